@@ -1,0 +1,118 @@
+"""Soft tissue, lungs, heart and abdomen of a phantom patient, as attenuation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from monai_tbkd.data.phantom.anatomy import Anatomy
+from monai_tbkd.data.phantom.canvas import Array, Canvas, curve, enlarge, noise_field, smoothstep
+from monai_tbkd.data.phantom.outlines import Outlines, draw_outlines
+
+
+@dataclass(frozen=True)
+class Lungs:
+    """Where the air is: two ``(N, N)`` float32 plates, 0-1.
+
+    Args:
+        right: the patient's right lung, on the film's left.
+        left: the patient's left lung.
+    """
+
+    right: Array
+    left: Array
+
+
+def _soft_tissue(canvas: Canvas, anatomy: Anatomy, outlines: Outlines) -> Array:
+    """Neck, shoulders, trunk and upper arms: how much tissue the beam meets, without any air."""
+    a = anatomy
+    coarse = Canvas(max(48, canvas.pixels // 3))
+    u, v = coarse.u, coarse.v
+    side = np.abs(u)
+    # The trunk and the neck: an ellipse across at each level.
+    wall = a.lung_width * (0.86 + 0.05 * (a.bulk - 1))
+    half = curve(((-1.2, 0.27), (-0.98, 0.27), (-0.9, 0.33), (-0.82, 0.52), (-0.7, 0.72), (-0.4, wall), (0.2, wall + 0.02),
+                  (0.6, wall), (0.8, wall - 0.01), (1.2, wall + 0.04)), v)  # fmt: skip
+    thick = curve(((-1.2, 0.62), (-0.9, 0.70), (-0.6, 0.86), (0.0, 0.98), (0.6, 1.06), (1.2, 1.06)), v)
+    trunk = thick * np.sqrt(np.clip(1 - (side / half) ** 2, 0, 1)) ** 0.7
+    # Shoulders and arms: between the shoulder line and the armpit.
+    top = curve(((0.0, -1.3), (0.22, -1.04), (0.32, -0.93), (0.5, -0.85), (0.7, -0.80), (0.9, -0.71), (1.0, -0.62),
+                 (1.14, -0.45)), side)  # fmt: skip
+    armpit = curve(((0.0, 0.5), (0.74, 0.25), (0.84, 0.02), (0.95, 0.10 + a.arm), (1.14, 0.45 + a.arm)), side)
+    middle, reach = (top + armpit) / 2, (armpit - top) / 2
+    shoulders = 0.66 * np.sqrt(np.clip(1 - ((v - middle) / reach) ** 2, 0, 1)) ** 0.8
+    tissue = a.bulk * np.sqrt(trunk**2 + (shoulders * smoothstep(side - 0.25, 0.4)) ** 2)
+    if a.breast:
+        for sign in (-1, 1):
+            r2 = ((u - sign * 0.47 * a.lung_width) / 0.36) ** 2 + ((v - a.dome_right + 0.08) / 0.34) ** 2
+            weight = smoothstep(v - (a.dome_right - 0.45), 0.5)
+            tissue = tissue + a.breast * weight * np.clip(1 - r2, 0, 1) ** 0.6
+    return enlarge(tissue.astype(np.float32), canvas.pixels)
+
+
+def _gas(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> Array:
+    """Stomach bubble and bowel gas below the left dome, as negative attenuation."""
+    coarse = Canvas(max(48, canvas.pixels // 2))
+    u, v = coarse.u, coarse.v
+    top = anatomy.dome_right + anatomy.dome_step
+    gas = np.zeros((coarse.pixels, coarse.pixels), dtype=np.float32)
+    spots = [(0.40, top + 0.13, 0.16, 0.075)]
+    spots += [(rng.uniform(0.3, 0.62), top + rng.uniform(0.15, 0.34), *rng.uniform(0.04, 0.09, 2)) for _ in range(3)]
+    for x, y, rx, ry in spots:
+        r2 = ((u - x) / rx) ** 2 + ((v - y) / ry) ** 2
+        gas += rng.uniform(0.4, 1) * smoothstep(1 - r2, 0.35)
+    return enlarge(-anatomy.bubble * np.minimum(gas, 1), canvas.pixels)
+
+
+def _airway(canvas: Canvas, anatomy: Anatomy, carina: float) -> tuple[tuple[slice, slice], Array]:
+    """The trachea and the main bronchi: their window on the canvas and the attenuation they take away."""
+    rows, columns = canvas.columns(-1.14, carina + 0.25), canvas.columns(-0.3, 0.3)
+    u, v = canvas.u[:, columns], canvas.v[rows]
+    middle = curve(((-1.14, 0.0), (carina - 0.2, -0.012), (carina, -0.025)), v)
+    above = smoothstep(carina + 0.03 - v, 0.06)
+    air = above * smoothstep(0.052 - np.abs(u - middle), 0.035)
+    below = smoothstep(v - carina, 0.04) * smoothstep(carina + 0.24 - v, 0.2)
+    for slope in (-0.75, 1.05):  # the right main bronchus is the steeper one
+        air = np.maximum(air, 0.55 * below * smoothstep(0.038 - np.abs(u - middle - slope * (v - carina)) * 0.75, 0.03))
+    return (rows, columns), (-0.20 * air).astype(np.float32)
+
+
+def render_body(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> tuple[Array, Lungs, Outlines]:
+    """Everything but bones, vessels and disease.
+
+    Args:
+        canvas: the plane to render on, N pixels a side.
+        anatomy: the patient.
+        rng: source of chance for texture.
+
+    Returns:
+        Attenuation ``(N, N)`` (0 for air, about 1 for the mediastinum), the lungs, and the outlines they follow.
+    """
+    o = draw_outlines(canvas, anatomy)
+    u, v = canvas.u, canvas.v
+    side = np.abs(u)
+    tissue = _soft_tissue(canvas, anatomy, o)
+    lateral = np.minimum(o.outer - side, side - o.inner)
+    height = o.dome - v
+    # Air under the beam: none at the pleura, quickly more inward, and a sharp step at the dome, seen edge-on.
+    air = smoothstep(lateral, 0.02) * (0.34 + 0.66 * (1 - np.exp(-np.clip(lateral, 0, 1) / 0.13)))
+    recess = 0.10 * np.exp(np.clip(height, -1, 0) / 0.06)  # the lung behind the dome
+    air *= recess + (1 - recess) * smoothstep(height, 0.022)
+    edge = np.where(u < 0, o.heart_right, o.heart_left) - side
+    bottom = smoothstep(o.dome.max() + 0.2 - v, 0.3)
+    heart = smoothstep(edge, 0.022) * (0.62 + 0.38 * smoothstep(edge, 0.22)) * bottom
+    lungs = smoothstep(lateral, 0.012) * smoothstep(height, 0.012) * smoothstep(-edge, 0.012)
+    film = tissue * (1 - 0.70 * air)
+    chest = smoothstep(v - anatomy.apex + 0.15, 0.25)  # the neck has no mediastinum
+    film += 0.42 * heart * (0.35 + 0.65 * chest)
+    # Liver, spleen and bowel below the domes, a little uneven.
+    film += 0.13 * smoothstep(-height, 0.03) * smoothstep(o.outer + 0.04 - side, 0.12)
+    film += 0.014 * noise_field(rng, 9, canvas.pixels) * np.minimum(tissue, 1) + _gas(canvas, anatomy, rng)
+    # Hila: soft knots, the left one higher.
+    carina = anatomy.apex + 0.40 * (o.base - anatomy.apex)
+    for x, y in ((-0.20, carina + 0.13), (0.21, carina + 0.08)):
+        film += 0.11 * anatomy.vessels * np.exp(-(((u - x) / 0.065) ** 2)) * np.exp(-(((v - y) / 0.11) ** 2))
+    window, airway = _airway(canvas, anatomy, carina)
+    film[window] += airway
+    return film.astype(np.float32), Lungs(right=lungs * (u < 0), left=lungs * (u >= 0)), o

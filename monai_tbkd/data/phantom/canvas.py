@@ -1,0 +1,110 @@
+"""The drawing plane of the phantom: body coordinates, pixels, and quick rastering of outlines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+from scipy.interpolate import PchipInterpolator
+
+Array = npt.NDArray[np.float32]
+Points = npt.NDArray[np.float64]
+
+HALF_EXTENT = 1.14
+"""The film shows about -1..1 of the body; the rest is a margin, so that a shifted pose has something to show."""
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A square of body coordinates: u to the film's right, v downward, both -1.14..1.14.
+
+    Args:
+        pixels: side of the square in pixels.
+    """
+
+    pixels: int
+
+    @property
+    def u(self) -> Array:
+        """Body column of each pixel center, ``(1, pixels)``."""
+        return self._axis()[None, :]
+
+    @property
+    def v(self) -> Array:
+        """Body row of each pixel center, ``(pixels, 1)``."""
+        return self._axis()[:, None]
+
+    def _axis(self) -> Array:
+        return (((np.arange(self.pixels) + 0.5) / self.pixels * 2 - 1) * HALF_EXTENT).astype(np.float32)
+
+    def columns(self, low: float, high: float) -> slice:
+        """Pixel columns (or rows) between two body coordinates."""
+        scale = self.pixels / (2 * HALF_EXTENT)
+        start, stop = (int(round((x + HALF_EXTENT) * scale)) for x in (low, high))
+        return slice(max(0, start), min(self.pixels, max(start + 1, stop)))
+
+
+def curve(knots: Iterable[tuple[float, float]], at: npt.NDArray[np.floating]) -> Array:
+    """A shape-preserving curve through ``(x, y)`` knots, constant beyond its ends.
+
+    Args:
+        knots: points with rising x.
+        at: where to evaluate, any shape.
+
+    Returns:
+        float32 of the shape of ``at``.
+    """
+    x, y = np.asarray(list(knots), dtype=np.float64).T
+    return np.asarray(PchipInterpolator(x, y)(np.clip(at, x[0], x[-1])), dtype=np.float32)
+
+
+def smoothstep(x: Array, width: float) -> Array:
+    """0 for ``x <= 0``, 1 for ``x >= width``, smooth between."""
+    t = np.clip(x * np.float32(1 / width), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
+
+
+def enlarge(field: Array, pixels: int) -> Array:
+    """A smooth low-resolution ``(h, w)`` field on a ``(pixels, pixels)`` grid."""
+    image = Image.fromarray(np.ascontiguousarray(field, dtype=np.float32))
+    return np.asarray(image.resize((pixels, pixels), Image.Resampling.BICUBIC), dtype=np.float32)
+
+
+def noise_field(rng: np.random.Generator, cells: int, pixels: int) -> Array:
+    """Smooth noise of about unit deviation with ``cells`` bumps a side, drawn alike for every film size."""
+    return enlarge(rng.standard_normal((cells, cells), dtype=np.float32), pixels)
+
+
+class Plate:
+    """A sheet onto which outlines and lines are drawn, twice as fine as the canvas, so that edges are smooth.
+
+    Args:
+        canvas: the plane whose body coordinates the points are given in.
+    """
+
+    def __init__(self, canvas: Canvas) -> None:
+        self._pixels = canvas.pixels
+        self._scale = 2 * canvas.pixels / (2 * HALF_EXTENT)
+        self._image = Image.new("L", (2 * canvas.pixels, 2 * canvas.pixels), 0)
+        self._draw = ImageDraw.Draw(self._image)
+
+    def _to_pixels(self, points: Points) -> list[tuple[float, float]]:
+        return [(float(u), float(v)) for u, v in (points + HALF_EXTENT) * self._scale]
+
+    def polygon(self, points: Points, value: float) -> None:
+        """Fill an outline, ``(N, 2)`` of (u, v), with a value 0-1."""
+        self._draw.polygon(self._to_pixels(points), fill=int(round(255 * value)))
+
+    def line(self, points: Points, width: float, value: float) -> None:
+        """Stroke a polyline, ``(N, 2)`` of (u, v), with a width in body units and a value 0-1."""
+        pixels = max(1, int(round(width * self._scale)))
+        self._draw.line(
+            self._to_pixels(points), fill=int(round(255 * value)), width=pixels, joint="curve" if pixels > 3 else None
+        )
+
+    def raster(self) -> Array:
+        """What was drawn, ``(pixels, pixels)`` float32, 0-1."""
+        return np.asarray(self._image.reduce(2), dtype=np.float32) * np.float32(1 / 255)

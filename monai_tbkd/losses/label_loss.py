@@ -1,0 +1,48 @@
+"""The task itself: the image-level label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from monai_tbkd.networks.log_odds import as_two_or_more
+
+
+class LabelLoss(nn.Module):
+    """Cross-entropy of image-level logits; with one logit this is binary cross-entropy.
+
+    Args:
+        class_weights: one weight a class, or None for 1 each. One logit takes two: (rest, TB).
+        label_smoothing: share of the target spread over all classes, 0 to below 1.
+
+    Example:
+        >>> round(float(LabelLoss()(torch.zeros(1, 1), torch.tensor([1]))), 4)
+        0.6931
+    """
+
+    def __init__(self, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
+        self.register_buffer("class_weights", weights, persistent=False)
+        self.label_smoothing = float(label_smoothing)
+
+    def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Mean over the batch.
+
+        Args:
+            logits: ``(B, C)``.
+            label: class indices ``(B,)`` or ``(B, 1)``.
+
+        Returns:
+            A scalar.
+        """
+        weights = self.class_weights
+        return F.cross_entropy(
+            as_two_or_more(logits),
+            label.reshape(-1).long(),
+            weight=None if weights is None else weights.to(logits),
+            label_smoothing=self.label_smoothing,
+        )

@@ -1,0 +1,26 @@
+"""Networks that return an activation map, its pooling, and weights."""
+
+from __future__ import annotations
+
+from monai_tbkd.networks.activation_map_net import ActivationMapNet
+from monai_tbkd.networks.log_odds import as_two_or_more, class_log_odds
+from monai_tbkd.networks.map_pooling import AverageMapPool, LogSumExpMapPool, TopKMapPool
+from monai_tbkd.networks.output_stride import set_output_stride
+from monai_tbkd.networks.teacher_view import FrameMaskView, ViewedNet
+from monai_tbkd.networks.weights import WeightReport, load_backbone_weights, load_checkpoint, read_state_dict
+
+__all__ = [
+    "ActivationMapNet",
+    "AverageMapPool",
+    "FrameMaskView",
+    "LogSumExpMapPool",
+    "TopKMapPool",
+    "ViewedNet",
+    "WeightReport",
+    "as_two_or_more",
+    "class_log_odds",
+    "load_backbone_weights",
+    "load_checkpoint",
+    "read_state_dict",
+    "set_output_stride",
+]

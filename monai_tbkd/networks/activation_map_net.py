@@ -1,0 +1,129 @@
+"""A classifier whose forward pass returns its class activation map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.networks.nets import resnet18, resnet34, resnet50
+from torch import nn
+
+from monai_tbkd.networks.output_stride import set_output_stride, stride_in_first_convolution
+from monai_tbkd.networks.weights import load_backbone_weights
+
+BACKBONES = {"resnet18": resnet18, "resnet34": resnet34, "resnet50": resnet50}
+STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
+
+
+class ActivationMapNet(nn.Module):
+    """A fully convolutional ResNet that returns one tensor, the class activation map in logits.
+
+    The classification head is a 1x1 convolution on the last feature map, so that the map costs no more than the
+    forward pass and pooling it gives the image-level logits: with average pooling this is exactly global average
+    pooling, a linear layer and CAM (Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR
+    2016, https://arxiv.org/abs/1512.04150), bias included.
+
+    Args:
+        backbone: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``, MONAI's, in two dimensions. Their keys are
+            torchvision's.
+        num_classes: channels C of the map. 1 stands for one logit, TB against the rest.
+        in_channels: channels of the film, 3 for weights from ImageNet (the gray channel repeated).
+        output_stride: pixels of the input per cell of the map: 32, 16 or 8 (dilation in place of stride).
+        width: widening factor of every stage; below 1 for small machines (not with pretrained weights).
+        stride_in_1x1: a bottleneck strides in its first 1x1 convolution (He et al. 2015, "v1") instead of its 3x3
+            one (torchvision's "v1.5"). It has to be as the weights were trained.
+        weights: path of a torchvision-style ImageNet state dict for the backbone; None starts from scratch.
+        frozen_stages: how many of stem, layer1 ... layer4 are kept as they are: no gradient, batch norm in eval mode.
+
+    Raises:
+        ValueError: an unknown backbone, output stride or number of stages, or weights that don't fit.
+
+    Example:
+        >>> net = ActivationMapNet("resnet18", num_classes=2, output_stride=16)
+        >>> net(torch.zeros(1, 3, 64, 64)).shape
+        torch.Size([1, 2, 4, 4])
+    """
+
+    def __init__(
+        self,
+        backbone: str = "resnet50",
+        num_classes: int = 2,
+        in_channels: int = 3,
+        output_stride: int = 32,
+        width: float = 1.0,
+        stride_in_1x1: bool = False,
+        weights: str | Path | None = None,
+        frozen_stages: int = 0,
+    ) -> None:
+        super().__init__()
+        if backbone not in BACKBONES:
+            raise ValueError(f"backbone is {backbone!r}; expected one of {', '.join(BACKBONES)}.")
+        if num_classes < 1:
+            raise ValueError(f"num_classes is {num_classes}; expected 1 (one logit), 2 or more.")
+        if not 0 <= frozen_stages <= len(STAGES):
+            raise ValueError(f"frozen_stages is {frozen_stages}; expected 0 to {len(STAGES)} ({', '.join(STAGES)}).")
+        self.architecture: dict[str, Any] = {
+            "backbone": backbone,
+            "num_classes": num_classes,
+            "in_channels": in_channels,
+            "output_stride": output_stride,
+            "width": width,
+            "stride_in_1x1": stride_in_1x1,
+        }
+        self.frozen_stages = frozen_stages
+        self.backbone = BACKBONES[backbone](
+            spatial_dims=2,
+            n_input_channels=in_channels,
+            conv1_t_stride=2,  # MONAI's default of 1 costs four times the time and does not fit ImageNet weights
+            bias_downsample=False,
+            feed_forward=False,
+            widen_factor=width,
+        )
+        if stride_in_1x1:
+            stride_in_first_convolution(self.backbone)
+        set_output_stride(self.backbone, output_stride)
+        features = int(512 * width) * self.backbone.layer4[0].expansion
+        self.head = nn.Conv2d(features, num_classes, kernel_size=1)
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        if weights:
+            load_backbone_weights(self.backbone, weights)
+        for module in self._frozen_modules():
+            module.requires_grad_(False)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Map of a batch of films.
+
+        Args:
+            image: films, ``(B, in_channels, H, W)``, normalized.
+
+        Returns:
+            The class activation map in logits, ``(B, num_classes, ceil(H / output_stride), ceil(W / output_stride))``.
+        """
+        return self.head(self.features(image))  # type: ignore[no-any-return]
+
+    def features(self, image: torch.Tensor) -> torch.Tensor:
+        """The last feature map, ``(B, F, h, w)``, of films ``(B, in_channels, H, W)``."""
+        x = self.backbone.conv1(image)
+        x = self.backbone.bn1(x)
+        x = self.backbone.act(x)
+        x = self.backbone.maxpool(x)
+        x = self.backbone.layer1(x)
+        x = self.backbone.layer2(x)
+        x = self.backbone.layer3(x)
+        return self.backbone.layer4(x)  # type: ignore[no-any-return]
+
+    def train(self, mode: bool = True) -> ActivationMapNet:
+        """Training mode, in which frozen stages keep their batch-norm statistics."""
+        super().train(mode)
+        for module in self._frozen_modules():
+            module.eval()
+        return self
+
+    def _frozen_modules(self) -> list[nn.Module]:
+        modules: list[nn.Module] = []
+        if self.frozen_stages > 0:
+            modules += [self.backbone.conv1, self.backbone.bn1]
+        modules += [getattr(self.backbone, name) for name in STAGES[1 : self.frozen_stages]]
+        return modules

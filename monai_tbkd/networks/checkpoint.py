@@ -1,0 +1,114 @@
+"""Finished checkpoints: weights with a record beside them that says what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from monai_tbkd.networks.weights import load_checkpoint
+
+
+def record_path(checkpoint: str | Path) -> Path:
+    """Where the record of a checkpoint stands: ``model.pt`` has ``model.json``."""
+    return Path(checkpoint).with_suffix(".json")
+
+
+def write_checkpoint(network: nn.Module, path: str | Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a network's state dict and its record, each whole or not at all.
+
+    The record is written last and holds the hash of the weights, so that a run that was killed in between leaves
+    nothing that could be taken for a finished one.
+
+    Args:
+        network: its state dict is written.
+        path: the checkpoint, ``*.pt``.
+        record: JSON-able facts of the training.
+
+    Returns:
+        The record as written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record_path(path).unlink(missing_ok=True)
+    part = path.with_name(path.name + ".part")
+    torch.save(network.state_dict(), part)
+    os.replace(part, path)
+    full = {
+        "finished": True,
+        **record,
+        "architecture": getattr(network, "architecture", None),
+        "sha256": file_sha256(path),
+    }
+    part = record_path(path).with_name(record_path(path).name + ".part")
+    part.write_text(json.dumps(full, indent=2) + "\n", encoding="utf-8")
+    os.replace(part, record_path(path))
+    return full
+
+
+def read_record(path: str | Path) -> dict[str, Any] | None:
+    """The record of a finished checkpoint, or None where there is none or it doesn't belong to these weights."""
+    path = Path(path)
+    if not path.is_file() or not record_path(path).is_file():
+        return None
+    try:
+        record = json.loads(record_path(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return None
+    if not isinstance(record, dict) or not record.get("finished") or record.get("sha256") != file_sha256(path):
+        return None
+    return record
+
+
+def load_finished(network: nn.Module, path: str | Path, stage: str) -> nn.Module:
+    """Load the checkpoint of a stage that has finished.
+
+    Args:
+        network: gets the weights, in place.
+        path: the checkpoint.
+        stage: ``teacher``, ``student`` or ``control``, for the message.
+
+    Returns:
+        The network.
+
+    Raises:
+        FileNotFoundError: the stage has not finished.
+        ValueError: a checkpoint of another architecture.
+    """
+    record = read_record(path)
+    if record is None:
+        raise FileNotFoundError(
+            f"There is no finished {stage} at {path} (with its record {record_path(path).name} beside it); train it "
+            f"first with the run id run_{stage}, or run the whole training with the run id run."
+        )
+    check_architecture(network, record, path)
+    return load_checkpoint(network, path)
+
+
+def check_architecture(network: nn.Module, record: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse a checkpoint whose record names another architecture, as an equal state dict can hide one.
+
+    Raises:
+        ValueError: with each setting that differs.
+    """
+    own, theirs = getattr(network, "architecture", None), record.get("architecture")
+    if own is None or theirs is None:
+        return
+    differing = [f"{k} {theirs.get(k)!r} (here {v!r})" for k, v in own.items() if theirs.get(k) != v]
+    if differing:
+        raise ValueError(
+            f"{path} is a checkpoint of another architecture: {', '.join(differing)}. Set these as they were when it "
+            "was trained, or give another checkpoint folder (--ckpt_dir) to train anew."
+        )
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()

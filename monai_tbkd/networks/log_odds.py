@@ -1,0 +1,36 @@
+"""One class against the rest, in logits."""
+
+from __future__ import annotations
+
+import torch
+
+
+def class_log_odds(logits: torch.Tensor, class_index: int = -1) -> torch.Tensor:
+    """Log-odds of one class against all others, cell by cell.
+
+    The sigmoid of the result is the softmax probability of the class. A single channel is one logit already.
+
+    Args:
+        logits: a map ``(B, C, h, w)`` or image-level logits ``(B, C)``.
+        class_index: the class; the last by default, which is tuberculosis in every label scheme here.
+
+    Returns:
+        Log-odds with one channel, ``(B, 1, h, w)`` or ``(B, 1)``.
+
+    Example:
+        >>> class_log_odds(torch.tensor([[1.0, 3.0]]))
+        tensor([[2.]])
+    """
+    channels = logits.shape[1]
+    if channels == 1:
+        return logits
+    index = class_index % channels
+    rest = torch.cat([logits[:, :index], logits[:, index + 1 :]], dim=1)
+    return logits[:, index : index + 1] - torch.logsumexp(rest, dim=1, keepdim=True)
+
+
+def as_two_or_more(logits: torch.Tensor) -> torch.Tensor:
+    """Image-level logits ``(B, C)`` as ``(B, max(C, 2))``: one logit z becomes the equivalent pair (0, z)."""
+    if logits.shape[1] == 1:
+        return torch.cat([torch.zeros_like(logits), logits], dim=1)
+    return logits

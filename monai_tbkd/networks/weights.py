@@ -1,0 +1,125 @@
+"""Weights from files: what fitted, what was left, and a sentence where they don't belong."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+logger = logging.getLogger(__name__)
+
+
+class WeightReport(NamedTuple):
+    """What became of the keys of a weights file."""
+
+    loaded: list[str]
+    """Keys that were copied."""
+    unused: list[str]
+    """Keys of the file that the network has no place for."""
+
+
+def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
+    """Read a state dict, alone or under ``model`` or ``state_dict``, without running code from the file.
+
+    Args:
+        path: a file written by ``torch.save``.
+
+    Returns:
+        Names to tensors, floating-point ones in float32 (half-precision files load as well).
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a readable state dict.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no weights file {path}; give the path of a file that exists.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as e:
+        raise ValueError(
+            f"{path} can't be read as weights ({type(e).__name__}); expected a state dict written by torch.save. "
+            "It may be damaged or incomplete: fetch or train it again."
+        ) from e
+    for key in ("model", "state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(isinstance(v, torch.Tensor) for v in content.values()):
+        raise ValueError(f"{path} holds {type(content).__name__}; expected a state dict (names to tensors).")
+    return {str(k): v.float() if v.is_floating_point() else v for k, v in content.items()}
+
+
+def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport:
+    """Load a torchvision-style ResNet state dict into a headless backbone.
+
+    Everything of the backbone has to be in the file; the file's own classifier (``fc``) is left, and said so.
+
+    Args:
+        backbone: MONAI's ResNet with ``feed_forward=False``.
+        path: the weights file.
+
+    Returns:
+        Which keys were loaded and which were left.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is no state dict, or one of another architecture.
+    """
+    state = read_state_dict(path)
+    own = backbone.state_dict()
+    unused = sorted(set(state) - set(own))
+    _refuse_misfit(own, state, path, ignore_unused=True)
+    backbone.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
+    foreign = [k for k in unused if not k.startswith("fc.")]
+    logger.info("Weights %s: %d keys loaded, left: %s.", path, len(set(state) & set(own)), ", ".join(unused) or "none")
+    if foreign:
+        logger.warning("Weights %s hold keys that this backbone doesn't know: %s.", path, ", ".join(foreign[:5]))
+    return WeightReport(loaded=sorted(set(state) & set(own)), unused=unused)
+
+
+def load_checkpoint(network: nn.Module, path: str | Path) -> nn.Module:
+    """Load a checkpoint of exactly this architecture, strictly.
+
+    Args:
+        network: gets the weights, in place.
+        path: file with the state dict.
+
+    Returns:
+        The network.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a checkpoint of another architecture, or none at all.
+    """
+    state = read_state_dict(path)
+    _refuse_misfit(network.state_dict(), state, path, ignore_unused=False)
+    network.load_state_dict(state, strict=True)
+    return network
+
+
+def _refuse_misfit(
+    own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor], path: str | Path, ignore_unused: bool
+) -> None:
+    # num_batches_tracked is a counter that some exports drop; it takes no part in inference.
+    missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
+    unused = [] if ignore_unused else [k for k in state if k not in own]
+    shapes = [k for k in own if k in state and own[k].shape != state[k].shape]
+    if not (missing or unused or shapes):
+        return
+    found = []
+    if missing:
+        found.append(f"{len(missing)} keys are missing (first: {missing[0]})")
+    if unused:
+        found.append(f"{len(unused)} keys are unknown to the network (first: {unused[0]})")
+    if shapes:
+        k = shapes[0]
+        found.append(f"{len(shapes)} shapes differ (first: {k} is {tuple(state[k].shape)}, not {tuple(own[k].shape)})")
+    raise ValueError(
+        f"{path} is a checkpoint of another architecture: {'; '.join(found)}. Give a checkpoint that was trained with "
+        "this backbone, width and number of classes, or set these as they were when it was trained."
+    )

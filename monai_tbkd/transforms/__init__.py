@@ -1,0 +1,40 @@
+"""Film normalization; map to score, map to boxes, back to film pixels; overlays."""
+
+from __future__ import annotations
+
+from monai_tbkd.transforms.boxes_to_film import BoxesToFilmd, rescale_boxes
+from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
+from monai_tbkd.transforms.map_to_boxes import Boxes, MapToBoxes, MapToBoxesd
+from monai_tbkd.transforms.map_to_mask import MapToMask, MapToMaskd, stretch_map, upsample_map
+from monai_tbkd.transforms.map_to_score import (
+    MapToTBProbability,
+    MapToTBProbabilityd,
+    MapToTBScore,
+    MapToTBScored,
+)
+from monai_tbkd.transforms.normalize_film import NormalizeFilm, NormalizeFilmd
+from monai_tbkd.transforms.overlay import NOTICE, Panel, blend_map, draw_panels
+
+__all__ = [
+    "NOTICE",
+    "Boxes",
+    "BoxesToFilmd",
+    "FilmTo8Bit",
+    "FilmTo8Bitd",
+    "MapToBoxes",
+    "MapToBoxesd",
+    "MapToMask",
+    "MapToMaskd",
+    "MapToTBProbability",
+    "MapToTBProbabilityd",
+    "MapToTBScore",
+    "MapToTBScored",
+    "NormalizeFilm",
+    "NormalizeFilmd",
+    "Panel",
+    "blend_map",
+    "draw_panels",
+    "rescale_boxes",
+    "stretch_map",
+    "upsample_map",
+]

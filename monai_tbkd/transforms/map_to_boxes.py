@@ -1,0 +1,137 @@
+"""From a map to boxes with scores."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform, Transform
+from scipy import ndimage
+
+from monai_tbkd.transforms.map_to_mask import MapToMask, upsample_map
+
+
+class Boxes(NamedTuple):
+    """Boxes of one film, the highest score first."""
+
+    boxes: torch.Tensor
+    """``(n, 4)`` float32: xmin, ymin, xmax, ymax; x = column; half-open pixel edges."""
+    scores: torch.Tensor
+    """``(n,)`` float32 of 0-1."""
+
+
+class MapToBoxes(Transform):
+    """Threshold a map, take its connected components, and give each a box and a score.
+
+    A relative threshold always finds something, on a healthy film as well (Choe et al., "Evaluating Weakly Supervised
+    Object Localization Methods Right", CVPR 2020, draw boxes so). Therefore a film whose score is below
+    ``score_threshold`` gets no boxes in either mode.
+
+    Args:
+        size: (height, width) of the grid on which boxes are drawn, in pixels; the map is brought to it.
+        threshold: cells at or above it count. ``absolute``: a probability of 0-1. ``relative``: a share of 0-1 of the
+            way from the map's smallest to its largest value.
+        mode: ``absolute`` or ``relative``.
+        score_threshold: films below this score get no boxes; 0 draws on every film.
+        smallest_area: components below this share of the grid are dropped.
+        largest_number: at most this many boxes, the highest scores first.
+
+    Raises:
+        ValueError: an unknown mode, or numbers out of range.
+
+    Example:
+        >>> tb_map = torch.zeros(1, 4, 4)
+        >>> tb_map[0, 1, 2:] = 0.9
+        >>> MapToBoxes(size=(4, 4), threshold=0.5, smallest_area=0.0)(tb_map).boxes
+        tensor([[2., 1., 4., 2.]])
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        threshold: float = 0.5,
+        mode: str = "absolute",
+        score_threshold: float = 0.0,
+        smallest_area: float = 0.002,
+        largest_number: int = 8,
+    ) -> None:
+        self.to_mask = MapToMask(size, threshold, mode)
+        if not 0 <= score_threshold <= 1:
+            raise ValueError(f"score_threshold is {score_threshold}; expected 0 to 1.")
+        if not 0 <= smallest_area < 1 or largest_number < 1:
+            raise ValueError(
+                f"smallest_area is {smallest_area} and largest_number {largest_number}; expected a share of 0 to below "
+                "1, and at least 1."
+            )
+        self.score_threshold = float(score_threshold)
+        self.smallest_area, self.largest_number = float(smallest_area), int(largest_number)
+
+    def __call__(self, tb_map: torch.Tensor, score: float | torch.Tensor | None = None) -> Boxes:
+        """Boxes of one film.
+
+        Args:
+            tb_map: TB probabilities ``(1, h, w)`` of 0-1.
+            score: the film's score of 0-1; None draws whatever it is.
+
+        Returns:
+            Boxes on the grid of ``size``. A box's score is the largest probability in its component.
+        """
+        if score is not None and float(score) < self.score_threshold:
+            return no_boxes()
+        on_grid = upsample_map(tb_map, self.to_mask.size).cpu()
+        values, mask = on_grid[0].numpy(), self.to_mask.mask_of(on_grid)[0].numpy()
+        components, number = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
+        if number == 0:
+            return no_boxes()
+        rows = []
+        for index, (ys, xs) in enumerate(ndimage.find_objects(components), start=1):
+            inside = components[ys, xs] == index
+            if inside.sum() < self.smallest_area * values.size:
+                continue
+            rows.append((float(values[ys, xs][inside].max()), (xs.start, ys.start, xs.stop, ys.stop)))
+        if not rows:
+            return no_boxes()
+        rows.sort(key=lambda row: (-row[0], row[1]))  # equal scores: by place, so that the order is always the same
+        rows = rows[: self.largest_number]
+        boxes = torch.tensor([box for _, box in rows], dtype=torch.float32)
+        return Boxes(boxes, torch.tensor([s for s, _ in rows], dtype=torch.float32))
+
+
+def no_boxes() -> Boxes:
+    """Boxes of a film that has none: ``(0, 4)`` and ``(0,)``."""
+    return Boxes(torch.zeros((0, 4)), torch.zeros(0))
+
+
+class MapToBoxesd(MapTransform):
+    """Dictionary form of :class:`MapToBoxes`.
+
+    Reads the map at ``keys`` and the score at ``score_key``; writes ``box_key`` ``(n, 4)`` and ``box_score_key``
+    ``(n,)``. It belongs into a post-processing chain, where every film has its own dictionary.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        keys: KeysCollection = "tb_map",
+        score_key: str = "score",
+        box_key: str = "pred_boxes",
+        box_score_key: str = "pred_box_scores",
+        threshold: float = 0.5,
+        mode: str = "absolute",
+        score_threshold: float = 0.5,
+        smallest_area: float = 0.002,
+        largest_number: int = 8,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.to_boxes = MapToBoxes(size, threshold, mode, score_threshold, smallest_area, largest_number)
+        self.score_key, self.box_key, self.box_score_key = score_key, box_key, box_score_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[self.box_key], d[self.box_score_key] = self.to_boxes(d[key], d[self.score_key])
+        return d

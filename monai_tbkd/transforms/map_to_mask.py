@@ -1,0 +1,86 @@
+"""From a map to a mask: the threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform, Transform
+
+THRESHOLD_MODES = ("absolute", "relative")
+
+
+def upsample_map(tb_map: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """A map ``(1, h, w)`` on a grid of ``size`` (height, width), bilinear, edge to edge."""
+    plain = tb_map.as_tensor() if isinstance(tb_map, MetaTensor) else tb_map
+    return F.interpolate(plain[None].float(), size=size, mode="bilinear", align_corners=False)[0]
+
+
+def stretch_map(values: torch.Tensor) -> torch.Tensor:
+    """Maps ``(..., H, W)`` stretched film by film to 0-1; a flat map has no place that stands out and becomes 0."""
+    low, high = values.amin(dim=(-2, -1), keepdim=True), values.amax(dim=(-2, -1), keepdim=True)
+    return (values - low) / torch.where(high > low, high - low, torch.inf)
+
+
+class MapToMask(Transform):
+    """Threshold a map on a given grid.
+
+    Args:
+        size: (height, width) of the grid, in pixels; the map is brought to it first.
+        threshold: cells at or above it count. ``absolute``: a probability of 0-1. ``relative``: a share of 0-1 of the
+            way from the map's smallest to its largest value.
+        mode: ``absolute`` or ``relative``.
+
+    Raises:
+        ValueError: an unknown mode, or a threshold out of range.
+
+    Example:
+        >>> MapToMask(size=(1, 2), threshold=0.5)(torch.tensor([[[0.2, 0.7]]]))
+        tensor([[[False,  True]]])
+    """
+
+    def __init__(self, size: tuple[int, int], threshold: float = 0.5, mode: str = "absolute") -> None:
+        if mode not in THRESHOLD_MODES:
+            raise ValueError(f"mode is {mode!r}; expected one of {THRESHOLD_MODES}.")
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"threshold is {threshold}; expected 0 to 1.")
+        self.size = (int(size[0]), int(size[1]))
+        self.threshold, self.mode = float(threshold), mode
+
+    def __call__(self, tb_map: torch.Tensor) -> torch.Tensor:
+        """Map ``(1, h, w)`` of 0-1 to a mask ``(1, *size)``, bool."""
+        return self.mask_of(upsample_map(tb_map, self.size))
+
+    def mask_of(self, values: torch.Tensor) -> torch.Tensor:
+        """Mask of a map that is on the grid already."""
+        if self.mode == "absolute":
+            return values >= self.threshold
+        stretched = stretch_map(values)
+        return (stretched >= self.threshold) & (stretched.amax(dim=(-2, -1), keepdim=True) > 0)
+
+
+class MapToMaskd(MapTransform):
+    """Dictionary form of :class:`MapToMask`: reads the map at ``keys``, writes the mask at ``mask_key``."""
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        keys: KeysCollection = "tb_map",
+        mask_key: str = "tb_mask",
+        threshold: float = 0.5,
+        mode: str = "absolute",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.to_mask = MapToMask(size, threshold, mode)
+        self.mask_key = mask_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[self.mask_key] = self.to_mask(d[key])
+        return d

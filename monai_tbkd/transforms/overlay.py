@@ -1,0 +1,122 @@
+"""Pictures of films with maps and boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib import colormaps
+from PIL import Image, ImageDraw, ImageFont
+
+from monai_tbkd.transforms.boxes_to_film import rescale_boxes
+from monai_tbkd.transforms.map_to_mask import upsample_map
+
+NOTICE = "research use only, not for diagnosis"
+TRUE_COLOR, PREDICTED_COLOR = (64, 224, 255), (255, 196, 0)
+CAPTION_HEIGHT = 22
+STRONGEST_BLEND = 0.65
+
+
+@dataclass
+class Panel:
+    """One picture of a film.
+
+    Args:
+        caption: line above it.
+        tb_map: TB probabilities ``(1, h, w)`` of 0-1 laid over the film, or None.
+        true_boxes: ``(n, 4)`` in the film's pixels, x = column, or None.
+        boxes: predicted boxes ``(n, 4)`` in the film's pixels, or None.
+        box_scores: their scores ``(n,)`` of 0-1, or None.
+    """
+
+    caption: str
+    tb_map: torch.Tensor | None = None
+    true_boxes: torch.Tensor | Sequence[Sequence[float]] | None = None
+    boxes: torch.Tensor | None = None
+    box_scores: torch.Tensor | None = None
+
+
+def blend_map(film: np.ndarray, tb_map: np.ndarray, colormap: str = "inferno") -> np.ndarray:
+    """Lay a map over a film: the more probable, the more color, so that the film shows where there is nothing.
+
+    The scale is absolute (0-1), never stretched film by film: on a film without disease the overlay stays gray.
+
+    Args:
+        film: gray values ``(H, W)`` uint8.
+        tb_map: probabilities ``(H, W)`` of 0-1.
+        colormap: a perceptually uniform color map of matplotlib.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+
+    Raises:
+        ValueError: film and map of different size.
+    """
+    if film.shape != tb_map.shape:
+        raise ValueError(f"The film is {film.shape} and the map {tb_map.shape}; bring the map to the film's size first.")
+    values = np.clip(tb_map, 0.0, 1.0)
+    color = colormaps[colormap](0.15 + 0.85 * values)[..., :3] * 255.0  # the map's black end would darken the film
+    alpha = (STRONGEST_BLEND * values)[..., None]
+    return np.rint((1 - alpha) * film[..., None] + alpha * color).astype(np.uint8)
+
+
+def draw_panels(film: np.ndarray, panels: Sequence[Panel], title: str, panel_size: int = 384) -> Image.Image:
+    """Panels of one film side by side, with a title and the notice that this is no diagnosis.
+
+    Args:
+        film: gray values ``(H, W)`` uint8, in the pixels that boxes refer to.
+        panels: what to show, from left to right.
+        title: line on top.
+        panel_size: the longer side of a panel, in pixels of the picture.
+
+    Returns:
+        An RGB picture.
+
+    Example:
+        >>> draw_panels(np.zeros((8, 8), np.uint8), [Panel("film")], "a film", panel_size=64).size
+        (64, 126)
+    """
+    height, width = film.shape
+    scale = panel_size / max(height, width)
+    ph, pw = max(1, round(height * scale)), max(1, round(width * scale))
+    small = np.asarray(Image.fromarray(film).resize((pw, ph), Image.Resampling.BILINEAR))
+    sheet = Image.new("RGB", (pw * len(panels), ph + 2 * CAPTION_HEIGHT + 18), (16, 16, 16))
+    draw = ImageDraw.Draw(sheet)
+    font, fine = ImageFont.load_default(13), ImageFont.load_default(11)
+    draw.text((6, 3), title, fill=(255, 255, 255), font=font)
+    draw.text((6, ph + 2 * CAPTION_HEIGHT + 2), NOTICE, fill=(200, 200, 200), font=fine)
+    for index, panel in enumerate(panels):
+        left, top = index * pw, 2 * CAPTION_HEIGHT
+        picture = small
+        if panel.tb_map is not None:
+            picture = blend_map(small, upsample_map(panel.tb_map, (ph, pw))[0].cpu().numpy())
+        sheet.paste(Image.fromarray(picture).convert("RGB"), (left, top))
+        draw.text((left + 6, CAPTION_HEIGHT + 3), panel.caption, fill=(210, 210, 210), font=fine)
+        _draw_boxes(draw, panel.true_boxes, None, (height, width), (ph, pw), (left, top), TRUE_COLOR)
+        _draw_boxes(draw, panel.boxes, panel.box_scores, (height, width), (ph, pw), (left, top), PREDICTED_COLOR)
+    return sheet
+
+
+def _draw_boxes(
+    draw: ImageDraw.ImageDraw,
+    boxes: torch.Tensor | Sequence[Sequence[float]] | None,
+    scores: torch.Tensor | None,
+    film_size: tuple[int, int],
+    panel_size: tuple[int, int],
+    corner: tuple[int, int],
+    color: tuple[int, int, int],
+) -> None:
+    if boxes is None or len(boxes) == 0:
+        return
+    font = ImageFont.load_default(12)
+    scaled = rescale_boxes(torch.as_tensor(boxes, dtype=torch.float32), film_size, panel_size)
+    for index, (x0, y0, x1, y1) in enumerate(scaled.tolist()):
+        x0, x1, y0, y1 = x0 + corner[0], x1 + corner[0], y0 + corner[1], y1 + corner[1]
+        draw.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=color, width=2)
+        if scores is not None:
+            text = f"{100 * float(scores[index]):.0f}"
+            place = (x0 + 3, max(float(corner[1]), y0 - 14))
+            draw.rectangle(draw.textbbox(place, text, font=font), fill=(0, 0, 0))
+            draw.text(place, text, fill=color, font=font)
