@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,6 @@ class OverlayPanel:
         summary_writer: the run's shared writer.
         items: datalist items to draw, with ``name``, ``class_name``, ``boxes`` and ``size``.
         grid_size: (height, width) that predicted boxes refer to.
-        epoch: gives the epoch to write under, such as the trainer's.
         tag: name of the picture in TensorBoard.
     """
 
@@ -33,14 +32,11 @@ class OverlayPanel:
         summary_writer: SummaryWriter,
         items: Sequence[dict[str, Any]],
         grid_size: tuple[int, int],
-        epoch: Callable[[], int] | None = None,
         tag: str = "val/overlays",
     ) -> None:
         self.writer, self.tag, self.grid_size = summary_writer, tag, grid_size
         self.items = {item["name"]: item for item in items}
-        self.epoch = epoch
         self.pictures: dict[str, Image.Image] = {}
-        self._calls = 0
 
     def attach(self, engine: Engine) -> None:
         """Register with an evaluator."""
@@ -56,13 +52,12 @@ class OverlayPanel:
 
     def write(self, engine: Engine) -> None:
         """Write the panel."""
-        self._calls += 1
         pictures = [self.pictures[name] for name in self.items if name in self.pictures]
         if pictures:
             width = max(p.width for p in pictures)
             sheet = np.concatenate([np.pad(np.asarray(p), ((0, 0), (0, width - p.width), (0, 0))) for p in pictures])
-            step = self.epoch() if self.epoch else self._calls
-            self.writer.add_image(self.tag, sheet, step, dataformats="HWC")
+            # ValidationHandler gives the evaluator the trainer's epoch
+            self.writer.add_image(self.tag, sheet, engine.state.epoch, dataformats="HWC")
             self.writer.flush()
         self.pictures = {}
 

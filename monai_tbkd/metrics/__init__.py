@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from monai_tbkd.metrics.best_box_iou import BestBoxIoU
-from monai_tbkd.metrics.blind_baselines import center_box, film_box_mask, location_prior
+from monai_tbkd.metrics.blind_baselines import center_box, location_prior
 from monai_tbkd.metrics.bootstrap import Interval, area_under_roc, bootstrap_mean, bootstrap_ratio, bootstrap_statistic
 from monai_tbkd.metrics.comparison import Comparison, Predictions, table
 from monai_tbkd.metrics.pointing_game import PointingGame
-from monai_tbkd.metrics.union_mask_iou import UnionMaskIoU, box_masks, union_iou_sweep
+from monai_tbkd.metrics.union_mask_iou import UnionMaskIoU, union_iou_sweep
 
 __all__ = [
     "BestBoxIoU",
@@ -20,9 +20,7 @@ __all__ = [
     "bootstrap_mean",
     "bootstrap_ratio",
     "bootstrap_statistic",
-    "box_masks",
     "center_box",
-    "film_box_mask",
     "location_prior",
     "table",
     "union_iou_sweep",

@@ -7,19 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_tbkd.metrics.union_mask_iou import box_masks
-
-
-def film_box_mask(item: Mapping[str, Any], grid: int) -> np.ndarray:
-    """The union mask of a datalist item's boxes on a square grid, ``(grid, grid)`` bool.
-
-    Args:
-        item: with ``boxes`` in film pixels and ``size`` [height, width].
-        grid: cells along each side.
-    """
-    height, width = item["size"]
-    boxes = np.asarray(item["boxes"] or [], dtype=float).reshape(-1, 4)
-    return box_masks(boxes * np.array([grid / width, grid / height] * 2), (grid, grid))
+from monai_tbkd.transforms import box_masks, film_box_mask
 
 
 def location_prior(items: Sequence[Mapping[str, Any]], grid: int) -> np.ndarray:

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 
 from monai_tbkd.metrics.best_box_iou import BestBoxIoU
-from monai_tbkd.metrics.blind_baselines import center_box, film_box_mask, location_prior
+from monai_tbkd.metrics.blind_baselines import center_box, location_prior
 from monai_tbkd.metrics.bootstrap import Interval, area_under_roc, bootstrap_mean, bootstrap_ratio, bootstrap_statistic
 from monai_tbkd.metrics.pointing_game import PointingGame
-from monai_tbkd.metrics.union_mask_iou import box_masks, union_iou_sweep
-from monai_tbkd.transforms import MapToBoxes, rescale_boxes, stretch_map
+from monai_tbkd.metrics.union_mask_iou import union_iou_sweep
+from monai_tbkd.transforms import MapToBoxes, box_masks, film_box_mask, rescale_boxes, stretch_map
 
 BLIND_PRIOR = "blind_prior"
 CENTER_BOX = "center_box"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from monai.metrics import CumulativeIterationMetric
 
 
@@ -18,14 +19,14 @@ class PointingGame(CumulativeIterationMetric):
         """Hit or miss of each film.
 
         Args:
-            y_pred: maps ``(B, 1, H, W)``.
+            y_pred: maps ``(B, 1, h, w)``; brought to the masks' grid, bilinear, where it differs.
             y: union masks of the true boxes ``(B, 1, H, W)``, bool or 0/1.
 
         Returns:
             ``(B, 1)`` of 0-1, nan where the film has no box.
         """
-        if y_pred.shape != y.shape:
-            raise ValueError(f"Maps are {tuple(y_pred.shape)} and true masks {tuple(y.shape)}; expected the same shape.")
+        if y_pred.shape[-2:] != y.shape[-2:]:
+            y_pred = F.interpolate(y_pred.float(), size=y.shape[-2:], mode="bilinear", align_corners=False)
         p, t = y_pred.flatten(1), y.bool().flatten(1)
         peak = p == p.amax(dim=1, keepdim=True)
         hit = (peak & t).sum(1).float() / peak.sum(1).float()

@@ -7,31 +7,6 @@ import torch
 from monai.metrics import CumulativeIterationMetric
 
 
-def box_masks(boxes: np.ndarray | torch.Tensor, size: tuple[int, int]) -> np.ndarray:
-    """The union of boxes as a mask.
-
-    Args:
-        boxes: ``(n, 4)`` on the grid: xmin, ymin, xmax, ymax; x = column; half-open pixel edges.
-        size: (height, width) of the grid.
-
-    Returns:
-        ``(height, width)`` bool; a cell belongs to a box when its center does, and every box has at least one cell.
-
-    Example:
-        >>> box_masks(np.array([[1, 0, 3, 2]]), (3, 4)).astype(int)
-        array([[0, 1, 1, 0],
-               [0, 1, 1, 0],
-               [0, 0, 0, 0]])
-    """
-    height, width = size
-    mask = np.zeros(size, dtype=bool)
-    for x0, y0, x1, y1 in np.asarray(boxes, dtype=float).reshape(-1, 4):
-        left, top = min(int(np.ceil(x0 - 0.5)), width - 1), min(int(np.ceil(y0 - 0.5)), height - 1)
-        right, bottom = max(int(np.ceil(x1 - 0.5)), left + 1), max(int(np.ceil(y1 - 0.5)), top + 1)
-        mask[max(top, 0) : bottom, max(left, 0) : right] = True
-    return mask
-
-
 class UnionMaskIoU(CumulativeIterationMetric):
     """Per-film IoU of a predicted mask and the union of the true boxes, averaged over films that have boxes.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from monai.networks.nets import resnet18, resnet34, resnet50
@@ -63,7 +62,7 @@ class ActivationMapNet(nn.Module):
             raise ValueError(f"num_classes is {num_classes}; expected 1 (one logit), 2 or more.")
         if not 0 <= frozen_stages <= len(STAGES):
             raise ValueError(f"frozen_stages is {frozen_stages}; expected 0 to {len(STAGES)} ({', '.join(STAGES)}).")
-        self.architecture: dict[str, Any] = {
+        self.architecture = {
             "backbone": backbone,
             "num_classes": num_classes,
             "in_channels": in_channels,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monai_tbkd.transforms.box_mask import BoxMaskd, box_masks, film_box_mask
 from monai_tbkd.transforms.boxes_to_film import BoxesToFilmd, rescale_boxes
 from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
 from monai_tbkd.transforms.map_to_boxes import Boxes, MapToBoxes, MapToBoxesd
@@ -17,6 +18,7 @@ from monai_tbkd.transforms.overlay import NOTICE, Panel, blend_map, draw_panels
 
 __all__ = [
     "NOTICE",
+    "BoxMaskd",
     "Boxes",
     "BoxesToFilmd",
     "FilmTo8Bit",
@@ -33,7 +35,9 @@ __all__ = [
     "NormalizeFilmd",
     "Panel",
     "blend_map",
+    "box_masks",
     "draw_panels",
+    "film_box_mask",
     "rescale_boxes",
     "stretch_map",
     "upsample_map",

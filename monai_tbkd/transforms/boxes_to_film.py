@@ -63,5 +63,7 @@ class BoxesToFilmd(MapTransform):
         d = dict(data)
         height, width = (int(v) for v in d[self.size_key])
         for key in self.key_iterator(d):
-            d[key] = rescale_boxes(d[key], self.grid_size, (height, width))
+            # A refused film has no size, and no boxes either.
+            known = height > 0 and width > 0
+            d[key] = rescale_boxes(d[key], self.grid_size, (height, width)) if known else torch.zeros((0, 4))
         return d

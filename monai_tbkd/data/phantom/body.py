@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from monai_tbkd.data.phantom.anatomy import Anatomy
@@ -11,23 +9,10 @@ from monai_tbkd.data.phantom.canvas import Array, Canvas, curve, enlarge, noise_
 from monai_tbkd.data.phantom.outlines import Outlines, draw_outlines
 
 
-@dataclass(frozen=True)
-class Lungs:
-    """Where the air is: two ``(N, N)`` float32 plates, 0-1.
-
-    Args:
-        right: the patient's right lung, on the film's left.
-        left: the patient's left lung.
-    """
-
-    right: Array
-    left: Array
-
-
 def _soft_tissue(canvas: Canvas, anatomy: Anatomy, outlines: Outlines) -> Array:
     """Neck, shoulders, trunk and upper arms: how much tissue the beam meets, without any air."""
     a = anatomy
-    coarse = Canvas(max(48, canvas.pixels // 3))
+    coarse = Canvas(max(48, canvas.pixels // 2))
     u, v = coarse.u, coarse.v
     side = np.abs(u)
     # The trunk and the neck: an ellipse across at each level.
@@ -37,8 +22,10 @@ def _soft_tissue(canvas: Canvas, anatomy: Anatomy, outlines: Outlines) -> Array:
     thick = curve(((-1.2, 0.62), (-0.9, 0.70), (-0.6, 0.86), (0.0, 0.98), (0.6, 1.06), (1.2, 1.06)), v)
     trunk = thick * np.sqrt(np.clip(1 - (side / half) ** 2, 0, 1)) ** 0.7
     # Shoulders and arms: between the shoulder line and the armpit.
-    top = curve(((0.0, -1.3), (0.22, -1.04), (0.32, -0.93), (0.5, -0.85), (0.7, -0.80), (0.9, -0.71), (1.0, -0.62),
-                 (1.14, -0.45)), side)  # fmt: skip
+    lift = -0.5 * a.clavicle_rise  # a raised shoulder raises the collarbone with it
+    line = ((0.0, -1.45), (0.2, -1.12), (0.27, -1.0), (0.34, -0.93), (0.5, -0.84), (0.7, -0.79), (0.9, -0.73),
+            (1.0, -0.66), (1.14, -0.47))  # fmt: skip
+    top = curve(line, side) + a.apex + 0.76 + lift * smoothstep(side - 0.25, 0.5)
     armpit = curve(((0.0, 0.5), (0.74, 0.25), (0.84, 0.02), (0.95, 0.10 + a.arm), (1.14, 0.45 + a.arm)), side)
     middle, reach = (top + armpit) / 2, (armpit - top) / 2
     shoulders = 0.66 * np.sqrt(np.clip(1 - ((v - middle) / reach) ** 2, 0, 1)) ** 0.8
@@ -78,7 +65,7 @@ def _airway(canvas: Canvas, anatomy: Anatomy, carina: float) -> tuple[tuple[slic
     return (rows, columns), (-0.20 * air).astype(np.float32)
 
 
-def render_body(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> tuple[Array, Lungs, Outlines]:
+def render_body(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> tuple[Array, Array, Outlines]:
     """Everything but bones, vessels and disease.
 
     Args:
@@ -87,32 +74,33 @@ def render_body(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> t
         rng: source of chance for texture.
 
     Returns:
-        Attenuation ``(N, N)`` (0 for air, about 1 for the mediastinum), the lungs, and the outlines they follow.
+        Attenuation ``(N, N)`` (0 for air, about 1 for the mediastinum), the aerated lungs
+        ``(N, N)``, 0-1, and the outlines they follow.
     """
     o = draw_outlines(canvas, anatomy)
     u, v = canvas.u, canvas.v
     side = np.abs(u)
     tissue = _soft_tissue(canvas, anatomy, o)
-    lateral = np.minimum(o.outer - side, side - o.inner)
+    lateral = np.minimum(np.minimum(o.outer - side, side - o.inner), 2 * (v - anatomy.apex))
     height = o.dome - v
     # Air under the beam: none at the pleura, quickly more inward, and a sharp step at the dome, seen edge-on.
     air = smoothstep(lateral, 0.02) * (0.34 + 0.66 * (1 - np.exp(-np.clip(lateral, 0, 1) / 0.13)))
     recess = 0.10 * np.exp(np.clip(height, -1, 0) / 0.06)  # the lung behind the dome
     air *= recess + (1 - recess) * smoothstep(height, 0.022)
     edge = np.where(u < 0, o.heart_right, o.heart_left) - side
-    bottom = smoothstep(o.dome.max() + 0.2 - v, 0.3)
-    heart = smoothstep(edge, 0.022) * (0.62 + 0.38 * smoothstep(edge, 0.22)) * bottom
-    lungs = smoothstep(lateral, 0.012) * smoothstep(height, 0.012) * smoothstep(-edge, 0.012)
-    film = tissue * (1 - 0.70 * air)
+    bottom = np.exp(np.clip(height, -1, 0) * 12)  # below the dome the heart gives way to the abdomen
+    heart = smoothstep(edge, 0.02) * (0.72 + 0.28 * smoothstep(edge, 0.2)) * bottom
+    lungs = smoothstep(lateral, 0.012) * smoothstep(height, 0.012) * smoothstep(0.016 - edge, 0.012)
+    film = tissue * (1 - 0.80 * air)
     chest = smoothstep(v - anatomy.apex + 0.15, 0.25)  # the neck has no mediastinum
-    film += 0.42 * heart * (0.35 + 0.65 * chest)
+    film += 0.43 * heart * (0.25 + 0.75 * chest) * (1 - 0.45 * (1 - air) * smoothstep(0.12 - side, 0.06))
     # Liver, spleen and bowel below the domes, a little uneven.
     film += 0.13 * smoothstep(-height, 0.03) * smoothstep(o.outer + 0.04 - side, 0.12)
     film += 0.014 * noise_field(rng, 9, canvas.pixels) * np.minimum(tissue, 1) + _gas(canvas, anatomy, rng)
     # Hila: soft knots, the left one higher.
     carina = anatomy.apex + 0.40 * (o.base - anatomy.apex)
     for x, y in ((-0.20, carina + 0.13), (0.21, carina + 0.08)):
-        film += 0.11 * anatomy.vessels * np.exp(-(((u - x) / 0.065) ** 2)) * np.exp(-(((v - y) / 0.11) ** 2))
+        film += 0.20 * anatomy.vessels * np.exp(-(((u - x) / 0.060) ** 2)) * np.exp(-(((v - y) / 0.11) ** 2))
     window, airway = _airway(canvas, anatomy, carina)
     film[window] += airway
-    return film.astype(np.float32), Lungs(right=lungs * (u < 0), left=lungs * (u >= 0)), o
+    return film.astype(np.float32), lungs, o

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from scipy.interpolate import PchipInterpolator
 
 Array = npt.NDArray[np.float32]
 Points = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 
 HALF_EXTENT = 1.14
 """The film shows about -1..1 of the body; the rest is a margin, so that a shifted pose has something to show."""
@@ -43,11 +45,11 @@ class Canvas:
     def columns(self, low: float, high: float) -> slice:
         """Pixel columns (or rows) between two body coordinates."""
         scale = self.pixels / (2 * HALF_EXTENT)
-        start, stop = (int(round((x + HALF_EXTENT) * scale)) for x in (low, high))
+        start, stop = (round((x + HALF_EXTENT) * scale) for x in (low, high))
         return slice(max(0, start), min(self.pixels, max(start + 1, stop)))
 
 
-def curve(knots: Iterable[tuple[float, float]], at: npt.NDArray[np.floating]) -> Array:
+def curve(knots: Iterable[tuple[float, float]], at: Floats) -> Array:
     """A shape-preserving curve through ``(x, y)`` knots, constant beyond its ends.
 
     Args:
@@ -61,13 +63,17 @@ def curve(knots: Iterable[tuple[float, float]], at: npt.NDArray[np.floating]) ->
     return np.asarray(PchipInterpolator(x, y)(np.clip(at, x[0], x[-1])), dtype=np.float32)
 
 
-def smoothstep(x: Array, width: float) -> Array:
+def smoothstep(x: Floats, width: float) -> Array:
     """0 for ``x <= 0``, 1 for ``x >= width``, smooth between."""
-    t = np.clip(x * np.float32(1 / width), 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
+    t = np.asarray(x * np.float32(1 / width), dtype=np.float32)
+    np.clip(t, 0, 1, out=t)
+    rest = 3 - 2 * t
+    t *= t
+    t *= rest
+    return t
 
 
-def enlarge(field: Array, pixels: int) -> Array:
+def enlarge(field: Floats, pixels: int) -> Array:
     """A smooth low-resolution ``(h, w)`` field on a ``(pixels, pixels)`` grid."""
     image = Image.fromarray(np.ascontiguousarray(field, dtype=np.float32))
     return np.asarray(image.resize((pixels, pixels), Image.Resampling.BICUBIC), dtype=np.float32)
@@ -91,19 +97,18 @@ class Plate:
         self._image = Image.new("L", (2 * canvas.pixels, 2 * canvas.pixels), 0)
         self._draw = ImageDraw.Draw(self._image)
 
-    def _to_pixels(self, points: Points) -> list[tuple[float, float]]:
-        return [(float(u), float(v)) for u, v in (points + HALF_EXTENT) * self._scale]
+    def _to_pixels(self, points: Points) -> list[float]:
+        flat: list[float] = ((points + HALF_EXTENT) * self._scale).ravel().tolist()
+        return flat
 
     def polygon(self, points: Points, value: float) -> None:
         """Fill an outline, ``(N, 2)`` of (u, v), with a value 0-1."""
-        self._draw.polygon(self._to_pixels(points), fill=int(round(255 * value)))
+        self._draw.polygon(self._to_pixels(points), fill=round(255 * value))
 
     def line(self, points: Points, width: float, value: float) -> None:
         """Stroke a polyline, ``(N, 2)`` of (u, v), with a width in body units and a value 0-1."""
-        pixels = max(1, int(round(width * self._scale)))
-        self._draw.line(
-            self._to_pixels(points), fill=int(round(255 * value)), width=pixels, joint="curve" if pixels > 3 else None
-        )
+        pixels = max(1, round(width * self._scale))
+        self._draw.line(self._to_pixels(points), fill=round(255 * value), width=pixels)
 
     def raster(self) -> Array:
         """What was drawn, ``(pixels, pixels)`` float32, 0-1."""

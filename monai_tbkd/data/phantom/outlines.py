@@ -10,9 +10,9 @@ from monai_tbkd.data.phantom.anatomy import Anatomy
 from monai_tbkd.data.phantom.canvas import Array, Canvas, curve
 
 # (v relative to the lung's height: 0 apex, 1 costophrenic angle; |u|) of the pleura, from tracing frontal films.
-_OUTER = ((0, 0.30), (0.012, 0.36), (0.05, 0.45), (0.12, 0.53), (0.22, 0.60), (0.4, 0.68), (0.6, 0.73), (0.8, 0.755),
+_OUTER = ((0, 0.30), (0.012, 0.375), (0.05, 0.46), (0.12, 0.53), (0.22, 0.60), (0.4, 0.68), (0.6, 0.73), (0.8, 0.755),
           (0.92, 0.755), (1.05, 0.74))  # fmt: skip
-_INNER = ((0, 0.30), (0.012, 0.245), (0.05, 0.19), (0.12, 0.15), (0.3, 0.12), (1.05, 0.10))
+_INNER = ((0, 0.30), (0.012, 0.225), (0.05, 0.175), (0.12, 0.15), (0.3, 0.12), (1.05, 0.10))
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def draw_outlines(canvas: Canvas, anatomy: Anatomy) -> Outlines:
     def dome(top: float) -> Array:
         # Highest a little medial of the lung's middle, falling steeply into the costophrenic angle.
         t = side / a.lung_width
-        fall = np.where(t > 0.36, ((t - 0.36) / 0.39) ** 2.4, 0.35 * ((0.36 - t) / 0.36) ** 2)
+        fall = (np.clip(t - 0.36, 0, 1) / 0.39) ** 2.4 + 0.35 * (np.clip(0.36 - t, 0, 1) / 0.36) ** 2
         return np.asarray(top + a.sulcus * fall, dtype=np.float32)
 
     left_top = a.dome_right + a.dome_step
@@ -69,8 +69,8 @@ def draw_outlines(canvas: Canvas, anatomy: Anatomy) -> Outlines:
              (between(0.55), 0.15 + 0.055 * h), (between(0.75), 0.15 + 0.085 * h), (bottom, 0.15 + 0.06 * h),
              (bottom + 0.3, 0.14))  # fmt: skip
     left = ((-1.2, 0.10), (a.apex + 0.1, 0.11), (hila - 0.14, 0.12), (hila - 0.02, 0.145 + 0.05 * a.knob),
-            (hila + 0.09, 0.15), (between(0.25), 0.185), (between(0.40), 0.12 + 0.12 * h), (between(0.62), 0.05 + 0.31 * h),
-            (between(0.82), 0.02 + 0.41 * h), (between(0.97), 0.02 + 0.42 * h), (bottom + 0.12, 0.34 * h),
+            (hila + 0.09, 0.15), (between(0.25), 0.185), (between(0.40), 0.12 + 0.12 * h),
+            (between(0.62), 0.05 + 0.31 * h), (between(0.82), 0.02 + 0.41 * h), (between(0.97), 0.02 + 0.42 * h), (bottom + 0.12, 0.34 * h),
             (bottom + 0.4, 0.2))  # fmt: skip
     return Outlines(
         outer=a.lung_width * curve(_OUTER, depth),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from monai_tbkd.data.phantom.anatomy import Anatomy
@@ -29,6 +30,13 @@ class Pose:
         u, v = cosine * x + sine * y, -sine * x + cosine * y
         self._u = u + anatomy.bend * np.sin(np.pi * v)
         self._v = v
+        self._midline = (anatomy.shift[0], anatomy.shift[1], float(np.tan(anatomy.angle)))
+
+    def right_half(self, size: int) -> npt.NDArray[np.bool_]:
+        """The patient's right half, on the film's left: ``(size, size)`` bool."""
+        axis = (np.arange(size) + 0.5) / size * 2 - 1
+        x, y, slope = self._midline
+        return np.asarray(axis[None, :] < x - slope * (axis[:, None] - y))
 
     def apply(self, plate: Array, size: int) -> Array:
         """Lay a canvas plate onto the film.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from monai_tbkd.data.phantom.anatomy import Anatomy
 from monai_tbkd.data.phantom.canvas import Array, Canvas, Plate, Points, curve, smoothstep
@@ -26,12 +29,16 @@ def _bone(plate: Plate, center: Points, width: Points | float, body: float, rim:
     plate.line(other, 0.011, rim)
 
 
+@lru_cache
+def _spline(knots: int, samples: int) -> Points:
+    """The ``(samples, knots)`` matrix that runs a natural cubic spline through evenly spaced knots."""
+    t = np.linspace(0, knots - 1, samples)
+    return np.asarray(CubicSpline(np.arange(knots), np.eye(knots), bc_type="natural")(t))
+
+
 def _smooth(knots: list[tuple[float, float]], samples: int = 28) -> Points:
     """A curve through knots, sampled evenly in the knots' parameter."""
-    t = np.linspace(0, len(knots) - 1, samples)
-    k = np.arange(len(knots), dtype=np.float64)
-    x, y = np.asarray(knots).T
-    return np.stack([curve(zip(k, x, strict=True), t), curve(zip(k, y, strict=True), t)], axis=1).astype(np.float64)
+    return _spline(len(knots), samples) @ np.asarray(knots, dtype=np.float64)
 
 
 def _ribs(canvas: Canvas, anatomy: Anatomy, outlines: Outlines, rng: np.random.Generator) -> Array:
@@ -77,7 +84,7 @@ def _ribs(canvas: Canvas, anatomy: Anatomy, outlines: Outlines, rng: np.random.G
     u, v = canvas.u, canvas.v
     below = 1 - 0.78 * smoothstep(v - outlines.dome, 0.08)
     fade = smoothstep(np.abs(u) - 0.26, 0.2)
-    return np.asarray((0.125 * back.raster() + 0.085 * front.raster() * fade) * below * anatomy.rib_contrast)
+    return np.asarray((0.140 * back.raster() + 0.080 * front.raster() * fade) * below * anatomy.rib_contrast)
 
 
 def _girdle(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> Array:
@@ -88,8 +95,10 @@ def _girdle(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> Array
         tilt = rng.normal(0, 0.012)
         inner = anatomy.apex + 0.25
         knots = [(0.075, inner), (0.18, inner - 0.035 + tilt), (0.38, inner - 0.05 - 0.45 * rise + tilt),
-                 (0.58, inner - 0.10 - 0.75 * rise + tilt), (0.80, inner - 0.115 - 0.9 * rise + tilt)]  # fmt: skip
-        widths = curve(((0, 0.085), (4, 0.062), (14, 0.05), (24, 0.055), (27, 0.05)), np.arange(28.0))
+                 (0.58, inner - 0.10 - 0.75 * rise + tilt), (0.74, inner - 0.115 - 0.9 * rise + tilt)]  # fmt: skip
+        widths = curve(
+            ((0, 0.05), (1, 0.085), (5, 0.062), (14, 0.05), (23, 0.055), (26, 0.045), (27, 0.02)), np.arange(28.0)
+        )
         _bone(collar, _smooth(knots) * (sign, 1), widths.astype(np.float64), 0.62, 0.9)
         x, y = (0.66 + rng.normal(0, 0.01)) * reach - anatomy.scapula, anatomy.apex + 0.18
         border = _smooth([(x + 0.05, y - 0.04), (x - 0.02, y + 0.10), (x - 0.01, y + 0.30), (x + 0.06, y + 0.53)])
@@ -101,7 +110,7 @@ def _girdle(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> Array
         blade.line(side * turn, 0.026, 0.75)
         blade.line(spine * turn, 0.030, 0.6)
         # The arm bone: a round head and a shaft that leaves the film.
-        hx, hy = x + 0.36, y + 0.05
+        hx, hy = x + 0.33, y + 0.06
         shaft = _smooth([(hx + 0.03, hy + 0.04), (hx + 0.10, hy + 0.25), (hx + 0.17 + 0.1 * anatomy.arm, hy + 0.60)])
         _bone(blade, shaft * turn, 0.095, 0.55, 0.8)
         angle = np.linspace(0, 2 * np.pi, 40)
@@ -139,5 +148,5 @@ def render_skeleton(canvas: Canvas, anatomy: Anatomy, outlines: Outlines, rng: n
     """
     bones = _ribs(canvas, anatomy, outlines, rng) + _girdle(canvas, anatomy, rng)
     columns, spine = _spine(canvas, anatomy)
-    bones[:, columns] += spine
+    bones[:, columns] += spine * (1 - 0.5 * smoothstep(canvas.v - outlines.base + 0.25, 0.2))
     return np.asarray(bones, dtype=np.float32)

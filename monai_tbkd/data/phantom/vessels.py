@@ -5,26 +5,39 @@ from __future__ import annotations
 import numpy as np
 
 from monai_tbkd.data.phantom.anatomy import Anatomy
-from monai_tbkd.data.phantom.canvas import Array, Canvas, Plate, noise_field
+from monai_tbkd.data.phantom.canvas import Array, Canvas, Plate, Points, noise_field
 from monai_tbkd.data.phantom.outlines import Outlines
 
-_LEVELS = 4
+_LEVELS = 5
+_STEPS = 5
+_HEADINGS = np.array([-1.35, -1.0, -0.6, -0.15, 0.3, 0.65, 0.95, 1.2, 1.4])
 
 
-def _grow(plates: list[tuple[np.ndarray, float, float]], rng: np.random.Generator, start: np.ndarray, angle: float,
-          length: float, width: float, level: int) -> None:  # fmt: skip
-    """One vessel and its branches, appended as (points, width, density)."""
-    steps = 5
-    turns = angle + np.cumsum(rng.normal(0, 0.10, steps))
-    path = start + np.cumsum(np.stack([np.cos(turns), np.sin(turns)], axis=1) * (length / steps), axis=0)
-    points = np.concatenate([start[None], path])
-    plates.append((points, width, min(1.0, 0.30 + width * 26)))
-    if level == 0:
-        return
-    for sign in (-1, 1):
-        fork = path[int(rng.integers(2, steps))] if sign < 0 else path[-1]
-        _grow(plates, rng, fork, float(turns[-1] + sign * rng.uniform(0.15, 0.6)), length * rng.uniform(0.62, 0.9),
-              width * rng.uniform(0.58, 0.74), level - 1)  # fmt: skip
+def _paths(rng: np.random.Generator, starts: Points, headings: Points, lengths: Points) -> tuple[Points, Points]:
+    """Wandering paths: ``(K, steps + 1, 2)`` points and the ``(K,)`` headings at their ends."""
+    turns = headings[:, None] + np.cumsum(rng.normal(0, 0.11, (len(starts), _STEPS)), axis=1)
+    strides = np.stack([np.cos(turns), np.sin(turns)], axis=-1) * (lengths / _STEPS)[:, None, None]
+    steps = np.concatenate([starts[:, None], strides], axis=1)
+    return np.cumsum(steps, axis=1), turns[:, -1]
+
+
+def _tree(rng: np.random.Generator, starts: Points, headings: Points) -> list[tuple[Points, Points]]:
+    """All vessels, level by level: ``(K, steps + 1, 2)`` points and ``(K,)`` widths."""
+    lengths = rng.uniform(0.13, 0.21, len(starts))
+    widths = rng.uniform(0.016, 0.030, len(starts))
+    levels = []
+    for _ in range(_LEVELS):
+        paths, ends = _paths(rng, starts, headings, lengths)
+        levels.append((paths, widths))
+        count = len(starts)
+        side = paths[np.arange(count), rng.integers(2, _STEPS, count)]
+        spread = rng.uniform(0.12, 0.65, (2, count))
+        starts = np.concatenate([paths[:, -1], side])
+        headings = np.concatenate([ends + 0.6 * spread[0] * np.sign(spread[1] - 0.38), ends - spread[1]])
+        shrink = rng.uniform(0.58, 0.92, 2 * count)
+        lengths = np.tile(lengths, 2) * shrink
+        widths = np.concatenate([widths * rng.uniform(0.66, 0.80, count), widths * rng.uniform(0.45, 0.65, count)])
+    return levels
 
 
 def render_vessels(canvas: Canvas, anatomy: Anatomy, outlines: Outlines, rng: np.random.Generator) -> Array:
@@ -37,18 +50,19 @@ def render_vessels(canvas: Canvas, anatomy: Anatomy, outlines: Outlines, rng: np
         rng: source of chance.
 
     Returns:
-        Attenuation to add inside the lungs, ``(N, N)`` float32; the caller confines it to the lungs.
+        Attenuation to add, ``(N, N)`` float32; the caller confines it to the lungs.
     """
     carina = anatomy.apex + 0.40 * (outlines.base - anatomy.apex)
-    vessels: list[tuple[np.ndarray, float, float]] = []
-    for sign, root_v in ((-1, carina + 0.12), (1, carina + 0.07)):
-        for angle in (-1.35, -0.95, -0.45, 0.05, 0.45, 0.8, 1.1, 1.35):
-            start = np.array([sign * rng.uniform(0.13, 0.19), root_v + 0.10 * angle / 1.35 + rng.normal(0, 0.02)])
-            heading = angle + rng.normal(0, 0.1)
-            heading = heading if sign > 0 else np.pi - heading
-            _grow(vessels, rng, start, heading, rng.uniform(0.16, 0.22), rng.uniform(0.020, 0.030), _LEVELS)
+    starts, headings = [], []
+    for sign, root in ((-1, carina + 0.11), (1, carina + 0.06)):
+        across = sign * rng.uniform(0.10, 0.18, len(_HEADINGS))
+        along = root + 0.11 * np.sin(_HEADINGS) + rng.normal(0, 0.02, len(_HEADINGS))
+        starts.append(np.stack([across, along], axis=1))
+        angle = _HEADINGS + rng.normal(0, 0.1, len(_HEADINGS))
+        headings.append(angle if sign > 0 else np.pi - angle)
     plate = Plate(canvas)
-    for points, width, density in sorted(vessels, key=lambda item: item[1]):  # the widest lie on top
-        plate.line(points, width, density)
-    texture = 0.6 * noise_field(rng, 110, canvas.pixels) + 0.4 * noise_field(rng, 60, canvas.pixels)
-    return np.asarray(anatomy.vessels * (0.135 * plate.raster() + 0.011 * texture), dtype=np.float32)
+    for paths, widths in reversed(_tree(rng, np.concatenate(starts), np.concatenate(headings))):  # the widest on top
+        for path, width in zip(paths, widths, strict=True):
+            plate.line(path, float(width), min(0.9, 0.26 + float(width) * 24))
+    texture = 0.5 * noise_field(rng, 150, canvas.pixels) + 0.5 * noise_field(rng, 70, canvas.pixels)
+    return np.asarray(anatomy.vessels * (0.175 * plate.raster() + 0.014 * texture), dtype=np.float32)

@@ -1,0 +1,58 @@
+# Everything a newcomer runs. `make help` lists the targets.
+PYTHON ?= python3.11
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+DEMO ?= outputs/demo
+TRAIN := bundle/configs/train.yaml
+BUNDLE_RUN := $(PY) -m monai.bundle run
+DEMO_ARGS := --dataset_dir $(DEMO)/data --ckpt_dir $(DEMO)/models --output_dir $(DEMO)
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev demo test lint format wheel clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+# torch first and pinned: asked for by another package, pip would take the newest build with gigabytes of CUDA
+$(VENV)/.installed: constraints.txt setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet -c constraints.txt setuptools wheel
+	$(PIP) install --quiet -c constraints.txt torch
+	$(PIP) install --quiet -c constraints.txt --no-build-isolation -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) install --quiet -c constraints.txt --no-build-isolation -e '.[dicom,deploy,dev]'
+	touch $@
+
+install: $(VENV)/.installed  ## make .venv and install what is pinned in constraints.txt
+
+install-dev: $(VENV)/.installed-dev  ## the same with what tests and checks need
+
+demo: install  ## the main job on phantom films: teacher, control, student, evaluation, inference (6 minutes on 2 cores)
+	$(PY) -m monai_tbkd phantom --output $(DEMO)/data --recipe demo --workers 2
+	$(BUNDLE_RUN) --config_file "['$(TRAIN)','configs/demo.yaml']" $(DEMO_ARGS)
+	$(BUNDLE_RUN) run_control --config_file "['$(TRAIN)','configs/demo.yaml']" $(DEMO_ARGS)
+	$(BUNDLE_RUN) --config_file "['$(TRAIN)','bundle/configs/evaluate.yaml','configs/demo.yaml']" $(DEMO_ARGS)
+	$(BUNDLE_RUN) --config_file "['bundle/configs/inference.yaml','configs/demo.yaml']" \
+	  --dataset_dir $(DEMO)/test_films --ckpt_dir $(DEMO)/models --output_dir $(DEMO)
+	@echo "Look at:"
+
+test: install-dev  ## install what the tests need and run them
+	$(PY) -m pytest
+
+lint: install-dev  ## ruff and mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: install-dev  ## let ruff put the code in order
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+wheel: install-dev  ## build the wheel, with the bundle's configs in it, into dist/
+	$(PY) -m build --wheel --no-isolation
+
+clean:  ## remove what was made, but not .venv
+	rm -rf outputs build dist *.egg-info bundle/models bundle/outputs .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,36 @@
+"""The commands of ``python -m monai_tbkd``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from monai_tbkd import __version__
+from monai_tbkd.commands import bundle, phantom
+
+COMMANDS = (bundle, phantom)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and run a command; an error that a user can mend is one line, not a traceback."""
+    parser = argparse.ArgumentParser(
+        prog="python -m monai_tbkd",
+        description="Find where tuberculosis is on chest X-rays. Research use only, not for diagnosis.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        return int(args.run(args))
+    except (ValueError, OSError) as e:
+        sys.stderr.write(f"error: {e}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

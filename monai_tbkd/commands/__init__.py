@@ -1,0 +1,1 @@
+"""The commands of ``python -m monai_tbkd``, one a file, each with ``add_parser`` and ``run``."""

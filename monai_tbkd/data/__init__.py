@@ -1,0 +1,39 @@
+"""Films and data sets: readers, data lists, splits and their checks."""
+
+from __future__ import annotations
+
+from monai_tbkd.data.check_datalist import check_datalist
+from monai_tbkd.data.class_folders import load_class_folders
+from monai_tbkd.data.cxr_reader import CXRReader, film_meta
+from monai_tbkd.data.datalist import load_datalist
+from monai_tbkd.data.datalist_error import DatalistError
+from monai_tbkd.data.datalist_item import DatalistItem, datalist_item, image_labels
+from monai_tbkd.data.film_classes import CLASS_NAMES, class_label, class_of
+from monai_tbkd.data.film_dataset import FilmDataset
+from monai_tbkd.data.film_folder import list_films
+from monai_tbkd.data.manifest import load_manifest
+from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.splits import split_by_name_hash
+from monai_tbkd.data.tbx11k import load_tbx11k
+
+__all__ = [
+    "CLASS_NAMES",
+    "CXRReader",
+    "DatalistError",
+    "DatalistItem",
+    "FilmDataset",
+    "FilmError",
+    "ReasonCode",
+    "check_datalist",
+    "class_label",
+    "class_of",
+    "datalist_item",
+    "film_meta",
+    "image_labels",
+    "list_films",
+    "load_class_folders",
+    "load_datalist",
+    "load_manifest",
+    "load_tbx11k",
+    "split_by_name_hash",
+]

@@ -1,0 +1,91 @@
+"""Data sets that are folders of films, one a class."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.datalist_error import DatalistError, name_first
+from monai_tbkd.data.datalist_item import DatalistItem, datalist_item
+from monai_tbkd.data.film_classes import class_of, known_words
+from monai_tbkd.data.film_folder import list_films
+
+_SPLITS = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+
+
+def split_of(word: str) -> str | None:
+    """The split that a word stands for: ``"train"``, ``"val"``, ``"test"``, or None.
+
+    Example:
+        >>> split_of("Validation")
+        'val'
+    """
+    return _SPLITS.get(word.strip().lower())
+
+
+def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
+    """Read ``root/{train,val,test}/{health,sick,tb}/...`` or ``root/{health,sick,tb}/...``.
+
+    Well-known other names of the classes and splits do as well (``normal``, ``tuberculosis``, ``validation``, ...).
+
+    Args:
+        root: the folder.
+        num_classes: label scheme, see `class_label`.
+
+    Returns:
+        Data list items; ``name`` is the path under `root`, ``boxes`` is None for TB films (there are no annotations).
+
+    Raises:
+        DatalistError: no such folder, no class folder in it, or a folder whose name says nothing.
+
+    Example:
+        >>> load_class_folders("my_films")  # doctest: +SKIP
+    """
+    root = absolute_path(root)
+    if not root.is_dir():
+        raise DatalistError(f"{root}: there is no such folder; check dataset_dir.")
+    folders = _subfolders(root)
+    by_split = any(split_of(folder.name) for folder in folders)
+    unknown = [folder.name for folder in folders if not (split_of if by_split else class_of)(folder.name)]
+    class_folders: list[tuple[str, Path]] = [] if by_split else [("train", folder) for folder in folders]
+    if by_split:
+        for folder in folders:
+            for inner in _subfolders(folder):
+                class_folders.append((split_of(folder.name) or "", inner))
+                if not class_of(inner.name):
+                    unknown.append(f"{folder.name}/{inner.name}")
+    if unknown:
+        raise DatalistError(
+            f"{root}: unknown folders ({name_first(unknown)}); expected "
+            f"{'splits (train, val, test) with classes in them' if by_split else 'classes'} ({known_words()}), "
+            "so rename or move them."
+        )
+    if not class_folders:
+        raise DatalistError(
+            f"{root}: no imgs folder, no manifest.csv and no class folder; expected one of them, for class folders "
+            "health, sick and tb, or train, val and test with those in them."
+        )
+    items = []
+    for split, folder in class_folders:
+        for film in _films(folder):
+            path = Path(film["image"])
+            name = path.relative_to(root).as_posix()
+            items.append(datalist_item(path, name, class_of(folder.name) or "", split, num_classes))
+    return items
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _films(folder: Path) -> list[dict[str, str]]:
+    try:
+        return list_films(folder)
+    except ValueError:
+        # An empty class folder is no fault by itself; check_datalist sees whether a class is missing.
+        return []

@@ -1,0 +1,124 @@
+"""MONAI's image reader for chest X-rays: upright, one channel, told by content."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.data.image_reader import ImageReader
+from numpy.typing import NDArray
+
+from monai_tbkd.data.readers import FilmLimits, decode_film
+from monai_tbkd.data.readers.dicom_display import VOI_CHOICES
+from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+
+PathLike = str | os.PathLike[str]
+
+
+def film_meta(
+    size: tuple[int, int] = (0, 0),
+    spacing_mm: tuple[float, float] | None = None,
+    sop_instance_uid: str = "",
+    source_format: str = "",
+    steps: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The metadata that goes with every film, the refused ones included, so that any of them collate into one batch.
+
+    Args:
+        size: (height, width) of the film in pixels.
+        spacing_mm: (between rows, between columns), None where unknown.
+        sop_instance_uid: of a DICOM file.
+        source_format: ``"png"``, ``"jpeg"``, ``"dicom"`` or ``"nifti"``.
+        steps: what was done to the pixels, in order.
+
+    Returns:
+        ``original_size`` (int64, 2) and ``spacing_mm`` (float64, 2; NaN where unknown), both rows first;
+        ``sop_instance_uid``; ``source_format``; ``pixel_steps`` (joined by ``"; "``, since a batch cannot hold lists of
+        several lengths); and what MONAI reads: ``spatial_shape``, ``affine`` (identity), ``original_channel_dim``
+        (NaN is MONAI's word for none).
+
+    Example:
+        >>> film_meta((4, 6), steps=["inverted"])["pixel_steps"]
+        'inverted'
+    """
+    return {
+        "original_size": np.array(size, dtype=np.int64),
+        "spacing_mm": np.array(spacing_mm or (np.nan, np.nan), dtype=np.float64),
+        "sop_instance_uid": sop_instance_uid,
+        "source_format": source_format,
+        "pixel_steps": "; ".join(steps),
+        "spatial_shape": np.array(size, dtype=np.int64),
+        "affine": np.eye(4),
+        "original_channel_dim": float("nan"),
+    }
+
+
+class CXRReader(ImageReader):
+    """Read a chest X-ray from PNG, JPEG, DICOM or NIfTI into ``(H, W)`` float32, upright, rows first.
+
+    The format is told by content, never by suffix. Values keep the scale of the file; larger is brighter. The metadata
+    (see `film_meta`) hold no patient data.
+
+    `read` only remembers the path: MONAI's ``LoadImage`` answers an error there by trying its own readers one after
+    the other, some of which load a damaged file as garbage. All that can fail happens in `get_data`.
+
+    Args:
+        voi: for DICOM, ``"first"`` applies the first VOI LUT or window (what a viewer shows), ``"none"`` leaves it out.
+        min_side: shortest height or width that is accepted, in pixels.
+        max_pixels: most pixels that are decoded.
+
+    Raises:
+        ValueError: `voi` is not known.
+
+    Example:
+        >>> from monai.transforms import LoadImaged
+        >>> load = LoadImaged(keys="image", reader=CXRReader, ensure_channel_first=True)
+        >>> load({"image": "film.dcm"})["image"].shape  # doctest: +SKIP
+        torch.Size([1, 2022, 1756])
+    """
+
+    def __init__(self, voi: str = "first", min_side: int = 16, max_pixels: int = 100_000_000) -> None:
+        if voi not in VOI_CHOICES:
+            raise ValueError(f"voi is {voi!r}; expected one of {VOI_CHOICES}.")
+        self.voi = voi
+        self.limits = FilmLimits(min_side, max_pixels)
+
+    def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
+        """Every name will do: content decides."""
+        return True
+
+    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[Path]:
+        """Remember the path or paths; nothing is opened.
+
+        Args:
+            data: one path, or a sequence of one.
+            kwargs: ignored; part of MONAI's interface.
+
+        Returns:
+            The paths.
+        """
+        return [Path(data)] if isinstance(data, (str, os.PathLike)) else [Path(path) for path in data]
+
+    def get_data(self, img: list[Path]) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Decode the film.
+
+        Args:
+            img: what `read` returned.
+
+        Returns:
+            The pixels ``(H, W)``, float32, and the metadata of `film_meta`.
+
+        Raises:
+            FilmError: the film cannot be used; its reason says why.
+        """
+        if len(img) != 1:
+            raise FilmError(
+                ReasonCode.MULTI_FRAME, ", ".join(map(str, img)), f"{len(img)} files as one film; give one path a film"
+            )
+        film = decode_film(img[0], voi=self.voi, limits=self.limits)
+        height, width = film.pixels.shape
+        meta = film_meta((height, width), film.spacing_mm, film.sop_instance_uid, film.source_format, film.steps)
+        return film.pixels, meta

@@ -1,0 +1,125 @@
+"""From a data set's folder to films to train on, to select by and to report on."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.check_datalist import check_datalist
+from monai_tbkd.data.class_folders import load_class_folders
+from monai_tbkd.data.datalist_error import DatalistError
+from monai_tbkd.data.datalist_item import DatalistItem
+from monai_tbkd.data.film_classes import CLASS_NAMES
+from monai_tbkd.data.manifest import load_manifest
+from monai_tbkd.data.splits import split_by_name_hash
+from monai_tbkd.data.tbx11k import load_tbx11k
+
+logger = logging.getLogger(__name__)
+
+LAYOUTS = ("auto", "tbx11k", "manifest", "class_folders")
+_DEFAULT_TEST = 0.2
+
+Source = str | os.PathLike[str]
+
+
+def load_datalist(
+    dataset_dir: Source | Sequence[Source],
+    num_classes: int = 2,
+    layout: str = "auto",
+    select: float = 0.15,
+    test: float | None = None,
+    missing_annotation: str = "warn",
+) -> dict[str, list[DatalistItem]]:
+    """Read one or several data sets and split them.
+
+    ``test`` is the split to report: a data set's own val (or else test) split, or, where it has none, a slice of its
+    films by name hash. ``select``, for thresholds and checkpoints, is always a slice of train by name hash, and is
+    not trained on.
+
+    Args:
+        dataset_dir: a folder, a CSV file, or several of them, which are merged.
+        num_classes: 2 (or 1, one logit): TB or not; 3: health, sick, tb.
+        layout: ``"tbx11k"`` (``imgs/`` in it), ``"manifest"`` (``manifest.csv`` in it, or a CSV file),
+            ``"class_folders"``, or ``"auto"``, which looks in that order.
+        select: slice of train, below 1 a fraction of each class, else a number of TB films.
+        test: None as above; a size (as for `select`) cuts test from train by name hash, and own val and test splits
+            are left unused.
+        missing_annotation: see `check_datalist`.
+
+    Returns:
+        ``{"train": ..., "select": ..., "test": ...}`` of data list items.
+
+    Raises:
+        DatalistError: the data set cannot be used; the message names what is wrong and the mend.
+        ValueError: `layout` is not known.
+
+    Example:
+        >>> load_datalist(["TBX11K", "nih/manifest.csv"], select=100)  # doctest: +SKIP
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout is {layout!r}; expected one of {LAYOUTS}.")
+    sources = [dataset_dir] if isinstance(dataset_dir, (str, os.PathLike)) else list(dataset_dir)
+    if not sources:
+        raise DatalistError("dataset_dir is an empty list; name at least one folder.")
+    loaded = [_load(absolute_path(source), num_classes, layout) for source in sources]
+    _make_names_unique([absolute_path(source) for source in sources], loaded)
+    train: list[DatalistItem] = []
+    reported: list[DatalistItem] = []
+    whole: list[DatalistItem] = []
+    for source, items in zip(sources, loaded, strict=True):
+        own = next((split for split in ("val", "test") if any(item["split"] == split for item in items)), None)
+        films = [item for item in items if item["split"] == "train"]
+        if test is None and own is not None:
+            train += films
+            reported += [item for item in items if item["split"] == own]
+            logger.info("%s: reported on its own %s split.", source, own)
+        else:
+            whole += films
+    cut = split_by_name_hash(whole, test=_DEFAULT_TEST if test is None else test, select=0)
+    parts = split_by_name_hash(train + cut["train"], test=0, select=select)
+    splits = {"train": parts["train"], "select": parts["select"], "test": reported + cut["test"]}
+    splits = check_datalist(splits, missing_annotation)
+    for name, part in splits.items():
+        counts = Counter(item["class_name"] for item in part)
+        boxes = sum(len(item["boxes"] or []) for item in part)
+        logger.info(
+            "%-6s %6d films  %s  boxes %d",
+            name, len(part), "  ".join(f"{each} {counts[each]}" for each in CLASS_NAMES), boxes,
+        )  # fmt: skip
+    return splits
+
+
+def _load(source: Path, num_classes: int, layout: str) -> list[DatalistItem]:
+    if not source.exists():
+        raise DatalistError(f"{source}: there is no such folder or file; check dataset_dir.")
+    if layout == "auto":
+        if source.is_file() or (not (source / "imgs").is_dir() and (source / "manifest.csv").is_file()):
+            layout = "manifest"
+        else:
+            layout = "tbx11k" if (source / "imgs").is_dir() else "class_folders"
+    if layout == "manifest":
+        if source.is_file() and source.suffix.lower() != ".csv":
+            raise DatalistError(f"{source}: not a CSV file; expected a folder or a .csv file, so check dataset_dir.")
+        items = load_manifest(source / "manifest.csv" if source.is_dir() else source, num_classes)
+    else:
+        items = (load_tbx11k if layout == "tbx11k" else load_class_folders)(source, num_classes)
+    if not items:
+        raise DatalistError(f"{source}: no film in it ({layout} layout); check dataset_dir.")
+    return items
+
+
+def _make_names_unique(sources: list[Path], loaded: list[list[DatalistItem]]) -> None:
+    """Put the source's folder before names that two sources share; other names, and so their split, stay."""
+    shared = Counter(name for items in loaded for name in {item["name"] for item in items})
+    taken: Counter[str] = Counter()
+    for source, items in zip(sources, loaded, strict=True):
+        folder = source.parent.name if source.suffix.lower() == ".csv" else source.name
+        taken[folder] += 1
+        prefix = folder if taken[folder] == 1 else f"{folder}#{taken[folder]}"
+        for item in items:
+            if shared[item["name"]] > 1:
+                item["name"] = f"{prefix}/{item['name']}"

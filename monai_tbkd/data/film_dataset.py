@@ -1,0 +1,111 @@
+"""A data set that a bad film does not stop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from monai.data import Dataset, MetaTensor
+from monai.utils import ImageMetaKey
+
+from monai_tbkd.data.cxr_reader import film_meta
+from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+
+logger = logging.getLogger(__name__)
+
+
+class FilmDataset(Dataset):
+    """MONAI's ``Dataset`` for scoring: a film that fails becomes a placeholder with a reason instead of an exception.
+
+    The placeholder collates with good items, so one bad film does not cost its batch; whoever reads the scores leaves
+    out items whose ``reason`` is not empty.
+
+    Args:
+        data: items with ``image`` (path) and ``name``.
+        transform: as in ``Dataset``; it starts with the loader.
+        placeholder_shape: shape ``(C, H, W)`` that the transforms give.
+        keys: what an item keeps; ``original_size`` (int64, ``[height, width]``) is added.
+
+    Example:
+        >>> from monai.transforms import LoadImaged
+        >>> from monai_tbkd.data import CXRReader
+        >>> load = LoadImaged(keys="image", reader=CXRReader, ensure_channel_first=True)
+        >>> FilmDataset([{"image": "missing.png", "name": "missing.png"}], load, (1, 512, 512))[0]["reason"]
+        'NOT_READABLE'
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict[str, Any]],
+        transform: Sequence[Callable[..., Any]] | Callable[..., Any] | None,
+        placeholder_shape: Sequence[int],
+        keys: Sequence[str] = ("image", "name", "reason", "detail"),
+    ) -> None:
+        super().__init__(data=data, transform=transform)
+        self.placeholder_shape = tuple(int(length) for length in placeholder_shape)
+        self.keys = tuple(keys)
+
+    def _transform(self, index: int) -> dict[str, Any]:
+        source = self.data[index]
+        try:
+            item = dict(super()._transform(index))
+            size = item["image"].meta["original_size"]
+            item |= {"reason": "", "detail": ""}
+            item["original_size"] = torch.as_tensor(size, dtype=torch.int64).clone()
+            return self._restricted(item)
+        except Exception as error:
+            return self._restricted(self._placeholder(source, error))
+
+    def _restricted(self, item: dict[str, Any]) -> dict[str, Any]:
+        return {key: item[key] for key in (*self.keys, "original_size")}
+
+    def _placeholder(self, source: dict[str, Any], error: Exception) -> dict[str, Any]:
+        path = str(source.get("image", ""))
+        found = film_error_in(error)
+        if found is None:
+            root = _root_cause(error)
+            # No traceback in the item: a row of results has room for a sentence. The log has the rest.
+            logger.error("%s: %s: %s", path, type(root).__name__, root, exc_info=error)
+            found = FilmError(ReasonCode.INTERNAL, path, f"{type(root).__name__} while it was prepared; see the log")
+        else:
+            logger.warning("%s", found)
+        meta = {**film_meta(), ImageMetaKey.FILENAME_OR_OBJ: path}
+        image = MetaTensor.ensure_torch_and_prune_meta(torch.zeros(self.placeholder_shape), meta)
+        return {
+            **source,
+            "image": image,
+            "reason": found.reason.value,
+            "detail": str(found),
+            "original_size": torch.zeros(2, dtype=torch.int64),
+        }
+
+
+def film_error_in(error: BaseException) -> FilmError | None:
+    """The `FilmError` behind an exception: MONAI's ``Compose`` wraps whatever a transform raises.
+
+    Args:
+        error: an exception.
+
+    Returns:
+        The first `FilmError` along its causes, or None.
+
+    Example:
+        >>> film_error_in(RuntimeError("applying transform")) is None
+        True
+    """
+    return next((each for each in _causes(error) if isinstance(each, FilmError)), None)
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    return _causes(error)[-1]
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in chain:
+        chain.append(current)
+        current = current.__cause__ or current.__context__
+    return chain

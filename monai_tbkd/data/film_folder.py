@@ -1,0 +1,69 @@
+"""The films of a folder, for scoring."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.natural_order import natural_key
+
+_NOT_FILMS = {
+    ".csv", ".tsv", ".json", ".jsonl", ".txt", ".md", ".rst", ".xml", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".html",
+    ".htm", ".css", ".js", ".py", ".ipynb", ".sh", ".bat", ".npy", ".npz", ".pt", ".pth", ".ts", ".onnx", ".ckpt",
+    ".log", ".pdf", ".doc", ".docx", ".xls", ".xlsx", ".zip", ".tar", ".7z", ".rar", ".db", ".lnk", ".tmp", ".md5",
+    ".sha256",
+}  # fmt: skip
+_NOT_FILM_NAMES = {"readme", "license", "licence", "copying", "notice", "changelog", "makefile", "dicomdir"}
+
+
+def list_films(folder_or_file: str | os.PathLike[str], recursive: bool = True) -> list[dict[str, str]]:
+    """List every file that may be a film; whether it is one is told by its content, when it is read.
+
+    Left out: hidden files and folders, and what is plainly something else by its name (tables, texts, archives).
+
+    Args:
+        folder_or_file: a folder, or one film.
+        recursive: look into sub-folders; a link back up is not followed twice.
+
+    Returns:
+        ``{"image": absolute path, "name": path under the folder with forward slashes}`` each, ``f2`` before ``f10``.
+
+    Raises:
+        FileNotFoundError: no such folder or file.
+        ValueError: nothing in it may be a film.
+
+    Example:
+        >>> list_films("films")  # doctest: +SKIP
+        [{'image': '/data/films/a.dcm', 'name': 'a.dcm'}]
+    """
+    root = absolute_path(folder_or_file)
+    if not root.exists():
+        raise FileNotFoundError(f"{root}: there is no such folder or file; check the path.")
+    if not root.is_dir():
+        return [{"image": str(root), "name": root.name}]
+    names: list[str] = []
+    seen: set[str] = set()
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        # In a fixed order, so that which of two links to a folder is kept does not depend on the disk.
+        subfolders[:] = sorted(name for name in subfolders if recursive and not name.startswith("."))
+        names += [Path(folder, file).relative_to(root).as_posix() for file in files if _may_be_film(Path(folder, file))]
+    if not names:
+        raise ValueError(
+            f"{root}: no film in this folder; expected PNG, JPEG, DICOM or NIfTI files"
+            f"{'' if recursive else ' (sub-folders were not looked into)'}."
+        )
+    return [{"image": str(root / name), "name": name} for name in sorted(names, key=natural_key)]
+
+
+def _may_be_film(path: Path) -> bool:
+    name = path.name.lower()
+    if name.startswith(".") or Path(name).suffix in _NOT_FILMS or name.split(".")[0] in _NOT_FILM_NAMES:
+        return False
+    # A broken link counts, so that it gets a row with a reason; a pipe or a socket does not.
+    return path.is_file() or path.is_symlink()

@@ -1,0 +1,138 @@
+"""Data sets that are a table: one row a film."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.class_folders import split_of
+from monai_tbkd.data.datalist_error import DatalistError, name_first
+from monai_tbkd.data.datalist_item import Boxes, DatalistItem, datalist_item
+from monai_tbkd.data.film_classes import class_of, known_words
+
+logger = logging.getLogger(__name__)
+
+_COLUMNS = {"image", "label", "split", "boxes", "patient_id"}
+
+
+def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
+    """Read a CSV file with the columns ``image`` and ``label`` and, where known, ``split``, ``boxes``, ``patient_id``.
+
+    Args:
+        csv_path: the table, UTF-8. ``image``: absolute, or relative to the table's folder and within it. ``label``:
+            a word that `class_of` knows. ``split``: train, val or test. ``boxes``: JSON, ``[[xmin, ymin, xmax, ymax],
+            ...]`` in pixels of the film. Other columns are ignored.
+        num_classes: label scheme, see `class_label`.
+
+    Returns:
+        Data list items; ``name`` is the path under the table's folder.
+
+    Raises:
+        DatalistError: no such table, a column is missing, or a row cannot be understood.
+
+    Example:
+        >>> load_manifest("my_films/manifest.csv")  # doctest: +SKIP
+    """
+    table = absolute_path(csv_path)
+    rows = _rows(table)
+    faults: list[str] = []
+    parsed: list[tuple[Path, dict[str, Any]]] = []
+    for number, row in enumerate(rows, start=2):
+        try:
+            path = _film_path(table.parent, row["image"])
+            fields = {
+                "class_name": _class_name(row["label"]),
+                "split": _split(row.get("split") or ""),
+                "boxes": _boxes(row.get("boxes") or ""),
+                "patient_id": (row.get("patient_id") or "").strip() or None,
+            }
+        except ValueError as error:
+            faults.append(f"row {number} {error}")
+        else:
+            parsed.append((path, fields))
+    if faults:
+        raise DatalistError(f"{table}: rows that cannot be understood ({name_first(faults)}); mend them.")
+    dropped = [str(path.name) for path, fields in parsed if fields["boxes"] and fields["class_name"] != "tb"]
+    if dropped:
+        logger.warning("%s: boxes on films without TB are ignored (%s).", table, name_first(dropped))
+    names = _names([path for path, _ in parsed], table.parent)
+    return [
+        datalist_item(
+            path, name, num_classes=num_classes, box_types=["unspecified"] * len(fields["boxes"] or []), **fields
+        )
+        for (path, fields), name in zip(parsed, names, strict=True)
+    ]
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = set(reader.fieldnames or [])
+            rows = [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatalistError(f"{table}: cannot be read as a UTF-8 CSV file ({error}); check the path.") from error
+    missing = {"image", "label"} - columns
+    if missing:
+        raise DatalistError(
+            f"{table}: no column {' and '.join(sorted(missing))} (found {', '.join(sorted(columns)) or 'none'}); "
+            "name the columns image and label."
+        )
+    ignored = columns - _COLUMNS
+    if ignored:
+        logger.debug("%s: columns ignored: %s.", table, ", ".join(sorted(ignored)))
+    return rows
+
+
+def _film_path(folder: Path, text: str) -> Path:
+    text = text.strip()
+    if not text:
+        raise ValueError("names no film")
+    if Path(text).is_absolute():
+        return absolute_path(text)
+    path = absolute_path(folder / text)
+    # By name only: links out of the folder are the owner's doing, a "../" in a downloaded table may not be.
+    if not path.is_relative_to(folder):
+        raise ValueError(f"leads out of the table's folder ({text}; give an absolute path if that is meant)")
+    return path
+
+
+def _class_name(word: str) -> str:
+    name = class_of(word)
+    if name is None:
+        raise ValueError(f"has the label {word!r} (expected one of {known_words()})")
+    return name
+
+
+def _split(word: str) -> str:
+    if not word.strip():
+        return "train"
+    split = split_of(word)
+    if split is None:
+        raise ValueError(f"has the split {word!r} (expected train, val or test)")
+    return split
+
+
+def _boxes(text: str) -> Boxes | None:
+    if not text.strip():
+        return None
+    try:
+        boxes = [[float(edge) for edge in box] for box in json.loads(text)]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"has boxes {text[:60]!r} (expected JSON like [[xmin, ymin, xmax, ymax]])") from error
+    if any(len(box) != 4 or not all(math.isfinite(edge) for edge in box) for box in boxes):
+        raise ValueError(f"has boxes {text[:60]!r} (expected four finite numbers a box)")
+    return boxes
+
+
+def _names(paths: list[Path], folder: Path) -> list[str]:
+    """Names that stay the same when the data set moves to another place."""
+    outside = [path for path in paths if not path.is_relative_to(folder)]
+    common = Path(os.path.commonpath([path.parent for path in outside])) if outside else folder
+    return [path.relative_to(folder if path.is_relative_to(folder) else common).as_posix() for path in paths]

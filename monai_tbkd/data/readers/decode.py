@@ -1,0 +1,85 @@
+"""A file to an upright film, whatever its format."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from monai_tbkd.data.readers.decoded_film import DecodedFilm
+from monai_tbkd.data.readers.dicom import decode_dicom, dicom_size
+from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
+from monai_tbkd.data.readers.film_limits import FilmLimits
+from monai_tbkd.data.readers.nifti import decode_nifti, nifti_size
+from monai_tbkd.data.readers.picture import decode_picture, picture_size
+from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+
+
+def decode_film(path: str | os.PathLike[str], voi: str = "first", limits: FilmLimits | None = None) -> DecodedFilm:
+    """Read one film.
+
+    Args:
+        path: a PNG, JPEG, DICOM or NIfTI file, told by its content.
+        voi: for DICOM, ``"first"`` applies the first VOI LUT or window, ``"none"`` leaves it out.
+        limits: smallest and largest film.
+
+    Returns:
+        The film, upright, rows first.
+
+    Raises:
+        FilmError: the file cannot be used; its reason says why.
+
+    Example:
+        >>> decode_film("film.dcm").pixels.shape  # doctest: +SKIP
+        (2022, 1756)
+    """
+    path = Path(path)
+    limits = limits or FilmLimits()
+    file_format = _format_of(path)
+    if file_format in ("png", "jpeg"):
+        return decode_picture(path, limits)
+    if file_format == "nifti":
+        return decode_nifti(path, limits)
+    return decode_dicom(path, limits, voi=voi, headless=file_format == "headless_dicom")
+
+
+def film_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Height and width in pixels that `decode_film` would give, from the header alone.
+
+    Args:
+        path: a PNG, JPEG, DICOM or NIfTI file, told by its content.
+
+    Returns:
+        ``(height, width)`` of the upright film.
+
+    Raises:
+        FilmError: the header cannot be read.
+    """
+    path = Path(path)
+    file_format = _format_of(path)
+    if file_format in ("png", "jpeg"):
+        return picture_size(path)
+    if file_format == "nifti":
+        return nifti_size(path)
+    return dicom_size(path, headless=file_format == "headless_dicom")
+
+
+def _format_of(path: Path) -> str:
+    try:
+        # Opening a pipe would wait for ever, so only regular files are opened.
+        if not path.is_file():
+            what = "is not a regular file" if path.exists() else "there is no such file"
+            raise FilmError(ReasonCode.NOT_READABLE, path, f"{what}; check the path")
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        raise FilmError(
+            ReasonCode.NOT_READABLE, path, f"cannot be opened ({error.strerror or error}); check its permissions"
+        ) from error
+    if not head:
+        raise FilmError(ReasonCode.CORRUPT, path, "the file is empty; copy it again")
+    file_format = sniff_format(head)
+    if file_format is None:
+        raise FilmError(
+            ReasonCode.NOT_AN_IMAGE, path, "not a PNG, JPEG, DICOM or NIfTI file by its content; convert it to one"
+        )
+    return file_format

@@ -1,0 +1,167 @@
+"""DICOM films through pydicom."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from monai_tbkd.data.readers.decoded_film import DecodedFilm
+from monai_tbkd.data.readers.dicom_display import VOI_CHOICES, display_values
+from monai_tbkd.data.readers.film_limits import FilmLimits
+from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+# Only what the pixels need, so that no element with patient data is even parsed.
+_SIZE_TAGS = ["Rows", "Columns", "SOPClassUID"]
+
+
+def decode_dicom(path: Path, limits: FilmLimits, voi: str = "first", headless: bool = False) -> DecodedFilm:
+    """Decode a gray single-frame DICOM file to what a viewer shows.
+
+    Args:
+        path: the file.
+        limits: smallest and largest film.
+        voi: ``"first"`` applies the first VOI LUT or window, ``"none"`` leaves it out.
+        headless: the file lacks preamble and meta header; it is a film only if pixel data come out of it.
+
+    Returns:
+        The film, upright as stored (rows first), larger values brighter.
+
+    Raises:
+        FilmError: CORRUPT, NOT_AN_IMAGE, COLOR, MULTI_FRAME, UNSUPPORTED_SYNTAX, TOO_SMALL or TOO_LARGE.
+        ValueError: `voi` is not known.
+    """
+    if voi not in VOI_CHOICES:
+        raise ValueError(f"voi is {voi!r}; expected one of {VOI_CHOICES}.")
+    with warnings.catch_warnings():
+        # pydicom warns of every odd value of every odd file, often quoting it: noise, and at times patient data.
+        warnings.simplefilter("ignore")
+        ds = _read(path, headless)
+        _check_kind(path, ds)
+        limits.check(path, int(ds.Rows), int(ds.Columns))
+        stored = _decode(path, ds)
+        try:
+            pixels, steps = display_values(stored, ds, voi)
+        except Exception as error:
+            raise FilmError(
+                ReasonCode.CORRUPT, path, f"its LUT or window cannot be applied ({error}); export the film again"
+            ) from error
+    uid = str(ds.get("SOPInstanceUID", "") or "")
+    return DecodedFilm(pixels, "dicom", steps, spacing_mm=_spacing(ds), sop_instance_uid=uid)
+
+
+def dicom_size(path: Path, headless: bool = False) -> tuple[int, int]:
+    """Rows and columns, from the header.
+
+    Args:
+        path: the file.
+        headless: the file lacks preamble and meta header.
+
+    Returns:
+        ``(height, width)`` in pixels.
+
+    Raises:
+        FilmError: CORRUPT or NOT_AN_IMAGE.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ds = pydicom.dcmread(path, force=headless, stop_before_pixels=True, specific_tags=list(_SIZE_TAGS))
+            return int(ds.Rows), int(ds.Columns)
+        except (AttributeError, TypeError) as error:
+            raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without rows and columns") from error
+        except Exception as error:
+            raise FilmError(ReasonCode.CORRUPT, path, f"the DICOM header is damaged ({error})") from error
+
+
+def _read(path: Path, headless: bool) -> Dataset:
+    try:
+        ds = pydicom.dcmread(path, force=headless)
+        has_pixels = any(key in ds for key in _PIXELS)
+    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
+        reason = ReasonCode.NOT_AN_IMAGE if headless else ReasonCode.CORRUPT
+        raise FilmError(
+            reason, path, f"the DICOM file is cut short or damaged ({type(error).__name__}); send it again"
+        ) from error
+    if not has_pixels:
+        # A file that is cut inside its pixel data keeps rows and columns, but pydicom drops the cut element.
+        if not headless and "Rows" in ds:
+            raise FilmError(ReasonCode.CORRUPT, path, "rows and columns but no pixel data; send the file again")
+        raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without pixel data; expected a radiograph")
+    if headless:
+        _assume_transfer_syntax(ds)
+    return ds
+
+
+def _assume_transfer_syntax(ds: Dataset) -> None:
+    """A data set without a meta header does not name its encoding; how it could be parsed tells it."""
+    implicit, little = ds.original_encoding
+    if not hasattr(ds, "file_meta") or "TransferSyntaxUID" not in ds.file_meta:
+        ds.file_meta = pydicom.dataset.FileMetaDataset()
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+
+
+def _check_kind(path: Path, ds: Dataset) -> None:
+    for key in ("Rows", "Columns", "BitsStored", "PixelRepresentation", "PhotometricInterpretation"):
+        if ds.get(key) is None:
+            raise FilmError(ReasonCode.CORRUPT, path, f"the DICOM element {key} is missing; export the film again")
+    photometric = str(ds.PhotometricInterpretation)
+    if int(ds.get("SamplesPerPixel", 1) or 1) != 1 or not photometric.startswith("MONOCHROME"):
+        raise FilmError(
+            ReasonCode.COLOR,
+            path,
+            f"{photometric} pixels; expected MONOCHROME1 or MONOCHROME2, so send the original radiograph",
+        )
+    frames = int(ds.get("NumberOfFrames", 1) or 1)
+    if frames > 1:
+        raise FilmError(ReasonCode.MULTI_FRAME, path, f"{frames} frames; expected a single radiograph")
+
+
+def _decode(path: Path, ds: Dataset) -> NDArray[Any]:
+    try:
+        stored = np.asarray(ds.pixel_array)
+    except Exception as error:
+        syntax = getattr(getattr(ds, "file_meta", None), "TransferSyntaxUID", None)
+        name = getattr(syntax, "name", None) or "an unnamed transfer syntax"
+        if _lacks_decoder(error):
+            raise FilmError(
+                ReasonCode.UNSUPPORTED_SYNTAX,
+                path,
+                f"no decoder for {name}; install python-gdcm (or pyjpegls for JPEG-LS), or send the film uncompressed",
+            ) from error
+        raise FilmError(
+            ReasonCode.CORRUPT, path, f"the pixel data ({name}) are cut short or damaged; send the file again"
+        ) from error
+    expected = (int(ds.Rows), int(ds.Columns))
+    if stored.shape != expected:
+        raise FilmError(ReasonCode.CORRUPT, path, f"pixel data of shape {stored.shape}; the header says {expected}")
+    return stored
+
+
+def _lacks_decoder(error: Exception) -> bool:
+    # pydicom has no exception class of its own for this.
+    text = str(error).lower()
+    return isinstance(error, NotImplementedError) or any(
+        sign in text for sign in ("missing dependencies", "does not support", "no pixel data decoders", "unsupported")
+    )
+
+
+def _spacing(ds: Dataset) -> tuple[float, float] | None:
+    for key in ("PixelSpacing", "ImagerPixelSpacing"):
+        value = ds.get(key)
+        if value is None or isinstance(value, (str, float)) or len(value) != 2:
+            continue
+        # Some exporters write 0 where they know nothing.
+        rows, columns = float(value[0]), float(value[1])
+        if rows > 0 and columns > 0:
+            return rows, columns
+    return None

@@ -1,0 +1,95 @@
+"""From stored DICOM values to what a viewer shows: modality LUT, VOI, presentation, in that order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.pixels import apply_modality_lut, apply_presentation_lut, apply_voi_lut
+
+VOI_CHOICES = ("first", "none")
+
+
+def display_values(stored: NDArray[Any], ds: Dataset, voi: str = "first") -> tuple[NDArray[np.float32], list[str]]:
+    """Make larger values brighter, as DICOM PS3.4 Annex N orders the steps.
+
+    MONOCHROME1 (or a presentation LUT shape of INVERSE, which goes with it) is inverted last and exactly once, about
+    the middle of the range that the earlier steps can give, so that 12-bit value 2085 becomes 4095 - 2085.
+
+    Args:
+        stored: ``(H, W)``, integers as decoded.
+        ds: the data set, for its LUTs, windows and photometric interpretation.
+        voi: ``"first"`` applies the first VOI LUT or window if there is one, ``"none"`` leaves it out.
+
+    Returns:
+        ``(H, W)`` float32 and the steps that were taken, in order.
+
+    Raises:
+        ValueError: `voi` is neither, or an element of the data set contradicts the standard.
+    """
+    if voi not in VOI_CHOICES:
+        raise ValueError(f"voi is {voi!r}; expected one of {VOI_CHOICES}.")
+    steps: list[str] = []
+    padding = _padding(stored, ds)
+    low, high = _stored_range(ds)
+    values = apply_modality_lut(stored, ds)
+    if ds.get("ModalityLUTSequence"):
+        low, high = 0.0, float(2 ** int(ds.ModalityLUTSequence[0].LUTDescriptor[2]) - 1)
+        steps.append("modality LUT applied")
+    elif ds.get("RescaleSlope") is not None and ds.get("RescaleIntercept") is not None:
+        slope, intercept = float(ds.RescaleSlope), float(ds.RescaleIntercept)
+        low, high = sorted((low * slope + intercept, high * slope + intercept))
+        if (slope, intercept) != (1.0, 0.0):
+            steps.append(f"rescaled by {slope:g} and {intercept:g}")
+    if voi == "first":
+        if ds.get("VOILUTSequence"):
+            # A LUT maps integers; a rescale with a slope of 1 has made floats of them.
+            values = apply_voi_lut(np.rint(values).astype(np.int64), ds, index=0)
+            low, high = 0.0, float(2 ** int(ds.VOILUTSequence[0].LUTDescriptor[2]) - 1)
+            steps.append("first VOI LUT applied")
+        elif ds.get("WindowCenter") is not None and ds.get("WindowWidth") is not None:
+            if _window_is_usable(ds):
+                values = apply_voi_lut(values, ds, index=0)
+                if float(ds.get("RescaleSlope") or 1) < 0:
+                    # pydicom takes the rescaled ends of the range as they come; a negative slope swaps them.
+                    values = (low + high) - values
+                steps.append("first VOI window applied")
+            else:
+                steps.append("VOI window of no width ignored")
+    if ds.get("PresentationLUTSequence"):
+        values = apply_presentation_lut(values, ds)
+        steps.append("presentation LUT applied")
+    elif ds.PhotometricInterpretation == "MONOCHROME1" or str(ds.get("PresentationLUTShape", "")).upper() == "INVERSE":
+        values = (low + high) - values.astype(np.float64)
+        steps.append("inverted")
+    pixels = values.astype(np.float32)
+    if padding is not None and padding.any() and not padding.all():
+        pixels[padding] = pixels[~padding].min()
+        steps.append("pixel padding set to the darkest")
+    return pixels, steps
+
+
+def _stored_range(ds: Dataset) -> tuple[float, float]:
+    bits = int(ds.BitsStored)
+    if int(ds.PixelRepresentation) == 0:
+        return 0.0, float(2**bits - 1)
+    return float(-(2 ** (bits - 1))), float(2 ** (bits - 1) - 1)
+
+
+def _window_is_usable(ds: Dataset) -> bool:
+    width = ds["WindowWidth"]
+    first = float(width.value[0] if width.VM > 1 else width.value)
+    # PS3.3 C.11.2.1.2.1: at least 1 for LINEAR, above 0 for the others.
+    return first >= 1 or (first > 0 and str(ds.get("VOILUTFunction", "LINEAR")).upper() != "LINEAR")
+
+
+def _padding(stored: NDArray[Any], ds: Dataset) -> NDArray[np.bool_] | None:
+    """Where PS3.3 C.7.5.1.1.2 says that there is no image: such values must not set anyone's minimum or maximum."""
+    first = ds.get("PixelPaddingValue")
+    if first is None:
+        return None
+    last = ds.get("PixelPaddingRangeLimit")
+    low, high = sorted((int(first), int(first if last is None else last)))
+    return np.asarray((stored >= low) & (stored <= high))

@@ -1,0 +1,54 @@
+"""Tell a file's format from its first bytes; its name does not count."""
+
+from __future__ import annotations
+
+import zlib
+
+HEAD_BYTES = 1024
+"""How many bytes of a file `sniff_format` wants to see."""
+
+_GROUP_STARTS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
+
+
+def sniff_format(head: bytes) -> str | None:
+    """Name the format that the first bytes belong to.
+
+    Args:
+        head: the first `HEAD_BYTES` bytes of the file (fewer if it is shorter).
+
+    Returns:
+        ``"png"``, ``"jpeg"``, ``"dicom"``, ``"nifti"``, ``"headless_dicom"`` (starts like a DICOM data set without a
+        preamble: a guess that the decoder must confirm), or None.
+
+    Example:
+        >>> sniff_format(bytes(128) + b"DICM")
+        'dicom'
+        >>> sniff_format(b"image,label") is None
+        True
+    """
+    # DICOM first: its 128-byte preamble may hold anything, another format's magic included.
+    if head[128:132] == b"DICM":
+        return "dicom"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if head.startswith(b"\x1f\x8b"):
+        # A gzip file is a film only if a NIfTI header comes out of it.
+        return "nifti" if _is_nifti(_first_bytes_of_gzip(head)) else None
+    if _is_nifti(head):
+        return "nifti"
+    if head[:2] in _GROUP_STARTS:
+        return "headless_dicom"
+    return None
+
+
+def _is_nifti(head: bytes) -> bool:
+    return head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0")
+
+
+def _first_bytes_of_gzip(head: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(head, 540)
+    except zlib.error:
+        return b""

@@ -1,0 +1,47 @@
+"""How small and how large a film may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+
+
+@dataclass(frozen=True)
+class FilmLimits:
+    """Bounds that are checked from the header, before any pixel is decoded.
+
+    Args:
+        min_side: shortest height or width, in pixels.
+        max_pixels: most pixels; the default is about four times a full-resolution detector.
+    """
+
+    min_side: int = 16
+    max_pixels: int = 100_000_000
+
+    def check(self, path: Path, height: int, width: int) -> None:
+        """Refuse a film outside the bounds.
+
+        Args:
+            path: the film, for the message.
+            height: rows.
+            width: columns.
+
+        Raises:
+            FilmError: TOO_SMALL or TOO_LARGE.
+        """
+        if min(height, width) < self.min_side:
+            raise FilmError(
+                ReasonCode.TOO_SMALL,
+                path,
+                f"{height} x {width} pixels (height x width); expected at least {self.min_side} on either side, "
+                "so use the full-size film",
+            )
+        if height * width > self.max_pixels:
+            raise FilmError(
+                ReasonCode.TOO_LARGE,
+                path,
+                f"{height} x {width} pixels (height x width); expected at most {self.max_pixels} in all, "
+                "so resample the film or raise max_pixels",
+            )

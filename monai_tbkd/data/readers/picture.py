@@ -1,0 +1,158 @@
+"""PNG and JPEG through Pillow, to one gray channel without clipping."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from monai_tbkd.data.readers.decoded_film import DecodedFilm
+from monai_tbkd.data.readers.film_limits import FilmLimits
+from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+
+_ORIENTATION_TAG = 274
+# EXIF 2.32, table 6: what to do to a stored picture of each orientation to stand it upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# ITU-R BT.601-7, section 2.5.1.
+_LUMA = np.array([0.299, 0.587, 0.114])
+_DAMAGED = "the picture is cut short or damaged ({}); copy or export it again"
+
+
+def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
+    """Decode a PNG or JPEG film.
+
+    Gray of 1, 8 and 16 bits keeps its values (Pillow's own conversion would clip 16 bits to 255). Color becomes luma
+    (ITU-R BT.601), or simply the channel where all three are the same. Alpha is dropped, a palette expanded, EXIF
+    orientation applied.
+
+    Args:
+        path: the file.
+        limits: smallest and largest film.
+
+    Returns:
+        The film, upright.
+
+    Raises:
+        FilmError: CORRUPT, MULTI_FRAME, COLOR (CMYK), TOO_SMALL or TOO_LARGE.
+    """
+    content = _read(path)
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG", "JPEG"]) as image:
+            limits.check(path, image.height, image.width)
+            frames = int(getattr(image, "n_frames", 1))
+            if frames > 1:
+                raise FilmError(
+                    ReasonCode.MULTI_FRAME, path, f"{frames} frames; expected one, so export a single picture"
+                )
+            file_format = str(image.format).lower()
+            orientation = _orientation(image)
+            steps = []
+            if file_format == "png":
+                # verify() leaves the picture unusable, so it works on a second one. It checks every chunk's CRC,
+                # which decoding does not.
+                with Image.open(io.BytesIO(content), formats=["PNG"]) as again:
+                    again.verify()
+                _refuse_missing_end(path, content)
+                if image.mode != "I;16" and len(content) > 24 and content[24] == 16 and content[25] != 0:
+                    steps.append("16-bit channels read as 8-bit")
+            image.load()
+            upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+            pixels, color_steps = _to_gray(path, upright)
+    except FilmError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise FilmError(ReasonCode.TOO_LARGE, path, f"{error}; resample the film") from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+        raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format(error)) from error
+    if orientation in _UPRIGHT:
+        steps.append(f"EXIF orientation {orientation} applied")
+    return DecodedFilm(pixels, file_format, steps + color_steps)
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Height and width of the upright picture, from its header.
+
+    Args:
+        path: the file.
+
+    Returns:
+        ``(height, width)`` in pixels.
+
+    Raises:
+        FilmError: CORRUPT or TOO_LARGE.
+    """
+    try:
+        with Image.open(path, formats=["PNG", "JPEG"]) as image:
+            sideways = _orientation(image) >= 5
+            return (image.width, image.height) if sideways else (image.height, image.width)
+    except Image.DecompressionBombError as error:
+        raise FilmError(ReasonCode.TOO_LARGE, path, f"{error}; resample the film") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format(error)) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FilmError(ReasonCode.NOT_READABLE, path, f"cannot be read ({error.strerror}); copy it again") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    # Not getexif(): on a PNG that decodes the whole picture. The header's block is enough.
+    exif = image.info.get("exif")
+    if not exif:
+        return 1
+    block = Image.Exif()
+    try:
+        block.load(exif)
+        value = int(block.get(_ORIENTATION_TAG, 1))
+    except (SyntaxError, ValueError, TypeError, OSError):
+        return 1
+    return value if 1 <= value <= 8 else 1
+
+
+def _refuse_missing_end(path: Path, content: bytes) -> None:
+    # Pillow forgives a PNG without its last chunk, and with LOAD_TRUNCATED_IMAGES (a global that any library may set)
+    # even one without its last rows, which it paints black.
+    if b"IEND" not in content[-4096:]:
+        raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format("no IEND chunk"))
+
+
+def _to_gray(path: Path, image: Image.Image) -> tuple[NDArray[np.float32], list[str]]:
+    steps: list[str] = []
+    if image.mode in ("P", "PA"):
+        has_alpha = image.mode == "PA" or "transparency" in image.info
+        image = image.convert("RGBA" if has_alpha else "RGB")
+        steps.append("palette expanded")
+    if image.mode == "1":
+        return _float(image.convert("L")), [*steps, "1 bit to 0 and 255"]
+    if image.mode in ("L", "I", "F") or image.mode.startswith("I;16"):
+        return _float(image), steps
+    if image.mode in ("LA", "La"):
+        return _float(image.getchannel(0)), [*steps, "alpha dropped"]
+    if image.mode in ("RGB", "RGBA", "RGBX"):
+        array = np.asarray(image)
+        if array.shape[-1] > 3:
+            steps.append("alpha dropped")
+        red, green, blue = (array[..., channel] for channel in range(3))
+        if np.array_equal(red, green) and np.array_equal(red, blue):
+            return red.astype(np.float32), [*steps, "equal channels to one"]
+        return (array[..., :3] @ _LUMA).astype(np.float32), [*steps, "color to ITU-R 601 luma"]
+    raise FilmError(ReasonCode.COLOR, path, f"pixels of mode {image.mode}; expected gray or RGB, so convert the film")
+
+
+def _float(image: Any) -> NDArray[np.float32]:
+    return np.asarray(image).astype(np.float32)

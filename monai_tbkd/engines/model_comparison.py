@@ -1,0 +1,158 @@
+"""Evaluate teacher, control and student beside blind baselines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monai.data import DataLoader
+from monai.engines import SupervisedEvaluator
+from torch import nn
+
+from monai_tbkd.handlers.map_recorder import MapRecorder
+from monai_tbkd.metrics import Comparison, Predictions, table
+from monai_tbkd.networks.checkpoint import file_sha256, load_finished, read_record
+from monai_tbkd.report.film_overlays import write_film_overlays
+from monai_tbkd.transforms import NOTICE
+
+logger = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+
+
+class ModelComparison:
+    """Runs each finished network over the selection and the reported split and writes ``metrics.json``.
+
+    A network whose training has not finished is left out, and said so; the student has to be there.
+
+    Args:
+        evaluator: with post-processing that leaves ``tb_map`` and ``score``, and ``recorder`` among its handlers. Its
+            network and data are set here.
+        recorder: collects maps.
+        loaders: data of the ``select`` and ``test`` splits.
+        networks: by name (``student``, ``control``, ``teacher``): the network, its checkpoint, and optionally ``view``,
+            the module through which it looks at films.
+        comparison: scores and compares.
+        output_dir: gets ``metrics.json`` and ``overlays/``.
+        operating_point: file for the student's thresholds, read by inference.
+        overlays: number of reported films to draw.
+        facts: kept in ``metrics.json``, such as the recipe's name.
+    """
+
+    def __init__(
+        self,
+        evaluator: SupervisedEvaluator,
+        recorder: MapRecorder,
+        loaders: Mapping[str, DataLoader],
+        networks: Mapping[str, Mapping[str, Any]],
+        comparison: Comparison,
+        output_dir: str | Path,
+        operating_point: str | Path,
+        overlays: int = 12,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.evaluator, self.recorder, self.loaders, self.networks = evaluator, recorder, loaders, networks
+        self.comparison, self.overlays, self.facts = comparison, overlays, dict(facts or {})
+        self.output_dir, self.operating_point = Path(output_dir), Path(operating_point)
+
+    def run(self) -> dict[str, Any]:
+        """Evaluate, compare, write; returns the content of ``metrics.json``.
+
+        Raises:
+            FileNotFoundError: the student has not finished.
+        """
+        records: dict[str, Any] = {}
+        predictions: dict[str, dict[str, Predictions]] = {}
+        for name, spec in self.networks.items():
+            record = read_record(spec["checkpoint"])
+            if record is None and name != "student":
+                logger.warning("No finished %s at %s: left out of the comparison.", name, spec["checkpoint"])
+                continue
+            records[name] = record
+            predictions[name] = self._predict(name, spec)
+        result = {
+            "schema_version": SCHEMA_VERSION,
+            "notice": NOTICE,
+            "definitions": DEFINITIONS,
+            **self.facts,
+            **self.comparison.run(predictions),
+            "checkpoints": records,
+        }
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        write_json(self.output_dir / "metrics.json", result)
+        self._write_operating_point(result)
+        write_film_overlays(
+            self.output_dir / "overlays", self.comparison.items["test"], predictions, result, self.overlays
+        )
+        logger.info("\n%s", table(result))
+        return result
+
+    def _predict(self, name: str, spec: Mapping[str, Any]) -> dict[str, Predictions]:
+        network: nn.Module = spec["network"]
+        load_finished(network, spec["checkpoint"], name)
+        view = spec.get("view")
+        self.evaluator.network = network if view is None else nn.Sequential(view, network)
+        out = {}
+        for split, loader in self.loaders.items():
+            logger.info("Evaluating the %s on the %s split (%d films).", name, split, len(loader.dataset))
+            self.evaluator.data_loader = loader
+            self.evaluator.state.epoch_length = len(loader)
+            self.evaluator.run()
+            out[split] = self.recorder.predictions([i["name"] for i in self.comparison.items[split]])
+        return out
+
+    def _write_operating_point(self, result: Mapping[str, Any]) -> None:
+        point = result["predictors"]["student"]["operating_point"]
+        checkpoint = self.networks["student"]["checkpoint"]
+        write_json(self.operating_point, {**point, "model_sha256": file_sha256(checkpoint)})
+
+
+DEFINITIONS = {
+    "union_mask_miou": "mean over TB films of IoU(map at or above map_threshold, union of the true boxes)",
+    "box_union_miou": "the same with the union of the predicted boxes, none where the film's score is too low",
+    "best_box_iou": "mean over true boxes of the IoU with the predicted box that meets it best, 0 where missed",
+    "pointing_game": "share of TB films whose map is strongest inside a true box",
+    "auc": "area under the ROC curve, TB against all other films",
+    "false_boxes_per_film_without_tb": "predicted boxes per film without TB",
+    "interval": "95 % percentile bootstrap over films, 2000 resamples unless set otherwise; differences are paired",
+}
+
+
+def load_operating_point(
+    path: str | Path, checkpoint: str | Path, map_threshold: float, score_threshold: float, mode: str
+) -> dict[str, Any]:
+    """Thresholds that an evaluation chose for this very checkpoint, or else the given ones.
+
+    Args:
+        path: file that the evaluation wrote; it need not exist.
+        checkpoint: the model that inference uses.
+        map_threshold: taken where there is no operating point for this model.
+        score_threshold: likewise.
+        mode: likewise.
+
+    Returns:
+        ``map_threshold``, ``score_threshold``, ``mode`` and ``id``, which says where they come from.
+    """
+    default = {"map_threshold": map_threshold, "score_threshold": score_threshold, "mode": mode, "id": "config"}
+    if not Path(path).is_file() or not Path(checkpoint).is_file():
+        return default
+    point = json.loads(Path(path).read_text(encoding="utf-8"))
+    if point.get("model_sha256") != file_sha256(checkpoint):
+        logger.warning("%s is of another model than %s: the config's thresholds are taken.", path, checkpoint)
+        return default
+    return {**{k: point[k] for k in ("map_threshold", "score_threshold", "mode")}, "id": f"evaluate: {point['chosen_on']}"}
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write JSON whole or not at all; numbers that are not finite are an error, not NaN."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+

@@ -1,0 +1,19 @@
+"""Thin shells on engines: checkpoints, TensorBoard, evaluation, predictions."""
+
+from __future__ import annotations
+
+from monai_tbkd.handlers.finished_checkpoint import FinishedCheckpoint
+from monai_tbkd.handlers.map_recorder import MapRecorder
+from monai_tbkd.handlers.overlay_panel import OverlayPanel, panel_items
+from monai_tbkd.handlers.prediction_writer import PredictionWriter
+from monai_tbkd.handlers.training_scalars import TrainingScalars, loss_summary
+
+__all__ = [
+    "FinishedCheckpoint",
+    "MapRecorder",
+    "OverlayPanel",
+    "PredictionWriter",
+    "TrainingScalars",
+    "loss_summary",
+    "panel_items",
+]

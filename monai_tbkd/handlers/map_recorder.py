@@ -1,0 +1,46 @@
+"""Keep the maps and scores of an evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+from ignite.engine import Engine, Events
+
+from monai_tbkd.metrics import Predictions
+
+
+class MapRecorder:
+    """Collect ``tb_map`` and ``score`` of every film that an evaluator sees, by name.
+
+    Maps are kept at the network's own resolution, in half precision: two kilobytes a film for a map of 32 x 32.
+    """
+
+    def __init__(self) -> None:
+        self.maps: dict[str, np.ndarray] = {}
+        self.scores: dict[str, float] = {}
+
+    def attach(self, engine: Engine) -> None:
+        """Register with an evaluator."""
+        engine.add_event_handler(Events.STARTED, self.reset)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def reset(self) -> None:
+        """Forget everything, at the start of each run."""
+        self.maps, self.scores = {}, {}
+
+    def __call__(self, engine: Engine) -> None:
+        """Keep the films of one batch."""
+        for batch, output in zip(engine.state.batch, engine.state.output):
+            self.maps[batch["name"]] = output["tb_map"][0].cpu().numpy().astype(np.float16)
+            self.scores[batch["name"]] = float(output["score"])
+
+    def predictions(self, names: list[str]) -> Predictions:
+        """Maps and scores of the named films, in that order.
+
+        Raises:
+            ValueError: a film was not seen.
+        """
+        missing = [n for n in names if n not in self.maps]
+        if missing:
+            raise ValueError(f"{len(missing)} films were not evaluated (first: {missing[0]}).")
+        maps = np.stack([self.maps[n] for n in names]).astype(np.float32)
+        return Predictions(maps, np.array([self.scores[n] for n in names]))

@@ -1,0 +1,78 @@
+"""Overlays of evaluated films: what each network points at, beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from monai_tbkd.data import CXRReader
+from monai_tbkd.metrics import Predictions
+from monai_tbkd.transforms import FilmTo8Bit, MapToBoxes, Panel, draw_panels, rescale_boxes
+
+
+def read_film(path: str | Path) -> np.ndarray:
+    """A film as 8-bit gray values ``(H, W)``, upright."""
+    reader = CXRReader()
+    array, _ = reader.get_data(reader.read(path))
+    return FilmTo8Bit()(torch.from_numpy(np.asarray(array, dtype=np.float32))[None])[0].numpy()
+
+
+def write_film_overlays(
+    folder: str | Path,
+    items: Sequence[Mapping[str, Any]],
+    predictions: Mapping[str, Mapping[str, Predictions]],
+    result: Mapping[str, Any],
+    number: int,
+    grid: int = 256,
+) -> list[Path]:
+    """Write one picture a film: the film with its true boxes, then each network's map; boxes on the student's.
+
+    Args:
+        folder: gets ``<film>.png``.
+        items: datalist items of the reported split.
+        predictions: by network, with a ``test`` split in the order of the items.
+        result: of the comparison, for operating points.
+        number: films to draw: three quarters with TB, evenly spread over the split (not picked by quality).
+        grid: cells on which boxes are fitted.
+
+    Returns:
+        The files.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tb = [i for i, item in enumerate(items) if item["class_name"] == "tb" and item["boxes"]]
+    other = [i for i, item in enumerate(items) if item["class_name"] != "tb"]
+    chosen = spread(tb, number - number // 4) + spread(other, number // 4)
+    order = [n for n in ("teacher", "control", "student") if n in predictions]
+    written = []
+    for index in chosen:
+        item = items[index]
+        film = read_film(item["image"])
+        panels = [Panel("film, true boxes", true_boxes=item["boxes"] or [])]
+        for name in order:
+            test = predictions[name]["test"]
+            tb_map = torch.from_numpy(test.maps[index])[None]
+            score = None if test.scores is None else float(test.scores[index])
+            point = result["predictors"][name]["operating_point"]
+            fit = MapToBoxes(
+                (grid, grid), point["map_threshold"], point["mode"], score_threshold=point["score_threshold"] or 0.0
+            )
+            found = fit(tb_map, score)
+            boxes = rescale_boxes(found.boxes, (grid, grid), film.shape)
+            caption = f"{name}: score {100 * (score or 0):.0f}, {len(boxes)} boxes"
+            panels.append(Panel(caption, tb_map, boxes=boxes, box_scores=found.scores))
+        path = folder / (str(item["name"]).replace("/", "_").rsplit(".", 1)[0] + ".png")
+        draw_panels(film, panels, f"{item['name']}   label: {item['class_name']}", panel_size=320).save(path)
+        written.append(path)
+    return written
+
+
+def spread(indices: Sequence[int], number: int) -> list[int]:
+    """At most ``number`` of the indices, evenly spread over their order."""
+    if len(indices) <= number:
+        return list(indices)
+    return [indices[int(i)] for i in np.linspace(0, len(indices) - 1, max(number, 0))]

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from films_by_hand import assert_block, block_film, cut, make_dicom
+from pydicom.uid import JPEGLSLossless
+
+from monai_tbkd.data import FilmError, ReasonCode
+from monai_tbkd.data.readers import decode_film, film_size
+
+
+def film_of(tmp_path: Path, value: int = 2085, background: int = 100, **elements: Any) -> Any:
+    return decode_film(make_dicom(tmp_path / "a", block_film(value, np.uint16, background), **elements))
+
+
+def refusal(path: Path) -> ReasonCode:
+    with pytest.raises(FilmError) as caught:
+        decode_film(path)
+    return caught.value.reason
+
+
+def test_monochrome2_keeps_its_values(tmp_path: Path) -> None:
+    film = film_of(tmp_path)
+    assert_block(film.pixels, 2085, 100)
+    assert film.source_format == "dicom"
+    assert film.sop_instance_uid
+    assert film_size(tmp_path / "a") == (30, 40)
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"PhotometricInterpretation": "MONOCHROME1"},
+        {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"},
+        {"PresentationLUTShape": "INVERSE"},
+    ],
+)
+def test_inverted_exactly_once(tmp_path: Path, elements: dict[str, str]) -> None:
+    film = film_of(tmp_path, **elements)
+    assert_block(film.pixels, 4095 - 2085, 4095 - 100)
+    assert film.steps.count("inverted") == 1
+
+
+def test_the_order_is_rescale_then_window_then_inversion(tmp_path: Path) -> None:
+    # Stored 2085 and 100 become 4070 and 100; the window spans 0..4096 of the range -100..8090, and is then inverted.
+    film = film_of(
+        tmp_path, RescaleSlope=2, RescaleIntercept=-100, WindowCenter=2048, WindowWidth=4096,
+        PhotometricInterpretation="MONOCHROME1",
+    )  # fmt: skip
+    low, high = -100.0, 2 * 4095 - 100.0
+
+    def windowed(value: float) -> float:
+        return ((value - 2047.5) / 4095 + 0.5) * (high - low) + low
+
+    assert_block(film.pixels, low + high - windowed(4070), low + high - windowed(100), tolerance=0.01)
+    assert film.steps == ["rescaled by 2 and -100", "first VOI window applied", "inverted"]
+
+
+def test_a_window_keeps_the_sign_of_a_negative_slope(tmp_path: Path) -> None:
+    film = film_of(tmp_path, RescaleSlope=-1, RescaleIntercept=4095, WindowCenter=2048, WindowWidth=4096)
+    assert_block(film.pixels, 4095 - 2085, 4095 - 100, tolerance=0.01)
+
+
+def test_only_the_first_window_counts_and_none_leaves_it_out(tmp_path: Path) -> None:
+    path = make_dicom(
+        tmp_path / "a", block_film(2085, np.uint16, 100), WindowCenter=[2048, 50], WindowWidth=[2000, 10]
+    )
+    film = decode_film(path)
+    assert film.pixels.min() == 0
+    assert film.pixels.max() == pytest.approx(((2085 - 2047.5) / 1999 + 0.5) * 4095, rel=1e-5)
+    assert_block(decode_film(path, voi="none").pixels, 2085, 100)
+
+
+def test_a_window_without_width_is_ignored(tmp_path: Path) -> None:
+    film = film_of(tmp_path, WindowCenter=50, WindowWidth=0)
+    assert_block(film.pixels, 2085, 100)
+    assert film.steps == ["VOI window of no width ignored"]
+
+
+def test_signed_values_and_padding(tmp_path: Path) -> None:
+    stored = block_film(500, np.int16, -200)
+    stored[20:, :5] = -2000
+    film = decode_film(make_dicom(tmp_path / "a", stored, PixelPaddingValue=-2000))
+    assert_block(film.pixels, 500, -200)
+    assert film.steps == ["pixel padding set to the darkest"]
+
+
+def test_headless_file_with_pixels_is_read(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "a", block_film(2085, np.uint16, 100), headless=True)
+    assert path.read_bytes()[128:132] != b"DICM"
+    assert_block(decode_film(path).pixels, 2085, 100)
+
+
+def test_what_only_looks_like_a_headless_file_is_not_an_image(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"\x08\x00" + bytes(range(256)) * 20)
+    assert refusal(path) is ReasonCode.NOT_AN_IMAGE
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+def test_cut_file_is_corrupt(tmp_path: Path, share: float) -> None:
+    path = cut(make_dicom(tmp_path / "a", block_film(2085, np.uint16, 100)), share)
+    assert refusal(path) is ReasonCode.CORRUPT
+
+
+def test_fewer_pixels_than_the_header_says_are_corrupt(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "a", block_film(2085, np.uint16, 100), Rows=60)
+    assert refusal(path) is ReasonCode.CORRUPT
+
+
+def test_frames_color_and_no_pixels_are_refused(tmp_path: Path) -> None:
+    stack = np.stack([block_film(9, np.uint16)] * 2)
+    assert refusal(make_dicom(tmp_path / "a", stack, NumberOfFrames=2)) is ReasonCode.MULTI_FRAME
+    color = np.zeros((30, 40, 3), np.uint8)
+    path = make_dicom(
+        tmp_path / "b", color, SamplesPerPixel=3, PlanarConfiguration=0, PhotometricInterpretation="RGB",
+        Rows=30, Columns=40,
+    )  # fmt: skip
+    assert refusal(path) is ReasonCode.COLOR
+    ds = pydicom.dcmread(make_dicom(tmp_path / "c", block_film(9, np.uint16)))
+    del ds.PixelData, ds.Rows, ds.Columns
+    ds.save_as(tmp_path / "c")
+    assert refusal(tmp_path / "c") is ReasonCode.NOT_AN_IMAGE
+
+
+def test_a_missing_decoder_names_the_syntax_and_the_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pydicom.pixels.decoders import JPEGLSLosslessDecoder
+
+    monkeypatch.setattr(JPEGLSLosslessDecoder, "_available", {})
+    ds = pydicom.dcmread(make_dicom(tmp_path / "a", block_film(9, np.uint16)))
+    ds.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xf7" + bytes(60)])
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = JPEGLSLossless
+    ds.save_as(tmp_path / "a")
+    with pytest.raises(FilmError, match=r"JPEG-LS.*python-gdcm") as caught:
+        decode_film(tmp_path / "a")
+    assert caught.value.reason is ReasonCode.UNSUPPORTED_SYNTAX
+
+
+def test_spacing_falls_back_to_the_detector_and_zero_is_unknown(tmp_path: Path) -> None:
+    assert film_of(tmp_path, PixelSpacing=[0.2, 0.1]).spacing_mm == (0.2, 0.1)
+    assert film_of(tmp_path, PixelSpacing=[0, 0], ImagerPixelSpacing=[0.3, 0.4]).spacing_mm == (0.3, 0.4)
+    assert film_of(tmp_path, PixelSpacing=[0, 0]).spacing_mm is None
+
+
+def test_real_files_are_read_or_refused_with_a_code(real_data: Path) -> None:
+    steps = {}
+    for path in sorted((real_data / "dicom").glob("*/*.dcm")):
+        try:
+            film = decode_film(path)
+        except FilmError as error:
+            assert error.reason is ReasonCode.UNSUPPORTED_SYNTAX, str(error)
+        else:
+            steps[path.name] = film.steps
+            assert film.pixels.shape == film_size(path)
+    assert len(steps) >= 10
+    assert steps["CR-MONO1-10-chest.dcm"] == ["first VOI window applied", "inverted"]
+    true = decode_film(next((real_data / "dicom" / "chest").glob("1.2.276*.dcm")))
+    fake = decode_film(real_data / "dicom" / "chest" / "Fake_MONOHR1.dcm")
+    np.testing.assert_array_equal(fake.pixels, 255 - true.pixels)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from films_by_hand import COLUMNS, ROWS, assert_block, block_film, cut, noise_png
+from PIL import Image, ImageFile
+
+from monai_tbkd.data import FilmError, ReasonCode
+from monai_tbkd.data.readers import decode_film, film_size
+
+
+def saved(path: Path, image: Image.Image, **options: object) -> Path:
+    image.save(path, **options)
+    return path
+
+
+def test_gray_png_is_upright_with_its_values(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.png", Image.fromarray(block_film()))
+    film = decode_film(path)
+    assert_block(film.pixels, 200, 10)
+    assert film.pixels.dtype == np.float32
+    assert (film.source_format, film.steps) == ("png", [])
+    assert film_size(path) == (30, 40)
+
+
+@pytest.mark.parametrize("value", [1000, 60000])
+def test_16_bit_png_is_not_clipped(tmp_path: Path, value: int) -> None:
+    path = saved(tmp_path / "a.png", Image.fromarray(block_film(value, np.uint16)))
+    assert_block(decode_film(path).pixels, value, 10)
+
+
+def test_16_bit_png_of_mode_i_is_not_clipped(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.png", Image.fromarray(block_film(60000, np.int32)))
+    assert_block(decode_film(path).pixels, 60000, 10)
+
+
+def test_one_bit_png_becomes_black_and_white(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.png", Image.fromarray(block_film(255, background=0)).convert("1"))
+    assert_block(decode_film(path).pixels, 255, 0)
+
+
+def test_equal_channels_are_the_channel_exactly(tmp_path: Path) -> None:
+    # Luma in floats would give 199.99999 or so.
+    path = saved(tmp_path / "a.png", Image.fromarray(np.stack([block_film(201)] * 3, axis=-1)))
+    film = decode_film(path)
+    assert np.array_equal(np.unique(film.pixels), [10, 201])
+    assert film.steps == ["equal channels to one"]
+
+
+def test_color_becomes_itu_r_601_luma(tmp_path: Path) -> None:
+    color = np.zeros((30, 40, 3), dtype=np.uint8)
+    color[ROWS, COLUMNS] = (100, 50, 200)
+    path = saved(tmp_path / "a.png", Image.fromarray(color))
+    assert_block(decode_film(path).pixels, 0.299 * 100 + 0.587 * 50 + 0.114 * 200, 0, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_alpha_is_dropped_not_averaged_in(tmp_path: Path, mode: str) -> None:
+    image = Image.fromarray(block_film()).convert(mode)
+    image.putalpha(Image.fromarray(np.tile(np.arange(40, dtype=np.uint8) * 6, (30, 1))))
+    film = decode_film(saved(tmp_path / "a.png", image))
+    assert_block(film.pixels, 200, 10)
+    assert "alpha dropped" in film.steps
+
+
+@pytest.mark.parametrize("transparency", [None, 1])
+def test_palette_is_expanded_to_what_is_shown(tmp_path: Path, transparency: int | None) -> None:
+    image = Image.fromarray(block_film(1, background=0)).convert("L")
+    image = Image.frombytes("P", image.size, image.tobytes())
+    image.putpalette([10, 10, 10, 200, 200, 200])
+    options = {} if transparency is None else {"transparency": transparency}
+    assert_block(decode_film(saved(tmp_path / "a.png", image, **options)).pixels, 200, 10)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, suffix: str) -> None:
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }  # fmt: skip
+    stored = Image.fromarray(block_film())
+    stored = stored.transpose(undo[orientation]) if orientation > 1 else stored
+    exif = Image.Exif()
+    exif[274] = orientation
+    options = {"quality": 100, "subsampling": 0} if suffix == "jpg" else {}
+    path = saved(tmp_path / f"a.{suffix}", stored, exif=exif, **options)
+    assert_block(decode_film(path).pixels, 200, 10, tolerance=3)
+    assert film_size(path) == (30, 40)
+
+
+def test_content_decides_not_the_suffix(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.png", Image.fromarray(block_film()))
+    renamed = path.rename(tmp_path / "a.dcm")
+    assert decode_film(renamed).source_format == "png"
+
+
+@pytest.mark.parametrize("share", [0.1, 0.6, 0.98])
+@pytest.mark.parametrize("forgiving", [False, True])
+def test_cut_png_is_corrupt(tmp_path: Path, share: float, forgiving: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The global that makes Pillow paint missing rows black may be on: other libraries set it.
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", forgiving)
+    path = cut(noise_png(tmp_path / "a.png", side=64), share)
+    with pytest.raises(FilmError) as caught:
+        decode_film(path)
+    assert caught.value.reason is ReasonCode.CORRUPT
+    assert str(path) in str(caught.value)
+
+
+def test_a_flipped_bit_in_a_png_is_corrupt(tmp_path: Path) -> None:
+    path = noise_png(tmp_path / "a.png", side=64)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(FilmError, match="CORRUPT"):
+        decode_film(path)
+
+
+@pytest.mark.parametrize("forgiving", [False, True])
+def test_cut_jpeg_is_corrupt(tmp_path: Path, forgiving: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", forgiving)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    path = cut(saved(tmp_path / "a.jpg", Image.fromarray(noise), quality=95))
+    with pytest.raises(FilmError, match="CORRUPT"):
+        decode_film(path)
+
+
+def test_cmyk_is_refused_as_color(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.jpg", Image.fromarray(block_film()).convert("CMYK"))
+    with pytest.raises(FilmError, match="COLOR"):
+        decode_film(path)
+
+
+def test_animated_png_is_refused(tmp_path: Path) -> None:
+    first, second = Image.fromarray(block_film()), Image.fromarray(block_film(90))
+    path = saved(tmp_path / "a.png", first, save_all=True, append_images=[second])
+    with pytest.raises(FilmError, match="MULTI_FRAME"):
+        decode_film(path)

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from monai_tbkd.losses import LabelLoss
+
+
+def test_one_logit_is_binary_cross_entropy() -> None:
+    logits, label = torch.tensor([[0.4], [-2.0], [1.1]]), torch.tensor([1, 0, 0])
+    torch.testing.assert_close(
+        LabelLoss()(logits, label), F.binary_cross_entropy_with_logits(logits[:, 0], label.float())
+    )
+
+
+def test_weights_and_label_shape() -> None:
+    logits = torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]])
+    label = torch.tensor([[2], [1]])
+    expected = F.cross_entropy(logits, label[:, 0], weight=torch.tensor([1.0, 1.0, 4.0]))
+    torch.testing.assert_close(LabelLoss([1, 1, 4])(logits, label), expected)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from monai_tbkd.transforms import FilmTo8Bit, NormalizeFilm, NormalizeFilmd
+
+
+def test_percentiles_by_hand() -> None:
+    film = torch.arange(101.0)[None, None]
+    out = FilmTo8Bit(10, 90)(film)[0, 0]
+    assert out.dtype == torch.uint8
+    assert (out[:11] == 0).all()
+    assert (out[90:] == 255).all()
+    assert out[50] == round(255 * 40 / 80)
+
+
+def test_range_does_not_matter() -> None:
+    film = torch.rand(1, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(FilmTo8Bit()(film), FilmTo8Bit()(film * 60000 + 512))
+
+
+def test_flat_and_nearly_flat_films() -> None:
+    assert (FilmTo8Bit()(torch.full((1, 8, 8), 700.0)) == 0).all()
+    nearly = torch.zeros(1, 64, 64)
+    nearly[0, 3, 5] = 9.0
+    assert FilmTo8Bit()(nearly)[0, 3, 5] == 255
+
+
+def test_normalize_by_hand() -> None:
+    film = MetaTensor(torch.tensor([[[0, 255]]], dtype=torch.uint8), meta={"filename_or_obj": "a"})
+    out = NormalizeFilmd()({"image": film})["image"]
+    assert out.shape == (3, 1, 2)
+    torch.testing.assert_close(out[:, 0, 1].as_tensor(), torch.tensor([0.515 / 0.229, 0.544 / 0.224, 0.594 / 0.225]))
+    assert out.meta["filename_or_obj"] == "a"
+    with pytest.raises(ValueError, match="one gray channel"):
+        NormalizeFilm()(torch.zeros(3, 4, 4))

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from monai_tbkd.transforms import Panel, blend_map, draw_panels
+from monai_tbkd.transforms.overlay import CAPTION_HEIGHT, PREDICTED_COLOR, TRUE_COLOR
+
+FILM = np.full((40, 80), 100, dtype=np.uint8)
+
+
+def test_zero_map_leaves_the_film_gray_and_a_strong_one_colors_it() -> None:
+    assert (blend_map(FILM, np.zeros((40, 80))) == 100).all()
+    strong = blend_map(FILM, np.ones((40, 80)))
+    assert (strong.max(-1).astype(int) - strong.min(-1) > 30).all()
+    with pytest.raises(ValueError, match="film's size"):
+        blend_map(FILM, np.zeros((2, 2)))
+
+
+def test_boxes_stand_where_they_belong_in_a_film_that_is_not_square() -> None:
+    box = torch.tensor([[20.0, 10.0, 60.0, 30.0]])
+    sheet = np.asarray(draw_panels(FILM, [Panel("a", true_boxes=box), Panel("b", boxes=box)], "t", panel_size=160))
+    top = 2 * CAPTION_HEIGHT
+    assert tuple(sheet[top + 20, 40]) == TRUE_COLOR  # upper left corner, at twice the size
+    assert tuple(sheet[top + 59, 119]) == TRUE_COLOR  # lower right
+    assert tuple(sheet[top + 20, 160 + 40]) == PREDICTED_COLOR
+    assert tuple(sheet[top + 40, 80]) == (100, 100, 100)
+
+
+def test_map_and_notice_are_drawn() -> None:
+    tb_map = torch.zeros(1, 2, 4)
+    tb_map[0, 0, 3] = 1.0
+    sheet = np.asarray(draw_panels(FILM, [Panel("map", tb_map)], "t", panel_size=160)).astype(int)
+    panel = sheet[2 * CAPTION_HEIGHT : 2 * CAPTION_HEIGHT + 80]
+    colored = panel.max(-1) - panel.min(-1) > 20
+    assert colored[:20, 130:].all()
+    assert not colored[:, :100].any()
+    assert sheet[2 * CAPTION_HEIGHT + 82 :].max() > 150  # the notice
