@@ -8,6 +8,7 @@ from monai_tbkd.data.cxr_reader import CXRReader, film_meta
 from monai_tbkd.data.datalist import load_datalist
 from monai_tbkd.data.datalist_error import DatalistError
 from monai_tbkd.data.datalist_item import DatalistItem, datalist_item, image_labels
+from monai_tbkd.data.evaluation_items import evaluation_items
 from monai_tbkd.data.film_classes import CLASS_NAMES, class_label, class_of
 from monai_tbkd.data.film_dataset import FilmDataset
 from monai_tbkd.data.film_folder import list_films
@@ -28,6 +29,7 @@ __all__ = [
     "class_label",
     "class_of",
     "datalist_item",
+    "evaluation_items",
     "film_meta",
     "image_labels",
     "list_films",

@@ -37,13 +37,10 @@ class DistillationTrainer(SupervisedTrainer):
         # The teacher must not be reachable from the network, or checkpoints would hold it.
         self.teacher = None if teacher is None else teacher.eval().requires_grad_(False)
         self._teacher_map: torch.Tensor | None = None
-        self._terms: dict[str, torch.Tensor] = {}
 
     def _iteration(self, engine: SupervisedTrainer, batchdata: dict[str, torch.Tensor]) -> dict[str, Any]:
         self._teacher_map = self._look(batchdata) if self.objective.needs_teacher else None
-        output = super()._iteration(engine, batchdata)
-        output.update({f"loss_{name}": value.detach() for name, value in self._terms.items() if name != "total"})
-        return output
+        return super()._iteration(engine, batchdata)
 
     def _look(self, batchdata: dict[str, torch.Tensor]) -> torch.Tensor:
         device = self.state.device
@@ -60,5 +57,7 @@ class DistillationTrainer(SupervisedTrainer):
             return self.teacher(image).float()  # type: ignore[no-any-return]
 
     def _objective_of_batch(self, student_map: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        self._terms = self.objective(student_map, label, self._teacher_map)
-        return self._terms["total"]
+        terms = self.objective(student_map, label, self._teacher_map)
+        # The base class decollates its output before it returns, so the terms have to be there by now.
+        self.state.output.update({f"loss_{name}": value.detach() for name, value in terms.items() if name != "total"})
+        return terms["total"]

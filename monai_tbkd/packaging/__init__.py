@@ -1,7 +1,8 @@
-"""The bundle as a folder, and its way into packages."""
+"""The bundle as a folder, its way into packages, and its words to the user."""
 
 from __future__ import annotations
 
 from monai_tbkd.packaging.bundle_location import bundle_files, bundle_root, recipe_files
+from monai_tbkd.packaging.plain_errors import show_errors_plainly
 
-__all__ = ["bundle_files", "bundle_root", "recipe_files"]
+__all__ = ["bundle_files", "bundle_root", "recipe_files", "show_errors_plainly"]

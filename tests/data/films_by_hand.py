@@ -64,7 +64,7 @@ def make_dicom(path: Path, stored: NDArray[Any], headless: bool = False, **eleme
 def noise_png(path: Path, side: int = 32, seed: int = 0) -> Path:
     """A PNG that does not compress, so that cutting its file cuts pixels."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side), dtype=np.uint8)).save(path)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side), dtype=np.uint8)).save(path, format="PNG")
     return path
 
 

@@ -66,9 +66,7 @@ def test_a_window_keeps_the_sign_of_a_negative_slope(tmp_path: Path) -> None:
 
 
 def test_only_the_first_window_counts_and_none_leaves_it_out(tmp_path: Path) -> None:
-    path = make_dicom(
-        tmp_path / "a", block_film(2085, np.uint16, 100), WindowCenter=[2048, 50], WindowWidth=[2000, 10]
-    )
+    path = make_dicom(tmp_path / "a", block_film(2085, np.uint16, 100), WindowCenter=[2048, 50], WindowWidth=[2000, 10])
     film = decode_film(path)
     assert film.pixels.min() == 0
     assert film.pixels.max() == pytest.approx(((2085 - 2047.5) / 1999 + 0.5) * 4095, rel=1e-5)

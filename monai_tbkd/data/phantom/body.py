@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monai_tbkd.data.phantom.anatomy import Anatomy
-from monai_tbkd.data.phantom.canvas import Array, Canvas, curve, enlarge, noise_field, smoothstep
+from monai_tbkd.data.phantom.canvas import Array, Canvas, Floats, curve, enlarge, noise_field, smoothstep
 from monai_tbkd.data.phantom.outlines import Outlines, draw_outlines
 
 
@@ -17,8 +17,9 @@ def _soft_tissue(canvas: Canvas, anatomy: Anatomy, outlines: Outlines) -> Array:
     side = np.abs(u)
     # The trunk and the neck: an ellipse across at each level.
     wall = a.lung_width * (0.86 + 0.05 * (a.bulk - 1))
-    half = curve(((-1.2, 0.27), (-0.98, 0.27), (-0.9, 0.33), (-0.82, 0.52), (-0.7, 0.72), (-0.4, wall), (0.2, wall + 0.02),
-                  (0.6, wall), (0.8, wall - 0.01), (1.2, wall + 0.04)), v)  # fmt: skip
+    flank = ((-1.2, 0.27), (-0.98, 0.27), (-0.9, 0.33), (-0.82, 0.52), (-0.7, 0.72), (-0.4, wall), (0.2, wall + 0.02),
+             (0.6, wall), (0.8, wall - 0.01), (1.2, wall + 0.04))  # fmt: skip
+    half = curve(flank, v)
     thick = curve(((-1.2, 0.62), (-0.9, 0.70), (-0.6, 0.86), (0.0, 0.98), (0.6, 1.06), (1.2, 1.06)), v)
     trunk = thick * np.sqrt(np.clip(1 - (side / half) ** 2, 0, 1)) ** 0.7
     # Shoulders and arms: between the shoulder line and the armpit.
@@ -29,7 +30,7 @@ def _soft_tissue(canvas: Canvas, anatomy: Anatomy, outlines: Outlines) -> Array:
     armpit = curve(((0.0, 0.5), (0.74, 0.25), (0.84, 0.02), (0.95, 0.10 + a.arm), (1.14, 0.45 + a.arm)), side)
     middle, reach = (top + armpit) / 2, (armpit - top) / 2
     shoulders = 0.66 * np.sqrt(np.clip(1 - ((v - middle) / reach) ** 2, 0, 1)) ** 0.8
-    tissue = a.bulk * np.sqrt(trunk**2 + (shoulders * smoothstep(side - 0.25, 0.4)) ** 2)
+    tissue: Floats = a.bulk * np.sqrt(trunk**2 + (shoulders * smoothstep(side - 0.25, 0.4)) ** 2)
     if a.breast:
         for sign in (-1, 1):
             r2 = ((u - sign * 0.47 * a.lung_width) / 0.36) ** 2 + ((v - a.dome_right + 0.08) / 0.34) ** 2

@@ -70,8 +70,8 @@ def draw_outlines(canvas: Canvas, anatomy: Anatomy) -> Outlines:
              (bottom + 0.3, 0.14))  # fmt: skip
     left = ((-1.2, 0.10), (a.apex + 0.1, 0.11), (hila - 0.14, 0.12), (hila - 0.02, 0.145 + 0.05 * a.knob),
             (hila + 0.09, 0.15), (between(0.25), 0.185), (between(0.40), 0.12 + 0.12 * h),
-            (between(0.62), 0.05 + 0.31 * h), (between(0.82), 0.02 + 0.41 * h), (between(0.97), 0.02 + 0.42 * h), (bottom + 0.12, 0.34 * h),
-            (bottom + 0.4, 0.2))  # fmt: skip
+            (between(0.62), 0.05 + 0.31 * h), (between(0.82), 0.02 + 0.41 * h), (between(0.97), 0.02 + 0.42 * h),
+            (bottom + 0.12, 0.34 * h), (bottom + 0.4, 0.2))  # fmt: skip
     return Outlines(
         outer=a.lung_width * curve(_OUTER, depth),
         inner=curve(_INNER, depth),

@@ -54,8 +54,8 @@ def decode_dicom(path: Path, limits: FilmLimits, voi: str = "first", headless: b
             raise FilmError(
                 ReasonCode.CORRUPT, path, f"its LUT or window cannot be applied ({error}); export the film again"
             ) from error
-    uid = str(ds.get("SOPInstanceUID", "") or "")
-    return DecodedFilm(pixels, "dicom", steps, spacing_mm=_spacing(ds), sop_instance_uid=uid)
+        uid = str(ds.get("SOPInstanceUID", "") or "")
+        return DecodedFilm(pixels, "dicom", steps, spacing_mm=_spacing(ds), sop_instance_uid=uid)
 
 
 def dicom_size(path: Path, headless: bool = False) -> tuple[int, int]:

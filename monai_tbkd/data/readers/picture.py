@@ -64,9 +64,9 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
                 # which decoding does not.
                 with Image.open(io.BytesIO(content), formats=["PNG"]) as again:
                     again.verify()
-                _refuse_missing_end(path, content)
                 if image.mode != "I;16" and len(content) > 24 and content[24] == 16 and content[25] != 0:
                     steps.append("16-bit channels read as 8-bit")
+            _refuse_missing_end(path, content, file_format)
             image.load()
             upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
             pixels, color_steps = _to_gray(path, upright)
@@ -124,11 +124,16 @@ def _orientation(image: Image.Image) -> int:
     return value if 1 <= value <= 8 else 1
 
 
-def _refuse_missing_end(path: Path, content: bytes) -> None:
-    # Pillow forgives a PNG without its last chunk, and with LOAD_TRUNCATED_IMAGES (a global that any library may set)
+def _refuse_missing_end(path: Path, content: bytes, file_format: str) -> None:
+    # Pillow forgives a file without its end mark, and with LOAD_TRUNCATED_IMAGES (a global that any library may set)
     # even one without its last rows, which it paints black.
-    if b"IEND" not in content[-4096:]:
-        raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format("no IEND chunk"))
+    if file_format == "png":
+        complete = b"IEND" in content[-4096:]
+    else:
+        # An end of image after the last start of scan; a thumbnail has both marks before it.
+        complete = content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
+    if not complete:
+        raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format("no end mark"))
 
 
 def _to_gray(path: Path, image: Image.Image) -> tuple[NDArray[np.float32], list[str]]:

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from monai_tbkd.data import DatalistError, load_class_folders
+
+Tree = Callable[..., Path]
+
+
+def found(root: Path, num_classes: int = 2) -> list[tuple[str, str, int]]:
+    return [(item["name"], item["split"], item["label"]) for item in load_class_folders(root, num_classes)]
+
+
+def test_classes_alone_are_one_train_split(tree: Tree) -> None:
+    root = tree("tb/deep/a.png", "Normal/b.png", "sick_non_tb/c.png")
+    assert found(root, 3) == [
+        ("Normal/b.png", "train", 0),
+        ("sick_non_tb/c.png", "train", 1),
+        ("tb/deep/a.png", "train", 2),
+    ]
+    assert [item["boxes"] for item in load_class_folders(root)] == [[], [], None]
+
+
+def test_splits_with_classes(tree: Tree) -> None:
+    root = tree("train/tb/a.png", "validation/tuberculosis/b.png", "test/healthy/c.png")
+    assert sorted(found(root)) == [
+        ("test/healthy/c.png", "test", 0),
+        ("train/tb/a.png", "train", 1),
+        ("validation/tuberculosis/b.png", "val", 1),
+    ]
+
+
+def test_hidden_folders_tables_and_empty_classes_do_not_matter(tree: Tree) -> None:
+    root = tree("tb/a.png", "tb/notes.txt", ".cache/x.png")
+    (root / "health").mkdir()
+    assert found(root) == [("tb/a.png", "train", 1)]
+
+
+def test_unknown_folders_are_named_with_what_is_expected(tree: Tree) -> None:
+    with pytest.raises(DatalistError, match=r"1: cats\); expected classes \(health: .*tuberculosis"):
+        load_class_folders(tree("tb/a.png", "cats/b.png"))
+
+
+def test_unknown_folders_within_a_split_are_named(tree: Tree) -> None:
+    with pytest.raises(DatalistError, match=r"2: extra, train/cats\)"):
+        load_class_folders(tree("train/tb/a.png", "train/cats/b.png", "extra/c.png"))
+
+
+def test_films_without_class_folders_are_refused(tree: Tree) -> None:
+    with pytest.raises(DatalistError, match="no class folder"):
+        load_class_folders(tree("a.png"))

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from monai_tbkd.data import list_films
+
+Tree = Callable[..., Path]
+
+
+def names(root: Path, recursive: bool = True) -> list[str]:
+    return [film["name"] for film in list_films(root, recursive)]
+
+
+def test_natural_order_and_what_is_left_out(tree: Tree) -> None:
+    root = tree("f10.png", "f2.png", "IM000001", "sub/a.dcm", ".hidden.png", ".cache/x.png")
+    for name in ("a.csv", "b.JSON", "README", "LICENSE.md", "w.pt", "DICOMDIR", "run.log"):
+        (root / name).touch()
+    os.mkfifo(root / "pipe")
+    (root / "broken").symlink_to(root / "nowhere")
+    assert names(root) == ["broken", "f2.png", "f10.png", "IM000001", "sub/a.dcm"]
+    assert names(root, recursive=False) == ["broken", "f2.png", "f10.png", "IM000001"]
+    film = list_films(root)[1]
+    assert film == {"image": str(root / "f2.png"), "name": "f2.png"}
+
+
+def test_link_loops_end(tree: Tree) -> None:
+    root = tree("a/x.png", "b/y.png")
+    (root / "a" / "up").symlink_to(root, target_is_directory=True)
+    (root / "b" / "over").symlink_to(root / "a", target_is_directory=True)
+    found = names(root)
+    assert found == ["a/x.png", "b/y.png"]
+
+
+def test_one_file_is_a_film_whatever_its_name(tree: Tree) -> None:
+    path = tree("a.txt") / "a.txt"
+    assert list_films(path) == [{"image": str(path), "name": "a.txt"}]
+
+
+def test_missing_and_empty_folders_are_named(tree: Tree, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere: there is no such folder"):
+        list_films(tmp_path / "nowhere")
+    root = tree("sub/a.png")
+    with pytest.raises(ValueError, match=r"no film in this folder.*sub-folders were not looked into"):
+        list_films(root, recursive=False)
+
+
+def test_digits_and_letters_do_not_collide(tree: Tree) -> None:
+    assert names(tree("1.png", "a.png", "01.png", "A.png")) == ["01.png", "1.png", "A.png", "a.png"]

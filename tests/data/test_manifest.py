@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from films_by_hand import noise_png
+
+from monai_tbkd.data import DatalistError, load_manifest
+
+Tree = Callable[..., Path]
+
+
+def table(root: Path, *lines: str) -> Path:
+    path = root / "manifest.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_all_columns(tree: Tree, tmp_path: Path) -> None:
+    root = tree("a.png", "deep/b.png", "c.png")
+    far = noise_png(tmp_path / "far" / "d.png")
+    path = table(
+        root,
+        "image,label,split,boxes,patient_id",
+        'a.png,tb,train,"[[1, 2, 3.5, 4]]",7',
+        "deep/b.png,No Finding,val,,8",
+        "c.png,tuberculosis,,[],",
+        f"{far},pneumonia,test,,",
+    )
+    first, second, third, fourth = load_manifest(path, num_classes=3)
+    assert (first["name"], first["label"], first["split"]) == ("a.png", 2, "train")
+    assert (first["boxes"], first["box_types"], first["patient_id"]) == ([[1, 2, 3.5, 4]], ["unspecified"], "7")
+    assert (second["name"], second["label"], second["split"], second["boxes"]) == ("deep/b.png", 0, "val", [])
+    assert (third["split"], third["boxes"], "patient_id" in third) == ("train", None, False)
+    assert (fourth["image"], fourth["name"], fourth["label"]) == (str(far), "d.png", 1)
+
+
+def test_a_byte_order_mark_and_unknown_columns_do_no_harm(tree: Tree, caplog: pytest.LogCaptureFixture) -> None:
+    root = tree("a.png")
+    path = table(root, "\ufeffimage,label,view", "a.png,tb,PA")
+    with caplog.at_level(logging.DEBUG, "monai_tbkd"):
+        assert len(load_manifest(path)) == 1
+    assert "columns ignored: view" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("../outside.png,tb,,", r"row 2 leads out of the table's folder \(\.\./outside\.png"),
+        ("a.png,cat,,", r"row 2 has the label 'cat' \(expected one of health"),
+        ("a.png,tb,dev,", r"row 2 has the split 'dev'"),
+        ('a.png,tb,,"[[1, 2]]"', r"row 2 has boxes .*four finite numbers"),
+        ("a.png,tb,,nonsense", r"row 2 has boxes 'nonsense'"),
+        ("a.png,tb,,7", r"row 2 has boxes '7'"),
+        (",tb,,", r"row 2 names no film"),
+    ],
+)
+def test_rows_that_cannot_be_understood_are_numbered(tree: Tree, row: str, message: str) -> None:
+    with pytest.raises(DatalistError, match=message):
+        load_manifest(table(tree("a.png"), "image,label,split,boxes", row))
+
+
+def test_missing_columns_and_tables_are_named(tree: Tree, tmp_path: Path) -> None:
+    with pytest.raises(DatalistError, match=r"no column label \(found file, image\)"):
+        load_manifest(table(tree("a.png"), "image,file", "a.png,b"))
+    with pytest.raises(DatalistError, match=r"none\.csv: cannot be read"):
+        load_manifest(tmp_path / "none.csv")
+
+
+def test_boxes_on_films_without_tb_are_dropped_and_said(tree: Tree, caplog: pytest.LogCaptureFixture) -> None:
+    path = table(tree("a.png"), "image,label,boxes", 'a.png,pneumonia,"[[1, 2, 3, 4]]"')
+    assert load_manifest(path)[0]["boxes"] == []
+    assert "without TB are ignored (1: a.png)" in caplog.text
+
+
+def test_the_real_table(real_data: Path) -> None:
+    items = load_manifest(real_data / "nih" / "manifest.csv", num_classes=3)
+    assert Counter(item["label"] for item in items) == {0: 260, 1: 140}
+    assert all(item["size"] == [512, 512] and item["boxes"] == [] and item["patient_id"] for item in items)

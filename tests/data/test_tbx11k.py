@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monai_tbkd.data import DatalistError, load_tbx11k
+
+Tree = Callable[..., Path]
+
+
+def write_xml(root: Path, stem: str, *boxes: tuple[int, int, int, int], size: tuple[int, int] = (64, 128)) -> Path:
+    """Boxes on an original of `size` (height, width); the films on disk are 32 x 32."""
+    objects = "".join(
+        "<object><name>ActiveTuberculosis</name><bndbox>"
+        f"<xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax><ymax>{d}</ymax></bndbox></object>"
+        for a, b, c, d in boxes
+    )
+    path = root / "annotations" / "xml" / f"{stem}.xml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = f"<size><width>{size[1]}</width><height>{size[0]}</height></size>"
+    path.write_text(f"<annotation>{head}{objects}</annotation>")
+    return path
+
+
+def write_json(root: Path, split: str, names: list[str], boxes: dict[str, list[float]]) -> None:
+    path = root / "annotations" / "json" / f"TBX11K_{split}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = [{"id": i, "file_name": name, "height": 64, "width": 64} for i, name in enumerate(names)]
+    annotations = [
+        {"id": i, "image_id": names.index(name) if name in names else 99, "category_id": 2, "bbox": box}
+        for i, (name, box) in enumerate(boxes.items())
+    ]
+    categories = [{"id": 1, "name": "ActiveTuberculosis"}, {"id": 2, "name": "ObsoletePulmonaryTuberculosis"}]
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+
+
+def write_list(root: Path, split: str, *names: str) -> None:
+    path = root / "lists" / f"TBX11K_{split}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(names) + "\n")
+
+
+def by_name(items: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {item["name"]: item for item in items}
+
+
+def test_xml_boxes_are_scaled_from_the_original_to_the_file(tree: Tree) -> None:
+    root = tree("imgs/tb/tb1.png", "imgs/health/h1.png")
+    write_xml(root, "tb1", (8, 8, 64, 32))
+    write_list(root, "train", "tb/tb1.png", "health/h1.png")
+    items = by_name(load_tbx11k(root))
+    # 32 / 128 across and 32 / 64 down.
+    assert items["tb/tb1.png"]["boxes"] == [[2.0, 4.0, 16.0, 16.0]]
+    assert items["tb/tb1.png"]["box_types"] == ["active"]
+    assert items["health/h1.png"]["boxes"] == []
+    assert [item["label"] for item in items.values()] == [0, 1]
+
+
+def test_json_alone_gives_splits_and_boxes(tree: Tree) -> None:
+    root = tree("imgs/tb/tb1.png", "imgs/sick/s1.png", "imgs/tb/tb2.png")
+    write_json(root, "train", ["tb/tb1.png", "sick/s1.png"], {"tb/tb1.png": [10.0, 20.0, 30.0, 40.0]})
+    write_json(root, "val", ["tb/tb2.png"], {})
+    items = by_name(load_tbx11k(root, num_classes=3))
+    assert items["tb/tb1.png"]["boxes"] == [[5.0, 10.0, 20.0, 30.0]]
+    assert items["tb/tb1.png"]["box_types"] == ["latent"]
+    assert items["tb/tb2.png"]["split"] == "val"
+    assert items["tb/tb2.png"]["boxes"] is None
+    assert items["sick/s1.png"]["label"] == 1
+
+
+def test_json_fills_in_what_xml_lacks(tree: Tree) -> None:
+    root = tree("imgs/tb/tb1.png", "imgs/tb/tb2.png")
+    write_xml(root, "tb1", (8, 8, 64, 32))
+    write_xml(root, "tb2")
+    boxes = {name: [0.0, 0.0, 2.0, 2.0] for name in ("tb/tb1.png", "tb/tb2.png")}
+    write_json(root, "train", ["tb/tb1.png", "tb/tb2.png"], boxes)
+    items = by_name(load_tbx11k(root))
+    assert items["tb/tb1.png"]["boxes"] == [[2.0, 4.0, 16.0, 16.0]]
+    assert items["tb/tb2.png"]["boxes"] == [[0.0, 0.0, 1.0, 1.0]]
+
+
+def test_an_empty_xml_is_a_missing_annotation_and_lists_rule(tree: Tree) -> None:
+    root = tree("imgs/tb/tb1.png", "imgs/tb/tb2.png", "imgs/test/x.png", "imgs/extra/y.png")
+    write_xml(root, "tb1")
+    write_list(root, "train", "tb/tb1.png")
+    assert [(item["name"], item["boxes"]) for item in load_tbx11k(root)] == [("tb/tb1.png", None)]
+
+
+def test_without_lists_and_json_all_films_are_train_in_natural_order(tree: Tree) -> None:
+    root = tree("imgs/tb/tb10.png", "imgs/tb/tb2.png", "imgs/test/x.png")
+    assert [(item["name"], item["split"]) for item in load_tbx11k(root)] == [
+        ("tb/tb2.png", "train"),
+        ("tb/tb10.png", "train"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]><annotation>&x;</annotation>',
+        '<!doctype a [<!entity x "y">]><annotation/>',
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_entities_are_refused_before_parsing(tree: Tree, bomb: str, encoding: str) -> None:
+    root = tree("imgs/tb/tb1.png")
+    write_xml(root, "tb1").write_bytes(bomb.encode(encoding))
+    with pytest.raises(DatalistError, match=r"tb1\.xml: a document type or entity declaration"):
+        load_tbx11k(root)
+
+
+@pytest.mark.parametrize("text", ["<annotation>", "<annotation/>", "not xml"])
+def test_damaged_xml_is_named(tree: Tree, text: str) -> None:
+    root = tree("imgs/tb/tb1.png")
+    write_xml(root, "tb1").write_text(text)
+    with pytest.raises(DatalistError, match=r"tb1\.xml: not an annotation"):
+        load_tbx11k(root)
+
+
+def test_annotations_without_a_film_are_counted_and_named(tree: Tree) -> None:
+    root = tree("imgs/tb/tb1.png")
+    for number in range(2, 7):
+        write_xml(root, f"tb{number}", (0, 0, 9, 9))
+    with pytest.raises(DatalistError, match=r"5: tb/tb2\.png, tb/tb3\.png, tb/tb4\.png, \.\.\."):
+        load_tbx11k(root)
+
+
+def test_a_json_annotation_of_an_unlisted_film_is_an_error(tree: Tree) -> None:
+    root = tree("imgs/tb/tb1.png")
+    write_json(root, "train", ["tb/tb1.png"], {"tb/other.png": [0, 0, 1, 1]})
+    with pytest.raises(DatalistError, match=r"TBX11K_train\.json.*image 99"):
+        load_tbx11k(root)
+
+
+def test_unknown_folders_and_names_are_refused(tree: Tree) -> None:
+    root = tree("imgs/tb/tb1.png", "imgs/cats/c.png")
+    with pytest.raises(DatalistError, match=r"1: cats\); expected health, sick, tb"):
+        load_tbx11k(root)
+    (root / "imgs" / "cats" / "c.png").unlink()
+    (root / "imgs" / "cats").rmdir()
+    write_list(root, "train", "tb/tb1.png", "../secret.png")
+    with pytest.raises(DatalistError, match=r"1: \.\./secret\.png"):
+        load_tbx11k(root)
+
+
+def test_the_real_train_films(real_data: Path) -> None:
+    items = load_tbx11k(real_data / "TBX11K")
+    assert len(items) == 600
+    assert sum(len(item["boxes"] or []) for item in items) == 902
+    assert [item["name"] for item in items if item["boxes"] is None] == ["tb/tb1199.png"]
+    # The release counts tb1199, which has no box to tell its type by, as latent: 104.
+    kinds = Counter(tuple(sorted(set(item["box_types"]))) for item in items)
+    assert kinds == {("active",): 473, ("latent",): 103, ("active", "latent"): 23, (): 1}
+    first = by_name(items)["tb/tb0005.png"]
+    assert first["boxes"][0] == pytest.approx(
+        [1313 * 512 / 1756, 505 * 512 / 2022, 1451 * 512 / 1756, 681 * 512 / 2022]
+    )
