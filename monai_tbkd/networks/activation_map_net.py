@@ -13,6 +13,7 @@ from monai_tbkd.networks.weights import load_backbone_weights
 
 BACKBONES = {"resnet18": resnet18, "resnet34": resnet34, "resnet50": resnet50}
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
+NATURAL_STRIDE = {"layer2": 8, "layer3": 16, "layer4": 32}
 
 
 class ActivationMapNet(nn.Module):
@@ -33,6 +34,9 @@ class ActivationMapNet(nn.Module):
         stride_in_1x1: a bottleneck strides in its first 1x1 convolution (He et al. 2015, "v1") instead of its 3x3
             one (torchvision's "v1.5"). It has to be as the weights were trained.
         weights: path of a torchvision-style ImageNet state dict for the backbone; None starts from scratch.
+        last_stage: the stage that the map is made from: ``"layer4"`` (output stride 32 or finer), ``"layer3"`` (16 or
+            finer) or ``"layer2"`` (8). An earlier one looks at less of the film around each cell, so that its map can
+            only point at what is there.
         frozen_stages: how many of stem, layer1 ... layer4 are kept as they are: no gradient, batch norm in eval mode.
 
     Raises:
@@ -52,6 +56,7 @@ class ActivationMapNet(nn.Module):
         output_stride: int = 32,
         width: float = 1.0,
         stride_in_1x1: bool = False,
+        last_stage: str = "layer4",
         weights: str | Path | None = None,
         frozen_stages: int = 0,
     ) -> None:
@@ -60,6 +65,11 @@ class ActivationMapNet(nn.Module):
             raise ValueError(f"backbone is {backbone!r}; expected one of {', '.join(BACKBONES)}.")
         if num_classes < 1:
             raise ValueError(f"num_classes is {num_classes}; expected 1 (one logit), 2 or more.")
+        if last_stage not in NATURAL_STRIDE or output_stride > NATURAL_STRIDE[last_stage]:
+            raise ValueError(
+                f"last_stage is {last_stage!r} with output_stride {output_stride}; expected one of "
+                f"{', '.join(f'{k} (output stride {v} or finer)' for k, v in NATURAL_STRIDE.items())}."
+            )
         if not 0 <= frozen_stages <= len(STAGES):
             raise ValueError(f"frozen_stages is {frozen_stages}; expected 0 to {len(STAGES)} ({', '.join(STAGES)}).")
         self.architecture = {
@@ -69,6 +79,7 @@ class ActivationMapNet(nn.Module):
             "output_stride": output_stride,
             "width": width,
             "stride_in_1x1": stride_in_1x1,
+            "last_stage": last_stage,
         }
         self.frozen_stages = frozen_stages
         self.backbone = BACKBONES[backbone](
@@ -82,7 +93,10 @@ class ActivationMapNet(nn.Module):
         if stride_in_1x1:
             stride_in_first_convolution(self.backbone)
         set_output_stride(self.backbone, output_stride)
-        features = int(512 * width) * self.backbone.layer4[0].expansion
+        used = STAGES.index(last_stage)
+        features = int(64 * 2 ** (used - 1) * width) * self.backbone.layer1[0].expansion
+        for name in STAGES[used + 1 :]:
+            setattr(self.backbone, name, nn.Identity())
         self.head = nn.Conv2d(features, num_classes, kernel_size=1)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]

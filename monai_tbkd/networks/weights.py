@@ -75,7 +75,8 @@ def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport
     unused = sorted(set(state) - set(own))
     _refuse_misfit(own, state, path, ignore_unused=True)
     backbone.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
-    foreign = [k for k in unused if not k.startswith("fc.")]
+    # The classifier always stays behind, and later stages do where the map is made from an earlier one.
+    foreign = [k for k in unused if not k.startswith(("fc.", "layer3.", "layer4."))]
     logger.info("Weights %s: %d keys loaded, left: %s.", path, len(set(state) & set(own)), ", ".join(unused) or "none")
     if foreign:
         logger.warning("Weights %s hold keys that this backbone doesn't know: %s.", path, ", ".join(foreign[:5]))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
@@ -54,18 +55,44 @@ class MapToTBScored(MapTransform):
 
 
 class MapToTBProbability(Transform):
-    """The share of tuberculosis in each cell of an activation map.
+    """The probability of tuberculosis at each place of the film.
+
+    A strided convolutional network with symmetric padding, as every ResNet is, centers cell ``i`` of its map on pixel
+    ``output_stride * i``, not on the middle of the ``i``-th tile of the film. Drawn as tiles, as CAM libraries draw
+    it, a map is half a cell too far right and down: 16 pixels at an output stride of 32. Here each cell is put where
+    it looks, on a finer grid whose cells are the film's tiles, so that everything after may treat it as a picture.
 
     Args:
+        output_stride: pixels of the network's input per cell of its map.
+        cell: pixels of the network's input per cell of the result; at most ``output_stride``.
         tb_index: channel of tuberculosis; the last by default.
+
+    Raises:
+        ValueError: a stride that is no multiple of ``cell``.
+
+    Example:
+        >>> MapToTBProbability(output_stride=16, cell=4)(torch.zeros(1, 3, 5)).shape
+        torch.Size([1, 12, 20])
     """
 
-    def __init__(self, tb_index: int = -1) -> None:
-        self.tb_index = tb_index
+    def __init__(self, output_stride: int, cell: int = 4, tb_index: int = -1) -> None:
+        if cell < 1 or output_stride % cell:
+            raise ValueError(f"output_stride is {output_stride} and cell {cell}; expected a multiple of cell.")
+        self.output_stride, self.cell, self.tb_index = int(output_stride), int(cell), tb_index
 
     def __call__(self, activation_map: torch.Tensor) -> torch.Tensor:
-        """Map in logits ``(C, h, w)`` to probabilities ``(1, h, w)`` of 0-1."""
-        return torch.sigmoid(class_log_odds(_plain(activation_map).float().unsqueeze(0), self.tb_index))[0]
+        """Map in logits ``(C, h, w)`` to probabilities ``(1, h * stride / cell, w * stride / cell)`` of 0-1."""
+        log_odds = class_log_odds(_plain(activation_map).float().unsqueeze(0), self.tb_index)
+        rows, columns = (self._positions(n, log_odds) for n in log_odds.shape[-2:])
+        grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)[None]  # (1, H, W, 2), x first
+        placed = F.grid_sample(log_odds, grid, mode="bilinear", padding_mode="border", align_corners=True)
+        return torch.sigmoid(placed)[0]
+
+    def _positions(self, cells: int, like: torch.Tensor) -> torch.Tensor:
+        # Middles of the new cells in pixels of the input (pixel 0 has its middle at 0), then in cells of the map.
+        middles = (torch.arange(cells * self.output_stride // self.cell, device=like.device) + 0.5) * self.cell - 0.5
+        where = middles / self.output_stride
+        return where.to(like.dtype) * (2.0 / max(cells - 1, 1)) - 1.0
 
 
 class MapToTBProbabilityd(MapTransform):
@@ -73,13 +100,15 @@ class MapToTBProbabilityd(MapTransform):
 
     def __init__(
         self,
+        output_stride: int,
         keys: KeysCollection = "pred",
         probability_key: str = "tb_map",
+        cell: int = 4,
         tb_index: int = -1,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.to_probability = MapToTBProbability(tb_index)
+        self.to_probability = MapToTBProbability(output_stride, cell, tb_index)
         self.probability_key = probability_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
