@@ -1,11 +1,36 @@
-"""Shared fixtures: where real films are, where there are any."""
+"""Shared fixtures: real films where there are any, phantom films, and a bundle trained on them."""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from monai.bundle import ConfigWorkflow
+
+from monai_tbkd.data.phantom import write_phantom_dataset
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+# the smallest run that goes through everything
+SMALL = {
+    "image_size": 64,
+    "backbone": "resnet18",
+    "width": 0.125,
+    "last_stage": "layer2",
+    "output_stride": 8,
+    "max_epochs": 2,
+    "batch_size": 8,
+    "num_workers": 0,
+    "grid": 64,
+    "select": 0.34,
+    "bootstrap_resamples": 50,
+    "overlays": 4,
+    "device": "$torch.device('cpu')",
+    "progress_bar": False,
+}
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +49,64 @@ def real_weights(real_data: Path) -> Path:
     if not path.is_file():
         pytest.skip(f"there is no {path.name} beside the real films")
     return path
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small phantom data set in TBX11K's layout; not to be changed (copy it)."""
+    counts = {"health": 8, "sick": 4, "tb": 14}
+    return write_phantom_dataset(
+        tmp_path_factory.mktemp("phantoms") / "data",
+        n_train=counts,
+        n_val={"health": 3, "sick": 2, "tb": 5},
+        size=128,
+        shortcut_kinds=("letter",),
+    )
+
+
+@pytest.fixture
+def phantom_copy(phantoms: Path, tmp_path: Path) -> Path:
+    """A copy of the phantom data set that a test may damage."""
+    return Path(shutil.copytree(phantoms, tmp_path / "films"))
+
+
+def run_bundle(configs: list[str], run_id: str = "run", **overrides: Any) -> ConfigWorkflow:
+    """Run configs of the bundle in this process, as ``python -m monai.bundle run`` does, with small numbers."""
+    workflow = open_bundle(configs, run_id, **overrides)
+    workflow.initialize()
+    workflow.run()
+    workflow.finalize()
+    return workflow
+
+
+def open_bundle(configs: list[str], run_id: str = "run", **overrides: Any) -> ConfigWorkflow:
+    """The workflow of configs of the bundle, not yet run."""
+    files = [str(REPOSITORY / "bundle" / "configs" / f"{c}.yaml") for c in configs]
+    kind = "infer" if configs == ["inference"] else "train"
+    return ConfigWorkflow(files, run_id=run_id, workflow_type=kind, logging_file=False, **{**SMALL, **overrides})
+
+
+@pytest.fixture(scope="session")
+def trained(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``models`` and ``out`` after training, control and evaluation on phantom films."""
+    folder = tmp_path_factory.mktemp("trained")
+    where = {"dataset_dir": str(phantoms), "ckpt_dir": str(folder / "models"), "output_dir": str(folder / "out")}
+    run_bundle(["train"], **where)
+    run_bundle(["train"], "run_control", **where)
+    run_bundle(["train", "evaluate"], **where)
+    return folder
+
+
+@pytest.fixture
+def small_run(phantoms: Path, tmp_path: Path) -> Callable[..., ConfigWorkflow]:
+    """Runs configs with small numbers on the phantom films, into the test's own folder."""
+
+    def run(configs: list[str], run_id: str = "run", **overrides: Any) -> ConfigWorkflow:
+        where = {
+            "dataset_dir": str(phantoms),
+            "ckpt_dir": str(tmp_path / "models"),
+            "output_dir": str(tmp_path / "out"),
+        }
+        return run_bundle(configs, run_id, **{**where, **overrides})
+
+    return run

@@ -67,6 +67,7 @@ def make_teacher_maps(
     maps = []
     with torch.no_grad():
         for batch in tqdm(loader, desc="teacher maps", disable=None):
-            maps.append(teacher(batch["image"].to(device)).half().cpu())
+            # plain tensors: what MONAI notes on films has no place on their maps
+            maps.append(teacher(batch["image"].as_tensor().to(device)).half().cpu())
             names += list(batch["name"])
-    return TeacherMaps(torch.cat([torch.as_tensor(m) for m in maps]), names)
+    return TeacherMaps(torch.cat(maps), names)

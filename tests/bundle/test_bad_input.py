@@ -1,0 +1,147 @@
+"""Wrong input ends with one sentence that names it and the mend, before anything is trained."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from monai.bundle import ConfigWorkflow
+
+from monai_tbkd.networks import ActivationMapNet
+from monai_tbkd.networks.checkpoint import write_checkpoint
+from monai_tbkd.packaging.plain_errors import plain_cause
+from tests.conftest import REPOSITORY
+
+
+def sentence(call: Callable[[], ConfigWorkflow]) -> str:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - MONAI wraps what we raise
+        call()
+    cause = plain_cause(caught.value)
+    assert cause is not None, f"no sentence of ours under {caught.value!r}"
+    return str(cause)
+
+
+def nowhere(films: Path) -> Path:
+    return films / "not_there"
+
+
+def empty(films: Path) -> Path:
+    (films / "empty").mkdir()
+    return films / "empty"
+
+
+def unknown_folder(films: Path) -> Path:
+    (films / "imgs" / "covid").mkdir()
+    shutil.copy(films / "imgs" / "tb" / "tb0001.png", films / "imgs" / "covid" / "c1.png")
+    return films
+
+
+def box_outside(films: Path) -> Path:
+    path = films / "annotations" / "xml" / "tb0001.xml"
+    text = path.read_text()
+    start, end = text.index("<xmax>") + 6, text.index("</xmax>")
+    path.write_text(text[:start] + "99999" + text[end:])
+    return films
+
+
+def annotation_without_film(films: Path) -> Path:
+    for path in films.glob("lists/*.txt"):
+        path.write_text("".join(line for line in path.read_text().splitlines(True) if "tb0001" not in line))
+    (films / "imgs" / "tb" / "tb0001.png").unlink()
+    return films
+
+
+def listed_film_absent(films: Path) -> Path:
+    (films / "imgs" / "health" / "h0001.png").unlink()
+    return films
+
+
+def one_class(films: Path) -> Path:
+    for name in ("health", "sick"):
+        shutil.rmtree(films / "imgs" / name)
+    for path in films.glob("lists/*.txt"):
+        path.write_text("".join(line for line in path.read_text().splitlines(True) if line.startswith("tb/")))
+    shutil.rmtree(films / "annotations" / "json")
+    return films
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (nowhere, ["not_there"]),
+        (empty, ["empty"]),
+        (unknown_folder, ["covid", "health", "sick", "tb"]),
+        (box_outside, ["tb0001", "outside"]),
+        (annotation_without_film, ["tb0001", "annotation"]),
+        (listed_film_absent, ["h0001"]),
+        (one_class, ["train", "one label only", "tb"]),
+    ],
+    ids=lambda x: x.__name__ if callable(x) else "",
+)
+def test_data_set_is_refused_with_a_sentence(
+    damage: Callable[[Path], Path], words: list[str], phantom_copy: Path, small_run: Callable, tmp_path: Path
+) -> None:
+    folder = damage(phantom_copy)
+    text = sentence(lambda: small_run(["train"], dataset_dir=str(folder)))
+    for word in words:
+        assert word in text
+    assert "\n" not in text.strip()
+    assert not (tmp_path / "models").exists()  # nothing was trained
+
+
+def test_film_without_annotation_is_named_and_trained_by_its_label(
+    phantom_copy: Path, small_run: Callable, caplog: pytest.LogCaptureFixture
+) -> None:
+    (phantom_copy / "annotations" / "xml" / "tb0003.xml").unlink()
+    shutil.rmtree(phantom_copy / "annotations" / "json")
+    small_run(["train"], "run_teacher", dataset_dir=str(phantom_copy), max_epochs=1)
+    assert "tb0003" in caplog.text
+
+
+def test_teacher_of_another_architecture_is_refused(small_run: Callable, tmp_path: Path) -> None:
+    other = ActivationMapNet("resnet18", num_classes=1, width=0.25, last_stage="layer2", output_stride=8)
+    write_checkpoint(other, tmp_path / "models" / "teacher.pt", {"epochs": 1})
+    for run_id in ("run", "run_student"):
+        text = sentence(lambda run_id=run_id: small_run(["train"], run_id))
+        assert "another architecture" in text
+        assert "width 0.25 (here 0.125)" in text
+    assert not (tmp_path / "models" / "model.pt").exists()
+
+
+def test_student_without_a_teacher_says_what_to_run(small_run: Callable) -> None:
+    text = sentence(lambda: small_run(["train"], "run_student"))
+    assert "no finished teacher" in text
+    assert "run_teacher" in text
+
+
+def test_evaluation_before_training_says_what_to_run(small_run: Callable) -> None:
+    assert "run_student" in sentence(lambda: small_run(["train", "evaluate"]))
+
+
+def test_inference_with_another_architecture_or_none(small_run: Callable, tmp_path: Path, phantoms: Path) -> None:
+    films = str(phantoms / "imgs" / "tb")
+    assert "model.pt" in sentence(lambda: small_run(["inference"], dataset_dir=films))
+    other = ActivationMapNet("resnet18", num_classes=1, width=0.25, last_stage="layer2", output_stride=8)
+    write_checkpoint(other, tmp_path / "models" / "model.pt", {"epochs": 1})
+    assert "another architecture" in sentence(lambda: small_run(["inference"], dataset_dir=films))
+
+
+def test_weights_that_are_not_there(small_run: Callable, tmp_path: Path) -> None:
+    assert "no weights file" in sentence(lambda: small_run(["train"], weights=str(tmp_path / "resnet.pth")))
+
+
+def test_the_last_line_a_user_sees_is_the_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file"]
+    command += [str(REPOSITORY / "bundle" / "configs" / "train.yaml"), "--dataset_dir", str(tmp_path / "nothing")]
+    environment = {k: v for k, v in os.environ.items() if k != "TBKD_TRACEBACK"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    error = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(error) == 1
+    assert str(tmp_path / "nothing") in error[0]

@@ -1,0 +1,110 @@
+"""What MONAI and the Model Zoo expect of the bundle's files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from monai.bundle import verify_metadata, verify_net_in_out
+
+from monai_tbkd import __version__
+from tests.conftest import REPOSITORY, open_bundle
+
+CONFIGS = REPOSITORY / "bundle" / "configs"
+METADATA = json.loads((CONFIGS / "metadata.json").read_text())
+
+
+def load(name: str) -> dict[str, Any]:
+    return yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
+
+
+def test_train_and_inference_have_every_property(phantoms: Path, tmp_path: Path) -> None:
+    where = {"dataset_dir": str(phantoms), "ckpt_dir": str(tmp_path), "output_dir": str(tmp_path / "out")}
+    # the student's trainer asks for a finished teacher
+    open_and_run = open_bundle(["train"], "run_teacher", max_epochs=1, **where)
+    open_and_run.initialize()
+    open_and_run.run()
+    train = open_bundle(["train"], **where)
+    train.initialize()
+    assert train.check_properties() == []
+    inference = open_bundle(["inference"], **{**where, "dataset_dir": str(phantoms / "imgs")}, load_pretrain=False)
+    inference.initialize()
+    assert inference.check_properties() == []
+
+
+def test_metadata_fits_the_published_schema(real_data: Path) -> None:
+    schema = real_data.parent / "zoo" / "meta_schema_20240725.json"
+    if not schema.is_file():
+        pytest.skip("the published schema is not beside the real films")
+    verify_metadata(meta_file=str(CONFIGS / "metadata.json"), filepath=str(schema))
+
+
+def test_metadata_says_the_same_as_the_package() -> None:
+    assert METADATA["version"] == __version__
+    assert __version__ in METADATA["changelog"]
+    pins = dict(
+        line.split("==") for line in (REPOSITORY / "constraints.txt").read_text().splitlines() if "==" in line
+    )
+    assert METADATA["monai_version"] == pins["monai"]
+    assert METADATA["pytorch_version"] == pins["torch"]
+    assert METADATA["numpy_version"] == pins["numpy"]
+    for name, version in METADATA["required_packages_version"].items():
+        assert pins[name] == version
+
+
+def test_network_has_the_promised_input_and_output() -> None:
+    verify_net_in_out(
+        net_id="network_def",
+        meta_file=str(CONFIGS / "metadata.json"),
+        config_file=str(CONFIGS / "inference.yaml"),
+        device="cpu",
+        n=4,
+        p=1,
+        any=32,
+    )
+
+
+def test_preprocessing_of_inference_is_the_training_one() -> None:
+    train, inference = load("train"), load("inference")
+    assert inference["preprocessing"]["transforms"] == (
+        train["train"]["deterministic_transforms"] + train["train"]["normalize"]
+    )
+    for key in ("pooling", "num_classes", "image_size", "backbone", "width", "output_stride", "last_stage", "grid"):
+        assert inference[key] == train[key], key
+    own = {k: v for k, v in train["network_def"].items() if k not in ("weights", "frozen_stages")}
+    assert inference["network_def"] == own
+
+
+def numbers_as_text(node: Any, path: str = "") -> list[str]:
+    if isinstance(node, dict):
+        return [x for k, v in node.items() for x in numbers_as_text(v, f"{path}::{k}")]
+    if isinstance(node, list):
+        return [x for i, v in enumerate(node) for x in numbers_as_text(v, f"{path}::{i}")]
+    try:
+        float(node)
+    except (TypeError, ValueError):
+        return []
+    return [path] if isinstance(node, str) else []
+
+
+@pytest.mark.parametrize("path", sorted([*CONFIGS.glob("*.yaml"), *(REPOSITORY / "configs").glob("*.yaml")]), ids=str)
+def test_no_number_loads_as_text_and_no_sigil_hides_in_one(path: Path) -> None:
+    content = yaml.safe_load(path.read_text())
+    assert numbers_as_text(content) == []  # 1e-4 without a dot is text to YAML
+    assert "#" not in json.dumps(content)  # MONAI turns every # in a value into ::
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "configs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_recipes_turn_only_what_the_bundle_has(path: Path) -> None:
+    known = set(load("train")) | set(load("evaluate")) | set(load("inference")) | {"real_data", "imports"}
+    assert {k.split("::")[0].lstrip("+") for k in yaml.safe_load(path.read_text())} <= known
+
+
+def test_licence_and_documents_are_there() -> None:
+    bundle = REPOSITORY / "bundle"
+    assert (bundle / "LICENSE").read_text() == (REPOSITORY / "LICENSE").read_text()
+    for name in ("docs/README.md", "docs/data_license.txt", "configs/logging.conf"):
+        assert (bundle / name).stat().st_size > 100

@@ -1,0 +1,174 @@
+"""The main job through ``monai.bundle``, on phantom films, with small numbers."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from monai_tbkd.networks import read_state_dict
+from tests.conftest import run_bundle
+
+
+def events(folder: Path) -> EventAccumulator:
+    accumulator = EventAccumulator(str(folder), size_guidance={"images": 0, "scalars": 0})
+    accumulator.Reload()
+    return accumulator
+
+
+def test_checkpoints_are_the_networks_alone_and_recorded_as_finished(trained: Path) -> None:
+    names = {p.name for p in (trained / "models").iterdir()}
+    expected = {f"{n}.{s}" for n in ("teacher", "model", "control") for s in ("pt", "json")} | {"operating_point.json"}
+    assert names == expected
+    state = read_state_dict(trained / "models" / "model.pt")
+    assert not [k for k in state if not k.startswith(("backbone.", "head."))]  # nothing of a teacher in it
+    record = json.loads((trained / "models" / "model.json").read_text())
+    assert record["finished"]
+    assert record["epochs"] == 2
+    assert record["stage"] == "student"
+    assert "research use only" in record["notice"]
+
+
+def test_student_differs_from_control(trained: Path) -> None:
+    student, control = (read_state_dict(trained / "models" / f"{n}.pt") for n in ("model", "control"))
+    assert not torch.equal(student["head.weight"], control["head.weight"])
+
+
+@pytest.mark.parametrize("stage", ["teacher", "student", "control"])
+def test_tensorboard_has_terms_learning_rate_metrics_and_the_panel(trained: Path, stage: str) -> None:
+    log = events(trained / "out" / "tensorboard" / stage)
+    terms = {"train/loss/label", "train/loss/total"}
+    if stage == "student":
+        terms |= {"train/loss/logits", "train/loss/map"}
+    scalars = set(log.Tags()["scalars"])
+    assert {t for t in scalars if t.startswith("train/loss/")} == terms
+    assert {"train/lr", "val/auc", "val/union_mask_miou", "val/pointing_game"} <= scalars
+    assert log.Tags()["images"] == ["val/overlays"]
+    assert [e.step for e in log.Scalars("val/auc")] == [1, 2]
+    assert len(list((trained / "out" / "tensorboard" / stage).iterdir())) == 1  # one shared writer
+
+
+def test_metrics_json_has_every_model_and_baseline_with_intervals(trained: Path) -> None:
+    result = json.loads((trained / "out" / "metrics.json").read_text())
+    assert set(result["predictors"]) == {"teacher", "control", "student", "blind_prior", "center_box"}
+    assert result["splits"]["test"] == {
+        "films": 10,
+        "health_films": 3,
+        "sick_films": 2,
+        "tb_films": 5,
+        "tb_films_with_boxes": 5,
+    }
+    for name, row in result["predictors"].items():
+        for metric in ("union_mask_miou", "box_union_miou", "best_box_iou", "pointing_game"):
+            value = row[metric]
+            assert 0 <= value["low"] <= value["value"] <= value["high"] <= 1, (name, metric)
+        assert row["operating_point"]["chosen_on"].startswith("select split")
+        assert (row["auc"] is None) == (name in ("blind_prior", "center_box"))
+        assert set(row["union_mask_miou_minus"]) == set(result["predictors"]) - {name}
+    assert result["predictors"]["student"]["above_blind_prior"] in (True, False)
+    assert "research use only" in result["notice"]
+
+
+def test_evaluation_draws_films(trained: Path) -> None:
+    pictures = sorted((trained / "out" / "overlays").glob("*.png"))
+    assert len(pictures) == 4
+    assert Image.open(pictures[0]).size[0] == 4 * 320  # film, teacher, control, student
+
+
+def test_inference_writes_rows_boxes_and_overlays(trained: Path, phantoms: Path, tmp_path: Path) -> None:
+    films = tmp_path / "films" / "nested"
+    films.mkdir(parents=True)
+    for name in ("tb0001", "tb0002"):
+        (films / f"{name} x.png").write_bytes((phantoms / "imgs" / "tb" / f"{name}.png").read_bytes())
+    (films / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    out = tmp_path / "out"
+    run_bundle(
+        ["inference"],
+        dataset_dir=str(tmp_path / "films"),
+        output_dir=str(out),
+        ckpt_dir=str(trained / "models"),
+        score_threshold=0.0,
+    )
+    rows = list(csv.DictReader((out / "predictions.csv").open()))
+    films_json = json.loads((out / "predictions.json").read_text())["films"]
+    assert [r["name"] for r in rows] == ["nested/broken.png", "nested/tb0001 x.png", "nested/tb0002 x.png"]
+    assert [r["status"] for r in rows] == ["refused", "done", "done"]
+    assert rows[0]["score_0_100"] == ""  # refused: a reason and no score
+    assert rows[0]["reason"] == "CORRUPT"
+    assert films_json[0]["score_0_100"] is None
+    for row, film in zip(rows[1:], films_json[1:]):
+        assert 0 <= float(row["score_0_100"]) <= 100
+        assert json.loads(row["boxes"]) == film["boxes"]
+        for x0, y0, x1, y1, score in film["boxes"]:
+            assert 0 <= x0 < x1 <= 128
+            assert 0 <= y0 < y1 <= 128
+            assert 0 <= score <= 1
+        assert row["threshold_id"].startswith("evaluate: select split")
+    assert {p.name for p in (out / "overlays").iterdir()} == {"nested_tb0001 x.png.png", "nested_tb0002 x.png.png"}
+
+
+def test_inference_scores_a_film_as_the_evaluator_does(trained: Path, phantoms: Path, tmp_path: Path) -> None:
+    workflow = run_bundle(
+        ["train", "evaluate"],
+        dataset_dir=str(phantoms),
+        ckpt_dir=str(trained / "models"),
+        output_dir=str(tmp_path / "evaluation"),
+        operating_point=str(tmp_path / "operating_point.json"),
+    )
+    recorder = workflow.parser.get_parsed_content("evaluate::recorder")  # the student was evaluated last
+    run_bundle(
+        ["inference"], dataset_dir=str(phantoms / "imgs"), output_dir=str(tmp_path), ckpt_dir=str(trained / "models")
+    )
+    scores = {f["name"]: f["score_0_100"] for f in json.loads((tmp_path / "predictions.json").read_text())["films"]}
+    assert len(recorder.scores) == 10
+    for name, score in recorder.scores.items():
+        assert scores[name] == pytest.approx(100 * score, abs=0.02)
+
+
+def test_finished_teacher_is_taken_and_an_unfinished_one_is_not(
+    small_run: Callable, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    small_run(["train"], "run_teacher", max_epochs=1)
+    path = tmp_path / "models" / "teacher.pt"
+    first = path.stat().st_mtime_ns
+    small_run(["train"], max_epochs=1)
+    assert path.stat().st_mtime_ns == first
+    assert (tmp_path / "models" / "model.pt").is_file()
+    path.with_suffix(".json").unlink()  # as a run leaves it that was killed before it had finished
+    small_run(["train"], max_epochs=1)
+    assert path.stat().st_mtime_ns != first
+    assert "no record of a finished training" in caplog.text
+
+
+def test_same_seed_same_student(small_run: Callable, tmp_path: Path) -> None:
+    small_run(["train"], max_epochs=1)
+    first = read_state_dict(tmp_path / "models" / "model.pt")
+    small_run(["train"], "run_student", max_epochs=1)  # alone, as in one run with the teacher
+    second = read_state_dict(tmp_path / "models" / "model.pt")
+    assert all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_student_and_control_start_alike(small_run: Callable, tmp_path: Path) -> None:
+    small_run(["train"], max_epochs=1, learning_rate=0.0)
+    small_run(["train"], "run_control", max_epochs=1, learning_rate=0.0)
+    student, control = (read_state_dict(tmp_path / "models" / f"{n}.pt") for n in ("model", "control"))
+    assert all(torch.equal(student[k], control[k]) for k in student)  # batch norm has seen the same films as well
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_two_and_three_classes(small_run: Callable, tmp_path: Path, num_classes: int) -> None:
+    small_run(["train"], max_epochs=1, num_classes=num_classes)
+    small_run(["train", "evaluate"], num_classes=num_classes)
+    assert (tmp_path / "out" / "metrics.json").is_file()
+    assert read_state_dict(tmp_path / "models" / "model.pt")["head.weight"].shape[0] == num_classes
+
+
+def test_cached_teacher(small_run: Callable, tmp_path: Path) -> None:
+    small_run(["train"], max_epochs=1, cache_teacher=True)
+    assert "train/loss/map" in events(tmp_path / "out" / "tensorboard" / "student").Tags()["scalars"]
