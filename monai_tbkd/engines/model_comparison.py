@@ -144,7 +144,10 @@ def load_operating_point(
     if point.get("model_sha256") != file_sha256(checkpoint):
         logger.warning("%s is of another model than %s: the config's thresholds are taken.", path, checkpoint)
         return default
-    return {**{k: point[k] for k in ("map_threshold", "score_threshold", "mode")}, "id": f"evaluate: {point['chosen_on']}"}
+    return {
+        **{k: point[k] for k in ("map_threshold", "score_threshold", "mode")},
+        "id": f"evaluate: {point['chosen_on']}",
+    }
 
 
 def write_json(path: str | Path, content: Any) -> None:
@@ -154,5 +157,3 @@ def write_json(path: str | Path, content: Any) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(part, path)
-
-

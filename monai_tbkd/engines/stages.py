@@ -35,7 +35,9 @@ def run_unless_finished(trainer: Trainer, network: nn.Module, checkpoint: str | 
         trainer.run()
         return
     check_architecture(network, record, checkpoint)
-    logger.info("Taking the finished %s %s (%s epochs); delete it to train it anew.", stage, checkpoint, record["epochs"])
+    logger.info(
+        "Taking the finished %s %s (%s epochs); delete it to train it anew.", stage, checkpoint, record["epochs"]
+    )
 
 
 def finished_teacher(network: nn.Module, checkpoint: str | Path, view: nn.Module | None = None) -> ViewedNet:

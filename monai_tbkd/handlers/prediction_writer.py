@@ -155,7 +155,9 @@ class PredictionWriter:
         scaled = ((gray - low) / (high - low).clamp(min=1e-6) * 255).numpy().astype(np.uint8)
         height, width = (int(v) for v in batch["original_size"])
         # Shown in the film's own proportions; boxes stay in its pixels.
-        film = np.asarray(torch.nn.functional.interpolate(torch.from_numpy(scaled)[None, None].float(), (height, width)))
+        film = np.asarray(
+            torch.nn.functional.interpolate(torch.from_numpy(scaled)[None, None].float(), (height, width))
+        )
         caption = f"score {row['score_0_100']:.0f} (threshold {row['threshold_0_100']:.0f}): {row['decision']}"
         panels = [
             Panel("film"),

@@ -23,6 +23,8 @@ class LabelLoss(nn.Module):
         0.6931
     """
 
+    class_weights: torch.Tensor | None
+
     def __init__(self, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0) -> None:
         super().__init__()
         weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)

@@ -70,7 +70,7 @@ def bootstrap_ratio(
     drawn = weights @ bottom
     ratios = (weights @ top)[drawn > 0] / drawn[drawn > 0]
     low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(top.sum() / bottom.sum()), float(low), float(high), int(len(top)))
+    return Interval(float(top.sum() / bottom.sum()), float(low), float(high), len(top))
 
 
 def bootstrap_statistic(

@@ -90,7 +90,7 @@ class Comparison:
                     f"The {split} split has {len(masks)} films and none with boxes, so nothing can be localized on it; "
                     "give annotations for some of its TB films."
                 )
-        self.fit = {"mode": mode, "smallest_area": smallest_area, "largest_number": largest_number}
+        self.fit: dict[str, Any] = {"mode": mode, "smallest_area": smallest_area, "largest_number": largest_number}
         self.resamples, self.seed = resamples, seed
 
     def run(self, predictors: Mapping[str, Mapping[str, Predictions]]) -> dict[str, Any]:
@@ -243,5 +243,7 @@ def table(result: Mapping[str, Any]) -> str:
     widths = [max(len(r[i]) for r in rows) for i in range(len(head))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths)).rstrip() for r in rows]
     n = result["splits"]["test"]
-    note = f"test: {n['films']} films, {n['tb_films_with_boxes']} TB films with boxes; 95 % bootstrap intervals over films"
+    note = (
+        f"test: {n['films']} films, {n['tb_films_with_boxes']} TB films with boxes; 95 % bootstrap intervals over films"
+    )
     return "\n".join([*lines, note])

@@ -55,7 +55,9 @@ def blend_map(film: np.ndarray, tb_map: np.ndarray, colormap: str = "inferno") -
         ValueError: film and map of different size.
     """
     if film.shape != tb_map.shape:
-        raise ValueError(f"The film is {film.shape} and the map {tb_map.shape}; bring the map to the film's size first.")
+        raise ValueError(
+            f"The film is {film.shape} and the map {tb_map.shape}; bring the map to the film's size first."
+        )
     values = np.clip(tb_map, 0.0, 1.0)
     color = colormaps[colormap](0.15 + 0.85 * values)[..., :3] * 255.0  # the map's black end would darken the film
     alpha = (STRONGEST_BLEND * values)[..., None]

@@ -19,7 +19,7 @@ from tests.conftest import REPOSITORY
 
 
 def sentence(call: Callable[[], ConfigWorkflow]) -> str:
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - MONAI wraps what we raise
+    with pytest.raises(Exception) as caught:
         call()
     cause = plain_cause(caught.value)
     assert cause is not None, f"no sentence of ours under {caught.value!r}"

@@ -45,9 +45,7 @@ def test_metadata_fits_the_published_schema(real_data: Path) -> None:
 def test_metadata_says_the_same_as_the_package() -> None:
     assert METADATA["version"] == __version__
     assert __version__ in METADATA["changelog"]
-    pins = dict(
-        line.split("==") for line in (REPOSITORY / "constraints.txt").read_text().splitlines() if "==" in line
-    )
+    pins = dict(line.split("==") for line in (REPOSITORY / "constraints.txt").read_text().splitlines() if "==" in line)
     assert METADATA["monai_version"] == pins["monai"]
     assert METADATA["pytorch_version"] == pins["torch"]
     assert METADATA["numpy_version"] == pins["numpy"]

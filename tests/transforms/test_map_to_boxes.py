@@ -47,9 +47,7 @@ def test_upsampled_block_keeps_its_place() -> None:
     assert box == pytest.approx([40, 0, 64, 16], abs=0.5)
 
 
-@given(
-    top=st.integers(0, 6), left=st.integers(0, 6), height=st.integers(1, 6), width=st.integers(1, 6)
-)
+@given(top=st.integers(0, 6), left=st.integers(0, 6), height=st.integers(1, 6), width=st.integers(1, 6))
 @settings(max_examples=60, deadline=None)
 def test_any_block_comes_back(top: int, left: int, height: int, width: int) -> None:
     tb_map = torch.zeros(1, 12, 12)
