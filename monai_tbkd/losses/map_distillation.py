@@ -48,7 +48,7 @@ class MapDistillationLoss(nn.Module):
                 "films and classes have to be the same."
             )
         size = (min(student.shape[-2], teacher.shape[-2]), min(student.shape[-1], teacher.shape[-1]))
-        s, t = (self._unit(F.adaptive_avg_pool2d(x, size)) for x in (student, teacher.detach()))
+        s, t = (self._unit(_at_size(x, size)) for x in (student, teacher.detach()))
         return (s - t).square().sum(dim=-1).mean()
 
     def _unit(self, maps: torch.Tensor) -> torch.Tensor:
@@ -56,3 +56,10 @@ class MapDistillationLoss(nn.Module):
         if self.center:
             x = x - x.mean(dim=-1, keepdim=True)
         return F.normalize(x, dim=-1, eps=1e-6)
+
+
+def _at_size(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    height, width = maps.shape[-2:]
+    if height % size[0] == 0 and width % size[1] == 0:
+        return maps[..., :: height // size[0], :: width // size[1]]
+    return F.adaptive_avg_pool2d(maps, size)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from monai.data import DataLoader, Dataset
+from torch import nn
+
+from monai_tbkd.engines import TEACHER_MAP, DistillationTrainer, TeacherMaps, make_teacher_maps
+from monai_tbkd.losses import DistillationObjective, LabelLoss, LogitDistillationLoss, MapDistillationLoss
+from monai_tbkd.networks import ActivationMapNet, AverageMapPool
+
+
+def films(number: int = 4, **more: torch.Tensor) -> Dataset:
+    g = torch.Generator().manual_seed(0)
+    return Dataset([{"image": torch.rand(3, 32, 32, generator=g), "label": i % 2, **more} for i in range(number)])
+
+
+def net() -> ActivationMapNet:
+    torch.manual_seed(0)
+    return ActivationMapNet("resnet18", num_classes=2, width=0.125, last_stage="layer2", output_stride=8)
+
+
+def trainer(data: Dataset, teacher: nn.Module | None = None, **weights: float) -> DistillationTrainer:
+    student = net()
+    objective = DistillationObjective(
+        AverageMapPool(), LabelLoss(), LogitDistillationLoss(2.0), MapDistillationLoss(), **weights
+    )
+    return DistillationTrainer(
+        objective,
+        teacher,
+        device=torch.device("cpu"),
+        max_epochs=1,
+        train_data_loader=DataLoader(data, batch_size=4),
+        network=student,
+        optimizer=torch.optim.SGD(student.parameters(), lr=0.1),
+    )
+
+
+def test_teacher_is_frozen_in_eval_mode_and_unchanged() -> None:
+    teacher = net().train()
+    before = {k: v.clone() for k, v in teacher.state_dict().items()}
+    engine = trainer(films(), teacher, logit_weight=1.0, map_weight=1.0)
+    engine.run()
+    assert not teacher.training
+    assert not any(p.requires_grad for p in teacher.parameters())
+    assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())  # batch-norm statistics too
+    assert not any("teacher" in k for k in engine.network.state_dict())
+
+
+def test_every_term_is_in_the_output_and_the_loss_is_their_sum() -> None:
+    engine = trainer(films(), net(), label_weight=0.5, logit_weight=2.0, map_weight=3.0)
+    engine.run()
+    out = engine.state.output[0]
+    total = 0.5 * out["loss_label"] + 2.0 * out["loss_logits"] + 3.0 * out["loss_map"]
+    assert out["loss"].item() == pytest.approx(total.item(), rel=1e-5)
+
+
+def test_a_map_in_the_batch_takes_the_place_of_the_teacher() -> None:
+    class Never(nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            raise AssertionError("the teacher looked although its maps were there")
+
+    engine = trainer(films(**{TEACHER_MAP: torch.randn(2, 4, 4)}), Never(), map_weight=1.0)
+    engine.run()
+    assert "loss_map" in engine.state.output[0]
+
+
+def test_no_teacher_where_one_is_needed() -> None:
+    with pytest.raises(ValueError, match="give the trainer a teacher"):
+        trainer(films(), None, map_weight=1.0).run()
+    trainer(films(), None).run()  # a teacher or a control needs none
+
+
+def test_distillation_brings_the_student_to_the_teacher() -> None:
+    teacher = net()
+    with torch.no_grad():
+        teacher.head.weight.normal_(std=0.5, generator=torch.Generator().manual_seed(1))
+    engine = trainer(films(), teacher, label_weight=0.0, logit_weight=1.0, map_weight=1.0)
+    engine.state.max_epochs = 30
+    losses = []
+    engine.add_event_handler("iteration_completed", lambda: losses.append(engine.state.output[0]["loss"].item()))
+    engine.run()
+    assert losses[-1] < 0.3 * losses[0]
+
+
+def test_teacher_maps_are_the_teacher_s_and_in_order() -> None:
+    teacher = net().eval()
+    data = [{"image": d["image"], "name": f"f{i}"} for i, d in enumerate(films(5).data)]
+    maps = make_teacher_maps(teacher, data, lambda d: d, batch_size=2)
+    for item in (data[3], data[0]):
+        with torch.no_grad():
+            expected = teacher(item["image"][None])[0]
+        torch.testing.assert_close(maps(item)[TEACHER_MAP], expected, rtol=1e-2, atol=1e-3)
+    with pytest.raises(ValueError, match="no teacher map of the film other"):
+        maps({"name": "other"})
+    with pytest.raises(ValueError, match="2 teacher maps for 1 films"):
+        TeacherMaps(torch.zeros(2, 1, 4, 4), ["a"])

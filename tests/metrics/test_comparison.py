@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monai_tbkd.metrics import Comparison, Predictions, table
+from monai_tbkd.transforms import film_box_mask
+
+GRID = 32
+
+
+def item(name: str, class_name: str, boxes: list | None) -> dict[str, Any]:
+    return {"name": name, "class_name": class_name, "boxes": boxes, "size": [64, 64]}
+
+
+def films(prefix: str, number: int, seed: int) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    out = []
+    for i in range(number):
+        x, y = rng.integers(0, 40, 2)
+        out.append(item(f"{prefix}{i}", "tb", [[int(x), int(y), int(x) + 20, int(y) + 16]]))
+        out.append(item(f"{prefix}h{i}", "health", []))
+    return out
+
+
+@pytest.fixture
+def comparison() -> Comparison:
+    return Comparison(films("t", 20, 0), films("s", 10, 1), films("r", 30, 2), grid=GRID, resamples=200)
+
+
+def perfect(items: list[dict[str, Any]], noise: float = 0.0) -> Predictions:
+    rng = np.random.default_rng(0)
+    maps = np.stack([film_box_mask(i, GRID) for i in items]) * 0.8 + 0.1
+    maps = maps + rng.normal(0, noise, maps.shape) if noise else maps
+    return Predictions(maps, np.array([0.9 if i["class_name"] == "tb" else 0.2 for i in items]))
+
+
+def test_perfect_maps_score_one_and_are_above_the_prior(comparison: Comparison) -> None:
+    student = {s: perfect(comparison.items[s]) for s in ("select", "test")}
+    result = comparison.run({"student": student})
+    row = result["predictors"]["student"]
+    for metric in ("union_mask_miou", "box_union_miou", "best_box_iou", "pointing_game", "auc"):
+        assert row[metric]["value"] == pytest.approx(1.0), metric
+    assert row["false_boxes_per_film_without_tb"]["value"] == 0.0
+    assert row["above_blind_prior"]
+    assert row["union_mask_miou"]["n"] == 30
+    assert 0.2 < row["operating_point"]["score_threshold"] < 0.9
+    assert "above_blind_prior" not in result["predictors"]["blind_prior"]
+    json.dumps(result, allow_nan=False)
+    assert "student      1.000 [1.000, 1.000]" in table(result)
+
+
+def test_maps_of_other_films_are_not_above_the_prior_and_the_table_says_so(comparison: Comparison) -> None:
+    student = {}
+    for split in ("select", "test"):
+        right = perfect(comparison.items[split])
+        student[split] = Predictions(np.roll(right.maps, 2, axis=0), right.scores)
+    result = comparison.run({"student": student})
+    assert not result["predictors"]["student"]["above_blind_prior"]
+    assert "NOT above the blind prior" in table(result)
+
+
+def test_differences_are_paired(comparison: Comparison) -> None:
+    by_split = {s: perfect(comparison.items[s], noise=0.05) for s in ("select", "test")}
+    result = comparison.run({"student": by_split, "control": by_split})
+    assert result["predictors"]["student"]["union_mask_miou_minus"]["control"] == {
+        "value": 0.0,
+        "low": 0.0,
+        "high": 0.0,
+        "n": 30,
+    }
+
+
+def test_thresholds_come_from_the_selection_split_alone(comparison: Comparison) -> None:
+    select = perfect(comparison.items["select"])
+    shifted = perfect(comparison.items["test"])
+    low = Predictions(shifted.maps * 0.1, shifted.scores * 0.1)  # the threshold of select lies above all of it
+    row = comparison.run({"student": {"select": select, "test": low}})["predictors"]["student"]
+    assert row["union_mask_miou"]["value"] == 0.0
+    assert row["operating_point"]["map_threshold"] == pytest.approx(0.9)
+
+
+def test_unknown_boxes_take_no_part() -> None:
+    test = [*films("r", 5, 2), item("unknown", "tb", None)]
+    comparison = Comparison(films("t", 5, 0), films("s", 5, 1), test, grid=GRID, resamples=50)
+    student = {s: perfect(comparison.items[s]) for s in ("select", "test")}
+    row = comparison.run({"student": student})["predictors"]["student"]
+    assert row["union_mask_miou"]["n"] == 5
+    assert row["auc"]["n"] == 11
+
+
+def test_a_film_in_both_splits_and_a_split_without_boxes_are_refused() -> None:
+    train, select = films("t", 3, 0), films("s", 3, 1)
+    with pytest.raises(ValueError, match=r"6 films are in the selection split and in the reported one"):
+        Comparison(train, select, select, grid=GRID)
+    with pytest.raises(ValueError, match="test split has 1 films and none with boxes"):
+        Comparison(train, select, [item("a", "tb", None)], grid=GRID)
