@@ -1,5 +1,5 @@
 # Everything a newcomer runs. `make help` lists the targets.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
@@ -23,21 +23,30 @@ $(VENV)/.installed: constraints.txt setup.cfg pyproject.toml
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install --quiet -c constraints.txt --no-build-isolation -e '.[dicom,deploy,dev]'
+	$(PIP) install --quiet -c constraints.txt --no-build-isolation -e '.[dicom,dev]'
 	touch $@
 
 install: $(VENV)/.installed  ## make .venv and install what is pinned in constraints.txt
 
 install-dev: $(VENV)/.installed-dev  ## the same with what tests and checks need
 
-demo: install  ## the main job on phantom films: teacher, control, student, evaluation, inference (6 minutes on 2 cores)
-	$(PY) -m monai_tbkd phantom --output $(DEMO)/data --recipe demo --workers 2
+demo: install  ## the main job on phantom films: teacher, student, control, evaluation, inference (6 minutes on 2 cores)
+	$(PY) -m monai_tbkd phantom --output $(DEMO)/data --train 160 80 240 --val 60 40 100 --size 256 \
+	  --shortcuts letter text border --workers 2
 	$(BUNDLE_RUN) --config_file "['$(TRAIN)','configs/demo.yaml']" $(DEMO_ARGS)
 	$(BUNDLE_RUN) run_control --config_file "['$(TRAIN)','configs/demo.yaml']" $(DEMO_ARGS)
 	$(BUNDLE_RUN) --config_file "['$(TRAIN)','bundle/configs/evaluate.yaml','configs/demo.yaml']" $(DEMO_ARGS)
+	mkdir -p $(DEMO)/test_films
+	while read -r film; do cp "$(DEMO)/data/imgs/$$film" $(DEMO)/test_films/; done < $(DEMO)/data/lists/TBX11K_val.txt
 	$(BUNDLE_RUN) --config_file "['bundle/configs/inference.yaml','configs/demo.yaml']" \
 	  --dataset_dir $(DEMO)/test_films --ckpt_dir $(DEMO)/models --output_dir $(DEMO)
-	@echo "Look at:"
+	@echo
+	@echo "Done. Where to look:"
+	@echo "  $(DEMO)/metrics.json      teacher, control and student beside blind baselines (the table above)"
+	@echo "  $(DEMO)/comparison/       test films: truth, teacher's, control's and student's map and boxes"
+	@echo "  $(DEMO)/predictions.csv   a row for each test film: score, decision, boxes"
+	@echo "  $(DEMO)/overlays/         the same as pictures"
+	@echo "  $(PY) -m tensorboard.main --logdir $(DEMO)/tensorboard"
 
 test: install-dev  ## install what the tests need and run them
 	$(PY) -m pytest
@@ -54,5 +63,5 @@ format: install-dev  ## let ruff put the code in order
 wheel: install-dev  ## build the wheel, with the bundle's configs in it, into dist/
 	$(PY) -m build --wheel --no-isolation
 
-clean:  ## remove what was made, but not .venv
+clean:  ## remove everything that was made, trained models too, but not .venv
 	rm -rf outputs build dist *.egg-info bundle/models bundle/outputs .mypy_cache .ruff_cache .pytest_cache

@@ -37,7 +37,7 @@ class ModelComparison:
         networks: by name (``student``, ``control``, ``teacher``): the network, its checkpoint, and optionally ``view``,
             the module through which it looks at films.
         comparison: scores and compares.
-        output_dir: gets ``metrics.json`` and ``overlays/``.
+        output_dir: gets ``metrics.json`` and ``comparison/``, pictures of reported films.
         operating_point: file for the student's thresholds, read by inference.
         overlays: number of reported films to draw.
         facts: kept in ``metrics.json``, such as the recipe's name.
@@ -86,7 +86,12 @@ class ModelComparison:
         write_json(self.output_dir / "metrics.json", result)
         self._write_operating_point(result)
         write_film_overlays(
-            self.output_dir / "overlays", self.comparison.items["test"], predictions, result, self.overlays
+            self.output_dir / "comparison",
+            self.comparison.items["test"],
+            predictions,
+            result,
+            self.overlays,
+            self.comparison.box_fitting,
         )
         logger.info("\n%s", table(result))
         return result

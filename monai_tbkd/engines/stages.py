@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,21 +13,30 @@ from torch import nn
 
 from monai_tbkd.networks.checkpoint import check_architecture, load_finished, read_record
 from monai_tbkd.networks.teacher_view import ViewedNet
+from monai_tbkd.networks.weights import load_checkpoint
+from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)
 
 
-def run_unless_finished(trainer: Trainer, network: nn.Module, checkpoint: str | Path, stage: str = "teacher") -> None:
-    """Train, unless a finished checkpoint of the same architecture is there.
+def run_unless_finished(
+    trainer: Trainer,
+    network: nn.Module,
+    checkpoint: str | Path,
+    settings: Mapping[str, Any],
+    stage: str = "teacher",
+) -> None:
+    """Train, unless a finished checkpoint of the same architecture and settings is there.
 
     Args:
         trainer: writes the checkpoint when it is done.
         network: what it trains.
         checkpoint: where the finished weights are, or will be.
+        settings: what the training depends on; a finished one that differs in any of it is refused, not reused.
         stage: name for the log.
 
     Raises:
-        ValueError: the finished checkpoint is of another architecture.
+        ValueError: the finished checkpoint is of another architecture or other settings.
     """
     record = read_record(checkpoint)
     if record is None:
@@ -35,8 +45,16 @@ def run_unless_finished(trainer: Trainer, network: nn.Module, checkpoint: str | 
         trainer.run()
         return
     check_architecture(network, record, checkpoint)
+    theirs = record.get("settings", {})
+    differing = [f"{k} {theirs.get(k)!r} (here {v!r})" for k, v in settings.items() if theirs.get(k) != v]
+    if differing:
+        raise ValueError(
+            f"The finished {stage} {checkpoint} was trained with other settings: {', '.join(differing)}. Remove it to "
+            "train it anew, give another checkpoint folder (--ckpt_dir), or take it as it is with the run id "
+            "run_student."
+        )
     logger.info(
-        "Taking the finished %s %s (%s epochs); delete it to train it anew.", stage, checkpoint, record["epochs"]
+        "Taking the finished %s %s (%s epochs); remove it to train it anew.", stage, checkpoint, record["epochs"]
     )
 
 
@@ -56,7 +74,54 @@ def finished_teacher(network: nn.Module, checkpoint: str | Path, view: nn.Module
     return ViewedNet(network, view).eval().requires_grad_(False)
 
 
-def training_record(stage: str, datalist: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
-    """What is kept beside a checkpoint: the stage, numbers of films, and given facts."""
-    films = {split: len(items) for split, items in datalist.items()}
-    return {"stage": stage, "films": films, **facts, "notice": "research use only, not for diagnosis"}
+def training_settings(datalist: Mapping[str, Any], pooling: nn.Module, **settings: Any) -> dict[str, Any]:
+    """What a training depends on, JSON-able: numbers from the config, the pooling, and the films by their names.
+
+    Args:
+        datalist: with a ``train`` split.
+        pooling: from maps to logits.
+        settings: numbers and words of the config.
+    """
+    names = "\n".join(sorted(str(item["name"]) for item in datalist["train"]))
+    films = {"train_films": len(datalist["train"]), "train_names_sha256": hashlib.sha256(names.encode()).hexdigest()}
+    return {**settings, "pooling": describe_pooling(pooling), **films}
+
+
+def describe_pooling(pooling: nn.Module) -> str:
+    """Kind and numbers of a pooling in a line."""
+    numbers = ", ".join(f"{k}={v}" for k, v in vars(pooling).items() if isinstance(v, float))
+    return f"{type(pooling).__name__}({numbers})"
+
+
+def load_trained(network: nn.Module, checkpoint: str | Path, pooling: nn.Module, image_size: int) -> nn.Module:
+    """Load a model for inference, and refuse settings under which its scores would be wrong.
+
+    A checkpoint without a record, such as a published one, is taken by its state dict alone.
+
+    Args:
+        network: gets the weights, in place.
+        checkpoint: the model.
+        pooling: that inference uses.
+        image_size: of the films that inference feeds, in pixels.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a checkpoint of another architecture, pooling or film size.
+    """
+    record = read_record(checkpoint)
+    if record is not None:
+        check_architecture(network, record, checkpoint)
+        here = {"image_size": image_size, "pooling": describe_pooling(pooling)}
+        theirs = record.get("settings", {})
+        differing = [f"{k} {theirs[k]!r} (here {v!r})" for k, v in here.items() if theirs.get(k, v) != v]
+        if differing:
+            raise ValueError(
+                f"{checkpoint} was trained with {', '.join(differing)}; its scores would be wrong. Set these as they "
+                "were in training, for example by the same recipe."
+            )
+    return load_checkpoint(network, checkpoint)
+
+
+def training_record(stage: str, settings: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
+    """What is kept beside a checkpoint: the stage, what the training depended on, and other facts."""
+    return {"stage": stage, "settings": dict(settings), **facts, "notice": NOTICE}

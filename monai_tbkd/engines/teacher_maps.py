@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from monai.data import DataLoader, Dataset
 from monai.transforms import Transform
+from monai.utils import convert_to_tensor
 from torch import nn
 from tqdm import tqdm
 
@@ -68,6 +69,6 @@ def make_teacher_maps(
     with torch.no_grad():
         for batch in tqdm(loader, desc="teacher maps", disable=None):
             # plain tensors: what MONAI notes on films has no place on their maps
-            maps.append(teacher(batch["image"].as_tensor().to(device)).half().cpu())
+            maps.append(teacher(convert_to_tensor(batch["image"], track_meta=False).to(device)).half().cpu())
             names += list(batch["name"])
     return TeacherMaps(torch.cat(maps), names)

@@ -11,7 +11,8 @@ from monai_tbkd.metrics import Predictions
 class MapRecorder:
     """Collect ``tb_map`` and ``score`` of every film that an evaluator sees, by name.
 
-    Maps are kept at the network's own resolution, in half precision: two kilobytes a film for a map of 32 x 32.
+    Maps are kept on the grid that post-processing leaves them on, in half precision: 32 kilobytes a film for one of
+    128 x 128 cells.
     """
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 import numpy as np
@@ -168,7 +168,7 @@ class PredictionWriter:
         draw_panels(film[0, 0].astype(np.uint8), panels, str(row["name"])).save(target)
 
     def _file_name(self, name: str) -> str:
-        stem = name.replace("/", "_")
+        stem = str(PurePosixPath(name).with_suffix("")).replace("/", "_")
         unique, number = stem, 1
         while unique in self._names:  # a/b_c.png and a_b/c.png would meet
             number += 1

@@ -140,6 +140,15 @@ class Comparison:
             "chosen_on": f"select split, {int(positive.sum())} TB films with boxes",
         }
 
+    def box_fitting(self, points: Mapping[str, Any]) -> MapToBoxes:
+        """Maps to boxes as a predictor with this operating point is scored."""
+        return MapToBoxes(
+            (self.grid, self.grid),
+            threshold=points["map_threshold"],
+            score_threshold=points["score_threshold"] or 0.0,
+            **self.fit,
+        )
+
     def _youden(self, scores: np.ndarray | None) -> float | None:
         if scores is None:
             return None
@@ -153,9 +162,7 @@ class Comparison:
 
     def _per_film(self, test: Predictions, points: Mapping[str, Any]) -> PerFilm:
         maps, truth, n = self._on_grid(test.maps), self.masks["test"], self.grid
-        to_boxes = MapToBoxes(
-            (n, n), threshold=points["map_threshold"], score_threshold=points["score_threshold"] or 0.0, **self.fit
-        )
+        to_boxes = self.box_fitting(points)
         best_box, pointing = BestBoxIoU(), PointingGame()
         boxes = [
             to_boxes(torch.from_numpy(m)[None], None if test.scores is None else float(test.scores[i])).boxes
@@ -192,7 +199,7 @@ class Comparison:
         if test.scores is not None:
             scores = test.scores
             numbers["auc"] = bootstrap_statistic(
-                lambda index: area_under_roc(scores[index], tb[index]), len(scores), resamples=1000, seed=self.seed
+                lambda index: area_under_roc(scores[index], tb[index]), len(scores), self.resamples, seed=self.seed
             ).as_dict()
         return numbers
 

@@ -63,6 +63,8 @@ class ActivationMapNet(nn.Module):
         super().__init__()
         if backbone not in BACKBONES:
             raise ValueError(f"backbone is {backbone!r}; expected one of {', '.join(BACKBONES)}.")
+        if not isinstance(stride_in_1x1, bool):
+            raise ValueError(f"stride_in_1x1 is {stride_in_1x1!r}; expected True or False.")
         if num_classes < 1:
             raise ValueError(f"num_classes is {num_classes}; expected 1 (one logit), 2 or more.")
         if last_stage not in NATURAL_STRIDE or output_stride > NATURAL_STRIDE[last_stage]:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from monai_tbkd.packaging.bundle_location import bundle_files, bundle_root, recipe_files
 from monai_tbkd.packaging.plain_errors import show_errors_plainly
+from monai_tbkd.packaging.truth import truth
 
-__all__ = ["bundle_files", "bundle_root", "recipe_files", "show_errors_plainly"]
+__all__ = ["bundle_files", "bundle_root", "recipe_files", "show_errors_plainly", "truth"]

@@ -45,6 +45,6 @@ def recipe_files() -> Path:
     """
     package = Path(__file__).resolve().parents[1]
     for candidate in (package / "_recipes", package.parent / "configs"):
-        if (candidate / "tbx11k.yaml").is_file():
+        if (candidate / "demo.yaml").is_file():
             return candidate
     raise FileNotFoundError(f"The recipes are not beside {package}; install monai_tbkd again from its wheel.")

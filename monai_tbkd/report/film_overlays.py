@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ def write_film_overlays(
     predictions: Mapping[str, Mapping[str, Predictions]],
     result: Mapping[str, Any],
     number: int,
-    grid: int = 256,
+    fit: Callable[[Mapping[str, Any]], MapToBoxes],
 ) -> list[Path]:
-    """Write one picture a film: the film with its true boxes, then each network's map; boxes on the student's.
+    """Write one picture a film: the film with its true boxes, then each network's map and boxes.
 
     Args:
         folder: gets ``<film>.png``.
@@ -37,7 +37,7 @@ def write_film_overlays(
         predictions: by network, with a ``test`` split in the order of the items.
         result: of the comparison, for operating points.
         number: films to draw: three quarters with TB, evenly spread over the split (not picked by quality).
-        grid: cells on which boxes are fitted.
+        fit: from an operating point to the box fitting that was scored.
 
     Returns:
         The files.
@@ -58,11 +58,9 @@ def write_film_overlays(
             tb_map = torch.from_numpy(test.maps[index])[None]
             score = None if test.scores is None else float(test.scores[index])
             point = result["predictors"][name]["operating_point"]
-            fit = MapToBoxes(
-                (grid, grid), point["map_threshold"], point["mode"], score_threshold=point["score_threshold"] or 0.0
-            )
-            found = fit(tb_map, score)
-            boxes = rescale_boxes(found.boxes, (grid, grid), film.shape)
+            to_boxes = fit(point)
+            found = to_boxes(tb_map, score)
+            boxes = rescale_boxes(found.boxes, to_boxes.to_mask.size, film.shape)
             caption = f"{name}: score {100 * (score or 0):.0f}, {len(boxes)} boxes"
             panels.append(Panel(caption, tb_map, boxes=boxes, box_scores=found.scores))
         path = folder / (str(item["name"]).replace("/", "_").rsplit(".", 1)[0] + ".png")

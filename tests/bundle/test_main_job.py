@@ -76,7 +76,7 @@ def test_metrics_json_has_every_model_and_baseline_with_intervals(trained: Path)
 
 
 def test_evaluation_draws_films(trained: Path) -> None:
-    pictures = sorted((trained / "out" / "overlays").glob("*.png"))
+    pictures = sorted((trained / "out" / "comparison").glob("*.png"))
     assert len(pictures) == 4
     assert Image.open(pictures[0]).size[0] == 4 * 320  # film, teacher, control, student
 
@@ -110,7 +110,7 @@ def test_inference_writes_rows_boxes_and_overlays(trained: Path, phantoms: Path,
             assert 0 <= y0 < y1 <= 128
             assert 0 <= score <= 1
         assert row["threshold_id"].startswith("evaluate: select split")
-    assert {p.name for p in (out / "overlays").iterdir()} == {"nested_tb0001 x.png.png", "nested_tb0002 x.png.png"}
+    assert {p.name for p in (out / "overlays").iterdir()} == {"nested_tb0001 x.png", "nested_tb0002 x.png"}
 
 
 def test_inference_scores_a_film_as_the_evaluator_does(trained: Path, phantoms: Path, tmp_path: Path) -> None:

@@ -52,9 +52,9 @@ def test_rows_in_order_with_scores_boxes_and_refusals(tmp_path: Path) -> None:
     assert content["notice"] == "research use only, not for diagnosis"
     assert content["films"][2]["score_0_100"] is None
     assert content["films"][0]["score_0_100"] == pytest.approx(80.0)
-    assert {p.name for p in (tmp_path / "overlays").iterdir()} == {"b.png.png", "a_c.png.png"}
+    assert {p.name for p in (tmp_path / "overlays").iterdir()} == {"b.png", "a_c.png"}
     # in the film's proportions: 40 rows, 20 columns, two panels
-    assert Image.open(tmp_path / "overlays" / "b.png.png").size == (2 * 192, 384 + 62)
+    assert Image.open(tmp_path / "overlays" / "b.png").size == (2 * 192, 384 + 62)
 
 
 def test_names_that_would_meet_keep_their_own_overlay(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def films(prefix: str, number: int, seed: int) -> list[dict[str, Any]]:
     rng = np.random.default_rng(seed)
     out = []
     for i in range(number):
-        x, y = rng.integers(0, 40, 2)
+        x, y = 2 * rng.integers(0, 20, 2)  # on the cells of the grid
         out.append(item(f"{prefix}{i}", "tb", [[int(x), int(y), int(x) + 20, int(y) + 16]]))
         out.append(item(f"{prefix}h{i}", "health", []))
     return out

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from monai_tbkd.engines import load_operating_point
+from monai_tbkd.engines.model_comparison import write_json
+from monai_tbkd.networks.checkpoint import file_sha256
+
+
+def test_operating_point_is_taken_for_its_own_model_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model, point = tmp_path / "model.pt", tmp_path / "operating_point.json"
+    model.write_bytes(b"weights")
+    chosen = {"map_threshold": 0.3, "score_threshold": 0.4, "mode": "absolute", "chosen_on": "select split, 9 films"}
+    write_json(point, {**chosen, "model_sha256": file_sha256(model)})
+    taken = load_operating_point(point, model, 0.5, 0.6, "relative")
+    assert taken == {
+        "map_threshold": 0.3,
+        "score_threshold": 0.4,
+        "mode": "absolute",
+        "id": "evaluate: select split, 9 films",
+    }
+    model.write_bytes(b"other weights")
+    other = load_operating_point(point, model, 0.5, 0.6, "relative")
+    assert (other["map_threshold"], other["score_threshold"], other["id"]) == (0.5, 0.6, "config")
+    assert "another model" in caplog.text
+    assert load_operating_point(tmp_path / "none.json", model, 0.5, 0.6, "relative")["id"] == "config"
+
+
+def test_json_is_whole_and_finite(tmp_path: Path) -> None:
+    write_json(tmp_path / "a" / "m.json", {"x": 1})
+    assert json.loads((tmp_path / "a" / "m.json").read_text()) == {"x": 1}
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a" / "m.json", {"x": float("nan")})
+    assert json.loads((tmp_path / "a" / "m.json").read_text()) == {"x": 1}

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from monai_tbkd.engines import finished_teacher, load_trained, run_unless_finished, training_settings
+from monai_tbkd.networks import ActivationMapNet, AverageMapPool, FrameMaskView, LogSumExpMapPool
+from monai_tbkd.networks.checkpoint import write_checkpoint
+
+
+class CountingTrainer:
+    runs = 0
+
+    def run(self) -> None:
+        self.runs += 1
+
+
+@pytest.fixture
+def net() -> ActivationMapNet:
+    return ActivationMapNet("resnet18", num_classes=1, width=0.125)
+
+
+SETTINGS = {"image_size": 64, "epochs": 3}
+
+
+def test_trains_once_and_not_again(net: ActivationMapNet, tmp_path: Path) -> None:
+    trainer = CountingTrainer()
+    run_unless_finished(trainer, net, tmp_path / "t.pt", SETTINGS)
+    assert trainer.runs == 1
+    write_checkpoint(net, tmp_path / "t.pt", {"epochs": 3, "settings": SETTINGS})
+    run_unless_finished(trainer, net, tmp_path / "t.pt", SETTINGS)
+    assert trainer.runs == 1
+
+
+def test_teacher_of_other_settings_is_refused_by_name(net: ActivationMapNet, tmp_path: Path) -> None:
+    write_checkpoint(net, tmp_path / "t.pt", {"epochs": 3, "settings": SETTINGS})
+    with pytest.raises(ValueError, match=r"epochs 3 \(here 5\).*Remove it"):
+        run_unless_finished(CountingTrainer(), net, tmp_path / "t.pt", {**SETTINGS, "epochs": 5})
+
+
+def test_finished_teacher_looks_through_its_view_and_is_frozen(net: ActivationMapNet, tmp_path: Path) -> None:
+    write_checkpoint(net, tmp_path / "t.pt", {"epochs": 1})
+    teacher = finished_teacher(ActivationMapNet("resnet18", 1, width=0.125), tmp_path / "t.pt", FrameMaskView(0.25))
+    assert not teacher.training
+    assert not any(p.requires_grad for p in teacher.parameters())
+    film = torch.rand(1, 3, 64, 64)
+    framed = film.clone()
+    framed[..., :16, :] = 9.0  # what stands in the frame makes no difference
+    assert torch.equal(teacher(film), teacher(framed))
+
+
+def test_settings_know_films_and_pooling() -> None:
+    films = {"train": [{"name": "a"}, {"name": "b"}]}
+    one = training_settings(films, LogSumExpMapPool(2.0), seed=0)
+    assert one["pooling"] == "LogSumExpMapPool(r=2.0)"
+    assert one == training_settings({"train": films["train"][::-1]}, LogSumExpMapPool(2.0), seed=0)
+    assert one != training_settings({"train": films["train"][:1]}, LogSumExpMapPool(2.0), seed=0)
+
+
+def test_inference_refuses_settings_under_which_scores_would_be_wrong(net: ActivationMapNet, tmp_path: Path) -> None:
+    settings = {"image_size": 64, "pooling": "LogSumExpMapPool(r=2.0)"}
+    write_checkpoint(net, tmp_path / "model.pt", {"epochs": 1, "settings": settings})
+    load_trained(net, tmp_path / "model.pt", LogSumExpMapPool(2.0), 64)
+    with pytest.raises(ValueError, match=r"image_size 64 \(here 128\).*AverageMapPool"):
+        load_trained(net, tmp_path / "model.pt", AverageMapPool(), 128)
+    (tmp_path / "model.json").unlink()  # a published model has no record
+    load_trained(net, tmp_path / "model.pt", AverageMapPool(), 128)
