@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from films_by_hand import cut, noise_png
+from tests.data.films_by_hand import cut, noise_png
 
 from monai_tbkd.data import DatalistError, check_datalist, datalist_item
 

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from films_by_hand import assert_block, block_film, cut, make_dicom, noise_png
+from tests.data.films_by_hand import assert_block, block_film, cut, make_dicom, noise_png
 from monai.data import list_data_collate
 from monai.transforms import Compose, LoadImaged
 from PIL import Image

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from films_by_hand import noise_png
+from tests.data.films_by_hand import noise_png
 
 from monai_tbkd.data import datalist_item, image_labels
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from films_by_hand import assert_block, block_film, cut, make_dicom
+from tests.data.films_by_hand import assert_block, block_film, cut, make_dicom
 from pydicom.uid import JPEGLSLossless
 
 from monai_tbkd.data import FilmError, ReasonCode

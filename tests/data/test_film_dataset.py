@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from films_by_hand import cut, make_dicom, noise_png
+from tests.data.films_by_hand import cut, make_dicom, noise_png
 from monai.data import DataLoader, MetaTensor, decollate_batch
 from monai.transforms import LoadImaged, Resized
 

@@ -6,7 +6,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from films_by_hand import assert_block, block_film, cut
+from tests.data.films_by_hand import assert_block, block_film, cut
 
 from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.data.readers import decode_film, film_size

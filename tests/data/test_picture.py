@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from films_by_hand import COLUMNS, ROWS, assert_block, block_film, cut, noise_png
+from tests.data.films_by_hand import COLUMNS, ROWS, assert_block, block_film, cut, noise_png
 from PIL import Image, ImageFile
 
 from monai_tbkd.data import FilmError, ReasonCode
