@@ -11,7 +11,7 @@ from ignite.engine import Engine, Events
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from monai_tbkd.transforms import Panel, draw_panels, rescale_boxes
+from monai_tbkd.transforms import Panel, draw_panels, film_for_display, rescale_boxes
 
 
 class OverlayPanel:
@@ -62,8 +62,7 @@ class OverlayPanel:
         self.pictures = {}
 
     def _draw(self, item: dict[str, Any], image: torch.Tensor, output: dict[str, Any]) -> Image.Image:
-        gray = image[0].float().cpu()
-        film = ((gray - gray.min()) / (gray.max() - gray.min()).clamp(min=1e-6) * 255).numpy().astype(np.uint8)
+        film = film_for_display(image)
         true = rescale_boxes(torch.tensor(item["boxes"] or []), item["size"], film.shape)
         boxes = rescale_boxes(output["pred_boxes"], self.grid_size, film.shape)
         score = 100 * float(output["score"])

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
-import numpy as np
-import torch
 from ignite.engine import Engine, Events
+from PIL import Image
 
-from monai_tbkd.transforms import NOTICE, Panel, draw_panels
+from monai_tbkd.transforms import NOTICE, DrawOverlay
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +61,7 @@ class PredictionWriter:
         self.folder = Path(output_dir)
         self.score_threshold, self.threshold_id = float(score_threshold), threshold_id
         self.model_version, self.overlays = model_version, overlays
+        self._overlay = DrawOverlay()
         self.rows: list[dict[str, Any]] = []
         self._file: TextIO | None = None
         self._clock = 0.0
@@ -150,22 +150,19 @@ class PredictionWriter:
         return row
 
     def _draw(self, batch: Mapping[str, Any], output: Mapping[str, Any], row: Mapping[str, Any]) -> None:
-        gray = batch["image"][0].float().cpu()
-        low, high = gray.min(), gray.max()
-        scaled = ((gray - low) / (high - low).clamp(min=1e-6) * 255).numpy().astype(np.uint8)
-        height, width = (int(v) for v in batch["original_size"])
-        # Shown in the film's own proportions; boxes stay in its pixels.
-        film = np.asarray(
-            torch.nn.functional.interpolate(torch.from_numpy(scaled)[None, None].float(), (height, width))
-        )
         caption = f"score {row['score_0_100']:.0f} (threshold {row['threshold_0_100']:.0f}): {row['decision']}"
-        panels = [
-            Panel("film"),
-            Panel(caption, output["tb_map"], boxes=output["pred_boxes"], box_scores=output["pred_box_scores"]),
-        ]
+        picture = self._overlay(
+            batch["image"],
+            output["tb_map"],
+            output["pred_boxes"],
+            output["pred_box_scores"],
+            batch["original_size"],
+            str(row["name"]),
+            caption,
+        )
         target = self.folder / "overlays" / self._file_name(row["name"])
         target.parent.mkdir(parents=True, exist_ok=True)
-        draw_panels(film[0, 0].astype(np.uint8), panels, str(row["name"])).save(target)
+        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(target)
 
     def _file_name(self, name: str) -> str:
         stem = str(PurePosixPath(name).with_suffix("")).replace("/", "_")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monai_tbkd.transforms.box_mask import BoxMaskd, box_masks, film_box_mask
-from monai_tbkd.transforms.boxes_to_film import BoxesToFilmd, rescale_boxes
+from monai_tbkd.transforms.boxes_to_film import BoxesToFilm, BoxesToFilmd, rescale_boxes
 from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
 from monai_tbkd.transforms.map_to_boxes import Boxes, MapToBoxes, MapToBoxesd
 from monai_tbkd.transforms.map_to_mask import MapToMask, MapToMaskd, stretch_map, upsample_map
@@ -14,13 +14,24 @@ from monai_tbkd.transforms.map_to_score import (
     MapToTBScored,
 )
 from monai_tbkd.transforms.normalize_film import NormalizeFilm, NormalizeFilmd
-from monai_tbkd.transforms.overlay import NOTICE, Panel, blend_map, draw_panels
+from monai_tbkd.transforms.overlay import (
+    NOTICE,
+    DrawOverlay,
+    DrawOverlayd,
+    Panel,
+    blend_map,
+    draw_panels,
+    film_for_display,
+)
 
 __all__ = [
     "NOTICE",
     "BoxMaskd",
     "Boxes",
+    "BoxesToFilm",
     "BoxesToFilmd",
+    "DrawOverlay",
+    "DrawOverlayd",
     "FilmTo8Bit",
     "FilmTo8Bitd",
     "MapToBoxes",
@@ -38,6 +49,7 @@ __all__ = [
     "box_masks",
     "draw_panels",
     "film_box_mask",
+    "film_for_display",
     "rescale_boxes",
     "stretch_map",
     "upsample_map",

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from monai.config import KeysCollection
-from monai.transforms import MapTransform
+from monai.transforms import MapTransform, Transform
 
 
 def rescale_boxes(boxes: torch.Tensor, from_size: Sequence[int], to_size: Sequence[int]) -> torch.Tensor:
@@ -39,8 +39,30 @@ def rescale_boxes(boxes: torch.Tensor, from_size: Sequence[int], to_size: Sequen
     return torch.minimum(scaled.clamp(min=0), edge).float()
 
 
-class BoxesToFilmd(MapTransform):
+class BoxesToFilm(Transform):
     """Bring boxes from the network's grid into the pixels of the original film.
+
+    Args:
+        grid_size: (height, width) of the grid.
+
+    Example:
+        >>> BoxesToFilm((256, 256))(torch.tensor([[0.0, 128.0, 256.0, 192.0]]), (1000, 500))
+        tensor([[  0., 500., 500., 750.]])
+    """
+
+    def __init__(self, grid_size: tuple[int, int]) -> None:
+        self.grid_size = (int(grid_size[0]), int(grid_size[1]))
+
+    def __call__(self, boxes: torch.Tensor, film_size: Sequence[int]) -> torch.Tensor:
+        """Boxes ``(n, 4)`` on the grid to boxes on a film of (height, width); none where a refused film has no size."""
+        height, width = (int(v) for v in film_size)
+        if height == 0 and width == 0:
+            return torch.zeros((0, 4))
+        return rescale_boxes(boxes, self.grid_size, (height, width))
+
+
+class BoxesToFilmd(MapTransform):
+    """Dictionary form of :class:`BoxesToFilm`.
 
     Args:
         keys: boxes ``(n, 4)`` on the network's grid.
@@ -56,14 +78,11 @@ class BoxesToFilmd(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.grid_size = (int(grid_size[0]), int(grid_size[1]))
+        self.to_film = BoxesToFilm(grid_size)
         self.size_key = size_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
-        height, width = (int(v) for v in d[self.size_key])
         for key in self.key_iterator(d):
-            # A refused film has no size, and no boxes either.
-            known = height > 0 and width > 0
-            d[key] = rescale_boxes(d[key], self.grid_size, (height, width)) if known else torch.zeros((0, 4))
+            d[key] = self.to_film(d[key], d[self.size_key])
         return d

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from matplotlib import colormaps
+from monai.config import KeysCollection
+from monai.transforms import MapTransform, Transform
 from PIL import Image, ImageDraw, ImageFont
 
 from monai_tbkd.transforms.boxes_to_film import rescale_boxes
@@ -36,6 +39,20 @@ class Panel:
     true_boxes: torch.Tensor | Sequence[Sequence[float]] | None = None
     boxes: torch.Tensor | None = None
     box_scores: torch.Tensor | None = None
+
+
+def film_for_display(image: torch.Tensor) -> np.ndarray:
+    """A film's first channel, in whatever units, as 8-bit gray values.
+
+    Args:
+        image: ``(C, H, W)``.
+
+    Returns:
+        ``(H, W)`` uint8, the smallest value 0 and the largest 255.
+    """
+    gray = image[0].detach().float().cpu()
+    low, high = gray.min(), gray.max()
+    return ((gray - low) / (high - low).clamp(min=1e-6) * 255).numpy().astype(np.uint8)
 
 
 def blend_map(film: np.ndarray, tb_map: np.ndarray, colormap: str = "inferno") -> np.ndarray:
@@ -99,6 +116,77 @@ def draw_panels(film: np.ndarray, panels: Sequence[Panel], title: str, panel_siz
         _draw_boxes(draw, panel.true_boxes, None, (height, width), (ph, pw), (left, top), TRUE_COLOR)
         _draw_boxes(draw, panel.boxes, panel.box_scores, (height, width), (ph, pw), (left, top), PREDICTED_COLOR)
     return sheet
+
+
+class DrawOverlay(Transform):
+    """Draw a film beside the same film with its map and boxes.
+
+    Args:
+        panel_size: the longer side of each of the two panels, in pixels of the picture.
+    """
+
+    def __init__(self, panel_size: int = 384) -> None:
+        self.panel_size = int(panel_size)
+
+    def __call__(
+        self,
+        image: torch.Tensor,
+        tb_map: torch.Tensor,
+        boxes: torch.Tensor,
+        box_scores: torch.Tensor,
+        film_size: Sequence[int],
+        title: str = "",
+        caption: str = "map and boxes",
+    ) -> torch.Tensor:
+        """The picture.
+
+        Args:
+            image: the film as the network saw it, ``(C, H, W)``.
+            tb_map: TB probabilities ``(1, h, w)`` of 0-1.
+            boxes: ``(n, 4)`` in pixels of the original film, x = column.
+            box_scores: ``(n,)`` of 0-1.
+            film_size: (height, width) of the original film, whose proportions the picture gets.
+            title: line on top.
+            caption: line above the right panel.
+
+        Returns:
+            ``(3, height, width)`` uint8.
+        """
+        height, width = (int(v) for v in film_size)
+        film = np.asarray(Image.fromarray(film_for_display(image)).resize((width, height), Image.Resampling.BILINEAR))
+        panels = [Panel("film"), Panel(caption, tb_map, boxes=boxes, box_scores=box_scores)]
+        return torch.from_numpy(np.array(draw_panels(film, panels, title, self.panel_size))).permute(2, 0, 1)
+
+
+class DrawOverlayd(MapTransform):
+    """Dictionary form of :class:`DrawOverlay`: reads the film at ``keys``, writes the picture at ``overlay_key``.
+
+    It expects ``pred_boxes`` in film pixels, so put it after :class:`~monai_tbkd.transforms.BoxesToFilmd`.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        map_key: str = "tb_map",
+        box_key: str = "pred_boxes",
+        box_score_key: str = "pred_box_scores",
+        size_key: str = "original_size",
+        overlay_key: str = "overlay",
+        panel_size: int = 384,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.draw = DrawOverlay(panel_size)
+        self.map_key, self.box_key, self.box_score_key = map_key, box_key, box_score_key
+        self.size_key, self.overlay_key = size_key, overlay_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[self.overlay_key] = self.draw(
+                d[key], d[self.map_key], d[self.box_key], d[self.box_score_key], d[self.size_key]
+            )
+        return d
 
 
 def _draw_boxes(

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from monai.bundle import verify_metadata, verify_net_in_out
+from monai.bundle import ConfigWorkflow, verify_metadata, verify_net_in_out
 
 from monai_tbkd import __version__
-from tests.conftest import REPOSITORY, open_bundle
+from tests.conftest import REPOSITORY, SMALL, open_bundle
 
 CONFIGS = REPOSITORY / "bundle" / "configs"
 METADATA = json.loads((CONFIGS / "metadata.json").read_text())
@@ -106,3 +106,22 @@ def test_licence_and_documents_are_there() -> None:
     assert (bundle / "LICENSE").read_text() == (REPOSITORY / "LICENSE").read_text()
     for name in ("docs/README.md", "docs/data_license.txt", "configs/logging.conf"):
         assert (bundle / name).stat().st_size > 100
+
+
+@pytest.mark.parametrize("recipe", sorted(p.stem for p in (REPOSITORY / "configs").glob("*.yaml")))
+def test_recipe_runs_with_small_numbers(recipe: str, phantoms: Path, tmp_path: Path) -> None:
+    # what makes it small; networks' stages, strides, poolings, classes and terms stay the recipe's
+    small = {k: SMALL[k] for k in ("image_size", "backbone", "width", "batch_size", "num_workers", "grid", "device")}
+    small |= {"stride_in_1x1": False, "max_epochs": 1, "select": 0.34, "bootstrap_resamples": 20, "overlays": 1}
+    small |= {"teacher_backbone": "resnet18", "test": None, "progress_bar": False}
+    where = {"dataset_dir": str(phantoms), "ckpt_dir": str(tmp_path), "output_dir": str(tmp_path / "out")}
+    files = [
+        str(CONFIGS / "train.yaml"),
+        str(CONFIGS / "evaluate.yaml"),
+        str(REPOSITORY / "configs" / f"{recipe}.yaml"),
+    ]
+    for configs, run_id in ((files[::2], "run"), (files, "run")):
+        workflow = ConfigWorkflow(configs, run_id=run_id, logging_file=False, **where, **small)
+        workflow.initialize()
+        workflow.run()
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["splits"]["test"]["tb_films_with_boxes"] == 5

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.data.films_by_hand import cut, noise_png
 
 from monai_tbkd.data import DatalistError, check_datalist, datalist_item
+from tests.data.films_by_hand import cut, noise_png
 
 
 def film(tmp_path: Path, name: str = "tb.png", class_name: str = "tb", **fields: Any) -> dict[str, Any]:

@@ -7,13 +7,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from tests.data.films_by_hand import assert_block, block_film, cut, make_dicom, noise_png
 from monai.data import list_data_collate
 from monai.transforms import Compose, LoadImaged
 from PIL import Image
 
 from monai_tbkd.data import CXRReader, FilmError, ReasonCode
 from monai_tbkd.data.film_dataset import film_error_in
+from tests.data.films_by_hand import assert_block, block_film, cut, make_dicom, noise_png
 
 
 def loader(**options: object) -> LoadImaged:

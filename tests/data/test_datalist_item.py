@@ -3,9 +3,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.data.films_by_hand import noise_png
-
 from monai_tbkd.data import datalist_item, image_labels
+from tests.data.films_by_hand import noise_png
 
 
 def test_an_item_is_json_with_the_size_of_the_file(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from tests.data.films_by_hand import assert_block, block_film, cut, make_dicom
 from pydicom.uid import JPEGLSLossless
 
 from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.data.readers import decode_film, film_size
+from tests.data.films_by_hand import assert_block, block_film, cut, make_dicom
 
 
 def film_of(tmp_path: Path, value: int = 2085, background: int = 100, **elements: Any) -> Any:

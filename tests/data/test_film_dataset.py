@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from tests.data.films_by_hand import cut, make_dicom, noise_png
 from monai.data import DataLoader, MetaTensor, decollate_batch
 from monai.transforms import LoadImaged, Resized
 
 from monai_tbkd.data import CXRReader, FilmDataset
+from tests.data.films_by_hand import cut, make_dicom, noise_png
 
 
 def dataset(data: list[dict[str, str]], *more: Any) -> FilmDataset:

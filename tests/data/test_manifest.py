@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.data.films_by_hand import noise_png
 
 from monai_tbkd.data import DatalistError, load_manifest
+from tests.data.films_by_hand import noise_png
 
 Tree = Callable[..., Path]
 

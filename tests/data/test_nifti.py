@@ -6,10 +6,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from tests.data.films_by_hand import assert_block, block_film, cut
 
 from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.data.readers import decode_film, film_size
+from tests.data.films_by_hand import assert_block, block_film, cut
 
 
 def saved(path: Path, voxels: Any, affine: Any = None, cls: Any = nib.Nifti1Image) -> Path:

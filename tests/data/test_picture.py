@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.data.films_by_hand import COLUMNS, ROWS, assert_block, block_film, cut, noise_png
 from PIL import Image, ImageFile
 
 from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.data.readers import decode_film, film_size
+from tests.data.films_by_hand import COLUMNS, ROWS, assert_block, block_film, cut, noise_png
 
 
 def saved(path: Path, image: Image.Image, **options: object) -> Path:
