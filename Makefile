@@ -14,7 +14,8 @@ DEMO_ARGS := --dataset_dir $(DEMO)/data --ckpt_dir $(DEMO)/models --output_dir $
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-# torch first and pinned: asked for by another package, pip would take the newest build with gigabytes of CUDA
+# torch first and pinned: asked for by another package, pip would take the newest build. On Linux the default build
+# brings CUDA along; where pip knows an index of CPU builds, it takes the version from there.
 $(VENV)/.installed: constraints.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet -c constraints.txt setuptools wheel

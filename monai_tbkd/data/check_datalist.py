@@ -44,7 +44,7 @@ def check_datalist(
     items = [item for part in splits.values() for item in part]
     if not items:
         raise DatalistError("The data set has no film; check dataset_dir.")
-    faults = [*_missing_films(items), *_twice(splits), *_patients(splits)]
+    faults = [*_missing_films(items), *_twice(splits), *_same_names(items), *_patients(splits)]
     checked: dict[str, list[DatalistItem]] = {}
     outside: list[str] = []
     for name, part in splits.items():
@@ -98,6 +98,17 @@ def _twice(splits: dict[str, list[DatalistItem]]) -> list[str]:
     if within:
         faults.append(f"Films listed twice ({name_first(within)}); list each once.")
     return faults
+
+
+def _same_names(items: list[DatalistItem]) -> list[str]:
+    # Maps and scores are kept by name, so that a name must mean one film.
+    where: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        where[item["name"]].add(item["image"])
+    shared = [f"{' and '.join(sorted(paths))}" for paths in where.values() if len(paths) > 1]
+    if not shared:
+        return []
+    return [f"Different films of one name ({name_first(shared)}); rename one, or keep them under one folder."]
 
 
 def _patients(splits: dict[str, list[DatalistItem]]) -> list[str]:

@@ -17,7 +17,9 @@ _NOT_FILMS = {
 _NOT_FILM_NAMES = {"readme", "license", "licence", "copying", "notice", "changelog", "makefile", "dicomdir"}
 
 
-def list_films(folder_or_file: str | os.PathLike[str], recursive: bool = True) -> list[dict[str, str]]:
+def list_films(
+    folder_or_file: str | os.PathLike[str], recursive: bool = True, leave_out: str | os.PathLike[str] | None = None
+) -> list[dict[str, str]]:
     """List every file that may be a film; whether it is one is told by its content, when it is read.
 
     Left out: hidden files and folders, and what is plainly something else by its name (tables, texts, archives).
@@ -25,19 +27,25 @@ def list_films(folder_or_file: str | os.PathLike[str], recursive: bool = True) -
     Args:
         folder_or_file: a folder, or one film.
         recursive: look into sub-folders; a link back up is not followed twice.
+        leave_out: a folder that is not looked into, such as the one that results are written to.
 
     Returns:
         ``{"image": absolute path, "name": path under the folder with forward slashes}`` each, ``f2`` before ``f10``.
 
     Raises:
         FileNotFoundError: no such folder or file.
-        ValueError: nothing in it may be a film.
+        ValueError: nothing in it may be a film, or it is the folder to leave out.
 
     Example:
         >>> list_films("films")  # doctest: +SKIP
         [{'image': '/data/films/a.dcm', 'name': 'a.dcm'}]
     """
+    if not isinstance(folder_or_file, (str, os.PathLike)):
+        raise ValueError(f"dataset_dir is {folder_or_file!r}; expected one folder of films, or one film.")
     root = absolute_path(folder_or_file)
+    skipped = None if leave_out is None else os.path.realpath(absolute_path(leave_out))
+    if skipped == os.path.realpath(root):
+        raise ValueError(f"{root} is the folder of films and of results alike; give results a folder of their own.")
     if not root.exists():
         raise FileNotFoundError(f"{root}: there is no such folder or file; check the path.")
     if not root.is_dir():
@@ -46,7 +54,7 @@ def list_films(folder_or_file: str | os.PathLike[str], recursive: bool = True) -
     seen: set[str] = set()
     for folder, subfolders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
-        if real in seen:
+        if real in seen or real == skipped:
             subfolders.clear()
             continue
         seen.add(real)

@@ -5,19 +5,23 @@ from __future__ import annotations
 from monai_tbkd.engines.distillation_trainer import TEACHER_MAP, DistillationTrainer
 from monai_tbkd.engines.model_comparison import ModelComparison, load_operating_point
 from monai_tbkd.engines.stages import (
+    describe_module,
     finished_teacher,
     load_trained,
     run_unless_finished,
     training_record,
     training_settings,
 )
-from monai_tbkd.engines.teacher_maps import TeacherMaps, make_teacher_maps
+from monai_tbkd.engines.teacher_maps import RandMirrorWithTeacherMapd, make_teacher_maps
+from monai_tbkd.networks.checkpoint import file_sha256
 
 __all__ = [
     "TEACHER_MAP",
     "DistillationTrainer",
     "ModelComparison",
-    "TeacherMaps",
+    "RandMirrorWithTeacherMapd",
+    "describe_module",
+    "file_sha256",
     "finished_teacher",
     "load_operating_point",
     "load_trained",

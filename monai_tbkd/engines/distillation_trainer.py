@@ -17,9 +17,9 @@ class DistillationTrainer(SupervisedTrainer):
     """MONAI's ``SupervisedTrainer`` with a frozen teacher and an objective of several terms.
 
     ``network`` is the student, so that checkpoints, validation and exports see only the student. The teacher looks at
-    the very batch that the student sees, in eval mode and without gradients; where a batch brings ``teacher_map``
-    (from :class:`~monai_tbkd.engines.TeacherMaps`), that is taken instead. Without a teacher this trains a teacher,
-    or a control. Each term is in ``engine.state.output`` as ``loss_<term>``.
+    the very batch that the student sees, in eval mode and without gradients; where a batch brings ``teacher_map`` (from
+    :class:`~monai_tbkd.engines.RandMirrorWithTeacherMapd`), that is taken instead. Without a teacher this trains a
+    teacher, or a control. Each term is in ``engine.state.output`` as ``loss_<term>``.
 
     Args:
         objective: the terms and their weights.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,18 @@ from monai.data import DataLoader
 from monai.engines import SupervisedEvaluator
 from torch import nn
 
+from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.metrics import Comparison, Predictions, table
-from monai_tbkd.networks.checkpoint import file_sha256, load_finished, read_record
+from monai_tbkd.networks.checkpoint import file_sha256, load_finished, read_record, refuse_other_settings
 from monai_tbkd.report.film_overlays import write_film_overlays
 from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
+# settings without which numbers of networks cannot stand beside each other, or would be of films trained on
+COMPARABLE = ("image_size", "pooling", "train_films", "train_sha256")
 
 
 class ModelComparison:
@@ -40,7 +42,9 @@ class ModelComparison:
         output_dir: gets ``metrics.json`` and ``comparison/``, pictures of reported films.
         operating_point: file for the student's thresholds, read by inference.
         overlays: number of reported films to draw.
-        facts: kept in ``metrics.json``, such as the recipe's name.
+        settings: of this evaluation; a network that was trained under other films, film size or pooling is refused, as
+            it might be scored on films it has seen.
+        facts: kept in ``metrics.json``.
     """
 
     def __init__(
@@ -53,10 +57,12 @@ class ModelComparison:
         output_dir: str | Path,
         operating_point: str | Path,
         overlays: int = 12,
+        settings: Mapping[str, Any] | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
         self.evaluator, self.recorder, self.loaders, self.networks = evaluator, recorder, loaders, networks
         self.comparison, self.overlays, self.facts = comparison, overlays, dict(facts or {})
+        self.settings = {k: v for k, v in (settings or {}).items() if k in COMPARABLE}
         self.output_dir, self.operating_point = Path(output_dir), Path(operating_point)
 
     def run(self) -> dict[str, Any]:
@@ -72,8 +78,11 @@ class ModelComparison:
             if record is None and name != "student":
                 logger.warning("No finished %s at %s: left out of the comparison.", name, spec["checkpoint"])
                 continue
+            if record is not None:
+                refuse_other_settings(record, self.settings, spec["checkpoint"])
             records[name] = record
             predictions[name] = self._predict(name, spec)
+        self._check_teacher(records)
         result = {
             "schema_version": SCHEMA_VERSION,
             "notice": NOTICE,
@@ -95,6 +104,12 @@ class ModelComparison:
         )
         logger.info("\n%s", table(result))
         return result
+
+    def _check_teacher(self, records: Mapping[str, Any]) -> None:
+        taught_by = (records.get("student") or {}).get("settings", {}).get("teacher_sha256")
+        teacher = (records.get("teacher") or {}).get("sha256")
+        if taught_by and teacher and taught_by != teacher:
+            logger.warning("The student was distilled from another teacher than the one that is compared here.")
 
     def _predict(self, name: str, spec: Mapping[str, Any]) -> dict[str, Predictions]:
         network: nn.Module = spec["network"]
@@ -128,37 +143,35 @@ DEFINITIONS = {
 
 
 def load_operating_point(
-    path: str | Path, checkpoint: str | Path, map_threshold: float, score_threshold: float, mode: str
+    path: str | Path,
+    checkpoint: str | Path,
+    map_threshold: float | None = None,
+    score_threshold: float | None = None,
+    mode: str | None = None,
 ) -> dict[str, Any]:
-    """Thresholds that an evaluation chose for this very checkpoint, or else the given ones.
+    """The thresholds of an inference: given ones, else those an evaluation chose for this very checkpoint, else 0.5.
 
     Args:
         path: file that the evaluation wrote; it need not exist.
         checkpoint: the model that inference uses.
-        map_threshold: taken where there is no operating point for this model.
-        score_threshold: likewise.
-        mode: likewise.
+        map_threshold: 0-1, or None to take the chosen one.
+        score_threshold: 0-1, or None to take the chosen one.
+        mode: ``absolute`` or ``relative``, or None to take the chosen one.
 
     Returns:
         ``map_threshold``, ``score_threshold``, ``mode`` and ``id``, which says where they come from.
     """
-    default = {"map_threshold": map_threshold, "score_threshold": score_threshold, "mode": mode, "id": "config"}
-    if not Path(path).is_file() or not Path(checkpoint).is_file():
-        return default
-    point = json.loads(Path(path).read_text(encoding="utf-8"))
-    if point.get("model_sha256") != file_sha256(checkpoint):
-        logger.warning("%s is of another model than %s: the config's thresholds are taken.", path, checkpoint)
-        return default
-    return {
-        **{k: point[k] for k in ("map_threshold", "score_threshold", "mode")},
-        "id": f"evaluate: {point['chosen_on']}",
-    }
-
-
-def write_json(path: str | Path, content: Any) -> None:
-    """Write JSON whole or not at all; numbers that are not finite are an error, not NaN."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    point = {"map_threshold": 0.5, "score_threshold": 0.5, "mode": "absolute"}
+    source = "default"
+    if Path(path).is_file() and Path(checkpoint).is_file():
+        chosen = json.loads(Path(path).read_text(encoding="utf-8"))
+        if chosen.get("model_sha256") == file_sha256(checkpoint):
+            point = {k: chosen[k] for k in point}
+            source = f"evaluate: {chosen['chosen_on']}"
+        else:
+            logger.warning("%s is of another model than %s and is not used.", path, checkpoint)
+    given = {"map_threshold": map_threshold, "score_threshold": score_threshold, "mode": mode}
+    given = {k: v for k, v in given.items() if v is not None}
+    if given:
+        source = f"config: {', '.join(given)}" + ("" if len(given) == len(point) else f"; {source}")
+    return {**point, **given, "id": source}

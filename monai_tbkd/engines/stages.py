@@ -11,12 +11,20 @@ from typing import Any
 from monai.engines import Trainer
 from torch import nn
 
-from monai_tbkd.networks.checkpoint import check_architecture, load_finished, read_record
+from monai_tbkd.networks.checkpoint import (
+    check_architecture,
+    file_sha256,
+    load_finished,
+    read_record,
+    refuse_other_settings,
+)
 from monai_tbkd.networks.teacher_view import ViewedNet
 from monai_tbkd.networks.weights import load_checkpoint
 from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)
+
+MUST_BE_POSITIVE = ("image_size", "batch_size", "epochs")
 
 
 def run_unless_finished(
@@ -45,14 +53,7 @@ def run_unless_finished(
         trainer.run()
         return
     check_architecture(network, record, checkpoint)
-    theirs = record.get("settings", {})
-    differing = [f"{k} {theirs.get(k)!r} (here {v!r})" for k, v in settings.items() if theirs.get(k) != v]
-    if differing:
-        raise ValueError(
-            f"The finished {stage} {checkpoint} was trained with other settings: {', '.join(differing)}. Remove it to "
-            "train it anew, give another checkpoint folder (--ckpt_dir), or take it as it is with the run id "
-            "run_student."
-        )
+    refuse_other_settings(record, settings, checkpoint)
     logger.info(
         "Taking the finished %s %s (%s epochs); remove it to train it anew.", stage, checkpoint, record["epochs"]
     )
@@ -74,23 +75,42 @@ def finished_teacher(network: nn.Module, checkpoint: str | Path, view: nn.Module
     return ViewedNet(network, view).eval().requires_grad_(False)
 
 
-def training_settings(datalist: Mapping[str, Any], pooling: nn.Module, **settings: Any) -> dict[str, Any]:
-    """What a training depends on, JSON-able: numbers from the config, the pooling, and the films by their names.
+def training_settings(
+    datalist: Mapping[str, Any], pooling: nn.Module, weights: str | Path | None = None, **settings: Any
+) -> dict[str, Any]:
+    """What a training depends on, JSON-able: numbers from the config, pooling, initial weights, films and labels.
 
     Args:
         datalist: with a ``train`` split.
         pooling: from maps to logits.
-        settings: numbers and words of the config.
+        weights: file that the backbone starts from, or None; kept by its hash.
+        settings: numbers and words of the config; counts and sizes have to be above 0.
+
+    Raises:
+        ValueError: a number that has to be above 0 is not.
+        FileNotFoundError: no such weights.
     """
-    names = "\n".join(sorted(str(item["name"]) for item in datalist["train"]))
-    films = {"train_films": len(datalist["train"]), "train_names_sha256": hashlib.sha256(names.encode()).hexdigest()}
-    return {**settings, "pooling": describe_pooling(pooling), **films}
+    for name, value in settings.items():
+        if name in MUST_BE_POSITIVE and not value > 0:
+            raise ValueError(f"{name} is {value}; expected above 0.")
+    if weights and not Path(weights).is_file():
+        raise FileNotFoundError(f"There is no weights file {weights}; give the path of a file that exists.")
+    films = "\n".join(sorted(f"{item['name']} {item['label']}" for item in datalist["train"]))
+    return {
+        **settings,
+        "pooling": describe_module(pooling),
+        "weights_sha256": file_sha256(weights) if weights else None,
+        "train_films": len(datalist["train"]),
+        "train_sha256": hashlib.sha256(films.encode()).hexdigest(),
+    }
 
 
-def describe_pooling(pooling: nn.Module) -> str:
-    """Kind and numbers of a pooling in a line."""
-    numbers = ", ".join(f"{k}={v}" for k, v in vars(pooling).items() if isinstance(v, float))
-    return f"{type(pooling).__name__}({numbers})"
+def describe_module(module: nn.Module | None) -> str:
+    """Kind and numbers of a pooling or a view in a line."""
+    if module is None:
+        return "none"
+    numbers = ", ".join(f"{k}={v}" for k, v in vars(module).items() if isinstance(v, float))
+    return f"{type(module).__name__}({numbers})"
 
 
 def load_trained(network: nn.Module, checkpoint: str | Path, pooling: nn.Module, image_size: int) -> nn.Module:
@@ -111,14 +131,8 @@ def load_trained(network: nn.Module, checkpoint: str | Path, pooling: nn.Module,
     record = read_record(checkpoint)
     if record is not None:
         check_architecture(network, record, checkpoint)
-        here = {"image_size": image_size, "pooling": describe_pooling(pooling)}
-        theirs = record.get("settings", {})
-        differing = [f"{k} {theirs[k]!r} (here {v!r})" for k, v in here.items() if theirs.get(k, v) != v]
-        if differing:
-            raise ValueError(
-                f"{checkpoint} was trained with {', '.join(differing)}; its scores would be wrong. Set these as they "
-                "were in training, for example by the same recipe."
-            )
+        here = {"image_size": image_size, "pooling": describe_module(pooling)}
+        refuse_other_settings(record, here, checkpoint)
     return load_checkpoint(network, checkpoint)
 
 

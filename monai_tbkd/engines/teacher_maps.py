@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
 from monai.data import DataLoader, Dataset
-from monai.transforms import Transform
+from monai.transforms import RandomizableTransform, Transform
 from monai.utils import convert_to_tensor
 from torch import nn
 from tqdm import tqdm
 
 from monai_tbkd.engines.distillation_trainer import TEACHER_MAP
 
-logger = logging.getLogger(__name__)
 
+class RandMirrorWithTeacherMapd(RandomizableTransform):
+    """Mirror a film left to right with a probability, and add the teacher's map of what comes out.
 
-class TeacherMaps(Transform):
-    """Adds the teacher's map of the unchanged film to an item, so that the teacher needs to look only once.
-
-    Put it before the random transforms, and name ``teacher_map`` in the ``keys`` of those that move things, so that
-    map and film move together. It is exact for what maps onto the map's coarse grid (flips), near for rotations and
-    zooms about the center, and wrong for translations in pixels; changes of gray values are seen by the student alone.
+    The teacher has looked at each film and at its mirror image, once. A map can't be mirrored afterwards: its cells lie
+    on multiples of the stride, which mirroring moves by almost a cell. What else moves a film must not follow; what
+    changes its gray values is seen by the student alone.
 
     Args:
-        maps: ``(N, C, h, w)`` in logits, any float type.
+        maps: ``(N, 2, C, h, w)`` in logits, of each film and of its mirror image.
         names: of the films, in the order of the maps.
+        prob: probability of mirroring.
+
+    Raises:
+        ValueError: maps and names of different number, or a film without maps.
     """
 
-    def __init__(self, maps: torch.Tensor, names: Sequence[str]) -> None:
+    def __init__(self, maps: torch.Tensor, names: Sequence[str], prob: float = 0.5) -> None:
+        RandomizableTransform.__init__(self, prob)
         if len(maps) != len(names):
             raise ValueError(f"There are {len(maps)} teacher maps for {len(names)} films.")
         self.maps = maps
@@ -40,7 +42,11 @@ class TeacherMaps(Transform):
         d = dict(data)
         if d["name"] not in self.index:
             raise ValueError(f"There is no teacher map of the film {d['name']}; make the maps from the same films.")
-        d[TEACHER_MAP] = self.maps[self.index[d["name"]]].float()
+        self.randomize(None)
+        mirrored = bool(self._do_transform)
+        if mirrored:
+            d["image"] = d["image"].flip(-1)
+        d[TEACHER_MAP] = self.maps[self.index[d["name"]], int(mirrored)].float()
         return d
 
 
@@ -51,8 +57,9 @@ def make_teacher_maps(
     device: torch.device | str = "cpu",
     batch_size: int = 16,
     num_workers: int = 0,
-) -> TeacherMaps:
-    """Let the teacher look at every film once, as it is.
+    prob: float = 0.5,
+) -> RandMirrorWithTeacherMapd:
+    """Let the teacher look at every film and its mirror image once.
 
     Args:
         teacher: from films ``(B, 3, H, W)`` to maps ``(B, C, h, w)``; put into eval mode.
@@ -61,6 +68,7 @@ def make_teacher_maps(
         device: where the teacher is.
         batch_size: films at a time.
         num_workers: processes that read films.
+        prob: probability of mirroring in training.
     """
     loader = DataLoader(Dataset(data, transform), batch_size=batch_size, num_workers=num_workers)
     teacher.eval()
@@ -69,6 +77,8 @@ def make_teacher_maps(
     with torch.no_grad():
         for batch in tqdm(loader, desc="teacher maps", disable=None):
             # plain tensors: what MONAI notes on films has no place on their maps
-            maps.append(teacher(convert_to_tensor(batch["image"], track_meta=False).to(device)).half().cpu())
+            image = convert_to_tensor(batch["image"], track_meta=False).to(device)
+            both = torch.stack([teacher(image), teacher(image.flip(-1))], dim=1)  # (B, 2, C, h, w)
+            maps.append(both.half().cpu())
             names += list(batch["name"])
-    return TeacherMaps(torch.cat(maps), names)
+    return RandMirrorWithTeacherMapd(torch.cat(maps), names, prob)

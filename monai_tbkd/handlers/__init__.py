@@ -6,6 +6,7 @@ from monai_tbkd.handlers.finished_checkpoint import FinishedCheckpoint
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.handlers.overlay_panel import OverlayPanel, panel_items
 from monai_tbkd.handlers.prediction_writer import PredictionWriter
+from monai_tbkd.handlers.stage_writer import StageWriter
 from monai_tbkd.handlers.training_scalars import TrainingScalars, loss_summary
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "MapRecorder",
     "OverlayPanel",
     "PredictionWriter",
+    "StageWriter",
     "TrainingScalars",
     "loss_summary",
     "panel_items",

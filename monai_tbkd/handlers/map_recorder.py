@@ -11,8 +11,8 @@ from monai_tbkd.metrics import Predictions
 class MapRecorder:
     """Collect ``tb_map`` and ``score`` of every film that an evaluator sees, by name.
 
-    Maps are kept on the grid that post-processing leaves them on, in half precision: 32 kilobytes a film for one of
-    128 x 128 cells.
+    Maps are kept on the grid that post-processing leaves them on: 64 kilobytes a film for one of 128 x 128 cells. Half
+    precision would round a sure network's probabilities to 1.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class MapRecorder:
     def __call__(self, engine: Engine) -> None:
         """Keep the films of one batch."""
         for batch, output in zip(engine.state.batch, engine.state.output):
-            self.maps[batch["name"]] = output["tb_map"][0].cpu().numpy().astype(np.float16)
+            self.maps[batch["name"]] = output["tb_map"][0].cpu().numpy()
             self.scores[batch["name"]] = float(output["score"])
 
     def predictions(self, names: list[str]) -> Predictions:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from ignite.engine import Engine, Events
 from PIL import Image
-from torch.utils.tensorboard import SummaryWriter
 
+from monai_tbkd.handlers.stage_writer import StageWriter
 from monai_tbkd.transforms import Panel, draw_panels, film_for_display, rescale_boxes
 
 
@@ -29,7 +29,7 @@ class OverlayPanel:
 
     def __init__(
         self,
-        summary_writer: SummaryWriter,
+        summary_writer: StageWriter,
         items: Sequence[dict[str, Any]],
         grid_size: tuple[int, int],
         tag: str = "val/overlays",

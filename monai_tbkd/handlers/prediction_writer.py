@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import logging
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -14,6 +13,7 @@ from typing import Any, TextIO
 from ignite.engine import Engine, Events
 from PIL import Image
 
+from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.transforms import NOTICE, DrawOverlay
 
 logger = logging.getLogger(__name__)
@@ -77,6 +77,9 @@ class PredictionWriter:
     def start(self) -> None:
         """Open the table."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        # Nothing of an earlier run may be taken for this one's.
+        for old in (self.folder / "predictions.json", *(self.folder / "overlays").glob("*.png")):
+            old.unlink(missing_ok=True)
         self.rows, self._names = [], set()
         self._file = open(self.folder / "predictions.csv", "w", newline="", encoding="utf-8")  # noqa: SIM115
         csv.writer(self._file).writerow(COLUMNS)
@@ -100,10 +103,8 @@ class PredictionWriter:
     def finish(self) -> None:
         """Close the table and write the same as JSON."""
         self._close()
-        part = self.folder / "predictions.json.part"
         content = {"notice": NOTICE, "model_version": self.model_version, "films": self.rows}
-        part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(part, self.folder / "predictions.json")
+        write_json(self.folder / "predictions.json", content)
         refused = sum(r["status"] == "refused" for r in self.rows)
         found = sum(r["decision"] == TB for r in self.rows)
         logger.info(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ignite.engine import Engine, Events
 from torch.optim import Optimizer
-from torch.utils.tensorboard import SummaryWriter
+
+from monai_tbkd.handlers.stage_writer import StageWriter
 
 
 class TrainingScalars:
@@ -15,7 +16,7 @@ class TrainingScalars:
         optimizer: its first parameter group has the learning rate.
     """
 
-    def __init__(self, summary_writer: SummaryWriter, optimizer: Optimizer) -> None:
+    def __init__(self, summary_writer: StageWriter, optimizer: Optimizer) -> None:
         self.writer, self.optimizer = summary_writer, optimizer
 
     def attach(self, engine: Engine) -> None:

@@ -40,8 +40,13 @@ class LabelLoss(nn.Module):
 
         Returns:
             A scalar.
+
+        Raises:
+            ValueError: not one class weight a class.
         """
-        weights = self.class_weights
+        weights, classes = self.class_weights, max(logits.shape[1], 2)
+        if weights is not None and len(weights) != classes:
+            raise ValueError(f"class_weights has {len(weights)} values; expected {classes}, one a class.")
         return F.cross_entropy(
             as_two_or_more(logits),
             label.reshape(-1).long(),

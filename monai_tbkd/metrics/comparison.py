@@ -81,8 +81,12 @@ class Comparison:
                 f"{len(both)} films are in the selection split and in the reported one (first: {sorted(both)[0]}); "
                 "a threshold must not be chosen on films that are reported."
             )
-        self.train, self.grid, self.mode = train_items, grid, mode
+        self.grid, self.mode = grid, mode
         self.items = {"select": list(select_items), "test": list(test_items)}
+        for split, items in self.items.items():
+            if not items:
+                raise ValueError(f"The {split} split has no film; give it some with --{split} (a share of the films).")
+        self.prior = location_prior(train_items, grid)
         self.masks = {s: np.stack([film_box_mask(i, grid) for i in items]) for s, items in self.items.items()}
         for split, masks in self.masks.items():
             if not masks.any():
@@ -204,7 +208,7 @@ class Comparison:
         return numbers
 
     def _blind(self) -> dict[str, dict[str, Predictions]]:
-        maps = {BLIND_PRIOR: location_prior(self.train, self.grid), CENTER_BOX: center_box(self.grid)}
+        maps = {BLIND_PRIOR: self.prior, CENTER_BOX: center_box(self.grid)}
         return {
             name: {s: Predictions(np.repeat(m[None], len(items), axis=0), None) for s, items in self.items.items()}
             for name, m in maps.items()

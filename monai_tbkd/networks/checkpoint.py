@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.networks.weights import load_checkpoint
 
 
@@ -46,9 +47,7 @@ def write_checkpoint(network: nn.Module, path: str | Path, record: Mapping[str, 
         "architecture": getattr(network, "architecture", None),
         "sha256": file_sha256(path),
     }
-    part = record_path(path).with_name(record_path(path).name + ".part")
-    part.write_text(json.dumps(full, indent=2) + "\n", encoding="utf-8")
-    os.replace(part, record_path(path))
+    write_json(record_path(path), full)
     return full
 
 
@@ -105,6 +104,31 @@ def check_architecture(network: nn.Module, record: Mapping[str, Any], path: str 
         raise ValueError(
             f"{path} is a checkpoint of another architecture: {', '.join(differing)}. Set these as they were when it "
             "was trained, or give another checkpoint folder (--ckpt_dir) to train anew."
+        )
+
+
+def refuse_other_settings(record: Mapping[str, Any], settings: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse a checkpoint whose training depended on other settings than those given.
+
+    A record without settings, such as a published model's, passes.
+
+    Args:
+        record: of the checkpoint.
+        settings: that it should have; its others don't matter.
+        path: of the checkpoint, for the message.
+
+    Raises:
+        ValueError: with each setting that differs.
+    """
+    theirs = record.get("settings")
+    if theirs is None:
+        return
+    differing = [f"{k} {theirs.get(k)!r} (here {v!r})" for k, v in settings.items() if theirs.get(k) != v]
+    if differing:
+        raise ValueError(
+            f"{path} was trained with other settings: {', '.join(differing)}. Set these as they were when it was "
+            "trained (the same recipe and data set do), or train anew: remove it, or give another checkpoint folder "
+            "(--ckpt_dir)."
         )
 
 

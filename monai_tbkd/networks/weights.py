@@ -57,7 +57,8 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
 def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport:
     """Load a torchvision-style ResNet state dict into a headless backbone.
 
-    Everything of the backbone has to be in the file; the file's own classifier (``fc``) is left, and said so.
+    Everything of the backbone has to be in the file, and nothing else but the file's own classifier (``fc``) and stages
+    that the backbone does without; these are left, and said so.
 
     Args:
         backbone: MONAI's ResNet with ``feed_forward=False``.
@@ -72,15 +73,14 @@ def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport
     """
     state = read_state_dict(path)
     own = backbone.state_dict()
-    unused = sorted(set(state) - set(own))
-    _refuse_misfit(own, state, path, ignore_unused=True)
-    backbone.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
-    # The classifier always stays behind, and later stages do where the map is made from an earlier one.
-    foreign = [k for k in unused if not k.startswith(("fc.", "layer3.", "layer4."))]
-    logger.info("Weights %s: %d keys loaded, left: %s.", path, len(set(state) & set(own)), ", ".join(unused) or "none")
-    if foreign:
-        logger.warning("Weights %s hold keys that this backbone doesn't know: %s.", path, ", ".join(foreign[:5]))
-    return WeightReport(loaded=sorted(set(state) & set(own)), unused=unused)
+    # The classifier always stays behind, and so do stages that the backbone was cut down by.
+    cut = tuple(f"{name}." for name, child in backbone.named_children() if isinstance(child, nn.Identity))
+    left = sorted(k for k in state if k not in own and k.startswith(("fc.", *cut)))
+    kept = {k: v for k, v in state.items() if k not in left}
+    _refuse_misfit(own, kept, path)
+    backbone.load_state_dict(kept, strict=False)
+    logger.info("Weights %s: %d keys loaded, left: %s.", path, len(kept), ", ".join(left[:4]) or "none")
+    return WeightReport(loaded=sorted(kept), unused=left)
 
 
 def load_checkpoint(network: nn.Module, path: str | Path) -> nn.Module:
@@ -98,17 +98,15 @@ def load_checkpoint(network: nn.Module, path: str | Path) -> nn.Module:
         ValueError: a checkpoint of another architecture, or none at all.
     """
     state = read_state_dict(path)
-    _refuse_misfit(network.state_dict(), state, path, ignore_unused=False)
+    _refuse_misfit(network.state_dict(), state, path)
     network.load_state_dict(state, strict=True)
     return network
 
 
-def _refuse_misfit(
-    own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor], path: str | Path, ignore_unused: bool
-) -> None:
+def _refuse_misfit(own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor], path: str | Path) -> None:
     # num_batches_tracked is a counter that some exports drop; it takes no part in inference.
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
-    unused = [] if ignore_unused else [k for k in state if k not in own]
+    unused = [k for k in state if k not in own]
     shapes = [k for k in own if k in state and own[k].shape != state[k].shape]
     if not (missing or unused or shapes):
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -64,35 +64,43 @@ class MapToTBProbability(Transform):
 
     Args:
         output_stride: pixels of the network's input per cell of its map.
-        cell: pixels of the network's input per cell of the result; at most ``output_stride``.
+        size: (height, width) of the network's input in pixels; it need not be a multiple of the stride.
+        cell: pixels of the network's input per cell of the result, about.
         tb_index: channel of tuberculosis; the last by default.
 
     Raises:
-        ValueError: a stride that is no multiple of ``cell``.
+        ValueError: numbers that are not above 0, or a map that is not of such an input.
 
     Example:
-        >>> MapToTBProbability(output_stride=16, cell=4)(torch.zeros(1, 3, 5)).shape
+        >>> MapToTBProbability(output_stride=16, size=(48, 80))(torch.zeros(1, 3, 5)).shape
         torch.Size([1, 12, 20])
     """
 
-    def __init__(self, output_stride: int, cell: int = 4, tb_index: int = -1) -> None:
-        if cell < 1 or output_stride % cell:
-            raise ValueError(f"output_stride is {output_stride} and cell {cell}; expected a multiple of cell.")
-        self.output_stride, self.cell, self.tb_index = int(output_stride), int(cell), tb_index
+    def __init__(self, output_stride: int, size: Sequence[int], cell: int = 4, tb_index: int = -1) -> None:
+        self.output_stride, self.size, self.cell = int(output_stride), (int(size[0]), int(size[1])), int(cell)
+        if min(self.output_stride, *self.size, self.cell) < 1:
+            raise ValueError(f"output_stride is {output_stride}, size {tuple(size)} and cell {cell}; expected above 0.")
+        self.tb_index = tb_index
 
     def __call__(self, activation_map: torch.Tensor) -> torch.Tensor:
-        """Map in logits ``(C, h, w)`` to probabilities ``(1, h * stride / cell, w * stride / cell)`` of 0-1."""
+        """Map in logits ``(C, h, w)`` to probabilities ``(1, height / cell, width / cell)`` of 0-1."""
+        expected = tuple(-(-s // self.output_stride) for s in self.size)
+        if tuple(activation_map.shape[-2:]) != expected:
+            raise ValueError(
+                f"The map is {tuple(activation_map.shape[-2:])}; an input of {self.size} pixels at an output stride of "
+                f"{self.output_stride} has one of {expected}."
+            )
         log_odds = class_log_odds(_plain(activation_map).float().unsqueeze(0), self.tb_index)
-        rows, columns = (self._positions(n, log_odds) for n in log_odds.shape[-2:])
+        rows, columns = (self._positions(n, s, log_odds) for n, s in zip(log_odds.shape[-2:], self.size))
         grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)[None]  # (1, H, W, 2), x first
         placed = F.grid_sample(log_odds, grid, mode="bilinear", padding_mode="border", align_corners=True)
         return torch.sigmoid(placed)[0]
 
-    def _positions(self, cells: int, like: torch.Tensor) -> torch.Tensor:
+    def _positions(self, cells: int, pixels: int, like: torch.Tensor) -> torch.Tensor:
         # Middles of the new cells in pixels of the input (pixel 0 has its middle at 0), then in cells of the map.
-        middles = (torch.arange(cells * self.output_stride // self.cell, device=like.device) + 0.5) * self.cell - 0.5
-        where = middles / self.output_stride
-        return where.to(like.dtype) * (2.0 / max(cells - 1, 1)) - 1.0
+        number = max(1, round(pixels / self.cell))
+        middles = (torch.arange(number, device=like.device, dtype=torch.float64) + 0.5) * pixels / number - 0.5
+        return (middles / self.output_stride).to(like.dtype) * (2.0 / max(cells - 1, 1)) - 1.0
 
 
 class MapToTBProbabilityd(MapTransform):
@@ -101,6 +109,7 @@ class MapToTBProbabilityd(MapTransform):
     def __init__(
         self,
         output_stride: int,
+        size: Sequence[int],
         keys: KeysCollection = "pred",
         probability_key: str = "tb_map",
         cell: int = 4,
@@ -108,7 +117,7 @@ class MapToTBProbabilityd(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.to_probability = MapToTBProbability(output_stride, cell, tb_index)
+        self.to_probability = MapToTBProbability(output_stride, size, cell, tb_index)
         self.probability_key = probability_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:

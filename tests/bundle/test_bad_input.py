@@ -131,6 +131,27 @@ def test_inference_with_another_architecture_or_none(small_run: Callable, tmp_pa
     assert "another architecture" in sentence(lambda: small_run(["inference"], dataset_dir=films))
 
 
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({"temperature": 0}, "temperature is 0"),
+        ({"max_epochs": 0}, "epochs is 0"),
+        ({"class_weights": [1.0, 2.0, 3.0]}, "class_weights has 3 values"),
+        ({"output_stride": 5}, "output_stride"),
+        ({"stride_in_1x1": "maybe"}, "expected true or false"),
+    ],
+    ids=str,
+)
+def test_numbers_that_cannot_be(numbers: dict, words: str, small_run: Callable, tmp_path: Path) -> None:
+    assert words in sentence(lambda: small_run(["train"], **numbers))
+    assert not (tmp_path / "models" / "teacher.pt").exists()
+
+
+def test_selection_split_of_no_film_is_named_at_evaluation(small_run: Callable) -> None:
+    small_run(["train"], max_epochs=1, select=0.0)
+    assert "select split has no film" in sentence(lambda: small_run(["train", "evaluate"], select=0.0, max_epochs=1))
+
+
 def test_weights_that_are_not_there(small_run: Callable, tmp_path: Path) -> None:
     assert "no weights file" in sentence(lambda: small_run(["train"], weights=str(tmp_path / "resnet.pth")))
 

@@ -72,6 +72,10 @@ def test_preprocessing_of_inference_is_the_training_one() -> None:
     )
     for key in ("pooling", "num_classes", "image_size", "backbone", "width", "output_stride", "last_stage", "grid"):
         assert inference[key] == train[key], key
+    evaluate = load("evaluate")
+    assert inference["stride_in_1x1"] == train["stride_in_1x1"]
+    for key in ("smallest_area", "largest_number"):
+        assert inference[key] == evaluate[key], key
     own = {k: v for k, v in train["network_def"].items() if k not in ("weights", "frozen_stages")}
     assert inference["network_def"] == own
 

@@ -13,6 +13,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from monai_tbkd.networks import read_state_dict
+from monai_tbkd.packaging.plain_errors import plain_cause
+from monai_tbkd.transforms import rescale_boxes
 from tests.conftest import run_bundle
 
 
@@ -84,20 +86,24 @@ def test_evaluation_draws_films(trained: Path) -> None:
 def test_inference_writes_rows_boxes_and_overlays(trained: Path, phantoms: Path, tmp_path: Path) -> None:
     films = tmp_path / "films" / "nested"
     films.mkdir(parents=True)
-    for name in ("tb0001", "tb0002"):
-        (films / f"{name} x.png").write_bytes((phantoms / "imgs" / "tb" / f"{name}.png").read_bytes())
+    square = Image.open(phantoms / "imgs" / "tb" / "tb0001.png")
+    square.save(films / "tb0001 x.png")
+    square.resize((384, 192)).save(films / "wide.png")  # 128 pixels wide and high become 384 and 192
     (films / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
-    out = tmp_path / "out"
-    run_bundle(
-        ["inference"],
-        dataset_dir=str(tmp_path / "films"),
-        output_dir=str(out),
-        ckpt_dir=str(trained / "models"),
-        score_threshold=0.0,
-    )
+    out = tmp_path / "films" / "out"  # results among the films are no films
+    for _ in range(2):
+        run_bundle(
+            ["inference"],
+            dataset_dir=str(tmp_path / "films"),
+            output_dir=str(out),
+            ckpt_dir=str(trained / "models"),
+            score_threshold=0.0,
+            map_threshold=0.5,
+            threshold_mode="relative",
+        )
     rows = list(csv.DictReader((out / "predictions.csv").open()))
     films_json = json.loads((out / "predictions.json").read_text())["films"]
-    assert [r["name"] for r in rows] == ["nested/broken.png", "nested/tb0001 x.png", "nested/tb0002 x.png"]
+    assert [r["name"] for r in rows] == ["nested/broken.png", "nested/tb0001 x.png", "nested/wide.png"]
     assert [r["status"] for r in rows] == ["refused", "done", "done"]
     assert rows[0]["score_0_100"] == ""  # refused: a reason and no score
     assert rows[0]["reason"] == "CORRUPT"
@@ -105,12 +111,45 @@ def test_inference_writes_rows_boxes_and_overlays(trained: Path, phantoms: Path,
     for row, film in zip(rows[1:], films_json[1:]):
         assert 0 <= float(row["score_0_100"]) <= 100
         assert json.loads(row["boxes"]) == film["boxes"]
-        for x0, y0, x1, y1, score in film["boxes"]:
-            assert 0 <= x0 < x1 <= 128
-            assert 0 <= y0 < y1 <= 128
-            assert 0 <= score <= 1
-        assert row["threshold_id"].startswith("evaluate: select split")
-    assert {p.name for p in (out / "overlays").iterdir()} == {"nested_tb0001 x.png", "nested_tb0002 x.png"}
+        assert row["threshold_id"] == "config: map_threshold, score_threshold, mode"
+    square_boxes, wide_boxes = (f["boxes"] for f in films_json[1:])
+    assert square_boxes
+    assert len(wide_boxes) == len(square_boxes)
+    for box, wide in zip(square_boxes, wide_boxes):
+        assert 0 <= box[0] < box[2] <= 128
+        assert 0 <= box[1] < box[3] <= 128
+        # the same film stretched: three times the columns, one and a half times the rows
+        assert wide[:4] == pytest.approx([3 * box[0], 1.5 * box[1], 3 * box[2], 1.5 * box[3]], abs=12)
+    assert {p.name for p in (out / "overlays").iterdir()} == {"nested_tb0001 x.png", "nested_wide.png"}
+
+
+def test_inference_draws_the_boxes_that_were_scored(trained: Path, phantoms: Path, tmp_path: Path) -> None:
+    workflow = run_bundle(
+        ["train", "evaluate"],
+        dataset_dir=str(phantoms),
+        ckpt_dir=str(trained / "models"),
+        output_dir=str(tmp_path / "evaluation"),
+        operating_point=str(tmp_path / "operating_point.json"),
+    )
+    comparison = workflow.parser.get_parsed_content("evaluate::comparison")
+    recorder = workflow.parser.get_parsed_content("evaluate::recorder")  # the student was evaluated last
+    run_bundle(
+        ["inference"],
+        dataset_dir=str(phantoms / "imgs"),
+        output_dir=str(tmp_path),
+        ckpt_dir=str(trained / "models"),
+        operating_point=str(tmp_path / "operating_point.json"),
+    )
+    point = json.loads((tmp_path / "operating_point.json").read_text())
+    films = {f["name"]: f for f in json.loads((tmp_path / "predictions.json").read_text())["films"]}
+    to_boxes = comparison.box_fitting(point)
+    number = 0
+    for item in comparison.items["test"]:
+        scored = to_boxes(torch.from_numpy(recorder.maps[item["name"]])[None], recorder.scores[item["name"]])
+        drawn = [box[:4] for box in films[item["name"]]["boxes"]]
+        assert drawn == pytest.approx(rescale_boxes(scored.boxes, (64, 64), item["size"]).numpy(), abs=0.02)
+        number += len(drawn)
+    assert number > 0
 
 
 def test_inference_scores_a_film_as_the_evaluator_does(trained: Path, phantoms: Path, tmp_path: Path) -> None:
@@ -170,5 +209,26 @@ def test_two_and_three_classes(small_run: Callable, tmp_path: Path, num_classes:
 
 
 def test_cached_teacher(small_run: Callable, tmp_path: Path) -> None:
-    small_run(["train"], max_epochs=1, cache_teacher=True)
+    small_run(["train"], max_epochs=1, cache_teacher="true")
     assert "train/loss/map" in events(tmp_path / "out" / "tensorboard" / "student").Tags()["scalars"]
+
+
+def test_evaluation_refuses_networks_that_have_seen_the_reported_films(
+    trained: Path, phantoms: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Exception) as caught:
+        run_bundle(
+            ["train", "evaluate"],
+            dataset_dir=str(phantoms),
+            ckpt_dir=str(trained / "models"),
+            output_dir=str(tmp_path),
+            test=0.5,
+        )
+    assert "train_sha256" in str(plain_cause(caught.value))
+
+
+def test_a_run_again_takes_the_place_of_the_curves_before(small_run: Callable, tmp_path: Path) -> None:
+    small_run(["train"], "run_teacher", max_epochs=1)
+    small_run(["train"], "run_teacher", max_epochs=1)
+    assert len(list((tmp_path / "out" / "tensorboard" / "teacher").iterdir())) == 1
+    assert not (tmp_path / "out" / "tensorboard" / "student").exists()

@@ -6,7 +6,7 @@ from ignite.engine import Events
 from monai.data import DataLoader, Dataset
 from torch import nn
 
-from monai_tbkd.engines import TEACHER_MAP, DistillationTrainer, TeacherMaps, make_teacher_maps
+from monai_tbkd.engines import TEACHER_MAP, DistillationTrainer
 from monai_tbkd.losses import DistillationObjective, LabelLoss, LogitDistillationLoss, MapDistillationLoss
 from monai_tbkd.networks import ActivationMapNet, AverageMapPool
 
@@ -82,17 +82,3 @@ def test_distillation_brings_the_student_to_the_teacher() -> None:
     engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: losses.append(float(engine.state.output[0]["loss"])))
     engine.run()
     assert losses[-1] < 0.3 * losses[0]
-
-
-def test_teacher_maps_are_the_teacher_s_and_in_order() -> None:
-    teacher = net().eval()
-    data = [{"image": d["image"], "name": f"f{i}"} for i, d in enumerate(films(5).data)]
-    maps = make_teacher_maps(teacher, data, lambda d: d, batch_size=2)
-    for item in (data[3], data[0]):
-        with torch.no_grad():
-            expected = teacher(item["image"][None])[0]
-        torch.testing.assert_close(maps(item)[TEACHER_MAP], expected, rtol=1e-2, atol=1e-3)
-    with pytest.raises(ValueError, match="no teacher map of the film other"):
-        maps({"name": "other"})
-    with pytest.raises(ValueError, match="2 teacher maps for 1 films"):
-        TeacherMaps(torch.zeros(2, 1, 4, 4), ["a"])

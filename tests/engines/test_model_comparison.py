@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.engines import load_operating_point
-from monai_tbkd.engines.model_comparison import write_json
 from monai_tbkd.networks.checkpoint import file_sha256
 
 
@@ -15,18 +15,21 @@ def test_operating_point_is_taken_for_its_own_model_alone(tmp_path: Path, caplog
     model.write_bytes(b"weights")
     chosen = {"map_threshold": 0.3, "score_threshold": 0.4, "mode": "absolute", "chosen_on": "select split, 9 films"}
     write_json(point, {**chosen, "model_sha256": file_sha256(model)})
-    taken = load_operating_point(point, model, 0.5, 0.6, "relative")
+    taken = load_operating_point(point, model)
     assert taken == {
         "map_threshold": 0.3,
         "score_threshold": 0.4,
         "mode": "absolute",
         "id": "evaluate: select split, 9 films",
     }
+    given = load_operating_point(point, model, score_threshold=0.9)  # what the user gives wins, and is said
+    assert (given["map_threshold"], given["score_threshold"]) == (0.3, 0.9)
+    assert given["id"] == "config: score_threshold; evaluate: select split, 9 films"
     model.write_bytes(b"other weights")
-    other = load_operating_point(point, model, 0.5, 0.6, "relative")
-    assert (other["map_threshold"], other["score_threshold"], other["id"]) == (0.5, 0.6, "config")
+    other = load_operating_point(point, model)
+    assert (other["map_threshold"], other["score_threshold"], other["id"]) == (0.5, 0.5, "default")
     assert "another model" in caplog.text
-    assert load_operating_point(tmp_path / "none.json", model, 0.5, 0.6, "relative")["id"] == "config"
+    assert load_operating_point(tmp_path / "none.json", model, 0.5, 0.6, "relative")["id"].startswith("config")
 
 
 def test_json_is_whole_and_finite(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from monai_tbkd.engines import finished_teacher, load_trained, run_unless_finished, training_settings
+from monai_tbkd.engines import describe_module, finished_teacher, load_trained, run_unless_finished, training_settings
 from monai_tbkd.networks import ActivationMapNet, AverageMapPool, FrameMaskView, LogSumExpMapPool
 from monai_tbkd.networks.checkpoint import write_checkpoint
 
@@ -36,7 +36,7 @@ def test_trains_once_and_not_again(net: ActivationMapNet, tmp_path: Path) -> Non
 
 def test_teacher_of_other_settings_is_refused_by_name(net: ActivationMapNet, tmp_path: Path) -> None:
     write_checkpoint(net, tmp_path / "t.pt", {"epochs": 3, "settings": SETTINGS})
-    with pytest.raises(ValueError, match=r"epochs 3 \(here 5\).*Remove it"):
+    with pytest.raises(ValueError, match=r"epochs 3 \(here 5\).*remove it"):
         run_unless_finished(CountingTrainer(), net, tmp_path / "t.pt", {**SETTINGS, "epochs": 5})
 
 
@@ -52,11 +52,18 @@ def test_finished_teacher_looks_through_its_view_and_is_frozen(net: ActivationMa
 
 
 def test_settings_know_films_and_pooling() -> None:
-    films = {"train": [{"name": "a"}, {"name": "b"}]}
+    films = {"train": [{"name": "a", "label": 0}, {"name": "b", "label": 1}]}
     one = training_settings(films, LogSumExpMapPool(2.0), seed=0)
     assert one["pooling"] == "LogSumExpMapPool(r=2.0)"
     assert one == training_settings({"train": films["train"][::-1]}, LogSumExpMapPool(2.0), seed=0)
     assert one != training_settings({"train": films["train"][:1]}, LogSumExpMapPool(2.0), seed=0)
+    relabeled = {"train": [{**i, "label": 1} for i in films["train"]]}
+    assert one != training_settings(relabeled, LogSumExpMapPool(2.0), seed=0)
+    assert (
+        describe_module(FrameMaskView(0.25)) == "FrameMaskView(top=0.25, right=0.25, bottom=0.25, left=0.25, fill=0.0)"
+    )
+    with pytest.raises(ValueError, match="epochs is 0"):
+        training_settings(films, LogSumExpMapPool(2.0), epochs=0)
 
 
 def test_inference_refuses_settings_under_which_scores_would_be_wrong(net: ActivationMapNet, tmp_path: Path) -> None:

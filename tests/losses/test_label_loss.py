@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -18,3 +19,8 @@ def test_weights_and_label_shape() -> None:
     label = torch.tensor([[2], [1]])
     expected = F.cross_entropy(logits, label[:, 0], weight=torch.tensor([1.0, 1.0, 4.0]))
     torch.testing.assert_close(LabelLoss([1, 1, 4])(logits, label), expected)
+
+
+def test_not_one_weight_a_class() -> None:
+    with pytest.raises(ValueError, match="class_weights has 2 values; expected 3"):
+        LabelLoss([1, 5])(torch.zeros(2, 3), torch.tensor([0, 1]))

@@ -58,3 +58,16 @@ def test_real_imagenet_weights_fit_key_for_key(real_weights: Path) -> None:
     report = load_backbone_weights(net.backbone, real_weights)
     assert report.unused == ["fc.bias", "fc.weight"]
     assert len(report.loaded) == 318
+
+
+def test_weights_of_a_deeper_network_are_refused(tmp_path: Path) -> None:
+    path = torchvision_like(ActivationMapNet("resnet34", width=0.125), tmp_path / "w.pt")
+    with pytest.raises(ValueError, match=r"another architecture.*unknown to the network"):
+        load_backbone_weights(ActivationMapNet("resnet18", width=0.125).backbone, path)
+
+
+def test_stages_that_the_map_does_without_stay_behind(tmp_path: Path) -> None:
+    path = torchvision_like(ActivationMapNet("resnet18", width=0.125), tmp_path / "w.pt")
+    cut = ActivationMapNet("resnet18", width=0.125, last_stage="layer3", output_stride=16)
+    report = load_backbone_weights(cut.backbone, path)
+    assert {k.split(".")[0] for k in report.unused} == {"fc", "layer4"}

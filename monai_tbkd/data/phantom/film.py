@@ -18,7 +18,7 @@ from monai_tbkd.data.phantom.shortcuts import CUE_KINDS, ShortcutSpec, draw_cues
 from monai_tbkd.data.phantom.skeleton import render_skeleton
 from monai_tbkd.data.phantom.vessels import render_vessels
 
-GENERATOR_VERSION = "1"
+GENERATOR_VERSION = "2"
 """Raise it when a change makes any film differ, so that a data set on disk is not mistaken for the new one."""
 
 MIN_SIZE = 96

@@ -95,7 +95,7 @@ def _letter(image: npt.NDArray[np.uint8], lung_field: npt.NDArray[np.bool_], rng
     left = rng.random() < 0.6
     mark = write_text("L" if left else "R", max(9, round(size * rng.uniform(0.055, 0.075))))
     # The patient's left is on the film's right.
-    xs = (0.84, 0.93) if left else (0.02, 0.11)
+    xs = (0.90, 0.94) if left else (0.01, 0.045)
     box = _clear_spot(rng, _spots(rng, size, mark.shape, xs, (0.03, 0.16)), lung_field)
     _lay(image, box, mark, 252)
     return [Cue("letter", box)]

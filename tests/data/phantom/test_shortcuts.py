@@ -54,3 +54,12 @@ def test_the_letter_l_is_an_upright_l() -> None:
     np.testing.assert_array_equal(write_text("L", 7), expected)
     with pytest.raises(ValueError, match="no glyph"):
         write_text("é", 7)
+
+
+def test_a_frame_of_a_tenth_holds_every_mark() -> None:
+    # recipes blank the frame for the teacher and count on it
+    for index in range(60):
+        film = make_film("tb", (3, index), 128, ShortcutSpec(("letter", "text", "border"), agreement=1.0))
+        for cue in film.cues:
+            x0, y0, x1, y1 = (c / 128 for c in cue.box)
+            assert x1 <= 0.12 or x0 >= 0.88 or y1 <= 0.12 or y0 >= 0.88, cue
