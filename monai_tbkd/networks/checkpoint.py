@@ -99,10 +99,10 @@ def check_architecture(network: nn.Module, record: Mapping[str, Any], path: str 
     own, theirs = getattr(network, "architecture", None), record.get("architecture")
     if own is None or theirs is None:
         return
-    differing = [f"{k} {theirs.get(k)!r} (here {v!r})" for k, v in own.items() if theirs.get(k) != v]
+    differing = _differences(theirs, own)
     if differing:
         raise ValueError(
-            f"{path} is a checkpoint of another architecture: {', '.join(differing)}. Set these as they were when it "
+            f"{path} is a checkpoint of another architecture: {differing}. Set these as they were when it "
             "was trained, or give another checkpoint folder (--ckpt_dir) to train anew."
         )
 
@@ -123,13 +123,17 @@ def refuse_other_settings(record: Mapping[str, Any], settings: Mapping[str, Any]
     theirs = record.get("settings")
     if theirs is None:
         return
-    differing = [f"{k} {theirs.get(k)!r} (here {v!r})" for k, v in settings.items() if theirs.get(k) != v]
+    differing = _differences(theirs, settings)
     if differing:
         raise ValueError(
-            f"{path} was trained with other settings: {', '.join(differing)}. Set these as they were when it was "
+            f"{path} was trained with other settings: {differing}. Set these as they were when it was "
             "trained (the same recipe and data set do), or train anew: remove it, or give another checkpoint folder "
             "(--ckpt_dir)."
         )
+
+
+def _differences(theirs: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k} {theirs.get(k)!r} (here {v!r})" for k, v in here.items() if theirs.get(k) != v)
 
 
 def file_sha256(path: str | Path) -> str:

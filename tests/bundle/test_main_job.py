@@ -123,7 +123,9 @@ def test_inference_writes_rows_boxes_and_overlays(trained: Path, phantoms: Path,
     assert {p.name for p in (out / "overlays").iterdir()} == {"nested_tb0001 x.png", "nested_wide.png"}
 
 
-def test_inference_draws_the_boxes_that_were_scored(trained: Path, phantoms: Path, tmp_path: Path) -> None:
+def test_inference_gives_the_scores_and_boxes_that_were_evaluated(
+    trained: Path, phantoms: Path, tmp_path: Path
+) -> None:
     workflow = run_bundle(
         ["train", "evaluate"],
         dataset_dir=str(phantoms),
@@ -143,31 +145,15 @@ def test_inference_draws_the_boxes_that_were_scored(trained: Path, phantoms: Pat
     point = json.loads((tmp_path / "operating_point.json").read_text())
     films = {f["name"]: f for f in json.loads((tmp_path / "predictions.json").read_text())["films"]}
     to_boxes = comparison.box_fitting(point)
+    assert len(recorder.scores) == 10
     number = 0
     for item in comparison.items["test"]:
+        assert films[item["name"]]["score_0_100"] == pytest.approx(100 * recorder.scores[item["name"]], abs=0.02)
         scored = to_boxes(torch.from_numpy(recorder.maps[item["name"]])[None], recorder.scores[item["name"]])
         drawn = [box[:4] for box in films[item["name"]]["boxes"]]
         assert drawn == pytest.approx(rescale_boxes(scored.boxes, (64, 64), item["size"]).numpy(), abs=0.02)
         number += len(drawn)
     assert number > 0
-
-
-def test_inference_scores_a_film_as_the_evaluator_does(trained: Path, phantoms: Path, tmp_path: Path) -> None:
-    workflow = run_bundle(
-        ["train", "evaluate"],
-        dataset_dir=str(phantoms),
-        ckpt_dir=str(trained / "models"),
-        output_dir=str(tmp_path / "evaluation"),
-        operating_point=str(tmp_path / "operating_point.json"),
-    )
-    recorder = workflow.parser.get_parsed_content("evaluate::recorder")  # the student was evaluated last
-    run_bundle(
-        ["inference"], dataset_dir=str(phantoms / "imgs"), output_dir=str(tmp_path), ckpt_dir=str(trained / "models")
-    )
-    scores = {f["name"]: f["score_0_100"] for f in json.loads((tmp_path / "predictions.json").read_text())["films"]}
-    assert len(recorder.scores) == 10
-    for name, score in recorder.scores.items():
-        assert scores[name] == pytest.approx(100 * score, abs=0.02)
 
 
 def test_finished_teacher_is_taken_and_an_unfinished_one_is_not(
