@@ -101,6 +101,8 @@ def test_film_without_annotation_is_named_and_trained_by_its_label(
     shutil.rmtree(phantom_copy / "annotations" / "json")
     small_run(["train"], "run_teacher", dataset_dir=str(phantom_copy), max_epochs=1)
     assert "tb0003" in caplog.text
+    text = sentence(lambda: small_run(["train"], dataset_dir=str(phantom_copy), missing_annotation="error"))
+    assert "tb0003" in text
 
 
 def test_teacher_of_another_architecture_is_refused(small_run: Callable, tmp_path: Path) -> None:
