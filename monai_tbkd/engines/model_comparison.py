@@ -91,7 +91,6 @@ class ModelComparison:
             **self.comparison.run(predictions),
             "checkpoints": records,
         }
-        self.output_dir.mkdir(parents=True, exist_ok=True)
         write_json(self.output_dir / "metrics.json", result)
         self._write_operating_point(result)
         write_film_overlays(
@@ -127,8 +126,7 @@ class ModelComparison:
 
     def _write_operating_point(self, result: Mapping[str, Any]) -> None:
         point = result["predictors"]["student"]["operating_point"]
-        checkpoint = self.networks["student"]["checkpoint"]
-        write_json(self.operating_point, {**point, "model_sha256": file_sha256(checkpoint)})
+        write_json(self.operating_point, {**point, "model_sha256": result["checkpoints"]["student"]["sha256"]})
 
 
 DEFINITIONS = {

@@ -83,18 +83,15 @@ def training_settings(
     Args:
         datalist: with a ``train`` split.
         pooling: from maps to logits.
-        weights: file that the backbone starts from, or None; kept by its hash.
+        weights: file that the backbone starts from, or None; kept by its hash. It has been loaded by then.
         settings: numbers and words of the config; counts and sizes have to be above 0.
 
     Raises:
         ValueError: a number that has to be above 0 is not.
-        FileNotFoundError: no such weights.
     """
     for name, value in settings.items():
         if name in MUST_BE_POSITIVE and not value > 0:
             raise ValueError(f"{name} is {value}; expected above 0.")
-    if weights and not Path(weights).is_file():
-        raise FileNotFoundError(f"There is no weights file {weights}; give the path of a file that exists.")
     films = "\n".join(sorted(f"{item['name']} {item['label']}" for item in datalist["train"]))
     return {
         **settings,

@@ -156,7 +156,7 @@ class Comparison:
     def _youden(self, scores: np.ndarray | None) -> float | None:
         if scores is None:
             return None
-        tb = np.array([i["class_name"] == "tb" for i in self.items["select"]])
+        tb = self._is_tb("select")
         if not tb.any() or tb.all():
             return 0.5
         edges = np.unique(scores)
@@ -178,18 +178,17 @@ class Comparison:
             best_box([predicted], [true])
         pointing(torch.from_numpy(maps)[:, None], torch.from_numpy(truth)[:, None])
         sums = torch.as_tensor(best_box.get_buffer()).numpy()
-        healthy = np.array([i["class_name"] != "tb" for i in self.items["test"]])
         return PerFilm(
             union_mask_iou=union_iou_sweep(maps, truth, np.array([points["map_threshold"]]))[:, 0],
             box_union_iou=union_iou_sweep(drawn.astype(np.float32), truth, np.array([0.5]))[:, 0],
             best_box_iou_sum=np.where(sums[:, 1] > 0, sums[:, 0], np.nan),
             true_boxes=sums[:, 1],
             pointing=torch.as_tensor(pointing.get_buffer()).numpy()[:, 0],
-            false_boxes=np.where(healthy, [float(len(b)) for b in boxes], np.nan),
+            false_boxes=np.where(self._is_tb("test"), np.nan, [float(len(b)) for b in boxes]),
         )
 
     def _summary(self, film: PerFilm, test: Predictions) -> dict[str, Any]:
-        tb = np.array([i["class_name"] == "tb" for i in self.items["test"]])
+        tb = self._is_tb("test")
         numbers: dict[str, Any] = {
             "union_mask_miou": self._mean(film.union_mask_iou).as_dict(),
             "box_union_miou": self._mean(film.box_union_iou).as_dict(),
@@ -213,6 +212,9 @@ class Comparison:
             name: {s: Predictions(np.repeat(m[None], len(items), axis=0), None) for s, items in self.items.items()}
             for name, m in maps.items()
         }
+
+    def _is_tb(self, split: str) -> np.ndarray:
+        return np.array([i["class_name"] == "tb" for i in self.items[split]])
 
     def _mean(self, values: np.ndarray) -> Interval:
         return bootstrap_mean(values, self.resamples, seed=self.seed)
