@@ -12,10 +12,15 @@ from monai_tbkd.data.evaluation_items import evaluation_items
 from monai_tbkd.data.film_classes import CLASS_NAMES, class_label, class_of
 from monai_tbkd.data.film_dataset import FilmDataset
 from monai_tbkd.data.film_folder import list_films
+from monai_tbkd.data.film_rules import FilmRules
+from monai_tbkd.data.film_turn import FilmTurn
+from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.kaggle_csv import load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 from monai_tbkd.data.splits import split_by_name_hash
 from monai_tbkd.data.tbx11k import load_tbx11k
+from monai_tbkd.data.yolo import load_yolo
 
 __all__ = [
     "CLASS_NAMES",
@@ -24,6 +29,9 @@ __all__ = [
     "DatalistItem",
     "FilmDataset",
     "FilmError",
+    "FilmRules",
+    "FilmTurn",
+    "FilmWarning",
     "ReasonCode",
     "check_datalist",
     "class_label",
@@ -35,7 +43,9 @@ __all__ = [
     "list_films",
     "load_class_folders",
     "load_datalist",
+    "load_kaggle_csv",
     "load_manifest",
     "load_tbx11k",
+    "load_yolo",
     "split_by_name_hash",
 ]

@@ -11,6 +11,7 @@ import numpy as np
 from monai.data.image_reader import ImageReader
 from numpy.typing import NDArray
 
+from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.readers import FilmLimits, decode_film
 from monai_tbkd.data.readers.dicom_display import VOI_CHOICES
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
@@ -24,6 +25,8 @@ def film_meta(
     sop_instance_uid: str = "",
     source_format: str = "",
     steps: Sequence[str] = (),
+    turn: str = "",
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The metadata that goes with every film, the refused ones included, so that any of them collate into one batch.
 
@@ -31,14 +34,16 @@ def film_meta(
         size: (height, width) of the film in pixels.
         spacing_mm: (between rows, between columns), None where unknown.
         sop_instance_uid: of a DICOM file.
-        source_format: ``"png"``, ``"jpeg"``, ``"dicom"`` or ``"nifti"``.
+        source_format: one of `DecodedFilm`'s.
         steps: what was done to the pixels, in order.
+        turn: letters of `FilmTurn`: how stored pixels were turned upright.
+        warnings: codes of `FilmWarning`.
 
     Returns:
         ``original_size`` (int64, 2) and ``spacing_mm`` (float64, 2; NaN where unknown), both rows first;
-        ``sop_instance_uid``; ``source_format``; ``pixel_steps`` (joined by ``"; "``, since a batch cannot hold lists of
-        several lengths); and what MONAI reads: ``spatial_shape``, ``affine`` (identity), ``original_channel_dim``
-        (NaN is MONAI's word for none).
+        ``sop_instance_uid``; ``source_format``; ``turn``; ``pixel_steps`` and ``warnings`` (each joined by ``"; "``,
+        since a batch cannot hold lists of several lengths); and what MONAI reads: ``spatial_shape``, ``affine``
+        (identity), ``original_channel_dim`` (NaN is MONAI's word for none).
 
     Example:
         >>> film_meta((4, 6), steps=["inverted"])["pixel_steps"]
@@ -50,6 +55,8 @@ def film_meta(
         "sop_instance_uid": sop_instance_uid,
         "source_format": source_format,
         "pixel_steps": "; ".join(steps),
+        "turn": turn,
+        "warnings": "; ".join(warnings),
         "spatial_shape": np.array(size, dtype=np.int64),
         "affine": np.eye(4),
         "original_channel_dim": float("nan"),
@@ -57,7 +64,9 @@ def film_meta(
 
 
 class CXRReader(ImageReader):
-    """Read a chest X-ray from PNG, JPEG, DICOM or NIfTI into ``(H, W)`` float32, upright, rows first.
+    """Read a chest X-ray from PNG, JPEG, TIFF, BMP, DICOM, NIfTI, MetaImage or NRRD.
+
+    The film comes as ``(H, W)`` float32, upright, rows first.
 
     The format is told by content, never by suffix. Values keep the scale of the file; larger is brighter. The metadata
     (see `film_meta`) hold no patient data.
@@ -69,9 +78,13 @@ class CXRReader(ImageReader):
         voi: for DICOM, ``"first"`` applies the first VOI LUT or window (what a viewer shows), ``"none"`` leaves it out.
         min_side: shortest height or width that is accepted, in pixels.
         max_pixels: most pixels that are decoded.
+        min_age: youngest patient in years, where DICOM tags tell; see `FilmRules`.
+        secondary_capture: take Secondary Capture objects and modality OT.
+        any_view: take every view, not just PA and AP.
+        any_body_part: take every body part, not just the chest.
 
     Raises:
-        ValueError: `voi` is not known.
+        ValueError: `voi` is not known, or `min_age` is below 0.
 
     Example:
         >>> from monai.transforms import LoadImaged
@@ -80,11 +93,21 @@ class CXRReader(ImageReader):
         torch.Size([1, 2022, 1756])
     """
 
-    def __init__(self, voi: str = "first", min_side: int = 16, max_pixels: int = 100_000_000) -> None:
+    def __init__(
+        self,
+        voi: str = "first",
+        min_side: int = FilmLimits.min_side,
+        max_pixels: int = FilmLimits.max_pixels,
+        min_age: float = FilmRules.min_age,
+        secondary_capture: bool = False,
+        any_view: bool = False,
+        any_body_part: bool = False,
+    ) -> None:
         if voi not in VOI_CHOICES:
             raise ValueError(f"voi is {voi!r}; expected one of {VOI_CHOICES}.")
         self.voi = voi
         self.limits = FilmLimits(min_side, max_pixels)
+        self.rules = FilmRules(min_age, secondary_capture, any_view, any_body_part)
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Every name will do: content decides."""
@@ -118,7 +141,15 @@ class CXRReader(ImageReader):
             raise FilmError(
                 ReasonCode.MULTI_FRAME, ", ".join(map(str, img)), f"{len(img)} files as one film; give one path a film"
             )
-        film = decode_film(img[0], voi=self.voi, limits=self.limits)
+        film = decode_film(img[0], voi=self.voi, limits=self.limits, rules=self.rules)
         height, width = film.pixels.shape
-        meta = film_meta((height, width), film.spacing_mm, film.sop_instance_uid, film.source_format, film.steps)
+        meta = film_meta(
+            (height, width),
+            film.spacing_mm,
+            film.sop_instance_uid,
+            film.source_format,
+            film.steps,
+            str(film.turn),
+            film.warnings,
+        )
         return film.pixels, meta

@@ -70,7 +70,7 @@ class FilmDataset(Dataset):
             logger.error("%s: %s: %s", path, type(root).__name__, root, exc_info=error)
             found = FilmError(ReasonCode.INTERNAL, path, f"{type(root).__name__} while it was prepared; see the log")
         else:
-            logger.warning("%s", found)
+            logger.debug("%s", found)  # whoever reads the item reports it
         meta = {**film_meta(), ImageMetaKey.FILENAME_OR_OBJ: path}
         image = MetaTensor.ensure_torch_and_prune_meta(torch.zeros(self.placeholder_shape), meta)
         return {

@@ -36,6 +36,25 @@ class ReasonCode(StrEnum):
         """One line for people."""
         return _MEANINGS[self]
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether the film could not be looked at; otherwise it was, and is not of a kind that is scored.
+
+        Example:
+            >>> ReasonCode.CORRUPT.is_failure, ReasonCode.NOT_FRONTAL.is_failure
+            (True, False)
+        """
+        return self in _FAILURES
+
+
+_FAILURES = {
+    ReasonCode.NOT_READABLE,
+    ReasonCode.CORRUPT,
+    ReasonCode.NOT_AN_IMAGE,
+    ReasonCode.UNSUPPORTED_SYNTAX,
+    ReasonCode.TOO_LARGE,
+    ReasonCode.INTERNAL,
+}
 
 _MEANINGS = {
     ReasonCode.NOT_READABLE: "the file is missing, not a regular file, or may not be opened",
@@ -46,7 +65,7 @@ _MEANINGS = {
     ReasonCode.FOR_PROCESSING: "DICOM pixels meant for processing, not for viewing",
     ReasonCode.MULTI_FRAME: "more than one frame, slice or page in the file",
     ReasonCode.COLOR: "color where a gray radiograph is expected",
-    ReasonCode.NOT_FRONTAL: "the view is not PA or AP",
+    ReasonCode.NOT_FRONTAL: "not an upright PA or AP view",
     ReasonCode.NOT_CHEST: "the body part is not the chest",
     ReasonCode.UNDER_AGE: "the patient is younger than the method was made for",
     ReasonCode.TOO_SMALL: "too few pixels to see a lesion",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monai_tbkd.handlers.film_progress import FilmProgress
 from monai_tbkd.handlers.finished_checkpoint import FinishedCheckpoint
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.handlers.overlay_panel import OverlayPanel, panel_items
@@ -10,6 +11,7 @@ from monai_tbkd.handlers.stage_writer import StageWriter
 from monai_tbkd.handlers.training_scalars import TrainingScalars, loss_summary
 
 __all__ = [
+    "FilmProgress",
     "FinishedCheckpoint",
     "MapRecorder",
     "OverlayPanel",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from monai_tbkd.networks.activation_map_net import ActivationMapNet
+from monai_tbkd.networks.checkpoint import model_version
 from monai_tbkd.networks.log_odds import as_two_or_more, class_log_odds
 from monai_tbkd.networks.map_pooling import AverageMapPool, LogSumExpMapPool, TopKMapPool
 from monai_tbkd.networks.output_stride import set_output_stride
@@ -21,6 +22,7 @@ __all__ = [
     "class_log_odds",
     "load_backbone_weights",
     "load_checkpoint",
+    "model_version",
     "read_state_dict",
     "set_output_stride",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from monai_tbkd import __version__
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.networks.weights import load_checkpoint
 
@@ -49,6 +50,19 @@ def write_checkpoint(network: nn.Module, path: str | Path, record: Mapping[str, 
     }
     write_json(record_path(path), full)
     return full
+
+
+def model_version(checkpoint: str | Path) -> str:
+    """The program's version and the model's hash, which a threshold and a score belong to.
+
+    Args:
+        checkpoint: the model.
+
+    Returns:
+        Like ``"monai_tbkd 0.1.0, model 0a1b2c3d4e5f"``.
+    """
+    model = file_sha256(checkpoint)[:12] if Path(checkpoint).is_file() else "untrained"
+    return f"monai_tbkd {__version__}, model {model}"
 
 
 def read_record(path: str | Path) -> dict[str, Any] | None:

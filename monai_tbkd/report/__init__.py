@@ -1,7 +1,8 @@
-"""Pictures and pages of results."""
+"""Tables, pictures and pages of results."""
 
 from __future__ import annotations
 
 from monai_tbkd.report.film_overlays import write_film_overlays
+from monai_tbkd.report.prediction_table import PredictionTable
 
-__all__ = ["write_film_overlays"]
+__all__ = ["PredictionTable", "write_film_overlays"]

@@ -104,8 +104,8 @@ def test_inference_writes_rows_boxes_and_overlays(trained: Path, phantoms: Path,
     rows = list(csv.DictReader((out / "predictions.csv").open()))
     films_json = json.loads((out / "predictions.json").read_text())["films"]
     assert [r["name"] for r in rows] == ["nested/broken.png", "nested/tb0001 x.png", "nested/wide.png"]
-    assert [r["status"] for r in rows] == ["refused", "done", "done"]
-    assert rows[0]["score_0_100"] == ""  # refused: a reason and no score
+    assert [r["status"] for r in rows] == ["failed", "done", "done"]
+    assert rows[0]["score_0_100"] == ""  # a reason and no score
     assert rows[0]["reason"] == "CORRUPT"
     assert films_json[0]["score_0_100"] is None
     for row, film in zip(rows[1:], films_json[1:]):

@@ -14,6 +14,15 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 ROWS, COLUMNS = slice(2, 8), slice(24, 34)
 
 
+# tags of a film that nothing is to be said against
+ADULT_CHEST_PA = {
+    "BodyPartExamined": "CHEST",
+    "ViewPosition": "PA",
+    "PatientAge": "040Y",
+    "PatientOrientation": ["L", "F"],
+}
+
+
 def block_film(value: int = 200, dtype: Any = np.uint8, background: int = 10) -> NDArray[Any]:
     """A 30 x 40 film (height x width), bright in rows 2-7 and columns 24-33: upper right, so no two turns agree."""
     film = np.full((30, 40), background, dtype=dtype)

@@ -134,3 +134,61 @@ def test_animated_png_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.png", first, save_all=True, append_images=[second])
     with pytest.raises(FilmError, match="MULTI_FRAME"):
         decode_film(path)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_deflate", "packbits"])
+@pytest.mark.parametrize(("dtype", "value"), [(np.uint8, 200), (np.uint16, 60000), (np.float32, 0.5)])
+def test_tiff_keeps_its_values(tmp_path: Path, compression: str | None, dtype: type, value: float) -> None:
+    path = tmp_path / "a"
+    Image.fromarray(block_film(value, dtype)).save(path, format="TIFF", compression=compression)
+    film = decode_film(path)
+    assert_block(film.pixels, value, 10)
+    assert film.source_format == "tiff"
+    assert film_size(path) == (30, 40)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_tiff_orientation_is_applied_once(tmp_path: Path, orientation: int) -> None:
+    upright = Image.fromarray(block_film())
+    turn = Image.Transpose
+    undo = {2: turn.FLIP_LEFT_RIGHT, 3: turn.ROTATE_180, 4: turn.FLIP_TOP_BOTTOM, 5: turn.TRANSPOSE}
+    undo |= {6: turn.ROTATE_90, 7: turn.TRANSVERSE, 8: turn.ROTATE_270}
+    stored = upright.transpose(undo[orientation]) if orientation > 1 else upright
+    stored.save(tmp_path / "a", format="TIFF", tiffinfo={274: orientation})
+    assert_block(decode_film(tmp_path / "a").pixels, 200, 10)
+    assert film_size(tmp_path / "a") == (30, 40)
+
+
+def test_tiff_in_which_zero_is_white_is_inverted(tmp_path: Path) -> None:
+    # Pillow inverts 8 bits when it writes and reads, and 16 bits neither way.
+    Image.fromarray(block_film()).save(tmp_path / "a", format="TIFF", tiffinfo={262: 0})
+    assert_block(decode_film(tmp_path / "a").pixels, 200, 10)
+    Image.fromarray(65535 - block_film(200, np.uint16)).save(tmp_path / "b", format="TIFF", tiffinfo={262: 0})
+    assert_block(decode_film(tmp_path / "b").pixels, 200, 10)
+
+
+def test_bmp_is_read_and_a_text_that_starts_like_one_is_not(tmp_path: Path) -> None:
+    Image.fromarray(block_film()).save(tmp_path / "a", format="BMP")
+    assert_block(decode_film(tmp_path / "a").pixels, 200, 10)
+    (tmp_path / "b").write_text("BMI of all patients, by age and sex, and more of it\n" * 9)
+    with pytest.raises(FilmError) as caught:
+        decode_film(tmp_path / "b")
+    assert caught.value.reason is ReasonCode.NOT_AN_IMAGE
+
+
+@pytest.mark.parametrize("file_format", ["TIFF", "BMP"])
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9, 0.99])
+def test_cut_tiff_and_bmp_are_corrupt(tmp_path: Path, file_format: str, share: float) -> None:
+    film = np.random.default_rng(0).integers(0, 256, (64, 48), dtype=np.uint8)
+    Image.fromarray(film).save(tmp_path / "a", format=file_format)
+    with pytest.raises(FilmError) as caught:
+        decode_film(cut(tmp_path / "a", share))
+    assert caught.value.reason is ReasonCode.CORRUPT
+
+
+def test_pages_of_a_tiff_are_refused(tmp_path: Path) -> None:
+    page = Image.fromarray(block_film())
+    page.save(tmp_path / "a", format="TIFF", save_all=True, append_images=[page])
+    with pytest.raises(FilmError) as caught:
+        decode_film(tmp_path / "a")
+    assert caught.value.reason is ReasonCode.MULTI_FRAME

@@ -12,10 +12,11 @@ from monai.data import MetaTensor
 from PIL import Image
 
 from monai_tbkd.handlers import PredictionWriter
+from monai_tbkd.report import PredictionTable
 
 
-def film(name: str, score: float = 0.8, reason: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
-    image = MetaTensor(torch.rand(3, 16, 16), meta={"filename_or_obj": f"/films/{name}"})
+def film(name: str, score: float = 0.8, reason: str = "", turn: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
+    image = MetaTensor(torch.rand(3, 16, 16), meta={"filename_or_obj": f"/films/{name}", "turn": turn})
     batch = {"image": image, "name": name, "reason": reason, "detail": reason and "why", "original_size": [40, 20]}
     boxes = torch.tensor([[1.0, 2.0, 10.0, 30.0]]) if score >= 0.5 else torch.zeros(0, 4)
     output = {
@@ -27,25 +28,33 @@ def film(name: str, score: float = 0.8, reason: str = "") -> tuple[dict[str, Any
     return batch, output
 
 
-def run(writer: PredictionWriter, batches: list[list[tuple[dict, dict]]], fail: bool = False) -> None:
+def run(folder: Path, batches: list[list[tuple[dict, dict]]], fail: bool = False, overlays: bool = True) -> None:
     def step(engine: Engine, batch: list[tuple[dict, dict]]) -> list[dict]:
         if fail and engine.state.iteration == len(batches):
             raise RuntimeError("power cut")
         engine.state.batch = [b for b, _ in batch]
         return [o for _, o in batch]
 
+    table = PredictionTable(folder)
+    table.start([{"name": b["name"]} for batch in batches for b, _ in batch])
     engine = Engine(step)
-    writer.attach(engine)
+    PredictionWriter(table, 0.5, "a test", "v1", overlays).attach(engine)
     engine.run(batches)
 
 
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "predictions.csv").open()))
+
+
 def test_rows_in_order_with_scores_boxes_and_refusals(tmp_path: Path) -> None:
-    writer = PredictionWriter(tmp_path, 0.5, "a test", "v1")
-    run(writer, [[film("b.png"), film("a/c.png", 0.2)], [film("x.dcm", reason="CORRUPT")]])
-    rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
-    assert [r["name"] for r in rows] == ["b.png", "a/c.png", "x.dcm"]
-    assert [r["decision"] for r in rows] == ["TB suggestive", "not TB suggestive", ""]
+    films = [[film("b.png"), film("a/c.png", 0.2)], [film("x.dcm", reason="CORRUPT"), film("y", reason="NOT_CHEST")]]
+    run(tmp_path, films)
+    rows = rows_of(tmp_path)
+    assert [r["name"] for r in rows] == ["b.png", "a/c.png", "x.dcm", "y"]
+    assert [r["decision"] for r in rows] == ["TB suggestive", "not TB suggestive", "", ""]
+    assert [r["status"] for r in rows] == ["done", "done", "failed", "refused"]
     assert json.loads(rows[0]["boxes"]) == [[1.0, 2.0, 10.0, 30.0, 0.9]]
+    assert (rows[0]["height"], rows[0]["width"]) == ("40", "20")
     assert (rows[1]["boxes"], rows[1]["n_boxes"]) == ("[]", "0")
     assert (rows[2]["reason"], rows[2]["score_0_100"], rows[2]["boxes"]) == ("CORRUPT", "", "")
     content = json.loads((tmp_path / "predictions.json").read_text())
@@ -57,14 +66,21 @@ def test_rows_in_order_with_scores_boxes_and_refusals(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "overlays" / "b.png").size == (2 * 192, 384 + 62)
 
 
+def test_boxes_are_on_the_pixels_as_they_are_stored(tmp_path: Path) -> None:
+    run(tmp_path, [[film("a", turn="C"), film("b", turn="T")]], overlays=False)
+    mirrored, transposed = rows_of(tmp_path)
+    assert json.loads(mirrored["boxes"])[0][:4] == [10, 2, 19, 30]
+    assert json.loads(transposed["boxes"])[0][:4] == [2, 1, 30, 10]
+    assert (transposed["height"], transposed["width"]) == ("20", "40")
+
+
 def test_names_that_would_meet_keep_their_own_overlay(tmp_path: Path) -> None:
-    run(PredictionWriter(tmp_path, 0.5), [[film("a/b.png"), film("a_b.png")]])
-    assert len(list((tmp_path / "overlays").iterdir())) == 2
+    run(tmp_path, [[film("a/b.png"), film("a_b.png"), film("c" * 150 + "/" + "d" * 150)]])
+    assert len(list((tmp_path / "overlays").iterdir())) == 3
 
 
 def test_what_was_finished_stays_when_the_run_ends_early(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="power cut"):
-        run(PredictionWriter(tmp_path, 0.5, overlays=False), [[film("a.png")], [film("b.png")]], fail=True)
-    rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
-    assert [r["name"] for r in rows] == ["a.png"]
-    assert not (tmp_path / "predictions.json").exists()
+        run(tmp_path, [[film("a.png")], [film("b.png")]], fail=True, overlays=False)
+    assert [r["name"] for r in rows_of(tmp_path)] == ["a.png"]
+    assert [f["name"] for f in json.loads((tmp_path / "predictions.json").read_text())["films"]] == ["a.png"]

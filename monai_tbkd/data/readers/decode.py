@@ -5,22 +5,30 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.readers.decoded_film import DecodedFilm
 from monai_tbkd.data.readers.dicom import decode_dicom, dicom_size
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.data.readers.film_limits import FilmLimits
+from monai_tbkd.data.readers.itk_image import ITK_FORMATS, decode_itk, itk_size
 from monai_tbkd.data.readers.nifti import decode_nifti, nifti_size
-from monai_tbkd.data.readers.picture import decode_picture, picture_size
+from monai_tbkd.data.readers.picture import PICTURE_FORMATS, decode_picture, picture_size
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 
-def decode_film(path: str | os.PathLike[str], voi: str = "first", limits: FilmLimits | None = None) -> DecodedFilm:
+def decode_film(
+    path: str | os.PathLike[str],
+    voi: str = "first",
+    limits: FilmLimits | None = None,
+    rules: FilmRules | None = None,
+) -> DecodedFilm:
     """Read one film.
 
     Args:
-        path: a PNG, JPEG, DICOM or NIfTI file, told by its content.
+        path: a PNG, JPEG, TIFF, BMP, DICOM, NIfTI, MetaImage or NRRD file, told by its content.
         voi: for DICOM, ``"first"`` applies the first VOI LUT or window, ``"none"`` leaves it out.
         limits: smallest and largest film.
+        rules: what a DICOM file's tags must say; the defaults of `FilmRules` if None.
 
     Returns:
         The film, upright, rows first.
@@ -33,20 +41,23 @@ def decode_film(path: str | os.PathLike[str], voi: str = "first", limits: FilmLi
         (2022, 1756)
     """
     path = Path(path)
-    limits = limits or FilmLimits()
+    limits, rules = limits or FilmLimits(), rules or FilmRules()
     file_format = _format_of(path)
-    if file_format in ("png", "jpeg"):
+    limits.check_file(path)
+    if file_format in PICTURE_FORMATS:
         return decode_picture(path, limits)
+    if file_format in ITK_FORMATS:
+        return decode_itk(path, limits, file_format)
     if file_format == "nifti":
         return decode_nifti(path, limits)
-    return decode_dicom(path, limits, voi=voi, headless=file_format == "headless_dicom")
+    return decode_dicom(path, limits, rules, voi=voi, headless=file_format == "headless_dicom")
 
 
 def film_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Height and width in pixels that `decode_film` would give, from the header alone.
 
     Args:
-        path: a PNG, JPEG, DICOM or NIfTI file, told by its content.
+        path: a film, told by its content.
 
     Returns:
         ``(height, width)`` of the upright film.
@@ -56,8 +67,10 @@ def film_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """
     path = Path(path)
     file_format = _format_of(path)
-    if file_format in ("png", "jpeg"):
+    if file_format in PICTURE_FORMATS:
         return picture_size(path)
+    if file_format in ITK_FORMATS:
+        return itk_size(path, file_format)
     if file_format == "nifti":
         return nifti_size(path)
     return dicom_size(path, headless=file_format == "headless_dicom")
@@ -80,6 +93,8 @@ def _format_of(path: Path) -> str:
     file_format = sniff_format(head)
     if file_format is None:
         raise FilmError(
-            ReasonCode.NOT_AN_IMAGE, path, "not a PNG, JPEG, DICOM or NIfTI file by its content; convert it to one"
+            ReasonCode.NOT_AN_IMAGE,
+            path,
+            "not a PNG, JPEG, TIFF, BMP, DICOM, NIfTI, MetaImage or NRRD file by its content; convert it to one",
         )
     return file_format

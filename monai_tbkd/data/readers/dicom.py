@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +13,45 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
+from monai_tbkd.data.film_rules import FilmRules
+from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.data.readers.decoded_film import DecodedFilm
 from monai_tbkd.data.readers.dicom_display import VOI_CHOICES, display_values
+from monai_tbkd.data.readers.dicom_rules import check_tags, patient_orientation
 from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-# Only what the pixels need, so that no element with patient data is even parsed.
-_SIZE_TAGS = ["Rows", "Columns", "SOPClassUID"]
+# Only what the size needs, so that no element with patient data is even parsed.
+_SIZE_TAGS = ["Rows", "Columns", "PatientOrientation", "SOPClassUID"]
 
 
-def decode_dicom(path: Path, limits: FilmLimits, voi: str = "first", headless: bool = False) -> DecodedFilm:
+def decode_dicom(
+    path: Path, limits: FilmLimits, rules: FilmRules, voi: str = "first", headless: bool = False
+) -> DecodedFilm:
     """Decode a gray single-frame DICOM file to what a viewer shows.
 
     Args:
         path: the file.
         limits: smallest and largest film.
+        rules: what its tags must say.
         voi: ``"first"`` applies the first VOI LUT or window, ``"none"`` leaves it out.
         headless: the file lacks preamble and meta header; it is a film only if pixel data come out of it.
 
     Returns:
-        The film, upright as stored (rows first), larger values brighter.
+        The film, turned as PatientOrientation says (rows to the patient's left, columns to the feet; as stored where
+        it says nothing), larger values brighter.
 
     Raises:
-        FilmError: CORRUPT, NOT_AN_IMAGE, COLOR, MULTI_FRAME, UNSUPPORTED_SYNTAX, TOO_SMALL or TOO_LARGE.
+        FilmError: CORRUPT, NOT_AN_IMAGE, UNSUPPORTED_SOP, FOR_PROCESSING, NOT_CHEST, NOT_FRONTAL, UNDER_AGE, COLOR,
+            MULTI_FRAME, UNSUPPORTED_SYNTAX, TOO_SMALL or TOO_LARGE.
         ValueError: `voi` is not known.
     """
     if voi not in VOI_CHOICES:
@@ -44,8 +59,9 @@ def decode_dicom(path: Path, limits: FilmLimits, voi: str = "first", headless: b
     with warnings.catch_warnings():
         # pydicom warns of every odd value of every odd file, often quoting it: noise, and at times patient data.
         warnings.simplefilter("ignore")
-        ds = _read(path, headless)
-        _check_kind(path, ds)
+        ds = _read(path, limits, headless)
+        found = check_tags(path, ds, rules)
+        _check_pixels(path, ds)
         limits.check(path, int(ds.Rows), int(ds.Columns))
         stored = _decode(path, ds)
         try:
@@ -54,8 +70,13 @@ def decode_dicom(path: Path, limits: FilmLimits, voi: str = "first", headless: b
             raise FilmError(
                 ReasonCode.CORRUPT, path, f"its LUT or window cannot be applied ({error}); export the film again"
             ) from error
+        spacing, turn = _spacing(ds), _turn(ds)
+        if turn:
+            pixels = turn.upright(pixels)
+            steps.append(f"turned upright ({turn}), as PatientOrientation says")
+            spacing = spacing[::-1] if spacing and turn.transpose else spacing
         uid = str(ds.get("SOPInstanceUID", "") or "")
-        return DecodedFilm(pixels, "dicom", steps, spacing_mm=_spacing(ds), sop_instance_uid=uid)
+        return DecodedFilm(pixels, "dicom", steps, spacing, uid, turn, found)
 
 
 def dicom_size(path: Path, headless: bool = False) -> tuple[int, int]:
@@ -75,17 +96,22 @@ def dicom_size(path: Path, headless: bool = False) -> tuple[int, int]:
         warnings.simplefilter("ignore")
         try:
             ds = pydicom.dcmread(path, force=headless, stop_before_pixels=True, specific_tags=list(_SIZE_TAGS))
-            return int(ds.Rows), int(ds.Columns)
+            size = int(ds.Rows), int(ds.Columns)
+            return size[::-1] if _turn(ds).transpose else size
         except (AttributeError, TypeError) as error:
             raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without rows and columns") from error
         except Exception as error:
             raise FilmError(ReasonCode.CORRUPT, path, f"the DICOM header is damaged ({error})") from error
 
 
-def _read(path: Path, headless: bool) -> Dataset:
+def _read(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
     try:
+        if not headless:
+            _refuse_inflated_bomb(path, limits)
         ds = pydicom.dcmread(path, force=headless)
         has_pixels = any(key in ds for key in _PIXELS)
+    except FilmError:
+        raise
     except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
         reason = ReasonCode.NOT_AN_IMAGE if headless else ReasonCode.CORRUPT
         raise FilmError(
@@ -101,6 +127,42 @@ def _read(path: Path, headless: bool) -> Dataset:
     return ds
 
 
+def _refuse_inflated_bomb(path: Path, limits: FilmLimits) -> None:
+    """A deflated data set is inflated whole before anything of it can be checked, and zlib packs up to 1000 to 1."""
+    most = limits.max_pixels * 4 + 2**24
+    with path.open("rb") as file:
+        pydicom.filereader.read_preamble(file, force=False)
+        meta = pydicom.filereader.read_file_meta_info(path)
+        length = meta.get("FileMetaInformationGroupLength")
+        if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian or length is None:
+            return
+        file.seek(128 + 4 + 12 + int(length))
+        inflate, size, chunk = zlib.decompressobj(-zlib.MAX_WBITS), 0, b""
+        while not inflate.eof and (chunk := inflate.unconsumed_tail or file.read(2**16)):
+            try:
+                size += len(inflate.decompress(chunk, 2**20))
+            except zlib.error:
+                return  # damaged: the reading proper says so
+            if size > most:
+                raise FilmError(
+                    ReasonCode.TOO_LARGE, path, f"inflates to more than {most} bytes; send the film uncompressed"
+                )
+
+
+def _turn(ds: Dataset) -> FilmTurn:
+    """From how the film is stored to rows that run to the patient's left and columns that run to the feet."""
+    orientation = patient_orientation(ds)
+    if orientation is None:
+        return FilmTurn()
+    across, down = orientation[0][0], orientation[1][0]
+    transpose = across in "HF" and down in "LR"
+    if transpose:
+        across, down = down, across
+    if across not in "LR" or down not in "HF":  # seen from the side or from above
+        return FilmTurn()
+    return FilmTurn(transpose, flip_rows=down == "H", flip_columns=across == "R")
+
+
 def _assume_transfer_syntax(ds: Dataset) -> None:
     """A data set without a meta header does not name its encoding; how it could be parsed tells it."""
     implicit, little = ds.original_encoding
@@ -110,7 +172,7 @@ def _assume_transfer_syntax(ds: Dataset) -> None:
         ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
 
 
-def _check_kind(path: Path, ds: Dataset) -> None:
+def _check_pixels(path: Path, ds: Dataset) -> None:
     for key in ("Rows", "Columns", "BitsStored", "PixelRepresentation", "PhotometricInterpretation"):
         if ds.get(key) is None:
             raise FilmError(ReasonCode.CORRUPT, path, f"the DICOM element {key} is missing; export the film again")
@@ -136,7 +198,7 @@ def _decode(path: Path, ds: Dataset) -> NDArray[Any]:
             raise FilmError(
                 ReasonCode.UNSUPPORTED_SYNTAX,
                 path,
-                f"no decoder for {name}; install python-gdcm (or pyjpegls for JPEG-LS), or send the film uncompressed",
+                f"no decoder for {name}; {_mend()}",
             ) from error
         raise FilmError(
             ReasonCode.CORRUPT, path, f"the pixel data ({name}) are cut short or damaged; send the file again"
@@ -145,6 +207,12 @@ def _decode(path: Path, ds: Dataset) -> NDArray[Any]:
     if stored.shape != expected:
         raise FilmError(ReasonCode.CORRUPT, path, f"pixel data of shape {stored.shape}; the header says {expected}")
     return stored
+
+
+def _mend() -> str:
+    if importlib.util.find_spec("gdcm") is None:
+        return "install python-gdcm, or send the film uncompressed"
+    return "python-gdcm, which is installed, does not read it either, so send the film uncompressed"
 
 
 def _lacks_decoder(error: Exception) -> bool:

@@ -17,8 +17,9 @@ def sniff_format(head: bytes) -> str | None:
         head: the first `HEAD_BYTES` bytes of the file (fewer if it is shorter).
 
     Returns:
-        ``"png"``, ``"jpeg"``, ``"dicom"``, ``"nifti"``, ``"headless_dicom"`` (starts like a DICOM data set without a
-        preamble: a guess that the decoder must confirm), or None.
+        ``"png"``, ``"jpeg"``, ``"tiff"``, ``"bmp"``, ``"dicom"``, ``"nifti"``, ``"metaimage"``, ``"nrrd"``,
+        ``"headless_dicom"`` (starts like a DICOM data set without a preamble: a guess that the decoder must confirm),
+        or None.
 
     Example:
         >>> sniff_format(bytes(128) + b"DICM")
@@ -33,6 +34,15 @@ def sniff_format(head: bytes) -> str | None:
         return "png"
     if head.startswith(b"\xff\xd8\xff"):
         return "jpeg"
+    if head[:4] in (b"II*\0", b"MM\0*"):
+        return "tiff"
+    # "BM" alone starts many a text; the four reserved bytes are 0 and the size of the second header is a small number.
+    if head.startswith(b"BM") and head[6:10] == bytes(4) and head[15:18] == bytes(3):
+        return "bmp"
+    if head.startswith(b"NRRD000"):
+        return "nrrd"
+    if b"NDims" in head and b"ObjectType" in head:
+        return "metaimage"
     if head.startswith(b"\x1f\x8b"):
         # A gzip file is a film only if a NIfTI header comes out of it.
         return "nifti" if _is_nifti(_first_bytes_of_gzip(head)) else None

@@ -1,20 +1,26 @@
-"""PNG and JPEG through Pillow, to one gray channel without clipping."""
+"""PNG, JPEG, TIFF and BMP through Pillow, to one gray channel without clipping."""
 
 from __future__ import annotations
 
 import io
+import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from monai_tbkd.data.readers.decoded_film import DecodedFilm
+from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
 from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
+PICTURE_FORMATS = ("png", "jpeg", "tiff", "bmp")
+_PILLOW_FORMATS = [name.upper() for name in PICTURE_FORMATS]
 _ORIENTATION_TAG = 274
+_PHOTOMETRIC_TAG, _BITS_TAG = 262, 258
 # EXIF 2.32, table 6: what to do to a stored picture of each orientation to stand it upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -31,11 +37,11 @@ _DAMAGED = "the picture is cut short or damaged ({}); copy or export it again"
 
 
 def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
-    """Decode a PNG or JPEG film.
+    """Decode a PNG, JPEG, TIFF or BMP film.
 
     Gray of 1, 8 and 16 bits keeps its values (Pillow's own conversion would clip 16 bits to 255). Color becomes luma
-    (ITU-R BT.601), or simply the channel where all three are the same. Alpha is dropped, a palette expanded, EXIF
-    orientation applied.
+    (ITU-R BT.601), or simply the channel where all three are the same. Alpha is dropped, a palette expanded, the
+    orientation tag applied, a TIFF in which 0 is white inverted.
 
     Args:
         path: the file.
@@ -49,7 +55,11 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
     """
     content = _read(path)
     try:
-        with Image.open(io.BytesIO(content), formats=["PNG", "JPEG"]) as image:
+        # Pillow warns of odd metadata, which the pixels do not need.
+        with (
+            warnings.catch_warnings(action="ignore"),
+            Image.open(io.BytesIO(content), formats=_PILLOW_FORMATS) as image,
+        ):
             limits.check(path, image.height, image.width)
             frames = int(getattr(image, "n_frames", 1))
             if frames > 1:
@@ -67,18 +77,27 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
                 if image.mode != "I;16" and len(content) > 24 and content[24] == 16 and content[25] != 0:
                     steps.append("16-bit channels read as 8-bit")
             _refuse_missing_end(path, content, file_format)
+            white = _white_that_is_zero(image) if file_format == "tiff" else None
+            if file_format == "tiff" and image.tag_v2.get(_ORIENTATION_TAG, 1) != 1:  # type: ignore[attr-defined]
+                steps.append("TIFF orientation applied")  # by load()
             image.load()
             upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
             pixels, color_steps = _to_gray(path, upright)
+            if white is not None:
+                pixels = white - pixels
+                color_steps.append("inverted")
+            pixels = finite_pixels(path, pixels, color_steps)
     except FilmError:
         raise
     except Image.DecompressionBombError as error:
         raise FilmError(ReasonCode.TOO_LARGE, path, f"{error}; resample the film") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+    except UnidentifiedImageError as error:
+        raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format("its header")) from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error) as error:
         raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format(error)) from error
     if orientation in _UPRIGHT:
         steps.append(f"EXIF orientation {orientation} applied")
-    return DecodedFilm(pixels, file_format, steps + color_steps)
+    return DecodedFilm(pixels, file_format, steps + color_steps, warnings=[FilmWarning.UNTAGGED])
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -94,13 +113,20 @@ def picture_size(path: Path) -> tuple[int, int]:
         FilmError: CORRUPT or TOO_LARGE.
     """
     try:
-        with Image.open(path, formats=["PNG", "JPEG"]) as image:
+        with _quiet(), Image.open(path, formats=_PILLOW_FORMATS) as image:
             sideways = _orientation(image) >= 5
             return (image.width, image.height) if sideways else (image.height, image.width)
     except Image.DecompressionBombError as error:
         raise FilmError(ReasonCode.TOO_LARGE, path, f"{error}; resample the film") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except UnidentifiedImageError as error:
+        raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format("its header")) from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error) as error:
         raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format(error)) from error
+
+
+def _quiet() -> warnings.catch_warnings[None]:
+    """Pillow warns of odd metadata, which the pixels do not need."""
+    return warnings.catch_warnings(action="ignore")
 
 
 def _read(path: Path) -> bytes:
@@ -124,11 +150,22 @@ def _orientation(image: Image.Image) -> int:
     return value if 1 <= value <= 8 else 1
 
 
+def _white_that_is_zero(image: Image.Image) -> float | None:
+    """The largest value of a TIFF in which 0 is white and that Pillow leaves so (it inverts 8 bits and fewer)."""
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    if tags.get(_PHOTOMETRIC_TAG) != 0 or not (image.mode.startswith("I") or image.mode == "F"):
+        return None
+    bits = int(tags.get(_BITS_TAG, (16,))[0])
+    return 1.0 if image.mode == "F" else float(2**bits - 1)
+
+
 def _refuse_missing_end(path: Path, content: bytes, file_format: str) -> None:
     # Pillow forgives a file without its end mark, and with LOAD_TRUNCATED_IMAGES (a global that any library may set)
     # even one without its last rows, which it paints black.
     if file_format == "png":
         complete = b"IEND" in content[-4096:]
+    elif file_format in ("tiff", "bmp"):  # no end mark; Pillow counts their bytes
+        return
     else:
         # An end of image after the last start of scan; a thumbnail has both marks before it.
         complete = content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")

@@ -1,0 +1,37 @@
+"""Which films are scored at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FilmRules:
+    """What a film's tags must say; a film that says otherwise is refused, one that says nothing gets a warning.
+
+    The defaults are those of products for TB screening: WHO recommends computer-aided detection from 15 years of age
+    on (WHO consolidated guidelines on tuberculosis, module 2, 2021), on frontal chest films that are meant for viewing.
+
+    Args:
+        min_age: youngest patient in years; 0 takes everyone.
+        secondary_capture: take Secondary Capture objects and modality OT too. Some data sets and film digitizers come
+            so; but so do pictures with marks drawn on them.
+        any_view: take every view, laterals too.
+        any_body_part: take every body part.
+
+    Raises:
+        ValueError: `min_age` is below 0.
+
+    Example:
+        >>> FilmRules(min_age=0).min_age
+        0
+    """
+
+    min_age: float = 15
+    secondary_capture: bool = False
+    any_view: bool = False
+    any_body_part: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.min_age >= 0:
+            raise ValueError(f"min_age is {self.min_age!r}; expected years, 0 or more.")

@@ -1,0 +1,38 @@
+"""What could not be checked about a film that was scored all the same."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class FilmWarning(StrEnum):
+    """A doubt about a film; unlike a `ReasonCode` it does not keep the film from being scored.
+
+    Example:
+        >>> FilmWarning.VIEW_UNKNOWN.meaning
+        'no tag names the view: a lateral film would not have been noticed'
+    """
+
+    UNTAGGED = "UNTAGGED"
+    MODALITY_UNKNOWN = "MODALITY_UNKNOWN"
+    VIEW_UNKNOWN = "VIEW_UNKNOWN"
+    BODY_PART_UNKNOWN = "BODY_PART_UNKNOWN"
+    AGE_UNKNOWN = "AGE_UNKNOWN"
+    BURNED_IN_ANNOTATION = "BURNED_IN_ANNOTATION"
+    SECONDARY_CAPTURE = "SECONDARY_CAPTURE"
+
+    @property
+    def meaning(self) -> str:
+        """One line for people."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    FilmWarning.UNTAGGED: "a picture without tags: view, body part and age could not be checked by them",
+    FilmWarning.MODALITY_UNKNOWN: "neither modality nor SOP class say that this is a radiograph",
+    FilmWarning.VIEW_UNKNOWN: "no tag names the view: a lateral film would not have been noticed",
+    FilmWarning.BODY_PART_UNKNOWN: "no tag names the body part",
+    FilmWarning.AGE_UNKNOWN: "neither age nor birth date is known: a child would not have been noticed",
+    FilmWarning.BURNED_IN_ANNOTATION: "text is burned into the pixels: it may name the patient, and may mislead",
+    FilmWarning.SECONDARY_CAPTURE: "a secondary capture: marks may be drawn into the pixels",
+}

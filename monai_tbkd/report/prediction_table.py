@@ -1,0 +1,253 @@
+"""The results of an inference as a table that is whole at every moment and can be gone on with."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from monai_tbkd.data.reason_codes import ReasonCode
+from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.transforms import NOTICE
+
+logger = logging.getLogger(__name__)
+
+# how to read each column back; all but these are text
+_NUMBERS: dict[str, Any] = {
+    "height": int,
+    "width": int,
+    "score_0_100": float,
+    "threshold_0_100": float,
+    "n_boxes": int,
+    "boxes": json.loads,
+    "seconds": float,
+}
+COLUMNS = (
+    "name",
+    "path",
+    "status",
+    "reason",
+    "detail",
+    "warnings",
+    "height",
+    "width",
+    "pixel_steps",
+    "score_0_100",
+    "threshold_0_100",
+    "threshold_id",
+    "decision",
+    "n_boxes",
+    "boxes",
+    "model_version",
+    "seconds",
+    "sop_instance_uid",
+)
+TB, NO_TB = "TB suggestive", "not TB suggestive"
+DONE, REFUSED, FAILED = "done", "refused", "failed"
+_TAIL = b"\n]\n}\n"
+
+
+class PredictionTable:
+    """``predictions.csv`` and ``predictions.json``, a row a film, both complete after every row.
+
+    A row is written in one piece, so a killed run loses the film in work and nothing else.
+
+    Args:
+        output_dir: gets the files.
+        settings: what the scores depend on, JSON-able; a run is gone on with under the same settings only.
+        resume: go on with the run that left its files here.
+
+    Raises:
+        ValueError: the files here are of other settings, or cannot be read.
+
+    Example:
+        >>> table = PredictionTable("outputs", {"model_version": "1"})  # doctest: +SKIP
+        >>> todo = table.start(films)  # doctest: +SKIP
+    """
+
+    def __init__(self, output_dir: str | Path, settings: Mapping[str, Any] | None = None, resume: bool = False) -> None:
+        self.folder = Path(output_dir)
+        self.settings = json.loads(json.dumps(dict(settings or {}), default=str))
+        self.resume = resume
+        self.rows: list[dict[str, Any]] = []
+        self._order: dict[str, int] = {}
+        self._csv: BinaryIO | None = None
+        self._json: BinaryIO | None = None
+
+    @property
+    def csv_path(self) -> Path:
+        """The table."""
+        return self.folder / "predictions.csv"
+
+    @property
+    def json_path(self) -> Path:
+        """The same with notice and settings."""
+        return self.folder / "predictions.json"
+
+    def start(self, films: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Open the files, and tell what is left to do.
+
+        Args:
+            films: what `list_films` gave, in the order that the rows are to have.
+
+        Returns:
+            The films without a row.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._order = {as_written(film["name"]): number for number, film in enumerate(films)}
+        before = self._read_rows()
+        if self.resume:
+            self._check_settings(before)
+            self.rows = before
+        elif before:
+            logger.info("%s: %d rows of an earlier run are replaced.", self.csv_path, len(before))
+        if not self.resume:
+            # Nothing of an earlier run may be taken for this one's.
+            for old in (self.folder / "overlays").glob("*.png"):
+                old.unlink()
+        self._write_all()
+        done = {row["name"] for row in self.rows}
+        left = [dict(film) for film in films if as_written(film["name"]) not in done]
+        if self.resume:
+            logger.info("%d of %d films are done, %d are left.", len(films) - len(left), len(films), len(left))
+        return left
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add the row of one film to both files.
+
+        Args:
+            row: a value for each of `COLUMNS`; None is empty in CSV and null in JSON.
+        """
+        if self._csv is None or self._json is None:
+            raise RuntimeError("The table is not open; call start first.")
+        kept = {column: row[column] for column in COLUMNS} | {"name": as_written(row["name"])}
+        self._csv.write(_csv_line([_cell(kept[column]) for column in COLUMNS]))
+        self._json.seek(-len(_TAIL), os.SEEK_END)
+        self._json.write((b",\n" if self.rows else b"\n") + _json_line(kept) + _TAIL)
+        self.rows.append(kept)
+
+    def finish(self) -> None:
+        """Put the rows into the order of the films, close the files, and say what was found."""
+        ordered = sorted(self.rows, key=lambda row: self._order.get(row["name"], len(self._order)))
+        if ordered != self.rows:  # films that came to the folder between two runs
+            self.rows = ordered
+            self._write_all()
+        self.close()
+        status = Counter(row["status"] for row in self.rows)
+        found = sum(row["decision"] == TB for row in self.rows)
+        logger.info(
+            "%d films: %d scored (%d %s), %d refused, %d failed. Written to %s (%s).",
+            len(self.rows), status[DONE], found, TB, status[REFUSED], status[FAILED], self.folder, NOTICE,
+        )  # fmt: skip
+        for reason, number in Counter(row["reason"] for row in self.rows if row["reason"]).most_common():
+            first = next(row["name"] for row in self.rows if row["reason"] == reason)
+            logger.info("  %s: %d (%s), first %s", reason, number, ReasonCode(reason).meaning, first)
+
+    def close(self) -> None:
+        """Close the files; they are complete at any time."""
+        for file in (self._csv, self._json):
+            if file is not None:
+                file.close()
+        self._csv = self._json = None
+
+    @property
+    def failed(self) -> int:
+        """How many films could not be processed (refusals by a rule are not counted)."""
+        return sum(row["status"] == FAILED for row in self.rows)
+
+    def _read_rows(self) -> list[dict[str, Any]]:
+        """The whole rows of an earlier run; a row that a kill has torn is left out."""
+        if not self.csv_path.is_file():
+            return []
+        text = self.csv_path.read_bytes().decode("utf-8", errors="replace")
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+        if not text.endswith("\n"):
+            rows = rows[:-1]
+        if not rows or tuple(rows[0]) != COLUMNS:
+            if self.resume and rows:
+                raise ValueError(
+                    f"{self.csv_path}: columns of another version of monai_tbkd; give another output_dir, or start "
+                    "anew without resume."
+                )
+            return []
+        try:
+            return [_typed(row) for row in rows[1:] if len(row) == len(COLUMNS)]
+        except ValueError as error:
+            if not self.resume:
+                return []
+            raise ValueError(
+                f"{self.csv_path}: changed since it was written ({error}); give another output_dir, or start anew "
+                "without resume."
+            ) from error
+
+    def _check_settings(self, before: list[dict[str, Any]]) -> None:
+        if not before:
+            return
+        try:
+            there = json.loads(self.json_path.read_text(encoding="utf-8"))["settings"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{self.json_path}: the settings of the run to go on with cannot be read from it; start anew without "
+                "resume."
+            ) from error
+        other = [key for key in {**there, **self.settings} if there.get(key) != self.settings.get(key)]
+        if other:
+            found = "; ".join(f"{key}: {there.get(key)!r} there, {self.settings.get(key)!r} now" for key in other)
+            raise ValueError(
+                f"{self.folder} holds predictions under other settings ({found}); give another output_dir, or start "
+                "anew without resume."
+            )
+
+    def _write_all(self) -> None:
+        self.close()
+        part = self.csv_path.with_name(self.csv_path.name + ".part")
+        lines = [_csv_line(COLUMNS), *(_csv_line([_cell(row[c]) for c in COLUMNS]) for row in self.rows)]
+        part.write_bytes(b"".join(lines))
+        # The head first: a kill between the two leaves settings without rows, never rows under wrong settings.
+        head = {"notice": NOTICE, "settings": self.settings, "films": []}
+        if not self.rows:
+            write_json(self.json_path, head)
+        os.replace(part, self.csv_path)
+        text = json.dumps({**head, "films": None}, indent=2)
+        text = text[: text.rindex("null")] + "["
+        body = b",".join(b"\n" + _json_line(row) for row in self.rows)
+        part = self.json_path.with_name(self.json_path.name + ".part")
+        part.write_bytes(text.encode() + body + _TAIL)
+        os.replace(part, self.json_path)
+        # Unbuffered: one write a row.
+        self._csv = open(self.csv_path, "ab", buffering=0)  # noqa: SIM115
+        self._json = open(self.json_path, "r+b", buffering=0)  # noqa: SIM115
+
+
+def as_written(name: str) -> str:
+    """A file name as tables and pictures can hold it: valid UTF-8 (other bytes are spelled out), and on one line."""
+    return name.encode("utf-8", errors="backslashreplace").decode().replace("\r", "\\r").replace("\n", "\\n")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return json.dumps(value) if isinstance(value, list) else as_written(str(value))
+
+
+def _csv_line(cells: Sequence[str]) -> bytes:
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue().encode()
+
+
+def _json_line(row: Mapping[str, Any]) -> bytes:
+    return json.dumps(row, allow_nan=False).encode()
+
+
+def _typed(cells: Sequence[str]) -> dict[str, Any]:
+    return {
+        column: None if cell == "" else _NUMBERS.get(column, str)(cell)
+        for column, cell in zip(COLUMNS, cells, strict=True)
+    }

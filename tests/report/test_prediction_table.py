@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monai_tbkd.report.prediction_table import COLUMNS, PredictionTable
+
+FILMS = [{"name": name} for name in ("a.png", 'b, "c".png', "ü\udce9.png", "two\nlines.png", "e.png")]
+
+
+def row(name: str, **values: Any) -> dict[str, Any]:
+    given = {"status": "done", "score_0_100": 12.5, "n_boxes": 1, "boxes": [[1.0, 2.0, 3.0, 4.0, 0.5]], "decision": "-"}
+    return {**dict.fromkeys(COLUMNS), "name": name, **given, **values}
+
+
+def fill(folder: Path, number: int = 5, **options: Any) -> PredictionTable:
+    table = PredictionTable(folder, **options)
+    for film in table.start(FILMS)[:number]:
+        table.append(row(film["name"]))
+    return table
+
+
+def names(folder: Path) -> list[str]:
+    rows = list(csv.DictReader((folder / "predictions.csv").open(newline="", encoding="utf-8")))
+    films = json.loads((folder / "predictions.json").read_text())["films"]
+    assert [f["name"] for f in films] == [r["name"] for r in rows]
+    return [r["name"] for r in rows]
+
+
+def test_both_files_are_complete_after_every_row(tmp_path: Path) -> None:
+    table = PredictionTable(tmp_path, {"model_version": "1"})
+    assert table.start(FILMS) == FILMS
+    for number, film in enumerate(FILMS, start=1):
+        table.append(row(film["name"]))
+        assert len(names(tmp_path)) == number
+    assert names(tmp_path) == ["a.png", 'b, "c".png', "ü\\udce9.png", "two\\nlines.png", "e.png"]
+    content = json.loads((tmp_path / "predictions.json").read_text())
+    assert content["settings"] == {"model_version": "1"}
+    assert content["films"][0]["boxes"] == [[1.0, 2.0, 3.0, 4.0, 0.5]]
+    assert content["films"][0]["reason"] is None
+
+
+def test_a_run_is_gone_on_with_where_it_was_cut_at_any_byte(tmp_path: Path) -> None:
+    fill(tmp_path / "whole").finish()
+    whole = (tmp_path / "whole" / "predictions.csv").read_bytes()
+    for cut in range(len(whole) - 1, whole.index(b"\n"), -7):
+        folder = tmp_path / str(cut)
+        fill(folder)
+        (folder / "predictions.csv").write_bytes(whole[:cut])
+        left = (table := PredictionTable(folder, resume=True)).start(FILMS)
+        assert len(left) + len(table.rows) == len(FILMS)
+        assert len(table.rows) == whole[:cut].count(b"\n") - 1
+        for film in left:
+            table.append(row(film["name"]))
+        table.finish()
+        assert (folder / "predictions.csv").read_bytes() == whole
+        assert (folder / "predictions.json").read_bytes() == (tmp_path / "whole" / "predictions.json").read_bytes()
+
+
+def test_films_that_came_later_stand_in_their_place_and_gone_ones_keep_their_row(tmp_path: Path) -> None:
+    fill(tmp_path, 3).close()
+    table = PredictionTable(tmp_path, resume=True)
+    later = [{"name": "0.png"}, *FILMS[1:]]
+    for film in table.start(later):
+        table.append(row(film["name"]))
+    table.finish()
+    assert names(tmp_path) == ["0.png", 'b, "c".png', "ü\\udce9.png", "two\\nlines.png", "e.png", "a.png"]
+
+
+def test_another_model_is_not_gone_on_with(tmp_path: Path) -> None:
+    fill(tmp_path, 2, settings={"model_version": "1"}).close()
+    with pytest.raises(ValueError, match=r"model_version: '1' there, '2' now"):
+        PredictionTable(tmp_path, {"model_version": "2"}, resume=True).start(FILMS)
+    assert len(names(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("damage", ["columns", "settings", "numbers"])
+def test_foreign_files_are_not_gone_on_with(tmp_path: Path, damage: str) -> None:
+    fill(tmp_path, 2).close()
+    if damage == "columns":
+        (tmp_path / "predictions.csv").write_text("a,b\n1,2\n")
+    elif damage == "numbers":
+        table = tmp_path / "predictions.csv"
+        table.write_text(table.read_text().replace("12.5", "high"))
+    else:
+        (tmp_path / "predictions.json").write_text("{")
+    with pytest.raises(ValueError, match="start anew"):
+        PredictionTable(tmp_path, resume=True).start(FILMS)
+
+
+def test_a_run_from_the_start_says_what_it_replaces(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fill(tmp_path, 2).close()
+    with caplog.at_level(logging.INFO):
+        assert PredictionTable(tmp_path).start(FILMS) == FILMS
+    assert "2 rows of an earlier run are replaced" in caplog.text
+    assert names(tmp_path) == []
+
+
+def test_failures_are_counted_and_refusals_are_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table = PredictionTable(tmp_path)
+    table.start(FILMS)
+    table.append(row("a.png", status="refused", reason="NOT_CHEST"))
+    table.append(row("e.png", status="failed", reason="CORRUPT"))
+    with caplog.at_level(logging.INFO):
+        table.finish()
+    assert table.failed == 1
+    assert "1 refused, 1 failed" in caplog.text
+    assert "CORRUPT: 1 (the file is cut short or damaged), first e.png" in caplog.text
