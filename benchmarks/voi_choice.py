@@ -1,0 +1,100 @@
+"""Why the first VOI LUT or window is applied: which choice makes DICOM films look like the pictures people train on.
+
+    python benchmarks/voi_choice.py --real_data DIR
+
+DIR holds TBX11K/imgs/tb, nih/ and dicom/chest. Two measurements, both after the stretch to 8 bits that every film goes
+through: (1) real DICOM chest films read both ways, and how far their histograms are from the mean histogram of films
+that came as pictures (Wasserstein distance in gray levels); (2) pictures put back behind a sigmoid window, as a
+modality sends them, and read both ways: how far each reading is from the picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import torch
+from pydicom.uid import ExplicitVRLittleEndian
+from scipy.stats import wasserstein_distance
+
+from monai_tbkd.data import FilmRules
+from monai_tbkd.data.readers import decode_film
+from monai_tbkd.transforms import FilmTo8Bit
+
+EVERYTHING = FilmRules(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
+GRAYS = np.arange(256)
+
+
+def as_seen(path: Path, voi: str) -> np.ndarray:
+    """The film's 8 bits, as the network's preprocessing makes them."""
+    pixels = decode_film(path, voi=voi, rules=EVERYTHING).pixels
+    return FilmTo8Bit()(torch.from_numpy(pixels)[None])[0].numpy()
+
+
+def histogram(film: np.ndarray) -> np.ndarray:
+    return np.bincount(film.ravel(), minlength=256) / film.size
+
+
+def behind_a_window(picture: np.ndarray, path: Path, center: float = 2048, width: float = 1500) -> None:
+    """Store 12-bit values that a sigmoid window (PS3.3 C.11.2.1.3.1) shows as the picture."""
+    shown = np.clip(picture / 255, 1 / 512, 1 - 1 / 512)
+    stored = np.rint(center - width / 4 * np.log(1 / shown - 1)).clip(0, 4095).astype(np.uint16)
+    ds = pydicom.Dataset()
+    ds.SOPClassUID, ds.SOPInstanceUID, ds.Modality = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.3", "DX"
+    ds.Rows, ds.Columns = stored.shape
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
+    ds.WindowCenter, ds.WindowWidth, ds.VOILUTFunction = center, width, "SIGMOID"
+    ds.PixelData = stored.tobytes()
+    ds["PixelData"].VR = "OW"
+    ds.file_meta = pydicom.dataset.FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.save_as(path, enforce_file_format=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--real_data", type=Path, required=True)
+    parser.add_argument("--films", type=int, default=100, help="pictures of each source (default 100)")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "voi_choice.csv")
+    args = parser.parse_args()
+    sources = {
+        "TBX11K": sorted((args.real_data / "TBX11K" / "imgs" / "tb").glob("*.png"))[:: max(1, 600 // args.films)],
+        "NIH": sorted((args.real_data / "nih").rglob("*.png"))[:: max(1, 400 // args.films)],
+    }
+    pictures = {name: [as_seen(p, "first") for p in paths[: args.films]] for name, paths in sources.items()}
+    typical = np.mean([histogram(film) for films in pictures.values() for film in films], axis=0)
+
+    def distance(film: np.ndarray) -> float:
+        return float(wasserstein_distance(GRAYS, GRAYS, histogram(film), typical))
+
+    rows = []
+    spread = [distance(film) for films in pictures.values() for film in films]
+    rows.append(["pictures to their mean histogram", len(spread), f"{np.median(spread):.1f}", "", ""])
+    for path in sorted((args.real_data / "dicom" / "chest").glob("*.dcm")):
+        first, none = as_seen(path, "first"), as_seen(path, "none")
+        change = float(np.abs(first.astype(float) - none).mean())
+        rows.append([f"DICOM {path.stem[:20]}", 1, f"{distance(first):.1f}", f"{distance(none):.1f}", f"{change:.2f}"])
+    with tempfile.TemporaryDirectory() as folder:
+        for name, films in pictures.items():
+            off: dict[str, list[float]] = {"first": [], "none": []}
+            for film in films:
+                behind_a_window(film.astype(float), Path(folder) / "film")
+                for voi, values in off.items():
+                    values.append(float(np.abs(as_seen(Path(folder) / "film", voi).astype(float) - film).mean()))
+            means = [f"{np.mean(values):.2f}" for values in off.values()]
+            rows.append([f"{name} behind a sigmoid window, off the picture", len(films), *means, ""])
+    header = ["what (gray levels of 255)", "n", "first", "none", "first to none"]
+    args.output.parent.mkdir(exist_ok=True)
+    with args.output.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    for row in [header, *rows]:
+        print(" | ".join(map(str, row)))
+
+
+if __name__ == "__main__":
+    main()
