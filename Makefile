@@ -24,7 +24,7 @@ $(VENV)/.installed: constraints.txt setup.cfg pyproject.toml
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install --quiet -c constraints.txt --no-build-isolation -e '.[dicom,dev]'
+	$(PIP) install --quiet -c constraints.txt --no-build-isolation -e '.[dev]'
 	touch $@
 
 install: $(VENV)/.installed  ## make .venv and install what is pinned in constraints.txt

@@ -88,6 +88,7 @@ class PredictionWriter:
             path=as_written(str(meta["filename_or_obj"])),
             status=DONE,
             warnings=meta.get("warnings") or None,
+            source_format=meta.get("source_format") or None,
             pixel_steps=meta.get("pixel_steps") or None,
             sop_instance_uid=meta.get("sop_instance_uid") or None,
             model_version=self.model_version,

@@ -35,6 +35,7 @@ COLUMNS = (
     "reason",
     "detail",
     "warnings",
+    "source_format",
     "height",
     "width",
     "pixel_steps",

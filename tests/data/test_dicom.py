@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import JPEGLSLossless
+from pydicom.uid import BasicTextSRStorage, JPEGLSLossless
 
 from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.data.readers import decode_film, film_size
@@ -120,7 +120,11 @@ def test_frames_color_and_no_pixels_are_refused(tmp_path: Path) -> None:
     )  # fmt: skip
     assert refusal(path) is ReasonCode.COLOR
     ds = pydicom.dcmread(make_dicom(tmp_path / "c", block_film(9, np.uint16)))
-    del ds.PixelData, ds.Rows, ds.Columns
+    del ds.PixelData
+    ds.save_as(tmp_path / "c")
+    assert refusal(tmp_path / "c") is ReasonCode.CORRUPT
+    del ds.Rows, ds.Columns
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = BasicTextSRStorage
     ds.save_as(tmp_path / "c")
     assert refusal(tmp_path / "c") is ReasonCode.NOT_AN_IMAGE
 
@@ -130,7 +134,8 @@ def test_a_missing_decoder_names_the_syntax_and_the_mend(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(JPEGLSLosslessDecoder, "_available", {})
     ds = pydicom.dcmread(make_dicom(tmp_path / "a", block_film(9, np.uint16)))
-    ds.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xf7" + bytes(60)])
+    start_of_frame = bytes([0xFF, 0xD8, 0xFF, 0xF7, 0, 11, 16, 0, 30, 0, 40, 1, 1, 0x11, 0])
+    ds.PixelData = pydicom.encaps.encapsulate([start_of_frame + bytes(61)])
     ds["PixelData"].is_undefined_length = True
     ds.file_meta.TransferSyntaxUID = JPEGLSLossless
     ds.save_as(tmp_path / "a")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.pixels import get_decoder
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -25,7 +27,9 @@ from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.data.readers.decoded_film import DecodedFilm
 from monai_tbkd.data.readers.dicom_display import VOI_CHOICES, display_values
 from monai_tbkd.data.readers.dicom_rules import check_tags, patient_orientation
+from monai_tbkd.data.readers.dicom_stream import check_stream
 from monai_tbkd.data.readers.film_limits import FilmLimits
+from monai_tbkd.data.readers.jpeg_extended import decode_12_bit_jpeg, is_12_bit_jpeg
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -60,22 +64,20 @@ def decode_dicom(
         # pydicom warns of every odd value of every odd file, often quoting it: noise, and at times patient data.
         warnings.simplefilter("ignore")
         ds = _read(path, limits, headless)
-        found = check_tags(path, ds, rules)
-        _check_pixels(path, ds)
-        limits.check(path, int(ds.Rows), int(ds.Columns))
-        stored = _decode(path, ds)
-        try:
-            pixels, steps = display_values(stored, ds, voi)
-        except Exception as error:
-            raise FilmError(
-                ReasonCode.CORRUPT, path, f"its LUT or window cannot be applied ({error}); export the film again"
-            ) from error
-        spacing, turn = _spacing(ds), _turn(ds)
+        # pydicom parses an element when it is first asked for, so that a damaged one fails anywhere in here.
+        with _damage_named(path, "one of its tags cannot be read"):
+            found = check_tags(path, ds, rules)
+            _check_pixels(path, ds)
+            limits.check(path, int(ds.Rows), int(ds.Columns))
+            spacing, turn = _spacing(ds), _turn(ds)
+            uid = str(ds.get("SOPInstanceUID", "") or "")
+        cells = _decode(path, ds)
+        with _damage_named(path, "its LUT or window cannot be applied"):
+            pixels, steps = display_values(cells, ds, voi)
         if turn:
             pixels = turn.upright(pixels)
             steps.append(f"turned upright ({turn}), as PatientOrientation says")
             spacing = spacing[::-1] if spacing and turn.transpose else spacing
-        uid = str(ds.get("SOPInstanceUID", "") or "")
         return DecodedFilm(pixels, "dicom", steps, spacing, uid, turn, found)
 
 
@@ -101,7 +103,20 @@ def dicom_size(path: Path, headless: bool = False) -> tuple[int, int]:
         except (AttributeError, TypeError) as error:
             raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without rows and columns") from error
         except Exception as error:
-            raise FilmError(ReasonCode.CORRUPT, path, f"the DICOM header is damaged ({error})") from error
+            raise FilmError(
+                ReasonCode.CORRUPT, path, f"the DICOM header is damaged ({type(error).__name__})"
+            ) from error
+
+
+@contextmanager
+def _damage_named(path: Path, what: str) -> Iterator[None]:
+    """Whatever pydicom raises on a damaged file is the file's fault; its words may quote the file, and are left out."""
+    try:
+        yield
+    except FilmError:
+        raise
+    except Exception as error:
+        raise FilmError(ReasonCode.CORRUPT, path, f"{what} ({type(error).__name__}); export the film again") from error
 
 
 def _read(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
@@ -109,22 +124,26 @@ def _read(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
         if not headless:
             _refuse_inflated_bomb(path, limits)
         ds = pydicom.dcmread(path, force=headless)
-        has_pixels = any(key in ds for key in _PIXELS)
+        if not any(key in ds for key in _PIXELS):
+            if not headless and _has_lost_pixels(ds):
+                raise FilmError(ReasonCode.CORRUPT, path, "an image without its pixel data; send the file again")
+            raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without pixel data; expected a radiograph")
     except FilmError:
         raise
-    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
+    except Exception as error:  # pydicom lets through what zlib, struct and its own parsers raise
         reason = ReasonCode.NOT_AN_IMAGE if headless else ReasonCode.CORRUPT
         raise FilmError(
             reason, path, f"the DICOM file is cut short or damaged ({type(error).__name__}); send it again"
         ) from error
-    if not has_pixels:
-        # A file that is cut inside its pixel data keeps rows and columns, but pydicom drops the cut element.
-        if not headless and "Rows" in ds:
-            raise FilmError(ReasonCode.CORRUPT, path, "rows and columns but no pixel data; send the file again")
-        raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without pixel data; expected a radiograph")
     if headless:
         _assume_transfer_syntax(ds)
     return ds
+
+
+def _has_lost_pixels(ds: Dataset) -> bool:
+    """Whether the file was cut: pydicom drops a cut element, and everything where the pixel data are compressed."""
+    kind = str(getattr(ds.file_meta.get("MediaStorageSOPClassUID"), "name", ""))
+    return "Rows" in ds or len(ds) == 0 or "Image Storage" in kind
 
 
 def _refuse_inflated_bomb(path: Path, limits: FilmLimits) -> None:
@@ -173,9 +192,18 @@ def _assume_transfer_syntax(ds: Dataset) -> None:
 
 
 def _check_pixels(path: Path, ds: Dataset) -> None:
-    for key in ("Rows", "Columns", "BitsStored", "PixelRepresentation", "PhotometricInterpretation"):
+    for key in ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "PhotometricInterpretation"):
         if ds.get(key) is None:
             raise FilmError(ReasonCode.CORRUPT, path, f"the DICOM element {key} is missing; export the film again")
+    allocated, stored = int(ds.BitsAllocated), int(ds.BitsStored)
+    high = int(ds.get("HighBit") or stored - 1)
+    if not 1 <= stored <= high + 1 <= allocated:
+        raise FilmError(
+            ReasonCode.CORRUPT,
+            path,
+            f"BitsAllocated {allocated}, BitsStored {stored} and HighBit {high} contradict each other; export the film "
+            "again",
+        )
     photometric = str(ds.PhotometricInterpretation)
     if int(ds.get("SamplesPerPixel", 1) or 1) != 1 or not photometric.startswith("MONOCHROME"):
         raise FilmError(
@@ -190,7 +218,12 @@ def _check_pixels(path: Path, ds: Dataset) -> None:
 
 def _decode(path: Path, ds: Dataset) -> NDArray[Any]:
     try:
-        stored = np.asarray(ds.pixel_array)
+        check_stream(path, ds)
+        # With all bits of each cell, as the padding value may lie outside the stored ones.
+        ds.pixel_array_options(correct_unused_bits=False)
+        cells = decode_12_bit_jpeg(ds) if is_12_bit_jpeg(ds) else np.asarray(ds.pixel_array)
+    except FilmError:
+        raise
     except Exception as error:
         syntax = getattr(getattr(ds, "file_meta", None), "TransferSyntaxUID", None)
         name = getattr(syntax, "name", None) or "an unnamed transfer syntax"
@@ -204,9 +237,9 @@ def _decode(path: Path, ds: Dataset) -> NDArray[Any]:
             ReasonCode.CORRUPT, path, f"the pixel data ({name}) are cut short or damaged; send the file again"
         ) from error
     expected = (int(ds.Rows), int(ds.Columns))
-    if stored.shape != expected:
-        raise FilmError(ReasonCode.CORRUPT, path, f"pixel data of shape {stored.shape}; the header says {expected}")
-    return stored
+    if cells.shape != expected:
+        raise FilmError(ReasonCode.CORRUPT, path, f"pixel data of shape {cells.shape}; the header says {expected}")
+    return cells
 
 
 def _mend() -> str:
@@ -228,8 +261,11 @@ def _spacing(ds: Dataset) -> tuple[float, float] | None:
         value = ds.get(key)
         if value is None or isinstance(value, (str, float)) or len(value) != 2:
             continue
+        try:
+            rows, columns = float(value[0]), float(value[1])
+        except ValueError:  # an empty value, or no number
+            continue
         # Some exporters write 0 where they know nothing.
-        rows, columns = float(value[0]), float(value[1])
         if rows > 0 and columns > 0:
             return rows, columns
     return None
