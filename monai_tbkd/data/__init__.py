@@ -15,6 +15,7 @@ from monai_tbkd.data.film_folder import list_films
 from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.frontal_gate import FrontalGate, GateVerdict
 from monai_tbkd.data.kaggle_csv import load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
@@ -32,6 +33,8 @@ __all__ = [
     "FilmRules",
     "FilmTurn",
     "FilmWarning",
+    "FrontalGate",
+    "GateVerdict",
     "ReasonCode",
     "check_datalist",
     "class_label",

@@ -20,6 +20,7 @@ class FilmWarning(StrEnum):
     AGE_UNKNOWN = "AGE_UNKNOWN"
     BURNED_IN_ANNOTATION = "BURNED_IN_ANNOTATION"
     SECONDARY_CAPTURE = "SECONDARY_CAPTURE"
+    LOOKS_DOUBTFUL = "LOOKS_DOUBTFUL"
 
     @property
     def meaning(self) -> str:
@@ -34,5 +35,6 @@ _MEANINGS = {
     FilmWarning.BODY_PART_UNKNOWN: "no tag names the body part",
     FilmWarning.AGE_UNKNOWN: "neither age nor birth date is known: a child would not have been noticed",
     FilmWarning.BURNED_IN_ANNOTATION: "text is burned into the pixels: it may name the patient, and may mislead",
+    FilmWarning.LOOKS_DOUBTFUL: "the tags say an upright frontal chest film, and the picture does not look like one",
     FilmWarning.SECONDARY_CAPTURE: "a secondary capture: marks may be drawn into the pixels",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from monai_tbkd.transforms.box_mask import BoxMaskd, box_masks, film_box_mask
 from monai_tbkd.transforms.boxes_to_film import BoxesToFilm, BoxesToFilmd, rescale_boxes
 from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
+from monai_tbkd.transforms.frontal_gate import CheckFrontal, CheckFrontald
 from monai_tbkd.transforms.map_to_boxes import Boxes, MapToBoxes, MapToBoxesd
 from monai_tbkd.transforms.map_to_mask import MapToMask, MapToMaskd, stretch_map, upsample_map
 from monai_tbkd.transforms.map_to_score import (
@@ -30,6 +31,8 @@ __all__ = [
     "Boxes",
     "BoxesToFilm",
     "BoxesToFilmd",
+    "CheckFrontal",
+    "CheckFrontald",
     "DrawOverlay",
     "DrawOverlayd",
     "FilmTo8Bit",

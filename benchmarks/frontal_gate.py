@@ -1,0 +1,310 @@
+"""How often the gate for untagged pictures is wrong, on real films, phantom films and other pictures.
+
+    python benchmarks/frontal_gate.py --real_data DIR            # measure the gate of the package
+    python benchmarks/frontal_gate.py --fit                      # fit it anew, on phantom films and synthetic pictures
+    python benchmarks/frontal_gate.py --real_data DIR --compare  # gates fitted on real films, each tried on the other's
+
+DIR holds ``TBX11K/``, ``nih/`` and ``dicom/`` (see CONTRIBUTING.md). scikit-image's pictures come with its package,
+which nothing else here needs: ``pip install --no-deps scikit-image``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib.util
+import io
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import frontal_gate_fit
+import frontal_gate_pictures as pictures
+import matplotlib
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from scipy import ndimage
+from scipy.stats import beta
+from tqdm import tqdm
+
+from monai_tbkd.data import FilmError
+from monai_tbkd.data.film_features import film_features
+from monai_tbkd.data.film_rules import FilmRules
+from monai_tbkd.data.frontal_gate import FrontalGate
+from monai_tbkd.data.phantom import CLASS_NAMES, CUE_KINDS, ShortcutSpec, make_film
+from monai_tbkd.data.readers import decode_film
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results" / "frontal_gate.csv"
+WEIGHTS = HERE.parent / "monai_tbkd" / "data" / "frontal_gate.npz"
+
+Array = NDArray[Any]
+Films = dict[str, list[Array]]
+
+
+class State(NamedTuple):
+    """What is done to an upright film, and what the gate should then say."""
+
+    change: Callable[[Array], Array]
+    kind: str
+
+
+def _jpeg(film: Array) -> Array:
+    low, high = np.percentile(film, (0.5, 99.5))
+    gray = np.clip((film - low) / (high - low) * 255, 0, 255).astype(np.uint8)
+    kept = io.BytesIO()
+    Image.fromarray(gray).save(kept, "JPEG", quality=30)
+    return np.asarray(Image.open(kept))
+
+
+def _gamma(exponent: float) -> Callable[[Array], Array]:
+    return lambda film: ((film - film.min()) / np.ptp(film)) ** exponent
+
+
+def _small(film: Array) -> Array:
+    image = Image.fromarray(np.asarray(film, dtype=np.float32))
+    return np.asarray(image.resize((128, 128), Image.Resampling.BOX))
+
+
+def _bordered(bright: bool) -> Callable[[Array], Array]:
+    def change(film: Array) -> Array:
+        depth = [(round(side * 0.1),) * 2 for side in film.shape]
+        return np.pad(film, depth, constant_values=film.max() if bright else film.min())
+
+    return change
+
+
+def _cropped(film: Array) -> Array:
+    height, width = (round(side * 0.08) for side in film.shape)
+    return film[height:-height, width:-width]
+
+
+def _rotated(angle: float) -> Callable[[Array], Array]:
+    return lambda film: ndimage.rotate(film.astype(np.float32), angle, reshape=False, order=1, mode="nearest")
+
+
+STATES = {
+    "upright": State(lambda film: film, "frontal"),
+    "mirrored (not to be caught)": State(lambda film: film[:, ::-1], "frontal"),
+    "JPEG of quality 30": State(_jpeg, "frontal"),
+    "gamma 0.5": State(_gamma(0.5), "frontal"),
+    "gamma 2": State(_gamma(2), "frontal"),
+    "128 pixels": State(_small, "frontal"),
+    "black border of 10 %": State(_bordered(False), "frontal"),
+    "white border of 10 %": State(_bordered(True), "frontal"),
+    "cropped by 8 % at each side": State(_cropped, "frontal"),
+    "rotated by 8 degrees": State(_rotated(8), "frontal"),
+    "upside down (turned by 180 degrees)": State(lambda film: film[::-1, ::-1], "upside_down"),
+    "flipped top to bottom": State(lambda film: film[::-1], "upside_down"),
+    "turned by 90 degrees": State(np.rot90, "turned"),
+    "turned by 270 degrees": State(lambda film: np.rot90(film, 3), "turned"),
+    "inverted": State(lambda film: film.max() - film, "inverted"),
+    "inverted and upside down": State(lambda film: film.max() - film[::-1, ::-1], "inverted"),
+    "right half": State(lambda film: film[:, : film.shape[1] // 2], "not_a_chest_film"),
+    "left half": State(lambda film: film[:, film.shape[1] // 2 :], "not_a_chest_film"),
+    "upper left quarter": State(lambda film: film[: film.shape[0] // 2, : film.shape[1] // 2], "not_a_chest_film"),
+}
+
+# The test set of DICOM files holds a few films several times, and one whose tag was changed so that it is inverted.
+_SAME_FILM = ("RG1_J2KR", "RG1_JLSN", "RG2_JPLY", "RG3_JLSL", "RG3_JPLL", "RG3_JPLY", "RG3_RLE", "vlut_04")
+_PYDICOM = (
+    "CT_small", "MR_small", "693_J2KI", "JPEG2000", "GDCMJ2K_TextGBR", "examples_rgb_color", "examples_jpeg2k",
+    "examples_overlay", "examples_palette", "examples_ybr_color",
+)  # fmt: skip
+_WRONG_TAG = "Fake_MONOHR1"
+_ANY_TAGS = FilmRules(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
+
+
+def real_films(root: Path) -> Films:
+    """Frontal films by source."""
+    films: Films = {"TBX11K": [_gray(path) for path in sorted((root / "TBX11K" / "imgs").rglob("*.png"))]}
+    with open(root / "nih" / "manifest.csv", newline="", encoding="utf-8") as manifest:
+        rows = list(csv.DictReader(manifest))
+    for view in ("PA", "AP"):
+        films[f"NIH {view}"] = [_gray(root / "nih" / row["image"]) for row in rows if row["view"] == view]
+    films["DICOM"] = [film for name, film in _dicom(root / "dicom" / "chest") if name != _WRONG_TAG]
+    return films
+
+
+def phantom_films() -> Films:
+    """Phantom films that the gate was not fitted on."""
+    cues = ShortcutSpec(kinds=CUE_KINDS)
+    return {
+        f"phantom, {size} pixels": [
+            make_film(CLASS_NAMES[i % 3], i, size, cues if i % 2 else None).image for i in range(100_000, 100_100)
+        ]
+        for size in (96, 512)
+    }
+
+
+def other_pictures(root: Path) -> Films:
+    """Pictures that are no chest films, by source."""
+    found: Films = {
+        "other body parts, DICOM": [film for _, film in _dicom(root / "dicom" / "other_cr")],
+        "jaw and test pattern, DICOM": [film for _, film in _dicom(root / "dicom" / "lut")],
+    }
+    folder = Path(pydicom.__file__).parent / "data" / "test_files"
+    found["CT, MR, ultrasound and text in pydicom's tests"] = [_slice(folder / f"{name}.dcm") for name in _PYDICOM]
+    folder = Path(matplotlib.get_data_path()) / "sample_data"
+    found["matplotlib's pictures"] = [
+        _gray(path) for kind in ("jpg", "png") for path in sorted(folder.glob(f"*.{kind}"))
+    ]
+    photographs = _scikit_image()
+    if photographs:
+        found["scikit-image's pictures"] = photographs
+        found["scikit-image's pictures, nine parts of each"] = [part for film in photographs for part in _nine(film)]
+    for number, make in enumerate(pictures.NOT_FILMS):
+        rngs = [np.random.default_rng((77, number, i)) for i in range(300)]
+        found[f"synthetic: {make.__name__.replace('_', ' ')}"] = [np.asarray(make(rng)) for rng in rngs]
+    return found
+
+
+def _slice(path: Path) -> Array:
+    """The first frame, gray."""
+    data = pydicom.dcmread(path)
+    pixels = data.pixel_array.astype(np.float64)
+    color = int(data.get("SamplesPerPixel", 1)) > 1
+    if int(data.get("NumberOfFrames", 1)) > 1:
+        pixels = pixels[0]
+    return pixels.mean(-1) if color else pixels
+
+
+def _gray(path: Path) -> Array:
+    return np.asarray(Image.open(path).convert("L"))
+
+
+def _dicom(folder: Path) -> Iterator[tuple[str, Array]]:
+    for path in sorted(folder.glob("*.dcm")):
+        if path.stem in _SAME_FILM:
+            continue
+        try:
+            yield path.stem, decode_film(path, rules=_ANY_TAGS).pixels
+        except FilmError as error:  # a test set of files holds some that no decoder reads
+            print(f"left out: {path.name}: {error.reason}")
+
+
+def _scikit_image() -> list[Array]:
+    package = importlib.util.find_spec("skimage")  # not imported, so that it needs nothing of its own
+    if package is None or package.origin is None:
+        print("scikit-image is not installed: its pictures are left out (pip install --no-deps scikit-image)")
+        return []
+    found = []
+    for path in sorted((Path(package.origin).parent / "data").iterdir()):
+        try:
+            found.append(np.asarray(Image.open(path).convert("L")))
+        except (UnidentifiedImageError, OSError):
+            continue
+    return found
+
+
+def _nine(film: Array) -> list[Array]:
+    height, width = (side // 2 for side in film.shape)
+    corners = [(row * height // 2, column * width // 2) for row in range(3) for column in range(3)]
+    return [film[row : row + height, column : column + width] for row, column in corners]
+
+
+def measure(gate: FrontalGate, films: Films, states: list[str]) -> list[dict[str, Any]]:
+    """A row for each state of each source's films."""
+    rows = []
+    for state in states:
+        for source, originals in films.items():
+            change, kind = STATES[state]
+            kinds = [gate(change(film)).kind for film in tqdm(originals, desc=f"{state}, {source}", disable=None)]
+            rows.append(_row(state, source, kind, kinds))
+    return rows
+
+
+def measure_others(gate: FrontalGate, others: Films) -> list[dict[str, Any]]:
+    """A row for each source of pictures that are no chest films."""
+    return [
+        _row("not a chest film", source, "not_a_chest_film", [gate(np.asarray(film)).kind for film in films])
+        for source, films in others.items()
+    ]
+
+
+def _row(picture: str, source: str, kind: str, kinds: list[str]) -> dict[str, Any]:
+    """Wrong verdicts with their 95 % interval after Clopper and Pearson."""
+    n, wanted = len(kinds), kind == "frontal"
+    wrong = sum((found == "frontal") != wanted for found in kinds)
+    low = float(beta.ppf(0.025, wrong, n - wrong + 1)) if wrong else 0.0
+    high = float(beta.ppf(0.975, wrong + 1, n - wrong)) if wrong < n else 1.0
+    return {
+        "picture": picture, "source": source, "error": "false refusal" if wanted else "false acceptance",
+        "n": n, "errors": wrong, "rate": round(wrong / max(n, 1), 4), "low": round(low, 4), "high": round(high, 4),
+        "named_right": sum(found == kind for found in kinds),
+    }  # fmt: skip
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """The rows as markdown."""
+    print("| picture | source | error | n | errors | rate [95 % interval] | kind named right |")
+    print("|---|---|---|---|---|---|---|")
+    for r in rows:
+        rate = f"{100 * r['rate']:.1f} % [{100 * r['low']:.1f}, {100 * r['high']:.1f}]" if r["n"] else "not measured"
+        cells = (r["picture"], r["source"], r["error"], r["n"], r["errors"], rate, r["named_right"])
+        print("| " + " | ".join(map(str, cells)) + " |")
+
+
+def compare(root: Path) -> None:
+    """Gates fitted on real films, varied as the phantoms are, each measured on the sources it has not seen."""
+    films, others = real_films(root), other_pictures(root)
+    sources = {"TBX11K": films.pop("TBX11K"), "NIH": films.pop("NIH PA") + films.pop("NIH AP")}
+    fitted_on = frontal_gate_fit.other_looks()
+    rows = measure(FrontalGate(), sources, ["upright", "upside down (turned by 180 degrees)", "inverted"])
+    for row in rows:
+        row["picture"] += ", gate of the package"
+    for name, originals in sources.items():
+        small = [_small(film) for film in originals]
+        rngs = (np.random.default_rng((1, i)) for i in range(frontal_gate_fit.UPRIGHT))
+        upright = (film_features(pictures.varied(small[i % len(small)], rng)) for i, rng in enumerate(rngs))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "gate.npz"
+            frontal_gate_fit.save(frontal_gate_fit.fit(list(upright), fitted_on), path)
+            gate = FrontalGate(weights=path)
+        unseen = {source: found for source, found in sources.items() if source != name}
+        found = measure(
+            gate, unseen, ["upright", "upside down (turned by 180 degrees)", "turned by 90 degrees", "inverted"]
+        )
+        found += measure_others(gate, others)
+        for row in found:
+            row["picture"] += f", gate fitted on {name}"
+        rows += found
+    print_table(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--real_data", type=Path, help="folder of real films to measure on")
+    parser.add_argument("--fit", action="store_true", help=f"fit anew and write {WEIGHTS.name}; 4 minutes")
+    parser.add_argument("--compare", action="store_true", help="fit on real films too; only prints, writes nothing")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="CSV of the measured rates")
+    args = parser.parse_args()
+    if not (args.fit or args.real_data):
+        parser.error("nothing to do: give --fit, or --real_data DIR")
+    if args.fit:
+        upright, others = frontal_gate_fit.phantom_looks(), frontal_gate_fit.other_looks()
+        frontal_gate_fit.save(frontal_gate_fit.fit(upright, others), WEIGHTS)
+    if not args.real_data:
+        return
+    if args.compare:
+        compare(args.real_data)
+        return
+    gate = FrontalGate()
+    rows = measure(gate, {**real_films(args.real_data), **phantom_films()}, list(STATES))
+    wrong_tag = [film for name, film in _dicom(args.real_data / "dicom" / "chest") if name == _WRONG_TAG]
+    rows.append(_row("inverted by a wrong tag", "DICOM", "inverted", [gate(film).kind for film in wrong_tag]))
+    rows += measure_others(gate, other_pictures(args.real_data))
+    rows.append(_row("lateral", "none were at hand", "not_a_chest_film", []))
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    with open(args.output, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    print_table(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""What a picture looks like from afar: edges and grays in a few cells, the same for any gray curve, size or border."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter, uniform_filter
+from scipy.stats import rankdata
+
+Floats = NDArray[np.float64]
+
+SIDE = 64
+"""Pixels a side of the thumbnail that everything is computed from."""
+
+CELLS, DIRECTIONS, BLOCKS = 8, 8, 16
+"""The thumbnail has CELLS x CELLS cells with DIRECTIONS directions of edges each, and BLOCKS x BLOCKS grays."""
+
+_REDUCED = 128  # borders are looked for in a film of this many pixels or somewhat more, on its shorter side
+_FLAT = 0.08  # a line of a border varies by less than this share of the film's range
+_MOST = 0.35  # of a side is taken for border at most
+_CLOSER = 0.07  # of each side is left out of the closest look
+
+
+class Turn(NamedTuple):
+    """One way to lay a picture: transposed, then top to bottom, then left to right, then black for white."""
+
+    transposed: bool = False
+    flipped: bool = False
+    mirrored: bool = False
+    inverted: bool = False
+
+
+@dataclass(frozen=True)
+class FilmFeatures:
+    """Edges and grays of a picture, each of unit length.
+
+    Args:
+        edges: ``(CELLS, CELLS, DIRECTIONS)``: for each cell, rows first, how much gray rises in each direction;
+            direction 0 is to the right, 2 is downward.
+        grays: ``(BLOCKS, BLOCKS)``: the mean rank of the gray values of each block, with mean 0.
+    """
+
+    edges: Floats
+    grays: Floats
+
+    def turned(self, turn: Turn) -> FilmFeatures:
+        """The features of the picture laid another way, without the picture.
+
+        Args:
+            turn: the way.
+
+        Returns:
+            Its features.
+        """
+        edges, grays, k = self.edges, self.grays, np.arange(DIRECTIONS)
+        if turn.transposed:
+            edges, grays = edges.transpose(1, 0, 2)[..., (DIRECTIONS // 4 - k) % DIRECTIONS], grays.T
+        if turn.flipped:
+            edges, grays = edges[::-1][..., -k % DIRECTIONS], grays[::-1]
+        if turn.mirrored:
+            edges, grays = edges[:, ::-1][..., (DIRECTIONS // 2 - k) % DIRECTIONS], grays[:, ::-1]
+        if turn.inverted:
+            edges, grays = edges[..., (k + DIRECTIONS // 2) % DIRECTIONS], -grays
+        return FilmFeatures(edges, grays)
+
+
+def film_features(film: NDArray[Any]) -> list[FilmFeatures]:
+    """Look at a film from afar, three times: as it is, without its plain borders, and a little closer still.
+
+    Films are framed in many ways, and none of them alone is right for all.
+
+    Args:
+        film: ``(H, W)`` of any range and size.
+
+    Returns:
+        The features of each look; none for a film of one value. They do not change with the range of the values; a
+        gray curve changes them a little.
+
+    Raises:
+        ValueError: not two axes, no pixels, or values that are not finite.
+
+    Example:
+        >>> ramp = np.tile(np.arange(100), (80, 1))
+        >>> [int(look.edges.sum((0, 1)).argmax()) for look in film_features(ramp)]  # brighter to the right
+        [0, 0, 0]
+        >>> film_features(np.zeros((80, 100)))
+        []
+    """
+    if film.ndim != 2 or not film.size:
+        raise ValueError(f"The film is {film.shape}; expected (height, width), with pixels.")
+    reduced = _reduce(film)
+    if not np.isfinite(reduced).all():
+        raise ValueError("The film holds values that are not finite; expected gray values.")
+    span = float(np.ptp(reduced))
+    if not span > 1e-6 * float(np.abs(reduced).max()):
+        return []
+    film = (reduced - reduced.min()) / span
+    inner = _without_border(film)
+    height, width = (round(side * _CLOSER) for side in inner.shape)
+    closer = inner[height : inner.shape[0] - height, width : inner.shape[1] - width]
+    looks = (_look(_area_mean(part, SIDE)) for part in (film, inner, closer))
+    return [look for look in looks if look is not None]
+
+
+def _look(thumbnail: Floats) -> FilmFeatures | None:
+    """Features of a thumbnail ``(SIDE, SIDE)``; None if it is of one value."""
+    span = float(np.ptp(thumbnail))
+    if span < 1e-6:
+        return None
+    # Ranks are the same for any gray curve; steps of 1e-4 keep ties together that rounding errors would part.
+    steps = np.round((thumbnail - thumbnail.min()) / span * 1e4)
+    ranks = rankdata(steps).reshape(steps.shape) / steps.size - 0.5
+    grays = ranks.reshape(BLOCKS, SIDE // BLOCKS, BLOCKS, SIDE // BLOCKS).mean((1, 3))
+    grays -= grays.mean()
+    return FilmFeatures(_edges(ranks), grays / max(float(np.linalg.norm(grays)), 1e-9))
+
+
+def _reduce(film: NDArray[Any]) -> Floats:
+    """Means of whole blocks, so that a film of 3000 pixels a side costs little more than one of 512."""
+    height, width = film.shape
+    step = max(1, min(height, width) // _REDUCED)
+    if step == 1:
+        return np.asarray(film, dtype=np.float64)
+    whole = np.asarray(film[: height // step * step, : width // step * step])
+    lines = whole.reshape(height // step, step, -1).mean(1, dtype=np.float32 if whole.itemsize <= 4 else np.float64)
+    return np.asarray(lines.reshape(len(lines), -1, step).mean(2), dtype=np.float64)
+
+
+def _area_mean(film: Floats, side: int) -> Floats:
+    """The film as a square: each pixel the mean over the area that it covers."""
+
+    def weights(n: int) -> Floats:
+        edges, pixels = np.linspace(0, n, side + 1), np.arange(n)
+        shared = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+        return np.asarray(np.clip(shared, 0, None) * (side / n))
+
+    return weights(film.shape[0]) @ film @ weights(film.shape[1]).T
+
+
+def _without_border(film: Floats) -> Floats:
+    """The film without the plain lines around it: letterboxing, collimation, frames, also with a letter on them."""
+    low, high = np.percentile(film, (1, 99))
+    flat = _FLAT * (high - low)
+
+    def inside(lines: Floats) -> slice:
+        n, across = lines.shape
+        ordered = np.sort(lines, axis=1)
+        low, high = ordered[:, round(0.15 * (across - 1))], ordered[:, round(0.85 * (across - 1))]
+        busy = median_filter(high - low > flat, n // 128 * 2 + 1, mode="nearest")  # a thin line does not end a border
+        most = int(n * _MOST)
+        first = int(np.argmax(np.append(busy[:most], True)))
+        last = int(np.argmax(np.append(busy[::-1][:most], True)))
+        return slice(first, n - last)
+
+    film = film[inside(film)]
+    film = film[:, inside(film.T)]
+    return film[inside(film)]  # rows that were busy only at their ends
+
+
+def _edges(ranks: Floats) -> Floats:
+    """Histograms of the direction in which gray rises, each direction shared between its two neighbors."""
+    down, right = np.gradient(ranks)
+    strength = np.hypot(down, right)
+    direction = np.arctan2(down, right) / (2 * np.pi) * DIRECTIONS % DIRECTIONS
+    low = np.floor(direction).astype(np.int64)
+    share = direction - low
+    line = np.arange(SIDE) // (SIDE // CELLS)
+    cell = (line[:, None] * CELLS + line[None, :]) * DIRECTIONS
+    histogram = np.zeros(CELLS * CELLS * DIRECTIONS)
+    for bins, weight in ((low, strength * (1 - share)), (low + 1, strength * share)):
+        histogram += np.bincount((cell + bins % DIRECTIONS).ravel(), weight.ravel(), histogram.size)
+    edges = histogram.reshape(CELLS, CELLS, DIRECTIONS)
+    around = uniform_filter((edges**2).sum(-1), 3, mode="nearest")
+    edges = edges / np.sqrt(around + 1e-3)[..., None]  # faint parts count like strong ones, noise does not
+    return np.asarray(edges / max(float(np.linalg.norm(edges)), 1e-9))

@@ -1,0 +1,110 @@
+"""Refuse pictures without tags that are no upright frontal chest films, and doubt tags that such a picture has."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform, Transform
+
+from monai_tbkd.data import FilmError, FilmWarning, ReasonCode
+from monai_tbkd.data.frontal_gate import FrontalGate
+
+WHICH = ("untagged", "all", "off")
+
+_REFUSALS = {
+    "upside_down": (
+        ReasonCode.NOT_FRONTAL,
+        "the film looks as if it stood on its head; expected head up, so turn it by 180 degrees",
+    ),
+    "turned": (
+        ReasonCode.NOT_FRONTAL,
+        "the film looks as if it lay on its side; expected head up, so turn it by 90 degrees",
+    ),
+    "inverted": (
+        ReasonCode.NOT_FRONTAL,
+        "the film looks inverted, with white air; expected black air and white bones, so invert its gray values",
+    ),
+    "not_a_chest_film": (
+        ReasonCode.NOT_CHEST,
+        "the picture does not look like a frontal chest film; give a PA or AP film of a whole chest or skip this check",
+    ),
+}
+
+
+class CheckFrontal(Transform):
+    """Pass a film on as it is, or refuse it if it does not look like an upright frontal chest film.
+
+    A DICOM file says in its tags what it shows; a PNG or a JPEG says nothing, and a network gives a score to anything.
+
+    Args:
+        which: ``"untagged"`` refuses films from files other than DICOM and DICOM films whose view is unknown; a DICOM
+            film whose tags vouch for it passes with the warning LOOKS_DOUBTFUL. ``"all"`` refuses any film, ``"off"``
+            looks at none.
+        threshold: lowest score of a chest film, see `FrontalGate`; a higher one refuses more of everything.
+
+    Raises:
+        ValueError: `which` is not known.
+
+    Example:
+        >>> CheckFrontal()(torch.zeros(1, 64, 64))
+        Traceback (most recent call last):
+        monai_tbkd.data.reason_codes.FilmError: the film: the picture does not look like a frontal chest film; ...
+    """
+
+    def __init__(self, which: str = "untagged", threshold: float = 0.0) -> None:
+        if which not in WHICH:
+            raise ValueError(f"which is {which!r}; expected one of {WHICH}.")
+        self.which = which
+        self.gate = FrontalGate(threshold)
+
+    def __call__(self, film: torch.Tensor) -> torch.Tensor:
+        """``(1, H, W)`` as the reader gives it, before it is resized, to the same.
+
+        Raises:
+            FilmError: NOT_FRONTAL for a film upside down, turned or inverted, NOT_CHEST for any other picture.
+            ValueError: not one channel of two axes.
+        """
+        meta: Mapping[str, Any] = film.meta if isinstance(film, MetaTensor) else {}
+        if self.which == "off":
+            return film
+        if film.ndim != 3 or film.shape[0] != 1:
+            raise ValueError(f"The film is {tuple(film.shape)}; expected one gray channel, (1, H, W).")
+        verdict = self.gate(np.asarray(film.as_tensor() if isinstance(film, MetaTensor) else film)[0])
+        if not verdict.accepted and self.which == "untagged" and _has_tags(meta):
+            warnings = str(meta.get("warnings", ""))
+            film.meta["warnings"] = "; ".join(filter(None, [warnings, FilmWarning.LOOKS_DOUBTFUL]))
+        elif not verdict.accepted:
+            reason, detail = _REFUSALS[verdict.kind]
+            raise FilmError(reason, str(meta.get("filename_or_obj", "the film")), detail)
+        return film
+
+
+def _has_tags(meta: Mapping[str, Any]) -> bool:
+    """Whether tags say that this is a frontal film."""
+    warnings = str(meta.get("warnings", "")).split("; ")
+    return meta.get("source_format") == "dicom" and FilmWarning.VIEW_UNKNOWN not in warnings
+
+
+class CheckFrontald(MapTransform):
+    """Dictionary form of :class:`CheckFrontal`."""
+
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        which: str = "untagged",
+        threshold: float = 0.0,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.check = CheckFrontal(which, threshold)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key] = self.check(d[key])
+        return d

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from scipy.ndimage import rotate
+
+from monai_tbkd.data.frontal_gate import FrontalGate, GateVerdict
+from monai_tbkd.data.phantom import CLASS_NAMES, ShortcutSpec, make_film
+
+GATE = FrontalGate()
+FILMS = [make_film(CLASS_NAMES[i % 3], (8, i), 128, ShortcutSpec()).image for i in range(30)]
+
+
+def kinds(films: list[np.ndarray]) -> set[str]:
+    return {GATE(film).kind for film in films}
+
+
+def text_page() -> np.ndarray:
+    image = Image.new("L", (400, 520), 255)
+    for row in range(20, 500, 14):
+        ImageDraw.Draw(image).text((20, row), "Lorem ipsum dolor sit amet, consectetur adipiscing elit", fill=0)
+    return np.asarray(image)
+
+
+def test_upright_phantoms_are_accepted() -> None:
+    assert kinds(FILMS) == {"frontal"}
+    verdict = GATE(FILMS[0])
+    assert verdict == GateVerdict(True, "frontal", verdict.score)
+    assert verdict.score >= GATE.threshold
+
+
+def test_what_lies_wrong_is_named() -> None:
+    assert kinds([film[::-1, ::-1] for film in FILMS]) == {"upside_down"}
+    assert kinds([film[::-1] for film in FILMS]) == {"upside_down"}
+    assert kinds([np.rot90(film) for film in FILMS] + [np.rot90(film, 3) for film in FILMS]) == {"turned"}
+    assert kinds([255 - film for film in FILMS] + [255 - film[::-1] for film in FILMS]) == {"inverted"}
+    assert not any(GATE(255 - film).accepted for film in FILMS)
+
+
+def test_mirror_images_are_the_same_to_it() -> None:
+    for film in FILMS[:5]:
+        assert GATE(film[:, ::-1]).score == pytest.approx(GATE(film).score, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.random.default_rng(0).random((256, 256)),
+        np.random.default_rng(0).normal(size=(64, 200)),
+        np.zeros((100, 100)),
+        np.full((100, 100), 4095.0),
+        np.tile(np.arange(300.0), (200, 1)),
+        np.tile(np.arange(300.0), (200, 1)).T,
+        np.hypot(*np.mgrid[-1:1:200j, -1:1:200j]),
+        np.indices((160, 160)).sum(0) // 20 % 2,
+        text_page(),
+        255 - text_page(),
+    ],
+    ids=["noise", "wide noise", "black", "white", "slope", "slope down", "funnel", "chessboard", "text", "white text"],
+)
+def test_other_pictures_are_refused(picture: np.ndarray) -> None:
+    assert not GATE(picture).accepted
+
+
+def test_parts_of_a_film_are_refused() -> None:
+    parts = [part for film in FILMS for part in (film[:, :64], film[:, 64:], film[:64, :64], film[40:80, 40:80])]
+    assert np.mean([GATE(part).accepted for part in parts]) <= 0.05
+
+
+@pytest.mark.parametrize("size", [(64, 64), (96, 80), (512, 512), (2000, 1700), (70, 90)])
+def test_size_and_proportions_do_not_matter(size: tuple[int, int]) -> None:
+    image = Image.fromarray(make_film("tb", 5, 512).image)
+    assert GATE(np.asarray(image.resize(size[::-1], Image.Resampling.BOX))).accepted
+
+
+def test_gray_range_does_not_matter() -> None:
+    for film in FILMS[:5]:
+        score = GATE(film).score
+        assert GATE(film.astype(np.float32) * 0.01 - 7).score == pytest.approx(score, abs=0.02)
+        assert GATE(film.astype(np.int32) * 16 + 300).score == pytest.approx(score, abs=0.02)
+
+
+def test_tilt_border_and_gray_curve_are_tolerated() -> None:
+    for film in FILMS[:10]:
+        worse = [rotate(film, angle, reshape=False, order=1, mode="nearest") for angle in (-10, 10)]
+        worse += [np.pad(film, ((20, 8), (15, 30)), constant_values=value) for value in (0, 255)]
+        worse += [(film / 255.0) ** gamma for gamma in (0.5, 2.0)]
+        assert kinds(worse) == {"frontal"}
+
+
+def test_a_higher_threshold_refuses_more() -> None:
+    score = GATE(FILMS[0]).score
+    assert FrontalGate(threshold=score - 0.01)(FILMS[0]).accepted
+    refused = FrontalGate(threshold=score + 0.01)(FILMS[0])
+    assert refused == GateVerdict(False, "not_a_chest_film", score)
+
+
+def test_weights_of_another_shape_are_an_error(tmp_path: Path) -> None:
+    np.savez(tmp_path / "gate.npz", edges=np.zeros((4, 4, 8)), grays=np.zeros((16, 16)), bias=0.0)
+    with pytest.raises(ValueError, match="fit them anew"):
+        FrontalGate(weights=tmp_path / "gate.npz")
+
+
+def test_it_is_fast() -> None:
+    film = np.asarray(Image.fromarray(FILMS[0]).resize((512, 512)), dtype=np.float32)
+    GATE(film)
+    took = []
+    for _ in range(10):
+        start = time.perf_counter()
+        GATE(film)
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.05  # about 5 ms on an idle core
+
+
+def real_films(root: Path) -> dict[str, list[np.ndarray]]:
+    """Every sixth film of each source, so that both views and both labels of NIH are there."""
+    with open(root / "nih" / "manifest.csv", newline="", encoding="utf-8") as manifest:
+        nih = [root / "nih" / row["image"] for row in csv.DictReader(manifest)]
+    paths = {"TBX11K": sorted((root / "TBX11K" / "imgs").rglob("*.png"))[::6], "NIH": nih[::6]}
+    return {source: [np.asarray(Image.open(path).convert("L")) for path in found] for source, found in paths.items()}
+
+
+def test_rates_on_real_films(real_data: Path) -> None:
+    for source, films in real_films(real_data).items():
+        assert len(films) >= 60, source
+        assert np.mean([GATE(film).accepted for film in films]) >= 0.97, source
+        wrong = [
+            turned for film in films for turned in (film[::-1, ::-1], np.rot90(film), np.rot90(film, 3), 255 - film)
+        ]
+        assert np.mean([GATE(film).accepted for film in wrong]) <= 0.005, source
+        assert np.mean([GATE(film[::-1, ::-1]).kind == "upside_down" for film in films]) >= 0.97, source
+        assert np.mean([GATE(255 - film).kind == "inverted" for film in films]) >= 0.97, source
