@@ -67,8 +67,8 @@ def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> li
         )
     if not class_folders:
         raise DatalistError(
-            f"{root}: no imgs folder, no manifest.csv and no class folder; expected one of them, for class folders "
-            "health, sick and tb, or train, val and test with those in them."
+            f"{root}: no imgs folder, no table, no images beside labels and no class folder; expected one of them, for "
+            "class folders health, sick and tb, or train, val and test with those in them."
         )
     items = []
     for split, folder in class_folders:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.check_datalist import check_datalist
@@ -14,13 +13,15 @@ from monai_tbkd.data.class_folders import load_class_folders
 from monai_tbkd.data.datalist_error import DatalistError
 from monai_tbkd.data.datalist_item import DatalistItem
 from monai_tbkd.data.film_classes import CLASS_NAMES
+from monai_tbkd.data.kaggle_csv import is_kaggle_csv, load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
 from monai_tbkd.data.splits import split_by_name_hash
 from monai_tbkd.data.tbx11k import load_tbx11k
+from monai_tbkd.data.yolo import is_yolo, load_yolo
 
 logger = logging.getLogger(__name__)
 
-LAYOUTS = ("auto", "tbx11k", "manifest", "class_folders")
+LAYOUTS = ("auto", "tbx11k", "manifest", "kaggle_csv", "yolo", "class_folders")
 _DEFAULT_TEST = 0.2
 
 Source = str | os.PathLike[str]
@@ -44,7 +45,8 @@ def load_datalist(
         dataset_dir: a folder, a CSV file, or several of them, which are merged.
         num_classes: 2 (or 1, one logit): TB or not; 3: health, sick, tb.
         layout: ``"tbx11k"`` (``imgs/`` in it), ``"manifest"`` (``manifest.csv`` in it, or a CSV file),
-            ``"class_folders"``, or ``"auto"``, which looks in that order.
+            ``"kaggle_csv"`` (a CSV file with columns ``fname``, ``bbox``, ``target``, or a folder with one),
+            ``"yolo"`` (``images/`` beside ``labels/``), ``"class_folders"``, or ``"auto"``, which looks in that order.
         select: slice of train, below 1 a fraction of each class, else a number of TB films.
         test: None as above; a size (as for `select`) cuts test from train by name hash, and own val and test splits
             are left unused.
@@ -65,8 +67,8 @@ def load_datalist(
     sources = [dataset_dir] if isinstance(dataset_dir, (str, os.PathLike)) else list(dataset_dir)
     if not sources:
         raise DatalistError("dataset_dir is an empty list; name at least one folder.")
-    loaded = [_load(absolute_path(source), num_classes, layout) for source in sources]
-    _make_names_unique([absolute_path(source) for source in sources], loaded)
+    loaded = [load_source(source, num_classes, layout) for source in sources]
+    make_names_unique(sources, loaded)
     train: list[DatalistItem] = []
     reported: list[DatalistItem] = []
     whole: list[DatalistItem] = []
@@ -93,30 +95,81 @@ def load_datalist(
     return splits
 
 
-def _load(source: Path, num_classes: int, layout: str) -> list[DatalistItem]:
-    if not source.exists():
-        raise DatalistError(f"{source}: there is no such folder or file; check dataset_dir.")
-    if layout == "auto":
-        if source.is_file() or (not (source / "imgs").is_dir() and (source / "manifest.csv").is_file()):
-            layout = "manifest"
-        else:
-            layout = "tbx11k" if (source / "imgs").is_dir() else "class_folders"
-    if layout == "manifest":
-        if source.is_file() and source.suffix.lower() != ".csv":
-            raise DatalistError(f"{source}: not a CSV file; expected a folder or a .csv file, so check dataset_dir.")
-        items = load_manifest(source / "manifest.csv" if source.is_dir() else source, num_classes)
+def load_source(source: Source, num_classes: int = 2, layout: str = "auto") -> list[DatalistItem]:
+    """Read one data set, without splitting or checking it.
+
+    Args:
+        source: a folder or a CSV file.
+        num_classes: label scheme, see `class_label`.
+        layout: see `load_datalist`.
+
+    Returns:
+        Data list items with the data set's own splits.
+
+    Raises:
+        DatalistError: there is no such data set, no film in it, or it cannot be read.
+        ValueError: `layout` is not known.
+    """
+    source = absolute_path(source)
+    layout = find_layout(source) if layout == "auto" else layout
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout is {layout!r}; expected one of {LAYOUTS}.")
+    if layout == "manifest" and source.is_dir():
+        items = load_manifest(source / "manifest.csv", num_classes)
     else:
-        items = (load_tbx11k if layout == "tbx11k" else load_class_folders)(source, num_classes)
+        items = _LOADERS[layout](source, num_classes)
     if not items:
         raise DatalistError(f"{source}: no film in it ({layout} layout); check dataset_dir.")
     return items
 
 
-def _make_names_unique(sources: list[Path], loaded: list[list[DatalistItem]]) -> None:
-    """Put the source's folder before names that two sources share; other names, and so their split, stay."""
+def find_layout(source: Source) -> str:
+    """Tell a data set's layout by what is in its folder.
+
+    Args:
+        source: a folder or a CSV file.
+
+    Returns:
+        One of `LAYOUTS`, never ``"auto"``.
+
+    Raises:
+        DatalistError: there is no such folder, or a file that is not a CSV file.
+    """
+    source = absolute_path(source)
+    if not source.exists():
+        raise DatalistError(f"{source}: there is no such folder or file; check dataset_dir.")
+    if source.is_file():
+        if source.suffix.lower() != ".csv":
+            raise DatalistError(f"{source}: not a CSV file; expected a folder or a .csv file, so check dataset_dir.")
+        return "kaggle_csv" if is_kaggle_csv(source) else "manifest"
+    signs = {
+        "tbx11k": (source / "imgs").is_dir(),
+        "manifest": (source / "manifest.csv").is_file() and not is_kaggle_csv(source / "manifest.csv"),
+        "kaggle_csv": any(is_kaggle_csv(path) for path in source.glob("*.csv")),
+        "yolo": is_yolo(source),
+    }
+    return next((layout for layout, found in signs.items() if found), "class_folders")
+
+
+_LOADERS: dict[str, Callable[[Source, int], list[DatalistItem]]] = {
+    "tbx11k": load_tbx11k,
+    "manifest": load_manifest,
+    "kaggle_csv": load_kaggle_csv,
+    "yolo": load_yolo,
+    "class_folders": load_class_folders,
+}
+
+
+def make_names_unique(sources: Sequence[Source], loaded: Sequence[list[DatalistItem]]) -> None:
+    """Put the source's folder before names that two sources share; other names, and so their split, stay.
+
+    Args:
+        sources: folders or CSV files.
+        loaded: data list items of each, changed in place.
+    """
     shared = Counter(name for items in loaded for name in {item["name"] for item in items})
     taken: Counter[str] = Counter()
-    for source, items in zip(sources, loaded, strict=True):
+    for source, items in zip(map(absolute_path, sources), loaded, strict=True):
         folder = source.parent.name if source.suffix.lower() == ".csv" else source.name
         taken[folder] += 1
         prefix = folder if taken[folder] == 1 else f"{folder}#{taken[folder]}"

@@ -22,7 +22,8 @@ def list_films(
 ) -> list[dict[str, str]]:
     """List every file that may be a film; whether it is one is told by its content, when it is read.
 
-    Left out: hidden files and folders, and what is plainly something else by its name (tables, texts, archives).
+    Left out: hidden files and folders, and what is plainly something else by its name (tables, texts, archives). A
+    sub-folder that may not be opened is listed itself, so that its films are not lost unnoticed.
 
     Args:
         folder_or_file: a folder, or one film.
@@ -34,7 +35,7 @@ def list_films(
 
     Raises:
         FileNotFoundError: no such folder or file.
-        ValueError: nothing in it may be a film, or it is the folder to leave out.
+        ValueError: nothing in it may be a film, it may not be opened, or it is the folder to leave out.
 
     Example:
         >>> list_films("films")  # doctest: +SKIP
@@ -52,7 +53,8 @@ def list_films(
         return [{"image": str(root), "name": root.name}]
     names: list[str] = []
     seen: set[str] = set()
-    for folder, subfolders, files in os.walk(root, followlinks=True):
+    locked: list[OSError] = []
+    for folder, subfolders, files in os.walk(root, onerror=locked.append, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen or real == skipped:
             subfolders.clear()
@@ -61,6 +63,11 @@ def list_films(
         # In a fixed order, so that which of two links to a folder is kept does not depend on the disk.
         subfolders[:] = sorted(name for name in subfolders if recursive and not name.startswith("."))
         names += [Path(folder, file).relative_to(root).as_posix() for file in files if _may_be_film(Path(folder, file))]
+    for error in locked:
+        if os.fspath(error.filename) == str(root):
+            raise ValueError(f"{root}: cannot be opened ({error.strerror}); check its permissions.") from error
+        # How many films are in there nobody knows; the folder itself gets a row that says so.
+        names.append(Path(error.filename).relative_to(root).as_posix())
     if not names:
         raise ValueError(
             f"{root}: no film in this folder; expected PNG, JPEG, DICOM or NIfTI files"
@@ -73,5 +80,8 @@ def _may_be_film(path: Path) -> bool:
     name = path.name.lower()
     if name.startswith(".") or Path(name).suffix in _NOT_FILMS or name.split(".")[0] in _NOT_FILM_NAMES:
         return False
-    # A broken link counts, so that it gets a row with a reason; a pipe or a socket does not.
-    return path.is_file() or path.is_symlink()
+    try:
+        # A broken link counts, so that it gets a row with a reason; a pipe or a socket does not.
+        return path.is_file() or path.is_symlink()
+    except PermissionError:  # in a folder that lists its files and lets nobody at them
+        return True

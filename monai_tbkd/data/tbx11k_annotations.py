@@ -9,14 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from monai_tbkd.data.box_types import box_type_of
 from monai_tbkd.data.datalist_error import DatalistError
 from monai_tbkd.data.datalist_item import Boxes
 
-_TYPES = {
-    "ActiveTuberculosis": "active",
-    "ObsoletePulmonaryTuberculosis": "latent",
-    "PulmonaryTuberculosis": "uncertain",
-}
 # A document type declaration is the only door to entities, so to entity bombs and to files and hosts named in them.
 _DECLARATION = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 
@@ -131,4 +127,4 @@ def _number(element: ElementTree.Element, path: str) -> float:
 
 
 def _type(name: str) -> str:
-    return _TYPES.get(name, name or "unspecified")
+    return box_type_of(name) or name or "unspecified"

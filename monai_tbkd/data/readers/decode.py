@@ -81,6 +81,7 @@ def _format_of(path: Path) -> str:
         # Opening a pipe would wait for ever, so only regular files are opened.
         if not path.is_file():
             what = "is not a regular file" if path.exists() else "there is no such file"
+            what = "a folder that cannot be opened" if path.is_dir() else what
             raise FilmError(ReasonCode.NOT_READABLE, path, f"{what}; check the path")
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)

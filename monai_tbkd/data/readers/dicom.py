@@ -14,7 +14,6 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.pixels import get_decoder
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,

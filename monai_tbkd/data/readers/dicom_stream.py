@@ -48,7 +48,7 @@ def check_stream(path: Path, ds: Dataset) -> None:
         return
     found = read(get_frame(ds.PixelData, 0, number_of_frames=1))
     if found is None:
-        raise FilmError(ReasonCode.CORRUPT, path, "the compressed stream lacks its start or its end; send the file again")
+        raise FilmError(ReasonCode.CORRUPT, path, "the compressed stream lacks its start or end; send the file again")
     rows, columns, bits, samples = found
     expected = int(ds.Rows), int(ds.Columns)
     if (rows, columns) != expected or samples != 1 or not 0 < bits <= int(ds.BitsAllocated):

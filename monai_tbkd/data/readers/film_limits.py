@@ -20,6 +20,11 @@ class FilmLimits:
     min_side: int = 16
     max_pixels: int = 50_000_000
 
+    @property
+    def max_bytes(self) -> int:
+        """The largest film uncompressed in 64 bits, and room for its header."""
+        return self.max_pixels * 8 + 2**24
+
     def check_file(self, path: Path) -> None:
         """Refuse a file that is larger than the largest film uncompressed in 64 bits, before it is read.
 
@@ -29,7 +34,7 @@ class FilmLimits:
         Raises:
             FilmError: TOO_LARGE.
         """
-        size, most = path.stat().st_size, self.max_pixels * 8 + 2**24
+        size, most = path.stat().st_size, self.max_bytes
         if size > most:
             raise FilmError(ReasonCode.TOO_LARGE, path, f"a file of {size} bytes; expected at most {most}")
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import re
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.readers.checksum import read_to_end
 from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
 from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.readers.patient_axes import film_plane, upright_film, vertical_first
@@ -22,6 +26,15 @@ _ELSEWHERE = {
     "nrrd": re.compile(rb"^data ?file:", re.MULTILINE | re.IGNORECASE),
 }
 _HEADER_BYTES = 16384
+# where the header says that the pixels are packed, and where they begin
+_PACKED = {
+    "metaimage": re.compile(rb"^CompressedData\s*=\s*True", re.MULTILINE | re.IGNORECASE),
+    "nrrd": re.compile(rb"^encoding: *(gz|bz)", re.MULTILINE | re.IGNORECASE),
+}
+_PIXELS = {
+    "metaimage": re.compile(rb"^ElementDataFile\s*=[ \t]*LOCAL[ \t\r]*\n", re.MULTILINE | re.IGNORECASE),
+    "nrrd": re.compile(rb"\r?\n\r?\n"),
+}
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -48,8 +61,11 @@ def decode_itk(path: Path, limits: FilmLimits, file_format: str) -> DecodedFilm:
     import itk
 
     try:
+        _check_packed(path, file_format, limits)
         values = itk.array_from_image(itk.imread(str(path), imageio=io))
-    except RuntimeError as error:
+    except FilmError:
+        raise
+    except (RuntimeError, KeyError, OSError, EOFError, zlib.error) as error:  # KeyError: an unknown pixel type
         raise FilmError(ReasonCode.CORRUPT, path, "the file is cut short or damaged; copy it again") from error
     # ITK's arrays run z, y, x.
     pixels = values.T.reshape(shape[axes[0]], shape[axes[1]]).astype(np.float32)
@@ -96,6 +112,37 @@ def _header(path: Path, file_format: str) -> Any:
     except RuntimeError as error:
         raise FilmError(ReasonCode.CORRUPT, path, "the header is damaged; copy the file again") from error
     return io
+
+
+def _check_packed(path: Path, file_format: str, limits: FilmLimits) -> None:
+    """Unpack the pixels once for their checksum, which ITK's readers do not look at, and to find a bomb."""
+    with path.open("rb") as file:
+        head = file.read(_HEADER_BYTES)
+        start, zipped = _PIXELS[file_format].search(head), _PACKED[file_format].search(head)
+        if start is None or zipped is None or zipped.start() > start.start():
+            return
+        file.seek(start.end())
+        if file_format == "nrrd":
+            with gzip.open(file) if zipped[1].startswith(b"g") else bz2.open(file) as stream:
+                read_to_end(path, stream, limits)
+        else:
+            read_to_end(path, _ZlibFile(file), limits)
+
+
+class _ZlibFile:
+    """A zlib stream to read from, as `gzip.open` gives one for gzip."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._inflate = file, zlib.decompressobj()
+
+    def read(self, size: int, /) -> bytes:
+        while not self._inflate.eof:
+            packed = self._inflate.unconsumed_tail or self._file.read(2**16)
+            if not packed:
+                raise EOFError("the zlib stream has no end")
+            if plain := self._inflate.decompress(packed, size):
+                return plain
+        return b""
 
 
 def _shape(io: Any) -> tuple[int, ...]:

@@ -12,10 +12,14 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.readers.checksum import read_to_end
 from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
 from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.readers.patient_axes import film_plane, upright_film, vertical_first
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+
+# what gzip, zlib, struct and nibabel raise on damaged files; an infinite offset overflows
+_DAMAGE = (OSError, EOFError, ValueError, TypeError, OverflowError, zlib.error, HeaderDataError)
 
 
 def decode_nifti(path: Path, limits: FilmLimits) -> DecodedFilm:
@@ -37,9 +41,11 @@ def decode_nifti(path: Path, limits: FilmLimits) -> DecodedFilm:
             axes = film_plane(path, image.shape)
             limits.check(path, image.shape[axes[1]], image.shape[axes[0]])
             values = np.asarray(image.dataobj)
+            if isinstance(stream, gzip.GzipFile):
+                read_to_end(path, stream, limits)
     except FilmError:
         raise
-    except (OSError, EOFError, ValueError, zlib.error, HeaderDataError) as error:
+    except _DAMAGE as error:
         raise FilmError(
             ReasonCode.CORRUPT, path, f"the NIfTI file is cut short or damaged ({error}); copy it again"
         ) from error
@@ -72,7 +78,7 @@ def nifti_size(path: Path) -> tuple[int, int]:
             return image.shape[second], image.shape[first]
     except FilmError:
         raise
-    except (OSError, EOFError, ValueError, zlib.error, HeaderDataError) as error:
+    except _DAMAGE as error:
         raise FilmError(ReasonCode.CORRUPT, path, f"the NIfTI header is damaged ({error}); copy it again") from error
 
 

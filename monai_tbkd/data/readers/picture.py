@@ -163,7 +163,7 @@ def _refuse_missing_end(path: Path, content: bytes, file_format: str) -> None:
     # Pillow forgives a file without its end mark, and with LOAD_TRUNCATED_IMAGES (a global that any library may set)
     # even one without its last rows, which it paints black.
     if file_format == "png":
-        complete = b"IEND" in content[-4096:]
+        complete = b"IEND\xaeB`\x82" in content[-4096:]
     elif file_format in ("tiff", "bmp"):  # no end mark; Pillow counts their bytes
         return
     else:

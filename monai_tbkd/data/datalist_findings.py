@@ -1,0 +1,188 @@
+"""What is wrong with a data list: all of it, not only the first."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from monai_tbkd.data.datalist_error import name_first
+from monai_tbkd.data.datalist_item import Boxes, DatalistItem
+
+_TOLERANCE = 1.0
+"""How far, in pixels, a box may reach over the film's edge through rounding; it is clipped."""
+
+SEVERITIES = ("note", "warning", "error")
+"""A note changes nothing, a warning costs trust in the numbers, with an error the data set is refused."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found, in all the films that have it.
+
+    Attributes:
+        kind: a word for programs, such as ``"box_outside"``.
+        severity: one of `SEVERITIES`.
+        sentence: what was found and how to mend it.
+        films: names of the films concerned; empty where names could tell who a patient is.
+    """
+
+    kind: str
+    severity: str
+    sentence: str
+    films: tuple[str, ...] = ()
+
+
+def datalist_findings(splits: Mapping[str, Sequence[DatalistItem]]) -> list[Finding]:
+    """Look for everything that can be seen without decoding a film.
+
+    Args:
+        splits: data list items by split; ``"train"`` is checked for its classes.
+
+    Returns:
+        Films that are missing, whose header cannot be read, that are listed twice or share a name; patients in two
+        splits; boxes outside their film or without area; one class only in train; TB films without boxes (a warning).
+        No finding holds a patient's id.
+
+    Example:
+        >>> [finding.kind for finding in datalist_findings({"train": []})]
+        ['one_label']
+    """
+    items = [item for part in splits.values() for item in part]
+    return [
+        *_missing_films(items),
+        *_twice(splits),
+        *_same_names(items),
+        *_patients(splits),
+        *_boxes_outside(items),
+        *_one_label(splits.get("train", [])),
+        *_not_annotated(items),
+    ]
+
+
+def clip_boxes(item: DatalistItem) -> tuple[DatalistItem, Boxes]:
+    """Clip boxes that reach over the film's edge by up to a pixel.
+
+    Args:
+        item: a data list item.
+
+    Returns:
+        The item, a changed copy if it has boxes, and those of its boxes that lie outside the film or have no area.
+    """
+    if not item["boxes"] or item["size"] is None:
+        return item, []
+    height, width = item["size"]
+    clipped, outside = [], []
+    for box in item["boxes"]:
+        xmin, ymin, xmax, ymax = box
+        inside = min(xmin, ymin) >= -_TOLERANCE and xmax <= width + _TOLERANCE and ymax <= height + _TOLERANCE
+        kept = [max(xmin, 0.0), max(ymin, 0.0), min(xmax, float(width)), min(ymax, float(height))]
+        # "not >" instead of "<=": nan is not inside either.
+        if not inside or not kept[2] > kept[0] or not kept[3] > kept[1]:
+            outside.append(box)
+        clipped.append(kept)
+    return {**item, "boxes": clipped}, outside
+
+
+def _missing_films(items: list[DatalistItem]) -> list[Finding]:
+    unread = [item for item in items if item["size"] is None]
+    missing = [item["name"] for item in unread if not Path(item["image"]).exists()]
+    broken = [item for item in unread if Path(item["image"]).exists()]
+    findings = []
+    if missing:
+        sentence = f"Listed films that do not exist ({name_first(missing)}); add them or take them off the list."
+        findings.append(Finding("missing_film", "error", sentence, tuple(missing)))
+    if broken:
+        faults = name_first(item["fault"] for item in broken)
+        sentence = f"Films that cannot be read ({faults}); replace them or take them out."
+        findings.append(Finding("unreadable", "error", sentence, tuple(item["name"] for item in broken)))
+    return findings
+
+
+def _twice(splits: Mapping[str, Sequence[DatalistItem]]) -> list[Finding]:
+    where: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for split, part in splits.items():
+        for item in part:
+            # The real path: a link to a film of another split is that film.
+            where[os.path.realpath(item["image"])].append((split, item["name"]))
+    several = [found for found in where.values() if len(found) > 1]
+    across = [found for found in several if len({split for split, _ in found}) > 1]
+    within = [found[0][1] for found in several if len({split for split, _ in found}) == 1]
+    findings = []
+    if across:
+        named = name_first(
+            f"{found[0][1]} in {' and '.join(sorted({split for split, _ in found}))}" for found in across
+        )
+        sentence = f"The same film in two splits ({named}); keep it in one."
+        findings.append(Finding("film_in_two_splits", "error", sentence, tuple(found[0][1] for found in across)))
+    if within:
+        sentence = f"Films listed twice ({name_first(within)}); list each once."
+        findings.append(Finding("listed_twice", "error", sentence, tuple(within)))
+    return findings
+
+
+def _same_names(items: list[DatalistItem]) -> list[Finding]:
+    # Maps and scores are kept by name, so that a name must mean one film.
+    where: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        where[item["name"]].add(item["image"])
+    shared = {name: f"{' and '.join(sorted(paths))}" for name, paths in where.items() if len(paths) > 1}
+    if not shared:
+        return []
+    sentence = (
+        f"Different films of one name ({name_first(shared.values())}); rename one, or keep them under one folder."
+    )
+    return [Finding("same_name", "error", sentence, tuple(shared))]
+
+
+def _patients(splits: Mapping[str, Sequence[DatalistItem]]) -> list[Finding]:
+    where: dict[str, set[str]] = defaultdict(set)
+    for split, part in splits.items():
+        for item in part:
+            if item.get("patient_id"):
+                where[str(item["patient_id"])].add(split)
+    # Neither the ids nor the films: a report ends up in logs.
+    straddling = sum(len(found) > 1 for found in where.values())
+    if not straddling:
+        return []
+    sentence = f"Patients with films in two splits ({straddling}); mend the split column or the patient_id column."
+    return [Finding("patient_in_two_splits", "error", sentence)]
+
+
+def _boxes_outside(items: list[DatalistItem]) -> list[Finding]:
+    named, films = [], []
+    for item in items:
+        for box in clip_boxes(item)[1]:
+            edges = ", ".join(f"{edge:g}" for edge in box)
+            height, width = item["size"]
+            named.append(f"{item['name']} has [{edges}] on {height} x {width} pixels (height x width)")
+            films.append(item["name"])
+    if not named:
+        return []
+    sentence = f"Boxes outside their film or without area ({name_first(named)}); mend the annotations."
+    return [Finding("box_outside", "error", sentence, tuple(dict.fromkeys(films)))]
+
+
+def _one_label(train: Sequence[DatalistItem]) -> list[Finding]:
+    if len({item["label"] for item in train}) > 1:
+        return []
+    found = sorted({item["class_name"] for item in train})
+    sentence = (
+        f"The train split has films of one label only ({', '.join(found) or 'no film at all'}); "
+        "add films of the others, with dataset_dir a list of folders if they are elsewhere."
+    )
+    return [Finding("one_label", "error", sentence)]
+
+
+def _not_annotated(items: list[DatalistItem]) -> list[Finding]:
+    # A film that cannot be read has lost its boxes with its size; that is another finding.
+    bare = [item["name"] for item in items if item["class_name"] == "tb" and item["boxes"] is None and item["size"]]
+    if not bare:
+        return []
+    sentence = (
+        f"TB films without an annotation ({name_first(bare)}): they train by their image label and are left out of "
+        "localization scores."
+    )
+    return [Finding("not_annotated", "warning", sentence, tuple(bare))]

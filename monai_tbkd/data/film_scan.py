@@ -1,0 +1,143 @@
+"""Decode each film of a data set once and keep the little that comparing films takes."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import multiprocessing
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from monai_tbkd.data.readers import decode_film
+from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+
+logger = logging.getLogger(__name__)
+
+THUMBNAIL_SIDE = 64
+STATISTICS = ("mean", "standard deviation", "skewness", "10th percentile", "90th percentile")
+"""The five intensity statistics, of gray values stretched as in `film_thumbnail`."""
+
+_PERCENTILES = (0.5, 99.5)  # as FilmTo8Bit has them: what a network sees
+_SAMPLES = 256  # rows and columns that percentiles are taken from
+_CHUNK = 16  # films that a process takes at a time
+
+
+@dataclass(frozen=True)
+class FilmScan:
+    """One film after it was decoded; about 4 KB.
+
+    Attributes:
+        reason: why it cannot be used, None if it can.
+        detail: the sentence to `reason`.
+        source_format: ``"png"``, ``"jpeg"``, ``"dicom"``, ...
+        size: (height, width) in pixels.
+        file_hash: of the bytes.
+        pixel_hash: of the decoded pixels and their shape.
+        thumbnail: ``(64, 64)`` uint8, see `film_thumbnail`.
+        statistics: ``(5,)`` float32, see `STATISTICS`.
+    """
+
+    reason: ReasonCode | None
+    detail: str
+    source_format: str
+    size: tuple[int, int]
+    file_hash: str
+    pixel_hash: str
+    thumbnail: NDArray[np.uint8]
+    statistics: NDArray[np.float32]
+
+
+def film_thumbnail(pixels: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """A film as a small square, with its gray values stretched between two percentiles as for a network.
+
+    Args:
+        pixels: ``(H, W)``, any range.
+
+    Returns:
+        The thumbnail ``(64, 64)``, each pixel a mean over its part of the film, squashed to a square as TBX11K's films
+        are; and the five `STATISTICS` of the stretched gray values (0-1).
+
+    Example:
+        >>> film_thumbnail(np.full((100, 80), 7, dtype=np.float32))[0].max()
+        np.uint8(0)
+    """
+    rows, columns = (max(1, length // _SAMPLES) for length in pixels.shape)
+    sample = np.asarray(pixels[::rows, ::columns], dtype=np.float64)
+    low, high = np.percentile(sample, _PERCENTILES)
+    if high <= low:  # nearly all of one value: what little there is, is between the extremes
+        low, high = float(pixels.min()), float(pixels.max())
+    scale = max(float(high - low), 1e-6)
+    stretched = np.clip((pixels - np.float32(low)) / np.float32(scale), 0, 1)
+    small = Image.fromarray(stretched).resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
+    values = np.clip((sample - low) / scale, 0, 1)
+    mean, deviation = values.mean(), values.std()
+    centered = values - mean
+    skewness = (centered * centered * centered).mean() / max(deviation**3, 1e-9)
+    statistics = np.array([mean, deviation, skewness, *np.percentile(values, (10, 90))], dtype=np.float32)
+    return np.rint(np.asarray(small) * 255).astype(np.uint8), statistics
+
+
+def scan_film(path: str) -> FilmScan:
+    """Decode one film.
+
+    Args:
+        path: the file.
+
+    Returns:
+        What was found; a film that cannot be used has a reason, and nothing is raised.
+    """
+    try:
+        film = decode_film(path)
+        pixels = np.ascontiguousarray(film.pixels)
+        thumbnail, statistics = film_thumbnail(pixels)
+        with Path(path).open("rb") as file:
+            file_hash = hashlib.file_digest(file, "sha256").hexdigest()
+    except FilmError as error:
+        return _refused(error.reason, str(error))
+    except Exception as error:  # one film must not stop the report on all the others
+        logger.exception("%s could not be scanned", path)
+        return _refused(ReasonCode.INTERNAL, f"{path}: {type(error).__name__} while it was read; see the log.")
+    shape = (int(pixels.shape[0]), int(pixels.shape[1]))
+    pixel_hash = hashlib.sha256(str(shape).encode() + pixels.data).hexdigest()
+    return FilmScan(None, "", film.source_format, shape, file_hash, pixel_hash, thumbnail, statistics)
+
+
+def scan_films(paths: Sequence[str], workers: int = 0) -> list[FilmScan]:
+    """Decode films, with a progress bar where somebody watches.
+
+    Args:
+        paths: the files.
+        workers: processes; 0 decodes in this one.
+
+    Returns:
+        One `FilmScan` a path, in their order.
+
+    Raises:
+        ValueError: a negative number of workers.
+    """
+    if workers < 0:
+        raise ValueError(f"workers is {workers}; expected 0 or more.")
+    return list(tqdm(_scans(paths, workers), total=len(paths), desc="films", disable=not sys.stderr.isatty()))
+
+
+def _scans(paths: Sequence[str], workers: int) -> Iterator[FilmScan]:
+    if workers == 0 or len(paths) <= _CHUNK:
+        yield from map(scan_film, paths)
+        return
+    # Spawned, not forked: the parent may hold threads (torch's, tqdm's) whose locks a fork would copy.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        yield from pool.map(scan_film, paths, chunksize=_CHUNK)
+
+
+def _refused(reason: ReasonCode, detail: str) -> FilmScan:
+    nothing = np.zeros((THUMBNAIL_SIDE, THUMBNAIL_SIDE), dtype=np.uint8)
+    return FilmScan(reason, detail, "", (0, 0), "", "", nothing, np.zeros(len(STATISTICS), dtype=np.float32))
