@@ -14,14 +14,20 @@ from torch import nn
 
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.handlers.map_recorder import MapRecorder
-from monai_tbkd.metrics import Comparison, Predictions, table
+from monai_tbkd.metrics import DEFINITIONS, Comparison, Predictions, table
+from monai_tbkd.metrics.blind_baselines import DEFINITIONS as BLIND_DEFINITIONS
+from monai_tbkd.metrics.provenance import split_sha256, versions
 from monai_tbkd.networks.checkpoint import file_sha256, load_finished, read_record, refuse_other_settings
 from monai_tbkd.report.film_overlays import write_film_overlays
 from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_INTERVAL = (
+    "95 % bootstrap over films, or over patients where they are known; 2000 resamples unless set otherwise; percentile "
+    "intervals, for image-level numbers BCa; differences are paired"
+)
 # settings without which numbers of networks cannot stand beside each other, or would be of films trained on
 COMPARABLE = ("image_size", "pooling", "train_films", "train_sha256")
 
@@ -62,6 +68,7 @@ class ModelComparison:
     ) -> None:
         self.evaluator, self.recorder, self.loaders, self.networks = evaluator, recorder, loaders, networks
         self.comparison, self.overlays, self.facts = comparison, overlays, dict(facts or {})
+        self.all_settings = dict(settings or {})
         self.settings = {k: v for k, v in (settings or {}).items() if k in COMPARABLE}
         self.output_dir, self.operating_point = Path(output_dir), Path(operating_point)
 
@@ -86,8 +93,13 @@ class ModelComparison:
         result = {
             "schema_version": SCHEMA_VERSION,
             "notice": NOTICE,
-            "definitions": DEFINITIONS,
+            "definitions": {**DEFINITIONS, **BLIND_DEFINITIONS, "interval": _INTERVAL},
             **self.facts,
+            "provenance": {
+                "versions": versions(),
+                "splits_sha256": {split: split_sha256(items) for split, items in self.comparison.items.items()},
+                "settings": self.all_settings,
+            },
             **self.comparison.run(predictions),
             "checkpoints": records,
         }
@@ -127,17 +139,6 @@ class ModelComparison:
     def _write_operating_point(self, result: Mapping[str, Any]) -> None:
         point = result["predictors"]["student"]["operating_point"]
         write_json(self.operating_point, {**point, "model_sha256": result["checkpoints"]["student"]["sha256"]})
-
-
-DEFINITIONS = {
-    "union_mask_miou": "mean over TB films of IoU(map at or above map_threshold, union of the true boxes)",
-    "box_union_miou": "the same with the union of the predicted boxes, none where the film's score is too low",
-    "best_box_iou": "mean over true boxes of the IoU with the predicted box that meets it best, 0 where missed",
-    "pointing_game": "share of TB films whose map is strongest inside a true box",
-    "auc": "area under the ROC curve, TB against all other films",
-    "false_boxes_per_film_without_tb": "predicted boxes per film without TB",
-    "interval": "95 % percentile bootstrap over films, 2000 resamples unless set otherwise; differences are paired",
-}
 
 
 def load_operating_point(

@@ -2,12 +2,70 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
+from monai_tbkd.data import FilmError
+from monai_tbkd.data.readers import decode_film
 from monai_tbkd.transforms import box_masks, film_box_mask
+
+BLIND_PRIOR = "blind_prior"
+MEAN_MAP = "mean_map"
+LUNG_FIELD = "lung_field"
+
+# Shares of the film's width and height. Drawn once, with a glance at TBX11K's location prior (512 pixels: x 80-224 and
+# 288-432, y 64-200), and never fitted.
+_UPPER_LUNGS = ((80 / 512, 64 / 512, 224 / 512, 200 / 512), (288 / 512, 64 / 512, 432 / 512, 200 / 512))
+
+DEFINITIONS = {
+    BLIND_PRIOR: "how often each place lies in a box of the training films, the same for every film",
+    "center_box": "a box in the middle with a quarter of the film's area",
+    "upper_lung_boxes": "two fixed boxes over the upper lungs",
+    "whole_film": "everything",
+    LUNG_FIELD: "the film's own lung mask, no disease in it",
+    MEAN_MAP: "the mean of the student's maps on the selection split's TB films, the same for every film; no box used",
+}
+
+
+def blind_maps(
+    train_items: Sequence[Mapping[str, Any]],
+    splits: Mapping[str, Sequence[Mapping[str, Any]]],
+    grid: int,
+    lung_field_dir: str | os.PathLike[str] | None = None,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Every blind baseline's maps of every film.
+
+    Args:
+        train_items: datalist items whose boxes fit the location prior.
+        splits: items of the splits to predict.
+        grid: cells along each side.
+        lung_field_dir: lung masks by film name; None leaves that baseline out.
+
+    Returns:
+        By baseline and split ``(N, grid, grid)`` float32 of 0-1.
+
+    Raises:
+        ValueError: no training film has boxes, or a lung mask is missing.
+    """
+    fixed = {
+        BLIND_PRIOR: location_prior(train_items, grid),
+        "center_box": center_box(grid),
+        "upper_lung_boxes": upper_lung_boxes(grid),
+        "whole_film": np.ones((grid, grid), dtype=np.float32),
+    }
+    maps = {
+        name: {split: np.repeat(one[None], len(items), axis=0) for split, items in splits.items()}
+        for name, one in fixed.items()
+    }
+    if lung_field_dir is not None:
+        maps[LUNG_FIELD] = {split: lung_fields(items, lung_field_dir, grid) for split, items in splits.items()}
+    return maps
 
 
 def location_prior(items: Sequence[Mapping[str, Any]], grid: int) -> np.ndarray:
@@ -44,3 +102,38 @@ def center_box(grid: int, area: float = 0.25) -> np.ndarray:
     """
     margin = 0.5 * (1 - area**0.5) * grid
     return box_masks(np.array([[margin, margin, grid - margin, grid - margin]]), (grid, grid)).astype(np.float32)
+
+
+def upper_lung_boxes(grid: int) -> np.ndarray:
+    """Two boxes over the upper lungs as a map of 0 and 1, ``(grid, grid)`` float32.
+
+    Args:
+        grid: cells along each side.
+    """
+    return box_masks(np.array(_UPPER_LUNGS) * grid, (grid, grid)).astype(np.float32)
+
+
+def lung_fields(items: Sequence[Mapping[str, Any]], folder: str | os.PathLike[str], grid: int) -> np.ndarray:
+    """Lung masks as maps of 0-1.
+
+    Args:
+        items: datalist items; the mask of ``tb/a.png`` is ``folder/tb/a.png``.
+        folder: of the masks, gray pictures with lungs brighter than half of the brightest value.
+        grid: cells along each side.
+
+    Returns:
+        ``(N, grid, grid)`` float32.
+
+    Raises:
+        ValueError: a mask is missing or cannot be read.
+    """
+    maps = []
+    for item in items:
+        path = Path(folder) / Path(str(item["name"])).with_suffix(".png")
+        try:
+            mask = decode_film(path).pixels
+        except FilmError as error:
+            raise ValueError(f"No lung field of {item['name']} ({error}); give one a film, or no folder.") from error
+        half = torch.from_numpy((mask > mask.max() / 2).astype(np.float32))[None, None]
+        maps.append(F.interpolate(half, size=(grid, grid), mode="area")[0, 0].numpy())
+    return np.stack(maps)

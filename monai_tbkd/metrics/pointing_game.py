@@ -6,6 +6,15 @@ import torch
 import torch.nn.functional as F
 from monai.metrics import CumulativeIterationMetric
 
+from monai_tbkd.metrics.refuse_nan import refuse_nan
+
+DEFINITIONS = {
+    "pointing_game": (
+        "Share of TB films with boxes whose map is strongest inside a true box; of a plateau, the share of it inside; "
+        "no tolerance."
+    )
+}
+
 
 class PointingGame(CumulativeIterationMetric):
     """Share of films whose map is strongest inside a true box.
@@ -24,7 +33,11 @@ class PointingGame(CumulativeIterationMetric):
 
         Returns:
             ``(B, 1)`` of 0-1, nan where the film has no box.
+
+        Raises:
+            ValueError: a map with nan or infinite values.
         """
+        refuse_nan(y_pred, "maps")
         if y_pred.shape[-2:] != y.shape[-2:]:
             y_pred = F.interpolate(y_pred.float(), size=y.shape[-2:], mode="bilinear", align_corners=False)
         p, t = y_pred.flatten(1), y.bool().flatten(1)

@@ -16,7 +16,8 @@ from monai_tbkd.transforms import FilmTo8Bit, MapToBoxes, Panel, draw_panels, re
 
 def read_film(path: str | Path) -> np.ndarray:
     """A film as 8-bit gray values ``(H, W)``, upright."""
-    reader = CXRReader()
+    # Whether it may be scored was asked before.
+    reader = CXRReader(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
     array, _ = reader.get_data(reader.read(path))
     return FilmTo8Bit()(torch.from_numpy(np.asarray(array, dtype=np.float32))[None])[0].numpy()
 

@@ -69,7 +69,7 @@ class CheckFrontal(Transform):
             FilmError: NOT_FRONTAL for a film upside down, turned or inverted, NOT_CHEST for any other picture.
             ValueError: not one channel of two axes.
         """
-        meta: Mapping[str, Any] = film.meta if isinstance(film, MetaTensor) else {}
+        meta: dict[str, Any] = film.meta if isinstance(film, MetaTensor) else {}
         if self.which == "off":
             return film
         if film.ndim != 3 or film.shape[0] != 1:
@@ -77,7 +77,7 @@ class CheckFrontal(Transform):
         verdict = self.gate(np.asarray(film.as_tensor() if isinstance(film, MetaTensor) else film)[0])
         if not verdict.accepted and self.which == "untagged" and _has_tags(meta):
             warnings = str(meta.get("warnings", ""))
-            film.meta["warnings"] = "; ".join(filter(None, [warnings, FilmWarning.LOOKS_DOUBTFUL]))
+            meta["warnings"] = "; ".join(filter(None, [warnings, FilmWarning.LOOKS_DOUBTFUL]))
         elif not verdict.accepted:
             reason, detail = _REFUSALS[verdict.kind]
             raise FilmError(reason, str(meta.get("filename_or_obj", "the film")), detail)

@@ -34,7 +34,7 @@ def comparison() -> Comparison:
 def perfect(items: list[dict[str, Any]], noise: float = 0.0) -> Predictions:
     rng = np.random.default_rng(0)
     maps = np.stack([film_box_mask(i, GRID) for i in items]) * 0.8 + 0.1
-    maps = maps + rng.normal(0, noise, maps.shape) if noise else maps
+    maps = np.clip(maps + rng.normal(0, noise, maps.shape), 0, 1) if noise else maps
     return Predictions(maps, np.array([0.9 if i["class_name"] == "tb" else 0.2 for i in items]))
 
 
@@ -50,7 +50,7 @@ def test_perfect_maps_score_one_and_are_above_the_prior(comparison: Comparison) 
     assert 0.2 < row["operating_point"]["score_threshold"] < 0.9
     assert "above_blind_prior" not in result["predictors"]["blind_prior"]
     json.dumps(result, allow_nan=False)
-    assert "student      1.000 [1.000, 1.000]" in table(result)
+    assert "student           1.000 [1.000, 1.000]" in table(result)
 
 
 def test_maps_of_other_films_are_not_above_the_prior_and_the_table_says_so(comparison: Comparison) -> None:

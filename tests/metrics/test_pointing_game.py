@@ -31,3 +31,10 @@ def test_coarse_map_is_brought_to_the_grid() -> None:
     metric = PointingGame()
     metric([torch.tensor([[[0.0, 0.0], [1.0, 0.0]]])], [true[0]])
     assert metric.aggregate().item() == 1.0
+
+
+def test_nan_is_refused_and_not_left_out() -> None:
+    with pytest.raises(ValueError, match="1 of 16 values in maps are nan"):
+        maps = torch.zeros(1, 1, 4, 4)
+        maps[0, 0, 0, 0] = torch.nan
+        PointingGame()(maps, torch.ones(1, 1, 4, 4))

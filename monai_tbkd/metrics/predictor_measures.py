@@ -1,0 +1,252 @@
+"""All numbers of one predictor on the reported split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from monai_tbkd.metrics import (
+    best_box_iou,
+    detection_average_precision,
+    false_boxes,
+    froc,
+    lesion_groups,
+    matched_box_iou,
+    max_box_acc,
+    pixel_average_precision,
+    saliency_energy,
+    union_mask_iou,
+)
+from monai_tbkd.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_ratio
+from monai_tbkd.metrics.calibration import calibration_summary
+from monai_tbkd.metrics.image_level import image_level_metrics
+from monai_tbkd.metrics.pixel_counts import pixel_counts
+from monai_tbkd.metrics.pointing_game import PointingGame
+from monai_tbkd.metrics.split_truth import SplitTruth
+from monai_tbkd.metrics.weighted_bootstrap import Statistic, bootstrap_weighted
+from monai_tbkd.transforms import MapToBoxes, box_masks
+
+DEFINITIONS: dict[str, str] = {
+    **union_mask_iou.DEFINITIONS,
+    "box_union_miou": "union-mask mIoU of the union of the predicted boxes, none where the film's score is too low",
+    **best_box_iou.DEFINITIONS,
+    **matched_box_iou.DEFINITIONS,
+    **max_box_acc.DEFINITIONS,
+    **pixel_average_precision.DEFINITIONS,
+    **saliency_energy.DEFINITIONS,
+    **detection_average_precision.DEFINITIONS,
+    **froc.DEFINITIONS,
+    **false_boxes.DEFINITIONS,
+    "pointing_game": "share of TB films whose map is strongest inside a true box",
+    "ranking_of_boxes": "for AP, AR and FROC boxes are drawn on every film and ranked by box score times film score",
+    "auc": "area under the ROC curve, TB against all other films",
+    "oracle": "what the threshold that is best on the reported films would have given: an upper bound, no result",
+    **{f"groups_{name}": text for name, text in lesion_groups.DEFINITIONS.items()},
+}
+_CURVE_POINTS = 101
+
+
+class Predictions(NamedTuple):
+    """What a predictor says of the films of a split, in their order."""
+
+    maps: np.ndarray
+    """TB maps ``(N, h, w)`` of 0-1."""
+    scores: np.ndarray | None
+    """TB scores ``(N,)`` of 0-1; None for a predictor that does not look at films."""
+
+
+class PredictorMeasures:
+    """Measures a predictor film by film, and sums up with intervals.
+
+    Args:
+        truth: of the reported split.
+        predictions: its maps ``(N, grid, grid)`` on the truth's grid, and scores.
+        map_threshold: chosen elsewhere.
+        gated: maps to boxes as they are served: none on films whose score is too low.
+        ungated: the same without the gate, for metrics that go over all thresholds themselves.
+        resamples: bootstrap samples.
+        seed: of the bootstrap.
+    """
+
+    def __init__(
+        self,
+        truth: SplitTruth,
+        predictions: Predictions,
+        map_threshold: float,
+        gated: MapToBoxes,
+        ungated: MapToBoxes,
+        resamples: int = 2000,
+        seed: int = 0,
+    ) -> None:
+        self.truth, self.maps, self.scores = truth, predictions.maps, predictions.scores
+        self.map_threshold, self.resamples, self.seed = map_threshold, resamples, seed
+        film_scores = np.ones(len(self.maps)) if self.scores is None else self.scores
+        drawn = [gated(torch.from_numpy(m)[None], float(s)) for m, s in zip(self.maps, film_scores, strict=True)]
+        every = [ungated(torch.from_numpy(m)[None]) for m in self.maps]
+        self.boxes = [each.boxes.double().numpy() for each in drawn]
+        """Boxes ``(n, 4)`` a film as served, on the grid."""
+        self.ranked = [
+            (each.boxes.double().numpy(), each.scores.double().numpy() * score)
+            for each, score in zip(every, film_scores, strict=True)
+        ]
+        """Boxes of every film and what they are ranked by."""
+
+    @cached_property
+    def union_mask_iou(self) -> np.ndarray:
+        """``(N,)``, nan for films without boxes: what predictors are compared by, film by film."""
+        steps = np.array([self.map_threshold])
+        return union_mask_iou.union_iou_sweep(self.maps, self.truth.masks, steps)[:, 0]
+
+    def summary(self) -> dict[str, Any]:
+        """Every number with its interval and the number of films behind it, JSON-able."""
+        return {**self._regions(), **self._boxes(), **self._detections(), **self._image_level(), **self._by_group()}
+
+    def _regions(self) -> dict[str, Any]:
+        truth, n = self.truth, self.truth.grid
+        without_tb = ~truth.tb
+        everywhere = union_mask_iou.union_iou_sweep(
+            self.maps, truth.masks, np.array([self.map_threshold]), without_tb=without_tb
+        )[:, 0]
+        boxed = np.stack([box_masks(b, (n, n)) if len(b) else np.zeros((n, n), bool) for b in self.boxes])
+        by_boxes = union_mask_iou.union_iou_sweep(boxed.astype(np.float32), truth.masks, np.array([0.5]))[:, 0]
+        pointing = PointingGame()
+        pointing(torch.from_numpy(self.maps)[:, None], torch.from_numpy(truth.masks)[:, None])
+        energy = saliency_energy.saliency_energy(self.maps, truth.masks)
+        boxed_maps, boxed_masks = self.maps[truth.boxed], truth.masks[truth.boxed]
+        counts = pixel_counts(boxed_maps, boxed_masks, pixel_average_precision.PXAP_THRESHOLDS)
+        steps = np.linspace(0, 1, _CURVE_POINTS)
+        sweep = union_mask_iou.union_iou_sweep(self.maps, truth.masks, steps)
+        curve = np.nanmean(sweep[truth.boxed], axis=0)
+        best = int(curve.argmax())
+        return {
+            "union_mask_miou": self._mean(self.union_mask_iou),
+            "union_mask_miou_all_films": self._mean(everywhere),
+            "box_union_miou": self._mean(by_boxes),
+            "pointing_game": self._mean(torch.as_tensor(pointing.get_buffer()).numpy()[:, 0]),
+            "proportional_energy": self._mean(energy.proportional_energy),
+            "average_saliency_focus": self._mean(energy.average_saliency_focus),
+            "pxap": self._weighted(lambda w: pixel_average_precision.pixel_average_precision(counts, w), truth.boxed),
+            "threshold_curve": {"thresholds": _rounded(steps), "union_mask_miou": _rounded(curve)},
+            "oracle": {"map_threshold": float(steps[best]), "union_mask_miou": self._mean(sweep[:, best])},
+        }
+
+    def _boxes(self) -> dict[str, Any]:
+        truth = self.truth
+        best = [best_box_iou.best_box_ious(p, t) for p, t in zip(self.boxes, truth.boxes, strict=True)]
+        number = np.array([len(t) for t in truth.boxes], dtype=float)
+        sums = np.where(number > 0, [b.sum() for b in best], np.nan)
+        hits = np.where(number[:, None] > 0, best_box_iou.box_hits(best), np.nan)
+        pairs = [matched_box_iou.match_boxes(p, t) for p, t in zip(self.boxes, truth.boxes, strict=True)]
+        overlap = np.where(truth.boxed, [p.iou_sum for p in pairs], np.nan)
+        matched = {
+            name: self._ratio(overlap, np.array([p.denominator(kind) for p in pairs], dtype=float))
+            for name, kind in (("box_matched_miou", "all"), ("box_matched_miou_true", "true"))
+        }
+        stretched = np.stack([(m - m.min()) / max(float(np.ptp(m)), 1e-12) for m in self.maps])
+        ious = {c: max_box_acc.film_box_ious(stretched, truth.boxes, components=c) for c in max_box_acc.COMPONENTS}
+        false = false_boxes.false_boxes(self.boxes, ~truth.tb)
+        return {
+            "best_box_iou": self._ratio(sums, number),
+            "box_accuracy": {
+                f"{level:g}": self._ratio(hits[:, i], number) for i, level in enumerate(best_box_iou.ACCURACY_LEVELS)
+            },
+            **matched,
+            "max_box_acc": self._weighted(
+                lambda w: max_box_acc.max_box_acc(ious["largest"][truth.boxed], (0.5,), w).accuracy[:, 0], truth.boxed
+            ),
+            "max_box_acc_v2": self._weighted(
+                lambda w: max_box_acc.max_box_acc(ious["all"][truth.boxed], weights=w).accuracy.mean(axis=1),
+                truth.boxed,
+            ),
+            "false_boxes_per_film_without_tb": self._mean(false),
+            "films_without_tb_with_false_box": self._mean(np.where(np.isnan(false), np.nan, false > 0)),
+        }
+
+    def _detections(self) -> dict[str, Any]:
+        known = np.flatnonzero(self.truth.known)
+        boxes, ranks = ([self.ranked[i][part] for i in known] for part in (0, 1))
+        true = [self.truth.boxes[i] for i in known]
+        matched = detection_average_precision.match_detections(boxes, ranks, true)
+        events = froc.froc_events(boxes, ranks, true)
+        without_tb = ~self.truth.tb[known]
+
+        def precision(levels: list[int] | None) -> Statistic:
+            # Blind predictors rank the boxes of all films alike; which come first must not matter.
+            return lambda w: detection_average_precision.average_precision(matched, w, levels, True).mean(axis=1)
+
+        numbers: dict[str, Any] = {
+            "ap50": self._weighted(precision([0]), self.truth.known),
+            "ap": self._weighted(precision(None), self.truth.known),
+            "ar": self._weighted(
+                lambda w: detection_average_precision.average_recall(matched, weights=w).mean(axis=1), self.truth.known
+            ),
+        }
+        for name, counted in (("froc", None), ("froc_without_tb", without_tb)):
+            if counted is not None and not counted.any():
+                continue
+            numbers[name] = {
+                f"{rate:g}": self._weighted(partial(_found_at, events, rate, counted), self.truth.known)
+                for rate in froc.FALSE_RATES
+            }
+        return numbers
+
+    def _image_level(self) -> dict[str, Any]:
+        tb = self.truth.tb
+        if self.scores is None or tb.all() or not tb.any():
+            return {"auc": None}
+        scores = np.asarray(self.scores, dtype=float)
+        numbers = image_level_metrics(scores, tb, self.truth.patients, self.resamples, seed=self.seed)
+        calibration = calibration_summary(scores, tb, self.truth.patients)
+        return {**{name: each.as_dict() for name, each in numbers.items()}, "calibration": calibration}
+
+    def _by_group(self) -> dict[str, Any]:
+        truth = self.truth
+        best = [best_box_iou.best_box_ious(p, t) for p, t in zip(self.boxes, truth.boxes, strict=True)]
+        per_box = np.concatenate([*best, np.zeros(0)])
+        fixed: Mapping[str, Any] = {"resamples": self.resamples, "seed": self.seed, "patients": truth.patients}
+        films = lesion_groups.film_means_by_group(self.union_mask_iou, truth.film_groups, **fixed)
+        boxes = lesion_groups.box_means_by_group(per_box, truth.box_groups, **fixed)
+        return {
+            "groups": {
+                by: {
+                    name: {
+                        "union_mask_miou": interval.as_dict(),
+                        **({"best_box_iou": boxes[by][name].as_dict()} if name in boxes.get(by, {}) else {}),
+                    }
+                    for name, interval in groups.items()
+                }
+                for by, groups in films.items()
+            }
+        }
+
+    def _mean(self, values: np.ndarray) -> dict[str, Any]:
+        return bootstrap_mean(values, self.resamples, seed=self.seed, groups=self.truth.patients).as_dict()
+
+    def _ratio(self, top: np.ndarray, bottom: np.ndarray) -> dict[str, Any]:
+        return bootstrap_ratio(top, bottom, self.resamples, seed=self.seed, groups=self.truth.patients).as_dict()
+
+    def _weighted(self, statistic: Statistic, films: np.ndarray) -> dict[str, Any]:
+        patients = self.truth.patients
+        kept = None if patients is None else [p for p, use in zip(patients, films, strict=True) if use]
+        n = int(films.sum())
+        if n == 0:
+            return Interval(np.nan, np.nan, np.nan, 0).as_dict()
+        return bootstrap_weighted(
+            lambda w: _columns(statistic(w)), n, self.resamples, seed=self.seed, groups=kept
+        ).as_dict()
+
+
+def _found_at(events: froc.FrocEvents, rate: float, counted: np.ndarray | None, weights: np.ndarray) -> np.ndarray:
+    return np.asarray(froc.froc_sensitivity(events, (rate,), weights, counted)[:, 0])
+
+
+def _columns(values: np.ndarray) -> np.ndarray:
+    return np.asarray(values, dtype=float).reshape(len(values))
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return [round(float(v), 5) for v in values]

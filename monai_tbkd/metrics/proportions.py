@@ -1,0 +1,83 @@
+"""Intervals of proportions, and of numbers that are made from two of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtri
+
+
+class Estimates(NamedTuple):
+    """Numbers with their intervals, arrays of one shape; nan where there is none."""
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def complement(self) -> Estimates:
+        """One minus each."""
+        return Estimates(1 - self.value, 1 - self.high, 1 - self.low)
+
+    def times(self, factor: float) -> Estimates:
+        """Each times a factor above 0."""
+        return Estimates(self.value * factor, self.low * factor, self.high * factor)
+
+    def plus(self, constant: float) -> Estimates:
+        """Each plus a constant."""
+        return Estimates(self.value + constant, self.low + constant, self.high + constant)
+
+
+def wilson(hits: np.ndarray, of: np.ndarray, level: float = 0.95) -> Estimates:
+    """Proportions with Wilson's score interval, which stays sensible at 0 and 1 (Wilson, JASA 1927).
+
+    Args:
+        hits: counts.
+        of: out of so many; where 0, the result is nan.
+        level: coverage of the interval.
+
+    Example:
+        >>> tuple(round(float(x), 4) for x in wilson(np.array(9), np.array(10)))
+        (0.9, 0.5958, 0.9821)
+    """
+    hits, of = np.broadcast_arrays(np.asarray(hits, dtype=float), np.asarray(of, dtype=float))
+    z2 = float(ndtri((1 + level) / 2)) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = hits / of
+        middle = (hits + z2 / 2) / (of + z2)
+        half = np.sqrt(z2 * (hits * (of - hits) / of + z2 / 4)) / (of + z2)
+    # At 0 and 1 the limit is exact; rounding would put it a hair beyond.
+    low = np.where(hits == 0, 0.0, middle - half)
+    high = np.where(hits == of, 1.0, middle + half)
+    return Estimates(share, np.where(of > 0, low, np.nan), np.where(of > 0, high, np.nan))
+
+
+def weighted_sum(a: Estimates, b: Estimates, weight_a: float, weight_b: float) -> Estimates:
+    """``weight_a * a + weight_b * b`` of two independent estimates, weights not negative, from their limits.
+
+    The method of variance estimates recovery (Zou and Donner, Statistics in Medicine 2008).
+    """
+    value = weight_a * a.value + weight_b * b.value
+    low = value - np.hypot(weight_a * (a.value - a.low), weight_b * (b.value - b.low))
+    high = value + np.hypot(weight_a * (a.high - a.value), weight_b * (b.high - b.value))
+    return Estimates(value, low, high)
+
+
+def ratio(a: Estimates, b: Estimates) -> Estimates:
+    """``a / b`` of two independent estimates of 0 or above, from their limits.
+
+    The method of variance estimates recovery for ratios (Donner and Zou, Statistical Methods in Medical Research 2012).
+    Unlike a bootstrap it does not take a count of 0 for a certain 0. Infinity where b, or its lower limit, is 0; nan
+    where both are 0.
+    """
+    product = a.value * b.value
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = a.value / b.value
+        below, under = a.low * (2 * a.value - a.low), b.high * (2 * b.value - b.high)
+        low = below / (product + np.sqrt(np.maximum(product**2 - below * under, 0)))
+        above, over = a.high * (2 * a.value - a.high), b.low * (2 * b.value - b.low)
+        high = (product + np.sqrt(np.maximum(product**2 - above * over, 0))) / over
+    low = np.where(a.low <= 0, 0.0, low)
+    high = np.where(b.low <= 0, np.inf, high)
+    missing = np.isnan(value)
+    return Estimates(value, np.where(missing, np.nan, low), np.where(missing, np.nan, high))

@@ -1,0 +1,188 @@
+"""What a screening program gets at each threshold: found cases, needless tests and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from monai_tbkd.metrics.bootstrap import group_codes
+from monai_tbkd.metrics.proportions import Estimates, ratio, weighted_sum, wilson
+from monai_tbkd.metrics.weighted_bootstrap import bootstrap_draws, weighted_ratio
+
+COUNTS = ("threshold", "n", "TP", "FP", "TN", "FN")
+PROPORTIONS = (
+    "sensitivity",
+    "specificity",
+    "ppv",
+    "npv",
+    "ppv_observed",
+    "npv_observed",
+    "share_of_tb_found",
+    "share_of_tests_avoided",
+    "number_needed_to_test",
+    "cost_per_case_found",
+    "total_cost_per_1000",
+)
+COLUMNS = (*COUNTS, *(f"{name}{end}" for name in PROPORTIONS for end in ("", "_low", "_high")))
+
+
+class Program(NamedTuple):
+    """Where the threshold will be used."""
+
+    prevalence: float = 0.005
+    """Share of people with TB among those who are screened."""
+    cost_film: float = 5.0
+    """Of one film with its reading by computer."""
+    cost_test: float = 20.0
+    """Of one confirmatory test, in the same currency."""
+
+
+def screening_table(
+    scores: np.ndarray,
+    positive: np.ndarray,
+    thresholds: Sequence[float] | np.ndarray,
+    program: Program | None = None,
+    groups: Sequence[Hashable | None] | None = None,
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """The table of the WHO/TDR toolkit for calibrating computer-aided detection, a row a threshold.
+
+    Everyone is filmed, those at or above the threshold get a confirmatory test, and that test is taken to be right.
+    Films without a score count neither as positive nor as negative; ``share_of_tb_found`` alone has those of them that
+    have TB in its denominator, as nobody has found them.
+
+    Sensitivity, specificity, predictive values as observed and the share found are proportions of films, with Wilson's
+    interval; where groups are given, with a percentile bootstrap interval over patients (Wilson's over patients where
+    all resamples agree on 0 or 1). All else follows from sensitivity and specificity by the given prevalence, its
+    limits by the method of variance estimates recovery.
+
+    Args:
+        scores: one a film, ``(N,)``, 0-100; nan for a film without one.
+        positive: which films have TB, bool ``(N,)``.
+        thresholds: a film at or above one is taken for TB suggestive.
+        program: prevalence and unit costs; None takes the defaults.
+        groups: a patient id a film, ``(N,)``, or None.
+        resamples: bootstrap samples.
+        level: coverage of the intervals.
+        seed: of the resampling.
+
+    Returns:
+        Rows with the keys `COLUMNS`. ``ppv``, ``npv``, ``share_of_tests_avoided`` (of one test a person),
+        ``number_needed_to_test`` (for one case) and costs are at the given prevalence. None: not defined, or no limit.
+
+    Raises:
+        ValueError: prevalence or costs out of range, or lengths that differ.
+
+    Example:
+        >>> row = screening_table(np.array([10.0, 60.0]), np.array([False, True]), [50])[0]
+        >>> row["TP"], row["TN"], row["sensitivity"], round(row["sensitivity_low"], 3)
+        (1, 1, 1.0, 0.207)
+    """
+    program = program or Program()
+    _check(program)
+    scores, positive = np.asarray(scores, dtype=float), np.asarray(positive, dtype=bool)
+    if scores.shape != positive.shape:
+        raise ValueError(f"{len(scores)} scores and {len(positive)} labels; expected one of each a film.")
+    edges = np.asarray(thresholds, dtype=float)
+    scored = ~np.isnan(scores)
+    at = np.where(scored, scores, -np.inf)[:, None] >= edges  # (N, T)
+    codes = None if groups is None else group_codes(groups, len(scores))
+
+    def proportion(hits: np.ndarray, of: np.ndarray) -> Estimates:
+        hits, of = np.broadcast_to(hits, at.shape), np.broadcast_to(of, at.shape)
+        if codes is None:
+            return wilson(hits.sum(0), of.sum(0), level)
+        return _over_patients(hits, of, codes, resamples, level, seed)
+
+    tb, rest = (positive & scored)[:, None], (~positive & scored)[:, None]
+    sensitivity, specificity = proportion(at & tb, tb), proportion(~at & rest, rest)
+    numbers = {
+        "sensitivity": sensitivity,
+        "specificity": specificity,
+        **predictive_values(sensitivity, specificity, program.prevalence),
+        "ppv_observed": proportion(at & tb, at),
+        "npv_observed": proportion(~at & rest, ~at & scored[:, None]),
+        "share_of_tb_found": proportion(at & tb, positive[:, None]),
+        **program_numbers(sensitivity, specificity, program),
+    }
+    counts = {
+        "TP": (at & tb).sum(0),
+        "FP": (at & rest).sum(0),
+        "TN": (~at & rest).sum(0),
+        "FN": (~at & tb).sum(0),
+    }
+    rows = []
+    for i, threshold in enumerate(edges):
+        row: dict[str, Any] = {"threshold": round(float(threshold), 4), "n": int(scored.sum())}
+        row |= {name: int(count[i]) for name, count in counts.items()}
+        for name in PROPORTIONS:
+            for end, each in zip(("", "_low", "_high"), numbers[name], strict=True):
+                row[name + end] = _plain(float(each[i]))
+        rows.append(row)
+    return rows
+
+
+def predictive_values(sensitivity: Estimates, specificity: Estimates, prevalence: float) -> dict[str, Estimates]:
+    """``ppv`` and ``npv`` at a prevalence other than that of the films, by the likelihood ratios."""
+    odds = prevalence / (1 - prevalence)
+    for_tb = ratio(sensitivity, specificity.complement())
+    against_tb = ratio(sensitivity.complement(), specificity)
+
+    def chance(likelihood: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 1 / (1 + 1 / (odds * likelihood))
+
+    missed = Estimates(*(chance(each) for each in against_tb))
+    return {"ppv": Estimates(*(chance(each) for each in for_tb)), "npv": missed.complement()}
+
+
+def program_numbers(sensitivity: Estimates, specificity: Estimates, program: Program) -> dict[str, Estimates]:
+    """Tests and costs of a program, from sensitivity and specificity at its prevalence."""
+    share, false = program.prevalence, specificity.complement()
+    tests = weighted_sum(sensitivity, false, share, 1 - share)  # a person
+    found = sensitivity.times(share)
+    # A found case costs its own test, and a share of all films and of the tests of people without TB.
+    others = false.times((1 - share) * program.cost_test).plus(program.cost_film)
+    return {
+        "share_of_tests_avoided": tests.complement(),
+        "number_needed_to_test": ratio(false.times(1 - share), found).plus(1.0),
+        "cost_per_case_found": ratio(others, found).plus(program.cost_test),
+        "total_cost_per_1000": tests.times(program.cost_test).plus(program.cost_film).times(1000),
+    }
+
+
+def _over_patients(
+    hits: np.ndarray, of: np.ndarray, codes: np.ndarray, resamples: int, level: float, seed: int
+) -> Estimates:
+    """Proportions ``(N, T)`` of films with percentile limits over patients."""
+    number = int(codes.max()) + 1
+    tops, bottoms = np.zeros((number, hits.shape[1])), np.zeros((number, hits.shape[1]))
+    np.add.at(tops, codes, hits)
+    np.add.at(bottoms, codes, of)
+    draws = bootstrap_draws(weighted_ratio(tops, bottoms), number, resamples, seed)
+    patients = (bottoms > 0).sum(0)
+    whole = wilson(tops.sum(0), bottoms.sum(0), level)
+    certain = (whole.value == 0) | (whole.value == 1)
+    by_patient = wilson(whole.value * patients, patients, level)
+    low, high = np.full(len(certain), np.nan), np.full(len(certain), np.nan)
+    drawn = ~certain & (patients > 0)
+    if drawn.any():
+        low[drawn], high[drawn] = np.nanquantile(draws[:, drawn], [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return Estimates(whole.value, np.where(certain, by_patient.low, low), np.where(certain, by_patient.high, high))
+
+
+def _check(program: Program) -> None:
+    if not 0 < program.prevalence < 1:
+        raise ValueError(f"prevalence is {program.prevalence:g}; expected a share between 0 and 1, such as 0.005.")
+    if not (program.cost_film >= 0 and program.cost_test >= 0):
+        raise ValueError(
+            f"cost_film is {program.cost_film:g} and cost_test {program.cost_test:g}; expected numbers not below 0."
+        )
+
+
+def _plain(number: float) -> float | None:
+    return round(number, 6) if np.isfinite(number) else None

@@ -1,0 +1,58 @@
+"""What is true of the films of a split, in the forms that metrics ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from monai_tbkd.metrics.lesion_groups import box_groups, film_groups
+from monai_tbkd.transforms import film_box_mask, rescale_boxes
+
+
+class SplitTruth:
+    """Boxes, masks, labels and patients of a split's films, on a square grid.
+
+    Args:
+        items: datalist items.
+        grid: cells along each side.
+
+    Example:
+        >>> film = {"name": "a", "class_name": "tb", "boxes": [[0, 0, 5, 10]], "box_types": ["active"]}
+        >>> SplitTruth([{**film, "size": [10, 10]}], grid=4).boxes[0].tolist()
+        [[0.0, 0.0, 2.0, 4.0]]
+    """
+
+    def __init__(self, items: Sequence[Mapping[str, Any]], grid: int) -> None:
+        self.items, self.grid = list(items), grid
+        self.masks = np.stack([film_box_mask(item, grid) for item in items])
+        """``(N, grid, grid)`` bool: union of the true boxes."""
+        self.boxes = [
+            rescale_boxes(torch.tensor(i["boxes"] or []), i["size"], (grid, grid)).double().numpy() for i in items
+        ]
+        """``(m, 4)`` a film: xmin, ymin, xmax, ymax on the grid."""
+        self.tb = np.array([item["class_name"] == "tb" for item in items])
+        """``(N,)`` bool: films with TB."""
+        self.boxed = np.asarray(self.masks.any(axis=(1, 2)))
+        """``(N,)`` bool: films with true boxes."""
+        self.known = np.asarray(self.boxed | ~self.tb)
+        """``(N,)`` bool: films whose boxes are known, none where there is no TB."""
+        ids = [item.get("patient_id") for item in items]
+        self.patients = ids if any(ids) else None
+        """A patient id a film, None where none is known: then films are drawn."""
+        self.film_groups, self.box_groups = film_groups(items), box_groups(items)
+
+    def counts(self) -> dict[str, int]:
+        """Films in all, by class, and with boxes; patients where they are known."""
+        classes = sorted({item["class_name"] for item in self.items})
+        counts = {f"{c}_films": sum(item["class_name"] == c for item in self.items) for c in classes}
+        patients = {"patients": len(set(self.patients))} if self.patients else {}
+        return {
+            "films": len(self.items),
+            **counts,
+            "tb_films_with_boxes": int(self.boxed.sum()),
+            "boxes": sum(map(len, self.boxes)),
+            **patients,
+        }

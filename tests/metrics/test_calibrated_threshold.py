@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monai_tbkd.metrics.calibrated_threshold import (
+    CalibratedThreshold,
+    calibration_sha256,
+    check_input_kind,
+    choose_threshold,
+    input_kind_fault,
+    input_kind_of,
+    load_threshold,
+    write_threshold,
+)
+
+SCORES = np.array([90.0, 80, 70, 20, 85, 60, 50, 30, 20, 10])
+POSITIVE = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0]) > 0
+FILMS = {"name": "clinic", "sha256": "ab" * 32, "films": 10}
+VERSION = "monai_tbkd 0.1.0, model 0123456789ab"
+
+
+def threshold(kind: str = "dicom") -> CalibratedThreshold:
+    return CalibratedThreshold(61.5, "sensitivity=0.9", VERSION, kind, FILMS)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("sensitivity=0.9", 15.0),  # all four are needed, the lowest at 20
+        ("sensitivity=0.75", 65.0),  # three, between 60 and 70
+        ("sensitivity=0.5", 75.0),  # 80 and 90 are 2 of 4
+        ("specificity=0.7", 65.0),  # 5 of 6, as 4 of 6 are 67 %
+        ("specificity=1", 87.5),
+        ("youden", 65.0),
+    ],
+)
+def test_targets_by_hand(target: str, expected: float) -> None:
+    assert choose_threshold(SCORES, POSITIVE, target) == expected
+
+
+def test_chosen_thresholds_reach_their_target_and_no_better_one_does() -> None:
+    rng = np.random.default_rng(0)
+    positive = rng.random(200) < 0.3
+    scores = np.round(rng.normal(np.where(positive, 60, 40), 15).clip(0, 100), 1)
+    for wanted in (0.5, 0.8, 0.9, 0.95, 1.0):
+        chosen = choose_threshold(scores, positive, f"sensitivity={wanted}")
+        assert (scores[positive] >= chosen).mean() >= wanted
+        next_score = scores[scores >= chosen].min()
+        assert (scores[positive] > next_score).mean() < wanted
+        chosen = choose_threshold(scores, positive, f"specificity={wanted}")
+        assert (scores[~positive] < chosen).mean() >= wanted
+        below = scores[scores < chosen].max()
+        assert (scores[~positive] < below).mean() < wanted
+
+
+@pytest.mark.parametrize("target", ["sensitivity", "sensitivity=90", "sensitivity=0", "specificity=1.2", "auc=0.9", ""])
+def test_a_target_that_is_not_understood(target: str) -> None:
+    with pytest.raises(ValueError, match=r"expected sensitivity=0\.9"):
+        choose_threshold(SCORES, POSITIVE, target)
+
+
+def test_what_cannot_be_chosen() -> None:
+    with pytest.raises(ValueError, match=r"No threshold reaches specificity=0\.9"):
+        choose_threshold(np.array([100.0, 100, 100]), np.array([True, False, False]), "specificity=0.9")
+    with pytest.raises(ValueError, match="give both"):
+        choose_threshold(SCORES, POSITIVE | True)
+
+
+def test_the_hash_is_of_names_and_labels_in_any_order() -> None:
+    expected = hashlib.sha256(b"a.png 1\nb.png 0").hexdigest()
+    assert calibration_sha256(["b.png", "a.png"], [False, True]) == expected
+    assert calibration_sha256(["b.png", "a.png"], np.array([True, True])) != expected
+
+
+def test_written_and_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "models" / "threshold.json"
+    write_threshold(path, threshold(), at_threshold={"sensitivity": 0.9})
+    assert load_threshold(path, VERSION) == threshold()
+    assert threshold().score_threshold == pytest.approx(0.615)
+    assert threshold().id == "calibrate: sensitivity=0.9 on clinic (10 films, sha256 abababababab)"
+    assert json.loads(path.read_text())["notice"] == "research use only, not for diagnosis"
+
+
+def test_another_model_is_refused(tmp_path: Path) -> None:
+    write_threshold(tmp_path / "t.json", threshold())
+    with pytest.raises(ValueError, match="valid for one model version only, so calibrate this one") as error:
+        load_threshold(tmp_path / "t.json", "monai_tbkd 0.2.0, model 0123456789ab")
+    assert VERSION in str(error.value)
+    assert "0.2.0" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "change", [{"threshold_0_100": 200}, {"threshold_0_100": None}, {"input_kind": "jpg"}, {"schema_version": 2},
+               {"calibration_set": {}}]
+)  # fmt: skip
+def test_a_damaged_file_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    path = tmp_path / "t.json"
+    write_threshold(path, threshold())
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ValueError, match="write it anew"):
+        load_threshold(path, VERSION)
+    path.write_text("{")
+    with pytest.raises(ValueError, match="write it anew"):
+        load_threshold(path, VERSION)
+    with pytest.raises(FileNotFoundError, match="write one with calibrate"):
+        load_threshold(tmp_path / "none.json", VERSION)
+
+
+def test_films_of_another_kind_are_refused() -> None:
+    check_input_kind(threshold("dicom"), "dicom")
+    check_input_kind(threshold("picture"), "bmp")
+    check_input_kind(threshold("mixed"), "png")
+    check_input_kind(threshold("mixed"), None)
+    with pytest.raises(
+        ValueError, match=r"kind dicom, and the film is a jpeg file \(picture\); models score the kinds"
+    ):
+        check_input_kind(threshold("dicom"), "jpeg")
+    with pytest.raises(ValueError, match="of the format unknown"):
+        check_input_kind(threshold("picture"), "")
+    assert input_kind_fault(threshold("picture"), "dicom").startswith("The threshold was calibrated on input of kind")
+    assert input_kind_fault(threshold("picture"), "tiff") == ""
+    kinds = [input_kind_of(f) for f in ("png", "jpeg", "tiff", "bmp", "dicom", "nifti", "metaimage", "nrrd", "webp")]
+    assert kinds == ["picture"] * 4 + ["dicom"] + ["converted"] * 3 + [None]

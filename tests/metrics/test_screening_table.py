@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from monai_tbkd.metrics.bootstrap import bootstrap_ratio
+from monai_tbkd.metrics.proportions import wilson
+from monai_tbkd.metrics.screening_table import COLUMNS, Program, screening_table
+
+# 10 films, 4 of them with TB
+SCORES = np.array([90.0, 80, 70, 20, 85, 60, 50, 30, 20, 10])
+POSITIVE = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0]) > 0
+PROGRAM = Program(prevalence=0.02, cost_film=5, cost_test=20)
+
+
+def test_ten_films_by_hand() -> None:
+    (row,) = screening_table(SCORES, POSITIVE, [60], PROGRAM)
+    assert tuple(row) == COLUMNS
+    assert [row[k] for k in ("threshold", "n", "TP", "FP", "TN", "FN")] == [60.0, 10, 3, 2, 4, 1]  # 60 itself is above
+    assert (row["sensitivity"], row["specificity"]) == pytest.approx((0.75, 4 / 6), abs=1e-6)
+    assert (row["ppv_observed"], row["npv_observed"], row["share_of_tb_found"]) == pytest.approx((0.6, 0.8, 0.75))
+    # of 1000 people 20 have TB: 15 are found, and of 980 others a third is tested
+    tests = 15 + 980 / 3
+    assert row["ppv"] == pytest.approx(15 / tests, abs=1e-6)
+    assert row["npv"] == pytest.approx((980 * 2 / 3) / (980 * 2 / 3 + 5), abs=1e-6)
+    assert row["number_needed_to_test"] == pytest.approx(tests / 15, abs=1e-5)
+    assert row["share_of_tests_avoided"] == pytest.approx(1 - tests / 1000, abs=1e-6)
+    assert row["total_cost_per_1000"] == pytest.approx(5000 + 20 * tests, abs=1e-3)
+    assert row["cost_per_case_found"] == pytest.approx((5000 + 20 * tests) / 15, abs=1e-3)
+    limits = wilson(np.array(3), np.array(4))
+    assert (row["sensitivity_low"], row["sensitivity_high"]) == pytest.approx(
+        (float(limits.low), float(limits.high)), abs=1e-6
+    )
+
+
+def test_ends_of_the_scale() -> None:
+    bottom, top = screening_table(SCORES, POSITIVE, [0, 100], PROGRAM)
+    assert (bottom["TP"], bottom["FP"], bottom["TN"], bottom["FN"]) == (4, 6, 0, 0)
+    assert bottom["ppv"] == pytest.approx(0.02)
+    assert bottom["npv"] is None  # nobody is told to have none
+    assert bottom["share_of_tests_avoided"] == pytest.approx(0)
+    assert (top["TP"], top["FP"], top["TN"], top["FN"]) == (0, 0, 6, 4)
+    assert top["npv"] == pytest.approx(0.98)
+    assert (top["ppv"], top["number_needed_to_test"], top["cost_per_case_found"]) == (None, None, None)
+    assert top["total_cost_per_1000"] == 5000
+
+
+def test_every_interval_holds_its_value() -> None:
+    rng = np.random.default_rng(0)
+    positive = rng.random(300) < 0.3
+    scores = np.clip(rng.normal(np.where(positive, 65, 35), 20), 0, 100)
+    patients = [f"p{i // 2}" for i in range(300)]
+    for groups in (None, patients):
+        for row in screening_table(scores, positive, range(0, 101, 5), groups=groups, resamples=300):
+            for name in COLUMNS[6::3]:
+                value, low, high = (row[name + end] for end in ("", "_low", "_high"))
+                if value is not None:
+                    assert low is None or low <= value + 1e-6
+                    assert high is None or high >= value - 1e-6
+
+
+def test_films_without_a_score_are_neither_positive_nor_negative() -> None:
+    scores = np.concatenate([SCORES, [np.nan, np.nan, np.nan]])
+    positive = np.concatenate([POSITIVE, [True, False, False]])
+    (with_them,) = screening_table(scores, positive, [60], PROGRAM)
+    (without,) = screening_table(SCORES, POSITIVE, [60], PROGRAM)
+    found = with_them.pop("share_of_tb_found"), without.pop("share_of_tb_found")
+    assert found == (0.6, 0.75)  # the fifth film with TB was not found
+    shared = [k for k in with_them if not k.startswith("share_of_tb_found")]
+    assert {k: with_them[k] for k in shared} == {k: without[k] for k in shared}
+
+
+def test_patients_widen_the_intervals_and_single_films_do_not_narrow_them() -> None:
+    rng = np.random.default_rng(0)
+    positive = np.repeat(rng.random(60) < 0.4, 5)
+    scores = np.repeat(np.clip(rng.normal(50, 25, 60), 0, 100), 5)
+    patients = np.repeat(np.arange(60), 5).tolist()
+    (films,) = screening_table(scores, positive, [50])
+    (whole,) = screening_table(scores, positive, [50], groups=patients)
+    (single,) = screening_table(scores, positive, [50], groups=list(range(300)))
+    for name in ("sensitivity", "specificity", "ppv_observed", "ppv", "share_of_tests_avoided"):
+        width = {k: r[f"{name}_high"] - r[f"{name}_low"] for k, r in (("f", films), ("p", whole), ("s", single))}
+        assert width["p"] > 1.6 * width["f"], name
+        assert width["s"] == pytest.approx(width["f"], rel=0.12), name
+    by_hand = bootstrap_ratio((scores >= 50) & positive, positive.astype(float), groups=patients)
+    assert (whole["sensitivity_low"], whole["sensitivity_high"]) == pytest.approx(by_hand[1:3], abs=0.02)
+
+
+def test_all_or_none_of_few_patients_is_not_certain() -> None:
+    scores, positive = np.array([90.0, 91, 92, 93, 10, 11]), np.array([1, 1, 1, 1, 0, 0]) > 0
+    (row,) = screening_table(scores, positive, [50], groups=["a", "a", "b", "b", "c", "d"])
+    assert row["sensitivity"] == 1.0
+    assert row["sensitivity_low"] == pytest.approx(float(wilson(np.array(2), np.array(2)).low), abs=1e-6)
+    assert row["specificity_low"] < 0.5
+
+
+def test_limits_at_a_prevalence_agree_with_a_bootstrap_of_many_films() -> None:
+    rng = np.random.default_rng(0)
+    n_tb, n_rest = 400, 1600
+    found, false = rng.binomial(n_tb, 0.85, 4000) / n_tb, rng.binomial(n_rest, 0.25, 4000) / n_rest
+    scores = np.repeat([90.0, 10, 90, 10], [340, 60, 400, 1200])
+    positive = np.repeat([True, False], [n_tb, n_rest])
+    (row,) = screening_table(scores, positive, [50], PROGRAM)
+    drawn = {
+        "ppv": 0.02 * found / (0.02 * found + 0.98 * false),
+        "share_of_tests_avoided": 1 - (0.02 * found + 0.98 * false),
+        "cost_per_case_found": (5 + 20 * (0.02 * found + 0.98 * false)) / (0.02 * found),
+    }
+    for name, draws in drawn.items():
+        low, high = np.quantile(draws, [0.025, 0.975])
+        assert (row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx((low, high), abs=0.1 * (high - low)), name
+
+
+@pytest.mark.parametrize(
+    ("program", "sentence"),
+    [(Program(prevalence=0.0), "share between 0 and 1"), (Program(prevalence=5.0), "prevalence is 5;"),
+     (Program(cost_test=-1), "expected numbers not below 0")],
+)  # fmt: skip
+def test_impossible_programs_are_refused(program: Program, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        screening_table(SCORES, POSITIVE, [50], program)
