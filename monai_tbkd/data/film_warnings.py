@@ -21,6 +21,7 @@ class FilmWarning(StrEnum):
     BURNED_IN_ANNOTATION = "BURNED_IN_ANNOTATION"
     SECONDARY_CAPTURE = "SECONDARY_CAPTURE"
     LOOKS_DOUBTFUL = "LOOKS_DOUBTFUL"
+    OTHER_INPUT_KIND = "OTHER_INPUT_KIND"
 
     @property
     def meaning(self) -> str:
@@ -36,5 +37,6 @@ _MEANINGS = {
     FilmWarning.AGE_UNKNOWN: "neither age nor birth date is known: a child would not have been noticed",
     FilmWarning.BURNED_IN_ANNOTATION: "text is burned into the pixels: it may name the patient, and may mislead",
     FilmWarning.LOOKS_DOUBTFUL: "the tags say an upright frontal chest film, and the picture does not look like one",
+    FilmWarning.OTHER_INPUT_KIND: "the threshold was calibrated on another kind of film, so there is no decision",
     FilmWarning.SECONDARY_CAPTURE: "a secondary capture: marks may be drawn into the pixels",
 }

@@ -16,6 +16,7 @@ from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.metrics import DEFINITIONS, Comparison, Predictions, table
 from monai_tbkd.metrics.blind_baselines import DEFINITIONS as BLIND_DEFINITIONS
+from monai_tbkd.metrics.calibrated_threshold import load_threshold
 from monai_tbkd.metrics.provenance import split_sha256, versions
 from monai_tbkd.networks.checkpoint import file_sha256, load_finished, read_record, refuse_other_settings
 from monai_tbkd.report.film_overlays import write_film_overlays
@@ -147,8 +148,10 @@ def load_operating_point(
     map_threshold: float | None = None,
     score_threshold: float | None = None,
     mode: str | None = None,
+    threshold_file: str | Path | None = None,
+    model_version: str = "",
 ) -> dict[str, Any]:
-    """The thresholds of an inference: given ones, else those an evaluation chose for this very checkpoint, else 0.5.
+    """The thresholds of an inference: given ones, else calibrated, else chosen by this model's evaluation, else 0.5.
 
     Args:
         path: file that the evaluation wrote; it need not exist.
@@ -156,9 +159,15 @@ def load_operating_point(
         map_threshold: 0-1, or None to take the chosen one.
         score_threshold: 0-1, or None to take the chosen one.
         mode: ``absolute`` or ``relative``, or None to take the chosen one.
+        threshold_file: what ``calibrate`` wrote, for the score threshold; or None.
+        model_version: of the model, which the calibrated threshold has to belong to.
 
     Returns:
-        ``map_threshold``, ``score_threshold``, ``mode`` and ``id``, which says where they come from.
+        ``map_threshold``, ``score_threshold``, ``mode``, ``id``, which says where they come from, and ``input_kind``,
+        the kind of film that a calibrated score threshold holds for (``mixed``: all).
+
+    Raises:
+        ValueError: a calibrated threshold of another model.
     """
     point = {"map_threshold": 0.5, "score_threshold": 0.5, "mode": "absolute"}
     source = "default"
@@ -169,8 +178,13 @@ def load_operating_point(
             source = f"evaluate: {chosen['chosen_on']}"
         else:
             logger.warning("%s is of another model than %s and is not used.", path, checkpoint)
+    input_kind = "mixed"
+    if threshold_file is not None and score_threshold is None:
+        calibrated = load_threshold(threshold_file, model_version)
+        point["score_threshold"], input_kind = calibrated.score_threshold, calibrated.input_kind
+        source = f"{calibrated.id}; map: {source}"
     given = {"map_threshold": map_threshold, "score_threshold": score_threshold, "mode": mode}
     given = {k: v for k, v in given.items() if v is not None}
     if given:
         source = f"config: {', '.join(given)}" + ("" if len(given) == len(point) else f"; {source}")
-    return {**point, **given, "id": source}
+    return {**point, **given, "id": source, "input_kind": input_kind}

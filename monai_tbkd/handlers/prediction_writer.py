@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+import torch
 from ignite.engine import Engine, Events
 from PIL import Image
 
-from monai_tbkd.data import FilmTurn, ReasonCode
+from monai_tbkd.data import FilmTurn, FilmWarning, ReasonCode
+from monai_tbkd.metrics.calibrated_threshold import MIXED, input_kind_fault
 from monai_tbkd.report.prediction_table import COLUMNS, DONE, FAILED, NO_TB, REFUSED, TB, PredictionTable, as_written
 from monai_tbkd.transforms import DrawOverlay
 
@@ -31,6 +33,8 @@ class PredictionWriter:
         threshold_id: where the threshold comes from.
         model_version: what made the predictions.
         overlays: draw ``overlays/<film>.png``, upright.
+        input_kind: of the films that the threshold holds for (``picture``, ``dicom``, ``converted``; ``mixed``: all). A
+            film of another kind gets its score, a warning, and neither a decision nor boxes.
     """
 
     def __init__(
@@ -40,10 +44,11 @@ class PredictionWriter:
         threshold_id: str = "config",
         model_version: str = "",
         overlays: bool = True,
+        input_kind: str = MIXED,
     ) -> None:
         self.table = table
         self.score_threshold, self.threshold_id = float(score_threshold), threshold_id
-        self.model_version, self.overlays = model_version, overlays
+        self.model_version, self.overlays, self.input_kind = model_version, overlays, input_kind
         self._overlay = DrawOverlay()
         self._clock = 0.0
         # The overlays of rows that are there already keep their names.
@@ -115,15 +120,23 @@ class PredictionWriter:
             n_boxes=len(boxes),
             boxes=turn.boxes_as_stored(boxes, (height, width)),
         )
+        fault = input_kind_fault(self.input_kind, meta.get("source_format"))
+        if fault:
+            warnings = filter(None, [row["warnings"], FilmWarning.OTHER_INPUT_KIND])
+            row.update(decision=None, threshold_0_100=None, threshold_id=None, n_boxes=None, boxes=None, detail=fault)
+            row["warnings"] = "; ".join(warnings)
         return row
 
     def _draw(self, batch: Mapping[str, Any], output: Mapping[str, Any], row: Mapping[str, Any]) -> None:
-        caption = f"score {row['score_0_100']:.0f} (threshold {row['threshold_0_100']:.0f}): {row['decision']}"
+        caption, boxes, scores = f"score {row['score_0_100']:.0f}, no threshold", torch.zeros(0, 4), torch.zeros(0)
+        if row["decision"] is not None:
+            caption = f"score {row['score_0_100']:.0f} (threshold {row['threshold_0_100']:.0f}): {row['decision']}"
+            boxes, scores = output["pred_boxes"], output["pred_box_scores"]
         picture = self._overlay(
             batch["image"],
             output["tb_map"],
-            output["pred_boxes"],
-            output["pred_box_scores"],
+            boxes,
+            scores,
             batch["original_size"],
             str(row["name"]),
             caption,

@@ -178,17 +178,19 @@ def input_kind_of(source_format: str | None) -> str | None:
     return _KIND_OF.get(source_format or "")
 
 
-def input_kind_fault(threshold: CalibratedThreshold, source_format: str | None) -> str:
+def input_kind_fault(calibrated_kind: str, source_format: str | None) -> str:
     """Why a threshold does not hold for a film, a sentence; empty where it does.
 
-    A threshold of kind ``mixed`` holds for all.
+    Args:
+        calibrated_kind: of the films that the threshold was chosen on; ``mixed`` holds for all.
+        source_format: see `input_kind_of`.
     """
     kind = input_kind_of(source_format)
-    if threshold.input_kind in (MIXED, kind):
+    if calibrated_kind in (MIXED, kind):
         return ""
     found = f"a {source_format} file ({kind})" if kind else f"of the format {source_format or 'unknown'}"
     return (
-        f"The threshold was calibrated on input of kind {threshold.input_kind}, and the film is {found}; models score "
+        f"The threshold was calibrated on input of kind {calibrated_kind}, and the film is {found}; models score "
         f"the kinds differently, so calibrate on such films, or on both with --input_kind {MIXED}."
     )
 
@@ -199,7 +201,7 @@ def check_input_kind(threshold: CalibratedThreshold, source_format: str | None) 
     Raises:
         ValueError: with the sentence of `input_kind_fault`.
     """
-    fault = input_kind_fault(threshold, source_format)
+    fault = input_kind_fault(threshold.input_kind, source_format)
     if fault:
         raise ValueError(fault)
 

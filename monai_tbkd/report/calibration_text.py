@@ -26,11 +26,12 @@ def calibration_text(
         return "-" if value is None else f"{value:.{digits}f} [{_limit(low, digits)}, {_limit(high, digits)}]"
 
     films, level, error = threshold.calibration_set, summary["image_level"], summary["expected_calibration_error"]
+    patients = f" of {films['patients']} patients" if films["patients"] else ""
+    scored = f"{films['films']} films{patients}: {films['tb_films']} with TB, {films['films_without_tb']} without"
     lines = [
-        f"{threshold.model_version}, {threshold.input_kind} films: {films['films']} with a score, {films['tb_films']} with "
-        f"TB, {films['films_without_tb']} without" + (f", {films['patients']} patients" if films["patients"] else "")
-        + f"; {len(summary['not_scored'])} without a score. Intervals: {summary['intervals']}.",
-    ]  # fmt: skip
+        f"{threshold.model_version}, {threshold.input_kind} films",
+        f"{scored}; {len(summary['not_scored'])} more have no score. Intervals: {summary['intervals']}.",
+    ]
     for name, number in level.items():
         lines.append(f"  {name:<30}{number['value']:.3f} [{_limit(number['low'], 3)}, {_limit(number['high'], 3)}]")
     wide, chance = error["equal_width"], error["equal_width"]["if_calibrated"]
@@ -58,8 +59,8 @@ def calibration_text(
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     lines += ["  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in cells]
     lines.append(
-        f"<: chosen by {threshold.chosen_by}. PPV, tests and cost at prevalence {summary['program']['prevalence']:g}. A "
-        "threshold that is chosen and reported on the same films is a little too hopeful."
+        f"<: chosen by {threshold.chosen_by}. PPV, tests and cost at prevalence {summary['program']['prevalence']:g}. "
+        "A threshold that is chosen and reported on the same films is a little too hopeful."
     )
     return "\n".join(lines)
 

@@ -28,7 +28,13 @@ def film(name: str, score: float = 0.8, reason: str = "", turn: str = "") -> tup
     return batch, output
 
 
-def run(folder: Path, batches: list[list[tuple[dict, dict]]], fail: bool = False, overlays: bool = True) -> None:
+def run(
+    folder: Path,
+    batches: list[list[tuple[dict, dict]]],
+    fail: bool = False,
+    overlays: bool = True,
+    input_kind: str = "mixed",
+) -> None:
     def step(engine: Engine, batch: list[tuple[dict, dict]]) -> list[dict]:
         if fail and engine.state.iteration == len(batches):
             raise RuntimeError("power cut")
@@ -38,7 +44,7 @@ def run(folder: Path, batches: list[list[tuple[dict, dict]]], fail: bool = False
     table = PredictionTable(folder)
     table.start([{"name": b["name"]} for batch in batches for b, _ in batch])
     engine = Engine(step)
-    PredictionWriter(table, 0.5, "a test", "v1", overlays).attach(engine)
+    PredictionWriter(table, 0.5, "a test", "v1", overlays, input_kind).attach(engine)
     engine.run(batches)
 
 
@@ -72,6 +78,19 @@ def test_boxes_are_on_the_pixels_as_they_are_stored(tmp_path: Path) -> None:
     assert json.loads(mirrored["boxes"])[0][:4] == [10, 2, 19, 30]
     assert json.loads(transposed["boxes"])[0][:4] == [2, 1, 30, 10]
     assert (transposed["height"], transposed["width"]) == ("20", "40")
+
+
+def test_a_threshold_of_another_kind_of_film_decides_nothing(tmp_path: Path) -> None:
+    films = [film("a.png"), film("b.dcm")]
+    for (batch, _), source_format in zip(films, ("png", "dicom")):
+        batch["image"].meta["source_format"] = source_format
+    run(tmp_path, [films], input_kind="dicom")
+    picture, dicom = rows_of(tmp_path)
+    assert (picture["decision"], picture["boxes"], picture["threshold_0_100"]) == ("", "", "")
+    assert (picture["score_0_100"], picture["warnings"]) == ("80.0", "OTHER_INPUT_KIND")
+    assert "calibrated on input of kind dicom" in picture["detail"]
+    assert (dicom["decision"], dicom["n_boxes"]) == ("TB suggestive", "1")
+    assert len(list((tmp_path / "overlays").iterdir())) == 2
 
 
 def test_names_that_would_meet_keep_their_own_overlay(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_films_of_another_kind_are_refused() -> None:
         check_input_kind(threshold("dicom"), "jpeg")
     with pytest.raises(ValueError, match="of the format unknown"):
         check_input_kind(threshold("picture"), "")
-    assert input_kind_fault(threshold("picture"), "dicom").startswith("The threshold was calibrated on input of kind")
-    assert input_kind_fault(threshold("picture"), "tiff") == ""
+    assert input_kind_fault("picture", "dicom").startswith("The threshold was calibrated on input of kind")
+    assert input_kind_fault("picture", "tiff") == ""
     kinds = [input_kind_of(f) for f in ("png", "jpeg", "tiff", "bmp", "dicom", "nifti", "metaimage", "nrrd", "webp")]
     assert kinds == ["picture"] * 4 + ["dicom"] + ["converted"] * 3 + [None]
