@@ -101,6 +101,13 @@ class PredictorMeasures:
         steps = np.array([self.map_threshold])
         return union_mask_iou.union_iou_sweep(self.maps, self.truth.masks, steps)[:, 0]
 
+    @cached_property
+    def pointing(self) -> np.ndarray:
+        """``(N,)``, 1 where the map is strongest in a true box, 0 elsewhere, nan for films without boxes."""
+        game = PointingGame()
+        game(torch.from_numpy(self.maps)[:, None], torch.from_numpy(self.truth.masks)[:, None])
+        return torch.as_tensor(game.get_buffer()).numpy()[:, 0]
+
     def summary(self) -> dict[str, Any]:
         """Every number with its interval and the number of films behind it, JSON-able."""
         return {**self._regions(), **self._boxes(), **self._detections(), **self._image_level(), **self._by_group()}
@@ -113,8 +120,6 @@ class PredictorMeasures:
         )[:, 0]
         boxed = np.stack([box_masks(b, (n, n)) if len(b) else np.zeros((n, n), bool) for b in self.boxes])
         by_boxes = union_mask_iou.union_iou_sweep(boxed.astype(np.float32), truth.masks, np.array([0.5]))[:, 0]
-        pointing = PointingGame()
-        pointing(torch.from_numpy(self.maps)[:, None], torch.from_numpy(truth.masks)[:, None])
         energy = saliency_energy.saliency_energy(self.maps, truth.masks)
         boxed_maps, boxed_masks = self.maps[truth.boxed], truth.masks[truth.boxed]
         counts = pixel_counts(boxed_maps, boxed_masks, pixel_average_precision.PXAP_THRESHOLDS)
@@ -126,7 +131,7 @@ class PredictorMeasures:
             "union_mask_miou": self._mean(self.union_mask_iou),
             "union_mask_miou_all_films": self._mean(everywhere),
             "box_union_miou": self._mean(by_boxes),
-            "pointing_game": self._mean(torch.as_tensor(pointing.get_buffer()).numpy()[:, 0]),
+            "pointing_game": self._mean(self.pointing),
             "proportional_energy": self._mean(energy.proportional_energy),
             "average_saliency_focus": self._mean(energy.average_saliency_focus),
             "pxap": self._weighted(lambda w: pixel_average_precision.pixel_average_precision(counts, w), truth.boxed),

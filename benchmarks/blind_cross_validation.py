@@ -1,0 +1,59 @@
+"""What predictors that never look at a film score on TBX11K's boxes, by 5-fold cross-validation with our evaluator.
+
+    python benchmarks/blind_cross_validation.py --dataset_dir TBX11K
+
+Prior and threshold come from four fifths of the films, numbers from the fifth that is left, each film once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_tbkd.data import load_tbx11k
+from monai_tbkd.metrics import Comparison, Predictions, bootstrap_mean
+from monai_tbkd.metrics.predictor_measures import PredictorMeasures
+
+FOLDS = 5
+
+
+def fold_of(item: dict[str, Any]) -> int:
+    return int(hashlib.sha256(item["name"].encode()).hexdigest(), 16) % FOLDS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset_dir", required=True)
+    parser.add_argument("--grid", type=int, default=256)
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "blind_cross_validation.csv")
+    args = parser.parse_args()
+    items = [i for i in load_tbx11k(args.dataset_dir) if i["class_name"] == "tb" and i["boxes"]]
+    films: dict[str, dict[str, list[np.ndarray]]] = {}
+    for fold in range(FOLDS):
+        train = [i for i in items if fold_of(i) != fold]
+        comparison = Comparison(train, train, [i for i in items if fold_of(i) == fold], grid=args.grid)
+        for name, maps in comparison.blind.items():
+            point = comparison.choose(Predictions(maps["select"], None))
+            test, boxes = Predictions(maps["test"], None), comparison.box_fitting(point)
+            found = PredictorMeasures(comparison.truth["test"], test, point["map_threshold"], boxes, boxes)
+            numbers = films.setdefault(name, {"union_mask_miou": [], "pointing_game": []})
+            numbers["union_mask_miou"].append(found.union_mask_iou)
+            numbers["pointing_game"].append(found.pointing)
+    rows = [["predictor", "metric", "value", "low", "high", "n"]]
+    for name, metrics in films.items():
+        for metric, parts in metrics.items():
+            number = bootstrap_mean(np.concatenate(parts))
+            rows.append([name, metric, *(f"{v:.4f}" for v in number[:3]), str(number.n)])
+    with args.output.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    for row in rows:
+        print("  ".join(row))
+
+
+if __name__ == "__main__":
+    main()
