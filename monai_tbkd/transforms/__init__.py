@@ -24,6 +24,7 @@ from monai_tbkd.transforms.overlay import (
     draw_panels,
     film_for_display,
 )
+from monai_tbkd.transforms.resize_film import ResizeFilm, ResizeFilmd
 
 __all__ = [
     "NOTICE",
@@ -48,6 +49,8 @@ __all__ = [
     "NormalizeFilm",
     "NormalizeFilmd",
     "Panel",
+    "ResizeFilm",
+    "ResizeFilmd",
     "blend_map",
     "box_masks",
     "draw_panels",

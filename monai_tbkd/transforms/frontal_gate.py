@@ -56,10 +56,12 @@ class CheckFrontal(Transform):
         monai_tbkd.data.reason_codes.FilmError: the film: the picture does not look like a frontal chest film; ...
     """
 
-    def __init__(self, which: str = "untagged", threshold: float = 0.0) -> None:
+    def __init__(self, which: str | bool = "untagged", threshold: float = 0.0) -> None:
+        if which is False:  # what YAML makes of off
+            which = "off"
         if which not in WHICH:
-            raise ValueError(f"which is {which!r}; expected one of {WHICH}.")
-        self.which = which
+            raise ValueError(f"check_frontal is {which!r}; expected one of {WHICH}.")
+        self.which = str(which)
         self.gate = FrontalGate(threshold)
 
     def __call__(self, film: torch.Tensor) -> torch.Tensor:
@@ -96,7 +98,7 @@ class CheckFrontald(MapTransform):
     def __init__(
         self,
         keys: KeysCollection = "image",
-        which: str = "untagged",
+        which: str | bool = "untagged",
         threshold: float = 0.0,
         allow_missing_keys: bool = False,
     ) -> None:

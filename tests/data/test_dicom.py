@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import BasicTextSRStorage, JPEGLSLossless
+from pydicom.uid import BasicTextSRStorage, DeflatedExplicitVRLittleEndian, JPEGLSLossless
 
 from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.data.readers import decode_film, film_size
@@ -148,3 +148,25 @@ def test_spacing_falls_back_to_the_detector_and_zero_is_unknown(tmp_path: Path) 
     assert film_of(tmp_path, PixelSpacing=[0.2, 0.1]).spacing_mm == (0.2, 0.1)
     assert film_of(tmp_path, PixelSpacing=[0, 0], ImagerPixelSpacing=[0.3, 0.4]).spacing_mm == (0.3, 0.4)
     assert film_of(tmp_path, PixelSpacing=[0, 0]).spacing_mm is None
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_a_cut_deflated_file_is_corrupt(tmp_path: Path, share: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 4096, (30, 40)).astype(np.uint16)
+    ds = pydicom.dcmread(make_dicom(tmp_path / "a", noise))
+    ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    ds.save_as(tmp_path / "a")
+    assert decode_film(tmp_path / "a").pixels.max() == noise.max()
+    assert refusal(cut(tmp_path / "a", share)) is ReasonCode.CORRUPT
+
+
+def test_a_tag_that_cannot_be_parsed_is_corrupt_and_not_quoted(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "a", block_film(2085, np.uint16, 100), ViewPosition="PA")
+    content = path.read_bytes()
+    assert content.count(b"\x18\0\x01\x51CS") == 1
+    path.write_bytes(content.replace(b"\x18\0\x01\x51CS", b"\x18\0\x01\x51C\x9e"))
+    with pytest.raises(FilmError) as caught:
+        decode_film(path)
+    assert caught.value.reason is ReasonCode.CORRUPT
+    assert "NotImplementedError" in str(caught.value)
+    assert "0x9e" not in str(caught.value)

@@ -50,3 +50,24 @@ def test_missing_and_empty_folders_are_named(tree: Tree, tmp_path: Path) -> None
 
 def test_digits_and_letters_do_not_collide(tree: Tree) -> None:
     assert names(tree("1.png", "a.png", "01.png", "A.png")) == ["01.png", "1.png", "A.png", "a.png"]
+
+
+@pytest.mark.parametrize("root_is_closed", [False, True])
+def test_a_folder_that_may_not_be_opened_is_not_passed_over(
+    tree: Tree, root_is_closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree("a.png", "sub/b.png")
+    closed = root if root_is_closed else root / "sub"
+    scandir = os.scandir
+
+    def refuse(path: str | os.PathLike[str]) -> object:  # the rights of the user who runs the tests do not matter so
+        if Path(path) == closed:
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    if root_is_closed:
+        with pytest.raises(ValueError, match="cannot be opened"):
+            names(root)
+    else:
+        assert names(root) == ["a.png", "sub"]

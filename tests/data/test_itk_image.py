@@ -67,3 +67,24 @@ def test_volumes_colors_and_pixels_elsewhere_are_refused(tmp_path: Path) -> None
     assert refusal(tmp_path / "c.mhd") is ReasonCode.NOT_AN_IMAGE
     itk.imwrite(itk.image_from_array(block_film()), str(tmp_path / "d.nhdr"))
     assert refusal(tmp_path / "d.nhdr") is ReasonCode.NOT_AN_IMAGE
+
+
+@pytest.mark.parametrize("suffix", ["mha", "nrrd"])
+def test_a_changed_byte_of_packed_pixels_is_found_by_the_checksum(tmp_path: Path, suffix: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 4096, (30, 40)).astype(np.uint16)
+    path = write(tmp_path / f"a.{suffix}", noise, compression=True)
+    content = path.read_bytes()
+    for share in (0.5, 0.7, 0.9):
+        place = int(len(content) * share)
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        assert refusal(path) is ReasonCode.CORRUPT
+
+
+@pytest.mark.parametrize("suffix", ["mha", "nrrd"])
+def test_an_unknown_pixel_type_is_corrupt(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"a.{suffix}", block_film(3000, np.uint16))
+    content = path.read_bytes()
+    for old, new in ((b"MET_USHORT", b"MET_USHORZ"), (b"unsigned short", b"unsigned shorz")):
+        content = content.replace(old, new)
+    path.write_bytes(content)
+    assert refusal(path) is ReasonCode.CORRUPT

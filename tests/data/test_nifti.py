@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from monai_tbkd.data import FilmError, ReasonCode
-from monai_tbkd.data.readers import decode_film, film_size
+from monai_tbkd.data.readers import FilmLimits, decode_film, film_size
 from tests.data.films_by_hand import assert_block, block_film, cut
 
 
@@ -85,3 +86,20 @@ def test_volumes_and_color_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FilmError) as caught:
         decode_film(saved(tmp_path / "b.nii", rgb))
     assert caught.value.reason is ReasonCode.COLOR
+
+
+def test_a_changed_byte_of_a_gzipped_film_is_found_by_the_checksum(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 60000, (40, 30)).astype(np.uint16)
+    path = saved(tmp_path / "a.nii.gz", noise)
+    content = path.read_bytes()
+    for place in (len(content) // 2, len(content) * 9 // 10, len(content) - 6):  # the last is of the checksum itself
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(FilmError, match="CORRUPT"):
+            decode_film(path)
+
+
+def test_what_unpacks_to_more_than_a_film_is_too_large(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.nii.gz", FILM.T)
+    path.write_bytes(path.read_bytes() + gzip.compress(bytes(2**20)) * 40)
+    with pytest.raises(FilmError, match="TOO_LARGE"):
+        decode_film(path, limits=FilmLimits(max_pixels=2000))

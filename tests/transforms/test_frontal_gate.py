@@ -96,5 +96,6 @@ def test_threshold_reaches_the_gate() -> None:
 def test_errors() -> None:
     with pytest.raises(ValueError, match="'on'; expected one of"):
         CheckFrontal("on")
+    assert CheckFrontal(False).which == "off"
     with pytest.raises(ValueError, match="one gray channel"):
         CheckFrontal()(film(lambda x: x.repeat(3, 1, 1)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -59,9 +60,7 @@ def decode_dicom(
     """
     if voi not in VOI_CHOICES:
         raise ValueError(f"voi is {voi!r}; expected one of {VOI_CHOICES}.")
-    with warnings.catch_warnings():
-        # pydicom warns of every odd value of every odd file, often quoting it: noise, and at times patient data.
-        warnings.simplefilter("ignore")
+    with _quiet():
         ds = _read(path, limits, headless)
         # pydicom parses an element when it is first asked for, so that a damaged one fails anywhere in here.
         with _damage_named(path, "one of its tags cannot be read"):
@@ -93,8 +92,7 @@ def dicom_size(path: Path, headless: bool = False) -> tuple[int, int]:
     Raises:
         FilmError: CORRUPT or NOT_AN_IMAGE.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet():
         try:
             ds = pydicom.dcmread(path, force=headless, stop_before_pixels=True, specific_tags=list(_SIZE_TAGS))
             size = int(ds.Rows), int(ds.Columns)
@@ -105,6 +103,22 @@ def dicom_size(path: Path, headless: bool = False) -> tuple[int, int]:
             raise FilmError(
                 ReasonCode.CORRUPT, path, f"the DICOM header is damaged ({type(error).__name__})"
             ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back what pydicom says of every odd value of every odd file, often quoting it: at times patient data.
+
+    It also logs a traceback for a stream that cannot be decoded, which is told by a reason here.
+    """
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

@@ -1,0 +1,114 @@
+"""``python -m monai.bundle run`` on inference.yaml as a process of its own, with the tiny model of `trained`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import REPOSITORY, SMALL
+
+_TURNED = ("image_size", "backbone", "width", "last_stage", "output_stride", "grid", "device", "progress_bar")
+
+
+def overrides(films: Path, out: Path, models: Path, **more: Any) -> dict[str, Any]:
+    """What is turned in the config, by its keys."""
+    given: dict[str, Any] = {"dataset_dir": str(films), "output_dir": str(out), "ckpt_dir": str(models)}
+    given |= {key: SMALL[key] for key in _TURNED}
+    given["check_frontal"] = "off"  # the films are noise, which the gate would refuse
+    # boxes on every film, since the little model's scores are nearly the same
+    given |= {"score_threshold": 0.0, "map_threshold": 0.5, "threshold_mode": "relative"}
+    return given | {"num_workers": 2} | more
+
+
+def inference_command(films: Path, out: Path, models: Path, **more: Any) -> list[str]:
+    """The command line; `more` by the config's keys."""
+    config = REPOSITORY / "bundle" / "configs" / "inference.yaml"
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(config)]
+    given = overrides(films, out, models, **more)
+    return [*command, *(word for key, value in given.items() for word in (f"--{key}", str(value)))]
+
+
+def environment(scratch: Path) -> dict[str, str]:
+    """Of the process: one thread each, and nothing written outside of the test's folder."""
+    kept = {key: value for key, value in os.environ.items() if key != "TBKD_TRACEBACK"}
+    return kept | {
+        "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY), "HOME": str(scratch), "MPLCONFIGDIR": str(scratch),
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a run ended.
+
+    Attributes:
+        status: exit status.
+        text: what it wrote to both standard streams.
+        peak_bytes: the most memory that it and its workers had together, pages they share counted once; 0 where the
+            system does not tell.
+    """
+
+    status: int
+    text: str
+    peak_bytes: int
+
+
+def run_inference(films: Path, out: Path, models: Path, timeout: float = 240, **more: Any) -> Finished:
+    """Run to the end; overrides of the config by keyword."""
+    scratch = out.parent
+    process = subprocess.Popen(
+        inference_command(films, out, models, **more), cwd=scratch, env=environment(scratch), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
+    )  # fmt: skip
+    peak = [0]
+    watcher = threading.Thread(target=_watch, args=(process, peak), daemon=True)
+    watcher.start()
+    try:
+        text, _ = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    watcher.join()
+    return Finished(process.returncode, text, peak[0])
+
+
+def rows_of(out: Path) -> list[dict[str, str]]:
+    """The rows of predictions.csv, after a look whether predictions.json has the same."""
+    with (out / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    films = json.loads((out / "predictions.json").read_text(encoding="utf-8"))["films"]
+    assert [film["name"] for film in films] == [row["name"] for row in rows]
+    assert [film["reason"] or "" for film in films] == [row["reason"] for row in rows]
+    return rows
+
+
+def _watch(process: subprocess.Popen[str], peak: list[int]) -> None:
+    while process.poll() is None:
+        peak[0] = max(peak[0], sum(_memory(pid) for pid in _family(process.pid)))
+        time.sleep(0.1)
+
+
+def _family(pid: int) -> list[int]:
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [member for child in task.read_text().split() for member in _family(int(child))]
+        except OSError:  # it has just ended
+            continue
+    return found
+
+
+def _memory(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))

@@ -1,0 +1,104 @@
+"""An inference that is killed, and gone on with until every film is done exactly once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from monai_tbkd.packaging.plain_errors import plain_cause
+from tests.bundle.inference_process import environment, inference_command, overrides, rows_of, run_inference
+from tests.conftest import run_bundle
+from tests.data.films_by_hand import noise_png
+
+FILMS = 48
+"""So many that a kill after the eleventh row comes in time."""
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Gray noise under names that sort otherwise by digits than by letters, and one damaged film."""
+    folder = tmp_path_factory.mktemp("resume") / "films"
+    for number in range(1, FILMS):
+        noise_png(folder / f"film {number}.png", side=64, seed=number)
+    (folder / "film 9 cut.png").write_bytes((folder / "film 9.png").read_bytes()[:500])
+    return folder
+
+
+def rows_so_far(out: Path) -> int:
+    path = out / "predictions.csv"
+    return max(path.read_bytes().count(b"\n") - 1, 0) if path.is_file() else 0
+
+
+def kill_after(rows: int, films: Path, out: Path, models: Path) -> None:
+    """Start or go on, and kill the process and its workers as soon as there are so many rows."""
+    command = inference_command(films, out, models, resume="true", num_workers=1)
+    process = subprocess.Popen(
+        command, cwd=out.parent, env=environment(out.parent), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    end = time.monotonic() + 60
+    while rows_so_far(out) < rows and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it came to its end before it could be killed"
+    assert rows <= rows_so_far(out) < FILMS
+
+
+def test_killed_again_and_again_every_film_is_done_once(trained: Path, films: Path, tmp_path: Path) -> None:
+    models, out = trained / "models", tmp_path / "out"
+    unbroken = run_inference(films, tmp_path / "unbroken", models, num_workers=1)
+    assert unbroken.status == 3
+    for rows in (3, 7, 11):
+        kill_after(rows, films, out, models)
+    there = rows_so_far(out)
+    overlays = {path.name: path.stat().st_mtime_ns for path in (out / "overlays").iterdir()}
+    finished = run_inference(films, out, models, resume="true", num_workers=1)
+    assert finished.status == 3, finished.text[-2000:]
+    assert "Traceback" not in finished.text
+    assert f"{there} of {FILMS} films are done, {FILMS - there} are left." in finished.text
+    expected, found = rows_of(tmp_path / "unbroken"), rows_of(out)
+    # film 9 before film 10, and the damaged one among them
+    assert [row["name"] for row in found][8:11] == ["film 9 cut.png", "film 9.png", "film 10.png"]
+    assert [{**row, "seconds": ""} for row in found] == [{**row, "seconds": ""} for row in expected]
+    assert len({row["boxes"] for row in found}) > FILMS / 2
+    as_json = [json.loads((folder / "predictions.json").read_text()) for folder in (out, tmp_path / "unbroken")]
+    for content in as_json:
+        for film in content["films"]:
+            del film["seconds"]
+    assert as_json[0] == as_json[1]
+    after = {path.name: path.stat().st_mtime_ns for path in (out / "overlays").iterdir()}
+    assert set(after) == {row["name"] for row in found if row["status"] == "done"}
+    kept = [name for name in overlays if after[name] == overlays[name]]
+    assert len(kept) >= len(overlays) - 1  # none but that of the film in work was drawn again
+
+    # Another threshold is another run.
+    before = (out / "predictions.csv").read_bytes()
+    with pytest.raises(Exception) as caught:
+        run_bundle(["inference"], **{**overrides(films, out, models), "resume": True, "map_threshold": 0.3})
+    sentence = str(plain_cause(caught.value))
+    assert "\n" not in sentence
+    for words in ("'map_threshold': 0.5", "'map_threshold': 0.3", "another output_dir"):
+        assert words in sentence
+    assert (out / "predictions.csv").read_bytes() == before
+
+
+def test_a_clean_folder_ends_with_0_also_when_nothing_is_left(trained: Path, films: Path, tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    for number in (1, 2):
+        shutil.copy(films / f"film {number}.png", tmp_path / "films")
+    out = tmp_path / "out"
+    first = run_inference(tmp_path / "films", out, trained / "models", num_workers=0)
+    assert first.status == 0, first.text[-2000:]
+    assert [row["status"] for row in rows_of(out)] == ["done", "done"]
+    before = (out / "predictions.csv").read_bytes()
+    again = run_inference(tmp_path / "films", out, trained / "models", num_workers=0, resume="true")
+    assert again.status == 0, again.text[-2000:]
+    assert "2 of 2 films are done, 0 are left." in again.text
+    assert (out / "predictions.csv").read_bytes() == before  # down to the seconds
