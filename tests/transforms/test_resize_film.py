@@ -4,21 +4,32 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
-from PIL import Image
+from monai.transforms import Resize
 
 from monai_tbkd.transforms import ResizeFilm, ResizeFilmd
+from monai_tbkd.transforms.resize_film import resampling_weights
 
 
-@pytest.mark.parametrize("size", [(20, 31), (64, 48), (97, 200)])
-def test_it_is_pillows_resize(size: tuple[int, int]) -> None:
-    film = np.random.default_rng(0).random((64, 48), dtype=np.float32) * 4095
-    expected = Image.fromarray(film).resize(size[::-1], Image.Resampling.BILINEAR)
-    found = ResizeFilm(size)(torch.from_numpy(film)[None])
-    np.testing.assert_allclose(found[0].numpy(), np.asarray(expected), atol=0.5)
+@pytest.mark.parametrize("size", [(64, 48), (40, 90), (97, 61), (300, 250)])
+def test_within_the_film_it_is_monais_resize(size: tuple[int, int]) -> None:
+    film = torch.rand(1, 200, 180, generator=torch.Generator().manual_seed(0)) * 255
+    expected = Resize(size, mode="bilinear", anti_aliasing=True)(film).as_tensor()
+    found = ResizeFilm(size)(film)
+    assert found.shape == (1, *size)
+    torch.testing.assert_close(found[:, 4:-4, 4:-4], expected[:, 4:-4, 4:-4], atol=0.01, rtol=0)
 
 
-def test_a_film_of_one_bright_value_keeps_it_up_to_its_edges() -> None:
-    assert torch.allclose(ResizeFilm((32, 32))(torch.full((1, 500, 300), 65000.0)), torch.tensor(65000.0))
+@pytest.mark.parametrize("size", [(32, 32), (700, 20)])
+def test_a_film_of_one_bright_value_keeps_it_up_to_its_edges(size: tuple[int, int]) -> None:
+    torch.testing.assert_close(ResizeFilm(size)(torch.full((1, 500, 300), 65000.0)), torch.full((1, *size), 65000.0))
+
+
+@pytest.mark.parametrize(("length", "new_length"), [(2000, 512), (512, 320), (100, 512), (7, 7), (1, 5), (5, 1)])
+def test_weights_sum_to_one_and_are_even(length: int, new_length: int) -> None:
+    weights = resampling_weights(length, new_length).toarray()
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)
+    assert weights.min() >= 0
+    np.testing.assert_allclose(weights, weights[::-1, ::-1], atol=1e-6)  # no side is favored: nothing is shifted
 
 
 def test_metadata_stay_and_the_right_size_is_left_alone() -> None:

@@ -1,0 +1,272 @@
+"""Cues that are no disease, put onto a film: the same film with and without one shows what a network makes of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+from PIL import Image, ImageDraw
+
+from monai_tbkd.data.phantom.recipe import RECIPE_FILE
+from monai_tbkd.data.phantom.shortcuts import draw_cues
+from monai_tbkd.robustness.corruptions import film_seed, gray_film
+
+SOURCE_STYLE = "source_style"
+CUE_MASK = "cue_mask"
+_SMALLEST_CANVAS = 128  # a text line does not fit on less; smaller films get it shrunk
+_FINER = 4  # shapes are drawn this much larger and averaged, for smooth edges
+_FAINTEST = 0.02  # what covers a pixel by less is left out
+_LEVELS = 256
+
+
+class Mark(NamedTuple):
+    """Something drawn, apart from any film: the film becomes ``film * (1 - cover) + paint``."""
+
+    cover: np.ndarray
+    """``(H, W)`` of 0-1: how far the film is hidden."""
+    paint: np.ndarray
+    """``(H, W)`` of 0-255: what is added, weighted with the cover."""
+
+
+class CueFilm(NamedTuple):
+    """A film with a cue on it."""
+
+    film: torch.Tensor
+    """``(1, H, W)`` uint8."""
+    mask: torch.Tensor
+    """``(1, H, W)`` bool: the pixels that were drawn on; none where the cue has no place."""
+
+
+def insert_cue(film: torch.Tensor, kind: str, name: str, seed: int = 0) -> CueFilm:
+    """Put a cue onto an 8-bit film.
+
+    Letter, text and border are the phantom films' own (drawn by the same program, so that on phantoms trained with a
+    shortcut this is that shortcut). Where a cue lies comes from the film's name; nothing is known of the lungs, so a
+    pacemaker lies on the lung, as it does, and a mark may touch one.
+
+    Args:
+        film: ``(1, H, W)`` uint8, square.
+        kind: one of `CUES`.
+        name: of the film.
+        seed: of the study.
+
+    Raises:
+        ValueError: not such a film, or an unknown kind.
+
+    Example:
+        >>> film = torch.full((1, 128, 128), 90, dtype=torch.uint8)
+        >>> with_cue = insert_cue(film, "letter", "a.png")
+        >>> bool(((with_cue.film != film) == with_cue.mask).all())
+        True
+    """
+    if kind not in _DRAW:
+        raise ValueError(f"The cue is {kind!r}; expected one of {', '.join(CUES)}.")
+    plain = gray_film(film)
+    height, width = plain.shape[-2:]
+    if height != width:
+        raise ValueError(f"The film has {height} x {width} pixels; cues are drawn on square films.")
+    rng = np.random.default_rng(film_seed(seed, kind, name))
+    mark = _shrunk(_DRAW[kind](max(height, _SMALLEST_CANVAS), rng), height)
+    mask = mark.cover >= _FAINTEST
+    blended = np.where(mask, plain[0].numpy() * (1.0 - mark.cover) + mark.paint, plain[0].numpy())
+    drawn = torch.from_numpy(np.rint(blended).clip(0, 255).astype(np.uint8))
+    return CueFilm(drawn[None], torch.from_numpy(mask)[None])
+
+
+class InsertCued(MapTransform):
+    """Dictionary form of `insert_cue`; the mask is put at ``cue_mask`` on a grid of fixed size.
+
+    Args:
+        kind: one of `CUES`.
+        grid: cells along each side of the mask, ``(grid, grid)`` bool; a cell counts if the cue touches it.
+        seed: of the study.
+        keys: the film.
+        name_key: its name.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        grid: int,
+        seed: int = 0,
+        keys: KeysCollection = "image",
+        name_key: str = "name",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.kind, self.grid, self.seed, self.name_key = kind, grid, seed, name_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key], mask = insert_cue(d[key], self.kind, d[self.name_key], self.seed)
+            d[CUE_MASK] = F.adaptive_avg_pool2d(mask[None].float(), self.grid)[0, 0] > 0
+        return d
+
+
+def quantiles(films: Iterable[torch.Tensor]) -> np.ndarray:
+    """The mean gray-value distribution of films.
+
+    Args:
+        films: each ``(1, H, W)`` uint8.
+
+    Returns:
+        ``(256,)``, ascending: the mean over films of the gray value below which each 256th of a film's pixels lies.
+
+    Raises:
+        ValueError: no film.
+    """
+    middles = (np.arange(_LEVELS) + 0.5) / _LEVELS
+    rows = [np.quantile(gray_film(film).numpy(), middles) for film in films]
+    if not rows:
+        raise ValueError("There is no film to take a style from; expected at least one.")
+    mean: np.ndarray = np.mean(rows, axis=0)
+    return mean
+
+
+def match_histogram(film: torch.Tensor, style: np.ndarray) -> torch.Tensor:
+    """A film ``(1, H, W)`` uint8 with the gray values of another style, their order kept.
+
+    Args:
+        film: the film.
+        style: of `quantiles`, of one film or of many.
+    """
+    plain = gray_film(film).numpy()
+    count = np.bincount(plain.ravel(), minlength=_LEVELS)
+    share_below = (np.cumsum(count) - count / 2) / plain.size
+    table = np.interp(share_below, (np.arange(_LEVELS) + 0.5) / _LEVELS, style)
+    return torch.from_numpy(np.rint(table).clip(0, 255).astype(np.uint8)[plain])
+
+
+class MatchStyled(MapTransform):
+    """Give a film the gray values of the other class, if a style is a shortcut the score follows it.
+
+    Args:
+        styles: by whether a film has TB, the style that it gets, see `quantiles`.
+        keys: the film ``(1, H, W)`` uint8.
+        tb_key: array ``(1,)``, 1 for TB.
+    """
+
+    def __init__(
+        self,
+        styles: Mapping[bool, np.ndarray],
+        keys: KeysCollection = "image",
+        tb_key: str = "tb",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.styles, self.tb_key = dict(styles), tb_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key] = match_histogram(d[key], self.styles[bool(d[self.tb_key][0])])
+        return d
+
+
+def films_with_cue(dataset_dir: object) -> dict[str, set[str]]:
+    """Which films of a phantom data set bear a cue already.
+
+    A second letter changes little on a film that has one, and where films without TB bear it most, as where a shortcut
+    is turned around, the effect would be hidden by them.
+
+    Args:
+        dataset_dir: where the films are; None is known of data sets without a phantom recipe, or of several.
+
+    Returns:
+        By kind of cue, names of films.
+    """
+    record = Path(str(dataset_dir)) / RECIPE_FILE
+    if not isinstance(dataset_dir, (str, Path)) or not record.is_file():
+        return {}
+    found: dict[str, set[str]] = {}
+    for film in json.loads(record.read_text(encoding="utf-8"))["films"]:
+        for cue in film["cues"]:
+            found.setdefault(SOURCE_STYLE if cue["kind"] == "exposure" else cue["kind"], set()).add(film["file_name"])
+    return found
+
+
+def _phantom_cue(kind: str) -> Callable[[int, np.random.Generator], Mark]:
+    def draw(side: int, rng: np.random.Generator) -> Mark:
+        # The same chance on black and on white tells how far the cue covers, and with what.
+        state = rng.bit_generator.state
+        canvases = []
+        for gray in (0, 255):
+            rng.bit_generator.state = state
+            canvas = np.full((side, side), gray, dtype=np.uint8)
+            draw_cues(canvas, np.zeros((side, side), dtype=bool), {kind: True}, {kind: rng})
+            canvases.append(canvas.astype(float))
+        on_black, on_white = canvases
+        return Mark(1.0 - (on_white - on_black) / 255.0, on_black)
+
+    return draw
+
+
+def _collimation(side: int, rng: np.random.Generator) -> Mark:
+    """A blade of the collimator: nearly black beyond a straight edge that is not quite parallel to the film's."""
+    rows, columns = (np.mgrid[:side, :side] + 0.5) / side
+    depth, slope = rng.uniform(0.05, 0.10), math.tan(math.radians(rng.uniform(-3, 3)))
+    along, into = ((columns, rows), (columns, 1 - rows), (rows, columns), (rows, 1 - columns))[rng.integers(4)]
+    cover = np.clip((depth + slope * (along - 0.5) - into) * side + 0.5, 0.0, 1.0)
+    return Mark(cover, cover * 2.0)
+
+
+def _pacemaker(side: int, rng: np.random.Generator) -> Mark:
+    """A generator below the patient's left collarbone, on the film's right, and a lead to the heart."""
+    fine = side * _FINER
+    x, y = rng.uniform(0.70, 0.78) * fine, rng.uniform(0.20, 0.27) * fine
+    wide, high = 0.055 * fine, 0.045 * fine
+    shape, light = Image.new("L", (fine, fine), 0), Image.new("L", (fine, fine), 250)
+    pen = ImageDraw.Draw(shape)
+    bend = np.linspace(0, 1, 24)[:, None]
+    start, over, end = (
+        (x - wide * 0.6, y - high),
+        (0.56 * fine, 0.10 * fine),
+        (rng.uniform(0.50, 0.58) * fine, 0.68 * fine),
+    )
+    path = (1 - bend) ** 2 * start + 2 * bend * (1 - bend) * over + bend**2 * end
+    pen.line([tuple(point) for point in path.tolist()], fill=255, width=max(_FINER, round(0.007 * fine)))
+    pen.rounded_rectangle((x - wide, y - high, x + wide, y + high), radius=0.03 * fine, fill=255)
+    # the battery is denser than the circuits above it
+    ImageDraw.Draw(light).rectangle((x - wide, y - high, x + wide, y - 0.35 * high), fill=205)
+    cover, level = (np.asarray(each.resize((side, side), Image.Resampling.BOX), dtype=float) for each in (shape, light))
+    return Mark(cover / 255.0, level * cover / 255.0)
+
+
+def _shrunk(mark: Mark, side: int) -> Mark:
+    if len(mark.cover) == side:
+        return mark
+    cover, paint = (
+        np.asarray(Image.fromarray(each.astype(np.float32)).resize((side, side), Image.Resampling.BOX), dtype=float)
+        for each in mark
+    )
+    return Mark(cover, paint)
+
+
+_DRAW: dict[str, Callable[[int, np.random.Generator], Mark]] = {
+    "letter": _phantom_cue("letter"),
+    "text": _phantom_cue("text"),
+    "border": _phantom_cue("border"),
+    "collimation": _collimation,
+    "pacemaker": _pacemaker,
+}
+LOCAL_CUES = tuple(_DRAW)
+"""Cues that have a place."""
+CUES = (*LOCAL_CUES, SOURCE_STYLE)
+
+DEFINITIONS = {
+    "letter": "a side letter, L or R, in an upper corner",
+    "text": "a line of exposure data on a dark strip, at the upper or lower edge",
+    "border": "a bright border along two sides",
+    "collimation": "a nearly black, slightly slanted strip along one side, 5 to 10 % deep",
+    "pacemaker": "a bright generator below the left collarbone with a lead to the heart",
+    SOURCE_STYLE: "gray values matched to the mean histogram of the other class's films of the selection split",
+}

@@ -1,0 +1,139 @@
+"""Finished networks on films that were changed, all networks on the same ones."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from monai.data import DataLoader, Dataset
+from monai.transforms import Compose
+from torch import nn
+
+from monai_tbkd.engines.model_comparison import COMPARABLE
+from monai_tbkd.metrics import Predictions
+from monai_tbkd.networks import ViewedNet, class_log_odds
+from monai_tbkd.networks.checkpoint import load_finished, read_record, refuse_other_settings
+from monai_tbkd.robustness.corruptions import gray_film
+from monai_tbkd.robustness.cues import CUE_MASK
+
+logger = logging.getLogger(__name__)
+
+FilmTransform = Callable[[Any], Any]
+
+
+class Looked(NamedTuple):
+    """What networks say of the films of one condition."""
+
+    predictions: dict[str, Predictions]
+    """By network."""
+    cue_masks: np.ndarray | None
+    """``(N, grid, grid)`` bool where films bear a cue that has a place."""
+
+
+def finished_networks(
+    networks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any] | None = None
+) -> dict[str, nn.Module]:
+    """The networks of an evaluation that have finished, loaded, each behind its view.
+
+    Args:
+        networks: as :class:`~monai_tbkd.engines.ModelComparison` takes them.
+        settings: a network that was trained under other films, film size or pooling is refused.
+
+    Raises:
+        FileNotFoundError: the student has not finished.
+        ValueError: a checkpoint of other settings or another architecture.
+    """
+    comparable = {k: v for k, v in (settings or {}).items() if k in COMPARABLE}
+    found: dict[str, nn.Module] = {}
+    for name, spec in networks.items():
+        record = read_record(spec["checkpoint"])
+        if record is None and name != "student":
+            logger.warning("No finished %s at %s: left out.", name, spec["checkpoint"])
+            continue
+        if record is not None:
+            refuse_other_settings(record, comparable, spec["checkpoint"])
+        network = load_finished(spec["network"], spec["checkpoint"], name)
+        view = spec.get("view")
+        found[name] = (network if view is None else ViewedNet(network, view)).eval()
+    return found
+
+
+class FilmPredictor:
+    """Runs networks over 8-bit films, changed on the way.
+
+    A film is changed once for all networks, and what follows (normalization, map, score) is the evaluation's own, so
+    that films that are not changed get exactly the evaluation's numbers.
+
+    Args:
+        networks: by name, from normalized films ``(B, C, H, W)`` to maps in logits ``(B, K, h, w)``.
+        to_network: dictionary transform from the 8-bit film to the network's input.
+        postprocessing: from ``pred`` to ``score`` and ``tb_map``, film by film.
+        batch_size: films at a time.
+        num_workers: processes that change films.
+        device: where the networks are.
+        amp: compute in half precision, as the evaluation did.
+    """
+
+    def __init__(
+        self,
+        networks: Mapping[str, Callable[[torch.Tensor], torch.Tensor]],
+        to_network: FilmTransform,
+        postprocessing: Callable[[dict[str, Any]], Mapping[str, Any]],
+        batch_size: int = 16,
+        num_workers: int = 0,
+        device: torch.device | str = "cpu",
+        amp: bool = False,
+    ) -> None:
+        self.networks, self.to_network, self.postprocessing = dict(networks), to_network, postprocessing
+        self.batch_size, self.num_workers, self.device, self.amp = batch_size, num_workers, torch.device(device), amp
+
+    def __call__(self, films: Sequence[Mapping[str, Any]], change: FilmTransform | None = None) -> Looked:
+        """Maps and scores of films in their order.
+
+        Args:
+            films: each with ``image`` ``(1, H, W)`` uint8, ``name`` and ``tb``.
+            change: dictionary transform of the 8-bit film; None looks at films as they are.
+        """
+        maps: dict[str, list[np.ndarray]] = {name: [] for name in self.networks}
+        scores: dict[str, list[float]] = {name: [] for name in self.networks}
+        masks: list[np.ndarray] = []
+        with torch.no_grad():
+            for batch in self._loader(films, change):
+                image = batch["image"].to(self.device)
+                for name, network in self.networks.items():
+                    for pred in self._forward(network, image):
+                        done = self.postprocessing({"pred": pred})
+                        maps[name].append(done["tb_map"][0].cpu().numpy())
+                        scores[name].append(float(done["score"]))
+                if CUE_MASK in batch:
+                    masks += list(batch[CUE_MASK].bool().numpy())
+        found = {name: Predictions(np.stack(maps[name]), np.array(scores[name])) for name in self.networks}
+        return Looked(found, np.stack(masks) if masks else None)
+
+    def log_odds(
+        self, network: Callable[[torch.Tensor], torch.Tensor], films: Sequence[Mapping[str, Any]]
+    ) -> np.ndarray:
+        """Maps of TB's log-odds on the network's own grid, ``(N, h, w)``; probabilities near 1 would be all alike."""
+        with torch.no_grad():
+            maps = [
+                class_log_odds(self._forward(network, batch["image"].to(self.device)).float())[:, 0].cpu()
+                for batch in self._loader(films, None)
+            ]
+        return torch.cat(maps).numpy()
+
+    def _forward(self, network: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(self.device.type, enabled=self.amp and self.device.type == "cuda"):
+            return network(image)
+
+    def _loader(self, films: Sequence[Mapping[str, Any]], change: FilmTransform | None) -> DataLoader:
+        steps = [_only_what_collates, *([change] if change is not None else []), self.to_network]
+        dataset = Dataset(films, Compose(steps))
+        return DataLoader(dataset, batch_size=self.batch_size, num_workers=self.num_workers)
+
+
+def _only_what_collates(film: Mapping[str, Any]) -> dict[str, Any]:
+    """A film of its own without MONAI's notes on it, its name and whether it has TB."""
+    return {"image": gray_film(film["image"]), "name": film["name"], "tb": film["tb"]}

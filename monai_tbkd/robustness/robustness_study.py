@@ -1,0 +1,337 @@
+"""What worse films, cues that are no disease, and missing lungs do to finished networks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from monai_tbkd.data.film_scan import film_thumbnail
+from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.metrics import Comparison, Predictions, union_iou_sweep
+from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
+from monai_tbkd.metrics.shortcut_reference import shortcut_reference, shortcut_verdict
+from monai_tbkd.robustness import corruptions, cues, occlusion
+from monai_tbkd.robustness.corruptions import CORRUPTIONS, CorruptFilm, CorruptFilmd, gray_film
+from monai_tbkd.robustness.cues import SOURCE_STYLE, InsertCued, MatchStyled, quantiles
+from monai_tbkd.robustness.film_predictor import FilmPredictor, Looked
+from monai_tbkd.robustness.occlusion import BlackOutd, hidden_places, lung_masks
+from monai_tbkd.robustness.resampled import FilmResampler, Resampled, mean_of, plain_tree, tree_minus
+from monai_tbkd.robustness.robustness_table import robustness_table
+from monai_tbkd.robustness.saliency_sanity import SaliencySanity
+from monai_tbkd.transforms import NOTICE, box_masks, stretch_map, upsample_map
+
+logger = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+
+DEFINITIONS: dict[str, Any] = {
+    "corruptions": corruptions.DEFINITIONS,
+    "cues": cues.DEFINITIONS,
+    "occlusions": occlusion.DEFINITIONS,
+    "severity": "0 is the clean film, bit for bit; levels of 1 to 5 stand under corruption_levels",
+    "auc": "area under the ROC curve, TB against all other films",
+    "auc_against_health": (
+        "the same against healthy films alone: other diseases, such as a large heart, may show outside the lungs"
+    ),
+    "union_mask_miou": "union-mask mIoU of TB films with boxes, at the network's own map threshold",
+    "auc_drop": "1 - AUC / clean AUC; all of what lies above chance is lost at 1 - 0.5 / clean AUC",
+    "union_mask_miou_drop": "1 - mIoU / clean mIoU",
+    "mean": "of a kind: the mean over severities above 0; mean_relative_drop: over kinds as well",
+    "decision": "score at or above the network's own score threshold, chosen on the selection split's clean films",
+    "flips_to_tb": "share of films that are called TB in this condition and were not when clean",
+    "flips_to_not_tb": "share of films that were called TB when clean and are not in this condition",
+    "score_change": "mean over films of the score with the cue minus the score of the same film without it",
+    "energy_on_cue": "mean over films of the share of the map's sum that lies on the cue",
+    "energy_there_without": "the same share at the same place on the same film without the cue",
+    "boxes_on_cue": (
+        "share of boxes with at least a tenth of their own area on the cue, or with at least half of the cue in them"
+    ),
+    "boxes_there_without": "the same at the same place on the same film without the cue",
+    "differences": "one network minus another in the same resamples of the same films",
+    "interval": "95 % percentile bootstrap over all films of the split, over patients where they are known",
+}
+_BOX_SHARE, _CUE_SHARE = 0.1, 0.5
+
+
+class RobustnessStudy:
+    """Runs networks over corruptions, cues and occlusions of the reported split, each at its own operating point.
+
+    Args:
+        predictor: of the networks that are compared.
+        comparison: truth of the splits, how thresholds are chosen and boxes drawn; the films of its ``test`` items are
+            changed, those of its ``select`` items give thresholds and styles.
+        films: by split (``select``, ``test``), in the order of the comparison's items: dicts with ``image``
+            ``(1, H, W)`` uint8, ``name`` and ``tb``.
+        corruption_levels: by kind, the levels of severity 1, 2, ...; see `CorruptFilm`.
+        severities: which of them are run.
+        corruption_kinds: which of the kinds; None: all that have levels.
+        cue_kinds: any of `CUES`.
+        occlusion_kinds: any of `OCCLUSIONS`.
+        frame: width of the frame of ``frame_only`` as a share of the film's side.
+        lung_field_dir: lung masks by film name; None takes the stand-in, see `lung_masks`.
+        cues_there: by kind, names of films that bear such a cue already; they take no part in that cue's numbers.
+        sanity: saliency sanity checks to run as well, or None.
+        output_dir: gets ``robustness.json``; None writes nothing.
+        facts: kept in it.
+
+    Raises:
+        ValueError: unknown kinds, or severities without a level.
+    """
+
+    def __init__(
+        self,
+        predictor: FilmPredictor,
+        comparison: Comparison,
+        films: Mapping[str, Sequence[Mapping[str, Any]]],
+        corruption_levels: Mapping[str, Sequence[float]],
+        severities: Sequence[int] = (1, 2, 3, 4, 5),
+        corruption_kinds: Sequence[str] | None = None,
+        cue_kinds: Sequence[str] = cues.CUES,
+        occlusion_kinds: Sequence[str] = occlusion.OCCLUSIONS,
+        frame: float = 0.094,
+        lung_field_dir: str | Path | None = None,
+        cues_there: Mapping[str, set[str]] | None = None,
+        sanity: SaliencySanity | None = None,
+        output_dir: str | Path | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        for what, asked, known in (
+            ("corruptions", corruption_levels, CORRUPTIONS),
+            ("corruptions", corruption_kinds or (), tuple(corruption_levels)),
+            ("cues", cue_kinds, cues.CUES),
+            ("occlusions", occlusion_kinds, occlusion.OCCLUSIONS),
+        ):
+            unknown = [kind for kind in asked if kind not in known]
+            if unknown:
+                raise ValueError(f"Unknown {what}: {', '.join(unknown)}; expected some of {', '.join(known)}.")
+        for kind, levels in corruption_levels.items():
+            if any(not 1 <= s <= len(levels) for s in severities):
+                raise ValueError(
+                    f"Severities are {list(severities)} and {kind} has {len(levels)} levels; expected 1 to "
+                    f"{len(levels)} (0 is the clean film and always run)."
+                )
+        self.predictor, self.comparison, self.films = predictor, comparison, films
+        chosen = corruption_levels if corruption_kinds is None else corruption_kinds
+        self.levels, self.severities = {kind: list(corruption_levels[kind]) for kind in chosen}, sorted(severities)
+        self.cue_kinds, self.occlusion_kinds, self.frame = list(cue_kinds), list(occlusion_kinds), frame
+        self.lung_field_dir, self.cues_there = lung_field_dir, cues_there or {}
+        self.sanity, self.facts = sanity, dict(facts or {})
+        self.output_dir = None if output_dir is None else Path(output_dir)
+        self.truth = comparison.truth["test"]
+        self.names = [item["name"] for item in comparison.items["test"]]
+        self.resampler = FilmResampler(len(self.names), comparison.resamples, comparison.seed, self.truth.patients)
+
+    def run(self) -> dict[str, Any]:
+        """Run everything, write ``robustness.json`` and log the tables; returns its content."""
+        self.points = self._operating_points()
+        clean = self._look("clean").predictions
+        self.clean = {name: self._film_numbers(name, each) for name, each in clean.items()}
+        self.clean_predictions = clean
+        trees: dict[str, dict[str, Any]] = {name: {"clean": self._summary(f)} for name, f in self.clean.items()}
+        for name, tree in self._corruptions().items():
+            trees[name] |= tree
+        for name, tree in self._cues().items():
+            trees[name] |= tree
+        lungs, occluded = self._occlusions()
+        for name, tree in occluded.items():
+            trees[name] |= tree
+        result = {
+            "schema_version": SCHEMA_VERSION,
+            "notice": NOTICE,
+            "definitions": DEFINITIONS,
+            **self.facts,
+            "splits": {split: truth.counts() for split, truth in self.comparison.truth.items()},
+            "corruption_levels": self.levels,
+            "lungs": lungs,
+            "without_detail": self._without_detail(),
+            "networks": {
+                name: {"operating_point": self.points[name], **plain_tree(tree)} for name, tree in trees.items()
+            },
+            "differences": {
+                f"{one} minus {other}": plain_tree(tree_minus(trees[one], trees[other]))
+                for one, other in (("student", "control"), ("teacher", "control"), ("student", "teacher"))
+                if one in trees and other in trees
+            },
+        }
+        if self.sanity is not None:
+            result["saliency_sanity"] = self.sanity.run(
+                self.predictor, self.films, self.comparison, self.points, clean, self.resampler
+            )
+        if self.output_dir is not None:
+            write_json(self.output_dir / "robustness.json", result)
+        logger.info("\n%s", robustness_table(result))
+        return result
+
+    def _operating_points(self) -> dict[str, dict[str, Any]]:
+        logger.info("Choosing operating points on %d clean films.", len(self.films["select"]))
+        select = self.predictor(self.films["select"]).predictions
+        return {name: self.comparison.choose(each) for name, each in select.items()}
+
+    def _look(self, condition: str, change: Any = None) -> Looked:
+        logger.info("Looking at %d films: %s.", len(self.names), condition)
+        return self.predictor(self.films["test"], change)
+
+    def _film_numbers(self, name: str, predictions: Predictions) -> dict[str, np.ndarray]:
+        scores = np.asarray(predictions.scores)
+        masks_on = np.stack([self._on_grid(m) for m in predictions.maps])
+        threshold = np.array([self.points[name]["map_threshold"]])
+        return {
+            "score": scores,
+            "called": scores >= self.points[name]["score_threshold"],
+            "iou": union_iou_sweep(masks_on, self.truth.masks, threshold)[:, 0],
+        }
+
+    def _on_grid(self, tb_map: np.ndarray) -> np.ndarray:
+        grid = upsample_map(torch.from_numpy(tb_map)[None], (self.truth.grid, self.truth.grid))
+        return (stretch_map(grid) if self.comparison.mode == "relative" else grid)[0].numpy()
+
+    def _summary(self, films: Mapping[str, np.ndarray]) -> dict[str, Resampled]:
+        return {
+            "auc": self.resampler.auc(films["score"], self.truth.tb),
+            "union_mask_miou": self.resampler.mean(films["iou"]),
+        }
+
+    def _flips(self, name: str, called: np.ndarray, use: np.ndarray | None = None) -> dict[str, Resampled]:
+        before = self.clean[name]["called"]
+        kept = np.ones(len(before), dtype=bool) if use is None else use
+        return {
+            "flips_to_tb": self.resampler.mean(np.where(kept, called & ~before, np.nan)),
+            "flips_to_not_tb": self.resampler.mean(np.where(kept, before & ~called, np.nan)),
+        }
+
+    def _corruptions(self) -> dict[str, dict[str, Any]]:
+        trees: dict[str, dict[str, Any]] = {name: {"corruptions": {}} for name in self.clean}
+        for kind, levels in self.levels.items():
+            for severity in self.severities:
+                corrupt = CorruptFilm(kind, levels[severity - 1], self.comparison.seed)
+                change = CorruptFilmd(kind, levels[severity - 1], self.comparison.seed)
+                for name, found in self._look(f"{kind}, severity {severity}", change).predictions.items():
+                    turned = Predictions(corrupt.turn_back(found.maps, self.names), found.scores)
+                    films = self._film_numbers(name, turned)
+                    numbers = self._summary(films)
+                    clean = self._summary(self.clean[name])
+                    drops = {f"{key}_drop": numbers[key].relative_drop(clean[key]) for key in numbers}
+                    entry = {**numbers, **drops, **self._flips(name, films["called"])}
+                    trees[name]["corruptions"].setdefault(kind, {})[str(severity)] = entry
+        for tree in trees.values():
+            for by_severity in tree["corruptions"].values():
+                entries = list(by_severity.values())
+                by_severity["mean"] = {
+                    key: mean_of([e[key] for e in entries]) for key in ("auc_drop", "union_mask_miou_drop")
+                }
+            if tree["corruptions"]:
+                means = [by_severity["mean"] for by_severity in tree["corruptions"].values()]
+                tree["mean_relative_drop"] = {
+                    key.removesuffix("_drop"): mean_of([m[key] for m in means]) for key in means[0]
+                }
+        return trees
+
+    def _cues(self) -> dict[str, dict[str, Any]]:
+        trees: dict[str, dict[str, Any]] = {name: {"cues": {}} for name in self.clean}
+        for kind in self.cue_kinds:
+            change = self._style() if kind == SOURCE_STYLE else self._cue(kind)
+            if change is None:
+                continue
+            use = np.array([name not in self.cues_there.get(kind, ()) for name in self.names])
+            looked = self._look(f"with {kind.replace('_', ' ')}", change)
+            for name, found in looked.predictions.items():
+                scores, before = np.asarray(found.scores), self.clean[name]["score"]
+                called = scores >= self.points[name]["score_threshold"]
+                moved, tb = np.where(use, scores - before, np.nan), self.truth.tb
+                numbers = {
+                    "score_change": self.resampler.mean(moved),
+                    "score_change_tb": self.resampler.mean(np.where(tb, moved, np.nan)),
+                    "score_change_without_tb": self.resampler.mean(np.where(tb, np.nan, moved)),
+                    **self._flips(name, called, use),
+                }
+                if looked.cue_masks is not None:
+                    numbers |= self._on_cue(name, found, looked.cue_masks, use)
+                trees[name]["cues"][kind] = numbers
+        return trees
+
+    def _cue(self, kind: str) -> InsertCued:
+        return InsertCued(kind, self.truth.grid, self.comparison.seed)
+
+    def _style(self) -> MatchStyled | None:
+        by_class: dict[bool, list[torch.Tensor]] = {True: [], False: []}
+        for film in self.films["select"]:
+            by_class[bool(film["tb"][0])].append(gray_film(film["image"]))
+        if not all(by_class.values()):
+            logger.warning("The selection split has films of one class only: no style of the other, so it is left out.")
+            return None
+        return MatchStyled({tb: quantiles(by_class[not tb]) for tb in by_class})
+
+    def _on_cue(self, name: str, found: Predictions, masks: np.ndarray, use: np.ndarray) -> dict[str, Resampled]:
+        result = {}
+        for suffix, predictions in (("on_cue", found), ("there_without", self.clean_predictions[name])):
+            energy = np.full(len(masks), np.nan)
+            touching, number = np.full(len(masks), np.nan), np.zeros(len(masks))
+            draw = self.comparison.box_fitting(self.points[name])
+            scores = np.asarray(predictions.scores)
+            for i in np.flatnonzero(use):
+                tb_map = torch.from_numpy(predictions.maps[i])[None]
+                on_grid = upsample_map(tb_map, masks.shape[1:])[0].numpy().astype(float)
+                energy[i] = on_grid[masks[i]].sum() / on_grid.sum() if on_grid.sum() > 0 else 0.0
+                boxes = draw(tb_map, float(scores[i])).boxes.numpy()
+                touching[i], number[i] = sum(box_touches(box, masks[i]) for box in boxes), len(boxes)
+            result[f"energy_{suffix}"] = self.resampler.mean(energy)
+            result[f"boxes_{suffix}"] = self.resampler.ratio(touching, number)
+        result["energy_gain"] = result["energy_on_cue"] - result["energy_there_without"]
+        return result
+
+    def _occlusions(self) -> tuple[str, dict[str, dict[str, Any]]]:
+        trees: dict[str, dict[str, Any]] = {name: {"occlusions": {}} for name in self.clean}
+        prior = self.comparison.blind[BLIND_PRIOR]["test"][0]
+        healthy = np.array([item["class_name"] == "health" for item in self.comparison.items["test"]])
+        well = self.truth.tb | healthy if healthy.any() else healthy
+        lungs = lung_masks(self.comparison.items["test"], prior, self.truth.grid, self.lung_field_dir)
+        for kind in self.occlusion_kinds:
+            hidden = hidden_places(kind, lungs.masks, self.frame)
+            by_name = {name: hidden[i if len(hidden) > 1 else 0] for i, name in enumerate(self.names)}
+            for name, found in self._look(kind.replace("_", " "), BlackOutd(by_name)).predictions.items():
+                scores = np.asarray(found.scores)
+                auc = self.resampler.auc(scores, self.truth.tb)
+                trees[name]["occlusions"][kind] = {
+                    "auc": auc,
+                    "auc_minus_clean": auc - self._summary(self.clean[name])["auc"],
+                    **({"auc_against_health": self.resampler.auc(scores, self.truth.tb, well)} if well.any() else {}),
+                    **self._flips(name, scores >= self.points[name]["score_threshold"]),
+                }
+        return lungs.source, trees
+
+    def _without_detail(self) -> dict[str, Any]:
+        """How well the reported films' labels can be told by linear models that see no lung, or no detail."""
+        looks = [film_thumbnail(gray_film(film["image"])[0].float().numpy()) for film in self.films["test"]]
+        groups = self.truth.patients or [None] * len(self.names)
+        found = shortcut_reference(
+            np.stack([thumbnail for thumbnail, _ in looks]),
+            np.stack([statistics for _, statistics in looks]),
+            self.truth.tb,
+            [f"patient:{patient}" if patient else f"name:{name}" for patient, name in zip(groups, self.names)],
+        )
+        return {"auc": {name: each.as_dict() for name, each in found.items()}, "meaning": shortcut_verdict(found)}
+
+
+def box_touches(box: np.ndarray, cue: np.ndarray) -> bool:
+    """Whether a box is drawn on a cue: a tenth of the box is cue, or half of the cue is in the box.
+
+    The first is for long cues, such as borders, the second for small ones in a large box.
+
+    Args:
+        box: ``(4,)`` xmin, ymin, xmax, ymax on the mask's grid, half-open.
+        cue: ``(H, W)`` bool.
+
+    Example:
+        >>> cue = np.zeros((10, 10), dtype=bool)
+        >>> cue[:2, :2] = True
+        >>> box_touches(np.array([0, 0, 6, 6]), cue), box_touches(np.array([2, 2, 6, 6]), cue)
+        (True, False)
+    """
+    inside = box_masks(box[None], (cue.shape[0], cue.shape[1]))
+    shared = int((inside & cue).sum())
+    return shared > 0 and shared >= min(_BOX_SHARE * int(inside.sum()), _CUE_SHARE * int(cue.sum()))

@@ -1,0 +1,242 @@
+"""Whether a map shows what a network has learned: Adebayo's randomization, Arun's repeatability and utility."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from monai_tbkd.metrics import Comparison, Predictions, bootstrap_mean, union_iou_sweep
+from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
+from monai_tbkd.networks import ActivationMapNet
+from monai_tbkd.networks.checkpoint import load_finished
+from monai_tbkd.robustness import map_agreement
+from monai_tbkd.robustness.film_predictor import FilmPredictor
+from monai_tbkd.robustness.map_agreement import mask_iou, rank_correlation, structural_similarity
+from monai_tbkd.robustness.resampled import FilmResampler
+from monai_tbkd.transforms import MapToMask
+
+logger = logging.getLogger(__name__)
+
+DEFINITIONS = {
+    **map_agreement.DEFINITIONS,
+    "cascade": (
+        "the head, then the stages below it one after another down to the stem, get random weights; agreement of the "
+        "map with that of the trained network. A map that stays as it was does not show what was learned"
+    ),
+    "reproducibility": "agreement of two networks' maps of the same films",
+    "repeatability": "the same of students that differ in their seed only",
+    "localization_utility": "union-mask mIoU minus that of the blind location prior, each at its own threshold",
+}
+
+
+def stages_from_head(network: nn.Module) -> list[tuple[str, list[nn.Module]]]:
+    """The stages of an `ActivationMapNet`, with or without a view around it, from the head down to the stem.
+
+    Raises:
+        ValueError: there is no such network in it.
+    """
+    found = next((m for m in network.modules() if isinstance(m, ActivationMapNet)), None)
+    if found is None:
+        raise ValueError(f"{type(network).__name__} holds no ActivationMapNet, whose stages could be randomized.")
+    backbone = found.backbone
+    stages: list[tuple[str, list[nn.Module]]] = [("head", [found.head])]
+    stages += [(name, [getattr(backbone, name)]) for name in ("layer4", "layer3", "layer2", "layer1")]
+    stages.append(("stem", [backbone.conv1, backbone.bn1]))
+    return [(name, modules) for name, modules in stages if any(True for m in modules for _ in m.parameters())]
+
+
+def cascading_randomization(network: nn.Module, seed: int = 0) -> Iterator[tuple[str, nn.Module]]:
+    """A network whose stages lose what they have learned, one after another from the head on.
+
+    Source: Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, https://arxiv.org/abs/1810.03292.
+
+    Args:
+        network: an `ActivationMapNet`, with or without a view; it stays as it is.
+        seed: of the random weights.
+
+    Yields:
+        The stage that was randomized last, and the network with it and all stages above it random, in eval mode; the
+        same object each time.
+
+    Example:
+        >>> [name for name, _ in cascading_randomization(ActivationMapNet("resnet18", width=0.125))]
+        ['head', 'layer4', 'layer3', 'layer2', 'layer1', 'stem']
+    """
+    changed = copy.deepcopy(network).eval()
+    for number, (name, modules) in enumerate(stages_from_head(changed)):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed * 1000 + number)
+            for module in (inner for each in modules for inner in each.modules()):
+                reset = getattr(module, "reset_parameters", None)
+                if callable(reset):
+                    reset()
+        yield name, changed
+
+
+class SaliencySanity:
+    """Runs the checks on the TB films of the reported split.
+
+    Args:
+        largest_number: at most this many TB films, evenly spread over the split.
+        repeats: checkpoints of students of other seeds.
+        student: the student's network, into which they are loaded (a copy of it).
+        seed: of the random weights.
+    """
+
+    def __init__(
+        self,
+        largest_number: int = 100,
+        repeats: Sequence[str | Path] = (),
+        student: nn.Module | None = None,
+        seed: int = 0,
+    ) -> None:
+        if repeats and student is None:
+            raise ValueError("There are checkpoints of other seeds and no network to load them into; give student.")
+        self.largest_number, self.repeats, self.student, self.seed = largest_number, list(repeats), student, seed
+
+    def run(
+        self,
+        predictor: FilmPredictor,
+        films: Mapping[str, Sequence[Mapping[str, Any]]],
+        comparison: Comparison,
+        points: Mapping[str, Mapping[str, Any]],
+        clean: Mapping[str, Predictions],
+        resampler: FilmResampler,
+    ) -> dict[str, Any]:
+        """All checks.
+
+        Args:
+            predictor: of the networks.
+            films: by split, see :class:`~monai_tbkd.robustness.RobustnessStudy`.
+            comparison: truth and thresholds.
+            points: operating point by network.
+            clean: predictions of the reported split by network.
+            resampler: of its films.
+
+        Returns:
+            JSON-able: ``definitions``, ``films``, ``cascade``, ``reproducibility``, ``repeatability`` and
+            ``localization_utility``.
+        """
+        self._comparison, self._patients = comparison, comparison.truth["test"].patients
+        tb = np.flatnonzero(comparison.truth["test"].tb)
+        self._chosen = tb[np.linspace(0, len(tb) - 1, min(len(tb), self.largest_number)).round().astype(int)]
+        chosen = [films["test"][i] for i in self._chosen]
+        log_odds = {name: predictor.log_odds(net, chosen) for name, net in predictor.networks.items()}
+        masks = {name: self._masks(clean[name], points[name]) for name in clean}
+        result: dict[str, Any] = {
+            "definitions": DEFINITIONS,
+            "films": f"{len(chosen)} TB films of the reported split",
+            "cascade": {
+                name: self._cascade(predictor, net, chosen, log_odds[name])
+                for name, net in predictor.networks.items()
+                if isinstance(net, nn.Module)
+            },
+            "reproducibility": self._pairs(log_odds, masks),
+        }
+        students, others = self._other_seeds(predictor, films, chosen)
+        if others:
+            students[0]["student"], students[1]["student"] = log_odds["student"], masks["student"]
+            result["repeatability"] = self._pairs(*students)
+        result["localization_utility"] = self._utility({**clean, **others}, points, resampler)
+        return result
+
+    def _cascade(
+        self, predictor: FilmPredictor, network: nn.Module, films: Sequence[Mapping[str, Any]], trained: np.ndarray
+    ) -> dict[str, Any]:
+        rows = {"trained": self._agreement(trained, trained)}
+        for stage, changed in cascading_randomization(network, self.seed):
+            logger.info("Randomized down to %s.", stage)
+            rows[stage] = self._agreement(trained, predictor.log_odds(changed, films))
+        rows["chance"] = self._agreement(trained, np.roll(trained, 1, axis=0))
+        return rows
+
+    def _agreement(
+        self, one: np.ndarray, other: np.ndarray, masks: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> dict[str, Any]:
+        numbers = {"ssim": structural_similarity(one, other), "spearman": rank_correlation(one, other)}
+        if masks is not None:
+            numbers["iou"] = mask_iou(*masks)
+        return {key: self._interval(values) for key, values in numbers.items()}
+
+    def _interval(self, values: np.ndarray) -> dict[str, Any]:
+        patients = None if self._patients is None else [self._patients[i] for i in self._chosen]
+        return bootstrap_mean(values, self._comparison.resamples, seed=self._comparison.seed, groups=patients).as_dict()
+
+    def _masks(self, predictions: Predictions, point: Mapping[str, Any]) -> np.ndarray:
+        grid = self._comparison.grid
+        to_mask = MapToMask((grid, grid), point["map_threshold"], self._comparison.mode)
+        return np.stack([to_mask(torch.from_numpy(predictions.maps[i])[None])[0].numpy() for i in self._chosen])
+
+    def _pairs(self, maps: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for one, other in combinations(sorted(maps), 2):
+            if maps[one].shape != maps[other].shape:
+                logger.warning("The maps of %s and %s are on different grids and are not compared.", one, other)
+                continue
+            agreement = self._agreement(maps[one], maps[other], (masks[one], masks[other]))
+            chance = self._agreement(
+                maps[one], np.roll(maps[other], 1, axis=0), (masks[one], np.roll(masks[other], 1, axis=0))
+            )
+            found[f"{one} and {other}"] = {**agreement, "chance": chance}
+        return found
+
+    def _other_seeds(
+        self,
+        predictor: FilmPredictor,
+        films: Mapping[str, Sequence[Mapping[str, Any]]],
+        chosen: list[Mapping[str, Any]],
+    ) -> tuple[tuple[dict[str, np.ndarray], dict[str, np.ndarray]], dict[str, Predictions]]:
+        """Maps and masks of the students of other seeds, and their predictions."""
+        maps: dict[str, np.ndarray] = {}
+        masks: dict[str, np.ndarray] = {}
+        predictions: dict[str, Predictions] = {}
+        self._other_points: dict[str, dict[str, Any]] = {}
+        for number, path in enumerate(self.repeats, start=1):
+            name = f"student of repeat {number}"
+            assert self.student is not None  # checked when it was made
+            network = load_finished(copy.deepcopy(self.student), path, "student").eval()
+            alone = FilmPredictor(
+                {name: network},
+                predictor.to_network,
+                predictor.postprocessing,
+                predictor.batch_size,
+                predictor.num_workers,
+                predictor.device,
+                predictor.amp,
+            )
+            point = self._comparison.choose(alone(films["select"]).predictions[name])
+            predictions[name] = alone(films["test"]).predictions[name]
+            maps[name] = alone.log_odds(network, chosen)
+            masks[name] = self._masks(predictions[name], point)
+            self._other_points[name] = point
+        return (maps, masks), predictions
+
+    def _utility(
+        self,
+        predictions: Mapping[str, Predictions],
+        points: Mapping[str, Mapping[str, Any]],
+        resampler: FilmResampler,
+    ) -> dict[str, Any]:
+        """Each network's mIoU minus the blind prior's, over the whole reported split."""
+        comparison, truth = self._comparison, self._comparison.truth["test"]
+        blind = comparison.blind[BLIND_PRIOR]
+        blind_point = comparison.choose(Predictions(blind["select"], None))
+
+        def ious(maps: np.ndarray, point: Mapping[str, Any]) -> np.ndarray:
+            to_mask = MapToMask((comparison.grid, comparison.grid), point["map_threshold"], comparison.mode)
+            masks = np.stack([to_mask(torch.from_numpy(m)[None])[0].numpy() for m in maps])
+            return union_iou_sweep(masks.astype(np.float32), truth.masks, np.array([0.5]))[:, 0]
+
+        prior = ious(blind["test"], blind_point)
+        return {
+            name: resampler.mean(ious(each.maps, {**self._other_points, **points}[name]) - prior).as_dict()
+            for name, each in predictions.items()
+        }

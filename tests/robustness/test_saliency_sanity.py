@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from monai_tbkd.networks import ActivationMapNet, FrameMaskView, ViewedNet
+from monai_tbkd.robustness import SaliencySanity, cascading_randomization, rank_correlation
+from monai_tbkd.robustness.saliency_sanity import stages_from_head
+
+
+@pytest.fixture
+def network() -> ActivationMapNet:
+    torch.manual_seed(0)
+    return ActivationMapNet("resnet18", num_classes=1, width=0.125, output_stride=8, last_stage="layer2").eval()
+
+
+def test_each_stage_changes_the_map_and_the_network_stays(network: ActivationMapNet) -> None:
+    films = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    weights = {k: v.clone() for k, v in network.state_dict().items()}
+    with torch.no_grad():
+        maps = [network(films)]
+        names = []
+        for name, changed in cascading_randomization(network):
+            names.append(name)
+            maps.append(changed(films).clone())
+        again = [changed(films).clone() for _, changed in cascading_randomization(network)]
+    assert names == ["head", "layer2", "layer1", "stem"]  # what lies above layer2 is not there
+    for before, after in pairwise(maps):
+        assert not torch.allclose(before, after)
+    assert all(torch.equal(a, b) for a, b in zip(maps[1:], again, strict=True))
+    assert all(torch.equal(v, weights[k]) for k, v in network.state_dict().items())
+    assert torch.equal(network(films), maps[0])
+
+
+def test_stages_below_the_randomized_ones_keep_their_weights(network: ActivationMapNet) -> None:
+    cascade = cascading_randomization(network)
+    _, changed = next(cascade)
+    own, other = network.state_dict(), changed.state_dict()
+    differing = {key.split(".")[0] for key in own if not torch.equal(own[key], other[key])}
+    assert differing == {"head"}
+    next(cascade)
+    differing = {
+        key.split(".")[1] for key in own if key.startswith("backbone") and not torch.equal(own[key], other[key])
+    }
+    assert "layer2" in differing
+    assert not differing & {"layer1", "conv1"}
+
+
+def test_no_chance_of_others_is_used_up(network: ActivationMapNet) -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    list(cascading_randomization(network))
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_a_network_is_found_behind_its_view(network: ActivationMapNet) -> None:
+    viewed = ViewedNet(network, FrameMaskView(0.1))
+    assert [name for name, _ in stages_from_head(viewed)] == ["head", "layer2", "layer1", "stem"]
+    with pytest.raises(ValueError, match="Conv2d holds no ActivationMapNet"):
+        stages_from_head(nn.Conv2d(1, 1, 1))
+    with pytest.raises(ValueError, match="give student"):
+        SaliencySanity(repeats=["model.pt"])
+
+
+def test_a_map_that_ignores_its_weights_is_found_out(network: ActivationMapNet) -> None:
+    """A map that only shows the film's edges, whatever was learned, keeps its order under randomization."""
+
+    class EdgesOnly(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return nn.functional.avg_pool2d(image[:, :1].diff(dim=-1, prepend=image[:, :1, :, :1]).abs(), 8)
+
+    films = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        edges = EdgesOnly()
+        honest, blind = (
+            [rank_correlation(net(films)[:, 0].numpy(), changed(films)[:, 0].numpy()).mean() for _, changed in cascade]
+            for net, cascade in (
+                (network, cascading_randomization(network)),
+                (edges, cascading_randomization(edges)),
+            )
+        )
+    assert np.allclose(blind, 1.0)
+    assert honest[-1] < 0.8
