@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from monai_tbkd import __version__
-from monai_tbkd.commands import bundle, calibrate, check_data, phantom
+from monai_tbkd.commands import bundle, calibrate, check_data, phantom, report
 
-COMMANDS = (bundle, phantom, check_data, calibrate)
+COMMANDS = (bundle, phantom, check_data, calibrate, report)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

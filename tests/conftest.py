@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # the smallest run that goes through everything
 SMALL = {
     "image_size": 64,
+    "min_side": 16,
     "backbone": "resnet18",
     "width": 0.125,
     "last_stage": "layer2",

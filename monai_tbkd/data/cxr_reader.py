@@ -142,6 +142,12 @@ class CXRReader(ImageReader):
                 ReasonCode.MULTI_FRAME, ", ".join(map(str, img)), f"{len(img)} files as one film; give one path a film"
             )
         film = decode_film(img[0], voi=self.voi, limits=self.limits, rules=self.rules)
+        if film.pixels.min() == film.pixels.max():
+            raise FilmError(
+                ReasonCode.CORRUPT,
+                img[0],
+                "all pixels have one value; export the film again, or set voi to none if a DICOM window wipes it out",
+            )
         height, width = film.pixels.shape
         meta = film_meta(
             (height, width),

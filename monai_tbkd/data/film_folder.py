@@ -7,6 +7,7 @@ from pathlib import Path
 
 from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.natural_order import natural_key
+from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 
 _NOT_FILMS = {
     ".csv", ".tsv", ".json", ".jsonl", ".txt", ".md", ".rst", ".xml", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".html",
@@ -14,7 +15,7 @@ _NOT_FILMS = {
     ".log", ".pdf", ".doc", ".docx", ".xls", ".xlsx", ".zip", ".tar", ".7z", ".rar", ".db", ".lnk", ".tmp", ".md5",
     ".sha256",
 }  # fmt: skip
-_NOT_FILM_NAMES = {"readme", "license", "licence", "copying", "notice", "changelog", "makefile", "dicomdir"}
+_NOT_FILM_NAMES = {"readme", "license", "licence", "copying", "notice", "changelog", "makefile"}
 
 
 def list_films(
@@ -22,8 +23,9 @@ def list_films(
 ) -> list[dict[str, str]]:
     """List every file that may be a film; whether it is one is told by its content, when it is read.
 
-    Left out: hidden files and folders, and what is plainly something else by its name (tables, texts, archives). A
-    sub-folder that may not be opened is listed itself, so that its films are not lost unnoticed.
+    Left out: hidden folders, pictures that inference has drawn, and files that are hidden or something else by their
+    name (tables, texts, archives), unless their content is that of a film. A sub-folder that may not be opened is
+    listed itself, so that its films are not lost unnoticed.
 
     Args:
         folder_or_file: a folder, or one film.
@@ -62,6 +64,8 @@ def list_films(
         seen.add(real)
         # In a fixed order, so that which of two links to a folder is kept does not depend on the disk.
         subfolders[:] = sorted(name for name in subfolders if recursive and not name.startswith("."))
+        if "predictions.json" in files and "overlays" in subfolders:
+            subfolders.remove("overlays")  # results of an earlier run
         names += [Path(folder, file).relative_to(root).as_posix() for file in files if _may_be_film(Path(folder, file))]
     for error in locked:
         if os.fspath(error.filename) == str(root):
@@ -78,10 +82,20 @@ def list_films(
 
 def _may_be_film(path: Path) -> bool:
     name = path.name.lower()
-    if name.startswith(".") or Path(name).suffix in _NOT_FILMS or name.split(".")[0] in _NOT_FILM_NAMES:
+    if name == "dicomdir":
         return False
+    if name.startswith(".") or Path(name).suffix in _NOT_FILMS or name.split(".")[0] in _NOT_FILM_NAMES:
+        return _is_film_inside(path)
+    # A broken link counts, so that it gets a row with a reason; a pipe or a socket does not.
+    return path.is_file() or path.is_symlink()
+
+
+def _is_film_inside(path: Path) -> bool:
+    """Whether a file that does not look like a film by its name is one by its content."""
     try:
-        # A broken link counts, so that it gets a row with a reason; a pipe or a socket does not.
-        return path.is_file() or path.is_symlink()
-    except PermissionError:  # in a folder that lists its files and lets nobody at them
-        return True
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return sniff_format(file.read(HEAD_BYTES)) not in (None, "headless_dicom")
+    except OSError:
+        return False

@@ -16,6 +16,7 @@ class FilmWarning(StrEnum):
     UNTAGGED = "UNTAGGED"
     MODALITY_UNKNOWN = "MODALITY_UNKNOWN"
     VIEW_UNKNOWN = "VIEW_UNKNOWN"
+    ORIENTATION_UNKNOWN = "ORIENTATION_UNKNOWN"
     BODY_PART_UNKNOWN = "BODY_PART_UNKNOWN"
     AGE_UNKNOWN = "AGE_UNKNOWN"
     BURNED_IN_ANNOTATION = "BURNED_IN_ANNOTATION"
@@ -33,6 +34,7 @@ _MEANINGS = {
     FilmWarning.UNTAGGED: "a picture without tags: view, body part and age could not be checked by them",
     FilmWarning.MODALITY_UNKNOWN: "neither modality nor SOP class say that this is a radiograph",
     FilmWarning.VIEW_UNKNOWN: "no tag names the view: a lateral film would not have been noticed",
+    FilmWarning.ORIENTATION_UNKNOWN: "no tag says which way is up; the film was taken as it is stored",
     FilmWarning.BODY_PART_UNKNOWN: "no tag names the body part",
     FilmWarning.AGE_UNKNOWN: "neither age nor birth date is known: a child would not have been noticed",
     FilmWarning.BURNED_IN_ANNOTATION: "text is burned into the pixels: it may name the patient, and may mislead",

@@ -13,12 +13,14 @@ from monai.engines import SupervisedEvaluator
 from torch import nn
 
 from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.handlers.evaluation_board import EvaluationBoard
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.metrics import DEFINITIONS, Comparison, Predictions, table
 from monai_tbkd.metrics.blind_baselines import DEFINITIONS as BLIND_DEFINITIONS
 from monai_tbkd.metrics.calibrated_threshold import load_threshold
 from monai_tbkd.metrics.provenance import split_sha256, versions
 from monai_tbkd.networks.checkpoint import file_sha256, load_finished, read_record, refuse_other_settings
+from monai_tbkd.report.evaluation_page import read_robustness, write_evaluation_page
 from monai_tbkd.report.film_overlays import write_film_overlays
 from monai_tbkd.transforms import NOTICE
 
@@ -34,7 +36,7 @@ COMPARABLE = ("image_size", "pooling", "train_films", "train_sha256")
 
 
 class ModelComparison:
-    """Runs each finished network over the selection and the reported split and writes ``metrics.json``.
+    """Runs each finished network over the selection and the reported split, writes ``metrics.json`` and reports.
 
     A network whose training has not finished is left out, and said so; the student has to be there.
 
@@ -46,12 +48,14 @@ class ModelComparison:
         networks: by name (``student``, ``control``, ``teacher``): the network, its checkpoint, and optionally ``view``,
             the module through which it looks at films.
         comparison: scores and compares.
-        output_dir: gets ``metrics.json`` and ``comparison/``, pictures of reported films.
+        output_dir: gets ``metrics.json``, ``report.html`` and ``comparison/``, pictures of reported films.
         operating_point: file for the student's thresholds, read by inference.
         overlays: number of reported films to draw.
         settings: of this evaluation; a network that was trained under other films, film size or pooling is refused, as
             it might be scored on films it has seen.
         facts: kept in ``metrics.json``.
+        report: whether to write ``report.html``.
+        board_dir: folder for TensorBoard's runs of the evaluation; None writes none.
     """
 
     def __init__(
@@ -66,7 +70,10 @@ class ModelComparison:
         overlays: int = 12,
         settings: Mapping[str, Any] | None = None,
         facts: Mapping[str, Any] | None = None,
+        report: bool = False,
+        board_dir: str | Path | None = None,
     ) -> None:
+        self.report, self.board = report, None if board_dir is None else EvaluationBoard(board_dir)
         self.evaluator, self.recorder, self.loaders, self.networks = evaluator, recorder, loaders, networks
         self.comparison, self.overlays, self.facts = comparison, overlays, dict(facts or {})
         self.all_settings = dict(settings or {})
@@ -106,14 +113,13 @@ class ModelComparison:
         }
         write_json(self.output_dir / "metrics.json", result)
         self._write_operating_point(result)
-        write_film_overlays(
-            self.output_dir / "comparison",
-            self.comparison.items["test"],
-            predictions,
-            result,
-            self.overlays,
-            self.comparison.box_fitting,
-        )
+        items, fit = self.comparison.items["test"], self.comparison.box_fitting
+        drawn = write_film_overlays(self.output_dir / "comparison", items, predictions, result, self.overlays, fit)
+        if self.report:
+            robustness = read_robustness(self.output_dir, result)
+            write_evaluation_page(self.output_dir, result, items, predictions, fit, robustness)
+        if self.board is not None:
+            self.board.write(result, items, predictions, drawn)
         logger.info("\n%s", table(result))
         return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monai_tbkd.handlers.evaluation_board import EvaluationBoard
 from monai_tbkd.handlers.film_progress import FilmProgress
 from monai_tbkd.handlers.finished_checkpoint import FinishedCheckpoint
 from monai_tbkd.handlers.map_recorder import MapRecorder
@@ -11,6 +12,7 @@ from monai_tbkd.handlers.stage_writer import StageWriter
 from monai_tbkd.handlers.training_scalars import TrainingScalars, loss_summary
 
 __all__ = [
+    "EvaluationBoard",
     "FilmProgress",
     "FinishedCheckpoint",
     "MapRecorder",

@@ -146,7 +146,9 @@ class PredictionWriter:
         Image.fromarray(picture.permute(1, 2, 0).numpy()).save(target)
 
     def _file_name(self, name: str) -> str:
-        stem = str(PurePosixPath(name).with_suffix("")).replace("/", "_")
+        # a.dcm and a.png are two films
+        film = PurePosixPath(name)
+        stem = str(film.with_suffix("") if film.suffix.lower() == ".png" else film).replace("/", "_")
         if len(stem.encode()) > _LONGEST_NAME:  # deep folders; file systems end at 255 bytes
             stem = f"{stem[: _LONGEST_NAME // 4]}_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
         unique, number = stem, 1

@@ -52,6 +52,7 @@ COLUMNS = (
 TB, NO_TB = "TB suggestive", "not TB suggestive"
 DONE, REFUSED, FAILED = "done", "refused", "failed"
 _TAIL = b"\n]\n}\n"
+_ROWS = ',\n  "films":'
 
 
 class PredictionTable:
@@ -62,7 +63,7 @@ class PredictionTable:
     Args:
         output_dir: gets the files.
         settings: what the scores depend on, JSON-able; a run is gone on with under the same settings only.
-        resume: go on with the run that left its files here.
+        resume: go on with the run that left its files here; films that have failed are tried again.
 
     Raises:
         ValueError: the files here are of other settings, or cannot be read.
@@ -105,7 +106,8 @@ class PredictionTable:
         before = self._read_rows()
         if self.resume:
             self._check_settings(before)
-            self.rows = before
+            # What has failed is tried again: the file may have been mended, or a decoder installed.
+            self.rows = [row for row in before if row["status"] != FAILED]
         elif before:
             logger.info("%s: %d rows of an earlier run are replaced.", self.csv_path, len(before))
         if not self.resume:
@@ -128,9 +130,9 @@ class PredictionTable:
         if self._csv is None or self._json is None:
             raise RuntimeError("The table is not open; call start first.")
         kept = {column: row[column] for column in COLUMNS} | {"name": as_written(row["name"])}
-        self._csv.write(_csv_line([_cell(kept[column]) for column in COLUMNS]))
+        _write(self._csv, _csv_line([_cell(kept[column]) for column in COLUMNS]))
         self._json.seek(-len(_TAIL), os.SEEK_END)
-        self._json.write((b",\n" if self.rows else b"\n") + _json_line(kept) + _TAIL)
+        _write(self._json, (b",\n" if self.rows else b"\n") + _json_line(kept) + _TAIL)
         self.rows.append(kept)
 
     def finish(self) -> None:
@@ -191,7 +193,9 @@ class PredictionTable:
         if not before:
             return
         try:
-            there = json.loads(self.json_path.read_text(encoding="utf-8"))["settings"]
+            # The head alone: a full disk or a power cut may have torn the rows.
+            head = self.json_path.read_text(encoding="utf-8").partition(_ROWS)[0]
+            there = json.loads(head + "}")["settings"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{self.json_path}: the settings of the run to go on with cannot be read from it; start anew without "
@@ -211,12 +215,11 @@ class PredictionTable:
         lines = [_csv_line(COLUMNS), *(_csv_line([_cell(row[c]) for c in COLUMNS]) for row in self.rows)]
         part.write_bytes(b"".join(lines))
         # The head first: a kill between the two leaves settings without rows, never rows under wrong settings.
-        head = {"notice": NOTICE, "settings": self.settings, "films": []}
+        head = {"notice": NOTICE, "settings": self.settings}
         if not self.rows:
-            write_json(self.json_path, head)
+            write_json(self.json_path, {**head, "films": []})
         os.replace(part, self.csv_path)
-        text = json.dumps({**head, "films": None}, indent=2)
-        text = text[: text.rindex("null")] + "["
+        text = json.dumps(head, indent=2).removesuffix("\n}") + _ROWS + " ["
         body = b",".join(b"\n" + _json_line(row) for row in self.rows)
         part = self.json_path.with_name(self.json_path.name + ".part")
         part.write_bytes(text.encode() + body + _TAIL)
@@ -224,6 +227,12 @@ class PredictionTable:
         # Unbuffered: one write a row.
         self._csv = open(self.csv_path, "ab", buffering=0)  # noqa: SIM115
         self._json = open(self.json_path, "r+b", buffering=0)  # noqa: SIM115
+
+
+def _write(file: BinaryIO, content: bytes) -> None:
+    """All of it: an unbuffered file may take a part, as before a disk is full, and then raises at the next."""
+    while content:
+        content = content[file.write(content) :]
 
 
 def as_written(name: str) -> str:

@@ -42,9 +42,10 @@ class CheckFrontal(Transform):
     A DICOM file says in its tags what it shows; a PNG or a JPEG says nothing, and a network gives a score to anything.
 
     Args:
-        which: ``"untagged"`` refuses films from files other than DICOM and DICOM films whose view is unknown; a DICOM
-            film whose tags vouch for it passes with the warning LOOKS_DOUBTFUL. ``"all"`` refuses any film, ``"off"``
-            looks at none.
+        which: ``"untagged"`` refuses what no DICOM tag vouches for: a film that looks turned or upside down unless
+            PatientOrientation is known, one that looks like no chest film unless view and body part are known, one that
+            looks inverted in any case. Where the tags say otherwise, the film passes with the warning LOOKS_DOUBTFUL.
+            ``"all"`` refuses any such film, ``"off"`` looks at none.
         threshold: lowest score of a chest film, see `FrontalGate`; a higher one refuses more of everything.
 
     Raises:
@@ -77,7 +78,7 @@ class CheckFrontal(Transform):
         if film.ndim != 3 or film.shape[0] != 1:
             raise ValueError(f"The film is {tuple(film.shape)}; expected one gray channel, (1, H, W).")
         verdict = self.gate(np.asarray(film.as_tensor() if isinstance(film, MetaTensor) else film)[0])
-        if not verdict.accepted and self.which == "untagged" and _has_tags(meta):
+        if not verdict.accepted and self.which == "untagged" and _is_vouched(meta, verdict.kind):
             warnings = str(meta.get("warnings", ""))
             meta["warnings"] = "; ".join(filter(None, [warnings, FilmWarning.LOOKS_DOUBTFUL]))
         elif not verdict.accepted:
@@ -86,10 +87,16 @@ class CheckFrontal(Transform):
         return film
 
 
-def _has_tags(meta: Mapping[str, Any]) -> bool:
-    """Whether tags say that this is a frontal film."""
-    warnings = str(meta.get("warnings", "")).split("; ")
-    return meta.get("source_format") == "dicom" and FilmWarning.VIEW_UNKNOWN not in warnings
+def _is_vouched(meta: Mapping[str, Any], kind: str) -> bool:
+    """Whether tags say that the film is not what it looks like."""
+    if meta.get("source_format") != "dicom":
+        return False
+    unknown = set(str(meta.get("warnings", "")).split("; "))
+    if kind in ("upside_down", "turned"):
+        return FilmWarning.ORIENTATION_UNKNOWN not in unknown
+    if kind == "not_a_chest_film":
+        return not unknown & {FilmWarning.VIEW_UNKNOWN, FilmWarning.BODY_PART_UNKNOWN}
+    return False  # no tag is believed against white air
 
 
 class CheckFrontald(MapTransform):

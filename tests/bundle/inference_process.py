@@ -15,7 +15,17 @@ from typing import Any
 
 from tests.conftest import REPOSITORY, SMALL
 
-_TURNED = ("image_size", "backbone", "width", "last_stage", "output_stride", "grid", "device", "progress_bar")
+_TURNED = (
+    "image_size",
+    "backbone",
+    "width",
+    "last_stage",
+    "output_stride",
+    "grid",
+    "device",
+    "progress_bar",
+    "min_side",
+)
 
 
 def overrides(films: Path, out: Path, models: Path, **more: Any) -> dict[str, Any]:

@@ -173,7 +173,7 @@ import os, sys
 from pathlib import Path
 from tests.conftest import run_bundle
 folder = Path(sys.argv[1])
-given = {"ckpt_dir": str(folder / "models"), "num_workers": 2, "check_frontal": "off"}
+given = {"ckpt_dir": str(folder / "models"), "num_workers": 2, "check_frontal": "off", "min_side": 16}
 run_bundle(["inference"], dataset_dir=str(folder / "films" / "good"), output_dir=str(folder / "first"), **given)
 if os.geteuid() == 0:
     os.setgroups([])

@@ -54,7 +54,7 @@ def chain() -> tuple[Any, Any]:
     parser = ConfigParser()
     parser.read_config(REPOSITORY / "bundle" / "configs" / "inference.yaml")
     numbers = {
-        "image_size": SIDE, "output_stride": STRIDE, "grid": SIDE // CELL, "check_frontal": "off",
+        "image_size": SIDE, "output_stride": STRIDE, "grid": SIDE // CELL, "check_frontal": "off", "min_side": 16,
         "thresholds": {"map_threshold": 0.5, "score_threshold": 0.0, "mode": "absolute", "id": "test"},
     }  # fmt: skip
     for key, value in numbers.items():

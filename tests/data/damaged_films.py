@@ -424,7 +424,7 @@ def _no_films() -> dict[str, tuple[str, bytes]]:
         # left out by their names
         "archive.zip": ("left out", _zip()),
         "notes.txt": ("left out", words),
-        ".hidden.png": ("left out", _small_png()),
+        ".hidden.png": ("odd name", _small_png()),
         "Thumbs.db": ("left out", noise),
         "README": ("left out", words),
     }

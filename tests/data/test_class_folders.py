@@ -34,7 +34,8 @@ def test_splits_with_classes(tree: Tree) -> None:
 
 
 def test_hidden_folders_tables_and_empty_classes_do_not_matter(tree: Tree) -> None:
-    root = tree("tb/a.png", "tb/notes.txt", ".cache/x.png")
+    root = tree("tb/a.png", ".cache/x.png")
+    (root / "tb" / "notes.txt").write_text("taken in May\n")
     (root / "health").mkdir()
     assert found(root) == [("tb/a.png", "train", 1)]
 

@@ -73,6 +73,15 @@ def test_only_the_first_window_counts_and_none_leaves_it_out(tmp_path: Path) -> 
     assert_block(decode_film(path, voi="none").pixels, 2085, 100)
 
 
+@pytest.mark.parametrize("slope", ["nan", "1e300", "inf"])
+def test_a_rescale_that_leaves_no_number_is_corrupt(tmp_path: Path, slope: str) -> None:
+    path = make_dicom(tmp_path / "a", block_film(2085, np.uint16, 100), RescaleSlope=2, RescaleIntercept=0)
+    ds = pydicom.dcmread(path)
+    ds.add_new("RescaleSlope", "LO", slope)
+    ds.save_as(path)
+    assert refusal(path) is ReasonCode.CORRUPT
+
+
 def test_a_window_without_width_is_ignored(tmp_path: Path) -> None:
     film = film_of(tmp_path, WindowCenter=50, WindowWidth=0)
     assert_block(film.pixels, 2085, 100)

@@ -68,6 +68,13 @@ def test_an_adult_frontal_chest_film_has_no_warning(tmp_path: Path) -> None:
         ({"PatientOrientation": ["A", "F"]}, ReasonCode.NOT_FRONTAL, {"any_view": True}),
         ({"PatientAge": "014Y"}, ReasonCode.UNDER_AGE, {"min_age": 4}),
         ({"PatientAge": "018M"}, ReasonCode.UNDER_AGE, {"min_age": 1}),
+        ({"PatientAge": "14 Y"}, ReasonCode.UNDER_AGE, {"min_age": 14}),
+        (
+            {"PatientAge": "040Y", "PatientBirthDate": "20210101", "StudyDate": "20250301"},
+            ReasonCode.UNDER_AGE,
+            {"min_age": 4},
+        ),
+        ({"PatientOrientation": ["F", "A"]}, ReasonCode.NOT_FRONTAL, {"any_view": True}),
         (
             {"PatientAge": "", "PatientBirthDate": "20100302", "StudyDate": "20250301"},
             ReasonCode.UNDER_AGE,
@@ -95,6 +102,11 @@ def test_refused_by_tag_unless_allowed(
         ({"BodyPartExamined": None}, FilmWarning.BODY_PART_UNKNOWN),
         ({"PatientAge": None}, FilmWarning.AGE_UNKNOWN),
         ({"PatientAge": "", "PatientBirthDate": "19000101", "StudyDate": "20250301"}, FilmWarning.AGE_UNKNOWN),
+        ({"PatientAge": "000Y"}, FilmWarning.AGE_UNKNOWN),
+        ({"ViewPosition": "UNKNOWN"}, FilmWarning.VIEW_UNKNOWN),
+        ({"BodyPartExamined": "UNKNOWN"}, FilmWarning.BODY_PART_UNKNOWN),
+        ({"PatientOrientation": ""}, FilmWarning.ORIENTATION_UNKNOWN),
+        ({"PatientOrientation": ["L", "L"]}, FilmWarning.ORIENTATION_UNKNOWN),
         ({"BurnedInAnnotation": "YES"}, FilmWarning.BURNED_IN_ANNOTATION),
         ({"SOPClassUID": "", "Modality": ""}, FilmWarning.MODALITY_UNKNOWN),
     ],
@@ -113,6 +125,9 @@ def test_what_is_not_known_is_a_warning(tmp_path: Path, elements: dict[str, Any]
     "elements",
     [
         {"ViewPosition": "PA ERECT"},
+        {"ViewPosition": "P.A."},
+        {"ViewPosition": "POSTERO-ANTERIOR"},
+        {"BodyPartExamined": "TORACE"},
         {"ViewPosition": "AP"},
         {"ViewPosition": "", "ViewCodeSequence": code("272479007", "postero-anterior")},
         {"ViewPosition": "", "SeriesDescription": "view: PA"},
@@ -160,6 +175,25 @@ def test_films_are_turned_upright_as_their_tag_says(tmp_path: Path, orientation:
     assert_block(found.pixels, 200, 10)
     assert film_size(path) == found.pixels.shape
     assert found.spacing_mm == ((0.1, 0.2) if turn.transpose else (0.2, 0.1))
+
+
+@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "Modality", "BodyPartExamined", "ViewPosition"])
+def test_an_element_that_runs_over_the_patients_name_does_not_carry_it_out(tmp_path: Path, keyword: str) -> None:
+    # One damaged length: the element swallows its neighbors.
+    path = make_dicom(tmp_path / "a", block_film(), **ADULT_CHEST_PA)
+    ds = pydicom.dcmread(path)
+    ds[keyword].VR = "LO"
+    setattr(ds, keyword, f"{ds.get(keyword)} PN Secret^Patient"[:64])
+    ds.save_as(path)
+    try:
+        text = decode_film(path).sop_instance_uid
+    except FilmError as error:
+        text = str(error).removeprefix(str(path))
+    assert "secret" not in text.casefold()
+
+
+def test_an_unknown_view_stays_unknown_where_any_view_is_taken(tmp_path: Path) -> None:
+    assert film(tmp_path, FilmRules(any_view=True), ViewPosition="").warnings == [FilmWarning.VIEW_UNKNOWN]
 
 
 def test_the_reader_hands_rules_turn_and_warnings_on(tmp_path: Path) -> None:

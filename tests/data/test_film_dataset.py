@@ -4,13 +4,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from monai.data import DataLoader, MetaTensor, decollate_batch
 from monai.transforms import LoadImaged, Resized
 
 from monai_tbkd.data import CXRReader, FilmDataset
-from tests.data.films_by_hand import cut, make_dicom, noise_png
+from tests.data.films_by_hand import block_film, cut, make_dicom, noise_png
 
 
 def dataset(data: list[dict[str, str]], *more: Any) -> FilmDataset:
@@ -21,8 +22,8 @@ def dataset(data: list[dict[str, str]], *more: Any) -> FilmDataset:
 def films(tmp_path: Path) -> list[dict[str, str]]:
     noise_png(tmp_path / "good.png", side=40)
     cut(noise_png(tmp_path / "cut.png", side=64))
-    make_dicom(tmp_path / "two.dcm", torch.ones(2, 30, 40).byte().numpy(), NumberOfFrames=2)
-    make_dicom(tmp_path / "fine.dcm", torch.ones(30, 40).byte().numpy())
+    make_dicom(tmp_path / "two.dcm", np.stack([block_film()] * 2), NumberOfFrames=2)
+    make_dicom(tmp_path / "fine.dcm", block_film())
     return [
         {"image": str(tmp_path / name), "name": name}
         for name in ("good.png", "cut.png", "gone.png", "two.dcm", "fine.dcm")

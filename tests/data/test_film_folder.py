@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from monai_tbkd.data import list_films
+from tests.data.films_by_hand import noise_png
 
 Tree = Callable[..., Path]
 
@@ -16,8 +17,8 @@ def names(root: Path, recursive: bool = True) -> list[str]:
 
 
 def test_natural_order_and_what_is_left_out(tree: Tree) -> None:
-    root = tree("f10.png", "f2.png", "IM000001", "sub/a.dcm", ".hidden.png", ".cache/x.png")
-    for name in ("a.csv", "b.JSON", "README", "LICENSE.md", "w.pt", "DICOMDIR", "run.log"):
+    root = tree("f10.png", "f2.png", "IM000001", "sub/a.dcm", ".cache/x.png")
+    for name in ("a.csv", "b.JSON", "README", "LICENSE.md", "w.pt", "DICOMDIR", "run.log", ".hidden.png"):
         (root / name).touch()
     os.mkfifo(root / "pipe")
     (root / "broken").symlink_to(root / "nowhere")
@@ -71,3 +72,18 @@ def test_a_folder_that_may_not_be_opened_is_not_passed_over(
             names(root)
     else:
         assert names(root) == ["a.png", "sub"]
+
+
+def test_a_film_under_a_name_that_says_otherwise_is_found_by_its_content(tmp_path: Path) -> None:
+    for name in ("dicom.txt", "notice.png", ".hidden.png", "scan.tmp"):
+        noise_png(tmp_path / name)
+    (tmp_path / "table.csv").write_text("image,label\n")
+    (tmp_path / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    assert {film["name"] for film in list_films(tmp_path)} == {"dicom.txt", "notice.png", ".hidden.png", "scan.tmp"}
+
+
+def test_pictures_of_an_earlier_run_are_no_films(tmp_path: Path) -> None:
+    noise_png(tmp_path / "a.png")
+    noise_png(tmp_path / "out" / "overlays" / "a.png")
+    (tmp_path / "out" / "predictions.json").write_text("{}")
+    assert [film["name"] for film in list_films(tmp_path)] == ["a.png"]

@@ -79,6 +79,26 @@ def test_another_model_is_not_gone_on_with(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 2
 
 
+def test_a_torn_json_is_no_reason_to_start_anew(tmp_path: Path) -> None:
+    fill(tmp_path, 3, settings={"model_version": "1"}).close()
+    whole = (tmp_path / "predictions.json").read_bytes()
+    (tmp_path / "predictions.json").write_bytes(whole[:-60])
+    table = PredictionTable(tmp_path, {"model_version": "1"}, resume=True)
+    assert len(table.start(FILMS)) == 2
+    assert len(names(tmp_path)) == 3
+
+
+def test_what_has_failed_is_tried_again(tmp_path: Path) -> None:
+    table = PredictionTable(tmp_path)
+    table.start(FILMS)
+    table.append(row("a.png", status="failed", reason="CORRUPT"))
+    table.append(row(FILMS[1]["name"], status="refused", reason="NOT_CHEST"))
+    table.close()
+    left = PredictionTable(tmp_path, resume=True).start(FILMS)
+    assert left[0]["name"] == "a.png"
+    assert names(tmp_path) == [FILMS[1]["name"]]
+
+
 @pytest.mark.parametrize("damage", ["columns", "settings", "numbers"])
 def test_foreign_files_are_not_gone_on_with(tmp_path: Path, damage: str) -> None:
     fill(tmp_path, 2).close()

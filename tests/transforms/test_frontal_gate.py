@@ -59,7 +59,7 @@ def test_refusals_say_what_and_how_to_mend_it(change: Any, reason: ReasonCode, w
         ("untagged", {"source_format": "nifti"}, True),
         ("untagged", {"source_format": "dicom"}, False),
         ("untagged", {"source_format": "dicom", "warnings": "AGE_UNKNOWN"}, False),
-        ("untagged", {"source_format": "dicom", "warnings": "AGE_UNKNOWN; VIEW_UNKNOWN"}, True),
+        ("untagged", {"source_format": "dicom", "warnings": "AGE_UNKNOWN; ORIENTATION_UNKNOWN"}, True),
         ("all", {"source_format": "dicom"}, True),
         ("off", {}, False),
     ],
@@ -73,6 +73,18 @@ def test_which_films_are_looked_at(which: str, meta: dict[str, str], refused: bo
         assert CheckFrontald(which=which)({"image": given})["image"] is given
         doubted = "LOOKS_DOUBTFUL" in given.meta.get("warnings", "")
         assert doubted == (which == "untagged")  # tags vouched for it, the picture does not
+
+
+def test_no_tag_is_believed_against_white_air() -> None:
+    with pytest.raises(FilmError, match="inverted"):
+        CheckFrontal()(film(lambda x: 255 - x, source_format="dicom"))
+
+
+@pytest.mark.parametrize("missing", ["VIEW_UNKNOWN", "BODY_PART_UNKNOWN"])
+def test_no_chest_film_passes_by_half_its_tags(missing: str) -> None:
+    assert "LOOKS_DOUBTFUL" in CheckFrontal()(film(torch.zeros_like, source_format="dicom")).meta["warnings"]
+    with pytest.raises(FilmError, match="NOT_CHEST"):
+        CheckFrontal()(film(torch.zeros_like, source_format="dicom", warnings=missing))
 
 
 def test_a_tagged_film_that_looks_right_is_not_doubted() -> None:

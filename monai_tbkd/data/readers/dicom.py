@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import re
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -24,9 +25,9 @@ from pydicom.uid import (
 
 from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.film_turn import FilmTurn
-from monai_tbkd.data.readers.decoded_film import DecodedFilm
+from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
 from monai_tbkd.data.readers.dicom_display import VOI_CHOICES, display_values
-from monai_tbkd.data.readers.dicom_rules import check_tags, patient_orientation
+from monai_tbkd.data.readers.dicom_rules import check_tags, patient_orientation, quoted
 from monai_tbkd.data.readers.dicom_stream import check_stream
 from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.readers.jpeg_extended import decode_12_bit_jpeg, is_12_bit_jpeg
@@ -68,10 +69,11 @@ def decode_dicom(
             _check_pixels(path, ds)
             limits.check(path, int(ds.Rows), int(ds.Columns))
             spacing, turn = _spacing(ds), _turn(ds)
-            uid = str(ds.get("SOPInstanceUID", "") or "")
+            uid = _uid(ds)
         cells = _decode(path, ds)
         with _damage_named(path, "its LUT or window cannot be applied"):
             pixels, steps = display_values(cells, ds, voi)
+            pixels = finite_pixels(path, pixels, steps)
         if turn:
             pixels = turn.upright(pixels)
             steps.append(f"turned upright ({turn}), as PatientOrientation says")
@@ -181,6 +183,12 @@ def _refuse_inflated_bomb(path: Path, limits: FilmLimits) -> None:
                 )
 
 
+def _uid(ds: Dataset) -> str:
+    """The SOP instance UID; empty where it is none, as where a damaged length makes it run over the patient's name."""
+    uid = str(ds.get("SOPInstanceUID", "") or "")
+    return uid if re.fullmatch(r"[0-9.]{1,64}", uid) else ""
+
+
 def _turn(ds: Dataset) -> FilmTurn:
     """From how the film is stored to rows that run to the patient's left and columns that run to the feet."""
     orientation = patient_orientation(ds)
@@ -222,7 +230,7 @@ def _check_pixels(path: Path, ds: Dataset) -> None:
         raise FilmError(
             ReasonCode.COLOR,
             path,
-            f"{photometric} pixels; expected MONOCHROME1 or MONOCHROME2, so send the original radiograph",
+            f"{quoted(photometric)} pixels; expected MONOCHROME1 or MONOCHROME2, so send the original radiograph",
         )
     frames = int(ds.get("NumberOfFrames", 1) or 1)
     if frames > 1:

@@ -38,7 +38,7 @@ _CAPTURES = {
 _RADIOGRAPHY = {"CR", "DX", "RG"}
 _CAPTURE_MODALITIES = {"OT", "SC", "DG", "HC"}
 
-_FRONTAL_WORDS = {"PA", "AP", "FRONTAL", "POSTEROANTERIOR", "ANTEROPOSTERIOR"}
+_FRONTAL_WORDS = {"PA", "AP", "FRONTAL", "FRONT", "POSTEROANTERIOR", "ANTEROPOSTERIOR"}
 # ViewPosition's terms (PS3.3 C.8.11.5 and C.8.1.1), how vendors write them, and the oblique and decubitus views.
 _OTHER_VIEW_WORDS = {
     "LAT", "LATERAL", "LL", "RL", "LLAT", "RLAT", "LLD", "RLD", "DECUB", "DECUBITUS", "OBL", "OBLIQUE", "LLO", "RLO",
@@ -46,7 +46,9 @@ _OTHER_VIEW_WORDS = {
 }  # fmt: skip
 # CID 4010: antero-posterior, postero-anterior, frontal in SNOMED CT; the first two in SNOMED-RT
 _FRONTAL_CODES = {"399348003", "272479007", "399033003", "R-10206", "R-10214"}
-_CHEST_PARTS = ("CHEST", "THORA", "TORAX", "LUNG", "PULMO")
+_CHEST_PARTS = ("CHEST", "THORA", "TORAX", "TORACE", "LUNG", "PULMO", "POUMON", "BRUST", "PECHO", "CXR")
+# what stands in a tag that says nothing
+_NOTHING = {"", "UNKNOWN", "UNK", "OTHER", "NONE", "NA", "UNSPECIFIED", "UNDEFINED", "NOTSPECIFIED"}
 _BONES = ("SPINE", "VERTEB", "LUMB", "RIB", "STERN")  # "THORACIC SPINE" is no chest film
 _CHEST_CODES = {"816094009", "51185008", "39607008", "T-D3000", "T-28000"}
 _MOST_YEARS = 120
@@ -68,10 +70,12 @@ def check_tags(path: Path, ds: Dataset, rules: FilmRules) -> list[FilmWarning]:
     """
     found = [
         *_check_kind(path, ds, rules),
-        *([] if rules.any_body_part else _check_body_part(path, ds)),
-        *([] if rules.any_view else _check_view(path, ds)),
+        *_check_body_part(path, ds, rules.any_body_part),
+        *_check_view(path, ds, rules.any_view),
         *(_check_age(path, ds, rules.min_age) if rules.min_age > 0 else []),
     ]
+    if patient_orientation(ds) is None:
+        found.append(FilmWarning.ORIENTATION_UNKNOWN)
     if _text(ds, "BurnedInAnnotation") == "YES":
         found.append(FilmWarning.BURNED_IN_ANNOTATION)
     return found
@@ -79,7 +83,7 @@ def check_tags(path: Path, ds: Dataset, rules: FilmRules) -> list[FilmWarning]:
 
 def _check_kind(path: Path, ds: Dataset, rules: FilmRules) -> list[FilmWarning]:
     sop, modality = ds.get("SOPClassUID"), _text(ds, "Modality")
-    name = str(getattr(sop, "name", sop) or "an unnamed SOP class")
+    name = sop.name if sop and sop.name != str(sop) else "an unknown SOP class"
     if sop == DigitalXRayImageStorageForProcessing or _text(ds, "PresentationIntentType") == "FOR PROCESSING":
         raise FilmError(
             ReasonCode.FOR_PROCESSING,
@@ -91,7 +95,7 @@ def _check_kind(path: Path, ds: Dataset, rules: FilmRules) -> list[FilmWarning]:
         raise FilmError(
             ReasonCode.UNSUPPORTED_SOP,
             path,
-            f"{name}, modality {modality or 'unknown'}; expected CR or DX, so send the original film, or set "
+            f"{name}, modality {quoted(modality) or 'unknown'}; expected CR or DX, so send the original film, or set "
             "secondary_capture to true if such files are films without marks",
         )
     if not captured and (
@@ -100,29 +104,43 @@ def _check_kind(path: Path, ds: Dataset, rules: FilmRules) -> list[FilmWarning]:
         raise FilmError(
             ReasonCode.UNSUPPORTED_SOP,
             path,
-            f"{name}, modality {modality or 'unknown'}; expected a radiograph (CR or DX), so leave it out",
+            f"{name}, modality {quoted(modality) or 'unknown'}; expected a radiograph (CR or DX), so leave it out",
         )
     if captured:
         return [FilmWarning.SECONDARY_CAPTURE]
     return [] if sop or modality else [FilmWarning.MODALITY_UNKNOWN]
 
 
-def _check_body_part(path: Path, ds: Dataset) -> list[FilmWarning]:
+def quoted(value: object) -> str:
+    """A code string as it may stand in a message; one that is none may be anything, the patient's name included.
+
+    A damaged length makes an element run over its neighbors.
+
+    Example:
+        >>> quoted("CHEST"), quoted("DX PN Doe^Jane")
+        ('CHEST', 'an odd value')
+    """
+    text = str(value)
+    return text if re.fullmatch(r"[A-Z0-9 _./-]{0,16}", text) else "an odd value"
+
+
+def _check_body_part(path: Path, ds: Dataset, any_part: bool) -> list[FilmWarning]:
     part = _text(ds, "BodyPartExamined")
-    codes = _codes(ds, "AnatomicRegionSequence")
+    part = "" if _bare(part) in _NOTHING else part
+    codes, named = _codes(ds, "AnatomicRegionSequence"), quoted(part)
     if part:
         chest = _names_chest(part)
     elif codes:
         chest = any(code in _CHEST_CODES or _names_chest(meaning) for code, meaning in codes)
-        part = ", ".join(meaning for _, meaning in codes)
+        named = "another than the chest"
     else:
         return [FilmWarning.BODY_PART_UNKNOWN]
-    if not chest:
+    if not chest and not any_part:
         raise FilmError(
             ReasonCode.NOT_CHEST,
             path,
-            f"the body part is {part[:40]}; expected CHEST, so leave it out, or set any_body_part to true if the tag "
-            "is wrong",
+            f"the body part is {named}; expected CHEST, so leave it out, or set any_body_part to true if the tag is "
+            "wrong",
         )
     return []
 
@@ -131,21 +149,31 @@ def _names_chest(part: str) -> bool:
     return any(word in part for word in _CHEST_PARTS) and not any(word in part for word in _BONES)
 
 
-def _check_view(path: Path, ds: Dataset) -> list[FilmWarning]:
+def _check_view(path: Path, ds: Dataset, any_view: bool) -> list[FilmWarning]:
+    try:
+        return [] if _is_vouched_frontal(path, ds) else [FilmWarning.VIEW_UNKNOWN]
+    except FilmError:
+        if not any_view:
+            raise
+        return []
+
+
+def _is_vouched_frontal(path: Path, ds: Dataset) -> bool:
+    """Whether a tag says that the view is frontal; raises where one says that it is not."""
     orientation = patient_orientation(ds)
-    if orientation is not None and orientation[0][0] in "AP" and orientation[1][0] in "HF":
-        raise _not_frontal(path, f"the patient is seen from the side (PatientOrientation {orientation})")
+    if orientation is not None and (orientation[0][0] in "AP" or orientation[1][0] in "AP"):
+        raise _not_frontal(path, "the patient is seen from the side or from above (PatientOrientation)")
     position = _text(ds, "ViewPosition")
-    if position:
+    if _bare(position) not in _NOTHING:
         if _is_frontal(position):
-            return []
-        raise _not_frontal(path, f"the view is {position[:16]}")
+            return True
+        raise _not_frontal(path, f"the view is {quoted(position)}")
     codes = _codes(ds, "ViewCodeSequence")
     if codes:
         for code, meaning in codes:
-            if code not in _FRONTAL_CODES and not _is_frontal(meaning.replace("-", "")):
-                raise _not_frontal(path, f"the view is {meaning[:40].lower() or code}")
-        return []
+            if code not in _FRONTAL_CODES and not _is_frontal(meaning):
+                raise _not_frontal(path, "ViewCodeSequence names another view")
+        return True
     # Free text is asked last, and believed only where it names one view: "CHEST PA AND LAT" names the study.
     for key in (
         "AcquisitionDeviceProcessingDescription", "SeriesDescription", "ProtocolName",
@@ -156,8 +184,8 @@ def _check_view(path: Path, ds: Dataset) -> list[FilmWarning]:
         if other and not frontal:
             raise _not_frontal(path, f"{key} has the word {sorted(other)[0]}")
         if frontal and not other:
-            return []
-    return [FilmWarning.VIEW_UNKNOWN]
+            return True
+    return False
 
 
 def _not_frontal(path: Path, found: str) -> FilmError:
@@ -169,8 +197,12 @@ def _not_frontal(path: Path, found: str) -> FilmError:
 
 
 def _is_frontal(view: str) -> bool:
-    words = _words(view)
+    words = _words(view.replace("-", "")) | {_bare(view)}
     return bool(words & _FRONTAL_WORDS) and not words & _OTHER_VIEW_WORDS
+
+
+def _bare(text: str) -> str:
+    return re.sub("[^A-Z]", "", text)
 
 
 def patient_orientation(ds: Dataset) -> tuple[str, str] | None:
@@ -188,6 +220,8 @@ def patient_orientation(ds: Dataset) -> tuple[str, str] | None:
     rows, columns = (str(each).strip().upper() for each in value)
     if not re.fullmatch("[APRLHF]{1,3}", rows) or not re.fullmatch("[APRLHF]{1,3}", columns):
         return None
+    if any(rows[0] in axis and columns[0] in axis for axis in ("AP", "RL", "HF")):
+        return None  # both along one axis of the patient: nonsense
     return rows, columns
 
 
@@ -206,17 +240,28 @@ def _check_age(path: Path, ds: Dataset, min_age: float) -> list[FilmWarning]:
 
 
 def _age_in_years(ds: Dataset) -> float | None:
-    # 034Y, 018M, 003W, 010D; some writers leave out the unit and mean years
-    stated = re.fullmatch(r"(\d{1,3})([YMWD]?)", _text(ds, "PatientAge"))
-    if stated:
-        return int(stated[1]) / {"Y": 1.0, "": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}[stated[2]]
+    ages = [age for age in (_stated_age(ds), _age_by_dates(ds)) if age is not None]
+    return min(ages, default=None)  # where the two disagree, the child's
+
+
+def _stated_age(ds: Dataset) -> float | None:
+    # 034Y, 018M, 003W, 010D; some writers leave out the unit and mean years, or put a space
+    stated = re.fullmatch(r"(\d{1,4}(?:\.\d+)?) ?([YMWD]?)", _text(ds, "PatientAge"))
+    if stated is None:
+        return None
+    years = float(stated[1]) / {"Y": 1.0, "": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}[stated[2]]
+    # 000Y is what removing an age leaves behind.
+    return years if 0 < years <= _MOST_YEARS else None
+
+
+def _age_by_dates(ds: Dataset) -> float | None:
     born = _date(ds, "PatientBirthDate")
     taken = next(filter(None, (_date(ds, f"{of}Date") for of in ("Acquisition", "Content", "Series", "Study"))), None)
-    if born is None or taken is None:
+    # What is entered where the birth date is unknown, such as 1 January 1900, makes an age that nobody has.
+    if born is None or taken is None or (born.year, born.month, born.day) == (1900, 1, 1):
         return None
     years = taken.year - born.year - ((taken.month, taken.day) < (born.month, born.day))
-    # What is entered where the birth date is unknown, such as 1 January 1900, makes an age that nobody has.
-    return float(years) if 0 <= years <= _MOST_YEARS and (born.year, born.month, born.day) != (1900, 1, 1) else None
+    return float(years) if 0 <= years <= _MOST_YEARS else None
 
 
 def _date(ds: Dataset, key: str) -> date | None:

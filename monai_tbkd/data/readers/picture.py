@@ -55,20 +55,18 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
     """
     content = _read(path)
     try:
-        # Pillow warns of odd metadata, which the pixels do not need.
-        with (
-            warnings.catch_warnings(action="ignore"),
-            Image.open(io.BytesIO(content), formats=_PILLOW_FORMATS) as image,
-        ):
+        with _quiet(), Image.open(io.BytesIO(content), formats=_PILLOW_FORMATS) as image:
             limits.check(path, image.height, image.width)
             frames = int(getattr(image, "n_frames", 1))
-            if frames > 1:
+            steps = []
+            if frames > 1 and image.format == "MPO":  # a JPEG of a phone: previews and depth follow the picture
+                steps.append(f"first of {frames} pictures taken")
+            elif frames > 1:
                 raise FilmError(
                     ReasonCode.MULTI_FRAME, path, f"{frames} frames; expected one, so export a single picture"
                 )
-            file_format = str(image.format).lower()
+            file_format = "jpeg" if image.format == "MPO" else str(image.format).lower()
             orientation = _orientation(image)
-            steps = []
             if file_format == "png":
                 # verify() leaves the picture unusable, so it works on a second one. It checks every chunk's CRC,
                 # which decoding does not.
@@ -78,6 +76,8 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
                     steps.append("16-bit channels read as 8-bit")
             _refuse_missing_end(path, content, file_format)
             white = _white_that_is_zero(image) if file_format == "tiff" else None
+            if file_format == "tiff" and image.mode.startswith("RGB") and 16 in image.tag_v2.get(_BITS_TAG, ()):  # type: ignore[attr-defined]
+                steps.append("16-bit channels read as 8-bit")
             if file_format == "tiff" and image.tag_v2.get(_ORIENTATION_TAG, 1) != 1:  # type: ignore[attr-defined]
                 steps.append("TIFF orientation applied")  # by load()
             image.load()

@@ -1,0 +1,293 @@
+"""Tables of ``metrics.json`` for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
+from monai_tbkd.metrics.proportions import wilson
+from monai_tbkd.report.html_page import fact, facts, number, table, words
+
+Row = Mapping[str, Any]
+
+_HEADLINE: tuple[tuple[str, Callable[[Row], Any]], ...] = (
+    ("union-mask mIoU", lambda row: row["union_mask_miou"]),
+    ("minus blind prior, paired", lambda row: row["union_mask_miou_minus"].get(BLIND_PRIOR)),
+    ("best box IoU", lambda row: row["best_box_iou"]),
+    ("pointing game", lambda row: row["pointing_game"]),
+    ("PxAP", lambda row: row["pxap"]),
+    ("AUC", lambda row: row["auc"]),
+)
+_DETAILS: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]] = {
+    "Masks and maps": (
+        ("union-mask mIoU", ("union_mask_miou",)),
+        ("at the threshold that is best on these films (oracle)", ("oracle", "union_mask_miou")),
+        ("all films: 1 for nothing drawn without TB", ("union_mask_miou_all_films",)),
+        ("of the union of the boxes", ("box_union_miou",)),
+        ("PxAP", ("pxap",)),
+        ("pointing game", ("pointing_game",)),
+        ("proportional energy", ("proportional_energy",)),
+        ("average saliency focus", ("average_saliency_focus",)),
+    ),
+    "Boxes on TB films": (
+        ("best box IoU", ("best_box_iou",)),
+        *((f"true boxes met at IoU {level}", ("box_accuracy", level)) for level in ("0.1", "0.3", "0.5", "0.7")),
+        ("matched IoU, missed and false boxes count 0", ("box_matched_miou",)),
+        ("matched IoU, missed boxes count 0", ("box_matched_miou_true",)),
+        ("MaxBoxAcc", ("max_box_acc",)),
+        ("MaxBoxAccV2", ("max_box_acc_v2",)),
+    ),
+    "Detection on all films": (
+        ("AP at IoU 0.5", ("ap50",)),
+        ("AP at IoU 0.5 to 0.95", ("ap",)),
+        ("AR", ("ar",)),
+        ("false boxes a film without TB", ("false_boxes_per_film_without_tb",)),
+        ("films without TB with a false box", ("films_without_tb_with_false_box",)),
+    ),
+}
+_IMAGE_LEVEL = (
+    ("AUC", "auc"),
+    ("PR-AUC", "pr_auc"),
+    ("sensitivity at specificity 70 %", "sensitivity_at_specificity_70"),
+    ("specificity at sensitivity 90 %", "specificity_at_sensitivity_90"),
+    ("Brier score", "brier"),
+)
+
+
+def basis(result: Mapping[str, Any]) -> str:
+    """The films and intervals that numbers of the reported split have, for captions."""
+    test = result["splits"]["test"]
+    of = f"{test['patients']} patients" if "patients" in test else "films"
+    return (
+        f"Reported split (test): {test['films']} films, {test['tb_films_with_boxes']} TB films with boxes. Below each "
+        f"number its 95 % bootstrap interval over {of}."
+    )
+
+
+def main_network(result: Mapping[str, Any]) -> str:
+    """The network that the report is about: the student, or else the first."""
+    networks = [name for name, row in result["predictors"].items() if not row["blind"]]
+    return "student" if "student" in networks else networks[0]
+
+
+def headline_table(result: Mapping[str, Any]) -> str:
+    """All predictors, networks first, with the numbers of the text table and a verdict."""
+    rows = result["predictors"]
+    head = ["predictor"] + [f"{title}{_n(rows.values(), get)}" for title, get in _HEADLINE] + ["verdict"]
+
+    def line(name: str, row: Row) -> list[str]:
+        return [words(name), *(number(get(row)) for _, get in _HEADLINE), _badge(row)]
+
+    groups = {
+        "Networks, trained on image-level labels": [line(k, row) for k, row in rows.items() if not row["blind"]],
+        "Blind baselines, which do not look at the film": [line(k, row) for k, row in rows.items() if row["blind"]],
+    }
+    caption = (
+        f"<b>All predictors.</b> {basis(result)} Thresholds were chosen on the selection split "
+        f"({result['splits']['select']['films']} films). A network is above the blind prior if the whole interval of "
+        "the paired difference lies above 0."
+    )
+    return table(caption, head, groups, main=words(main_network(result)))
+
+
+def details_table(result: Mapping[str, Any]) -> str:
+    """Localization by every metric: a row a metric, a column a predictor."""
+    rows = result["predictors"]
+    groups = {}
+    for title, metrics in _DETAILS.items():
+        groups[title] = [
+            [
+                escape(label) + f' <span class="ci">n = {_dig(rows[main_network(result)], path)["n"]}</span>',
+                *(number(_dig(row, path)) for row in rows.values()),
+            ]
+            for label, path in metrics
+        ]
+    caption = (
+        f"<b>Localization in detail.</b> {basis(result)} n: films behind a number. Each predictor at its own "
+        "thresholds, chosen on the selection split; PxAP, MaxBoxAcc, AP, AR and the pointing game choose none there."
+    )
+    return table(caption, ["metric", *map(words, rows)], groups)
+
+
+def image_level_table(result: Mapping[str, Any]) -> str:
+    """Scores of whole films, networks alone; empty where there are none."""
+    rows = {k: row for k, row in result["predictors"].items() if row.get("auc")}
+    if not rows:
+        return ""
+    lines = [[label, *(number(row[key]) for row in rows.values())] for label, key in _IMAGE_LEVEL]
+    for label, binning in (("equal width", "equal_width"), ("equal mass", "equal_mass")):
+        errors = [row["calibration"]["expected_calibration_error"][binning] for row in rows.values()]
+        lines.append([f"calibration error, bins of {label}", *map(number, errors)])
+        chance = [error["if_calibrated"] for error in errors]
+        lines.append(["by chance if perfectly calibrated", *map(number, chance)])
+    fitted = [row["calibration"]["temperature_scaling"] for row in rows.values()]
+    lines.append(["best temperature", *(f"{f['temperature']:.2f}{' (limit)' * f['at_limit']}" for f in fitted)])
+    n = next(iter(rows.values()))["auc"]["n"]
+    caption = (
+        f"<b>Whole films</b> (n = {n}). {basis(result)} Image-level numbers have BCa intervals, calibration errors "
+        "percentile intervals; specificity and sensitivity at WHO's minima choose their threshold on these films."
+    )
+    return table(caption, ["metric", *map(words, rows)], {"": lines})
+
+
+def decision_table(result: Mapping[str, Any], scores: Mapping[str, np.ndarray], positive: np.ndarray) -> str:
+    """Films called TB at the chosen score thresholds.
+
+    Args:
+        result: of the comparison.
+        scores: ``(N,)`` of 0-1 by network.
+        positive: which films have TB, bool ``(N,)``.
+    """
+    lines = []
+    for name, values in scores.items():
+        point = result["predictors"][name]["operating_point"]
+        called = values >= point["score_threshold"]
+        hits = np.array([(called & positive).sum(), (~called & ~positive).sum()])
+        rate = wilson(hits, np.array([positive.sum(), (~positive).sum()]))
+        both = [number({"value": v, "low": lo, "high": hi}) for v, lo, hi in zip(rate.value, rate.low, rate.high)]
+        counts = (hits[0], positive.sum() - hits[0], (~positive).sum() - hits[1], hits[1])
+        lines.append([words(name), f"{point['score_threshold']:.3f}", *both, *(str(int(c)) for c in counts)])
+    head = ["network", "score threshold", "sensitivity", "specificity"]
+    head += ["true positive", "missed", "false positive", "true negative"]
+    caption = (
+        f"<b>Decisions at the chosen score thresholds</b> (n = {len(positive)}: {int(positive.sum())} films with TB, "
+        f"{int((~positive).sum())} without). Reported split (test); thresholds from the selection split. 95 % Wilson "
+        "intervals over films."
+    )
+    return table(caption, head, {"": lines})
+
+
+def operating_point_table(result: Mapping[str, Any]) -> str:
+    """Thresholds of all predictors and where they were chosen."""
+    lines = []
+    for name, row in result["predictors"].items():
+        point = row["operating_point"]
+        score = point["score_threshold"]
+        cells = (
+            f"{point['map_threshold']:.3f}",
+            f"{row['oracle']['map_threshold']:.2f}",
+            "-" if score is None else f"{score:.3f}",
+            escape(str(point["mode"])),
+            escape(str(point["chosen_on"])),
+        )
+        lines.append([words(name), *cells])
+    head = ["predictor", "map threshold", "best on reported films (oracle)", "score threshold", "mode", "chosen on"]
+    return table("<b>Operating points.</b> The oracle's threshold is no result; it is not used.", head, {"": lines})
+
+
+def group_table(result: Mapping[str, Any], metric: str, title: str) -> str:
+    """One metric by kind of lesion: a row a group, a column a network, and the blind prior.
+
+    Args:
+        result: of the comparison.
+        metric: ``union_mask_miou`` or ``best_box_iou``.
+        title: of the metric, plain text.
+    """
+    rows = {k: row for k, row in result["predictors"].items() if not row["blind"] or k == BLIND_PRIOR}
+    main = rows[main_network(result)]["groups"]
+    groups = {}
+    for by, parts in main.items():
+        lines = []
+        for name, numbers in parts.items():
+            if numbers.get(metric) and numbers[metric]["n"]:
+                found = (row["groups"][by][name][metric] for row in rows.values())
+                lines.append([words(name), str(numbers[metric]["n"]), *map(number, found)])
+        if lines:
+            meaning = result["definitions"].get(f"groups_{by}")
+            groups[f"by {words(by)}" + (f": {escape(meaning)}" if meaning else "")] = lines
+    caption = f"<b>{escape(title)} by kind of lesion.</b> {basis(result)} n: films with such lesions."
+    return table(caption, ["group", "n", *map(words, rows)], groups)
+
+
+def difference_table(result: Mapping[str, Any]) -> str:
+    """Paired differences between the networks."""
+    rows = {k: row for k, row in result["predictors"].items() if not row["blind"]}
+    names = [n for n in ("student", "teacher", "control") if n in rows] + [n for n in rows if n not in _USUAL]
+    lines = [
+        [
+            f"{words(one)} minus {words(other)}",
+            number(rows[one]["union_mask_miou_minus"][other]),
+            number(rows[one]["auc_minus"][other]),
+        ]
+        for i, one in enumerate(names)
+        for other in names[i + 1 :]
+    ]
+    caption = f"<b>Networks compared.</b> {basis(result)} Differences are paired: the same films in each resample."
+    return table(caption, ["difference", "union-mask mIoU", "AUC"], {"": lines}) if lines else ""
+
+
+_USUAL = ("student", "teacher", "control")
+
+
+def provenance_tables(result: Mapping[str, Any], metrics_sha256: str | None) -> str:
+    """Data, settings, checkpoints and versions.
+
+    Args:
+        result: content of ``metrics.json``.
+        metrics_sha256: of the file.
+    """
+    origin, splits = result["provenance"], result["splits"]
+    hashes = {"train": origin["settings"].get("train_sha256"), **origin["splits_sha256"]}
+    data = {}
+    for split, sha256 in hashes.items():
+        counts = splits.get(split) or {"films": origin["settings"].get("train_films")}
+        data[split] = ", ".join(f"{n} {words(name)}" for name, n in counts.items() if n is not None)
+        data[f"{split}, SHA-256"] = sha256
+    known = ("notice", "definitions", "provenance", "splits", "predictors", "checkpoints")
+    run = {k.replace("_", " "): v for k, v in result.items() if k not in known}
+    run |= {"metrics.json, SHA-256": metrics_sha256} if metrics_sha256 else {}
+    settings = {k.replace("_", " ").replace("sha256", "SHA-256"): v for k, v in origin["settings"].items()}
+    parts = [
+        facts("<b>Data.</b> Hashes are of film names, labels and boxes (train: names and labels), in any order.", data),
+        facts("<b>Evaluation.</b>", run | settings),
+    ]
+    parts.append(_checkpoint_table(result["checkpoints"]))
+    parts.append(facts("<b>Versions.</b>", origin["versions"]))
+    return "\n".join(parts)
+
+
+def _checkpoint_table(records: Mapping[str, Mapping[str, Any] | None]) -> str:
+    columns = {}
+    for name, record in records.items():
+        own = {k: v for k, v in (record or {}).items() if k in ("sha256", "epochs", "version")}
+        rest = ((record or {}).get(part) or {} for part in ("settings", "architecture"))
+        columns[name] = own | {k: v for part in rest for k, v in part.items() if k not in own}
+    keys = dict.fromkeys(key for column in columns.values() for key in column)
+    rows = [
+        [_setting(key), *(fact(column[key]) if key in column else "-" for column in columns.values())] for key in keys
+    ]
+    caption = "<b>Checkpoints</b> and the settings of their training; - where there is no such setting."
+    return table(caption, ["setting", *map(words, columns)], {"": rows})
+
+
+def _setting(key: str) -> str:
+    return words(key).replace("sha256", "SHA-256")
+
+
+def definition_list(result: Mapping[str, Any]) -> str:
+    """What each key of ``metrics.json`` means."""
+    items = (f"<dt><code>{escape(k)}</code></dt><dd>{escape(v)}</dd>" for k, v in result["definitions"].items())
+    return f"<dl>{''.join(items)}</dl>"
+
+
+def _badge(row: Row) -> str:
+    above = row.get("above_blind_prior")
+    if above is None:
+        return '<span class="badge">blind</span>'
+    kind, text = ("above", "above the blind prior") if above else ("not", "NOT above the blind prior")
+    return f'<span class="badge {kind}">{text}</span>'
+
+
+def _dig(row: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        row = (row or {}).get(key)
+    return row
+
+
+def _n(rows: Any, get: Callable[[Row], Any]) -> str:
+    found = sorted({x["n"] for x in map(get, rows) if x})
+    return f' <span class="ci">n = {", ".join(map(str, found))}</span>' if found else ""

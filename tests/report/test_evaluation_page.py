@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from monai_tbkd.__main__ import main
+from monai_tbkd.metrics import Comparison, Predictions
+from monai_tbkd.metrics.comparison_table import interval_text
+from monai_tbkd.report import write_evaluation_page
+from monai_tbkd.report.evaluation_films import choose_films, film_ious, panel_pictures
+from monai_tbkd.report.evaluation_page import read_robustness
+from monai_tbkd.report.evaluation_sections import verdict
+from monai_tbkd.transforms import Panel, film_box_mask
+
+GRID = 32
+NASTY = '<script>alert("1")</script>&.png'
+LOADING = {"src", "href", "srcset", "data", "action", "poster", "background", "xlink:href"}
+
+
+class Page(HTMLParser):
+    """What a page would load, its text, its tables and its pictures."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+        self.without_alt = 0
+        self.rows: list[list[str]] = []
+        self.text = ""
+        self._cell: list[str] | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loads += [value or "" for name, value in attrs if name in LOADING]
+        self.without_alt += tag == "img" and not dict(attrs).get("alt")
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self._cell = []
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th") and self._cell is not None:
+            self.rows[-1].append(" ".join("".join(self._cell).split()))
+            self._cell = None
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._cell is not None:
+            self._cell.append(data)
+
+    def row(self, name: str) -> list[str]:
+        return next(row for row in self.rows if row and row[0] == name)
+
+
+def items(folder: Path, prefix: str, number: int, seed: int) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    found = []
+    for i in range(number):
+        for kind in ("tb", "health"):
+            path = folder / f"{prefix}_{kind}{i}.png"
+            Image.fromarray(rng.integers(0, 255, (GRID, GRID), dtype=np.uint8)).save(path)
+            x, y = (int(v) for v in rng.integers(0, 18, 2))
+            boxes = [[x, y, x + 10, y + 8]] if kind == "tb" else []
+            name = f"{prefix}_{kind}{i}{NASTY}"
+            found.append({"name": name, "image": str(path), "class_name": kind, "boxes": boxes, "size": [GRID, GRID]})
+    return found
+
+
+def perfect(films: list[dict[str, Any]], noise: float) -> Predictions:
+    rng = np.random.default_rng(0)
+    maps = np.stack([film_box_mask(i, GRID) for i in films]) * 0.7 + 0.1
+    scores = np.array([0.8 if i["class_name"] == "tb" else 0.3 for i in films]) + rng.uniform(-0.19, 0.19, len(films))
+    return Predictions(np.clip(maps + rng.normal(0, noise, maps.shape), 0, 1).astype(np.float32), scores)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, dict[str, Any], dict[str, Any]]:
+    """A comparison of two networks on films made by hand, its predictions, and its result as ``evaluate`` has it."""
+    folder = tmp_path_factory.mktemp("films")
+    splits = (items(folder, "t", 10, 0), items(folder, "s", 6, 1), items(folder, "r", 12, 2))
+    comparison = Comparison(*splits, grid=GRID, resamples=50)
+    predictions = {
+        name: {split: perfect(comparison.items[split], noise) for split in ("select", "test")}
+        for name, noise in (("control", 0.4), ("student", 0.2))
+    }
+    result = {
+        "schema_version": 2,
+        "notice": "research use only, not for diagnosis",
+        "definitions": {"auc": "area <under> the curve"},
+        "version": "0",
+        "provenance": {
+            "versions": {"python": "3"},
+            "splits_sha256": {"select": "a" * 64, "test": "b" * 64},
+            "settings": {"seed": 0, "train_sha256": "c" * 64},
+        },
+        **comparison.run(predictions),
+        "checkpoints": {"student": {"sha256": "d" * 64, "settings": {"seed": 0}}, "control": None},
+    }
+    return comparison, predictions, result
+
+
+@pytest.fixture
+def write(study: Any, tmp_path: Path) -> Callable[..., tuple[Path, str]]:
+    comparison, predictions, result = study
+
+    def run(robustness: dict[str, Any] | None = None, of: dict[str, Any] = result) -> tuple[Path, str]:
+        (tmp_path / "metrics.json").write_text(json.dumps(of))
+        path = write_evaluation_page(
+            tmp_path, of, comparison.items["test"], predictions, comparison.box_fitting, robustness
+        )
+        return path, path.read_text(encoding="utf-8")
+
+    return run
+
+
+def test_page_loads_nothing_and_says_what_its_pictures_show(write: Any) -> None:
+    _, text = write()
+    page = Page(text)
+    assert {tag for tag in page.tags if tag in ("script", "link", "iframe", "object", "video", "audio")} == set()
+    assert all(load.startswith(("data:image/svg+xml;", "data:image/jpeg;", "#")) for load in page.loads)
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert "default-src 'none'" in text
+    assert page.tags.count("img") > 30
+    assert page.without_alt == 0
+    assert '<html lang="en">' in text
+    assert page.text.count("Research use only, not for diagnosis.") == 2
+
+
+def test_links_lead_to_sections(write: Any) -> None:
+    _, text = write()
+    wanted = re.findall(r'href="#(\w+)"', text)
+    assert {"localization", "scores", "films", "provenance"} <= set(wanted)
+    assert "robustness" not in wanted
+    assert all(f'id="{name}"' in text for name in wanted)
+
+
+def test_every_predictor_is_in_the_headline_with_the_intervals_of_the_metrics(write: Any, study: Any) -> None:
+    page = Page(write()[1])
+    head = next(row for row in page.rows if row[0] == "predictor")
+    assert "n = 12" in head[1]
+    for name, row in study[2]["predictors"].items():
+        cells = page.row(name.replace("_", " "))
+        assert cells[1] == interval_text(row["union_mask_miou"]), name
+        assert cells[2] == interval_text(row["union_mask_miou_minus"].get("blind_prior"))
+        assert cells[3] == interval_text(row["best_box_iou"])
+        assert cells[6] == interval_text(row["auc"])
+        assert (cells[7] == "blind") == row["blind"]
+    details = page.row("AP at IoU 0.5 n = 24")
+    assert details[1:] == [interval_text(row["ap50"]) for row in study[2]["predictors"].values()]
+
+
+def test_the_verdict_is_that_of_the_paired_interval(study: Any) -> None:
+    result = copy.deepcopy(study[2])
+    row = result["predictors"]["student"]
+    for low, high, above, says in (
+        (0.01, 0.2, True, "<strong>above the blind prior</strong>"),
+        (-0.1, 0.2, False, "includes 0"),
+        (-0.2, -0.1, False, "lies below 0"),
+    ):
+        row["union_mask_miou_minus"]["blind_prior"] = {"value": (low + high) / 2, "low": low, "high": high, "n": 12}
+        row["above_blind_prior"] = above
+        html = verdict(result)
+        assert says in html
+        assert f"[{low:.3f}, {high:.3f}], n = 12" in html
+        assert ("NOT above" in html) != above
+
+
+def test_names_of_films_and_definitions_are_escaped(write: Any) -> None:
+    _, text = write()
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;.png" in text
+    assert "area &lt;under&gt; the curve" in text
+
+
+def test_film_ious_are_those_of_the_comparison(study: Any) -> None:
+    comparison, predictions, result = study
+    for name in ("student", "control"):
+        point = result["predictors"][name]["operating_point"]
+        maps = predictions[name]["test"].maps
+        ious = film_ious(comparison.items["test"], maps, comparison.box_fitting(point))
+        assert np.nanmean(ious) == pytest.approx(result["predictors"][name]["union_mask_miou"]["value"], abs=1e-6)
+        assert np.isnan(ious).sum() == 12
+
+
+def test_films_are_chosen_by_iou_and_score_and_none_twice() -> None:
+    ious = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, np.nan, np.nan, np.nan])
+    scores = np.array([0.9] * 9 + [0.2, 0.8, 0.5])
+    chosen = choose_films(ious, scores, np.arange(12) < 9, number=2)
+    assert chosen.best == [8, 7]
+    assert chosen.worst == [1, 0]
+    assert chosen.median == [5, 4]
+    assert chosen.false_alarms == [10, 11]
+    for n in range(1, 9):
+        few = choose_films(ious[:n], scores[:n], np.ones(n, dtype=bool))
+        assert few.best[0] == n - 1
+        together = few.best + few.median + few.worst
+        assert len(together) == len(set(together))
+        assert few.false_alarms == []
+
+
+def test_panels_are_cut_at_their_edges() -> None:
+    film = np.full((20, 40), 128, dtype=np.uint8)
+    one, two = panel_pictures(film, [Panel("a"), Panel("b", boxes=torch.tensor([[0.0, 0, 40, 20]]))])
+    assert one.size == two.size == (280, 140)
+    assert set(np.asarray(one).reshape(-1)) == {128}
+    edge = np.asarray(two)
+    for corner in (edge[0, 0], edge[-1, -1], edge[0, -1], edge[-1, 0]):
+        assert tuple(corner) == (255, 196, 0)
+
+
+def test_false_alarms_are_the_films_without_tb_with_the_highest_scores(write: Any, study: Any) -> None:
+    comparison, predictions, _ = study
+    _, text = write()
+    scores = predictions["student"]["test"].scores
+    without = [i for i, item in enumerate(comparison.items["test"]) if item["class_name"] == "health"]
+    first = comparison.items["test"][max(without, key=lambda i: scores[i])]["name"]
+    part = text[text.index("Highest scores without") :]
+    assert first.removesuffix(NASTY) in re.findall(r"<figcaption><b>(\w+)&lt;", part)[0]
+
+
+def test_provenance_names_hashes_and_the_missing_record(write: Any, study: Any) -> None:
+    page = Page(write()[1])
+    for letter in "abcd":
+        assert letter * 64 in page.text
+    assert page.row("python")[1] == "3"
+    assert page.row("SHA-256")[1:] == ["d" * 64, "-"]
+
+
+def robustness(result: dict[str, Any]) -> dict[str, Any]:
+    def interval(value: float) -> dict[str, Any]:
+        return {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 12}
+
+    numbers = {"auc": interval(0.5), "union_mask_miou": interval(0.25)}
+    row = {
+        "clean": numbers,
+        "corruptions": {"noise": {"1": numbers, "2": numbers, "mean": {"auc_drop": interval(0.2)}}},
+        "mean_relative_drop": {"auc": interval(0.125), "union_mask_miou": interval(0.375)},
+        "cues": {"letter": {"score_change": interval(0.625)}},
+        "occlusions": {"frame_only": {"auc": interval(0.875)}},
+    }
+    return {
+        "splits": result["splits"],
+        "definitions": {"cues": {"letter": "a side letter"}},
+        "corruption_levels": {"noise": [1.0, 2.0]},
+        "networks": {
+            name: {"operating_point": result["predictors"][name]["operating_point"], **row}
+            for name in ("student", "control")
+        },
+    }
+
+
+def test_robustness_is_shown_and_what_it_lacks_is_left_out(write: Any, study: Any) -> None:
+    found = robustness(study[2])
+    page = Page(write(found)[1])
+    for value in (0.125, 0.375, 0.625, 0.875):
+        assert interval_text({"value": value, "low": value - 0.1, "high": value + 0.1}) in " ".join(page.text.split())
+    assert "letter: a side letter" in page.text
+    assert "Saliency sanity" not in page.text
+    for part in ("corruptions", "cues", "occlusions"):
+        less = copy.deepcopy(found)
+        for row in less["networks"].values():
+            row[part] = {}
+        assert Page(write(less)[1]).text.count("Robustness") == 2
+
+
+def test_robustness_of_other_networks_is_left_out(study: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    found = robustness(study[2])
+    assert read_robustness(tmp_path, study[2]) is None
+    path = tmp_path / "robustness.json"
+    path.write_text(json.dumps(found))
+    assert read_robustness(tmp_path, study[2]) == found
+    found["networks"]["student"]["operating_point"] = {"map_threshold": 0.9, "score_threshold": 0.9}
+    path.write_text(json.dumps(found))
+    with caplog.at_level(logging.WARNING):
+        assert read_robustness(tmp_path, study[2]) is None
+    assert "another student" in caplog.text
+
+
+def test_report_command_adds_robustness_and_keeps_films(write: Any, study: Any) -> None:
+    path, before = write()
+    (path.parent / "robustness.json").write_text(json.dumps(robustness(study[2])))
+    assert main(["report", str(path.parent)]) == 0
+    after = path.read_text(encoding="utf-8")
+    assert 'id="robustness"' in after
+    assert before.count("data:image/jpeg") == after.count("data:image/jpeg") > 30
+    assert Page(after).row("student") == Page(before).row("student")
+    (path.parent / "metrics.json").write_text(json.dumps({**study[2], "seed": 9}))  # films of other metrics
+    assert main(["report", str(path.parent)]) == 0
+    other = path.read_text(encoding="utf-8")
+    assert "data:image/jpeg" not in other
+    assert "Reliability" in other
+
+
+def test_report_command_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path)]) == 2
+    assert "give the output_dir of an evaluation" in capsys.readouterr().err
+    (tmp_path / "metrics.json").write_text("{}")
+    assert main(["report", str(tmp_path)]) == 2
+    assert "expected what an evaluation" in capsys.readouterr().err
+
+
+def test_the_same_evaluation_gives_the_same_page(write: Any) -> None:
+    assert write()[1] == write()[1]
+
+
+def test_films_of_one_class_give_a_page_without_scores(study: Any, tmp_path: Path) -> None:
+    comparison, _, result = study
+    tb = {split: [i for i in films if i["class_name"] == "tb"] for split, films in comparison.items.items()}
+    only = Comparison(tb["select"], tb["select"], tb["test"], grid=GRID, resamples=20)
+    predictions = {"student": {split: perfect(films, 0.2) for split, films in tb.items()}}
+    less = {**result, **only.run(predictions), "checkpoints": {"student": None}}
+    path = write_evaluation_page(tmp_path, less, tb["test"], predictions, only.box_fitting)
+    text = path.read_text(encoding="utf-8")
+    assert 'id="scores"' not in text
+    assert 'id="films"' in text
+
+
+def test_evaluation_writes_it(trained: Path) -> None:
+    text = (trained / "out" / "report.html").read_text(encoding="utf-8")
+    result = json.loads((trained / "out" / "metrics.json").read_text())
+    page = Page(text)
+    assert page.row("student")[1] == interval_text(result["predictors"]["student"]["union_mask_miou"])
+    assert result["checkpoints"]["student"]["sha256"] in page.text
+    assert result["provenance"]["splits_sha256"]["test"] in page.text
