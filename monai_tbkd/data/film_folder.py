@@ -86,8 +86,11 @@ def _may_be_film(path: Path) -> bool:
         return False
     if name.startswith(".") or Path(name).suffix in _NOT_FILMS or name.split(".")[0] in _NOT_FILM_NAMES:
         return _is_film_inside(path)
-    # A broken link counts, so that it gets a row with a reason; a pipe or a socket does not.
-    return path.is_file() or path.is_symlink()
+    try:
+        # A broken link counts, so that it gets a row with a reason; a pipe or a socket does not.
+        return path.is_file() or path.is_symlink()
+    except OSError:  # a folder that may be listed but not entered: reading the film gives the reason
+        return True
 
 
 def _is_film_inside(path: Path) -> bool:

@@ -166,20 +166,23 @@ def test_memory_is_bounded(batch: tuple[Path, list[Spoiled], Finished, list[dict
     assert peak < MOST_MEMORY
 
 
-# Python itself may lie where a user without rights cannot go. So a first run brings in all that is imported late, and
-# then the rights are dropped for good.
+# Python itself may lie where a user without rights cannot go. So first runs, without workers and with them, bring
+# in all that is imported late, and then the rights are dropped for good.
 _WITHOUT_RIGHTS = """
 import os, sys
 from pathlib import Path
 from tests.conftest import run_bundle
 folder = Path(sys.argv[1])
-given = {"ckpt_dir": str(folder / "models"), "num_workers": 2, "check_frontal": "off", "min_side": 16}
-run_bundle(["inference"], dataset_dir=str(folder / "films" / "good"), output_dir=str(folder / "first"), **given)
+def run(films, out, workers):
+    given = {"ckpt_dir": str(folder / "models"), "check_frontal": "off", "min_side": 16, "num_workers": workers}
+    run_bundle(["inference"], dataset_dir=str(films), output_dir=str(folder / out), **given)
+for workers in (0, 2):
+    run(folder / "films" / "good", "first", workers)
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
-run_bundle(["inference"], dataset_dir=str(folder / "films"), output_dir=str(folder / "out"), **given)
+run(folder / "films", "out", 2)
 """
 
 

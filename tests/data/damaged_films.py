@@ -216,10 +216,15 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _deflated_zeros(number: int, wbits: int = zlib.MAX_WBITS) -> bytes:
-    packer = zlib.compressobj(9, wbits=wbits)
+def _deflated_zeros(number: int) -> bytes:
+    return _packed_before_zeros(b"", number)
+
+
+def _packed_before_zeros(content: bytes, number: int) -> bytes:
+    packer = zlib.compressobj(9)
     piece = bytes(2**20)
-    return b"".join([*(packer.compress(piece) for _ in range(number // len(piece))), packer.flush()])
+    zeros = (packer.compress(piece) for _ in range(number // len(piece)))
+    return b"".join([packer.compress(content), *zeros, packer.flush()])
 
 
 def _png(width: int, height: int, *chunks: bytes, data: bytes) -> bytes:
@@ -228,8 +233,11 @@ def _png(width: int, height: int, *chunks: bytes, data: bytes) -> bytes:
 
 
 def _small_png(*chunks: bytes) -> bytes:
-    rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in film(8)))
-    return _png(WIDTH, HEIGHT, *chunks, data=rows)
+    return _png(WIDTH, HEIGHT, *chunks, data=zlib.compress(_rows()))
+
+
+def _rows() -> bytes:
+    return b"".join(b"\0" + row.tobytes() for row in film(8))
 
 
 def _bytes(content: Callable[[], bytes]) -> Callable[[Path], None]:
@@ -357,7 +365,10 @@ _LARGE: dict[str, tuple[str, Callable[[Path], None]]] = {
         "bomb in a note",
         _bytes(lambda: _small_png(_chunk(b"iCCP", b"a\0\0" + _deflated_zeros(_ZEROS)))),
     ),
-    "bomb rows.png": ("bomb after the rows", _bytes(lambda: _png(64, 64, data=_deflated_zeros(_ZEROS)))),
+    "bomb rows.png": (
+        "bomb after the rows",
+        _bytes(lambda: _png(WIDTH, HEIGHT, data=_packed_before_zeros(_rows(), _ZEROS))),
+    ),
     "bomb deflated.dcm": ("bomb", _deflated_dicom_bomb),
     "bomb after the film.nii.gz": ("bomb", _after_the_film),
     "bomb.nrrd": ("bomb", _bytes(_nrrd_bomb)),
@@ -424,7 +435,6 @@ def _no_films() -> dict[str, tuple[str, bytes]]:
         # left out by their names
         "archive.zip": ("left out", _zip()),
         "notes.txt": ("left out", words),
-        ".hidden.png": ("odd name", _small_png()),
         "Thumbs.db": ("left out", noise),
         "README": ("left out", words),
     }
@@ -465,7 +475,7 @@ def _odd_names(folder: Path, good: dict[str, Path]) -> list[Spoiled]:
         "=HYPERLINK(A1).png", "-rf.png", "+1.png", "@sum.png", "--resume.png", "$x @y #z %20 {}[]~.png", "~.png",
         "no suffix", "dots...png", "percent%s%d.png", "x" * 246 + ".png", "ü" * 123 + ".png", "NUL.png",
         os.fsdecode(b"latin-1 \xfcml\xe4ut.png"), os.fsdecode(b"\xff\xfe.png"), "\u202eright to left.png",
-        "UPPER.PNG", "deep/" * 20 + "down.png",
+        "UPPER.PNG", "deep/" * 20 + "down.png", ".hidden.png",
     ]  # fmt: skip
     content = good["png"].read_bytes()
     for name in names:

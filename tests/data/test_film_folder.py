@@ -74,6 +74,21 @@ def test_a_folder_that_may_not_be_opened_is_not_passed_over(
         assert names(root) == ["a.png", "sub"]
 
 
+def test_a_file_of_a_folder_that_may_be_listed_but_not_entered_is_listed(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree("a.png", "sub/b.png")
+    stat = Path.stat
+
+    def refuse(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.parent == root / "sub":
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert names(root) == ["a.png", "sub/b.png"]
+
+
 def test_a_film_under_a_name_that_says_otherwise_is_found_by_its_content(tmp_path: Path) -> None:
     for name in ("dicom.txt", "notice.png", ".hidden.png", "scan.tmp"):
         noise_png(tmp_path / name)

@@ -128,7 +128,7 @@ def _damage_named(path: Path, what: str) -> Iterator[None]:
     """Whatever pydicom raises on a damaged file is the file's fault; its words may quote the file, and are left out."""
     try:
         yield
-    except FilmError:
+    except (FilmError, ImportError):  # a broken installation is no fault of the film
         raise
     except Exception as error:
         raise FilmError(ReasonCode.CORRUPT, path, f"{what} ({type(error).__name__}); export the film again") from error
@@ -143,7 +143,7 @@ def _read(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
             if not headless and _has_lost_pixels(ds):
                 raise FilmError(ReasonCode.CORRUPT, path, "an image without its pixel data; send the file again")
             raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without pixel data; expected a radiograph")
-    except FilmError:
+    except (FilmError, ImportError):
         raise
     except Exception as error:  # pydicom lets through what zlib, struct and its own parsers raise
         reason = ReasonCode.NOT_AN_IMAGE if headless else ReasonCode.CORRUPT
@@ -243,7 +243,7 @@ def _decode(path: Path, ds: Dataset) -> NDArray[Any]:
         # With all bits of each cell, as the padding value may lie outside the stored ones.
         ds.pixel_array_options(correct_unused_bits=False)
         cells = decode_12_bit_jpeg(ds) if is_12_bit_jpeg(ds) else np.asarray(ds.pixel_array)
-    except FilmError:
+    except (FilmError, ImportError):
         raise
     except Exception as error:
         syntax = getattr(getattr(ds, "file_meta", None), "TransferSyntaxUID", None)
