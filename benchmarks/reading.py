@@ -10,7 +10,6 @@ quartiles. The reader's checks (checksums, tags, size, finite values) are in its
 from __future__ import annotations
 
 import argparse
-import copy
 import csv
 import logging
 import os
@@ -27,16 +26,16 @@ import numpy as np
 import pydicom
 import torch
 from monai.bundle import ConfigParser
-from monai.data import CacheDataset
+from monai.data import CacheDataset, list_data_collate
 from monai.transforms import (
     Compose,
     EnsureChannelFirstd,
     LoadImaged,
-    RandFlipd,
     RepeatChanneld,
     Resized,
     ScaleIntensityd,
 )
+from monai.utils import set_determinism
 from PIL import Image
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
@@ -51,6 +50,13 @@ from monai_tbkd.packaging import bundle_files
 
 COLUMNS = ("measurement", "film", "side", "median", "low", "high", "unit", "repeats")
 Way = Callable[[], Any]
+BATCH = 16
+# MONAI's transform in place of each of ours, with what it has to be told besides
+STOCK: dict[str, tuple[str, dict[str, Any]]] = {
+    "monai_tbkd.transforms.RandMirrorFilmd": ("monai.transforms.RandFlipd", {"spatial_axis": 1}),
+    "monai_tbkd.transforms.RandAffineFilmd": ("monai.transforms.RandAffined", {}),
+    "monai_tbkd.transforms.RandGammaFilmd": ("monai.transforms.RandAdjustContrastd", {}),
+}
 
 
 def main() -> None:
@@ -68,7 +74,8 @@ def main() -> None:
                 rows += reading(name, side, path, bare, args.repeats)
         for side in args.sides:
             rows += resizing(Path(folder) / f"png8 {side}", side, args.repeats)
-        rows += keeping(Path(folder) / f"png8 {args.sides[0]}", args.sides[0], args.repeats)
+        for side in (224, 512):
+            rows += keeping(Path(folder) / f"png8 {args.sides[0]}", side, args.repeats)
     with args.output.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -149,16 +156,22 @@ def save_dicom(path: Path, stored: np.ndarray, syntax: str = ExplicitVRLittleEnd
 # ---- measurements ----------------------------------------------------------------------------------------------------
 
 
-def seconds(ways: dict[str, Way], repeats: int, calls: int = 1) -> dict[str, list[float]]:
-    """CPU seconds of one call of each way, in every repeat; a first round is not counted."""
+def seconds(
+    ways: dict[str, Way], repeats: int, calls: int = 1, per: dict[str, int] | None = None
+) -> dict[str, list[float]]:
+    """CPU seconds of one film of each way, in every repeat; a first round is not counted.
+
+    `calls` films are done each time; `per` says how many films one call of a way does, if not one.
+    """
     found: dict[str, list[float]] = {name: [] for name in ways}
     for repeat in range(repeats + 1):
         for name, way in ways.items():
+            times = max(1, calls // (per or {}).get(name, 1))
             start = time.process_time()
-            for _ in range(calls):
+            for _ in range(times):
                 way()
             if repeat:
-                found[name].append((time.process_time() - start) / calls)
+                found[name].append((time.process_time() - start) / times / (per or {}).get(name, 1))
     return found
 
 
@@ -207,59 +220,72 @@ def resizing(path: Path, side: int, repeats: int) -> list[tuple[Any, ...]]:
 
 
 def keeping(path: Path, side: int, repeats: int) -> list[tuple[Any, ...]]:
-    """A film out of the cache, ready for the network but not augmented: ours, and MONAI's tutorials'.
+    """A film out of the cache and changed at random: ours, and as MONAI's tutorials do it.
 
-    Theirs keeps what the network takes (three channels of float32); a random transform after it, as every training
-    has, makes CacheDataset copy the film first. Ours keeps one channel of 8 bits, copies it and normalizes it.
+    Theirs keeps what the network takes, three channels of float32, and MONAI's transforms change that. Ours keeps one
+    channel of 8 bits, changes that, and makes three channels of it in the trainer, a batch at a time. Both are measured
+    with a mirror alone and with all of train.yaml's changes (the same ones on both sides, under the same seed), as a
+    film comes out of the data set, and as a batch of 16 films that the network takes.
     """
-    data = [{"image": str(path)}]
-    named = path.with_suffix(".png")  # MONAI's own readers go by the suffix
+    named = path.with_name(f"{path.name} kept {side}.png")  # MONAI's own readers go by the suffix
     os.link(path, named)
-    train = config("train", num_workers=0)
-    kept = CacheDataset(
-        data, Compose(train.get_parsed_content("train::deterministic_transforms")), progress=False, num_workers=0
+    train = config("train", num_workers=0, image_size=side, min_side=16)
+    part = train.get_parsed_content
+    ours = CacheDataset(
+        [{"image": str(path)}], Compose(part("train::deterministic_transforms")), progress=False, num_workers=0
     )
-    to_network = Compose(train.get_parsed_content("train::own_copy") + train.get_parsed_content("train::normalize"))
     recipe = [
         LoadImaged(keys="image"),
         EnsureChannelFirstd(keys="image"),
         RepeatChanneld(keys="image", repeats=3),
         ScaleIntensityd(keys="image"),
-        Resized(keys="image", spatial_size=(512, 512)),
+        Resized(keys="image", spatial_size=(side, side)),
     ]
-    theirs = CacheDataset([{"image": str(named)}], Compose(recipe), progress=False, num_workers=0)
-    augmented = CacheDataset(
-        [{"image": str(named)}], Compose([*recipe, RandFlipd(keys="image", prob=0.0)]), progress=False, num_workers=0
-    )
-
-    def plain() -> Any:  # the copy without MetaTensor's bookkeeping, for comparison
-        film = kept[0]["image"].as_tensor().clone().float().div_(255)
-        return (film - _MEAN).div_(_STD)
-
-    ways: dict[str, Way] = {
-        "theirs, copied": lambda: copy.deepcopy(theirs[0]),
-        "theirs, in a training": lambda: augmented[0],
-        "ours": lambda: to_network(kept[0]),
-        "ours, copy alone": lambda: to_network.transforms[0](kept[0]),
-        "ours on plain tensors": plain,
+    stock = config("train", num_workers=0, image_size=side)
+    for node in stock["train::mirror"] + stock["train::random_transforms"]:
+        node["_target_"], more = STOCK[node["_target_"]]
+        node.update(more)
+    to_network = part("train::to_network")
+    changes = {
+        "mirror": (part("train::mirror"), stock.get_parsed_content("train::mirror")),
+        "all changes": (
+            part("train::mirror") + part("train::random_transforms"),
+            stock.get_parsed_content("train::mirror") + stock.get_parsed_content("train::random_transforms"),
+        ),
     }
-    found = seconds(ways, repeats * 3, calls=30)
-    monai = "theirs, in a training"
-    size = [film["image"].element_size() * film["image"].numel() for film in (theirs[0], kept[0])]
+    theirs: dict[str, CacheDataset] = {}
+    ways: dict[str, Way] = {}
+    for name, (mine, stocks) in changes.items():
+        steps = Compose(part("train::plain") + mine)
+        theirs[name] = CacheDataset([{"image": str(named)}], Compose([*recipe, *stocks]), progress=False, num_workers=0)
+        ways[f"{name}, ours"] = lambda steps=steps: steps(ours[0])
+        ways[f"{name}, tutorials'"] = lambda name=name: theirs[name][0]
+        ways[f"{name}, batch, ours"] = lambda steps=steps: to_network(
+            list_data_collate([steps(ours[0]) for _ in range(BATCH)])["image"]
+        )
+        ways[f"{name}, batch, tutorials'"] = lambda name=name: list_data_collate(
+            [theirs[name][0] for _ in range(BATCH)]
+        )
+    set_determinism(0)
+    found = seconds(ways, 3 * repeats, calls=2 * BATCH, per={name: BATCH for name in ways if "batch" in name})
+    set_determinism(None)
+    size = [kept[0]["image"].element_size() * kept[0]["image"].numel() for kept in (theirs["mirror"], ours)]
     return [
         ("bytes kept, tutorials'", "png8", side, size[0], "", "", "bytes", 1),
         ("bytes kept, ours", "png8", side, size[1], "", "", "bytes", 1),
         ("bytes kept, tutorials' / ours", "png8", side, f"{size[0] / size[1]:.3g}", "", "", "times", 1),
-        *(row("time per item, " + name, "png8", side, [1000 * s for s in found[name]], "ms") for name in ways),
+        *(row("time per film, " + name, "png8", side, [1000 * s for s in found[name]], "ms") for name in ways),
         *(
-            ratio(f"time per item, theirs in a training / {mine}", "png8", side, found[monai], found[mine])
-            for mine in ("ours", "ours on plain tensors")
+            ratio(
+                f"time per film, {name}, tutorials' / ours",
+                "png8",
+                side,
+                found[f"{name}, tutorials'"],
+                found[f"{name}, ours"],
+            )
+            for name in ("mirror", "mirror, batch", "all changes", "all changes, batch")
         ),
     ]
-
-
-_MEAN = torch.tensor([0.485, 0.456, 0.406]).reshape(-1, 1, 1)
-_STD = torch.tensor([0.229, 0.224, 0.225]).reshape(-1, 1, 1)
 
 
 if __name__ == "__main__":

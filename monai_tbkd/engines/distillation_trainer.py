@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,20 +26,31 @@ class DistillationTrainer(SupervisedTrainer):
         objective: the terms and their weights.
         teacher: from films ``(B, 3, H, W)`` to maps ``(B, C, h, w)``; None where nothing is distilled or batches
             bring ``teacher_map``.
+        to_network: from films as batches bring them to what both networks take, ``(B, 3, H, W)``, on the device; so
+            films may come as one channel of 8 bits. None where batches bring what the networks take.
         kwargs: everything of :class:`monai.engines.SupervisedTrainer` but ``loss_function``.
 
     Raises:
         ValueError: on a batch without any teacher although the objective needs one.
     """
 
-    def __init__(self, objective: DistillationObjective, teacher: nn.Module | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        objective: DistillationObjective,
+        teacher: nn.Module | None = None,
+        to_network: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(loss_function=self._objective_of_batch, **kwargs)
-        self.objective = objective
+        self.objective, self.to_network = objective, to_network
         # The teacher must not be reachable from the network, or checkpoints would hold it.
         self.teacher = None if teacher is None else teacher.eval().requires_grad_(False)
         self._teacher_map: torch.Tensor | None = None
 
     def _iteration(self, engine: SupervisedTrainer, batchdata: dict[str, torch.Tensor]) -> dict[str, Any]:
+        if self.to_network is not None:
+            image = batchdata["image"].to(self.state.device, non_blocking=self.non_blocking)
+            batchdata = {**batchdata, "image": self.to_network(image)}
         self._teacher_map = self._look(batchdata) if self.objective.needs_teacher else None
         return super()._iteration(engine, batchdata)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monai_tbkd.transforms.box_mask import BoxMaskd, box_masks, film_box_mask
 from monai_tbkd.transforms.boxes_to_film import BoxesToFilm, BoxesToFilmd, rescale_boxes
+from monai_tbkd.transforms.film_augmentation import PlainFilmd, RandAffineFilmd, RandGammaFilmd, RandMirrorFilmd
 from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
 from monai_tbkd.transforms.frontal_gate import CheckFrontal, CheckFrontald
 from monai_tbkd.transforms.map_to_boxes import Boxes, MapToBoxes, MapToBoxesd
@@ -49,6 +50,10 @@ __all__ = [
     "NormalizeFilm",
     "NormalizeFilmd",
     "Panel",
+    "PlainFilmd",
+    "RandAffineFilmd",
+    "RandGammaFilmd",
+    "RandMirrorFilmd",
     "ResizeFilm",
     "ResizeFilmd",
     "blend_map",

@@ -35,13 +35,15 @@ class NormalizeFilm(Transform):
         self.mean, self.std = tuple(mean), tuple(std)
 
     def __call__(self, film: torch.Tensor) -> torch.Tensor:
-        """``(1, H, W)`` of 0-255 to ``(C, H, W)`` in float32."""
-        if film.ndim != 3 or film.shape[0] != 1:
-            raise ValueError(f"The film is {tuple(film.shape)}; expected one gray channel, (1, H, W).")
+        """``(1, H, W)`` of 0-255 to ``(C, H, W)`` in float32, or a batch of them, ``(B, 1, H, W)``."""
+        if film.ndim not in (3, 4) or film.shape[-3] != 1:
+            raise ValueError(
+                f"The film is {tuple(film.shape)}; expected one gray channel, (1, H, W), or a batch of such films."
+            )
         plain = film.as_tensor() if isinstance(film, MetaTensor) else film
         scaled = plain.float() / 255.0
-        shape = (-1, 1, 1)
-        out = (scaled - torch.tensor(self.mean).reshape(shape)) / torch.tensor(self.std).reshape(shape)
+        mean, std = (torch.tensor(each, device=plain.device).reshape(-1, 1, 1) for each in (self.mean, self.std))
+        out = (scaled - mean).div_(std)
         return MetaTensor(out, meta=film.meta) if isinstance(film, MetaTensor) else out
 
 

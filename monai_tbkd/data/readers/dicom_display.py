@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.pixels import apply_voi_lut
 
+from monai_tbkd.data.readers.film_strips import strips
 from monai_tbkd.data.readers.lookup_table import look_up, stored_bits
 
 VOI_CHOICES = ("first", "none")
@@ -33,6 +34,25 @@ def display_values(cells: NDArray[Any], ds: Dataset, voi: str = "first") -> tupl
     """
     if voi not in VOI_CHOICES:
         raise ValueError(f"voi is {voi!r}; expected one of {VOI_CHOICES}.")
+    pixels = np.empty(cells.shape, dtype=np.float32)
+    padding: NDArray[np.bool_] | None = None
+    steps: list[str] = []
+    # Strip by strip: the steps take 64-bit floats, of which several copies of a whole large film would need gigabytes.
+    for rows in strips(*cells.shape):
+        pixels[rows], padded, steps = _display_strip(cells[rows], ds, voi)
+        if padded is not None:
+            padding = np.zeros(cells.shape, dtype=np.bool_) if padding is None else padding
+            padding[rows] = padded
+    if padding is not None and padding.any() and not padding.all():
+        pixels[padding] = pixels[~padding].min()
+        steps.append("pixel padding set to the darkest")
+    return pixels, steps
+
+
+def _display_strip(
+    cells: NDArray[Any], ds: Dataset, voi: str
+) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None, list[str]]:
+    """Values as they are shown, where there is padding, and the steps; each pixel by itself."""
     steps: list[str] = []
     bits, signed = int(ds.BitsStored), int(ds.PixelRepresentation) != 0
     implicit, little = ds.original_encoding
@@ -72,11 +92,7 @@ def display_values(cells: NDArray[Any], ds: Dataset, voi: str = "first") -> tupl
     elif ds.PhotometricInterpretation == "MONOCHROME1" or str(ds.get("PresentationLUTShape", "")).upper() == "INVERSE":
         values = (low + high) - values
         steps.append("inverted")
-    pixels = values.astype(np.float32)
-    if padding is not None and padding.any() and not padding.all():
-        pixels[padding] = pixels[~padding].min()
-        steps.append("pixel padding set to the darkest")
-    return pixels, steps
+    return values, padding, steps
 
 
 def _rescale(ds: Dataset) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
 from monai_tbkd.data.readers.film_limits import FilmLimits
+from monai_tbkd.data.readers.film_strips import strips
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 PICTURE_FORMATS = ("png", "jpeg", "tiff", "bmp")
@@ -192,7 +193,10 @@ def _to_gray(path: Path, image: Image.Image) -> tuple[NDArray[np.float32], list[
         red, green, blue = (array[..., channel] for channel in range(3))
         if np.array_equal(red, green) and np.array_equal(red, blue):
             return red.astype(np.float32), [*steps, "equal channels to one"]
-        return (array[..., :3] @ _LUMA).astype(np.float32), [*steps, "color to ITU-R 601 luma"]
+        luma = np.empty(array.shape[:2], dtype=np.float32)
+        for rows in strips(*luma.shape):
+            luma[rows] = array[rows, :, :3] @ _LUMA
+        return luma, [*steps, "color to ITU-R 601 luma"]
     raise FilmError(ReasonCode.COLOR, path, f"pixels of mode {image.mode}; expected gray or RGB, so convert the film")
 
 

@@ -1,0 +1,223 @@
+"""Random changes of a film that stays one plain channel of 8 bits.
+
+MONAI's own transforms work in 32-bit floats and note on each film what was done to it, which costs more than the change
+itself. These draw the same random numbers, so that they change a film as MONAI's do under the same seed, up to the
+rounding to 8 bits; a film is a twelfth as large on its way to the network (``benchmarks/reading.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import (
+    MapTransform,
+    RandAdjustContrastd,
+    RandAffined,
+    Randomizable,
+    RandomizableTrait,
+    RandomizableTransform,
+)
+from monai.utils import ensure_tuple_size
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+
+class PlainFilmd(MapTransform, RandomizableTrait):
+    """A film without MONAI's notes, which nothing here adds to. It is not copied: no step may write into it.
+
+    Marked as random, so that MONAI's ``CacheDataset`` keeps the film with its notes.
+
+    Example:
+        >>> type(PlainFilmd("image")({"image": MetaTensor(torch.zeros(1, 2, 2))})["image"])
+        <class 'torch.Tensor'>
+    """
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key] = _plain(d[key])
+        return d
+
+
+class RandMirrorFilmd(RandomizableTransform, MapTransform):
+    """Mirror a film left to right with a probability; draws as ``RandFlipd``.
+
+    Args:
+        keys: of films ``(1, H, W)``.
+        prob: probability of mirroring.
+    """
+
+    def __init__(self, keys: KeysCollection = "image", prob: float = 0.5, allow_missing_keys: bool = False) -> None:
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        RandomizableTransform.__init__(self, prob)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        self.randomize(None)
+        for key in self.key_iterator(d):
+            d[key] = _plain(d[key]).flip(-1) if self._do_transform else _plain(d[key])
+        return d
+
+
+class RandAffineFilmd(Randomizable, MapTransform):
+    """Turn, shift and zoom a film with a probability, bilinear; draws as ``RandAffined``.
+
+    Args:
+        keys: of films ``(1, H, W)`` uint8.
+        prob: probability of a change.
+        rotate_range: as in ``RandAffined``, in radians.
+        scale_range: as there, a share; a single number is for rows alone.
+        translate_range: as there, pixels of rows and columns.
+        padding_mode: of ``torch.nn.functional.grid_sample``, for what comes from beyond the film.
+
+    Example:
+        >>> still = RandAffineFilmd("image", prob=1.0, rotate_range=0.0)
+        >>> still({"image": torch.full((1, 2, 2), 7, dtype=torch.uint8)})["image"]
+        tensor([[[7, 7],
+                 [7, 7]]], dtype=torch.uint8)
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        prob: float = 0.1,
+        rotate_range: Any = None,
+        scale_range: Any = None,
+        translate_range: Any = None,
+        padding_mode: str = "zeros",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        self.padding_mode = padding_mode
+        self.drawn = RandAffined(
+            self.keys,
+            prob=prob,
+            rotate_range=rotate_range,
+            scale_range=scale_range,
+            translate_range=translate_range,
+            allow_missing_keys=allow_missing_keys,
+        )
+
+    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandAffineFilmd:
+        """As MONAI's, of the transform that draws."""
+        self.drawn.set_random_state(seed, state)
+        return self
+
+    def randomize(self, data: Any | None = None) -> None:
+        """Draw whether and how the next film is moved."""
+        self.drawn.randomize(data)
+        self.drawn.rand_affine.randomize()
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        self.randomize()
+        if not self.drawn._do_transform:
+            return d
+        matrix = self._matrix()
+        for key in self.key_iterator(d):
+            d[key] = moved(_plain(d[key]), matrix, self.padding_mode)
+        return d
+
+    def _matrix(self) -> NDArray[np.float64]:
+        # AffineGrid's, rotation @ translation @ scale, without its work on grids
+        grid = self.drawn.rand_affine.rand_affine_grid
+        grid.randomize()  # RandAffined draws twice, and takes the second
+        angle = (grid.rotate_params or [0.0])[0]
+        shift = np.array(ensure_tuple_size(grid.translate_params or (), 2, 0.0))
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        scale = np.array(ensure_tuple_size(grid.scale_params or (), 2, 1.0))
+        return np.column_stack([turn * scale, turn @ shift])
+
+
+class RandGammaFilmd(Randomizable, MapTransform):
+    """Change a film's contrast by a gamma curve with a probability; draws as ``RandAdjustContrastd``.
+
+    Args:
+        keys: of films ``(1, H, W)`` uint8.
+        prob: probability of a change.
+        gamma: range of the exponent.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        prob: float = 0.1,
+        gamma: tuple[float, float] = (0.5, 4.5),
+        allow_missing_keys: bool = False,
+    ) -> None:
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        self.drawn = RandAdjustContrastd(self.keys, prob=prob, gamma=gamma, allow_missing_keys=allow_missing_keys)
+
+    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandGammaFilmd:
+        """As MONAI's, of the transform that draws."""
+        self.drawn.set_random_state(seed, state)
+        return self
+
+    def randomize(self, data: Any | None = None) -> None:
+        """Draw whether and how the next film is changed."""
+        self.drawn.randomize(data)
+        if self.drawn._do_transform:
+            self.drawn.adjuster.randomize(None)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        self.randomize()
+        if not self.drawn._do_transform:
+            return d
+        for key in self.key_iterator(d):
+            d[key] = with_gamma(_plain(d[key]), float(self.drawn.adjuster.gamma_value))
+        return d
+
+
+def moved(film: torch.Tensor, matrix: NDArray[np.float64], padding_mode: str = "zeros") -> torch.Tensor:
+    """An affine map of a film, bilinear.
+
+    Args:
+        film: ``(1, H, W)`` uint8.
+        matrix: ``(2, 3)`` from (row, column, 1) of the result to (row, column) of the film, in pixels from the center.
+        padding_mode: what lies beyond the film.
+
+    Returns:
+        ``(1, H, W)`` uint8.
+    """
+    height, width = film.shape[-2:]
+    # x before y, in halves of the film
+    by_row, by_column, start = (matrix[::-1] * [[2 / width], [2 / height]]).T
+    rows = np.outer(np.arange(height) - (height - 1) / 2, by_row) + start
+    columns = np.outer(np.arange(width) - (width - 1) / 2, by_column)
+    # as complex numbers both coordinates are added at once, in a fraction of the time
+    x_and_y = [torch.view_as_complex(torch.from_numpy(each.astype(np.float32))) for each in (rows, columns)]
+    grid = torch.view_as_real(x_and_y[0][:, None] + x_and_y[1])[None]  # (1, H, W, 2)
+    out = F.grid_sample(film[None].float(), grid, mode="bilinear", padding_mode=padding_mode, align_corners=False)
+    return out[0].round_().to(torch.uint8)
+
+
+def with_gamma(film: torch.Tensor, gamma: float) -> torch.Tensor:
+    """A gamma curve between a film's extremes, by a table of 256 values.
+
+    Args:
+        film: ``(1, H, W)`` uint8.
+        gamma: the exponent; below 1 brightens.
+
+    Returns:
+        ``(1, H, W)`` uint8.
+
+    Example:
+        >>> with_gamma(torch.tensor([[[0, 50, 200]]], dtype=torch.uint8), 0.5)
+        tensor([[[  0, 100, 200]]], dtype=torch.uint8)
+    """
+    low, high = int(film.min()), int(film.max())
+    share = np.clip((np.arange(256) - low) / max(high - low, 1), 0, 1)
+    table = np.rint(share**gamma * (high - low) + low).astype(np.uint8)
+    # bytes.translate is twice as fast as indexing an array
+    changed = bytearray(film.contiguous().numpy()).translate(table.tobytes())
+    return torch.frombuffer(changed, dtype=torch.uint8).reshape(film.shape)
+
+
+def _plain(film: torch.Tensor) -> torch.Tensor:
+    return film.as_tensor() if isinstance(film, MetaTensor) else film

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from monai_tbkd.data.readers import decode_film, film_strips
+from tests.data.films_by_hand import make_dicom
+
+
+@pytest.mark.parametrize("pixels", [1, 100, 1000])
+def test_strips_cover_a_film_once(monkeypatch: pytest.MonkeyPatch, pixels: int) -> None:
+    monkeypatch.setattr(film_strips, "_PIXELS", pixels)
+    rows = [row for part in film_strips.strips(33, 20) for row in range(33)[part]]
+    assert rows == list(range(33))
+
+
+def test_a_film_in_many_strips_is_the_film_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).integers(0, 4096, (61, 40)).astype(np.uint16)
+    values[3:5] = values[50:] = 9  # padding in some strips, and not in others
+    dicom = make_dicom(
+        tmp_path / "a", values, WindowCenter=1800, WindowWidth=2500, RescaleSlope=2, RescaleIntercept=-7,
+        PhotometricInterpretation="MONOCHROME1", PixelPaddingValue=9,
+    )  # fmt: skip
+    color = tmp_path / "a.png"
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (61, 40, 3), dtype=np.uint8)).save(color)
+    whole = [decode_film(path) for path in (dicom, color)]
+    monkeypatch.setattr(film_strips, "_PIXELS", 200)
+    for film, path in zip(whole, (dicom, color), strict=True):
+        again = decode_film(path)
+        assert np.array_equal(again.pixels, film.pixels)
+        assert again.steps == film.steps
+    assert "pixel padding set to the darkest" in whole[0].steps
+    assert "color to ITU-R 601 luma" in whole[1].steps

@@ -1,0 +1,103 @@
+"""Films are changed as by MONAI's transforms under the same seed, up to the rounding to 8 bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+from monai.transforms import Compose, RandAdjustContrastd, RandAffined, RandFlipd
+from monai.utils import set_determinism
+
+from monai_tbkd.transforms import PlainFilmd, RandAffineFilmd, RandGammaFilmd, RandMirrorFilmd
+from monai_tbkd.transforms.film_augmentation import moved, with_gamma
+
+MOVES: dict[str, Any] = {"rotate_range": 0.3, "scale_range": 0.2, "translate_range": [5, 9], "padding_mode": "zeros"}
+
+
+@pytest.fixture
+def film() -> MetaTensor:
+    """Smooth, not square, neither black nor white."""
+    rows, columns = np.mgrid[0:48, 0:64]
+    values = 120 + 60 * np.sin(rows / 7) + 50 * np.cos(columns / 5)
+    return MetaTensor(torch.from_numpy(np.rint(values).astype(np.uint8))[None], meta={"name": "a"})
+
+
+def both(ours: Any, monai: Any, film: MetaTensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    found = []
+    for transform in (ours, monai):
+        transform.set_random_state(seed)
+        found.append(transform({"image": film.clone()})["image"])
+    return found[0], found[1].as_tensor()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    ("ours", "monai", "most"),
+    [
+        (RandMirrorFilmd("image", 0.5), RandFlipd("image", prob=0.5, spatial_axis=1), 0),
+        (RandAffineFilmd("image", 0.8, **MOVES), RandAffined("image", prob=0.8, **MOVES), 0.51),
+        (RandGammaFilmd("image", 0.5, (0.7, 1.4)), RandAdjustContrastd("image", prob=0.5, gamma=(0.7, 1.4)), 0.51),
+    ],
+    ids=["mirror", "affine", "gamma"],
+)
+def test_each_change_is_monais(ours: Any, monai: Any, most: float, film: MetaTensor, seed: int) -> None:
+    mine, theirs = both(ours, monai, film, seed)
+    assert mine.dtype == torch.uint8
+    assert not isinstance(mine, MetaTensor) or not mine.applied_operations
+    assert (mine.float() - theirs.float()).abs().max() <= most
+
+
+def test_all_of_them_are_monais_and_the_kept_film_stays(film: MetaTensor) -> None:
+    before = film.clone()
+    gamma = {"prob": 0.5, "gamma": (0.7, 1.4)}
+    ours = Compose([
+        PlainFilmd("image"), RandMirrorFilmd("image", 0.5), RandAffineFilmd("image", 0.8, **MOVES),
+        RandGammaFilmd("image", **gamma),
+    ])  # fmt: skip
+    monai = Compose([
+        RandFlipd("image", prob=0.5, spatial_axis=1), RandAffined("image", prob=0.8, **MOVES),
+        RandAdjustContrastd("image", **gamma),
+    ])  # fmt: skip
+    changed = 0
+    for seed in range(20):
+        ours.set_random_state(seed)
+        monai.set_random_state(seed)
+        mine = ours({"image": film})["image"]
+        theirs = monai({"image": film.clone()})["image"].as_tensor()
+        assert type(mine) is torch.Tensor
+        # half a level before the curve, as steep as it gets near black, and half a level after it
+        assert (mine.float() - theirs.float()).abs().mean() < 0.5
+        assert (mine.float() - theirs.float()).abs().max() < 4
+        changed += not torch.equal(mine, before.as_tensor())
+    assert changed > 10
+    assert torch.equal(film, before)
+    assert not film.applied_operations
+
+
+def test_moved_by_hand() -> None:
+    film = torch.zeros(1, 5, 7, dtype=torch.uint8)
+    film[0, 2, 3] = 200
+    # the pixel of the result that shows the film's center: one row down, two columns to the left
+    shift = np.array([[1.0, 0, -1], [0, 1, 2]])
+    found = moved(film, shift)
+    assert found[0, 3, 1] == 200
+    assert found.sum() == 200
+
+
+def test_a_film_of_one_value_keeps_it() -> None:
+    film = torch.full((1, 3, 3), 77, dtype=torch.uint8)
+    assert torch.equal(with_gamma(film, 1.4), film)
+
+
+def test_the_global_seed_decides(film: MetaTensor) -> None:
+    found = []
+    for _ in range(2):
+        set_determinism(3)
+        steps = Compose([RandAffineFilmd("image", 1.0, **MOVES), RandGammaFilmd("image", 1.0, (0.7, 1.4))])
+        found.append([steps({"image": film})["image"] for _ in range(3)])
+    set_determinism(None)
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    assert not torch.equal(found[0][0], found[0][1])
