@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pytest
 
+from monai_tbkd.data import FilmWarning, ReasonCode
 from tests.conftest import REPOSITORY
 
 PAPERS = [
@@ -221,3 +222,13 @@ def above_blind_prior(file: str) -> list[bool]:
     with (REPOSITORY / "benchmarks" / "results" / file).open(encoding="utf-8", newline="") as lines:
         rows = [r for r in csv.DictReader(lines) if r["metric"] == "union_mask_miou minus blind_prior"]
     return [float(r["low"]) > 0 for r in rows if r["predictor"] in ("teacher", "control", "student")]
+
+
+@pytest.mark.parametrize("codes", [ReasonCode, FilmWarning])
+def test_every_code_stands_in_the_page_on_reading(codes: type[ReasonCode] | type[FilmWarning]) -> None:
+    lines = (REPOSITORY / "docs" / "reading.md").read_text(encoding="utf-8").splitlines()
+    for code in codes:
+        row = [line for line in lines if line.startswith(f"| `{code}` |")]
+        assert len(row) == 1, code
+        if isinstance(code, ReasonCode):
+            assert row[0] == f"| `{code}` | {'failed' if code.is_failure else 'refused'} | {code.meaning} |"

@@ -9,6 +9,7 @@ from torch import nn
 from monai_tbkd.engines import TEACHER_MAP, DistillationTrainer
 from monai_tbkd.losses import DistillationObjective, LabelLoss, LogitDistillationLoss, MapDistillationLoss
 from monai_tbkd.networks import ActivationMapNet, AverageMapPool
+from monai_tbkd.transforms import NormalizeFilm
 
 
 def films(number: int = 4, **more: torch.Tensor) -> Dataset:
@@ -54,6 +55,19 @@ def test_every_term_is_in_the_output_and_the_loss_is_their_sum() -> None:
     out = engine.state.output[0]
     total = 0.5 * out["loss_label"] + 2.0 * out["loss_logits"] + 3.0 * out["loss_map"]
     assert float(out["loss"]) == pytest.approx(float(total), rel=1e-5)
+
+
+def test_films_of_8_bits_train_as_what_the_network_takes_does() -> None:
+    g = torch.Generator().manual_seed(0)
+    kept = [{"image": torch.randint(0, 256, (1, 32, 32), generator=g, dtype=torch.uint8), "label": i} for i in (0, 1)]
+    ready = [{**film, "image": NormalizeFilm()(film["image"])} for film in kept]
+    weights = []
+    for data, to_network in ((kept, NormalizeFilm()), (ready, None)):
+        engine = trainer(Dataset(data), net(), logit_weight=1.0, map_weight=1.0)
+        engine.to_network = to_network
+        engine.run()
+        weights.append(engine.network.state_dict())
+    assert all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())
 
 
 def test_a_map_in_the_batch_takes_the_place_of_the_teacher() -> None:

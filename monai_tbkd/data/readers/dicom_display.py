@@ -38,7 +38,7 @@ def display_values(cells: NDArray[Any], ds: Dataset, voi: str = "first") -> tupl
     padding: NDArray[np.bool_] | None = None
     steps: list[str] = []
     # Strip by strip: the steps take 64-bit floats, of which several copies of a whole large film would need gigabytes.
-    for rows in strips(*cells.shape):
+    for rows in strips(cells.shape[0], cells.shape[1]):
         pixels[rows], padded, steps = _display_strip(cells[rows], ds, voi)
         if padded is not None:
             padding = np.zeros(cells.shape, dtype=np.bool_) if padding is None else padding
