@@ -193,8 +193,8 @@ def _to_gray(path: Path, image: Image.Image) -> tuple[NDArray[np.float32], list[
         red, green, blue = (array[..., channel] for channel in range(3))
         if np.array_equal(red, green) and np.array_equal(red, blue):
             return red.astype(np.float32), [*steps, "equal channels to one"]
-        luma = np.empty(array.shape[:2], dtype=np.float32)
-        for rows in strips(luma.shape[0], luma.shape[1]):
+        luma = np.empty((image.height, image.width), dtype=np.float32)
+        for rows in strips(image.height, image.width):
             luma[rows] = array[rows, :, :3] @ _LUMA
         return luma, [*steps, "color to ITU-R 601 luma"]
     raise FilmError(ReasonCode.COLOR, path, f"pixels of mode {image.mode}; expected gray or RGB, so convert the film")
