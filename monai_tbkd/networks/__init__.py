@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from monai_tbkd.networks.activation_map_net import ActivationMapNet
 from monai_tbkd.networks.checkpoint import model_version
+from monai_tbkd.networks.lung_field import LungFieldNet
 from monai_tbkd.networks.log_odds import as_two_or_more, class_log_odds
 from monai_tbkd.networks.map_pooling import AverageMapPool, LogSumExpMapPool, TopKMapPool
 from monai_tbkd.networks.output_stride import set_output_stride
+from monai_tbkd.networks.symmetric_map_net import SymmetricMapHead, SymmetricMapNet, swap_mirror
 from monai_tbkd.networks.teacher_view import FrameMaskView, ViewedNet
 from monai_tbkd.networks.weights import WeightReport, load_backbone_weights, load_checkpoint, read_state_dict
 
@@ -15,6 +17,9 @@ __all__ = [
     "AverageMapPool",
     "FrameMaskView",
     "LogSumExpMapPool",
+    "LungFieldNet",
+    "SymmetricMapHead",
+    "SymmetricMapNet",
     "TopKMapPool",
     "ViewedNet",
     "WeightReport",
@@ -25,4 +30,5 @@ __all__ = [
     "model_version",
     "read_state_dict",
     "set_output_stride",
+    "swap_mirror",
 ]

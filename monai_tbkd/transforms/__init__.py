@@ -7,6 +7,8 @@ from monai_tbkd.transforms.boxes_to_film import BoxesToFilm, BoxesToFilmd, resca
 from monai_tbkd.transforms.film_augmentation import PlainFilmd, RandAffineFilmd, RandGammaFilmd, RandMirrorFilmd
 from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
 from monai_tbkd.transforms.frontal_gate import CheckFrontal, CheckFrontald
+from monai_tbkd.transforms.lung_box import LungBoxFinder, box_of_lungs
+from monai_tbkd.transforms.lung_crop import CropToLungs, CropToLungsd, MapToWholeFilm, MapToWholeFilmd
 from monai_tbkd.transforms.map_to_boxes import Boxes, MapToBoxes, MapToBoxesd
 from monai_tbkd.transforms.map_to_mask import MapToMask, MapToMaskd, stretch_map, upsample_map
 from monai_tbkd.transforms.map_to_score import (
@@ -35,10 +37,13 @@ __all__ = [
     "BoxesToFilmd",
     "CheckFrontal",
     "CheckFrontald",
+    "CropToLungs",
+    "CropToLungsd",
     "DrawOverlay",
     "DrawOverlayd",
     "FilmTo8Bit",
     "FilmTo8Bitd",
+    "LungBoxFinder",
     "MapToBoxes",
     "MapToBoxesd",
     "MapToMask",
@@ -47,6 +52,8 @@ __all__ = [
     "MapToTBProbabilityd",
     "MapToTBScore",
     "MapToTBScored",
+    "MapToWholeFilm",
+    "MapToWholeFilmd",
     "NormalizeFilm",
     "NormalizeFilmd",
     "Panel",
@@ -58,6 +65,7 @@ __all__ = [
     "ResizeFilmd",
     "blend_map",
     "box_masks",
+    "box_of_lungs",
     "draw_panels",
     "film_box_mask",
     "film_for_display",

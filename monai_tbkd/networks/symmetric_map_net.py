@@ -1,0 +1,202 @@
+"""An activation map from frozen features of a film and of its mirror image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from monai_tbkd.networks.activation_map_net import ActivationMapNet
+
+
+class SymmetricMapHead(nn.Module):
+    """From features of a film and of its mirror image to the map of the film.
+
+    At each cell it sees what is there and what is at the same place of the other lung, since most disease is not alike
+    on both sides. Without ``convolutions`` every cell is judged by itself.
+
+    Args:
+        features: channels D of the features of one of the two.
+        num_classes: channels C of the map.
+        hidden: channels between.
+        convolutions: 3x3 convolutions between, each added to its input; with two of them a cell looks five cells wide.
+        dropout: share of the channels that are left out in training.
+
+    Raises:
+        ValueError: a number out of range.
+
+    Example:
+        >>> SymmetricMapHead(features=8, num_classes=1)(torch.zeros(2, 16, 6, 6)).shape
+        torch.Size([2, 1, 6, 6])
+    """
+
+    def __init__(
+        self, features: int, num_classes: int = 1, hidden: int = 64, convolutions: int = 0, dropout: float = 0.3
+    ) -> None:
+        super().__init__()
+        if min(features, num_classes, hidden) < 1 or convolutions < 0 or not 0 <= dropout < 1:
+            raise ValueError(
+                f"features is {features}, num_classes {num_classes}, hidden {hidden}, convolutions {convolutions} and "
+                f"dropout {dropout}; expected counts of at least 1 (convolutions 0) and a share below 1."
+            )
+        self.first = nn.Conv2d(2 * features, hidden, 1)
+        self.context = nn.ModuleList(nn.Conv2d(hidden, hidden, 3, padding=1) for _ in range(convolutions))
+        self.last = nn.Conv2d(hidden, num_classes, 1)
+        self.dropout = nn.Dropout2d(dropout)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Features ``(B, 2 D, h, w)``, the mirror image's in the second half, to a map in logits ``(B, C, h, w)``."""
+        x = F.relu(self.first(self.dropout(features)))
+        for convolution in self.context:
+            x = x + F.relu(convolution(self.dropout(x)))
+        return self.last(x)  # type: ignore[no-any-return]
+
+
+class SymmetricMapNet(nn.Module):
+    """A frozen ResNet, its features brought to their principal components, and a small head that learns.
+
+    Only the head learns, so that features can be kept per film and a training takes minutes on two cores. The film and
+    its mirror image go through the backbone; the map is the mean of the head's maps of both, each cell where it looks.
+
+    Args:
+        backbone: as of :class:`ActivationMapNet`.
+        num_classes: channels C of the map.
+        output_stride: pixels of the input per cell of the map: 16 or 8.
+        components: channels D that the features of layer3 and layer4 are brought to, see `fit_components`.
+        hidden: of :class:`SymmetricMapHead`.
+        convolutions: of :class:`SymmetricMapHead`.
+        dropout: of :class:`SymmetricMapHead`.
+        width: widening factor of every stage.
+        stride_in_1x1: as of :class:`ActivationMapNet`.
+        weights: path of a torchvision-style ImageNet state dict; None leaves the backbone at random, which is for
+            checks of a config alone.
+
+    Raises:
+        ValueError: an option that the backbone does not know.
+
+    Example:
+        >>> net = SymmetricMapNet("resnet18", components=8, width=0.25).eval()
+        >>> net(torch.zeros(1, 3, 64, 64)).shape
+        torch.Size([1, 1, 4, 4])
+    """
+
+    def __init__(
+        self,
+        backbone: str = "resnet50",
+        num_classes: int = 1,
+        output_stride: int = 16,
+        components: int = 256,
+        hidden: int = 64,
+        convolutions: int = 2,
+        dropout: float = 0.3,
+        width: float = 1.0,
+        stride_in_1x1: bool = False,
+        weights: str | Path | None = None,
+    ) -> None:
+        super().__init__()
+        if output_stride not in (16, 8):
+            raise ValueError(f"output_stride is {output_stride}; expected 16 or 8, where layer3 and layer4 are alike.")
+        inner = ActivationMapNet(
+            backbone, 1, output_stride=output_stride, width=width, stride_in_1x1=stride_in_1x1, weights=weights
+        )
+        self.backbone = inner.backbone.requires_grad_(False)
+        deep = inner.head.in_channels
+        self.reduce = nn.Conv2d(deep // 2 + deep, components, 1).requires_grad_(False)
+        self.head = SymmetricMapHead(components, num_classes, hidden, convolutions, dropout)
+        self.output_stride = output_stride
+        self.architecture = {
+            "backbone": backbone, "num_classes": num_classes, "output_stride": output_stride, "width": width,
+            "stride_in_1x1": stride_in_1x1, "components": components, "hidden": hidden, "convolutions": convolutions,
+        }  # fmt: skip
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Map of a batch of films.
+
+        Args:
+            image: films, ``(B, 3, H, W)``, normalized.
+
+        Returns:
+            The class activation map in logits, ``(B, num_classes, ceil(H / stride), ceil(W / stride))``.
+        """
+        return self.map_of(self.features(image), image.shape[-1])
+
+    def features(self, image: torch.Tensor) -> torch.Tensor:
+        """What the head is trained on, ``(B, 2 D, h, w)``: of the film, then of its mirror image as that lies."""
+        return torch.cat([self._of_one(image), self._of_one(image.flip(-1))], dim=1)
+
+    def map_of(self, features: torch.Tensor, width: int) -> torch.Tensor:
+        """The map of features ``(B, 2 D, h, w)`` of films that are ``width`` pixels wide.
+
+        Cell j of the mirror image's map looks at its pixel stride * j, which is pixel width - 1 - stride * j of the
+        film; so that map is turned back and moved by the rest before the mean is taken.
+        """
+        own = self.head(features)
+        turned = self.head(swap_mirror(features)).flip(-1)
+        cells = own.shape[-1]
+        rest = (width - 1 - self.output_stride * (cells - 1)) / self.output_stride  # in cells, 0 to below 1
+        left = torch.cat([turned[..., :1], turned[..., :-1]], dim=-1)
+        return 0.5 * (own + rest * left + (1.0 - rest) * turned)  # type: ignore[no-any-return]
+
+    def fit_components(self, stages: torch.Tensor) -> float:
+        """Set the reduction to the principal components of a sample of cells.
+
+        layer3 and layer4 get the same share of the variance; components are scaled between keeping their variance and
+        whitening (exponent 0.75), so that small ones are heard without drowning the others in noise.
+
+        Args:
+            stages: ``(N, F)``, rows of `stages` at cells of training films; no label takes part.
+
+        Returns:
+            The share of the variance that the components hold.
+
+        Raises:
+            ValueError: fewer cells than components.
+        """
+        components, total = self.reduce.out_channels, self.reduce.in_channels
+        if len(stages) < components:
+            raise ValueError(f"There are {len(stages)} cells to fit {components} components on; give more films.")
+        x = stages.double()
+        mean, shallow = x.mean(dim=0), total // 3
+        scale = torch.ones(total, dtype=torch.float64)
+        for part in (slice(0, shallow), slice(shallow, total)):
+            scale[part] = 1.0 / ((x[:, part] - mean[part]).square().sum(dim=1).mean().sqrt().clamp_min(1e-12))
+        x = (x - mean) * scale
+        values, vectors = torch.linalg.eigh(x.T @ x / len(x))
+        values, vectors = values.flip(0)[:components].clamp_min(1e-12), vectors.flip(1)[:, :components]
+        weight = vectors / values.sqrt() ** 0.75
+        weight = weight / (x @ weight).std()
+        share = float(values.sum() / x.square().sum(dim=1).mean())
+        weight = weight * scale[:, None]
+        with torch.no_grad():
+            self.reduce.weight.copy_(weight.T[:, :, None, None])
+            self.reduce.bias.copy_(-(mean @ weight))  # type: ignore[union-attr]
+        return share
+
+    def stages(self, image: torch.Tensor) -> torch.Tensor:
+        """Feature maps of layer3 and layer4 together, ``(B, F, h, w)``, of films ``(B, 3, H, W)``."""
+        x = self.backbone.conv1(image)
+        x = self.backbone.bn1(x)
+        x = self.backbone.act(x)
+        x = self.backbone.maxpool(x)
+        x = self.backbone.layer1(x)
+        x = self.backbone.layer2(x)
+        shallow = self.backbone.layer3(x)
+        deep = self.backbone.layer4(shallow)
+        return torch.cat([shallow, deep], dim=1)
+
+    def train(self, mode: bool = True) -> SymmetricMapNet:
+        """Training mode, in which the backbone keeps its batch-norm statistics."""
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    def _of_one(self, image: torch.Tensor) -> torch.Tensor:
+        return self.reduce(self.stages(image))  # type: ignore[no-any-return]
+
+
+def swap_mirror(features: torch.Tensor) -> torch.Tensor:
+    """Features ``(B, 2 D, h, w)`` of films as those of their mirror images: the halves change places."""
+    own, mirror = features.chunk(2, dim=1)
+    return torch.cat([mirror, own], dim=1)

@@ -1,0 +1,90 @@
+"""The box around both lungs of a film."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy import ndimage
+
+THUMBNAIL = 32
+"""Cells along each side of the picture that the plain finder looks at."""
+_SMALLEST = (0.40, 0.35)
+_LUNG_SHARE = 0.12
+_RANGE = ((0.0, 0.30), (0.0, 0.35), (0.70, 1.0), (0.55, 1.0))
+
+
+class LungBoxFinder:
+    """Find the box around both lungs, as shares of the film's width and height.
+
+    With a lung-field network it is the box of the network's two largest regions, where these look like two lungs.
+    Otherwise, and without one, it is a linear function of a thumbnail with a flat histogram. Its coefficients were
+    fitted on phantom films alone (``benchmarks/lung_box_fit.py``, which also measures it on real films).
+
+    Args:
+        lung_field: from films ``(B, 1, H, W)`` to probabilities of lung of the same shape, such as
+            :class:`~monai_tbkd.networks.LungFieldNet`; None for the linear function alone.
+
+    Example:
+        >>> from monai_tbkd.data.phantom import make_film
+        >>> film = make_film("health", seed=1, size=128).image
+        >>> [round(float(x), 1) for x in LungBoxFinder()(torch.from_numpy(film)[None])]
+        [0.1, 0.1, 0.9, 0.8]
+    """
+
+    def __init__(self, lung_field: Callable[[torch.Tensor], torch.Tensor] | None = None) -> None:
+        self.lung_field = lung_field
+        with np.load(BytesIO(files("monai_tbkd.transforms").joinpath("lung_box.npz").read_bytes())) as fitted:
+            self.weight, self.bias = fitted["weight"].astype(np.float64), fitted["bias"].astype(np.float64)
+
+    def __call__(self, film: torch.Tensor) -> NDArray[np.float64]:
+        """Film ``(1, H, W)`` of gray values to ``[xmin, ymin, xmax, ymax]``, shares of width and height, 0-1."""
+        if self.lung_field is not None:
+            box = box_of_lungs(self.lung_field(film[None].float())[0, 0].numpy())
+            if box is not None:
+                return box
+        return self.plain(film)
+
+    def plain(self, film: torch.Tensor) -> NDArray[np.float64]:
+        """The linear function's box, kept within what lungs of upright films have."""
+        found = thumbnail(film).ravel() @ self.weight + self.bias
+        return np.array([np.clip(value, *limits) for value, limits in zip(found, _RANGE, strict=True)])
+
+
+def box_of_lungs(lungs: NDArray[Any]) -> NDArray[np.float64] | None:
+    """The box of a lung field's two largest regions, or None where they don't look like two lungs.
+
+    Args:
+        lungs: ``(H, W)``, probabilities of 0-1.
+    """
+    mask = lungs > 0.5
+    regions, number = ndimage.label(mask)
+    if number == 0:
+        return None
+    sizes = np.bincount(regions.ravel())[1:]
+    kept = [i + 1 for i in np.argsort(-sizes, kind="stable")[:2] if sizes[i] > 0.01 * mask.size]
+    mask = np.isin(regions, kept)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if mask.mean() < _LUNG_SHARE:
+        return None
+    height, width = mask.shape
+    box = np.array([columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height])
+    return box if box[2] - box[0] > _SMALLEST[0] and box[3] - box[1] > _SMALLEST[1] else None
+
+
+def thumbnail(film: torch.Tensor) -> NDArray[np.float64]:
+    """A film ``(1, H, W)`` as 32 x 32 cells with the share of darker pixels in each, so that exposure drops out."""
+    side = 4 * THUMBNAIL
+    small = F.interpolate(
+        film[None].float(), size=(side, side), mode="bilinear", align_corners=False, antialias=True
+    )[0, 0].double().numpy()  # fmt: skip
+    low, high = small.min(), small.max()
+    levels = np.rint((small - low) / max(high - low, 1e-9) * 255).astype(np.int64)
+    share = np.bincount(levels.ravel(), minlength=256).cumsum() / levels.size
+    return np.asarray(share[levels].reshape(THUMBNAIL, 4, THUMBNAIL, 4).mean(axis=(1, 3)))
