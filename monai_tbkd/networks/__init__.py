@@ -5,6 +5,7 @@ from __future__ import annotations
 from monai_tbkd.networks.activation_map_net import ActivationMapNet
 from monai_tbkd.networks.checkpoint import model_version
 from monai_tbkd.networks.lung_field import LungFieldNet
+from monai_tbkd.networks.half_pooling import HemithoraxMapPool
 from monai_tbkd.networks.log_odds import as_two_or_more, class_log_odds
 from monai_tbkd.networks.map_pooling import AverageMapPool, LogSumExpMapPool, TopKMapPool
 from monai_tbkd.networks.output_stride import set_output_stride
@@ -16,6 +17,7 @@ __all__ = [
     "ActivationMapNet",
     "AverageMapPool",
     "FrameMaskView",
+    "HemithoraxMapPool",
     "LogSumExpMapPool",
     "LungFieldNet",
     "SymmetricMapHead",
