@@ -5,7 +5,13 @@ from __future__ import annotations
 from monai_tbkd.networks.activation_map_net import ActivationMapNet
 from monai_tbkd.networks.checkpoint import model_version
 from monai_tbkd.networks.log_odds import as_two_or_more, class_log_odds
-from monai_tbkd.networks.map_pooling import AverageMapPool, LogSumExpMapPool, TopKMapPool
+from monai_tbkd.networks.map_pooling import (
+    AverageMapPool,
+    LogSumExpMapPool,
+    NoisyOrMapPool,
+    ProbabilisticMapPool,
+    TopKMapPool,
+)
 from monai_tbkd.networks.output_stride import set_output_stride
 from monai_tbkd.networks.teacher_view import FrameMaskView, ViewedNet
 from monai_tbkd.networks.weights import WeightReport, load_backbone_weights, load_checkpoint, read_state_dict
@@ -15,6 +21,8 @@ __all__ = [
     "AverageMapPool",
     "FrameMaskView",
     "LogSumExpMapPool",
+    "NoisyOrMapPool",
+    "ProbabilisticMapPool",
     "TopKMapPool",
     "ViewedNet",
     "WeightReport",
