@@ -26,7 +26,7 @@ class ScheduledTerms:
             :class:`~monai_tbkd.losses.Schedule`. What is not named stays as it is.
 
     Raises:
-        ValueError: an unknown name, numbers that are no schedule, or a weight or temperature out of range at either end.
+        ValueError: an unknown name, numbers that are no schedule, or a weight or temperature out of range at an end.
 
     Example:
         ``ScheduledTerms(objective, {"map": {"start": 1.0, "end": 0.0, "kind": "cosine"}})``

@@ -10,7 +10,7 @@ from monai_tbkd.networks.log_odds import as_two_or_more
 
 
 class CellDistillationLoss(nn.Module):
-    """Kullback-Leibler divergence of the student's from the teacher's class probabilities, cell by cell, times T squared.
+    """Kullback-Leibler divergence of the student's from the teacher's class probabilities by cell, times T squared.
 
     Hinton's distillation of each cell's logits, as pixel-wise distillation of segmentation networks has it: the student
     learns where and how strongly, in contrast to :class:`~monai_tbkd.losses.MapDistillationLoss`, to which the strength

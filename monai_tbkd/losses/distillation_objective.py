@@ -86,7 +86,9 @@ class DistillationObjective(nn.Module):
     @property
     def stages(self) -> tuple[str, ...]:
         """Names of the stages whose features a term compares; none where no term does."""
-        return tuple(self.attention.stages) if self.attention is not None and self.weights["attention"] > 0 else ()
+        if self.attention is None or self.weights["attention"] == 0:
+            return ()
+        return tuple(str(stage) for stage in self.attention.stages)
 
     def forward(
         self,
@@ -119,9 +121,7 @@ class DistillationObjective(nn.Module):
         if self.needs_teacher and teacher_map is None:
             raise ValueError("A distillation term has a weight above 0, but no teacher map was given.")
         if self.stages and (student_features is None or teacher_features is None):
-            raise ValueError(
-                "The attention term has a weight above 0, but no features of student and teacher were given."
-            )
+            raise ValueError("The attention term has a weight above 0, but no features of both networks were given.")
         terms: dict[str, torch.Tensor] = {}
         logits = self.pooling(student_map)
         if "label" in used:

@@ -24,8 +24,8 @@ class ExplanationAgreementLoss(nn.Module):
     several classes, of which it compares the explained one alone, and with ``positive``.
 
     Args:
-        pooling: map ``(B, C, h, w)`` to logits ``(B, C)``; with it the class is the one that the teacher predicts, as in
-            the paper. None takes the labeled class, which is known in training.
+        pooling: map ``(B, C, h, w)`` to logits ``(B, C)``; with it the class is the one that the teacher predicts, as
+            in the paper. None takes the labeled class, which is known in training.
         positive: only evidence for the class counts, as in GradCAM (a ReLU). A film where student or teacher has
             none takes no part, so a student that sees nothing learns nothing from this term.
 

@@ -56,11 +56,12 @@ class MapDistillationLoss(nn.Module):
                 f"Student maps are {tuple(student.shape)} and teacher maps {tuple(teacher.shape)}; "
                 "films and classes have to be the same."
             )
+        s, t = student, teacher.detach()
         if self.resolution is None:
-            maps = at_coarser_size(student, teacher.detach())
+            s, t = at_coarser_size(s, t)
         else:
-            maps = tuple(F.adaptive_avg_pool2d(x, self.resolution) for x in (student, teacher.detach()))
-        s, t = (self._unit(x) for x in maps)
+            s, t = F.adaptive_avg_pool2d(s, self.resolution), F.adaptive_avg_pool2d(t, self.resolution)
+        s, t = self._unit(s), self._unit(t)
         return (s - t).square().sum(dim=-1).mean()
 
     def _unit(self, maps: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ class Schedule:
     Args:
         start: value at the beginning.
         end: value after ``share`` of the training; None stays at the start.
-        kind: ``"constant"`` (``start`` throughout), ``"linear"``, or ``"cosine"`` (half a cosine wave: slow, fast, slow).
+        kind: ``"constant"`` (``start`` throughout), ``"linear"``, or ``"cosine"`` (half a wave: slow, fast, slow).
         share: share of the training in which the value changes, above 0 and at most 1.
 
     Raises:
