@@ -103,10 +103,10 @@ def training_settings(
 
 
 def describe_module(module: nn.Module | None) -> str:
-    """Kind and numbers of a pooling or a view in a line."""
+    """Kind, numbers and words of a pooling or a view in a line."""
     if module is None:
         return "none"
-    numbers = ", ".join(f"{k}={v}" for k, v in vars(module).items() if isinstance(v, float))
+    numbers = ", ".join(f"{k}={v}" for k, v in vars(module).items() if isinstance(v, (float, str)))
     return f"{type(module).__name__}({numbers})"
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from monai_tbkd.networks.activation_map_net import ActivationMapNet
+from monai_tbkd.networks.averaged_net import AveragedNet
 from monai_tbkd.networks.checkpoint import model_version
 from monai_tbkd.networks.log_odds import as_two_or_more, class_log_odds
+from monai_tbkd.networks.lung_field_view import LungFieldView
 from monai_tbkd.networks.map_pooling import (
     AverageMapPool,
     LogSumExpMapPool,
@@ -19,8 +21,10 @@ from monai_tbkd.networks.weights import WeightReport, load_backbone_weights, loa
 __all__ = [
     "ActivationMapNet",
     "AverageMapPool",
+    "AveragedNet",
     "FrameMaskView",
     "LogSumExpMapPool",
+    "LungFieldView",
     "NoisyOrMapPool",
     "ProbabilisticMapPool",
     "TopKMapPool",
