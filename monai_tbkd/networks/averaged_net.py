@@ -12,9 +12,9 @@ from torch import nn
 class AveragedNet(nn.Module):
     """Mean of a network's maps over mirror images and sizes of a film, each brought back to the film's own cells.
 
-    Cell i of a strided network looks at pixel ``stride * i``. In the mirror image of a film whose width is a multiple of
-    the stride, its cells look at pixels ``stride * i - 1``, almost a cell away, so that a map must not just be mirrored
-    back. Here the mirror image is first moved by the few pixels that make its cells fall on the film's: what lies
+    Cell i of a strided network looks at pixel ``stride * i``. In the mirror image of a film whose width is a multiple
+    of the stride, its cells look at pixels ``stride * i - 1``, almost a cell away, so that a map must not just be
+    mirrored back. Here the mirror image is first moved by the few pixels that make its cells fall on the film's: what lies
     beyond is the edge's own value. Then mirroring the map back is exact. At another size the map is read, bilinear,
     where the film's cells look.
 
@@ -39,9 +39,7 @@ class AveragedNet(nn.Module):
     ) -> None:
         super().__init__()
         if output_stride < 1 or not scales or min(scales) <= 0:
-            raise ValueError(
-                f"output_stride is {output_stride} and scales are {scales}; expected above 0, at least one."
-            )
+            raise ValueError(f"output_stride is {output_stride} and scales are {scales}; expected above 0, and one.")
         self.network, self.output_stride, self.mirror = network, int(output_stride), mirror
         self.scales = tuple(float(scale) for scale in scales)
 
@@ -64,8 +62,8 @@ class AveragedNet(nn.Module):
         expected = tuple(-(-side // self.output_stride) for side in film.shape[-2:])
         if tuple(found.shape[-2:]) != expected:
             raise ValueError(
-                f"The map of a film of {tuple(film.shape[-2:])} pixels is {tuple(found.shape[-2:])}; at an output stride "
-                f"of {self.output_stride} it should be {expected}."
+                f"The map of a film of {tuple(film.shape[-2:])} pixels is {tuple(found.shape[-2:])}; at an output "
+                f"stride of {self.output_stride} it should be {expected}."
             )
         return found  # type: ignore[no-any-return]
 
@@ -91,7 +89,7 @@ class AveragedNet(nn.Module):
         return F.grid_sample(found, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
     def _positions(self, of_image: int, of_film: int, cells: int, like: torch.Tensor) -> torch.Tensor:
-        # where the image's cells look, in its pixels; the same places in pixels and then in cells of the film as resized
+        # where the image's cells look, in its pixels; the same places in the resized film's pixels and then its cells
         pixels = self.output_stride * torch.arange(-(-of_image // self.output_stride), dtype=torch.float64)
         in_film = ((pixels + 0.5) * of_film / of_image - 0.5) / self.output_stride
         return (in_film * (2.0 / max(cells - 1, 1)) - 1.0).to(like)

@@ -26,8 +26,8 @@ class LungFieldView(nn.Module):
             0-1, of any size that covers the film; frozen here. None takes the ellipses.
         dilate: how far the mask is widened, as a share of the film's longer side.
         soft: width of its soft edge, as a share of the film's longer side; 0 for a hard one.
-        outside: ``"blank"`` (``fill`` throughout) or ``"blur"`` (the film, blurred: what it is stays, what is written on
-            it goes).
+        outside: ``"blank"`` (``fill`` throughout) or ``"blur"`` (the film, blurred: what it is stays, what is
+            written on it goes).
         fill: value outside, in the units of the normalized film (0 is the mean).
         blur: how strong the blur is, the side of the averaged square as a share of the film's longer side.
         threshold: probability from which a place is lung.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from monai_tbkd.transforms.box_mask import BoxMaskd, box_masks, film_box_mask
 from monai_tbkd.transforms.boxes_to_film import BoxesToFilm, BoxesToFilmd, rescale_boxes
 from monai_tbkd.transforms.film_augmentation import PlainFilmd, RandAffineFilmd, RandGammaFilmd, RandMirrorFilmd
+from monai_tbkd.transforms.film_blur import RandBlurFilm, RandBlurFilmd
 from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
+from monai_tbkd.transforms.frame_crop import RandFrameCrop, RandFrameCropd
 from monai_tbkd.transforms.frontal_gate import CheckFrontal, CheckFrontald
 from monai_tbkd.transforms.map_to_boxes import Boxes, MapToBoxes, MapToBoxesd
 from monai_tbkd.transforms.map_to_mask import MapToMask, MapToMaskd, stretch_map, upsample_map
@@ -26,6 +28,12 @@ from monai_tbkd.transforms.overlay import (
     film_for_display,
 )
 from monai_tbkd.transforms.resize_film import ResizeFilm, ResizeFilmd
+from monai_tbkd.transforms.style_swap import (
+    RandHistogramSwap,
+    RandHistogramSwapd,
+    RandSpectrumSwap,
+    RandSpectrumSwapd,
+)
 
 __all__ = [
     "NOTICE",
@@ -52,8 +60,16 @@ __all__ = [
     "Panel",
     "PlainFilmd",
     "RandAffineFilmd",
+    "RandBlurFilm",
+    "RandBlurFilmd",
+    "RandFrameCrop",
+    "RandFrameCropd",
     "RandGammaFilmd",
+    "RandHistogramSwap",
+    "RandHistogramSwapd",
     "RandMirrorFilmd",
+    "RandSpectrumSwap",
+    "RandSpectrumSwapd",
     "ResizeFilm",
     "ResizeFilmd",
     "blend_map",

@@ -76,16 +76,14 @@ def test_the_lung_network_is_frozen_and_stays_in_eval_mode() -> None:
 
 
 def test_a_record_tells_views_apart() -> None:
-    names = {
-        describe_module(view) for view in (LungFieldView(), LungFieldView(Middle()), LungFieldView(outside="blur"))
-    }
-    assert len(names) == 3
+    views = (LungFieldView(), LungFieldView(Middle()), LungFieldView(outside="blur"))
+    assert len({describe_module(view) for view in views}) == 3
 
 
 def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="outside is 'black'"):
         LungFieldView(outside="black")
-    with pytest.raises(ValueError, match="dilate is -0.1"):
+    with pytest.raises(ValueError, match=r"dilate is -0\.1"):
         LungFieldView(dilate=-0.1)
     with pytest.raises(ValueError, match="one channel"):
         LungFieldView(nn.Identity())(torch.zeros(1, 3, 8, 8))
