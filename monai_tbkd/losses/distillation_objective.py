@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from monai_tbkd.losses.attention_transfer import AttentionTransferLoss
+
 
 class DistillationObjective(nn.Module):
     """What a student minimizes: the label's term and terms that compare it with a teacher, each with its weight.
@@ -33,6 +35,8 @@ class DistillationObjective(nn.Module):
         ValueError: a negative weight, or a weight above 0 for a term that is not there.
     """
 
+    attention: AttentionTransferLoss | None
+
     def __init__(
         self,
         pooling: nn.Module,
@@ -40,7 +44,7 @@ class DistillationObjective(nn.Module):
         logits: nn.Module | None = None,
         maps: nn.Module | None = None,
         cells: nn.Module | None = None,
-        attention: nn.Module | None = None,
+        attention: AttentionTransferLoss | None = None,
         explanations: nn.Module | None = None,
         label_weight: float = 1.0,
         logit_weight: float = 0.0,
@@ -88,7 +92,7 @@ class DistillationObjective(nn.Module):
         """Names of the stages whose features a term compares; none where no term does."""
         if self.attention is None or self.weights["attention"] == 0:
             return ()
-        return tuple(str(stage) for stage in self.attention.stages)
+        return self.attention.stages
 
     def forward(
         self,

@@ -14,9 +14,9 @@ class AveragedNet(nn.Module):
 
     Cell i of a strided network looks at pixel ``stride * i``. In the mirror image of a film whose width is a multiple
     of the stride, its cells look at pixels ``stride * i - 1``, almost a cell away, so that a map must not just be
-    mirrored back. Here the mirror image is first moved by the few pixels that make its cells fall on the film's: what lies
-    beyond is the edge's own value. Then mirroring the map back is exact. At another size the map is read, bilinear,
-    where the film's cells look.
+    mirrored back. Here the mirror image is first moved by the few pixels that make its cells fall on the film's: what
+    lies beyond is the edge's own value. Then mirroring the map back is exact. At another size the map is read,
+    bilinear, where the film's cells look.
 
     Args:
         network: from films ``(B, C, H, W)`` to maps ``(B, K, ceil(H / stride), ceil(W / stride))``.

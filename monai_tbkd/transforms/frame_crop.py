@@ -50,13 +50,13 @@ class RandFrameCrop(RandomizableTransform, Transform):
         if not 0 <= most < 0.5:
             raise ValueError(f"most is {most}; expected a share of 0 to below 0.5.")
         self.most = float(most)
-        self._sides = np.zeros(4)
+        self._sides = [0.0] * 4
 
     def randomize(self, data: Any | None = None) -> None:
         """Draw whether the next film is cropped, and how much on each side."""
         super().randomize(None)
         if self._do_transform:
-            self._sides = self.R.uniform(0, self.most, 4)
+            self._sides = self.R.uniform(0, self.most, 4).tolist()
 
     def __call__(self, film: torch.Tensor, randomize: bool = True) -> torch.Tensor:
         """``(1, H, W)`` uint8 to the same; the last draw again where ``randomize`` is false."""

@@ -1,8 +1,8 @@
 """A film in another film's style: its histogram or the low frequencies of its spectrum.
 
-Films of one source look alike: exposure, processing, contrast. Where sources differ in how often they show TB, a network
-can learn the source in place of the disease; in borrowed styles the source can no longer be read. Films stay one channel
-of 8 bits, as in :mod:`~monai_tbkd.transforms.film_augmentation`.
+Films of one source look alike: exposure, processing, contrast. Where sources differ in how often they show TB, a
+network can learn the source in place of the disease; borrowed styles make the source harder to read. Films stay one
+channel of 8 bits, as in :mod:`~monai_tbkd.transforms.film_augmentation`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.transforms import RandomizableTransform, Transform
+from numpy.typing import NDArray
 
 from monai_tbkd.transforms.film_augmentation import bytes_by_table, plain_film
 from monai_tbkd.transforms.rand_film_change import RandFilmChanged
 
 
-def with_histogram(film: torch.Tensor, other: torch.Tensor, share: float = 1.0) -> torch.Tensor:
+def with_histogram(film: torch.Tensor, other: torch.Tensor, share: float = 1.0, margin: float = 0.0) -> torch.Tensor:
     """A film whose gray values are distributed as another's, by a table of 256 values.
 
     Each value goes to the one that as large a share of the other film lies below, as in histogram specification
@@ -29,6 +30,8 @@ def with_histogram(film: torch.Tensor, other: torch.Tensor, share: float = 1.0) 
         film: ``(1, H, W)`` uint8.
         other: ``(1, H', W')`` uint8.
         share: how far the values move, 0 (not at all) to 1 (all the way).
+        margin: width of the frame of both films that is not counted, as a share of height and width, 0 to below 0.5. A
+            black border counted would punch black holes into the lungs of a film that has none.
 
     Returns:
         ``(1, H, W)`` uint8.
@@ -38,11 +41,17 @@ def with_histogram(film: torch.Tensor, other: torch.Tensor, share: float = 1.0) 
         >>> with_histogram(dark, bright)
         tensor([[[100, 180, 200, 200]]], dtype=torch.uint8)
     """
-    own, theirs = (np.bincount(x.reshape(-1).numpy(), minlength=256).cumsum() / x.numel() for x in (film, other))
+    own, theirs = (_cumulative_histogram(x, margin) for x in (film, other))
     # the smallest value that as much of the other film is at or below; rounding must not make it the next one
     target = np.searchsorted(theirs, own - 1e-9).clip(max=255)
     values = np.arange(256)
     return bytes_by_table(film, np.rint(values + share * (target - values)).astype(np.uint8))
+
+
+def _cumulative_histogram(film: torch.Tensor, margin: float) -> NDArray[np.float64]:
+    rows, columns = (round(margin * side) for side in film.shape[-2:])
+    inner = film[..., rows : film.shape[-2] - rows, columns : film.shape[-1] - columns].numpy()
+    return np.bincount(inner.reshape(-1), minlength=256).cumsum() / inner.size
 
 
 def with_spectrum(film: torch.Tensor, other: torch.Tensor, beta: float) -> torch.Tensor:
@@ -107,24 +116,35 @@ class RandHistogramSwap(_RandSwap):
         films: to borrow from, ``(1, H, W)`` uint8, or dictionaries with such a film at ``key``; read when needed.
         prob: probability of a change.
         share: range of how far the values move, within 0-1.
+        margin: frame that is not counted, as there.
         key: where dictionaries have the film.
 
     Raises:
-        ValueError: no films, or a share out of range.
+        ValueError: no films, or a share or margin out of range.
     """
 
     def __init__(
-        self, films: Sequence[Any], prob: float = 0.5, share: tuple[float, float] = (0.5, 1.0), key: str = "image"
+        self,
+        films: Sequence[Any],
+        prob: float = 0.5,
+        share: tuple[float, float] = (0.5, 1.0),
+        margin: float = 0.1,
+        key: str = "image",
     ) -> None:
         super().__init__(films, prob, share, key)
         if not 0 <= share[0] <= share[1] <= 1:
             raise ValueError(f"share is {share}; expected (least, most) within 0 and 1.")
+        if not 0 <= margin < 0.5:
+            raise ValueError(f"margin is {margin}; expected a share of 0 to below 0.5.")
+        self.margin = float(margin)
 
     def __call__(self, film: torch.Tensor, randomize: bool = True) -> torch.Tensor:
         """``(1, H, W)`` uint8 to the same; the last draw again where ``randomize`` is false."""
         if randomize:
             self.randomize()
-        return with_histogram(plain_film(film), self._other(), self._far) if self._do_transform else plain_film(film)
+        if not self._do_transform:
+            return plain_film(film)
+        return with_histogram(plain_film(film), self._other(), self._far, self.margin)
 
 
 class RandSpectrumSwap(_RandSwap):
@@ -134,7 +154,8 @@ class RandSpectrumSwap(_RandSwap):
         films: to borrow from, ``(1, H, W)`` uint8, or dictionaries with such a film at ``key``; read when needed. All
             of one size.
         prob: probability of a change.
-        beta: range of beta; the paper takes 0.01 to 0.09. From about 0.02 on, the other film's large shapes shine through.
+        beta: range of beta. The paper takes 0.01 to 0.09; of chest films, 0.01 begins to show the other film's large
+            shapes.
         key: where dictionaries have the film.
 
     Raises:
@@ -164,9 +185,10 @@ class RandHistogramSwapd(RandFilmChanged):
         keys: KeysCollection = "image",
         prob: float = 0.5,
         share: tuple[float, float] = (0.5, 1.0),
+        margin: float = 0.1,
         allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(RandHistogramSwap(films, prob, share), keys, allow_missing_keys)
+        super().__init__(RandHistogramSwap(films, prob, share, margin), keys, allow_missing_keys)
 
 
 class RandSpectrumSwapd(RandFilmChanged):

@@ -35,6 +35,16 @@ def test_the_source_cannot_be_read_from_the_histogram() -> None:
     assert (swapped.flatten()[order].int().diff() >= 0).all()
 
 
+def test_a_black_border_is_not_counted() -> None:
+    own, other = film(0, low=50, high=100), film(1, low=100, high=200)
+    bordered = other.clone()
+    bordered[..., :4], bordered[:, :3] = 0, 0
+    inside = with_histogram(own, other[:, 4:-4, 5:-5])
+    assert with_histogram(own, bordered).min() == 0
+    assert with_histogram(own, bordered, margin=0.1).min() >= 100
+    assert (with_histogram(own, bordered, margin=0.1).int() - inside.int()).abs().max() <= 8
+
+
 @pytest.mark.parametrize("shape", [(32, 48), (33, 47), (48, 33)])
 @pytest.mark.parametrize("beta", [0.0, 0.04, 0.2])
 def test_spectrum_is_the_published_swap(shape: tuple[int, int], beta: float) -> None:
@@ -95,6 +105,8 @@ def test_what_is_refused() -> None:
         RandHistogramSwap([])
     with pytest.raises(ValueError, match="share is"):
         RandHistogramSwap(POOL, share=(0.5, 1.5))
+    with pytest.raises(ValueError, match="margin is"):
+        RandHistogramSwap(POOL, margin=0.5)
     with pytest.raises(ValueError, match="beta is"):
         RandSpectrumSwap(POOL, beta=(0.2, 0.1))
     with pytest.raises(ValueError, match="same size"):
