@@ -8,7 +8,10 @@ from monai_tbkd.engines.stages import (
     describe_module,
     finished_teacher,
     load_trained,
+    refuse_later_generation,
     run_unless_finished,
+    student_path,
+    teacher_path,
     training_record,
     training_settings,
 )
@@ -26,7 +29,10 @@ __all__ = [
     "load_operating_point",
     "load_trained",
     "make_teacher_maps",
+    "refuse_later_generation",
     "run_unless_finished",
+    "student_path",
+    "teacher_path",
     "training_record",
     "training_settings",
 ]

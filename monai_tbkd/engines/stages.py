@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from monai.engines import Trainer
 from torch import nn
 
+from monai_tbkd.networks.averaged_net import AveragedNet
 from monai_tbkd.networks.checkpoint import (
     check_architecture,
     file_sha256,
@@ -44,7 +45,7 @@ def run_unless_finished(
         stage: name for the log.
 
     Raises:
-        ValueError: the finished checkpoint is of another architecture or other settings.
+        ValueError: the finished checkpoint is of another architecture, other settings, or another stage.
     """
     record = read_record(checkpoint)
     if record is None:
@@ -52,6 +53,7 @@ def run_unless_finished(
             logger.warning("%s has no record of a finished training: the %s is trained anew.", checkpoint, stage)
         trainer.run()
         return
+    _refuse_other_stage(record, checkpoint, stage)
     check_architecture(network, record, checkpoint)
     refuse_other_settings(record, settings, checkpoint)
     logger.info(
@@ -59,20 +61,84 @@ def run_unless_finished(
     )
 
 
-def finished_teacher(network: nn.Module, checkpoint: str | Path, view: nn.Module | None = None) -> ViewedNet:
+def finished_teacher(
+    network: nn.Module,
+    checkpoint: str | Path,
+    view: nn.Module | None = None,
+    generation: int = 1,
+    output_stride: int = 1,
+    mirror: bool = False,
+    scales: Sequence[float] = (1.0,),
+) -> ViewedNet:
     """The trained teacher, frozen, looking through its view.
 
     Args:
         network: of the teacher's architecture, on its device; gets the weights.
         checkpoint: the finished teacher.
         view: what the teacher sees of a film; None is all of it.
+        generation: of the student that is taught. From 2 on its teacher is the student before, which was trained
+            without a view and looks without one.
+        output_stride: of the network, for what follows.
+        mirror: the mean of its maps of a film and its mirror image, see :class:`~monai_tbkd.networks.AveragedNet`.
+        scales: the mean of its maps of a film at these sizes, as shares of the film's.
 
     Raises:
         FileNotFoundError: no teacher has finished.
-        ValueError: a checkpoint of another architecture.
+        ValueError: a checkpoint of another architecture or stage.
     """
-    load_finished(network, checkpoint, "teacher")
-    return ViewedNet(network, view).eval().requires_grad_(False)
+    stage = "teacher" if generation == 1 else "student"
+    record = read_record(checkpoint)
+    if record is not None:
+        _refuse_other_stage(record, checkpoint, stage)
+    load_finished(network, checkpoint, stage)
+    if mirror or tuple(scales) != (1.0,):
+        network = AveragedNet(network, output_stride, mirror, scales)
+    return ViewedNet(network, view if generation == 1 else None).eval().requires_grad_(False)
+
+
+def student_path(ckpt_dir: str | Path, generation: int = 1) -> str:
+    """Where the student of a generation is, or will be: ``model.pt``, ``model_2.pt``, ``model_3.pt`` and so on.
+
+    Raises:
+        ValueError: no such generation.
+    """
+    if not isinstance(generation, int) or generation < 1:
+        raise ValueError(f"generation is {generation!r}; expected a whole number from 1 on.")
+    return str(Path(ckpt_dir) / ("model.pt" if generation == 1 else f"model_{generation}.pt"))
+
+
+def teacher_path(ckpt_dir: str | Path, generation: int = 1) -> str:
+    """Where the teacher of a generation's student is: ``teacher.pt``, and from the second on the student before.
+
+    Born-again networks: Furlanello et al., ICML 2018, https://arxiv.org/abs/1805.04770.
+
+    Raises:
+        ValueError: no such generation.
+    """
+    own = Path(student_path(ckpt_dir, generation))
+    return str(own.with_name("teacher.pt")) if generation == 1 else student_path(ckpt_dir, generation - 1)
+
+
+def refuse_later_generation(generation: int) -> None:
+    """Refuse to train a teacher where the teacher is the student before; it would be overwritten.
+
+    Raises:
+        ValueError: a generation above 1.
+    """
+    if generation != 1:
+        raise ValueError(
+            f"The teacher of generation {generation} is the student before, which is not trained again; take the run "
+            "id run_student, or generation 1."
+        )
+
+
+def _refuse_other_stage(record: Mapping[str, Any], checkpoint: str | Path, stage: str) -> None:
+    found = record.get("stage", stage)
+    if found != stage:
+        raise ValueError(
+            f"{checkpoint} is a {found}, and a {stage} was expected. A student is taught by the teacher in generation "
+            "1 and by the student before from generation 2 on (--generation 2, run id run_student)."
+        )
 
 
 def training_settings(
@@ -103,10 +169,10 @@ def training_settings(
 
 
 def describe_module(module: nn.Module | None) -> str:
-    """Kind and numbers of a pooling or a view in a line."""
+    """Kind, numbers and words of a pooling or a view in a line."""
     if module is None:
         return "none"
-    numbers = ", ".join(f"{k}={v}" for k, v in vars(module).items() if isinstance(v, float))
+    numbers = ", ".join(f"{k}={v}" for k, v in vars(module).items() if isinstance(v, (float, str)))
     return f"{type(module).__name__}({numbers})"
 
 

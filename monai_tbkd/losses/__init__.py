@@ -1,11 +1,25 @@
-"""Distillation terms, one a file, and their weighted sum."""
+"""Distillation terms, one a file, their weighted sum, and how weights change during training."""
 
 from __future__ import annotations
 
+from monai_tbkd.losses.attention_transfer import AttentionTransferLoss
 from monai_tbkd.losses.balanced_label_loss import BalancedLabelLoss
+from monai_tbkd.losses.cell_distillation import CellDistillationLoss
 from monai_tbkd.losses.distillation_objective import DistillationObjective
+from monai_tbkd.losses.explanation_agreement import ExplanationAgreementLoss
 from monai_tbkd.losses.label_loss import LabelLoss
 from monai_tbkd.losses.logit_distillation import LogitDistillationLoss
 from monai_tbkd.losses.map_distillation import MapDistillationLoss
+from monai_tbkd.losses.schedule import Schedule
 
-__all__ = ["BalancedLabelLoss", "DistillationObjective", "LabelLoss", "LogitDistillationLoss", "MapDistillationLoss"]
+__all__ = [
+    "AttentionTransferLoss",
+    "BalancedLabelLoss",
+    "CellDistillationLoss",
+    "DistillationObjective",
+    "ExplanationAgreementLoss",
+    "LabelLoss",
+    "LogitDistillationLoss",
+    "MapDistillationLoss",
+    "Schedule",
+]

@@ -6,17 +6,24 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from monai_tbkd.losses.map_size import at_coarser_size
+
 
 class MapDistillationLoss(nn.Module):
     """Squared distance of the student's from the teacher's activation maps, each scaled to unit length.
 
     Class attention transfer: where the teacher looks for a class, the student shall look, however strongly. Maps of
     different size meet at the coarser of the two. Source: Guo et al., "Class Attention Transfer Based Knowledge
-    Distillation" (CAT-KD), CVPR 2023, https://arxiv.org/abs/2304.12777.
+    Distillation" (CAT-KD), CVPR 2023, https://arxiv.org/abs/2304.12777. With ``center=False`` and ``resolution=2`` this
+    is their published loss times the number of cells: they take the mean over cells, this takes the sum.
 
     Args:
         center: subtract each map's mean first, so that only the place counts and not the general level. CAT-KD
             works on maps after ReLU features; a map in logits may be negative everywhere on a film without disease.
+        resolution: average both maps to this many cells a side first, as CAT-KD does (2 in the paper); None keeps them.
+
+    Raises:
+        ValueError: a resolution below 1.
 
     Example:
         >>> loss = MapDistillationLoss()
@@ -25,9 +32,11 @@ class MapDistillationLoss(nn.Module):
         True
     """
 
-    def __init__(self, center: bool = True) -> None:
+    def __init__(self, center: bool = True, resolution: int | None = None) -> None:
         super().__init__()
-        self.center = center
+        if resolution is not None and resolution < 1:
+            raise ValueError(f"resolution is {resolution}; expected at least 1 cell a side, or None.")
+        self.center, self.resolution = center, resolution
 
     def forward(self, student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
         """Mean over films and classes.
@@ -47,8 +56,12 @@ class MapDistillationLoss(nn.Module):
                 f"Student maps are {tuple(student.shape)} and teacher maps {tuple(teacher.shape)}; "
                 "films and classes have to be the same."
             )
-        size = (min(student.shape[-2], teacher.shape[-2]), min(student.shape[-1], teacher.shape[-1]))
-        s, t = (self._unit(_at_size(x, size)) for x in (student, teacher.detach()))
+        s, t = student, teacher.detach()
+        if self.resolution is None:
+            s, t = at_coarser_size(s, t)
+        else:
+            s, t = F.adaptive_avg_pool2d(s, self.resolution), F.adaptive_avg_pool2d(t, self.resolution)
+        s, t = self._unit(s), self._unit(t)
         return (s - t).square().sum(dim=-1).mean()
 
     def _unit(self, maps: torch.Tensor) -> torch.Tensor:
@@ -56,10 +69,3 @@ class MapDistillationLoss(nn.Module):
         if self.center:
             x = x - x.mean(dim=-1, keepdim=True)
         return F.normalize(x, dim=-1, eps=1e-6)
-
-
-def _at_size(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    height, width = maps.shape[-2:]
-    if height % size[0] == 0 and width % size[1] == 0:
-        return maps[..., :: height // size[0], :: width // size[1]]
-    return F.adaptive_avg_pool2d(maps, size)

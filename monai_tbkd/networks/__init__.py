@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from monai_tbkd.networks.activation_map_net import ActivationMapNet
+from monai_tbkd.networks.averaged_net import AveragedNet
 from monai_tbkd.networks.checkpoint import model_version
-from monai_tbkd.networks.lung_field import LungFieldNet
 from monai_tbkd.networks.half_pooling import HemithoraxMapPool
 from monai_tbkd.networks.log_odds import as_two_or_more, class_log_odds
-from monai_tbkd.networks.map_pooling import AverageMapPool, LogSumExpMapPool, TopKMapPool
+from monai_tbkd.networks.lung_field import LungFieldNet
+from monai_tbkd.networks.lung_field_view import LungFieldView
+from monai_tbkd.networks.map_pooling import (
+    AverageMapPool,
+    LogSumExpMapPool,
+    NoisyOrMapPool,
+    ProbabilisticMapPool,
+    TopKMapPool,
+)
 from monai_tbkd.networks.output_stride import set_output_stride
 from monai_tbkd.networks.symmetric_map_net import SymmetricMapHead, SymmetricMapNet, swap_mirror
 from monai_tbkd.networks.teacher_view import FrameMaskView, ViewedNet
@@ -16,10 +24,14 @@ from monai_tbkd.networks.weights import WeightReport, load_backbone_weights, loa
 __all__ = [
     "ActivationMapNet",
     "AverageMapPool",
+    "AveragedNet",
     "FrameMaskView",
     "HemithoraxMapPool",
     "LogSumExpMapPool",
     "LungFieldNet",
+    "LungFieldView",
+    "NoisyOrMapPool",
+    "ProbabilisticMapPool",
     "SymmetricMapHead",
     "SymmetricMapNet",
     "TopKMapPool",

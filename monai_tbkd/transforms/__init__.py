@@ -5,7 +5,9 @@ from __future__ import annotations
 from monai_tbkd.transforms.box_mask import BoxMaskd, box_masks, film_box_mask
 from monai_tbkd.transforms.boxes_to_film import BoxesToFilm, BoxesToFilmd, rescale_boxes
 from monai_tbkd.transforms.film_augmentation import PlainFilmd, RandAffineFilmd, RandGammaFilmd, RandMirrorFilmd
+from monai_tbkd.transforms.film_blur import RandBlurFilm, RandBlurFilmd
 from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
+from monai_tbkd.transforms.frame_crop import RandFrameCrop, RandFrameCropd
 from monai_tbkd.transforms.frontal_gate import CheckFrontal, CheckFrontald
 from monai_tbkd.transforms.lung_box import LungBoxFinder, box_of_lungs
 from monai_tbkd.transforms.lung_crop import CropToLungs, CropToLungsd, MapToWholeFilm, MapToWholeFilmd
@@ -28,6 +30,12 @@ from monai_tbkd.transforms.overlay import (
     film_for_display,
 )
 from monai_tbkd.transforms.resize_film import ResizeFilm, ResizeFilmd
+from monai_tbkd.transforms.style_swap import (
+    RandHistogramSwap,
+    RandHistogramSwapd,
+    RandSpectrumSwap,
+    RandSpectrumSwapd,
+)
 
 __all__ = [
     "NOTICE",
@@ -59,8 +67,16 @@ __all__ = [
     "Panel",
     "PlainFilmd",
     "RandAffineFilmd",
+    "RandBlurFilm",
+    "RandBlurFilmd",
+    "RandFrameCrop",
+    "RandFrameCropd",
     "RandGammaFilmd",
+    "RandHistogramSwap",
+    "RandHistogramSwapd",
     "RandMirrorFilmd",
+    "RandSpectrumSwap",
+    "RandSpectrumSwapd",
     "ResizeFilm",
     "ResizeFilmd",
     "blend_map",

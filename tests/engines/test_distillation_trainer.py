@@ -7,7 +7,15 @@ from monai.data import DataLoader, Dataset
 from torch import nn
 
 from monai_tbkd.engines import TEACHER_MAP, DistillationTrainer
-from monai_tbkd.losses import DistillationObjective, LabelLoss, LogitDistillationLoss, MapDistillationLoss
+from monai_tbkd.losses import (
+    AttentionTransferLoss,
+    CellDistillationLoss,
+    DistillationObjective,
+    ExplanationAgreementLoss,
+    LabelLoss,
+    LogitDistillationLoss,
+    MapDistillationLoss,
+)
 from monai_tbkd.networks import ActivationMapNet, AverageMapPool
 from monai_tbkd.transforms import NormalizeFilm
 
@@ -25,7 +33,14 @@ def net() -> ActivationMapNet:
 def trainer(data: Dataset, teacher: nn.Module | None = None, **weights: float) -> DistillationTrainer:
     student = net()
     objective = DistillationObjective(
-        AverageMapPool(), LabelLoss(), LogitDistillationLoss(2.0), MapDistillationLoss(), **weights
+        AverageMapPool(),
+        LabelLoss(),
+        LogitDistillationLoss(2.0),
+        MapDistillationLoss(),
+        CellDistillationLoss(),
+        AttentionTransferLoss(["layer1", "layer2"]),
+        ExplanationAgreementLoss(),
+        **weights,
     )
     return DistillationTrainer(
         objective,
@@ -96,3 +111,47 @@ def test_distillation_brings_the_student_to_the_teacher() -> None:
     engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: losses.append(float(engine.state.output[0]["loss"])))
     engine.run()
     assert losses[-1] < 0.3 * losses[0]
+
+
+def test_features_of_both_networks_are_compared_and_no_hook_stays() -> None:
+    engine = trainer(films(), net(), label_weight=0.0, attention_weight=1.0)
+    hooks = []
+
+    def count() -> None:
+        modules = [*engine.network.modules(), *engine.teacher.modules()]
+        hooks.append(sum(len(module._forward_hooks) for module in modules))
+
+    engine.add_event_handler(Events.ITERATION_COMPLETED, count)
+    engine.run()
+    assert hooks == [0]
+    # the same weights, but the student's batch norm takes the batch's statistics
+    assert 0 < float(engine.state.output[0]["loss_attention"]) < 2
+
+
+def test_attention_transfer_brings_the_features_together() -> None:
+    teacher = net()
+    torch.manual_seed(1)
+    for module in teacher.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+    engine = trainer(films(), teacher, label_weight=0.0, attention_weight=1.0)
+    engine.state.max_epochs = 30
+    losses = []
+    engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: losses.append(float(engine.state.output[0]["loss"])))
+    engine.run()
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_without_the_attention_term_no_hook_is_ever_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a hook was set")
+
+    engine = trainer(films(), net(), logit_weight=1.0, map_weight=1.0, cell_weight=1.0, explanation_weight=1.0)
+    monkeypatch.setattr(nn.Module, "register_forward_hook", refuse)
+    engine.run()
+    assert {"loss_cells", "loss_explanation"} <= set(engine.state.output[0])
+
+
+def test_cached_maps_have_no_features() -> None:
+    with pytest.raises(ValueError, match="set cache_teacher to false"):
+        trainer(films(**{TEACHER_MAP: torch.randn(2, 4, 4)}), None, attention_weight=1.0).run()

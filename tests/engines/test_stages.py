@@ -5,8 +5,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from monai_tbkd.engines import describe_module, finished_teacher, load_trained, run_unless_finished, training_settings
-from monai_tbkd.networks import ActivationMapNet, AverageMapPool, FrameMaskView, LogSumExpMapPool
+from monai_tbkd.engines import (
+    describe_module,
+    finished_teacher,
+    load_trained,
+    refuse_later_generation,
+    run_unless_finished,
+    student_path,
+    teacher_path,
+    training_settings,
+)
+from monai_tbkd.networks import ActivationMapNet, AveragedNet, AverageMapPool, FrameMaskView, LogSumExpMapPool
 from monai_tbkd.networks.checkpoint import write_checkpoint
 
 
@@ -74,3 +83,42 @@ def test_inference_refuses_settings_under_which_scores_would_be_wrong(net: Activ
         load_trained(net, tmp_path / "model.pt", AverageMapPool(), 128)
     (tmp_path / "model.json").unlink()  # a published model has no record
     load_trained(net, tmp_path / "model.pt", AverageMapPool(), 128)
+
+
+def test_a_teacher_may_give_the_mean_of_several_looks(net: ActivationMapNet, tmp_path: Path) -> None:
+    write_checkpoint(net, tmp_path / "t.pt", {"epochs": 1, "stage": "teacher"})
+    own = ActivationMapNet("resnet18", 1, width=0.125)
+    view = FrameMaskView(0.25)
+    teacher = finished_teacher(own, tmp_path / "t.pt", view, output_stride=32, mirror=True, scales=[1.0, 1.5])
+    film = torch.rand(1, 3, 64, 64)
+    assert torch.equal(teacher(film), AveragedNet(own, 32, True, [1.0, 1.5])(view(film)))
+    assert not teacher.training
+
+
+def test_paths_of_generations() -> None:
+    assert [student_path("m", g) for g in (1, 2, 3)] == ["m/model.pt", "m/model_2.pt", "m/model_3.pt"]
+    assert [teacher_path("m", g) for g in (1, 2, 3)] == ["m/teacher.pt", "m/model.pt", "m/model_2.pt"]
+    for bad in (0, 1.5, "2"):
+        with pytest.raises(ValueError, match="whole number from 1 on"):
+            student_path("m", bad)
+    refuse_later_generation(1)
+    with pytest.raises(ValueError, match="run_student"):
+        refuse_later_generation(2)
+
+
+def test_from_the_second_generation_on_the_teacher_is_a_student_without_a_view(
+    net: ActivationMapNet, tmp_path: Path
+) -> None:
+    write_checkpoint(net, tmp_path / "model.pt", {"epochs": 1, "stage": "student"})
+    write_checkpoint(net, tmp_path / "teacher.pt", {"epochs": 1, "stage": "teacher"})
+    own, film = ActivationMapNet("resnet18", 1, width=0.125), torch.rand(1, 3, 64, 64)
+    teacher = finished_teacher(own, tmp_path / "model.pt", FrameMaskView(0.25), generation=2)
+    assert torch.equal(teacher(film), net.eval()(film))
+    with pytest.raises(ValueError, match=r"is a student, and a teacher was expected.*--generation 2"):
+        finished_teacher(own, tmp_path / "model.pt", FrameMaskView(0.25))
+    with pytest.raises(ValueError, match="is a teacher, and a student was expected"):
+        finished_teacher(own, tmp_path / "teacher.pt", generation=2)
+    with pytest.raises(ValueError, match="is a student, and a teacher was expected"):
+        run_unless_finished(CountingTrainer(), net, tmp_path / "model.pt", {})
+    with pytest.raises(FileNotFoundError, match="no finished student"):
+        finished_teacher(own, tmp_path / "model_2.pt", generation=3)

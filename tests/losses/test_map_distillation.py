@@ -45,3 +45,26 @@ def test_flat_map_has_a_finite_gradient() -> None:
 def test_other_classes_are_refused() -> None:
     with pytest.raises(ValueError, match="classes"):
         MapDistillationLoss()(torch.zeros(1, 1, 4, 4), torch.zeros(1, 2, 4, 4))
+
+
+def test_it_is_the_published_loss_times_the_cells() -> None:
+    # CAT-KD's code: maps averaged to 2 x 2 cells, unit length over them, mean squared error
+    g = torch.Generator().manual_seed(1)
+    student, teacher = torch.randn(3, 2, 6, 6, generator=g), torch.randn(3, 2, 4, 4, generator=g)
+    halves = [torch.stack([x[..., i : i + n // 2, j : j + n // 2].mean((-2, -1)) for i in (0, n // 2)
+                           for j in (0, n // 2)], -1) for x, n in ((student, 6), (teacher, 4))]  # fmt: skip
+    s, t = (x / x.square().sum(-1, keepdim=True).sqrt() for x in halves)
+    published = (s - t).square().mean()
+    found = MapDistillationLoss(center=False, resolution=2)(student, teacher)
+    torch.testing.assert_close(found, 4 * published)
+    with pytest.raises(ValueError, match="resolution is 0"):
+        MapDistillationLoss(resolution=0)
+
+
+def test_no_gradient_where_both_agree_and_none_for_the_teacher() -> None:
+    student = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    teacher = student.detach().clone().requires_grad_(True)
+    MapDistillationLoss()(student, teacher).backward()
+    assert student.grad is not None
+    assert student.grad.abs().max() < 1e-6
+    assert teacher.grad is None
