@@ -9,6 +9,7 @@ from monai_tbkd.transforms.film_blur import RandBlurFilm, RandBlurFilmd
 from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
 from monai_tbkd.transforms.frame_crop import RandFrameCrop, RandFrameCropd
 from monai_tbkd.transforms.frontal_gate import CheckFrontal, CheckFrontald
+from monai_tbkd.transforms.lung_asymmetry import LungAsymmetryd, lung_asymmetry
 from monai_tbkd.transforms.lung_box import LungBoxFinder, box_of_lungs
 from monai_tbkd.transforms.lung_crop import CropToLungs, CropToLungsd, MapToWholeFilm, MapToWholeFilmd
 from monai_tbkd.transforms.map_to_boxes import Boxes, MapToBoxes, MapToBoxesd
@@ -51,6 +52,7 @@ __all__ = [
     "DrawOverlayd",
     "FilmTo8Bit",
     "FilmTo8Bitd",
+    "LungAsymmetryd",
     "LungBoxFinder",
     "MapToBoxes",
     "MapToBoxesd",
@@ -85,6 +87,7 @@ __all__ = [
     "draw_panels",
     "film_box_mask",
     "film_for_display",
+    "lung_asymmetry",
     "rescale_boxes",
     "stretch_map",
     "upsample_map",

@@ -45,11 +45,15 @@ class LungBoxFinder:
 
     def __call__(self, film: torch.Tensor) -> NDArray[np.float64]:
         """Film ``(1, H, W)`` of gray values to ``[xmin, ymin, xmax, ymax]``, shares of width and height, 0-1."""
-        if self.lung_field is not None:
-            box = box_of_lungs(self.lung_field(film[None].float())[0, 0].numpy())
-            if box is not None:
-                return box
-        return self.plain(film)
+        return self.look(film)[0]
+
+    def look(self, film: torch.Tensor) -> tuple[NDArray[np.float64], torch.Tensor | None]:
+        """The box, and the lung field ``(1, H, W)`` of 0-1, or None without a network."""
+        if self.lung_field is None:
+            return self.plain(film), None
+        lungs = self.lung_field(film[None].float())[0]
+        box = box_of_lungs(lungs[0].numpy())
+        return (self.plain(film) if box is None else box), lungs
 
     def plain(self, film: torch.Tensor) -> NDArray[np.float64]:
         """The linear function's box, kept within what lungs of upright films have."""

@@ -45,22 +45,27 @@ class CropToLungs(Transform):
         self.margin = float(margin)
         self.finder = LungBoxFinder(lung_field)
 
-    def __call__(self, film: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, film: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Cut a film.
 
         Args:
             film: ``(1, H, W)`` of gray values.
 
         Returns:
-            The cut ``(1, height, width)`` in the film's type, and its place: ``[xmin, ymin, xmax, ymax]`` in shares of
-            the film's width and height, float32; it may reach beyond the film, where the film's edge is repeated.
+            The cut ``(1, height, width)`` in the film's type; its place, ``[xmin, ymin, xmax, ymax]`` in shares of the
+            film's width and height, float32, which may reach beyond the film, where the film's edge is repeated; and
+            the lung field on the cut, ``(1, height / 4, width / 4)`` of 0-1. Without a lung-field network the last is
+            two ellipses, the same in every cut.
         """
         plain = film.as_tensor() if isinstance(film, MetaTensor) else film
-        place = self.place(self.finder(plain))
+        box, lungs = self.finder.look(plain)
+        place = self.place(box)
         cut = resample(plain[None].float(), place, self.size)[0]
         if not plain.is_floating_point():
             cut = cut.round().to(plain.dtype)
-        return cut, torch.from_numpy(place.astype(np.float32))
+        small = (max(self.size[0] // 4, 1), max(self.size[1] // 4, 1))
+        field = lung_ellipses(small, self.margin) if lungs is None else resample(lungs[None], place, small)[0]
+        return cut, torch.from_numpy(place.astype(np.float32)), field
 
     def place(self, lungs: NDArray[np.float64]) -> NDArray[np.float64]:
         """The cut around a box of lungs, both ``[xmin, ymin, xmax, ymax]`` in shares of the film."""
@@ -69,7 +74,10 @@ class CropToLungs(Transform):
 
 
 class CropToLungsd(MapTransform):
-    """Dictionary form of :class:`CropToLungs`; writes the place of the cut at ``place_key``."""
+    """Dictionary form of :class:`CropToLungs`.
+
+    Writes the place of the cut at ``place_key`` and, if that is not None, the lung field on it at ``field_key``.
+    """
 
     def __init__(
         self,
@@ -78,15 +86,18 @@ class CropToLungsd(MapTransform):
         lung_field: Callable[[torch.Tensor], torch.Tensor] | None = None,
         keys: KeysCollection = "image",
         place_key: str = LUNG_CROP,
+        field_key: str | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.crop, self.place_key = CropToLungs(size, margin, lung_field), place_key
+        self.crop, self.place_key, self.field_key = CropToLungs(size, margin, lung_field), place_key, field_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
         for key in self.key_iterator(d):
-            cut, d[self.place_key] = self.crop(d[key])
+            cut, d[self.place_key], field = self.crop(d[key])
+            if self.field_key is not None:
+                d[self.field_key] = field
             d[key] = MetaTensor(cut, meta=d[key].meta) if isinstance(d[key], MetaTensor) else cut
         return d
 
@@ -147,3 +158,17 @@ def resample(films: torch.Tensor, place: NDArray[np.float64], size: tuple[int, i
     theta = torch.tensor([[x1 - x0, 0.0, x0 + x1 - 1.0], [0.0, y1 - y0, y0 + y1 - 1.0]])
     grid = F.affine_grid(theta[None].expand(len(films), -1, -1), [len(films), 1, *size], align_corners=False)
     return F.grid_sample(films, grid, padding_mode="border", align_corners=False)
+
+
+def lung_ellipses(size: tuple[int, int], margin: float) -> torch.Tensor:
+    """Two upright ellipses where the lungs are in a cut, ``(1, *size)`` of 0 and 1: about what they fill of their box.
+
+    Args:
+        size: (height, width) of the grid.
+        margin: of the cut.
+    """
+    rows = ((torch.arange(size[0]) + 0.5) / size[0] - margin) / (1 - 2 * margin)
+    columns = ((torch.arange(size[1]) + 0.5) / size[1] - margin) / (1 - 2 * margin)
+    v = ((rows - 0.5) / 0.53)[:, None] ** 2
+    lungs = [v + ((columns - middle) / 0.23)[None] ** 2 < 1 for middle in (0.23, 0.77)]
+    return (lungs[0] | lungs[1]).float()[None]

@@ -1,0 +1,105 @@
+"""Localization study: teacher, control, student and what must be beaten, on films never seen, by cross-validation.
+
+    python benchmarks/localization_study.py hemithorax --dataset_dir TBX11K --weights resnet50.pth \
+      [--stride_in_1x1] [--lung_weights lungs.pt] [--seeds 0 1 2] [--folds 5]
+
+Numbers stand in ``configs/study/<protocol>.yaml``. Every TB film with boxes is in the test fold once for each
+seed; of the others, ``select`` choose smoothing, factor and threshold, and train nothing; the rest train, without their boxes. Every
+predictor goes through the same steps. Results are written as they come: a line a film, seed and predictor into
+``--output``; ``benchmarks/study_table.py`` makes the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+from monai.utils import set_determinism
+from monai_tbkd.engines.localization_study import COLUMNS, LocalizationStudy
+
+import monai_tbkd
+import monai_tbkd.networks
+from monai_tbkd.data import load_tbx11k
+from monai_tbkd.engines.feature_training import keep_features
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "study"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("protocol", choices=sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+    parser.add_argument("--dataset_dir", required=True, help="TBX11K as released")
+    parser.add_argument("--weights", required=True, help="ResNet-50 from ImageNet")
+    parser.add_argument("--lung_weights", help="lung-field network; without one the plain finder of the lungs' box")
+    parser.add_argument("--stride_in_1x1", action="store_true", help="as the weights were trained")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--cache", type=Path, help="file for the features, to take up again")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other numbers of the config")
+    parser.add_argument("--output", type=Path, required=True)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("ignite").setLevel(logging.WARNING)
+
+    config = read_config(args)
+    items = [i for i in load_tbx11k(args.dataset_dir) if i["class_name"] == "tb" and i["boxes"]]
+    study = LocalizationStudy(config, items, films(config, items, args.cache))
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    with args.output.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for seed in args.seeds:
+            for fold in range(args.folds):
+                started = time.monotonic()
+                set_determinism(seed=seed)
+                writer.writerows(study.run(seed, fold, args.folds))
+                file.flush()
+                logging.info("seed %d, fold %d: %.0f s", seed, fold, time.monotonic() - started)
+
+
+def read_config(args: argparse.Namespace) -> ConfigParser:
+    config = ConfigParser(globals={"torch": torch, "monai_tbkd": monai_tbkd})
+    config.read_config(CONFIGS / f"{args.protocol}.yaml")
+    given: dict[str, Any] = {
+        "weights": args.weights, "lung_weights": args.lung_weights, "stride_in_1x1": args.stride_in_1x1,
+    }  # fmt: skip
+    for text in args.set:
+        key, _, value = text.partition("=")
+        if key not in config:
+            parser_keys = ", ".join(k for k in config.get() if not k.startswith("_"))
+            raise SystemExit(f"--set {text}: there is no {key}; known are {parser_keys}.")
+        given[key] = type(config[key])(float(value)) if isinstance(config[key], int | float) else value
+    config.update(given)
+    return config
+
+
+def films(config: ConfigParser, items: list[dict[str, Any]], cache: Path | None) -> dict[str, Any]:
+    """Features, and place, lung field and asymmetry of each cut, from the cache if it is of these settings."""
+    key = {name: str(config[name]) for name in
+           ("film_size", "image_size", "margin", "components", "fit_films", "weights", "lung_weights")}  # fmt: skip
+    key["films"] = " ".join(item["name"] for item in items)
+    if cache is not None and cache.is_file():
+        kept = torch.load(cache, weights_only=True)
+        if kept["key"] == key:
+            return kept
+        logging.info("%s is of other settings and is made anew.", cache)
+    network = config.get_parsed_content("teacher_net").eval()
+    started = time.monotonic()
+    transform = config.get_parsed_content("preprocessing")
+    keys = ("lung_crop", "lung_field", "asymmetry")
+    features, other = keep_features(network, items, transform, fit_films=config["fit_films"], keys=keys)
+    logging.info("features of %d films: %.0f s", len(items), time.monotonic() - started)
+    kept = {"key": key, "features": features, **other}
+    if cache is not None:
+        torch.save(kept, cache)
+    return kept
+
+
+if __name__ == "__main__":
+    main()
