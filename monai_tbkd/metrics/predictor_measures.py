@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -28,7 +28,8 @@ from monai_tbkd.metrics.pixel_counts import pixel_counts
 from monai_tbkd.metrics.pointing_game import PointingGame
 from monai_tbkd.metrics.split_truth import SplitTruth
 from monai_tbkd.metrics.weighted_bootstrap import Statistic, bootstrap_weighted
-from monai_tbkd.transforms import MapToBoxes, box_masks
+from monai_tbkd.transforms import Boxes, MapToBoxes, box_masks
+from monai_tbkd.transforms.map_to_boxes import no_boxes
 
 DEFINITIONS: dict[str, str] = {
     **union_mask_iou.DEFINITIONS,
@@ -42,7 +43,10 @@ DEFINITIONS: dict[str, str] = {
     **froc.DEFINITIONS,
     **false_boxes.DEFINITIONS,
     "pointing_game": "share of TB films whose map is strongest inside a true box",
-    "ranking_of_boxes": "for AP, AR and FROC boxes are drawn on every film and ranked by box score times film score",
+    "ranking_of_boxes": (
+        "for AP, AR and FROC boxes are drawn on every film and ranked by box score times film score; boxes that were "
+        "given as such are all taken and ranked by their own score"
+    ),
     "auc": "area under the ROC curve, TB against all other films",
     "oracle": "what the threshold that is best on the reported films would have given: an upper bound, no result",
     **{f"groups_{name}": text for name, text in lesion_groups.DEFINITIONS.items()},
@@ -57,6 +61,33 @@ class Predictions(NamedTuple):
     """TB maps ``(N, h, w)`` of 0-1."""
     scores: np.ndarray | None
     """TB scores ``(N,)`` of 0-1; None for a predictor that does not look at films."""
+    boxes: Sequence[Boxes] | None = None
+    """Boxes of a detector, on a square grid with as many cells as its maps; None: boxes are drawn from the maps."""
+
+
+def served_boxes(predictions: Predictions, index: int, to_boxes: MapToBoxes) -> Boxes:
+    """The boxes of a film as they are served: drawn from its map, or a detector's own at or above the threshold.
+
+    Args:
+        predictions: of the split.
+        index: of the film.
+        to_boxes: with the predictor's thresholds; a film whose score is below its gate gets none.
+
+    Example:
+        >>> own = Boxes(torch.tensor([[0.0, 0, 2, 2], [2, 2, 4, 4]]), torch.tensor([0.9, 0.3]))
+        >>> detector = Predictions(np.zeros((1, 4, 4)), None, [own])
+        >>> served_boxes(detector, 0, MapToBoxes((4, 4), threshold=0.5)).boxes
+        tensor([[0., 0., 2., 2.]])
+    """
+    score = None if predictions.scores is None else float(predictions.scores[index])
+    if predictions.boxes is None:
+        tb_map = np.asarray(predictions.maps[index], dtype=np.float32)
+        return to_boxes(torch.from_numpy(tb_map)[None], score)
+    if score is not None and score < to_boxes.score_threshold:
+        return no_boxes()
+    boxes, scores = predictions.boxes[index]
+    above = scores >= to_boxes.to_mask.threshold
+    return Boxes(boxes[above], scores[above])
 
 
 class PredictorMeasures:
@@ -84,11 +115,14 @@ class PredictorMeasures:
     ) -> None:
         self.truth, self.maps, self.scores = truth, predictions.maps, predictions.scores
         self.map_threshold, self.resamples, self.seed = map_threshold, resamples, seed
-        film_scores = np.ones(len(self.maps)) if self.scores is None else self.scores
-        drawn = [gated(torch.from_numpy(m)[None], float(s)) for m, s in zip(self.maps, film_scores, strict=True)]
-        every = [ungated(torch.from_numpy(m)[None]) for m in self.maps]
+        drawn = [served_boxes(predictions, i, gated) for i in range(len(self.maps))]
         self.boxes = [each.boxes.double().numpy() for each in drawn]
         """Boxes ``(n, 4)`` a film as served, on the grid."""
+        if predictions.boxes is None:
+            film_scores = np.ones(len(self.maps)) if self.scores is None else self.scores
+            every = [ungated(torch.from_numpy(m)[None]) for m in self.maps]
+        else:  # a detector has ranked its boxes itself
+            film_scores, every = np.ones(len(self.maps)), list(predictions.boxes)
         self.ranked = [
             (each.boxes.double().numpy(), each.scores.double().numpy() * score)
             for each, score in zip(every, film_scores, strict=True)

@@ -38,8 +38,8 @@ _DETAILS: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]] = {
         *((f"true boxes met at IoU {level}", ("box_accuracy", level)) for level in ("0.1", "0.3", "0.5", "0.7")),
         ("matched IoU, missed and false boxes count 0", ("box_matched_miou",)),
         ("matched IoU, missed boxes count 0", ("box_matched_miou_true",)),
-        ("MaxBoxAcc", ("max_box_acc",)),
-        ("MaxBoxAccV2", ("max_box_acc_v2",)),
+        ("MaxBoxAcc, at the best threshold on these films (oracle)", ("max_box_acc",)),
+        ("MaxBoxAccV2, at the best thresholds on these films (oracle)", ("max_box_acc_v2",)),
     ),
     "Detection on all films": (
         ("AP at IoU 0.5", ("ap50",)),
@@ -52,8 +52,8 @@ _DETAILS: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]] = {
 _IMAGE_LEVEL = (
     ("AUC", "auc"),
     ("PR-AUC", "pr_auc"),
-    ("sensitivity at specificity 70 %", "sensitivity_at_specificity_70"),
-    ("specificity at sensitivity 90 %", "specificity_at_sensitivity_90"),
+    ("sensitivity at specificity 70 % (oracle threshold)", "sensitivity_at_specificity_70"),
+    ("specificity at sensitivity 90 % (oracle threshold)", "specificity_at_sensitivity_90"),
     ("Brier score", "brier"),
 )
 
@@ -74,6 +74,21 @@ def main_network(result: Mapping[str, Any]) -> str:
     return "student" if "student" in networks else networks[0]
 
 
+def kind_of(result: Mapping[str, Any]) -> str:
+    """What the predictors are that look at the film."""
+    if "inputs" in result["provenance"]:
+        return "Maps and boxes that were made elsewhere"
+    return "Networks trained on image-level labels"
+
+
+def chosen_how(result: Mapping[str, Any]) -> str:
+    """A sentence on where thresholds come from."""
+    rows = [row["operating_point"]["chosen_on"] for row in result["predictors"].values() if not row["blind"]]
+    if any(how.startswith("given") for how in rows):
+        return "Their thresholds were given, not chosen here."
+    return f"Thresholds were chosen on {result['splits']['select']['films']} other films, the selection split."
+
+
 def headline_table(result: Mapping[str, Any]) -> str:
     """All predictors, networks first, with the numbers of the text table and a verdict."""
     rows = result["predictors"]
@@ -83,13 +98,12 @@ def headline_table(result: Mapping[str, Any]) -> str:
         return [words(name), *(number(get(row)) for _, get in _HEADLINE), _badge(row)]
 
     groups = {
-        "Networks, trained on image-level labels": [line(k, row) for k, row in rows.items() if not row["blind"]],
+        kind_of(result): [line(k, row) for k, row in rows.items() if not row["blind"]],
         "Blind baselines, which do not look at the film": [line(k, row) for k, row in rows.items() if row["blind"]],
     }
     caption = (
-        f"<b>All predictors.</b> {basis(result)} Thresholds were chosen on the selection split "
-        f"({result['splits']['select']['films']} films). A network is above the blind prior if the whole interval of "
-        "the paired difference lies above 0."
+        f"<b>All predictors.</b> {basis(result)} {chosen_how(result)} One is above the blind prior if the whole "
+        "interval of the paired difference lies above 0."
     )
     return table(caption, head, groups, main=words(main_network(result)))
 
@@ -108,7 +122,7 @@ def details_table(result: Mapping[str, Any]) -> str:
         ]
     caption = (
         f"<b>Localization in detail.</b> {basis(result)} n: films behind a number. Each predictor at its own "
-        "thresholds, chosen on the selection split; PxAP, MaxBoxAcc, AP, AR and the pointing game choose none there."
+        f"thresholds. {chosen_how(result)} PxAP, MaxBoxAcc, AP, AR and the pointing game choose none there."
     )
     return table(caption, ["metric", *map(words, rows)], groups)
 
@@ -151,11 +165,11 @@ def decision_table(result: Mapping[str, Any], scores: Mapping[str, np.ndarray], 
         both = [number({"value": v, "low": lo, "high": hi}) for v, lo, hi in zip(rate.value, rate.low, rate.high)]
         counts = (hits[0], positive.sum() - hits[0], (~positive).sum() - hits[1], hits[1])
         lines.append([words(name), f"{point['score_threshold']:.3f}", *both, *(str(int(c)) for c in counts)])
-    head = ["network", "score threshold", "sensitivity", "specificity"]
+    head = ["predictor", "score threshold", "sensitivity", "specificity"]
     head += ["true positive", "missed", "false positive", "true negative"]
     caption = (
         f"<b>Decisions at the chosen score thresholds</b> (n = {len(positive)}: {int(positive.sum())} films with TB, "
-        f"{int((~positive).sum())} without). Reported split (test); thresholds from the selection split. 95 % Wilson "
+        f"{int((~positive).sum())} without). Reported split (test). {chosen_how(result)} 95 % Wilson "
         "intervals over films."
     )
     return table(caption, head, {"": lines})
@@ -216,7 +230,7 @@ def difference_table(result: Mapping[str, Any]) -> str:
         for i, one in enumerate(names)
         for other in names[i + 1 :]
     ]
-    caption = f"<b>Networks compared.</b> {basis(result)} Differences are paired: the same films in each resample."
+    caption = f"<b>Pairs compared.</b> {basis(result)} Differences are paired: the same films in each resample."
     return table(caption, ["difference", "union-mask mIoU", "AUC"], {"": lines}) if lines else ""
 
 
@@ -237,15 +251,23 @@ def provenance_tables(result: Mapping[str, Any], metrics_sha256: str | None) -> 
         counts = splits.get(split) or {"films": origin["settings"].get("train_films")}
         data[split] = ", ".join(f"{n} {words(name)}" for name, n in counts.items() if n is not None)
         data[f"{split}, SHA-256"] = sha256
-    known = ("notice", "definitions", "provenance", "splits", "predictors", "checkpoints")
-    run = {k.replace("_", " "): v for k, v in result.items() if k not in known}
+    own = ("notice", "definitions", "provenance", "splits", "predictors", "checkpoints")
+    run = {k.replace("_", " "): v for k, v in result.items() if k not in own}
     run |= {"metrics.json, SHA-256": metrics_sha256} if metrics_sha256 else {}
     settings = {k.replace("_", " ").replace("sha256", "SHA-256"): v for k, v in origin["settings"].items()}
     parts = [
         facts("<b>Data.</b> Hashes are of film names, labels and boxes (train: names and labels), in any order.", data),
         facts("<b>Evaluation.</b>", run | settings),
     ]
-    parts.append(_checkpoint_table(result["checkpoints"]))
+    if result["checkpoints"]:
+        parts.append(_checkpoint_table(result["checkpoints"]))
+    for name, read in origin.get("inputs", {}).items():
+        parts.append(
+            facts(
+                f"<b>What was scored as {words(name)}.</b>",
+                {k.replace("_", " ").replace("sha256", "SHA-256"): v for k, v in read.items()},
+            )
+        )
     parts.append(facts("<b>Versions.</b>", origin["versions"]))
     return "\n".join(parts)
 

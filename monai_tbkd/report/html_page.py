@@ -117,6 +117,16 @@ def words(name: str) -> str:
     return escape(" ".join("TB" if word == "tb" else word for word in name.split("_")))
 
 
+def called(name: str) -> str:
+    """A predictor in a sentence, escaped: "the student", and others by their name alone.
+
+    Example:
+        >>> called("student"), called("grad_cam")
+        ('the student', 'grad cam')
+    """
+    return f"the {name}" if name in ("student", "teacher", "control") else words(name)
+
+
 def fact(value: Any) -> str:
     """A setting or a hash, escaped; ``none`` for None."""
     text = "none" if value is None else str(value)

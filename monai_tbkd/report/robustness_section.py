@@ -160,5 +160,5 @@ def _all(study: Study, what: str) -> list[Mapping[str, Any]]:
 
 
 def _key(networks: Mapping[str, Any]) -> str:
-    marks = (f'<span><i style="background:{color_of(name)}"></i>{words(name)}</span>' for name in networks)
+    marks = (f'<span><i style="background:{color_of(name, networks)}"></i>{words(name)}</span>' for name in networks)
     return f'<div class="key">{"".join(marks)}</div>'

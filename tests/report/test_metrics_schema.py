@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from monai_tbkd.engines.model_comparison import SCHEMA_VERSION
+from monai_tbkd.engines.evaluation_result import SCHEMA_VERSION
 from tests.conftest import REPOSITORY
 
 DOCUMENT = (REPOSITORY / "docs" / "metrics_json.md").read_text(encoding="utf-8")
