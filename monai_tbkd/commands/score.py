@@ -129,11 +129,6 @@ def run(args: argparse.Namespace) -> int:
         "layout": args.layout,
         "select": args.select,
         "test": args.test,
-        "grid": args.grid,
-        "selection": args.selection,
-        "smallest_area": args.smallest_area,
-        "largest_number": args.largest_number,
-        "bootstrap_resamples": args.bootstrap_resamples,
         "missing": args.missing,
     }
     facts = {"version": __version__, "seed": args.seed}

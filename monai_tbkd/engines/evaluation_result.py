@@ -13,7 +13,8 @@ from monai_tbkd.transforms import NOTICE
 SCHEMA_VERSION = 2
 _INTERVAL = (
     "95 % bootstrap over films, or over patients where they are known; 2000 resamples unless set otherwise; percentile "
-    "intervals, for image-level numbers BCa; differences are paired"
+    "intervals, for image-level numbers BCa; differences are paired; a share of films that is 0 or 1 has Wilson's "
+    "interval, since no resample of it differs"
 )
 
 
@@ -45,6 +46,7 @@ def evaluation_result(
         "provenance": {
             "versions": versions(),
             "splits_sha256": {split: split_sha256(items) for split, items in comparison.items.items()},
+            "evaluation": comparison.settings,
             "settings": dict(settings),
             **({"inputs": dict(inputs)} if inputs else {}),
         },

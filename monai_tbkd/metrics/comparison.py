@@ -123,6 +123,17 @@ class Comparison:
                 row["above_blind_prior"] = bool(row["union_mask_miou_minus"][BLIND_PRIOR]["low"] > 0)
         return {"splits": {s: truth.counts() for s, truth in self.truth.items()}, "predictors": rows}
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What numbers depend on beside the films and the predictors."""
+        return {
+            "grid": self.grid,
+            **self.fit,
+            "selection": self.selection,
+            "bootstrap_resamples": self.resamples,
+            "seed": self.seed,
+        }
+
     def choose(self, select: Predictions) -> dict[str, Any]:
         """The thresholds of a predictor, chosen on the selection split.
 

@@ -21,11 +21,12 @@ from monai_tbkd.metrics import (
     saliency_energy,
     union_mask_iou,
 )
-from monai_tbkd.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_ratio
+from monai_tbkd.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_ratio, group_codes
 from monai_tbkd.metrics.calibration import calibration_summary
 from monai_tbkd.metrics.image_level import image_level_metrics
 from monai_tbkd.metrics.pixel_counts import pixel_counts
 from monai_tbkd.metrics.pointing_game import PointingGame
+from monai_tbkd.metrics.proportions import wilson
 from monai_tbkd.metrics.split_truth import SplitTruth
 from monai_tbkd.metrics.weighted_bootstrap import Statistic, bootstrap_weighted
 from monai_tbkd.transforms import Boxes, MapToBoxes, box_masks
@@ -165,7 +166,7 @@ class PredictorMeasures:
             "union_mask_miou": self._mean(self.union_mask_iou),
             "union_mask_miou_all_films": self._mean(everywhere),
             "box_union_miou": self._mean(by_boxes),
-            "pointing_game": self._mean(self.pointing),
+            "pointing_game": self._share(self.pointing),
             "proportional_energy": self._mean(energy.proportional_energy),
             "average_saliency_focus": self._mean(energy.average_saliency_focus),
             "pxap": self._weighted(lambda w: pixel_average_precision.pixel_average_precision(counts, w), truth.boxed),
@@ -202,7 +203,7 @@ class PredictorMeasures:
                 truth.boxed,
             ),
             "false_boxes_per_film_without_tb": self._mean(false),
-            "films_without_tb_with_false_box": self._mean(np.where(np.isnan(false), np.nan, false > 0)),
+            "films_without_tb_with_false_box": self._share(np.where(np.isnan(false), np.nan, false > 0)),
         }
 
     def _detections(self) -> dict[str, Any]:
@@ -264,6 +265,18 @@ class PredictorMeasures:
 
     def _mean(self, values: np.ndarray) -> dict[str, Any]:
         return bootstrap_mean(values, self.resamples, seed=self.seed, groups=self.truth.patients).as_dict()
+
+    def _share(self, values: np.ndarray) -> dict[str, Any]:
+        interval = self._mean(values)
+        if interval["value"] in (0.0, 1.0):
+            # All films alike: every resample is the same, which would pass for certainty.
+            known = ~np.isnan(values)
+            patients = self.truth.patients
+            kept = None if patients is None else [p for p, use in zip(patients, known, strict=True) if use]
+            number = int(group_codes(kept, int(known.sum())).max()) + 1
+            limits = wilson(np.array([interval["value"] * number]), np.array([number]))
+            interval |= {"low": round(float(limits.low[0]), 6), "high": round(float(limits.high[0]), 6)}
+        return interval
 
     def _ratio(self, top: np.ndarray, bottom: np.ndarray) -> dict[str, Any]:
         return bootstrap_ratio(top, bottom, self.resamples, seed=self.seed, groups=self.truth.patients).as_dict()

@@ -76,6 +76,34 @@ def forest_chart(rows: Mapping[str, Row], metric: str, label: str) -> Figure:
     return figure
 
 
+def seed_chart(rows: Mapping[str, Row]) -> Figure:
+    """Union-mask mIoU of each seed, and the mean with its interval over seeds and films.
+
+    Args:
+        rows: predictors of a summary of seeds.
+    """
+    figure, axes = _figure(5.4, 0.34 * len(rows) + 0.75)
+    prior = rows.get(BLIND_PRIOR, {}).get("union_mask_miou")
+    if prior:
+        band = prior["over_seeds_and_films"]
+        axes.axvspan(band["low"], band["high"], color="#4d5866", alpha=0.1, lw=0)
+        axes.axvline(prior["mean"], color="#4d5866", lw=1, ls=(0, (4, 3)))
+    for place, name in enumerate(reversed(list(rows))):
+        row = rows[name]
+        x, color = row["union_mask_miou"], "#4d5866" if row["blind"] else color_of(name, rows)
+        ends = x["over_seeds_and_films"]
+        axes.plot([ends["low"], ends["high"]], [place, place], color=color, lw=2, solid_capstyle="butt")
+        axes.plot(x["mean"], place, "D" if row["blind"] else "o", color=color, ms=7)
+        if not row["blind"]:
+            axes.plot(x["per_seed"], [place + 0.28] * len(x["per_seed"]), "o", color=color, ms=3.5, alpha=0.7)
+    axes.set_yticks(range(len(rows)), [name.replace("_", " ") for name in reversed(list(rows))])
+    axes.tick_params(axis="y", length=0, labelcolor=_INK)
+    axes.set(xlabel="union-mask mIoU", ylim=(-0.6, len(rows) - 0.4))
+    axes.set_xlim(left=0)
+    axes.grid(False, axis="y")
+    return figure
+
+
 def threshold_chart(rows: Mapping[str, Row]) -> Figure:
     """Union-mask mIoU over map thresholds, with the chosen threshold and the best one."""
     figure, axes = _figure()

@@ -10,7 +10,7 @@ import numpy as np
 
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.metrics.proportions import wilson
-from monai_tbkd.report.html_page import fact, facts, number, table, words
+from monai_tbkd.report.html_page import definitions, fact, facts, number, table, words
 
 Row = Mapping[str, Any]
 
@@ -255,9 +255,10 @@ def provenance_tables(result: Mapping[str, Any], metrics_sha256: str | None) -> 
     run = {k.replace("_", " "): v for k, v in result.items() if k not in own}
     run |= {"metrics.json, SHA-256": metrics_sha256} if metrics_sha256 else {}
     settings = {k.replace("_", " ").replace("sha256", "SHA-256"): v for k, v in origin["settings"].items()}
+    how = {k.replace("_", " "): v for k, v in origin.get("evaluation", {}).items() if k not in result}
     parts = [
         facts("<b>Data.</b> Hashes are of film names, labels and boxes (train: names and labels), in any order.", data),
-        facts("<b>Evaluation.</b>", run | settings),
+        facts("<b>Evaluation and its settings.</b>", run | how | settings),
     ]
     if result["checkpoints"]:
         parts.append(_checkpoint_table(result["checkpoints"]))
@@ -292,8 +293,7 @@ def _setting(key: str) -> str:
 
 def definition_list(result: Mapping[str, Any]) -> str:
     """What each key of ``metrics.json`` means."""
-    items = (f"<dt><code>{escape(k)}</code></dt><dd>{escape(v)}</dd>" for k, v in result["definitions"].items())
-    return f"<dl>{''.join(items)}</dl>"
+    return definitions(result["definitions"])
 
 
 def _badge(row: Row) -> str:

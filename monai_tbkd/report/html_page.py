@@ -88,6 +88,12 @@ def facts(caption: str, rows: Mapping[str, Any]) -> str:
     )
 
 
+def definitions(meanings: Mapping[str, str]) -> str:
+    """A list of keys and what they mean, both plain text."""
+    items = (f"<dt><code>{escape(k)}</code></dt><dd>{escape(v)}</dd>" for k, v in meanings.items())
+    return f"<dl>{''.join(items)}</dl>"
+
+
 def figure(source: str, alt: str, caption: str, kind: str = "") -> str:
     """A picture with its caption.
 

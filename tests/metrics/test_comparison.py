@@ -98,3 +98,13 @@ def test_a_film_in_both_splits_and_a_split_without_boxes_are_refused() -> None:
         Comparison(train, select, select, grid=GRID)
     with pytest.raises(ValueError, match="test split has 1 films and none with boxes"):
         Comparison(train, select, [item("a", "tb", None)], grid=GRID)
+
+
+def test_a_share_that_is_one_on_every_film_is_not_certain(comparison: Comparison) -> None:
+    student = {s: perfect(comparison.items[s]) for s in ("select", "test")}
+    row = comparison.run({"student": student})["predictors"]["student"]
+    # Wilson's interval of 30 of 30 and of 0 of 30
+    assert row["pointing_game"] == {"value": 1.0, "low": pytest.approx(0.886489, abs=1e-5), "high": 1.0, "n": 30}
+    false = row["films_without_tb_with_false_box"]
+    assert (false["value"], false["low"], false["n"]) == (0.0, 0.0, 30)
+    assert false["high"] == pytest.approx(0.113511, abs=1e-5)
