@@ -39,4 +39,7 @@ def table(result: Mapping[str, Any]) -> str:
 
 def interval_text(x: Mapping[str, Any] | None) -> str:
     """A number and its interval, or a dash."""
-    return "-" if not x or x["value"] is None else f"{x['value']:.3f} [{x['low']:.3f}, {x['high']:.3f}]"
+    if not x or x["value"] is None:
+        return "-"
+    value, low, high = (f"{x[key]:.3f}".replace("-0.000", "0.000") for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"

@@ -250,7 +250,11 @@ def score_chart(
 
 
 def severity_chart(
-    title: str, curves: Mapping[str, Mapping[str, Row]], label: str, limits: tuple[float, float]
+    title: str,
+    curves: Mapping[str, Mapping[str, Row]],
+    label: str,
+    limits: tuple[float, float],
+    chance: float | None = None,
 ) -> Figure:
     """One metric over the severities of one corruption.
 
@@ -259,8 +263,11 @@ def severity_chart(
         curves: by network, an interval by severity; the clean film is ``"0"``.
         label: of the axis.
         limits: of the axis, the same for all corruptions.
+        chance: what no knowledge would give, drawn as a dotted line; None draws none.
     """
     figure, axes = _figure(3.1, 2.45)
+    if chance is not None:
+        axes.axhline(chance, ls=":", color="0.6", lw=1)
     for name, points in curves.items():
         known = {int(severity): p for severity, p in points.items() if p["value"] is not None}
         x = sorted(known)

@@ -58,6 +58,7 @@ def _corruptions(study: Study, basis: str) -> str:
         ("auc", "AUC", study["splits"]["test"]["films"]),
     ):
         highest = max((row["clean"][metric]["high"] or 0.0) for row in networks.values())
+        chance = 0.5 if metric == "auc" else None
         limits = (0.0, 1.02) if metric == "auc" else (0.0, max(1.25 * highest, 0.05))
         charts = []
         for kind in study["corruption_levels"]:
@@ -68,7 +69,7 @@ def _corruptions(study: Study, basis: str) -> str:
                 }
                 for name, row in networks.items()
             }
-            uri = svg_uri(severity_chart(kind.replace("_", " "), curves, label, limits))
+            uri = svg_uri(severity_chart(kind.replace("_", " "), curves, label, limits, chance))
             charts.append(image(uri, f"{label} of the networks over the severity of {kind.replace('_', ' ')}"))
         parts.append(
             f'<figure><div class="many">{"".join(charts)}</div><figcaption class="counted"><b>{label} under '
@@ -79,7 +80,10 @@ def _corruptions(study: Study, basis: str) -> str:
         for name, row in networks.items()
         if row.get("mean_relative_drop")
     ]
-    caption = f"<b>Mean relative drop</b> over kinds and severities; 0 is none lost. {basis}"
+    caption = (
+        "<b>Mean relative drop</b> over kinds and severities; 0 is none lost. Where the clean AUC is not above 0.5, "
+        f"that of AUC says nothing. {basis}"
+    )
     parts.append(table(caption, ["network", "union-mask mIoU", "AUC"], {"": rows}))
     return "\n".join(parts)
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from monai_tbkd.__main__ import main
 from monai_tbkd.data import load_datalist
 from monai_tbkd.transforms import film_box_mask
-from tests.conftest import SMALL, open_bundle
+from tests.conftest import REPOSITORY, SMALL, open_bundle
 from tests.metrics.test_detection_average_precision import pycocotools_numbers
 
 FAST = ["--select", "0.34", "--grid", "64", "--bootstrap_resamples", "50"]
@@ -356,3 +359,30 @@ def test_several_methods_are_compared_in_pairs(phantoms: Path, splits: Any, maps
     there, back = (rows[a]["union_mask_miou_minus"][b] for a, b in (("cam", "detector"), ("detector", "cam")))
     assert there["value"] == pytest.approx(-back["value"]) and there["value"] > 0
     assert "cam minus detector" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_the_document_s_grad_cam_example_runs(phantoms: Path, tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / "scoring.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    scope: dict[str, Any] = {}
+    exec(example, scope)  # our own document
+    torch.manual_seed(0)
+    network = torch.nn.Sequential()
+    network.add_module("last", torch.nn.Conv2d(1, 4, 3, stride=4))
+    network.add_module("pool", torch.nn.AdaptiveAvgPool2d(1))
+    network.add_module("flat", torch.nn.Flatten())
+    network.add_module("head", torch.nn.Linear(4, 2))
+    network.eval()
+
+    def prepare(path: str) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(Image.open(path).convert("L"), dtype=np.float32) / 255)[None, None]
+
+    films = tmp_path / "films.csv"
+    assert main(["score", "--dataset_dir", str(phantoms), "--select", "0.34", "--list_films", str(films)]) == 0
+    scope["save_grad_cam"](network, "last", prepare, films, tmp_path / "cam")
+    given = ("--maps", tmp_path / "cam", "--scores", tmp_path / "cam" / "scores.csv", "--scale", "all")
+    assert main(command(phantoms, tmp_path, *given)) == 0
+    assert metrics_of(tmp_path / "out")["predictors"]["cam"]["union_mask_miou"]["n"] == 5
+    # the largest value of a raw map is where the network is most of the opinion that it is TB
+    values = [np.load(path) for path in (tmp_path / "cam").rglob("*.npy")]
+    assert min(v.min() for v in values) >= 0 and max(v.max() for v in values) > 0
