@@ -111,6 +111,7 @@ class Comparison:
                 self.box_fitting({**points, "score_threshold": None}),
                 self.resamples,
                 self.seed,
+                self._select_scores(by_split.get("select")),
             )
             blind = name not in predictors
             rows[name] = {"blind": blind, **measured[name].summary(), "operating_point": points}
@@ -157,6 +158,12 @@ class Comparison:
             score_threshold=points["score_threshold"] or 0.0,
             **self.fit,
         )
+
+    def _select_scores(self, select: Predictions | None) -> tuple[np.ndarray, np.ndarray] | None:
+        tb = self.truth["select"].tb
+        if select is None or select.scores is None or tb.all() or not tb.any():
+            return None
+        return np.asarray(select.scores, dtype=float), tb
 
     def _blind(self, predictors: Mapping[str, Mapping[str, Predictions]]) -> dict[str, dict[str, Predictions]]:
         blind = {name: {s: Predictions(m, None) for s, m in maps.items()} for name, maps in self.blind.items()}

@@ -102,6 +102,7 @@ class PredictorMeasures:
         ungated: the same without the gate, for metrics that go over all thresholds themselves.
         resamples: bootstrap samples.
         seed: of the bootstrap.
+        select: scores and TB of the selection split's films, which a temperature is fitted on; None: none is.
     """
 
     def __init__(
@@ -113,7 +114,9 @@ class PredictorMeasures:
         ungated: MapToBoxes,
         resamples: int = 2000,
         seed: int = 0,
+        select: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
+        self.select = select
         self.truth, self.maps, self.scores = truth, predictions.maps, predictions.scores
         self.map_threshold, self.resamples, self.seed = map_threshold, resamples, seed
         drawn = [served_boxes(predictions, i, gated) for i in range(len(self.maps))]
@@ -240,7 +243,11 @@ class PredictorMeasures:
             return {"auc": None}
         scores = np.asarray(self.scores, dtype=float)
         numbers = image_level_metrics(scores, tb, self.truth.patients, self.resamples, seed=self.seed)
-        calibration = calibration_summary(scores, tb, self.truth.patients)
+        fixed: Mapping[str, Any] = {"resamples": self.resamples, "seed": self.seed}
+        calibration = calibration_summary(scores, tb, self.truth.patients, **fixed, fit_on=self.select)
+        if self.select is None:
+            # A temperature of the films that it is reported on would be an oracle's.
+            calibration["temperature_scaling"] = None
         return {**{name: each.as_dict() for name, each in numbers.items()}, "calibration": calibration}
 
     def _by_group(self) -> dict[str, Any]:

@@ -139,7 +139,18 @@ def image_level_table(result: Mapping[str, Any]) -> str:
         chance = [error["if_calibrated"] for error in errors]
         lines.append(["by chance if perfectly calibrated", *map(number, chance)])
     fitted = [row["calibration"]["temperature_scaling"] for row in rows.values()]
-    lines.append(["best temperature", *(f"{f['temperature']:.2f}{' (limit)' * f['at_limit']}" for f in fitted)])
+    lines.append(
+        [
+            "temperature fitted on the selection split",
+            *(f"{f['temperature']:.2f}{' (limit)' * f['at_limit']}" if f else "-" for f in fitted),
+        ]
+    )
+    lines.append(
+        [
+            "calibration error with it, bins of equal mass",
+            *(number(f["expected_calibration_error_after"]) if f else "-" for f in fitted),
+        ]
+    )
     n = next(iter(rows.values()))["auc"]["n"]
     caption = (
         f"<b>Whole films</b> (n = {n}). {basis(result)} Image-level numbers have BCa intervals, calibration errors "

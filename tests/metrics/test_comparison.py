@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from monai_tbkd.metrics import Comparison, Predictions, table
+from monai_tbkd.metrics.calibration import fit_temperature, score_logits
 from monai_tbkd.transforms import film_box_mask
 
 GRID = 32
@@ -108,3 +109,20 @@ def test_a_share_that_is_one_on_every_film_is_not_certain(comparison: Comparison
     false = row["films_without_tb_with_false_box"]
     assert (false["value"], false["low"], false["n"]) == (0.0, 0.0, 30)
     assert false["high"] == pytest.approx(0.113511, abs=1e-5)
+
+
+def test_the_temperature_is_fitted_on_the_selection_split(comparison: Comparison) -> None:
+    rng = np.random.default_rng(3)
+    student = {}
+    for split, sharpness in (("select", 4.0), ("test", 0.5)):
+        tb = comparison.truth[split].tb
+        scores = 1 / (1 + np.exp(-sharpness * (np.where(tb, 1.0, -1.0) + rng.normal(0, 1.2, len(tb)))))
+        student[split] = Predictions(perfect(comparison.items[split]).maps, scores)
+    found = comparison.run({"student": student})["predictors"]["student"]["calibration"]["temperature_scaling"]
+    expected = fit_temperature(score_logits(student["select"].scores), comparison.truth["select"].tb)
+    assert found["temperature"] == pytest.approx(expected.temperature)
+    assert found["n"] == len(comparison.items["select"])
+    given = {"student": {"map_threshold": 0.5, "score_threshold": 0.5, "mode": "absolute", "chosen_on": "given"}}
+    alone = comparison.run({"student": {"test": student["test"]}}, given)["predictors"]["student"]
+    assert alone["calibration"]["temperature_scaling"] is None
+    assert alone["operating_point"] == given["student"]
