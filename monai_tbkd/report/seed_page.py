@@ -28,9 +28,11 @@ def write_seed_page(folder: str | Path, result: Mapping[str, Any]) -> Path:
     seeds = ", ".join(str(run["seed"]) for run in result["runs"])
     basis = (
         f"Reported split (test): {test['films']} films, {test['tb_films_with_boxes']} TB films with boxes. Means over "
-        f"{len(result['runs'])} seeds ({seeds}); below each its 95 % bootstrap interval over seeds and films."
+        f"{len(result['runs'])} seeds ({seeds}); below each its 95 % bootstrap interval over seeds and films, "
+        "which of few seeds is a rough guide and too narrow."
     )
-    networks = {name: row for name, row in rows.items() if not row["blind"]}
+    order = [name for name in ("student", "teacher", "control") if name in rows]
+    networks = {name: rows[name] for name in (*order, *rows) if not rows[name]["blind"]}
     chart = figure(
         svg_uri(seed_chart(rows)),
         "Union-mask mIoU of each seed and its mean with interval, for all predictors.",
@@ -66,14 +68,15 @@ def write_seed_page(folder: str | Path, result: Mapping[str, Any]) -> Path:
 
 
 def _verdict(networks: Mapping[str, Any]) -> str:
-    lines = []
+    lines: list[str] = []
     for name, row in networks.items():
         difference = row["union_mask_miou_minus"][BLIND_PRIOR]
         says = "above the blind prior" if row["above_blind_prior"] else "NOT above the blind prior"
         who = called(name)
+        mark = "" if lines else ' class="lead"'
         lines.append(
-            f"<p>{who[:1].upper() + who[1:]} is <strong>{says}</strong>: paired difference {mean_text(difference)}; "
-            f"alone, {row['seeds_above_blind_prior']} of {difference['seeds']} seeds are.</p>"
+            f"<p{mark}>{who[:1].upper() + who[1:]} is <strong>{says}</strong>: paired difference "
+            f"{mean_text(difference)}; alone, {row['seeds_above_blind_prior']} of {difference['seeds']} seeds are.</p>"
         )
     main = networks.get("student") or next(iter(networks.values()))
     return f'<div class="verdict{"" if main["above_blind_prior"] else " not"}">{"".join(lines)}</div>'
@@ -103,7 +106,7 @@ def _differences(networks: Mapping[str, Any], basis: str) -> str:
     names = list(networks)
     lines = []
     for i, one in enumerate(names):
-        for other in names[:i]:
+        for other in names[i + 1 :]:
             iou = networks[one]["union_mask_miou_minus"][other]
             auc = networks[one].get("auc_minus", {}).get(other)
             each = ", ".join(f"{value:.3f}" for value in iou["per_seed"])
