@@ -79,7 +79,9 @@ def measure(folder: Path, lung_weights: Path) -> None:
     network, plain = LungFieldNet(lung_weights), LungBoxFinder()
     found, true = [], []
     for film in tqdm(list_films(folder), disable=None):
-        pixels = torch.from_numpy(np.asarray(decode_film(Path(film["image"])).pixels, dtype=np.float32)).reshape(1, 512, -1)
+        pixels = torch.from_numpy(np.asarray(decode_film(Path(film["image"])).pixels, dtype=np.float32)).reshape(
+            1, 512, -1
+        )
         box = box_of_lungs(network(pixels[None])[0, 0].numpy())
         if box is not None:
             found.append(plain(pixels))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
+from monai_tbkd.metrics.comparison_table import resampled
 from monai_tbkd.metrics.proportions import wilson
 from monai_tbkd.report.html_page import definitions, fact, facts, number, table, words
 
@@ -61,7 +62,7 @@ _IMAGE_LEVEL = (
 def basis(result: Mapping[str, Any]) -> str:
     """The films and intervals that numbers of the reported split have, for captions."""
     test = result["splits"]["test"]
-    of = f"{test['patients']} patients" if "patients" in test else "films"
+    of = resampled(test)
     return (
         f"Reported split (test): {test['films']} films, {test['tb_films_with_boxes']} TB films with boxes. Below each "
         f"number its 95 % bootstrap interval over {of}."
@@ -154,7 +155,8 @@ def image_level_table(result: Mapping[str, Any]) -> str:
     n = next(iter(rows.values()))["auc"]["n"]
     caption = (
         f"<b>Whole films</b> (n = {n}). {basis(result)} Image-level numbers have BCa intervals, calibration errors "
-        "percentile intervals; specificity and sensitivity at WHO's minima choose their threshold on these films."
+        "percentile intervals; specificity and sensitivity at WHO's minima choose their threshold on these films. "
+        "Where films with and without TB come from different sources, they may tell the sources apart and not TB."
     )
     return table(caption, ["metric", *map(words, rows)], {"": lines})
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from monai_tbkd.metrics.comparison_table import resampled
 from monai_tbkd.report.evaluation_charts import color_of, severity_chart, svg_uri
 from monai_tbkd.report.html_page import image, number, table, words
 
@@ -38,7 +39,7 @@ def robustness_section(study: Study) -> str:
         study: content of ``robustness.json``; what it lacks is left out.
     """
     test = study["splits"]["test"]
-    of = f"{test['patients']} patients" if "patients" in test else "films"
+    of = resampled(test)
     basis = (
         f"Reported split (test): {test['films']} films, {test['tb_films_with_boxes']} TB films with boxes; 95 % "
         f"bootstrap intervals over {of}. Each network at its own thresholds, chosen on clean films of the selection "
