@@ -43,6 +43,7 @@ demo: install  ## the main job on phantom films: teacher, student, control, eval
 	  --dataset_dir $(DEMO)/test_films --ckpt_dir $(DEMO)/models --output_dir $(DEMO)
 	@echo
 	@echo "Done. Where to look:"
+	@echo "  $(DEMO)/report.html       the evaluation as a page: tables, curves, best and worst films"
 	@echo "  $(DEMO)/metrics.json      teacher, control and student beside blind baselines (the table above)"
 	@echo "  $(DEMO)/comparison/       test films: truth, teacher's, control's and student's map and boxes"
 	@echo "  $(DEMO)/predictions.csv   a row for each test film: score, decision, boxes"

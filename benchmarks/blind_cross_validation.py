@@ -50,7 +50,7 @@ def main() -> None:
             number = bootstrap_mean(np.concatenate(parts))
             rows.append([name, metric, *(f"{v:.4f}" for v in number[:3]), str(number.n)])
     with args.output.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
+        csv.writer(file, lineterminator="\n").writerows(rows)
     for row in rows:
         print("  ".join(row))
 

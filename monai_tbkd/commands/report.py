@@ -1,12 +1,16 @@
-"""The ``report`` command: write an evaluation's report anew, as after a robustness study."""
+"""The ``report`` command: an evaluation's report anew, or several seeds in one."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 
+from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.report.evaluation_page import refresh_evaluation_page
+from monai_tbkd.report.seed_page import write_seed_page
+from monai_tbkd.report.seed_summary import read_run, seed_table, summarize_runs
 
 logger = logging.getLogger(__name__)
 
@@ -15,17 +19,30 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command to the command line."""
     p = subparsers.add_parser(
         "report",
-        help="write report.html anew from metrics.json and robustness.json",
+        help="write an evaluation's report anew, or summarize several seeds",
         description=(
-            "Write report.html anew from metrics.json and robustness.json, as after a robustness study. Films and "
-            "curves that the evaluation drew are kept. Research use only, not for diagnosis."
+            "Of one evaluation: write report.html anew from metrics.json and robustness.json, as after a robustness "
+            "study; films and curves that the evaluation drew are kept. Of several, which differ in their seed: write "
+            "seeds.json and seeds.html with means, spread and intervals over seeds and films. Research use only, not "
+            "for diagnosis."
         ),
     )
-    p.add_argument("output_dir", type=Path, help="output_dir of an evaluation")
+    p.add_argument("runs", type=Path, nargs="+", metavar="OUTPUT_DIR", help="output_dir of an evaluation")
+    p.add_argument("--output_dir", type=Path, help="gets seeds.json and seeds.html")
+    p.add_argument("--bootstrap_resamples", type=int, default=2000, help="of the summary (default 2000)")
     p.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write it and say where it is."""
-    logger.info("wrote %s", refresh_evaluation_page(args.output_dir))
+    if len(args.runs) == 1:
+        logger.info("wrote %s", refresh_evaluation_page(args.runs[0]))
+        return 0
+    if args.output_dir is None:
+        raise ValueError("No --output_dir; give a folder for seeds.json and seeds.html.")
+    result = summarize_runs([read_run(folder) for folder in args.runs], args.bootstrap_resamples)
+    write_json(args.output_dir / "seeds.json", result)
+    page = write_seed_page(args.output_dir, result)
+    sys.stdout.write(seed_table(result) + "\n")
+    logger.info("wrote %s and seeds.json", page)
     return 0

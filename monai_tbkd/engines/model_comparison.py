@@ -13,24 +13,19 @@ from monai.engines import SupervisedEvaluator
 from torch import nn
 
 from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.engines.evaluation_result import evaluation_result
 from monai_tbkd.handlers.evaluation_board import EvaluationBoard
 from monai_tbkd.handlers.map_recorder import MapRecorder
-from monai_tbkd.metrics import DEFINITIONS, Comparison, Predictions, table
-from monai_tbkd.metrics.blind_baselines import DEFINITIONS as BLIND_DEFINITIONS
+from monai_tbkd.metrics import Comparison, Predictions, table
 from monai_tbkd.metrics.calibrated_threshold import load_threshold
-from monai_tbkd.metrics.provenance import split_sha256, versions
 from monai_tbkd.networks.checkpoint import file_sha256, load_finished, read_record, refuse_other_settings
 from monai_tbkd.report.evaluation_page import read_robustness, write_evaluation_page
 from monai_tbkd.report.film_overlays import write_film_overlays
-from monai_tbkd.transforms import NOTICE
+from monai_tbkd.report.film_table import FILE as FILM_TABLE
+from monai_tbkd.report.film_table import write_film_table
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
-_INTERVAL = (
-    "95 % bootstrap over films, or over patients where they are known; 2000 resamples unless set otherwise; percentile "
-    "intervals, for image-level numbers BCa; differences are paired"
-)
 # settings without which numbers of networks cannot stand beside each other, or would be of films trained on
 COMPARABLE = ("image_size", "pooling", "train_films", "train_sha256")
 
@@ -98,20 +93,9 @@ class ModelComparison:
             records[name] = record
             predictions[name] = self._predict(name, spec)
         self._check_teacher(records)
-        result = {
-            "schema_version": SCHEMA_VERSION,
-            "notice": NOTICE,
-            "definitions": {**DEFINITIONS, **BLIND_DEFINITIONS, "interval": _INTERVAL},
-            **self.facts,
-            "provenance": {
-                "versions": versions(),
-                "splits_sha256": {split: split_sha256(items) for split, items in self.comparison.items.items()},
-                "settings": self.all_settings,
-            },
-            **self.comparison.run(predictions),
-            "checkpoints": records,
-        }
+        result = evaluation_result(self.comparison, predictions, self.facts, self.all_settings, records)
         write_json(self.output_dir / "metrics.json", result)
+        write_film_table(self.output_dir / FILM_TABLE, self.comparison.truth["test"], self.comparison.measured)
         self._write_operating_point(result)
         items, fit = self.comparison.items["test"], self.comparison.box_fitting
         drawn = write_film_overlays(self.output_dir / "comparison", items, predictions, result, self.overlays, fit)

@@ -29,8 +29,14 @@ DEFINITIONS = {
     "upper_lung_boxes": "two fixed boxes over the upper lungs",
     "whole_film": "everything",
     LUNG_FIELD: "the film's own lung mask, no disease in it",
-    MEAN_MAP: "the mean of the student's maps on the selection split's TB films, the same for every film; no box used",
+    MEAN_MAP: (
+        "the mean of the student's maps (without a student: the first predictor's) on the selection split's TB films, "
+        "the same for every film; no box used"
+    ),
 }
+
+BLIND_NAMES = tuple(DEFINITIONS)
+"""Names that no other predictor may bear."""
 
 
 def blind_maps(

@@ -230,6 +230,7 @@ def calibration_summary(
     bins: int = 10,
     resamples: int = 2000,
     seed: int = 0,
+    fit_on: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """Everything of this file for one set of films, JSON-able.
 
@@ -240,12 +241,15 @@ def calibration_summary(
         bins: of curves and errors.
         resamples: bootstrap samples.
         seed: of the resampling.
+        fit_on: scores and TB of other films that the temperature is fitted on; None: these ones.
 
     Returns:
         ``expected_calibration_error`` and ``reliability`` by binning, ``brier_parts``, ``temperature_scaling``.
     """
     logits = score_logits(scores)
-    fitted = fit_temperature(logits, positive)
+    fitted = (
+        fit_temperature(logits, positive) if fit_on is None else fit_temperature(score_logits(fit_on[0]), fit_on[1])
+    )
     tempered = apply_temperature(logits, fitted.temperature)
 
     def error(values: np.ndarray, binning: str) -> dict[str, Any]:

@@ -78,12 +78,20 @@ class Comparison:
         self.blind = blind_maps(train_items, self.items, grid, lung_field_dir)
         self.fit: dict[str, Any] = {"mode": mode, "smallest_area": smallest_area, "largest_number": largest_number}
         self.resamples, self.seed = resamples, seed
+        self.measured: dict[str, PredictorMeasures] = {}
+        """By predictor, what the last run measured on the reported split, film by film."""
 
-    def run(self, predictors: Mapping[str, Mapping[str, Predictions]]) -> dict[str, Any]:
+    def run(
+        self,
+        predictors: Mapping[str, Mapping[str, Predictions]],
+        given: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> dict[str, Any]:
         """Compare.
 
         Args:
             predictors: by name, such as ``student``; each with predictions for ``select`` and ``test``.
+            given: operating points by predictor, in the form of `choose`, of those for which nothing is to be chosen;
+                they need no predictions for ``select``.
 
         Returns:
             JSON-able: ``splits`` and ``predictors``, each of the latter with its numbers and intervals, its thresholds
@@ -93,8 +101,8 @@ class Comparison:
         rows: dict[str, dict[str, Any]] = {}
         measured: dict[str, PredictorMeasures] = {}
         for name, by_split in everyone.items():
-            points = self.choose(by_split["select"])
-            test = Predictions(self._on_grid(by_split["test"].maps), by_split["test"].scores)
+            points = dict(given[name]) if given and name in given else self.choose(by_split["select"])
+            test = by_split["test"]._replace(maps=self._on_grid(by_split["test"].maps))
             measured[name] = PredictorMeasures(
                 self.truth["test"],
                 test,
@@ -103,9 +111,11 @@ class Comparison:
                 self.box_fitting({**points, "score_threshold": None}),
                 self.resamples,
                 self.seed,
+                self._select_scores(by_split.get("select")),
             )
             blind = name not in predictors
             rows[name] = {"blind": blind, **measured[name].summary(), "operating_point": points}
+        self.measured = measured
         for name, row in rows.items():
             mine, others = measured[name], [other for other in rows if other != name]
             row["union_mask_miou_minus"] = {other: self._miou_minus(mine, measured[other]) for other in others}
@@ -113,6 +123,17 @@ class Comparison:
                 row["auc_minus"] = {o: self._auc_minus(mine, measured[o]) for o in others if o in predictors}
                 row["above_blind_prior"] = bool(row["union_mask_miou_minus"][BLIND_PRIOR]["low"] > 0)
         return {"splits": {s: truth.counts() for s, truth in self.truth.items()}, "predictors": rows}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What numbers depend on beside the films and the predictors."""
+        return {
+            "grid": self.grid,
+            **self.fit,
+            "selection": self.selection,
+            "bootstrap_resamples": self.resamples,
+            "seed": self.seed,
+        }
 
     def choose(self, select: Predictions) -> dict[str, Any]:
         """The thresholds of a predictor, chosen on the selection split.
@@ -138,10 +159,16 @@ class Comparison:
             **self.fit,
         )
 
+    def _select_scores(self, select: Predictions | None) -> tuple[np.ndarray, np.ndarray] | None:
+        tb = self.truth["select"].tb
+        if select is None or select.scores is None or tb.all() or not tb.any():
+            return None
+        return np.asarray(select.scores, dtype=float), tb
+
     def _blind(self, predictors: Mapping[str, Mapping[str, Predictions]]) -> dict[str, dict[str, Predictions]]:
         blind = {name: {s: Predictions(m, None) for s, m in maps.items()} for name, maps in self.blind.items()}
         source = predictors.get("student") or next(iter(predictors.values()), None)
-        if source is not None:
+        if source is not None and "select" in source:
             # A location prior without a box: where a network's maps light up on average.
             mean = self._on_grid(source["select"].maps)[self.truth["select"].tb].mean(axis=0)
             blind[MEAN_MAP] = {

@@ -30,13 +30,33 @@ def table(result: Mapping[str, Any]) -> str:
     widths = [max(len(r[i]) for r in rows) for i in range(len(head))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths)).rstrip() for r in rows]
     n = result["splits"]["test"]
-    of = f"{n['patients']} patients" if "patients" in n else "films"
+    of = resampled(n)
     note = (
         f"test: {n['films']} films, {n['tb_films_with_boxes']} TB films with boxes; 95 % bootstrap intervals over {of}"
     )
     return "\n".join([*lines, note])
 
 
+def resampled(counts: Mapping[str, int]) -> str:
+    """What intervals are over: films, or patients, a film without an id being one of its own.
+
+    Args:
+        counts: of the split, as in ``metrics.json``.
+
+    Example:
+        >>> resampled({"films": 9}), resampled({"films": 9, "patients": 4, "films_without_patient": 2})
+        ('films', '4 patients and 2 films of unknown patients')
+    """
+    if "patients" not in counts:
+        return "films"
+    without = counts.get("films_without_patient", 0)
+    more = f" and {without} films of unknown patients" if without else ""
+    return f"{counts['patients']} patients{more}"
+
+
 def interval_text(x: Mapping[str, Any] | None) -> str:
     """A number and its interval, or a dash."""
-    return "-" if not x or x["value"] is None else f"{x['value']:.3f} [{x['low']:.3f}, {x['high']:.3f}]"
+    if not x or x["value"] is None:
+        return "-"
+    value, low, high = (f"{x[key]:.3f}".replace("-0.000", "0.000") for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -21,14 +21,16 @@ from monai_tbkd.metrics import (
     saliency_energy,
     union_mask_iou,
 )
-from monai_tbkd.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_ratio
+from monai_tbkd.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_ratio, group_codes
 from monai_tbkd.metrics.calibration import calibration_summary
 from monai_tbkd.metrics.image_level import image_level_metrics
 from monai_tbkd.metrics.pixel_counts import pixel_counts
 from monai_tbkd.metrics.pointing_game import PointingGame
+from monai_tbkd.metrics.proportions import wilson
 from monai_tbkd.metrics.split_truth import SplitTruth
 from monai_tbkd.metrics.weighted_bootstrap import Statistic, bootstrap_weighted
-from monai_tbkd.transforms import MapToBoxes, box_masks
+from monai_tbkd.transforms import Boxes, MapToBoxes, box_masks
+from monai_tbkd.transforms.map_to_boxes import no_boxes
 
 DEFINITIONS: dict[str, str] = {
     **union_mask_iou.DEFINITIONS,
@@ -42,7 +44,10 @@ DEFINITIONS: dict[str, str] = {
     **froc.DEFINITIONS,
     **false_boxes.DEFINITIONS,
     "pointing_game": "share of TB films whose map is strongest inside a true box",
-    "ranking_of_boxes": "for AP, AR and FROC boxes are drawn on every film and ranked by box score times film score",
+    "ranking_of_boxes": (
+        "for AP, AR and FROC boxes are drawn on every film and ranked by box score times film score; boxes that were "
+        "given as such are all taken and ranked by their own score"
+    ),
     "auc": "area under the ROC curve, TB against all other films",
     "oracle": "what the threshold that is best on the reported films would have given: an upper bound, no result",
     **{f"groups_{name}": text for name, text in lesion_groups.DEFINITIONS.items()},
@@ -57,6 +62,33 @@ class Predictions(NamedTuple):
     """TB maps ``(N, h, w)`` of 0-1."""
     scores: np.ndarray | None
     """TB scores ``(N,)`` of 0-1; None for a predictor that does not look at films."""
+    boxes: Sequence[Boxes] | None = None
+    """Boxes of a detector, on a square grid with as many cells as its maps; None: boxes are drawn from the maps."""
+
+
+def served_boxes(predictions: Predictions, index: int, to_boxes: MapToBoxes) -> Boxes:
+    """The boxes of a film as they are served: drawn from its map, or a detector's own at or above the threshold.
+
+    Args:
+        predictions: of the split.
+        index: of the film.
+        to_boxes: with the predictor's thresholds; a film whose score is below its gate gets none.
+
+    Example:
+        >>> own = Boxes(torch.tensor([[0.0, 0, 2, 2], [2, 2, 4, 4]]), torch.tensor([0.9, 0.3]))
+        >>> detector = Predictions(np.zeros((1, 4, 4)), None, [own])
+        >>> served_boxes(detector, 0, MapToBoxes((4, 4), threshold=0.5)).boxes
+        tensor([[0., 0., 2., 2.]])
+    """
+    score = None if predictions.scores is None else float(predictions.scores[index])
+    if predictions.boxes is None:
+        tb_map = np.asarray(predictions.maps[index], dtype=np.float32)
+        return to_boxes(torch.from_numpy(tb_map)[None], score)
+    if score is not None and score < to_boxes.score_threshold:
+        return no_boxes()
+    boxes, scores = predictions.boxes[index]
+    above = scores >= to_boxes.to_mask.threshold
+    return Boxes(boxes[above], scores[above])
 
 
 class PredictorMeasures:
@@ -70,6 +102,7 @@ class PredictorMeasures:
         ungated: the same without the gate, for metrics that go over all thresholds themselves.
         resamples: bootstrap samples.
         seed: of the bootstrap.
+        select: scores and TB of the selection split's films, which a temperature is fitted on; None: none is.
     """
 
     def __init__(
@@ -81,14 +114,19 @@ class PredictorMeasures:
         ungated: MapToBoxes,
         resamples: int = 2000,
         seed: int = 0,
+        select: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
+        self.select = select
         self.truth, self.maps, self.scores = truth, predictions.maps, predictions.scores
         self.map_threshold, self.resamples, self.seed = map_threshold, resamples, seed
-        film_scores = np.ones(len(self.maps)) if self.scores is None else self.scores
-        drawn = [gated(torch.from_numpy(m)[None], float(s)) for m, s in zip(self.maps, film_scores, strict=True)]
-        every = [ungated(torch.from_numpy(m)[None]) for m in self.maps]
+        drawn = [served_boxes(predictions, i, gated) for i in range(len(self.maps))]
         self.boxes = [each.boxes.double().numpy() for each in drawn]
         """Boxes ``(n, 4)`` a film as served, on the grid."""
+        if predictions.boxes is None:
+            film_scores = np.ones(len(self.maps)) if self.scores is None else self.scores
+            every = [ungated(torch.from_numpy(m)[None]) for m in self.maps]
+        else:  # a detector has ranked its boxes itself
+            film_scores, every = np.ones(len(self.maps)), list(predictions.boxes)
         self.ranked = [
             (each.boxes.double().numpy(), each.scores.double().numpy() * score)
             for each, score in zip(every, film_scores, strict=True)
@@ -131,7 +169,7 @@ class PredictorMeasures:
             "union_mask_miou": self._mean(self.union_mask_iou),
             "union_mask_miou_all_films": self._mean(everywhere),
             "box_union_miou": self._mean(by_boxes),
-            "pointing_game": self._mean(self.pointing),
+            "pointing_game": self._share(self.pointing),
             "proportional_energy": self._mean(energy.proportional_energy),
             "average_saliency_focus": self._mean(energy.average_saliency_focus),
             "pxap": self._weighted(lambda w: pixel_average_precision.pixel_average_precision(counts, w), truth.boxed),
@@ -168,7 +206,7 @@ class PredictorMeasures:
                 truth.boxed,
             ),
             "false_boxes_per_film_without_tb": self._mean(false),
-            "films_without_tb_with_false_box": self._mean(np.where(np.isnan(false), np.nan, false > 0)),
+            "films_without_tb_with_false_box": self._share(np.where(np.isnan(false), np.nan, false > 0)),
         }
 
     def _detections(self) -> dict[str, Any]:
@@ -205,7 +243,11 @@ class PredictorMeasures:
             return {"auc": None}
         scores = np.asarray(self.scores, dtype=float)
         numbers = image_level_metrics(scores, tb, self.truth.patients, self.resamples, seed=self.seed)
-        calibration = calibration_summary(scores, tb, self.truth.patients)
+        fixed: Mapping[str, Any] = {"resamples": self.resamples, "seed": self.seed}
+        calibration = calibration_summary(scores, tb, self.truth.patients, **fixed, fit_on=self.select)
+        if self.select is None:
+            # A temperature of the films that it is reported on would be an oracle's.
+            calibration["temperature_scaling"] = None
         return {**{name: each.as_dict() for name, each in numbers.items()}, "calibration": calibration}
 
     def _by_group(self) -> dict[str, Any]:
@@ -230,6 +272,18 @@ class PredictorMeasures:
 
     def _mean(self, values: np.ndarray) -> dict[str, Any]:
         return bootstrap_mean(values, self.resamples, seed=self.seed, groups=self.truth.patients).as_dict()
+
+    def _share(self, values: np.ndarray) -> dict[str, Any]:
+        interval = self._mean(values)
+        if interval["value"] in (0.0, 1.0):
+            # All films alike: every resample is the same, which would pass for certainty.
+            known = ~np.isnan(values)
+            patients = self.truth.patients
+            kept = None if patients is None else [p for p, use in zip(patients, known, strict=True) if use]
+            number = int(group_codes(kept, int(known.sum())).max()) + 1
+            limits = wilson(np.array([interval["value"] * number]), np.array([number]))
+            interval |= {"low": round(float(limits.low[0]), 6), "high": round(float(limits.high[0]), 6)}
+        return interval
 
     def _ratio(self, top: np.ndarray, bottom: np.ndarray) -> dict[str, Any]:
         return bootstrap_ratio(top, bottom, self.resamples, seed=self.seed, groups=self.truth.patients).as_dict()

@@ -45,10 +45,11 @@ class SplitTruth:
         self.film_groups, self.box_groups = film_groups(items), box_groups(items)
 
     def counts(self) -> dict[str, int]:
-        """Films in all, by class, and with boxes; patients where they are known."""
+        """Films in all, by class, and with boxes; patients, and films without one, where any is known."""
         classes = sorted({item["class_name"] for item in self.items})
         counts = {f"{c}_films": sum(item["class_name"] == c for item in self.items) for c in classes}
-        patients = {"patients": len(set(self.patients))} if self.patients else {}
+        known = [each for each in self.patients or () if each not in (None, "")]
+        patients = {"patients": len(set(known)), "films_without_patient": len(self.items) - len(known)} if known else {}
         return {
             "films": len(self.items),
             **counts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -19,7 +19,7 @@ from monai_tbkd.metrics.image_level import count_scores
 
 # Okabe and Ito's colors, which the color-blind can tell apart
 COLORS = {"student": "#0072b2", "teacher": "#009e73", "control": "#d55e00", BLIND_PRIOR: "#4d5866", MEAN_MAP: "#9aa3ad"}
-_OTHER = "#9b59a0"
+_OTHERS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # of predictors that are none of these
 _DRAWN_BLIND = (BLIND_PRIOR, MEAN_MAP)
 _WHO = (0.3, 0.9)  # WHO's minimum for a triage test: 1 - specificity, sensitivity
 _FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
@@ -39,9 +39,15 @@ def svg_uri(figure: Figure) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(text.encode()).decode()
 
 
-def color_of(name: str) -> str:
-    """The color of a predictor, the same in all charts."""
-    return COLORS.get(name, _OTHER)
+def color_of(name: str, names: Iterable[str] = ()) -> str:
+    """The color of a predictor, the same in all charts of a report.
+
+    Args:
+        name: of the predictor.
+        names: of all of them; those that have no color of their own take turns.
+    """
+    others = [each for each in names if each not in COLORS]
+    return COLORS.get(name) or _OTHERS[others.index(name) % len(_OTHERS) if name in others else 0]
 
 
 def forest_chart(rows: Mapping[str, Row], metric: str, label: str) -> Figure:
@@ -59,7 +65,7 @@ def forest_chart(rows: Mapping[str, Row], metric: str, label: str) -> Figure:
         axes.axvspan(prior["low"], prior["high"], color="#4d5866", alpha=0.1, lw=0)
         axes.axvline(prior["value"], color="#4d5866", lw=1, ls=(0, (4, 3)))
     for place, name in enumerate(reversed(names)):
-        x, color = rows[name][metric], color_of(name) if not rows[name]["blind"] else "#4d5866"
+        x, color = rows[name][metric], color_of(name, rows) if not rows[name]["blind"] else "#4d5866"
         axes.plot([x["low"], x["high"]], [place, place], color=color, lw=2, solid_capstyle="butt")
         axes.plot(x["value"], place, "D" if rows[name]["blind"] else "o", color=color, ms=6)
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in reversed(names)])
@@ -70,16 +76,44 @@ def forest_chart(rows: Mapping[str, Row], metric: str, label: str) -> Figure:
     return figure
 
 
+def seed_chart(rows: Mapping[str, Row]) -> Figure:
+    """Union-mask mIoU of each seed, and the mean with its interval over seeds and films.
+
+    Args:
+        rows: predictors of a summary of seeds.
+    """
+    figure, axes = _figure(5.4, 0.34 * len(rows) + 0.75)
+    prior = rows.get(BLIND_PRIOR, {}).get("union_mask_miou")
+    if prior:
+        band = prior["over_seeds_and_films"]
+        axes.axvspan(band["low"], band["high"], color="#4d5866", alpha=0.1, lw=0)
+        axes.axvline(prior["mean"], color="#4d5866", lw=1, ls=(0, (4, 3)))
+    for place, name in enumerate(reversed(list(rows))):
+        row = rows[name]
+        x, color = row["union_mask_miou"], "#4d5866" if row["blind"] else color_of(name, rows)
+        ends = x["over_seeds_and_films"]
+        axes.plot([ends["low"], ends["high"]], [place, place], color=color, lw=2, solid_capstyle="butt")
+        axes.plot(x["mean"], place, "D" if row["blind"] else "o", color=color, ms=7)
+        if not row["blind"]:
+            axes.plot(x["per_seed"], [place + 0.28] * len(x["per_seed"]), "o", color=color, ms=3.5, alpha=0.7)
+    axes.set_yticks(range(len(rows)), [name.replace("_", " ") for name in reversed(list(rows))])
+    axes.tick_params(axis="y", length=0, labelcolor=_INK)
+    axes.set(xlabel="union-mask mIoU", ylim=(-0.6, len(rows) - 0.4))
+    axes.set_xlim(left=0)
+    axes.grid(False, axis="y")
+    return figure
+
+
 def threshold_chart(rows: Mapping[str, Row]) -> Figure:
     """Union-mask mIoU over map thresholds, with the chosen threshold and the best one."""
     figure, axes = _figure()
     for name, row in _drawn(rows):
         curve, point, oracle = row["threshold_curve"], row["operating_point"], row["oracle"]
-        style = {"color": color_of(name), "lw": 1.7, "ls": (0, (4, 2)) if row["blind"] else "-"}
+        style = {"color": color_of(name, rows), "lw": 1.7, "ls": (0, (4, 2)) if row["blind"] else "-"}
         axes.plot(curve["thresholds"], curve["union_mask_miou"], label=name.replace("_", " "), **style)
-        _whisker(axes, point["map_threshold"], row["union_mask_miou"], color_of(name))
+        _whisker(axes, point["map_threshold"], row["union_mask_miou"], color_of(name, rows))
         best = oracle["union_mask_miou"]["value"]
-        axes.plot(oracle["map_threshold"], best, "o", mfc="white", mec=color_of(name), ms=8.5, mew=1.3, zorder=2)
+        axes.plot(oracle["map_threshold"], best, "o", mfc="white", mec=color_of(name, rows), ms=8.5, mew=1.3, zorder=2)
     axes.plot([], [], "o", color="0.3", ms=5, label="chosen, 95 % interval")
     axes.plot([], [], "o", mfc="white", mec="0.3", ms=8, label="best on these films (oracle)")
     axes.set(xlabel="map threshold", ylabel="union-mask mIoU", xlim=(0, 1))
@@ -97,10 +131,10 @@ def froc_chart(rows: Mapping[str, Row], key: str, label: str) -> Figure:
         shift = 1.045 ** (place - (len(drawn) - 1) / 2)  # so that intervals stand beside each other
         points = [row[key][rate] for rate in row[key]]
         values = np.array([p["value"] for p in points], dtype=float)
-        axes.plot(rates, values, color=color_of(name), lw=1.5, ls=(0, (4, 2)) if row["blind"] else "-")
+        axes.plot(rates, values, color=color_of(name, rows), lw=1.5, ls=(0, (4, 2)) if row["blind"] else "-")
         for rate, point in zip(rates * shift, points):
-            _whisker(axes, rate, point, color_of(name), 3.5)
-        axes.plot([], [], "o-", color=color_of(name), ms=4, label=name.replace("_", " "))
+            _whisker(axes, rate, point, color_of(name, rows), 3.5)
+        axes.plot([], [], "o-", color=color_of(name, rows), ms=4, label=name.replace("_", " "))
     axes.set_xscale("log", base=2)
     ticks = [0.125, 0.25, 0.5, 1, 2, 4, 8]
     axes.set_xticks(ticks, ["1/8", "1/4", "1/2", "1", "2", "4", "8"])
@@ -115,9 +149,9 @@ def accuracy_chart(rows: Mapping[str, Row]) -> Figure:
     figure, axes = _figure()
     for name, row in _drawn(rows):
         points = {float(level): x for level, x in row["box_accuracy"].items() if x["value"] is not None}
-        style = {"color": color_of(name), "ls": (0, (4, 2)) if row["blind"] else "-", "lw": 1.6, "ms": 3.5}
+        style = {"color": color_of(name, rows), "ls": (0, (4, 2)) if row["blind"] else "-", "lw": 1.6, "ms": 3.5}
         low, high = ([x[key] for x in points.values()] for key in ("low", "high"))
-        axes.fill_between(list(points), low, high, color=color_of(name), alpha=0.1, lw=0)
+        axes.fill_between(list(points), low, high, color=color_of(name, rows), alpha=0.1, lw=0)
         axes.plot(
             list(points), [x["value"] for x in points.values()], marker="o", label=name.replace("_", " "), **style
         )
@@ -140,10 +174,10 @@ def roc_chart(rows: Mapping[str, Row], scores: Mapping[str, np.ndarray], positiv
     axes.plot([0, 1], [0, 1], ":", color="0.6", lw=1)
     for name, values in scores.items():
         found, false = _rates(values, positive)
-        axes.plot(false, found, color=color_of(name), lw=1.7, label=_with_interval(name, rows[name].get("auc")))
+        axes.plot(false, found, color=color_of(name, rows), lw=1.7, label=_with_interval(name, rows[name].get("auc")))
         called = values >= rows[name]["operating_point"]["score_threshold"]
         x, y = called[~positive].mean(), called[positive].mean()
-        axes.plot(x, y, "o", color=color_of(name), ms=5.5, mec="white", mew=0.8, zorder=4)
+        axes.plot(x, y, "o", color=color_of(name, rows), ms=5.5, mec="white", mew=0.8, zorder=4)
     axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     _legend(axes, title="AUC")
     return figure
@@ -159,7 +193,7 @@ def precision_recall_chart(rows: Mapping[str, Row], scores: Mapping[str, np.ndar
         found, false = (each[::-1].cumsum() for each in (counts.positive, counts.negative))
         recall, precision = found / found[-1], found / (found + false)
         axes.step(
-            np.append(0, recall), np.append(precision[0], precision), where="pre", color=color_of(name), lw=1.7,
+            np.append(0, recall), np.append(precision[0], precision), where="pre", color=color_of(name, rows), lw=1.7,
             label=_with_interval(name, rows[name].get("pr_auc")),
         )  # fmt: skip
     axes.set(xlabel="recall (sensitivity)", ylabel="precision (PPV)", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
@@ -183,30 +217,32 @@ def reliability_chart(rows: Mapping[str, Row], names: Sequence[str], binning: st
         x, y = [p["mean_score"] for p in points], [p["share_with_tb"] for p in points]
         label = f"{name.replace('_', ' ')}" + (", 95 % intervals" if first else "")
         axes.plot(
-            x, y, "o-", color=color_of(name), ms=5 if first else 3, lw=1.7 if first else 1, alpha=1 if first else 0.55,
-            label=label, zorder=3 if first else 2,
+            x, y, "o-", color=color_of(name, rows), ms=5 if first else 3, lw=1.7 if first else 1,
+            alpha=1 if first else 0.55, label=label, zorder=3 if first else 2,
         )  # fmt: skip
         if first:
             for p in points:
-                axes.plot([p["mean_score"]] * 2, [p["low"], p["high"]], color=color_of(name), lw=1.1, alpha=0.8)
+                axes.plot([p["mean_score"]] * 2, [p["low"], p["high"]], color=color_of(name, rows), lw=1.1, alpha=0.8)
     axes.set(xlabel="mean score of the bin", ylabel="share with TB", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     _legend(axes, 3)
     return figure
 
 
-def score_chart(scores: np.ndarray, positive: np.ndarray, threshold: float, name: str) -> Figure:
+def score_chart(
+    scores: np.ndarray, positive: np.ndarray, threshold: float, name: str, color: str = COLORS["student"]
+) -> Figure:
     """How many films have which score, TB above the line and others below it."""
     figure, axes = _figure()
     edges = np.linspace(0, 1, 26)
     with_tb, without = (np.histogram(scores[films], edges)[0] for films in (positive, ~positive))
     width = 0.9 * np.diff(edges)
     middle = (edges[1:] + edges[:-1]) / 2
-    axes.bar(middle, with_tb, width, color=color_of(name), label=f"with TB, n = {int(positive.sum())}")
+    axes.bar(middle, with_tb, width, color=color, label=f"with TB, n = {int(positive.sum())}")
     axes.bar(middle, -without, width, color="#aab4bf", label=f"without TB, n = {int((~positive).sum())}")
     axes.axhline(0, color=_GRAY, lw=0.8)
     axes.axvline(threshold, color=_INK, lw=1.1, ls=(0, (4, 3)), label=f"threshold {threshold:.3f}")
     highest = 1.08 * max(int(with_tb.max()), int(without.max()), 1)
-    axes.set(xlabel=f"the {name}'s score", ylabel="films", xlim=(0, 1), ylim=(-highest, highest))
+    axes.set(xlabel=f"score of {name}", ylabel="films", xlim=(0, 1), ylim=(-highest, highest))
     ticks = [int(t) for t in axes.get_yticks() if abs(t) <= highest and t == int(t)]
     axes.set_yticks(ticks, [str(abs(t)) for t in ticks])
     _legend(axes, 3)
@@ -214,7 +250,11 @@ def score_chart(scores: np.ndarray, positive: np.ndarray, threshold: float, name
 
 
 def severity_chart(
-    title: str, curves: Mapping[str, Mapping[str, Row]], label: str, limits: tuple[float, float]
+    title: str,
+    curves: Mapping[str, Mapping[str, Row]],
+    label: str,
+    limits: tuple[float, float],
+    chance: float | None = None,
 ) -> Figure:
     """One metric over the severities of one corruption.
 
@@ -223,14 +263,17 @@ def severity_chart(
         curves: by network, an interval by severity; the clean film is ``"0"``.
         label: of the axis.
         limits: of the axis, the same for all corruptions.
+        chance: what no knowledge would give, drawn as a dotted line; None draws none.
     """
     figure, axes = _figure(3.1, 2.45)
+    if chance is not None:
+        axes.axhline(chance, ls=":", color="0.6", lw=1)
     for name, points in curves.items():
         known = {int(severity): p for severity, p in points.items() if p["value"] is not None}
         x = sorted(known)
         low, value, high = ([known[s][key] for s in x] for key in ("low", "value", "high"))
-        axes.fill_between(x, low, high, color=color_of(name), alpha=0.14, lw=0)
-        axes.plot(x, value, "o-", color=color_of(name), ms=3.5, lw=1.5)
+        axes.fill_between(x, low, high, color=color_of(name, curves), alpha=0.14, lw=0)
+        axes.plot(x, value, "o-", color=color_of(name, curves), ms=3.5, lw=1.5)
     axes.set_title(title, fontsize=10, loc="left", color=_INK)
     severities = sorted({int(s) for points in curves.values() for s in points})
     axes.set_xticks(severities)

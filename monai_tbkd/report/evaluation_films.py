@@ -12,8 +12,9 @@ from matplotlib import colormaps
 from PIL import Image
 
 from monai_tbkd.metrics import Predictions
+from monai_tbkd.metrics.predictor_measures import served_boxes
 from monai_tbkd.report.film_overlays import read_film
-from monai_tbkd.report.html_page import image, jpeg_uri, words
+from monai_tbkd.report.html_page import called, image, jpeg_uri, words
 from monai_tbkd.report.prediction_table import as_written
 from monai_tbkd.transforms import MapToBoxes, Panel, draw_panels, film_box_mask, rescale_boxes
 from monai_tbkd.transforms.overlay import CAPTION_HEIGHT, PREDICTED_COLOR, STRONGEST_BLEND, TRUE_COLOR
@@ -110,7 +111,7 @@ def film_figures(
         return "".join(_film(items[i], i, names, predictions, fitted, ious) for i in indices)
 
     of = f"of {int((~np.isnan(ious[main])).sum())} TB films with boxes of the reported split, "
-    by = f"by the {words(main)}'s union-mask IoU"
+    by = f"by {called(main)}'s union-mask IoU"
     parts = [color_key()]
     for title, indices, text in (
         ("Best", chosen.best, f"The highest {of}{by}."),
@@ -119,7 +120,7 @@ def film_figures(
         (
             "Highest scores without tuberculosis",
             chosen.false_alarms,
-            f"Of {int((~positive).sum())} films without TB, those with the {words(main)}'s highest scores"
+            f"Of {int((~positive).sum())} films without TB, those with {called(main)}'s highest scores"
             + (f"; boxes are drawn from a score of {100 * gate:.0f}." if gate is not None else "."),
         ),
     ):
@@ -165,7 +166,7 @@ def _film(
         test, to_boxes = predictions[name]["test"], fitted[name]
         tb_map = torch.from_numpy(np.asarray(test.maps[index], dtype=np.float32))[None]
         score = None if test.scores is None else float(test.scores[index])
-        found = to_boxes(tb_map, score)
+        found = served_boxes(test, index, to_boxes)
         boxes = rescale_boxes(found.boxes, to_boxes.to_mask.size, film.shape)
         panels.append(Panel("", tb_map, boxes=boxes, box_scores=found.scores))
         iou = ious[name][index]

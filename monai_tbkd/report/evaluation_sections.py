@@ -11,7 +11,7 @@ from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.metrics.comparison_table import interval_text
 from monai_tbkd.report import evaluation_charts as charts
 from monai_tbkd.report import evaluation_tables as tables
-from monai_tbkd.report.html_page import figure, words
+from monai_tbkd.report.html_page import called, figure, words
 
 TITLES = {
     "localization": "Localization",
@@ -30,7 +30,7 @@ def verdict(result: Mapping[str, Any]) -> str:
     rows = result["predictors"]
     row, prior = rows[main], rows[BLIND_PRIOR]
     difference = row["union_mask_miou_minus"][BLIND_PRIOR]
-    above = row["above_blind_prior"]
+    above, says_who = row["above_blind_prior"], called(main)
     if above:
         says, why = "above the blind prior", "The whole interval of the difference lies above 0."
     elif difference["high"] < 0:
@@ -39,14 +39,16 @@ def verdict(result: Mapping[str, Any]) -> str:
         says, why = "NOT above the blind prior", "The interval of the difference includes 0."
     lines = [
         (
-            f'<p class="lead">The {words(main)} is <strong>{says}</strong> in localization: union-mask mIoU '
-            f"{interval_text(row['union_mask_miou'])} against {interval_text(prior['union_mask_miou'])}, paired "
-            f"difference {interval_text(difference)}, n = {difference['n']} TB films with boxes. {why}</p>"
+            f'<p class="lead">{says_who[:1].upper() + says_who[1:]} is <strong>{says}</strong> in localization: '
+            f"union-mask mIoU {interval_text(row['union_mask_miou'])} against "
+            f"{interval_text(prior['union_mask_miou'])}, paired difference {interval_text(difference)}, "
+            f"n = {difference['n']} TB films with boxes. {why}</p>"
         )
     ]
-    others = [name for name in ("control", "teacher") if name in rows and name != main]
+    known = [name for name in ("control", "teacher") if name in rows and name != main]
+    others = known + [n for n, row in rows.items() if not row["blind"] and n not in (*known, main)]
     compared = [f"{words(n)} {interval_text(row['union_mask_miou_minus'][n])}" for n in others]
-    against = f"Paired differences of the {words(main)} to the other networks: {'; '.join(compared)}. " * bool(compared)
+    against = f"Paired differences of {says_who} to the others: {'; '.join(compared)}. " * bool(compared)
     lines.append(
         f"<p>{against}The blind prior does not look at the film: it says how often each place lay in a box of the "
         "training films, the same for every film. In brackets 95 % intervals.</p>"
@@ -81,18 +83,18 @@ def head(result: Mapping[str, Any], sections: Mapping[str, str]) -> str:
         [
             "<h1>Where is tuberculosis on the film? Evaluation report</h1>",
             (
-                f'<p class="basis">monai_tbkd {words(str(result.get("version", "")))}. Networks trained on image-level '
-                f"labels, beside baselines that do not look at the film. Reported split (test): {split['films']} films "
-                f"({films}). Thresholds were chosen on {result['splits']['select']['films']} other films.</p>"
+                f'<p class="basis">monai_tbkd {words(str(result.get("version", "")))}. {tables.kind_of(result)}, '
+                f"beside baselines that do not look at the film. Reported split (test): {split['films']} films "
+                f"({films}). {tables.chosen_how(result)}</p>"
             ),
             "<nav>" + " ".join(f'<a href="#{key}">{TITLES[key]}</a>' for key in sections) + "</nav>",
             verdict(result),
-            f'<ul class="tiles" aria-label="the {words(main)} in numbers">{shown}</ul>',
+            f'<ul class="tiles" aria-label="{called(main)} in numbers">{shown}</ul>',
             tables.headline_table(result),
             figure(
                 chart,
                 "Union-mask mIoU of all predictors with 95 % intervals; the blind prior's interval as a band.",
-                f"<b>Union-mask mIoU</b> of networks (circles) and blind baselines (diamonds), n = "
+                f"<b>Union-mask mIoU</b> of what looks at the film (circles) and blind baselines (diamonds), n = "
                 f"{row['union_mask_miou']['n']} TB films with boxes of the reported split, 95 % intervals. The band "
                 "is the blind prior's interval; what counts are the paired differences of the table.",
                 "one",
@@ -172,7 +174,7 @@ def film_scores(
             charts.reliability_chart(rows, order),
             "Reliability curves: share of TB against mean score by bin.",
             (
-                f"<b>Reliability</b>, {n}. Bins of about as many films each; bars: the {words(order[0])}'s 95 % Wilson "
+                f"<b>Reliability</b>, {n}. Bins of about as many films each; bars: {called(order[0])}'s 95 % Wilson "
                 "intervals. On the dotted line a score of 0.8 means TB in 8 of 10 films."
             ),
         )
@@ -186,15 +188,15 @@ def film_scores(
         made = [
             (
                 charts.roc_chart(rows, known, positive),
-                "ROC curves of the networks.",
+                "ROC curves.",
                 (
-                    f"<b>ROC</b>, {n}. Dots: score thresholds chosen on the selection split. AUC with 95 % intervals. "
+                    f"<b>ROC</b>, {n}. Dots: the score thresholds of the table below. AUC with 95 % intervals. "
                     "Shaded: WHO's minimum for a triage test, sensitivity 90 % at specificity 70 %."
                 ),
             ),
             (
                 charts.precision_recall_chart(rows, known, positive),
-                "Precision-recall curves of the networks.",
+                "Precision-recall curves.",
                 (
                     f"<b>Precision and recall</b>, {n}. PR-AUC with 95 % intervals; it depends on the share of TB "
                     "films (dotted)."
@@ -202,9 +204,11 @@ def film_scores(
             ),
             *made,
             (
-                charts.score_chart(known[first], positive, threshold, first.replace("_", " ")),
+                charts.score_chart(
+                    known[first], positive, threshold, first.replace("_", " "), charts.color_of(first, rows)
+                ),
                 f"Histogram of the {first}'s scores with and without TB.",
-                f"<b>Scores of the {words(first)}</b>, {n}; films without TB below the line.",
+                f"<b>Scores of {called(first)}</b>, {n}; films without TB below the line.",
             ),
         ]
         decisions = tables.decision_table(result, known, positive)

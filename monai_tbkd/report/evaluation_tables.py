@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
+from monai_tbkd.metrics.comparison_table import resampled
 from monai_tbkd.metrics.proportions import wilson
-from monai_tbkd.report.html_page import fact, facts, number, table, words
+from monai_tbkd.report.html_page import definitions, fact, facts, number, table, words
 
 Row = Mapping[str, Any]
 
@@ -38,8 +39,8 @@ _DETAILS: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]] = {
         *((f"true boxes met at IoU {level}", ("box_accuracy", level)) for level in ("0.1", "0.3", "0.5", "0.7")),
         ("matched IoU, missed and false boxes count 0", ("box_matched_miou",)),
         ("matched IoU, missed boxes count 0", ("box_matched_miou_true",)),
-        ("MaxBoxAcc", ("max_box_acc",)),
-        ("MaxBoxAccV2", ("max_box_acc_v2",)),
+        ("MaxBoxAcc, at the best threshold on these films (oracle)", ("max_box_acc",)),
+        ("MaxBoxAccV2, at the best thresholds on these films (oracle)", ("max_box_acc_v2",)),
     ),
     "Detection on all films": (
         ("AP at IoU 0.5", ("ap50",)),
@@ -52,8 +53,8 @@ _DETAILS: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]] = {
 _IMAGE_LEVEL = (
     ("AUC", "auc"),
     ("PR-AUC", "pr_auc"),
-    ("sensitivity at specificity 70 %", "sensitivity_at_specificity_70"),
-    ("specificity at sensitivity 90 %", "specificity_at_sensitivity_90"),
+    ("sensitivity at specificity 70 % (oracle threshold)", "sensitivity_at_specificity_70"),
+    ("specificity at sensitivity 90 % (oracle threshold)", "specificity_at_sensitivity_90"),
     ("Brier score", "brier"),
 )
 
@@ -61,7 +62,7 @@ _IMAGE_LEVEL = (
 def basis(result: Mapping[str, Any]) -> str:
     """The films and intervals that numbers of the reported split have, for captions."""
     test = result["splits"]["test"]
-    of = f"{test['patients']} patients" if "patients" in test else "films"
+    of = resampled(test)
     return (
         f"Reported split (test): {test['films']} films, {test['tb_films_with_boxes']} TB films with boxes. Below each "
         f"number its 95 % bootstrap interval over {of}."
@@ -74,6 +75,21 @@ def main_network(result: Mapping[str, Any]) -> str:
     return "student" if "student" in networks else networks[0]
 
 
+def kind_of(result: Mapping[str, Any]) -> str:
+    """What the predictors are that look at the film."""
+    if "inputs" in result["provenance"]:
+        return "Maps and boxes that were made elsewhere"
+    return "Networks trained on image-level labels"
+
+
+def chosen_how(result: Mapping[str, Any]) -> str:
+    """A sentence on where thresholds come from."""
+    rows = [row["operating_point"]["chosen_on"] for row in result["predictors"].values() if not row["blind"]]
+    if any(how.startswith("given") for how in rows):
+        return "Their thresholds were given, not chosen here."
+    return f"Thresholds were chosen on {result['splits']['select']['films']} other films, the selection split."
+
+
 def headline_table(result: Mapping[str, Any]) -> str:
     """All predictors, networks first, with the numbers of the text table and a verdict."""
     rows = result["predictors"]
@@ -83,13 +99,12 @@ def headline_table(result: Mapping[str, Any]) -> str:
         return [words(name), *(number(get(row)) for _, get in _HEADLINE), _badge(row)]
 
     groups = {
-        "Networks, trained on image-level labels": [line(k, row) for k, row in rows.items() if not row["blind"]],
+        kind_of(result): [line(k, row) for k, row in rows.items() if not row["blind"]],
         "Blind baselines, which do not look at the film": [line(k, row) for k, row in rows.items() if row["blind"]],
     }
     caption = (
-        f"<b>All predictors.</b> {basis(result)} Thresholds were chosen on the selection split "
-        f"({result['splits']['select']['films']} films). A network is above the blind prior if the whole interval of "
-        "the paired difference lies above 0."
+        f"<b>All predictors.</b> {basis(result)} {chosen_how(result)} One is above the blind prior if the whole "
+        "interval of the paired difference lies above 0."
     )
     return table(caption, head, groups, main=words(main_network(result)))
 
@@ -108,7 +123,7 @@ def details_table(result: Mapping[str, Any]) -> str:
         ]
     caption = (
         f"<b>Localization in detail.</b> {basis(result)} n: films behind a number. Each predictor at its own "
-        "thresholds, chosen on the selection split; PxAP, MaxBoxAcc, AP, AR and the pointing game choose none there."
+        f"thresholds. {chosen_how(result)} PxAP, MaxBoxAcc, AP, AR and the pointing game choose none there."
     )
     return table(caption, ["metric", *map(words, rows)], groups)
 
@@ -125,11 +140,23 @@ def image_level_table(result: Mapping[str, Any]) -> str:
         chance = [error["if_calibrated"] for error in errors]
         lines.append(["by chance if perfectly calibrated", *map(number, chance)])
     fitted = [row["calibration"]["temperature_scaling"] for row in rows.values()]
-    lines.append(["best temperature", *(f"{f['temperature']:.2f}{' (limit)' * f['at_limit']}" for f in fitted)])
+    lines.append(
+        [
+            "temperature fitted on the selection split",
+            *(f"{f['temperature']:.2f}{' (limit)' * f['at_limit']}" if f else "-" for f in fitted),
+        ]
+    )
+    lines.append(
+        [
+            "calibration error with it, bins of equal mass",
+            *(number(f["expected_calibration_error_after"]) if f else "-" for f in fitted),
+        ]
+    )
     n = next(iter(rows.values()))["auc"]["n"]
     caption = (
         f"<b>Whole films</b> (n = {n}). {basis(result)} Image-level numbers have BCa intervals, calibration errors "
-        "percentile intervals; specificity and sensitivity at WHO's minima choose their threshold on these films."
+        "percentile intervals; specificity and sensitivity at WHO's minima choose their threshold on these films. "
+        "Where films with and without TB come from different sources, they may tell the sources apart and not TB."
     )
     return table(caption, ["metric", *map(words, rows)], {"": lines})
 
@@ -151,11 +178,11 @@ def decision_table(result: Mapping[str, Any], scores: Mapping[str, np.ndarray], 
         both = [number({"value": v, "low": lo, "high": hi}) for v, lo, hi in zip(rate.value, rate.low, rate.high)]
         counts = (hits[0], positive.sum() - hits[0], (~positive).sum() - hits[1], hits[1])
         lines.append([words(name), f"{point['score_threshold']:.3f}", *both, *(str(int(c)) for c in counts)])
-    head = ["network", "score threshold", "sensitivity", "specificity"]
+    head = ["predictor", "score threshold", "sensitivity", "specificity"]
     head += ["true positive", "missed", "false positive", "true negative"]
     caption = (
         f"<b>Decisions at the chosen score thresholds</b> (n = {len(positive)}: {int(positive.sum())} films with TB, "
-        f"{int((~positive).sum())} without). Reported split (test); thresholds from the selection split. 95 % Wilson "
+        f"{int((~positive).sum())} without). Reported split (test). {chosen_how(result)} 95 % Wilson "
         "intervals over films."
     )
     return table(caption, head, {"": lines})
@@ -216,7 +243,7 @@ def difference_table(result: Mapping[str, Any]) -> str:
         for i, one in enumerate(names)
         for other in names[i + 1 :]
     ]
-    caption = f"<b>Networks compared.</b> {basis(result)} Differences are paired: the same films in each resample."
+    caption = f"<b>Pairs compared.</b> {basis(result)} Differences are paired: the same films in each resample."
     return table(caption, ["difference", "union-mask mIoU", "AUC"], {"": lines}) if lines else ""
 
 
@@ -237,15 +264,24 @@ def provenance_tables(result: Mapping[str, Any], metrics_sha256: str | None) -> 
         counts = splits.get(split) or {"films": origin["settings"].get("train_films")}
         data[split] = ", ".join(f"{n} {words(name)}" for name, n in counts.items() if n is not None)
         data[f"{split}, SHA-256"] = sha256
-    known = ("notice", "definitions", "provenance", "splits", "predictors", "checkpoints")
-    run = {k.replace("_", " "): v for k, v in result.items() if k not in known}
+    own = ("notice", "definitions", "provenance", "splits", "predictors", "checkpoints")
+    run = {k.replace("_", " "): v for k, v in result.items() if k not in own}
     run |= {"metrics.json, SHA-256": metrics_sha256} if metrics_sha256 else {}
     settings = {k.replace("_", " ").replace("sha256", "SHA-256"): v for k, v in origin["settings"].items()}
+    how = {k.replace("_", " "): v for k, v in origin.get("evaluation", {}).items() if k not in result}
     parts = [
         facts("<b>Data.</b> Hashes are of film names, labels and boxes (train: names and labels), in any order.", data),
-        facts("<b>Evaluation.</b>", run | settings),
+        facts("<b>Evaluation and its settings.</b>", run | how | settings),
     ]
-    parts.append(_checkpoint_table(result["checkpoints"]))
+    if result["checkpoints"]:
+        parts.append(_checkpoint_table(result["checkpoints"]))
+    for name, read in origin.get("inputs", {}).items():
+        parts.append(
+            facts(
+                f"<b>What was scored as {words(name)}.</b>",
+                {k.replace("_", " ").replace("sha256", "SHA-256"): v for k, v in read.items()},
+            )
+        )
     parts.append(facts("<b>Versions.</b>", origin["versions"]))
     return "\n".join(parts)
 
@@ -270,8 +306,7 @@ def _setting(key: str) -> str:
 
 def definition_list(result: Mapping[str, Any]) -> str:
     """What each key of ``metrics.json`` means."""
-    items = (f"<dt><code>{escape(k)}</code></dt><dd>{escape(v)}</dd>" for k, v in result["definitions"].items())
-    return f"<dl>{''.join(items)}</dl>"
+    return definitions(result["definitions"])
 
 
 def _badge(row: Row) -> str:

@@ -11,6 +11,7 @@ import torch
 
 from monai_tbkd.data import CXRReader
 from monai_tbkd.metrics import Predictions
+from monai_tbkd.metrics.predictor_measures import served_boxes
 from monai_tbkd.transforms import FilmTo8Bit, MapToBoxes, Panel, draw_panels, rescale_boxes
 
 
@@ -62,7 +63,7 @@ def write_film_overlays(
             score = None if test.scores is None else float(test.scores[index])
             point = result["predictors"][name]["operating_point"]
             to_boxes = fit(point)
-            found = to_boxes(tb_map, score)
+            found = served_boxes(test, index, to_boxes)
             boxes = rescale_boxes(found.boxes, to_boxes.to_mask.size, film.shape)
             caption = f"{name}: score {100 * (score or 0):.0f}, {len(boxes)} boxes"
             panels.append(Panel(caption, tb_map, boxes=boxes, box_scores=found.scores))

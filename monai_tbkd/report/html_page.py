@@ -88,6 +88,12 @@ def facts(caption: str, rows: Mapping[str, Any]) -> str:
     )
 
 
+def definitions(meanings: Mapping[str, str]) -> str:
+    """A list of keys and what they mean, both plain text."""
+    items = (f"<dt><code>{escape(k)}</code></dt><dd>{escape(v)}</dd>" for k, v in meanings.items())
+    return f"<dl>{''.join(items)}</dl>"
+
+
 def figure(source: str, alt: str, caption: str, kind: str = "") -> str:
     """A picture with its caption.
 
@@ -115,6 +121,16 @@ def jpeg_uri(picture: Image.Image, quality: int = 84) -> str:
 def words(name: str) -> str:
     """A key as a reader would write it, escaped: ``blind_prior`` is "blind prior"."""
     return escape(" ".join("TB" if word == "tb" else word for word in name.split("_")))
+
+
+def called(name: str) -> str:
+    """A predictor in a sentence, escaped: "the student", and others by their name alone.
+
+    Example:
+        >>> called("student"), called("grad_cam")
+        ('the student', 'grad cam')
+    """
+    return f"the {name}" if name in ("student", "teacher", "control") else words(name)
 
 
 def fact(value: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from monai_tbkd.metrics.comparison_table import resampled
 from monai_tbkd.report.evaluation_charts import color_of, severity_chart, svg_uri
 from monai_tbkd.report.html_page import image, number, table, words
 
@@ -38,7 +39,7 @@ def robustness_section(study: Study) -> str:
         study: content of ``robustness.json``; what it lacks is left out.
     """
     test = study["splits"]["test"]
-    of = f"{test['patients']} patients" if "patients" in test else "films"
+    of = resampled(test)
     basis = (
         f"Reported split (test): {test['films']} films, {test['tb_films_with_boxes']} TB films with boxes; 95 % "
         f"bootstrap intervals over {of}. Each network at its own thresholds, chosen on clean films of the selection "
@@ -58,6 +59,7 @@ def _corruptions(study: Study, basis: str) -> str:
         ("auc", "AUC", study["splits"]["test"]["films"]),
     ):
         highest = max((row["clean"][metric]["high"] or 0.0) for row in networks.values())
+        chance = 0.5 if metric == "auc" else None
         limits = (0.0, 1.02) if metric == "auc" else (0.0, max(1.25 * highest, 0.05))
         charts = []
         for kind in study["corruption_levels"]:
@@ -68,7 +70,7 @@ def _corruptions(study: Study, basis: str) -> str:
                 }
                 for name, row in networks.items()
             }
-            uri = svg_uri(severity_chart(kind.replace("_", " "), curves, label, limits))
+            uri = svg_uri(severity_chart(kind.replace("_", " "), curves, label, limits, chance))
             charts.append(image(uri, f"{label} of the networks over the severity of {kind.replace('_', ' ')}"))
         parts.append(
             f'<figure><div class="many">{"".join(charts)}</div><figcaption class="counted"><b>{label} under '
@@ -79,7 +81,10 @@ def _corruptions(study: Study, basis: str) -> str:
         for name, row in networks.items()
         if row.get("mean_relative_drop")
     ]
-    caption = f"<b>Mean relative drop</b> over kinds and severities; 0 is none lost. {basis}"
+    caption = (
+        "<b>Mean relative drop</b> over kinds and severities; 0 is none lost. Where the clean AUC is not above 0.5, "
+        f"that of AUC says nothing. {basis}"
+    )
     parts.append(table(caption, ["network", "union-mask mIoU", "AUC"], {"": rows}))
     return "\n".join(parts)
 
@@ -160,5 +165,5 @@ def _all(study: Study, what: str) -> list[Mapping[str, Any]]:
 
 
 def _key(networks: Mapping[str, Any]) -> str:
-    marks = (f'<span><i style="background:{color_of(name)}"></i>{words(name)}</span>' for name in networks)
+    marks = (f'<span><i style="background:{color_of(name, networks)}"></i>{words(name)}</span>' for name in networks)
     return f'<div class="key">{"".join(marks)}</div>'

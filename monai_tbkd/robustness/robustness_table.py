@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from monai_tbkd.metrics.comparison_table import interval_text
+from monai_tbkd.metrics.comparison_table import interval_text, resampled
 
 
 def robustness_table(result: Mapping[str, Any]) -> str:
@@ -15,7 +15,7 @@ def robustness_table(result: Mapping[str, Any]) -> str:
         result: of :meth:`~monai_tbkd.robustness.RobustnessStudy.run`, or the content of ``robustness.json``.
     """
     n = result["splits"]["test"]
-    of = f"{n['patients']} patients" if "patients" in n else "films"
+    of = resampled(n)
     parts = [
         (
             f"Reported split: {n['films']} films, {n['tb_films_with_boxes']} TB films with boxes; in brackets 95 % "

@@ -67,9 +67,10 @@ def test_hparams_hold_settings_and_name_the_metrics(trained: Path, board: Path) 
 def test_pictures_and_texts_are_there(trained: Path, board: Path) -> None:
     student, teacher = events(board / "student"), events(board / "teacher")
     assert "evaluation/reliability" in teacher.Tags()["images"]
-    assert {"evaluation/reliability", "evaluation/thresholds", "evaluation/union_mask_miou"} <= set(
-        student.Tags()["images"]
-    )
+    pictures, numbers = (set(student.Tags()[kind]) for kind in ("images", "scalars"))
+    assert {"evaluation/reliability", "evaluation/thresholds", "evaluation/all_predictors"} <= pictures
+    assert "evaluation/union_mask_miou" in numbers
+    assert not pictures & numbers  # TensorBoard shows one kind a tag
     films = student.Images("evaluation/films")
     drawn = sorted((trained / "out" / "comparison").glob("*.png"))
     assert len(films) == len(drawn) == 4

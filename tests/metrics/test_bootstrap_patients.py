@@ -10,6 +10,8 @@ from monai_tbkd.metrics.bootstrap import (
     group_codes,
     resample_weights,
 )
+from monai_tbkd.metrics.comparison_table import resampled
+from monai_tbkd.metrics.split_truth import SplitTruth
 
 
 def test_films_without_an_id_are_on_their_own() -> None:
@@ -53,3 +55,14 @@ def test_missing_values_leave_their_ids_out_too() -> None:
     values, patients = np.array([1.0, np.nan, 3.0, 5.0]), ["a", "b", "a", "c"]
     kept = bootstrap_ratio(values[[0, 2, 3]], np.ones(3), groups=["a", "a", "c"])
     assert bootstrap_ratio(values, np.ones(4), groups=patients) == kept
+
+
+def test_films_without_a_patient_are_no_patient() -> None:
+    """TBX11K's films have no patient id, NIH's have: together the former are resampled one by one."""
+    film = {"class_name": "health", "boxes": [], "size": [8, 8]}
+    ids = ["p1", "p1", "p2", None, "", None]
+    items = [{**film, "name": str(i), **({} if p is None else {"patient_id": p})} for i, p in enumerate(ids)]
+    counts = SplitTruth(items, grid=4).counts()
+    assert (counts["patients"], counts["films_without_patient"]) == (2, 3)
+    assert resampled(counts) == "2 patients and 3 films of unknown patients"
+    assert "patients" not in SplitTruth(items[3:], grid=4).counts()

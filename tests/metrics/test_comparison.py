@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from monai_tbkd.metrics import Comparison, Predictions, table
+from monai_tbkd.metrics.calibration import fit_temperature, score_logits
 from monai_tbkd.transforms import film_box_mask
 
 GRID = 32
@@ -98,3 +99,30 @@ def test_a_film_in_both_splits_and_a_split_without_boxes_are_refused() -> None:
         Comparison(train, select, select, grid=GRID)
     with pytest.raises(ValueError, match="test split has 1 films and none with boxes"):
         Comparison(train, select, [item("a", "tb", None)], grid=GRID)
+
+
+def test_a_share_that_is_one_on_every_film_is_not_certain(comparison: Comparison) -> None:
+    student = {s: perfect(comparison.items[s]) for s in ("select", "test")}
+    row = comparison.run({"student": student})["predictors"]["student"]
+    # Wilson's interval of 30 of 30 and of 0 of 30
+    assert row["pointing_game"] == {"value": 1.0, "low": pytest.approx(0.886489, abs=1e-5), "high": 1.0, "n": 30}
+    false = row["films_without_tb_with_false_box"]
+    assert (false["value"], false["low"], false["n"]) == (0.0, 0.0, 30)
+    assert false["high"] == pytest.approx(0.113511, abs=1e-5)
+
+
+def test_the_temperature_is_fitted_on_the_selection_split(comparison: Comparison) -> None:
+    rng = np.random.default_rng(3)
+    student = {}
+    for split, sharpness in (("select", 4.0), ("test", 0.5)):
+        tb = comparison.truth[split].tb
+        scores = 1 / (1 + np.exp(-sharpness * (np.where(tb, 1.0, -1.0) + rng.normal(0, 1.2, len(tb)))))
+        student[split] = Predictions(perfect(comparison.items[split]).maps, scores)
+    found = comparison.run({"student": student})["predictors"]["student"]["calibration"]["temperature_scaling"]
+    expected = fit_temperature(score_logits(student["select"].scores), comparison.truth["select"].tb)
+    assert found["temperature"] == pytest.approx(expected.temperature)
+    assert found["n"] == len(comparison.items["select"])
+    given = {"student": {"map_threshold": 0.5, "score_threshold": 0.5, "mode": "absolute", "chosen_on": "given"}}
+    alone = comparison.run({"student": {"test": student["test"]}}, given)["predictors"]["student"]
+    assert alone["calibration"]["temperature_scaling"] is None
+    assert alone["operating_point"] == given["student"]

@@ -57,7 +57,14 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_package_configs_recipes_and_no_weights(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     expected = {"__init__.py", "py.typed", "_bundle/configs/train.yaml", "_bundle/configs/metadata.json"}
-    expected |= {"_bundle/configs/logging.conf", "_bundle/LICENSE", "_bundle/docs/README.md", "_recipes/demo.yaml"}
+    expected |= {
+        "report/page.css",
+        "data/frontal_gate.npz",
+        "_bundle/configs/logging.conf",
+        "_bundle/LICENSE",
+        "_bundle/docs/README.md",
+        "_recipes/demo.yaml",
+    }
     assert {f"monai_tbkd/{n}" for n in expected} <= names
     own = {p.relative_to(REPOSITORY).as_posix() for p in (REPOSITORY / "monai_tbkd").rglob("*.py")}
     assert own <= names

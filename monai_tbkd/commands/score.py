@@ -1,0 +1,283 @@
+"""The ``score`` command: anyone's maps or boxes through the same evaluator as our networks."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_tbkd import __version__
+from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.datalist import LAYOUTS, load_datalist
+from monai_tbkd.data.datalist_error import name_first
+from monai_tbkd.data.saved_boxes import describe_strangers, read_saved_boxes
+from monai_tbkd.data.saved_maps import SCALES, find_saved_maps, read_saved_maps
+from monai_tbkd.data.saved_scores import read_saved_scores
+from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.engines.evaluation_result import evaluation_result
+from monai_tbkd.metrics import Comparison, Predictions, table
+from monai_tbkd.metrics.blind_baselines import BLIND_NAMES
+from monai_tbkd.metrics.box_predictions import box_predictions
+from monai_tbkd.metrics.operating_point import SELECTIONS
+from monai_tbkd.metrics.provenance import split_sha256
+from monai_tbkd.report.evaluation_page import write_evaluation_page
+from monai_tbkd.report.film_table import FILE as FILM_TABLE
+from monai_tbkd.report.film_table import write_film_table
+
+logger = logging.getLogger(__name__)
+
+Splits = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    p = subparsers.add_parser(
+        "score",
+        help="score anyone's maps or boxes on a data set, beside blind baselines",
+        description=(
+            "Score maps (a .npy file a film) or boxes (COCO's format of results) of any method with the evaluator that "
+            "scores our networks: metrics.json, report.html, films.csv. Thresholds are chosen on the selection split. "
+            "Research use only, not for diagnosis."
+        ),
+    )
+    p.add_argument("--dataset_dir", nargs="+", required=True, help="data set, or several, as for training")
+    p.add_argument("--maps", action="append", default=[], metavar="[NAME=]DIR", help="maps; may be given several times")
+    p.add_argument("--boxes", action="append", default=[], metavar="[NAME=]FILE", help="boxes; several times as well")
+    p.add_argument(
+        "--scores",
+        action="append",
+        default=[],
+        metavar="[NAME=]CSV",
+        help="scores of films, columns name and score (0-1); without them a film's highest map value or box score",
+    )
+    p.add_argument("--output_dir", type=Path, help="gets metrics.json, report.html and films.csv")
+    p.add_argument("--list_films", type=Path, metavar="CSV", help="write which films are in which split, and stop")
+
+    films = p.add_argument_group("films, as for training")
+    films.add_argument("--layout", choices=LAYOUTS, default="auto", help="of the data set (default auto)")
+    films.add_argument("--select", type=_size, default=0.15, help="selection split: share or number (default 0.15)")
+    films.add_argument("--test", type=_size, default=None, help="reported split, where it is not the data set's own")
+    films.add_argument("--lung_field_dir", type=Path, help="lung masks by film name, for one more blind baseline")
+
+    given = p.add_argument_group("what is given")
+    given.add_argument(
+        "--scale",
+        choices=SCALES,
+        default="none",
+        help="of maps: none: they are of 0-1 (default); all: one scale for all films; film: each film by its own range",
+    )
+    given.add_argument("--coco", type=Path, help="the data set's COCO annotations, for boxes with image_id")
+    given.add_argument("--category_ids", type=int, nargs="+", help="categories of boxes that are TB (default all)")
+    given.add_argument(
+        "--missing", choices=("error", "empty"), default="error", help="films without a map or score (default error)"
+    )
+    given.add_argument(
+        "--extra", choices=("error", "ignore"), default="error", help="films not in the data set (default error)"
+    )
+
+    chosen = p.add_argument_group("thresholds")
+    chosen.add_argument("--selection", choices=SELECTIONS, default="boxes", help="how map thresholds are chosen")
+    chosen.add_argument("--map_threshold", type=_share, help="given instead of chosen: of maps, or of box scores (0-1)")
+    chosen.add_argument("--score_threshold", type=_share, help="given instead of chosen: of film scores (0-1)")
+
+    how = p.add_argument_group("how it is measured, as evaluate.yaml has it")
+    how.add_argument("--grid", type=int, default=256, help="cells along each side of the grid (default 256)")
+    how.add_argument("--smallest_area", type=float, default=0.002, help="of a component of a map (default 0.002)")
+    how.add_argument("--largest_number", type=int, default=8, help="of boxes drawn from a map (default 8)")
+    how.add_argument("--bootstrap_resamples", type=int, default=2000, help="default 2000")
+    how.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
+    p.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score, write, and print the table."""
+    maps, boxes = _named(args.maps), _named(args.boxes)
+    predictors = [*maps, *boxes]
+    scores = _named(args.scores, predictors[0] if len(predictors) == 1 else None)
+    if args.list_films is None:
+        _check(args, maps, boxes, scores)
+    splits = load_datalist(args.dataset_dir, layout=args.layout, select=args.select, test=args.test)
+    if args.list_films is not None:
+        return _list_films(args.list_films, splits)
+    comparison = Comparison(
+        splits["train"],
+        splits["select"],
+        splits["test"],
+        grid=args.grid,
+        smallest_area=args.smallest_area,
+        largest_number=args.largest_number,
+        resamples=args.bootstrap_resamples,
+        seed=args.seed,
+        selection=args.selection,
+        lung_field_dir=args.lung_field_dir,
+    )
+    point = _given_point(args)
+    wanted = ("test",) if point else ("select", "test")
+    predictions: dict[str, dict[str, Predictions]] = {}
+    inputs: dict[str, Any] = {}
+    for name, path in {**maps, **boxes}.items():
+        read = _from_maps if name in maps else _from_boxes
+        own = read_saved_scores(scores[name]) if name in scores else None
+        predictions[name], inputs[name] = read(path, splits, wanted, own, args)
+    settings = {
+        "layout": args.layout,
+        "select": args.select,
+        "test": args.test,
+        "missing": args.missing,
+    }
+    facts = {"version": __version__, "seed": args.seed}
+    given = dict.fromkeys(predictions, point) if point else None
+    result = evaluation_result(comparison, predictions, facts, settings, {}, given, inputs)
+    result["provenance"]["splits_sha256"]["train"] = split_sha256(splits["train"])
+    write_json(args.output_dir / "metrics.json", result)
+    write_film_table(args.output_dir / FILM_TABLE, comparison.truth["test"], comparison.measured)
+    page = write_evaluation_page(args.output_dir, result, splits["test"], predictions, comparison.box_fitting)
+    sys.stdout.write(table(result) + "\n")
+    logger.info("wrote %s, metrics.json and %s", page, FILM_TABLE)
+    return 0
+
+
+def _check(
+    args: argparse.Namespace, maps: Mapping[str, Path], boxes: Mapping[str, Path], scores: Mapping[str, Path]
+) -> None:
+    if args.output_dir is None:
+        raise ValueError("No --output_dir; give a folder for metrics.json and report.html.")
+    if not maps and not boxes:
+        raise ValueError("Nothing to score; give --maps or --boxes.")
+    both = sorted(set(maps) & set(boxes))
+    taken = sorted((set(maps) | set(boxes)) & set(BLIND_NAMES))
+    if both or taken:
+        raise ValueError(f"{(both or taken)[0]} names two predictors; give each a name of its own, --maps NAME=DIR.")
+    unknown = sorted(set(scores) - set(maps) - set(boxes))
+    if unknown:
+        raise ValueError(
+            f"--scores are of {unknown[0]}, which has no maps or boxes; say whose they are, --scores NAME=CSV, one "
+            f"of {', '.join([*maps, *boxes])}."
+        )
+
+
+def _named(given: Sequence[str], only: str | None = None) -> dict[str, Path]:
+    """Paths by the name before ``=``; without one, by `only`, or else the path's own."""
+    found: dict[str, Path] = {}
+    for each in given:
+        name, equals, path = each.partition("=")
+        if not equals or "/" in name:
+            name, path = "", each
+        name = name or only or absolute_path(path).stem
+        if name in found:
+            raise ValueError(f"{name} is given twice; give each a name of its own, NAME=PATH.")
+        found[name] = absolute_path(path)
+    return found
+
+
+def _given_point(args: argparse.Namespace) -> dict[str, Any] | None:
+    if args.map_threshold is None and args.score_threshold is None:
+        return None
+    if args.map_threshold is None or args.score_threshold is None:
+        raise ValueError("Give both --map_threshold and --score_threshold, or neither: then both are chosen.")
+    return {
+        "map_threshold": args.map_threshold,
+        "score_threshold": args.score_threshold,
+        "mode": "absolute",
+        "chosen_on": "given by hand; not chosen here",
+    }
+
+
+def _from_maps(
+    folder: Path, splits: Splits, wanted: Sequence[str], scores: Mapping[str, float] | None, args: argparse.Namespace
+) -> tuple[dict[str, Predictions], dict[str, Any]]:
+    names = [item["name"] for split in wanted for item in splits[split]]
+    known = [item["name"] for items in splits.values() for item in items]
+    files = find_saved_maps(folder, names, known, args.extra == "ignore")
+    without = [name for name in names if name not in files]
+    _refuse_missing(without, f"{folder}: no map of {{}}; that of {without[0]} is NAME.npy" if without else "", args)
+    read = read_saved_maps(files, names, args.grid, args.scale)
+    film_scores = read.peaks if scores is None else _film_scores(scores, names, args)
+    found, start = {}, 0
+    for split in wanted:
+        stop = start + len(splits[split])
+        found[split] = Predictions(read.maps[start:stop], film_scores[start:stop])
+        start = stop
+    return found, {
+        "kind": "maps",
+        "files": read.files,
+        "films_without": len(read.missing),
+        "sha256": read.sha256,
+        "scale": args.scale,
+        "film_scores": "largest value of the map" if scores is None else "given",
+    }
+
+
+def _from_boxes(
+    file: Path, splits: Splits, wanted: Sequence[str], scores: Mapping[str, float] | None, args: argparse.Namespace
+) -> tuple[dict[str, Predictions], dict[str, Any]]:
+    sizes = {item["name"]: item["size"] for items in splits.values() for item in items}
+    read = read_saved_boxes(file, sizes, args.coco, args.category_ids)
+    if read.strangers and args.extra == "error":
+        raise ValueError(describe_strangers(file, read.strangers))
+    found = {}
+    for split in wanted:
+        items = splits[split]
+        own = None if scores is None else _film_scores(scores, [item["name"] for item in items], args)
+        found[split] = box_predictions(items, read.boxes, read.scores, own, args.grid)
+    films = [item["name"] for split in wanted for item in splits[split]]
+    return found, {
+        "kind": "boxes",
+        "boxes": sum(len(read.scores[name]) for name in films if name in read.scores),
+        "films_without": sum(name not in read.scores for name in films),
+        "sha256": read.sha256,
+        "film_scores": "highest score of the film's boxes" if scores is None else "given",
+    }
+
+
+def _film_scores(scores: Mapping[str, float], names: Sequence[str], args: argparse.Namespace) -> np.ndarray:
+    _refuse_missing([name for name in names if name not in scores], "--scores: no score of {}", args)
+    return np.array([scores.get(name, 0.0) for name in names])
+
+
+def _refuse_missing(without: Sequence[str], text: str, args: argparse.Namespace) -> None:
+    if not without:
+        return
+    said = text.format(name_first(without))
+    if args.missing == "error":
+        raise ValueError(f"{said}. Give them, or count such films as empty with a score of 0 (--missing empty).")
+    logger.warning("%s: counted as empty, with a score of 0.", said)
+
+
+def _list_films(path: Path, splits: Splits) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["name", "split", "image", "height", "width"])
+        for split, items in splits.items():
+            writer.writerows([item["name"], split, item["image"], *item["size"]] for item in items)
+    logger.info("wrote %s: train on nothing but train; maps or boxes are asked of select and test", path)
+    return 0
+
+
+def _size(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if number <= 0 or (number >= 1 and number != int(number)):
+        raise argparse.ArgumentTypeError(
+            f"is {text!r}; expected a share above 0 and below 1, or a whole number of films"
+        )
+    return number if number < 1 else int(number)
+
+
+def _share(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"is {text!r}; expected 0 to 1")
+    return number

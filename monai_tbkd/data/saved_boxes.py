@@ -1,0 +1,178 @@
+"""Boxes that a detector has saved, in COCO's format of results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.datalist_error import name_first
+
+
+class SavedBoxes(NamedTuple):
+    """Boxes of films in film pixels and what is to be known of them."""
+
+    boxes: dict[str, np.ndarray]
+    """By film ``(n, 4)``: xmin, ymin, xmax, ymax; the highest score first."""
+    scores: dict[str, np.ndarray]
+    """By film ``(n,)`` of 0-1."""
+    strangers: list[str]
+    """Films in the file that are not in the data set."""
+    number: int
+    """Boxes that were read and are of films of the data set."""
+    sha256: str
+    """Of the file."""
+
+
+def read_saved_boxes(
+    path: str | Path,
+    sizes: Mapping[str, Sequence[int]],
+    coco: str | Path | None = None,
+    category_ids: Collection[int] | None = None,
+) -> SavedBoxes:
+    """Read a list of ``{"image_id" or "file_name", "bbox": [x, y, width, height], "score", "category_id"}``.
+
+    Args:
+        path: JSON.
+        sizes: of the data set's films by name, [height, width] in pixels, which boxes refer to.
+        coco: the data set's annotations in COCO's format, whose ``images`` say which film an ``image_id`` is.
+        category_ids: categories that are TB; None: all.
+
+    Returns:
+        Boxes of the data set's films, cut at their edges. Films without a box are not in it.
+
+    Raises:
+        ValueError: the file is of another form, or a box cannot be; the message names the file and the entry.
+    """
+    file = absolute_path(path)
+    content, raw = _json(file)
+    if not isinstance(content, list):
+        raise ValueError(f"{file}: holds a {type(content).__name__}; expected a list of results, as COCO's.")
+    films = _films_by_id(absolute_path(coco), sizes) if coco is not None else {}
+    by_name = _names(sizes)
+    boxes: dict[str, list[list[float]]] = defaultdict(list)
+    scores: dict[str, list[float]] = defaultdict(list)
+    strangers: dict[str, None] = {}
+    for i, entry in enumerate(content):
+        where = f"{file}, entry {i} (from 0)"
+        if not isinstance(entry, Mapping):
+            raise ValueError(f"{where}: a {type(entry).__name__}; expected an object with bbox and score.")
+        if category_ids is not None:
+            if "category_id" not in entry:
+                raise ValueError(f"{where}: no category_id; expected one, as categories were asked for.")
+            if entry["category_id"] not in category_ids:
+                continue
+        name, said = _film_of(entry, films, by_name, where, coco is not None)
+        if name is None:
+            strangers[said] = None
+            continue
+        box, score = _box(entry, where)
+        height, width = sizes[name]
+        x0, y0, x1, y1 = max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height))
+        if x1 <= x0 or y1 <= y0:
+            raise ValueError(
+                f"{where}: bbox {entry['bbox']} lies outside {name} ({height} x {width} pixels); expected [x, y, "
+                "width, height] in that film's own pixels."
+            )
+        boxes[name].append([x0, y0, x1, y1])
+        scores[name].append(score)
+    order = {name: np.argsort(-np.array(each), kind="stable") for name, each in scores.items()}
+    return SavedBoxes(
+        {name: np.array(each, dtype=float)[order[name]] for name, each in boxes.items()},
+        {name: np.array(each, dtype=float)[order[name]] for name, each in scores.items()},
+        list(strangers),
+        sum(map(len, scores.values())),
+        hashlib.sha256(raw).hexdigest(),
+    )
+
+
+def _json(file: Path) -> tuple[Any, bytes]:
+    try:
+        raw = file.read_bytes()
+        return json.loads(raw), raw
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: cannot be read as JSON ({error}).") from error
+
+
+def _names(sizes: Mapping[str, Any]) -> dict[str, str]:
+    """Films by their names, and by the last part of their names where it is the only such."""
+    last = Counter(PurePosixPath(name).name for name in sizes)
+    short = {PurePosixPath(name).name: name for name in sizes if last[PurePosixPath(name).name] == 1}
+    return {**short, **{name: name for name in sizes}}
+
+
+def _films_by_id(file: Path, sizes: Mapping[str, Sequence[int]]) -> dict[Any, str]:
+    content, _ = _json(file)
+    images = content.get("images") if isinstance(content, Mapping) else None
+    if not isinstance(images, list) or not images:
+        raise ValueError(f"{file}: has no images; expected COCO's annotations of the data set.")
+    by_name, found = _names(sizes), {}
+    for image in images:
+        if not isinstance(image, Mapping) or "id" not in image or "file_name" not in image:
+            raise ValueError(f"{file}: an image without id or file_name: {str(image)[:80]}.")
+        name = by_name.get(str(image["file_name"]))
+        own = (image.get("height"), image.get("width"))
+        if name is not None and None not in own and list(own) != list(sizes[name]):
+            raise ValueError(
+                f"{file}: {image['file_name']} has {own[0]} x {own[1]} pixels there and {sizes[name][0]} x "
+                f"{sizes[name][1]} in the data set; boxes have to be in the data set's pixels."
+            )
+        if image["id"] in found:
+            raise ValueError(f"{file}: two images have the id {image['id']!r}.")
+        found[image["id"]] = str(image["file_name"]) if name is None else name
+    return found
+
+
+def _film_of(
+    entry: Mapping[str, Any], films: Mapping[Any, str], by_name: Mapping[str, str], where: str, has_ids: bool
+) -> tuple[str | None, str]:
+    """The film of an entry, None if it is not in the data set, and what the entry calls it."""
+    if "file_name" in entry:
+        said = str(entry["file_name"])
+        return by_name.get(said), said
+    if "image_id" not in entry:
+        raise ValueError(f"{where}: neither image_id nor file_name; expected one, to know the film.")
+    if not has_ids:
+        raise ValueError(
+            f"{where}: an image_id and no file_name; give the data set's COCO annotations (--coco), which say which "
+            "film it is."
+        )
+    if entry["image_id"] not in films:
+        raise ValueError(f"{where}: image_id {entry['image_id']!r} is not among the images of the COCO annotations.")
+    said = films[entry["image_id"]]
+    return by_name.get(said), said
+
+
+def _box(entry: Mapping[str, Any], where: str) -> tuple[list[float], float]:
+    for key in ("bbox", "score"):
+        if key not in entry:
+            raise ValueError(f"{where}: no {key}; expected bbox [x, y, width, height] and score.")
+    try:
+        x, y, width, height = (float(v) for v in entry["bbox"])
+        score = float(entry["score"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{where}: bbox {entry['bbox']}, score {entry['score']!r}; expected four numbers and one."
+        ) from error
+    if not all(map(math.isfinite, (x, y, width, height))) or width <= 0 or height <= 0:
+        raise ValueError(
+            f"{where}: bbox {entry['bbox']}; expected [x, y, width, height], finite, width and height above 0."
+        )
+    if not 0 <= score <= 1:
+        raise ValueError(f"{where}: score {score:g}; expected 0 to 1.")
+    return [x, y, x + width, y + height], score
+
+
+def describe_strangers(path: str | Path, strangers: Sequence[str]) -> str:
+    """The error for films that are in a file and not in the data set."""
+    return (
+        f"{path}: films that are not in the data set, {name_first(strangers)}. Take them away, or allow them "
+        "(--extra ignore)."
+    )

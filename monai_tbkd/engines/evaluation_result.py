@@ -1,0 +1,55 @@
+"""The content of ``metrics.json``, whatever the predictions come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from monai_tbkd.metrics import DEFINITIONS, Comparison, Predictions
+from monai_tbkd.metrics.blind_baselines import DEFINITIONS as BLIND_DEFINITIONS
+from monai_tbkd.metrics.provenance import split_sha256, versions
+from monai_tbkd.transforms import NOTICE
+
+SCHEMA_VERSION = 2
+_INTERVAL = (
+    "95 % bootstrap over films, or over patients where they are known; 2000 resamples unless set otherwise; percentile "
+    "intervals, for image-level numbers BCa; differences are paired; a share of films that is 0 or 1 has Wilson's "
+    "interval, since no resample of it differs"
+)
+
+
+def evaluation_result(
+    comparison: Comparison,
+    predictions: Mapping[str, Mapping[str, Predictions]],
+    facts: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    checkpoints: Mapping[str, Any],
+    given: Mapping[str, Mapping[str, Any]] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Compare, and put what the numbers rest on beside them.
+
+    Args:
+        comparison: of the films.
+        predictions: by predictor and split.
+        facts: kept on top, such as ``version`` and ``seed``.
+        settings: of the run.
+        checkpoints: records of the networks' trainings, by network.
+        given: operating points that are not to be chosen, see `Comparison.run`.
+        inputs: files that predictions were read from, by predictor; None where networks made them.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "notice": NOTICE,
+        "definitions": {**DEFINITIONS, **BLIND_DEFINITIONS, "interval": _INTERVAL},
+        **facts,
+        "provenance": {
+            "versions": versions(),
+            "splits_sha256": {split: split_sha256(items) for split, items in comparison.items.items()},
+            "evaluation": comparison.settings,
+            "settings": dict(settings),
+            **({"inputs": dict(inputs)} if inputs else {}),
+        },
+        **comparison.run(predictions, given),
+        "checkpoints": dict(checkpoints),
+    }

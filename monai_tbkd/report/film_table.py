@@ -1,0 +1,91 @@
+"""Numbers of each reported film: what means and intervals are made of."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from monai_tbkd.metrics.bootstrap import group_codes
+from monai_tbkd.metrics.predictor_measures import PredictorMeasures
+from monai_tbkd.metrics.split_truth import SplitTruth
+from monai_tbkd.report.prediction_table import as_written
+
+FILE = "films.csv"
+NUMBERS = ("union_mask_iou", "pointing", "score")
+
+
+class FilmTable(NamedTuple):
+    """What `write_film_table` wrote, films in its order."""
+
+    names: list[str]
+    positive: np.ndarray
+    """``(N,)`` bool: films with TB."""
+    patients: list[str] | None
+    """A number a patient, None where patients are not known."""
+    numbers: dict[str, dict[str, np.ndarray]]
+    """By predictor and one of `NUMBERS`, ``(N,)``; nan where a film has none."""
+
+
+def write_film_table(path: str | Path, truth: SplitTruth, measured: Mapping[str, PredictorMeasures]) -> Path:
+    """Write a row a film, whole or not at all.
+
+    Args:
+        path: the CSV file.
+        truth: of the reported split.
+        measured: by predictor, of a comparison's run.
+
+    Returns:
+        The file. Patients stand in it by number, not by id.
+    """
+    path = Path(path)
+    codes = group_codes(truth.patients, len(truth.items))
+    columns: dict[str, np.ndarray] = {}
+    for name, each in measured.items():
+        columns[f"{name}.union_mask_iou"] = each.union_mask_iou
+        columns[f"{name}.pointing"] = each.pointing
+        if each.scores is not None:
+            columns[f"{name}.score"] = np.asarray(each.scores, dtype=float)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["name", "class", "patient", "boxes", *columns])
+        for i, item in enumerate(truth.items):
+            boxes = "" if item["boxes"] is None else len(item["boxes"])
+            patient = "" if truth.patients is None else int(codes[i])
+            numbers = ("" if math.isnan(v[i]) else f"{v[i]:.9g}" for v in columns.values())
+            writer.writerow([as_written(str(item["name"])), item["class_name"], patient, boxes, *numbers])
+    os.replace(part, path)
+    return path
+
+
+def read_film_table(path: str | Path) -> FilmTable:
+    """Read it again.
+
+    Raises:
+        ValueError: the file is of another form.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        named: dict[str, dict[str, Any]] = {}
+        for column in rows[0]:
+            predictor, dot, number = column.rpartition(".")
+            if dot and number in NUMBERS:
+                named.setdefault(predictor, {})[number] = np.array([float(row[column] or "nan") for row in rows])
+        patients = [row["patient"] for row in rows]
+        return FilmTable(
+            [row["name"] for row in rows],
+            np.array([row["class"] == "tb" for row in rows]),
+            patients if any(patients) else None,
+            named,
+        )
+    except (OSError, KeyError, IndexError, ValueError, TypeError) as error:
+        raise ValueError(f"{path}: not a table of films as an evaluation writes it ({error}).") from error
