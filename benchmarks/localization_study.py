@@ -21,12 +21,12 @@ from typing import Any
 import torch
 from monai.bundle import ConfigParser
 from monai.utils import set_determinism
-from monai_tbkd.engines.localization_study import COLUMNS, LocalizationStudy
 
 import monai_tbkd
 import monai_tbkd.networks
-from monai_tbkd.data import load_tbx11k
+from monai_tbkd.data import image_labels, load_tbx11k
 from monai_tbkd.engines.feature_training import keep_features
+from monai_tbkd.engines.localization_study import COLUMNS, LocalizationStudy
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "study"
 
@@ -89,11 +89,11 @@ def films(config: ConfigParser, items: list[dict[str, Any]], cache: Path | None)
         if kept["key"] == key:
             return kept
         logging.info("%s is of other settings and is made anew.", cache)
-    network = config.get_parsed_content("teacher_net").eval()
+    network = config.get_parsed_content("backbone").eval()
     started = time.monotonic()
     transform = config.get_parsed_content("preprocessing")
     keys = ("lung_crop", "lung_field", "asymmetry")
-    features, other = keep_features(network, items, transform, fit_films=config["fit_films"], keys=keys)
+    features, other = keep_features(network, image_labels(items), transform, fit_films=config["fit_films"], keys=keys)
     logging.info("features of %d films: %.0f s", len(items), time.monotonic() - started)
     kept = {"key": key, "features": features, **other}
     if cache is not None:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from monai_tbkd.engines.distillation_trainer import TEACHER_MAP, DistillationTrainer
 from monai_tbkd.losses import DistillationObjective
-from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, swap_mirror
+from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, mirror_mean, swap_mirror
 
 
 def keep_features(
@@ -174,8 +174,10 @@ def train_head(
 
 
 @torch.no_grad()
-def maps_of(network: SymmetricMapNet, features: torch.Tensor, width: int, batch_size: int = 64) -> torch.Tensor:
+def maps_of(
+    head: nn.Module, features: torch.Tensor, width: int, output_stride: int, batch_size: int = 64
+) -> torch.Tensor:
     """Maps ``(N, C, h, w)`` in logits of kept features of films ``width`` pixels wide, both mirror images averaged."""
-    device = next(network.head.parameters()).device
-    parts = [network.map_of(part.float().to(device), width).cpu() for part in features.split(batch_size)]
-    return torch.cat(parts)
+    device = next(head.parameters()).device
+    parts = features.split(batch_size)
+    return torch.cat([mirror_mean(head, part.float().to(device), width, output_stride).cpu() for part in parts])

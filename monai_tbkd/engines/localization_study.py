@@ -1,4 +1,339 @@
-COLUMNS=()
+"""One fold of a localization study: teacher, control, students, and maps that must be beaten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from monai.bundle import ConfigParser
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from monai_tbkd.engines.feature_training import FeatureBatches, maps_of, train_head
+from monai_tbkd.metrics.bootstrap import area_under_roc
+from monai_tbkd.metrics.map_processing import (
+    Array,
+    Processing,
+    choose_processing,
+    log_odds,
+    place_cells,
+    process,
+)
+from monai_tbkd.metrics.max_box_acc import film_box_ious, max_box_acc
+from monai_tbkd.metrics.pixel_average_precision import PXAP_THRESHOLDS, pixel_average_precision
+from monai_tbkd.metrics.pixel_counts import pixel_counts
+from monai_tbkd.metrics.split_truth import SplitTruth
+from monai_tbkd.metrics.union_mask_iou import union_iou_sweep
+from monai_tbkd.transforms import MapToWholeFilm
+from monai_tbkd.transforms.lung_crop import resample
+
+COLUMNS = ("seed", "fold", "film", "predictor", "boxes_chose", "metric", "value")
+ALL, NOTHING = "processing", "nothing"
+"""What boxes of the selection split chose: smoothing, location prior and threshold; or nothing at all."""
+_REACH = 0.15
+_FRACTION = 0.1
+_SURE = 6.0
+
+
+def side_labels(items: Sequence[Mapping[str, Any]]) -> NDArray[np.int64]:
+    """Whether the left and the right half of each film have a box, ``(N, 2)``; left is the picture's.
+
+    A box that reaches over the middle by less than 15 % of its width counts for one half alone.
+
+    Args:
+        items: datalist items with ``boxes`` and ``size``.
+    """
+    labels = np.zeros((len(items), 2), dtype=np.int64)
+    for row, item in enumerate(items):
+        middle = item["size"][1] / 2
+        for left, _, right, _ in item["boxes"] or []:
+            labels[row, 0] |= min(right, middle) - left > _REACH * (right - left)
+            labels[row, 1] |= right - max(left, middle) > _REACH * (right - left)
+    return labels
+
+
+def asymmetry_labels(
+    asymmetry: NDArray[np.floating], rows: NDArray[np.int64], share: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Half-film labels of TB films without any box: of the films that are least alike on both sides, the denser side.
+
+    Args:
+        asymmetry: ``(N, 2)``, of :func:`~monai_tbkd.transforms.lung_asymmetry`.
+        rows: training films.
+        share: of them that get labels.
+
+    Returns:
+        ``(N, 2)`` labels of left and right, and the rows that have them.
+    """
+    scaled = asymmetry / np.maximum(asymmetry[rows].std(axis=0), 1e-9)
+    both = scaled.mean(axis=1)
+    labels = np.stack([both < 0, both >= 0], axis=1).astype(np.int64)
+    kept = rows[np.argsort(-np.abs(both[rows]), kind="stable")[: max(1, round(share * len(rows)))]]
+    return labels, np.sort(kept)
+
+
 class LocalizationStudy:
-    def __init__(self,*a): pass
-    def run(self,*a): return []
+    """Runs folds of a study on kept features.
+
+    Args:
+        config: as ``configs/study/*.yaml``.
+        items: TB films with boxes.
+        films: ``features`` ``(N, 2 D, h, w)``, ``lung_crop`` ``(N, 4)``, ``lung_field`` ``(N, 1, h, w)`` and
+            ``asymmetry`` ``(N, 2)``, in the order of the items.
+    """
+
+    def __init__(self, config: ConfigParser, items: Sequence[Mapping[str, Any]], films: Mapping[str, Any]) -> None:
+        self.config, self.items, self.features = config, list(items), films["features"]
+        self.places, self.asymmetry = films["lung_crop"].numpy().astype(np.float64), films["asymmetry"].numpy()
+        self.fine, self.pixels = int(config["fine_grid"]), int(config["image_size"])
+        self.stride = int(config["output_stride"])
+        self.truth = SplitTruth(items, int(config["grid"]))
+        self.sides = side_labels(items)
+        self.cut_masks = self._cut(self.truth.masks) > 0.5  # (N, fine, fine)
+        area = (self.places[:, 2] - self.places[:, 0]) * (self.places[:, 3] - self.places[:, 1])
+        # true area in cells of the cut, with what lies beyond the cut
+        self.true_area = np.maximum(
+            self.truth.masks.mean(axis=(1, 2)) / area * self.fine**2, self.cut_masks.sum((1, 2))
+        )
+        self.upper_lungs = self._upper_lungs(films["lung_field"])
+        self.to_film = MapToWholeFilm((self.truth.grid, self.truth.grid))
+
+    def run(self, seed: int, fold: int, folds: int) -> list[tuple[Any, ...]]:
+        """Train and score on one fold; rows of `COLUMNS`."""
+        train, select, test = self.split(seed, fold, folds)
+        prior = log_odds(self._smooth_mean(self.cut_masks[select]))
+        maps, rows = self._predictors(train, select, prior, seed)
+        zero = np.zeros_like(maps["student"])
+        turned = test[np.random.default_rng(seed).permutation(len(test))]
+        out: list[tuple[Any, ...]] = [(seed, fold, "", name, "", metric, value) for name, metric, value in rows]
+        for name, logits in {**maps, "lung_prior": zero}.items():
+            chosen = self._choose(logits, prior, select)
+            out += self._scored(seed, fold, name, ALL, logits[test], prior, chosen, test)
+            if name == "student":
+                out += self._scored(seed, fold, "shuffled_student", ALL, logits[turned], prior, chosen, test)
+            if name in ("teacher", "control", "lung_prior"):
+                free = self._without_boxes(logits, select)
+                out += self._film_rows(seed, fold, name, NOTHING, free[0][test], free[1], test)
+            elif name == "box_free_student":
+                threshold = self._share_threshold(logits, select)
+                out += self._film_rows(seed, fold, name, NOTHING, logits[test], threshold, test)
+                order = self._film_rows(seed, fold, f"shuffled_{name}", NOTHING, logits[turned], threshold, test)
+                out += order
+        out += self._film_prior(seed, fold, select, test)
+        for name in maps:
+            for label, positives in (("half_auc", None), ("which_side_auc", self.sides.sum(axis=1) == 1)):
+                out.append((seed, fold, "", name, "", label, self._side_auc(maps[name], test, positives)))
+        return out
+
+    def split(self, seed: int, fold: int, folds: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Rows that train, select and test; each film is in the test fold once for each seed."""
+        part = np.random.default_rng(seed).permutation(len(self.items)) % folds
+        rest = np.random.default_rng((seed, fold)).permutation(np.flatnonzero(part != fold))
+        n = int(self.config["select"])
+        return np.sort(rest[n:]), np.sort(rest[:n]), np.flatnonzero(part == fold)
+
+    # ---- training ----------------------------------------------------------------------------------------------------
+
+    def _predictors(
+        self, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int
+    ) -> tuple[dict[str, Array], list[tuple[str, str, float]]]:
+        labels, rows = self.sides, train
+        if self.config["side_labels"] == "asymmetry":
+            labels, rows = asymmetry_labels(self.asymmetry, train, float(self.config["labeled_share"]))
+        teachers = [self._train("teacher", "label_objective", rows, labels, None, (seed, n)) for n in
+                    range(int(self.config["teachers"]))]  # fmt: skip
+        teacher = np.mean(teachers, axis=0)
+        control = self._train("student", "label_objective", rows, labels, None, (seed, 100))
+        if self.config["side_labels"] == "asymmetry":
+            # what the teacher makes of every film of the training, those included that are alike on both sides
+            gate = np.ones_like(self.sides)
+        else:
+            gate = labels
+        chosen = self._choose(teacher, prior, select)
+        given = process(teacher, prior, chosen.smoothing, chosen.factor, chosen.prior) - chosen.threshold
+        maps = {"teacher": teacher, "control": control}
+        maps["student"] = self._distilled(given, gate, train, labels, seed)
+        facts = [("teacher", "target_miou_on_train", self._mean_iou(self._gated(given, gate), train, np.zeros(1))[0])]
+        for generation in range(1, int(self.config["generations"])):
+            last = maps["student"]
+            chosen = self._choose(last, prior, select)
+            given = process(last, prior, chosen.smoothing, chosen.factor, chosen.prior) - chosen.threshold
+            maps[f"student_generation_{generation + 1}"] = self._distilled(
+                given, gate, train, labels, seed + generation
+            )
+        free, threshold = self._without_boxes(teacher, select)
+        maps["box_free_student"] = self._distilled(free - threshold, gate, train, labels, seed)
+        return maps, facts
+
+    def _distilled(
+        self, logits: Array, gate: NDArray[np.int64], train: NDArray[np.int64], labels: NDArray[np.int64], seed: int
+    ) -> Array:
+        sharp = float(self.config["target_sharpness"]) * self._gated(logits, gate)
+        targets = self._at_cells(sharp)
+        return self._train("student", "cell_objective", train, labels, targets, (seed, 100))
+
+    def _train(
+        self,
+        which: str,
+        objective: str,
+        rows: NDArray[np.int64],
+        labels: NDArray[np.int64],
+        targets: torch.Tensor | None,
+        seed: tuple[int, int],
+    ) -> Array:
+        torch.manual_seed(1000 * seed[0] + seed[1])
+        head, device = self.config.get_parsed_content(f"{which}_head")(), self.config.get_parsed_content("device")
+        batches = FeatureBatches(
+            self.features, rows, torch.from_numpy(labels), int(self.config["batch_size"]), targets,
+            seed=1000 * seed[0] + seed[1],
+        )  # fmt: skip
+        train_head(
+            head.to(device),
+            batches,
+            self.config.get_parsed_content(objective),
+            int(self.config[f"{which}_epochs"]),
+            float(self.config["learning_rate"]),
+            float(self.config["weight_decay"]),
+            device,
+        )
+        maps = maps_of(head, self.features, self.pixels, self.stride)[:, 0]
+        return place_cells(maps, self.stride, self.pixels, self.fine)
+
+    def _gated(self, logits: Array, gate: NDArray[np.int64]) -> Array:
+        """Logits with a half that has no disease by its label made sure of it."""
+        middle = (0.5 - self.places[:, 0]) / (self.places[:, 2] - self.places[:, 0])  # the film's middle on the cut
+        columns = (np.arange(self.fine) + 0.5) / self.fine
+        open_ = np.where(columns[None] < middle[:, None], gate[:, :1], gate[:, 1:])[:, None, :]
+        return np.where(open_ > 0, logits, np.float32(-_SURE))
+
+    def _at_cells(self, logits: Array) -> torch.Tensor:
+        """Logits ``(N, H, W)`` of films and of their mirror images at the cells of maps, ``(N, 2, 1, h, w)``."""
+        cells = self.features.shape[-1]
+        at = (torch.arange(cells) * self.stride + 0.5) / self.pixels * 2 - 1
+        grid = torch.stack(torch.meshgrid(at, at, indexing="xy"), dim=-1)[None].expand(len(logits), -1, -1, -1)
+        plain = torch.sigmoid(torch.from_numpy(logits))[:, None]
+        both = [F.grid_sample(x, grid, padding_mode="border", align_corners=False) for x in (plain, plain.flip(-1))]
+        return torch.logit(torch.stack(both, dim=1).clamp(1e-4, 1 - 1e-4))
+
+    # ---- what is chosen ----------------------------------------------------------------------------------------------
+
+    def _choose(self, logits: Array, prior: Array, select: NDArray[np.int64]) -> Processing:
+        return choose_processing(
+            logits[select], prior, lambda maps, steps: self._mean_iou(maps, select, steps, whole=False),
+            list(self.config["smoothing"]), list(self.config["factors"]),
+        )  # fmt: skip
+
+    def _without_boxes(self, logits: Array, select: NDArray[np.int64]) -> tuple[Array, float]:
+        """Maps on the upper lungs' prior, and the threshold that a fixed share of the selection films' area reaches."""
+        sigma, factor = float(self.config["box_free_smoothing"]), float(self.config["box_free_factor"])
+        processed = process(logits, self.upper_lungs, sigma, factor, True)
+        return processed, self._share_threshold(processed, select)
+
+    def _share_threshold(self, logits: Array, select: NDArray[np.int64]) -> float:
+        areas = (self.places[select, 2] - self.places[select, 0]) * (self.places[select, 3] - self.places[select, 1])
+        values = logits[select].reshape(len(select), -1)
+        weights = np.repeat(areas / values.shape[1], values.shape[1])  # shares of a film's area
+        order = np.argsort(-values, axis=None)
+        reached = np.cumsum(weights[order]) / len(select)
+        return float(values.ravel()[order[min(int(np.searchsorted(reached, _FRACTION)), len(order) - 1)]])
+
+    def _mean_iou(
+        self, maps: Array, rows: NDArray[np.int64], steps: NDArray[np.floating], whole: bool = True
+    ) -> NDArray[np.float64]:
+        """Mean union-mask IoU of maps on cuts, of all films or (not ``whole``) of these rows alone, at each threshold."""
+        mine = maps[rows] if whole else maps
+        counts = pixel_counts(_unit(mine), self.cut_masks[rows], _unit_steps(steps))
+        union = counts.predicted + self.true_area[rows][:, None] - counts.hit
+        return np.asarray((counts.hit / np.maximum(union, 1)).mean(axis=0))
+
+    # ---- what is measured --------------------------------------------------------------------------------------------
+
+    def _scored(
+        self, seed: int, fold: int, name: str, how: str, logits: Array, prior: Array, chosen: Processing,
+        test: NDArray[np.int64],
+    ) -> list[tuple[Any, ...]]:  # fmt: skip
+        processed = process(logits, prior, chosen.smoothing, chosen.factor, chosen.prior)
+        facts = [(seed, fold, "", name, how, key, value) for key, value in chosen._asdict().items()]
+        return facts + self._film_rows(seed, fold, name, how, processed, chosen.threshold, test)
+
+    def _film_rows(
+        self, seed: int, fold: int, name: str, how: str, logits: Array, threshold: float, test: NDArray[np.int64]
+    ) -> list[tuple[Any, ...]]:
+        """Rows of films and of the fold, measured on whole films."""
+        unit = _unit(logits)
+        maps = np.stack([
+            self.to_film(torch.from_numpy(one)[None], self.places[row])[0].numpy() for one, row in zip(unit, test)
+        ])  # fmt: skip
+        return self._measured(seed, fold, name, how, maps, float(_unit_steps(np.array([threshold]))[0]), test)
+
+    def _film_prior(
+        self, seed: int, fold: int, select: NDArray[np.int64], test: NDArray[np.int64]
+    ) -> list[tuple[Any, ...]]:
+        """The blind location prior of whole films, and the whole film itself."""
+        masks = self.truth.masks
+        prior = masks[select].mean(axis=0).astype(np.float32)
+        steps = np.unique(prior[prior > 0])
+        at = union_iou_sweep(np.repeat(prior[None], len(select), 0), masks[select], steps).mean(axis=0).argmax()
+        rows = self._measured(
+            seed, fold, "blind_prior", ALL, np.repeat(prior[None], len(test), 0), float(steps[at]), test
+        )
+        return rows + self._measured(
+            seed, fold, "whole_film", NOTHING, np.ones_like(masks[test], np.float32), 0.5, test
+        )
+
+    def _measured(
+        self, seed: int, fold: int, name: str, how: str, maps: Array, threshold: float, test: NDArray[np.int64]
+    ) -> list[tuple[Any, ...]]:
+        masks = self.truth.masks[test]
+        iou = union_iou_sweep(maps, masks, np.array([threshold]))[:, 0]
+        peaks = maps.reshape(len(test), -1).argmax(axis=1)
+        hit = masks.reshape(len(test), -1)[np.arange(len(test)), peaks]
+        rows: list[tuple[Any, ...]] = []
+        for row, one, point in zip(test, iou, hit):
+            film = self.items[row]["name"]
+            rows.append((seed, fold, film, name, how, "union_mask_iou", round(float(one), 5)))
+            rows.append((seed, fold, film, name, how, "pointing_game", int(point)))
+        stretched = np.stack([(m - m.min()) / max(float(np.ptp(m)), 1e-12) for m in maps])
+        accuracy = max_box_acc(film_box_ious(stretched, [self.truth.boxes[i] for i in test], components="all"))
+        pxap = pixel_average_precision(pixel_counts(maps, masks, PXAP_THRESHOLDS))
+        rows.append((seed, fold, "", name, how, "max_box_acc_v2", round(float(accuracy.accuracy.mean()), 5)))
+        rows.append((seed, fold, "", name, how, "pxap", round(float(np.ravel(pxap)[0]), 5)))
+        return rows
+
+    def _side_auc(self, logits: Array, test: NDArray[np.int64], films: NDArray[np.bool_] | None) -> float:
+        """AUC of halves with a box, or, given films with one half alone, of which half it is."""
+        pooled = self.config.get_parsed_content("pooling")(torch.from_numpy(logits[test])[:, None]).numpy()
+        if films is None:
+            return round(area_under_roc(pooled.ravel(), self.sides[test].ravel() > 0), 5)
+        kept = films[test]
+        return round(area_under_roc((pooled[:, 1] - pooled[:, 0])[kept], self.sides[test][kept, 1] > 0), 5)
+
+    # ---- films -------------------------------------------------------------------------------------------------------
+
+    def _cut(self, masks: NDArray[Any]) -> Array:
+        films = torch.from_numpy(masks.astype(np.float32))[:, None, None]
+        size = (self.fine, self.fine)
+        return np.stack([resample(film, place, size)[0, 0].numpy() for film, place in zip(films, self.places)])
+
+    def _smooth_mean(self, masks: NDArray[np.bool_]) -> Array:
+        return np.asarray(ndimage.gaussian_filter(masks.mean(axis=0).astype(np.float32), 2.0))
+
+    def _upper_lungs(self, fields: torch.Tensor) -> Array:
+        """Logits of the lung field times a weight that falls from the apex to the base."""
+        field = F.interpolate(fields.float(), size=(self.fine, self.fine), mode="bilinear", align_corners=False)[:, 0]
+        margin = float(self.config["margin"])
+        rows = ((np.arange(self.fine) + 0.5) / self.fine - margin) / (1 - 2 * margin)
+        weight = np.clip(1 - rows, 0.02, 1).astype(np.float32)[None, :, None]
+        return log_odds(np.clip(ndimage.gaussian_filter(field.numpy(), (0, 3, 3)) * weight, 0.01, 0.95))
+
+
+def _unit(logits: Array) -> Array:
+    """Logits as values of 0-1, in the same order, that do not crowd at the ends."""
+    return np.asarray(0.5 + np.arctan(logits / 3.0) / np.pi, dtype=np.float32)
+
+
+def _unit_steps(steps: NDArray[np.floating]) -> NDArray[np.float64]:
+    return np.asarray(_unit(np.asarray(steps, dtype=np.float32)), dtype=np.float64)

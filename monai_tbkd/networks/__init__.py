@@ -17,7 +17,7 @@ from monai_tbkd.networks.map_pooling import (
     TopKMapPool,
 )
 from monai_tbkd.networks.output_stride import set_output_stride
-from monai_tbkd.networks.symmetric_map_net import SymmetricMapHead, SymmetricMapNet, swap_mirror
+from monai_tbkd.networks.symmetric_map_net import SymmetricMapHead, SymmetricMapNet, mirror_mean, swap_mirror
 from monai_tbkd.networks.teacher_view import FrameMaskView, ViewedNet
 from monai_tbkd.networks.weights import WeightReport, load_backbone_weights, load_checkpoint, read_state_dict
 
@@ -41,6 +41,7 @@ __all__ = [
     "class_log_odds",
     "load_backbone_weights",
     "load_checkpoint",
+    "mirror_mean",
     "model_version",
     "read_state_dict",
     "set_output_stride",

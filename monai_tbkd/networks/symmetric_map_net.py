@@ -120,24 +120,11 @@ class SymmetricMapNet(nn.Module):
         Returns:
             The class activation map in logits, ``(B, num_classes, ceil(H / stride), ceil(W / stride))``.
         """
-        return self.map_of(self.features(image), image.shape[-1])
+        return mirror_mean(self.head, self.features(image), image.shape[-1], self.output_stride)
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """What the head is trained on, ``(B, 2 D, h, w)``: of the film, then of its mirror image as that lies."""
         return torch.cat([self._of_one(image), self._of_one(image.flip(-1))], dim=1)
-
-    def map_of(self, features: torch.Tensor, width: int) -> torch.Tensor:
-        """The map of features ``(B, 2 D, h, w)`` of films that are ``width`` pixels wide.
-
-        Cell j of the mirror image's map looks at its pixel stride * j, which is pixel width - 1 - stride * j of the
-        film; so that map is turned back and moved by the rest before the mean is taken.
-        """
-        own = self.head(features)
-        turned = self.head(swap_mirror(features)).flip(-1)
-        cells = own.shape[-1]
-        rest = (width - 1 - self.output_stride * (cells - 1)) / self.output_stride  # in cells, 0 to below 1
-        left = torch.cat([turned[..., :1], turned[..., :-1]], dim=-1)
-        return 0.5 * (own + rest * left + (1.0 - rest) * turned)  # type: ignore[no-any-return]
 
     def fit_components(self, stages: torch.Tensor) -> float:
         """Set the reduction to the principal components of a sample of cells.
@@ -200,3 +187,22 @@ def swap_mirror(features: torch.Tensor) -> torch.Tensor:
     """Features ``(B, 2 D, h, w)`` of films as those of their mirror images: the halves change places."""
     own, mirror = features.chunk(2, dim=1)
     return torch.cat([mirror, own], dim=1)
+
+
+def mirror_mean(head: nn.Module, features: torch.Tensor, width: int, output_stride: int) -> torch.Tensor:
+    """The mean of a head's maps of films and of their mirror images, each cell where it looks.
+
+    Cell j of the mirror image's map looks at its pixel stride * j, which is pixel width - 1 - stride * j of the film;
+    so that map is turned back and moved by the rest before the mean is taken.
+
+    Args:
+        head: from features to maps ``(B, C, h, w)``.
+        features: ``(B, 2 D, h, w)``.
+        width: of the films in pixels.
+        output_stride: pixels per cell.
+    """
+    own = head(features)
+    turned = head(swap_mirror(features)).flip(-1)
+    rest = (width - 1 - output_stride * (own.shape[-1] - 1)) / output_stride  # in cells, 0 to below 1
+    left = torch.cat([turned[..., :1], turned[..., :-1]], dim=-1)
+    return 0.5 * (own + rest * left + (1.0 - rest) * turned)  # type: ignore[no-any-return]
