@@ -20,7 +20,9 @@ from monai_tbkd.transforms.film_augmentation import bytes_by_table, plain_film
 from monai_tbkd.transforms.rand_film_change import RandFilmChanged
 
 
-def with_histogram(film: torch.Tensor, other: torch.Tensor, share: float = 1.0, margin: float = 0.0) -> torch.Tensor:
+def with_histogram(
+    film: torch.Tensor, other: torch.Tensor, share: float = 1.0, floor: int = 0, steepest: float = 255.0
+) -> torch.Tensor:
     """A film whose gray values are distributed as another's, by a table of 256 values.
 
     Each value goes to the one that as large a share of the other film lies below, as in histogram specification
@@ -30,8 +32,11 @@ def with_histogram(film: torch.Tensor, other: torch.Tensor, share: float = 1.0, 
         film: ``(1, H, W)`` uint8.
         other: ``(1, H', W')`` uint8.
         share: how far the values move, 0 (not at all) to 1 (all the way).
-        margin: width of the frame of both films that is not counted, as a share of height and width, 0 to below 0.5. A
-            black border counted would punch black holes into the lungs of a film that has none.
+        floor: values below it are taken for air and borders, 0 to below 255: they are not counted in either film, and
+            keep their share of the way from 0 to what becomes of the floor.
+        steepest: how many values one step of the film's values may become at most, measured from its median. Where the
+            other film has a wide dark border or no values between two groups, the table is a cliff otherwise, and
+            punches black holes into lungs.
 
     Returns:
         ``(1, H, W)`` uint8.
@@ -41,17 +46,23 @@ def with_histogram(film: torch.Tensor, other: torch.Tensor, share: float = 1.0, 
         >>> with_histogram(dark, bright)
         tensor([[[100, 180, 200, 200]]], dtype=torch.uint8)
     """
-    own, theirs = (_cumulative_histogram(x, margin) for x in (film, other))
+    own, theirs = (_cumulative_histogram(x, floor) for x in (film, other))
+    if own[-1] == 0 or theirs[-1] == 0:  # nothing but air and border
+        return film
     # the smallest value that as much of the other film is at or below; rounding must not make it the next one
     target = np.searchsorted(theirs, own - 1e-9).clip(max=255)
+    middle = int(np.searchsorted(own, 0.5))
+    way = np.concatenate([[0.0], np.minimum(np.diff(target), steepest).cumsum()])
+    target = np.clip(target[middle] + way - way[middle], 0, 255)
+    target[:floor] = np.arange(floor) * target[floor] / max(floor, 1)
     values = np.arange(256)
     return bytes_by_table(film, np.rint(values + share * (target - values)).astype(np.uint8))
 
 
-def _cumulative_histogram(film: torch.Tensor, margin: float) -> NDArray[np.float64]:
-    rows, columns = (round(margin * side) for side in film.shape[-2:])
-    inner = film[..., rows : film.shape[-2] - rows, columns : film.shape[-1] - columns].numpy()
-    return np.bincount(inner.reshape(-1), minlength=256).cumsum() / inner.size
+def _cumulative_histogram(film: torch.Tensor, floor: int) -> NDArray[np.float64]:
+    counts = np.bincount(film.reshape(-1).numpy(), minlength=256)
+    counts[:floor] = 0
+    return counts.cumsum() / max(int(counts.sum()), 1)
 
 
 def with_spectrum(film: torch.Tensor, other: torch.Tensor, beta: float) -> torch.Tensor:
@@ -116,11 +127,12 @@ class RandHistogramSwap(_RandSwap):
         films: to borrow from, ``(1, H, W)`` uint8, or dictionaries with such a film at ``key``; read when needed.
         prob: probability of a change.
         share: range of how far the values move, within 0-1.
-        margin: frame that is not counted, as there.
+        floor: values below it are not counted, as there.
+        steepest: the table's steepest step, as there.
         key: where dictionaries have the film.
 
     Raises:
-        ValueError: no films, or a share or margin out of range.
+        ValueError: no films, or a number out of range.
     """
 
     def __init__(
@@ -128,15 +140,18 @@ class RandHistogramSwap(_RandSwap):
         films: Sequence[Any],
         prob: float = 0.5,
         share: tuple[float, float] = (0.5, 1.0),
-        margin: float = 0.1,
+        floor: int = 32,
+        steepest: float = 3.0,
         key: str = "image",
     ) -> None:
         super().__init__(films, prob, share, key)
         if not 0 <= share[0] <= share[1] <= 1:
             raise ValueError(f"share is {share}; expected (least, most) within 0 and 1.")
-        if not 0 <= margin < 0.5:
-            raise ValueError(f"margin is {margin}; expected a share of 0 to below 0.5.")
-        self.margin = float(margin)
+        if not 0 <= floor < 255:
+            raise ValueError(f"floor is {floor}; expected a gray value of 0 to below 255.")
+        if not steepest > 0:
+            raise ValueError(f"steepest is {steepest}; expected above 0.")
+        self.floor, self.steepest = int(floor), float(steepest)
 
     def __call__(self, film: torch.Tensor, randomize: bool = True) -> torch.Tensor:
         """``(1, H, W)`` uint8 to the same; the last draw again where ``randomize`` is false."""
@@ -144,7 +159,7 @@ class RandHistogramSwap(_RandSwap):
             self.randomize()
         if not self._do_transform:
             return plain_film(film)
-        return with_histogram(plain_film(film), self._other(), self._far, self.margin)
+        return with_histogram(plain_film(film), self._other(), self._far, self.floor, self.steepest)
 
 
 class RandSpectrumSwap(_RandSwap):
@@ -185,10 +200,11 @@ class RandHistogramSwapd(RandFilmChanged):
         keys: KeysCollection = "image",
         prob: float = 0.5,
         share: tuple[float, float] = (0.5, 1.0),
-        margin: float = 0.1,
+        floor: int = 32,
+        steepest: float = 3.0,
         allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(RandHistogramSwap(films, prob, share, margin), keys, allow_missing_keys)
+        super().__init__(RandHistogramSwap(films, prob, share, floor, steepest), keys, allow_missing_keys)
 
 
 class RandSpectrumSwapd(RandFilmChanged):

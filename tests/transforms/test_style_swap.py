@@ -35,14 +35,32 @@ def test_the_source_cannot_be_read_from_the_histogram() -> None:
     assert (swapped.flatten()[order].int().diff() >= 0).all()
 
 
-def test_a_black_border_is_not_counted() -> None:
+def test_air_and_borders_below_the_floor_are_not_counted() -> None:
     own, other = film(0, low=50, high=100), film(1, low=100, high=200)
     bordered = other.clone()
-    bordered[..., :4], bordered[:, :3] = 0, 0
-    inside = with_histogram(own, other[:, 4:-4, 5:-5])
-    assert with_histogram(own, bordered).min() == 0
-    assert with_histogram(own, bordered, margin=0.1).min() >= 100
-    assert (with_histogram(own, bordered, margin=0.1).int() - inside.int()).abs().max() <= 8
+    bordered[..., :12] = 3
+    assert with_histogram(own, bordered).min() == 3  # a black hole for every fourth pixel of the lungs
+    assert with_histogram(own, bordered, floor=32).min() >= 100
+    # 32 goes to 100, what is below it keeps its share of the way
+    own[0, 0, :4] = torch.tensor([0, 8, 16, 32])
+    assert with_histogram(own, bordered, floor=32)[0, 0, :4].tolist() == [0, 25, 50, 100]
+
+
+def test_the_table_is_no_cliff() -> None:
+    own = torch.arange(100, 200, dtype=torch.uint8)[None, None]
+    other = torch.cat([torch.full((40,), 10), torch.full((60,), 200)]).byte()[None, None]
+    assert with_histogram(own, other).unique().tolist() == [10, 200]
+    found = with_histogram(own, other, steepest=4.0)[0, 0].int()
+    assert found[50] == 200  # the median goes where it would
+    assert found.diff().max() == 4
+    assert found[39] == 200 - 4  # one step beside the cliff
+    assert found[0] == 196
+
+
+def test_a_film_of_air_alone_changes_nothing() -> None:
+    air, other = torch.zeros(1, 8, 8, dtype=torch.uint8), film(1)
+    assert torch.equal(with_histogram(air, other, floor=32), air)
+    assert torch.equal(with_histogram(other, air, floor=32), other)
 
 
 @pytest.mark.parametrize("shape", [(32, 48), (33, 47), (48, 33)])
@@ -105,8 +123,10 @@ def test_what_is_refused() -> None:
         RandHistogramSwap([])
     with pytest.raises(ValueError, match="share is"):
         RandHistogramSwap(POOL, share=(0.5, 1.5))
-    with pytest.raises(ValueError, match="margin is"):
-        RandHistogramSwap(POOL, margin=0.5)
+    with pytest.raises(ValueError, match="floor is"):
+        RandHistogramSwap(POOL, floor=255)
+    with pytest.raises(ValueError, match="steepest is"):
+        RandHistogramSwap(POOL, steepest=0)
     with pytest.raises(ValueError, match="beta is"):
         RandSpectrumSwap(POOL, beta=(0.2, 0.1))
     with pytest.raises(ValueError, match="same size"):
