@@ -22,8 +22,9 @@ class LungFieldView(nn.Module):
     The view moves nothing, so that maps stay on the film's grid.
 
     Args:
-        lung_network: from films as the view gets them, ``(B, C, H, W)``, to the probability of lung ``(B, 1, h, w)`` in
-            0-1, of any size that covers the film; frozen here. None takes the ellipses.
+        lung_network: from films of one channel, ``(B, 1, H, W)``, the mean of the normalized film's channels, to the
+            probability of lung ``(B, 1, h, w)`` in 0-1, of any size that covers the film; frozen here. None takes the
+            ellipses.
         dilate: how far the mask is widened, as a share of the film's longer side.
         soft: width of its soft edge, as a share of the film's longer side; 0 for a hard one.
         outside: ``"blank"`` (``fill`` throughout) or ``"blur"`` (the film, blurred: what it is stays, what is
@@ -90,7 +91,7 @@ class LungFieldView(nn.Module):
         """
         lungs = self._ellipses(image)
         if self.lung_network is not None:
-            found = self.lung_network(image)
+            found = self.lung_network(image.mean(dim=1, keepdim=True))
             if found.shape[:2] != lungs.shape[:2]:
                 raise ValueError(
                     f"The lung network gives {tuple(found.shape)} for {len(image)} films; expected one channel, "

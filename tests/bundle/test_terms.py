@@ -65,6 +65,18 @@ def test_nothing_of_this_is_there_by_default(small_run: Callable, tmp_path: Path
         scalars(tmp_path, "train/loss/cells")
 
 
+@pytest.mark.parametrize("pooling", ["ProbabilisticMapPool", "NoisyOrMapPool"])
+def test_other_poolings_and_a_teacher_that_sees_the_lungs_alone(
+    small_run: Callable, tmp_path: Path, pooling: str
+) -> None:
+    chosen = {"_target_": f"monai_tbkd.networks.{pooling}"}
+    small_run(["train"], max_epochs=1, pooling=chosen, teacher_view={"_target_": "monai_tbkd.networks.LungFieldView"})
+    teacher = json.loads((tmp_path / "models" / "teacher.json").read_text())["settings"]
+    assert teacher["pooling"].startswith(pooling)
+    assert teacher["view"].startswith("LungFieldView(lungs=ellipses")
+    assert all(value == value for value in scalars(tmp_path, "train/loss/total"))  # no nan
+
+
 def test_a_second_generation_learns_from_the_first_student(small_run: Callable, tmp_path: Path) -> None:
     # a teacher of another architecture than the students, which the second generation needs no word about
     small_run(["train"], max_epochs=1, teacher_width=0.25)

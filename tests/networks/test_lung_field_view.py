@@ -17,6 +17,7 @@ class Middle(nn.Module):
         self.norm = nn.BatchNorm2d(1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        assert image.shape[1] == 1
         found = torch.zeros(len(image), 1, 50, 50)
         found[:, :, 15:35, 10:40] = self.scale
         return found * (image.mean(dim=(1, 2, 3), keepdim=True) > 0)
@@ -86,4 +87,4 @@ def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match=r"dilate is -0\.1"):
         LungFieldView(dilate=-0.1)
     with pytest.raises(ValueError, match="one channel"):
-        LungFieldView(nn.Identity())(torch.zeros(1, 3, 8, 8))
+        LungFieldView(nn.Conv2d(1, 2, 1))(torch.zeros(1, 3, 8, 8))
