@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from monai_tbkd.losses.map_size import at_coarser_size
+from monai_tbkd.losses.map_size import at_coarser_size, refuse_other_classes
 from monai_tbkd.networks.log_odds import as_two_or_more
 
 
@@ -54,11 +54,7 @@ class CellDistillationLoss(nn.Module):
         Raises:
             ValueError: batch or classes differ, or there is no label for the gate.
         """
-        if student.shape[:2] != teacher.shape[:2]:
-            raise ValueError(
-                f"Student maps are {tuple(student.shape)} and teacher maps {tuple(teacher.shape)}; "
-                "films and classes have to be the same."
-            )
+        refuse_other_classes(student, teacher)
         s, t = (as_two_or_more(x) / self.temperature for x in at_coarser_size(student, teacher.detach()))
         if self.gate_by_label:
             if label is None:

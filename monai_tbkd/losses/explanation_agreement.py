@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from monai_tbkd.losses.map_size import at_coarser_size
+from monai_tbkd.losses.map_size import at_coarser_size, refuse_other_classes
 from monai_tbkd.networks.log_odds import as_two_or_more
 
 
@@ -53,11 +53,7 @@ class ExplanationAgreementLoss(nn.Module):
         Raises:
             ValueError: batch or classes differ.
         """
-        if student.shape[:2] != teacher.shape[:2]:
-            raise ValueError(
-                f"Student maps are {tuple(student.shape)} and teacher maps {tuple(teacher.shape)}; "
-                "films and classes have to be the same."
-            )
+        refuse_other_classes(student, teacher)
         teacher = teacher.detach()
         if self.pooling is not None:
             label = as_two_or_more(self.pooling(teacher)).argmax(dim=1)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from monai_tbkd.losses.map_size import at_coarser_size
+from monai_tbkd.losses.map_size import at_coarser_size, refuse_other_classes
 
 
 class MapDistillationLoss(nn.Module):
@@ -51,11 +51,7 @@ class MapDistillationLoss(nn.Module):
         Raises:
             ValueError: batch or classes differ.
         """
-        if student.shape[:2] != teacher.shape[:2]:
-            raise ValueError(
-                f"Student maps are {tuple(student.shape)} and teacher maps {tuple(teacher.shape)}; "
-                "films and classes have to be the same."
-            )
+        refuse_other_classes(student, teacher)
         s, t = student, teacher.detach()
         if self.resolution is None:
             s, t = at_coarser_size(s, t)

@@ -1,4 +1,4 @@
-"""Maps of different size, brought to one."""
+"""Maps of different size, brought to one; of different films or classes, refused."""
 
 from __future__ import annotations
 
@@ -40,3 +40,16 @@ def at_size(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     if all(len(range(0, n, step)) == wanted for n, step, wanted in zip(maps.shape[-2:], steps, size)):
         return maps[..., :: steps[0], :: steps[1]]
     return F.adaptive_avg_pool2d(maps, size)
+
+
+def refuse_other_classes(student: torch.Tensor, teacher: torch.Tensor) -> None:
+    """Refuse maps ``(B, C, h, w)`` of other films or classes.
+
+    Raises:
+        ValueError: B or C differs.
+    """
+    if student.shape[:2] != teacher.shape[:2]:
+        raise ValueError(
+            f"Student maps are {tuple(student.shape)} and teacher maps {tuple(teacher.shape)}; "
+            "films and classes have to be the same."
+        )
