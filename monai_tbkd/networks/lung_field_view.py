@@ -33,6 +33,8 @@ class LungFieldView(nn.Module):
         blur: how strong the blur is, the side of the averaged square as a share of the film's longer side.
         threshold: probability from which a place is lung.
         smallest: share of the film below which what the network finds is not taken for lungs.
+        uneven: where one half of the film has less than this share of the lung that the other has, the ellipse is added
+            in that half: lung-field networks miss lungs that disease has whitened, which must not be hidden.
 
     Raises:
         ValueError: an unknown ``outside``, or a number out of range.
@@ -53,11 +55,13 @@ class LungFieldView(nn.Module):
         blur: float = 0.1,
         threshold: float = 0.5,
         smallest: float = 0.08,
+        uneven: float = 0.6,
     ) -> None:
         super().__init__()
         if outside not in OUTSIDE:
             raise ValueError(f"outside is {outside!r}; expected one of {', '.join(OUTSIDE)}.")
         shares = {"dilate": dilate, "soft": soft, "blur": blur, "threshold": threshold, "smallest": smallest}
+        shares["uneven"] = uneven
         for name, value in shares.items():
             if not 0 <= value < 1:
                 raise ValueError(f"{name} is {value}; expected a share of 0 to below 1.")
@@ -65,6 +69,7 @@ class LungFieldView(nn.Module):
         self.lungs = "ellipses" if lung_network is None else type(lung_network).__name__
         self.dilate, self.soft, self.outside, self.fill = float(dilate), float(soft), outside, float(fill)
         self.blur, self.threshold, self.smallest = float(blur), float(threshold), float(smallest)
+        self.uneven = float(uneven)
 
     def train(self, mode: bool = True) -> LungFieldView:
         """Training mode, in which the lung network stays as it is."""
@@ -100,11 +105,23 @@ class LungFieldView(nn.Module):
             found = F.interpolate(found.float(), size=image.shape[-2:], mode="bilinear", align_corners=False)
             inside = (found >= self.threshold).to(image.dtype)
             enough = inside.mean(dim=(1, 2, 3), keepdim=True) >= self.smallest
-            lungs = torch.where(enough, inside, lungs)
+            lungs = torch.where(enough, self._with_missing_half(inside, lungs), lungs)
         reach = self.dilate + self.soft / 2  # the soft edge lies outside of the widened lungs
         side = _odd_side(image, 2 * reach)
         widened = F.max_pool2d(lungs, side, stride=1, padding=side // 2)
         return _averaged(widened, self.soft)
+
+    def _with_missing_half(self, inside: torch.Tensor, ellipses: torch.Tensor) -> torch.Tensor:
+        middle = inside.shape[-1] // 2
+        halves = [slice(0, middle), slice(middle, None)]
+        areas = [inside[..., half].mean(dim=(1, 2, 3), keepdim=True) for half in halves]
+        whole = [
+            torch.where(
+                own < self.uneven * other, torch.maximum(inside[..., half], ellipses[..., half]), inside[..., half]
+            )
+            for half, own, other in zip(halves, areas, areas[::-1])
+        ]
+        return torch.cat(whole, dim=-1)
 
     def _ellipses(self, image: torch.Tensor) -> torch.Tensor:
         height, width = image.shape[-2:]

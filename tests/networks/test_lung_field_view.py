@@ -68,6 +68,26 @@ def test_without_a_network_and_where_it_finds_too_little_the_ellipses_stand_in()
     assert max(float(edge.max()) for edge in (ellipses[0], ellipses[-1], ellipses[:, 0], ellipses[:, -1])) == 0
 
 
+class LeftOnly(nn.Module):
+    """Finds one lung, and a third of it in the other half, as where disease has whitened a lung."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        found = torch.zeros(len(image), 1, 60, 60)
+        found[:, :, 10:40, 5:25] = 1
+        found[:, :, 30:40, 35:55] = 1
+        return found
+
+
+def test_a_half_with_much_less_lung_than_the_other_gets_its_ellipse() -> None:
+    film = torch.ones(1, 3, 60, 60)
+    found = LungFieldView(LeftOnly(), dilate=0.0, soft=0.0).mask(film)[0, 0]
+    ellipses = LungFieldView(dilate=0.0, soft=0.0).mask(film)[0, 0]
+    own = LeftOnly()(film)[0, 0]
+    assert torch.equal(found[:, :30], own[:, :30])
+    assert torch.equal(found[:, 30:], torch.maximum(own, ellipses)[:, 30:])
+    assert torch.equal(LungFieldView(LeftOnly(), dilate=0.0, soft=0.0, uneven=0.0).mask(film)[0, 0], own)
+
+
 def test_the_lung_network_is_frozen_and_stays_in_eval_mode() -> None:
     view = LungFieldView(Middle())
     viewed = ViewedNet(nn.Conv2d(3, 1, 1), view).train()
