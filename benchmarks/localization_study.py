@@ -65,7 +65,8 @@ def main() -> None:
 
 def read_config(args: argparse.Namespace) -> ConfigParser:
     config = ConfigParser(globals={"torch": torch, "monai_tbkd": monai_tbkd})
-    config.read_config(CONFIGS / f"{args.protocol}.yaml")
+    # hemithorax.yaml has every number; the others lie over it
+    config.read_config(list(dict.fromkeys([CONFIGS / "hemithorax.yaml", CONFIGS / f"{args.protocol}.yaml"])))
     given: dict[str, Any] = {
         "weights": args.weights, "lung_weights": args.lung_weights, "stride_in_1x1": args.stride_in_1x1,
     }  # fmt: skip
