@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ class FilmDataset(Dataset):
         transform: as in ``Dataset``; it starts with the loader.
         placeholder_shape: shape ``(C, H, W)`` that the transforms give.
         keys: what an item keeps; ``original_size`` (int64, ``[height, width]``) is added.
+        tensors: more that the transforms give and an item keeps, by key its shape; zeros in a placeholder.
 
     Example:
         >>> from monai.transforms import LoadImaged
@@ -42,8 +43,10 @@ class FilmDataset(Dataset):
         transform: Sequence[Callable[..., Any]] | Callable[..., Any] | None,
         placeholder_shape: Sequence[int],
         keys: Sequence[str] = ("image", "name", "reason", "detail"),
+        tensors: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         super().__init__(data=data, transform=transform)
+        self.tensors = dict(tensors or {})
         self.placeholder_shape = tuple(int(length) for length in placeholder_shape)
         self.keys = tuple(keys)
 
@@ -59,7 +62,7 @@ class FilmDataset(Dataset):
             return self._restricted(self._placeholder(source, error))
 
     def _restricted(self, item: dict[str, Any]) -> dict[str, Any]:
-        return {key: item[key] for key in (*self.keys, "original_size")}
+        return {key: item[key] for key in (*self.keys, *self.tensors, "original_size")}
 
     def _placeholder(self, source: dict[str, Any], error: Exception) -> dict[str, Any]:
         path = str(source.get("image", ""))
@@ -75,6 +78,7 @@ class FilmDataset(Dataset):
         image = MetaTensor.ensure_torch_and_prune_meta(torch.zeros(self.placeholder_shape), meta)
         return {
             **source,
+            **{key: torch.zeros(tuple(shape)) for key, shape in self.tensors.items()},
             "image": image,
             "reason": found.reason.value,
             "detail": str(found),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monai_tbkd.engines.distillation_trainer import TEACHER_MAP, DistillationTrainer
 from monai_tbkd.engines.model_comparison import ModelComparison, load_operating_point
+from monai_tbkd.engines.network_preparation import prepare_network
 from monai_tbkd.engines.stages import (
     describe_module,
     finished_teacher,
@@ -29,6 +30,7 @@ __all__ = [
     "load_operating_point",
     "load_trained",
     "make_teacher_maps",
+    "prepare_network",
     "refuse_later_generation",
     "run_unless_finished",
     "student_path",

@@ -47,14 +47,7 @@ def keep_features(
     """
     network.eval()
     if fit_films:
-        order = np.random.default_rng(0).permutation(len(data))[:fit_films]
-        rows = []
-        for batch in _looks([data[i] for i in order], transform, device, batch_size, num_workers, "components"):
-            with _half_on_cpu(device):
-                stages = network.stages(batch["image"])
-            chosen = torch.randperm(stages[0, 0].numel(), generator=torch.Generator().manual_seed(len(rows)))[:cells]
-            rows.append(stages.float().flatten(2)[..., chosen.to(stages.device)].transpose(1, 2).flatten(0, 1).cpu())
-        network.fit_components(torch.cat(rows))
+        fit_components(network, data, transform, device, fit_films, batch_size, num_workers, cells)
     kept, others = [], {key: [] for key in keys}  # type: tuple[list[torch.Tensor], dict[str, list[torch.Tensor]]]
     for batch in _looks(data, transform, device, batch_size, num_workers, "features"):
         with _half_on_cpu(device):
@@ -62,6 +55,43 @@ def keep_features(
         for key in keys:
             others[key].append(convert_to_tensor(batch[key], track_meta=False))
     return torch.cat(kept), {key: torch.cat(parts) for key, parts in others.items()}
+
+
+def fit_components(
+    network: SymmetricMapNet,
+    data: Sequence[Mapping[str, Any]],
+    transform: Callable[[Any], Any],
+    device: torch.device | str = "cpu",
+    films: int = 200,
+    batch_size: int = 4,
+    num_workers: int = 0,
+    cells: int = 160,
+) -> float:
+    """Fit a network's components on some films, see :meth:`SymmetricMapNet.fit_components`; no label takes part.
+
+    Args:
+        network: on the device.
+        data: datalist items with ``image``.
+        transform: to the normalized film at ``image``, ``(3, H, W)``.
+        device: of the network.
+        films: how many, in a fixed random order.
+        batch_size: films at a time.
+        num_workers: processes that read films.
+        cells: places of each film that take part; more where there are so few films that components would be left.
+
+    Returns:
+        The share of the variance that the components hold.
+    """
+    network.eval()
+    order = np.random.default_rng(0).permutation(len(data))[:films]
+    cells = max(cells, -(-2 * network.reduce.out_channels // len(order)))
+    rows: list[torch.Tensor] = []
+    for batch in _looks([data[int(i)] for i in order], transform, device, batch_size, num_workers, "components"):
+        with _half_on_cpu(device):
+            stages = network.stages(batch["image"])
+        chosen = torch.randperm(stages[0, 0].numel(), generator=torch.Generator().manual_seed(len(rows)))[:cells]
+        rows.append(stages.float().flatten(2)[..., chosen.to(stages.device)].transpose(1, 2).flatten(0, 1).cpu())
+    return network.fit_components(torch.cat(rows))
 
 
 def _looks(

@@ -64,7 +64,8 @@ class SymmetricMapNet(nn.Module):
         backbone: as of :class:`ActivationMapNet`.
         num_classes: channels C of the map.
         output_stride: pixels of the input per cell of the map: 16 or 8.
-        components: channels D that the features of layer3 and layer4 are brought to, see `fit_components`.
+        components: channels D that the features of layer3 and layer4 are brought to, see `fit_components`; at most as
+            many as these have together.
         hidden: of :class:`SymmetricMapHead`.
         convolutions: of :class:`SymmetricMapHead`.
         dropout: of :class:`SymmetricMapHead`.
@@ -103,6 +104,7 @@ class SymmetricMapNet(nn.Module):
         )
         self.backbone = inner.backbone.requires_grad_(False)
         deep = inner.head.in_channels
+        components = min(components, deep // 2 + deep)
         self.reduce = nn.Conv2d(deep // 2 + deep, components, 1).requires_grad_(False)
         self.head = SymmetricMapHead(components, num_classes, hidden, convolutions, dropout)
         self.output_stride = output_stride
