@@ -4,9 +4,9 @@
       [--stride_in_1x1] [--lung_weights lungs.pt] [--seeds 0 1 2] [--folds 5]
 
 Numbers stand in ``configs/study/<protocol>.yaml``. Every TB film with boxes is in the test fold once for each
-seed; of the others, ``select`` choose smoothing, factor and threshold, and train nothing; the rest train, without their boxes. Every
-predictor goes through the same steps. Results are written as they come: a line a film, seed and predictor into
-``--output``; ``benchmarks/study_table.py`` makes the table.
+seed; of the others, ``select`` choose smoothing, factor and threshold, and train nothing; the rest train, without their
+boxes. Every predictor goes through the same steps. Results are written as they come: a line a film, seed and predictor
+into ``--output``; ``benchmarks/study_table.py`` makes the table.
 """
 
 from __future__ import annotations
@@ -25,8 +25,12 @@ from monai.utils import set_determinism
 import monai_tbkd
 import monai_tbkd.networks
 from monai_tbkd.data import image_labels, load_tbx11k
+from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.engines import describe_module, training_record
 from monai_tbkd.engines.feature_training import keep_features
 from monai_tbkd.engines.localization_study import COLUMNS, LocalizationStudy
+from monai_tbkd.networks import LogSumExpMapPool
+from monai_tbkd.networks.checkpoint import write_checkpoint
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "study"
 
@@ -42,14 +46,21 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--cache", type=Path, help="file for the features, to take up again")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other numbers of the config")
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--output", type=Path, help="results of the cross-validation")
+    parser.add_argument("--model", type=Path, help="instead: train the student on all films and write it here")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("ignite").setLevel(logging.WARNING)
 
     config = read_config(args)
     items = [i for i in load_tbx11k(args.dataset_dir) if i["class_name"] == "tb" and i["boxes"]]
-    study = LocalizationStudy(config, items, films(config, items, args.cache))
+    kept = films(config, items, args.cache)
+    study = LocalizationStudy(config, items, kept)
+    if args.model:
+        write_model(config, study, kept, args.seeds[0], args.model)
+        return
+    if not args.output:
+        parser.error("give --output, or --model")
     args.output.parent.mkdir(parents=True, exist_ok=True)
     with args.output.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -96,10 +107,26 @@ def films(config: ConfigParser, items: list[dict[str, Any]], cache: Path | None)
     keys = ("lung_crop", "lung_field", "asymmetry")
     features, other = keep_features(network, image_labels(items), transform, fit_films=config["fit_films"], keys=keys)
     logging.info("features of %d films: %.0f s", len(items), time.monotonic() - started)
-    kept = {"key": key, "features": features, **other}
+    kept = {"key": key, "features": features, "reduce": network.reduce.state_dict(), **other}
     if cache is not None:
         torch.save(kept, cache)
     return kept
+
+
+def write_model(config: ConfigParser, study: LocalizationStudy, kept: dict[str, Any], seed: int, path: Path) -> None:
+    """The student as ``configs/tbx11k.yaml`` builds it, its record, and its thresholds for inference beside it."""
+    set_determinism(seed=seed)
+    head, threshold, facts = study.final(seed)
+    network = config.get_parsed_content("backbone")
+    network.reduce.load_state_dict(kept["reduce"])
+    network.head = head.cpu()
+    network.architecture["convolutions"] = len(head.context)
+    pooling = LogSumExpMapPool(r=2.0)
+    settings = {"image_size": config["image_size"], "pooling": describe_module(pooling), "protocol": config["protocol"]}
+    record = write_checkpoint(network, path, training_record("student", {**settings, **facts, "seed": seed}))
+    point = {"map_threshold": threshold, "score_threshold": 0.0, "mode": "absolute", "chosen_on": facts["chosen_on"]}
+    write_json(path.with_name("operating_point.json"), {**point, "model_sha256": record["sha256"]})
+    logging.info("wrote %s and its record; every film gets boxes, since there were no films without TB", path)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from monai.bundle import ConfigParser
 from numpy.typing import NDArray
 from scipy import ndimage
+from torch import nn
 
 from monai_tbkd.engines.feature_training import FeatureBatches, maps_of, train_head
 from monai_tbkd.metrics.bootstrap import area_under_roc
@@ -23,6 +24,7 @@ from monai_tbkd.metrics.map_processing import (
     process,
 )
 from monai_tbkd.metrics.max_box_acc import film_box_ious, max_box_acc
+from monai_tbkd.metrics.operating_point import choose_map_threshold
 from monai_tbkd.metrics.pixel_average_precision import PXAP_THRESHOLDS, pixel_average_precision
 from monai_tbkd.metrics.pixel_counts import pixel_counts
 from monai_tbkd.metrics.split_truth import SplitTruth
@@ -128,6 +130,27 @@ class LocalizationStudy:
                 out.append((seed, fold, "", name, "", label, self._side_auc(maps[name], test, positives)))
         return out
 
+    def final(self, seed: int) -> tuple[nn.Module, float, dict[str, Any]]:
+        """The student of all films but those that select, for use.
+
+        Returns:
+            Its head; the threshold on TB probability, chosen on the selection films as inference draws maps: whole
+            films, nothing smoothed and no prior; and facts of the training.
+        """
+        order = np.random.default_rng((seed, 0)).permutation(len(self.items))
+        n = int(self.config["select"])
+        select, train = np.sort(order[:n]), np.sort(order[n:])
+        prior = log_odds(self._smooth_mean(self.cut_masks[select]))
+        target, gate, labels = self._target(train, select, prior, seed)
+        head = self._fit("student", "cell_objective", train, labels, self._cell_targets(target, gate), (seed, 100))
+        logits = self._maps(head)[select]
+        maps = np.stack([
+            self.to_film(torch.sigmoid(torch.from_numpy(one))[None], self.places[row])[0].numpy()
+            for one, row in zip(logits, select)
+        ])  # fmt: skip
+        threshold, how = choose_map_threshold(maps, self.truth.masks[select], np.ones(n, dtype=bool))
+        return head, threshold, {"train_films": len(train), "select_films": n, "chosen_on": f"selection films, {how}"}
+
     def split(self, seed: int, fold: int, folds: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Rows that train, select and test; each film is in the test fold once for each seed."""
         part = np.random.default_rng(seed).permutation(len(self.items)) % folds
@@ -140,18 +163,8 @@ class LocalizationStudy:
     def _predictors(
         self, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int
     ) -> tuple[dict[str, Array], list[tuple[str, str, float]]]:
-        labels, rows = self.sides, train
-        if self.config["side_labels"] == "asymmetry":
-            labels, rows = asymmetry_labels(self.asymmetry, train, float(self.config["labeled_share"]))
-        teachers = [self._train("teacher", "label_objective", rows, labels, None, (seed, n)) for n in
-                    range(int(self.config["teachers"]))]  # fmt: skip
-        teacher = np.mean(teachers, axis=0)
+        teacher, rows, labels, gate = self._teacher(train, seed)
         control = self._train("student", "label_objective", rows, labels, None, (seed, 100))
-        if self.config["side_labels"] == "asymmetry":
-            # what the teacher makes of every film of the training, those included that are alike on both sides
-            gate = np.ones_like(self.sides)
-        else:
-            gate = labels
         chosen = self._choose(teacher, prior, select)
         given = process(teacher, prior, chosen.smoothing, chosen.factor, chosen.prior) - chosen.threshold
         maps = {"teacher": teacher, "control": control}
@@ -168,12 +181,33 @@ class LocalizationStudy:
         maps["box_free_student"] = self._distilled(free - threshold, gate, train, labels, seed)
         return maps, facts
 
+    def _teacher(
+        self, train: NDArray[np.int64], seed: int
+    ) -> tuple[Array, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """The teachers' mean maps of all films, the films they learnt from, half labels, and what gates their word."""
+        labels, rows, gate = self.sides, train, self.sides
+        if self.config["side_labels"] == "asymmetry":
+            labels, rows = asymmetry_labels(self.asymmetry, train, float(self.config["labeled_share"]))
+            gate = np.ones_like(self.sides)  # both halves of a film with TB may have it
+        number = int(self.config["teachers"])
+        maps = [self._train("teacher", "label_objective", rows, labels, None, (seed, n)) for n in range(number)]
+        return np.asarray(np.mean(maps, axis=0), dtype=np.float32), rows, labels, gate
+
+    def _target(
+        self, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int
+    ) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
+        teacher, _, labels, gate = self._teacher(train, seed)
+        chosen = self._choose(teacher, prior, select)
+        target = process(teacher, prior, chosen.smoothing, chosen.factor, chosen.prior) - chosen.threshold
+        return target, gate, labels
+
     def _distilled(
         self, logits: Array, gate: NDArray[np.int64], train: NDArray[np.int64], labels: NDArray[np.int64], seed: int
     ) -> Array:
-        sharp = float(self.config["target_sharpness"]) * self._gated(logits, gate)
-        targets = self._at_cells(sharp)
-        return self._train("student", "cell_objective", train, labels, targets, (seed, 100))
+        return self._train("student", "cell_objective", train, labels, self._cell_targets(logits, gate), (seed, 100))
+
+    def _cell_targets(self, logits: Array, gate: NDArray[np.int64]) -> torch.Tensor:
+        return self._at_cells(float(self.config["target_sharpness"]) * self._gated(logits, gate))
 
     def _train(
         self,
@@ -184,13 +218,24 @@ class LocalizationStudy:
         targets: torch.Tensor | None,
         seed: tuple[int, int],
     ) -> Array:
+        return self._maps(self._fit(which, objective, rows, labels, targets, seed))
+
+    def _fit(
+        self,
+        which: str,
+        objective: str,
+        rows: NDArray[np.int64],
+        labels: NDArray[np.int64],
+        targets: torch.Tensor | None,
+        seed: tuple[int, int],
+    ) -> nn.Module:
         torch.manual_seed(1000 * seed[0] + seed[1])
         head, device = self.config.get_parsed_content(f"{which}_head")(), self.config.get_parsed_content("device")
         batches = FeatureBatches(
             self.features, rows, torch.from_numpy(labels), int(self.config["batch_size"]), targets,
             seed=1000 * seed[0] + seed[1],
         )  # fmt: skip
-        train_head(
+        return train_head(
             head.to(device),
             batches,
             self.config.get_parsed_content(objective),
@@ -199,6 +244,8 @@ class LocalizationStudy:
             float(self.config["weight_decay"]),
             device,
         )
+
+    def _maps(self, head: nn.Module) -> Array:
         maps = maps_of(head, self.features, self.pixels, self.stride)[:, 0]
         return place_cells(maps, self.stride, self.pixels, self.fine)
 

@@ -1,0 +1,82 @@
+"""The table of localization studies, from what ``benchmarks/localization_study.py`` wrote.
+
+    python benchmarks/study_table.py outputs/hemithorax.csv outputs/image_labels.csv
+
+Writes ``benchmarks/results/study_<protocol>.csv`` for each: union-mask mIoU and pointing game with 95 % bootstrap
+intervals over films (each film's mean over seeds), the mean of each seed, and paired differences of the same films. Prints it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from monai_tbkd.metrics import bootstrap_mean
+
+RESULTS = Path(__file__).parent / "results"
+HEAD = ["predictor", "boxes chose", "metric", "value", "low", "high", "n", "seeds", "by seed"]
+REFERENCES = {
+    "processing": ("blind_prior", "lung_prior", "shuffled_student", "control", "teacher"),
+    "nothing": ("lung_prior", "shuffled_box_free_student", "control", "teacher"),
+}
+STUDENTS = {"processing": "student", "nothing": "box_free_student"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", type=Path, nargs="+")
+    args = parser.parse_args()
+    for path in args.studies:
+        rows = table(path)
+        with (RESULTS / f"study_{path.stem}.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([HEAD, *rows])
+        for row in rows:
+            print("  ".join(row))
+
+
+def table(path: Path) -> list[list[str]]:
+    films: dict[tuple[str, str, str], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    folds: dict[tuple[str, str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    with path.open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            key = row["predictor"], row["boxes_chose"], row["metric"]
+            if row["film"]:
+                films[key][row["film"]][int(row["seed"])] = float(row["value"])
+            elif row["value"] not in ("True", "False"):
+                folds[key][int(row["seed"])].append(float(row["value"]))
+    rows = []
+    for key, by_film in sorted(films.items()):
+        rows.append(line(*key, by_film))
+    for chose, student in STUDENTS.items():
+        mine = films[student, chose, "union_mask_iou"]
+        for other in REFERENCES[chose]:
+            theirs = films.get((other, chose, "union_mask_iou"))
+            if theirs:
+                paired = {
+                    f: {s: v - theirs[f][s] for s, v in seeds.items() if s in theirs[f]} for f, seeds in mine.items()
+                }
+                rows.append(line(f"{student} minus {other}", chose, "union_mask_iou", paired))
+    for (name, chose, metric), by_seed in sorted(folds.items()):
+        means = [float(np.nanmean(v)) for _, v in sorted(by_seed.items())]
+        number = str(sum(map(len, by_seed.values())))
+        text = " ".join(f"{m:.4f}" for m in means)
+        rows.append(
+            [name, chose or "", metric, f"{np.mean(means):.4f}", "", "", f"{number} folds", str(len(means)), text]
+        )
+    return rows
+
+
+def line(name: str, chose: str, metric: str, by_film: dict[str, dict[int, float]]) -> list[str]:
+    number = bootstrap_mean(np.array([np.mean(list(seeds.values())) for _, seeds in sorted(by_film.items())]))
+    every = sorted({seed for seeds in by_film.values() for seed in seeds})
+    means = [np.mean([seeds[s] for seeds in by_film.values() if s in seeds]) for s in every]
+    values = [f"{v:.4f}" for v in number[:3]]
+    return [name, chose, metric, *values, str(number.n), str(len(every)), " ".join(f"{m:.4f}" for m in means)]
+
+
+if __name__ == "__main__":
+    main()
