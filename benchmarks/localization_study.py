@@ -37,15 +37,8 @@ CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "study"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("protocol", choices=sorted(path.stem for path in CONFIGS.glob("*.yaml")))
-    parser.add_argument("--dataset_dir", required=True, help="TBX11K as released")
-    parser.add_argument("--weights", required=True, help="ResNet-50 from ImageNet")
-    parser.add_argument("--lung_weights", help="lung-field network; without one the plain finder of the lungs' box")
-    parser.add_argument("--stride_in_1x1", action="store_true", help="as the weights were trained")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    add_films(parser)
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--cache", type=Path, help="file for the features, to take up again")
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other numbers of the config")
     parser.add_argument("--output", type=Path, help="results of the cross-validation")
     parser.add_argument("--model", type=Path, help="instead: train the student on all films and write it here")
     args = parser.parse_args()
@@ -72,6 +65,18 @@ def main() -> None:
                 writer.writerows(study.run(seed, fold, args.folds))
                 file.flush()
                 logging.info("seed %d, fold %d: %.0f s", seed, fold, time.monotonic() - started)
+
+
+def add_films(parser: argparse.ArgumentParser) -> None:
+    """Add what a study is of to a command line."""
+    parser.add_argument("protocol", choices=sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+    parser.add_argument("--dataset_dir", required=True, help="TBX11K as released")
+    parser.add_argument("--weights", required=True, help="ResNet-50 from ImageNet")
+    parser.add_argument("--lung_weights", help="lung-field network; without one the plain finder of the lungs' box")
+    parser.add_argument("--stride_in_1x1", action="store_true", help="as the weights were trained")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--cache", type=Path, help="file for the features, to take up again")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other numbers of the config")
 
 
 def read_config(args: argparse.Namespace) -> ConfigParser:

@@ -2,8 +2,9 @@
 
     python benchmarks/study_table.py outputs/hemithorax.csv outputs/image_labels.csv
 
-Writes ``benchmarks/results/study_<protocol>.csv`` for each: union-mask mIoU and pointing game with 95 % bootstrap
-intervals over films (each film's mean over seeds), the mean of each seed, and paired differences of the same films. Prints it.
+Writes ``benchmarks/results/study_<protocol>.csv`` for each: union-mask mIoU and pointing game with 95 %
+bootstrap intervals over films (each film's mean over seeds), the mean of each seed, and paired differences of the
+same films. Prints it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from monai_tbkd.metrics import bootstrap_mean
 
 RESULTS = Path(__file__).parent / "results"
-HEAD = ["predictor", "boxes chose", "metric", "value", "low", "high", "n", "seeds", "by seed"]
+HEAD = ["predictor", "boxes_chose", "metric", "value", "low", "high", "n", "seeds", "by_seed"]
 REFERENCES = {
     "processing": ("blind_prior", "lung_prior", "shuffled_student", "control", "teacher"),
     "nothing": ("lung_prior", "shuffled_box_free_student", "control", "teacher"),

@@ -106,13 +106,13 @@ class LocalizationStudy:
     def run(self, seed: int, fold: int, folds: int) -> list[tuple[Any, ...]]:
         """Train and score on one fold; rows of `COLUMNS`."""
         train, select, test = self.split(seed, fold, folds)
-        prior = log_odds(self._smooth_mean(self.cut_masks[select]))
-        maps, rows = self._predictors(train, select, prior, seed)
+        prior = log_odds(self.cut_prior(select))
+        maps, rows = self.predictors(train, select, prior, seed)
         zero = np.zeros_like(maps["student"])
         turned = test[np.random.default_rng(seed).permutation(len(test))]
         out: list[tuple[Any, ...]] = [(seed, fold, "", name, "", metric, value) for name, metric, value in rows]
         for name, logits in {**maps, "lung_prior": zero}.items():
-            chosen = self._choose(logits, prior, select)
+            chosen = self.choose(logits, prior, select)
             out += self._scored(seed, fold, name, ALL, logits[test], prior, chosen, test)
             if name == "student":
                 out += self._scored(seed, fold, "shuffled_student", ALL, logits[turned], prior, chosen, test)
@@ -140,7 +140,7 @@ class LocalizationStudy:
         order = np.random.default_rng((seed, 0)).permutation(len(self.items))
         n = int(self.config["select"])
         select, train = np.sort(order[:n]), np.sort(order[n:])
-        prior = log_odds(self._smooth_mean(self.cut_masks[select]))
+        prior = log_odds(self.cut_prior(select))
         target, gate, labels = self._target(train, select, prior, seed)
         head = self._fit("student", "cell_objective", train, labels, self._cell_targets(target, gate), (seed, 100))
         logits = self._maps(head)[select]
@@ -160,19 +160,20 @@ class LocalizationStudy:
 
     # ---- training ----------------------------------------------------------------------------------------------------
 
-    def _predictors(
+    def predictors(
         self, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int
     ) -> tuple[dict[str, Array], list[tuple[str, str, float]]]:
+        """Train all; their maps of all films in logits on the fine grid of the cut, by name, and facts of the fold."""
         teacher, rows, labels, gate = self._teacher(train, seed)
         control = self._train("student", "label_objective", rows, labels, None, (seed, 100))
-        chosen = self._choose(teacher, prior, select)
+        chosen = self.choose(teacher, prior, select)
         given = process(teacher, prior, chosen.smoothing, chosen.factor, chosen.prior) - chosen.threshold
         maps = {"teacher": teacher, "control": control}
         maps["student"] = self._distilled(given, gate, train, labels, seed)
         facts = [("teacher", "target_miou_on_train", self._mean_iou(self._gated(given, gate), train, np.zeros(1))[0])]
         for generation in range(1, int(self.config["generations"])):
             last = maps["student"]
-            chosen = self._choose(last, prior, select)
+            chosen = self.choose(last, prior, select)
             given = process(last, prior, chosen.smoothing, chosen.factor, chosen.prior) - chosen.threshold
             maps[f"student_generation_{generation + 1}"] = self._distilled(
                 given, gate, train, labels, seed + generation
@@ -197,7 +198,7 @@ class LocalizationStudy:
         self, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int
     ) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
         teacher, _, labels, gate = self._teacher(train, seed)
-        chosen = self._choose(teacher, prior, select)
+        chosen = self.choose(teacher, prior, select)
         target = process(teacher, prior, chosen.smoothing, chosen.factor, chosen.prior) - chosen.threshold
         return target, gate, labels
 
@@ -267,7 +268,8 @@ class LocalizationStudy:
 
     # ---- what is chosen ----------------------------------------------------------------------------------------------
 
-    def _choose(self, logits: Array, prior: Array, select: NDArray[np.int64]) -> Processing:
+    def choose(self, logits: Array, prior: Array, select: NDArray[np.int64]) -> Processing:
+        """The processing of these maps that is best on the selection films."""
         return choose_processing(
             logits[select], prior, lambda maps, steps: self._mean_iou(maps, select, steps, whole=False),
             list(self.config["smoothing"]), list(self.config["factors"]),
@@ -365,8 +367,9 @@ class LocalizationStudy:
         size = (self.fine, self.fine)
         return np.stack([resample(film, place, size)[0, 0].numpy() for film, place in zip(films, self.places)])
 
-    def _smooth_mean(self, masks: NDArray[np.bool_]) -> Array:
-        return np.asarray(ndimage.gaussian_filter(masks.mean(axis=0).astype(np.float32), 2.0))
+    def cut_prior(self, select: NDArray[np.int64]) -> Array:
+        """How often each place of the cut lies in a box of the selection films, smoothed, ``(fine, fine)``."""
+        return np.asarray(ndimage.gaussian_filter(self.cut_masks[select].mean(axis=0).astype(np.float32), 2.0))
 
     def _upper_lungs(self, fields: torch.Tensor) -> Array:
         """Logits of the lung field times a weight that falls from the apex to the base."""
