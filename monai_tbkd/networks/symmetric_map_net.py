@@ -154,6 +154,9 @@ class SymmetricMapNet(nn.Module):
         x = (x - mean) * scale
         values, vectors = torch.linalg.eigh(x.T @ x / len(x))
         values, vectors = values.flip(0)[:components].clamp_min(1e-12), vectors.flip(1)[:, :components]
+        # an eigenvector's sign is anybody's; this one is the same each time
+        largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))
+        vectors = vectors * largest.sign()
         weight = vectors / values.sqrt() ** 0.75
         weight = weight / (x @ weight).std()
         share = float(values.sum() / x.square().sum(dim=1).mean())
