@@ -120,8 +120,7 @@ class LocalizationStudy:
             elif name == "box_free_student":
                 threshold = self._share_threshold(logits, select)
                 out += self._film_rows(seed, fold, name, NOTHING, logits[test], threshold, test)
-                order = self._film_rows(seed, fold, f"shuffled_{name}", NOTHING, logits[turned], threshold, test)
-                out += order
+                out += self._film_rows(seed, fold, f"shuffled_{name}", NOTHING, logits[turned], threshold, test)
         out += self._film_prior(seed, fold, select, test)
         for name in maps:
             for label, positives in (("half_auc", None), ("which_side_auc", self.sides.sum(axis=1) == 1)):
@@ -147,11 +146,8 @@ class LocalizationStudy:
                     range(int(self.config["teachers"]))]  # fmt: skip
         teacher = np.mean(teachers, axis=0)
         control = self._train("student", "label_objective", rows, labels, None, (seed, 100))
-        if self.config["side_labels"] == "asymmetry":
-            # what the teacher makes of every film of the training, those included that are alike on both sides
-            gate = np.ones_like(self.sides)
-        else:
-            gate = labels
+        # by asymmetry, what the teacher makes of all training films counts, also of those that are alike on both sides
+        gate = np.ones_like(self.sides) if self.config["side_labels"] == "asymmetry" else labels
         chosen = self._choose(teacher, prior, select)
         given = process(teacher, prior, chosen.smoothing, chosen.factor, chosen.prior) - chosen.threshold
         maps = {"teacher": teacher, "control": control}
@@ -243,7 +239,7 @@ class LocalizationStudy:
     def _mean_iou(
         self, maps: Array, rows: NDArray[np.int64], steps: NDArray[np.floating], whole: bool = True
     ) -> NDArray[np.float64]:
-        """Mean union-mask IoU of maps on cuts, of all films or (not ``whole``) of these rows alone, at each threshold."""
+        """Mean union-mask IoU on cuts at each threshold; maps are of all films, or (not ``whole``) of these rows."""
         mine = maps[rows] if whole else maps
         counts = pixel_counts(_unit(mine), self.cut_masks[rows], _unit_steps(steps))
         union = counts.predicted + self.true_area[rows][:, None] - counts.hit
