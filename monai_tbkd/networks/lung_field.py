@@ -37,7 +37,9 @@ class LungFieldNet(nn.Module):
 
     def __init__(self, path: str | Path) -> None:
         super().__init__()
-        self.network = _load(Path(path)).eval().requires_grad_(False)
+        self.network = _load(Path(path)).eval()
+        for parameter in self.network.parameters():  # TorchScript has no requires_grad_ for all of them
+            parameter.requires_grad_(False)
 
     @torch.no_grad()
     def forward(self, films: torch.Tensor) -> torch.Tensor:
