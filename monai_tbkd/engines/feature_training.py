@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def keep_features(
         network: its components are fitted first if ``fit_films`` is not 0.
         data: datalist items with ``image``.
         transform: deterministic preprocessing up to the normalized film at ``image``, ``(3, H, W)``.
-        device: where the network is; on a CPU the backbone computes in bfloat16.
+        device: where the network is; it computes in bfloat16.
         batch_size: films at a time.
         num_workers: processes that read films.
         fit_films: the first so many films of ``data`` in a fixed random order fit the components; no label takes part.
@@ -50,7 +51,7 @@ def keep_features(
         fit_components(network, data, transform, device, fit_films, batch_size, num_workers, cells)
     kept, others = [], {key: [] for key in keys}  # type: tuple[list[torch.Tensor], dict[str, list[torch.Tensor]]]
     for batch in _looks(data, transform, device, batch_size, num_workers, "features"):
-        with _half_on_cpu(device):
+        with _half_precision(device):
             kept.append(network.features(batch["image"]).half().cpu())
         for key in keys:
             others[key].append(convert_to_tensor(batch[key], track_meta=False))
@@ -87,7 +88,7 @@ def fit_components(
     cells = max(cells, -(-2 * network.reduce.out_channels // len(order)))
     rows: list[torch.Tensor] = []
     for batch in _looks([data[int(i)] for i in order], transform, device, batch_size, num_workers, "components"):
-        with _half_on_cpu(device):
+        with _half_precision(device):
             stages = network.stages(batch["image"])
         chosen = torch.randperm(stages[0, 0].numel(), generator=torch.Generator().manual_seed(len(rows)))[:cells]
         rows.append(stages.float().flatten(2)[..., chosen.to(stages.device)].transpose(1, 2).flatten(0, 1).cpu())
@@ -107,17 +108,10 @@ def _looks(
         yield {**batch, "image": convert_to_tensor(batch["image"], track_meta=False).to(device)}
 
 
-class _half_on_cpu:  # noqa: N801 - a context manager
-    def __init__(self, device: torch.device | str) -> None:
-        self._contexts = (torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16))
-
-    def __enter__(self) -> None:
-        for context in self._contexts:
-            context.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        for context in reversed(self._contexts):
-            context.__exit__(*error)
+@contextmanager
+def _half_precision(device: torch.device | str) -> Iterator[None]:
+    with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
+        yield
 
 
 class FeatureBatches:
@@ -130,6 +124,9 @@ class FeatureBatches:
         batch_size: films at a time; a last batch that is not full is left out.
         targets: ``(N, 2, C, h, w)`` teacher maps in logits of each film and of its mirror image, or None.
         seed: of order and mirroring.
+
+    Raises:
+        ValueError: no film takes part.
     """
 
     def __init__(
@@ -142,6 +139,8 @@ class FeatureBatches:
         seed: int = 0,
     ) -> None:
         self.features, self.rows, self.labels, self.targets = features, np.asarray(rows), labels, targets
+        if not len(self.rows):
+            raise ValueError("No film takes part in the training; expected one or more rows.")
         self.batch_size = min(int(batch_size), len(self.rows))
         self._rng = np.random.default_rng(seed)
 

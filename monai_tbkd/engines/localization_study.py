@@ -122,8 +122,7 @@ class LocalizationStudy:
             elif name == "box_free_student":
                 threshold = self._share_threshold(logits, select)
                 out += self._film_rows(seed, fold, name, NOTHING, logits[test], threshold, test)
-                order = self._film_rows(seed, fold, f"shuffled_{name}", NOTHING, logits[turned], threshold, test)
-                out += order
+                out += self._film_rows(seed, fold, f"shuffled_{name}", NOTHING, logits[turned], threshold, test)
         out += self._film_prior(seed, fold, select, test)
         for name in maps:
             for label, positives in (("half_auc", None), ("which_side_auc", self.sides.sum(axis=1) == 1)):
@@ -292,7 +291,7 @@ class LocalizationStudy:
     def _mean_iou(
         self, maps: Array, rows: NDArray[np.int64], steps: NDArray[np.floating], whole: bool = True
     ) -> NDArray[np.float64]:
-        """Mean union-mask IoU of maps on cuts, of all films or (not ``whole``) of these rows alone, at each threshold."""
+        """Mean union-mask IoU on cuts at each threshold; maps are of all films, or (not ``whole``) of these rows."""
         mine = maps[rows] if whole else maps
         counts = pixel_counts(_unit(mine), self.cut_masks[rows], _unit_steps(steps))
         union = counts.predicted + self.true_area[rows][:, None] - counts.hit

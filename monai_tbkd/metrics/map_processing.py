@@ -81,7 +81,7 @@ def choose_processing(
     for sigma in smoothing:
         for factor, with_prior in [(1.0, False), *((f, True) for f in factors)]:
             tried = process(maps, prior, sigma, factor, with_prior)
-            steps = np.unique(np.quantile(tried, np.linspace(0.6, 0.985, thresholds)))
+            steps = np.unique(np.quantile(tried, np.linspace(0.6, 0.985, thresholds))).astype(np.float64)
             values = mean_iou(tried, steps)
             if values.max() > score:
                 score = float(values.max())

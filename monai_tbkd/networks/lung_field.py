@@ -37,7 +37,9 @@ class LungFieldNet(nn.Module):
 
     def __init__(self, path: str | Path) -> None:
         super().__init__()
-        self.network = _load(Path(path)).eval().requires_grad_(False)
+        self.network = _load(Path(path)).eval()
+        for parameter in self.network.parameters():  # TorchScript has no requires_grad_ for all of them
+            parameter.requires_grad_(False)
 
     @torch.no_grad()
     def forward(self, films: torch.Tensor) -> torch.Tensor:
@@ -50,13 +52,13 @@ class LungFieldNet(nn.Module):
 
 
 def _flat_histogram(film: torch.Tensor) -> torch.Tensor:
-    values = film.numpy().astype(np.float64)
+    values = film.cpu().numpy().astype(np.float64)
     low, high = values.min(), values.max()
     levels = np.rint((values - low) / max(high - low, 1e-9) * 255).astype(np.int64)
     share = np.bincount(levels.ravel(), minlength=256).cumsum() / levels.size
     flat = share[levels]
     flat = (flat - flat.mean()) / max(flat.std(), 1e-6)
-    return torch.from_numpy(flat.astype(np.float32))
+    return torch.from_numpy(flat.astype(np.float32)).to(film.device)
 
 
 def _load(path: Path) -> nn.Module:
@@ -77,7 +79,8 @@ def _load(path: Path) -> nn.Module:
     network = _GraphNet(content["graph"], path)
     state = {key.removeprefix("m."): value for key, value in read_state_dict(path).items()}
     own = network.layers.state_dict()
-    if set(own) - {key for key in own if key.endswith("num_batches_tracked")} - set(state):
+    needed = {key: value for key, value in own.items() if not key.endswith("num_batches_tracked")}
+    if any(key not in state or state[key].shape != value.shape for key, value in needed.items()):
         raise ValueError(f"{path}: the weights do not fit the graph beside them.")
     network.layers.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
     return network
@@ -107,10 +110,10 @@ class _GraphNet(nn.Module):
         for layer in self.graph:
             kind, name = layer["class"], layer["name"]
             inputs = [made[other] for other in layer["in"]] or [x]
-            made[name] = x = self._apply(kind, name, layer, inputs)
+            made[name] = x = self._run(kind, name, layer, inputs)
         return x
 
-    def _apply(self, kind: str, name: str, layer: Mapping[str, Any], inputs: list[torch.Tensor]) -> torch.Tensor:
+    def _run(self, kind: str, name: str, layer: Mapping[str, Any], inputs: list[torch.Tensor]) -> torch.Tensor:
         x = inputs[0]
         if kind == "Conv2D":
             before = (layer["k"] - 1) // 2

@@ -52,7 +52,7 @@ class LungBoxFinder:
         if self.lung_field is None:
             return self.plain(film), None
         lungs = self.lung_field(film[None].float())[0]
-        box = box_of_lungs(lungs[0].numpy())
+        box = box_of_lungs(lungs[0].cpu().numpy())
         return (self.plain(film) if box is None else box), lungs
 
     def plain(self, film: torch.Tensor) -> NDArray[np.float64]:
@@ -87,7 +87,7 @@ def thumbnail(film: torch.Tensor) -> NDArray[np.float64]:
     side = 4 * THUMBNAIL
     small = F.interpolate(
         film[None].float(), size=(side, side), mode="bilinear", align_corners=False, antialias=True
-    )[0, 0].double().numpy()  # fmt: skip
+    )[0, 0].double().cpu().numpy()  # fmt: skip
     low, high = small.min(), small.max()
     levels = np.rint((small - low) / max(high - low, 1e-9) * 255).astype(np.int64)
     share = np.bincount(levels.ravel(), minlength=256).cumsum() / levels.size

@@ -64,6 +64,9 @@ def test_wheel_holds_package_configs_recipes_and_no_weights(wheel: Path) -> None
         "_bundle/LICENSE",
         "_bundle/docs/README.md",
         "_recipes/demo.yaml",
+        "_recipes/study/hemithorax.yaml",
+        "_recipes/study/image_labels.yaml",
+        "transforms/lung_box.npz",
     }
     assert {f"monai_tbkd/{n}" for n in expected} <= names
     own = {p.relative_to(REPOSITORY).as_posix() for p in (REPOSITORY / "monai_tbkd").rglob("*.py")}

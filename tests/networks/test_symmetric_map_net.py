@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from monai_tbkd.networks import SymmetricMapHead, SymmetricMapNet
+from monai_tbkd.networks.symmetric_map_net import mirror_mean, swap_mirror
+
+
+def small(**options: int) -> SymmetricMapNet:
+    torch.manual_seed(0)
+    return SymmetricMapNet("resnet18", components=6, hidden=8, width=0.125, **options)  # type: ignore[arg-type]
+
+
+def films(size: tuple[int, int], number: int = 2) -> torch.Tensor:
+    return torch.randn(number, 3, *size, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(
+    ("stride", "size", "cells"), [(16, (64, 80), (4, 5)), (16, (65, 70), (5, 5)), (8, (40, 33), (5, 5))]
+)
+def test_shape(stride: int, size: tuple[int, int], cells: tuple[int, int]) -> None:
+    net = small(output_stride=stride, num_classes=2).eval()
+    assert net(films(size)).shape == (2, 2, *cells)
+    assert net.features(films(size)).shape == (2, 12, *cells)
+
+
+def test_a_film_whose_cells_lie_alike_from_both_sides_is_mirrored_exactly() -> None:
+    net, film = small().eval(), films((33, 65))  # cells at 0, 16 ... 64: the last pixel
+    torch.testing.assert_close(net(film.flip(-1)), net(film).flip(-1))
+    torch.testing.assert_close(net.features(film.flip(-1)), swap_mirror(net.features(film)))
+
+
+@pytest.mark.parametrize("width", [64, 65, 70, 80])
+def test_any_width_is_mirrored_about_its_middle(width: int) -> None:
+    # The mean by hand: the mirror image's cell k looks at pixel width - 1 - 16 k, and is read at pixels 0, 16 ...
+    net, film = small().eval(), films((32, width), number=1)
+    at = 16.0 * np.arange(-(-width // 16))
+    own, other = (net.head(net.features(x))[0, 0].detach().double().numpy() for x in (film, film.flip(-1)))
+    looks = (width - 1 - at)[::-1]
+    turned = np.stack([np.interp(at, looks, row[::-1]) for row in other])
+    np.testing.assert_allclose(net(film)[0, 0].detach().numpy(), (own + turned) / 2, atol=1e-5)
+
+
+class WhereItLooks(nn.Module):
+    """A map that is its features' first channel."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features[:, :1]
+
+
+@pytest.mark.parametrize(("width", "stride"), [(64, 16), (65, 16), (70, 16), (80, 16), (40, 8)])
+def test_position_stays_position(width: int, stride: int) -> None:
+    cells = -(-width // stride)
+    at = stride * torch.arange(cells, dtype=torch.float32)
+    features = torch.stack([at, width - 1 - at])[None, :, None]  # pixel of the film that each cell looks at
+    mean = mirror_mean(WhereItLooks(), features, width, stride)[0, 0, 0]
+    torch.testing.assert_close(mean[1:], at[1:])
+    assert 0 <= float(mean[0]) < stride / 2  # beyond the mirror image's last cell that cell is repeated
+
+
+def test_components_are_uncorrelated_and_have_no_mean() -> None:
+    net = small()
+    generator = torch.Generator().manual_seed(2)
+    number = net.reduce.in_channels
+    mixed = torch.randn(4000, number, generator=generator) @ torch.randn(number, number, generator=generator) + 3.0
+    share = net.fit_components(mixed)
+    out = net.reduce(mixed[:, :, None, None])[..., 0, 0].double()
+    covariance = (out.T @ out / len(out)).numpy()
+    assert abs(out.mean(dim=0)).max() < 1e-4
+    np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-4)
+    assert (np.diff(np.diag(covariance)) < 0).all()  # the first have more, whitened in part
+    assert float(out.std()) == pytest.approx(1.0, abs=1e-4)
+    assert 0 < share < 1
+
+
+def test_share_of_the_variance_that_is_in_few_directions() -> None:
+    net = small()
+    generator = torch.Generator().manual_seed(2)
+    few = torch.randn(500, 5, generator=generator) @ torch.randn(5, net.reduce.in_channels, generator=generator)
+    assert net.fit_components(few) == pytest.approx(1.0, abs=1e-6)
+    assert net.reduce.weight.isfinite().all()
+    with pytest.raises(ValueError, match="5 cells to fit 6 components"):
+        net.fit_components(few[:5])
+
+
+def test_backbone_is_frozen_and_only_the_head_learns() -> None:
+    net = small().train()
+    assert net.training
+    assert net.head.training
+    assert not any(module.training for module in net.backbone.modules())
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    net(films((32, 32))).square().sum().backward()
+    learns = {name for name, value in net.named_parameters() if value.grad is not None}
+    assert learns == {f"head.{name}" for name, _ in net.head.named_parameters()}
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+
+
+def test_state_dict_round_trip() -> None:
+    net = small().eval()
+    net.fit_components(torch.randn(50, net.reduce.in_channels))
+    torch.manual_seed(5)
+    other = SymmetricMapNet(**net.architecture).eval()  # type: ignore[arg-type]
+    film = films((48, 48))
+    assert not torch.allclose(other(film), net(film))
+    other.load_state_dict(net.state_dict())
+    torch.testing.assert_close(other(film), net(film))
+
+
+def test_without_convolutions_each_cell_is_judged_by_itself() -> None:
+    features = torch.randn(1, 8, 5, 5, generator=torch.Generator().manual_seed(3))
+    changed = features.clone()
+    changed[..., 2, 2] += 1.0
+    for convolutions, reach in ((0, 0), (1, 1), (2, 2)):
+        torch.manual_seed(4)
+        head = SymmetricMapHead(4, hidden=16, convolutions=convolutions).eval()
+        rows, columns = torch.nonzero((head(features) != head(changed))[0, 0], as_tuple=True)
+        assert int((rows - 2).abs().max()) == reach
+        assert int((columns - 2).abs().max()) == reach
+
+
+def test_bad_options() -> None:
+    with pytest.raises(ValueError, match="output_stride is 32"):
+        small(output_stride=32)
+    with pytest.raises(ValueError, match="hidden 0"):
+        SymmetricMapHead(4, hidden=0)
