@@ -30,7 +30,7 @@ from monai_tbkd.engines import describe_module, training_record
 from monai_tbkd.engines.feature_training import keep_features
 from monai_tbkd.engines.localization_study import COLUMNS, LocalizationStudy
 from monai_tbkd.networks import LogSumExpMapPool
-from monai_tbkd.networks.checkpoint import write_checkpoint
+from monai_tbkd.networks.checkpoint import file_sha256, write_checkpoint
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "study"
 
@@ -98,8 +98,10 @@ def read_config(args: argparse.Namespace) -> ConfigParser:
 
 def films(config: ConfigParser, items: list[dict[str, Any]], cache: Path | None) -> dict[str, Any]:
     """Features, and place, lung field and asymmetry of each cut, from the cache if it is of these settings."""
-    key = {name: str(config[name]) for name in
-           ("film_size", "image_size", "margin", "components", "fit_films", "weights", "lung_weights")}  # fmt: skip
+    # weights by what is in the files, not by where they are
+    key = {name: str(config[name]) for name in ("film_size", "image_size", "margin", "components", "fit_films")}
+    key |= {name: str(config[name]) for name in ("output_stride", "stride_in_1x1")}
+    key |= {name: file_sha256(config[name]) if config[name] else "none" for name in ("weights", "lung_weights")}
     key["films"] = " ".join(item["name"] for item in items)
     if cache is not None and cache.is_file():
         kept = torch.load(cache, weights_only=True)

@@ -14,7 +14,7 @@ from monai_tbkd.robustness.cues import (
     quantiles,
 )
 from monai_tbkd.robustness.film_predictor import FilmPredictor, finished_networks
-from monai_tbkd.robustness.film_subset import film_subset
+from monai_tbkd.robustness.film_subset import film_subset, refuse_cut_films
 from monai_tbkd.robustness.map_agreement import mask_iou, rank_correlation, structural_similarity
 from monai_tbkd.robustness.occlusion import OCCLUSIONS, BlackOutd, find_lung_fields, hidden_places, lung_masks
 from monai_tbkd.robustness.robustness_study import RobustnessStudy
@@ -46,6 +46,7 @@ __all__ = [
     "match_histogram",
     "quantiles",
     "rank_correlation",
+    "refuse_cut_films",
     "robustness_table",
     "structural_similarity",
 ]

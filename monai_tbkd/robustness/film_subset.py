@@ -32,3 +32,19 @@ def film_subset(items: Sequence[Mapping[str, Any]], largest_number: int | None) 
         names = sorted((i["name"] for i in items if i["class_name"] == class_name), key=film_seed)
         kept |= set(names[: max(1, round(largest_number * len(names) / len(items)))])
     return [item for item in items if item["name"] in kept]
+
+
+def refuse_cut_films(lung_crop: bool) -> None:
+    """Refuse a study of films that are cut to their lungs, whose maps it could not bring back to the film.
+
+    Args:
+        lung_crop: of the config.
+
+    Raises:
+        ValueError: films are cut.
+    """
+    if lung_crop:
+        raise ValueError(
+            "lung_crop is true: the robustness study lays its corruptions and cues on whole films and can't follow a "
+            "cut yet; evaluate such a model with evaluate.yaml alone."
+        )

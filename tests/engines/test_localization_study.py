@@ -140,8 +140,8 @@ def test_nothing_of_test_films_reaches_the_students(
             other_films[key][one] = films[key][another]
     other = LocalizationStudy(config, other_items, other_films)
     prior = np.zeros((24, 24), dtype=np.float32)
-    mine, facts = study._predictors(train, select, prior, 0)
-    theirs, other_facts = other._predictors(train, select, prior, 0)
+    mine, facts = study.predictors(train, select, prior, 0)
+    theirs, other_facts = other.predictors(train, select, prior, 0)
     rest = np.concatenate([train, select])
     assert facts == other_facts
     for name, maps in mine.items():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from monai_tbkd.robustness import film_subset
+from monai_tbkd.robustness import film_subset, refuse_cut_films
 
 FILMS = [{"name": f"f{i}", "class_name": "tb" if i % 4 == 0 else "health"} for i in range(40)]
 
@@ -21,3 +21,9 @@ def test_all_or_at_least_one_of_each() -> None:
     assert {film["class_name"] for film in film_subset(FILMS, 1)} == {"tb", "health"}
     with pytest.raises(ValueError, match="0 films were asked for"):
         film_subset(FILMS, 0)
+
+
+def test_cut_films_are_refused() -> None:
+    refuse_cut_films(False)
+    with pytest.raises(ValueError, match="lung_crop is true"):
+        refuse_cut_films(True)
