@@ -16,6 +16,7 @@ import numpy as np
 from localization_study import add_films, films, read_config
 from matplotlib.figure import Figure
 from monai.utils import set_determinism
+from PIL import Image
 
 from monai_tbkd.data import load_tbx11k
 from monai_tbkd.engines.localization_study import LocalizationStudy
@@ -77,6 +78,7 @@ def draw(
     figure.suptitle("Research use only, not for diagnosis", fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
+    Image.open(path).convert("RGB").quantize(128).save(path, optimize=True)  # a third of the size
 
 
 if __name__ == "__main__":
