@@ -26,11 +26,10 @@ import monai_tbkd
 import monai_tbkd.networks
 from monai_tbkd.data import image_labels, load_tbx11k
 from monai_tbkd.data.whole_file import write_json
-from monai_tbkd.engines import describe_module, training_record
 from monai_tbkd.engines.feature_training import keep_features
 from monai_tbkd.engines.localization_study import COLUMNS, LocalizationStudy
-from monai_tbkd.networks import LogSumExpMapPool
 from monai_tbkd.networks.checkpoint import file_sha256, write_checkpoint
+from monai_tbkd.transforms import NOTICE
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "study"
 
@@ -128,9 +127,9 @@ def write_model(config: ConfigParser, study: LocalizationStudy, kept: dict[str, 
     network.reduce.load_state_dict(kept["reduce"])
     network.head = head.cpu()
     network.architecture["convolutions"] = len(head.context)
-    pooling = LogSumExpMapPool(r=2.0)
-    settings = {"image_size": config["image_size"], "pooling": describe_module(pooling), "protocol": config["protocol"]}
-    record = write_checkpoint(network, path, training_record("student", {**settings, **facts, "seed": seed}))
+    # not as "settings", by which a training of train.yaml is known: this one had others
+    training = {"protocol": config["protocol"], "image_size": config["image_size"], **facts, "seed": seed}
+    record = write_checkpoint(network, path, {"stage": "student", "training": training, "notice": NOTICE})
     point = {"map_threshold": threshold, "score_threshold": 0.0, "mode": "absolute", "chosen_on": facts["chosen_on"]}
     write_json(path.with_name("operating_point.json"), {**point, "model_sha256": record["sha256"]})
     logging.info("wrote %s and its record; every film gets boxes, since there were no films without TB", path)
