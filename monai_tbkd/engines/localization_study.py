@@ -140,8 +140,8 @@ class LocalizationStudy:
         n = int(self.config["select"])
         select, train = np.sort(order[:n]), np.sort(order[n:])
         prior = log_odds(self.cut_prior(select))
-        target, gate, labels = self._target(train, select, prior, seed)
-        head = self._fit("student", "cell_objective", train, labels, self._cell_targets(target, gate), (seed, 100))
+        teacher, _, labels, gate = self._teacher(train, seed)
+        head = self._distilled(self._target(teacher, prior, select), gate, train, labels, seed)
         logits = self._maps(head)[select]
         maps = np.stack([
             self.to_film(torch.sigmoid(torch.from_numpy(one))[None], self.places[row])[0].numpy()
@@ -164,21 +164,17 @@ class LocalizationStudy:
     ) -> tuple[dict[str, Array], list[tuple[str, str, float]]]:
         """Train all; their maps of all films in logits on the fine grid of the cut, by name, and facts of the fold."""
         teacher, rows, labels, gate = self._teacher(train, seed)
-        control = self._train("student", "label_objective", rows, labels, None, (seed, 100))
-        chosen = self.choose(teacher, prior, select)
-        given = process(teacher, prior, chosen.smoothing, chosen.factor, chosen.prior) - chosen.threshold
+        control = self._maps(self._fit("student", "label_objective", rows, labels, None, (seed, 100)))
+        given = self._target(teacher, prior, select)
         maps = {"teacher": teacher, "control": control}
-        maps["student"] = self._distilled(given, gate, train, labels, seed)
+        maps["student"] = self._maps(self._distilled(given, gate, train, labels, seed))
         facts = [("teacher", "target_miou_on_train", self._mean_iou(self._gated(given, gate), train, np.zeros(1))[0])]
         for generation in range(1, int(self.config["generations"])):
-            last = maps["student"]
-            chosen = self.choose(last, prior, select)
-            given = process(last, prior, chosen.smoothing, chosen.factor, chosen.prior) - chosen.threshold
-            maps[f"student_generation_{generation + 1}"] = self._distilled(
-                given, gate, train, labels, seed + generation
-            )
+            given = self._target(maps["student"], prior, select)
+            head = self._distilled(given, gate, train, labels, seed + generation)
+            maps[f"student_generation_{generation + 1}"] = self._maps(head)
         free, threshold = self._without_boxes(teacher, select)
-        maps["box_free_student"] = self._distilled(free - threshold, gate, train, labels, seed)
+        maps["box_free_student"] = self._maps(self._distilled(free - threshold, gate, train, labels, seed))
         return maps, facts
 
     def _teacher(
@@ -190,35 +186,21 @@ class LocalizationStudy:
             labels, rows = asymmetry_labels(self.asymmetry, train, float(self.config["labeled_share"]))
             gate = np.ones_like(self.sides)  # both halves of a film with TB may have it
         number = int(self.config["teachers"])
-        maps = [self._train("teacher", "label_objective", rows, labels, None, (seed, n)) for n in range(number)]
-        return np.asarray(np.mean(maps, axis=0), dtype=np.float32), rows, labels, gate
+        heads = [self._fit("teacher", "label_objective", rows, labels, None, (seed, n)) for n in range(number)]
+        return np.asarray(np.mean([self._maps(head) for head in heads], axis=0), dtype=np.float32), rows, labels, gate
 
-    def _target(
-        self, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int
-    ) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
-        teacher, _, labels, gate = self._teacher(train, seed)
-        chosen = self.choose(teacher, prior, select)
-        target = process(teacher, prior, chosen.smoothing, chosen.factor, chosen.prior) - chosen.threshold
-        return target, gate, labels
+    def _target(self, logits: Array, prior: Array, select: NDArray[np.int64]) -> Array:
+        """What a student learns from these maps: as they do best on the selection films, above 0 where they find TB."""
+        chosen = self.choose(logits, prior, select)
+        return process(logits, prior, chosen.smoothing, chosen.factor, chosen.prior) - chosen.threshold
 
     def _distilled(
         self, logits: Array, gate: NDArray[np.int64], train: NDArray[np.int64], labels: NDArray[np.int64], seed: int
-    ) -> Array:
-        return self._train("student", "cell_objective", train, labels, self._cell_targets(logits, gate), (seed, 100))
+    ) -> nn.Module:
+        return self._fit("student", "cell_objective", train, labels, self._cell_targets(logits, gate), (seed, 100))
 
     def _cell_targets(self, logits: Array, gate: NDArray[np.int64]) -> torch.Tensor:
         return self._at_cells(float(self.config["target_sharpness"]) * self._gated(logits, gate))
-
-    def _train(
-        self,
-        which: str,
-        objective: str,
-        rows: NDArray[np.int64],
-        labels: NDArray[np.int64],
-        targets: torch.Tensor | None,
-        seed: tuple[int, int],
-    ) -> Array:
-        return self._maps(self._fit(which, objective, rows, labels, targets, seed))
 
     def _fit(
         self,
