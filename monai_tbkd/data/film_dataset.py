@@ -63,7 +63,10 @@ class FilmDataset(Dataset):
             return self._restricted(self._placeholder(source, error))
 
     def _restricted(self, item: dict[str, Any]) -> dict[str, Any]:
-        return {key: item[key] for key in (*self.keys, *self.tensors, "original_size")}
+        kept = {key: item[key] for key in (*self.keys, *self.tensors, "original_size")}
+        for key in self.tensors:  # with metadata they would not collate with a placeholder
+            kept[key] = kept[key].as_tensor() if isinstance(kept[key], MetaTensor) else kept[key]
+        return kept
 
     def _placeholder(self, source: dict[str, Any], error: Exception) -> dict[str, Any]:
         path = str(source.get("image", ""))

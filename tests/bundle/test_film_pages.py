@@ -28,7 +28,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     noise[:48, :32] += 3000  # upper left as it is stored, upper right when it is upright
     write_film(folder / "mirrored.dcm", noise, 12, PatientOrientation=["R", "F"])
     write_film(folder / "lateral.dcm", noise, 12, ViewPosition="LL")
-    (folder / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    (folder / "x damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
     picture = np.random.default_rng(1).integers(0, 60, (80, 80), dtype=np.uint8)
     picture[:8] = picture[-8:] = 250
     Image.fromarray(picture).save(folder / "framed.png")
@@ -50,7 +50,7 @@ def test_every_film_has_a_page_without_patient_data(films: Path, trained: Path, 
     content = run(films, tmp_path / "out", trained / "models")
     rows = {row["name"]: row for row in content["films"]}
     assert {name: row["reason"] for name, row in rows.items()} == {
-        "mirrored.dcm": None, "lateral.dcm": "NOT_FRONTAL", "damaged.png": "CORRUPT", "framed.png": None,
+        "mirrored.dcm": None, "lateral.dcm": "NOT_FRONTAL", "x damaged.png": "CORRUPT", "framed.png": None,
     }  # fmt: skip
     pages = {name: (tmp_path / "out" / "film_reports" / f"{name}.html").read_text() for name in rows}
     overview = (tmp_path / "out" / "predictions.html").read_text()
@@ -64,7 +64,7 @@ def test_every_film_has_a_page_without_patient_data(films: Path, trained: Path, 
     assert film[:300, 250:].mean() > film[:300, :150].mean() + 100  # upright
     assert film.shape == (640, 427)
     assert film_of(pages["lateral.dcm"]).shape == (640, 427)
-    assert "The film cannot be shown." in pages["damaged.png"]
+    assert "The film cannot be shown." in pages["x damaged.png"]
     # boxes of the page are those of the row, on the upright film
     boxes = [[64 - b[2], b[1], 64 - b[0], b[3]] for b in rows["mirrored.dcm"]["boxes"]]
     rects = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"', pages["mirrored.dcm"])
@@ -73,9 +73,7 @@ def test_every_film_has_a_page_without_patient_data(films: Path, trained: Path, 
     assert np.abs(np.array(drawn) - boxes).max() < 0.2
 
 
-def test_pictures_show_the_whole_film_though_the_network_sees_a_cut(
-    films: Path, trained: Path, tmp_path: Path
-) -> None:
+def test_pictures_show_the_whole_film_though_the_network_sees_a_cut(films: Path, trained: Path, tmp_path: Path) -> None:
     run(films, tmp_path / "out", trained / "models", lung_crop=True)
     film = film_of((tmp_path / "out" / "film_reports" / "framed.png.html").read_text())
     assert film[:56].mean() > 200 > 100 > film[100:-100].mean()
