@@ -110,7 +110,11 @@ def _reasons(rows: Sequence[Mapping[str, Any]]) -> str:
     ):
         if counts:
             groups[title] = [
-                (f'<a href="#why={escape(code)}">{escape(code)}</a>', escape(_MEANINGS.get(code, "")), str(number))
+                (
+                    f'<a href="#why={escape(code)}">{escape(code).replace("_", "_<wbr>")}</a>',
+                    escape(_MEANINGS.get(code, "")),
+                    str(number),
+                )
                 for code, number in counts.most_common()
             ]
     if not groups:

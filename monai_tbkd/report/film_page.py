@@ -119,6 +119,9 @@ def _warnings(row: Mapping[str, Any]) -> str:
     items = [
         f"<dt><code>{escape(code)}</code></dt><dd>{escape(_meaning(code))}</dd>" for code in codes(row["warnings"])
     ]
+    # a film without a decision has its detail above
+    more = row["detail"] if row["status"] == DONE and row["decision"] is not None else None
+    items += [f"<dd>{escape(_capital(str(more)))}.</dd>"] if more else []
     return f"<dl>{''.join(items)}</dl>" if items else ""
 
 

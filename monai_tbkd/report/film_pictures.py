@@ -102,7 +102,7 @@ def film_panels(picture: FilmPicture, name: str, side: int) -> str:
     rows, columns = fit_side(picture.size, side)
     gray = Image.fromarray(picture.film).resize((columns, rows), Image.Resampling.LANCZOS)
     boxes, count = _boxes(picture), 0 if picture.boxes is None else len(picture.boxes)
-    found = "" if picture.boxes is None else f" with {count} {'box' if count == 1 else 'boxes'}"
+    found = "" if picture.boxes is None else f", {count or 'no'} {'boxes' if count > 1 else 'box'}"
     whole = f'width="{width}" height="{height}" preserveAspectRatio="none"'
 
     def panel(layers: str, text: str) -> str:

@@ -24,5 +24,7 @@ def score_scale(score: float, threshold: float | None) -> str:
             f'<i class="above" style="--at:{threshold:.2f}"></i><i class="limit" style="--at:{threshold:.2f}"></i>'
         )
     parts.append(f'<b style="--at:{score:.2f}"></b></span>')
-    parts.append(f'<span class="end">0</span><span class="at score" style="--at:{score:.2f}">{decimals(score)}</span>')
-    return "".join([*parts, '<span class="end last">100</span></div>'])
+    parts.append(f'<span class="at score" style="--at:{score:.2f}">{decimals(score)}</span>')
+    # the ends are labeled where the score's own label leaves room
+    parts += ['<span class="end">0</span>'] * (score >= 12) + ['<span class="end last">100</span>'] * (score <= 88)
+    return "".join([*parts, "</div>"])
