@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from ignite.engine import Engine, Events
@@ -19,6 +19,9 @@ from monai_tbkd.report.film_reports import FilmReports
 from monai_tbkd.report.prediction_table import COLUMNS, DONE, FAILED, NO_TB, REFUSED, TB, PredictionTable, as_written
 from monai_tbkd.transforms import DrawOverlay
 from monai_tbkd.transforms.overlay import film_for_display
+
+if TYPE_CHECKING:
+    from monai_tbkd.dicom import DicomResultWriter
 
 _LONGEST_NAME = 200
 
@@ -39,6 +42,7 @@ class PredictionWriter:
             whole film, ``(1, H, W)`` uint8), or, without one, from its ``image``.
         input_kind: of the films that the threshold holds for (``picture``, ``dicom``, ``converted``; ``mixed``: all). A
             film of another kind gets its score, a warning, and neither a decision nor boxes.
+        dicom: writes DICOM results of the films that were scored; a film without any gets a warning and the reason.
         reports: make a page of each film; it takes the film as overlays do.
     """
 
@@ -50,11 +54,13 @@ class PredictionWriter:
         model_version: str = "",
         overlays: bool = True,
         input_kind: str = MIXED,
+        dicom: DicomResultWriter | None = None,
         reports: FilmReports | None = None,
     ) -> None:
         self.table = table
         self.score_threshold, self.threshold_id = float(score_threshold), threshold_id
         self.model_version, self.overlays, self.input_kind = model_version, overlays, input_kind
+        self.dicom = dicom
         self.reports = reports
         self._overlay = DrawOverlay()
         self._clock = 0.0
@@ -73,6 +79,8 @@ class PredictionWriter:
 
     def start(self) -> None:
         """Start the clock."""
+        if self.dicom is not None:
+            self.dicom.start()
         self._clock = time.perf_counter()
 
     def write(self, engine: Engine) -> None:
@@ -85,6 +93,10 @@ class PredictionWriter:
             # Picture and page first, so that a film with a row has them.
             if self.overlays and row["status"] == DONE:
                 self._draw(batch, output, row)
+            if self.dicom is not None and row["status"] == DONE:
+                note = self.dicom.write(str(batch["image"].meta["filename_or_obj"]), row, output["tb_map"])
+                if note:
+                    _add(row, FilmWarning.NO_DICOM_RESULT, note)
             if self.reports is not None:
                 self.reports.add(row, self._picture(batch, output, row))
             self.table.append(row)
@@ -131,9 +143,8 @@ class PredictionWriter:
         )
         fault = input_kind_fault(self.input_kind, meta.get("source_format"))
         if fault:
-            warnings = filter(None, [row["warnings"], FilmWarning.OTHER_INPUT_KIND])
-            row.update(decision=None, threshold_0_100=None, threshold_id=None, n_boxes=None, boxes=None, detail=fault)
-            row["warnings"] = "; ".join(warnings)
+            row.update(decision=None, threshold_0_100=None, threshold_id=None, n_boxes=None, boxes=None)
+            _add(row, FilmWarning.OTHER_INPUT_KIND, fault)
         return row
 
     def _draw(self, batch: Mapping[str, Any], output: Mapping[str, Any], row: Mapping[str, Any]) -> None:
@@ -177,3 +188,8 @@ class PredictionWriter:
             unique = f"{stem}_{number}"
         self._names.add(unique)
         return unique + ".png"
+
+
+def _add(row: dict[str, Any], warning: FilmWarning, detail: str) -> None:
+    row["warnings"] = "; ".join(filter(None, [row["warnings"], warning]))
+    row["detail"] = "; ".join(filter(None, [row["detail"], detail]))
