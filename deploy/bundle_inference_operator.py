@@ -9,10 +9,10 @@ from monai.bundle import ConfigWorkflow
 from monai.deploy.core import Fragment, Operator, OperatorSpec
 from series_selection import CheckSelected
 
-from monai_tbkd.packaging import bundle_root
+from monai_tbkd.packaging import bundle_files
 
 # what the app decides; everything else is the bundle's, or of the configs in the model's folder
-_OVERRIDES: dict[str, Any] = {"num_workers": 0, "progress_bar": False, "resume": False}
+_OVERRIDES: dict[str, Any] = {"dicom_output": True, "num_workers": 0, "progress_bar": False, "resume": False}
 
 
 class BundleInferenceOperator(Operator):
@@ -24,7 +24,7 @@ class BundleInferenceOperator(Operator):
     Args:
         fragment: the app.
         input_folder: all that was sent.
-        output_folder: gets ``predictions.csv``, ``predictions.json``, ``predictions.html``, pages, overlays and ``dicom/``.
+        output_folder: gets ``predictions.csv``, ``.json`` and ``.html``, pages, overlays and ``dicom/``.
         model_folder: ``model.pt`` with its record, ``operating_point.json``, and, where the model is of a recipe, the
             recipe's ``*.yaml``, which are laid over ``inference.yaml`` in the order of their names.
 
@@ -67,7 +67,7 @@ def run_inference(input_folder: Path, output_folder: Path, model_folder: Path, s
     Returns:
         How many films could not be processed.
     """
-    configs = [Path(bundle_root()) / "configs" / "inference.yaml", *sorted(model_folder.glob("*.yaml"))]
+    configs = [bundle_files() / "configs" / "inference.yaml", *sorted(model_folder.glob("*.yaml"))]
     workflow = ConfigWorkflow(
         [str(config) for config in configs],
         workflow_type="infer",
