@@ -1,0 +1,42 @@
+"""The one film of a DICOM series that a model is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from monai_tbkd.data.reason_codes import ReasonCode
+from monai_tbkd.label.film_finding import FilmFinding
+from monai_tbkd.label.film_options import FilmOptions
+from monai_tbkd.label.film_pipeline import FilmPipeline
+
+
+def look_at(pipeline: FilmPipeline, path: Path, options: FilmOptions) -> tuple[FilmFinding, dict[str, Any]]:
+    """Look at a film, or at the frontal film of a series.
+
+    A series may hold a frontal and a lateral view. Where all but one of its films are refused, the one is looked at;
+    where none or several are left, the series is refused, since an answer has to be of one film.
+
+    Args:
+        pipeline: the model.
+        path: a film, or a folder with the films of a series.
+        options: of the request.
+
+    Returns:
+        The finding, and facts on the series: how many films it has, and what was left out.
+    """
+    if not path.is_dir():
+        return pipeline(path, options), {}
+    films = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
+    if len(films) == 1:
+        return pipeline(films[0], options), {}
+    findings = [pipeline(film, options) for film in films]
+    usable = [each for each in findings if each.reason is None]
+    refused = [each for each in findings if each.reason is not None]
+    facts = {"films_in_series": len(films), "left_out": sorted(each.reason.value for each in refused if each.reason)}
+    if len(usable) == 1:
+        return usable[0], facts
+    if not usable and findings:
+        return findings[0], facts
+    detail = f"a series of {len(films)} films, {len(usable)} of them frontal; expected one frontal film a series"
+    return FilmFinding(str(path), reason=ReasonCode.MULTI_FRAME, detail=detail), facts
