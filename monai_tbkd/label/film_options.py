@@ -39,7 +39,7 @@ class FilmOptions:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     def displayable(self) -> dict[str, Any]:
-        """For ``config`` of a MONAI Label model: a number becomes a field, a list a choice (the first is the default)."""
+        """For ``config`` of a MONAI Label model: a number becomes a field, a list a choice."""
         fields = {key: shown(value) for key, value in self.given().items() if key != "threshold_mode"}
         if self.threshold_mode is not None:
             others = [mode for mode in THRESHOLD_MODES if mode != self.threshold_mode]

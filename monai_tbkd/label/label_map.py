@@ -98,7 +98,7 @@ def read_mask(path: Path, film: Path, stored_size: tuple[int, int]) -> NDArray[n
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     places = np.stack([columns.ravel(), rows.ravel(), np.zeros(columns.size), np.ones(columns.size)])
     to_voxel = np.linalg.inv(to_lps) @ film_geometry(film).to_lps
-    at = (to_voxel @ places)[:3]
+    at = np.asarray(to_voxel @ places, dtype=np.float64)[:3]
     for axis, length in enumerate(voxels.shape):
         if length == 1:
             at[axis] = 0  # a film has no depth
@@ -143,5 +143,5 @@ def _read_picture(path: Path, stored_size: tuple[int, int]) -> NDArray[np.bool_]
         raise ValueError("The mask cannot be read as a PNG; save it again.") from error
     if values.ndim == 3:
         color = values[..., :3] if values.shape[2] > 2 else values[..., :1]
-        return color.any(axis=2)
+        return np.asarray(color.any(axis=2), dtype=np.bool_)
     return values != 0

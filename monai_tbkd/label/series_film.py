@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.reason_codes import ReasonCode
+from monai_tbkd.data import CXRReader, FilmError, ReasonCode
 from monai_tbkd.label.film_finding import FilmFinding
 from monai_tbkd.label.film_options import FilmOptions
 from monai_tbkd.label.film_pipeline import FilmPipeline
@@ -27,7 +27,7 @@ def look_at(pipeline: FilmPipeline, path: Path, options: FilmOptions) -> tuple[F
     """
     if not path.is_dir():
         return pipeline(path, options), {}
-    films = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
+    films = _files(path)
     if len(films) == 1:
         return pipeline(films[0], options), {}
     findings = [pipeline(film, options) for film in films]
@@ -40,3 +40,31 @@ def look_at(pipeline: FilmPipeline, path: Path, options: FilmOptions) -> tuple[F
         return findings[0], facts
     detail = f"a series of {len(films)} films, {len(usable)} of them frontal; expected one frontal film a series"
     return FilmFinding(str(path), reason=ReasonCode.MULTI_FRAME, detail=detail), facts
+
+
+def frontal_film(path: Path) -> Path:
+    """The file of a film, or of the one film of a series that the reader's rules take.
+
+    Raises:
+        ValueError: a series without a single such film.
+    """
+    if not path.is_dir():
+        return path
+    films = _files(path)
+    if len(films) > 1:
+        films = [each for each in films if _is_taken(each)]
+    if len(films) != 1:
+        raise ValueError(f"A series with {len(films)} frontal films; expected one.")
+    return films[0]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith("."))
+
+
+def _is_taken(film: Path) -> bool:
+    try:
+        CXRReader().get_data([film])
+    except FilmError:
+        return False
+    return True
