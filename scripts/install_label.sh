@@ -23,9 +23,9 @@ pip=("$venv/bin/python" -m pip --disable-pip-version-check install --quiet
 "${pip[@]}" --no-deps monailabel
 "${pip[@]}" -r "$root/requirements-label.txt"
 if [ -d "$project" ]; then
-  "${pip[@]}" --no-build-isolation -e "$project"
+  "${pip[@]}" --no-build-isolation -e "$project[dicom]"
 else
-  "${pip[@]}" "$project"
+  "${pip[@]}" "$project[dicom]"
 fi
 "$venv/bin/python" - <<'PY'
 import monai_tbkd.label.server  # the server with its guard can be imported

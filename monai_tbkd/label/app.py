@@ -12,8 +12,8 @@ from monailabel.interfaces.app import MONAILabelApp
 
 from monai_tbkd import __version__
 from monai_tbkd.label.app_folder import read_app_folder
-from monai_tbkd.label.film_finding import LABEL
 from monai_tbkd.label.film_pipeline import FilmPipeline
+from monai_tbkd.label.film_result import LABEL
 from monai_tbkd.label.film_sources import FolderSource
 from monai_tbkd.label.film_store import FilmStore
 from monai_tbkd.label.infer_tasks import BoxesTask, FilmTask, MapTask, ScoreTask

@@ -18,8 +18,8 @@ from monai_tbkd.data import FilmTurn, ReasonCode
 from monai_tbkd.data.film_dataset import film_error_in
 from monai_tbkd.engines import load_trained
 from monai_tbkd.label.app_folder import AppFolder
-from monai_tbkd.label.film_finding import FilmFinding
 from monai_tbkd.label.film_options import FilmOptions, shown
+from monai_tbkd.label.film_result import FilmResult
 from monai_tbkd.metrics.calibrated_threshold import input_kind_fault
 from monai_tbkd.packaging import truth
 from monai_tbkd.transforms import MapToMask
@@ -86,7 +86,7 @@ class FilmPipeline:
         """Of the weights that are served now."""
         return self._current().model_version
 
-    def __call__(self, path: str | Path, options: FilmOptions | None = None) -> FilmFinding:
+    def __call__(self, path: str | Path, options: FilmOptions | None = None) -> FilmResult:
         """Look at one film.
 
         Args:
@@ -119,7 +119,7 @@ class FilmPipeline:
         thresholds: dict[str, Any],
         loaded: _Loaded,
         options: FilmOptions | None,
-    ) -> FilmFinding:
+    ) -> FilmResult:
         height, width = (int(v) for v in meta["original_size"])
         turn = FilmTurn.from_text(meta.get("turn", ""))
         score = float(found["score"])
@@ -129,7 +129,7 @@ class FilmPipeline:
         ]
         has_boxes = not fault and score >= thresholds["score_threshold"]
         area = self._area(loaded, options)
-        return FilmFinding(
+        return FilmResult(
             path=str(path),
             size=(height, width),
             turn=turn,
@@ -235,11 +235,11 @@ class FilmPipeline:
         )
 
 
-def _refused(path: str | Path, error: Exception, model_version: str) -> FilmFinding:
+def _refused(path: str | Path, error: Exception, model_version: str) -> FilmResult:
     found = film_error_in(error)
     if found is None:
         logger.error("%s: %s while it was prepared", path, type(error).__name__, exc_info=error)
         reason, detail = ReasonCode.INTERNAL, f"{type(error).__name__} while it was prepared; see the log"
     else:
         reason, detail = found.reason, found.detail
-    return FilmFinding(str(path), reason=reason, detail=detail, facts={"model_version": model_version})
+    return FilmResult(str(path), reason=reason, detail=detail, facts={"model_version": model_version})

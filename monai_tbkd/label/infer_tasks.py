@@ -12,10 +12,10 @@ from typing import Any
 
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
-from monai_tbkd.label.film_finding import LABEL, FilmFinding
 from monai_tbkd.label.film_geometry import film_geometry
 from monai_tbkd.label.film_options import read_options
 from monai_tbkd.label.film_pipeline import FilmPipeline
+from monai_tbkd.label.film_result import LABEL, FilmResult
 from monai_tbkd.label.label_map import PLACED_SUFFIXES, PLAIN_SUFFIXES, film_mask, write_mask
 from monai_tbkd.label.series_film import look_at
 from monai_tbkd.label.slicer_markups import boxes_to_markups
@@ -75,11 +75,11 @@ class FilmTask(InferTask):
             return None, answer
         return self.file(finding, request), self.more(finding, answer)
 
-    def file(self, finding: FilmFinding, request: Mapping[str, Any]) -> str | None:
+    def file(self, finding: FilmResult, request: Mapping[str, Any]) -> str | None:
         """The file that goes with the answer."""
         return None
 
-    def more(self, finding: FilmFinding, answer: dict[str, Any]) -> dict[str, Any]:
+    def more(self, finding: FilmResult, answer: dict[str, Any]) -> dict[str, Any]:
         """The answer with what clients of this kind of model look for."""
         return answer
 
@@ -90,7 +90,7 @@ class ScoreTask(FilmTask):
     def __init__(self, pipeline: FilmPipeline) -> None:
         super().__init__(pipeline, InferType.CLASSIFICATION, "Score of tuberculosis, 0-1")
 
-    def more(self, finding: FilmFinding, answer: dict[str, Any]) -> dict[str, Any]:
+    def more(self, finding: FilmResult, answer: dict[str, Any]) -> dict[str, Any]:
         return {**answer, "prediction": [{"idx": 1, "label": LABEL, "score": answer["image_score"]}]}
 
 
@@ -100,7 +100,7 @@ class BoxesTask(FilmTask):
     def __init__(self, pipeline: FilmPipeline) -> None:
         super().__init__(pipeline, InferType.DETECTION, "Boxes of tuberculosis with scores")
 
-    def file(self, finding: FilmFinding, request: Mapping[str, Any]) -> str | None:
+    def file(self, finding: FilmResult, request: Mapping[str, Any]) -> str | None:
         if not request.get("result_write_to_file", True):
             return None
         markups = boxes_to_markups(finding.boxes, film_geometry(finding.path))
@@ -108,7 +108,7 @@ class BoxesTask(FilmTask):
         target.write_text(json.dumps(markups), encoding="utf-8")
         return str(target)
 
-    def more(self, finding: FilmFinding, answer: dict[str, Any]) -> dict[str, Any]:
+    def more(self, finding: FilmResult, answer: dict[str, Any]) -> dict[str, Any]:
         """CVAT's stock function looks for polygons at ``annotations``."""
         elements = [
             {"label": LABEL, "contours": [[[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax]]]}
@@ -124,7 +124,7 @@ class MapTask(FilmTask):
     def __init__(self, pipeline: FilmPipeline) -> None:
         super().__init__(pipeline, InferType.SEGMENTATION, "Map of tuberculosis above the threshold")
 
-    def file(self, finding: FilmFinding, request: Mapping[str, Any]) -> str | None:
+    def file(self, finding: FilmResult, request: Mapping[str, Any]) -> str | None:
         if not request.get("result_write_to_file", True):
             return None
         target = _new_file(_mask_suffix(finding, request))
@@ -132,7 +132,7 @@ class MapTask(FilmTask):
         return str(target)
 
 
-def _mask_suffix(finding: FilmFinding, request: Mapping[str, Any]) -> str:
+def _mask_suffix(finding: FilmResult, request: Mapping[str, Any]) -> str:
     asked = request.get("result_extension")
     if asked:
         if asked not in (*PLAIN_SUFFIXES, *PLACED_SUFFIXES):

@@ -12,8 +12,8 @@ from PIL import Image
 from scipy import ndimage
 
 from monai_tbkd.data import FilmTurn
-from monai_tbkd.label.film_finding import FilmFinding
 from monai_tbkd.label.film_geometry import FilmGeometry, film_geometry, voxels_to_lps
+from monai_tbkd.label.film_result import FilmResult
 
 PLAIN_SUFFIXES = (".png",)
 """Pictures: the film's pixels, without a place."""
@@ -21,7 +21,7 @@ PLACED_SUFFIXES = (".nrrd", ".nii.gz", ".nii")
 """Volumes of one slice, at the film's place."""
 
 
-def film_mask(finding: FilmFinding) -> NDArray[np.uint8]:
+def film_mask(finding: FilmResult) -> NDArray[np.uint8]:
     """The parts of the map that boxes are drawn around, in the film's pixels as stored.
 
     Returns:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from monai_tbkd.data import CXRReader, FilmError, ReasonCode
-from monai_tbkd.label.film_finding import FilmFinding
 from monai_tbkd.label.film_options import FilmOptions
 from monai_tbkd.label.film_pipeline import FilmPipeline
+from monai_tbkd.label.film_result import FilmResult
 
 
-def look_at(pipeline: FilmPipeline, path: Path, options: FilmOptions) -> tuple[FilmFinding, dict[str, Any]]:
+def look_at(pipeline: FilmPipeline, path: Path, options: FilmOptions) -> tuple[FilmResult, dict[str, Any]]:
     """Look at a film, or at the frontal film of a series.
 
     A series may hold a frontal and a lateral view. Where all but one of its films are refused, the one is looked at;
@@ -39,7 +39,7 @@ def look_at(pipeline: FilmPipeline, path: Path, options: FilmOptions) -> tuple[F
     if not usable and findings:
         return findings[0], facts
     detail = f"a series of {len(films)} films, {len(usable)} of them frontal; expected one frontal film a series"
-    return FilmFinding(str(path), reason=ReasonCode.MULTI_FRAME, detail=detail), facts
+    return FilmResult(str(path), reason=ReasonCode.MULTI_FRAME, detail=detail), facts
 
 
 def frontal_film(path: Path) -> Path:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from monai_tbkd.label.film_finding import LABEL
 from monai_tbkd.label.film_geometry import FilmGeometry
+from monai_tbkd.label.film_result import LABEL
 from monai_tbkd.transforms import NOTICE
 
 _SCHEMA = (

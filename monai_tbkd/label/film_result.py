@@ -17,7 +17,7 @@ BOX_FORMAT = "xmin, ymin, xmax, ymax in pixels of the film as stored; x = column
 
 
 @dataclass(frozen=True)
-class FilmFinding:
+class FilmResult:
     """What a model says of one film; a refused film has a reason and nothing else.
 
     Attributes:
