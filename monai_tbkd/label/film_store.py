@@ -6,13 +6,14 @@ import io
 import logging
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException
 
+from monai_tbkd.label.film_label import FilmLabel, read_label
 from monai_tbkd.label.film_sources import FilmSource
 from monai_tbkd.label.label_folder import FINAL, LabelFolder
 
@@ -29,11 +30,17 @@ class FilmStore(Datastore):
         source: of films.
         labels: where labels are kept.
         name: of the store.
-        check: called with a film's identifier, its path and a label's file before it is kept; raises ValueError.
+        on_final: is told of every finished label: the film's identifier and the label; what it returns is noted.
     """
 
-    def __init__(self, source: FilmSource, labels: LabelFolder, name: str) -> None:
-        self.source, self.labels, self._name = source, labels, name
+    def __init__(
+        self,
+        source: FilmSource,
+        labels: LabelFolder,
+        name: str,
+        on_final: Callable[[str, FilmLabel], Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.source, self.labels, self._name, self._on_final = source, labels, name, on_final
         self._description = "Chest films"
 
     def name(self) -> str:
@@ -109,8 +116,20 @@ class FilmStore(Datastore):
         return self.labels.info(label_id, label_tag)
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: Mapping[str, Any]) -> str:
-        self._film(image_id)
-        self.labels.save(image_id, Path(label_filename), str(getattr(label_tag, "value", label_tag)), label_info)
+        """Keep a label; a finished one has to be understood first.
+
+        Raises:
+            ImageNotFoundException: there is no such film.
+            ValueError: a tag or a kind of label that may not be, or a finished label that cannot be understood.
+        """
+        film, tag = self._film(image_id), str(getattr(label_tag, "value", label_tag))
+        info, label = dict(label_info or {}), None
+        if tag == FINAL:
+            label = read_label(label_filename, film, info)
+            info["understood"] = {"class_name": label.class_name, "boxes": label.boxes}
+        self.labels.save(image_id, Path(label_filename), tag, info)
+        if label is not None and self._on_final is not None:
+            self.labels.update_info(image_id, tag, self._on_final(image_id, label))
         return image_id
 
     def remove_label(self, label_id: str, label_tag: str) -> None:
@@ -118,7 +137,7 @@ class FilmStore(Datastore):
 
     def update_label_info(self, label_id: str, label_tag: str, info: Mapping[str, Any]) -> None:
         if self.labels.path(label_id, label_tag) is None:
-            raise LabelNotFoundException(f"Label: {label_id} Tag: {label_tag} not found")
+            raise LabelNotFoundException(f"{label_id} has no label of the tag {label_tag}.")
         self.labels.update_info(label_id, label_tag, info)
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
@@ -157,6 +176,8 @@ class FilmStore(Datastore):
             },
         }
 
-    def _film(self, image_id: str) -> None:
-        if self.source.path(image_id) is None:
-            raise ImageNotFoundException(f"Image {image_id} not found")
+    def _film(self, image_id: str) -> Path:
+        path = self.source.path(image_id)
+        if path is None:
+            raise ImageNotFoundException(f"There is no film {image_id}.")
+        return path

@@ -160,9 +160,7 @@ class Guard:
             if key in _IDENTIFIERS and value and not is_safe_id(value):
                 raise Refusal(400, f"{key} is not one of letters, digits, dots, hyphens and underscores.")
             if key == "run_sync" and value.strip().lower() in _YES:
-                raise Refusal(
-                    403, "run_sync would stop the server for everyone; start the task and ask for its status."
-                )
+                raise Refusal(403, "run_sync would stop the server for everyone; leave it out and ask for the status.")
             if key == "uncompress" and value.strip().lower() in _YES:
                 raise Refusal(403, "Archives are not unpacked; send the film itself.")
 
