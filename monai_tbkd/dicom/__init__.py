@@ -5,7 +5,7 @@ It needs highdicom: ``pip install monai_tbkd[dicom]``.
 
 from __future__ import annotations
 
-from monai_tbkd.dicom.equipment import MANUFACTURER, MODEL_NAME, is_own_result
+from monai_tbkd.dicom.equipment import MANUFACTURER, MODEL_NAME, is_own_result, is_result_of
 from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding
 from monai_tbkd.dicom.result_error import DicomResultError
 from monai_tbkd.dicom.source_film import SourceFilm
@@ -19,6 +19,7 @@ __all__ = [
     "FilmFinding",
     "SourceFilm",
     "is_own_result",
+    "is_result_of",
     "structured_report",
     "write_structured_report",
 ]
