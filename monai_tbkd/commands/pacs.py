@@ -28,26 +28,26 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     p = subparsers.add_parser(
         "pacs",
         help="find chest films without results in a PACS, infer, store the results in their studies",
-        description="Find CR and DX chest films without our results in a DICOMweb archive, infer, and store DICOM results "
-        "in their studies. Run it again to go on: what has results is skipped. Secrets come from the environment: "
-        "TBKD_PACS_USER and TBKD_PACS_PASSWORD, or TBKD_PACS_TOKEN; TBKD_PACS_KEY_PASSWORD. Research use only, not for "
-        "diagnosis.",
+        description="Find CR and DX chest films without our results in a DICOMweb archive, infer, and store DICOM "
+        "results in their studies. Run it again to go on: what has results is skipped. Secrets come from the "
+        "environment: TBKD_PACS_USER and TBKD_PACS_PASSWORD, or TBKD_PACS_TOKEN; TBKD_PACS_KEY_PASSWORD. Research use "
+        "only, not for diagnosis.",
     )
     p.add_argument("--url", required=True, help="of the archive's DICOMweb, like https://host:8042/dicom-web")
     p.add_argument("--query", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="which studies and "
                    "series, like StudyDate=20260101-20261231 BodyPartExamined=CHEST")  # fmt: skip
     p.add_argument("--output", type=Path, required=True, help="folder for predictions.csv; the film in work lies in it")
     p.add_argument("--ckpt_dir", type=Path, help="folder with model.pt (default: as in inference.yaml)")
-    p.add_argument("--config", nargs="+", action="extend", default=[], type=Path, metavar="YAML", help="recipes that lie "
-                   "over inference.yaml")  # fmt: skip
+    p.add_argument("--config", nargs="+", action="extend", default=[], type=Path, metavar="YAML", help="recipes "
+                   "that lie over inference.yaml")  # fmt: skip
     p.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", dest="settings", help="other "
                    "keys of inference.yaml, like threshold_file=threshold.json")  # fmt: skip
     p.add_argument("--results", nargs="+", metavar="KIND", help="DICOM objects to store for each film (default: all)")
     p.add_argument("--dry_run", action="store_true", help="list the films that would be done, and do nothing")
     p.add_argument("--limit", type=int, help="do at most this many films")
     p.add_argument("--watch", type=float, metavar="SECONDS", help="look again this long after each pass, until stopped")
-    p.add_argument("--patience", type=float, default=120, metavar="SECONDS", help="how long to wait for an archive that "
-                   "has gone away (default 120)")  # fmt: skip
+    p.add_argument("--patience", type=float, default=120, metavar="SECONDS", help="how long to wait for an "
+                   "archive that has gone away (default 120)")  # fmt: skip
     p.add_argument("--ca_file", type=Path, metavar="PEM", help="certificates of the authorities that are trusted")
     p.add_argument("--client_cert", type=Path, metavar="PEM", help="own certificate, for archives that ask for one")
     p.add_argument("--client_key", type=Path, metavar="PEM", help="its key, if it is not in the same file")

@@ -66,8 +66,8 @@ class ArchiveFilms(IterableDataset):
             raise FilmError(
                 ReasonCode.TOO_LARGE,
                 film.address.path,
-                f"{film.pixels} pixels; expected at most {self.max_pixels}, so it was not fetched; set max_pixels if it is "
-                "a film",
+                f"{film.pixels} pixels; expected at most {self.max_pixels}, so it was not fetched; set max_pixels if "
+                "it is a film",
             )
 
 

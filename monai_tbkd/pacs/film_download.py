@@ -34,7 +34,7 @@ def write_film(path: Path, content_type: str, chunks: Iterable[bytes], most: int
     kind, boundary = head.get_content_type(), head.get_param("boundary")
     with path.open("wb") as file:
         if kind == "application/dicom":
-            parts = iter(chunks)
+            parts: Iterable[bytes] = chunks
         elif kind == "multipart/related" and isinstance(boundary, str):
             parts = _first_part(chunks, boundary.encode(), where)
         else:

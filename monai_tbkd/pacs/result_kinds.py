@@ -29,7 +29,5 @@ def in_order(kinds: Sequence[str]) -> list[str]:
     if unknown:
         raise ValueError(f"results has {', '.join(unknown)}; expected some of {', '.join(RESULT_KINDS)}.")
     if REPORT not in kinds:
-        raise ValueError(
-            f"results is {', '.join(kinds) or 'empty'}; {REPORT} must be among them: it tells what is done."
-        )
+        raise ValueError(f"results is {', '.join(kinds) or 'empty'}; {REPORT} is needed: it tells what is done.")
     return [kind for kind in RESULT_KINDS if kind in kinds]

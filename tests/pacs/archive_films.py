@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from pydicom.uid import DigitalXRayImageStorageForPresentation, generate_uid
 
-from tests.conftest import REPOSITORY, SMALL
+from tests.conftest import SMALL
 from tests.data.golden_dicom import write_film
 from tests.dicom.dicom_films import COMPLETE
 from tests.pacs.orthanc_server import SR, OrthancServer
@@ -38,7 +38,8 @@ def chest(path: Path, phantoms: Path, number: int = 0, study: str = "", **elemen
     study = study or path.stem
     elements = {
         "SOPInstanceUID": uid("film", path.stem), "StudyInstanceUID": uid("study", study),
-        "SeriesInstanceUID": uid("series", study, elements.get("Modality", "CR")), "PatientID": f"secret-{study}", **elements,
+        "SeriesInstanceUID": uid("series", study, elements.get("Modality", "CR")),
+        "PatientID": f"secret-{study}", **elements,
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_film(path, stored, 12, **{**COMPLETE, **elements})
@@ -61,25 +62,24 @@ def rows(output: Path) -> dict[str, dict[str, str]]:
     return {row["name"]: row for row in found}
 
 
-def reports_by_film(server: OrthancServer, sop_class: str = SR) -> Counter[str]:
+def results_by_film(server: OrthancServer, sop_class: str = SR) -> Counter[str]:
     """How many of our results of a kind each film has, by what they refer to."""
     found: Counter[str] = Counter()
     for each in server.instances(sop_class):
         if each.get("Manufacturer") != "monai_tbkd":
             continue
-        for film in _references(each):
+        for film in films_of(each):
             found[film] += 1
     return found
 
 
-def _references(tags: dict[str, Any]) -> set[str]:
-    series = [
+def films_of(tags: dict[str, Any]) -> set[str]:
+    """The films that a result refers to."""
+    evidence = tags.get("CurrentRequestedProcedureEvidenceSequence", [])
+    series = [each for study in evidence for each in study["ReferencedSeriesSequence"]]
         s for e in tags.get("CurrentRequestedProcedureEvidenceSequence", []) for s in e["ReferencedSeriesSequence"]
     ]
     items = [i for s in series for i in s["ReferencedSOPSequence"]]
     items += [i for s in tags.get("ReferencedSeriesSequence", []) for i in s["ReferencedInstanceSequence"]]
     items += tags.get("SourceImageSequence", [])
     return {str(item["ReferencedSOPInstanceUID"]) for item in items}
-
-
-__all__ = ["DX", "REPOSITORY", "chest", "command", "reports_by_film", "rows", "uid"]

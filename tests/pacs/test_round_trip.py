@@ -17,7 +17,8 @@ import pytest
 
 from monai_tbkd.__main__ import main
 from monai_tbkd.commands import pacs
-from tests.pacs.archive_films import DX, REPOSITORY, chest, command, reports_by_film, rows, uid
+from tests.conftest import REPOSITORY
+from tests.pacs.archive_films import DX, chest, command, films_of, results_by_film, rows, uid
 from tests.pacs.orthanc_server import SR, OrthancServer
 
 FILM_CLASSES = ("1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1")
@@ -61,12 +62,12 @@ def test_every_film_has_its_results_once(
     after, table = fingerprints(orthanc), rows(tmp_path / "out")
     assert {name: after[name] for name in before} == before  # not a bit of a film is changed
     wanted = {uid("film", path.stem): 1 for path in good}
-    assert reports_by_film(orthanc) == wanted
+    assert results_by_film(orthanc) == wanted
     assert {name for name, row in table.items() if row["status"] == "done"} == set(wanted)
     reasons = {row["reason"]: name for name, row in table.items() if row["reason"]}
     assert reasons == {reason: uid("film", path.stem) for reason, path in bad.items()}
     for each in orthanc.instances(SR):
-        film = next(iter(reports_by_film_of(each)))
+        film = next(iter(films_of(each)))
         source = next(path for path in good if uid("film", path.stem) == film)
         header = pydicom.dcmread(source, stop_before_pixels=True)
         assert (each["StudyInstanceUID"], each["PatientID"]) == (header.StudyInstanceUID, header.PatientID)
@@ -92,12 +93,6 @@ def test_every_film_has_its_results_once(
     assert {row["status"] for row in rows(tmp_path / "elsewhere").values()} == {"refused", "failed"}
 
 
-def reports_by_film_of(tags: dict[str, object]) -> set[str]:
-    from tests.pacs.archive_films import _references
-
-    return _references(tags)
-
-
 def test_a_report_that_was_removed_comes_back_the_same(
     orthanc: OrthancServer, models: Path, phantoms: Path, tmp_path: Path
 ) -> None:
@@ -108,7 +103,7 @@ def test_a_report_that_was_removed_comes_back_the_same(
     # by another threshold: the model's results on a film keep their UIDs
     assert main([*command(orthanc, models, tmp_path / "else"), "--set", "score_threshold=0.4"]) == 0
     assert {each["SOPInstanceUID"] for each in orthanc.instances()} == first
-    assert set(reports_by_film(orthanc).values()) == {1}
+    assert set(results_by_film(orthanc).values()) == {1}
     assert len(rows(tmp_path / "else")) == 1
 
 
@@ -145,7 +140,7 @@ def test_watch_does_what_comes_later(
 
     monkeypatch.setattr(pacs, "wait", between_passes)
     assert main(command(orthanc, models, tmp_path / "out", "--watch", "7")) == pacs.STOPPED
-    assert reports_by_film(orthanc) == {uid("film", str(n)): 1 for n in range(3)}
+    assert results_by_film(orthanc) == {uid("film", str(n)): 1 for n in range(3)}
     assert len(rows(tmp_path / "out")) == 3
     assert waited == [7] * 4
 
@@ -167,7 +162,7 @@ def test_killed_program_goes_on_without_loss_or_doubles(
     done = len(orthanc.instances(SR))
     assert 2 <= done < 24  # or the kill came too late to show anything
     assert main(command(orthanc, models, tmp_path / "out")) == 0
-    assert reports_by_film(orthanc) == {uid("film", path.stem): 1 for path in films}
+    assert results_by_film(orthanc) == {uid("film", path.stem): 1 for path in films}
     table = rows(tmp_path / "out")
     # a film whose row the kill has cost has its report; it is not done again for the sake of the row
     assert 23 <= len(table) <= 24
@@ -192,7 +187,7 @@ def test_killed_server_is_waited_for(
     work.join(120)
     assert status == [0]
     assert "Trying again" in caplog.text
-    assert reports_by_film(orthanc) == {uid("film", path.stem): 1 for path in films}
+    assert results_by_film(orthanc) == {uid("film", path.stem): 1 for path in films}
     assert len(rows(tmp_path / "out")) == 24
 
 
@@ -216,4 +211,4 @@ def test_server_that_stays_away_is_one_sentence_and_the_rest_is_kept(
     assert 1 <= kept < 24
     orthanc.start()
     assert main(command(orthanc, models, tmp_path / "out")) == 0
-    assert reports_by_film(orthanc) == {uid("film", path.stem): 1 for path in films}
+    assert results_by_film(orthanc) == {uid("film", path.stem): 1 for path in films}
