@@ -77,8 +77,6 @@ def films_of(tags: dict[str, Any]) -> set[str]:
     """The films that a result refers to."""
     evidence = tags.get("CurrentRequestedProcedureEvidenceSequence", [])
     series = [each for study in evidence for each in study["ReferencedSeriesSequence"]]
-        s for e in tags.get("CurrentRequestedProcedureEvidenceSequence", []) for s in e["ReferencedSeriesSequence"]
-    ]
     items = [i for s in series for i in s["ReferencedSOPSequence"]]
     items += [i for s in tags.get("ReferencedSeriesSequence", []) for i in s["ReferencedInstanceSequence"]]
     items += tags.get("SourceImageSequence", [])

@@ -29,14 +29,13 @@ class OrthancServer:
     Args:
         folder: its own.
         options: of its configuration.
-        scheme: ``http`` or ``https``.
-        connection: for this class's own requests: ``auth``, ``verify``, ``cert``.
+        auth: user and password for this class's own requests.
     """
 
-    def __init__(self, folder: Path, scheme: str = "http", connection: dict[str, Any] | None = None, **options: Any):
-        self.folder, self.connection = folder, connection or {}
+    def __init__(self, folder: Path, auth: tuple[str, str] | None = None, **options: Any) -> None:
+        self.folder, self.auth = folder, auth
         self.port = _free_port()
-        self.root = f"{scheme}://127.0.0.1:{self.port}"
+        self.root = f"http://127.0.0.1:{self.port}"
         self.url = f"{self.root}/dicom-web"
         folder.mkdir(parents=True)
         configuration = {
@@ -92,7 +91,7 @@ class OrthancServer:
         self._ask("DELETE", f"/instances/{ident}")
 
     def _ask(self, method: str, path: str, **more: Any) -> requests.Response:
-        answer = requests.request(method, self.root + path, timeout=20, **self.connection, **more)
+        answer = requests.request(method, self.root + path, timeout=20, auth=self.auth, **more)
         answer.raise_for_status()
         return answer
 
