@@ -116,7 +116,7 @@ class ArchiveRun:
         sender.progress = progress
         self._get("dataset").found = itertools.chain([first], films)
         evaluator.state.epoch_length = None  # however many films there are this time
-        evaluator.logger.setLevel(logging.WARNING)  # it tells of its own epochs
+        evaluator.logger.setLevel(logging.CRITICAL)  # it tells of its epochs, and of an error that is told anyway
         evaluator.run()
         return sender.counts - before
 

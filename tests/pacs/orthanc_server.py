@@ -82,6 +82,11 @@ class OrthancServer:
             found.append(tags | {"ID": each})
         return [tags for tags in found if not sop_classes or tags["SOPClassUID"] in sop_classes]
 
+    def count(self, modality: str) -> int:
+        """How many series of a modality there are."""
+        query = {"Level": "Series", "Query": {"Modality": modality}}
+        return len(self._ask("POST", "/tools/find", json=query).json())
+
     def file(self, ident: str) -> bytes:
         """An object as it is stored."""
         return self._ask("GET", f"/instances/{ident}/file").content
