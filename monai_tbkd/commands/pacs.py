@@ -42,7 +42,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
                    "that lie over inference.yaml")  # fmt: skip
     p.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", dest="settings", help="other "
                    "keys of inference.yaml, like threshold_file=threshold.json")  # fmt: skip
-    p.add_argument("--results", nargs="+", metavar="KIND", help="DICOM objects to store for each film (default: all)")
+    p.add_argument("--results", nargs="+", metavar="KIND", help="DICOM objects to store for each film: sr and some "
+                   "of seg_map, seg_boxes, sc, gsps (default: all but gsps)")  # fmt: skip
     p.add_argument("--dry_run", action="store_true", help="list the films that would be done, and do nothing")
     p.add_argument("--limit", type=int, help="do at most this many films")
     p.add_argument("--watch", type=float, metavar="SECONDS", help="look again this long after each pass, until stopped")
@@ -126,5 +127,5 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
     if args.ckpt_dir is not None:
         given["ckpt_dir"] = str(args.ckpt_dir.absolute())
     if args.results:
-        given["results"] = args.results
+        given["dicom_output"] = args.results
     return given

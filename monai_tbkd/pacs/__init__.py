@@ -11,13 +11,11 @@ from monai_tbkd.pacs.archive_films import ArchiveFilms
 from monai_tbkd.pacs.archive_run import ArchiveRun
 from monai_tbkd.pacs.archive_session import archive_session
 from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
-from monai_tbkd.pacs.result_kinds import RESULT_KINDS
 from monai_tbkd.pacs.result_sender import ResultSender
 from monai_tbkd.pacs.study_query import StudyQuery
 from monai_tbkd.pacs.study_results import reported_films
 
 __all__ = [
-    "RESULT_KINDS",
     "Archive",
     "ArchiveError",
     "ArchiveFilms",

@@ -13,16 +13,18 @@ from typing import Any
 from ignite.engine import Engine
 
 from monai_tbkd.data import FilmError, ReasonCode
-from monai_tbkd.dicom import DicomResultError, FilmFinding, SourceFilm
+from monai_tbkd.dicom import KINDS, DicomResultError, FilmFinding, SourceFilm, film_results
 from monai_tbkd.handlers import PredictionWriter
 from monai_tbkd.pacs.archive import Archive
 from monai_tbkd.pacs.archive_error import ArchiveError
 from monai_tbkd.pacs.archive_films import address_of
-from monai_tbkd.pacs.result_kinds import RESULT_KINDS, in_order
 from monai_tbkd.pacs.search_progress import SearchProgress
 from monai_tbkd.report.prediction_table import DONE, FAILED
 
 logger = logging.getLogger(__name__)
+
+REPORT = "sr"
+"""The kind that tells of a film that it is done."""
 
 
 class ResultSender(PredictionWriter):
@@ -34,8 +36,9 @@ class ResultSender(PredictionWriter):
 
     Args:
         archive: gets the results.
-        results: which kinds, of `RESULT_KINDS`.
-        progress: is told of each film.
+        kinds: of results, some of `monai_tbkd.dicom.KINDS`; the report has to be one of them.
+        voi: how DICOM gray values are read, for the secondary capture.
+        longest_side: of the film in the secondary capture, in pixels.
         options: of `PredictionWriter`.
 
     Raises:
@@ -43,10 +46,13 @@ class ResultSender(PredictionWriter):
     """
 
     def __init__(
-        self, archive: Archive, results: Sequence[str] = ("SR",), progress: SearchProgress | None = None, **options: Any
+        self, archive: Archive, kinds: Sequence[str], voi: str = "first", longest_side: int = 1536, **options: Any
     ) -> None:
         super().__init__(**options)
-        self.archive, self.results, self.progress = archive, in_order(results), progress
+        self.archive, self.kinds = archive, report_last(kinds)
+        self.voi, self.longest_side = voi, int(longest_side)
+        self.progress: SearchProgress | None = None
+        """Is told of each film."""
         self.counts: Counter[str] = Counter()
         """Films of this run by status."""
 
@@ -80,8 +86,27 @@ class ResultSender(PredictionWriter):
         source = SourceFilm.read(path)
         finding = replace(FilmFinding.from_row(row, output.get("tb_map")), identity=self.model_version)
         # All are made before one is stored, so that what cannot be made leaves nothing behind.
-        for result in [RESULT_KINDS[kind](source, finding) for kind in self.results]:
+        results = film_results(source, finding, self.kinds, voi=self.voi, longest_side=self.longest_side)
+        for result in results.values():
             self.archive.store(result)
+
+
+def report_last(kinds: Sequence[str]) -> list[str]:
+    """The kinds of results in the order that they are stored in.
+
+    Raises:
+        ValueError: no such kind, or the report is not among them.
+
+    Example:
+        >>> report_last(["sr", "sc"])
+        ['sc', 'sr']
+    """
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise ValueError(f"results has {', '.join(unknown)}; expected some of {', '.join(KINDS)}.")
+    if REPORT not in kinds:
+        raise ValueError(f"results is {', '.join(kinds) or 'empty'}; {REPORT} is needed: it tells what is done.")
+    return [kind for kind in KINDS if kind in kinds and kind != REPORT] + [REPORT]
 
 
 def _fail(row: dict[str, Any], reason: ReasonCode, detail: str) -> None:

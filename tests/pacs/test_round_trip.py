@@ -11,15 +11,18 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
 
 from monai_tbkd.__main__ import main
 from monai_tbkd.commands import pacs
+from monai_tbkd.handlers import PredictionWriter
+from monai_tbkd.pacs import Archive
 from tests.conftest import REPOSITORY
 from tests.pacs.archive_films import DX, chest, command, films_of, results_by_film, rows, uid
-from tests.pacs.orthanc_server import SR, OrthancServer
+from tests.pacs.orthanc_server import SC, SEG, SR, OrthancServer
 
 FILM_CLASSES = ("1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1")
 
@@ -31,6 +34,12 @@ def models(trained: Path) -> Path:
 
 def fingerprints(server: OrthancServer) -> dict[str, str]:
     return {each["SOPInstanceUID"]: hashlib.sha256(server.file(each["ID"])).hexdigest() for each in server.instances()}
+
+
+def assert_whole(server: OrthancServer, films: list[Path]) -> None:
+    """Each film has each of its results, once; of segmentations those of the map and of the boxes."""
+    for sop_class, number in ((SR, 1), (SC, 1), (SEG, 2)):
+        assert results_by_film(server, sop_class) == {uid("film", path.stem): number for path in films}
 
 
 def test_every_film_has_its_results_once(
@@ -62,11 +71,11 @@ def test_every_film_has_its_results_once(
     after, table = fingerprints(orthanc), rows(tmp_path / "out")
     assert {name: after[name] for name in before} == before  # not a bit of a film is changed
     wanted = {uid("film", path.stem): 1 for path in good}
-    assert results_by_film(orthanc) == wanted
+    assert_whole(orthanc, good)
     assert {name for name, row in table.items() if row["status"] == "done"} == set(wanted)
     reasons = {row["reason"]: name for name, row in table.items() if row["reason"]}
     assert reasons == {reason: uid("film", path.stem) for reason, path in bad.items()}
-    for each in orthanc.instances(SR):
+    for each in orthanc.instances(SR, SC, SEG):
         film = next(iter(films_of(each)))
         source = next(path for path in good if uid("film", path.stem) == film)
         header = pydicom.dcmread(source, stop_before_pixels=True)
@@ -107,6 +116,46 @@ def test_a_report_that_was_removed_comes_back_the_same(
     assert len(rows(tmp_path / "else")) == 1
 
 
+def test_what_a_kill_has_left_of_a_film_is_made_whole(
+    orthanc: OrthancServer, models: Path, phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = [chest(tmp_path / f"{n}.dcm", phantoms, n) for n in range(2)]
+    orthanc.upload(*films)
+    store, stored = Archive.store, []
+
+    def store_two(self: Archive, result: pydicom.Dataset) -> None:
+        if len(stored) == 2:
+            raise KeyboardInterrupt
+        store(self, result)
+        stored.append(result.SOPInstanceUID)
+
+    monkeypatch.setattr(Archive, "store", store_two)
+    assert main(command(orthanc, models, tmp_path / "out")) == pacs.STOPPED
+    assert len(orthanc.instances()) == len(films) + 2
+    monkeypatch.setattr(Archive, "store", store)
+    # another machine, whose scores have other last digits
+    row = PredictionWriter._row
+
+    def other_digits(self: PredictionWriter, *given: Any) -> dict[str, Any]:
+        return row(self, *given) | {"score_0_100": 77.77}
+
+    monkeypatch.setattr(PredictionWriter, "_row", other_digits)
+    assert main(command(orthanc, models, tmp_path / "elsewhere")) == 0
+    assert_whole(orthanc, films)
+
+
+def test_unknown_results_are_refused(
+    orthanc: OrthancServer, models: Path, phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orthanc.upload(chest(tmp_path / "film.dcm", phantoms))
+    assert main(command(orthanc, models, tmp_path / "out", "--results", "sr", "pdf")) == 2
+    assert "results has pdf; expected some of sr, seg_map" in capsys.readouterr().err
+    assert main(command(orthanc, models, tmp_path / "out", "--results", "sc")) == 2
+    assert "sr is needed: it tells what is done" in capsys.readouterr().err
+    assert main(command(orthanc, models, tmp_path / "new", "--results", "sr")) == 0
+    assert len(orthanc.instances()) == 2
+
+
 def test_dry_run_lists_and_leaves_everything(
     orthanc: OrthancServer, models: Path, phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,7 +189,7 @@ def test_watch_does_what_comes_later(
 
     monkeypatch.setattr(pacs, "wait", between_passes)
     assert main(command(orthanc, models, tmp_path / "out", "--watch", "7")) == pacs.STOPPED
-    assert results_by_film(orthanc) == {uid("film", str(n)): 1 for n in range(3)}
+    assert_whole(orthanc, films)
     assert len(rows(tmp_path / "out")) == 3
     assert waited == [7] * 4
 
@@ -162,7 +211,7 @@ def test_killed_program_goes_on_without_loss_or_doubles(
     done = len(orthanc.instances(SR))
     assert 2 <= done < 12  # or the kill came too late to show anything
     assert main(command(orthanc, models, tmp_path / "out")) == 0
-    assert results_by_film(orthanc) == {uid("film", path.stem): 1 for path in films}
+    assert_whole(orthanc, films)
     table = rows(tmp_path / "out")
     # a film whose row the kill has cost has its report; it is not done again for the sake of the row
     assert 11 <= len(table) <= 12
@@ -187,7 +236,7 @@ def test_killed_server_is_waited_for(
     work.join(120)
     assert status == [0]
     assert "Trying again" in caplog.text
-    assert results_by_film(orthanc) == {uid("film", path.stem): 1 for path in films}
+    assert_whole(orthanc, films)
     assert len(rows(tmp_path / "out")) == 12
 
 
@@ -211,4 +260,4 @@ def test_server_that_stays_away_is_one_sentence_and_the_rest_is_kept(
     assert 1 <= kept < 12
     orthanc.start()
     assert main(command(orthanc, models, tmp_path / "out")) == 0
-    assert results_by_film(orthanc) == {uid("film", path.stem): 1 for path in films}
+    assert_whole(orthanc, films)
