@@ -189,7 +189,7 @@ def write_films(folder: Path, films: int, refused: int) -> list[Path]:
     noise = np.random.default_rng(0)
     written = []
     for number in range(films + refused):
-        phantom = make_film(CLASS_NAMES[number % len(CLASS_NAMES)], seed=number, size=512)
+        phantom = make_film(CLASS_NAMES[number % len(CLASS_NAMES)], seed=number, size=256)
         picture = Image.fromarray(phantom.image).resize(SHAPE[::-1], Image.Resampling.BICUBIC)
         stored = np.asarray(picture).astype(np.int32) * 16 + noise.integers(0, 16, SHAPE)
         study = f"study {number // 2 if number % 3 else number}"  # a second film in some studies
