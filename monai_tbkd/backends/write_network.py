@@ -35,6 +35,7 @@ def export_network(
     size: tuple[int, int],
     calibration: Sequence[torch.Tensor] | None = None,
     films: Sequence[torch.Tensor] = (),
+    first: str = "stem",
 ) -> dict[str, Any]:
     """Write a network, its normalization inside, with a record of what it is, and run what was written.
 
@@ -46,6 +47,7 @@ def export_network(
         size: (height, width) of the films.
         calibration: films ``(1, H, W)`` uint8 by which ranges for int8 are chosen; None leaves float32.
         films: more of them, to compare both networks on; noise is taken in any case.
+        first: the first stage that is in 8 bits: ``stem`` (all), ``layer1``, ``layer2`` or ``layer3``.
 
     Returns:
         The record as written, with ``largest_difference`` to the network's maps, in logits.
@@ -76,7 +78,7 @@ def export_network(
             onnx_file = Path(folder) / "network.onnx"
             _write_onnx(own, noise, onnx_file)
             if calibration is not None:
-                onnx_file = quantize(onnx_file, Path(folder) / "int8.onnx", calibration)
+                onnx_file = quantize(onnx_file, Path(folder) / "int8.onnx", calibration, first)
             if kind == "onnx":
                 add_record(onnx_file, full)
                 onnx_file.rename(part)

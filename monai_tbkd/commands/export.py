@@ -16,6 +16,7 @@ from monai.data import MetaTensor
 
 from monai_tbkd.backends import FORMATS, Agreement, ExportedNet, FilmInputNet, agreement, export_network
 from monai_tbkd.backends.export_record import SUFFIXES
+from monai_tbkd.backends.int8_quantization import FIRST_STAGES
 from monai_tbkd.data import list_films
 from monai_tbkd.data.film_dataset import film_error_in
 from monai_tbkd.engines import describe_module, load_trained
@@ -26,6 +27,8 @@ from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)
 
+SMALLEST_IOU, LARGEST_CHANGE = 0.95, 0.01
+"""What an 8-bit model is to keep: mean IoU of its boxes with those of float32, and mean change of the score."""
 _CHECKED = 5  # one film in so many is kept to compare both networks on
 
 
@@ -53,6 +56,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     p.add_argument("--int8", action="store_true", help="weights and activations in 8 bits (onnx, openvino)")
     p.add_argument("--films", type=Path, help="folder of films by which 8-bit ranges are chosen; no label is needed")
     p.add_argument("--number", type=int, default=125, help="films of it that take part (default 125)")
+    p.add_argument(
+        "--int8_from", choices=("auto", *FIRST_STAGES), default="auto",
+        help="first stage in 8 bits; auto takes stem, and layer2 where boxes then do not agree with float32's",
+    )  # fmt: skip
     p.set_defaults(run=run)
 
 
@@ -75,7 +82,6 @@ def run(args: argparse.Namespace) -> int:
     output = args.output or args.checkpoint.with_suffix((".int8" if args.int8 else "") + suffix)
     if output.suffix.lower() != suffix:
         raise ValueError(f"--output is {output}; a file of format {args.format} ends with {suffix}.")
-    films, places = ([], []) if args.films is None else _films(parser, args.films, args.number)
     record = {
         "notice": NOTICE,
         "model_version": model_version(args.checkpoint) + (" int8" if args.int8 else ""),
@@ -86,22 +92,59 @@ def run(args: argparse.Namespace) -> int:
         "operating_point": _operating_point(Path(parser.get_parsed_content("operating_point")), args.checkpoint),
         "training": (read_record(args.checkpoint) or {}).get("training"),
     }
-    calibration = None
-    checked: Sequence[int] = ()
+    size = (image_size, image_size)
     if args.int8:
-        checked = range(0, len(films), _CHECKED)
-        calibration = [film for number, film in enumerate(films) if number % _CHECKED]
-        record["calibration"] = {"films": len(calibration), "checked": len(checked)}
-    written = export_network(network, output, record, (image_size, image_size), calibration)
+        written, found = _in_8_bits(args, parser, network, output, record, size)
+    else:
+        written, found = export_network(network, output, record, size), None
     logger.info(
         "%s: %s, %s, %.1f MB; maps differ from the network's by at most %.2g logits on noise (%s).",
         output, args.format, written["precision"], _size(output) / 1e6, written["largest_difference"], NOTICE,
     )  # fmt: skip
-    if args.int8:
-        found = compare(parser, FilmInputNet(network), ExportedNet(output), [films[n] for n in checked],
-                        [places[n] for n in checked])  # fmt: skip
+    if found is not None:
         logger.info("Against float32, on films that chose no range: %s.", found)
+        if not _agrees(found):
+            logger.warning(
+                "This is less than mean IoU %.2f of boxes or more than %.2f change of the score. Boxes are not those of "
+                "float32; evaluate the 8-bit model by itself before it is used.", SMALLEST_IOU, LARGEST_CHANGE,
+            )  # fmt: skip
     return 0
+
+
+def _in_8_bits(
+    args: argparse.Namespace,
+    parser: ConfigParser,
+    network: torch.nn.Module,
+    output: Path,
+    record: dict[str, Any],
+    size: tuple[int, int],
+) -> tuple[dict[str, Any], Agreement]:
+    """The file with the first choice of stages whose boxes agree, or else with the one that agrees best."""
+    films, places = _films(parser, args.films, args.number)
+    checked = range(0, len(films), _CHECKED)
+    calibration = [film for number, film in enumerate(films) if number % _CHECKED]
+    own = FilmInputNet(network)
+
+    def write(first: str) -> tuple[dict[str, Any], Agreement]:
+        facts = {**record, "calibration": {"films": len(calibration), "checked": len(checked), "int8_from": first}}
+        written = export_network(network, output, facts, size, calibration, first=first)
+        return written, compare(
+            parser, own, ExportedNet(output), [films[n] for n in checked], [places[n] for n in checked]
+        )
+
+    tried: dict[str, Agreement] = {}
+    for first in ("stem", "layer2") if args.int8_from == "auto" else (args.int8_from,):
+        written, found = write(first)
+        tried[first] = found
+        logger.info("8 bits from %s on: %s.", first, found)
+        if _agrees(found):
+            return written, found
+    best = max(tried, key=lambda first: tried[first].box_iou)
+    return (written, found) if best == first else write(best)
+
+
+def _agrees(found: Agreement) -> bool:
+    return found.box_iou >= SMALLEST_IOU and found.score_change <= LARGEST_CHANGE
 
 
 def compare(

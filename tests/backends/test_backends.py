@@ -12,9 +12,18 @@ import pytest
 import torch
 
 from monai_tbkd.__main__ import main
-from monai_tbkd.backends import ExportedNet, exported_record, runtime_network, runtime_version
+from monai_tbkd.backends import (
+    ExportedNet,
+    FilmInputNet,
+    agreement,
+    export_network,
+    exported_record,
+    runtime_network,
+    runtime_version,
+)
 from monai_tbkd.backends.bfloat16_net import Bfloat16Net
 from monai_tbkd.backends.export_record import SUFFIXES, read_record
+from monai_tbkd.backends.int8_quantization import _stays_float
 from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet, model_version
 from tests.conftest import SMALL, run_bundle
 
@@ -102,7 +111,8 @@ def test_int8_is_a_model_of_its_own_near_the_other(
     model = exported / f"model.int8{end}"
     rows = infer(films, tmp_path, backend=backend, exported_model=str(model), score_threshold=0.0)
     assert read_record(model)["precision"] == "int8"
-    assert read_record(model)["calibration"] == {"films": 12, "checked": 3}
+    calibration = read_record(model)["calibration"]
+    assert {key: calibration[key] for key in ("films", "checked")} == {"films": 12, "checked": 3}
     changes = []
     for row, expected in zip(rows, torch_rows, strict=True):
         if row["status"] == "done":
@@ -173,8 +183,6 @@ def test_films_have_to_come_in_8_bits(exported: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["onnx", "openvino", "torchscript"])
 def test_a_network_that_mirrors_its_film_is_exported_as_it_is(kind: str, tmp_path: Path) -> None:
-    from monai_tbkd.backends import FilmInputNet, export_network
-
     network = SymmetricMapNet("resnet18", components=8, width=0.25).eval()
     record = {"model_version": "none", "checkpoint_sha256": "0", "architecture": network.architecture,
               "image_size": 64, "pooling": "none"}  # fmt: skip
@@ -185,6 +193,43 @@ def test_a_network_that_mirrors_its_film_is_exported_as_it_is(kind: str, tmp_pat
     with torch.no_grad():
         assert torch.allclose(ExportedNet(path)(films), FilmInputNet(network)(films), atol=1e-4)
     assert read_record(path)["architecture"] == network.architecture
+
+
+def test_stages_before_the_first_one_in_8_bits_stay_float() -> None:
+    names = ["/network/conv1_1/Conv", "/network/maxpool/MaxPool", "/network/layer1/layer1.0/conv1_1/Conv",
+             "/network/layer2/layer2.0/conv1/Conv", "/network/head/Conv", "/network/reduce_1/Conv"]  # fmt: skip
+    stays = {first: [_stays_float(name, first) for name in names] for first in ("stem", "layer1", "layer2")}
+    assert stays["stem"] == [False, False, False, False, True, False]
+    assert stays["layer1"] == [True, True, False, False, True, False]
+    assert stays["layer2"] == [True, True, True, False, True, False]
+
+
+@pytest.mark.parametrize("first", ["stem", "layer2"])
+def test_convolutions_are_in_8_bits_and_the_rest_is_not(first: str, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    record = {"model_version": "none", "checkpoint_sha256": "0", "architecture": None, "image_size": 64,
+              "pooling": "none"}  # fmt: skip
+    films = [torch.randint(0, 256, (1, 64, 64), dtype=torch.uint8) for _ in range(2)]
+    export_network(small_net(), tmp_path / "model.onnx", record, (64, 64), films, first=first)
+    graph = onnx.load(str(tmp_path / "model.onnx")).graph
+    made = {out: node for node in graph.node for out in node.output}
+    eight = [made[node.input[0]].op_type == "DequantizeLinear" if node.input[0] in made else False
+             for node in graph.node if node.op_type == "Conv"]  # fmt: skip
+    assert len(eight) == 11  # stem, 2 x 2 blocks of 2, a shortcut, the head
+    assert sum(eight) == (10 if first == "stem" else 5)
+
+
+def test_agreement_by_hand() -> None:
+    square = torch.tensor([[0.0, 0.0, 4.0, 4.0]])
+    two = torch.tensor([[0.0, 0.0, 4.0, 2.0], [0.0, 2.0, 4.0, 4.0]])
+    nothing = torch.zeros(0, 4)
+    found = agreement([(0.5, square), (0.2, square), (0.1, nothing)], [(0.6, two), (0.2, nothing), (0.1, nothing)])
+    assert found.films == 3
+    assert found.score_change == pytest.approx(0.1 / 3)
+    assert found.largest_score_change == pytest.approx(0.1)
+    assert found.boxes == 4  # three of the first film and one without a partner
+    assert found.box_iou == pytest.approx((0.5 + 0.5 + 0.5 + 0.0) / 4)
+    assert found.mask_iou == pytest.approx((1.0 + 0.0) / 2)  # both halves cover the square
 
 
 def test_bfloat16_is_near_and_gives_float32() -> None:
