@@ -105,8 +105,8 @@ def run(args: argparse.Namespace) -> int:
         logger.info("Against float32, on films that chose no range: %s.", found)
         if not _agrees(found):
             logger.warning(
-                "This is less than mean IoU %.2f of boxes or more than %.2f change of the score. Boxes are not those of "
-                "float32; evaluate the 8-bit model by itself before it is used.", SMALLEST_IOU, LARGEST_CHANGE,
+                "This is less than mean IoU %.2f of boxes or more than %.2f change of the score. Its boxes are not those "
+                "of float32; evaluate the 8-bit model by itself before it is used.", SMALLEST_IOU, LARGEST_CHANGE,
             )  # fmt: skip
     return 0
 
