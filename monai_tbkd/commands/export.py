@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             "--int8 needs --films, a folder of films like those it will be used on, and nothing else does."
         )
-    parser = _inference(args)
+    parser = inference_config(args.checkpoint, args.recipe, args.values)
     network, pooling = (parser.get_parsed_content(key) for key in ("network_def", "pooling"))
     image_size = int(parser.get_parsed_content("image_size"))
     load_trained(network, args.checkpoint, pooling, image_size)
@@ -105,8 +105,8 @@ def run(args: argparse.Namespace) -> int:
         logger.info("Against float32, on films that chose no range: %s.", found)
         if not _agrees(found):
             logger.warning(
-                "This is less than mean IoU %.2f of boxes or more than %.2f change of the score. Its boxes are not those "
-                "of float32; evaluate the 8-bit model by itself before it is used.", SMALLEST_IOU, LARGEST_CHANGE,
+                "This is less than mean IoU %.2f of boxes or more than %.2f change of the score. Its boxes are not "
+                "those of float32; evaluate the 8-bit model by itself before it is used.", SMALLEST_IOU, LARGEST_CHANGE,
             )  # fmt: skip
     return 0
 
@@ -120,7 +120,7 @@ def _in_8_bits(
     size: tuple[int, int],
 ) -> tuple[dict[str, Any], Agreement]:
     """The file with the first choice of stages whose boxes agree, or else with the one that agrees best."""
-    films, places = _films(parser, args.films, args.number)
+    films, places = read_films(parser, args.films, args.number)
     checked = range(0, len(films), _CHECKED)
     calibration = [film for number, film in enumerate(films) if number % _CHECKED]
     own = FilmInputNet(network)
@@ -174,20 +174,31 @@ def compare(
     return agreement(*results)
 
 
-def _inference(args: argparse.Namespace) -> ConfigParser:
-    files = [bundle_files() / "configs" / "inference.yaml", *(_recipe(name) for name in args.recipe)]
+def inference_config(checkpoint: Path, recipes: Sequence[str], values: Sequence[str]) -> ConfigParser:
+    """inference.yaml for a model, its films in 8 bits, its boxes drawn whatever the score.
+
+    Args:
+        checkpoint: the model.
+        recipes: names or files.
+        values: ``ID=VALUE``.
+
+    Raises:
+        FileNotFoundError: no such recipe.
+        ValueError: a value of no id.
+    """
+    files = [bundle_files() / "configs" / "inference.yaml", *(_recipe(name) for name in recipes)]
     parser = ConfigParser()
     parser.read_config([str(file) for file in files])
-    for entry in args.values:
+    for entry in values:
         key, equals, value = entry.partition("=")
         if not equals or key.split("::")[0] not in parser:
             raise ValueError(f"--set {entry}: expected ID=VALUE with an id of inference.yaml.")
         parser[key] = yaml.safe_load(value)
-    parser["ckpt_dir"] = str(args.checkpoint.parent)
-    parser["student_checkpoint"] = str(args.checkpoint)
+    parser["ckpt_dir"] = str(checkpoint.parent)
+    parser["student_checkpoint"] = str(checkpoint)
     parser["device"] = "cpu"
     parser["backend"] = "torchscript"  # films in 8 bits, and normalization in the network
-    parser["thresholds"] = _thresholds(args.checkpoint)
+    parser["thresholds"] = _thresholds(checkpoint)
     parser["exported"] = None
     return parser
 
@@ -217,7 +228,7 @@ def _thresholds(checkpoint: Path) -> dict[str, Any]:
             "score_threshold": 0.0}  # fmt: skip
 
 
-def _films(parser: ConfigParser, folder: Path, number: int) -> tuple[list[torch.Tensor], list[torch.Tensor | None]]:
+def read_films(parser: ConfigParser, folder: Path, number: int) -> tuple[list[torch.Tensor], list[torch.Tensor | None]]:
     """Films ``(1, H, W)`` uint8 of a folder, spread over it, and the places of their cuts."""
     if number < _CHECKED:
         raise ValueError(f"--number is {number}; expected {_CHECKED} films or more.")
