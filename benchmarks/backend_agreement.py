@@ -3,8 +3,8 @@
     python benchmarks/backend_agreement.py --checkpoint models/model.pt --recipe tbx11k --films FILMS \\
       models/model.onnx models/model.int8.onnx models/model.xml:bfloat16
 
-A file's name may be followed by the precision of what is not int8. Films go through the preprocessing and post-processing
-of inference.yaml, boxes are drawn whatever the score. To be used on other films than 8-bit ranges were chosen by.
+A file's name may be followed by the precision of what is not int8. Films go through the preprocessing and
+post-processing of inference.yaml, boxes are drawn whatever the score. To be used on other films than 8-bit ranges were chosen by.
 """
 
 from __future__ import annotations
