@@ -29,6 +29,7 @@ class ReasonCode(StrEnum):
     UNDER_AGE = "UNDER_AGE"
     TOO_SMALL = "TOO_SMALL"
     TOO_LARGE = "TOO_LARGE"
+    NOT_SELECTED = "NOT_SELECTED"
     INTERNAL = "INTERNAL"
 
     @property
@@ -70,6 +71,7 @@ _MEANINGS = {
     ReasonCode.UNDER_AGE: "the patient is younger than the method was made for",
     ReasonCode.TOO_SMALL: "too few pixels to see a lesion",
     ReasonCode.TOO_LARGE: "more pixels than a film has; decoding them could exhaust the memory",
+    ReasonCode.NOT_SELECTED: "left out by what was selected, as by the rules of an application",
     ReasonCode.INTERNAL: "a fault of the program, not of the film; the log has more",
 }
 
