@@ -29,6 +29,7 @@ class FilmDataset(Dataset):
         keys: what an item keeps; ``original_size`` (int64, ``[height, width]``) is added.
         tensors: more that the transforms give and an item keeps, by key its shape, where a placeholder gets zeros
             (float32), or a placeholder's tensor.
+        placeholder_dtype: type that the transforms give.
 
     Example:
         >>> from monai.transforms import LoadImaged
@@ -45,8 +46,10 @@ class FilmDataset(Dataset):
         placeholder_shape: Sequence[int],
         keys: Sequence[str] = ("image", "name", "reason", "detail"),
         tensors: Mapping[str, Sequence[int] | torch.Tensor] | None = None,
+        placeholder_dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(data=data, transform=transform)
+        self.placeholder_dtype = placeholder_dtype
         self.tensors = dict(tensors or {})
         self.placeholder_shape = tuple(int(length) for length in placeholder_shape)
         self.keys = tuple(keys)
@@ -79,7 +82,9 @@ class FilmDataset(Dataset):
         else:
             logger.debug("%s", found)  # whoever reads the item reports it
         meta = {**film_meta(), ImageMetaKey.FILENAME_OR_OBJ: path}
-        image = MetaTensor.ensure_torch_and_prune_meta(torch.zeros(self.placeholder_shape), meta)
+        image = MetaTensor.ensure_torch_and_prune_meta(
+            torch.zeros(self.placeholder_shape, dtype=self.placeholder_dtype), meta
+        )
         return {
             **source,
             **{
