@@ -23,7 +23,8 @@ MAP = np.full((1, 4, 4), 0.25, dtype=np.float32)
 def row_of(source_format: str = "dicom", score: float = 91.23, **more: Any) -> dict[str, Any]:
     boxes = [[xmin, ymin, xmax, ymax, s] for xmin, ymin, xmax, ymax, s in TWO_BOXES]
     return {
-        "name": "film.dcm", "status": "done", "source_format": source_format, "score_0_100": score, "threshold_0_100": 50.0,
+        "name": "film.dcm", "status": "done", "source_format": source_format, "score_0_100": score,
+        "threshold_0_100": 50.0,
         "threshold_id": "config", "decision": "TB suggestive", "boxes": boxes, "model_version": MODEL,
         "warnings": None, **more,
     }  # fmt: skip
