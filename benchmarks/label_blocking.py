@@ -33,8 +33,7 @@ def behind(server: LabelServer, inferences: int, film: str) -> float:
     """Of a question that comes 50 ms after some inferences."""
     with ThreadPoolExecutor(inferences) as pool:
         running = [
-            pool.submit(seconds, server, "POST", f"/infer/tb_boxes?image={film}&output=json")
-            for _ in range(inferences)
+            pool.submit(seconds, server, "POST", f"/infer/tb_boxes?image={film}&output=json") for _ in range(inferences)
         ]
         time.sleep(0.05)
         waited = seconds(server, "GET", "/info/")
