@@ -77,3 +77,26 @@ class FilmTurn:
             edges = [ymin, xmin, ymax, xmax] if self.transpose else [xmin, ymin, xmax, ymax]
             stored.append([*edges, *rest])
         return stored
+
+    def boxes_upright(self, boxes: Sequence[Sequence[float]], upright_size: Sequence[int]) -> list[list[float]]:
+        """Boxes on the pixels as they are stored as boxes on the upright film: the way back of `boxes_as_stored`.
+
+        Args:
+            boxes: ``[xmin, ymin, xmax, ymax]`` each; x = column, half-open.
+            upright_size: (height, width) of the upright film.
+
+        Example:
+            >>> FilmTurn(flip_rows=True).boxes_upright([[0, 7, 2, 10]], (10, 20))
+            [[0, 0, 2, 3]]
+        """
+        height, width = (int(length) for length in upright_size)
+        upright = []
+        for xmin, ymin, xmax, ymax, *rest in boxes:
+            if self.transpose:
+                xmin, ymin, xmax, ymax = ymin, xmin, ymax, xmax
+            if self.flip_rows:
+                ymin, ymax = height - ymax, height - ymin
+            if self.flip_columns:
+                xmin, xmax = width - xmax, width - xmin
+            upright.append([xmin, ymin, xmax, ymax, *rest])
+        return upright

@@ -30,3 +30,13 @@ def test_all_eight_turns_differ() -> None:
 def test_unknown_letters_are_refused() -> None:
     with pytest.raises(ValueError, match="'X'"):
         FilmTurn.from_text("X")
+
+
+@pytest.mark.parametrize("turn", ALL, ids=lambda turn: str(turn) or "none")
+def test_a_drawn_box_lies_where_the_pixels_lie_once_upright(turn: FilmTurn) -> None:
+    stored = np.zeros((10, 20))
+    stored[1:4, 12:18] = 1
+    upright = turn.upright(stored)
+    ((xmin, ymin, xmax, ymax, score),) = turn.boxes_upright([[12, 1, 18, 4, 0.7]], upright.shape)
+    assert upright[ymin:ymax, xmin:xmax].all() and upright.sum() == (ymax - ymin) * (xmax - xmin)
+    assert turn.boxes_as_stored([[xmin, ymin, xmax, ymax, score]], upright.shape) == [[12, 1, 18, 4, 0.7]]
