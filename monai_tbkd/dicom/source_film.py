@@ -1,0 +1,117 @@
+"""The film that results are about: its header, read once and never changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import Dataset
+
+from monai_tbkd.data.film_turn import FilmTurn
+from monai_tbkd.data.readers.dicom import quiet_pydicom, read_dicom_header, turn_to_upright
+from monai_tbkd.data.reason_codes import FilmError
+from monai_tbkd.dicom.result_error import DicomResultError
+
+_UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+# What results are built on. Patient and study are carried over as they stand once an object is built, since the
+# builder checks, and in part logs, what it is given.
+_IMAGE = (
+    "Rows", "Columns", "Modality", "PixelSpacing", "PatientOrientation", "Manufacturer", "ManufacturerModelName",
+    "SoftwareVersions", "DeviceSerialNumber", "InstitutionName", "StationName", "PhotometricInterpretation",
+    "PresentationLUTShape", "BitsStored", "ViewPosition", "Laterality",
+)  # fmt: skip
+_PATIENT_AND_STUDY = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
+    "StudyTime", "ReferringPhysicianName",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SourceFilm:
+    """A DICOM film without its pixels.
+
+    Args:
+        path: the file; only read.
+        header: everything but the pixels.
+    """
+
+    path: Path
+    header: Dataset
+
+    @classmethod
+    def read(cls, path: str | Path) -> SourceFilm:
+        """Read a film's header.
+
+        Args:
+            path: a DICOM file, with or without a meta header.
+
+        Raises:
+            DicomResultError: it is none, or lacks what a result has to refer to.
+        """
+        path = Path(path)
+        try:
+            header = read_dicom_header(path)
+        except FilmError as error:
+            raise DicomResultError(f"the film is no DICOM file that can be referred to ({error.reason})") from error
+        return cls.of(header, path)
+
+    @classmethod
+    def of(cls, header: Dataset, path: str | Path = "") -> SourceFilm:
+        """From a data set that is there already, as one that a PACS has sent.
+
+        Args:
+            header: the film's data set; pixels may be in it.
+            path: its file, if there is one.
+
+        Raises:
+            DicomResultError: it lacks what a result has to refer to.
+        """
+        with quiet_pydicom(), faults_named():
+            lacking = [key for key in _UIDS if not re.fullmatch(r"[0-9.]{1,64}", str(header.get(key) or ""))]
+            lacking += [key for key in ("Rows", "Columns") if not header.get(key)]
+        if lacking:
+            raise DicomResultError(f"the film lacks {', '.join(lacking)}, which its results have to refer to")
+        return cls(Path(path), header)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(rows, columns) as stored."""
+        return int(self.header.Rows), int(self.header.Columns)
+
+    @property
+    def turn(self) -> FilmTurn:
+        """From the stored pixels to the upright film."""
+        return turn_to_upright(self.header)
+
+    @property
+    def uid(self) -> str:
+        """SOP instance UID."""
+        return str(self.header.SOPInstanceUID)
+
+    def without_patient(self) -> Dataset:
+        """A new data set that results can be built from: identifiers and image, with patient and study empty."""
+        bare = Dataset()
+        for key in (*_UIDS, *_IMAGE):
+            if self.header.get(key) not in (None, ""):
+                setattr(bare, key, self.header[key].value)
+        if len(bare.get("PatientOrientation") or ()) != 2:
+            bare.PatientOrientation = None
+        for key in _PATIENT_AND_STUDY:
+            setattr(bare, key, None)
+        return bare
+
+
+@contextmanager
+def faults_named() -> Iterator[None]:
+    """Whatever pydicom raises on an odd element becomes one error whose words quote nothing of the file."""
+    try:
+        yield
+    except (DicomResultError, ImportError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise DicomResultError(
+            f"its header holds a value that cannot be carried over ({type(error).__name__})"
+        ) from error
