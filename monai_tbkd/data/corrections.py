@@ -71,7 +71,7 @@ def unlabeled_films(source: str | os.PathLike[str] | Sequence[str] | None) -> li
     """Films that have no label.
 
     Args:
-        source: a folder, a list of files, or None for none.
+        source: a folder, a ``.txt`` file with one path a line, a list of paths, or None for none.
 
     Returns:
         ``image`` (absolute path) and ``name`` each.
@@ -79,5 +79,7 @@ def unlabeled_films(source: str | os.PathLike[str] | Sequence[str] | None) -> li
     if source is None:
         return []
     if isinstance(source, (str, os.PathLike)):
-        return list_films(source)
+        if Path(source).suffix.lower() != ".txt":
+            return list_films(source)
+        source = [line for line in Path(source).read_text(encoding="utf-8").splitlines() if line.strip()]
     return [{"image": str(absolute_path(path)), "name": Path(path).name} for path in source]

@@ -195,8 +195,8 @@ class FineTuning:
         if old is not None and new is not None and len(boxed) >= self.fewest_boxed and new < old - self.largest_drop:
             raise WorseModelError(
                 f"On {len(boxed)} films with drawn boxes the fine-tuned model has an mIoU of {new:.3f} and the served "
-                f"one {old:.3f}; the served model stays. Fewer epochs or a smaller finetune_learning_rate may help, or a "
-                "larger largest_drop if this is meant."
+                f"one {old:.3f}; the served model stays. Fewer epochs or a smaller finetune_learning_rate may help, or "
+                "a larger largest_drop if this is meant."
             )
         return self._write(chosen, {"films_with_boxes": len(boxed), "miou_before": old, "miou_after": new})
 

@@ -25,7 +25,7 @@ def release_model(candidate_dir: str | Path, served_dir: str | Path) -> str:
 
     Before it, the candidate's thresholds are put beside those of the model that is served; whichever weights a server
     reads finds its own by their hash. After it, the record follows. A run that is killed in between leaves the old
-    model or the new one, each with its thresholds, at worst without a record. The model before is kept in ``previous/``.
+    model or the new one, each with its thresholds, at worst without a record. The model before is in ``previous/``.
 
     Args:
         candidate_dir: with ``model.pt``, its record and its operating point.

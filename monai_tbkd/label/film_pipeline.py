@@ -220,7 +220,7 @@ class FilmPipeline:
             raise FileNotFoundError(f"{self.weights}: there are no weights; put the trained model there.")
         parser = self.app.parser("inference", student_checkpoint=str(self.weights))
         content = parser.get_parsed_content
-        network = load_trained(content("network"), self.weights, content("pooling"), content("image_size"))
+        network = self._network(parser)
         return _Loaded(
             signature,
             parser,
@@ -233,6 +233,11 @@ class FilmPipeline:
             int(content("grid")),
             truth(content("amp"), "amp"),
         )
+
+    def _network(self, parser: ConfigParser) -> torch.nn.Module:
+        """The network with its weights, on its device."""
+        content = parser.get_parsed_content
+        return load_trained(content("network"), self.weights, content("pooling"), content("image_size"))
 
 
 def _refused(path: str | Path, error: Exception, model_version: str) -> FilmResult:

@@ -44,4 +44,6 @@ def test_no_label_yet(tmp_path: Path) -> None:
 def test_unlabeled_films(tmp_path: Path) -> None:
     path = film(tmp_path / "x.png")
     assert unlabeled_films(None) == []
+    (tmp_path / "films.txt").write_text(f"{path}\n\n")
+    assert unlabeled_films(tmp_path / "films.txt") == [{"image": path, "name": "x.png"}]
     assert unlabeled_films([path]) == unlabeled_films(tmp_path) == [{"image": path, "name": "x.png"}]
