@@ -27,6 +27,6 @@ def annotation_report(label: FilmLabel) -> Dataset:
     Raises:
         DicomResultError: the film is not DICOM, or lacks what a report has to refer to.
     """
-    boxes = tuple(BoxFinding(*box[:4], 1.0) for box in label.boxes)
+    boxes = tuple(BoxFinding(box[0], box[1], box[2], box[3], 1.0) for box in label.boxes)
     finding = FilmFinding(1.0 if label.is_tb else 0.0, boxes=boxes, model_version=DRAWN)
     return structured_report(SourceFilm.read(label.film), finding)
