@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
 
 from monai_tbkd import __version__
+from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.label.annotation_report import annotation_report
 from monai_tbkd.label.app_folder import read_app_folder
 from monai_tbkd.label.batch_infer import FilmBatchInfer
@@ -28,6 +30,7 @@ from monai_tbkd.label.film_result import LABEL
 from monai_tbkd.label.film_sources import FolderSource
 from monai_tbkd.label.film_store import FilmStore
 from monai_tbkd.label.infer_tasks import BoxesTask, FilmTask, MapTask, ScoreTask
+from monai_tbkd.label.label_export import LABELS_FOLDER, PACS_MARK
 from monai_tbkd.label.label_folder import LabelFolder
 from monai_tbkd.label.pacs_source import PacsSource
 from monai_tbkd.label.request_output import ASKED_OUTPUT
@@ -36,7 +39,6 @@ from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)
 
-LABELS_FOLDER = "tbkd_labels"
 _LEFT_OVER = 3600.0  # seconds after which an upload that nobody took away is removed
 
 
@@ -84,6 +86,7 @@ class TuberculosisApp(MONAILabelApp):
         given = settings.MONAI_LABEL_DICOMWEB_CACHE_PATH.strip()
         root = Path(given or self.folder.root / "pacs") / sha256(address.encode()).hexdigest()[:16]
         source = PacsSource(_dicomweb_client(address), root / "films", self.server_conf.modalities, seconds)
+        write_json(root / PACS_MARK, {"films": "fetched from a DICOMweb server; they hold patient data"})
         on_final = self._send_report if self.server_conf.sr else None
         return FilmStore(source, LabelFolder(root / LABELS_FOLDER), address, on_final)
 
@@ -106,11 +109,12 @@ class TuberculosisApp(MONAILabelApp):
     def init_batch_infer(self) -> FilmBatchInfer:
         return FilmBatchInfer()
 
-    def on_init_complete(self) -> None:
+    def cleanup_sessions(self) -> None:
+        """Run at the start and every few minutes: the server leaves the uploads of requests that failed."""
         for left in self._uploads.iterdir():
-            if left.is_file() and time.time() - left.stat().st_mtime > _LEFT_OVER:
-                left.unlink()
-        super().on_init_complete()
+            if time.time() - left.stat().st_mtime > _LEFT_OVER:
+                shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+        super().cleanup_sessions()
 
     def infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
         """Look at one film.
@@ -134,7 +138,8 @@ class TuberculosisApp(MONAILabelApp):
         store = datastore or self.datastore()
         path = self._film_path(film, store)
         file, answer = self._infers[model]({**request, "image": path})
-        tag, label = str(request.get("label_tag") or "original"), file
+        tag, label = request.get("label_tag") or "original", file
+        tag = str(getattr(tag, "value", tag))
         if request.get("save_label") and is_safe_id(str(film)):
             if file:
                 label = store.save_label(film, file, tag, {"model": model, "params": answer})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,9 @@ PLAIN_SUFFIXES = (".png",)
 """Pictures: the film's pixels, without a place."""
 PLACED_SUFFIXES = (".nrrd", ".nii.gz", ".nii")
 """Volumes of one slice, at the film's place."""
+_ELSEWHERE = re.compile(rb"^data ?file:", re.MULTILINE | re.IGNORECASE)
+_HEADER_BYTES = 16384
+_MOST_VOXELS_A_PIXEL = 4
 
 
 def film_mask(finding: FilmResult) -> NDArray[np.uint8]:
@@ -85,8 +90,15 @@ def read_mask(path: Path, film: Path, stored_size: tuple[int, int]) -> NDArray[n
         return _read_picture(path, stored_size)
     import itk
 
+    height, width = stored_size
+    with path.open("rb") as file:
+        if _ELSEWHERE.search(file.read(_HEADER_BYTES)):  # it could name any file
+            raise ValueError("The mask keeps its pixels in another file; save it as one file.")
     try:
-        (_, to_lps), image = voxels_to_lps(path), itk.imread(str(path))
+        shape, to_lps = voxels_to_lps(path)
+        if math.prod(shape) > _MOST_VOXELS_A_PIXEL * height * width:
+            raise ValueError(f"The mask has {shape} voxels; expected one slice of about {width} x {height}.")
+        image = itk.imread(str(path))
     except (RuntimeError, OSError) as error:
         raise ValueError("The mask cannot be read; save it again.") from error
     values = itk.array_from_image(image)
@@ -94,7 +106,6 @@ def read_mask(path: Path, film: Path, stored_size: tuple[int, int]) -> NDArray[n
     voxels = voxels.reshape(voxels.shape + (1,) * (3 - voxels.ndim))
     if voxels.ndim != 3 or sorted(voxels.shape)[0] != 1:
         raise ValueError(f"The mask has {voxels.shape} voxels; expected one slice.")
-    height, width = stored_size
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     places = np.stack([columns.ravel(), rows.ravel(), np.zeros(columns.size), np.ones(columns.size)])
     to_voxel = np.linalg.inv(to_lps) @ film_geometry(film).to_lps

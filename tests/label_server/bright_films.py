@@ -1,4 +1,4 @@
-"""Films with a bright disk for a lesion, which a small network learns within half a minute, and whose place is known."""
+"""Films with a bright disk for a lesion, whose place is known and which a small network learns in half a minute."""
 
 from __future__ import annotations
 
