@@ -28,6 +28,10 @@ class TeacherPipeline(FilmPipeline):
     def __init__(self, app: AppFolder) -> None:
         super().__init__(app, app.teacher)
 
+    def _parser(self) -> ConfigParser:
+        # the operating point beside it is the student's
+        return self.app.parser("inference", student_checkpoint=str(self.weights), operating_point="")
+
     def _network(self, parser: ConfigParser) -> torch.nn.Module:
         training = self.app.parser("train", weights=None, teacher_weights=None).get_parsed_content
         network = load_trained(
