@@ -183,18 +183,17 @@ def look(study: str, boxes: list[list[float]], output: Path) -> None:
     try:
         driver.get(f"http://127.0.0.1:{OHIF_PORT}/viewer?StudyInstanceUIDs={study}")
         wait_for(driver, "canvas", 120)
-        time.sleep(15)
-        driver.save_screenshot(str(output / "ohif_film.png"))
-        thumbnails = driver.find_elements(By.CSS_SELECTOR, "[data-cy='study-browser-thumbnail-no-image']")
-        if thumbnails:
-            ActionChains(driver).double_click(thumbnails[0]).perform()
-        time.sleep(10)
+        time.sleep(8)
+        click(driver, "//*[text()='Skip all']")
+        time.sleep(2)
+        report = driver.find_element(By.XPATH, "//*[contains(text(), 'TB boxes SR')]")
+        ActionChains(driver).double_click(report).perform()
+        time.sleep(8)
         driver.save_screenshot(str(output / "ohif_report.png"))
-        for button in driver.find_elements(By.TAG_NAME, "button"):
-            if button.text.strip().lower() in ("yes", "load"):
-                button.click()
-                break
-        time.sleep(10)
+        click(driver, "//button[normalize-space()='Yes']") or click(driver, "//*[normalize-space()='LOAD']")
+        time.sleep(8)
+        click(driver, "//*[text()='Skip all']")
+        time.sleep(1)
         driver.save_screenshot(str(output / "ohif_rectangles.png"))
         held = driver.execute_script(
             "const m = window.services && window.services.measurementService;"
@@ -206,6 +205,14 @@ def look(study: str, boxes: list[list[float]], output: Path) -> None:
             print("console:", entry["level"], entry["message"][:200])
     finally:
         driver.quit()
+
+
+def click(driver: Any, xpath: str) -> bool:
+    """Click what there is; False where there is nothing."""
+    found = driver.find_elements(By.XPATH, xpath)
+    if found:
+        driver.execute_script("arguments[0].click()", found[0])
+    return bool(found)
 
 
 def wait_for(driver: Any, selector: str, seconds: float) -> None:
