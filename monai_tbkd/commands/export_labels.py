@@ -19,8 +19,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="write the labels of a MONAI Label app as boxes in film pixels",
         description=(
             "Write the finished labels of a MONAI Label app (boxes of 3D Slicer, CVAT's shapes, masks, our own JSON) "
-            "as one JSON file of boxes in film pixels, as TBX11K's, and as a table to train on. No server is needed. Ends "
-            "with 3 where a label could not be read. Research use only, not for diagnosis."
+            "as one JSON file of boxes in film pixels, as TBX11K's, and as a table to train on. No server is needed. "
+            "Ends with 3 where a label could not be read. Research use only, not for diagnosis."
         ),
     )
     p.add_argument("store", type=Path, metavar="FOLDER", help="the folder of films, or APP/pacs/... of a PACS")

@@ -88,6 +88,14 @@ class FilmFinding:
         return round(100 * self.score, 2)
 
     @property
+    def headline(self) -> str:
+        """Score, threshold and decision in one line."""
+        decided = "no threshold"
+        if self.threshold is not None:
+            decided = f"threshold {100 * self.threshold:.1f}: {self.decision}"
+        return f"TB score {self.percent:.1f} of 100, {decided}"
+
+    @property
     def suggests_tb(self) -> bool | None:
         """Whether the score reaches the threshold; None without a threshold."""
         return None if self.threshold is None else self.score >= self.threshold

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pydicom import Dataset
 
 from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.data.readers.dicom import quiet_pydicom, read_dicom_header, turn_to_upright
+from monai_tbkd.data.readers.dicom_rules import patient_orientation
 from monai_tbkd.data.reason_codes import FilmError
 from monai_tbkd.dicom.result_error import DicomResultError
 
@@ -19,9 +21,8 @@ _UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID
 # What results are built on. Patient and study are carried over as they stand once an object is built, since the
 # builder checks, and in part logs, what it is given.
 _IMAGE = (
-    "Rows", "Columns", "Modality", "PixelSpacing", "PatientOrientation", "Manufacturer", "ManufacturerModelName",
-    "SoftwareVersions", "DeviceSerialNumber", "InstitutionName", "StationName", "PhotometricInterpretation",
-    "PresentationLUTShape", "BitsStored", "ViewPosition", "Laterality",
+    "Rows", "Columns", "Modality", "Manufacturer", "ManufacturerModelName", "SoftwareVersions", "DeviceSerialNumber",
+    "InstitutionName", "StationName",
 )  # fmt: skip
 _PATIENT_AND_STUDY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
@@ -84,21 +85,45 @@ class SourceFilm:
     @property
     def turn(self) -> FilmTurn:
         """From the stored pixels to the upright film."""
-        return turn_to_upright(self.header)
+        with quiet_pydicom(), faults_named():
+            return turn_to_upright(self.header)
 
     @property
     def uid(self) -> str:
         """SOP instance UID."""
         return str(self.header.SOPInstanceUID)
 
-    def without_patient(self) -> Dataset:
-        """A new data set that results can be built from: identifiers and image, with patient and study empty."""
+    @property
+    def spacing_mm(self) -> tuple[float, float] | None:
+        """(between rows, between columns) in the patient, None where the film does not say."""
+        with quiet_pydicom(), faults_named():
+            value = self.header.get("PixelSpacing")
+            if value is None or isinstance(value, str | float) or len(value) != 2:
+                return None
+            rows, columns = float(value[0] or 0), float(value[1] or 0)
+            return (rows, columns) if rows > 0 and columns > 0 else None
+
+    @property
+    def orientation(self) -> tuple[str, str] | None:
+        """Where in the patient rows and columns of the stored pixels run to, if the film says so properly."""
+        with quiet_pydicom(), faults_named():
+            return patient_orientation(self.header)
+
+    def without_patient(self, *more: str) -> Dataset:
+        """A new data set that results can be built from: identifiers and image, with patient and study empty.
+
+        Args:
+            more: keywords that are taken as well.
+
+        Raises:
+            DicomResultError: one of the elements cannot be read.
+        """
         bare = Dataset()
-        for key in (*_UIDS, *_IMAGE):
-            if self.header.get(key) not in (None, ""):
-                setattr(bare, key, self.header[key].value)
-        if len(bare.get("PatientOrientation") or ()) != 2:
-            bare.PatientOrientation = None
+        with quiet_pydicom(), faults_named():
+            for key in (*_UIDS, *_IMAGE, *more):
+                if self.header.get(key) not in (None, ""):
+                    bare[key] = deepcopy(self.header[key])
+        bare.PatientOrientation = list(self.orientation) if self.orientation else None
         for key in _PATIENT_AND_STUDY:
             setattr(bare, key, None)
         return bare

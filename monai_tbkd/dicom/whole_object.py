@@ -12,7 +12,7 @@ from monai_tbkd.dicom.source_film import SourceFilm, faults_named
 
 
 def finished(result: Dataset, source: SourceFilm) -> Dataset:
-    """Carry the patient's and study's elements over, as they stand in the film.
+    """Carry over what the film says of patient, study and body part, as it stands there.
 
     Args:
         result: an object of highdicom, built without them; it is changed.
@@ -32,6 +32,12 @@ def finished(result: Dataset, source: SourceFilm) -> Dataset:
         elif "SpecificCharacterSet" in result:
             del result.SpecificCharacterSet
         result.copy_patient_and_study_information(source.header)
+        if result.Modality not in ("SR", "SEG"):
+            # PS3.3, C.7.3.1: the side is wanted of a part that is one of a pair, and not allowed for another
+            part = source.header.get("BodyPartExamined")
+            result.BodyPartExamined = part or "CHEST"
+            if part and "Laterality" in source.header:
+                result.Laterality = source.header.Laterality
     return result
 
 

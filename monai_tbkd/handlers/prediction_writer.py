@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from ignite.engine import Engine, Events
@@ -16,6 +16,9 @@ from monai_tbkd.data import FilmTurn, FilmWarning, ReasonCode
 from monai_tbkd.metrics.calibrated_threshold import MIXED, input_kind_fault
 from monai_tbkd.report.prediction_table import COLUMNS, DONE, FAILED, NO_TB, REFUSED, TB, PredictionTable, as_written
 from monai_tbkd.transforms import DrawOverlay
+
+if TYPE_CHECKING:
+    from monai_tbkd.dicom import DicomResultWriter
 
 _LONGEST_NAME = 200
 
@@ -35,6 +38,7 @@ class PredictionWriter:
         overlays: draw ``overlays/<film>.png``, upright.
         input_kind: of the films that the threshold holds for (``picture``, ``dicom``, ``converted``; ``mixed``: all). A
             film of another kind gets its score, a warning, and neither a decision nor boxes.
+        dicom: writes DICOM results of the films that were scored; a film without any gets a warning and the reason.
     """
 
     def __init__(
@@ -45,10 +49,12 @@ class PredictionWriter:
         model_version: str = "",
         overlays: bool = True,
         input_kind: str = MIXED,
+        dicom: DicomResultWriter | None = None,
     ) -> None:
         self.table = table
         self.score_threshold, self.threshold_id = float(score_threshold), threshold_id
         self.model_version, self.overlays, self.input_kind = model_version, overlays, input_kind
+        self.dicom = dicom
         self._overlay = DrawOverlay()
         self._clock = 0.0
         # The overlays of rows that are there already keep their names.
@@ -66,6 +72,8 @@ class PredictionWriter:
 
     def start(self) -> None:
         """Start the clock."""
+        if self.dicom is not None:
+            self.dicom.start()
         self._clock = time.perf_counter()
 
     def write(self, engine: Engine) -> None:
@@ -78,6 +86,10 @@ class PredictionWriter:
             # The picture first, so that a film with a row has its picture.
             if self.overlays and row["status"] == DONE:
                 self._draw(batch, output, row)
+            if self.dicom is not None and row["status"] == DONE:
+                note = self.dicom.write(str(batch["image"].meta["filename_or_obj"]), row, output["tb_map"])
+                if note:
+                    _add(row, FilmWarning.NO_DICOM_RESULT, note)
             self.table.append(row)
 
     def abort(self, error: BaseException) -> None:
@@ -122,9 +134,8 @@ class PredictionWriter:
         )
         fault = input_kind_fault(self.input_kind, meta.get("source_format"))
         if fault:
-            warnings = filter(None, [row["warnings"], FilmWarning.OTHER_INPUT_KIND])
-            row.update(decision=None, threshold_0_100=None, threshold_id=None, n_boxes=None, boxes=None, detail=fault)
-            row["warnings"] = "; ".join(warnings)
+            row.update(decision=None, threshold_0_100=None, threshold_id=None, n_boxes=None, boxes=None)
+            _add(row, FilmWarning.OTHER_INPUT_KIND, fault)
         return row
 
     def _draw(self, batch: Mapping[str, Any], output: Mapping[str, Any], row: Mapping[str, Any]) -> None:
@@ -157,3 +168,8 @@ class PredictionWriter:
             unique = f"{stem}_{number}"
         self._names.add(unique)
         return unique + ".png"
+
+
+def _add(row: dict[str, Any], warning: FilmWarning, detail: str) -> None:
+    row["warnings"] = "; ".join(filter(None, [row["warnings"], warning]))
+    row["detail"] = "; ".join(filter(None, [row["detail"], detail]))

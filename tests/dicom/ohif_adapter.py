@@ -49,9 +49,8 @@ def rectangles(bundle: Path, pairs: Sequence[tuple[Path, Path]], folder: Path) -
     for report, film in pairs:
         ds = pydicom.dcmread(film, stop_before_pixels=True)
         spacing = [float(v) for v in ds.get("PixelSpacing") or (1.0, 1.0)]
-        films.append(
-            {"report": str(report), "rows": ds.Rows, "columns": ds.Columns, "spacing": spacing, "uid": ds.SOPInstanceUID}
-        )
+        size = {"rows": ds.Rows, "columns": ds.Columns, "spacing": spacing}
+        films.append({"report": str(report), "uid": ds.SOPInstanceUID, **size})
     listing = folder / "films.json"
     listing.write_text(json.dumps(films))
     done = subprocess.run(["node", bundle, listing], check=True, capture_output=True, text=True, timeout=300)

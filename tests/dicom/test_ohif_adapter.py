@@ -8,11 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("highdicom", reason="highdicom is not installed (the extra dicom)")
-
-from monai_tbkd.dicom import BoxFinding, write_structured_report  # noqa: E402
-from tests.dicom.dicom_films import finding, odd_film  # noqa: E402
-from tests.dicom.ohif_adapter import build_adapter, rectangles  # noqa: E402
+from monai_tbkd.dicom import BoxFinding, write_structured_report
+from tests.dicom.dicom_films import finding, odd_film
+from tests.dicom.ohif_adapter import build_adapter, rectangles
 
 SIZES = ((41, 57), (57, 41), (301, 258), (2021, 1757), (130, 1999))
 """Rows x columns."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import highdicom as hd
 import pydicom
 import pytest
 
-hd = pytest.importorskip("highdicom", reason="highdicom is not installed (the extra dicom)")
-
-from monai_tbkd.dicom import (  # noqa: E402
+from monai_tbkd.dicom import (
     BoxFinding,
     DicomResultError,
     FilmFinding,
@@ -19,9 +18,9 @@ from monai_tbkd.dicom import (  # noqa: E402
     structured_report,
     write_structured_report,
 )
-from tests.data.films_by_hand import noise_png  # noqa: E402
-from tests.data.golden_dicom import ramp, write_film  # noqa: E402
-from tests.dicom.dicom_films import COMPLETE, MODEL, TWO_BOXES, complete_film, finding  # noqa: E402
+from tests.data.films_by_hand import noise_png
+from tests.data.golden_dicom import ramp, write_film
+from tests.dicom.dicom_films import COMPLETE, MODEL, TWO_BOXES, complete_film, finding
 
 BOX = "Cornerstone3DTools@^0.1.0:RectangleROI"
 

@@ -56,7 +56,7 @@ class KnownFilm:
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a teacher and a student that find bright disks, with their operating point."""
     folder = tmp_path_factory.mktemp("label_model")
     small: dict[str, Any] = {
@@ -70,11 +70,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def new_app(model: Path) -> Callable[[Path], Path]:
+def new_app(weights: Path) -> Callable[[Path], Path]:
     """Writes an app folder below a folder."""
 
     def write(folder: Path) -> Path:
-        return write_app_folder(folder / "app", REPOSITORY / "bundle", model, overrides=NETWORK).root
+        return write_app_folder(folder / "app", REPOSITORY / "bundle", weights, overrides=NETWORK).root
 
     return write
 

@@ -137,18 +137,21 @@ def read_dicom_header(path: Path) -> Dataset:
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Keep back what pydicom says of every odd value of every odd file, often quoting it: at times patient data.
+    """Keep back what pydicom, and highdicom with it, say of odd values of odd files.
 
-    It also logs a traceback for a stream that cannot be decoded, which is told by a reason here.
+    They often quote them, and so at times patient data. pydicom also logs a traceback for a stream that cannot be
+    decoded, which is told by a reason here.
     """
-    logger = logging.getLogger("pydicom")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    loggers = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager
