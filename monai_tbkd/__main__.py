@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from monai_tbkd import __version__
-from monai_tbkd.commands import bundle, calibrate, check_data, export_labels, label_app, phantom, report, score
+from monai_tbkd.commands import bundle, calibrate, check_data, export_labels, label_app, pacs, phantom, report, score
 
-COMMANDS = (bundle, phantom, check_data, calibrate, score, report, label_app, export_labels)
+COMMANDS = (bundle, phantom, check_data, calibrate, score, report, label_app, export_labels, pacs)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

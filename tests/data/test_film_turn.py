@@ -33,10 +33,14 @@ def test_unknown_letters_are_refused() -> None:
 
 
 @pytest.mark.parametrize("turn", ALL, ids=lambda turn: str(turn) or "none")
-def test_a_drawn_box_lies_where_the_pixels_lie_once_upright(turn: FilmTurn) -> None:
-    stored = np.zeros((10, 20))
-    stored[1:4, 12:18] = 1
+def test_there_and_back(turn: FilmTurn) -> None:
+    stored = np.arange(10 * 20).reshape(10, 20)
     upright = turn.upright(stored)
-    ((xmin, ymin, xmax, ymax, score),) = turn.boxes_upright([[12, 1, 18, 4, 0.7]], upright.shape)
-    assert upright[ymin:ymax, xmin:xmax].all() and upright.sum() == (ymax - ymin) * (xmax - xmin)
-    assert turn.boxes_as_stored([[xmin, ymin, xmax, ymax, score]], upright.shape) == [[12, 1, 18, 4, 0.7]]
+    assert turn.as_stored(upright).tolist() == stored.tolist()
+    box = [12, 1, 18, 4, 0.7]
+    (there,) = turn.boxes_upright([box], upright.shape)
+    drawn = np.zeros((10, 20))
+    drawn[1:4, 12:18] = 1
+    rows, columns = np.nonzero(turn.upright(drawn))
+    assert there == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1, 0.7]
+    assert turn.boxes_as_stored([there], upright.shape) == [box]
