@@ -10,6 +10,7 @@ from highdicom import sr
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
+from monai_tbkd.data.readers.dicom import quiet_pydicom
 from monai_tbkd.dicom import coded_terms as terms
 from monai_tbkd.dicom.equipment import ALGORITHM, MANUFACTURER, MODEL_NAME, device_uid, result_uid, series_of
 from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding
@@ -23,6 +24,7 @@ SR_DESCRIPTION = f"TB boxes SR, {NOTICE}"
 RECTANGLE = "Cornerstone3DTools@^0.1.0:RectangleROI"
 
 
+@quiet_pydicom()
 def structured_report(source: SourceFilm, finding: FilmFinding) -> sr.ComprehensiveSR:
     """Make a Comprehensive SR (PS3.3, A.35.3) of a film: a measurement group for the film, and one for each box.
 
@@ -108,9 +110,16 @@ def _algorithm(finding: FilmFinding) -> sr.AlgorithmIdentification:
 
 
 def _film_group(source: SourceFilm, finding: FilmFinding, bare: Dataset) -> sr.MeasurementsAndQualitativeEvaluations:
-    numbers = [sr.Measurement(name=terms.FILM_SCORE, value=finding.percent, unit=terms.PERCENT)]
+    rows, columns = source.size
+    # It is inferred from the whole film, and says so by its outline: OHIF 3.13 shows nothing of a report, and stops, where
+    # a group has no coordinates. No tool of OHIF's claims this one, so it makes no rectangle of it.
+    region = _region(BoxFinding(0, 0, columns, rows, finding.score), source, bare)
+    numbers = [
+        sr.Measurement(
+            name=terms.FILM_SCORE, value=finding.percent, unit=terms.PERCENT, referenced_coordinates=[region]
+        )
+    ]
     said = []
-    comment = f"TB score {finding.percent:.1f} of 100, no threshold"
     if finding.threshold is not None:
         percent = round(100 * finding.threshold, 2)
         numbers.append(sr.Measurement(name=terms.THRESHOLD, value=percent, unit=terms.PERCENT))
@@ -119,7 +128,6 @@ def _film_group(source: SourceFilm, finding: FilmFinding, bare: Dataset) -> sr.M
             sr.QualitativeEvaluation(terms.SUMMARY, terms.WITH_FINDINGS if found else terms.WITHOUT_FINDINGS),
             sr.QualitativeEvaluation(terms.DECISION, terms.TB_SUGGESTIVE if found else terms.NOT_TB_SUGGESTIVE),
         ]
-        comment = f"TB score {finding.percent:.1f} of 100, threshold {percent:.1f}: {finding.decision}"
     warned = f" Warnings: {finding.warnings}." if finding.warnings else ""
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(result_uid(source, finding, "SR", "film"), "whole film"),
@@ -129,7 +137,7 @@ def _film_group(source: SourceFilm, finding: FilmFinding, bare: Dataset) -> sr.M
         measurements=numbers,
         qualitative_evaluations=said or None,
     )
-    return _with_comment(group, f"{comment}.{warned} {NOTICE.capitalize()}.")
+    return _with_comment(group, f"{finding.headline}.{warned} {NOTICE.capitalize()}.")
 
 
 def _box_group(
@@ -137,11 +145,7 @@ def _box_group(
 ) -> sr.MeasurementsAndQualitativeEvaluations:
     box = finding.boxes[number - 1]
     percent = round(100 * box.score, 2)
-    region = sr.CoordinatesForMeasurement(
-        graphic_type=sr.GraphicTypeValues.POLYLINE,
-        graphic_data=outline(box, source.size),
-        source_image=sr.SourceImageForRegion.from_source_image(bare),
-    )
+    region = _region(box, source, bare)
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             result_uid(source, finding, "SR", f"box {number}"), f"{RECTANGLE}:box {number}"
@@ -157,6 +161,14 @@ def _box_group(
         ],
     )
     return _with_comment(group, f"TB {percent:.2f} of 100, {NOTICE}")
+
+
+def _region(box: BoxFinding, source: SourceFilm, bare: Dataset) -> sr.CoordinatesForMeasurement:
+    return sr.CoordinatesForMeasurement(
+        graphic_type=sr.GraphicTypeValues.POLYLINE,
+        graphic_data=outline(box, source.size),
+        source_image=sr.SourceImageForRegion.from_source_image(bare),
+    )
 
 
 def outline(box: BoxFinding, size: tuple[int, int]) -> np.ndarray:
