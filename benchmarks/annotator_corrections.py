@@ -4,14 +4,14 @@
     python benchmarks/annotator_corrections_table.py outputs/corrections/films.csv
 
 For each seed a teacher and a student are trained on the films of one place (its side letters, text lines and borders
-agree with the label), and an annotator works on those of another, where they do not. A strategy names ten films, the
+agree with the label), an annotator works on those of another, where they do not. A strategy names ten films, the
 annotator labels them and draws their boxes (the phantom's truth), the student is fine-tuned by
 ``bundle/configs/label_finetune.yaml`` on all corrections so far, and so on, four times. After each round the model that
 would be served then is measured on 100 TB films and 60 others of the second place that no one has seen.
 
-Ways: ``distilled`` is the default; ``control`` the same without distillation; ``boxes`` and ``boxes_control`` with drawn
-boxes as supervision of the map. Beside them, on the same corrections: ``threshold`` trains nothing and chooses the
-threshold anew; ``blind`` has no model, its map is how often a place lies in a drawn box.
+Ways: ``distilled`` is the default; ``control`` the same without distillation; ``boxes`` and ``boxes_control`` with
+drawn boxes as supervision of the map. Beside them, on the same corrections: ``threshold`` trains nothing and chooses
+the threshold anew; ``blind`` has no model, its map is how often a place lies in a drawn box.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ from monai_tbkd.transforms import MapToTBScore
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAIN, DEMO, FINETUNE = (
-    str(ROOT / part) for part in ("bundle/configs/train.yaml", "configs/demo.yaml", "bundle/configs/label_finetune.yaml")
+    str(ROOT / part)
+    for part in ("bundle/configs/train.yaml", "configs/demo.yaml", "bundle/configs/label_finetune.yaml")
 )
 COLUMNS = ("seed", "way", "strategy", "corrections", "film", "metric", "value")
 STRATEGIES = ("random", "uncertain_score", "disagreement")
@@ -67,6 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for films, models and results")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     logger.setLevel(logging.INFO)
@@ -78,7 +80,8 @@ def main() -> None:
         for seed in args.seeds:
             models = base_model(args.work, seed)
             pool = films_of(args.work / f"pool_{seed}", 200 + seed, {"health": 50, "sick": 30, "tb": 80})
-            for way, numbers in WAYS.items():
+            for way in args.ways:
+                numbers = WAYS[way]
                 for strategy in STRATEGIES if way in EVERY_STRATEGY else STRATEGIES[:1]:
                     started = time.process_time()
                     annotator = Annotator(args.work / "run", models, pool, tested, seed, strategy)

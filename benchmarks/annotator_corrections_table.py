@@ -81,7 +81,9 @@ def table(films: Films, facts: dict[tuple[str, str, int, str], dict[int, float]]
     for (way, strategy, number, metric), by_seed in sorted(facts.items()):
         values = [by_seed[seed] for seed in sorted(by_seed)]
         text = " ".join(f"{value:.4f}" for value in values)
-        rows.append([way, strategy, str(number), "", metric, f"{np.mean(values):.4f}", "", "", "", str(len(values)), text])
+        rows.append(
+            [way, strategy, str(number), "", metric, f"{np.mean(values):.4f}", "", "", "", str(len(values)), text]
+        )
     return rows
 
 

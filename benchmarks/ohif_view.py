@@ -4,8 +4,8 @@
 
 A phantom film becomes a DX object, the model of the label app looks at it, and film and report go to an Orthanc on
 loopback. OHIF is served beside a way to it. The report is then opened as a user does: a double click on its thumbnail,
-and "Yes" where OHIF asks whether to take up its measurements. Printed is what OHIF's measurement service holds then, beside
-the boxes that were written. Wants Orthanc with DICOMweb, Chromium with its driver, and selenium.
+and "Yes" where OHIF asks whether to take up its measurements. Printed is what OHIF's measurement service holds then,
+beside the boxes that were written. Wants Orthanc with DICOMweb, Chromium with its driver, and selenium.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from monai_tbkd.label.app_folder import read_app_folder
 from monai_tbkd.label.film_pipeline import FilmPipeline
 
 ORTHANC_PORT, OHIF_PORT = 18142, 18143
+SPACING = 0.7  # mm
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 CONFIG = """window.config = {
   routerBasename: null, extensions: [], modes: [], customizationService: {}, showStudyList: true,
@@ -165,7 +166,7 @@ def write_dx(path: Path, pixels: np.ndarray) -> str:
     ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PresentationLUTShape = 1, "MONOCHROME2", "IDENTITY"
     ds.Rows, ds.Columns = pixels.shape
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
-    ds.PixelSpacing = ds.ImagerPixelSpacing = [0.7, 0.7]
+    ds.PixelSpacing = ds.ImagerPixelSpacing = [SPACING, SPACING]
     ds.WindowCenter, ds.WindowWidth, ds.RescaleIntercept, ds.RescaleSlope = 2048, 4096, 0, 1
     scaled = (pixels - pixels.min()) / np.ptp(pixels) * 4095
     ds.PixelData = np.rint(scaled).astype("<u2").tobytes()
@@ -201,6 +202,10 @@ def look(study: str, boxes: list[list[float]], output: Path) -> None:
         )
         print("written:", json.dumps(boxes))
         print("held by OHIF:", json.dumps(held))
+        # OHIF's points are in mm from the middle of the first pixel, and the first and last are opposite corners
+        found = [np.array([m["points"][0][:2], m["points"][3][:2]]).ravel() / SPACING + 0.5 for m in held or []]
+        if len(found) == len(boxes):
+            print("largest difference:", np.abs(np.array(found) - np.array(boxes)[:, :4]).max(), "pixels")
         for entry in driver.get_log("browser")[-15:]:
             print("console:", entry["level"], entry["message"][:200])
     finally:

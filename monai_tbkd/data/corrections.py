@@ -22,7 +22,8 @@ class Correction:
     Args:
         image: the film.
         tb: whether it has TB; a film with boxes has.
-        boxes: ``[xmin, ymin, xmax, ymax]`` in pixels of the film as stored (x = column, half-open).
+        boxes: ``[xmin, ymin, xmax, ymax]`` in pixels of the upright film (x = column, half-open), as in every
+            data list.
 
     Raises:
         ValueError: boxes on a film that is said to have no TB.

@@ -111,8 +111,8 @@ def _algorithm(finding: FilmFinding) -> sr.AlgorithmIdentification:
 
 def _film_group(source: SourceFilm, finding: FilmFinding, bare: Dataset) -> sr.MeasurementsAndQualitativeEvaluations:
     rows, columns = source.size
-    # It is inferred from the whole film, and says so by its outline: OHIF 3.13 shows nothing of a report, and stops, where
-    # a group has no coordinates. No tool of OHIF's claims this one, so it makes no rectangle of it.
+    # It is inferred from the whole film, and says so by its outline: OHIF 3.13 stops at a report in which a group has
+    # no coordinates. No tool of OHIF's claims this one, so it makes no rectangle of it.
     region = _region(BoxFinding(0, 0, columns, rows, finding.score), source, bare)
     numbers = [
         sr.Measurement(

@@ -34,7 +34,7 @@ def finished_labels(datastore: Any) -> Iterator[tuple[str, FilmLabel]]:
 
 def as_correction(label: FilmLabel) -> Correction:
     """A label as what training takes: TB or not, a film with boxes being TB."""
-    boxes = tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in label.boxes)
+    boxes = tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in label.upright_boxes)
     return Correction(str(label.film), label.is_tb, boxes)
 
 

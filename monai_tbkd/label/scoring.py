@@ -50,7 +50,7 @@ class BoxIoU(ScoringMethod):
         """Score.
 
         Returns:
-            ``miou`` with its 95 % interval over films (``low``, ``high``), ``films``, ``refused`` and ``model_version``.
+            ``miou`` with its 95 % interval over films (``low``, ``high``), ``films``, ``refused``, ``model_version``.
         """
         values, refused, version = [], 0, self.pipeline.model_version
         for film, label in finished_labels(datastore):
@@ -77,7 +77,7 @@ class BoxIoU(ScoringMethod):
         if seen.tb_map is None:
             return None
         to_mask = MapToMask((_GRID, _GRID), float(seen.thresholds["map_threshold"]), str(seen.thresholds["mode"]))
-        item = {"boxes": label.turn.boxes_upright(label.boxes, label.upright_size), "size": label.upright_size}
+        item = {"boxes": label.upright_boxes, "size": label.upright_size}
         true = torch.from_numpy(film_box_mask(item, _GRID))[None, None]
         return float(UnionMaskIoU()(to_mask(seen.tb_map)[None].cpu(), true))  # type: ignore[arg-type]
 

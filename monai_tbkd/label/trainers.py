@@ -36,9 +36,9 @@ def make_trainers(app: TuberculosisApp) -> dict[str, TrainTask]:
 class StudentTraining(TrainTask):
     """Fine-tune the served student on finished labels, by ``label_finetune.yaml`` through ``monai.bundle``.
 
-    The label of a film is TB or not; a film with boxes has TB. Boxes choose the map's threshold and, with ``box_weight``
-    above 0, supervise the map. A run that fails leaves the served model as it is; one that succeeds replaces it by one
-    rename, and the server reads it anew.
+    The label of a film is TB or not; a film with boxes has TB. Boxes choose the map's threshold and, with
+    ``box_weight`` above 0, supervise the map. A run that fails leaves the served model as it is; one that
+    succeeds replaces it by one rename, and the server reads it anew.
 
     Args:
         folder: of the app; gets ``training/`` with the run's tables and candidate.
@@ -82,7 +82,9 @@ class StudentTraining(TrainTask):
         started = time.monotonic()
         numbers = read_options(request)
         work = self.folder.root / _WORK
-        table = write_corrections(work / "manifest.csv", [as_correction(label) for _, label in finished_labels(datastore)])
+        table = write_corrections(
+            work / "manifest.csv", [as_correction(label) for _, label in finished_labels(datastore)]
+        )
         most = int(numbers.get("most_unlabeled", self.config()["most_unlabeled"]))
         # As a file: a config would take signs in a film's name for its own.
         listing = work / "unlabeled.txt"
@@ -136,7 +138,9 @@ def read_options(request: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"{name} is {request[name]!r}; expected a number.") from error
         smallest = 1 if name in ("finetune_epochs", "finetune_batch_size") else 0
         if not smallest <= value < 1e6 or (name in _WHOLE and value != int(value)):
-            raise ValueError(f"{name} is {request[name]!r}; expected a {'whole ' * (name in _WHOLE)}number from {smallest}.")
+            raise ValueError(
+                f"{name} is {request[name]!r}; expected a {'whole ' * (name in _WHOLE)}number from {smallest}."
+            )
         options[name] = int(value) if name in _WHOLE else value
     device = request.get("device")
     device = device[0] if isinstance(device, list) and device else device
@@ -145,5 +149,3 @@ def read_options(request: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"device is {device!r}; expected cpu, cuda or cuda:0.")
         options["device"] = f"$torch.device('{device}')"
     return options
-
-

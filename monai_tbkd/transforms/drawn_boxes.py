@@ -11,7 +11,6 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
-from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.transforms.box_mask import film_box_mask
 from monai_tbkd.transforms.lung_crop import LUNG_CROP, resample
 
@@ -19,8 +18,8 @@ from monai_tbkd.transforms.lung_crop import LUNG_CROP, resample
 class DrawnBoxesd(MapTransform):
     """Replace an item's ``boxes`` by masks that move with the film.
 
-    It comes after the film has been read and brought to the network's size. Boxes are in pixels of the film as it is
-    stored; the film's own notes say how it was turned upright, and where it was cut to its lungs.
+    It comes after the film has been read and brought to the network's size. Boxes are in pixels of the upright film, as
+    in every data list; the item says where the film was cut to its lungs.
 
     Writes ``box_mask`` ``(1, H, W)`` uint8 of 0 and 255 on the network's input, ``true_mask`` ``(1, grid, grid)`` bool
     on the whole upright film, and ``boxes_known`` (1.0, or 0.0 where ``boxes`` is None).
@@ -44,8 +43,7 @@ class DrawnBoxesd(MapTransform):
             film = d[key]
             meta = film.meta if isinstance(film, MetaTensor) else {}
             size = [int(v) for v in meta.get("original_size", film.shape[-2:])]
-            upright = FilmTurn.from_text(meta.get("turn", "")).boxes_upright(boxes or [], size)
-            item = {"boxes": upright, "size": size}
+            item = {"boxes": boxes or [], "size": size}
             place = d.get(LUNG_CROP)
             d["box_mask"] = _on_film(item, (int(film.shape[-2]), int(film.shape[-1])), place)
             d["true_mask"] = torch.from_numpy(film_box_mask(item, self.grid))[None]

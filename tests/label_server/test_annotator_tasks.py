@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import time
@@ -107,9 +108,18 @@ def test_training_serves_a_new_model_and_a_broken_one_leaves_it(app: Any, tmp_pa
         app.train({"model": "tb_student"})
     for number in range(6):
         save(app, number, tmp_path)
-    before, version = file_sha256(served), app.infer({"model": "tb_boxes", "image": "a0.png"})["params"]["model_version"]
+    before, version = (
+        file_sha256(served),
+        app.infer({"model": "tb_boxes", "image": "a0.png"})["params"]["model_version"],
+    )
     # as a server gets it: text, and keys that are for others
-    request = {"model": "tb_student", "finetune_epochs": "3", "finetune_batch_size": 4, "fewest_boxed": 3, "device": "cpu"}
+    request = {
+        "model": "tb_student",
+        "finetune_epochs": "3",
+        "finetune_batch_size": 4,
+        "fewest_boxed": 3,
+        "device": "cpu",
+    }
     told = app.train({**request, "dataset_dir": "$print('evaluated')", "val_split": 0.2})
     json.dumps(told)
     assert told["films"]["corrected"] == 6 and told["films"]["with_tb"] == 3
@@ -154,3 +164,25 @@ def test_no_teacher_no_disagreement(app: Any, tmp_path: Path) -> None:
     other = TuberculosisApp(str(root), app.studies, {})
     assert set(other.info()["strategies"]) == {"random", "uncertain_score"}
     assert other.scoring({"method": "signals"})["films"] == 8
+
+
+def test_the_cvat_function_gets_the_servers_boxes(
+    folder_server: Any, films: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As nuclio calls it, with a frame as CVAT sends it, on a real server."""
+    from monai_tbkd.label.cvat_function.main import handler
+
+    class Context:
+        class Response:
+            def __init__(self, body: str, **more: Any) -> None:
+                self.content, self.status = json.loads(body), more["status_code"]
+
+    class Event:
+        body = json.dumps({"image": base64.b64encode(films["a"].path.read_bytes()).decode()})
+
+    monkeypatch.setenv("TBKD_LABEL_URL", folder_server.url)
+    answer = handler(Context(), Event())
+    own = folder_server.request("POST", f"/infer/tb_boxes?image={films['a'].id}&output=json").json()
+    assert answer.status == 200 and own["boxes"]
+    assert [box["points"] for box in answer.content] == [box["bbox"] for box in own["boxes"]]
+    assert max(iou(films["a"].film.box, box["points"]) for box in answer.content) > 0.3

@@ -23,7 +23,7 @@ def handler(context: Any, event: Any) -> Any:
 
     Args:
         context: of nuclio; makes the response.
-        event: its ``body`` is CVAT's request: ``image`` (base64) and, where the annotator sets one, ``threshold`` (0-1).
+        event: its ``body`` is CVAT's request: ``image`` (base64) and, where there is one, ``threshold`` (0-1).
 
     Returns:
         Rectangles as JSON, or the server's refusal with its status.
