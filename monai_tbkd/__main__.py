@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from monai_tbkd import __version__
-from monai_tbkd.commands import bundle, calibrate, check_data, phantom, report, score
+from monai_tbkd.commands import bundle, calibrate, check_data, package, phantom, report, score
 
-COMMANDS = (bundle, phantom, check_data, calibrate, score, report)
+COMMANDS = (bundle, phantom, check_data, calibrate, score, report, package)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ from monai_tbkd.data.evaluation_items import evaluation_items
 from monai_tbkd.data.film_classes import CLASS_NAMES, class_label, class_of
 from monai_tbkd.data.film_dataset import FilmDataset
 from monai_tbkd.data.film_folder import list_films
+from monai_tbkd.data.film_origin import film_origins
 from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.data.film_warnings import FilmWarning
@@ -42,6 +43,7 @@ __all__ = [
     "datalist_item",
     "evaluation_items",
     "film_meta",
+    "film_origins",
     "image_labels",
     "list_films",
     "load_class_folders",

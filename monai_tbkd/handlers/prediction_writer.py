@@ -15,7 +15,7 @@ from PIL import Image
 from monai_tbkd.data import FilmTurn, FilmWarning, ReasonCode
 from monai_tbkd.metrics.calibrated_threshold import MIXED, input_kind_fault
 from monai_tbkd.report.prediction_table import COLUMNS, DONE, FAILED, NO_TB, REFUSED, TB, PredictionTable, as_written
-from monai_tbkd.transforms import DrawOverlay
+from monai_tbkd.transforms import DrawOverlay, notice_of
 
 _LONGEST_NAME = 200
 
@@ -49,7 +49,7 @@ class PredictionWriter:
         self.table = table
         self.score_threshold, self.threshold_id = float(score_threshold), threshold_id
         self.model_version, self.overlays, self.input_kind = model_version, overlays, input_kind
-        self._overlay = DrawOverlay()
+        self._overlay = DrawOverlay(notice=notice_of(model_version))
         self._clock = 0.0
         # The overlays of rows that are there already keep their names.
         self._names: set[str] = set()

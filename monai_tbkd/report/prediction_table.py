@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from monai_tbkd.data.reason_codes import ReasonCode
 from monai_tbkd.data.whole_file import write_json
-from monai_tbkd.transforms import NOTICE
+from monai_tbkd.transforms import notice_of
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +77,7 @@ class PredictionTable:
         self.folder = Path(output_dir)
         self.settings = json.loads(json.dumps(dict(settings or {}), default=str))
         self.resume = resume
+        self.notice = notice_of(str(self.settings.get("model_version", "")))
         self.rows: list[dict[str, Any]] = []
         self._order: dict[str, int] = {}
         self._csv: BinaryIO | None = None
@@ -146,7 +147,7 @@ class PredictionTable:
         found = sum(row["decision"] == TB for row in self.rows)
         logger.info(
             "%d films: %d scored (%d %s), %d refused, %d failed. Written to %s (%s).",
-            len(self.rows), status[DONE], found, TB, status[REFUSED], status[FAILED], self.folder, NOTICE,
+            len(self.rows), status[DONE], found, TB, status[REFUSED], status[FAILED], self.folder, self.notice,
         )  # fmt: skip
         for reason, number in Counter(row["reason"] for row in self.rows if row["reason"]).most_common():
             first = next(row["name"] for row in self.rows if row["reason"] == reason)
@@ -215,7 +216,7 @@ class PredictionTable:
         lines = [_csv_line(COLUMNS), *(_csv_line([_cell(row[c]) for c in COLUMNS]) for row in self.rows)]
         part.write_bytes(b"".join(lines))
         # The head first: a kill between the two leaves settings without rows, never rows under wrong settings.
-        head = {"notice": NOTICE, "settings": self.settings}
+        head = {"notice": self.notice, "settings": self.settings}
         if not self.rows:
             write_json(self.json_path, {**head, "films": []})
         os.replace(part, self.csv_path)
