@@ -8,9 +8,19 @@ import sys
 from collections.abc import Sequence
 
 from monai_tbkd import __version__
-from monai_tbkd.commands import bundle, calibrate, check_data, package, phantom, report, score
+from monai_tbkd.commands import (
+    bundle,
+    calibrate,
+    check_data,
+    merge_predictions,
+    package,
+    phantom,
+    report,
+    score,
+    verify_bundle,
+)
 
-COMMANDS = (bundle, phantom, check_data, calibrate, score, report, package)
+COMMANDS = (bundle, phantom, check_data, calibrate, score, report, merge_predictions, package, verify_bundle)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -158,7 +158,9 @@ def refuse_other_settings(record: Mapping[str, Any], settings: Mapping[str, Any]
 
 
 def _differences(theirs: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    return ", ".join(f"{k} {theirs.get(k)!r} (here {v!r})" for k, v in here.items() if theirs.get(k) != v)
+    # a setting that is off is the same as one that there was not yet
+    differing = {k: v for k, v in here.items() if theirs.get(k, False if v is False else None) != v}
+    return ", ".join(f"{k} {theirs.get(k)!r} (here {v!r})" for k, v in differing.items())
 
 
 def file_sha256(path: str | Path) -> str:

@@ -104,9 +104,9 @@ class PredictionTable:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self._order = {as_written(film["name"]): number for number, film in enumerate(films)}
-        before = self._read_rows()
+        before = self.read_rows()
         if self.resume:
-            self._check_settings(before)
+            self.check_settings(before)
             # What has failed is tried again: the file may have been mended, or a decoder installed.
             self.rows = [row for row in before if row["status"] != FAILED]
         elif before:
@@ -138,10 +138,9 @@ class PredictionTable:
 
     def finish(self) -> None:
         """Put the rows into the order of the films, close the files, and say what was found."""
-        ordered = sorted(self.rows, key=lambda row: self._order.get(row["name"], len(self._order)))
+        ordered = self._ordered(self.rows)
         if ordered != self.rows:  # films that came to the folder between two runs
-            self.rows = ordered
-            self._write_all()
+            self.replace_rows(ordered)
         self.close()
         status = Counter(row["status"] for row in self.rows)
         found = sum(row["decision"] == TB for row in self.rows)
@@ -152,6 +151,14 @@ class PredictionTable:
         for reason, number in Counter(row["reason"] for row in self.rows if row["reason"]).most_common():
             first = next(row["name"] for row in self.rows if row["reason"] == reason)
             logger.info("  %s: %d (%s), first %s", reason, number, ReasonCode(reason).meaning, first)
+
+    def replace_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write both files anew with these rows, in the order of the films."""
+        self.rows = self._ordered(rows)
+        self._write_all()
+
+    def _ordered(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return sorted(map(dict, rows), key=lambda row: self._order.get(row["name"], len(self._order)))
 
     def close(self) -> None:
         """Close the files; they are complete at any time."""
@@ -165,7 +172,7 @@ class PredictionTable:
         """How many films could not be processed (refusals by a rule are not counted)."""
         return sum(row["status"] == FAILED for row in self.rows)
 
-    def _read_rows(self) -> list[dict[str, Any]]:
+    def read_rows(self) -> list[dict[str, Any]]:
         """The whole rows of an earlier run; a row that a kill has torn is left out."""
         if not self.csv_path.is_file():
             return []
@@ -190,7 +197,12 @@ class PredictionTable:
                 "without resume."
             ) from error
 
-    def _check_settings(self, before: list[dict[str, Any]]) -> None:
+    def check_settings(self, before: list[dict[str, Any]]) -> None:
+        """Refuse rows that were made under other settings.
+
+        Raises:
+            ValueError: with each setting that differs.
+        """
         if not before:
             return
         try:
