@@ -53,6 +53,18 @@ class FilmTurn:
         film = film[:, ::-1] if self.flip_columns else film
         return np.ascontiguousarray(film)
 
+    def as_stored(self, upright: NDArray[Any]) -> NDArray[Any]:
+        """Undo `upright`: what is laid out as the upright film, ``(H, W)``, as the pixels are stored.
+
+        Example:
+            >>> FilmTurn(transpose=True, flip_rows=True).as_stored(np.array([[3], [2], [1]])).tolist()
+            [[1, 2, 3]]
+        """
+        film = upright[:, ::-1] if self.flip_columns else upright
+        film = film[::-1] if self.flip_rows else film
+        film = film.T if self.transpose else film
+        return np.ascontiguousarray(film)
+
     def boxes_as_stored(self, boxes: Sequence[Sequence[float]], upright_size: Sequence[int]) -> list[list[float]]:
         """Boxes on the upright film as boxes on the pixels as they are stored.
 
@@ -77,3 +89,29 @@ class FilmTurn:
             edges = [ymin, xmin, ymax, xmax] if self.transpose else [xmin, ymin, xmax, ymax]
             stored.append([*edges, *rest])
         return stored
+
+    def boxes_upright(self, boxes: Sequence[Sequence[float]], upright_size: Sequence[int]) -> list[list[float]]:
+        """The way back of `boxes_as_stored`: boxes on the stored pixels as boxes on the upright film.
+
+        Args:
+            boxes: ``[xmin, ymin, xmax, ymax]`` each; x = column, half-open.
+            upright_size: (height, width) of the upright film.
+
+        Returns:
+            The same boxes on the upright film; further numbers of a box stay.
+
+        Example:
+            >>> FilmTurn(flip_rows=True).boxes_upright([[0, 7, 2, 10]], (10, 20))
+            [[0, 0, 2, 3]]
+        """
+        height, width = (int(length) for length in upright_size)
+        upright = []
+        for xmin, ymin, xmax, ymax, *rest in boxes:
+            if self.transpose:
+                xmin, ymin, xmax, ymax = ymin, xmin, ymax, xmax
+            if self.flip_rows:
+                ymin, ymax = height - ymax, height - ymin
+            if self.flip_columns:
+                xmin, xmax = width - xmax, width - xmin
+            upright.append([xmin, ymin, xmax, ymax, *rest])
+        return upright

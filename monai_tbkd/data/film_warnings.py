@@ -23,6 +23,7 @@ class FilmWarning(StrEnum):
     SECONDARY_CAPTURE = "SECONDARY_CAPTURE"
     LOOKS_DOUBTFUL = "LOOKS_DOUBTFUL"
     OTHER_INPUT_KIND = "OTHER_INPUT_KIND"
+    NO_DICOM_RESULT = "NO_DICOM_RESULT"
 
     @property
     def meaning(self) -> str:
@@ -40,5 +41,6 @@ _MEANINGS = {
     FilmWarning.BURNED_IN_ANNOTATION: "text is burned into the pixels: it may name the patient, and may mislead",
     FilmWarning.LOOKS_DOUBTFUL: "the tags say an upright frontal chest film, and the picture does not look like one",
     FilmWarning.OTHER_INPUT_KIND: "the threshold was calibrated on another kind of film, so there is no decision",
+    FilmWarning.NO_DICOM_RESULT: "DICOM results were asked for and could not be made; the detail says why",
     FilmWarning.SECONDARY_CAPTURE: "a secondary capture: marks may be drawn into the pixels",
 }

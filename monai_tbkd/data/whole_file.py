@@ -4,8 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A file to write beside the one that is meant; it is moved into its place when all went well, or else removed.
+
+    Args:
+        path: the file that is meant; its folder is made.
+
+    Yields:
+        Where to write.
+
+    Example:
+        >>> with whole_file("out/film.dcm") as part:  # doctest: +SKIP
+        ...     part.write_bytes(content)
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, content: Any) -> None:
@@ -18,9 +44,6 @@ def write_json(path: str | Path, content: Any) -> None:
     Raises:
         ValueError: nan or infinity.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")

@@ -6,8 +6,10 @@ import ast
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 PACKAGE = "monai_tbkd"
 _NAMED = re.compile(rf"\b{PACKAGE}(?:\.\w+)+")
@@ -56,8 +58,18 @@ def needed_distributions(texts: Iterable[str]) -> dict[str, str]:
         found |= {name.split(".")[0] for name in _imports(module) if not name.startswith(PACKAGE)}
     owners = packages_distributions()
     beyond = (name for name in found - _ALWAYS_THERE - set(sys.stdlib_module_names) if name in owners)
-    names = {_distribution(name, owners[name]) for name in beyond}
+    names = {_distribution(name, owners[name]) for name in beyond} - _only_for_extras()
     return {name: version(name) for name in sorted(names, key=str.lower)}
+
+
+def _only_for_extras() -> set[str]:
+    """Distributions that this package asks for in extras alone: configs run without them until they are turned on."""
+    try:
+        wanted = [Requirement(line) for line in requires(PACKAGE) or []]
+    except PackageNotFoundError:
+        return set()
+    always = {each.name for each in wanted if each.marker is None}
+    return {each.name for each in wanted} - always
 
 
 def _distribution(module: str, owners: Sequence[str]) -> str:

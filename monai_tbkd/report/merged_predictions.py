@@ -51,7 +51,7 @@ def merge_predictions(output_dir: str | Path) -> PredictionTable:
             raise ValueError(
                 f"{folder}: parts 1 and {number} were made under different {', '.join(keys)}; run one of them anew."
             )
-    rows = [row for part in parts for row in part.read_rows()]
+    rows = [row for part in parts for row in part.earlier_rows()]
     names = sorted((str(row["name"]) for row in rows), key=natural_key)
     table = PredictionTable(folder, settings[0])
     table.start([{"name": name} for name in names])

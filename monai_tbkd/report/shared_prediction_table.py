@@ -10,7 +10,7 @@ from typing import Any
 
 from monai_tbkd.data.film_shards import film_shard
 from monai_tbkd.data.processes import rank, wait_for_all, world_size
-from monai_tbkd.report.prediction_table import FAILED, PredictionTable, as_written
+from monai_tbkd.report.prediction_table import FAILED, PredictionTable, Reports, as_written
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +25,17 @@ class SharedPredictionTable(PredictionTable):
         output_dir: as of `PredictionTable`.
         settings: as of `PredictionTable`.
         resume: as of `PredictionTable`.
+        reports: as of `PredictionTable`.
     """
 
-    def __init__(self, output_dir: str | Path, settings: Mapping[str, Any] | None = None, resume: bool = False) -> None:
-        super().__init__(output_dir, settings, resume)
+    def __init__(
+        self,
+        output_dir: str | Path,
+        settings: Mapping[str, Any] | None = None,
+        resume: bool = False,
+        reports: Reports | None = None,
+    ) -> None:
+        super().__init__(output_dir, settings, resume, reports)
         self._part = PredictionTable(self._parts / str(rank()), settings)
 
     @property
@@ -48,7 +55,7 @@ class SharedPredictionTable(PredictionTable):
             self._join()
         wait_for_all()
         self._order = {as_written(film["name"]): number for number, film in enumerate(films)}
-        self.rows = [row for row in self.read_rows() if row["status"] != FAILED]
+        self.rows = [row for row in self.earlier_rows() if row["status"] != FAILED]
         done = {row["name"] for row in self.rows}
         left = [dict(film) for film in films if as_written(film["name"]) not in done]
         mine = [film for film in left if film_shard(film["name"], world_size(), "process") == rank()]
@@ -71,7 +78,7 @@ class SharedPredictionTable(PredictionTable):
             self._join()
             super().finish()
         wait_for_all()
-        self.rows = self.read_rows()
+        self.rows = self.earlier_rows()
 
     def close(self) -> None:
         """Close the files."""
@@ -80,10 +87,10 @@ class SharedPredictionTable(PredictionTable):
 
     def _join(self) -> None:
         """Put the rows of all parts into the table, and take the parts away."""
-        rows = {row["name"]: row for row in self.read_rows()}
+        rows = {row["name"]: row for row in self.earlier_rows()}
         for folder in sorted(self._parts.glob("*")):
             part = PredictionTable(folder, self.settings, resume=True)
-            found = part.read_rows()
+            found = part.earlier_rows()
             part.check_settings(found)
             rows |= {row["name"]: row for row in found}
         self.replace_rows([row for row in rows.values() if not (self.resume and row["name"] not in self._order)])

@@ -17,7 +17,7 @@ import torch
 
 from monai_tbkd.__main__ import main
 from monai_tbkd.networks import read_state_dict
-from tests.bundle.inference_process import environment, overrides, rows_of
+from tests.bundle.inference_process import environment, overrides, rows_of, run_inference
 from tests.conftest import REPOSITORY, SMALL, run_bundle
 from tests.data.films_by_hand import noise_png
 
@@ -105,7 +105,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def alone(films: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What one process writes."""
     out = tmp_path_factory.mktemp("alone") / "out"
-    run_bundle(["inference"], **overrides(films, out, trained / "models", num_workers=0))
+    assert run_inference(films, out, trained / "models", num_workers=0).status == 3  # with one thread, as below
     return out
 
 
@@ -172,7 +172,7 @@ def test_parts_of_machines_that_know_nothing_of_each_other(
     assert main(["merge_predictions", str(out)]) == 3  # the damaged film
     assert "have no row" not in caplog.text
     assert without_seconds(out) == without_seconds(alone)
-    assert pictures(out) == pictures(alone)
+    assert set(pictures(out)) == set(pictures(alone))
     noise_png(films.parent / "more" / "x.png", side=64, seed=1)
     shutil.move(films.parent / "more" / "x.png", films / "x.png")
     try:

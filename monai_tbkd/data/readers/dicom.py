@@ -29,6 +29,7 @@ from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
 from monai_tbkd.data.readers.dicom_display import VOI_CHOICES, display_values
 from monai_tbkd.data.readers.dicom_rules import check_tags, patient_orientation, quoted
 from monai_tbkd.data.readers.dicom_stream import check_stream
+from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.readers.jpeg_extended import decode_12_bit_jpeg, is_12_bit_jpeg
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
@@ -61,14 +62,14 @@ def decode_dicom(
     """
     if voi not in VOI_CHOICES:
         raise ValueError(f"voi is {voi!r}; expected one of {VOI_CHOICES}.")
-    with _quiet():
+    with quiet_pydicom():
         ds = _read(path, limits, headless)
         # pydicom parses an element when it is first asked for, so that a damaged one fails anywhere in here.
         with _damage_named(path, "one of its tags cannot be read"):
             found = check_tags(path, ds, rules)
             _check_pixels(path, ds)
             limits.check(path, int(ds.Rows), int(ds.Columns))
-            spacing, turn = _spacing(ds), _turn(ds)
+            spacing, turn = _spacing(ds), turn_to_upright(ds)
             uid = _uid(ds)
         cells = _decode(path, ds)
         with _damage_named(path, "its LUT or window cannot be applied"):
@@ -94,11 +95,11 @@ def dicom_size(path: Path, headless: bool = False) -> tuple[int, int]:
     Raises:
         FilmError: CORRUPT or NOT_AN_IMAGE.
     """
-    with _quiet():
+    with quiet_pydicom():
         try:
             ds = pydicom.dcmread(path, force=headless, stop_before_pixels=True, specific_tags=list(_SIZE_TAGS))
             size = int(ds.Rows), int(ds.Columns)
-            return size[::-1] if _turn(ds).transpose else size
+            return size[::-1] if turn_to_upright(ds).transpose else size
         except (AttributeError, TypeError) as error:
             raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without rows and columns") from error
         except Exception as error:
@@ -107,20 +108,50 @@ def dicom_size(path: Path, headless: bool = False) -> tuple[int, int]:
             ) from error
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep back what pydicom says of every odd value of every odd file, often quoting it: at times patient data.
+def read_dicom_header(path: Path) -> Dataset:
+    """Everything of a DICOM file but its pixels.
 
-    It also logs a traceback for a stream that cannot be decoded, which is told by a reason here.
+    Args:
+        path: the file, with or without preamble and meta header.
+
+    Returns:
+        The data set; elements are parsed when they are first asked for.
+
+    Raises:
+        FilmError: NOT_READABLE, NOT_AN_IMAGE or CORRUPT.
     """
-    logger = logging.getLogger("pydicom")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    with quiet_pydicom():
+        try:
+            with path.open("rb") as file:
+                kind = sniff_format(file.read(HEAD_BYTES))
+        except OSError as error:
+            raise FilmError(ReasonCode.NOT_READABLE, path, f"cannot be opened ({error.strerror or error})") from error
+        if kind not in ("dicom", "headless_dicom"):
+            raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "not a DICOM file by its content")
+        with _damage_named(path, "the DICOM header is damaged"):
+            ds = pydicom.dcmread(path, force=kind == "headless_dicom", stop_before_pixels=True)
+            if kind == "headless_dicom":
+                _assume_transfer_syntax(ds)
+            return ds
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Keep back what pydicom, and highdicom with it, say of odd values of odd files.
+
+    They often quote them, and so at times patient data. pydicom also logs a traceback for a stream that cannot be
+    decoded, which is told by a reason here.
+    """
+    loggers = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager
@@ -189,7 +220,7 @@ def _uid(ds: Dataset) -> str:
     return uid if re.fullmatch(r"[0-9.]{1,64}", uid) else ""
 
 
-def _turn(ds: Dataset) -> FilmTurn:
+def turn_to_upright(ds: Dataset) -> FilmTurn:
     """From how the film is stored to rows that run to the patient's left and columns that run to the feet."""
     orientation = patient_orientation(ds)
     if orientation is None:

@@ -1,0 +1,32 @@
+"""Coded terms of the results: standard ones where there are any, and few of our own."""
+
+from __future__ import annotations
+
+from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+OWN_SCHEME = CodingSchemeIdentificationItem(
+    "99TBKD", name="Terms of monai_tbkd", version="1", responsible_organization="monai_tbkd"
+)
+"""Declared in the objects that use it (PS3.3, table C.12-1)."""
+
+TUBERCULOSIS = Code("56717001", "SCT", "Tuberculosis")
+CHEST_RADIOGRAPHY = Code("399208008", "SCT", "Plain chest X-ray")
+LUNG = codes.SCT.Lung
+ABNORMAL = codes.SCT.MorphologicallyAbnormalStructure
+
+# Of Chest CAD (TID 4100 and 4104), in percent: how sure the device is of the film as a whole, and of one finding.
+FILM_SCORE = codes.DCM.CertaintyOfImpression
+BOX_SCORE = codes.DCM.CertaintyOfFinding
+SUMMARY = codes.DCM.CADProcessingAndFindingsSummary
+WITH_FINDINGS = codes.DCM.AllAlgorithmsSucceededWithFindings
+WITHOUT_FINDINGS = codes.DCM.AllAlgorithmsSucceededWithoutFindings
+COMMENT = codes.DCM.Comment
+PERCENT = codes.UCUM.Percent
+
+# No standard scheme has the threshold of a score, or a decision that claims no more than ours does.
+THRESHOLD = Code("TBKD001", "99TBKD", "Score threshold")
+DECISION = Code("TBKD002", "99TBKD", "Decision at the threshold")
+TB_SUGGESTIVE = Code("TBKD003", "99TBKD", "TB suggestive")
+NOT_TB_SUGGESTIVE = Code("TBKD004", "99TBKD", "not TB suggestive")

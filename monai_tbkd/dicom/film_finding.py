@@ -1,0 +1,144 @@
+"""What was found on one film, in the pixels of its file: what every DICOM result is made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class BoxFinding:
+    """A box on the pixels of the film as they are stored; x = column; half-open pixel edges, 0 = the film's edge.
+
+    Args:
+        xmin: left edge.
+        ymin: upper edge.
+        xmax: right edge, one past the last column.
+        ymax: lower edge, one past the last row.
+        score: 0-1.
+
+    Raises:
+        ValueError: no area, an edge that is not finite or negative, or a score beyond 0-1.
+    """
+
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+    score: float
+
+    def __post_init__(self) -> None:
+        edges = (self.xmin, self.ymin, self.xmax, self.ymax)
+        if not np.isfinite(edges).all() or min(edges) < 0 or self.xmin >= self.xmax or self.ymin >= self.ymax:
+            raise ValueError(f"The box is {edges}; expected 0 <= xmin < xmax and 0 <= ymin < ymax.")
+        if not 0 <= self.score <= 1:
+            raise ValueError(f"The score of a box is {self.score}; expected 0 to 1.")
+
+
+@dataclass(frozen=True)
+class FilmFinding:
+    """What was found on one film.
+
+    Args:
+        score: of the film, 0-1.
+        threshold: 0-1; None where no threshold holds for this kind of film, and then there is no decision.
+        decision: in words, as in the table of predictions.
+        boxes: on the pixels as they are stored, the highest score first.
+        model_version: what made the finding.
+        threshold_id: where the threshold comes from.
+        tb_map: TB probabilities ``(h, w)`` of 0-1 on a grid of any size that spans the film from edge to edge,
+            **upright**, as the network saw it; None where there is none. Not part of what makes two findings equal.
+        warnings: codes of `FilmWarning`, joined by ``"; "``.
+        identity: what the UIDs of the results are made from beside the film, in place of all that was found. Where
+            several machines write into one archive, the last digit of a score must not make a second result.
+
+    Raises:
+        ValueError: a number beyond 0-1, a decision without a threshold, or a map that has not two axes.
+
+    Example:
+        >>> FilmFinding(0.9, 0.5, "TB suggestive", (BoxFinding(2, 3, 7, 9, 0.8),)).percent
+        90.0
+    """
+
+    score: float
+    threshold: float | None = None
+    decision: str | None = None
+    boxes: tuple[BoxFinding, ...] = ()
+    model_version: str = "unknown"
+    threshold_id: str = ""
+    tb_map: NDArray[np.floating[Any]] | None = field(default=None, compare=False, repr=False)
+    warnings: str = ""
+    identity: str | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        for name, value in (("score", self.score), ("threshold", self.threshold)):
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"The {name} is {value}; expected 0 to 1.")
+        if (self.threshold is None) != (self.decision is None):
+            raise ValueError(f"threshold {self.threshold} and decision {self.decision!r}; expected both or neither.")
+        if self.tb_map is not None and np.ndim(self.tb_map) != 2:
+            raise ValueError(f"The map has shape {np.shape(self.tb_map)}; expected (rows, columns).")
+
+    @property
+    def percent(self) -> float:
+        """The film's score of 0-100."""
+        return round(100 * self.score, 2)
+
+    @property
+    def headline(self) -> str:
+        """Score, threshold and decision in one line."""
+        decided = "no threshold"
+        if self.threshold is not None:
+            decided = f"threshold {100 * self.threshold:.1f}: {self.decision}"
+        return f"TB score {self.percent:.1f} of 100, {decided}"
+
+    @property
+    def suggests_tb(self) -> bool | None:
+        """Whether the score reaches the threshold; None without a threshold."""
+        return None if self.threshold is None else self.score >= self.threshold
+
+    @property
+    def digest(self) -> str:
+        """Of the numbers and the model, but not the map, or else of the `identity` that was given."""
+        if self.identity is not None:
+            return hashlib.sha256(self.identity.encode()).hexdigest()
+        boxes = [[b.xmin, b.ymin, b.xmax, b.ymax, b.score] for b in self.boxes]
+        said = [self.score, self.threshold, self.decision, boxes, self.model_version, self.threshold_id]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any], tb_map: Any = None) -> FilmFinding:
+        """From a row of the table of predictions.
+
+        Args:
+            row: a film that was scored, as `predictions.json` and `PredictionTable.rows` hold it: scores and thresholds
+                of 0-100; boxes ``[xmin, ymin, xmax, ymax, score]`` on the stored pixels.
+            tb_map: its map ``(1, h, w)`` or ``(h, w)``, an array or a tensor, upright; None leaves it out.
+
+        Raises:
+            ValueError: the film has no score.
+        """
+        if row.get("score_0_100") is None:
+            raise ValueError(
+                f"The film has no score ({row.get('reason') or row.get('status')}), so there is no finding."
+            )
+        threshold = row.get("threshold_0_100")
+        if tb_map is not None:
+            tb_map = np.asarray(tb_map.detach().cpu() if hasattr(tb_map, "detach") else tb_map, dtype=np.float32)
+            tb_map = tb_map[0] if tb_map.ndim == 3 and len(tb_map) == 1 else tb_map
+        return cls(
+            score=float(row["score_0_100"]) / 100,
+            threshold=None if threshold is None else float(threshold) / 100,
+            decision=row.get("decision"),
+            boxes=tuple(BoxFinding(*(float(v) for v in box)) for box in row.get("boxes") or ()),
+            model_version=str(row.get("model_version") or "unknown"),
+            threshold_id=str(row.get("threshold_id") or ""),
+            tb_map=tb_map,
+            warnings=str(row.get("warnings") or ""),
+        )

@@ -1,0 +1,141 @@
+"""A film with boxes and score burnt in, for viewers that show nothing else."""
+
+from __future__ import annotations
+
+import textwrap
+
+import highdicom as hd
+import numpy as np
+import torch
+from highdicom.sc import SCImage
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from pydicom import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian
+
+from monai_tbkd.data.readers.dicom import quiet_pydicom
+from monai_tbkd.dicom.equipment import series_of
+from monai_tbkd.dicom.film_finding import FilmFinding
+from monai_tbkd.dicom.source_film import SourceFilm
+from monai_tbkd.dicom.whole_object import finished
+from monai_tbkd.transforms import NOTICE, FilmTo8Bit
+from monai_tbkd.transforms.overlay import PREDICTED_COLOR
+
+SC_SERIES_NUMBER = 9704
+SC_DESCRIPTION = f"TB boxes on film, {NOTICE}"
+LONGEST_SIDE = 1536
+"""Of the film in the picture, in pixels; larger films are made smaller."""
+_SMALLEST_TEXT, _NARROWEST = 11, 320
+
+
+@quiet_pydicom()
+def secondary_capture(
+    source: SourceFilm, finding: FilmFinding, film: NDArray[np.floating], longest_side: int = LONGEST_SIDE
+) -> SCImage:
+    """Make a Secondary Capture (PS3.3, A.8.1) that shows the upright film with boxes, scores, decision and notice.
+
+    Args:
+        source: the film.
+        finding: what was found.
+        film: its upright pixels ``(H, W)``, larger values brighter, as `decode_film` gives them.
+        longest_side: of the film in the picture; smaller films stay as they are.
+
+    Returns:
+        The picture, not yet written.
+
+    Raises:
+        DicomResultError: an element of the film cannot be carried over.
+        ValueError: `film` is not the upright film of `source`.
+    """
+    rows, columns = source.size
+    turn = source.turn
+    if film.shape != ((columns, rows) if turn.transpose else (rows, columns)):
+        raise ValueError(f"The upright film has shape {film.shape}, and {rows} rows and {columns} columns are stored.")
+    boxes = turn.boxes_upright([[b.xmin, b.ymin, b.xmax, b.ymax] for b in finding.boxes], film.shape)
+    result = SCImage.from_ref_dataset(
+        ref_dataset=source.without_patient(),
+        pixel_array=draw_finding(film, finding, boxes, longest_side),
+        photometric_interpretation="RGB",
+        bits_allocated=8,
+        coordinate_system="PATIENT",
+        patient_orientation=("L", "F"),
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        content_qualification=hd.ContentQualificationValues.RESEARCH,
+        **series_of(source, finding, "SC", SC_SERIES_NUMBER, SC_DESCRIPTION),
+    )
+    if source.orientation is None:
+        result.PatientOrientation = None
+    result.ImageType = ["DERIVED", "SECONDARY"]
+    result.DerivationDescription = f"Boxes, scores and text burnt in; {NOTICE}"
+    result.SourceImageSequence = [_reference(source)]
+    result.ImageComments = NOTICE
+    marked = str(source.header.get("BurnedInAnnotation") or "").strip().upper()
+    if marked in ("YES", "NO"):  # nothing that names the patient is added
+        result.BurnedInAnnotation = marked
+    finished(result, source)
+    return result
+
+
+def draw_finding(
+    film: NDArray[np.floating], finding: FilmFinding, boxes: list[list[float]], longest_side: int
+) -> NDArray[np.uint8]:
+    """The picture: the film between a line that says what was decided and lines that say what it is not for.
+
+    Args:
+        film: upright pixels ``(H, W)`` of any range.
+        finding: what was found.
+        boxes: of `finding`, on the upright film.
+        longest_side: of the film in the picture.
+
+    Returns:
+        ``(height, width, 3)`` uint8; wider than the film where the text needs room.
+    """
+    gray = FilmTo8Bit()(torch.from_numpy(np.asarray(film, dtype=np.float32))[None])[0].numpy()
+    height, width = gray.shape
+    scale = min(1.0, longest_side / max(height, width))
+    small = Image.fromarray(gray).resize(
+        (max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BOX if scale < 1 else None
+    )
+    text_size = max(_SMALLEST_TEXT, round(max(small.size) / 60))
+    font, large = ImageFont.load_default(text_size), ImageFont.load_default(round(1.3 * text_size))
+    sheet_width = max(small.width, _NARROWEST)
+    above = _fitted(finding.headline, large, sheet_width)
+    notice = _fitted(f"{NOTICE.capitalize()}.", font, sheet_width)
+    below = notice + _fitted(finding.model_version, font, sheet_width)
+    line, large_line = round(1.4 * text_size), round(1.8 * text_size)
+    top = large_line * len(above) + line // 2
+    sheet = Image.new("RGB", (sheet_width, top + small.height + line * len(below) + line // 2), (0, 0, 0))
+    left = (sheet_width - small.width) // 2
+    sheet.paste(small.convert("RGB"), (left, top))
+    draw = ImageDraw.Draw(sheet)
+    for number, words in enumerate(above):
+        draw.text((line // 2, line // 4 + number * large_line), words, fill=(255, 255, 255), font=large)
+    for number, words in enumerate(below):
+        color = PREDICTED_COLOR if number < len(notice) else (190, 190, 190)
+        draw.text((line // 2, top + small.height + line // 4 + number * line), words, fill=color, font=font)
+    stroke = max(2, round(max(small.size) / 400))
+    ratio = (small.width / width, small.height / height)
+    for (xmin, ymin, xmax, ymax), box in zip(boxes, finding.boxes, strict=True):
+        x0, x1 = left + xmin * ratio[0], left + xmax * ratio[0]
+        y0, y1 = top + ymin * ratio[1], top + ymax * ratio[1]
+        draw.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=PREDICTED_COLOR, width=stroke)
+        place = (x0 + stroke + 1, max(float(top), y0 - text_size - 3))
+        draw.rectangle(draw.textbbox(place, f"{100 * box.score:.0f}", font=font), fill=(0, 0, 0))
+        draw.text(place, f"{100 * box.score:.0f}", fill=PREDICTED_COLOR, font=font)
+    return np.asarray(sheet)
+
+
+def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
+    """Lines that are no wider than the picture."""
+    most = max(1, int(len(text) * (width - 20) / max(1.0, font.getlength(text))))
+    return textwrap.wrap(text, most) or [""]
+
+
+def _reference(source: SourceFilm) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.header.SOPClassUID, source.header.SOPInstanceUID
+    item.PurposeOfReferenceCodeSequence = [
+        hd.sr.CodedConcept.from_code(codes.DCM.SourceImageForImageProcessingOperation)
+    ]
+    return item

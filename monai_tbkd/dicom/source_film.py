@@ -1,0 +1,142 @@
+"""The film that results are about: its header, read once and never changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import Dataset
+
+from monai_tbkd.data.film_turn import FilmTurn
+from monai_tbkd.data.readers.dicom import quiet_pydicom, read_dicom_header, turn_to_upright
+from monai_tbkd.data.readers.dicom_rules import patient_orientation
+from monai_tbkd.data.reason_codes import FilmError
+from monai_tbkd.dicom.result_error import DicomResultError
+
+_UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+# What results are built on. Patient and study are carried over as they stand once an object is built, since the
+# builder checks, and in part logs, what it is given.
+_IMAGE = (
+    "Rows", "Columns", "Modality", "Manufacturer", "ManufacturerModelName", "SoftwareVersions", "DeviceSerialNumber",
+    "InstitutionName", "StationName",
+)  # fmt: skip
+_PATIENT_AND_STUDY = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
+    "StudyTime", "ReferringPhysicianName",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SourceFilm:
+    """A DICOM film without its pixels.
+
+    Args:
+        path: the file; only read.
+        header: everything but the pixels.
+    """
+
+    path: Path
+    header: Dataset
+
+    @classmethod
+    def read(cls, path: str | Path) -> SourceFilm:
+        """Read a film's header.
+
+        Args:
+            path: a DICOM file, with or without a meta header.
+
+        Raises:
+            DicomResultError: it is none, or lacks what a result has to refer to.
+        """
+        path = Path(path)
+        try:
+            header = read_dicom_header(path)
+        except FilmError as error:
+            raise DicomResultError(f"the film is no DICOM file that can be referred to ({error.reason})") from error
+        return cls.of(header, path)
+
+    @classmethod
+    def of(cls, header: Dataset, path: str | Path = "") -> SourceFilm:
+        """From a data set that is there already, as one that a PACS has sent.
+
+        Args:
+            header: the film's data set; pixels may be in it.
+            path: its file, if there is one.
+
+        Raises:
+            DicomResultError: it lacks what a result has to refer to.
+        """
+        with quiet_pydicom(), faults_named():
+            lacking = [key for key in _UIDS if not re.fullmatch(r"[0-9.]{1,64}", str(header.get(key) or ""))]
+            lacking += [key for key in ("Rows", "Columns") if not header.get(key)]
+        if lacking:
+            raise DicomResultError(f"the film lacks {', '.join(lacking)}, which its results have to refer to")
+        return cls(Path(path), header)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(rows, columns) as stored."""
+        return int(self.header.Rows), int(self.header.Columns)
+
+    @property
+    def turn(self) -> FilmTurn:
+        """From the stored pixels to the upright film."""
+        with quiet_pydicom(), faults_named():
+            return turn_to_upright(self.header)
+
+    @property
+    def uid(self) -> str:
+        """SOP instance UID."""
+        return str(self.header.SOPInstanceUID)
+
+    @property
+    def spacing_mm(self) -> tuple[float, float] | None:
+        """(between rows, between columns) in the patient, None where the film does not say."""
+        with quiet_pydicom(), faults_named():
+            value = self.header.get("PixelSpacing")
+            if value is None or isinstance(value, str | float) or len(value) != 2:
+                return None
+            rows, columns = float(value[0] or 0), float(value[1] or 0)
+            return (rows, columns) if rows > 0 and columns > 0 else None
+
+    @property
+    def orientation(self) -> tuple[str, str] | None:
+        """Where in the patient rows and columns of the stored pixels run to, if the film says so properly."""
+        with quiet_pydicom(), faults_named():
+            return patient_orientation(self.header)
+
+    def without_patient(self, *more: str) -> Dataset:
+        """A new data set that results can be built from: identifiers and image, with patient and study empty.
+
+        Args:
+            more: keywords that are taken as well.
+
+        Raises:
+            DicomResultError: one of the elements cannot be read.
+        """
+        bare = Dataset()
+        with quiet_pydicom(), faults_named():
+            for key in (*_UIDS, *_IMAGE, *more):
+                if self.header.get(key) not in (None, ""):
+                    bare[key] = deepcopy(self.header[key])
+        bare.PatientOrientation = list(self.orientation) if self.orientation else None
+        for key in _PATIENT_AND_STUDY:
+            setattr(bare, key, None)
+        return bare
+
+
+@contextmanager
+def faults_named() -> Iterator[None]:
+    """Whatever pydicom raises on an odd element becomes one error whose words quote nothing of the file."""
+    try:
+        yield
+    except (DicomResultError, ImportError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise DicomResultError(
+            f"its header holds a value that cannot be carried over ({type(error).__name__})"
+        ) from error

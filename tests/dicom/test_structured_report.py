@@ -1,0 +1,195 @@
+"""Structured reports, re-read by highdicom and pydicom."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import highdicom as hd
+import pydicom
+import pytest
+
+from monai_tbkd.dicom import (
+    BoxFinding,
+    DicomResultError,
+    FilmFinding,
+    SourceFilm,
+    is_own_result,
+    structured_report,
+    write_structured_report,
+)
+from tests.data.films_by_hand import noise_png
+from tests.data.golden_dicom import ramp, write_film
+from tests.dicom.dicom_films import COMPLETE, MODEL, TWO_BOXES, complete_film, finding
+
+BOX = "Cornerstone3DTools@^0.1.0:RectangleROI"
+
+
+def groups_of(path: Path) -> list[hd.sr.MeasurementsAndQualitativeEvaluations]:
+    return list(hd.sr.srread(str(path)).content.get_image_measurement_groups())
+
+
+def test_a_group_for_the_film_and_one_for_each_box(tmp_path: Path) -> None:
+    film = complete_film(tmp_path / "film.dcm")
+    written = write_structured_report(tmp_path / "out" / "sr.dcm", film, finding(*TWO_BOXES))
+    assert written.SOPClassUID == pydicom.uid.ComprehensiveSRStorage
+    whole, *boxes = groups_of(tmp_path / "out" / "sr.dcm")
+    assert whole.tracking_identifier == "whole film"
+    assert [(m.name.value, m.value, m.unit.value) for m in whole.get_measurements()] == [
+        ("111013", 91.23, "%"), ("TBKD001", 50.0, "%"),
+    ]  # fmt: skip
+    assert [(e.name.value, e.value.value) for e in whole.get_qualitative_evaluations()] == [
+        ("111017", "111242"), ("TBKD002", "TBKD003"),
+    ]  # fmt: skip
+    assert [group.tracking_identifier for group in boxes] == [f"{BOX}:box 1", f"{BOX}:box 2"]
+    for group, (xmin, ymin, xmax, ymax, score) in zip(boxes, TWO_BOXES, strict=True):
+        (number,) = group.get_measurements()
+        assert (number.name.value, number.value, number.unit.value) == ("111012", pytest.approx(100 * score), "%")
+        (region,) = number.referenced_coordinates
+        assert region.graphic_type == hd.sr.GraphicTypeValues.POLYLINE
+        corners = [[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax], [xmin, ymin]]
+        assert region.value.tolist() == corners
+        assert group.finding_type.value == "56717001"
+    uids = {str(group.tracking_uid) for group in (whole, *boxes)}
+    assert len(uids) == 3
+
+
+def test_the_text_says_what_was_decided_and_what_it_is_not_for(tmp_path: Path) -> None:
+    film = complete_film(tmp_path / "film.dcm")
+    report = structured_report(SourceFilm.read(film), finding(*TWO_BOXES, warnings="AGE_UNKNOWN"))
+    text = " ".join(str(element.value) for element in report.iterall() if element.VM)
+    assert "TB score 91.2 of 100, threshold 50.0: TB suggestive. Warnings: AGE_UNKNOWN. Research use only" in text
+    assert text.lower().count("research use only, not for diagnosis") >= 5
+    assert "score threshold 50.00 of 100 (config)" in text
+    assert MODEL in text
+
+
+@pytest.mark.parametrize(
+    ("found", "numbers", "words"),
+    [
+        (FilmFinding(0.2, 0.5, "not TB suggestive"), 2, ["111241", "TBKD004"]),
+        (FilmFinding(0.7), 1, []),  # a film of another kind than the threshold: a score alone
+        (FilmFinding(0.5, 0.5, "TB suggestive"), 2, ["111242", "TBKD003"]),  # the threshold itself counts
+    ],
+)
+def test_films_without_boxes(tmp_path: Path, found: FilmFinding, numbers: int, words: list[str]) -> None:
+    write_structured_report(tmp_path / "sr.dcm", complete_film(tmp_path / "film.dcm"), found)
+    (group,) = groups_of(tmp_path / "sr.dcm")
+    assert len(group.get_measurements()) == numbers
+    assert [evaluation.value.value for evaluation in group.get_qualitative_evaluations()] == words
+
+
+def test_patient_and_study_are_those_of_the_film_and_the_film_is_as_it_was(tmp_path: Path) -> None:
+    film = complete_film(tmp_path / "film.dcm", PatientName="Yamada^Tarou=山田^太郎", SpecificCharacterSet="ISO_IR 192")
+    before = film.read_bytes()
+    write_structured_report(tmp_path / "sr.dcm", film, finding(*TWO_BOXES))
+    assert film.read_bytes() == before
+    source, report = pydicom.dcmread(film), pydicom.dcmread(tmp_path / "sr.dcm")
+    for key in (
+        "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PatientAge", "StudyInstanceUID", "StudyDate",
+        "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName",
+    ):  # fmt: skip
+        assert report[key].value == source[key].value, key
+    assert report.SeriesInstanceUID != source.SeriesInstanceUID
+    assert report.SOPInstanceUID != source.SOPInstanceUID
+    (study,) = report.CurrentRequestedProcedureEvidenceSequence
+    (series,) = study.ReferencedSeriesSequence
+    (referenced,) = series.ReferencedSOPSequence
+    assert (study.StudyInstanceUID, series.SeriesInstanceUID) == (source.StudyInstanceUID, source.SeriesInstanceUID)
+    assert (referenced.ReferencedSOPInstanceUID, referenced.ReferencedSOPClassUID) == (
+        source.SOPInstanceUID, source.SOPClassUID,
+    )  # fmt: skip
+    makers = [item.Manufacturer for item in report.ContributingEquipmentSequence]
+    assert makers[:2] == ["Maker", "monai_tbkd"]
+    assert report.ContributingEquipmentSequence[1].SoftwareVersions == MODEL
+    assert report.ContentQualification == "RESEARCH"
+    assert is_own_result(report)
+    assert not is_own_result(source)
+
+
+def test_the_same_finding_has_the_same_uids_and_another_has_others(tmp_path: Path) -> None:
+    source = SourceFilm.read(complete_film(tmp_path / "film.dcm"))
+    other = SourceFilm.read(complete_film(tmp_path / "other.dcm"))
+    first = structured_report(source, finding(*TWO_BOXES))
+    again = structured_report(source, finding(*TWO_BOXES))
+    assert (first.SOPInstanceUID, first.SeriesInstanceUID) == (again.SOPInstanceUID, again.SeriesInstanceUID)
+    different = [
+        structured_report(source, finding(*TWO_BOXES, score=0.9124)),
+        structured_report(source, finding(TWO_BOXES[0])),
+        structured_report(source, finding(*TWO_BOXES, threshold=0.4)),
+        structured_report(other, finding(*TWO_BOXES)),
+    ]
+    uids = {uid for report in (first, *different) for uid in (report.SOPInstanceUID, report.SeriesInstanceUID)}
+    assert len(uids) == 2 * 5
+    assert all(len(uid) <= 64 for uid in uids)
+
+
+def test_patient_data_of_any_kind_are_carried_over_and_never_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    odd = {"PatientSex": "X", "PatientBirthDate": "198O0229", "PatientName": "Secret Patient no caret", "StudyTime": ""}
+    film = complete_film(tmp_path / "film.dcm", **odd)
+    recwarn.clear()  # pydicom has warned of the film as it was made
+    caplog.clear()
+    caplog.set_level(logging.DEBUG)
+    write_structured_report(tmp_path / "sr.dcm", film, finding(*TWO_BOXES))
+    said = caplog.text + " ".join(str(warning.message) for warning in recwarn)
+    report = pydicom.dcmread(tmp_path / "sr.dcm")
+    assert {key: str(report[key].value) for key in odd} == odd
+    for secret in ("Secret", "secret-id", "198O", "acc-7"):
+        assert secret not in said
+    assert "Secret" not in "".join(path.name for path in tmp_path.rglob("*"))
+
+
+def test_a_film_without_a_meta_header_or_without_patient(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.dcm", ramp(0, 255), 8, headless=True)
+    write_structured_report(tmp_path / "sr.dcm", film, finding(*TWO_BOXES))
+    bare = write_film(tmp_path / "bare.dcm", ramp(0, 255), 8, PatientName=None, PatientID=None, PatientAge=None)
+    report = write_structured_report(tmp_path / "bare_sr.dcm", bare, finding(*TWO_BOXES))
+    assert report.PatientName is None or str(report.PatientName) == ""
+    assert len(groups_of(tmp_path / "bare_sr.dcm")) == len(groups_of(tmp_path / "sr.dcm")) == 3
+
+
+@pytest.mark.parametrize("key", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
+def test_a_film_that_cannot_be_referred_to_is_named_by_what_it_lacks(tmp_path: Path, key: str) -> None:
+    film = write_film(tmp_path / "film.dcm", ramp(0, 255), 8, headless=True, **{**COMPLETE, key: None})
+    with pytest.raises(DicomResultError, match=f"lacks {key}"):
+        write_structured_report(tmp_path / "sr.dcm", film, finding())
+    assert not (tmp_path / "sr.dcm").exists()
+
+
+def test_a_picture_is_no_source(tmp_path: Path) -> None:
+    with pytest.raises(DicomResultError, match="NOT_AN_IMAGE"):
+        SourceFilm.read(noise_png(tmp_path / "film.png"))
+    with pytest.raises(DicomResultError, match="NOT_READABLE"):
+        SourceFilm.read(tmp_path / "none.dcm")
+
+
+def test_a_box_beyond_the_film_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    film = complete_film(tmp_path / "film.dcm")
+    with pytest.raises(ValueError, match="41 rows and 57 columns"):
+        write_structured_report(tmp_path / "sr.dcm", film, finding((0, 0, 41, 57, 0.5)))
+    assert [path.name for path in tmp_path.iterdir()] == ["film.dcm"]
+
+
+def test_a_finding_from_a_row_of_the_table() -> None:
+    row = {
+        "status": "done", "score_0_100": 91.23, "threshold_0_100": 50.0, "threshold_id": "config",
+        "decision": "TB suggestive", "boxes": [[3.0, 4.5, 20.0, 30.25, 0.9123], [30.0, 2.0, 57.0, 41.0, 0.61]],
+        "model_version": MODEL, "warnings": None,
+    }  # fmt: skip
+    assert FilmFinding.from_row(row) == finding(*TWO_BOXES)
+    undecided = {**row, "threshold_0_100": None, "decision": None, "boxes": None}
+    assert FilmFinding.from_row(undecided) == FilmFinding(0.9123, model_version=MODEL, threshold_id="config")
+    with pytest.raises(ValueError, match=r"no score \(NOT_CHEST\)"):
+        FilmFinding.from_row({"score_0_100": None, "reason": "NOT_CHEST"})
+
+
+def test_numbers_that_cannot_be_are_refused() -> None:
+    for box in ((5, 5, 5, 9, 0.5), (-1, 0, 2, 2, 0.5), (0, 0, float("nan"), 2, 0.5), (0, 0, 2, 2, 1.5)):
+        with pytest.raises(ValueError, match="expected 0"):
+            BoxFinding(*box)
+    with pytest.raises(ValueError, match="expected 0 to 1"):
+        FilmFinding(91.2)
+    with pytest.raises(ValueError, match="both or neither"):
+        FilmFinding(0.9, 0.5)

@@ -1,0 +1,111 @@
+"""DICOM results of every golden film and of real films: valid by dciodvfy, re-read by highdicom and pydicom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import generate_uid
+
+from monai_tbkd.data import FilmTurn
+from monai_tbkd.dicom import KINDS, FilmFinding, SourceFilm, write_film_results
+from tests.data.films_by_hand import ADULT_CHEST_PA, block_film, make_dicom
+from tests.data.golden_dicom import ramp, write_film
+from tests.data.test_golden_dicom import CASES, IDS, LOSSLESS, Case
+from tests.data.test_real_dicom import REAL, REAL_IDS, Real
+from tests.dicom.dicom_films import finding
+from tests.dicom.validator import errors_of, further_errors
+
+MAP = np.linspace(0, 1, 16 * 12, dtype=np.float32).reshape(16, 12)
+# by hand, with what the little writer of those films leaves out and a result has to refer to
+REFERABLE = {
+    "StudyInstanceUID": generate_uid(entropy_srcs=["a"]),
+    "SeriesInstanceUID": generate_uid(entropy_srcs=["b"]),
+}
+BY_HAND: dict[str, dict[str, Any]] = {
+    "plain": ADULT_CHEST_PA,
+    "no tags": {},
+    "windows": {"WindowCenter": [2048, 50], "WindowWidth": [2000, 10]},
+    "rescaled": {"RescaleSlope": 2, "RescaleIntercept": 0},
+    "MONOCHROME1": {"PhotometricInterpretation": "MONOCHROME1"},
+    "inverse": {"PresentationLUTShape": "INVERSE"},
+    "spacing": {"PixelSpacing": [0.2, 0.1]},
+    "no spacing": {"PixelSpacing": [0, 0]},
+    "imager spacing": {"ImagerPixelSpacing": [0.2, 0.1]},
+    "padding": {"PixelPaddingValue": 10},
+    **{
+        f"seen as {across}{down}": {"PatientOrientation": [across, down]}
+        for across, down in ("LF", "RF", "LH", "RH", "FL", "FR", "HL", "HR")
+    },
+}
+
+
+def check(film: Path, folder: Path) -> None:
+    """Write all results of a film, hold them against the validator, and read them back."""
+    before = film.read_bytes()
+    source = SourceFilm.read(film)
+    rows, columns = source.size
+    found = finding((0, 0, columns, rows, 0.9), (columns - 1.5, 1.25, columns, 2, 0.123), tb_map=MAP)
+    written = write_film_results(folder, source, found)
+    assert film.read_bytes() == before
+    assert set(written) == set(KINDS)
+    own = errors_of(film)
+    for kind, path in written.items():
+        assert not further_errors(errors_of(path), own), kind
+        result = pydicom.dcmread(path)
+        assert result.StudyInstanceUID == source.header.StudyInstanceUID
+        assert result.get("PatientID") == (source.header.get("PatientID") or "")
+    report = hd.sr.srread(str(written["sr"]))
+    assert len(report.content.get_image_measurement_groups()) == 3
+    check_segmentations(source, found, written)
+    capture = pydicom.dcmread(written["sc"])
+    assert capture.pixel_array.shape == (capture.Rows, capture.Columns, 3)
+    state = pydicom.dcmread(written["gsps"])
+    (annotation,) = state.GraphicAnnotationSequence
+    assert [len(graphic.GraphicData) for graphic in annotation.GraphicObjectSequence] == [10, 10]
+
+
+def check_segmentations(source: SourceFilm, found: FilmFinding, written: dict[str, Path]) -> None:
+    rows, columns = source.size
+    fractions = hd.seg.segread(str(written["seg_map"])).get_pixels_by_source_instance([source.uid])[0, :, :, 0]
+    assert fractions.shape == (rows, columns)
+    # the map rises from its first corner to its last, wherever the turn has put them
+    turn: FilmTurn = source.turn
+    upright = turn.upright(fractions)
+    assert upright[0, 0] == pytest.approx(0, abs=0.05)
+    assert upright[-1, -1] == pytest.approx(1, abs=0.05)
+    masks = hd.seg.segread(str(written["seg_boxes"])).get_pixels_by_source_instance([source.uid])[0]
+    expected = np.zeros((rows, columns, 2), dtype=bool)
+    expected[:, :, 0] = True
+    expected[1, columns - 2 :, 1] = True
+    np.testing.assert_array_equal(masks.astype(bool), expected)
+    assert len(found.boxes) == masks.shape[-1]
+
+
+@pytest.mark.parametrize("each", CASES, ids=IDS)
+def test_golden_films(each: Case, tmp_path: Path) -> None:
+    check(write_film(tmp_path / "film.dcm", each.stored, each.bits, **each.how), tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_compressed_films(name: str, tmp_path: Path) -> None:
+    compress: Callable[[Path], Path] = LOSSLESS[name]
+    check(compress(write_film(tmp_path / "film.dcm", ramp(0, 4095), 12)), tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+@pytest.mark.parametrize("headless", [False, True], ids=["whole", "headless"])
+def test_films_by_hand(name: str, headless: bool, tmp_path: Path) -> None:
+    elements = {**REFERABLE, **BY_HAND[name]}
+    film = make_dicom(tmp_path / "film.dcm", block_film(2085, np.uint16, 100), headless, **elements)
+    check(film, tmp_path / "out")
+
+
+@pytest.mark.parametrize("each", REAL, ids=REAL_IDS)
+def test_real_films(each: Real, real_data: Path, tmp_path: Path) -> None:
+    check(real_data / "dicom" / each.path, tmp_path / "out")
