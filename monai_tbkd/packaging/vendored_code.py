@@ -9,8 +9,6 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 PACKAGE = "monai_tbkd"
 _NAMED = re.compile(rf"\b{PACKAGE}(?:\.\w+)+")
 _ALWAYS_THERE = {"monai", "torch", "numpy"}  # metadata has keys of their own for them
@@ -58,18 +56,23 @@ def needed_distributions(texts: Iterable[str]) -> dict[str, str]:
         found |= {name.split(".")[0] for name in _imports(module) if not name.startswith(PACKAGE)}
     owners = packages_distributions()
     beyond = (name for name in found - _ALWAYS_THERE - set(sys.stdlib_module_names) if name in owners)
-    names = {_distribution(name, owners[name]) for name in beyond} - _only_for_extras()
+    optional = _only_for_extras()
+    names = {name for name in (_distribution(name, owners[name]) for name in beyond) if _plain(name) not in optional}
     return {name: version(name) for name in sorted(names, key=str.lower)}
 
 
 def _only_for_extras() -> set[str]:
     """Distributions that this package asks for in extras alone: configs run without them until they are turned on."""
     try:
-        wanted = [Requirement(line) for line in requires(PACKAGE) or []]
+        wanted = [(re.split(r"[^\w.-]", line)[0], "extra ==" in line) for line in requires(PACKAGE) or []]
     except PackageNotFoundError:
         return set()
-    always = {each.name for each in wanted if each.marker is None}
-    return {each.name for each in wanted} - always
+    always = {_plain(name) for name, extra in wanted if not extra}
+    return {_plain(name) for name, _ in wanted} - always
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _distribution(module: str, owners: Sequence[str]) -> str:

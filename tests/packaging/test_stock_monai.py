@@ -49,7 +49,9 @@ def network_and_film(bundle: Path) -> tuple[torch.nn.Module, torch.Tensor]:
 
 def test_create_workflow(bundle: Path, phantoms: Path, tmp_path: Path) -> None:
     workflow = create_workflow(
-        config_file=str(bundle / "configs" / "inference.json"), workflow_type="inference", logging_file=False,
+        # this process has the installed package, whose idea of the bundle is another
+        config_file=str(bundle / "configs" / "inference.json"), workflow_type="inference", bundle_root=str(bundle),
+        logging_file=False,
         dataset_dir=str(phantoms / "imgs" / "tb"), output_dir=str(tmp_path / "out"), progress_bar=False, num_workers=0,
     )  # fmt: skip
     assert workflow.check_properties() == []
