@@ -5,7 +5,7 @@ It needs highdicom: ``pip install monai_tbkd[dicom]``.
 
 from __future__ import annotations
 
-from monai_tbkd.dicom.equipment import MANUFACTURER, MODEL_NAME, is_own_result
+from monai_tbkd.dicom.equipment import MANUFACTURER, MODEL_NAME, is_own_result, is_result_of
 from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding
 from monai_tbkd.dicom.film_results import KINDS, film_results, write_film_results
 from monai_tbkd.dicom.presentation_state import presentation_state
@@ -28,6 +28,7 @@ __all__ = [
     "box_segmentation",
     "film_results",
     "is_own_result",
+    "is_result_of",
     "map_segmentation",
     "presentation_state",
     "secondary_capture",

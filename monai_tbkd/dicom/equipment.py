@@ -93,5 +93,17 @@ def is_own_result(dataset: Dataset) -> bool:
     return maker == MANUFACTURER and str(dataset.get("ManufacturerModelName") or "").strip() in ("", MODEL_NAME)
 
 
+def is_result_of(dataset: Dataset, model_version: str) -> bool:
+    """Whether a data set is a result of this program with this very model.
+
+    Args:
+        dataset: all of it, or its header.
+        model_version: as `FilmFinding` has it.
+    """
+    version = dataset.get("SoftwareVersions") or ""
+    stated = str(version if isinstance(version, str) else version[0]).strip()
+    return is_own_result(dataset) and stated == _long_string(model_version)
+
+
 def _long_string(text: str) -> str:
     return text[:_LONGEST].replace("\\", "/") or "unknown"

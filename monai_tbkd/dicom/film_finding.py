@@ -55,6 +55,8 @@ class FilmFinding:
         tb_map: TB probabilities ``(h, w)`` of 0-1 on a grid of any size that spans the film from edge to edge,
             **upright**, as the network saw it; None where there is none. Not part of what makes two findings equal.
         warnings: codes of `FilmWarning`, joined by ``"; "``.
+        identity: what the UIDs of the results are made from beside the film, in place of all that was found. Where
+            several machines write into one archive, the last digit of a score must not make a second result.
 
     Raises:
         ValueError: a number beyond 0-1, a decision without a threshold, or a map that has not two axes.
@@ -72,6 +74,7 @@ class FilmFinding:
     threshold_id: str = ""
     tb_map: NDArray[np.floating[Any]] | None = field(default=None, compare=False, repr=False)
     warnings: str = ""
+    identity: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name, value in (("score", self.score), ("threshold", self.threshold)):
@@ -102,7 +105,9 @@ class FilmFinding:
 
     @property
     def digest(self) -> str:
-        """Of the numbers and the model, but not the map: the same finding gives the same on every machine."""
+        """Of the numbers and the model, but not the map, or else of the `identity` that was given."""
+        if self.identity is not None:
+            return hashlib.sha256(self.identity.encode()).hexdigest()
         boxes = [[b.xmin, b.ymin, b.xmax, b.ymax, b.score] for b in self.boxes]
         said = [self.score, self.threshold, self.decision, boxes, self.model_version, self.threshold_id]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()

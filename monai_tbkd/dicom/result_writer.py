@@ -55,8 +55,9 @@ class DicomResultWriter:
         if self.resume:
             return
         for kind in KINDS:
-            for old in self.folder.glob(f"*/{kind}.dcm"):
-                old.unlink()
+            for name in (f"{kind}.dcm", f"{kind}.dcm.part"):
+                for old in self.folder.glob(f"*/{name}"):
+                    old.unlink()
         for folder in self.folder.glob("*/"):
             if not any(folder.iterdir()):
                 folder.rmdir()

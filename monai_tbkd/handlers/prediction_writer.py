@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -85,11 +85,7 @@ class PredictionWriter:
 
     def write(self, engine: Engine) -> None:
         """Add the films of one batch."""
-        films = list(zip(engine.state.batch, engine.state.output))
-        now = time.perf_counter()
-        seconds, self._clock = (now - self._clock) / max(len(films), 1), now
-        for batch, output in films:
-            row = self._row(batch, output, seconds)
+        for batch, output, row in self.rows(engine):
             # Picture and page first, so that a film with a row has them.
             if self.overlays and row["status"] == DONE:
                 self._draw(batch, output, row)
@@ -100,6 +96,14 @@ class PredictionWriter:
             if self.reports is not None:
                 self.reports.add(row, self._picture(batch, output, row))
             self.table.append(row)
+
+    def rows(self, engine: Engine) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], dict[str, Any]]]:
+        """The films of one batch: each as it went into the network, what came out, and its row, not yet written."""
+        films = list(zip(engine.state.batch, engine.state.output))
+        now = time.perf_counter()
+        seconds, self._clock = (now - self._clock) / max(len(films), 1), now
+        for batch, output in films:
+            yield batch, output, self._row(batch, output, seconds)
 
     def abort(self, error: BaseException) -> None:
         """Keep what is written, and let the error through."""

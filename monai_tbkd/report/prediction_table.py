@@ -99,6 +99,7 @@ class PredictionTable:
         self.resume = resume
         self.rows: list[dict[str, Any]] = []
         self._order: dict[str, int] = {}
+        self._names: set[str] = set()
         self._csv: BinaryIO | None = None
         self._json: BinaryIO | None = None
 
@@ -123,7 +124,7 @@ class PredictionTable:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self._order = {as_written(film["name"]): number for number, film in enumerate(films)}
-        before = self._read_rows()
+        before = self.earlier_rows()
         if self.resume:
             self._check_settings(before)
             # What has failed is tried again: the file may have been mended, or a decoder installed.
@@ -139,9 +140,9 @@ class PredictionTable:
         if self.reports is not None:
             self.reports.start()
         self._write_all()
-        done = {row["name"] for row in self.rows}
-        left = [dict(film) for film in films if as_written(film["name"]) not in done]
-        if self.resume:
+        self._names = {row["name"] for row in self.rows}
+        left = [dict(film) for film in films if as_written(film["name"]) not in self._names]
+        if self.resume and films:
             logger.info("%d of %d films are done, %d are left.", len(films) - len(left), len(films), len(left))
         return left
 
@@ -158,6 +159,19 @@ class PredictionTable:
         self._json.seek(-len(_TAIL), os.SEEK_END)
         _write(self._json, (b",\n" if self.rows else b"\n") + _json_line(kept) + _TAIL)
         self.rows.append(kept)
+        self._names.add(kept["name"])
+
+    def replace(self, row: Mapping[str, Any]) -> None:
+        """Add the row of one film, in place of the one that it may have.
+
+        Args:
+            row: as for `append`.
+        """
+        name = as_written(row["name"])
+        if name in self._names:
+            self.rows = [each for each in self.rows if each["name"] != name]
+            self._write_all()
+        self.append(row)
 
     def finish(self) -> None:
         """Put the rows into the order of the films, close the files, and say what was found."""
@@ -190,8 +204,8 @@ class PredictionTable:
         """How many films could not be processed (refusals by a rule are not counted)."""
         return sum(row["status"] == FAILED for row in self.rows)
 
-    def _read_rows(self) -> list[dict[str, Any]]:
-        """The whole rows of an earlier run; a row that a kill has torn is left out."""
+    def earlier_rows(self) -> list[dict[str, Any]]:
+        """The whole rows of an earlier run, as they stand in the folder; a row that a kill has torn is left out."""
         if not self.csv_path.is_file():
             return []
         text = self.csv_path.read_bytes().decode("utf-8", errors="replace")

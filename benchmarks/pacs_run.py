@@ -1,0 +1,213 @@
+"""A whole run of ``python -m monai_tbkd pacs`` against Orthanc: how long, how much memory, what is lost or doubled.
+
+    python benchmarks/pacs_run.py --ckpt_dir MODELS --config configs/demo.yaml [--real FOLDER]
+
+It needs Debian's orthanc and orthanc-dicomweb. Films are phantoms of 1400 x 1700 pixels, 12 bits, as CR and DX, half of
+them MONOCHROME1, one or two to a study, beside laterals, hands and children, which are refused. `--real` adds a folder
+of other DICOM files. First an undisturbed run, the same again, and the same from another folder, as by a second
+machine. Then a fresh archive of the same films, and on the way through it the program is killed (SIGKILL) three times
+and the server twice. CPU time is that of the program (user and system), with one thread; the machine may have other
+work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pydicom.uid import generate_uid
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))
+from monai_tbkd.data.phantom import CLASS_NAMES, make_film  # noqa: E402
+from tests.data.golden_dicom import write_film  # noqa: E402
+from tests.pacs.archive_films import DX, results_by_film  # noqa: E402
+from tests.pacs.orthanc_server import SC, SEG, SR, OrthancServer  # noqa: E402
+
+COLUMNS = ("run", "measurement", "value", "unit")
+SHAPE = (1700, 1400)
+REFUSED = {"ViewPosition": "LL"}, {"BodyPartExamined": "HAND"}, {"PatientAge": "009Y"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ckpt_dir", type=Path, required=True)
+    parser.add_argument("--config", type=Path, nargs="*", default=[])
+    parser.add_argument("--films", type=int, default=200)
+    parser.add_argument("--refused", type=int, default=20)
+    parser.add_argument("--real", type=Path, help="folder of DICOM files that go into the archive too")
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "benchmarks" / "results" / "pacs_run.csv")
+    args = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        films = write_films(folder / "films", args.films, args.refused)
+        real = sorted(path for path in args.real.rglob("*.dcm")) if args.real else []
+        for run, measure in (("undisturbed", undisturbed), ("killed", disturbed)):
+            server = OrthancServer(folder / run).start()
+            try:
+                server.upload(*films, *real)
+                held = fingerprints(server)
+
+                def tell(measurement: str, value: float, unit: str, run: str = run) -> None:
+                    rows.append({"run": run, "measurement": measurement, "value": f"{value:.6g}", "unit": unit})
+                    print(run, measurement, f"{value:.6g}", unit, flush=True)
+
+                tell("objects in the archive before", len(held), "objects")
+                measure(args, server, folder / run, tell)
+                after = fingerprints(server)
+                tell("films changed or gone", sum(after.get(uid) != before for uid, before in held.items()), "films")
+                count_results(server, [uid_of(path) for path in films[: args.films]], tell)
+            finally:
+                server.kill()
+    with args.output.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def undisturbed(args: argparse.Namespace, server: OrthancServer, folder: Path, tell: Callable[..., None]) -> None:
+    for turn, out in (("first run", "out"), ("second run", "out"), ("second machine", "elsewhere")):
+        before, cpu, began = len(server.instances()), _children(), time.perf_counter()
+        process = start(args, server, folder / out)
+        peak = Peak(process.pid)
+        text = process.communicate()[0]
+        seconds, used = time.perf_counter() - began, _children() - cpu
+        counts = tried(text)
+        tell(f"{turn}: films tried", counts["tried"], "films")
+        tell(f"{turn}: films with results before", counts["results"], "films")
+        tell(f"{turn}: new objects", len(server.instances()) - before, "objects")
+        tell(f"{turn}: wall time", seconds, "s")
+        tell(f"{turn}: CPU time", used, "s")
+        tell(f"{turn}: peak memory", peak.bytes / 2**20, "MiB")
+        tell(f"{turn}: exit status", process.returncode, "")
+
+
+def disturbed(args: argparse.Namespace, server: OrthancServer, folder: Path, tell: Callable[..., None]) -> None:
+    kills = Counter[str]()
+    for share in (0.15, 0.35, 0.55):  # the program
+        process = start(args, server, folder / "out")
+        wait_for(server, round(share * args.films), process)
+        process.kill()
+        process.communicate()
+        kills["program"] += process.returncode == -9
+    process = start(args, server, folder / "out")
+    for share in (0.7, 0.85):  # the server
+        wait_for(server, round(share * args.films), process)
+        server.kill()
+        time.sleep(2)
+        server.start()
+        kills["server"] += process.poll() is None
+    text = process.communicate()[0]
+    tell("kills of the program", kills["program"], "kills")
+    tell("kills of the server", kills["server"], "kills")
+    tell("last run: films with results before", tried(text)["results"], "films")
+    tell("last run: exit status", process.returncode, "")
+    with (folder / "out" / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        names = Counter(row["name"] for row in csv.DictReader(file))
+    tell("rows of the table", names.total(), "rows")
+    tell("rows that are doubles", names.total() - len(names), "rows")
+
+
+def count_results(server: OrthancServer, wanted: list[str], tell: Callable[..., None]) -> None:
+    for kind, sop_class in (("SR", SR), ("SC", SC), ("SEG", SEG)):
+        found = results_by_film(server, sop_class)
+        tell(f"{kind} objects of ours", found.total(), "objects")
+        tell(f"phantom films without {kind}", sum(uid not in found for uid in wanted), "films")
+        # of segmentations there are two: of the map, and of the boxes where there are any
+        most = 2 if kind == "SEG" else 1
+        tell(f"films with more {kind} than that", sum(number > most for number in found.values()), "films")
+
+
+def start(args: argparse.Namespace, server: OrthancServer, output: Path) -> subprocess.Popen[str]:
+    line = [sys.executable, "-m", "monai_tbkd", "pacs", "--url", server.url, "--output", str(output), "--ckpt_dir",
+            str(args.ckpt_dir), "--patience", "60"]  # fmt: skip
+    line += ["--config", *map(str, args.config)] if args.config else []
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(line, env=environment, text=True, stderr=subprocess.STDOUT, stdout=subprocess.PIPE)
+
+
+def wait_for(server: OrthancServer, reports: int, process: subprocess.Popen[str]) -> None:
+    while server.count("SR") < reports and process.poll() is None:
+        time.sleep(0.05)
+
+
+def tried(text: str) -> Counter[str]:
+    found = re.search(r"(\d+) had results, (\d+) were refused before, (\d+) tried", text)
+    assert found, text[-2000:]
+    return Counter(results=int(found[1]), refused=int(found[2]), tried=int(found[3]))
+
+
+class Peak:
+    """The most memory that a process had at once."""
+
+    def __init__(self, pid: int) -> None:
+        self.bytes, self._status = 0, Path(f"/proc/{pid}/status")
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while self._status.exists():
+            try:
+                peak = re.search(r"VmHWM:\s+(\d+) kB", self._status.read_text())
+            except OSError:
+                return
+            self.bytes = max(self.bytes, int(peak[1]) * 1024 if peak else 0)
+            time.sleep(0.2)
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def fingerprints(server: OrthancServer) -> dict[str, str]:
+    return {each["SOPInstanceUID"]: hashlib.md5(server.file(each["ID"])).hexdigest() for each in server.instances()}
+
+
+def uid_of(path: Path) -> str:
+    return generate_uid(entropy_srcs=["pacs_run", path.stem])
+
+
+def write_films(folder: Path, films: int, refused: int) -> list[Path]:
+    """Films that are to be scored, then those that are to be refused."""
+    folder.mkdir()
+    noise = np.random.default_rng(0)
+    written = []
+    for number in range(films + refused):
+        phantom = make_film(CLASS_NAMES[number % len(CLASS_NAMES)], seed=number, size=256)
+        picture = Image.fromarray(phantom.image).resize(SHAPE[::-1], Image.Resampling.BICUBIC)
+        stored = np.asarray(picture).astype(np.int32) * 16 + noise.integers(0, 16, SHAPE)
+        study = f"study {number // 2 if number % 3 else number}"  # a second film in some studies
+        elements: dict[str, Any] = dict(DX) if number % 2 else {}
+        if number % 4 > 1:
+            stored = 4095 - stored
+            elements["PhotometricInterpretation"] = "MONOCHROME1"
+        if number >= films:
+            elements |= REFUSED[number % len(REFUSED)]
+        path = folder / f"film {number}.dcm"
+        uids = {
+            "SOPInstanceUID": uid_of(path),
+            "StudyInstanceUID": generate_uid(entropy_srcs=["pacs_run", study]),
+            "SeriesInstanceUID": generate_uid(entropy_srcs=["pacs_run", study, str(number % 2)]),
+        }
+        written.append(write_film(path, stored.astype(np.uint16), 12, **{**uids, "PatientID": study, **elements}))
+    return written
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""The ``pacs`` command: films out of an archive, results back into it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import logging
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from monai_tbkd.packaging import FILMS_FAILED
+
+if TYPE_CHECKING:
+    from monai_tbkd.pacs import ArchiveRun
+
+logger = logging.getLogger(__name__)
+
+STOPPED = 130
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    p = subparsers.add_parser(
+        "pacs",
+        help="find chest films without results in a PACS, infer, store the results in their studies",
+        description="Find CR and DX chest films without our results in a DICOMweb archive, infer, and store DICOM "
+        "results in their studies. Run it again to go on: what has results is skipped. Secrets come from the "
+        "environment: TBKD_PACS_USER and TBKD_PACS_PASSWORD, or TBKD_PACS_TOKEN; TBKD_PACS_KEY_PASSWORD. Research use "
+        "only, not for diagnosis.",
+    )
+    p.add_argument("--url", required=True, help="of the archive's DICOMweb, like https://host:8042/dicom-web")
+    p.add_argument("--query", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="which studies and "
+                   "series, like StudyDate=20260101-20261231 BodyPartExamined=CHEST")  # fmt: skip
+    p.add_argument("--output", type=Path, required=True, help="folder for predictions.csv; the film in work lies in it")
+    p.add_argument("--ckpt_dir", type=Path, help="folder with model.pt (default: as in inference.yaml)")
+    p.add_argument("--config", nargs="+", action="extend", default=[], type=Path, metavar="YAML", help="recipes "
+                   "that lie over inference.yaml")  # fmt: skip
+    p.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", dest="settings", help="other "
+                   "keys of inference.yaml, like threshold_file=threshold.json")  # fmt: skip
+    p.add_argument("--results", nargs="+", metavar="KIND", help="DICOM objects to store for each film: sr and some "
+                   "of seg_map, seg_boxes, sc, gsps (default: all but gsps)")  # fmt: skip
+    p.add_argument("--dry_run", action="store_true", help="list the films that would be done, and do nothing")
+    p.add_argument("--limit", type=int, help="do at most this many films")
+    p.add_argument("--watch", type=float, metavar="SECONDS", help="look again this long after each pass, until stopped")
+    p.add_argument("--patience", type=float, default=120, metavar="SECONDS", help="how long to wait for an "
+                   "archive that has gone away (default 120)")  # fmt: skip
+    p.add_argument("--ca_file", type=Path, metavar="PEM", help="certificates of the authorities that are trusted")
+    p.add_argument("--client_cert", type=Path, metavar="PEM", help="own certificate, for archives that ask for one")
+    p.add_argument("--client_key", type=Path, metavar="PEM", help="its key, if it is not in the same file")
+    p.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Search, infer, store.
+
+    Raises:
+        ValueError: something that a user can mend.
+        OSError: the archive cannot be reached or used, or a file is missing.
+    """
+    lacking = [each for each in ("dicomweb_client", "highdicom") if importlib.util.find_spec(each) is None]
+    if lacking:
+        raise ValueError(f"{' and '.join(lacking)} is not installed; run pip install 'monai_tbkd[pacs]'.")
+    from monai_tbkd.pacs import Archive, ArchiveGoneError, ArchiveRun, StudyQuery, archive_session
+
+    for name, value in (("limit", args.limit), ("watch", args.watch), ("patience", args.patience)):
+        if value is not None and value < 0:
+            raise ValueError(f"{name} is {value}; expected 0 or more.")
+    query = StudyQuery.parse(args.query)
+    session = archive_session(args.url, args.ca_file, args.client_cert, args.client_key)
+    archive = Archive(args.url, session, args.patience)
+    work = ArchiveRun(archive, query, args.output, args.config, _overrides(args))
+    try:
+        while True:
+            try:
+                archive.check()
+                status = _look(work) if args.dry_run else _pass(work, args.limit)
+            except ArchiveGoneError as gone:
+                if args.watch is None:
+                    raise
+                logger.warning("%s Looking again in %g seconds.", gone, args.watch)
+                status = 0
+            if args.watch is None:
+                return status
+            wait(args.watch)
+    except KeyboardInterrupt:
+        logger.info("Stopped. The same command goes on.")
+        return STOPPED
+
+
+def wait(seconds: float) -> None:
+    """Let time pass between two looks into the archive."""
+    time.sleep(seconds)
+
+
+def _look(work: ArchiveRun) -> int:
+    films, counts = work.look()
+    sys.stdout.write("".join(f"{film.address.path}\n" for film in films))
+    _tell(counts, "to do")
+    return 0
+
+
+def _pass(work: ArchiveRun, limit: int | None) -> int:
+    counts = work.once(limit)
+    _tell(counts, "tried")
+    return FILMS_FAILED if counts["failed"] else 0
+
+
+def _tell(counts: Counter[str], given: str) -> None:
+    logger.info(
+        "%d studies, %d films: %d had results, %d were refused before, %d %s.",
+        counts["studies"], counts["films"], counts["with_results"], counts["skipped"], counts["given"], given,
+    )  # fmt: skip
+
+
+def _overrides(args: argparse.Namespace) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for word in args.settings:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise ValueError(f"set {word!r}; expected KEY=VALUE, like min_age=0.")
+        given[key] = yaml.safe_load(value)
+    if args.ckpt_dir is not None:
+        given["ckpt_dir"] = str(args.ckpt_dir.absolute())
+    if args.results:
+        given["dicom_output"] = args.results
+    return given

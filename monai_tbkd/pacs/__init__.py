@@ -1,0 +1,32 @@
+"""Films out of a PACS, results back into it, by DICOMweb.
+
+It needs dicomweb-client and highdicom: ``pip install monai_tbkd[pacs]``.
+"""
+
+from __future__ import annotations
+
+from monai_tbkd.pacs.archive import Archive, FilmAddress
+from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveGoneError, ArchiveRefusalError
+from monai_tbkd.pacs.archive_films import ArchiveFilms
+from monai_tbkd.pacs.archive_run import ArchiveRun
+from monai_tbkd.pacs.archive_session import archive_session
+from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
+from monai_tbkd.pacs.result_sender import ResultSender
+from monai_tbkd.pacs.study_query import StudyQuery
+from monai_tbkd.pacs.study_results import reported_films
+
+__all__ = [
+    "Archive",
+    "ArchiveError",
+    "ArchiveFilms",
+    "ArchiveGoneError",
+    "ArchiveRefusalError",
+    "ArchiveRun",
+    "FilmAddress",
+    "FilmSearch",
+    "FoundFilm",
+    "ResultSender",
+    "StudyQuery",
+    "archive_session",
+    "reported_films",
+]

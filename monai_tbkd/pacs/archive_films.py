@@ -1,0 +1,100 @@
+"""Films of an archive, fetched one by one, as a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch.utils.data import IterableDataset
+
+from monai_tbkd.data import FilmDataset, FilmError, ReasonCode
+from monai_tbkd.pacs.archive import Archive, FilmAddress
+from monai_tbkd.pacs.film_search import FoundFilm
+
+T = TypeVar("T")
+KEYS = ("image", "name", "study", "series", "reason", "detail")
+
+
+class ArchiveFilms(IterableDataset):
+    """Fetch films and prepare them for the network, one ahead of the one in work.
+
+    Never more than two films (and a batch) are in memory or in the folder, however many there are.
+
+    Args:
+        found: films to fetch.
+        archive: that has them.
+        transform: preprocessing; it starts with the loader.
+        placeholder_shape: shape ``(C, H, W)`` that it gives.
+        folder: for the film in work; whoever has done with a film removes its file.
+        max_pixels: larger films are refused before they are fetched.
+        tensors: as in `FilmDataset`.
+    """
+
+    def __init__(
+        self,
+        found: Iterable[FoundFilm],
+        archive: Archive,
+        transform: Callable[..., Any],
+        placeholder_shape: Sequence[int],
+        folder: str | Path,
+        max_pixels: int,
+        tensors: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
+        self.found, self.archive, self.transform = found, archive, transform
+        self.placeholder_shape, self.tensors = placeholder_shape, tensors
+        self.folder, self.max_pixels = Path(folder), int(max_pixels)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return one_ahead(self._prepared(film) for film in self.found)
+
+    def _prepared(self, film: FoundFilm) -> dict[str, Any]:
+        address = film.address
+        path = self.folder / f"{address.instance}.dcm"
+        item = {"image": str(path), "name": address.instance, "study": address.study, "series": address.series}
+        transform = self.transform
+        try:
+            self._refuse_large(film)
+            self.archive.fetch(address, path)
+        except FilmError as error:
+            transform = _raising(error)
+        return dict(FilmDataset([item], transform, self.placeholder_shape, KEYS, self.tensors)[0])
+
+    def _refuse_large(self, film: FoundFilm) -> None:
+        if film.pixels > self.max_pixels:
+            raise FilmError(
+                ReasonCode.TOO_LARGE,
+                film.address.path,
+                f"{film.pixels} pixels; expected at most {self.max_pixels}, so it was not fetched; set max_pixels if "
+                "it is a film",
+            )
+
+
+def address_of(item: Mapping[str, Any]) -> FilmAddress:
+    """Where the film of an item is in the archive."""
+    return FilmAddress(item["study"], item["series"], item["name"])
+
+
+def one_ahead(items: Iterable[T]) -> Iterator[T]:
+    """The same items, each made in a thread while the one before is in work.
+
+    An error in making one is raised where the item is asked for. (MONAI's ``ThreadBuffer`` ends there in silence.)
+
+    Example:
+        >>> list(one_ahead(range(3)))
+        [0, 1, 2]
+    """
+    source, end = iter(items), object()
+    with ThreadPoolExecutor(1, thread_name_prefix="next film") as thread:
+        ahead = thread.submit(next, source, end)
+        while (item := ahead.result()) is not end:
+            ahead = thread.submit(next, source, end)
+            yield item  # type: ignore[misc]
+
+
+def _raising(error: FilmError) -> Callable[..., Any]:
+    def transform(item: Any) -> Any:
+        raise error
+
+    return transform

@@ -1,0 +1,135 @@
+"""One pass after the other through an archive, by the bundle's inference."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigParser
+
+from monai_tbkd.packaging import bundle_files, truth
+from monai_tbkd.packaging.plain_errors import plain_cause
+from monai_tbkd.pacs.archive import Archive
+from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
+from monai_tbkd.pacs.search_progress import SearchProgress
+from monai_tbkd.pacs.study_query import StudyQuery
+from monai_tbkd.report.prediction_table import REFUSED
+
+logger = logging.getLogger(__name__)
+
+
+class ArchiveRun:
+    """The engine of inference.yaml on the films of an archive.
+
+    Args:
+        archive: films come from, results go to.
+        query: which studies and series.
+        output_dir: gets the table, and the film in work.
+        configs: files laid over inference.yaml, such as a recipe.
+        overrides: of the config's keys.
+
+    Raises:
+        ValueError: of the config, or the table there is of other settings.
+        OSError: a file is missing.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        query: StudyQuery,
+        output_dir: str | Path,
+        configs: Sequence[str | Path] = (),
+        overrides: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.archive, self.query = archive, query
+        folder = bundle_files() / "configs"
+        for config in configs:
+            if not Path(config).is_file():
+                raise FileNotFoundError(f"{config}: there is no such config; check the path.")
+        files = [str(folder / "inference.yaml"), *(str(config) for config in configs), str(folder / "pacs.yaml")]
+        given = {"archive_url": archive.url, "output_dir": str(Path(output_dir).absolute()), **(overrides or {})}
+        # It tells of every module that it copies.
+        logging.getLogger("highdicom").setLevel(logging.WARNING)
+        self._parser = ConfigParser()
+        self._parser.read_config(files)
+        self._parser.update({**given, "archive": archive})
+        self._first = True
+
+    def look(self) -> tuple[list[FoundFilm], Counter[str]]:
+        """What a pass would do, without doing it.
+
+        Returns:
+            The films, and the counts of `FilmSearch`.
+        """
+        refused = _refused(self._get("predictions").earlier_rows())
+        search = FilmSearch(self.archive, self.query, str(self._get("model_version")), refused.__contains__)
+        return list(search.films(search.studies())), search.counts
+
+    def once(self, limit: int | None = None) -> Counter[str]:
+        """Go through the archive once.
+
+        Args:
+            limit: most films.
+
+        Returns:
+            The counts of `FilmSearch`, and films by status.
+        """
+        table, scratch = self._get("predictions"), Path(self._get("film_folder"))
+        if self._first:
+            self._get("initialize")
+            table.start([])
+        refused = _refused(table.rows)
+        search = FilmSearch(self.archive, self.query, str(self._get("model_version")), refused.__contains__, limit)
+        studies = search.studies()
+        progress = SearchProgress(len(studies), truth(self._get("progress_bar"), "progress_bar"))
+        search.each_study = progress.study
+        shutil.rmtree(scratch, ignore_errors=True)
+        try:
+            status = self._infer(search.films(studies), scratch, progress)
+        except BaseException:
+            self.archive.give_up()
+            raise
+        finally:
+            progress.close()
+            table.close()
+            shutil.rmtree(scratch, ignore_errors=True)
+        self._first = False
+        return search.counts + status
+
+    def _infer(self, films: Any, scratch: Path, progress: SearchProgress) -> Counter[str]:
+        table = self._get("predictions")
+        first = next(films, None)
+        if first is None:
+            if self._first:
+                table.finish()
+            return Counter()
+        if not self._first:
+            table.start([])
+        scratch.mkdir(mode=0o700, parents=True)
+        sender, evaluator = self._get("sender"), self._get("evaluator")
+        before = sender.counts.copy()
+        sender.progress = progress
+        self._get("dataset").found = itertools.chain([first], films)
+        evaluator.state.epoch_length = None  # however many films there are this time
+        evaluator.logger.setLevel(logging.CRITICAL)  # it tells of its epochs, and of an error that is told anyway
+        evaluator.run()
+        return sender.counts - before
+
+    def _get(self, key: str) -> Any:
+        try:
+            return self._parser.get_parsed_content(key)
+        except Exception as error:  # the parser wraps what this package refuses
+            cause = plain_cause(error)
+            if cause is None:
+                raise
+            raise cause from error
+
+
+def _refused(rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Films that no report can tell of, since they have no score."""
+    return {row["name"] for row in rows if row["status"] == REFUSED}

@@ -1,0 +1,152 @@
+"""How the connection to an archive is secured: certificates by file, secrets by environment."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase, HTTPBasicAuth
+
+logger = logging.getLogger(__name__)
+
+USER, PASSWORD, TOKEN = "TBKD_PACS_USER", "TBKD_PACS_PASSWORD", "TBKD_PACS_TOKEN"
+KEY_PASSWORD = "TBKD_PACS_KEY_PASSWORD"
+"""Names of the environment variables that secrets come from, and the only way for them to come."""
+
+
+def archive_session(
+    url: str,
+    ca_file: str | Path | None = None,
+    client_cert: str | Path | None = None,
+    client_key: str | Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> requests.Session:
+    """A session for `url`, with the secrets that the environment has.
+
+    A user and a password are sent by HTTP basic authentication, a token as a bearer token. Proxies of the environment
+    are used; ``.netrc`` is not.
+
+    Args:
+        url: of the archive.
+        ca_file: certificates (PEM) of the authorities that are trusted instead of the public ones.
+        client_cert: this program's own certificate (PEM), for archives that ask for one; the key may be in it.
+        client_key: its key (PEM), if it stands in a file of its own.
+        environment: instead of the process's.
+
+    Raises:
+        FileNotFoundError: a file is not there.
+        ValueError: the URL is none or has a password in it, or the secrets do not go together.
+    """
+    environment = os.environ if environment is None else environment
+    check_url(url)
+    if client_key and not client_cert:
+        raise ValueError("client_key is given without client_cert; give both.")
+    for name, file in (("ca_file", ca_file), ("client_cert", client_cert), ("client_key", client_key)):
+        if file and not Path(file).is_file():
+            raise FileNotFoundError(f"{name} {file}: there is no such file; check the path.")
+    session = _ArchiveSession()
+    session.mount("https://", _KeyAdapter(environment.get(KEY_PASSWORD)))
+    session.auth = _auth(environment)
+    if ca_file:
+        session.verify = str(ca_file)
+    if client_cert:
+        _refuse_locked_key(Path(client_key or client_cert), environment)
+        session.cert = (str(client_cert), str(client_key)) if client_key else str(client_cert)
+    if urlsplit(url).scheme == "http" and not is_loopback(url):
+        sent = ", and so can the password" if not isinstance(session.auth, _NoAuth) else ""
+        logger.warning("%s is not encrypted: films can be read on their way%s. Use https.", url, sent)
+    return session
+
+
+def check_url(url: str) -> None:
+    """Refuse what is no URL of an archive.
+
+    Raises:
+        ValueError: it is none, or has a password in it.
+
+    Example:
+        >>> check_url("https://pacs.example/dicom-web")
+    """
+    try:
+        parts = urlsplit(url)
+        given = (parts.scheme in ("http", "https"), parts.hostname, parts.port is None or parts.port > 0)
+    except ValueError:
+        given, parts = (False, None, False), urlsplit("")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(  # without the URL, since it has a secret in it
+            f"The URL has a user or a password in it; leave them out and set {USER} and {PASSWORD} in the environment."
+        )
+    if not all(given) or parts.query or parts.fragment:
+        raise ValueError(f"{url!r} is no URL of a DICOMweb archive; expected one like https://host:8042/dicom-web.")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this very machine, so that nobody can listen in.
+
+    Example:
+        >>> is_loopback("http://127.0.0.1:8042/dicom-web"), is_loopback("http://pacs.example/dicom-web")
+        (True, False)
+    """
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _auth(environment: Mapping[str, str]) -> AuthBase:
+    user, password, token = (environment.get(name) for name in (USER, PASSWORD, TOKEN))
+    if token and (user or password):
+        raise ValueError(f"The environment has {TOKEN} and {USER} or {PASSWORD}; set one kind only.")
+    if bool(user) != bool(password):
+        raise ValueError(f"The environment has only one of {USER} and {PASSWORD}; set both.")
+    if token:
+        return _Bearer(token)
+    return HTTPBasicAuth(user.encode(), password.encode()) if user and password else _NoAuth()
+
+
+def _refuse_locked_key(key: Path, environment: Mapping[str, str]) -> None:
+    """OpenSSL asks the terminal for the password of a locked key, which nobody may be sitting at."""
+    if "ENCRYPTED" in key.read_text(encoding="ascii", errors="replace") and not environment.get(KEY_PASSWORD):
+        raise ValueError(f"{key}: the key is locked by a password; set {KEY_PASSWORD} in the environment.")
+
+
+class _NoAuth(AuthBase):
+    """Without any, requests would look for a password in ~/.netrc."""
+
+    def __call__(self, request: Any) -> Any:
+        return request
+
+
+class _Bearer(AuthBase):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: Any) -> Any:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class _KeyAdapter(HTTPAdapter):
+    def __init__(self, key_password: str | None) -> None:
+        self._key_password = key_password
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        options |= {"key_password": self._key_password} if self._key_password else {}
+        super().init_poolmanager(*args, **options)
+
+
+class _ArchiveSession(requests.Session):
+    """What the session was told to trust goes before REQUESTS_CA_BUNDLE, the other way round than in requests."""
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        trusted = self.verify if isinstance(self.verify, str) and verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, trusted, cert)

@@ -1,0 +1,71 @@
+"""The file inside the answer of an archive, written as it comes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from email.message import Message
+from pathlib import Path
+
+from monai_tbkd.data import FilmError, ReasonCode
+
+ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+"""A DICOM object in the transfer syntax that it is stored in (PS3.18, 8.7.3.5.2)."""
+_LONGEST_HEAD = 2**16
+
+
+def write_film(path: Path, content_type: str, chunks: Iterable[bytes], most: int, where: str) -> None:
+    """Write the one DICOM object of an answer into a file, without holding it in memory.
+
+    dicomweb-client parses what it gets, and so refuses a film without a meta header, which is read here.
+
+    Args:
+        path: the file.
+        content_type: of the answer: ``multipart/related``, or, as some archives do, ``application/dicom``.
+        chunks: the answer.
+        most: bytes that are written.
+        where: the film is in the archive, for messages.
+
+    Raises:
+        FilmError: NOT_FETCHED where the answer holds no such object or ends before it does; TOO_LARGE.
+    """
+    head = Message()
+    head["content-type"] = content_type
+    kind, boundary = head.get_content_type(), head.get_param("boundary")
+    with path.open("wb") as file:
+        if kind == "application/dicom":
+            parts: Iterable[bytes] = chunks
+        elif kind == "multipart/related" and isinstance(boundary, str):
+            parts = _first_part(chunks, boundary.encode(), where)
+        else:
+            raise FilmError(ReasonCode.NOT_FETCHED, where, "the archive answers with something that is no DICOM file")
+        size = 0
+        for part in parts:
+            size += len(part)
+            if size > most:
+                raise FilmError(ReasonCode.TOO_LARGE, where, f"a file of more than {most} bytes")
+            file.write(part)
+
+
+def _first_part(chunks: Iterable[bytes], boundary: bytes, where: str) -> Iterable[bytes]:
+    """The content of the first part (RFC 2046, 5.1.1): from the empty line after its head to the next boundary."""
+    end = b"\r\n--" + boundary
+    held, inside = b"\r\n", False  # the first boundary may stand at the very beginning
+    for chunk in chunks:
+        held += chunk
+        if not inside:
+            begins = re.search(re.escape(end) + rb"[ \t]*\r\n(?:[^\r\n]+\r\n)*\r\n", held)
+            if begins is None:
+                if len(held) > _LONGEST_HEAD:
+                    break
+                continue
+            held, inside = held[begins.end() :], True
+        at = held.find(end)
+        if at >= 0:
+            yield held[:at]
+            return
+        # The boundary may be cut by the end of a chunk.
+        keep = len(end) - 1
+        yield held[:-keep]
+        held = held[-keep:]
+    raise FilmError(ReasonCode.NOT_FETCHED, where, "the archive's answer ends before the film does; send it again")
