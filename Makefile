@@ -1,6 +1,7 @@
 # Everything a newcomer runs. `make help` lists the targets.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
+LABEL_VENV ?= .venv-label
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 DEMO ?= outputs/demo
@@ -9,7 +10,7 @@ BUNDLE_RUN := $(PY) -m monai.bundle run
 DEMO_ARGS := --dataset_dir $(DEMO)/data --ckpt_dir $(DEMO)/models --output_dir $(DEMO)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test lint format wheel clean
+.PHONY: help install install-dev demo test lint format wheel clean install-label test-label
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -52,6 +53,16 @@ demo: install  ## the main job on phantom films: teacher, student, control, eval
 
 test: install-dev  ## install what the tests need and run them
 	$(PY) -m pytest
+
+$(LABEL_VENV)/.installed: constraints.txt constraints-label.txt requirements-label.txt scripts/install_label.sh setup.cfg
+	PYTHON=$(PYTHON) scripts/install_label.sh $(LABEL_VENV)
+	touch $@
+
+install-label: $(LABEL_VENV)/.installed  ## make .venv-label with the MONAI Label server in it (docs/monai_label.md)
+
+test-label: install-label  ## an annotator's whole way on real servers, and attacks on them (3 minutes on 2 cores)
+	$(LABEL_VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt pytest hypothesis
+	$(LABEL_VENV)/bin/python -m pytest tests/label_server
 
 lint: install-dev  ## ruff and mypy
 	$(PY) -m ruff check .

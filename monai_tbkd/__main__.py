@@ -8,9 +8,20 @@ import sys
 from collections.abc import Sequence
 
 from monai_tbkd import __version__
-from monai_tbkd.commands import bundle, calibrate, check_data, pacs, phantom, report, score
+from monai_tbkd.commands import (
+    bundle,
+    calibrate,
+    check_data,
+    export,
+    export_labels,
+    label_app,
+    pacs,
+    phantom,
+    report,
+    score,
+)
 
-COMMANDS = (bundle, phantom, check_data, calibrate, score, report, pacs)
+COMMANDS = (bundle, phantom, check_data, calibrate, export, score, report, label_app, export_labels, pacs)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

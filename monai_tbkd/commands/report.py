@@ -1,4 +1,4 @@
-"""The ``report`` command: an evaluation's report anew, or several seeds in one."""
+"""The ``report`` command: an evaluation's report anew, several seeds in one, or the pages of an inference."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.report.evaluation_page import refresh_evaluation_page
+from monai_tbkd.report.film_reports import write_reports
 from monai_tbkd.report.seed_page import write_seed_page
 from monai_tbkd.report.seed_summary import read_run, seed_table, summarize_runs
 
@@ -19,15 +20,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command to the command line."""
     p = subparsers.add_parser(
         "report",
-        help="write an evaluation's report anew, or summarize several seeds",
+        help="write an evaluation's report anew, summarize several seeds, or make the pages of an inference",
         description=(
             "Of one evaluation: write report.html anew from metrics.json and robustness.json, as after a robustness "
             "study; films and curves that the evaluation drew are kept. Of several, which differ in their seed: write "
-            "seeds.json and seeds.html with means, spread and intervals over seeds and films. Research use only, not "
-            "for diagnosis."
+            "seeds.json and seeds.html with means, spread and intervals over seeds and films. Of an inference: write "
+            "predictions.html anew from predictions.json, and the pages of films that have none, without maps. "
+            "Research use only, not for diagnosis."
         ),
     )
-    p.add_argument("runs", type=Path, nargs="+", metavar="OUTPUT_DIR", help="output_dir of an evaluation")
+    p.add_argument("runs", type=Path, nargs="+", metavar="OUTPUT_DIR", help="output_dir of an evaluation or inference")
     p.add_argument("--output_dir", type=Path, help="gets seeds.json and seeds.html")
     p.add_argument("--bootstrap_resamples", type=int, default=2000, help="of the summary (default 2000)")
     p.set_defaults(run=run)
@@ -36,7 +38,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Write it and say where it is."""
     if len(args.runs) == 1:
-        logger.info("wrote %s", refresh_evaluation_page(args.runs[0]))
+        folder = args.runs[0]
+        inference = (folder / "predictions.json").is_file()
+        if inference:
+            logger.info("wrote %s", write_reports(folder))
+        if not inference or (folder / "metrics.json").is_file():
+            logger.info("wrote %s", refresh_evaluation_page(folder))
         return 0
     if args.output_dir is None:
         raise ValueError("No --output_dir; give a folder for seeds.json and seeds.html.")

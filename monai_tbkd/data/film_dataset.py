@@ -27,7 +27,9 @@ class FilmDataset(Dataset):
         transform: as in ``Dataset``; it starts with the loader.
         placeholder_shape: shape ``(C, H, W)`` that the transforms give.
         keys: what an item keeps; ``original_size`` (int64, ``[height, width]``) is added.
-        tensors: more that the transforms give and an item keeps, by key its shape; zeros in a placeholder.
+        tensors: more that the transforms give and an item keeps, by key its shape, where a placeholder gets zeros
+            (float32), or a placeholder's tensor.
+        placeholder_dtype: type that the transforms give.
 
     Example:
         >>> from monai.transforms import LoadImaged
@@ -43,9 +45,11 @@ class FilmDataset(Dataset):
         transform: Sequence[Callable[..., Any]] | Callable[..., Any] | None,
         placeholder_shape: Sequence[int],
         keys: Sequence[str] = ("image", "name", "reason", "detail"),
-        tensors: Mapping[str, Sequence[int]] | None = None,
+        tensors: Mapping[str, Sequence[int] | torch.Tensor] | None = None,
+        placeholder_dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(data=data, transform=transform)
+        self.placeholder_dtype = placeholder_dtype
         self.tensors = dict(tensors or {})
         self.placeholder_shape = tuple(int(length) for length in placeholder_shape)
         self.keys = tuple(keys)
@@ -62,7 +66,10 @@ class FilmDataset(Dataset):
             return self._restricted(self._placeholder(source, error))
 
     def _restricted(self, item: dict[str, Any]) -> dict[str, Any]:
-        return {key: item[key] for key in (*self.keys, *self.tensors, "original_size")}
+        kept = {key: item[key] for key in (*self.keys, *self.tensors, "original_size")}
+        for key in self.tensors:  # with metadata they would not collate with a placeholder
+            kept[key] = kept[key].as_tensor() if isinstance(kept[key], MetaTensor) else kept[key]
+        return kept
 
     def _placeholder(self, source: dict[str, Any], error: Exception) -> dict[str, Any]:
         path = str(source.get("image", ""))
@@ -75,10 +82,15 @@ class FilmDataset(Dataset):
         else:
             logger.debug("%s", found)  # whoever reads the item reports it
         meta = {**film_meta(), ImageMetaKey.FILENAME_OR_OBJ: path}
-        image = MetaTensor.ensure_torch_and_prune_meta(torch.zeros(self.placeholder_shape), meta)
+        image = MetaTensor.ensure_torch_and_prune_meta(
+            torch.zeros(self.placeholder_shape, dtype=self.placeholder_dtype), meta
+        )
         return {
             **source,
-            **{key: torch.zeros(tuple(shape)) for key, shape in self.tensors.items()},
+            **{
+                key: each.clone() if isinstance(each, torch.Tensor) else torch.zeros(tuple(each))
+                for key, each in self.tensors.items()
+            },
             "image": image,
             "reason": found.reason.value,
             "detail": str(found),

@@ -91,7 +91,14 @@ class FilmTurn:
         return stored
 
     def boxes_upright(self, boxes: Sequence[Sequence[float]], upright_size: Sequence[int]) -> list[list[float]]:
-        """Undo `boxes_as_stored`: boxes on the stored pixels as boxes on the upright film.
+        """The way back of `boxes_as_stored`: boxes on the stored pixels as boxes on the upright film.
+
+        Args:
+            boxes: ``[xmin, ymin, xmax, ymax]`` each; x = column, half-open.
+            upright_size: (height, width) of the upright film.
+
+        Returns:
+            The same boxes on the upright film; further numbers of a box stay.
 
         Example:
             >>> FilmTurn(flip_rows=True).boxes_upright([[0, 7, 2, 10]], (10, 20))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from scipy import ndimage
 from torch import nn
 
 from monai_tbkd.engines.feature_training import FeatureBatches, maps_of, train_head
+from monai_tbkd.engines.half_labels import asymmetry_labels, confident_half_labels, side_labels
 from monai_tbkd.metrics.bootstrap import area_under_roc
 from monai_tbkd.metrics.map_processing import (
     Array,
@@ -27,6 +28,7 @@ from monai_tbkd.metrics.max_box_acc import film_box_ious, max_box_acc
 from monai_tbkd.metrics.operating_point import choose_map_threshold
 from monai_tbkd.metrics.pixel_average_precision import PXAP_THRESHOLDS, pixel_average_precision
 from monai_tbkd.metrics.pixel_counts import pixel_counts
+from monai_tbkd.metrics.place_anomaly import place_anomaly
 from monai_tbkd.metrics.split_truth import SplitTruth
 from monai_tbkd.metrics.union_mask_iou import union_iou_sweep
 from monai_tbkd.transforms import MapToWholeFilm
@@ -35,46 +37,23 @@ from monai_tbkd.transforms.lung_crop import resample
 COLUMNS = ("seed", "fold", "film", "predictor", "boxes_chose", "metric", "value")
 ALL, NOTHING = "processing", "nothing"
 """What boxes of the selection split chose: smoothing, location prior and threshold; or nothing at all."""
-_REACH = 0.15
 _FRACTION = 0.1
 _SURE = 6.0
 
 
-def side_labels(items: Sequence[Mapping[str, Any]]) -> NDArray[np.int64]:
-    """Whether the left and the right half of each film have a box, ``(N, 2)``; left is the picture's.
+class _Taught(NamedTuple):
+    """What teachers give."""
 
-    A box that reaches over the middle by less than 15 % of its width counts for one half alone.
-
-    Args:
-        items: datalist items with ``boxes`` and ``size``.
-    """
-    labels = np.zeros((len(items), 2), dtype=np.int64)
-    for row, item in enumerate(items):
-        middle = item["size"][1] / 2
-        for left, _, right, _ in item["boxes"] or []:
-            labels[row, 0] |= min(right, middle) - left > _REACH * (right - left)
-            labels[row, 1] |= right - max(left, middle) > _REACH * (right - left)
-    return labels
-
-
-def asymmetry_labels(
-    asymmetry: NDArray[np.floating], rows: NDArray[np.int64], share: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Half-film labels of TB films without any box: of the films that are least alike on both sides, the denser side.
-
-    Args:
-        asymmetry: ``(N, 2)``, of :func:`~monai_tbkd.transforms.lung_asymmetry`.
-        rows: training films.
-        share: of them that get labels.
-
-    Returns:
-        ``(N, 2)`` labels of left and right, and the rows that have them.
-    """
-    scaled = asymmetry / np.maximum(asymmetry[rows].std(axis=0), 1e-9)
-    both = scaled.mean(axis=1)
-    labels = np.stack([both < 0, both >= 0], axis=1).astype(np.int64)
-    kept = rows[np.argsort(-np.abs(both[rows]), kind="stable")[: max(1, round(share * len(rows)))]]
-    return labels, np.sort(kept)
+    maps: Array
+    """Mean of theirs, of all films, ``(N, H, W)`` logits on the fine grid."""
+    rows: NDArray[np.int64]
+    """Films that they learnt from."""
+    labels: NDArray[np.int64]
+    """Of halves, ``(N, 2)``."""
+    gate: NDArray[np.int64]
+    """Halves that may have disease in a student's target, ``(N, 2)``; the others have none."""
+    before: dict[str, Array]
+    """Maps that came before theirs, by name."""
 
 
 class LocalizationStudy:
@@ -116,7 +95,7 @@ class LocalizationStudy:
             out += self._scored(seed, fold, name, ALL, logits[test], prior, chosen, test)
             if name == "student":
                 out += self._scored(seed, fold, "shuffled_student", ALL, logits[turned], prior, chosen, test)
-            if name in ("teacher", "control", "lung_prior"):
+            if name in ("teacher", "control", "lung_prior") and self.config["box_free"]:
                 free = self._without_boxes(logits, select)
                 out += self._film_rows(seed, fold, name, NOTHING, free[0][test], free[1], test)
             elif name == "box_free_student":
@@ -140,8 +119,8 @@ class LocalizationStudy:
         n = int(self.config["select"])
         select, train = np.sort(order[:n]), np.sort(order[n:])
         prior = log_odds(self.cut_prior(select))
-        teacher, _, labels, gate = self._teacher(train, seed)
-        head = self._distilled(self._target(teacher, prior, select), gate, train, labels, seed)
+        taught = self._teacher(train, select, prior, seed)
+        head = self._distilled(self._target(taught.maps, prior, select), taught, train, seed)
         logits = self._maps(head)[select]
         maps = np.stack([
             self.to_film(torch.sigmoid(torch.from_numpy(one))[None], self.places[row])[0].numpy()
@@ -163,41 +142,89 @@ class LocalizationStudy:
         self, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int
     ) -> tuple[dict[str, Array], list[tuple[str, str, float]]]:
         """Train all; their maps of all films in logits on the fine grid of the cut, by name, and facts of the fold."""
-        teacher, rows, labels, gate = self._teacher(train, seed)
-        control = self._maps(self._fit("student", "label_objective", rows, labels, None, (seed, 100)))
-        given = self._target(teacher, prior, select)
-        maps = {"teacher": teacher, "control": control}
-        maps["student"] = self._maps(self._distilled(given, gate, train, labels, seed))
-        facts = [("teacher", "target_miou_on_train", self._mean_iou(self._gated(given, gate), train, np.zeros(1))[0])]
+        taught = self._teacher(train, select, prior, seed)
+        control = self._maps(self._fit("student", "label_objective", taught.rows, taught.labels, None, (seed, 100)))
+        given = self._target(taught.maps, prior, select)
+        maps = {"teacher": taught.maps, "control": control, **taught.before}
+        maps["student"] = self._maps(self._distilled(given, taught, train, seed))
+        gated = self._gated(given, taught.gate)
+        facts = [("teacher", "target_miou_on_train", self._mean_iou(gated, train, np.zeros(1))[0])]
+        facts += [("teacher", f"half_labels_{key}", value) for key, value in self._label_facts(taught, train).items()]
         for generation in range(1, int(self.config["generations"])):
-            given = self._target(maps["student"], prior, select)
-            head = self._distilled(given, gate, train, labels, seed + generation)
+            last = "student" if generation == 1 else f"student_generation_{generation}"
+            given = self._target(maps[last], prior, select)
+            head = self._distilled(given, taught, train, seed + generation)
             maps[f"student_generation_{generation + 1}"] = self._maps(head)
-        free, threshold = self._without_boxes(teacher, select)
-        maps["box_free_student"] = self._maps(self._distilled(free - threshold, gate, train, labels, seed))
+        if self.config["box_free"]:
+            free, threshold = self._without_boxes(taught.maps, select)
+            maps["box_free_student"] = self._maps(self._distilled(free - threshold, taught, train, seed))
         return maps, facts
 
-    def _teacher(
-        self, train: NDArray[np.int64], seed: int
-    ) -> tuple[Array, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """The teachers' mean maps of all films, the films they learnt from, half labels, and what gates their word."""
-        labels, rows, gate = self.sides, train, self.sides
-        if self.config["side_labels"] == "asymmetry":
+    def _teacher(self, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int) -> _Taught:
+        """Teachers trained from labels of halves, wherever those come from."""
+        rows, labels, gate = train, self.sides, self.sides
+        before: dict[str, Array] = {}
+        how = self.config["side_labels"]
+        if how == "asymmetry":
             labels, rows = asymmetry_labels(self.asymmetry, train, float(self.config["labeled_share"]))
             gate = np.ones_like(self.sides)  # both halves of a film with TB may have it
+        elif how == "evidence":
+            evidence = self._evidence(train)
+            anywhere = _Taught(evidence, train, self.sides, np.ones_like(self.sides), {})
+            reader = self._maps(self._distilled(self._target(evidence, prior, select), anywhere, train, seed))
+            before = {"evidence": evidence, "reader": reader}
+            labels, known = self._confident(reader, train)
+            rows = train[known[train].all(axis=1)]
+        elif how != "boxes":
+            raise ValueError(f"side_labels is {how!r}; expected boxes, asymmetry or evidence.")
         number = int(self.config["teachers"])
         heads = [self._fit("teacher", "label_objective", rows, labels, None, (seed, n)) for n in range(number)]
-        return np.asarray(np.mean([self._maps(head) for head in heads], axis=0), dtype=np.float32), rows, labels, gate
+        maps = np.asarray(np.mean([self._maps(head) for head in heads], axis=0), dtype=np.float32)
+        if how == "evidence":
+            both = maps / maps[select].std() + before["reader"] / before["reader"][select].std()
+            sure, known = self._confident(both, train)
+            gate = np.where(known, sure, 1)
+        return _Taught(maps, rows, labels, gate, before)
+
+    def _evidence(self, train: NDArray[np.int64]) -> Array:
+        """What a film tells by itself: how unlike other films each place is, and which side is the denser one."""
+        own = self.features[:, : int(self.config["anomaly_components"])].numpy()
+        anomaly = place_anomaly(own, train)
+        unlike = (self.asymmetry / np.maximum(self.asymmetry[train].std(axis=0), 1e-9)).mean(axis=1)
+        cells = anomaly.shape[-1]
+        side = np.sign(np.arange(cells) - (cells - 1) / 2)[None, None, :] * unlike[:, None, None]
+        both = anomaly / anomaly[train].std() + float(self.config["side_factor"]) * side
+        return place_cells(torch.from_numpy(both.astype(np.float32)), self.stride, self.pixels, self.fine)
+
+    def _confident(self, maps: Array, train: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        scores = self._halves(maps)
+        shares = float(self.config["positive_share"]), float(self.config["negative_share"])
+        return confident_half_labels(scores, train, *shares)
+
+    def _halves(self, maps: Array) -> NDArray[np.float32]:
+        pooled = self.config.get_parsed_content("pooling")(torch.from_numpy(maps)[:, None])
+        return np.asarray(pooled.numpy().reshape(len(maps), 2))
+
+    def _label_facts(self, taught: _Taught, train: NDArray[np.int64]) -> dict[str, float]:
+        """How right the labels are that teachers learn from, and how right what closes halves to the student is."""
+        right = taught.labels[taught.rows] == self.sides[taught.rows]
+        negative = taught.labels[taught.rows] == 0
+        closed = taught.gate[train] == 0
+        return {
+            "films": float(len(taught.rows)),
+            "right": float(right.mean()),
+            "right_of_negative": float(right[negative].mean()) if negative.any() else float("nan"),
+            "right_of_closed": float((self.sides[train][closed] == 0).mean()) if closed.any() else float("nan"),
+        }
 
     def _target(self, logits: Array, prior: Array, select: NDArray[np.int64]) -> Array:
         """What a student learns from these maps: as they do best on the selection films, above 0 where they find TB."""
         chosen = self.choose(logits, prior, select)
         return process(logits, prior, chosen.smoothing, chosen.factor, chosen.prior) - chosen.threshold
 
-    def _distilled(
-        self, logits: Array, gate: NDArray[np.int64], train: NDArray[np.int64], labels: NDArray[np.int64], seed: int
-    ) -> nn.Module:
-        return self._fit("student", "cell_objective", train, labels, self._cell_targets(logits, gate), (seed, 100))
+    def _distilled(self, logits: Array, taught: _Taught, train: NDArray[np.int64], seed: int) -> nn.Module:
+        targets = self._cell_targets(logits, taught.gate)
+        return self._fit("student", "cell_objective", train, taught.labels, targets, (seed, 100))
 
     def _cell_targets(self, logits: Array, gate: NDArray[np.int64]) -> torch.Tensor:
         return self._at_cells(float(self.config["target_sharpness"]) * self._gated(logits, gate))
@@ -335,7 +362,7 @@ class LocalizationStudy:
 
     def _side_auc(self, logits: Array, test: NDArray[np.int64], films: NDArray[np.bool_] | None) -> float:
         """AUC of halves with a box, or, given films with one half alone, of which half it is."""
-        pooled = self.config.get_parsed_content("pooling")(torch.from_numpy(logits[test])[:, None]).numpy()
+        pooled = self._halves(logits[test])
         if films is None:
             return round(area_under_roc(pooled.ravel(), self.sides[test].ravel() > 0), 5)
         kept = films[test]

@@ -140,6 +140,7 @@ def load_operating_point(
     mode: str | None = None,
     threshold_file: str | Path | None = None,
     model_version: str = "",
+    exported: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The thresholds of an inference: given ones, else calibrated, else chosen by this model's evaluation, else 0.5.
 
@@ -151,6 +152,8 @@ def load_operating_point(
         mode: ``absolute`` or ``relative``, or None to take the chosen one.
         threshold_file: what ``calibrate`` wrote, for the score threshold; or None.
         model_version: of the model, which the calibrated threshold has to belong to.
+        exported: record of an exported file, where that is used in place of the checkpoint; its own operating point is
+            taken.
 
     Returns:
         ``map_threshold``, ``score_threshold``, ``mode``, ``id``, which says where they come from, and ``input_kind``,
@@ -161,7 +164,12 @@ def load_operating_point(
     """
     point = {"map_threshold": 0.5, "score_threshold": 0.5, "mode": "absolute"}
     source = "default"
-    if Path(path).is_file() and Path(checkpoint).is_file():
+    if exported is not None:
+        chosen = exported.get("operating_point")
+        if chosen is not None:
+            point = {k: chosen[k] for k in point}
+            source = f"evaluate: {chosen['chosen_on']}"
+    elif Path(path).is_file() and Path(checkpoint).is_file():
         chosen = json.loads(Path(path).read_text(encoding="utf-8"))
         if chosen.get("model_sha256") == file_sha256(checkpoint):
             point = {k: chosen[k] for k in point}

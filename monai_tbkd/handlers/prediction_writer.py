@@ -14,8 +14,11 @@ from PIL import Image
 
 from monai_tbkd.data import FilmTurn, FilmWarning, ReasonCode
 from monai_tbkd.metrics.calibrated_threshold import MIXED, input_kind_fault
+from monai_tbkd.report.film_pictures import FilmPicture
+from monai_tbkd.report.film_reports import FilmReports
 from monai_tbkd.report.prediction_table import COLUMNS, DONE, FAILED, NO_TB, REFUSED, TB, PredictionTable, as_written
 from monai_tbkd.transforms import DrawOverlay
+from monai_tbkd.transforms.overlay import film_for_display
 
 if TYPE_CHECKING:
     from monai_tbkd.dicom import DicomResultWriter
@@ -24,7 +27,7 @@ _LONGEST_NAME = 200
 
 
 class PredictionWriter:
-    """Write a row for each film as soon as it has been through the network, and an overlay of it.
+    """Write a row for each film as soon as it has been through the network, and an overlay and a page of it.
 
     A film without a score has its reason and no number (empty in CSV, null in JSON). Boxes are in the pixels of the
     original film as they are stored: xmin, ymin, xmax, ymax, score; x = column. No patient data is written: films go
@@ -35,10 +38,12 @@ class PredictionWriter:
         score_threshold: films at or above it (0-1) are called TB suggestive.
         threshold_id: where the threshold comes from.
         model_version: what made the predictions.
-        overlays: draw ``overlays/<film>.png``, upright.
+        overlays: draw ``overlays/<film>.png``, upright. The film is taken from the batch's ``film`` (gray values of the
+            whole film, ``(1, H, W)`` uint8), or, without one, from its ``image``.
         input_kind: of the films that the threshold holds for (``picture``, ``dicom``, ``converted``; ``mixed``: all). A
             film of another kind gets its score, a warning, and neither a decision nor boxes.
         dicom: writes DICOM results of the films that were scored; a film without any gets a warning and the reason.
+        reports: make a page of each film; it takes the film as overlays do.
     """
 
     def __init__(
@@ -50,11 +55,13 @@ class PredictionWriter:
         overlays: bool = True,
         input_kind: str = MIXED,
         dicom: DicomResultWriter | None = None,
+        reports: FilmReports | None = None,
     ) -> None:
         self.table = table
         self.score_threshold, self.threshold_id = float(score_threshold), threshold_id
         self.model_version, self.overlays, self.input_kind = model_version, overlays, input_kind
         self.dicom = dicom
+        self.reports = reports
         self._overlay = DrawOverlay()
         self._clock = 0.0
         # The overlays of rows that are there already keep their names.
@@ -79,13 +86,15 @@ class PredictionWriter:
     def write(self, engine: Engine) -> None:
         """Add the films of one batch."""
         for batch, output, row in self.rows(engine):
-            # The picture first, so that a film with a row has its picture.
+            # Picture and page first, so that a film with a row has them.
             if self.overlays and row["status"] == DONE:
                 self._draw(batch, output, row)
             if self.dicom is not None and row["status"] == DONE:
                 note = self.dicom.write(str(batch["image"].meta["filename_or_obj"]), row, output["tb_map"])
                 if note:
                     _add(row, FilmWarning.NO_DICOM_RESULT, note)
+            if self.reports is not None:
+                self.reports.add(row, self._picture(batch, output, row))
             self.table.append(row)
 
     def rows(self, engine: Engine) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], dict[str, Any]]]:
@@ -148,7 +157,7 @@ class PredictionWriter:
             caption = f"score {row['score_0_100']:.0f} (threshold {row['threshold_0_100']:.0f}): {row['decision']}"
             boxes, scores = output["pred_boxes"], output["pred_box_scores"]
         picture = self._overlay(
-            batch["image"],
+            batch.get("film", batch["image"]),
             output["tb_map"],
             boxes,
             scores,
@@ -159,6 +168,17 @@ class PredictionWriter:
         target = self.table.folder / "overlays" / self._file_name(row["name"])
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture.permute(1, 2, 0).numpy()).save(target)
+
+    def _picture(
+        self, batch: Mapping[str, Any], output: Mapping[str, Any], row: Mapping[str, Any]
+    ) -> FilmPicture | None:
+        if row["status"] != DONE:
+            return None
+        film = film_for_display(batch.get("film", batch["image"]))
+        size = (int(batch["original_size"][0]), int(batch["original_size"][1]))
+        if row["decision"] is None:
+            return FilmPicture(film, size, tb_map=output["tb_map"])
+        return FilmPicture(film, size, output["pred_boxes"], output["pred_box_scores"], output["tb_map"])
 
     def _file_name(self, name: str) -> str:
         # a.dcm and a.png are two films

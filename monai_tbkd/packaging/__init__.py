@@ -5,6 +5,7 @@ from __future__ import annotations
 from monai_tbkd.packaging.bundle_location import bundle_files, bundle_root, recipe_files
 from monai_tbkd.packaging.choices import choices
 from monai_tbkd.packaging.exit_status import FILMS_FAILED, end_with
+from monai_tbkd.packaging.extras import with_extra
 from monai_tbkd.packaging.plain_errors import show_errors_plainly
 from monai_tbkd.packaging.truth import truth
 
@@ -17,4 +18,5 @@ __all__ = [
     "recipe_files",
     "show_errors_plainly",
     "truth",
+    "with_extra",
 ]

@@ -8,19 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from matplotlib import colormaps
-from PIL import Image
 
 from monai_tbkd.metrics import Predictions
 from monai_tbkd.metrics.predictor_measures import served_boxes
+from monai_tbkd.report.color_key import color_key
 from monai_tbkd.report.film_overlays import read_film
+from monai_tbkd.report.film_pictures import panel_pictures
 from monai_tbkd.report.html_page import called, image, jpeg_uri, words
 from monai_tbkd.report.prediction_table import as_written
-from monai_tbkd.transforms import MapToBoxes, Panel, draw_panels, film_box_mask, rescale_boxes
-from monai_tbkd.transforms.overlay import CAPTION_HEIGHT, PREDICTED_COLOR, STRONGEST_BLEND, TRUE_COLOR
+from monai_tbkd.transforms import MapToBoxes, Panel, film_box_mask, rescale_boxes
 
 ORDER = ("teacher", "control", "student")
-_PANEL = 280  # pixels
 
 Fit = Callable[[Mapping[str, Any]], MapToBoxes]
 
@@ -129,24 +127,6 @@ def film_figures(
     return "\n".join(parts)
 
 
-def color_key() -> str:
-    """HTML that says what the colors on the films mean."""
-    true, found = (f"rgb{color}" for color in (TRUE_COLOR, PREDICTED_COLOR))
-    # what blend_map makes of a gray of 110, as a film's is on average
-    stops = []
-    for value in np.linspace(0, 1, 9):
-        alpha = STRONGEST_BLEND * value
-        color = (1 - alpha) * 110 + alpha * 255 * np.array(colormaps["inferno"](0.15 + 0.85 * value)[:3])
-        stops.append(f"rgb({color[0]:.0f},{color[1]:.0f},{color[2]:.0f})")
-    return (
-        '<div class="key">'
-        f'<span><i style="border:2px solid {true};background:#333"></i>true box</span>'
-        f'<span><i style="border:2px solid {found};background:#333"></i>predicted box and its score, 0-100</span>'
-        f'<span><i class="scale" style="background:linear-gradient(90deg,{",".join(stops)})"></i>'
-        "map from 0 to 1, the same scale on every film</span></div>"
-    )
-
-
 def _film(
     item: Mapping[str, Any],
     index: int,
@@ -175,23 +155,10 @@ def _film(
         parts.append(f"{len(boxes)} {'box' if len(boxes) == 1 else 'boxes'}")
         captions.append(f"{name.replace('_', ' ')}: {', '.join(parts)}")
     cells = []
-    for picture, caption in zip(panel_pictures(film, panels), captions):
+    for picture, caption in zip(panel_pictures(film, panels, 280), captions):
         alt = f"{as_written(str(item['name']))}, {caption}"
         cells.append(f"<div>{image(jpeg_uri(picture), alt)}{escape(caption)}</div>")
     return (
         f'<figure class="film"><figcaption><b>{title}</b>, label: {label}</figcaption>'
         f'<div class="panels" style="--panels:{len(panels)}">{"".join(cells)}</div></figure>'
     )
-
-
-def panel_pictures(film: np.ndarray, panels: Sequence[Panel]) -> list[Image.Image]:
-    """What `draw_panels` draws, a picture a panel, without the lines of text around them.
-
-    Args:
-        film: gray values ``(H, W)`` uint8, in the pixels that boxes refer to.
-        panels: what to show.
-    """
-    sheet = draw_panels(film, panels, "", _PANEL)
-    width = sheet.width // len(panels)
-    top, bottom = 2 * CAPTION_HEIGHT, sheet.height - 18
-    return [sheet.crop((i * width, top, (i + 1) * width, bottom)) for i in range(len(panels))]

@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from monai_tbkd.metrics import Predictions
 from monai_tbkd.report import evaluation_sections as sections
 from monai_tbkd.report import evaluation_tables as tables
 from monai_tbkd.report.evaluation_films import Fit, film_figures
-from monai_tbkd.report.html_page import page, section
+from monai_tbkd.report.html_page import page, section, write_page
 from monai_tbkd.report.robustness_section import robustness_section
 
 logger = logging.getLogger(__name__)
@@ -135,18 +134,9 @@ def _write(
     }
     there = {name: html for name, html in parts.items() if html}
     body = "\n".join([sections.head(result, there), *there.values()])
-    path = folder / FILE
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(page("Evaluation report", _notice(result), body), encoding="utf-8")
-    os.replace(unfinished, path)
-    return path
+    return write_page(folder / FILE, page("Evaluation report", str(result["notice"]), body))
 
 
 def _metrics_sha256(folder: Path) -> str | None:
     path = folder / _METRICS
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-
-
-def _notice(result: Mapping[str, Any]) -> str:
-    text = str(result["notice"])
-    return text[:1].upper() + text[1:] + "."

@@ -17,10 +17,25 @@ from monai_tbkd.transforms import FilmTo8Bit, MapToBoxes, Panel, draw_panels, re
 
 def read_film(path: str | Path) -> np.ndarray:
     """A film as 8-bit gray values ``(H, W)``, upright."""
-    # Whether it may be scored was asked before.
-    reader = CXRReader(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
-    array, _ = reader.get_data(reader.read(path))
-    return FilmTo8Bit()(torch.from_numpy(np.asarray(array, dtype=np.float32))[None])[0].numpy()
+    return open_film(path)[0]
+
+
+def open_film(path: str | Path, voi: str = "first") -> tuple[np.ndarray, dict[str, Any]]:
+    """A film as it is shown, whether or not it may be scored.
+
+    Args:
+        path: the file.
+        voi: as in `CXRReader`.
+
+    Returns:
+        8-bit gray values ``(H, W)``, upright, and the metadata of `film_meta`.
+
+    Raises:
+        FilmError: it cannot be decoded.
+    """
+    reader = CXRReader(voi=voi, min_side=1, min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
+    array, meta = reader.get_data(reader.read(path))
+    return FilmTo8Bit()(torch.from_numpy(np.asarray(array, dtype=np.float32))[None])[0].numpy(), meta
 
 
 def write_film_overlays(

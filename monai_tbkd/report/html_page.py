@@ -3,38 +3,66 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import os
 from collections.abc import Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from html import escape
 from importlib.resources import files
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from monai_tbkd.metrics.comparison_table import interval_text
 
-# The browser itself then refuses whatever would be loaded from elsewhere.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+# what stands beside this file and goes into every page of a kind
+_FOLDER = files("monai_tbkd.report")
 
 
-def page(title: str, notice: str, body: str) -> str:
-    """A whole document.
+def page(
+    title: str,
+    notice: str,
+    body: str,
+    styles: Sequence[str] = (),
+    script: str = "",
+    picture_files: bool = False,
+) -> str:
+    """A whole document, which the browser itself keeps from loading anything from elsewhere.
 
     Args:
         title: of the window.
-        notice: stands at the top and at the bottom.
+        notice: stands as a sentence at the top and at the bottom.
         body: HTML.
+        styles: style sheets of this package by file name, laid over ``page.css``.
+        script: a script of this package by file name, the only one that the browser will run; none if empty.
+        picture_files: the body shows pictures from files beside the page; otherwise all are in it.
     """
-    style = files("monai_tbkd.report").joinpath("page.css").read_text(encoding="utf-8")
-    notice = escape(notice)
+    style = "".join(_FOLDER.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", *styles))
+    code = _FOLDER.joinpath(script).read_text(encoding="utf-8") if script else ""
+    policy = "default-src 'none'; img-src data:" + (" 'self' file:" if picture_files else "")
+    policy += "; style-src 'unsafe-inline'"
+    if code:
+        policy += f"; script-src 'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
+        code = f"<script>{code}</script>\n"
+    notice = escape(notice[:1].upper() + notice[1:].rstrip(".") + ".")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
         f'<div class="notice"><span>{notice}</span></div>\n<main>\n{body}\n</main>\n'
-        f'<div class="notice last"><span>{notice}</span></div>\n</body>\n</html>\n'
+        f'<div class="notice last"><span>{notice}</span></div>\n{code}</body>\n</html>\n'
     )
+
+
+def write_page(path: Path, html: str) -> Path:
+    """Write a document, whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(html, encoding="utf-8")
+    os.replace(part, path)
+    return path
 
 
 def section(name: str, title: str, body: str) -> str:
@@ -113,9 +141,28 @@ def image(source: str, alt: str) -> str:
 
 def jpeg_uri(picture: Image.Image, quality: int = 84) -> str:
     """A picture as a data URI."""
+    return _data_uri(picture, "JPEG", quality=quality)
+
+
+def png_uri(picture: Image.Image) -> str:
+    """A picture with transparency as a data URI."""
+    return _data_uri(picture, "PNG")
+
+
+def _data_uri(picture: Image.Image, kind: str, **options: Any) -> str:
     file = BytesIO()
-    picture.save(file, "JPEG", quality=quality, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+    picture.save(file, kind, optimize=True, **options)
+    return f"data:image/{kind.lower()};base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def decimals(value: float, digits: int = 1) -> str:
+    """A number with so many decimals, halves rounded up as browsers' scripts do.
+
+    Example:
+        >>> decimals(62.25), decimals(62.25, 0)
+        ('62.3', '62')
+    """
+    return str(Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
 
 
 def words(name: str) -> str:

@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from monai_tbkd.data.reason_codes import ReasonCode
 from monai_tbkd.data.whole_file import write_json
@@ -51,8 +51,21 @@ COLUMNS = (
 )
 TB, NO_TB = "TB suggestive", "not TB suggestive"
 DONE, REFUSED, FAILED = "done", "refused", "failed"
+OVERVIEW, FILM_REPORTS = "predictions.html", "film_reports"
+THUMBNAILS = f"{FILM_REPORTS}/thumbnails"
+_PICTURES = ("overlays/*.png", f"{FILM_REPORTS}/*.html", f"{THUMBNAILS}/*.jpg")
 _TAIL = b"\n]\n}\n"
 _ROWS = ',\n  "films":'
+
+
+class Reports(Protocol):
+    """Pages for people, made beside the table."""
+
+    def start(self) -> None:
+        """Get ready for films."""
+
+    def finish(self, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> object:
+        """Make what needs all rows, which have their order."""
 
 
 class PredictionTable:
@@ -64,6 +77,7 @@ class PredictionTable:
         output_dir: gets the files.
         settings: what the scores depend on, JSON-able; a run is gone on with under the same settings only.
         resume: go on with the run that left its files here; films that have failed are tried again.
+        reports: pages to be made of the rows, or None.
 
     Raises:
         ValueError: the files here are of other settings, or cannot be read.
@@ -73,8 +87,14 @@ class PredictionTable:
         >>> todo = table.start(films)  # doctest: +SKIP
     """
 
-    def __init__(self, output_dir: str | Path, settings: Mapping[str, Any] | None = None, resume: bool = False) -> None:
-        self.folder = Path(output_dir)
+    def __init__(
+        self,
+        output_dir: str | Path,
+        settings: Mapping[str, Any] | None = None,
+        resume: bool = False,
+        reports: Reports | None = None,
+    ) -> None:
+        self.folder, self.reports = Path(output_dir), reports
         self.settings = json.loads(json.dumps(dict(settings or {}), default=str))
         self.resume = resume
         self.rows: list[dict[str, Any]] = []
@@ -113,8 +133,12 @@ class PredictionTable:
             logger.info("%s: %d rows of an earlier run are replaced.", self.csv_path, len(before))
         if not self.resume:
             # Nothing of an earlier run may be taken for this one's.
-            for old in (self.folder / "overlays").glob("*.png"):
-                old.unlink()
+            for pattern in _PICTURES:
+                for old in self.folder.glob(pattern):
+                    old.unlink()
+        (self.folder / OVERVIEW).unlink(missing_ok=True)  # of fewer films
+        if self.reports is not None:
+            self.reports.start()
         self._write_all()
         self._names = {row["name"] for row in self.rows}
         left = [dict(film) for film in films if as_written(film["name"]) not in self._names]
@@ -156,6 +180,8 @@ class PredictionTable:
             self.rows = ordered
             self._write_all()
         self.close()
+        if self.reports is not None:
+            self.reports.finish(self.rows, self.settings)
         status = Counter(row["status"] for row in self.rows)
         found = sum(row["decision"] == TB for row in self.rows)
         logger.info(
@@ -247,6 +273,25 @@ def _write(file: BinaryIO, content: bytes) -> None:
     """All of it: an unbuffered file may take a part, as before a disk is full, and then raises at the next."""
     while content:
         content = content[file.write(content) :]
+
+
+def read_predictions(output_dir: str | Path) -> dict[str, Any]:
+    """The content of ``predictions.json``, with ``films`` and ``settings``.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ValueError: it is not what an inference wrote.
+    """
+    path = Path(output_dir) / "predictions.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no {path}; give the output_dir of an inference (inference.yaml).")
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content["settings"], dict) or any(set(COLUMNS) - set(row) for row in content["films"]):
+            raise ValueError("settings or columns are missing")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not what this version's inference (inference.yaml) writes ({error}).") from error
+    return content
 
 
 def as_written(name: str) -> str:

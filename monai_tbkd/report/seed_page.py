@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.report.evaluation_charts import seed_chart, svg_uri
-from monai_tbkd.report.html_page import called, definitions, facts, figure, number, page, section, table, words
+from monai_tbkd.report.html_page import (
+    called,
+    definitions,
+    facts,
+    figure,
+    number,
+    page,
+    section,
+    table,
+    words,
+    write_page,
+)
 from monai_tbkd.report.seed_summary import mean_text, spread_text
 
 FILE = "seeds.html"
@@ -23,7 +33,6 @@ def write_seed_page(folder: str | Path, result: Mapping[str, Any]) -> Path:
         result: of `summarize_runs`.
     """
     path = Path(folder) / FILE
-    notice = str(result["notice"])
     test, rows = result["splits"]["test"], result["predictors"]
     seeds = ", ".join(str(run["seed"]) for run in result["runs"])
     basis = (
@@ -59,12 +68,8 @@ def write_seed_page(folder: str | Path, result: Mapping[str, Any]) -> Path:
         ),
         section("definitions", "Definitions", definitions(result["definitions"])),
     ]
-    part = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    html = page("Several seeds", notice[:1].upper() + notice[1:] + ".", "\n".join(filter(None, body)))
-    part.write_text(html, encoding="utf-8")
-    os.replace(part, path)
-    return path
+    return write_page(path, page("Several seeds", str(result["notice"]), "\n".join(filter(None, body))))
 
 
 def _verdict(networks: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
+from numpy.typing import NDArray
 
 
 class FilmTo8Bit(Transform):
@@ -37,11 +38,16 @@ class FilmTo8Bit(Transform):
     def __call__(self, film: torch.Tensor) -> torch.Tensor:
         """``(1, H, W)`` of any range to ``(1, H, W)`` uint8. A film of one value becomes 0 throughout."""
         values = np.asarray(film.as_tensor() if isinstance(film, MetaTensor) else film, dtype=np.float32)
-        low, high = np.percentile(values, (self.lower, self.upper))
-        if high <= low:  # nearly all of one value: what little there is, is between the extremes
-            low, high = float(values.min()), float(values.max())
-        scaled = (values - low) / max(float(high - low), 1e-6)
-        out = torch.from_numpy(np.rint(np.clip(scaled, 0.0, 1.0) * 255.0).astype(np.uint8))
+        levels = _whole_levels(values)
+        if levels is None:
+            low, high = np.percentile(values, (self.lower, self.upper))
+            out = torch.from_numpy(_to_8bit(values, low, high, values))
+        else:  # a film that was not resized: what becomes of each gray level is found once
+            counts = np.bincount(levels.ravel())
+            low, high = (_percentile(counts, q) for q in (self.lower, self.upper))
+            present = np.flatnonzero(counts)[[0, -1]].astype(np.float32)
+            table = _to_8bit(np.arange(len(counts), dtype=np.float32), low, high, present)
+            out = torch.from_numpy(table[levels])
         return MetaTensor(out, meta=film.meta) if isinstance(film, MetaTensor) else out
 
 
@@ -63,3 +69,30 @@ class FilmTo8Bitd(MapTransform):
         for key in self.key_iterator(d):
             d[key] = self.to_8bit(d[key])
         return d
+
+
+def _to_8bit(
+    values: NDArray[np.float32], low: np.floating[Any], high: np.floating[Any], film: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    if high <= low:  # nearly all of one value: what little there is, is between the extremes
+        low, high = np.float64(film.min()), np.float64(film.max())
+    scaled = (values - low) / max(float(high - low), 1e-6)
+    return np.rint(np.clip(scaled, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def _whole_levels(values: NDArray[np.float32]) -> NDArray[np.uint16] | None:
+    """The film as whole numbers, or None if it has others."""
+    if values.size == 0 or not (values.min() >= 0 and values.max() <= 65535):
+        return None
+    levels = values.astype(np.uint16)
+    return levels if np.array_equal(levels, values) else None
+
+
+def _percentile(counts: NDArray[np.int64], percent: float) -> np.float64:
+    """As numpy's, from how often each level occurs."""
+    upto = counts.cumsum()
+    place = percent / 100 * (upto[-1] - 1)
+    first = int(np.floor(place))
+    a, b = (int(np.searchsorted(upto, k, side="right")) for k in (first, min(first + 1, int(upto[-1]) - 1)))
+    share = place - first
+    return np.float64(b - (b - a) * (1 - share) if share >= 0.5 else a + (b - a) * share)

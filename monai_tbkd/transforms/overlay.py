@@ -55,10 +55,29 @@ def film_for_display(image: torch.Tensor) -> np.ndarray:
     return ((gray - low) / (high - low).clamp(min=1e-6) * 255).numpy().astype(np.uint8)
 
 
-def blend_map(film: np.ndarray, tb_map: np.ndarray, colormap: str = "inferno") -> np.ndarray:
-    """Lay a map over a film: the more probable, the more color, so that the film shows where there is nothing.
+def map_colors(values: np.ndarray, colormap: str = "inferno") -> tuple[np.ndarray, np.ndarray]:
+    """The colors of a map and how strongly they are laid over a film: the more probable, the more.
 
-    The scale is absolute (0-1), never stretched film by film: on a film without disease the overlay stays gray.
+    The scale is absolute (0-1), never stretched film by film: where there is nothing, the film stays gray.
+
+    Args:
+        values: probabilities of 0-1, of any shape; what lies beyond is clipped.
+        colormap: a perceptually uniform color map of matplotlib.
+
+    Returns:
+        Colors of 0-255 ``(..., 3)`` and opacities of 0-1 ``(...)``, both float.
+
+    Example:
+        >>> map_colors(np.array([0.0, 1.0]))[1].tolist()
+        [0.0, 0.65]
+    """
+    values = np.clip(values, 0.0, 1.0)
+    # the map's black end would darken the film
+    return colormaps[colormap](0.15 + 0.85 * values)[..., :3] * 255.0, STRONGEST_BLEND * values
+
+
+def blend_map(film: np.ndarray, tb_map: np.ndarray, colormap: str = "inferno") -> np.ndarray:
+    """Lay a map over a film, in the colors of `map_colors`.
 
     Args:
         film: gray values ``(H, W)`` uint8.
@@ -75,10 +94,8 @@ def blend_map(film: np.ndarray, tb_map: np.ndarray, colormap: str = "inferno") -
         raise ValueError(
             f"The film is {film.shape} and the map {tb_map.shape}; bring the map to the film's size first."
         )
-    values = np.clip(tb_map, 0.0, 1.0)
-    color = colormaps[colormap](0.15 + 0.85 * values)[..., :3] * 255.0  # the map's black end would darken the film
-    alpha = (STRONGEST_BLEND * values)[..., None]
-    return np.rint((1 - alpha) * film[..., None] + alpha * color).astype(np.uint8)
+    color, alpha = map_colors(tb_map, colormap)
+    return np.rint((1 - alpha[..., None]) * film[..., None] + alpha[..., None] * color).astype(np.uint8)
 
 
 def draw_panels(film: np.ndarray, panels: Sequence[Panel], title: str, panel_size: int = 384) -> Image.Image:

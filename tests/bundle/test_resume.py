@@ -80,6 +80,10 @@ def test_killed_again_and_again_every_film_is_done_once(trained: Path, films: Pa
     kept = [name for name in overlays if after[name] == overlays[name]]
     assert len(kept) >= len(overlays) - 1  # none but that of the film in work was drawn again
 
+    pages = {path.name for path in (out / "film_reports").glob("*.html")}
+    assert pages == {f"{row['name']}.html" for row in found}
+    assert f"{FILMS} films." in (out / "predictions.html").read_text(encoding="utf-8")
+
     # Another threshold is another run.
     before = (out / "predictions.csv").read_bytes()
     with pytest.raises(Exception) as caught:

@@ -30,3 +30,17 @@ def test_all_eight_turns_differ() -> None:
 def test_unknown_letters_are_refused() -> None:
     with pytest.raises(ValueError, match="'X'"):
         FilmTurn.from_text("X")
+
+
+@pytest.mark.parametrize("turn", ALL, ids=lambda turn: str(turn) or "none")
+def test_there_and_back(turn: FilmTurn) -> None:
+    stored = np.arange(10 * 20).reshape(10, 20)
+    upright = turn.upright(stored)
+    assert turn.as_stored(upright).tolist() == stored.tolist()
+    box = [12, 1, 18, 4, 0.7]
+    (there,) = turn.boxes_upright([box], upright.shape)
+    drawn = np.zeros((10, 20))
+    drawn[1:4, 12:18] = 1
+    rows, columns = np.nonzero(turn.upright(drawn))
+    assert there == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1, 0.7]
+    assert turn.boxes_as_stored([there], upright.shape) == [box]

@@ -13,7 +13,7 @@ import monai_tbkd
 import monai_tbkd.networks
 from monai_tbkd.data.phantom import make_film
 from monai_tbkd.engines.feature_training import keep_features
-from monai_tbkd.engines.localization_study import COLUMNS, LocalizationStudy, asymmetry_labels, side_labels
+from monai_tbkd.engines.localization_study import COLUMNS, LocalizationStudy
 from tests.conftest import REPOSITORY
 
 CONFIGS = REPOSITORY / "configs" / "study"
@@ -62,50 +62,41 @@ def films(items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     return {"features": features, **other}
 
 
-def test_side_labels_by_hand() -> None:
-    boxes = [
-        [[0, 0, 40, 10]], [[60, 0, 90, 10]], [[0, 0, 40, 10], [60, 0, 90, 10]], [[10, 0, 52, 10]], [[30, 0, 70, 10]],
-        [],
-    ]  # fmt: skip
-    # the fourth reaches over the middle by 2 of its 42
-    labels = side_labels([{"boxes": b, "size": [200, 100]} for b in boxes])
-    assert labels.tolist() == [[1, 0], [0, 1], [1, 1], [1, 0], [1, 1], [0, 0]]
-
-
-def test_asymmetry_labels_by_hand() -> None:
-    asymmetry = np.array([[0.4, 0.2], [-0.2, -0.1], [0.02, 0.01], [-0.8, -0.4], [9.0, 9.0]])
-    labels, kept = asymmetry_labels(asymmetry, np.array([0, 1, 2, 3]), share=0.5)
-    assert labels[:4].tolist() == [[0, 1], [1, 0], [0, 1], [1, 0]]  # the denser half, with less air, is diseased
-    assert kept.tolist() == [0, 3]
-    assert asymmetry_labels(asymmetry, np.array([1, 2]), share=0.1)[1].tolist() == [1]  # at least one
-
-
-@pytest.mark.parametrize("protocol", ["hemithorax", "image_labels"])
-def test_a_fold(protocol: str, items: list[dict[str, Any]], films: dict[str, torch.Tensor]) -> None:
-    study = LocalizationStudy(read(protocol), items, films)
+@pytest.mark.parametrize(
+    "protocol, side_labels", [("hemithorax", "boxes"), ("image_labels", "asymmetry"), ("image_labels", "evidence")]
+)
+def test_a_fold(protocol: str, side_labels: str, items: list[dict[str, Any]], films: dict[str, torch.Tensor]) -> None:
+    config = read(protocol, side_labels=side_labels)
+    study = LocalizationStudy(config, items, films)
     _, _, test = study.split(0, 1, FOLDS)
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in study.run(0, 1, FOLDS)]
     assert {(row["seed"], row["fold"]) for row in rows} == {(0, 1)}
     assert {row["film"] for row in rows} - {""} == {items[i]["name"] for i in test}
     assert len({(r["film"], r["predictor"], r["boxes_chose"], r["metric"]) for r in rows}) == len(rows)
     scored = {(r["predictor"], r["boxes_chose"]) for r in rows if r["boxes_chose"]}
-    maps = {"teacher", "control", "student", "student_generation_2", "box_free_student"}
-    assert scored == {(name, "processing") for name in maps | {"lung_prior", "shuffled_student", "blind_prior"}} | {
-        (name, "nothing")
-        for name in ("teacher", "control", "lung_prior", "box_free_student", "shuffled_box_free_student", "whole_film")
-    }
+    maps = {"teacher", "control", "student", "student_generation_2"}
+    free = {"whole_film"}
+    if protocol == "hemithorax":
+        maps |= {"box_free_student"}
+        free |= {"teacher", "control", "lung_prior", "box_free_student", "shuffled_box_free_student"}
+    if side_labels == "evidence":
+        maps |= {"evidence", "reader"}
+    named = maps | {"lung_prior", "shuffled_student", "blind_prior"}
+    assert scored == {(name, "processing") for name in named} | {(name, "nothing") for name in free}
     for predictor, how in scored:
         mine = [r for r in rows if (r["predictor"], r["boxes_chose"]) == (predictor, how)]
         for metric in ("union_mask_iou", "pointing_game"):
             assert len([r for r in mine if r["metric"] == metric and r["film"]]) == len(test)
         assert {"max_box_acc_v2", "pxap"} <= {r["metric"] for r in mine}
-    facts = ("smoothing", "factor", "threshold", "prior")
+    facts = ("smoothing", "factor", "threshold", "prior", "half_labels_films")
     values = {r["metric"]: [] for r in rows}  # type: dict[str, list[float]]
     for row in rows:
         values[row["metric"]].append(float(row["value"]))
     for metric, numbers in values.items():
         if metric not in facts:
-            assert all(0 <= x <= 1 or (math.isnan(x) and metric.endswith("auc")) for x in numbers), metric
+            assert all(
+                0 <= x <= 1 or (math.isnan(x) and metric.endswith(("auc", "negative", "closed"))) for x in numbers
+            ), metric
     assert {r["predictor"] for r in rows if r["metric"] == "half_auc"} == maps
     whole = [r["value"] for r in rows if r["predictor"] == "whole_film" and r["metric"] == "union_mask_iou"]
     assert whole == [round(float(study.truth.masks[i].mean()), 5) for i in test]

@@ -59,6 +59,8 @@ def test_wheel_holds_package_configs_recipes_and_no_weights(wheel: Path) -> None
     expected = {"__init__.py", "py.typed", "_bundle/configs/train.yaml", "_bundle/configs/metadata.json"}
     expected |= {
         "report/page.css",
+        "report/films.css",
+        "report/batch_page.js",
         "data/frontal_gate.npz",
         "_bundle/configs/logging.conf",
         "_bundle/LICENSE",

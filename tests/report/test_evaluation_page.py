@@ -5,7 +5,6 @@ import json
 import logging
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -18,50 +17,15 @@ from monai_tbkd.__main__ import main
 from monai_tbkd.metrics import Comparison, Predictions
 from monai_tbkd.metrics.comparison_table import interval_text
 from monai_tbkd.report import write_evaluation_page
-from monai_tbkd.report.evaluation_films import choose_films, film_ious, panel_pictures
+from monai_tbkd.report.evaluation_films import choose_films, film_ious
 from monai_tbkd.report.evaluation_page import read_robustness
 from monai_tbkd.report.evaluation_sections import verdict
+from monai_tbkd.report.film_pictures import panel_pictures
 from monai_tbkd.transforms import Panel, film_box_mask
+from tests.report.parsed_page import Page
 
 GRID = 32
 NASTY = '<script>alert("1")</script>&.png'
-LOADING = {"src", "href", "srcset", "data", "action", "poster", "background", "xlink:href"}
-
-
-class Page(HTMLParser):
-    """What a page would load, its text, its tables and its pictures."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.loads: list[str] = []
-        self.without_alt = 0
-        self.rows: list[list[str]] = []
-        self.text = ""
-        self._cell: list[str] | None = None
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.loads += [value or "" for name, value in attrs if name in LOADING]
-        self.without_alt += tag == "img" and not dict(attrs).get("alt")
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self._cell = []
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th") and self._cell is not None:
-            self.rows[-1].append(" ".join("".join(self._cell).split()))
-            self._cell = None
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-        if self._cell is not None:
-            self._cell.append(data)
-
-    def row(self, name: str) -> list[str]:
-        return next(row for row in self.rows if row and row[0] == name)
 
 
 def items(folder: Path, prefix: str, number: int, seed: int) -> list[dict[str, Any]]:
@@ -212,7 +176,7 @@ def test_films_are_chosen_by_iou_and_score_and_none_twice() -> None:
 
 def test_panels_are_cut_at_their_edges() -> None:
     film = np.full((20, 40), 128, dtype=np.uint8)
-    one, two = panel_pictures(film, [Panel("a"), Panel("b", boxes=torch.tensor([[0.0, 0, 40, 20]]))])
+    one, two = panel_pictures(film, [Panel("a"), Panel("b", boxes=torch.tensor([[0.0, 0, 40, 20]]))], 280)
     assert one.size == two.size == (280, 140)
     assert set(np.asarray(one).reshape(-1)) == {128}
     edge = np.asarray(two)

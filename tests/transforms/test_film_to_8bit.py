@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
@@ -19,6 +20,17 @@ def test_percentiles_by_hand() -> None:
 def test_range_does_not_matter() -> None:
     film = torch.rand(1, 16, 16, generator=torch.Generator().manual_seed(0))
     assert torch.equal(FilmTo8Bit()(film), FilmTo8Bit()(film * 60000 + 512))
+
+
+@pytest.mark.parametrize("top", [2, 255, 4095, 65535])
+@pytest.mark.parametrize("percentiles", [(0.5, 99.5), (0, 100), (33.3, 66.7)])
+def test_whole_gray_levels_go_the_same_way_as_others(top: int, percentiles: tuple[float, float]) -> None:
+    values = np.random.default_rng(top).gamma(2.0, top / 8, (1, 57, 61)).clip(0, top).round().astype(np.float32)
+    low, high = np.percentile(values, percentiles)
+    if high <= low:
+        low, high = values.min(), values.max()
+    expected = np.rint(np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+    assert np.array_equal(FilmTo8Bit(*percentiles)(torch.from_numpy(values)).numpy(), expected)
 
 
 def test_flat_and_nearly_flat_films() -> None:

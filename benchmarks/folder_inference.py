@@ -1,0 +1,101 @@
+"""A folder of films from file to row, beside its two parts alone: reading the films, and the network.
+
+    python benchmarks/folder_inference.py
+
+The base is the slower of two loops that do one thing: MONAI's DataLoader over the films with all preprocessing, its
+batches thrown away, and the network over batches that are there already. An inference that overlaps both takes hardly
+longer than the slower one. This is wall time, since overlap is what it is about, with as many threads and workers as
+inference.yaml takes by itself; so it wants an idle machine. Rounds are in turns. Phantom films of 512 pixels; the
+network's weights are random, which cost the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from in_turns import RESULTS, median, number_row, write
+from monai.bundle import ConfigWorkflow
+
+from monai_tbkd.backends import export_network
+from monai_tbkd.data.phantom import write_phantom_dataset
+from monai_tbkd.engines import describe_module
+from monai_tbkd.networks import ActivationMapNet, LogSumExpMapPool
+from monai_tbkd.packaging import bundle_files
+
+WITH_PICTURES = "inference with overlays"
+
+
+def workflow(films: Path, out: Path, **settings: Any) -> ConfigWorkflow:
+    config = str(bundle_files() / "configs" / "inference.yaml")
+    made = ConfigWorkflow(
+        config, workflow_type="infer", logging_file=False, dataset_dir=str(films), output_dir=str(out),
+        load_pretrain=False, progress_bar=False, output_stride=32, score_threshold=0.0, check_frontal="all", **settings,
+    )  # fmt: skip
+    made.initialize()
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--films", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--backend", default="torch")
+    parser.add_argument("--int8", action="store_true")
+    parser.add_argument("--threads", type=int, help="of the network; torch's own number by default")
+    parser.add_argument("--output", type=Path, default=RESULTS / "performance.csv")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        third = args.films // 3
+        counts = {"health": third, "sick": third, "tb": args.films - 2 * third}
+        write_phantom_dataset(folder / "data", n_train=counts, n_val={"health": 0, "sick": 0, "tb": 1}, size=512)
+        films = folder / "data" / "imgs"
+        settings: dict[str, Any] = {"backend": args.backend}
+        if args.backend != "torch":
+            network = ActivationMapNet("resnet50", num_classes=1).eval()
+            record = {"model_version": "random", "checkpoint_sha256": "0", "architecture": network.architecture,
+                      "image_size": 512, "pooling": describe_module(LogSumExpMapPool(2.0))}  # fmt: skip
+            path = folder / ("model.onnx" if args.backend == "onnxruntime" else "model.xml")
+            noise = [torch.randint(0, 256, (1, 512, 512), dtype=torch.uint8) for _ in range(4)] if args.int8 else None
+            export_network(network, path, record, (512, 512), noise)
+            settings["exported_model"] = str(path)
+        found: dict[str, list[float]] = {way: [] for way in ("films", "network", "inference", WITH_PICTURES)}
+        for number in range(args.rounds + 1):
+            for way in found:
+                run = workflow(films, folder / "out", draw_overlays=way == WITH_PICTURES, **settings)
+                loader, net = (run.parser.get_parsed_content(key) for key in ("dataloader", "network"))
+                ready = next(iter(loader))["image"] if way == "network" else None
+                start = time.perf_counter()
+                if way == "films":
+                    for _ in loader:
+                        pass
+                elif way == "network":
+                    with torch.no_grad():
+                        for _ in range(len(loader)):
+                            net(ready)
+                else:
+                    run.run()
+                if number:
+                    found[way].append(time.perf_counter() - start)
+    subject = f"folder, resnet50, 512 pixels, {args.backend}{' int8' if args.int8 else ''}, {args.films} films"
+    made = []
+    for way, seconds in found.items():
+        spread = median([1000 * s / args.films for s in seconds])
+        made.append({**number_row(subject, subject, way, spread.value, "ms a film", spread.number),
+                     "low": f"{spread.low:.4g}", "high": f"{spread.high:.4g}"})  # fmt: skip
+    for way in ("inference", WITH_PICTURES):
+        rate = median([max(a, b) / c for a, b, c in zip(found["films"], found["network"], found[way], strict=True)])
+        made.append({**number_row(subject, subject, f"{way}: share of the slower part's rate", rate.value, "times",
+                                  rate.number), "low": f"{rate.low:.4g}", "high": f"{rate.high:.4g}"})  # fmt: skip
+    write(subject, made, args.output)
+
+
+if __name__ == "__main__":
+    main()

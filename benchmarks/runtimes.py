@@ -1,0 +1,156 @@
+"""The exported network in each runtime, beside PyTorch, and what our steps around it add.
+
+    python benchmarks/runtimes.py
+    python benchmarks/runtimes.py --backbone resnet18 --size 512
+
+A ResNet with a map head (random weights, which cost the same) at 512 pixels, one film, CPU time of one thread. It is
+exported by the package's own `export_network`, int8 calibrated on noise. Bare is a runtime with the film as its input
+and nothing of ours around it. Whole is what inference does between the file and the row: read the film (8-bit PNG of
+the same size), gate, 8 bits, the network through our stand-in, score, map, boxes; and the same without reading the
+file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from in_turns import RESULTS, Way, in_turns, number_row, rows, write
+from monai.bundle import ConfigParser
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from monai_tbkd.backends import ExportedNet, FilmInputNet, export_network
+from monai_tbkd.backends.bfloat16_net import Bfloat16Net
+from monai_tbkd.backends.quiet_openvino import load_openvino
+from monai_tbkd.networks import ActivationMapNet
+from monai_tbkd.packaging import bundle_files
+
+BASE = "torch float32"
+
+
+def make_films(size: int, number: int) -> list[torch.Tensor]:
+    random = np.random.default_rng(0)
+    smooth = [gaussian_filter(random.normal(size=(size, size)), 8) for _ in range(number)]
+    return [torch.from_numpy((255 * (s - s.min()) / np.ptp(s)).astype(np.uint8))[None] for s in smooth]
+
+
+def bare_onnx(path: Path, film: np.ndarray) -> Way:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return lambda: session.run(None, {"film": film})
+
+
+def bare_openvino(path: Path, film: np.ndarray, precision: str = "f32") -> Way:
+    settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1}
+    compiled = load_openvino().Core().compile_model(str(path), "CPU", settings)
+    return lambda: compiled([film])
+
+
+def steps(size: int, png: Path) -> tuple[Any, Any, Any]:
+    """Read, prepare and finish, as inference.yaml has them."""
+    parser = ConfigParser()
+    parser.read_config(str(bundle_files() / "configs" / "inference.yaml"))
+    parser["image_size"], parser["output_stride"], parser["backend"], parser["exported"] = size, 32, "onnxruntime", None
+    parser["check_frontal"] = "all"  # does its work, and its refusal of noise is left out below
+    parser["thresholds"] = {"map_threshold": 0.5, "mode": "relative", "score_threshold": 0.0}
+    load, gate, *others = parser.get_parsed_content("preprocessing").transforms
+    finish = parser.get_parsed_content("postprocessing").transforms
+
+    def read() -> Any:
+        return load({"image": str(png)})
+
+    def prepare(item: Any) -> Any:
+        gate.check.gate(np.asarray(item["image"])[0])
+        for step in others:
+            item = step(item)
+        return item
+
+    def end(item: Any) -> Any:
+        for step in finish:
+            item = step(item)
+        return item
+
+    return read, prepare, end
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--output", type=Path, default=RESULTS / "performance.csv")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    network = ActivationMapNet(args.backbone, num_classes=1).eval()
+    films = make_films(args.size, 5)
+    film, picture = films[0][None], films[0][None].numpy()
+    record = {"model_version": "random", "checkpoint_sha256": "0", "architecture": network.architecture,
+              "image_size": args.size, "pooling": "none"}  # fmt: skip
+    subject = f"{args.backbone}, {args.size} pixels"
+    name = f"runtimes {subject}"
+    with tempfile.TemporaryDirectory() as folder:
+        files = {end: Path(folder) / f"model.{end}" for end in ("onnx", "int8.onnx", "xml", "int8.xml", "ts")}
+        made = []
+        for end, path in files.items():
+            written = export_network(network, path, record, (args.size,) * 2, films[1:] if "int8" in end else None)
+            size = path.stat().st_size + (path.with_suffix(".bin").stat().st_size if path.suffix == ".xml" else 0)
+            made.append(
+                number_row(
+                    name, f"{subject}: largest difference of the map", end, written["largest_difference"], "logits"
+                )
+            )
+            made.append(number_row(name, f"{subject}: file", end, size / 1e6, "MB"))
+        own = FilmInputNet(network).eval()
+        rough = Bfloat16Net(own)
+        png = Path(folder) / "film.png"
+        Image.fromarray(films[0][0].numpy()).save(png)
+        read, prepare, end = steps(args.size, png)
+        item = read()
+
+        def eager(net: torch.nn.Module) -> Way:
+            def run() -> torch.Tensor:
+                with torch.inference_mode():
+                    return net(film)  # type: ignore[no-any-return]
+
+            return run
+
+        def whole(net: torch.nn.Module, from_file: bool) -> Way:
+            def run() -> Any:
+                done = prepare(read() if from_file else item)
+                with torch.no_grad():
+                    return end({**done, "pred": net(done["image"][None])[0], "original_size": torch.tensor([512, 512])})
+
+            return run
+
+        ways: dict[str, Way] = {
+            BASE: eager(own),
+            "torch bfloat16": eager(rough),
+            "torchscript": eager(ExportedNet(files["ts"])),
+            "onnxruntime float32": bare_onnx(files["onnx"], picture),
+            "openvino float32": bare_openvino(files["xml"], picture),
+            "openvino bfloat16": bare_openvino(files["xml"], picture, "bf16"),
+            "onnxruntime int8": bare_onnx(files["int8.onnx"], picture),
+            "openvino int8": bare_openvino(files["int8.xml"], picture),
+        }
+        for runtime, end_of_file in (("onnxruntime", "int8.onnx"), ("openvino", "int8.xml")):
+            net = ExportedNet(files[end_of_file])
+            ways[f"{runtime} int8, whole"] = whole(net, True)
+            ways[f"{runtime} int8, whole without reading the file"] = whole(net, False)
+        found = in_turns(ways, args.pairs)
+    made += rows(name, f"{subject}: one film", found, BASE)
+    for runtime in ("onnxruntime", "openvino"):
+        chosen = {way: found[way] for way in found if way.startswith(f"{runtime} int8")}
+        made += rows(name, f"{subject}: what our steps add", chosen, f"{runtime} int8")
+    write(name, made, args.output)
+
+
+if __name__ == "__main__":
+    main()

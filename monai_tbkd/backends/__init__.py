@@ -1,0 +1,23 @@
+"""A trained network as a file for other runtimes, and those runtimes in the place of the network."""
+
+from __future__ import annotations
+
+from monai_tbkd.backends.agreement import Agreement, agreement
+from monai_tbkd.backends.exported_net import ExportedNet
+from monai_tbkd.backends.film_input_net import FilmInputNet
+from monai_tbkd.backends.runtime import BACKENDS, exported_record, input_channels, runtime_network, runtime_version
+from monai_tbkd.backends.write_network import FORMATS, export_network
+
+__all__ = [
+    "BACKENDS",
+    "FORMATS",
+    "Agreement",
+    "ExportedNet",
+    "FilmInputNet",
+    "agreement",
+    "export_network",
+    "exported_record",
+    "input_channels",
+    "runtime_network",
+    "runtime_version",
+]

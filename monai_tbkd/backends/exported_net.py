@@ -1,0 +1,105 @@
+"""An exported file in the place of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from monai.utils import optional_import
+from numpy.typing import NDArray
+from torch import nn
+
+from monai_tbkd.backends.export_record import format_of, read_record
+from monai_tbkd.backends.quiet_openvino import load_openvino
+
+INPUT, OUTPUT = "film", "map"
+RUNTIMES = {"onnxruntime": ("onnx",), "openvino": ("openvino", "onnx"), "torchscript": ("torchscript",)}
+"""Runtimes and the formats that each reads."""
+PRECISIONS = ("float32", "bfloat16")
+
+Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+class ExportedNet(nn.Module):
+    """Films to maps by another runtime, as if by the network.
+
+    It has no parameters: the weights are the runtime's. It computes on the CPU with as many threads as torch.
+
+    Args:
+        path: what :func:`~monai_tbkd.backends.export_network` wrote.
+        runtime: ``onnxruntime``, ``openvino`` or ``torchscript``; by default the one that the format is named after.
+        precision: what is not int8 is computed in ``float32``, or in ``bfloat16`` (OpenVINO alone).
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a file of another kind, an unknown runtime, or one that is not installed.
+    """
+
+    def __init__(self, path: str | Path, runtime: str | None = None, precision: str = "float32") -> None:
+        super().__init__()
+        self.path = Path(path)
+        kind = format_of(self.path)
+        self.runtime = runtime or ("onnxruntime" if kind == "onnx" else kind)
+        if self.runtime not in RUNTIMES:
+            raise ValueError(f"The runtime is {runtime!r}; expected one of {', '.join(RUNTIMES)}.")
+        if kind not in RUNTIMES[self.runtime]:
+            raise ValueError(
+                f"{self.runtime} does not read {self.path.name}; give a file that was exported by --format "
+                f"{RUNTIMES[self.runtime][0]}."
+            )
+        if precision not in PRECISIONS or (precision != "float32" and self.runtime != "openvino"):
+            raise ValueError(
+                f"precision is {precision!r} with {self.runtime}; expected float32, or bfloat16 with openvino."
+            )
+        self.precision = precision
+        self.record: dict[str, Any] = read_record(self.path)
+        self._run: Run = _OPENERS[self.runtime](self.path, precision)
+
+    def forward(self, film: torch.Tensor) -> torch.Tensor:
+        """Films ``(B, 1, H, W)`` uint8 to maps in logits ``(B, C, h, w)`` float32, on the CPU.
+
+        Raises:
+            ValueError: films of another type or shape.
+        """
+        plain = film.as_tensor() if isinstance(film, MetaTensor) else film
+        if plain.dtype != torch.uint8 or plain.ndim != 4 or plain.shape[1] != 1:
+            raise ValueError(
+                f"The films are {tuple(plain.shape)} {plain.dtype}; expected (B, 1, H, W) uint8, not normalized."
+            )
+        return torch.from_numpy(self._run(plain.cpu().numpy()))
+
+
+def _open_onnx(path: Path, precision: str) -> Run:
+    runtime, _ = optional_import("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return lambda films: session.run([OUTPUT], {INPUT: films})[0]  # type: ignore[no-any-return]
+
+
+def _open_openvino(path: Path, precision: str) -> Run:
+    settings = {
+        # left to itself it computes in bfloat16 on processors that have it, without saying so
+        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
+    compiled = load_openvino().Core().compile_model(str(path), "CPU", settings)
+    return lambda films: compiled([films])[0].copy()  # type: ignore[no-any-return]
+
+
+def _open_torchscript(path: Path, precision: str) -> Run:
+    network = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+
+    def run(films: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return network(torch.from_numpy(films)).numpy()  # type: ignore[no-any-return]
+
+    return run
+
+
+_OPENERS = {"onnxruntime": _open_onnx, "openvino": _open_openvino, "torchscript": _open_torchscript}

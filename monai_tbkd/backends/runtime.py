@@ -1,0 +1,95 @@
+"""Which runtime an inference uses, by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from monai_tbkd.backends.bfloat16_net import Bfloat16Net
+from monai_tbkd.backends.export_record import SUFFIXES, read_record
+from monai_tbkd.backends.exported_net import PRECISIONS, RUNTIMES, ExportedNet
+from monai_tbkd.networks import model_version
+from monai_tbkd.networks.checkpoint import check_architecture, refuse_other_settings
+
+TORCH = "torch"
+BACKENDS = (TORCH, *RUNTIMES)
+
+
+def input_channels(backend: str) -> int:
+    """Channels of the films that a backend takes: 3, normalized, or 1 of 8 bits, since the rest is in the file.
+
+    Raises:
+        ValueError: an unknown backend.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend is {backend!r}; expected one of {', '.join(BACKENDS)}.")
+    return 3 if backend == TORCH else 1
+
+
+def exported_record(backend: str, exported_model: str | Path | None, folder: str | Path) -> dict[str, Any] | None:
+    """The record of the exported file of an inference, with its place at ``path``.
+
+    Args:
+        backend: its name; None is returned for ``torch``.
+        exported_model: the file; None takes ``model`` in `folder`, with the suffix of the backend's format.
+        folder: of checkpoints.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: an unknown backend, or a file of another kind.
+    """
+    if input_channels(backend) == 3:
+        return None
+    suffix = {kind: end for end, kind in SUFFIXES.items()}[RUNTIMES[backend][0]]
+    path = Path(exported_model) if exported_model else Path(folder) / f"model{suffix}"
+    return {**read_record(path), "path": str(path)}
+
+
+def runtime_version(checkpoint: str | Path, record: dict[str, Any] | None) -> str:
+    """The model that scores belong to.
+
+    A float file is its checkpoint, and a threshold that was calibrated for the one holds for the other. An int8 file
+    gives slightly other scores, so that it is a model of its own.
+
+    Args:
+        checkpoint: of the torch backend.
+        record: of the exported file, or None.
+    """
+    return model_version(checkpoint) if record is None else str(record["model_version"])
+
+
+def runtime_network(
+    backend: str,
+    network: nn.Module,
+    device: torch.device | str,
+    record: dict[str, Any] | None,
+    precision: str = "float32",
+    image_size: int | None = None,
+    pooling: str | None = None,
+) -> nn.Module:
+    """What an inference calls its network.
+
+    Args:
+        backend: ``torch``, ``onnxruntime``, ``openvino`` or ``torchscript``.
+        network: as the config describes it. torch runs it; of the others its architecture is compared with the file's.
+        device: of torch.
+        record: of :func:`exported_record`.
+        precision: ``float32``, or ``bfloat16`` (torch on a CPU, openvino).
+        image_size: side of the films in pixels.
+        pooling: description of the pooling that inference uses.
+
+    Raises:
+        ValueError: an unknown name, or a file of another architecture, film size or pooling.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}.")
+    if record is None:
+        on_device = network.to(device)
+        return on_device if precision == "float32" else Bfloat16Net(on_device)
+    check_architecture(network, record, record["path"])
+    here = {"image_size": image_size, "pooling": pooling}
+    refuse_other_settings({"settings": record}, {k: v for k, v in here.items() if v is not None}, record["path"])
+    return ExportedNet(record["path"], backend, precision)

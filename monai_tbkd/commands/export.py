@@ -1,0 +1,261 @@
+"""``export``: a trained model as ONNX, OpenVINO or TorchScript, in 8 bits on demand."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from monai.bundle import ConfigParser
+from monai.data import MetaTensor
+
+from monai_tbkd.backends import FORMATS, Agreement, ExportedNet, FilmInputNet, agreement, export_network
+from monai_tbkd.backends.export_record import SUFFIXES
+from monai_tbkd.backends.int8_quantization import FIRST_STAGES
+from monai_tbkd.data import list_films
+from monai_tbkd.data.film_dataset import film_error_in
+from monai_tbkd.engines import describe_module, load_trained
+from monai_tbkd.networks import model_version
+from monai_tbkd.networks.checkpoint import file_sha256, read_record
+from monai_tbkd.packaging import bundle_files, recipe_files
+from monai_tbkd.transforms import NOTICE
+
+logger = logging.getLogger(__name__)
+
+SMALLEST_IOU, LARGEST_CHANGE = 0.95, 0.01
+"""What an 8-bit model is to keep: mean IoU of its boxes with those of float32, and mean change of the score."""
+_CHECKED = 5  # one film in so many is kept to compare both networks on
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    p = subparsers.add_parser(
+        "export",
+        help="write a trained model as ONNX, OpenVINO or TorchScript, for inference with --backend",
+        description=(
+            "Write a trained model for other runtimes: input an 8-bit gray film, normalization inside, output the map. "
+            "Inference takes it by --backend onnxruntime, openvino, torchscript. Research use only, not for diagnosis."
+        ),
+    )
+    p.add_argument("--format", choices=FORMATS, required=True)
+    p.add_argument("--checkpoint", type=Path, required=True, metavar="PT", help="the trained model.pt")
+    p.add_argument("--output", type=Path, help="the file; by default beside the checkpoint: model.onnx, .xml or .ts")
+    p.add_argument(
+        "--recipe", action="append", default=[], metavar="NAME|FILE",
+        help="what the model was trained with over train.yaml: demo, tbx11k, ..., or a file; may be given again",
+    )  # fmt: skip
+    p.add_argument(
+        "--set", action="append", default=[], metavar="ID=VALUE", dest="values",
+        help="a value as it was given on the command line of the training, such as stride_in_1x1=true",
+    )  # fmt: skip
+    p.add_argument("--int8", action="store_true", help="weights and activations in 8 bits (onnx, openvino)")
+    p.add_argument("--films", type=Path, help="folder of films by which 8-bit ranges are chosen; no label is needed")
+    p.add_argument("--number", type=int, default=125, help="films of it that take part (default 125)")
+    p.add_argument(
+        "--int8_from", choices=("auto", *FIRST_STAGES), default="auto",
+        help="first stage in 8 bits; auto takes stem, and layer2 where boxes then do not agree with float32's",
+    )  # fmt: skip
+    p.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load, write, and say how much the written network agrees.
+
+    Raises:
+        ValueError: settings that the model was not trained with, or int8 without films.
+    """
+    if args.int8 != (args.films is not None):
+        raise ValueError(
+            "--int8 needs --films, a folder of films like those it will be used on, and nothing else does."
+        )
+    parser = inference_config(args.checkpoint, args.recipe, args.values)
+    network, pooling = (parser.get_parsed_content(key) for key in ("network_def", "pooling"))
+    image_size = int(parser.get_parsed_content("image_size"))
+    load_trained(network, args.checkpoint, pooling, image_size)
+    network.eval()
+    suffix = {kind: end for end, kind in SUFFIXES.items()}[args.format]
+    output = args.output or args.checkpoint.with_suffix((".int8" if args.int8 else "") + suffix)
+    if output.suffix.lower() != suffix:
+        raise ValueError(f"--output is {output}; a file of format {args.format} ends with {suffix}.")
+    record = {
+        "notice": NOTICE,
+        "model_version": model_version(args.checkpoint) + (" int8" if args.int8 else ""),
+        "checkpoint_sha256": file_sha256(args.checkpoint),
+        "architecture": getattr(network, "architecture", None),
+        "image_size": image_size,
+        "pooling": describe_module(pooling),
+        "operating_point": _operating_point(Path(parser.get_parsed_content("operating_point")), args.checkpoint),
+        "training": (read_record(args.checkpoint) or {}).get("training"),
+    }
+    size = (image_size, image_size)
+    if args.int8:
+        written, found = _in_8_bits(args, parser, network, output, record, size)
+    else:
+        written, found = export_network(network, output, record, size), None
+    logger.info(
+        "%s: %s, %s, %.1f MB; maps differ from the network's by at most %.2g logits on noise (%s).",
+        output, args.format, written["precision"], _size(output) / 1e6, written["largest_difference"], NOTICE,
+    )  # fmt: skip
+    if found is not None:
+        logger.info("Against float32, on films that chose no range: %s.", found)
+        if not _agrees(found):
+            logger.warning(
+                "This is less than mean IoU %.2f of boxes or more than %.2f change of the score. Its boxes are not "
+                "those of float32; evaluate the 8-bit model by itself before it is used.", SMALLEST_IOU, LARGEST_CHANGE,
+            )  # fmt: skip
+    return 0
+
+
+def _in_8_bits(
+    args: argparse.Namespace,
+    parser: ConfigParser,
+    network: torch.nn.Module,
+    output: Path,
+    record: dict[str, Any],
+    size: tuple[int, int],
+) -> tuple[dict[str, Any], Agreement]:
+    """The file with the first choice of stages whose boxes agree, or else with the one that agrees best."""
+    films, places = read_films(parser, args.films, args.number)
+    checked = range(0, len(films), _CHECKED)
+    calibration = [film for number, film in enumerate(films) if number % _CHECKED]
+    own = FilmInputNet(network)
+
+    def write(first: str) -> tuple[dict[str, Any], Agreement]:
+        facts = {**record, "calibration": {"films": len(calibration), "checked": len(checked), "int8_from": first}}
+        written = export_network(network, output, facts, size, calibration, first=first)
+        return written, compare(
+            parser, own, ExportedNet(output), [films[n] for n in checked], [places[n] for n in checked]
+        )
+
+    tried: dict[str, Agreement] = {}
+    for first in ("stem", "layer2") if args.int8_from == "auto" else (args.int8_from,):
+        written, found = write(first)
+        tried[first] = found
+        logger.info("8 bits from %s on: %s.", first, found)
+        if _agrees(found):
+            return written, found
+    best = max(tried, key=lambda first: tried[first].box_iou)
+    return (written, found) if best == first else write(best)
+
+
+def _agrees(found: Agreement) -> bool:
+    return found.box_iou >= SMALLEST_IOU and found.score_change <= LARGEST_CHANGE
+
+
+def compare(
+    parser: ConfigParser,
+    one: torch.nn.Module,
+    other: torch.nn.Module,
+    films: Sequence[torch.Tensor],
+    places: Sequence[torch.Tensor | None],
+) -> Agreement:
+    """Scores and boxes of two networks on films, through the post-processing of inference, boxes whatever the score.
+
+    Args:
+        parser: of inference.yaml.
+        one: from films ``(B, 1, H, W)`` uint8 to maps.
+        other: the same.
+        films: ``(1, H, W)`` uint8.
+        places: of their cuts, or None each.
+    """
+    steps = parser.get_parsed_content("postprocessing")
+    results: list[list[tuple[float, torch.Tensor]]] = [[], []]
+    for film, place in zip(films, places, strict=True):
+        for network, rows in zip((one, other), results):
+            with torch.no_grad():
+                item = {"pred": network(film[None])[0], "original_size": torch.tensor(film.shape[-2:])}
+            done = steps(item if place is None else {**item, "lung_crop": place})
+            rows.append((float(done["score"]), done["pred_boxes"]))
+    return agreement(*results)
+
+
+def inference_config(checkpoint: Path, recipes: Sequence[str], values: Sequence[str]) -> ConfigParser:
+    """inference.yaml for a model, its films in 8 bits, its boxes drawn whatever the score.
+
+    Args:
+        checkpoint: the model.
+        recipes: names or files.
+        values: ``ID=VALUE``.
+
+    Raises:
+        FileNotFoundError: no such recipe.
+        ValueError: a value of no id.
+    """
+    files = [bundle_files() / "configs" / "inference.yaml", *(_recipe(name) for name in recipes)]
+    parser = ConfigParser()
+    parser.read_config([str(file) for file in files])
+    for entry in values:
+        key, equals, value = entry.partition("=")
+        if not equals or key.split("::")[0] not in parser:
+            raise ValueError(f"--set {entry}: expected ID=VALUE with an id of inference.yaml.")
+        parser[key] = yaml.safe_load(value)
+    parser["ckpt_dir"] = str(checkpoint.parent)
+    parser["student_checkpoint"] = str(checkpoint)
+    parser["device"] = "cpu"
+    parser["backend"] = "torchscript"  # films in 8 bits, and normalization in the network
+    parser["thresholds"] = _thresholds(checkpoint)
+    parser["exported"] = None
+    return parser
+
+
+def _recipe(name: str) -> Path:
+    for candidate in (Path(name), recipe_files() / f"{name}.yaml"):
+        if candidate.is_file():
+            return candidate
+    known = ", ".join(sorted(p.stem for p in recipe_files().glob("*.yaml")))
+    raise FileNotFoundError(f"--recipe {name}: no such file, and no recipe of that name; there are {known}.")
+
+
+def _operating_point(path: Path, checkpoint: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    point = json.loads(path.read_text(encoding="utf-8"))
+    if point.get("model_sha256") != file_sha256(checkpoint):
+        logger.warning("%s is of another model than %s and is not written into the file.", path, checkpoint)
+        return None
+    return {key: point[key] for key in ("map_threshold", "score_threshold", "mode", "chosen_on")}
+
+
+def _thresholds(checkpoint: Path) -> dict[str, Any]:
+    """Of the comparison: boxes are drawn whatever the score, so that there are some to compare."""
+    chosen = _operating_point(checkpoint.with_name("operating_point.json"), checkpoint) or {}
+    return {"map_threshold": chosen.get("map_threshold", 0.5), "mode": chosen.get("mode", "absolute"),
+            "score_threshold": 0.0}  # fmt: skip
+
+
+def read_films(parser: ConfigParser, folder: Path, number: int) -> tuple[list[torch.Tensor], list[torch.Tensor | None]]:
+    """Films ``(1, H, W)`` uint8 of a folder, spread over it, and the places of their cuts."""
+    if number < _CHECKED:
+        raise ValueError(f"--number is {number}; expected {_CHECKED} films or more.")
+    listed = list_films(folder)
+    steps = parser.get_parsed_content("preprocessing")
+    films: list[torch.Tensor] = []
+    places: list[torch.Tensor | None] = []
+    # every so many of them, so that all sub-folders take part; those that are refused are made up for at the end
+    step = max(1, len(listed) // number)
+    for item in [film for first in range(step) for film in listed[first::step]]:
+        if len(films) == number:
+            break
+        try:
+            done = steps({"image": item["image"]})
+        except RuntimeError as error:
+            if film_error_in(error) is None:
+                raise
+            logger.info("left out: %s", film_error_in(error))
+            continue
+        image = done["image"]
+        films.append(image.as_tensor() if isinstance(image, MetaTensor) else image)
+        places.append(done.get("lung_crop"))
+    if len(films) < _CHECKED:
+        raise ValueError(f"{folder} has {len(films)} films that can be used; give at least {_CHECKED}, better 100.")
+    return films, places
+
+
+def _size(path: Path) -> int:
+    parts = (path, path.with_suffix(".bin")) if path.suffix == ".xml" else (path,)
+    return sum(part.stat().st_size for part in parts)

@@ -1,0 +1,45 @@
+"""``export_labels``: what annotators have drawn, as boxes in film pixels."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+from monai_tbkd.label.label_export import collect_labels, write_coco, write_manifest
+from monai_tbkd.label.label_folder import FINAL
+from monai_tbkd.packaging.exit_status import FILMS_FAILED
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    p = subparsers.add_parser(
+        "export_labels",
+        help="write the labels of a MONAI Label app as boxes in film pixels",
+        description=(
+            "Write the finished labels of a MONAI Label app (boxes of 3D Slicer, CVAT's shapes, masks, our own JSON) "
+            "as one JSON file of boxes in film pixels, as TBX11K's, and as a table to train on. No server is needed. "
+            "Ends with 3 where a label could not be read. Research use only, not for diagnosis."
+        ),
+    )
+    p.add_argument("store", type=Path, metavar="FOLDER", help="the folder of films, or APP/pacs/... of a PACS")
+    p.add_argument("--output", type=Path, required=True, metavar="DIR", help="gets labels.json and manifest.csv")
+    p.add_argument("--tag", default=FINAL, help=f"which labels (default {FINAL})")
+    p.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write and say what."""
+    export = collect_labels(args.store, args.tag)
+    args.output.mkdir(parents=True, exist_ok=True)
+    write_coco(args.output / "labels.json", export)
+    write_manifest(args.output / "manifest.csv", export)
+    kinds = Counter(label.class_name for label in export.labels.values())
+    boxes = sum(len(label.boxes) for label in export.labels.values())
+    said = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+    sys.stdout.write(
+        f"{len(export.labels)} labeled films ({said}), {boxes} boxes, {len(export.faults)} labels left out. "
+        f"Written to {args.output}/labels.json and manifest.csv.\n"
+    )
+    return FILMS_FAILED if export.faults else 0

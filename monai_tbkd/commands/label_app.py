@@ -1,0 +1,61 @@
+"""``label_app``: write the folder that a MONAI Label server is started on."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from monai_tbkd.label.app_folder import write_app_folder
+from monai_tbkd.packaging import bundle_files, recipe_files
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    p = subparsers.add_parser(
+        "label_app",
+        help="write the folder of a MONAI Label app",
+        description=(
+            "Write a folder that a MONAI Label server is started on: configs, recipes and a copy of the weights, which "
+            "training from corrections replaces. Research use only, not for diagnosis."
+        ),
+    )
+    p.add_argument("folder", type=Path, metavar="DIR", help="the new folder")
+    p.add_argument("--bundle", type=Path, help="the bundle to serve (default: the one of this package)")
+    p.add_argument("--ckpt_dir", type=Path, help="folder of model.pt (default: models in the bundle)")
+    p.add_argument(
+        "--recipe", nargs="*", default=[], metavar="FILE", help="recipes that the model was trained with, in order"
+    )
+    p.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="values of the configs, such as min_age=0")
+    p.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write it and say how to start."""
+    bundle = args.bundle or bundle_files()
+    recipes = [_recipe(name) for name in args.recipe]
+    overrides = dict(_pair(text) for text in args.set)
+    app = write_app_folder(args.folder, bundle, args.ckpt_dir or bundle / "models", recipes, overrides)
+    sys.stdout.write(
+        f"Wrote {app.root}. Start it with\n"
+        f"  python -m monailabel.main start_server --app {app.root} --studies FILMS --host 127.0.0.1 "
+        "--uvicorn_app monai_tbkd.label.server:app\n"
+        "FILMS is a folder of films, or the address of a DICOMweb server.\n"
+    )
+    return 0
+
+
+def _recipe(name: str) -> Path:
+    """A file, or a recipe of the package by name."""
+    packaged = recipe_files() / f"{name}.yaml"
+    return packaged if "/" not in name and not Path(name).is_file() and packaged.is_file() else Path(name)
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ValueError(f"{text!r}; expected KEY=VALUE.")
+    return key, yaml.safe_load(value)

@@ -1,0 +1,215 @@
+"""The MONAI Label app: wires films, models, labels and training to MONAI Label's interfaces."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import requests
+from fastapi import HTTPException
+from monailabel.config import settings
+from monailabel.interfaces.app import MONAILabelApp
+
+from monai_tbkd import __version__
+from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.label.annotation_report import annotation_report
+from monai_tbkd.label.app_folder import read_app_folder
+from monai_tbkd.label.batch_infer import FilmBatchInfer
+from monai_tbkd.label.film_ids import is_safe_id
+from monai_tbkd.label.film_label import FilmLabel
+from monai_tbkd.label.film_pipeline import FilmPipeline
+from monai_tbkd.label.film_result import LABEL
+from monai_tbkd.label.film_sources import FolderSource
+from monai_tbkd.label.film_store import FilmStore
+from monai_tbkd.label.infer_tasks import BoxesTask, FilmTask, MapTask, ScoreTask
+from monai_tbkd.label.label_export import LABELS_FOLDER, PACS_MARK
+from monai_tbkd.label.label_folder import LabelFolder
+from monai_tbkd.label.pacs_source import PacsSource
+from monai_tbkd.label.request_output import ASKED_OUTPUT
+from monai_tbkd.label.server_conf import TOKEN_VARIABLE, is_address, read_conf
+from monai_tbkd.transforms import NOTICE
+
+logger = logging.getLogger(__name__)
+
+_LEFT_OVER = 3600.0  # seconds after which an upload that nobody took away is removed
+
+
+class TuberculosisApp(MONAILabelApp):
+    """What ``monailabel start_server`` finds through the folder's ``main.py``.
+
+    Attributes:
+        folder: configs, recipes and weights.
+        pipeline: films through the bundle's inference config.
+        server_conf: what ``--conf`` turns.
+
+    Args:
+        app_dir: the folder that ``label_app`` wrote.
+        studies: a folder of films, or the address of a DICOMweb server.
+        conf: from ``--conf key value``.
+    """
+
+    def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
+        self.folder = read_app_folder(app_dir)
+        self.pipeline = FilmPipeline(self.folder)
+        self.server_conf = read_conf(conf, studies)
+        # Uploads go where nobody else writes, so that a path in a request can be told from an upload.
+        self._uploads = self.folder.root / "uploads"
+        self._uploads.mkdir(exist_ok=True, mode=0o700)
+        tempfile.tempdir = str(self._uploads)
+        settings.MONAI_LABEL_SESSION_PATH = settings.MONAI_LABEL_SESSION_PATH or str(self.folder.root / "sessions")
+        super().__init__(
+            app_dir=app_dir,
+            studies=studies,
+            conf=conf,
+            name="Tuberculosis on chest X-rays",
+            description=f"Boxes, map and score of tuberculosis ({NOTICE})",
+            version=__version__,
+            labels=[LABEL],
+        )
+        self._auto_update_scoring = self.server_conf.auto_scoring
+
+    def init_datastore(self) -> FilmStore:
+        seconds = self.server_conf.cache_seconds
+        if not is_address(self.studies):
+            root = Path(self.studies)
+            labels = LabelFolder(root / LABELS_FOLDER)
+            return FilmStore(FolderSource(root, labels.root, seconds), labels, root.name)
+        address = self.studies.rstrip("/")
+        given = settings.MONAI_LABEL_DICOMWEB_CACHE_PATH.strip()
+        root = Path(given or self.folder.root / "pacs") / sha256(address.encode()).hexdigest()[:16]
+        source = PacsSource(_dicomweb_client(address), root / "films", self.server_conf.modalities, seconds)
+        write_json(root / PACS_MARK, {"films": "fetched from a DICOMweb server; they hold patient data"})
+        on_final = self._send_report if self.server_conf.sr else None
+        return FilmStore(source, LabelFolder(root / LABELS_FOLDER), address, on_final)
+
+    def init_infers(self) -> dict[str, FilmTask]:
+        return {
+            "tb_boxes": BoxesTask(self.pipeline),
+            "tb_map": MapTask(self.pipeline),
+            "tb_score": ScoreTask(self.pipeline),
+        }
+
+    def init_trainers(self) -> dict[str, Any]:
+        return _made_by("trainers", "make_trainers")(self)
+
+    def init_strategies(self) -> dict[str, Any]:
+        return {**super().init_strategies(), **_made_by("strategies", "make_strategies")(self)}
+
+    def init_scoring_methods(self) -> dict[str, Any]:
+        return _made_by("scoring", "make_scoring_methods")(self)
+
+    def init_batch_infer(self) -> FilmBatchInfer:
+        return FilmBatchInfer()
+
+    def cleanup_sessions(self) -> None:
+        """Run at the start and every few minutes: the server leaves the uploads of requests that failed."""
+        for left in self._uploads.iterdir():
+            if time.time() - left.stat().st_mtime > _LEFT_OVER:
+                shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+        super().cleanup_sessions()
+
+    def infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
+        """Look at one film.
+
+        Args:
+            request: ``model``; ``image``, an identifier, or a file that was uploaded with the request; options.
+            datastore: of the film; the app's own by default.
+
+        Returns:
+            ``file`` of the answer or None, ``label`` (the identifier where a label was saved), ``tag``, and ``params``,
+            the answer.
+
+        Raises:
+            HTTPException: 404 where there is no such model or film, 422 where the answer has not the form asked for.
+        """
+        model, film = str(request.get("model")), request.get("image")
+        if model not in self._infers:
+            raise HTTPException(404, f"There is no model {model}; expected one of {', '.join(self._infers)}.")
+        if ASKED_OUTPUT.get() == "dicom_seg":
+            raise HTTPException(422, "A radiograph has no DICOM SEG here; ask for output=image and a .nrrd.")
+        store = datastore or self.datastore()
+        path = self._film_path(film, store)
+        file, answer = self._infers[model]({**request, "image": path})
+        tag, label = request.get("label_tag") or "original", file
+        tag = str(getattr(tag, "value", tag))
+        if request.get("save_label") and is_safe_id(str(film)):
+            if file:
+                label = store.save_label(film, file, tag, {"model": model, "params": answer})
+            self._note(str(film), answer)
+        if ASKED_OUTPUT.get() == "image" and not file:
+            raise HTTPException(422, answer)  # refused, or a score alone; the answer says which
+        return {"label": label, "tag": tag, "file": file, "params": answer}
+
+    def _film_path(self, film: Any, store: Any) -> str:
+        """Where a film of a request is: in the datastore by its identifier, or an upload; nothing else is read."""
+        if isinstance(film, str):
+            if is_safe_id(film):
+                found = store.get_image_uri(film)
+            else:
+                path = Path(os.path.realpath(film))
+                private = (self._uploads, Path(settings.MONAI_LABEL_SESSION_PATH))
+                inside = any(path.is_relative_to(os.path.realpath(folder)) for folder in private)
+                found = str(path) if inside and path.exists() else ""
+            if found:
+                return found
+        raise HTTPException(404, "There is no such film; expected an identifier of the datastore, or an upload.")
+
+    def _note(self, film: str, answer: Mapping[str, Any]) -> None:
+        """Keep what a batch found, so that a film without a label file is not without an answer."""
+        kept = ("status", "reason", "image_score", "decision", "model_version")
+        note = {key: answer[key] for key in kept if answer.get(key) is not None}
+        self.datastore().update_image_info(film, {"finding": {**note, "n_boxes": len(answer.get("boxes", []))}})
+
+    def _send_report(self, film: str, label: FilmLabel) -> dict[str, Any]:
+        """Send a finished label to the PACS; where that fails, the label is kept all the same."""
+        try:
+            report = annotation_report(label)
+            _dicomweb_client(self.studies.rstrip("/")).store_instances([report])
+        except Exception as error:
+            logger.exception("%s: its report was not sent", film)
+            return {"report": "not sent", "report_fault": type(error).__name__}
+        return {"report": "sent", "report_sop_instance_uid": str(report.SOPInstanceUID)}
+
+    def _local_request(self, url: str, params: Any, action: str) -> Any:
+        """The training process asks the server for a scoring; it needs the token, too."""
+        token = os.environ.get(TOKEN_VARIABLE, "")
+        answer = requests.post(
+            f"http://127.0.0.1:{settings.MONAI_LABEL_SERVER_PORT}{url}",
+            json=params or {},
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=60,
+        )
+        if answer.status_code != 200:
+            logger.error("%s was not started: status %d", action, answer.status_code)
+        return answer.json() if answer.status_code == 200 else None
+
+
+def _dicomweb_client(address: str) -> Any:
+    from dicomweb_client.session_utils import create_session_from_user_pass
+    from monailabel.datastore.dicom import DICOMwebClientX
+
+    user, password = settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD
+    return DICOMwebClientX(
+        url=address,
+        session=create_session_from_user_pass(user, password) if user and password else None,
+        qido_url_prefix=settings.MONAI_LABEL_QIDO_PREFIX,
+        wado_url_prefix=settings.MONAI_LABEL_WADO_PREFIX,
+        stow_url_prefix=settings.MONAI_LABEL_STOW_PREFIX,
+    )
+
+
+def _made_by(module: str, function: str) -> Callable[[TuberculosisApp], dict[str, Any]]:
+    try:
+        return getattr(importlib.import_module(f"monai_tbkd.label.{module}"), function)
+    except ModuleNotFoundError as error:
+        if error.name != f"monai_tbkd.label.{module}":
+            raise
+        return lambda app: {}

@@ -1,0 +1,168 @@
+"""The folder of a MONAI Label app: the bundle that it serves, its recipes, and the weights that training replaces."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigParser
+
+from monai_tbkd import __version__
+from monai_tbkd.data.whole_file import write_json
+
+SETTINGS_FILE = "label_app.json"
+# what a model consists of; the teacher is for training and for the disagreement of teacher and student
+_MODEL_FILES = ("model.pt", "model.json", "operating_point.json", "teacher.pt", "teacher.json")
+_CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
+_MAIN = '''"""Started by monailabel; everything is in the package monai_tbkd. Research use only, not for diagnosis."""
+
+from monai_tbkd.label.stand_ins import stand_in_for_pydicom_seg
+
+stand_in_for_pydicom_seg()
+
+from monai_tbkd.label.app import TuberculosisApp  # noqa: E402, F401
+'''
+
+
+@dataclass(frozen=True)
+class AppFolder:
+    """A folder that ``python -m monai_tbkd label_app`` has written.
+
+    Attributes:
+        root: the folder, which ``monailabel`` gets as ``--app``; it has to be writable.
+        recipes: names of config files under ``recipes/`` that lie over the bundle's configs, in order.
+        overrides: values of the configs by key, over the recipes.
+    """
+
+    root: Path
+    recipes: tuple[str, ...] = ()
+    overrides: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def bundle(self) -> Path:
+        """The bundle's folder: ``configs/`` and ``models/``."""
+        return self.root / "bundle"
+
+    @property
+    def models(self) -> Path:
+        """Where the weights are; training writes beside them and replaces them by renaming."""
+        return self.bundle / "models"
+
+    @property
+    def student(self) -> Path:
+        """The weights that are served."""
+        return self.models / "model.pt"
+
+    @property
+    def teacher(self) -> Path:
+        """The weights of the teacher, which may be missing."""
+        return self.models / "teacher.pt"
+
+    def config_files(self, *names: str) -> list[Path]:
+        """Files of the bundle's configs by name, and the recipes over them.
+
+        Args:
+            names: such as ``"inference"``, or ``"train"``.
+
+        Raises:
+            FileNotFoundError: there is no such config.
+        """
+        return [
+            *(find_config(self.bundle / "configs", name) for name in names),
+            *(self.root / "recipes" / name for name in self.recipes),
+        ]
+
+    def parser(self, *names: str, **overrides: Any) -> ConfigParser:
+        """The configs, read; nothing is built yet.
+
+        Args:
+            names: of the bundle's configs, ``"inference"`` by default.
+            overrides: values by key, over everything else.
+        """
+        parser = ConfigParser()
+        parser.read_config([str(path) for path in self.config_files(*(names or ("inference",)))])
+        places = {"bundle_root": str(self.bundle), "ckpt_dir": str(self.models)}
+        for key, value in {**places, **dict(self.overrides), **overrides}.items():
+            parser[key] = value
+        return parser
+
+
+def find_config(folder: Path, name: str) -> Path:
+    """A config by its name without suffix.
+
+    Raises:
+        FileNotFoundError: there is none in the folder.
+    """
+    for suffix in _CONFIG_SUFFIXES:
+        if (folder / f"{name}{suffix}").is_file():
+            return folder / f"{name}{suffix}"
+    raise FileNotFoundError(f"{folder}: no {name}.yaml or {name}.json; expected the configs of a bundle.")
+
+
+def read_app_folder(root: str | Path) -> AppFolder:
+    """Open an app folder.
+
+    Raises:
+        ValueError: the folder was not written by ``label_app``.
+    """
+    root = Path(root)
+    try:
+        content = json.loads((root / SETTINGS_FILE).read_text(encoding="utf-8"))
+        return AppFolder(root, tuple(content["recipes"]), tuple(content["overrides"].items()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{root / SETTINGS_FILE}: cannot be read ({error}); write the folder with python -m monai_tbkd label_app."
+        ) from error
+
+
+def write_app_folder(
+    root: str | Path,
+    bundle: str | Path,
+    models: str | Path,
+    recipes: Sequence[str | Path] = (),
+    overrides: Mapping[str, Any] | None = None,
+) -> AppFolder:
+    """Write a folder that ``monailabel start_server --app`` takes.
+
+    Configs, recipes and weights are copied, so that training from corrections changes this folder and no other.
+
+    Args:
+        root: the new folder; it must not exist, or be empty.
+        bundle: a bundle, with ``configs/inference.yaml`` or ``.json``.
+        models: a folder with ``model.pt``, and what else there is of a model: its record, its operating point, its
+            teacher.
+        recipes: config files that lie over the bundle's, in order.
+        overrides: values by key, over the recipes.
+
+    Raises:
+        FileNotFoundError: no config, recipe or weights.
+        FileExistsError: the folder is there already and not empty.
+    """
+    root, bundle, models = Path(root), Path(bundle), Path(models)
+    find_config(bundle / "configs", "inference")
+    if not (models / "model.pt").is_file():
+        raise FileNotFoundError(f"{models}: no model.pt; name the folder of the trained model with --ckpt_dir.")
+    for recipe in recipes:
+        if not Path(recipe).is_file():
+            raise FileNotFoundError(f"{recipe}: there is no such recipe.")
+    if root.exists() and any(root.iterdir()):
+        raise FileExistsError(f"{root} is there already; give a new folder, or remove it.")
+    app = AppFolder(root, tuple(Path(recipe).name for recipe in recipes), tuple((overrides or {}).items()))
+    if len(set(app.recipes)) < len(app.recipes):
+        raise ValueError(f"Two recipes have the same name ({', '.join(app.recipes)}); rename one.")
+    app.models.mkdir(parents=True)
+    shutil.copytree(bundle / "configs", app.bundle / "configs", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "recipes").mkdir()
+    for recipe in recipes:
+        shutil.copy(recipe, root / "recipes")
+    for name in _MODEL_FILES:
+        if (models / name).is_file():
+            shutil.copy(models / name, app.models)
+    (root / "main.py").write_text(_MAIN, encoding="utf-8")
+    settings = {"monai_tbkd": __version__, "recipes": list(app.recipes), "overrides": dict(app.overrides)}
+    write_json(root / SETTINGS_FILE, settings)
+    return app

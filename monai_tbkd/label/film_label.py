@@ -1,0 +1,195 @@
+"""What an annotator says of a film, from every form that it is saved in."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from monai_tbkd.data import CXRReader, FilmTurn
+from monai_tbkd.data.box_types import box_type_of
+from monai_tbkd.data.film_classes import class_of, known_words
+from monai_tbkd.label.cvat_labels import cvat_elements, is_cvat, read_cvat_xml
+from monai_tbkd.label.film_geometry import film_geometry
+from monai_tbkd.label.label_map import PLACED_SUFFIXES, PLAIN_SUFFIXES, mask_to_boxes, read_mask
+from monai_tbkd.label.series_film import frontal_film
+from monai_tbkd.label.slicer_markups import markups_to_boxes
+
+IMAGE_LABEL = "image_label"
+"""Key of an image-level label in our JSON and in the ``params`` that a label is saved with."""
+NOT_TB = "non_tb"
+_LARGEST_JSON = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class FilmLabel:
+    """A film's label.
+
+    Attributes:
+        film: the file that was labeled.
+        boxes: ``[xmin, ymin, xmax, ymax]`` each, in pixels of the film as stored, cut at its edges.
+        box_types: ``active``, ``latent``, ``uncertain`` or ``unspecified``; one a box.
+        class_name: ``tb`` where there is a box or the annotator says so, else ``health`` or ``sick`` as the annotator
+            says, else ``non_tb``: a finished label without a box.
+        upright_size: (height, width) of the upright film.
+        turn: how the stored pixels were turned upright.
+    """
+
+    film: Path
+    boxes: list[list[float]]
+    box_types: list[str]
+    class_name: str
+    upright_size: tuple[int, int]
+    turn: FilmTurn = field(default_factory=FilmTurn)
+
+    @property
+    def is_tb(self) -> bool:
+        """The image-level label."""
+        return self.class_name == "tb"
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(height, width) of the pixels as stored."""
+        height, width = self.upright_size
+        return (width, height) if self.turn.transpose else (height, width)
+
+    @property
+    def upright_boxes(self) -> list[list[float]]:
+        """The boxes in pixels of the upright film, which is what networks see."""
+        height, width = self.upright_size
+        upright = []
+        for xmin, ymin, xmax, ymax in self.boxes:
+            if self.turn.transpose:
+                xmin, ymin, xmax, ymax = ymin, xmin, ymax, xmax
+            if self.turn.flip_rows:
+                ymin, ymax = height - ymax, height - ymin
+            if self.turn.flip_columns:
+                xmin, xmax = width - xmax, width - xmin
+            upright.append([xmin, ymin, xmax, ymax])
+        return upright
+
+
+def read_label(label: str | Path, film: str | Path, info: Mapping[str, Any] | None = None) -> FilmLabel:
+    """Read a label.
+
+    Args:
+        label: JSON (ours, 3D Slicer's markups, CVAT's shapes), CVAT's XML, or a mask (PNG, NRRD, NIfTI).
+        film: the film, or the folder of its DICOM series.
+        info: what was saved with the label; ``image_label`` in it is taken where the label has none of its own.
+
+    Returns:
+        The label, its boxes in the film's pixels.
+
+    Raises:
+        ValueError: the label cannot be understood or is not of this film.
+        FilmError: the film cannot be read.
+    """
+    label, film = Path(label), frontal_film(Path(film))
+    _, meta = _ANY_FILM.get_data([film])
+    turn = FilmTurn.from_text(str(meta["turn"]))
+    height, width = (int(v) for v in meta["original_size"])
+    stored_size = (width, height) if turn.transpose else (height, width)
+    said = (info or {}).get(IMAGE_LABEL)
+    types: list[str] | None = None
+    name = label.name.lower()
+    if name.endswith(".json"):
+        boxes, types, own = _from_json(_load(label), film)
+        said = said if own is None else own
+    elif name.endswith(".xml"):
+        boxes, types = _with_types(read_cvat_xml(label, film.name))
+    elif name.endswith((*PLAIN_SUFFIXES, *PLACED_SUFFIXES)):
+        boxes = mask_to_boxes(read_mask(label, film, stored_size))
+    else:
+        raise ValueError(f"{label.name}: a label of an unknown type; expected JSON, XML, PNG, NRRD or NIfTI.")
+    cut = [_cut(box, stored_size) for box in boxes]
+    types = types or ["unspecified"] * len(boxes)
+    return FilmLabel(film, cut, types, _class(said, bool(cut)), (height, width), turn)
+
+
+# Whatever a rule says of scoring a film, a person may label it.
+_ANY_FILM = CXRReader(min_side=1, min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
+
+
+def _load(path: Path) -> Any:
+    if path.stat().st_size > _LARGEST_JSON:
+        raise ValueError(f"The label has {path.stat().st_size} bytes; expected at most {_LARGEST_JSON}.")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"The label is not JSON in UTF-8 ({error}).") from error
+
+
+def _from_json(content: Any, film: Path) -> tuple[list[list[float]], list[str] | None, Any]:
+    if isinstance(content, Mapping) and isinstance(content.get("markups"), list):
+        return markups_to_boxes(content, film_geometry(film)), None, content.get(IMAGE_LABEL)
+    if isinstance(content, Mapping) and isinstance(content.get("boxes"), list):
+        boxes, types = _with_types([_our_box(each) for each in content["boxes"]])
+        return boxes, types, content.get(IMAGE_LABEL)
+    if is_cvat(content):
+        boxes, types = _with_types(cvat_elements(content))
+        return boxes, types, None
+    if isinstance(content, Mapping) and IMAGE_LABEL in content:
+        return [], [], content[IMAGE_LABEL]
+    raise ValueError("The label is JSON of an unknown form; expected boxes, markups, or CVAT's shapes.")
+
+
+def _our_box(each: Any) -> tuple[str, list[float]]:
+    if isinstance(each, Mapping):
+        return str(each.get("label", "tuberculosis")), four_numbers(each.get("bbox"))
+    return "tuberculosis", four_numbers(each)
+
+
+def _with_types(found: Sequence[tuple[str, list[float]]]) -> tuple[list[list[float]], list[str]]:
+    types = []
+    for word, _ in found:
+        kind = box_type_of(word)
+        if kind is None and class_of(word) != "tb":
+            raise ValueError(f"A box has the label {word!r}; expected tuberculosis, or one of its types.")
+        types.append(kind or "unspecified")
+    return [box for _, box in found], types
+
+
+def four_numbers(value: Any) -> list[float]:
+    """A box.
+
+    Raises:
+        ValueError: anything but four finite numbers.
+    """
+    if (
+        not isinstance(value, Sequence)
+        or isinstance(value, str)
+        or len(value) < 4
+        or not all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in value)
+    ):
+        raise ValueError(f"A box is {str(value)[:80]}; expected [xmin, ymin, xmax, ymax], finite numbers.")
+    return [float(v) for v in value[:4]]
+
+
+def _cut(box: Sequence[float], stored_size: tuple[int, int]) -> list[float]:
+    height, width = stored_size
+    xmin, ymin, xmax, ymax = box
+    cut = [max(0.0, min(xmin, width)), max(0.0, min(ymin, height)), min(xmax, width), min(ymax, height)]
+    if cut[2] <= cut[0] or cut[3] <= cut[1]:
+        raise ValueError(
+            f"A box is {[round(edge, 2) for edge in box]} on a film of {height} x {width} pixels; expected one that "
+            "lies on the film, [xmin, ymin, xmax, ymax]."
+        )
+    return [float(edge) for edge in cut]
+
+
+def _class(said: Any, has_boxes: bool) -> str:
+    if has_boxes:
+        return "tb"
+    if said is None or said == "":
+        return NOT_TB
+    if isinstance(said, bool):
+        return "tb" if said else NOT_TB
+    word = class_of(str(said))
+    if str(said).strip().lower().replace("-", "_") in (NOT_TB, "not_tb", "no_tb"):
+        return NOT_TB
+    if word is None:
+        raise ValueError(f"{IMAGE_LABEL} is {said!r}; expected true, false, non_tb, or one of {known_words()}.")
+    return word

@@ -1,0 +1,158 @@
+"""Masks as files that viewers lay on a film, and back."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from monai_tbkd.data import FilmTurn
+from monai_tbkd.label.film_geometry import FilmGeometry, film_geometry, voxels_to_lps
+from monai_tbkd.label.film_result import FilmResult
+
+PLAIN_SUFFIXES = (".png",)
+"""Pictures: the film's pixels, without a place."""
+PLACED_SUFFIXES = (".nrrd", ".nii.gz", ".nii")
+"""Volumes of one slice, at the film's place."""
+_ELSEWHERE = re.compile(rb"^data ?file:", re.MULTILINE | re.IGNORECASE)
+_HEADER_BYTES = 16384
+_MOST_VOXELS_A_PIXEL = 4
+
+
+def film_mask(finding: FilmResult) -> NDArray[np.uint8]:
+    """The parts of the map that boxes are drawn around, in the film's pixels as stored.
+
+    Returns:
+        ``(height, width)``, 1 is tuberculosis.
+    """
+    assert finding.mask is not None
+    on_film = F.interpolate(finding.mask[None, None].float(), size=finding.size, mode="nearest-exact")[0, 0]
+    return np.ascontiguousarray(as_stored(finding.turn, on_film.to(torch.uint8).numpy()))
+
+
+def as_stored(turn: FilmTurn, upright: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Turn an upright ``(H, W)`` back onto the stored pixels; undoes `FilmTurn.upright`.
+
+    Example:
+        >>> as_stored(FilmTurn(transpose=True, flip_rows=True), np.array([[1, 2]], dtype=np.uint8)).tolist()
+        [[1], [2]]
+    """
+    stored = upright[:, ::-1] if turn.flip_columns else upright
+    stored = stored[::-1] if turn.flip_rows else stored
+    return stored.T if turn.transpose else stored
+
+
+def write_mask(mask: NDArray[np.uint8], path: Path, geometry: FilmGeometry) -> None:
+    """Write a mask where the film lies.
+
+    Args:
+        mask: ``(height, width)``.
+        path: ``.png``, ``.nrrd``, ``.nii`` or ``.nii.gz``; the last three become one slice.
+        geometry: of the film.
+    """
+    if path.name.endswith(PLAIN_SUFFIXES):
+        Image.fromarray(mask).save(path)
+        return
+    import itk
+
+    image = itk.image_from_array(np.ascontiguousarray(mask[None]))  # z, y, x
+    directions = geometry.directions.copy()
+    if np.linalg.det(directions) < 0:  # formats keep right-handed places only; one slice can face either way
+        directions[:, 2] *= -1
+    image.SetSpacing([float(v) for v in geometry.spacing])
+    image.SetOrigin([float(v) for v in geometry.to_lps[:3, 3]])
+    image.SetDirection(itk.matrix_from_array(directions))
+    itk.imwrite(image, str(path), compression=True)
+
+
+def read_mask(path: Path, film: Path, stored_size: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask in the film's pixels as stored.
+
+    Args:
+        path: what `write_mask` or a viewer wrote.
+        film: that it belongs to.
+        stored_size: (height, width) of the film.
+
+    Returns:
+        ``(height, width)``, True where the mask is not 0.
+
+    Raises:
+        ValueError: not a mask of this film.
+    """
+    if path.name.lower().endswith(PLAIN_SUFFIXES):
+        return _read_picture(path, stored_size)
+    import itk
+
+    height, width = stored_size
+    with path.open("rb") as file:
+        if _ELSEWHERE.search(file.read(_HEADER_BYTES)):  # it could name any file
+            raise ValueError("The mask keeps its pixels in another file; save it as one file.")
+    try:
+        shape, to_lps = voxels_to_lps(path)
+        if math.prod(shape) > _MOST_VOXELS_A_PIXEL * height * width:
+            raise ValueError(f"The mask has {shape} voxels; expected one slice of about {width} x {height}.")
+        image = itk.imread(str(path))
+    except (RuntimeError, OSError) as error:
+        raise ValueError("The mask cannot be read; save it again.") from error
+    values = itk.array_from_image(image)
+    voxels = np.moveaxis(values, range(values.ndim), range(values.ndim)[::-1])  # i, j, k
+    voxels = voxels.reshape(voxels.shape + (1,) * (3 - voxels.ndim))
+    if voxels.ndim != 3 or sorted(voxels.shape)[0] != 1:
+        raise ValueError(f"The mask has {voxels.shape} voxels; expected one slice.")
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    places = np.stack([columns.ravel(), rows.ravel(), np.zeros(columns.size), np.ones(columns.size)])
+    to_voxel = np.linalg.inv(to_lps) @ film_geometry(film).to_lps
+    at = np.asarray(to_voxel @ places, dtype=np.float64)[:3]
+    for axis, length in enumerate(voxels.shape):
+        if length == 1:
+            at[axis] = 0  # a film has no depth
+    if not _covers(at, voxels.shape):
+        raise ValueError("The mask does not lie on the film; save it with the film as its reference.")
+    found = ndimage.map_coordinates(voxels.astype(np.float32), at, order=0, mode="constant", cval=0)
+    return (found != 0).reshape(height, width)
+
+
+def mask_to_boxes(mask: NDArray[np.bool_]) -> list[list[float]]:
+    """The box around each connected part, ``[xmin, ymin, xmax, ymax]``.
+
+    Example:
+        >>> mask_to_boxes(np.array([[False, True, True]]))
+        [[1.0, 0.0, 3.0, 1.0]]
+    """
+    parts, _ = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
+    return [
+        [float(columns.start), float(rows.start), float(columns.stop), float(rows.stop)]
+        for rows, columns in ndimage.find_objects(parts)
+    ]
+
+
+def _covers(at: NDArray[np.float64], shape: tuple[int, ...]) -> bool:
+    """Whether most of the film's pixels have a voxel."""
+    inside = np.ones(at.shape[1], dtype=bool)
+    for axis, length in enumerate(shape):
+        inside &= (at[axis] > -0.5) & (at[axis] < length - 0.5)
+    return bool(inside.mean() > 0.5)
+
+
+def _read_picture(path: Path, stored_size: tuple[int, int]) -> NDArray[np.bool_]:
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            if (picture.height, picture.width) != tuple(stored_size):
+                raise ValueError(
+                    f"The mask has {picture.height} x {picture.width} pixels and the film {stored_size[0]} x "
+                    f"{stored_size[1]}; expected the film's own pixels."
+                )
+            values = np.asarray(picture)
+    except OSError as error:
+        raise ValueError("The mask cannot be read as a PNG; save it again.") from error
+    if values.ndim == 3:
+        color = values[..., :3] if values.shape[2] > 2 else values[..., :1]
+        return np.asarray(color.any(axis=2), dtype=np.bool_)
+    return values != 0

@@ -1,0 +1,85 @@
+"""What ``--conf key value`` turns, read once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from monai_tbkd.label.guard import MEGABYTE, GuardRules
+from monai_tbkd.packaging import truth
+
+TOKEN_VARIABLE = "TBKD_LABEL_TOKEN"
+"""Environment variable with the token: a command line can be read by everyone on the machine."""
+
+
+@dataclass(frozen=True)
+class ServerConf:
+    """Settings of the server.
+
+    Attributes:
+        guard: what requests are let through.
+        modalities: of the series that a DICOMweb server is asked for.
+        cache_seconds: how long a listing of films is kept.
+        sr: send finished labels to the DICOMweb server as structured reports.
+        auto_scoring: run the scoring methods at the start, after each sample and after a training.
+    """
+
+    guard: GuardRules = field(default_factory=GuardRules)
+    modalities: tuple[str, ...] = ("DX", "CR")
+    cache_seconds: float = 10.0
+    sr: bool = False
+    auto_scoring: bool = False
+
+
+def read_conf(conf: Mapping[str, Any], studies: str, environ: Mapping[str, str] | None = None) -> ServerConf:
+    """Read the settings.
+
+    Args:
+        conf: from ``--conf``; keys that are not known here are for others (trainers, strategies) and left alone.
+        studies: a folder, or the address of a DICOMweb server.
+        environ: of the process.
+
+    Raises:
+        ValueError: a value that cannot be.
+    """
+    environ = os.environ if environ is None else environ
+    megabytes = _number(conf, "max_upload_mb", 64)
+    if megabytes <= 0:
+        raise ValueError(f"max_upload_mb is {megabytes:g}; expected above 0.")
+    guard = GuardRules(
+        token=environ.get(TOKEN_VARIABLE, ""),
+        remote=truth(conf.get("remote", False), "remote"),
+        hosts=frozenset(_words(conf, "hosts")),
+        origins=frozenset(each.rstrip("/") for each in _words(conf, "origins")),
+        largest_body=int(megabytes * MEGABYTE),
+        pacs=is_address(studies),
+    )
+    modalities = tuple(_words(conf, "modalities")) or ServerConf.modalities
+    unknown = [each for each in modalities if not (each.isalnum() and each.isupper() and len(each) <= 16)]
+    if unknown:
+        raise ValueError(f"modalities holds {unknown[0]!r}; expected DICOM modalities such as DX,CR.")
+    return ServerConf(
+        guard,
+        modalities,
+        _number(conf, "cache_seconds", ServerConf.cache_seconds),
+        truth(conf.get("sr", False), "sr"),
+        truth(conf.get("auto_scoring", False), "auto_scoring"),
+    )
+
+
+def is_address(studies: str) -> bool:
+    """Whether ``--studies`` names a server rather than a folder."""
+    return studies.startswith(("http://", "https://"))
+
+
+def _words(conf: Mapping[str, Any], key: str) -> list[str]:
+    return [each.strip() for each in str(conf.get(key, "")).split(",") if each.strip()]
+
+
+def _number(conf: Mapping[str, Any], key: str, default: float) -> float:
+    try:
+        return float(conf.get(key, default))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{key} is {conf[key]!r}; expected a number.") from error

@@ -1,0 +1,140 @@
+"""The pages of an inference: one a film, and one of all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import torch
+
+from monai_tbkd.data.film_turn import FilmTurn
+from monai_tbkd.data.reason_codes import FilmError
+from monai_tbkd.report.batch_page import batch_page
+from monai_tbkd.report.film_overlays import open_film
+from monai_tbkd.report.film_page import film_page
+from monai_tbkd.report.film_pictures import FilmPicture, thumbnail
+from monai_tbkd.report.html_page import write_page
+from monai_tbkd.report.prediction_table import DONE, FAILED, FILM_REPORTS, OVERVIEW, THUMBNAILS, read_predictions
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_NAME = 150
+
+
+class FilmReports:
+    """``film_reports/<film>.html`` as each film is done, and ``predictions.html`` in the end.
+
+    A film's page holds its pictures and can be sent by itself. That of all films shows small pictures from
+    ``film_reports/thumbnails``, as many as are looked at, so that it stays small for many thousands of films.
+
+    Args:
+        output_dir: of the inference.
+        side: the longer side of a film's picture on its page, in pixels.
+        voi: how films are shown that are opened once more; as in `CXRReader`.
+    """
+
+    def __init__(self, output_dir: str | Path, side: int = 640, voi: str = "first") -> None:
+        self.folder, self.side, self.voi = Path(output_dir), int(side), voi
+
+    def start(self) -> None:
+        """Make the folders."""
+        (self.folder / THUMBNAILS).mkdir(parents=True, exist_ok=True)
+
+    def add(self, row: Mapping[str, Any], picture: FilmPicture | None = None) -> Path:
+        """Write the page of one film, and its small picture.
+
+        Args:
+            row: as in ``predictions.json``.
+            picture: the film; without one, a film that was refused by a rule is opened for its picture.
+
+        Returns:
+            The page.
+        """
+        if picture is None and row["status"] != FAILED:
+            picture = self._open(row)
+        stem = page_stem(str(row["name"]))
+        if picture is not None:
+            thumbnail(picture).save(self.folder / THUMBNAILS / f"{stem}.jpg", quality=80, optimize=True)
+        html = film_page(row, picture, f"../{OVERVIEW}", self.side)
+        return write_page(self.folder / FILM_REPORTS / f"{stem}.html", html)
+
+    def finish(self, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any], unfinished: str = "") -> Path:
+        """Write the page of all films.
+
+        Args:
+            rows: of all films, in their order.
+            settings: of the run.
+            unfinished: what to say of a run that has not come to its end.
+        """
+        pages = {path.name for path in (self.folder / FILM_REPORTS).glob("*.html")}
+        pictures = {path.name for path in (self.folder / THUMBNAILS).glob("*.jpg")}
+        links = {}
+        for row in rows:
+            page, picture = (f"{page_stem(str(row['name']))}.{suffix}" for suffix in ("html", "jpg"))
+            links[row["name"]] = (
+                quote(f"{FILM_REPORTS}/{page}") if page in pages else "",
+                quote(f"{THUMBNAILS}/{picture}") if picture in pictures else "",
+            )
+        return write_page(self.folder / OVERVIEW, batch_page(rows, settings, links, unfinished))
+
+    def _open(self, row: Mapping[str, Any]) -> FilmPicture | None:
+        """The film from its file, with the boxes of its row; None where that cannot be shown."""
+        try:
+            film, meta = open_film(row["path"], self.voi)
+        except FilmError as error:
+            logger.debug("%s: no picture (%s)", row["name"], error)
+            return None
+        size = (film.shape[0], film.shape[1])
+        if row["status"] != DONE or row["boxes"] is None:
+            return FilmPicture(film, size)
+        boxes = FilmTurn.from_text(meta["turn"]).boxes_upright(row["boxes"], size)
+        found = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 5)
+        return FilmPicture(film, size, found[:, :4], found[:, 4])
+
+
+def write_reports(output_dir: str | Path) -> Path:
+    """Write ``predictions.html`` of an earlier inference, and the pages of films that have none.
+
+    Such pages show the film and its boxes, if its file is still where it was, and no map, which was not kept.
+
+    Args:
+        output_dir: of the inference, with its ``predictions.json``.
+
+    Returns:
+        The page of all films.
+
+    Raises:
+        FileNotFoundError: no ``predictions.json`` there.
+        ValueError: it is not of an inference.
+    """
+    content = read_predictions(output_dir)
+    rows, settings = content["films"], content["settings"]
+    reports = FilmReports(output_dir, voi=settings.get("voi", "first"))
+    reports.start()
+    there = {path.name for path in (reports.folder / FILM_REPORTS).glob("*.html")}
+    for row in rows:
+        if f"{page_stem(str(row['name']))}.html" not in there:
+            reports.add(row)
+    return reports.finish(rows, settings)
+
+
+def page_stem(name: str) -> str:
+    """The file name of a film's page without its suffix: the same each time, and no other film's.
+
+    Args:
+        name: of the film, with folders.
+
+    Example:
+        >>> page_stem("a.dcm"), page_stem("b/a.dcm")
+        ('a.dcm', 'b_a.dcm-01f1a6a0')
+    """
+    plain = re.sub(r'[/\\:*?"<>|]|^\.', "_", name)
+    short = plain.encode()[:_LONGEST_NAME].decode(errors="ignore")
+    if short == name:
+        return name
+    return f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -1,0 +1,264 @@
+"""The same rows whatever runs the network, and files that are not taken for what they are not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from monai_tbkd.__main__ import main
+from monai_tbkd.backends import (
+    ExportedNet,
+    FilmInputNet,
+    agreement,
+    export_network,
+    exported_record,
+    runtime_network,
+    runtime_version,
+)
+from monai_tbkd.backends.bfloat16_net import Bfloat16Net
+from monai_tbkd.backends.export_record import SUFFIXES, read_record
+from monai_tbkd.backends.int8_quantization import _stays_float
+from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet, model_version
+from tests.conftest import SMALL, run_bundle
+
+pytest.importorskip("onnxruntime", reason="the extra export is not installed")
+pytest.importorskip("monai_tbkd.backends.quiet_openvino").load_openvino()
+
+END = {kind: end for end, kind in SUFFIXES.items()}
+NET = ("image_size", "backbone", "width", "last_stage", "output_stride")
+
+
+def export(trained: Path, kind: str, output: Path, *more: str) -> Path:
+    """The trained phantom model through the command."""
+    values = [f"--set={key}={SMALL[key]}" for key in (*NET, "min_side", "grid")]
+    checkpoint = trained / "models" / "model.pt"
+    command = ["export", "--format", kind, "--checkpoint", str(checkpoint), "--output", str(output), *values, *more]
+    assert main(command) == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path, phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the model in every format, and int8."""
+    folder = tmp_path_factory.mktemp("exported")
+    for kind, end in END.items():
+        export(trained, kind, folder / f"model{end}")
+    for kind in ("onnx", "openvino"):
+        films = ("--int8", "--films", str(phantoms / "imgs"), "--number", "15")
+        export(trained, kind, folder / f"model.int8{END[kind]}", *films)
+    return folder
+
+
+def infer(films: Path, out: Path, **settings: Any) -> list[dict[str, Any]]:
+    run_bundle(["inference"], dataset_dir=str(films), output_dir=str(out), draw_overlays=False, **settings)
+    rows: list[dict[str, Any]] = json.loads((out / "predictions.json").read_text())["films"]
+    return rows
+
+
+@pytest.fixture(scope="module")
+def films(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few films, one of them broken."""
+    folder = tmp_path_factory.mktemp("films")
+    for film in sorted((phantoms / "imgs" / "tb").glob("*.png"))[:4]:
+        (folder / film.name).write_bytes(film.read_bytes())
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def torch_rows(trained: Path, films: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    out = tmp_path_factory.mktemp("torch")
+    return infer(films, out, ckpt_dir=str(trained / "models"), score_threshold=0.0)
+
+
+RUNS = [("onnxruntime", ".onnx"), ("openvino", ".xml"), ("openvino", ".onnx"), ("torchscript", ".ts")]
+
+
+@pytest.mark.parametrize(("backend", "end"), RUNS)
+def test_every_backend_gives_the_rows_of_torch(
+    backend: str, end: str, exported: Path, films: Path, torch_rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    rows = infer(
+        films,
+        tmp_path,
+        ckpt_dir=str(tmp_path / "no checkpoint is needed"),
+        backend=backend,
+        exported_model=str(exported / f"model{end}"),
+        score_threshold=0.0,
+        num_workers=1,  # placeholders of broken films collate with 8-bit films across processes
+    )
+    assert [row["status"] for row in rows] == ["failed", "done", "done", "done", "done"]
+    assert sum(len(row["boxes"] or []) for row in rows) > 0
+    for row, expected in zip(rows, torch_rows, strict=True):
+        assert row["score_0_100"] == pytest.approx(expected["score_0_100"], abs=0.011)  # rounded to two digits
+        assert (row["boxes"] is None) == (expected["boxes"] is None)
+        for box, other in zip(row["boxes"] or [], expected["boxes"] or [], strict=True):
+            assert box == pytest.approx(other, abs=1e-3)
+        same = set(row) - {"seconds", "score_0_100", "boxes"}
+        assert {key: row[key] for key in same} == {key: expected[key] for key in same}
+
+
+@pytest.mark.parametrize(("backend", "end"), [("onnxruntime", ".onnx"), ("openvino", ".xml")])
+def test_int8_is_a_model_of_its_own_near_the_other(
+    backend: str, end: str, exported: Path, films: Path, torch_rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    model = exported / f"model.int8{end}"
+    rows = infer(films, tmp_path, backend=backend, exported_model=str(model), score_threshold=0.0)
+    assert read_record(model)["precision"] == "int8"
+    calibration = read_record(model)["calibration"]
+    assert {key: calibration[key] for key in ("films", "checked")} == {"films": 12, "checked": 3}
+    changes = []
+    for row, expected in zip(rows, torch_rows, strict=True):
+        if row["status"] == "done":
+            assert row["model_version"] == expected["model_version"] + " int8"
+            changes.append(abs(row["score_0_100"] - expected["score_0_100"]))
+    assert 0 < max(changes) < 5
+
+
+def test_thresholds_come_out_of_the_file(trained: Path, exported: Path, films: Path, tmp_path: Path) -> None:
+    point = json.loads((trained / "models" / "operating_point.json").read_text())
+    row = infer(films, tmp_path, backend="onnxruntime", exported_model=str(exported / "model.onnx"))[1]
+    assert row["threshold_0_100"] == pytest.approx(100 * point["score_threshold"], abs=0.01)
+    assert row["threshold_id"] == f"evaluate: {point['chosen_on']}"
+    assert row["model_version"] == model_version(trained / "models" / "model.pt")
+
+
+def test_a_file_is_found_beside_checkpoints_by_its_format(exported: Path) -> None:
+    for backend, end in (("onnxruntime", ".onnx"), ("openvino", ".xml"), ("torchscript", ".ts")):
+        record = exported_record(backend, None, exported)
+        assert record is not None
+        assert record["path"] == str(exported / f"model{end}")
+    assert exported_record("torch", None, exported) is None
+    assert runtime_version(exported / "none.pt", None).endswith("untrained")
+
+
+def small_net(**changes: Any) -> ActivationMapNet:
+    settings = {key: SMALL[key] for key in NET if key != "image_size"}
+    return ActivationMapNet(num_classes=1, **{**settings, **changes}).eval()
+
+
+def test_a_file_of_another_network_size_or_pooling_is_refused(exported: Path) -> None:
+    record = exported_record("onnxruntime", None, exported)
+    with pytest.raises(ValueError, match=r"another architecture: width 0\.125"):
+        runtime_network("onnxruntime", small_net(width=0.25), "cpu", record)
+    with pytest.raises(ValueError, match="image_size 64"):
+        runtime_network("onnxruntime", small_net(), "cpu", record, image_size=512)
+    with pytest.raises(ValueError, match="pooling 'LogSumExpMapPool"):
+        runtime_network("onnxruntime", small_net(), "cpu", record, pooling="AverageMapPool()")
+
+
+def test_what_is_no_exported_file_is_refused_in_a_sentence(exported: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="export --format onnx"):
+        exported_record("onnxruntime", None, tmp_path)
+    for end in SUFFIXES:
+        (tmp_path / f"junk{end}").write_bytes(b"junk")
+        with pytest.raises(ValueError, match="does not say which model it holds"):
+            read_record(tmp_path / f"junk{end}")
+    with pytest.raises(ValueError, match=r"ends with \.onnx"):
+        read_record(tmp_path / "model.pt")
+    with pytest.raises(ValueError, match=r"onnxruntime does not read model\.xml"):
+        ExportedNet(exported / "model.xml", "onnxruntime")
+    with pytest.raises(ValueError, match="expected one of torch, onnxruntime, openvino, torchscript"):
+        exported_record("tensorrt", None, exported)
+    with pytest.raises(ValueError, match="expected float32"):
+        ExportedNet(exported / "model.onnx", precision="bfloat16")
+    plain = tmp_path / "plain.ts"
+    torch.jit.save(torch.jit.trace(torch.nn.ReLU(), torch.zeros(1)), str(plain))
+    with pytest.raises(ValueError, match="does not say which model it holds"):
+        read_record(plain)
+
+
+def test_films_have_to_come_in_8_bits(exported: Path) -> None:
+    net = ExportedNet(exported / "model.onnx")
+    assert net(torch.zeros(3, 1, 64, 64, dtype=torch.uint8)).shape == (3, 1, 8, 8)
+    with pytest.raises(ValueError, match=r"expected .* uint8, not normalized"):
+        net(torch.zeros(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize("kind", ["onnx", "openvino", "torchscript"])
+def test_a_network_that_mirrors_its_film_is_exported_as_it_is(kind: str, tmp_path: Path) -> None:
+    network = SymmetricMapNet("resnet18", components=8, width=0.25).eval()
+    record = {"model_version": "none", "checkpoint_sha256": "0", "architecture": network.architecture,
+              "image_size": 64, "pooling": "none"}  # fmt: skip
+    path = tmp_path / f"model{END[kind]}"
+    written = export_network(network, path, record, (64, 64))
+    assert written["largest_difference"] < 1e-4
+    films = torch.randint(0, 256, (3, 1, 64, 64), dtype=torch.uint8)  # another batch size than it was traced with
+    with torch.no_grad():
+        assert torch.allclose(ExportedNet(path)(films), FilmInputNet(network)(films), atol=1e-4)
+    assert read_record(path)["architecture"] == network.architecture
+
+
+def test_stages_before_the_first_one_in_8_bits_stay_float() -> None:
+    names = ["/network/conv1_1/Conv", "/network/maxpool/MaxPool", "/network/layer1/layer1.0/conv1_1/Conv",
+             "/network/layer2/layer2.0/conv1/Conv", "/network/head/Conv", "/network/reduce_1/Conv"]  # fmt: skip
+    stays = {first: [_stays_float(name, first) for name in names] for first in ("stem", "layer1", "layer2")}
+    assert stays["stem"] == [False, False, False, False, True, False]
+    assert stays["layer1"] == [True, True, False, False, True, False]
+    assert stays["layer2"] == [True, True, True, False, True, False]
+
+
+@pytest.mark.parametrize("first", ["stem", "layer2"])
+def test_convolutions_are_in_8_bits_and_the_rest_is_not(first: str, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    record = {"model_version": "none", "checkpoint_sha256": "0", "architecture": None, "image_size": 64,
+              "pooling": "none"}  # fmt: skip
+    films = [torch.randint(0, 256, (1, 64, 64), dtype=torch.uint8) for _ in range(2)]
+    export_network(small_net(), tmp_path / "model.onnx", record, (64, 64), films, first=first)
+    graph = onnx.load(str(tmp_path / "model.onnx")).graph
+    made = {out: node for node in graph.node for out in node.output}
+    eight = [made[node.input[0]].op_type == "DequantizeLinear" if node.input[0] in made else False
+             for node in graph.node if node.op_type == "Conv"]  # fmt: skip
+    assert len(eight) == 11  # stem, 2 x 2 blocks of 2, a shortcut, the head
+    assert sum(eight) == (10 if first == "stem" else 5)
+
+
+def test_agreement_by_hand() -> None:
+    square = torch.tensor([[0.0, 0.0, 4.0, 4.0]])
+    two = torch.tensor([[0.0, 0.0, 4.0, 2.0], [0.0, 2.0, 4.0, 4.0]])
+    nothing = torch.zeros(0, 4)
+    found = agreement([(0.5, square), (0.2, square), (0.1, nothing)], [(0.6, two), (0.2, nothing), (0.1, nothing)])
+    assert found.films == 3
+    assert found.score_change == pytest.approx(0.1 / 3)
+    assert found.largest_score_change == pytest.approx(0.1)
+    assert found.boxes == 4  # three of the first film and one without a partner
+    assert found.box_iou == pytest.approx((0.5 + 0.5 + 0.5 + 0.0) / 4)
+    assert found.mask_iou == pytest.approx((1.0 + 0.0) / 2)  # both halves cover the square
+
+
+def test_bfloat16_is_near_and_gives_float32() -> None:
+    net = small_net()
+    film = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        exact, rough = net(film), Bfloat16Net(net)(film)
+    assert rough.dtype == torch.float32
+    assert 0 < float((exact - rough).abs().max()) < 0.05 * float(exact.abs().max())
+
+
+def test_export_says_what_is_missing(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["export", "--format", "onnx", "--checkpoint", str(trained / "models" / "model.pt")]
+    assert main([*command, "--int8"]) == 2
+    assert "--int8 needs --films" in capsys.readouterr().err
+    assert main([*command, "--set", "image_sise=64"]) == 2
+    assert "an id of inference.yaml" in capsys.readouterr().err
+    assert main(command) == 2  # inference.yaml's own network
+    assert "another architecture" in capsys.readouterr().err
+    assert main([*command, "--output", str(tmp_path / "model.ts")]) == 2
+    assert main([*command, "--recipe", "nothing"]) == 2
+    assert "there are demo" in capsys.readouterr().err
+
+
+def test_openvino_sends_nothing_home() -> None:
+    program = (
+        "import sys; from monai_tbkd.backends.quiet_openvino import load_openvino; ov = load_openvino(); "
+        "assert ov.Core().available_devices; "
+        "print([name for name in sys.modules if name.startswith('openvino_telemetry.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"

@@ -1,0 +1,195 @@
+"""Labels in every form that viewers save come back as the same boxes in film pixels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from monai_tbkd.data import FilmTurn
+from monai_tbkd.label.film_geometry import film_geometry
+from monai_tbkd.label.film_label import FilmLabel, read_label
+from monai_tbkd.label.label_map import as_stored, mask_to_boxes, read_mask, write_mask
+from monai_tbkd.label.slicer_markups import boxes_to_markups
+from tests.data.films_by_hand import ADULT_CHEST_PA, make_dicom
+
+HEIGHT, WIDTH = 30, 40
+BOX = [24.0, 2.0, 34.0, 8.0]
+
+
+def png(path: Path) -> Path:
+    Image.fromarray(np.arange(HEIGHT * WIDTH, dtype=np.uint32).reshape(HEIGHT, WIDTH).astype(np.uint8)).save(path)
+    return path
+
+
+def dicom(path: Path, **elements: Any) -> Path:
+    stored = np.arange(HEIGHT * WIDTH, dtype=np.uint16).reshape(HEIGHT, WIDTH)
+    return make_dicom(path, stored, **{**ADULT_CHEST_PA, "ImagerPixelSpacing": [0.2, 0.15], **elements})
+
+
+def nifti(path: Path, affine: Any, coronal: bool = False) -> Path:
+    pixels = np.arange(HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
+    voxels = np.flip(pixels.T, axis=(0, 1))[:, None, :] if coronal else pixels.T[..., None]
+    nib.save(nib.Nifti1Image(np.ascontiguousarray(voxels), affine), path)
+    return path
+
+
+CORONAL = np.array([[0.2, 0, 0, -3], [0, 1, 0, 7], [0, 0, 0.15, 5], [0, 0, 0, 1.0]])
+TILTED = np.array([[-0.2, 0, 0, 30], [0, -0.15, 0, 20], [0, 0, 1, 5], [0, 0, 0, 1.0]])
+FILMS = {
+    "png": lambda folder: png(folder / "film.png"),
+    "dicom": lambda folder: dicom(folder / "film.dcm"),
+    "dicom on its side": lambda folder: dicom(folder / "film.dcm", PatientOrientation=["F", "L"]),
+    "nifti": lambda folder: nifti(folder / "film.nii.gz", np.eye(4)),
+    "nifti with a place": lambda folder: nifti(folder / "film.nii.gz", TILTED),
+    "nifti, coronal": lambda folder: nifti(folder / "film.nii", CORONAL, coronal=True),
+}
+
+
+@pytest.fixture(params=FILMS)
+def film(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return FILMS[request.param](tmp_path)
+
+
+def saved(folder: Path, content: Any, name: str = "label.json") -> Path:
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+class TestEveryForm:
+    def test_markups(self, film: Path, tmp_path: Path) -> None:
+        markups = boxes_to_markups([[*BOX, 0.9]], film_geometry(film))
+        assert markups["markups"][0]["size"][2] >= 1  # a slab that Slicer shows
+        label = read_label(saved(tmp_path, markups), film)
+        np.testing.assert_allclose(label.boxes, [BOX], atol=1e-6)
+        assert label.is_tb
+        assert label.stored_size == (HEIGHT, WIDTH)
+
+    def test_markups_in_ras(self, film: Path, tmp_path: Path) -> None:
+        markups = boxes_to_markups([BOX], film_geometry(film))
+        roi = markups["markups"][0]
+        roi["coordinateSystem"] = "RAS"
+        roi["center"] = [-roi["center"][0], -roi["center"][1], roi["center"][2]]
+        roi["orientation"] = [-v if place < 6 else v for place, v in enumerate(roi["orientation"])]
+        np.testing.assert_allclose(read_label(saved(tmp_path, markups), film).boxes, [BOX], atol=1e-6)
+
+    @pytest.mark.parametrize("suffix", [".png", ".nrrd", ".nii.gz"])
+    def test_mask(self, film: Path, suffix: str, tmp_path: Path) -> None:
+        mask = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+        mask[2:8, 24:34] = 1
+        mask[20:21, 0:3] = 1
+        path = tmp_path / f"label{suffix}"
+        write_mask(mask, path, film_geometry(film))
+        assert (read_mask(path, film, (HEIGHT, WIDTH)) == mask.astype(bool)).all()
+        assert read_label(path, film).boxes == [BOX, [0.0, 20.0, 3.0, 21.0]]
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            {"boxes": [{"label": "tuberculosis", "bbox": BOX, "score": 0.5}]},
+            {"boxes": [BOX]},
+            [{"label": "tuberculosis", "type": "rectangle", "points": BOX}],
+            [{"label": "tuberculosis", "type": "polygon", "points": [24, 2, 34, 3, 33, 8, 30, 5]}],
+            {"annotations": [{"annotation": {"elements": [
+                {"label": "tuberculosis", "contours": [[[24, 2], [34, 2], [34, 8], [24, 8]]]}]}}]},
+        ],
+    )  # fmt: skip
+    def test_json(self, content: Any, tmp_path: Path) -> None:
+        assert read_label(saved(tmp_path, content), png(tmp_path / "film.png")).boxes == [BOX]
+
+    def test_cvat_xml(self, tmp_path: Path) -> None:
+        shapes = '<polygon label="ActiveTuberculosis" points="24,2;34,2;34,8"/>'
+        xml = (
+            f'<annotations><image name="other.png"/><image name="a/film.png">{shapes}'
+            '<box label="tuberculosis" xtl="1" ytl="2" xbr="3" ybr="4"/></image></annotations>'
+        )
+        label = read_label(saved(tmp_path, xml, "label.xml"), png(tmp_path / "film.png"))
+        assert label.boxes == [BOX, [1, 2, 3, 4]]
+        assert label.box_types == ["active", "unspecified"]
+
+
+def test_a_pixel_has_its_own_place_in_itk(film: Path) -> None:
+    """The geometry is that of the picture as ITK reads it: what lies at a pixel there is that pixel's value."""
+    import itk
+
+    from monai_tbkd.data import CXRReader
+
+    pixels, meta = CXRReader(min_side=1).get_data([film])
+    stored = as_stored(FilmTurn.from_text(meta["turn"]), pixels)
+    image = itk.imread(str(film))
+    for x, y in ((0, 0), (39, 0), (0, 29), (17, 11)):
+        (place,) = film_geometry(film).points_to_lps([[x + 0.5, y + 0.5]])
+        number = image.GetImageDimension()
+        index = image.TransformPhysicalPointToIndex([float(v) for v in place[:number]])
+        assert image.GetPixel(index) == stored[y, x] or "MONOCHROME1" in meta["pixel_steps"], (x, y)
+
+
+class TestImageLevel:
+    @pytest.mark.parametrize(
+        ("content", "info", "expected"),
+        [
+            ({"boxes": []}, {}, "non_tb"),
+            ({"boxes": [BOX]}, {"image_label": "health"}, "tb"),  # drawn boxes count as TB
+            ({"boxes": [], "image_label": "tb"}, {}, "tb"),
+            ({"boxes": []}, {"image_label": "normal"}, "health"),
+            ({"image_label": False}, {}, "non_tb"),
+            ({"markups": []}, {"image_label": "tuberculosis"}, "tb"),
+        ],
+    )
+    def test_label(self, content: Any, info: dict[str, Any], expected: str, tmp_path: Path) -> None:
+        assert read_label(saved(tmp_path, content), png(tmp_path / "film.png"), info).class_name == expected
+
+
+@pytest.mark.parametrize("turn", [FilmTurn(t, r, c) for t in (0, 1) for r in (0, 1) for c in (0, 1)], ids=str)
+def test_upright_boxes_undo_the_turn(turn: FilmTurn) -> None:
+    upright = (30, 40)
+    stored = turn.boxes_as_stored([BOX], upright)
+    assert FilmLabel(Path("x"), stored, ["unspecified"], "tb", upright, turn).upright_boxes == [BOX]
+    mask = np.zeros(upright, dtype=np.uint8)
+    mask[2:8, 24:34] = 1
+    assert mask_to_boxes(as_stored(turn, mask).astype(bool)) == stored
+    assert (turn.upright(as_stored(turn, mask)) == mask).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("label.json", "{", "not JSON"),
+        ("label.json", "[" * 100_000, "not JSON"),
+        ("label.json", {"x": 1}, "unknown form"),
+        ("label.json", {"boxes": [[1, 2, 3]]}, "expected \\[xmin"),
+        ("label.json", {"boxes": [[100, 2, 110, 4]]}, "lies on the film"),
+        ("label.json", {"boxes": [[5, 2, 3, 4]]}, "lies on the film"),
+        ("label.json", '{"boxes": [[1, 2, NaN, 4]]}', "finite"),
+        ("label.json", {"boxes": [{"bbox": BOX, "label": "nodule"}]}, "nodule"),
+        ("label.json", {"boxes": [], "image_label": "cat"}, "image_label"),
+        ("label.json", {"markups": [{"type": "Fiducial"}]}, "expected ROI"),
+        ("label.json", {"markups": [{"type": "ROI", "center": [0, 0], "size": [1, 1, 1]}]}, "center"),
+        ("label.json", {"annotations": [{}]}, "annotation"),
+        ("label.xml", "<annotations><image name='a'/><image name='b'/></annotations>", "none of them"),
+        ("label.xml", "<!DOCTYPE x [<!ENTITY a 'b'>]><annotations/>", "declaration"),
+        ("label.xml", "<annotations><image><polyline/></image></annotations>", "polyline"),
+        ("label.png", "no picture", "PNG"),
+        ("label.nrrd", "no volume", "read"),
+        ("label.txt", "", "unknown type"),
+    ],
+)
+def test_a_label_that_cannot_be(name: str, content: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_label(saved(tmp_path, content, name), png(tmp_path / "film.png"))
+
+
+def test_a_mask_of_another_size_or_place_is_refused(tmp_path: Path) -> None:
+    film = nifti(tmp_path / "film.nii.gz", TILTED)
+    Image.fromarray(np.ones((10, 10), dtype=np.uint8)).save(tmp_path / "label.png")
+    with pytest.raises(ValueError, match="10 x 10"):
+        read_label(tmp_path / "label.png", film)
+    elsewhere = nifti(tmp_path / "label.nii.gz", TILTED + np.array([[0, 0, 0, 99]] * 3 + [[0, 0, 0, 0]]))
+    with pytest.raises(ValueError, match="does not lie on the film"):
+        read_label(elsewhere, film)

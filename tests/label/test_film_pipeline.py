@@ -1,0 +1,149 @@
+"""Films through an app folder: as inference would have them, with options, and with weights that change."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from monai_tbkd.__main__ import main
+from monai_tbkd.data.readers.decode import film_size
+from monai_tbkd.label.app_folder import AppFolder, read_app_folder, write_app_folder
+from monai_tbkd.label.film_options import FilmOptions, read_options
+from monai_tbkd.label.film_pipeline import FilmPipeline
+from monai_tbkd.label.label_map import film_mask, mask_to_boxes
+from tests.conftest import REPOSITORY, SMALL, run_bundle
+
+KEYS = ("image_size", "min_side", "backbone", "width", "last_stage", "output_stride", "grid", "num_workers")
+OVERRIDES = {key: SMALL[key] for key in KEYS} | {"check_frontal": "off"}
+SEEN = {"score_threshold": 0.0, "map_threshold": 0.5, "threshold_mode": "relative"}
+
+
+@pytest.fixture
+def app(trained: Path, tmp_path: Path) -> AppFolder:
+    return write_app_folder(tmp_path / "app", REPOSITORY / "bundle", trained / "models", overrides=OVERRIDES)
+
+
+@pytest.fixture
+def film(phantoms: Path) -> Path:
+    return sorted((phantoms / "imgs" / "tb").glob("*.png"))[0]
+
+
+def test_the_same_as_a_run_of_the_bundle(app: AppFolder, phantoms: Path, trained: Path, tmp_path: Path) -> None:
+    import json
+
+    films = tmp_path / "films"
+    films.mkdir()
+    for path in sorted((phantoms / "imgs" / "tb").glob("*.png"))[:3]:
+        shutil.copy(path, films)
+    where = {"dataset_dir": str(films), "ckpt_dir": str(trained / "models"), "output_dir": str(tmp_path / "out")}
+    run_bundle(["inference"], **where, **SEEN, check_frontal="off", draw_overlays=False)
+    rows = json.loads((tmp_path / "out" / "predictions.json").read_text())["films"]
+    pipeline = FilmPipeline(app)
+    for row in rows:
+        finding = pipeline(row["path"], FilmOptions(**SEEN))
+        assert round(100 * finding.score, 2) == row["score_0_100"]
+        assert [[round(v, 2) for v in box[:4]] for box in finding.boxes] == [box[:4] for box in row["boxes"]]
+        assert finding.boxes
+
+
+def test_boxes_are_drawn_around_the_mask(app: AppFolder, film: Path) -> None:
+    finding = FilmPipeline(app)(film, FilmOptions(**SEEN, smallest_area=0.0))
+    mask = film_mask(finding)
+    assert mask.shape == film_size(film)
+    around = mask_to_boxes(mask.astype(bool))
+    assert finding.boxes
+    for box in finding.boxes:
+        assert min(np.abs(np.array(box[:4]) - each).max() for each in around) <= 1  # rounding to whole film pixels
+
+
+def test_options(app: AppFolder, film: Path) -> None:
+    pipeline = FilmPipeline(app)
+    assert not pipeline(film, FilmOptions(score_threshold=1.0)).boxes
+    many = pipeline(film, FilmOptions(**SEEN, smallest_area=0.0))
+    assert len(pipeline(film, FilmOptions(**SEEN, smallest_area=0.9)).boxes) < len(many.boxes)
+    assert len(pipeline(film, FilmOptions(**SEEN)).boxes) <= len(many.boxes)  # what one request turned is turned back
+    shown = read_options(pipeline.defaults.displayable())
+    assert pipeline(film, shown).thresholds == pipeline(film).thresholds
+
+
+@pytest.mark.parametrize(
+    "request_", [{"map_threshold": "high"}, {"score_threshold": 2}, {"smallest_area": "nan"}, {"threshold_mode": "odd"},
+                 {"map_threshold": True}, {"map_threshold": [0.5]}],
+)  # fmt: skip
+def test_options_that_cannot_be(request_: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(request_))):
+        read_options(request_)
+
+
+def test_a_refused_film_has_a_reason_and_no_number(app: AppFolder, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    answer = FilmPipeline(app)(tmp_path / "text.png").as_json()
+    assert (answer["status"], answer["reason"]) == ("failed", "NOT_AN_IMAGE")
+    assert not {"image_score", "boxes", "decision"} & set(answer)
+
+
+class TestReload:
+    def test_new_weights_are_served(self, app: AppFolder, film: Path) -> None:
+        pipeline = FilmPipeline(app)
+        before = pipeline(film)
+        state = torch.load(app.student, weights_only=True)
+        other = {key: value + 0.01 if value.is_floating_point() else value for key, value in state.items()}
+        torch.save(other, app.models / "part.pt")
+        os.replace(app.models / "part.pt", app.student)
+        after = pipeline(film)
+        assert after.facts["model_version"] != before.facts["model_version"]
+        assert after.score != before.score
+        assert after.thresholds["id"] == "default"  # the old thresholds are another model's
+
+    def test_weights_that_cannot_be_used_leave_the_old_ones(self, app: AppFolder, film: Path) -> None:
+        pipeline = FilmPipeline(app)
+        before = pipeline(film)
+        app.student.write_bytes(app.student.read_bytes()[:1000])
+        for _ in range(2):
+            after = pipeline(film)
+            assert (after.score, after.facts) == (before.score, before.facts)
+        torch.save({"other": torch.zeros(1)}, app.student)
+        assert pipeline(film).score == before.score
+
+    def test_no_weights_no_pipeline(self, app: AppFolder) -> None:
+        app.student.unlink()
+        with pytest.raises(FileNotFoundError, match="no weights"):
+            FilmPipeline(app)
+
+
+class TestAppFolder:
+    def test_command_writes_what_can_be_read(self, trained: Path, tmp_path: Path) -> None:
+        argv = ["label_app", str(tmp_path / "app"), "--ckpt_dir", str(trained / "models"), "--recipe", "demo"]
+        assert main([*argv, "--set", "image_size=64", "min_age=0"]) == 0
+        app = read_app_folder(tmp_path / "app")
+        assert (app.recipes, dict(app.overrides)) == (("demo.yaml",), {"image_size": 64, "min_age": 0})
+        parser = app.parser()
+        assert (parser["image_size"], parser["backbone"], parser["min_age"]) == (64, "resnet18", 0)
+        assert (app.root / "main.py").is_file()
+        assert app.teacher.is_file()
+        assert main(argv) == 2  # never over one that is there
+
+    def test_the_original_weights_are_not_touched(self, app: AppFolder, trained: Path) -> None:
+        app.student.write_bytes(b"")
+        assert (trained / "models" / "model.pt").stat().st_size > 0
+
+    @pytest.mark.parametrize(
+        "more", [["--ckpt_dir", "nowhere"], ["--bundle", "nowhere"], ["--recipe", "nowhere.yaml"], ["--set", "x"]]
+    )
+    def test_what_is_missing_is_named(
+        self, more: list[str], trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        argv = ["label_app", str(tmp_path / "app"), "--ckpt_dir", str(trained / "models"), *more]
+        assert main(argv) == 2
+        assert more[1].removesuffix(".yaml") in capsys.readouterr().err
+        assert not (tmp_path / "app").exists()
+
+    def test_a_folder_of_something_else(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="label_app"):
+            read_app_folder(tmp_path)

@@ -1,0 +1,173 @@
+"""The guard by itself: who is let in, and what of a request is looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+
+from monai_tbkd.label.guard import Guard, GuardRules, is_loopback
+from monai_tbkd.label.server_conf import TOKEN_VARIABLE, read_conf
+
+LOCAL = {"host": "127.0.0.1:8000"}
+
+
+def ask(
+    rules: GuardRules,
+    path: str = "/info/",
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+    client: str = "127.0.0.1",
+    body: list[bytes] | None = None,
+) -> tuple[int, str]:
+    """One request through the guard to a server that reads the body and answers 200; its status and body."""
+    path, _, query = path.partition("?")
+    scope = {
+        "type": "http", "method": method, "path": path, "query_string": query.encode(), "client": (client, 1),
+        "headers": [(k.encode(), v.encode()) for k, v in {**LOCAL, **(headers or {})}.items()],
+    }  # fmt: skip
+    parts = list(body or [b""])
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    async def server(scope: Any, receive: Any, send: Any) -> None:
+        while (message := await receive()).get("more_body"):
+            pass
+        status = 200 if message["type"] == "http.request" else 500
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b"served"})
+
+    asyncio.run(Guard(server, rules)(scope, receive, send))
+    starts = [message for message in sent if message["type"] == "http.response.start"]
+    assert len(starts) == 1
+    return starts[0]["status"], b"".join(message.get("body", b"") for message in sent).decode()
+
+
+class TestWho:
+    def test_this_machine_is_let_in(self) -> None:
+        for client, host in (("127.0.0.1", "127.0.0.1:80"), ("::1", "[::1]:80"), ("127.0.0.1", "localhost")):
+            assert ask(GuardRules(), client=client, headers={"host": host}) == (200, "served")
+
+    @pytest.mark.parametrize("client", ["10.0.0.7", "::ffff:10.0.0.7", "2001:db8::1", "nonsense"])
+    def test_others_are_not(self, client: str) -> None:
+        assert ask(GuardRules(), client=client)[0] == 403
+        assert ask(GuardRules(remote=True), client=client)[0] == 200
+
+    def test_names(self) -> None:
+        assert ask(GuardRules(), headers={"host": "evil.example"})[0] == 403
+        assert ask(GuardRules(), headers={"host": ""})[0] == 403
+        assert ask(GuardRules(hosts=frozenset({"label.example"})), headers={"host": "label.example:80"})[0] == 200
+        only = GuardRules(remote=True, hosts=frozenset({"label.example"}))
+        assert ask(only, headers={"host": "evil.example"})[0] == 403
+
+    def test_origins(self) -> None:
+        allowed = GuardRules(origins=frozenset({"https://viewer.example"}))
+        assert ask(allowed, headers={"origin": "https://viewer.example"})[0] == 200
+        assert ask(allowed, headers={"origin": "http://127.0.0.1:8000"})[0] == 200
+        for origin in ("https://evil.example", "null", "http://127.0.0.1:9000", "https://viewer.example.evil.example"):
+            assert ask(allowed, headers={"origin": origin})[0] == 403
+
+    def test_token(self) -> None:
+        rules = GuardRules(token="s3cret")
+        for given in ({}, {"authorization": "s3cret"}, {"authorization": "Basic s3cret"}, {"authorization": "Bearer "}):
+            status, said = ask(rules, headers=given)
+            assert status == 401
+            assert "s3cret" not in said
+        assert ask(rules, headers={"authorization": "bearer s3cret"})[0] == 200
+        assert ask(rules, headers={"authorization": "Bearer s3cre\u00ff"})[0] == 401
+
+
+class TestBody:
+    rules = GuardRules(largest_body=100)
+
+    def test_length_that_is_said(self) -> None:
+        assert ask(self.rules, headers={"content-length": "100"})[0] == 200
+        for length in ("101", "-1", "1e9", "99999999999999999999"):
+            assert ask(self.rules, headers={"content-length": length})[0] == 413
+
+    def test_length_that_is_not_said(self) -> None:
+        assert ask(self.rules, body=[b"x" * 50] * 2)[0] == 200
+        status, said = ask(self.rules, body=[b"x" * 50] * 3)
+        assert status == 413
+        assert "served" not in said
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/infer/tb_boxes?image=a.png&output=json", 200),
+        ("/infer/tb_boxes?image=", 200),
+        ("/infer/tb_boxes?image=a.png&image=../b", 400),
+        ("/infer/..", 400),
+        ("/info/?run_sync=false", 200),
+        ("/train/x?run_sync=TRUE", 403),
+        ("/proxy/dicom/studies", 404),
+        ("/datastore/?output=all", 200),
+    ],
+)
+def test_what(path: str, status: int) -> None:
+    assert ask(GuardRules(), path)[0] == status
+
+
+def test_the_proxy_is_open_where_there_is_a_pacs() -> None:
+    rules = GuardRules(pacs=True)
+    assert ask(rules, "/proxy/dicom/qido/studies/1.2.3/series")[0] == 200
+    assert ask(rules, "/proxy/dicom/instances")[0] == 200
+    assert ask(rules, "/proxy/dicom/tools/execute-script", "POST")[0] == 404
+
+
+def test_a_web_socket_is_not_passed_on() -> None:
+    async def server(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError
+
+    asyncio.run(Guard(server, GuardRules())({"type": "websocket"}, None, None))  # type: ignore[arg-type]
+
+
+def test_an_error_of_the_server_is_its_own() -> None:
+    async def server(scope: Any, receive: Any, send: Any) -> None:
+        raise RuntimeError("own")
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
+    with pytest.raises(RuntimeError, match="own"):
+        asyncio.run(Guard(server, GuardRules())(scope, None, None))  # type: ignore[arg-type]
+
+
+class TestConf:
+    def test_nothing_given_is_the_closed_one(self) -> None:
+        conf = read_conf({}, "/films", {})
+        assert conf.guard == GuardRules()
+        assert (conf.guard.remote, conf.sr, conf.auto_scoring, conf.modalities) == (False, False, False, ("DX", "CR"))
+
+    def test_everything_given(self) -> None:
+        given = {
+            "remote": "true", "hosts": "a.example, b.example", "origins": "https://v.example/", "max_upload_mb": "0.5",
+            "modalities": "DX", "sr": "yes", "cache_seconds": "3", "of_a_trainer": "x",
+        }  # fmt: skip
+        conf = read_conf(given, "http://pacs/dicom-web", {TOKEN_VARIABLE: "t"})
+        hosts, origins = frozenset({"a.example", "b.example"}), frozenset({"https://v.example"})
+        assert conf.guard == GuardRules("t", True, hosts, origins, 2**19, True)
+        assert (conf.modalities, conf.cache_seconds, conf.sr) == (("DX",), 3, True)
+
+    @pytest.mark.parametrize(
+        "given", [{"remote": "maybe"}, {"max_upload_mb": "-1"}, {"max_upload_mb": "x"}, {"modalities": "DX;CR"}]
+    )
+    def test_what_cannot_be(self, given: dict[str, str]) -> None:
+        with pytest.raises(ValueError, match=next(iter(given))):
+            read_conf(given, "/films", {})
+
+
+def test_loopback() -> None:
+    assert [is_loopback(each) for each in ("::1", "::ffff:127.0.0.1", "127.9.9.9")] == [True] * 3
+    assert not any(is_loopback(each) for each in ("0.0.0.0", "::", "", "localhost.evil.example", "10.0.0.1"))
+
+
+def test_a_refusal_is_json() -> None:
+    assert "other machines" in json.loads(ask(GuardRules(), client="10.0.0.7")[1])["detail"]

@@ -1,0 +1,174 @@
+"""One small model, and servers that serve it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from PIL import Image
+from pydicom.uid import DigitalXRayImageStorageForPresentation, generate_uid
+
+from monai_tbkd.label.app_folder import write_app_folder
+from monai_tbkd.label.film_ids import film_id
+from tests.conftest import REPOSITORY, SMALL, run_bundle
+from tests.data.golden_dicom import write_film
+from tests.dicom.dicom_films import COMPLETE
+from tests.label_server.bright_films import BrightFilm, bright_film, write_training_set
+from tests.label_server.servers import LabelServer, label_server, orthanc, why_no_orthanc
+
+NETWORK = {
+    "image_size": 128, "width": 0.25, "grid": 128, "check_frontal": "off", "num_workers": 0,
+    **{key: SMALL[key] for key in ("backbone", "last_stage", "output_stride", "min_side")},
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here needs the server's own environment."""
+    try:
+        import monailabel  # noqa: F401
+    except ImportError:
+        skip = pytest.mark.skip(reason="monailabel is not installed here: make test-label runs these")
+        for item in items:
+            if Path(item.path).parent == Path(__file__).parent:
+                item.add_marker(skip)
+
+
+@dataclass(frozen=True)
+class KnownFilm:
+    """A film whose lesion is known.
+
+    Attributes:
+        id: in a folder.
+        series: Series Instance UID of a DICOM film.
+        film: its pixels and box.
+    """
+
+    id: str
+    path: Path
+    series: str
+    film: BrightFilm
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a teacher and a student that find bright disks, with their operating point."""
+    folder = tmp_path_factory.mktemp("label_model")
+    small: dict[str, Any] = {
+        **NETWORK, "dataset_dir": str(write_training_set(folder / "data")), "ckpt_dir": str(folder / "models"),
+        "output_dir": str(folder / "out"), "max_epochs": 10, "batch_size": 8, "val_interval": 10, "overlays": 0,
+        "learning_rate": 2e-3, "select": 0.3,
+    }  # fmt: skip
+    run_bundle(["train"], **small)
+    run_bundle(["train", "evaluate"], **small)
+    return folder / "models"
+
+
+@pytest.fixture(scope="session")
+def new_app(weights: Path) -> Callable[[Path], Path]:
+    """Writes an app folder below a folder."""
+
+    def write(folder: Path) -> Path:
+        return write_app_folder(folder / "app", REPOSITORY / "bundle", weights, overrides=NETWORK).root
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, KnownFilm]:
+    """A folder of PNG and DICOM films, some in sub-folders, of several sizes; none is square."""
+    root = tmp_path_factory.mktemp("films")
+    made = [
+        png(root / "a.png", 1, lesion=True),
+        png(root / "b.png", 2, lesion=False),
+        png(root / "ward 3" / "c.png", 3, lesion=True, height=320, width=260),
+        png(root / "d.jpg", 4, lesion=True),
+        png(root / "i.png", 9, lesion=True),
+        png(root / "j.png", 10, lesion=False),
+        dicom(root / "e.dcm", 5, True, "DX"),
+        dicom(root / "pacs" / "f.dcm", 6, True, "DX", inverted=True, height=300, width=220),
+        dicom(root / "pacs" / "g.dcm", 7, True, "CR", inverted=True),
+        dicom(root / "pacs" / "h", 8, False, "CR", height=260, width=200),
+    ]
+    return {each.path.stem: each for each in made}
+
+
+def png(path: Path, seed: int, lesion: bool, **size: int) -> KnownFilm:
+    """A PNG or JPEG film, by the suffix."""
+    path.parent.mkdir(exist_ok=True)
+    film = bright_film(seed, lesion, **size)
+    Image.fromarray(np.rint(film.pixels * 255).astype(np.uint8)).save(path)
+    return KnownFilm(
+        film_id(f"{path.parent.name}/{path.name}" if path.parent.name == "ward 3" else path.name), path, "", film
+    )
+
+
+def dicom(path: Path, seed: int, lesion: bool, modality: str, inverted: bool = False, **size: int) -> KnownFilm:
+    """A DICOM film of 12 bits with a window."""
+    path.parent.mkdir(exist_ok=True)
+    film = bright_film(seed, lesion, **size)
+    stored = np.rint(500 + film.pixels * 3000).astype(np.uint16)
+    stored = 4095 - stored if inverted else stored
+    center = 4095 - 2000 if inverted else 2000
+    series = generate_uid()
+    elements: dict[str, Any] = {
+        **COMPLETE, "Modality": modality, "StudyInstanceUID": generate_uid(), "SeriesInstanceUID": series,
+        "SOPInstanceUID": generate_uid(), "PatientID": f"patient-{seed}", "PatientName": f"Secret^{seed}",
+        "WindowCenter": center, "WindowWidth": 3000, "ImagerPixelSpacing": [0.2, 0.2],
+        "PhotometricInterpretation": "MONOCHROME1" if inverted else "MONOCHROME2",
+    }  # fmt: skip
+    if modality == "DX":
+        elements["SOPClassUID"] = DigitalXRayImageStorageForPresentation
+        elements["PresentationIntentType"] = "FOR PRESENTATION"
+    if inverted:
+        elements["PresentationLUTShape"] = "INVERSE"
+    write_film(path, stored, 12, **elements)
+    name = f"pacs/{path.name}" if path.parent.name == "pacs" else path.name
+    return KnownFilm(film_id(name), path, series, film)
+
+
+@pytest.fixture(scope="session")
+def pacs(films: dict[str, KnownFilm], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Orthanc with the DICOM films; its address."""
+    reason = why_no_orthanc()
+    if reason:
+        pytest.skip(reason)
+    with orthanc(tmp_path_factory.mktemp("orthanc")) as address:
+        for each in films.values():
+            if each.series:
+                store(address, each.path)
+        yield address
+
+
+def store(address: str, film: Path) -> None:
+    """Put a DICOM file into Orthanc."""
+    requests.post(f"{address}/instances", data=film.read_bytes(), timeout=30).raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def folder_server(
+    new_app: Callable[[Path], Path], films: dict[str, KnownFilm], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LabelServer]:
+    """A server on a copy of the films, since labels are written beside them; it listens on all addresses."""
+    scratch = tmp_path_factory.mktemp("folder_server")
+    own = shutil.copytree(films["a"].path.parent, scratch / "films")
+    with label_server(
+        new_app(scratch), own, scratch, {"cache_seconds": "0", "max_upload_mb": "2"}, "0.0.0.0"
+    ) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pacs_server(
+    new_app: Callable[[Path], Path], pacs: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LabelServer]:
+    """A server on Orthanc, which sends finished labels there."""
+    scratch = tmp_path_factory.mktemp("pacs_server")
+    conf = {"sr": "true", "cache_seconds": "0"}
+    with label_server(new_app(scratch), f"{pacs}/dicom-web", scratch, conf) as server:
+        yield server

@@ -1,0 +1,283 @@
+"""Each hole that the stock server has, tried on a real server with our guard: nothing is read, written or stopped."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import socket
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monai_tbkd.label.film_ids import is_safe_id
+from tests.label_server.conftest import KnownFilm
+from tests.label_server.servers import LabelServer
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def raw(server: LabelServer, method: str, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
+    """A request whose path no client library has tidied up."""
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=30)
+    connection.putrequest(method, path, skip_host="host" in {key.lower() for key in headers or {}})
+    for key, value in (headers or {}).items():
+        connection.putheader(key, value)
+    connection.endheaders()
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode(errors="replace")
+
+
+def files_of(server: LabelServer) -> dict[str, tuple[int, int]]:
+    """Every file that the server could write, but for its logs and its own passing files."""
+    passing = ("uploads", "logs", "__pycache__", "sessions")
+    return {
+        str(path): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in server.app.parent.rglob("*")
+        if path.is_file() and not set(passing) & set(path.parts) and path != server.log
+    }
+
+
+@pytest.fixture
+def unchanged(folder_server: LabelServer) -> Iterator[LabelServer]:
+    """The server; afterwards no file may have come, gone or changed, and it answers."""
+    before = files_of(folder_server)
+    outside = set(folder_server.app.parents[1].iterdir())
+    yield folder_server
+    assert files_of(folder_server) == before
+    assert set(folder_server.app.parents[1].iterdir()) == outside
+    assert folder_server.info()["datastore"]["total"] > 0
+
+
+@pytest.mark.parametrize("identifier", ["../../x", "/tmp/x", "..", "a/../../x", "a\\..\\x", "%2e%2e/x", "a\0b", "a b"])
+@pytest.mark.parametrize(
+    ("method", "path", "part"),
+    [
+        ("PUT", "/datastore/image?image={}", "file"),
+        ("PUT", "/datastore/?image={}", "file"),
+        ("PUT", "/datastore/label?image={}", "label"),
+        ("PUT", "/datastore/label?image=a.png&tag={}", "label"),
+        ("PUT", "/datastore/image/info?image={}", None),
+        ("PUT", "/datastore/label/info?label={}&tag=final", None),
+        ("DELETE", "/datastore/label?id={}&tag=final", None),
+        ("DELETE", "/datastore/label?id=a.png&tag={}", None),
+        ("GET", "/datastore/image?image={}", None),
+        ("GET", "/datastore/label?label={}&tag=final", None),
+        ("POST", "/infer/tb_boxes?image={}", None),
+        ("POST", "/infer/tb_boxes?session_id={}", None),
+    ],
+)
+def test_identifiers_that_are_paths(
+    unchanged: LabelServer, method: str, path: str, part: str | None, identifier: str
+) -> None:
+    import urllib.parse
+
+    files = {part: ("x.json", b"{}")} if part else None
+    answer = unchanged.request(method, path.format(urllib.parse.quote(identifier, safe="")), files=files)
+    assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize("name", ["x.py", "x.pt", "x.sh", "x.html", "main.py"])
+def test_files_that_are_no_films_or_labels(unchanged: LabelServer, name: str) -> None:
+    film = unchanged.request("PUT", "/datastore/image?image=new", files={"file": (name, b"import os")})
+    assert film.status_code == 422
+    label = unchanged.request("PUT", "/datastore/label?image=a.png&tag=draft", files={"label": (name, b"import os")})
+    assert label.status_code == 422
+
+
+def test_a_film_is_not_replaced(unchanged: LabelServer, films: dict[str, KnownFilm]) -> None:
+    content = films["b"].path.read_bytes()
+    answer = unchanged.request("PUT", "/datastore/image?image=a.png", files={"file": ("x.png", content)})
+    assert answer.status_code == 422
+    assert "never replaced" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/hostname", "{films}", "{models}/model.pt", "/proc/self/environ", "../app/main.py"]
+)
+def test_files_that_are_no_uploads_are_not_read(unchanged: LabelServer, films: dict[str, KnownFilm], path: str) -> None:
+    named = path.format(films=films["a"].path, models=unchanged.app / "bundle" / "models")
+    for query in ("image=a.png", ""):
+        answer = unchanged.request(
+            "POST", f"/infer/tb_boxes?{query}", data={"params": json.dumps({"image": named})}, files={"x": b"y"}
+        )
+        assert answer.status_code in (404, 500 if not query else 404), answer.text  # 500: no film was named at all
+    assert unchanged.request("POST", "/infer/tb_boxes", params={"image": named}).status_code == 400
+
+
+@pytest.mark.parametrize("tag", ["../../x", "/tmp/x", "a/b"])
+def test_a_tag_in_params_is_checked_too(unchanged: LabelServer, tag: str) -> None:
+    params = json.dumps({"save_label": True, "label_tag": tag})
+    answer = unchanged.request("POST", "/infer/tb_boxes?image=a.png&output=json", data={"params": params})
+    assert answer.status_code == 422
+    assert "tag" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("extension", [".py", "/../../x.png", ".png/../x"])
+def test_an_extension_in_params_is_checked_too(unchanged: LabelServer, extension: str) -> None:
+    params = json.dumps({"result_extension": extension})
+    answer = unchanged.request("POST", "/infer/tb_map?image=a.png", data={"params": params})
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/model/tb_boxes"),
+        ("DELETE", "/model/tb_boxes"),
+        ("DELETE", "/datastore/image?id=a.png"),
+        ("DELETE", "/datastore/?id=a.png"),
+        ("DELETE", "/datastore?id=a.png"),
+        ("POST", "/reload"),
+        ("GET", "/logs/"),
+        ("POST", "/infer/wsi/tb_boxes?image=a.png"),
+        ("POST", "/train/any?run_sync=true"),
+        ("POST", "/train/any?run_sync=1"),
+        ("POST", "/scoring/any?run_sync=True"),
+        ("POST", "/batch/infer/tb_boxes?run_sync=on"),
+        ("PUT", "/session/?uncompress=true"),
+    ],
+)
+def test_what_no_annotator_needs_is_closed(unchanged: LabelServer, method: str, path: str) -> None:
+    answer = unchanged.request(method, path)
+    assert answer.status_code == 403, answer.text
+    assert answer.json()["detail"]
+
+
+def test_an_archive_is_not_unpacked(unchanged: LabelServer) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("../../../escaped"), io.BytesIO())
+    files = {"files": ("x.tar", packed.getvalue())}
+    assert unchanged.request("PUT", "/session/?uncompress=true", files=files).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/proxy/dicom/../instances",
+        "/proxy/dicom/%2e%2e/instances",
+        "/proxy/dicom/%252e%252e/instances",
+        "/proxy/dicom/studies/../../instances",
+        "/proxy/dicom/tools/execute-script",
+        "/proxy/dicom/wado/",
+        "/ohif/../../../config.py",
+        "/ohif/%2e%2e/%2e%2e/config.py",
+        "/session/%2e%2e",
+        "/static/..%2f..%2fconfig.py",
+        "//etc/passwd",
+    ],
+)
+def test_paths_that_lead_elsewhere(unchanged: LabelServer, path: str) -> None:
+    for method in ("GET", "POST"):
+        status, body = raw(unchanged, method, path)
+        assert status in (400, 404), (status, body)
+        assert "root:" not in body
+
+
+def test_the_proxy_leads_to_studies_alone(pacs_server: LabelServer) -> None:
+    assert raw(pacs_server, "GET", "/proxy/dicom/studies")[0] == 200
+    for path in (
+        "/proxy/dicom/../../instances",
+        "/proxy/dicom/%252e%252e/instances",
+        "/proxy/dicom/instances%2f..%2f..",
+    ):
+        assert raw(pacs_server, "GET", path)[0] == 400
+    assert raw(pacs_server, "GET", "/proxy/dicom/system")[0] == 404
+
+
+def test_other_machines_are_refused_although_the_server_listens(folder_server: LabelServer) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        address = probe.getsockname()[0]
+    if address.startswith("127."):
+        pytest.skip("this machine has no address but loopback")
+    port = int(folder_server.url.rsplit(":", 1)[1])
+    connection = http.client.HTTPConnection(address, port, timeout=10)
+    connection.request("GET", "/info/")
+    answer = connection.getresponse()
+    assert answer.status == 403
+    assert "other machines" in answer.read().decode()
+
+
+def test_foreign_pages_are_refused(unchanged: LabelServer) -> None:
+    for method in ("GET", "OPTIONS", "POST"):
+        answer = unchanged.request(method, "/info/", headers={"Origin": "https://evil.example"})
+        assert answer.status_code == 403
+        assert "access-control-allow-origin" not in answer.headers
+    assert unchanged.request("GET", "/info/", headers={"Origin": "null"}).status_code == 403
+    assert unchanged.request("GET", "/info/", headers={"Origin": unchanged.url}).status_code == 200
+    assert raw(unchanged, "GET", "/info/", {"Host": "evil.example"})[0] == 403  # DNS rebinding
+
+
+def test_a_large_body_is_refused_with_and_without_its_length(unchanged: LabelServer) -> None:
+    large = b"x" * (3 * 2**20)
+    answer = unchanged.request("PUT", "/datastore/label?image=a.png", files={"label": ("l.json", large)})
+    assert answer.status_code == 413
+
+    def chunks() -> Iterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="label"; filename="l.json"\r\n\r\n'
+        for _ in range(48):
+            yield b"x" * 65536
+        yield b"\r\n--b--\r\n"
+
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = unchanged.request("PUT", "/datastore/label?image=a.png", data=chunks(), headers=headers)
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("l.json", b"[" * 200_000),
+        ("l.json", b'{"boxes": [[0, 0, 1e999, 5]]}'),
+        ("l.xml", b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><annotations>&b;</annotations>"),
+        ("l.png", PNG + b"x" * 100),
+        ("l.nrrd", b"NRRD0004\ntype: uint8\ndimension: 2\nsizes: 9 9\nencoding: raw\ndata file: /etc/passwd\n\n"),
+        ("l.nrrd", b"NRRD0004\ntype: uint8\ndimension: 3\nsizes: 99999 99999 1\nencoding: gzip\n\n"),
+    ],
+)
+def test_labels_made_to_hurt(unchanged: LabelServer, name: str, content: bytes) -> None:
+    start = time.monotonic()
+    answer = unchanged.request("PUT", "/datastore/label?image=a.png", files={"label": (name, content)})
+    assert answer.status_code == 422, answer.text
+    assert time.monotonic() - start < 20
+
+
+def test_params_that_are_no_json_or_no_options(unchanged: LabelServer) -> None:
+    for params in ("{", '{"map_threshold": 7}', '{"image": ["a.png"]}', '{"model": "no_such"}'):
+        answer = unchanged.request("POST", "/infer/tb_boxes?image=a.png", data={"params": params})
+        assert answer.status_code in (404, 422), (params, answer.text)
+
+
+def test_every_film_has_an_identifier_that_is_let_through(
+    folder_server: LabelServer, films: dict[str, KnownFilm]
+) -> None:
+    listed: dict[str, Any] = folder_server.request("GET", "/datastore/?output=all").json()["objects"]
+    assert all(is_safe_id(each) for each in listed)
+    assert {each.id for each in films.values()} <= set(listed)
+    nested = films["c"].id
+    answer = folder_server.request("GET", f"/datastore/image?image={nested}")
+    assert answer.content == films["c"].path.read_bytes()
+
+
+def test_an_upload_is_looked_at_and_taken_away(folder_server: LabelServer, films: dict[str, KnownFilm]) -> None:
+    """What a path check must not break: CVAT sends the film itself, 3D Slicer a session."""
+    content = films["a"].path.read_bytes()
+    by_file = folder_server.request("POST", "/infer/tb_score?image=&output=json", files={"file": ("f.png", content)})
+    session = folder_server.request("PUT", "/session/", files={"files": ("s.png", content)}).json()["session_id"]
+    by_session = folder_server.request("POST", f"/infer/tb_score?session_id={session}&output=json")
+    own = folder_server.request("POST", "/infer/tb_score?image=a.png&output=json").json()
+    assert by_file.json()["image_score"] == by_session.json()["image_score"] == own["image_score"]
+    new = folder_server.request("PUT", "/datastore/image?image=new", files={"file": ("n.png", content)})
+    assert new.json() == {"image": "new.png"}
+    uploads = [path for path in (folder_server.app / "uploads").rglob("*") if path.read_bytes() == content]
+    assert not uploads
+    (Path(folder_server.app.parent) / "films" / "new.png").unlink()

@@ -1,0 +1,88 @@
+"""A film says the same whichever way it comes, and labels reach the PACS as reports."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pydicom
+import requests
+
+from monai_tbkd.label.app_folder import read_app_folder
+from monai_tbkd.label.film_pipeline import FilmPipeline
+from tests.label_server.conftest import KnownFilm, dicom, store
+from tests.label_server.servers import LabelServer
+
+
+def test_the_same_film_has_the_same_score_and_boxes(pacs_server: LabelServer, films: dict[str, KnownFilm]) -> None:
+    from_folder = FilmPipeline(read_app_folder(pacs_server.app))
+    for name in "efgh":  # DX and CR, MONOCHROME1 and 2
+        film = films[name]
+        answer = pacs_server.request("POST", f"/infer/tb_boxes?image={film.series}&output=json").json()
+        expected = from_folder(film.path).as_json()
+        for key in ("image_score", "boxes", "decision", "pixel_steps", "sop_instance_uid"):
+            assert answer.get(key) == expected.get(key), (name, key)
+
+
+def test_a_new_film_is_listed_and_other_modalities_are_not(pacs_server: LabelServer, pacs: str, tmp_path: Path) -> None:
+    before = set(pacs_server.request("GET", "/datastore/?output=all").json()["objects"])
+    new, other = dicom(tmp_path / "n.dcm", 21, True, "DX"), dicom(tmp_path / "o.dcm", 22, True, "MG")
+    for film in (new, other):
+        store(pacs, film.path)
+    after = set(pacs_server.request("GET", "/datastore/?output=all").json()["objects"])
+    assert after - before == {new.series}
+
+
+def test_a_series_of_two_views_is_its_frontal_film(pacs_server: LabelServer, pacs: str, tmp_path: Path) -> None:
+    frontal, lateral = dicom(tmp_path / "p.dcm", 23, True, "DX"), dicom(tmp_path / "l.dcm", 24, False, "DX")
+    view = pydicom.dcmread(lateral.path)
+    view.ViewPosition, view.PatientOrientation = "LL", ["A", "F"]
+    first = pydicom.dcmread(frontal.path)
+    view.SeriesInstanceUID, view.StudyInstanceUID, view.PatientID = (
+        first.SeriesInstanceUID, first.StudyInstanceUID, first.PatientID,
+    )  # fmt: skip
+    view.save_as(lateral.path)
+    for film in (frontal, lateral):
+        store(pacs, film.path)
+    answer = pacs_server.request("POST", f"/infer/tb_boxes?image={frontal.series}&output=json").json()
+    assert answer["status"] == "done"
+    assert answer["sop_instance_uid"] == str(first.SOPInstanceUID)
+    assert (answer["films_in_series"], answer["left_out"]) == (2, ["NOT_FRONTAL"])
+
+
+def test_a_finished_label_reaches_the_pacs_as_a_report(
+    pacs_server: LabelServer, pacs: str, films: dict[str, KnownFilm], tmp_path: Path
+) -> None:
+    film = films["f"]
+    label = {"boxes": [{"bbox": film.film.box}]}
+    saved = pacs_server.request(
+        "PUT", f"/datastore/label?image={film.series}", files={"label": ("l.json", json.dumps(label))}
+    )
+    assert saved.status_code == 200, saved.text
+    info = pacs_server.request("GET", f"/datastore/label/info?label={film.series}&tag=final").json()
+    assert info["report"] == "sent"
+    (instance,) = requests.post(
+        f"{pacs}/tools/find",
+        json={"Level": "Instance", "Query": {"SOPInstanceUID": info["report_sop_instance_uid"]}},
+        timeout=30,
+    ).json()
+    (tmp_path / "report.dcm").write_bytes(requests.get(f"{pacs}/instances/{instance}/file", timeout=30).content)
+    report, source = pydicom.dcmread(tmp_path / "report.dcm"), pydicom.dcmread(film.path)
+    assert report.Modality == "SR"
+    assert report.StudyInstanceUID == source.StudyInstanceUID
+    assert report.PatientID == source.PatientID
+    text = str(report)
+    assert "drawn by an annotator" in text
+    xmin, ymin, xmax, ymax = film.film.box or []
+    assert f"[{xmin}, {ymin}, {xmax}, {ymin}, {xmax}, {ymax}, {xmin}, {ymax}, {xmin}, {ymin}]" in text
+    listed = pacs_server.request("GET", "/datastore/?output=all").json()["objects"]
+    assert str(report.SeriesInstanceUID) not in listed  # a report is no film
+
+
+def test_nothing_of_a_patient_is_kept_beside_the_films(pacs_server: LabelServer) -> None:
+    pacs_server.request("POST", "/activelearning/random", json={})
+    kept = [path for path in (pacs_server.app / "pacs").rglob("*") if path.is_file() and path.suffix != ".dcm"]
+    assert kept
+    for path in [*kept, pacs_server.log, *pacs_server.app.glob("logs/*")]:
+        content = path.read_bytes()
+        assert b"Secret" not in content and b"patient-" not in content, path
