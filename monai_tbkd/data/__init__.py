@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from monai_tbkd.data.check_datalist import check_datalist
 from monai_tbkd.data.class_folders import load_class_folders
+from monai_tbkd.data.corrections import Correction, unlabeled_films, write_corrections
 from monai_tbkd.data.cxr_reader import CXRReader, film_meta
-from monai_tbkd.data.datalist import load_datalist
+from monai_tbkd.data.datalist import load_datalist, load_source
 from monai_tbkd.data.datalist_error import DatalistError
 from monai_tbkd.data.datalist_item import DatalistItem, datalist_item, image_labels
 from monai_tbkd.data.evaluation_items import evaluation_items
@@ -26,6 +27,7 @@ from monai_tbkd.data.yolo import load_yolo
 __all__ = [
     "CLASS_NAMES",
     "CXRReader",
+    "Correction",
     "DatalistError",
     "DatalistItem",
     "FilmDataset",
@@ -48,7 +50,10 @@ __all__ = [
     "load_datalist",
     "load_kaggle_csv",
     "load_manifest",
+    "load_source",
     "load_tbx11k",
     "load_yolo",
     "split_by_name_hash",
+    "unlabeled_films",
+    "write_corrections",
 ]

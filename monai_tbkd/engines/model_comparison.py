@@ -14,6 +14,7 @@ from torch import nn
 
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.engines.evaluation_result import evaluation_result
+from monai_tbkd.engines.model_release import point_of
 from monai_tbkd.handlers.evaluation_board import EvaluationBoard
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.metrics import Comparison, Predictions, table
@@ -170,8 +171,8 @@ def load_operating_point(
             point = {k: chosen[k] for k in point}
             source = f"evaluate: {chosen['chosen_on']}"
     elif Path(path).is_file() and Path(checkpoint).is_file():
-        chosen = json.loads(Path(path).read_text(encoding="utf-8"))
-        if chosen.get("model_sha256") == file_sha256(checkpoint):
+        chosen = point_of(json.loads(Path(path).read_text(encoding="utf-8")), file_sha256(checkpoint))
+        if chosen is not None:
             point = {k: chosen[k] for k in point}
             source = f"evaluate: {chosen['chosen_on']}"
         else:

@@ -107,7 +107,7 @@ class PredictionWriter:
 
     def abort(self, error: BaseException) -> None:
         """Keep what is written, and let the error through."""
-        self.table.close()
+        self.table.break_off()
         raise error
 
     def _row(self, batch: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> dict[str, Any]:

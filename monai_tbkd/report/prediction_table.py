@@ -9,6 +9,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -54,6 +55,9 @@ DONE, REFUSED, FAILED = "done", "refused", "failed"
 OVERVIEW, FILM_REPORTS = "predictions.html", "film_reports"
 THUMBNAILS = f"{FILM_REPORTS}/thumbnails"
 _PICTURES = ("overlays/*.png", f"{FILM_REPORTS}/*.html", f"{THUMBNAILS}/*.jpg")
+_BROKEN_OFF = (
+    "The run ended early, so films may be missing from this page. The same command with --resume true goes on with it."
+)
 _TAIL = b"\n]\n}\n"
 _ROWS = ',\n  "films":'
 
@@ -64,8 +68,8 @@ class Reports(Protocol):
     def start(self) -> None:
         """Get ready for films."""
 
-    def finish(self, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> object:
-        """Make what needs all rows, which have their order."""
+    def finish(self, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any], unfinished: str = "") -> object:
+        """Make what needs all rows, and say why there may be more films, if there may."""
 
 
 class PredictionTable:
@@ -191,6 +195,13 @@ class PredictionTable:
         for reason, number in Counter(row["reason"] for row in self.rows if row["reason"]).most_common():
             first = next(row["name"] for row in self.rows if row["reason"] == reason)
             logger.info("  %s: %d (%s), first %s", reason, number, ReasonCode(reason).meaning, first)
+
+    def break_off(self) -> None:
+        """Close the files of a run that ends early; its pages say so."""
+        self.close()
+        if self.reports is not None:
+            with suppress(OSError):  # a full disk may be why it ends, and that is what is to be told
+                self.reports.finish(self.rows, self.settings, _BROKEN_OFF)
 
     def close(self) -> None:
         """Close the files; they are complete at any time."""

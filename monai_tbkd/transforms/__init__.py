@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monai_tbkd.transforms.box_mask import BoxMaskd, box_masks, film_box_mask
 from monai_tbkd.transforms.boxes_to_film import BoxesToFilm, BoxesToFilmd, rescale_boxes
+from monai_tbkd.transforms.drawn_boxes import DrawnBoxesd
 from monai_tbkd.transforms.film_augmentation import PlainFilmd, RandAffineFilmd, RandGammaFilmd, RandMirrorFilmd
 from monai_tbkd.transforms.film_blur import RandBlurFilm, RandBlurFilmd
 from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
@@ -50,6 +51,7 @@ __all__ = [
     "CropToLungsd",
     "DrawOverlay",
     "DrawOverlayd",
+    "DrawnBoxesd",
     "FilmTo8Bit",
     "FilmTo8Bitd",
     "LungAsymmetryd",
