@@ -4,8 +4,8 @@
       models/model.onnx models/model.int8.onnx models/model.xml:bfloat16
 
 A file's name may be followed by the precision of what is not int8. Films go through the preprocessing and
-post-processing of inference.yaml, boxes are drawn whatever the score. To be used on other films than 8-bit ranges were
-chosen by.
+post-processing of inference.yaml, boxes are drawn whatever the score. To be used on other films than those by which
+8-bit ranges were chosen.
 """
 
 from __future__ import annotations

@@ -200,6 +200,7 @@ def inference_config(checkpoint: Path, recipes: Sequence[str], values: Sequence[
     parser["backend"] = "torchscript"  # films in 8 bits, and normalization in the network
     parser["thresholds"] = _thresholds(checkpoint)
     parser["exported"] = None
+    parser["draw_film"] = False
     return parser
 
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Protocol
 
 from monai_tbkd.data.reason_codes import ReasonCode
 from monai_tbkd.data.whole_file import write_json
-from monai_tbkd.transforms import NOTICE
+from monai_tbkd.transforms import notice_of
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +101,7 @@ class PredictionTable:
         self.folder, self.reports = Path(output_dir), reports
         self.settings = json.loads(json.dumps(dict(settings or {}), default=str))
         self.resume = resume
+        self.notice = notice_of(str(self.settings.get("model_version", "")))
         self.rows: list[dict[str, Any]] = []
         self._order: dict[str, int] = {}
         self._names: set[str] = set()
@@ -130,7 +131,7 @@ class PredictionTable:
         self._order = {as_written(film["name"]): number for number, film in enumerate(films)}
         before = self.earlier_rows()
         if self.resume:
-            self._check_settings(before)
+            self.check_settings(before)
             # What has failed is tried again: the file may have been mended, or a decoder installed.
             self.rows = [row for row in before if row["status"] != FAILED]
         elif before:
@@ -179,10 +180,9 @@ class PredictionTable:
 
     def finish(self) -> None:
         """Put the rows into the order of the films, close the files, and say what was found."""
-        ordered = sorted(self.rows, key=lambda row: self._order.get(row["name"], len(self._order)))
+        ordered = self._ordered(self.rows)
         if ordered != self.rows:  # films that came to the folder between two runs
-            self.rows = ordered
-            self._write_all()
+            self.replace_rows(ordered)
         self.close()
         if self.reports is not None:
             self.reports.finish(self.rows, self.settings)
@@ -190,7 +190,7 @@ class PredictionTable:
         found = sum(row["decision"] == TB for row in self.rows)
         logger.info(
             "%d films: %d scored (%d %s), %d refused, %d failed. Written to %s (%s).",
-            len(self.rows), status[DONE], found, TB, status[REFUSED], status[FAILED], self.folder, NOTICE,
+            len(self.rows), status[DONE], found, TB, status[REFUSED], status[FAILED], self.folder, self.notice,
         )  # fmt: skip
         for reason, number in Counter(row["reason"] for row in self.rows if row["reason"]).most_common():
             first = next(row["name"] for row in self.rows if row["reason"] == reason)
@@ -202,6 +202,14 @@ class PredictionTable:
         if self.reports is not None:
             with suppress(OSError):  # a full disk may be why it ends, and that is what is to be told
                 self.reports.finish(self.rows, self.settings, _BROKEN_OFF)
+
+    def replace_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write both files anew with these rows, in the order of the films."""
+        self.rows = self._ordered(rows)
+        self._write_all()
+
+    def _ordered(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return sorted(map(dict, rows), key=lambda row: self._order.get(row["name"], len(self._order)))
 
     def close(self) -> None:
         """Close the files; they are complete at any time."""
@@ -240,7 +248,12 @@ class PredictionTable:
                 "without resume."
             ) from error
 
-    def _check_settings(self, before: list[dict[str, Any]]) -> None:
+    def check_settings(self, before: list[dict[str, Any]]) -> None:
+        """Refuse rows that were made under other settings.
+
+        Raises:
+            ValueError: with each setting that differs.
+        """
         if not before:
             return
         try:
@@ -266,7 +279,7 @@ class PredictionTable:
         lines = [_csv_line(COLUMNS), *(_csv_line([_cell(row[c]) for c in COLUMNS]) for row in self.rows)]
         part.write_bytes(b"".join(lines))
         # The head first: a kill between the two leaves settings without rows, never rows under wrong settings.
-        head = {"notice": NOTICE, "settings": self.settings}
+        head = {"notice": self.notice, "settings": self.settings}
         if not self.rows:
             write_json(self.json_path, {**head, "films": []})
         os.replace(part, self.csv_path)
