@@ -29,7 +29,8 @@ def read_runs(path: Path, places: Mapping[str, Path]) -> list[dict[str, Any]]:
 
     Args:
         path: YAML or JSON with a list ``runs``; each has ``configs``, and optionally ``run_id``, ``overrides``,
-            ``workflow`` (``train`` or ``inference``), ``processes`` and ``unless`` (an id that must not be true).
+            ``workflow`` (``train`` or ``inference``), ``processes``, ``unless`` (an id that must not be true) and
+            ``skip`` (why it can't be run here).
         places: folders that stand for ``{name}`` in overrides.
 
     Raises:
@@ -64,6 +65,9 @@ def run_configs(
             found.append(Finding("run", SKIPPED, f"{title}: the bundle has no config {', '.join(absent)}."))
             continue
         covered.add(names[-1])
+        if run.get("skip"):
+            found.append(Finding("run", SKIPPED, f"{title}: {run['skip']}."))
+            continue
         if run.get("unless") and _true_in(files, names, str(run["unless"]), run["overrides"]):
             found.append(Finding("run", SKIPPED, f"{title}: not for a bundle with {run['unless']}."))
             continue
