@@ -48,6 +48,7 @@ demo: install  ## the main job on phantom films: teacher, student, control, eval
 	@echo "  $(DEMO)/metrics.json      teacher, control and student beside blind baselines (the table above)"
 	@echo "  $(DEMO)/comparison/       test films: truth, teacher's, control's and student's map and boxes"
 	@echo "  $(DEMO)/predictions.csv   a row for each test film: score, decision, boxes"
+	@echo "  $(DEMO)/predictions.html  the same as a page: counts, histogram, a table to sort and filter, a page a film"
 	@echo "  $(DEMO)/overlays/         the same as pictures"
 	@echo "  $(PY) -m tensorboard.main --logdir $(DEMO)/tensorboard"
 

@@ -110,7 +110,15 @@ def _algorithm(finding: FilmFinding) -> sr.AlgorithmIdentification:
 
 
 def _film_group(source: SourceFilm, finding: FilmFinding, bare: Dataset) -> sr.MeasurementsAndQualitativeEvaluations:
-    numbers = [sr.Measurement(name=terms.FILM_SCORE, value=finding.percent, unit=terms.PERCENT)]
+    rows, columns = source.size
+    # It is inferred from the whole film, and says so by its outline: OHIF 3.13 stops at a report in which a group has
+    # no coordinates. No tool of OHIF's claims this one, so it makes no rectangle of it.
+    region = _region(BoxFinding(0, 0, columns, rows, finding.score), source, bare)
+    numbers = [
+        sr.Measurement(
+            name=terms.FILM_SCORE, value=finding.percent, unit=terms.PERCENT, referenced_coordinates=[region]
+        )
+    ]
     said = []
     if finding.threshold is not None:
         percent = round(100 * finding.threshold, 2)
@@ -137,11 +145,7 @@ def _box_group(
 ) -> sr.MeasurementsAndQualitativeEvaluations:
     box = finding.boxes[number - 1]
     percent = round(100 * box.score, 2)
-    region = sr.CoordinatesForMeasurement(
-        graphic_type=sr.GraphicTypeValues.POLYLINE,
-        graphic_data=outline(box, source.size),
-        source_image=sr.SourceImageForRegion.from_source_image(bare),
-    )
+    region = _region(box, source, bare)
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             result_uid(source, finding, "SR", f"box {number}"), f"{RECTANGLE}:box {number}"
@@ -157,6 +161,14 @@ def _box_group(
         ],
     )
     return _with_comment(group, f"TB {percent:.2f} of 100, {NOTICE}")
+
+
+def _region(box: BoxFinding, source: SourceFilm, bare: Dataset) -> sr.CoordinatesForMeasurement:
+    return sr.CoordinatesForMeasurement(
+        graphic_type=sr.GraphicTypeValues.POLYLINE,
+        graphic_data=outline(box, source.size),
+        source_image=sr.SourceImageForRegion.from_source_image(bare),
+    )
 
 
 def outline(box: BoxFinding, size: tuple[int, int]) -> np.ndarray:

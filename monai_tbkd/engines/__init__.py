@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from monai_tbkd.engines.correction_films import boxed_films, correction_films, correction_sampler
 from monai_tbkd.engines.distillation_trainer import TEACHER_MAP, DistillationTrainer
+from monai_tbkd.engines.fine_tuning import FineTuning, WorseModelError, film_maps, frozen_copy
 from monai_tbkd.engines.model_comparison import ModelComparison, load_operating_point
+from monai_tbkd.engines.model_release import release_model
 from monai_tbkd.engines.network_preparation import prepare_network
 from monai_tbkd.engines.stages import (
     describe_module,
@@ -22,16 +25,24 @@ from monai_tbkd.networks.checkpoint import file_sha256
 __all__ = [
     "TEACHER_MAP",
     "DistillationTrainer",
+    "FineTuning",
     "ModelComparison",
     "RandMirrorWithTeacherMapd",
+    "WorseModelError",
+    "boxed_films",
+    "correction_films",
+    "correction_sampler",
     "describe_module",
     "file_sha256",
+    "film_maps",
     "finished_teacher",
+    "frozen_copy",
     "load_operating_point",
     "load_trained",
     "make_teacher_maps",
     "prepare_network",
     "refuse_later_generation",
+    "release_model",
     "run_unless_finished",
     "student_path",
     "teacher_path",

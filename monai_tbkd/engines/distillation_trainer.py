@@ -14,6 +14,8 @@ from monai_tbkd.losses import DistillationObjective
 from monai_tbkd.networks.stage_features import StageFeatures
 
 TEACHER_MAP = "teacher_map"
+BOX_MASK = "box_mask"
+BOXES_KNOWN = "boxes_known"
 
 
 class DistillationTrainer(SupervisedTrainer):
@@ -23,7 +25,9 @@ class DistillationTrainer(SupervisedTrainer):
     the very batch that the student sees, in eval mode and without gradients; where a batch brings ``teacher_map`` (from
     :class:`~monai_tbkd.engines.RandMirrorWithTeacherMapd`), that is taken instead. Without a teacher this trains a
     teacher, or a control. Where a term compares features, those of both networks are caught by hooks that live for one
-    iteration; else there are none. Each term is in ``engine.state.output`` as ``loss_<term>``.
+    iteration; else there are none. Each term is in ``engine.state.output`` as ``loss_<term>``. Boxes reach the
+    objective only where its box term has a weight and batches bring their masks (``box_mask`` ``(B, 1, H, W)`` uint8 of
+    0-255, with ``boxes_known`` ``(B,)``).
 
     Args:
         objective: the terms and their weights.
@@ -52,12 +56,14 @@ class DistillationTrainer(SupervisedTrainer):
         self._teacher_map: torch.Tensor | None = None
         self._teacher_features: list[torch.Tensor] | None = None
         self._student_features: StageFeatures | None = None
+        self._box_mask: torch.Tensor | None = None
 
     def _iteration(self, engine: SupervisedTrainer, batchdata: dict[str, torch.Tensor]) -> dict[str, Any]:
         if self.to_network is not None:
             image = batchdata["image"].to(self.state.device, non_blocking=self.non_blocking)
             batchdata = {**batchdata, "image": self.to_network(image)}
         self._teacher_map = self._look(batchdata) if self.objective.needs_teacher else None
+        self._box_mask = self._boxes(batchdata) if self.objective.weights["boxes"] > 0 else None
         stages = self.objective.stages
         with StageFeatures(self.network, stages) if stages else nullcontext() as self._student_features:
             try:
@@ -90,9 +96,16 @@ class DistillationTrainer(SupervisedTrainer):
             self._teacher_features = caught.features()
             return teacher_map  # type: ignore[no-any-return]
 
+    def _boxes(self, batchdata: dict[str, torch.Tensor]) -> torch.Tensor | None:
+        if BOX_MASK not in batchdata:
+            return None
+        mask = batchdata[BOX_MASK].to(self.state.device, non_blocking=self.non_blocking).float() / 255
+        known = batchdata[BOXES_KNOWN].to(mask.device).reshape(-1, 1, 1, 1) > 0
+        return mask.masked_fill(~known, torch.nan)
+
     def _objective_of_batch(self, student_map: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         own = None if self._student_features is None else self._student_features.features()
-        terms = self.objective(student_map, label, self._teacher_map, own, self._teacher_features)
+        terms = self.objective(student_map, label, self._teacher_map, own, self._teacher_features, self._box_mask)
         # The base class decollates its output before it returns, so the terms have to be there by now.
         self.state.output.update({f"loss_{name}": value.detach() for name, value in terms.items() if name != "total"})
         return terms["total"]

@@ -141,8 +141,11 @@ def write_app_folder(
     Raises:
         FileNotFoundError: no config, recipe or weights.
         FileExistsError: the folder is there already and not empty.
+        ValueError: two recipes of one name, or a backend that training cannot replace.
     """
     root, bundle, models = Path(root), Path(bundle), Path(models)
+    if (overrides or {}).get("backend", "torch") != "torch":
+        raise ValueError("backend is another than torch; an app serves PyTorch weights, since training replaces them.")
     find_config(bundle / "configs", "inference")
     if not (models / "model.pt").is_file():
         raise FileNotFoundError(f"{models}: no model.pt; name the folder of the trained model with --ckpt_dir.")

@@ -59,17 +59,7 @@ class FilmLabel:
     @property
     def upright_boxes(self) -> list[list[float]]:
         """The boxes in pixels of the upright film, which is what networks see."""
-        height, width = self.upright_size
-        upright = []
-        for xmin, ymin, xmax, ymax in self.boxes:
-            if self.turn.transpose:
-                xmin, ymin, xmax, ymax = ymin, xmin, ymax, xmax
-            if self.turn.flip_rows:
-                ymin, ymax = height - ymax, height - ymin
-            if self.turn.flip_columns:
-                xmin, xmax = width - xmax, width - xmin
-            upright.append([xmin, ymin, xmax, ymax])
-        return upright
+        return self.turn.boxes_upright(self.boxes, self.upright_size)
 
 
 def read_label(label: str | Path, film: str | Path, info: Mapping[str, Any] | None = None) -> FilmLabel:

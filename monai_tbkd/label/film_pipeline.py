@@ -218,9 +218,9 @@ class FilmPipeline:
         signature = self._signature()
         if not self.weights.is_file():
             raise FileNotFoundError(f"{self.weights}: there are no weights; put the trained model there.")
-        parser = self.app.parser("inference", student_checkpoint=str(self.weights))
+        parser = self._parser()
         content = parser.get_parsed_content
-        network = load_trained(content("network"), self.weights, content("pooling"), content("image_size"))
+        network = self._network(parser)
         return _Loaded(
             signature,
             parser,
@@ -233,6 +233,16 @@ class FilmPipeline:
             int(content("grid")),
             truth(content("amp"), "amp"),
         )
+
+    def _parser(self) -> ConfigParser:
+        """The inference config, for these weights."""
+        return self.app.parser("inference", student_checkpoint=str(self.weights))
+
+    def _network(self, parser: ConfigParser) -> torch.nn.Module:
+        """The network with its weights, on its device."""
+        content = parser.get_parsed_content
+        load_trained(content("network_def"), self.weights, content("pooling"), content("image_size"))
+        return content("network")
 
 
 def _refused(path: str | Path, error: Exception, model_version: str) -> FilmResult:

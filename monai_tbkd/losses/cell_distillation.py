@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from monai_tbkd.losses.label_loss import UNKNOWN_LABEL
 from monai_tbkd.losses.map_size import at_coarser_size, refuse_other_classes
 from monai_tbkd.networks.log_odds import as_two_or_more
 
@@ -20,7 +21,8 @@ class CellDistillationLoss(nn.Module):
     Args:
         temperature: T, above 0.
         gate_by_label: on a film that has no TB by its label, the target is the teacher's word with TB taken out of it,
-            so "no TB" in every cell. The label is known in training, and the teacher may err.
+            so "no TB" in every cell. The label is known in training, and the teacher may err. A film whose label is
+            not known keeps the teacher's word.
         tb_index: class of tuberculosis; the last by default.
 
     Raises:
@@ -68,6 +70,7 @@ class CellDistillationLoss(nn.Module):
     def _without_tb(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         classes = logits.shape[1]
         tb = self.tb_index % classes
-        out = label.reshape(-1, 1, 1, 1) != tb  # (B, 1, 1, 1)
+        label = label.reshape(-1, 1, 1, 1)
+        out = (label != tb) & (label != UNKNOWN_LABEL)  # (B, 1, 1, 1)
         is_tb = (torch.arange(classes, device=logits.device) == tb).reshape(1, -1, 1, 1)
         return logits.masked_fill(out & is_tb, float("-inf"))

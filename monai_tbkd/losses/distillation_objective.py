@@ -24,12 +24,14 @@ class DistillationObjective(nn.Module):
         cells: loss of student and teacher maps and label, weight ``cell_weight``.
         attention: loss of student and teacher features, with the names of its ``stages``; weight ``attention_weight``.
         explanations: loss of student and teacher maps and label, weight ``explanation_weight``.
+        boxes: loss of student maps and box masks, weight ``box_weight``; the one term that sees boxes.
         label_weight: weight of the label term.
         logit_weight: weight of the logit term.
         map_weight: weight of the map term.
         cell_weight: weight of the cell term.
         attention_weight: weight of the attention term.
         explanation_weight: weight of the explanation term.
+        box_weight: weight of the box term.
 
     Raises:
         ValueError: a negative weight, or a weight above 0 for a term that is not there.
@@ -52,12 +54,14 @@ class DistillationObjective(nn.Module):
         cell_weight: float = 0.0,
         attention_weight: float = 0.0,
         explanation_weight: float = 0.0,
+        boxes: nn.Module | None = None,
+        box_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.pooling, self.label, self.logits, self.maps = pooling, label, logits, maps
-        self.cells, self.attention, self.explanations = cells, attention, explanations
-        self.weights = dict.fromkeys(("label", "logits", "map", "cells", "attention", "explanation"), 0.0)
-        given = (label_weight, logit_weight, map_weight, cell_weight, attention_weight, explanation_weight)
+        self.cells, self.attention, self.explanations, self.boxes = cells, attention, explanations, boxes
+        self.weights = dict.fromkeys(("label", "logits", "map", "cells", "attention", "explanation", "boxes"), 0.0)
+        given = (label_weight, logit_weight, map_weight, cell_weight, attention_weight, explanation_weight, box_weight)
         for name, weight in zip(self.weights, given):
             self.set_weight(name, weight)
         if not any(self.weights.values()):
@@ -67,7 +71,7 @@ class DistillationObjective(nn.Module):
         """Give a term another weight.
 
         Args:
-            name: ``label``, ``logits``, ``map``, ``cells``, ``attention`` or ``explanation``.
+            name: ``label``, ``logits``, ``map``, ``cells``, ``attention``, ``explanation`` or ``boxes``.
             weight: 0 or above.
 
         Raises:
@@ -85,7 +89,7 @@ class DistillationObjective(nn.Module):
     @property
     def needs_teacher(self) -> bool:
         """Whether a term compares with a teacher."""
-        return any(weight > 0 for name, weight in self.weights.items() if name != "label")
+        return any(weight > 0 for name, weight in self.weights.items() if name not in ("label", "boxes"))
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -101,6 +105,7 @@ class DistillationObjective(nn.Module):
         teacher_map: torch.Tensor | None = None,
         student_features: Sequence[torch.Tensor] | None = None,
         teacher_features: Sequence[torch.Tensor] | None = None,
+        box_mask: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         """The terms, unweighted, and their weighted ``total``.
 
@@ -110,14 +115,16 @@ class DistillationObjective(nn.Module):
             teacher_map: ``(B, C, h', w')`` in logits; None where there is no teacher.
             student_features: ``(B, F, h, w)``, one tensor for each of `stages`; None where there are none.
             teacher_features: the teacher's, likewise.
+            box_mask: unions of drawn boxes ``(B, 1, H, W)`` of 0-1, nan on films whose boxes are not known; None where
+                there are none.
 
         Returns:
-            ``label``, ``logits``, ``map``, ``cells``, ``attention``, ``explanation`` (those with a weight) and
-            ``total``, scalars.
+            ``label``, ``logits``, ``map``, ``cells``, ``attention``, ``explanation``, ``boxes`` (those with a
+            weight) and ``total``, scalars.
 
         Raises:
             ValueError: a term compares with a teacher and there is no teacher map, or features and there are none, or
-                all weights have become 0.
+                boxes have a weight and there is no mask, or all weights have become 0.
         """
         used = {name for name, weight in self.weights.items() if weight > 0}
         if not used:
@@ -140,5 +147,9 @@ class DistillationObjective(nn.Module):
             terms["attention"] = self.attention(student_features, teacher_features)
         if "explanation" in used and self.explanations is not None:
             terms["explanation"] = self.explanations(student_map, teacher_map, label)
+        if "boxes" in used and self.boxes is not None:
+            if box_mask is None:
+                raise ValueError("The box term has a weight above 0, but no mask of boxes was given.")
+            terms["boxes"] = self.boxes(student_map, box_mask)
         total = torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()
         return {**terms, "total": total}

@@ -10,9 +10,14 @@ from torch import nn
 
 from monai_tbkd.networks.log_odds import as_two_or_more
 
+UNKNOWN_LABEL = -1
+"""The class index of a film that nobody has labeled; terms that compare with a teacher still see it."""
+
 
 class LabelLoss(nn.Module):
     """Cross-entropy of image-level logits; with one logit this is binary cross-entropy.
+
+    A film whose label is not known (`UNKNOWN_LABEL`) takes no part; a batch of such films alone gives 0.
 
     Args:
         class_weights: one weight a class, or None for 1 each. One logit takes two: (rest, TB).
@@ -36,7 +41,7 @@ class LabelLoss(nn.Module):
 
         Args:
             logits: ``(B, C)``.
-            label: class indices ``(B,)`` or ``(B, 1)``.
+            label: class indices ``(B,)`` or ``(B, 1)``; `UNKNOWN_LABEL` where there is none.
 
         Returns:
             A scalar.
@@ -47,9 +52,12 @@ class LabelLoss(nn.Module):
         weights, classes = self.class_weights, max(logits.shape[1], 2)
         if weights is not None and len(weights) != classes:
             raise ValueError(f"class_weights has {len(weights)} values; expected {classes}, one a class.")
+        known = label.reshape(-1) != UNKNOWN_LABEL
+        if not known.any():
+            return logits.sum() * 0.0
         return F.cross_entropy(
-            as_two_or_more(logits),
-            label.reshape(-1).long(),
+            as_two_or_more(logits)[known],
+            label.reshape(-1).long()[known],
             weight=None if weights is None else weights.to(logits),
             label_smoothing=self.label_smoothing,
         )

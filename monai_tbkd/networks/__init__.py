@@ -6,6 +6,7 @@ from monai_tbkd.networks.activation_map_net import ActivationMapNet
 from monai_tbkd.networks.averaged_net import AveragedNet
 from monai_tbkd.networks.checkpoint import model_version
 from monai_tbkd.networks.half_pooling import HemithoraxMapPool
+from monai_tbkd.networks.held_statistics import hold_batch_statistics
 from monai_tbkd.networks.log_odds import as_two_or_more, class_log_odds
 from monai_tbkd.networks.lung_field import LungFieldNet
 from monai_tbkd.networks.lung_field_view import LungFieldView
@@ -39,6 +40,7 @@ __all__ = [
     "WeightReport",
     "as_two_or_more",
     "class_log_odds",
+    "hold_batch_statistics",
     "load_backbone_weights",
     "load_checkpoint",
     "mirror_mean",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monai_tbkd.transforms.box_mask import BoxMaskd, box_masks, film_box_mask
 from monai_tbkd.transforms.boxes_to_film import BoxesToFilm, BoxesToFilmd, rescale_boxes
+from monai_tbkd.transforms.drawn_boxes import DrawnBoxesd
 from monai_tbkd.transforms.film_augmentation import PlainFilmd, RandAffineFilmd, RandGammaFilmd, RandMirrorFilmd
 from monai_tbkd.transforms.film_blur import RandBlurFilm, RandBlurFilmd
 from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
@@ -29,6 +30,7 @@ from monai_tbkd.transforms.overlay import (
     blend_map,
     draw_panels,
     film_for_display,
+    notice_of,
 )
 from monai_tbkd.transforms.resize_film import ResizeFilm, ResizeFilmd
 from monai_tbkd.transforms.style_swap import (
@@ -50,6 +52,7 @@ __all__ = [
     "CropToLungsd",
     "DrawOverlay",
     "DrawOverlayd",
+    "DrawnBoxesd",
     "FilmTo8Bit",
     "FilmTo8Bitd",
     "LungAsymmetryd",
@@ -88,6 +91,7 @@ __all__ = [
     "film_box_mask",
     "film_for_display",
     "lung_asymmetry",
+    "notice_of",
     "rescale_boxes",
     "stretch_map",
     "upsample_map",

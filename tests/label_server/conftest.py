@@ -79,6 +79,12 @@ def new_app(weights: Path) -> Callable[[Path], Path]:
     return write
 
 
+@pytest.fixture
+def app(new_app: Callable[[Path], Path], tmp_path: Path) -> Path:
+    """An app folder of a test's own."""
+    return new_app(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, KnownFilm]:
     """A folder of PNG and DICOM films, some in sub-folders, of several sizes; none is square."""

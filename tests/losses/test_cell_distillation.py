@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from monai_tbkd.losses import CellDistillationLoss, LogitDistillationLoss
+from monai_tbkd.losses import UNKNOWN_LABEL, CellDistillationLoss, LogitDistillationLoss
 
 TB, NOT_TB = torch.tensor([1]), torch.tensor([0])
 
@@ -86,3 +86,10 @@ def test_what_is_refused() -> None:
         CellDistillationLoss()(torch.zeros(1, 1, 4, 4), torch.zeros(1, 2, 4, 4), TB)
     with pytest.raises(ValueError, match="gated by the label"):
         CellDistillationLoss()(torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4))
+
+
+def test_a_film_without_a_label_keeps_the_teachers_word() -> None:
+    teacher, student = torch.full((1, 1, 2, 2), 3.0), torch.zeros(1, 1, 2, 2)
+    gated, free = CellDistillationLoss(), CellDistillationLoss(gate_by_label=False)
+    assert float(gated(student, teacher, torch.tensor([UNKNOWN_LABEL]))) == float(free(student, teacher))
+    assert float(gated(student, teacher, torch.tensor([0]))) != float(free(student, teacher))

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from monai_tbkd.losses import LabelLoss
+from monai_tbkd.losses import UNKNOWN_LABEL, LabelLoss
 
 
 def test_one_logit_is_binary_cross_entropy() -> None:
@@ -24,3 +24,13 @@ def test_weights_and_label_shape() -> None:
 def test_not_one_weight_a_class() -> None:
     with pytest.raises(ValueError, match="class_weights has 2 values; expected 3"):
         LabelLoss([1, 5])(torch.zeros(2, 3), torch.tensor([0, 1]))
+
+
+def test_films_without_a_label_take_no_part() -> None:
+    logits = torch.tensor([[2.0], [-1.0], [5.0]], requires_grad=True)
+    label = torch.tensor([1, 0, UNKNOWN_LABEL])
+    loss = LabelLoss()
+    assert float(loss(logits, label)) == pytest.approx(float(loss(logits[:2], label[:2])))
+    none = loss(logits, torch.full((3,), UNKNOWN_LABEL))
+    none.backward()
+    assert float(none) == 0 and logits.grad is not None and not logits.grad.any()

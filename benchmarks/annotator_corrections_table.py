@@ -1,0 +1,138 @@
+"""The table and the curve of simulated corrections, from what ``benchmarks/annotator_corrections.py`` wrote.
+
+    python benchmarks/annotator_corrections_table.py outputs/corrections/films.csv [...]
+
+Writes ``benchmarks/results/annotator_corrections.csv``: union-mask mIoU with a 95 % bootstrap interval over films (each
+film's mean over seeds), the mean of each seed, and paired differences of the same films; and
+``docs/images/annotator_corrections.png``. Prints the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from monai_tbkd.metrics import bootstrap_mean
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAD = ["way", "strategy", "corrections", "minus", "metric", "value", "low", "high", "n", "seeds", "by_seed"]
+IOU = "union_mask_iou"
+LAST = 40
+NAMES = {"random": "random", "uncertain_score": "uncertain score", "disagreement": "disagreement"}
+COLORS = {"random": "#4477aa", "uncertain_score": "#ee6677", "disagreement": "#228833"}
+
+Key = tuple[str, str, int]
+Films = dict[Key, dict[str, dict[int, float]]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("films", type=Path, nargs="+")
+    args = parser.parse_args()
+    films, facts = read(args.films)
+    rows = table(films, facts)
+    with (ROOT / "benchmarks/results/annotator_corrections.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([HEAD, *rows])
+    for row in rows:
+        print("  ".join(row))
+    draw(films, ROOT / "docs/images/annotator_corrections.png")
+
+
+def read(paths: list[Path]) -> tuple[Films, dict[tuple[str, str, int, str], dict[int, float]]]:
+    films: Films = defaultdict(lambda: defaultdict(dict))
+    facts: dict[tuple[str, str, int, str], dict[int, float]] = defaultdict(dict)
+    for path in paths:
+        with path.open(encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                key = row["way"], row["strategy"], int(row["corrections"])
+                if row["metric"] == IOU:
+                    films[key][row["film"]][int(row["seed"])] = float(row["value"])
+                else:
+                    facts[*key, row["metric"]][int(row["seed"])] = float(row["value"])
+    return films, facts
+
+
+def table(films: Films, facts: dict[tuple[str, str, int, str], dict[int, float]]) -> list[list[str]]:
+    rows = [line(key, "", by_film) for key, by_film in sorted(films.items())]
+    start = films["distilled", "random", 0]
+    for way, strategy, number in sorted(films):
+        if number != LAST:
+            continue
+        mine = films[way, strategy, number]
+        rows.append(line((way, strategy, number), "before", paired(mine, start)))
+        others = {
+            "threshold": ("threshold", strategy, number),
+            "control": ("control", "random", number),
+            "boxes_control": ("boxes_control", "random", number),
+            "blind": ("blind", strategy, number),
+            "random": (way, "random", number),
+        }
+        for name, other in others.items():
+            if other in films and other != (way, strategy, number):
+                rows.append(line((way, strategy, number), name, paired(mine, films[other])))
+    for (way, strategy, number, metric), by_seed in sorted(facts.items()):
+        values = [by_seed[seed] for seed in sorted(by_seed)]
+        text = " ".join(f"{value:.4f}" for value in values)
+        rows.append(
+            [way, strategy, str(number), "", metric, f"{np.mean(values):.4f}", "", "", "", str(len(values)), text]
+        )
+    return rows
+
+
+def paired(mine: dict[str, dict[int, float]], theirs: dict[str, dict[int, float]]) -> dict[str, dict[int, float]]:
+    """Differences of the same film and seed."""
+    return {f: {s: v - theirs[f][s] for s, v in seeds.items() if s in theirs[f]} for f, seeds in mine.items()}
+
+
+def line(key: Key, minus: str, by_film: dict[str, dict[int, float]]) -> list[str]:
+    number = bootstrap_mean(np.array([np.mean(list(seeds.values())) for _, seeds in sorted(by_film.items())]))
+    every = sorted({seed for seeds in by_film.values() for seed in seeds})
+    means = [np.mean([seeds[s] for seeds in by_film.values() if s in seeds]) for s in every]
+    values = [f"{v:.4f}" for v in number[:3]]
+    by_seed = " ".join(f"{m:.4f}" for m in means)
+    return [key[0], key[1], str(key[2]), minus, IOU, *values, str(number.n), str(len(every)), by_seed]
+
+
+def draw(films: Films, path: Path) -> None:
+    panels = {
+        "labels alone train": ("distilled", "control"),
+        "drawn boxes supervise the map": ("boxes", "boxes_control"),
+    }
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
+    before = films["distilled", "random", 0]
+    for axis, (title, (way, control)) in zip(axes, panels.items(), strict=True):
+        for strategy, color in COLORS.items():
+            curve(axis, films, way, strategy, before, color=color, label=f"distilled, {NAMES[strategy]}")
+        curve(axis, films, control, "random", before, color="#4477aa", linestyle="--", label="not distilled, random")
+        curve(axis, films, "threshold", "random", before, color="#777777", label="threshold alone, random")
+        curve(axis, films, "blind", "random", None, color="#bbbbbb", label="blind: where boxes were drawn, random")
+        axis.set(title=title, xlabel="films corrected", xticks=range(0, LAST + 1, 10))
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8, loc="lower right")
+    axes[0].set_ylabel("union-mask mIoU, films never seen")
+    figure.savefig(path, dpi=110)
+
+
+def curve(axis: plt.Axes, films: Films, way: str, strategy: str, before: object, **look: object) -> None:
+    numbers = sorted(n for w, s, n in films if (w, s) == (way, strategy) and n)
+    points = [(n, line((way, strategy, n), "", films[way, strategy, n])) for n in numbers]
+    if before:
+        points = [(0, line((way, strategy, 0), "", before)), *points]  # type: ignore[arg-type]
+    if not points:
+        return
+    x = [n for n, _ in points]
+    value, low, high = (np.array([float(row[i]) for _, row in points]) for i in (5, 6, 7))
+    axis.plot(x, value, marker="o", markersize=3.5, **look)
+    axis.fill_between(x, low, high, color=look["color"], alpha=0.08, linewidth=0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""An annotator's films to train on: corrected ones, and others of the same place that hold the model where it is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import WeightedRandomSampler
+
+from monai_tbkd.data.datalist_item import DatalistItem
+from monai_tbkd.data.film_dataset import film_error_in
+from monai_tbkd.losses import UNKNOWN_LABEL
+
+logger = logging.getLogger(__name__)
+
+Film = dict[str, Any]
+
+
+def correction_films(
+    corrected: Sequence[DatalistItem],
+    unlabeled: Sequence[Mapping[str, str]],
+    transform: Callable[[dict[str, Any]], Any],
+    most_unlabeled: int = 200,
+    seed: int = 0,
+) -> list[Film]:
+    """Read an annotator's films, once.
+
+    Args:
+        corrected: data list items with their image-level label; ``boxes`` is None where a film with TB has none drawn.
+        unlabeled: films without a label, ``image`` and ``name``; they only compare student and teacher.
+        transform: from an item to the film as it is kept in memory.
+        most_unlabeled: of these films at most so many are read, the same ones for the same seed.
+        seed: of that choice.
+
+    Returns:
+        Films with ``name``, ``label`` (`UNKNOWN_LABEL` for the unlabeled), ``tb`` (whether a corrected film has TB) and
+        what the transform gives. A film that cannot be read is left out, with its reason in the log.
+
+    Raises:
+        ValueError: none of the corrected films can be used.
+    """
+    known = {item["image"] for item in corrected}
+    unlabeled = [each for each in unlabeled if each["image"] not in known]
+    chosen = np.random.default_rng(seed).permutation(len(unlabeled))[: max(int(most_unlabeled), 0)]
+    items: list[Film] = [
+        {
+            "image": item["image"],
+            "name": item["name"],
+            "label": item["label"],
+            "boxes": item["boxes"],
+            "tb": item["class_name"] == "tb",
+        }
+        for item in corrected
+    ]
+    items += [
+        {**unlabeled[i], "label": UNKNOWN_LABEL, "boxes": None, "tb": False}
+        for i in sorted(int(each) for each in chosen)
+    ]
+    films = []
+    for item in items:
+        try:
+            films.append(dict(transform(item)))
+        except Exception as error:
+            found = film_error_in(error)
+            if found is None:
+                raise
+            logger.warning("%s is left out of the training: %s (%s)", item["name"], found.reason.value, found.detail)
+    labeled = [film for film in films if film["label"] != UNKNOWN_LABEL]
+    if not labeled:
+        raise ValueError(
+            f"None of {len(corrected)} corrected films can be used, so there is nothing to train on; save labels "
+            "first, or see the log for why films were left out."
+        )
+    logger.info(
+        "%d corrected films (%d with TB, %d of them with boxes) and %d unlabeled ones.",
+        len(labeled), sum(film["tb"] for film in labeled), len(boxed_films(films)), len(films) - len(labeled),
+    )  # fmt: skip
+    return films
+
+
+def boxed_films(films: Sequence[Film]) -> list[Film]:
+    """The corrected films with TB whose boxes are known."""
+    return [film for film in films if film["tb"] and film["boxes_known"] and bool(film["true_mask"].any())]
+
+
+def correction_sampler(films: Sequence[Film], share: float = 0.5, seed: int = 0) -> WeightedRandomSampler:
+    """Draw films so that corrected ones are a fixed share, and films with TB and without as many of these.
+
+    An annotator starts with whatever comes first, often one class alone; films of both classes count alike as soon as
+    there are both.
+
+    Args:
+        films: of `correction_films`.
+        share: of corrected films among those drawn, above 0 to 1; 1 where there are no others.
+        seed: of the drawing.
+
+    Returns:
+        A sampler; an epoch has each corrected film once on average.
+
+    Raises:
+        ValueError: a share out of range.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"correction_share is {share}; expected above 0, at most 1.")
+    labels = torch.tensor([int(film["label"]) for film in films])
+    weights = torch.zeros(len(films), dtype=torch.float64)
+    corrected = labels != UNKNOWN_LABEL
+    classes = labels[corrected].unique()
+    share = share if not bool(corrected.all()) else 1.0
+    for label in classes:
+        here = labels == label
+        weights[here] = share / len(classes) / here.sum()
+    if share < 1:
+        weights[~corrected] = (1 - share) / (~corrected).sum()
+    number = max(1, round(int(corrected.sum()) / share))
+    return WeightedRandomSampler(weights.tolist(), number, generator=torch.Generator().manual_seed(seed))

@@ -1,0 +1,241 @@
+"""A served model, fine-tuned on an annotator's films: its thresholds, its checks, its record."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.engines.correction_films import Film, boxed_films
+from monai_tbkd.engines.stages import training_record
+from monai_tbkd.metrics import union_iou_sweep
+from monai_tbkd.metrics.operating_point import choose_map_threshold
+from monai_tbkd.networks.checkpoint import file_sha256, read_record, write_checkpoint
+from monai_tbkd.transforms import stretch_map
+
+logger = logging.getLogger(__name__)
+
+MODEL, POINT, SUMMARY = "model.pt", "operating_point.json", "fine_tuning.json"
+
+
+class WorseModelError(ValueError):
+    """A fine-tuned model that must not be served."""
+
+
+@dataclass(frozen=True)
+class MapThreshold:
+    """A threshold of maps.
+
+    Args:
+        value: 0-1.
+        mode: ``absolute`` or ``relative``.
+        chosen_on: in words.
+    """
+
+    value: float
+    mode: str
+    chosen_on: str
+
+
+def frozen_copy(network: nn.Module) -> nn.Module:
+    """A model as it is now, as the teacher of what becomes of it.
+
+    Li and Hoiem, "Learning without Forgetting", ECCV 2016, https://arxiv.org/abs/1606.09282: the model before holds the
+    model after to what it said.
+    """
+    return copy.deepcopy(network).eval().requires_grad_(False)
+
+
+def film_maps(
+    network: nn.Module,
+    films: Sequence[Film],
+    to_network: Callable[[dict[str, Any]], Any],
+    to_map: Callable[[dict[str, Any]], Any],
+    grid: int,
+) -> np.ndarray:
+    """A network's maps of films.
+
+    Args:
+        network: from ``(B, 3, H, W)`` to maps in logits; put into eval mode.
+        films: of `correction_films`.
+        to_network: dictionary transform from the kept film to the network's input.
+        to_map: dictionary transform from ``pred`` to ``tb_map``.
+        grid: cells along each side of the result.
+
+    Returns:
+        ``(N, grid, grid)`` float32 of 0-1.
+    """
+    network.eval()
+    device = next(network.parameters()).device
+    maps = np.zeros((len(films), grid, grid), dtype=np.float32)
+    with torch.no_grad():
+        for i, film in enumerate(films):
+            image = to_network({"image": film["image"]})["image"]
+            pred = network(torch.as_tensor(image)[None].to(device))[0].float().cpu()
+            tb_map = to_map({**film, "pred": pred})["tb_map"]
+            maps[i] = F.interpolate(tb_map[None].float(), (grid, grid), mode="bilinear", align_corners=False)[0, 0]
+    return maps
+
+
+def true_masks(films: Sequence[Film]) -> np.ndarray:
+    """Unions of drawn boxes, ``(N, grid, grid)`` bool."""
+    return np.stack([film["true_mask"][0].numpy().astype(bool) for film in films])
+
+
+def threshold_of_boxes(
+    maps: np.ndarray, masks: np.ndarray, served: Mapping[str, Any], fewest_boxed: int = 5
+) -> MapThreshold:
+    """The map threshold that fits drawn boxes best, or the served one where there are too few.
+
+    Args:
+        maps: of films with boxes, ``(N, H, W)``.
+        masks: their unions of boxes, ``(N, H, W)`` bool.
+        served: the operating point so far: ``map_threshold``, ``mode``, ``id``.
+        fewest_boxed: films with boxes that a choice needs.
+    """
+    mode = str(served["mode"])
+    if len(maps) < fewest_boxed:
+        return MapThreshold(float(served["map_threshold"]), mode, str(served["id"]))
+    value, _ = choose_map_threshold(as_mode(maps, mode), masks, np.ones(len(maps), dtype=bool))
+    return MapThreshold(value, mode, f"boxes drawn on {len(maps)} films")
+
+
+def mean_iou(maps: np.ndarray, masks: np.ndarray, threshold: float, mode: str) -> float | None:
+    """Mean union-mask IoU of maps at a threshold; None without films."""
+    if not len(maps):
+        return None
+    return float(np.nanmean(union_iou_sweep(as_mode(maps, mode), masks, np.array([threshold]))))
+
+
+def as_mode(maps: np.ndarray, mode: str) -> np.ndarray:
+    """Maps on the scale that a threshold of this mode is on."""
+    if mode != "relative":
+        return maps
+    stretched: np.ndarray = stretch_map(torch.from_numpy(maps)[:, None])[:, 0].numpy()
+    return stretched
+
+
+class FineTuning:
+    """What follows the training: choose the threshold, check, and write a candidate that can be served.
+
+    Args:
+        network: the student, trained.
+        teacher: the served model as it was.
+        films: of `correction_films`.
+        to_network: see `film_maps`.
+        to_map: see `film_maps`.
+        grid: cells on which masks are compared.
+        served: operating point of the served model, as `load_operating_point` gives it.
+        checkpoint: the served model, for its record.
+        candidate_dir: gets ``model.pt``, ``model.json``, ``operating_point.json`` and ``fine_tuning.json``.
+        facts: of the training, JSON-able: kept in the record.
+        required: settings that a model has to be loaded under: ``image_size`` and ``pooling``.
+        fewest_boxed: see `threshold_of_boxes`.
+        largest_drop: a candidate whose mIoU on the drawn boxes is lower than the served model's by more than this is
+            refused.
+        version: of the program.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        teacher: nn.Module,
+        films: Sequence[Film],
+        to_network: Callable[[dict[str, Any]], Any],
+        to_map: Callable[[dict[str, Any]], Any],
+        grid: int,
+        served: Mapping[str, Any],
+        checkpoint: str | Path,
+        candidate_dir: str | Path,
+        facts: Mapping[str, Any],
+        required: Mapping[str, Any],
+        fewest_boxed: int = 5,
+        largest_drop: float = 0.1,
+        version: str = "",
+    ) -> None:
+        self.network, self.teacher, self.films, self.grid = network, teacher, films, grid
+        self.to_network, self.to_map = to_network, to_map
+        self.served, self.checkpoint, self.candidate_dir = served, Path(checkpoint), Path(candidate_dir)
+        self.facts, self.required, self.version = dict(facts), dict(required), version
+        self.fewest_boxed, self.largest_drop = fewest_boxed, largest_drop
+
+    def finish(self) -> dict[str, Any]:
+        """Write the candidate.
+
+        Returns:
+            What ``fine_tuning.json`` holds.
+
+        Raises:
+            WorseModelError: weights that are not finite, or a map that has got much worse on the drawn boxes.
+        """
+        broken = [name for name, value in self.network.state_dict().items() if not bool(torch.isfinite(value).all())]
+        if broken:
+            raise WorseModelError(
+                f"The fine-tuned weights are not finite ({broken[0]}); the served model stays. A smaller "
+                "finetune_learning_rate may help."
+            )
+        boxed = boxed_films(self.films)
+        masks = true_masks(boxed) if boxed else np.zeros((0, self.grid, self.grid), dtype=bool)
+        before, after = (
+            film_maps(n, boxed, self.to_network, self.to_map, self.grid) for n in (self.teacher, self.network)
+        )
+        chosen = threshold_of_boxes(after, masks, self.served, self.fewest_boxed)
+        old = mean_iou(before, masks, float(self.served["map_threshold"]), str(self.served["mode"]))
+        new = mean_iou(after, masks, chosen.value, chosen.mode)
+        if old is not None and new is not None and len(boxed) >= self.fewest_boxed and new < old - self.largest_drop:
+            raise WorseModelError(
+                f"On {len(boxed)} films with drawn boxes the fine-tuned model has an mIoU of {new:.3f} and the served "
+                f"one {old:.3f}; the served model stays. Fewer epochs or a smaller finetune_learning_rate may help, or "
+                "a larger largest_drop if this is meant."
+            )
+        return self._write(chosen, {"films_with_boxes": len(boxed), "miou_before": old, "miou_after": new})
+
+    def _write(self, chosen: MapThreshold, measured: Mapping[str, Any]) -> dict[str, Any]:
+        before = read_record(self.checkpoint) or {}
+        summary = {
+            **self.facts,
+            "films": self._films(),
+            "served_sha256": file_sha256(self.checkpoint),
+            **measured,
+            "measured_on": "the films that were trained on (their boxes chose the threshold): no estimate of new films",
+            "map_threshold": chosen.value,
+            "version": self.version,
+        }
+        settings = {**before.get("settings", {}), **self.required}
+        record = {**training_record("student", settings, version=self.version),
+                  "fine_tuning": [*before.get("fine_tuning", []), summary]}  # fmt: skip
+        written = write_checkpoint(self.network, self.candidate_dir / MODEL, record)
+        point = {
+            "map_threshold": chosen.value,
+            "score_threshold": float(self.served["score_threshold"]),
+            "mode": chosen.mode,
+            "chosen_on": f"{chosen.chosen_on}; score: {self.served['id']}",
+            "model_sha256": written["sha256"],
+        }
+        write_json(self.candidate_dir / POINT, point)
+        write_json(self.candidate_dir / SUMMARY, summary)
+        logger.info(
+            "Fine-tuned: mIoU on %s films with drawn boxes %s before, %s after (on the films trained on).",
+            measured["films_with_boxes"], measured["miou_before"], measured["miou_after"],
+        )  # fmt: skip
+        return summary
+
+    def _films(self) -> dict[str, Any]:
+        labeled = [film for film in self.films if film["label"] >= 0]
+        lines = "\n".join(sorted(f"{film['name']} {film['label']}" for film in labeled))
+        return {
+            "corrected": len(labeled),
+            "with_tb": sum(bool(film["tb"]) for film in labeled),
+            "unlabeled": len(self.films) - len(labeled),
+            "sha256": hashlib.sha256(lines.encode()).hexdigest(),
+        }

@@ -1,0 +1,86 @@
+"""A new model in place of the one that is served."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.engines.fine_tuning import MODEL, POINT
+from monai_tbkd.networks.checkpoint import read_record, record_path
+
+logger = logging.getLogger(__name__)
+
+PREVIOUS = "previous"
+_KEPT_POINT = "replaced"
+"""Key under which an operating point holds that of the model before, so that both models find their own at any time."""
+
+
+def release_model(candidate_dir: str | Path, served_dir: str | Path) -> str:
+    """Serve a candidate: one rename of its weights makes it the model.
+
+    Before it, the candidate's thresholds are put beside those of the model that is served; whichever weights a server
+    reads finds its own by their hash. After it, the record follows. A run that is killed in between leaves the old
+    model or the new one, each with its thresholds, at worst without a record. The model before is in ``previous/``.
+
+    Args:
+        candidate_dir: with ``model.pt``, its record and its operating point.
+        served_dir: with ``model.pt``.
+
+    Returns:
+        SHA-256 of the new model.
+
+    Raises:
+        ValueError: a candidate without a record, or with the operating point of another model.
+    """
+    candidate, served = Path(candidate_dir), Path(served_dir)
+    record = read_record(candidate / MODEL)
+    point = _read(candidate / POINT)
+    if record is None or point.get("model_sha256") != record["sha256"]:
+        raise ValueError(f"{candidate}: no finished model with its operating point; the served model stays.")
+    _keep_previous(served)
+    old = _read(served / POINT)
+    old.pop(_KEPT_POINT, None)
+    write_json(served / POINT, {**point, **({_KEPT_POINT: old} if old else {})})
+    part = served / (MODEL + ".part")
+    shutil.copyfile(candidate / MODEL, part)
+    os.replace(part, served / MODEL)
+    write_json(record_path(served / MODEL), record)
+    logger.info("Served from now on: model %s", record["sha256"][:12])
+    return str(record["sha256"])
+
+
+def point_of(content: dict[str, Any], sha256: str) -> dict[str, Any] | None:
+    """The operating point of a model in what an operating-point file holds; None where it is of other models.
+
+    Args:
+        content: of the file.
+        sha256: of the model's weights.
+    """
+    candidates = (content, content.get(_KEPT_POINT) or {})
+    return next((each for each in candidates if each.get("model_sha256") == sha256), None)
+
+
+def _keep_previous(served: Path) -> None:
+    previous = served / PREVIOUS
+    previous.mkdir(parents=True, exist_ok=True)
+    for path in (served / MODEL, record_path(served / MODEL), served / POINT):
+        target = previous / path.name
+        if path.is_file():
+            part = target.with_name(target.name + ".part")
+            shutil.copyfile(path, part)
+            os.replace(part, target)
+        else:
+            target.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,92 @@
+"""CVAT's frame to the MONAI Label server, its boxes back as rectangles. Research use only, not for diagnosis.
+
+The function's container has Python alone, so this imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+LABEL = "tuberculosis"
+_SUFFIXES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpg"}
+
+
+def handler(context: Any, event: Any) -> Any:
+    """What nuclio calls.
+
+    Args:
+        context: of nuclio; makes the response.
+        event: its ``body`` is CVAT's request: ``image`` (base64) and, where there is one, ``threshold`` (0-1).
+
+    Returns:
+        Rectangles as JSON, or the server's refusal with its status.
+    """
+    body = event.body if isinstance(event.body, dict) else json.loads(event.body)
+    try:
+        film = base64.b64decode(body["image"], validate=True)
+    except (KeyError, ValueError) as error:
+        return _answer(context, 400, {"detail": f"No film in the request ({type(error).__name__})."})
+    status, found = ask(film)
+    if status != 200:
+        return _answer(context, status, found)
+    threshold = body.get("threshold")
+    return _answer(context, 200, rectangles(found, 0.0 if threshold is None else float(threshold)))
+
+
+def rectangles(found: Mapping[str, Any], threshold: float = 0.0) -> list[dict[str, Any]]:
+    """The server's answer as CVAT wants it; a film that was refused has none.
+
+    Args:
+        found: answer of ``tb_boxes``, boxes in pixels of the film.
+        threshold: boxes with a score below it are left out.
+    """
+    return [
+        {
+            "confidence": str(box["score"]),
+            "label": LABEL,
+            "points": [float(edge) for edge in box["bbox"]],  # xmin, ymin, xmax, ymax
+            "type": "rectangle",
+        }
+        for box in found.get("boxes") or []
+        if float(box["score"]) >= threshold
+    ]
+
+
+def ask(film: bytes) -> tuple[int, dict[str, Any]]:
+    """Send a film to the server's ``tb_boxes``.
+
+    Args:
+        film: PNG or JPEG.
+
+    Returns:
+        HTTP status, and the answer.
+    """
+    mark = uuid.uuid4().hex
+    suffix = next((s for head, s in _SUFFIXES.items() if film.startswith(head)), "png")
+    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="film.{suffix}"\r\n'
+    content = b"".join(
+        [head.encode(), b"Content-Type: application/octet-stream\r\n\r\n", film, f"\r\n--{mark}--\r\n".encode()]
+    )
+    headers = {"Content-Type": f"multipart/form-data; boundary={mark}"}
+    if token := os.environ.get("TBKD_LABEL_TOKEN"):
+        headers["Authorization"] = f"Bearer {token}"
+    url = os.environ.get("TBKD_LABEL_URL", "http://127.0.0.1:8000").rstrip("/")
+    request = urllib.request.Request(f"{url}/infer/tb_boxes?output=json", content, headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=50) as reply:
+            return reply.status, json.load(reply)
+    except urllib.error.HTTPError as error:
+        return error.code, {"detail": error.read().decode("utf-8", "replace")[:500]}
+    except urllib.error.URLError as error:
+        return 502, {"detail": f"The MONAI Label server at {url} does not answer ({error.reason})."}
+
+
+def _answer(context: Any, status: int, content: Any) -> Any:
+    return context.Response(body=json.dumps(content), headers={}, content_type="application/json", status_code=status)

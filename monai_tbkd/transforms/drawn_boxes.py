@@ -1,0 +1,58 @@
+"""The boxes that an annotator has drawn, as masks on what the network sees and on the whole film."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+
+from monai_tbkd.transforms.box_mask import film_box_mask
+from monai_tbkd.transforms.lung_crop import LUNG_CROP, resample
+
+
+class DrawnBoxesd(MapTransform):
+    """Replace an item's ``boxes`` by masks that move with the film.
+
+    It comes after the film has been read and brought to the network's size. Boxes are in pixels of the upright film, as
+    in every data list; the item says where the film was cut to its lungs.
+
+    Writes ``box_mask`` ``(1, H, W)`` uint8 of 0 and 255 on the network's input, ``true_mask`` ``(1, grid, grid)`` bool
+    on the whole upright film, and ``boxes_known`` (1.0, or 0.0 where ``boxes`` is None).
+
+    Args:
+        grid: cells along each side of ``true_mask``.
+        keys: the film, ``(1, H, W)`` with MONAI's notes.
+        box_key: boxes ``[xmin, ymin, xmax, ymax]``, or None where nobody has drawn any.
+    """
+
+    def __init__(
+        self, grid: int, keys: KeysCollection = "image", box_key: str = "boxes", allow_missing_keys: bool = False
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.grid, self.box_key = int(grid), box_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        boxes = d.pop(self.box_key)
+        for key in self.key_iterator(d):
+            film = d[key]
+            meta = film.meta if isinstance(film, MetaTensor) else {}
+            size = [int(v) for v in meta.get("original_size", film.shape[-2:])]
+            item = {"boxes": boxes or [], "size": size}
+            place = d.get(LUNG_CROP)
+            d["box_mask"] = _on_film(item, (int(film.shape[-2]), int(film.shape[-1])), place)
+            d["true_mask"] = torch.from_numpy(film_box_mask(item, self.grid))[None]
+            d["boxes_known"] = float(boxes is not None)
+        return d
+
+
+def _on_film(item: Mapping[Any, Any], size: tuple[int, int], place: torch.Tensor | None) -> torch.Tensor:
+    fine = 2 * max(size)  # so fine that a cut of it has edges as sharp as a film of this size can have
+    mask = torch.from_numpy(film_box_mask(item, fine))[None, None].float()
+    shown = np.array([0.0, 0.0, 1.0, 1.0]) if place is None else place.double().numpy()
+    return (resample(mask, shown, size)[0] * 255).round().to(torch.uint8)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from monai_tbkd.label.app_folder import AppFolder, write_app_folder
+from monai_tbkd.label.film_pipeline import FilmPipeline
+from monai_tbkd.label.film_signals import NOTE, FilmSignals
+from monai_tbkd.label.teacher_pipeline import TeacherPipeline
+from monai_tbkd.metrics.map_disagreement import map_disagreement
+from monai_tbkd.networks.checkpoint import read_record, write_checkpoint
+from monai_tbkd.packaging import bundle_files
+from tests.conftest import SMALL
+
+TURNED = {k: SMALL[k] for k in ("image_size", "min_side", "backbone", "width", "last_stage", "output_stride", "grid")}
+
+
+class Store:
+    """Films and notes, as MONAI Label's datastore has them."""
+
+    def __init__(self, films: Mapping[str, Path]) -> None:
+        self.films, self.notes = dict(films), {film: dict[str, Any]() for film in films}
+
+    def get_image_uri(self, film: str) -> str:
+        return str(self.films[film])
+
+    def get_image_info(self, film: str) -> dict[str, Any]:
+        return self.notes[film]
+
+    def update_image_info(self, film: str, info: Mapping[str, Any]) -> None:
+        self.notes[film].update(info)
+
+
+@pytest.fixture(scope="module")
+def app(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> AppFolder:
+    turned = {**TURNED, "check_frontal": "off"}
+    return write_app_folder(tmp_path_factory.mktemp("label") / "app", bundle_files(), trained / "models", (), turned)
+
+
+@pytest.fixture
+def store(phantoms: Path, tmp_path: Path) -> Store:
+    films = sorted((phantoms / "imgs").rglob("*.png"))[:4]
+    Image.fromarray(np.zeros((64, 64), dtype=np.uint8)).save(tmp_path / "blank.png")
+    return Store({**{path.name: path for path in films}, "blank.png": tmp_path / "blank.png"})
+
+
+def test_the_teacher_looks_through_its_view(app: AppFolder) -> None:
+    """What is in the frame changes the student's map and not the teacher's."""
+    film = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    framed = film.clone()
+    framed[..., :5, :] = 3.0  # of 64 rows; 0.08 of the height is the teacher's margin
+    networks = [pipeline._loaded.network for pipeline in (FilmPipeline(app), TeacherPipeline(app))]
+    with torch.no_grad():
+        moved = [float((network(film) - network(framed)).abs().max()) for network in networks]
+    assert moved[0] > 1e-3 and moved[1] == 0
+
+
+def test_signals_are_those_of_the_maps_and_are_noted(app: AppFolder, store: Store) -> None:
+    student, teacher = FilmPipeline(app), TeacherPipeline(app)
+    signals = FilmSignals(student, teacher)
+    found = signals.of(store, store.films)
+    assert set(found) == set(store.films)
+    film = next(iter(store.films))
+    maps = [pipeline(store.films[film]).tb_map.numpy() for pipeline in (student, teacher)]  # type: ignore[union-attr]
+    assert found[film]["disagreement"] == pytest.approx(float(map_disagreement(*maps)[0]), abs=1e-6)
+    assert 0 <= found[film]["uncertainty"] <= 1
+    assert found["blank.png"]["reason"] == "CORRUPT" and "score" not in found["blank.png"]
+    assert store.notes[film][NOTE] == found[film]
+
+
+def test_so_many_films_are_looked_at_and_none_twice(
+    app: AppFolder, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signals = FilmSignals(FilmPipeline(app))
+    assert len(signals.of(store, store.films, at_most=2)) == 2
+    assert len(signals.of(store, store.films, at_most=2)) == 4
+    looked: list[Path] = []
+    look = signals.look
+    monkeypatch.setattr(signals, "look", lambda path: looked.append(path) or look(path))
+    assert len(signals.of(store, store.films)) == 5
+    assert len(looked) == 1
+    assert "disagreement" not in signals.of(store, store.films)[next(iter(store.films))]
+
+
+def test_a_new_model_has_new_signals(app: AppFolder, store: Store, tmp_path: Path) -> None:
+    own = write_app_folder(tmp_path / "app", bundle_files(), app.models, (), dict(app.overrides))
+    signals = FilmSignals(FilmPipeline(own))
+    film = next(iter(store.films))
+    before = signals.of(store, [film])[film]
+    record = read_record(own.student)
+    network = signals.student._loaded.network
+    with torch.no_grad():
+        network.head.bias += 1.0  # type: ignore[operator, union-attr]
+    write_checkpoint(network, own.student, record or {})
+    after = signals.of(store, [film])[film]
+    assert after["models"] != before["models"] and after["score"] > before["score"]
