@@ -34,7 +34,8 @@ def workflow(films: Path, out: Path, **settings: Any) -> ConfigWorkflow:
     config = str(bundle_files() / "configs" / "inference.yaml")
     made = ConfigWorkflow(
         config, workflow_type="infer", logging_file=False, dataset_dir=str(films), output_dir=str(out),
-        load_pretrain=False, progress_bar=False, output_stride=32, draw_reports=False, score_threshold=0.0, check_frontal="all", **settings,
+        load_pretrain=False, progress_bar=False, output_stride=32, draw_reports=False,
+        score_threshold=0.0, check_frontal="all", **settings,
     )  # fmt: skip
     made.initialize()
     return made
