@@ -118,7 +118,7 @@ class ArchiveRun:
         sender, evaluator = self._get("sender"), self._get("evaluator")
         before = sender.counts.copy()
         sender.progress = progress
-        self._get("dataset").found = itertools.chain([first], films)
+        self._get("dataset").data = itertools.chain([first], films)
         evaluator.state.epoch_length = None  # however many films there are this time
         evaluator.logger.setLevel(logging.CRITICAL)  # it tells of its epochs, and of an error that is told anyway
         evaluator.run()

@@ -100,6 +100,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, KnownFilm]:
         dicom(root / "pacs" / "f.dcm", 6, True, "DX", inverted=True, height=300, width=220),
         dicom(root / "pacs" / "g.dcm", 7, True, "CR", inverted=True),
         dicom(root / "pacs" / "h", 8, False, "CR", height=260, width=200),
+        dicom(root / "pacs" / "k.dcm", 11, True, "CR"),
     ]
     return {each.path.stem: each for each in made}
 
