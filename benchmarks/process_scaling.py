@@ -3,9 +3,9 @@
     python benchmarks/process_scaling.py --bundle DIR [--films 120] [--pairs 3]
 
 DIR is a folder of `python -m monai_tbkd package`. Each process has one thread. Wall time is that of the engine, from
-the log, without start-up. CPU time (user and system) is that of a run less that of a run over a single film, so that it is
-the films' alone. Where other programs work on the machine, wall time says little; then the ratio of the films' CPU time
-tells what sharing costs (1.0: nothing, so that two free cores would be twice as fast).
+the log, without start-up. CPU time (user and system) is that of a run less that of a run over a single film, so that it
+is the films' alone. Where other programs work on the machine, wall time says little; then the ratio of the films' CPU
+time tells what sharing costs (1.0: nothing, so that two free cores would be twice as fast).
 """
 
 from __future__ import annotations
