@@ -48,6 +48,7 @@ demo: install  ## the main job on phantom films: teacher, student, control, eval
 	@echo "  $(DEMO)/metrics.json      teacher, control and student beside blind baselines (the table above)"
 	@echo "  $(DEMO)/comparison/       test films: truth, teacher's, control's and student's map and boxes"
 	@echo "  $(DEMO)/predictions.csv   a row for each test film: score, decision, boxes"
+	@echo "  $(DEMO)/predictions.html  the same as a page: counts, histogram, a table to sort and filter, a page a film"
 	@echo "  $(DEMO)/overlays/         the same as pictures"
 	@echo "  $(PY) -m tensorboard.main --logdir $(DEMO)/tensorboard"
 
@@ -60,7 +61,7 @@ $(LABEL_VENV)/.installed: constraints.txt constraints-label.txt requirements-lab
 
 install-label: $(LABEL_VENV)/.installed  ## make .venv-label with the MONAI Label server in it (docs/monai_label.md)
 
-test-label: install-label  ## an annotator's whole way on real servers, and attacks on them (3 minutes on 2 cores)
+test-label: install-label  ## an annotator's whole way on real servers, and attacks on them (3 minutes of processor time)
 	$(LABEL_VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt pytest hypothesis
 	$(LABEL_VENV)/bin/python -m pytest tests/label_server
 

@@ -4,7 +4,8 @@
       models/model.onnx models/model.int8.onnx models/model.xml:bfloat16
 
 A file's name may be followed by the precision of what is not int8. Films go through the preprocessing and
-post-processing of inference.yaml, boxes are drawn whatever the score. To be used on other films than 8-bit ranges were chosen by.
+post-processing of inference.yaml, boxes are drawn whatever the score. To be used on other films than those by which
+8-bit ranges were chosen.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from pathlib import Path
 import torch
 from in_turns import RESULTS, number_row, write
 
-from monai_tbkd.backends import ExportedNet
-from monai_tbkd.commands.export import compare, inference_config, read_films
+from monai_tbkd.backends import ExportedNet, agreement
+from monai_tbkd.commands.export import inference_config, read_films, scores_and_boxes
 
 
 def main() -> None:
@@ -35,10 +36,11 @@ def main() -> None:
     films, places = read_films(config, args.films, args.number)
     made = []
     base, *others = args.files
+    expected = scores_and_boxes(config, ExportedNet(base), films, places)
     for name in others:
         path, _, precision = name.partition(":")
         net = ExportedNet(path, precision=precision or "float32")
-        found = compare(config, ExportedNet(base), net, films, places)
+        found = agreement(expected, scores_and_boxes(config, net, films, places))
         print(name, found)
         way = " ".join([net.runtime, net.record["precision"], *([precision] if precision else [])])
         if "calibration" in net.record:

@@ -52,13 +52,16 @@ def main() -> None:
     parser.add_argument("--refused", type=int, default=20)
     parser.add_argument("--real", type=Path, help="folder of DICOM files that go into the archive too")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "benchmarks" / "results" / "pacs_run.csv")
+    parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS))
     args = parser.parse_args()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         films = write_films(folder / "films", args.films, args.refused)
         real = sorted(path for path in args.real.rglob("*.dcm")) if args.real else []
-        for run, measure in (("undisturbed", undisturbed), ("killed", disturbed)):
+        for run, measure in RUNS.items():
+            if run not in args.runs:
+                continue
             server = OrthancServer(folder / run).start()
             try:
                 server.upload(*films, *real)
@@ -122,6 +125,9 @@ def disturbed(args: argparse.Namespace, server: OrthancServer, folder: Path, tel
         names = Counter(row["name"] for row in csv.DictReader(file))
     tell("rows of the table", names.total(), "rows")
     tell("rows that are doubles", names.total() - len(names), "rows")
+
+
+RUNS = {"undisturbed": undisturbed, "killed": disturbed}
 
 
 def count_results(server: OrthancServer, wanted: list[str], tell: Callable[..., None]) -> None:

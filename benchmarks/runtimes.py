@@ -58,6 +58,7 @@ def steps(size: int, png: Path) -> tuple[Any, Any, Any]:
     parser = ConfigParser()
     parser.read_config(str(bundle_files() / "configs" / "inference.yaml"))
     parser["image_size"], parser["output_stride"], parser["backend"], parser["exported"] = size, 32, "onnxruntime", None
+    parser["draw_film"] = False
     parser["check_frontal"] = "all"  # does its work, and its refusal of noise is left out below
     parser["thresholds"] = {"map_threshold": 0.5, "mode": "relative", "score_threshold": 0.0}
     load, gate, *others = parser.get_parsed_content("preprocessing").transforms
@@ -85,42 +86,71 @@ def main() -> None:
     parser.add_argument("--backbone", default="resnet50")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--part", choices=("runtimes", "steps"), help="bare runtimes, or what our steps add to int8")
     parser.add_argument("--output", type=Path, default=RESULTS / "performance.csv")
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     network = ActivationMapNet(args.backbone, num_classes=1).eval()
     films = make_films(args.size, 5)
-    film, picture = films[0][None], films[0][None].numpy()
     record = {"model_version": "random", "checkpoint_sha256": "0", "architecture": network.architecture,
               "image_size": args.size, "pooling": "none"}  # fmt: skip
     subject = f"{args.backbone}, {args.size} pixels"
-    name = f"runtimes {subject}"
+    if args.part != "steps":
+        write(f"runtimes {subject}", runtimes(args, subject, network, films, record), args.output)
+    if args.part != "runtimes":
+        write(f"steps {subject}", added_steps(args, subject, network, films, record), args.output)
+
+
+def runtimes(
+    args: argparse.Namespace, subject: str, network: torch.nn.Module, films: list[torch.Tensor], record: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Every runtime and precision beside eager PyTorch."""
+    name, film, picture = f"runtimes {subject}", films[0][None], films[0][None].numpy()
+    made = []
+
+    def eager(net: torch.nn.Module) -> Way:
+        def run() -> torch.Tensor:
+            with torch.inference_mode():
+                return net(film)  # type: ignore[no-any-return]
+
+        return run
+
     with tempfile.TemporaryDirectory() as folder:
         files = {end: Path(folder) / f"model.{end}" for end in ("onnx", "int8.onnx", "xml", "int8.xml", "ts")}
-        made = []
         for end, path in files.items():
             written = export_network(network, path, record, (args.size,) * 2, films[1:] if "int8" in end else None)
-            size = path.stat().st_size + (path.with_suffix(".bin").stat().st_size if path.suffix == ".xml" else 0)
-            made.append(
-                number_row(
-                    name, f"{subject}: largest difference of the map", end, written["largest_difference"], "logits"
-                )
-            )
+            difference, size = written["largest_difference"], path.stat().st_size
+            if path.suffix == ".xml":
+                size += path.with_suffix(".bin").stat().st_size
+            made.append(number_row(name, f"{subject}: largest difference of the map", end, difference, "logits"))
             made.append(number_row(name, f"{subject}: file", end, size / 1e6, "MB"))
         own = FilmInputNet(network).eval()
-        rough = Bfloat16Net(own)
+        ways: dict[str, Way] = {
+            BASE: eager(own),
+            "torch bfloat16": eager(Bfloat16Net(own)),
+            "torchscript": eager(ExportedNet(files["ts"])),
+            "onnxruntime float32": bare_onnx(files["onnx"], picture),
+            "openvino float32": bare_openvino(files["xml"], picture),
+            "openvino bfloat16": bare_openvino(files["xml"], picture, "bf16"),
+            "onnxruntime int8": bare_onnx(files["int8.onnx"], picture),
+            "openvino int8": bare_openvino(files["int8.xml"], picture),
+        }
+        found = in_turns(ways, args.pairs)
+    return made + rows(name, f"{subject}: one film", found, BASE)
+
+
+def added_steps(
+    args: argparse.Namespace, subject: str, network: torch.nn.Module, films: list[torch.Tensor], record: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """What inference does around the network, beside the bare 8-bit runtime."""
+    picture = films[0][None].numpy()
+    made = []
+    with tempfile.TemporaryDirectory() as folder:
         png = Path(folder) / "film.png"
         Image.fromarray(films[0][0].numpy()).save(png)
         read, prepare, end = steps(args.size, png)
         item = read()
-
-        def eager(net: torch.nn.Module) -> Way:
-            def run() -> torch.Tensor:
-                with torch.inference_mode():
-                    return net(film)  # type: ignore[no-any-return]
-
-            return run
 
         def whole(net: torch.nn.Module, from_file: bool) -> Way:
             def run() -> Any:
@@ -130,26 +160,18 @@ def main() -> None:
 
             return run
 
-        ways: dict[str, Way] = {
-            BASE: eager(own),
-            "torch bfloat16": eager(rough),
-            "torchscript": eager(ExportedNet(files["ts"])),
-            "onnxruntime float32": bare_onnx(files["onnx"], picture),
-            "openvino float32": bare_openvino(files["xml"], picture),
-            "openvino bfloat16": bare_openvino(files["xml"], picture, "bf16"),
-            "onnxruntime int8": bare_onnx(files["int8.onnx"], picture),
-            "openvino int8": bare_openvino(files["int8.xml"], picture),
-        }
-        for runtime, end_of_file in (("onnxruntime", "int8.onnx"), ("openvino", "int8.xml")):
-            net = ExportedNet(files[end_of_file])
-            ways[f"{runtime} int8, whole"] = whole(net, True)
-            ways[f"{runtime} int8, whole without reading the file"] = whole(net, False)
-        found = in_turns(ways, args.pairs)
-    made += rows(name, f"{subject}: one film", found, BASE)
-    for runtime in ("onnxruntime", "openvino"):
-        chosen = {way: found[way] for way in found if way.startswith(f"{runtime} int8")}
-        made += rows(name, f"{subject}: what our steps add", chosen, f"{runtime} int8")
-    write(name, made, args.output)
+        for runtime, suffix, bare in (("onnxruntime", "onnx", bare_onnx), ("openvino", "xml", bare_openvino)):
+            path = Path(folder) / f"model.{suffix}"
+            export_network(network, path, record, (args.size,) * 2, films[1:])
+            net = ExportedNet(path)
+            ways = {
+                "bare": bare(path, picture),
+                "whole without reading the file": whole(net, False),
+                "whole": whole(net, True),
+            }
+            measurement = f"{subject}: what our steps add to {runtime} int8"
+            made += rows(f"steps {subject}", measurement, in_turns(ways, args.pairs), "bare")
+    return made
 
 
 if __name__ == "__main__":

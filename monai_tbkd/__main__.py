@@ -15,13 +15,30 @@ from monai_tbkd.commands import (
     export,
     export_labels,
     label_app,
+    merge_predictions,
+    package,
     pacs,
     phantom,
     report,
     score,
+    verify_bundle,
 )
 
-COMMANDS = (bundle, phantom, check_data, calibrate, export, score, report, label_app, export_labels, pacs)
+COMMANDS = (
+    bundle,
+    phantom,
+    check_data,
+    calibrate,
+    export,
+    score,
+    report,
+    merge_predictions,
+    label_app,
+    export_labels,
+    pacs,
+    package,
+    verify_bundle,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

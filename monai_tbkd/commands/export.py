@@ -123,14 +123,13 @@ def _in_8_bits(
     films, places = read_films(parser, args.films, args.number)
     checked = range(0, len(films), _CHECKED)
     calibration = [film for number, film in enumerate(films) if number % _CHECKED]
-    own = FilmInputNet(network)
+    shown, cuts = [films[n] for n in checked], [places[n] for n in checked]
+    expected = scores_and_boxes(parser, FilmInputNet(network), shown, cuts)
 
     def write(first: str) -> tuple[dict[str, Any], Agreement]:
         facts = {**record, "calibration": {"films": len(calibration), "checked": len(checked), "int8_from": first}}
         written = export_network(network, output, facts, size, calibration, first=first)
-        return written, compare(
-            parser, own, ExportedNet(output), [films[n] for n in checked], [places[n] for n in checked]
-        )
+        return written, agreement(expected, scores_and_boxes(parser, ExportedNet(output), shown, cuts))
 
     tried: dict[str, Agreement] = {}
     for first in ("stem", "layer2") if args.int8_from == "auto" else (args.int8_from,):
@@ -147,31 +146,28 @@ def _agrees(found: Agreement) -> bool:
     return found.box_iou >= SMALLEST_IOU and found.score_change <= LARGEST_CHANGE
 
 
-def compare(
+def scores_and_boxes(
     parser: ConfigParser,
-    one: torch.nn.Module,
-    other: torch.nn.Module,
+    network: torch.nn.Module,
     films: Sequence[torch.Tensor],
     places: Sequence[torch.Tensor | None],
-) -> Agreement:
-    """Scores and boxes of two networks on films, through the post-processing of inference, boxes whatever the score.
+) -> list[tuple[float, torch.Tensor]]:
+    """Scores (0-1) and boxes ``(n, 4)`` of films through the post-processing of inference, boxes whatever the score.
 
     Args:
         parser: of inference.yaml.
-        one: from films ``(B, 1, H, W)`` uint8 to maps.
-        other: the same.
+        network: from films ``(B, 1, H, W)`` uint8 to maps.
         films: ``(1, H, W)`` uint8.
         places: of their cuts, or None each.
     """
     steps = parser.get_parsed_content("postprocessing")
-    results: list[list[tuple[float, torch.Tensor]]] = [[], []]
+    found: list[tuple[float, torch.Tensor]] = []
     for film, place in zip(films, places, strict=True):
-        for network, rows in zip((one, other), results):
-            with torch.no_grad():
-                item = {"pred": network(film[None])[0], "original_size": torch.tensor(film.shape[-2:])}
-            done = steps(item if place is None else {**item, "lung_crop": place})
-            rows.append((float(done["score"]), done["pred_boxes"]))
-    return agreement(*results)
+        with torch.no_grad():
+            item = {"pred": network(film[None])[0], "original_size": torch.tensor(film.shape[-2:])}
+        done = steps(item if place is None else {**item, "lung_crop": place})
+        found.append((float(done["score"]), done["pred_boxes"]))
+    return found
 
 
 def inference_config(checkpoint: Path, recipes: Sequence[str], values: Sequence[str]) -> ConfigParser:
@@ -200,6 +196,7 @@ def inference_config(checkpoint: Path, recipes: Sequence[str], values: Sequence[
     parser["backend"] = "torchscript"  # films in 8 bits, and normalization in the network
     parser["thresholds"] = _thresholds(checkpoint)
     parser["exported"] = None
+    parser["draw_film"] = False
     return parser
 
 

@@ -13,12 +13,15 @@ from monai_tbkd.data.evaluation_items import evaluation_items
 from monai_tbkd.data.film_classes import CLASS_NAMES, class_label, class_of
 from monai_tbkd.data.film_dataset import FilmDataset
 from monai_tbkd.data.film_folder import list_films
+from monai_tbkd.data.film_origin import film_origins
 from monai_tbkd.data.film_rules import FilmRules
+from monai_tbkd.data.film_shards import films_of_shard, shard_folder
 from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.data.frontal_gate import FrontalGate, GateVerdict
 from monai_tbkd.data.kaggle_csv import load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
+from monai_tbkd.data.processes import process_batch_size, share_of_batches
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 from monai_tbkd.data.splits import split_by_name_hash
 from monai_tbkd.data.tbx11k import load_tbx11k
@@ -44,6 +47,8 @@ __all__ = [
     "datalist_item",
     "evaluation_items",
     "film_meta",
+    "film_origins",
+    "films_of_shard",
     "image_labels",
     "list_films",
     "load_class_folders",
@@ -53,6 +58,9 @@ __all__ = [
     "load_source",
     "load_tbx11k",
     "load_yolo",
+    "process_batch_size",
+    "shard_folder",
+    "share_of_batches",
     "split_by_name_hash",
     "unlabeled_films",
     "write_corrections",

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter, uniform_filter
 from scipy.sparse import csr_array
-from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
 
@@ -113,8 +112,10 @@ def _look(thumbnail: Floats) -> FilmFeatures | None:
     if span < 1e-6:
         return None
     # Ranks are the same for any gray curve; steps of 1e-4 keep ties together that rounding errors would part.
-    steps = np.round((thumbnail - thumbnail.min()) / span * 1e4)
-    ranks = rankdata(steps).reshape(steps.shape) / steps.size - 0.5
+    steps = np.round((thumbnail - thumbnail.min()) / span * 1e4).astype(np.int64)
+    counts = np.bincount(steps.ravel())
+    shared = counts.cumsum() - (counts - 1) / 2  # of each step, the mean of the ranks, from 1 on, that it takes
+    ranks = shared[steps] / steps.size - 0.5
     grays = ranks.reshape(BLOCKS, SIDE // BLOCKS, BLOCKS, SIDE // BLOCKS).mean((1, 3))
     grays -= grays.mean()
     return FilmFeatures(_edges(ranks), grays / max(float(np.linalg.norm(grays)), 1e-9))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from monai_tbkd.dicom.result_error import DicomResultError
 from monai_tbkd.dicom.secondary_capture import LONGEST_SIDE
 from monai_tbkd.dicom.source_film import SourceFilm
 from monai_tbkd.dicom.whole_object import write_object
+
+logger = logging.getLogger(__name__)
 
 
 class DicomResultWriter:
@@ -84,6 +88,12 @@ class DicomResultWriter:
                 write_object(result, folder / f"{kind}.dcm")
         except DicomResultError as error:
             return f"no DICOM results: {error}"
+        except (ImportError, MemoryError, OSError):  # no fault of the film
+            raise
+        except Exception as error:  # highdicom raises all kinds; its words may quote the film, and the batch goes on
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            logger.error("%s: %s at %s:%d", row["name"], type(error).__name__, where.filename, where.lineno or 0)
+            return f"no DICOM results: they could not be made ({type(error).__name__}); see the log"
         return None
 
     def _folder(self, uid: str, results: Mapping[str, pydicom.Dataset]) -> Path:

@@ -91,12 +91,14 @@ def draw_finding(
     Returns:
         ``(height, width, 3)`` uint8; wider than the film where the text needs room.
     """
-    gray = FilmTo8Bit()(torch.from_numpy(np.asarray(film, dtype=np.float32))[None])[0].numpy()
-    height, width = gray.shape
+    height, width = film.shape
     scale = min(1.0, longest_side / max(height, width))
-    small = Image.fromarray(gray).resize(
-        (max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BOX if scale < 1 else None
-    )
+    # made smaller before anything else, to spare memory
+    shown = Image.fromarray(np.asarray(film, dtype=np.float32))
+    if scale < 1:
+        shown = shown.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BOX)
+    gray = FilmTo8Bit()(torch.from_numpy(np.array(shown))[None])[0].numpy()
+    small = Image.fromarray(gray)
     text_size = max(_SMALLEST_TEXT, round(max(small.size) / 60))
     font, large = ImageFont.load_default(text_size), ImageFont.load_default(round(1.3 * text_size))
     sheet_width = max(small.width, _NARROWEST)

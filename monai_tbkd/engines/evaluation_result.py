@@ -8,7 +8,8 @@ from typing import Any
 from monai_tbkd.metrics import DEFINITIONS, Comparison, Predictions
 from monai_tbkd.metrics.blind_baselines import DEFINITIONS as BLIND_DEFINITIONS
 from monai_tbkd.metrics.provenance import split_sha256, versions
-from monai_tbkd.transforms import NOTICE
+from monai_tbkd.networks.checkpoint import PHANTOM_ONLY, knows_no_real_film
+from monai_tbkd.transforms import NOTICE, notice_of
 
 SCHEMA_VERSION = 2
 _INTERVAL = (
@@ -38,9 +39,10 @@ def evaluation_result(
         given: operating points that are not to be chosen, see `Comparison.run`.
         inputs: files that predictions were read from, by predictor; None where networks made them.
     """
+    phantom = any(knows_no_real_film(record) for record in checkpoints.values())
     return {
         "schema_version": SCHEMA_VERSION,
-        "notice": NOTICE,
+        "notice": notice_of(PHANTOM_ONLY) if phantom else NOTICE,
         "definitions": {**DEFINITIONS, **BLIND_DEFINITIONS, "interval": _INTERVAL},
         **facts,
         "provenance": {

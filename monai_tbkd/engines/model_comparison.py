@@ -12,6 +12,7 @@ from monai.data import DataLoader
 from monai.engines import SupervisedEvaluator
 from torch import nn
 
+from monai_tbkd.data.processes import go_on_alone, rank
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.engines.evaluation_result import evaluation_result
 from monai_tbkd.engines.model_release import point_of
@@ -77,7 +78,7 @@ class ModelComparison:
         self.output_dir, self.operating_point = Path(output_dir), Path(operating_point)
 
     def run(self) -> dict[str, Any]:
-        """Evaluate, compare, write; returns the content of ``metrics.json``.
+        """Evaluate, compare, write; returns the content of ``metrics.json`` (of several processes the first one).
 
         Raises:
             FileNotFoundError: the student has not finished.
@@ -93,6 +94,8 @@ class ModelComparison:
                 refuse_other_settings(record, self.settings, spec["checkpoint"])
             records[name] = record
             predictions[name] = self._predict(name, spec)
+        if not go_on_alone():  # the first process has all predictions
+            return {}
         self._check_teacher(records)
         result = evaluation_result(self.comparison, predictions, self.facts, self.all_settings, records)
         write_json(self.output_dir / "metrics.json", result)
@@ -125,7 +128,8 @@ class ModelComparison:
             self.evaluator.data_loader = loader
             self.evaluator.state.epoch_length = len(loader)
             self.evaluator.run()
-            out[split] = self.recorder.predictions([i["name"] for i in self.comparison.items[split]])
+            if rank() == 0:
+                out[split] = self.recorder.predictions([i["name"] for i in self.comparison.items[split]])
         return out
 
     def _write_operating_point(self, result: Mapping[str, Any]) -> None:

@@ -13,15 +13,17 @@ from torch import nn
 
 from monai_tbkd.networks.averaged_net import AveragedNet
 from monai_tbkd.networks.checkpoint import (
+    PHANTOM_ONLY,
     check_architecture,
     file_sha256,
+    knows_no_real_film,
     load_finished,
     read_record,
     refuse_other_settings,
 )
 from monai_tbkd.networks.teacher_view import ViewedNet
 from monai_tbkd.networks.weights import load_checkpoint
-from monai_tbkd.transforms import NOTICE
+from monai_tbkd.transforms import NOTICE, notice_of
 
 logger = logging.getLogger(__name__)
 
@@ -200,5 +202,12 @@ def load_trained(network: nn.Module, checkpoint: str | Path, pooling: nn.Module,
 
 
 def training_record(stage: str, settings: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
-    """What is kept beside a checkpoint: the stage, what the training depended on, and other facts."""
-    return {"stage": stage, "settings": dict(settings), **facts, "notice": NOTICE}
+    """What is kept beside a checkpoint: the stage, what the training depended on, and other facts.
+
+    Args:
+        stage: ``teacher``, ``student`` or ``control``.
+        settings: see `training_settings`.
+        facts: such as ``films``, see :func:`monai_tbkd.data.film_origins`.
+    """
+    notice = notice_of(PHANTOM_ONLY) if knows_no_real_film(facts) else NOTICE
+    return {"stage": stage, "settings": dict(settings), **facts, "notice": notice}

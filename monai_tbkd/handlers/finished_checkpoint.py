@@ -10,6 +10,7 @@ from typing import Any
 from ignite.engine import Engine, Events
 from torch import nn
 
+from monai_tbkd.data.processes import rank, wait_for_all
 from monai_tbkd.networks.checkpoint import write_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,8 @@ class FinishedCheckpoint:
     """Write the weights of the last epoch, with a record, once all epochs are done.
 
     A training that was interrupted or killed writes nothing, so it is never taken for a finished one. No epoch is
-    selected: selection by a score that shortcuts can satisfy would choose the shortcut.
+    selected: selection by a score that shortcuts can satisfy would choose the shortcut. Of several processes the first
+    writes.
 
     Args:
         network: what is written.
@@ -39,5 +41,7 @@ class FinishedCheckpoint:
         if engine.state.epoch < (engine.state.max_epochs or 0):
             logger.warning("Stopped after epoch %d of %s: not recorded.", engine.state.epoch, engine.state.max_epochs)
             return
-        write_checkpoint(self.network, self.path, {**self.record, "epochs": engine.state.epoch})
-        logger.info("Finished: %s", self.path)
+        if rank() == 0:
+            write_checkpoint(self.network, self.path, {**self.record, "epochs": engine.state.epoch})
+            logger.info("Finished: %s", self.path)
+        wait_for_all()  # whoever goes on finds it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ignite.engine import Engine, Events
 
+from monai_tbkd.data.processes import gather_to_first
 from monai_tbkd.metrics import Predictions
 
 
@@ -23,10 +24,18 @@ class MapRecorder:
         """Register with an evaluator."""
         engine.add_event_handler(Events.STARTED, self.reset)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+        engine.add_event_handler(Events.COMPLETED, self.gather)
 
     def reset(self) -> None:
         """Forget everything, at the start of each run."""
         self.maps, self.scores = {}, {}
+
+    def gather(self) -> None:
+        """Bring what other processes have seen to the first one."""
+        parts = gather_to_first((self.maps, self.scores))
+        for maps, scores in parts or []:
+            self.maps |= maps
+            self.scores |= scores
 
     def __call__(self, engine: Engine) -> None:
         """Keep the films of one batch."""

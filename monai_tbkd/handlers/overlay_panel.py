@@ -10,6 +10,7 @@ import torch
 from ignite.engine import Engine, Events
 from PIL import Image
 
+from monai_tbkd.data.processes import gather_to_first
 from monai_tbkd.handlers.stage_writer import StageWriter
 from monai_tbkd.transforms import Panel, draw_panels, film_for_display, rescale_boxes
 
@@ -51,7 +52,9 @@ class OverlayPanel:
                 self.pictures[item["name"]] = self._draw(item, batch["image"], output)
 
     def write(self, engine: Engine) -> None:
-        """Write the panel."""
+        """Write the panel, with the films that other processes have seen."""
+        for part in gather_to_first(self.pictures) or []:
+            self.pictures |= part
         pictures = [self.pictures[name] for name in self.items if name in self.pictures]
         if pictures:
             width = max(p.width for p in pictures)

@@ -17,7 +17,7 @@ from monai_tbkd.metrics.calibrated_threshold import MIXED, input_kind_fault
 from monai_tbkd.report.film_pictures import FilmPicture
 from monai_tbkd.report.film_reports import FilmReports
 from monai_tbkd.report.prediction_table import COLUMNS, DONE, FAILED, NO_TB, REFUSED, TB, PredictionTable, as_written
-from monai_tbkd.transforms import DrawOverlay
+from monai_tbkd.transforms import DrawOverlay, notice_of
 from monai_tbkd.transforms.overlay import film_for_display
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class PredictionWriter:
         self.model_version, self.overlays, self.input_kind = model_version, overlays, input_kind
         self.dicom = dicom
         self.reports = reports
-        self._overlay = DrawOverlay()
+        self._overlay = DrawOverlay(notice=notice_of(model_version))
         self._clock = 0.0
         # The overlays of rows that are there already keep their names.
         self._names: set[str] = set()
@@ -107,7 +107,7 @@ class PredictionWriter:
 
     def abort(self, error: BaseException) -> None:
         """Keep what is written, and let the error through."""
-        self.table.close()
+        self.table.break_off()
         raise error
 
     def _row(self, batch: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> dict[str, Any]:

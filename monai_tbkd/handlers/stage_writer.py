@@ -7,12 +7,14 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+from monai_tbkd.data.processes import rank
+
 
 class StageWriter:
     """A ``SummaryWriter`` that opens at the first thing written, and then takes the place of an earlier run's events.
 
     A config builds the writers of all its stages; only one that is run leaves an event file, and its curves are not
-    mixed with those of a run before.
+    mixed with those of a run before. Of several processes the first writes.
 
     Args:
         log_dir: folder of the stage.
@@ -33,15 +35,18 @@ class StageWriter:
 
     def add_scalar(self, *args: Any, **kwargs: Any) -> None:
         """As of ``SummaryWriter``."""
-        self.writer.add_scalar(*args, **kwargs)
+        if rank() == 0:
+            self.writer.add_scalar(*args, **kwargs)
 
     def add_image(self, *args: Any, **kwargs: Any) -> None:
         """As of ``SummaryWriter``."""
-        self.writer.add_image(*args, **kwargs)
+        if rank() == 0:
+            self.writer.add_image(*args, **kwargs)
 
     def add_text(self, *args: Any, **kwargs: Any) -> None:
         """As of ``SummaryWriter``."""
-        self.writer.add_text(*args, **kwargs)
+        if rank() == 0:
+            self.writer.add_text(*args, **kwargs)
 
     def flush(self) -> None:
         """Write out what is pending, if anything was written."""

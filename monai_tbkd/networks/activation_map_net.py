@@ -38,6 +38,8 @@ class ActivationMapNet(nn.Module):
             finer) or ``"layer2"`` (8). An earlier one looks at less of the film around each cell, so that its map can
             only point at what is there.
         frozen_stages: how many of stem, layer1 ... layer4 are kept as they are: no gradient, batch norm in eval mode.
+        frozen_statistics: every batch norm keeps the statistics that it was loaded with, while its weights learn: for
+            small batches, as of many processes, and weights that bring good statistics.
 
     Raises:
         ValueError: an unknown backbone, output stride or number of stages, or weights that don't fit.
@@ -59,6 +61,7 @@ class ActivationMapNet(nn.Module):
         last_stage: str = "layer4",
         weights: str | Path | None = None,
         frozen_stages: int = 0,
+        frozen_statistics: bool = False,
     ) -> None:
         super().__init__()
         if backbone not in BACKBONES:
@@ -83,7 +86,7 @@ class ActivationMapNet(nn.Module):
             "stride_in_1x1": stride_in_1x1,
             "last_stage": last_stage,
         }
-        self.frozen_stages = frozen_stages
+        self.frozen_stages, self.frozen_statistics = frozen_stages, frozen_statistics
         self.backbone = BACKBONES[backbone](
             spatial_dims=2,
             n_input_channels=in_channels,
@@ -130,10 +133,14 @@ class ActivationMapNet(nn.Module):
         return self.backbone.layer4(x)  # type: ignore[no-any-return]
 
     def train(self, mode: bool = True) -> ActivationMapNet:
-        """Training mode, in which frozen stages keep their batch-norm statistics."""
+        """Training mode, in which frozen stages and frozen statistics stay as they are."""
         super().train(mode)
         for module in self._frozen_modules():
             module.eval()
+        if self.frozen_statistics:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         return self
 
     def _frozen_modules(self) -> list[nn.Module]:

@@ -16,6 +16,9 @@ from monai_tbkd import __version__
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.networks.weights import load_checkpoint
 
+PHANTOM_ONLY = "phantom films only"
+"""In the version of a model that was trained on phantom films and knows no real one."""
+
 
 def record_path(checkpoint: str | Path) -> Path:
     """Where the record of a checkpoint stands: ``model.pt`` has ``model.json``."""
@@ -59,10 +62,18 @@ def model_version(checkpoint: str | Path) -> str:
         checkpoint: the model.
 
     Returns:
-        Like ``"monai_tbkd 0.1.0, model 0a1b2c3d4e5f"``.
+        Like ``"monai_tbkd 0.1.0, model 0a1b2c3d4e5f"``; of a model that knows no real film, with `PHANTOM_ONLY` at
+        the end.
     """
     model = file_sha256(checkpoint)[:12] if Path(checkpoint).is_file() else "untrained"
-    return f"monai_tbkd {__version__}, model {model}"
+    phantom = f", {PHANTOM_ONLY}" if knows_no_real_film(read_record(checkpoint)) else ""
+    return f"monai_tbkd {__version__}, model {model}{phantom}"
+
+
+def knows_no_real_film(record: Mapping[str, Any] | None) -> bool:
+    """Whether a checkpoint's record says that the model was trained on phantom films alone."""
+    films = (record or {}).get("films")
+    return isinstance(films, Mapping) and bool(films.get("phantom")) and not films.get("other")
 
 
 def read_record(path: str | Path) -> dict[str, Any] | None:
@@ -147,7 +158,9 @@ def refuse_other_settings(record: Mapping[str, Any], settings: Mapping[str, Any]
 
 
 def _differences(theirs: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    return ", ".join(f"{k} {theirs.get(k)!r} (here {v!r})" for k, v in here.items() if theirs.get(k) != v)
+    # a setting that is off is the same as one that there was not yet
+    differing = {k: v for k, v in here.items() if theirs.get(k, False if v is False else None) != v}
+    return ", ".join(f"{k} {theirs.get(k)!r} (here {v!r})" for k, v in differing.items())
 
 
 def file_sha256(path: str | Path) -> str:

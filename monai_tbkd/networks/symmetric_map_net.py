@@ -122,11 +122,13 @@ class SymmetricMapNet(nn.Module):
         Returns:
             The class activation map in logits, ``(B, num_classes, ceil(H / stride), ceil(W / stride))``.
         """
-        return mirror_mean(self.head, self.features(image), image.shape[-1], self.output_stride)
+        features = self.features(image)
+        own, mirrored = self.head(features), self.head(swap_mirror(features))
+        return mean_with_mirror(own, mirrored, image.shape[-1], self.output_stride)
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """What the head is trained on, ``(B, 2 D, h, w)``: of the film, then of its mirror image as that lies."""
-        return torch.cat([self._of_one(image), self._of_one(image.flip(-1))], dim=1)
+        return torch.cat([self._of_one(image), self._of_one(image.flip([-1]))], dim=1)
 
     def fit_components(self, stages: torch.Tensor) -> float:
         """Set the reduction to the principal components of a sample of cells.
@@ -206,8 +208,19 @@ def mirror_mean(head: nn.Module, features: torch.Tensor, width: int, output_stri
         width: of the films in pixels.
         output_stride: pixels per cell.
     """
-    own = head(features)
-    turned = head(swap_mirror(features)).flip(-1)
+    return mean_with_mirror(head(features), head(swap_mirror(features)), width, output_stride)
+
+
+def mean_with_mirror(own: torch.Tensor, mirrored: torch.Tensor, width: int, output_stride: int) -> torch.Tensor:
+    """The second half of `mirror_mean`, which TorchScript takes as well.
+
+    Args:
+        own: maps of films, ``(B, C, h, w)``.
+        mirrored: maps of their mirror images, as those lie.
+        width: of the films in pixels.
+        output_stride: pixels per cell.
+    """
+    turned = mirrored.flip([-1])
     rest = (width - 1 - output_stride * (own.shape[-1] - 1)) / output_stride  # in cells, 0 to below 1
     left = torch.cat([turned[..., :1], turned[..., :-1]], dim=-1)
-    return 0.5 * (own + rest * left + (1.0 - rest) * turned)  # type: ignore[no-any-return]
+    return 0.5 * (own + rest * left + (1.0 - rest) * turned)

@@ -8,7 +8,8 @@ from pathlib import Path
 def bundle_root(start: str | Path | None = None) -> str:
     """The folder that checkpoints and outputs belong to, wherever a command is started.
 
-    Inside a bundle it is that bundle; in a folder that holds one as ``bundle/`` (such as the repository) it is the
+    Where this code came along in a bundle it is that bundle, whatever the folder of the command. Otherwise: inside a
+    bundle it is that bundle; in a folder that holds one as ``bundle/`` (such as the repository) it is the
     latter; elsewhere, as after an installation from a wheel, it is the folder itself.
 
     Args:
@@ -18,7 +19,8 @@ def bundle_root(start: str | Path | None = None) -> str:
         An absolute path.
     """
     here = Path(start or Path.cwd()).resolve()
-    for candidate in (here, here / "bundle"):
+    around_this_code = [] if start else [Path(__file__).resolve().parents[2]]
+    for candidate in (*around_this_code, here, here / "bundle"):
         if (candidate / "configs" / "metadata.json").is_file():
             return str(candidate)
     return str(here)

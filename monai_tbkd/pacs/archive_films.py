@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from torch.utils.data import IterableDataset
 
 from monai_tbkd.data import FilmDataset, FilmError, ReasonCode
@@ -23,31 +24,32 @@ class ArchiveFilms(IterableDataset):
     Never more than two films (and a batch) are in memory or in the folder, however many there are.
 
     Args:
-        found: films to fetch.
+        data: films to fetch.
         archive: that has them.
         transform: preprocessing; it starts with the loader.
         placeholder_shape: shape ``(C, H, W)`` that it gives.
         folder: for the film in work; whoever has done with a film removes its file.
         max_pixels: larger films are refused before they are fetched.
-        tensors: as in `FilmDataset`.
+        tensors, placeholder_dtype: as in `FilmDataset`.
     """
 
     def __init__(
         self,
-        found: Iterable[FoundFilm],
+        data: Iterable[FoundFilm],
         archive: Archive,
         transform: Callable[..., Any],
         placeholder_shape: Sequence[int],
         folder: str | Path,
         max_pixels: int,
-        tensors: Mapping[str, Sequence[int]] | None = None,
+        tensors: Mapping[str, Any] | None = None,
+        placeholder_dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.found, self.archive, self.transform = found, archive, transform
-        self.placeholder_shape, self.tensors = placeholder_shape, tensors
+        self.data, self.archive, self.transform = data, archive, transform
+        self.placeholder_shape, self.tensors, self.placeholder_dtype = placeholder_shape, tensors, placeholder_dtype
         self.folder, self.max_pixels = Path(folder), int(max_pixels)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return one_ahead(self._prepared(film) for film in self.found)
+        return one_ahead(self._prepared(film) for film in self.data)
 
     def _prepared(self, film: FoundFilm) -> dict[str, Any]:
         address = film.address
@@ -59,7 +61,10 @@ class ArchiveFilms(IterableDataset):
             self.archive.fetch(address, path)
         except FilmError as error:
             transform = _raising(error)
-        return dict(FilmDataset([item], transform, self.placeholder_shape, KEYS, self.tensors)[0])
+        films = FilmDataset(
+            [item], transform, self.placeholder_shape, KEYS, self.tensors, placeholder_dtype=self.placeholder_dtype
+        )
+        return dict(films[0])
 
     def _refuse_large(self, film: FoundFilm) -> None:
         if film.pixels > self.max_pixels:

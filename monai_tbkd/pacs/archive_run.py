@@ -16,6 +16,7 @@ from monai_tbkd.packaging import bundle_files, truth
 from monai_tbkd.packaging.plain_errors import plain_cause
 from monai_tbkd.pacs.archive import Archive
 from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
+from monai_tbkd.pacs.folder_lock import FolderLock
 from monai_tbkd.pacs.search_progress import SearchProgress
 from monai_tbkd.pacs.study_query import StudyQuery
 from monai_tbkd.report.prediction_table import REFUSED
@@ -59,6 +60,7 @@ class ArchiveRun:
         self._parser.read_config(files)
         self._parser.update({**given, "archive": archive})
         self._first = True
+        self._lock: FolderLock | None = None
 
     def look(self) -> tuple[list[FoundFilm], Counter[str]]:
         """What a pass would do, without doing it.
@@ -80,6 +82,8 @@ class ArchiveRun:
             The counts of `FilmSearch`, and films by status.
         """
         table, scratch = self._get("predictions"), Path(self._get("film_folder"))
+        if self._lock is None:
+            self._lock = FolderLock(table.folder)
         if self._first:
             self._get("initialize")
             table.start([])
@@ -114,7 +118,7 @@ class ArchiveRun:
         sender, evaluator = self._get("sender"), self._get("evaluator")
         before = sender.counts.copy()
         sender.progress = progress
-        self._get("dataset").found = itertools.chain([first], films)
+        self._get("dataset").data = itertools.chain([first], films)
         evaluator.state.epoch_length = None  # however many films there are this time
         evaluator.logger.setLevel(logging.CRITICAL)  # it tells of its epochs, and of an error that is told anyway
         evaluator.run()

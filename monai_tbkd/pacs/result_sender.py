@@ -76,6 +76,10 @@ class ResultSender(PredictionWriter):
                 where = traceback.extract_tb(error.__traceback__)[-1]
                 logger.error("%s: %s at %s:%d", row["path"], type(error).__name__, where.filename, where.lineno or 0)
                 _fail(row, ReasonCode.INTERNAL, f"{row['path']}: {type(error).__name__}; see the log")
+            if self.overlays and row["status"] == DONE:
+                self._draw(batch, output, row)
+            if self.reports is not None:
+                self.reports.add(row, self._picture(batch, output, row))
             self.table.replace(row)
             path.unlink(missing_ok=True)
             self.counts[row["status"]] += 1

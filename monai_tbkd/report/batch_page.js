@@ -112,8 +112,7 @@
   form.addEventListener("input", (event) => ask({ [event.target.name]: event.target.value }));
   form.addEventListener("reset", (event) => {
     event.preventDefault();
-    location.replace("#");
-    draw();
+    location.replace("#all"); // a bare # would go to the top of the page
   });
   heads.forEach((head) => head.addEventListener("click", () => {
     const now = wanted().sort, first = head.dataset.sort;

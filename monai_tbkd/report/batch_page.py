@@ -14,7 +14,7 @@ from monai_tbkd.report.film_page import codes
 from monai_tbkd.report.html_page import decimals, facts, page, section, table
 from monai_tbkd.report.prediction_table import DONE, FAILED, NO_TB, REFUSED, TB
 from monai_tbkd.report.score_histogram import score_histogram
-from monai_tbkd.transforms import NOTICE
+from monai_tbkd.transforms import notice_of
 
 AT_ONCE = 100
 """Rows that are shown at first; without a script these and no more."""
@@ -64,7 +64,8 @@ def batch_page(
     # within a script element only these could end it
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e")
     parts.append(f'<script type="application/json" id="data">{text}</script>')
-    return page("Chest films", NOTICE, "\n".join(filter(None, parts)), ("films.css",), "batch_page.js", True)
+    notice = notice_of(str(settings.get("model_version", "")))
+    return page("Chest films", notice, "\n".join(filter(None, parts)), ("films.css",), "batch_page.js", True)
 
 
 def _threshold(rows: Sequence[Mapping[str, Any]], thresholds: Sequence[float]) -> str:

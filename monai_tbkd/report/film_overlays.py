@@ -12,7 +12,7 @@ import torch
 from monai_tbkd.data import CXRReader
 from monai_tbkd.metrics import Predictions
 from monai_tbkd.metrics.predictor_measures import served_boxes
-from monai_tbkd.transforms import FilmTo8Bit, MapToBoxes, Panel, draw_panels, rescale_boxes
+from monai_tbkd.transforms import NOTICE, FilmTo8Bit, MapToBoxes, Panel, draw_panels, rescale_boxes
 
 
 def read_film(path: str | Path) -> np.ndarray:
@@ -83,7 +83,8 @@ def write_film_overlays(
             caption = f"{name}: score {100 * (score or 0):.0f}, {len(boxes)} boxes"
             panels.append(Panel(caption, tb_map, boxes=boxes, box_scores=found.scores))
         path = folder / (str(item["name"]).replace("/", "_").rsplit(".", 1)[0] + ".png")
-        draw_panels(film, panels, f"{item['name']}   label: {item['class_name']}", panel_size=320).save(path)
+        title = f"{item['name']}   label: {item['class_name']}"
+        draw_panels(film, panels, title, panel_size=320, notice=str(result.get("notice", NOTICE))).save(path)
         written.append(path)
     return written
 

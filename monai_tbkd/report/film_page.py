@@ -13,7 +13,7 @@ from monai_tbkd.report.film_pictures import FilmPicture, film_panels
 from monai_tbkd.report.html_page import decimals, facts, page, section, table
 from monai_tbkd.report.prediction_table import DONE, REFUSED, TB
 from monai_tbkd.report.score_scale import score_scale
-from monai_tbkd.transforms import NOTICE
+from monai_tbkd.transforms import notice_of
 
 _READING = (
     "The map says where the score comes from, cell by cell; it does not outline lesions, and a bright place need not "
@@ -45,7 +45,7 @@ def film_page(row: Mapping[str, Any], picture: FilmPicture | None, overview: str
         section("pixels", "What was done to the pixels", _pixels(row)),
         section("provenance", "Version", _provenance(row)),
     ]
-    return page(name, NOTICE, "\n".join(filter(None, parts)), ("films.css",))
+    return page(name, notice_of(str(row.get("model_version") or "")), "\n".join(filter(None, parts)), ("films.css",))
 
 
 def score_and_threshold(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -152,7 +152,7 @@ def _provenance(row: Mapping[str, Any]) -> str:
         "model": row["model_version"],
         "threshold from": row["threshold_id"],
         "SOP Instance UID": row["sop_instance_uid"],
-        "use": NOTICE,
+        "use": notice_of(str(row.get("model_version") or "")),
     }
     return facts("<b>What made this.</b>", {key: value for key, value in rows.items() if value})
 

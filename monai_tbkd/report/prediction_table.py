@@ -9,12 +9,13 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from monai_tbkd.data.reason_codes import ReasonCode
 from monai_tbkd.data.whole_file import write_json
-from monai_tbkd.transforms import NOTICE
+from monai_tbkd.transforms import notice_of
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,9 @@ DONE, REFUSED, FAILED = "done", "refused", "failed"
 OVERVIEW, FILM_REPORTS = "predictions.html", "film_reports"
 THUMBNAILS = f"{FILM_REPORTS}/thumbnails"
 _PICTURES = ("overlays/*.png", f"{FILM_REPORTS}/*.html", f"{THUMBNAILS}/*.jpg")
+_BROKEN_OFF = (
+    "The run ended early, so films may be missing from this page. The same command with --resume true goes on with it."
+)
 _TAIL = b"\n]\n}\n"
 _ROWS = ',\n  "films":'
 
@@ -64,8 +68,8 @@ class Reports(Protocol):
     def start(self) -> None:
         """Get ready for films."""
 
-    def finish(self, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> object:
-        """Make what needs all rows, which have their order."""
+    def finish(self, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any], unfinished: str = "") -> object:
+        """Make what needs all rows, and say why there may be more films, if there may."""
 
 
 class PredictionTable:
@@ -97,6 +101,7 @@ class PredictionTable:
         self.folder, self.reports = Path(output_dir), reports
         self.settings = json.loads(json.dumps(dict(settings or {}), default=str))
         self.resume = resume
+        self.notice = notice_of(str(self.settings.get("model_version", "")))
         self.rows: list[dict[str, Any]] = []
         self._order: dict[str, int] = {}
         self._names: set[str] = set()
@@ -126,7 +131,7 @@ class PredictionTable:
         self._order = {as_written(film["name"]): number for number, film in enumerate(films)}
         before = self.earlier_rows()
         if self.resume:
-            self._check_settings(before)
+            self.check_settings(before)
             # What has failed is tried again: the file may have been mended, or a decoder installed.
             self.rows = [row for row in before if row["status"] != FAILED]
         elif before:
@@ -175,10 +180,9 @@ class PredictionTable:
 
     def finish(self) -> None:
         """Put the rows into the order of the films, close the files, and say what was found."""
-        ordered = sorted(self.rows, key=lambda row: self._order.get(row["name"], len(self._order)))
+        ordered = self._ordered(self.rows)
         if ordered != self.rows:  # films that came to the folder between two runs
-            self.rows = ordered
-            self._write_all()
+            self.replace_rows(ordered)
         self.close()
         if self.reports is not None:
             self.reports.finish(self.rows, self.settings)
@@ -186,11 +190,26 @@ class PredictionTable:
         found = sum(row["decision"] == TB for row in self.rows)
         logger.info(
             "%d films: %d scored (%d %s), %d refused, %d failed. Written to %s (%s).",
-            len(self.rows), status[DONE], found, TB, status[REFUSED], status[FAILED], self.folder, NOTICE,
+            len(self.rows), status[DONE], found, TB, status[REFUSED], status[FAILED], self.folder, self.notice,
         )  # fmt: skip
         for reason, number in Counter(row["reason"] for row in self.rows if row["reason"]).most_common():
             first = next(row["name"] for row in self.rows if row["reason"] == reason)
             logger.info("  %s: %d (%s), first %s", reason, number, ReasonCode(reason).meaning, first)
+
+    def break_off(self) -> None:
+        """Close the files of a run that ends early; its pages say so."""
+        self.close()
+        if self.reports is not None:
+            with suppress(OSError):  # a full disk may be why it ends, and that is what is to be told
+                self.reports.finish(self.rows, self.settings, _BROKEN_OFF)
+
+    def replace_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write both files anew with these rows, in the order of the films."""
+        self.rows = self._ordered(rows)
+        self._write_all()
+
+    def _ordered(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return sorted(map(dict, rows), key=lambda row: self._order.get(row["name"], len(self._order)))
 
     def close(self) -> None:
         """Close the files; they are complete at any time."""
@@ -229,7 +248,12 @@ class PredictionTable:
                 "without resume."
             ) from error
 
-    def _check_settings(self, before: list[dict[str, Any]]) -> None:
+    def check_settings(self, before: list[dict[str, Any]]) -> None:
+        """Refuse rows that were made under other settings.
+
+        Raises:
+            ValueError: with each setting that differs.
+        """
         if not before:
             return
         try:
@@ -255,7 +279,7 @@ class PredictionTable:
         lines = [_csv_line(COLUMNS), *(_csv_line([_cell(row[c]) for c in COLUMNS]) for row in self.rows)]
         part.write_bytes(b"".join(lines))
         # The head first: a kill between the two leaves settings without rows, never rows under wrong settings.
-        head = {"notice": NOTICE, "settings": self.settings}
+        head = {"notice": self.notice, "settings": self.settings}
         if not self.rows:
             write_json(self.json_path, {**head, "films": []})
         os.replace(part, self.csv_path)

@@ -30,6 +30,7 @@ from monai_tbkd.transforms.overlay import (
     blend_map,
     draw_panels,
     film_for_display,
+    notice_of,
 )
 from monai_tbkd.transforms.resize_film import ResizeFilm, ResizeFilmd
 from monai_tbkd.transforms.style_swap import (
@@ -90,6 +91,7 @@ __all__ = [
     "film_box_mask",
     "film_for_display",
     "lung_asymmetry",
+    "notice_of",
     "rescale_boxes",
     "stretch_map",
     "upsample_map",

@@ -17,6 +17,7 @@ from monai_tbkd.transforms.boxes_to_film import rescale_boxes
 from monai_tbkd.transforms.map_to_mask import upsample_map
 
 NOTICE = "research use only, not for diagnosis"
+PHANTOM_NOTICE = "trained on phantom films, knows no real film"
 TRUE_COLOR, PREDICTED_COLOR = (64, 224, 255), (255, 196, 0)
 CAPTION_HEIGHT = 22
 STRONGEST_BLEND = 0.65
@@ -98,7 +99,18 @@ def blend_map(film: np.ndarray, tb_map: np.ndarray, colormap: str = "inferno") -
     return np.rint((1 - alpha[..., None]) * film[..., None] + alpha[..., None] * color).astype(np.uint8)
 
 
-def draw_panels(film: np.ndarray, panels: Sequence[Panel], title: str, panel_size: int = 384) -> Image.Image:
+def notice_of(model_version: str = "") -> str:
+    """The notice on what a model puts out; of a model that knows no real film, with these words as well.
+
+    Args:
+        model_version: as :func:`monai_tbkd.networks.model_version` gives it.
+    """
+    return f"{NOTICE}; {PHANTOM_NOTICE}" if "phantom films only" in model_version else NOTICE
+
+
+def draw_panels(
+    film: np.ndarray, panels: Sequence[Panel], title: str, panel_size: int = 384, notice: str = NOTICE
+) -> Image.Image:
     """Panels of one film side by side, with a title and the notice that this is no diagnosis.
 
     Args:
@@ -106,6 +118,7 @@ def draw_panels(film: np.ndarray, panels: Sequence[Panel], title: str, panel_siz
         panels: what to show, from left to right.
         title: line on top.
         panel_size: the longer side of a panel, in pixels of the picture.
+        notice: line at the bottom.
 
     Returns:
         An RGB picture.
@@ -122,7 +135,7 @@ def draw_panels(film: np.ndarray, panels: Sequence[Panel], title: str, panel_siz
     draw = ImageDraw.Draw(sheet)
     font, fine = ImageFont.load_default(13), ImageFont.load_default(11)
     draw.text((6, 3), title, fill=(255, 255, 255), font=font)
-    draw.text((6, ph + 2 * CAPTION_HEIGHT + 2), NOTICE, fill=(200, 200, 200), font=fine)
+    draw.text((6, ph + 2 * CAPTION_HEIGHT + 2), notice, fill=(200, 200, 200), font=fine)
     for index, panel in enumerate(panels):
         left, top = index * pw, 2 * CAPTION_HEIGHT
         picture = small
@@ -140,10 +153,11 @@ class DrawOverlay(Transform):
 
     Args:
         panel_size: the longer side of each of the two panels, in pixels of the picture.
+        notice: line at the bottom.
     """
 
-    def __init__(self, panel_size: int = 384) -> None:
-        self.panel_size = int(panel_size)
+    def __init__(self, panel_size: int = 384, notice: str = NOTICE) -> None:
+        self.panel_size, self.notice = int(panel_size), notice
 
     def __call__(
         self,
@@ -172,7 +186,9 @@ class DrawOverlay(Transform):
         height, width = (int(v) for v in film_size)
         film = np.asarray(Image.fromarray(film_for_display(image)).resize((width, height), Image.Resampling.BILINEAR))
         panels = [Panel("film"), Panel(caption, tb_map, boxes=boxes, box_scores=box_scores)]
-        return torch.from_numpy(np.array(draw_panels(film, panels, title, self.panel_size))).permute(2, 0, 1)
+        return torch.from_numpy(np.array(draw_panels(film, panels, title, self.panel_size, self.notice))).permute(
+            2, 0, 1
+        )
 
 
 class DrawOverlayd(MapTransform):
@@ -191,9 +207,10 @@ class DrawOverlayd(MapTransform):
         overlay_key: str = "overlay",
         panel_size: int = 384,
         allow_missing_keys: bool = False,
+        notice: str = NOTICE,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.draw = DrawOverlay(panel_size)
+        self.draw = DrawOverlay(panel_size, notice)
         self.map_key, self.box_key, self.box_score_key = map_key, box_key, box_score_key
         self.size_key, self.overlay_key = size_key, overlay_key
 

@@ -213,8 +213,8 @@ def test_convolutions_are_in_8_bits_and_the_rest_is_not(first: str, tmp_path: Pa
     export_network(small_net(), tmp_path / "model.onnx", record, (64, 64), films, first=first)
     graph = onnx.load(str(tmp_path / "model.onnx")).graph
     made = {out: node for node in graph.node for out in node.output}
-    eight = [made[node.input[0]].op_type == "DequantizeLinear" if node.input[0] in made else False
-             for node in graph.node if node.op_type == "Conv"]  # fmt: skip
+    weights = [node.input[1] for node in graph.node if node.op_type == "Conv"]
+    eight = [name in made and made[name].op_type == "DequantizeLinear" for name in weights]
     assert len(eight) == 11  # stem, 2 x 2 blocks of 2, a shortcut, the head
     assert sum(eight) == (10 if first == "stem" else 5)
 

@@ -1,10 +1,15 @@
-"""What Cornerstone3D's adapter, and with it OHIF, makes of a structured report."""
+"""What Cornerstone3D's adapter, and with it OHIF, makes of a structured report.
+
+python -m tests.dicom.ohif_adapter REPORT FILM      prints it as a table
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,3 +67,19 @@ def _rectangle(found: dict[str, Any]) -> Rectangle:
     assert len(found["points"]) == 4
     numbers = [(name, value) for name, value in found["numbers"]]
     return Rectangle(found["tool"], (min(x), min(y), max(x), max(y)), found["label"], found["finding"], numbers)
+
+
+def print_table(report: Path, film: Path) -> None:
+    """The rectangles of one report, as a table in Markdown."""
+    with tempfile.TemporaryDirectory() as scratch:
+        (found,) = rectangles(build_adapter(Path(scratch)), [(report, film)], Path(scratch))
+    lines = ["| tool | xmin | ymin | xmax | ymax | label | finding | number |", "|---|---|---|---|---|---|---|---|"]
+    for each in found:
+        edges = " | ".join(f"{edge:.2f}" for edge in each.box)
+        numbers = ", ".join(f"{name} {value:g}" for name, value in each.numbers)
+        lines.append(f"| {each.tool} | {edges} | {each.label} | {each.finding} | {numbers} |")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    print_table(Path(sys.argv[1]), Path(sys.argv[2]))

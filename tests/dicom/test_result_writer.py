@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
@@ -22,7 +23,8 @@ MAP = np.full((1, 4, 4), 0.25, dtype=np.float32)
 def row_of(source_format: str = "dicom", score: float = 91.23, **more: Any) -> dict[str, Any]:
     boxes = [[xmin, ymin, xmax, ymax, s] for xmin, ymin, xmax, ymax, s in TWO_BOXES]
     return {
-        "status": "done", "source_format": source_format, "score_0_100": score, "threshold_0_100": 50.0,
+        "name": "film.dcm", "status": "done", "source_format": source_format, "score_0_100": score,
+        "threshold_0_100": 50.0,
         "threshold_id": "config", "decision": "TB suggestive", "boxes": boxes, "model_version": MODEL,
         "warnings": None, **more,
     }  # fmt: skip
@@ -124,6 +126,21 @@ def test_a_full_disk_leaves_no_half_of_an_object(tmp_path: Path, monkeypatch: py
     with pytest.raises(OSError, match="No space"):
         DicomResultWriter(tmp_path / "out", ["sr"]).write(film, row_of(), MAP)
     assert files_in(tmp_path / "out") == []
+
+
+def test_a_film_that_highdicom_stumbles_over_does_not_stop_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stumbles(*_: object, **__: object) -> None:
+        raise TypeError("Secret^Patient")
+
+    film = complete_film(tmp_path / "film.dcm")
+    monkeypatch.setattr(hd.sr.ComprehensiveSR, "__init__", stumbles)
+    note = DicomResultWriter(tmp_path / "out", ["sr"]).write(film, row_of(), MAP)
+    assert note == "no DICOM results: they could not be made (TypeError); see the log"
+    assert not (tmp_path / "out").exists()
+    assert "film.dcm: TypeError at" in caplog.text
+    assert "Secret" not in caplog.text
 
 
 def test_unknown_kinds_are_refused_by_name(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from monai.data import MetaTensor
 from PIL import Image
 
 from monai_tbkd.handlers import PredictionWriter
-from monai_tbkd.report import PredictionTable
+from monai_tbkd.report import FilmReports, PredictionTable
 
 
 def film(name: str, score: float = 0.8, reason: str = "", turn: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
@@ -41,10 +41,11 @@ def run(
         engine.state.batch = [b for b, _ in batch]
         return [o for _, o in batch]
 
-    table = PredictionTable(folder)
+    reports = FilmReports(folder, side=32)
+    table = PredictionTable(folder, reports=reports)
     table.start([{"name": b["name"]} for batch in batches for b, _ in batch])
     engine = Engine(step)
-    PredictionWriter(table, 0.5, "a test", "v1", overlays, input_kind).attach(engine)
+    PredictionWriter(table, 0.5, "a test", "v1", overlays, input_kind, reports=reports).attach(engine)
     engine.run(batches)
 
 
@@ -103,3 +104,6 @@ def test_what_was_finished_stays_when_the_run_ends_early(tmp_path: Path) -> None
         run(tmp_path, [[film("a.png")], [film("b.png")]], fail=True, overlays=False)
     assert [r["name"] for r in rows_of(tmp_path)] == ["a.png"]
     assert [f["name"] for f in json.loads((tmp_path / "predictions.json").read_text())["films"]] == ["a.png"]
+    page = (tmp_path / "predictions.html").read_text()
+    assert "a.png" in page
+    assert "The run ended early" in page

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import requests
 from PIL import Image
 from pydicom.uid import DigitalXRayImageStorageForPresentation, generate_uid
 
@@ -100,6 +99,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, KnownFilm]:
         dicom(root / "pacs" / "f.dcm", 6, True, "DX", inverted=True, height=300, width=220),
         dicom(root / "pacs" / "g.dcm", 7, True, "CR", inverted=True),
         dicom(root / "pacs" / "h", 8, False, "CR", height=260, width=200),
+        dicom(root / "pacs" / "k.dcm", 11, True, "CR"),
     ]
     return {each.path.stem: each for each in made}
 
@@ -153,6 +153,8 @@ def pacs(films: dict[str, KnownFilm], tmp_path_factory: pytest.TempPathFactory) 
 
 def store(address: str, film: Path) -> None:
     """Put a DICOM file into Orthanc."""
+    import requests
+
     requests.post(f"{address}/instances", data=film.read_bytes(), timeout=30).raise_for_status()
 
 

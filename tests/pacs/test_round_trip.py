@@ -20,6 +20,7 @@ from monai_tbkd.__main__ import main
 from monai_tbkd.commands import pacs
 from monai_tbkd.handlers import PredictionWriter
 from monai_tbkd.pacs import Archive
+from monai_tbkd.pacs.folder_lock import FolderLock
 from tests.conftest import REPOSITORY
 from tests.pacs.archive_films import DX, chest, command, films_of, results_by_film, rows, uid
 from tests.pacs.orthanc_server import SC, SEG, SR, OrthancServer
@@ -142,6 +143,17 @@ def test_what_a_kill_has_left_of_a_film_is_made_whole(
     monkeypatch.setattr(PredictionWriter, "_row", other_digits)
     assert main(command(orthanc, models, tmp_path / "elsewhere")) == 0
     assert_whole(orthanc, films)
+
+
+def test_two_programs_do_not_write_one_table(
+    orthanc: OrthancServer, models: Path, phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orthanc.upload(chest(tmp_path / "film.dcm", phantoms))
+    held = FolderLock(tmp_path / "out")
+    assert main(command(orthanc, models, tmp_path / "out")) == 2
+    assert "another run is at work in this folder" in capsys.readouterr().err
+    held.release()
+    assert main(command(orthanc, models, tmp_path / "out")) == 0
 
 
 def test_unknown_results_are_refused(

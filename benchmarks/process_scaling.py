@@ -1,0 +1,105 @@
+"""Inference over one folder of phantom films by one process and by two, in turns: films a second, and their ratio.
+
+    python benchmarks/process_scaling.py --bundle DIR [--films 120] [--pairs 3]
+
+DIR is a folder of `python -m monai_tbkd package`. Each process has one thread. Wall time is that of the engine, from
+the log, without start-up. CPU time (user and system) is that of a run less that of a run over a single film, so that it
+is the films' alone. Where other programs work on the machine, wall time says little; then the ratio of the films' CPU
+time tells what sharing costs (1.0: nothing, so that two free cores would be twice as fast).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from monai_tbkd.data.phantom import write_phantom_dataset
+
+RESULT = Path(__file__).parent / "results" / "process_scaling.csv"
+
+
+def run(bundle: Path, films: Path, out: Path, processes: int, overlays: bool) -> tuple[float, float]:
+    """Wall seconds of the films and CPU seconds of the run."""
+    shutil.rmtree(out, ignore_errors=True)
+    names = ["inference"] + (["multi_gpu_inference"] if processes > 1 else [])
+    command = [sys.executable, "-W", "ignore"]
+    if processes > 1:
+        command += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    command += [
+        "-m",
+        "monai.bundle",
+        "run",
+        "--config_file",
+        str([str(bundle / "configs" / f"{n}.json") for n in names]),
+    ]
+    command += ["--dataset_dir", str(films), "--output_dir", str(out), "--num_workers", "0", "--progress_bar", "False"]
+    command += ["--draw_overlays", str(overlays), "--draw_reports", "False", "--check_frontal", "off"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(bundle)}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        command, cwd=bundle, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    hours, minutes, seconds = re.findall(r"Engine run finished\. Time taken: (\d+):(\d+):([\d.]+)", done.stdout)[-1]
+    wall = 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    return wall, sum(getattr(after, k) - getattr(before, k) for k in ("ru_utime", "ru_stime"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--films", type=int, default=120)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--overlays", action="store_true")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        films, out = Path(folder) / "films", Path(folder) / "out"
+        write_phantom_dataset(films, {"tb": args.films}, {"tb": 1}, size=args.size)
+        rows, tables = [], {}
+        (Path(folder) / "one").mkdir()
+        shutil.copy(next((films / "imgs" / "tb").glob("*.png")), Path(folder) / "one")
+        bundle, one = args.bundle.resolve(), Path(folder) / "one"
+        start = {n: run(bundle, one, out, n, args.overlays)[1] for n in (1, 2)}
+        print(f"start-up, CPU seconds by processes: {start}")
+        for pair in range(args.pairs):
+            for processes in (1, 2) if pair % 2 == 0 else (2, 1):
+                wall, cpu = run(args.bundle.resolve(), films / "imgs", out, processes, args.overlays)
+                rows.append(
+                    {
+                        "pair": pair,
+                        "processes": processes,
+                        "wall_s": round(wall, 2),
+                        "films_cpu_s": round(cpu - start[processes], 2),
+                    }
+                )
+                content = json.loads((out / "predictions.json").read_text())["films"]
+                tables[processes] = [{**film, "seconds": None} for film in content]
+                print(rows[-1])
+        count = len(tables[1])
+        assert tables[1] == tables[2], "two processes gave other rows than one"
+    by = {n: [row for row in rows if row["processes"] == n] for n in (1, 2)}
+    print(f"{count} films of {args.size} pixels, {args.pairs} pairs; the same rows. One process over two:")
+    for name in ("wall_s", "films_cpu_s"):
+        ratios = [one[name] / two[name] for one, two in zip(by[1], by[2])]
+        print(f"  {name}: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    print(f"  CPU seconds a film: {statistics.median(row['films_cpu_s'] for row in by[1]) / count:.3f}")
+    RESULT.parent.mkdir(exist_ok=True)
+    with RESULT.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["films", "size", *rows[0]], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({"films": count, "size": args.size, **row} for row in rows)
+
+
+if __name__ == "__main__":
+    main()

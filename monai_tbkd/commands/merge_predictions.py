@@ -1,0 +1,30 @@
+"""``merge_predictions``: the parts of a large inference put together."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from monai_tbkd.packaging.exit_status import FILMS_FAILED
+from monai_tbkd.report.merged_predictions import merge_predictions
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    p = subparsers.add_parser(
+        "merge_predictions",
+        help="join the parts of an inference that was run with --shard",
+        description="Join OUT/shard_1_of_8, OUT/shard_2_of_8, ... to OUT/predictions.csv and .json, the table of a "
+        "single run. Ends with 3 where films have failed. Research use only, not for diagnosis.",
+    )
+    p.add_argument("output_dir", type=Path, metavar="OUT", help="output_dir of the parts")
+    p.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Join, and say what was found.
+
+    Raises:
+        ValueError: a part is missing, or the parts don't belong together.
+    """
+    return FILMS_FAILED if merge_predictions(args.output_dir).failed else 0

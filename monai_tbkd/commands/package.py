@@ -1,0 +1,97 @@
+"""``package``: the folder that would be submitted to the Model Zoo."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from monai_tbkd.packaging.bundle_location import recipe_files
+from monai_tbkd.packaging.bundle_package import write_package
+from monai_tbkd.packaging.config_layers import read_config
+from monai_tbkd.packaging.file_hashes import write_hashes
+from monai_tbkd.packaging.model_facts import read_facts
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    p = subparsers.add_parser(
+        "package",
+        help="make the Model Zoo's folder from the bundle and a checkpoint",
+        description="Make the folder that would be submitted to the Model Zoo as models/cxr_tuberculosis_localization: "
+        "configs as JSON, code, model, documents. Research use only, not for diagnosis.",
+    )
+    p.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder; absent or empty")
+    p.add_argument("--checkpoint", type=Path, required=True, metavar="PT", help="the trained model.pt")
+    p.add_argument(
+        "--recipe", action="append", default=[], metavar="NAME|FILE",
+        help="what the model was trained with over train.yaml: demo, tbx11k, ..., or a file; may be given again",
+    )  # fmt: skip
+    p.add_argument(
+        "--set", action="append", default=[], metavar="ID=VALUE", dest="values",
+        help="a value as it was given on the command line of the training, such as stride_in_1x1=true",
+    )  # fmt: skip
+    p.add_argument("--trained_on", metavar="TEXT", help="the films the model was trained on, in words")
+    p.add_argument(
+        "--phantom", action="store_true", help="it was trained on phantom films alone (if no record says so)"
+    )
+    p.add_argument("--terms", type=Path, metavar="FILE", help="terms of those films; needed unless they are phantoms")
+    p.add_argument("--metrics", type=Path, metavar="JSON", help="metrics.json of an evaluation of this model")
+    p.add_argument(
+        "--performance", type=Path, metavar="MD", help="its numbers as Markdown, if they come from elsewhere"
+    )
+    p.add_argument("--lung_weights", type=Path, metavar="PT", help="lung-field network (TorchScript) to come along")
+    p.add_argument("--url", help="where files of more than 25 MB will be fetched from; writes large_files.yml")
+    p.add_argument("--requirement", action="store_true", help="require this package by pip instead of copying its code")
+    p.add_argument("--no_torchscript", action="store_true", help="leave models/model.ts out")
+    p.add_argument("--hashes", type=Path, metavar="FILE", help="write a list of all files with hashes, outside of DIR")
+    p.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, write, and say where.
+
+    Raises:
+        ValueError: something that a user can mend.
+    """
+    facts = read_facts(args.checkpoint, args.trained_on, args.phantom, args.metrics, args.performance)
+    layers = [read_config(_recipe(name)) for name in args.recipe] + [_value(text) for text in args.values]
+    folder = write_package(
+        args.output,
+        facts,
+        layers,
+        terms=None if args.terms is None else args.terms.read_text(encoding="utf-8"),
+        url=args.url,
+        as_requirement=args.requirement,
+        torchscript=not args.no_torchscript,
+        lung_weights=args.lung_weights,
+    )
+    files = [p for p in folder.rglob("*") if p.is_file()]
+    size = sum(p.stat().st_size for p in files) / 1024**2
+    sys.stdout.write(f"{folder}: {len(files)} files, {size:.1f} MB, trained on {facts.trained_on}\n")
+    if args.hashes is not None:
+        sys.stdout.write(f"{write_hashes(folder, args.hashes)}: their hashes\n")
+    return 0
+
+
+def _recipe(name: str) -> Path:
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml", ".json"):
+        if not path.is_file():
+            raise ValueError(f"There is no recipe {path}.")
+        return path
+    path = recipe_files() / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in recipe_files().glob("*.yaml")))
+        raise ValueError(f"There is no recipe {name}; expected one of {known}, or a file.")
+    return path
+
+
+def _value(text: str) -> dict[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ValueError(f"--set {text!r}: expected ID=VALUE, such as stride_in_1x1=true.")
+    return {key: yaml.safe_load(value)}

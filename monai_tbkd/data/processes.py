@@ -1,0 +1,102 @@
+"""The processes that work on one job together, as torchrun starts them; alone, there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import ignite.distributed as idist
+import torch.distributed as dist
+
+T = TypeVar("T")
+
+
+def rank() -> int:
+    """This process's number, from 0."""
+    return int(dist.get_rank()) if _several() else 0
+
+
+def world_size() -> int:
+    """How many there are."""
+    return int(dist.get_world_size()) if _several() else 1
+
+
+def wait_for_all() -> None:
+    """Go on when every process has come here."""
+    if _several():
+        dist.barrier()
+
+
+def gather_to_first(value: T) -> list[T] | None:
+    """What every process has, by number, in the first one; None in the others.
+
+    Args:
+        value: anything that can be pickled; every process has to come here.
+    """
+    if not _several():
+        return [value]
+    parts: list[Any] | None = [None] * world_size() if rank() == 0 else None
+    dist.gather_object(value, parts, dst=0)
+    return parts
+
+
+def go_on_alone() -> bool:
+    """End the common work: the first process goes on as if it had been alone, the others have nothing left to do.
+
+    MONAI's metrics gather from all processes whenever they are read, so that what one process computes for itself
+    has to come after this.
+
+    Returns:
+        Whether this is the first process.
+    """
+    first = rank() == 0
+    if _several():
+        dist.barrier()
+        idist.finalize()  # ignite's own note of the group
+        if dist.is_initialized():
+            dist.destroy_process_group()
+    return first
+
+
+def process_batch_size(batch_size: int) -> int:
+    """Films that each process takes of a batch, so that all together take the batch.
+
+    Raises:
+        ValueError: the batch can't be shared evenly.
+    """
+    share, rest = divmod(int(batch_size), world_size())
+    if rest or not share:
+        raise ValueError(
+            f"batch_size is {batch_size} and there are {world_size()} processes; expected a multiple of their number."
+        )
+    return share
+
+
+def share_of_batches(items: Sequence[T], batch_size: int, what: str = "films") -> list[T]:
+    """The items of this process: every so-and-so-many-th whole batch.
+
+    A network sees the very batches that it would see in one process, so that not even rounding differs.
+
+    Args:
+        items: all of them, in the order in which one process would take them.
+        batch_size: items in a batch; the last one may have fewer.
+        what: they are, for the message.
+
+    Raises:
+        ValueError: there are items, but so few batches that a process would have none.
+
+    Example:
+        >>> share_of_batches(["a", "b", "c"], batch_size=2)
+        ['a', 'b', 'c']
+    """
+    starts = range(0, len(items), int(batch_size))
+    if 0 < len(starts) < world_size():
+        raise ValueError(
+            f"{len(items)} {what} in batches of {batch_size} make {len(starts)} batches for {world_size()} processes; "
+            "take a smaller batch_size, or fewer processes."
+        )
+    return [item for start in starts[rank() :: world_size()] for item in items[start : start + int(batch_size)]]
+
+
+def _several() -> bool:
+    return dist.is_available() and dist.is_initialized()

@@ -1,0 +1,227 @@
+"""The folder that would be submitted to the Model Zoo, made from the bundle's sources and a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from monai.bundle import ConfigParser, ckpt_export
+
+from monai_tbkd import __version__
+from monai_tbkd.engines import file_sha256, load_trained
+from monai_tbkd.packaging.bundle_location import bundle_files
+from monai_tbkd.packaging.config_layers import (
+    as_json,
+    first_part,
+    lay_over,
+    layer_for,
+    read_config,
+    resolve_files,
+    start_at_run,
+)
+from monai_tbkd.packaging.model_documents import model_metadata, model_readme, model_terms
+from monai_tbkd.packaging.model_facts import ModelFacts
+from monai_tbkd.packaging.vendored_code import PACKAGE, copy_code, needed_distributions
+
+logger = logging.getLogger(__name__)
+
+LARGEST_FILE = 25 * 1024 * 1024
+"""Bytes of a file that the Model Zoo's repository takes; larger ones are fetched by ``large_files.yml``."""
+LUNG_WEIGHTS = "models/lung_field.pt"
+
+
+def write_package(
+    output: str | Path,
+    facts: ModelFacts,
+    layers: Sequence[Mapping[str, Any]] = (),
+    terms: str | None = None,
+    url: str | None = None,
+    as_requirement: bool = False,
+    torchscript: bool = True,
+    lung_weights: str | Path | None = None,
+) -> Path:
+    """Write the folder, whole or not at all.
+
+    Configs become JSON with the recipe laid into them and with the values that the checkpoint's record knows, so that
+    the folder's defaults are those of its model.
+
+    Args:
+        output: the folder; absent or empty.
+        facts: of the checkpoint.
+        layers: recipes, then single values, each by ids as MONAI writes them.
+        terms: of the films that the model was trained on; needed for other than phantom films.
+        url: where the files of ``models/`` will be fetched from; those that are too large for the zoo are then listed
+            in ``large_files.yml``.
+        as_requirement: name this package as a requirement instead of copying its code.
+        torchscript: write ``models/model.ts`` too.
+        lung_weights: a lung-field network (TorchScript) that the lungs are found with; copied along.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileExistsError: the folder holds something.
+        ValueError: the checkpoint does not fit the configs, terms are missing, or versions disagree.
+    """
+    target = Path(output)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise FileExistsError(f"{target} is there already and holds something; give a new folder, or remove it.")
+    if not facts.phantom and not terms:
+        raise ValueError(
+            f"The terms of what {facts.checkpoint} was trained on have to be in the folder; give them by --terms FILE."
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.unfinished.", dir=target.parent))
+    try:
+        _write(unfinished, facts, layers, terms, url, as_requirement, torchscript, lung_weights)
+        unfinished.chmod(0o755)
+        if target.exists():
+            target.rmdir()
+        os.replace(unfinished, target)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return target
+
+
+def packaged_configs(
+    source: str | Path, layers: Sequence[Mapping[str, Any]], as_requirement: bool = False
+) -> dict[str, dict[str, Any]]:
+    """The bundle's configs with recipes laid into them, by name without suffix.
+
+    A recipe's ids go to the configs that have them; what none of them has is training's.
+
+    Args:
+        source: folder of the commented YAML.
+        layers: recipes.
+        as_requirement: leave ``initialize`` as it is, see `start_at_run`.
+
+    Raises:
+        ValueError: something that can't be laid over, or a reference to a file that is not there.
+    """
+    configs = {p.stem: read_config(p) for p in sorted(Path(source).glob("*.yaml"))}
+    for layer in layers:
+        known = {key for config in configs.values() for key in config}
+        new = [first_part(key) for key in layer if first_part(key) not in known]
+        for name, config in configs.items():
+            configs[name] = lay_over(config, layer_for(config, layer, new if name == "train" else ()))
+    for name, config in configs.items():
+        resolved = resolve_files(config, source)
+        configs[name] = resolved if as_requirement else start_at_run(resolved)
+    return configs
+
+
+def _write(
+    root: Path,
+    facts: ModelFacts,
+    layers: Sequence[Mapping[str, Any]],
+    terms: str | None,
+    url: str | None,
+    as_requirement: bool,
+    torchscript: bool,
+    lung_weights: str | Path | None,
+) -> None:
+    source = bundle_files()
+    if lung_weights is not None:
+        layers = [*layers, {"lung_weights": f"$@bundle_root + '/{LUNG_WEIGHTS}'"}]
+    known = {key for p in (source / "configs").glob("*.yaml") for key in read_config(p)}
+    recorded = {key: value for key, value in facts.config_values.items() if key in known}
+    configs = packaged_configs(source / "configs", [recorded, *layers], as_requirement)
+    texts = {name: as_json(config) for name, config in configs.items()}
+    (root / "configs").mkdir(parents=True)
+    for name, text in texts.items():
+        (root / "configs" / f"{name}.json").write_text(text, encoding="utf-8")
+    shutil.copyfile(source / "configs" / "logging.conf", root / "configs" / "logging.conf")
+
+    metadata = json.loads((source / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    if metadata["version"] != __version__ or __version__ not in metadata["changelog"]:
+        raise ValueError(
+            f"The package is version {__version__} and the bundle's metadata says {metadata['version']} with a "
+            f"changelog for {', '.join(metadata['changelog'])}; put them in step."
+        )
+    packages = {PACKAGE: __version__} if as_requirement else needed_distributions(texts.values())
+    metadata = model_metadata(metadata, facts, configs["inference"], packages)
+    (root / "configs" / "metadata.json").write_text(as_json(metadata), encoding="utf-8")
+    if not as_requirement:
+        copy_code(texts.values(), root / PACKAGE)
+
+    (root / "docs").mkdir()
+    readme = (source / "docs" / "README.md").read_text(encoding="utf-8")
+    readme = model_readme(readme, facts, configs["train"], vendored=not as_requirement)
+    (root / "docs" / "README.md").write_text(readme, encoding="utf-8")
+    licenses = (source / "docs" / "data_license.txt").read_text(encoding="utf-8")
+    (root / "docs" / "data_license.txt").write_text(model_terms(licenses, facts, terms), encoding="utf-8")
+    shutil.copyfile(source / "LICENSE", root / "LICENSE")
+
+    (root / "models").mkdir()
+    if lung_weights is not None:
+        shutil.copyfile(lung_weights, root / LUNG_WEIGHTS)
+    _write_model(root, facts, torchscript)
+    _list_large_files(root, url)
+
+
+def _write_model(root: Path, facts: ModelFacts, torchscript: bool) -> None:
+    config = root / "configs" / "inference.json"
+    model = root / "models" / "model.pt"
+    shutil.copyfile(facts.checkpoint, model)
+    record = dict(facts.record)
+    if record or facts.phantom:
+        if facts.phantom and not record.get("films"):
+            films = int((record.get("settings") or {}).get("train_films") or 1)
+            record["films"] = {"phantom": films, "other": 0}
+        record |= {"finished": True, "sha256": facts.sha256, "trained_on": facts.trained_on}
+        model.with_suffix(".json").write_text(as_json(record), encoding="utf-8")
+    point = facts.checkpoint.with_name("operating_point.json")
+    if point.is_file() and json.loads(point.read_text(encoding="utf-8")).get("model_sha256") == facts.sha256:
+        shutil.copyfile(point, model.with_name(point.name))
+    else:
+        logger.warning("%s has no thresholds of this model beside it: inference will use 0.5.", facts.checkpoint)
+
+    parser = ConfigParser()
+    parser.read_config(str(config))
+    network, pooling = parser.get_parsed_content("network_def"), parser.get_parsed_content("pooling")
+    size = int(parser["image_size"])
+    load_trained(network, model, pooling, size)  # refuses configs that are not this model's
+    stored = torch.load(model, map_location="cpu", weights_only=True)
+    if any(key in stored for key in ("model", "state_dict")):
+        raise ValueError(f"{facts.checkpoint} is a checkpoint with more in it than a state dict; give the state dict.")
+    if torchscript:
+        ckpt_export(
+            "network_def",
+            filepath=str(model.with_suffix(".ts")),
+            ckpt_file=str(model),
+            meta_file=str(root / "configs" / "metadata.json"),
+            config_file=str(config),
+            input_shape=[1, 3, size, size],
+        )
+
+
+def _list_large_files(root: Path, url: str | None) -> None:
+    large = [p for p in sorted(root.rglob("*")) if p.is_file() and p.stat().st_size > LARGEST_FILE]
+    if not large:
+        return
+    if url is None:
+        logger.warning(
+            "%s: larger than the zoo takes (%d MB); give --url with the place that it can be fetched from.",
+            ", ".join(p.relative_to(root).as_posix() for p in large), LARGEST_FILE // 1024**2,
+        )  # fmt: skip
+        return
+    entries = [
+        {
+            "path": p.relative_to(root).as_posix(),
+            "url": f"{url.rstrip('/')}/{p.name}",
+            "hash_val": file_sha256(p),
+            "hash_type": "sha256",
+        }
+        for p in large
+    ]
+    text = yaml.safe_dump({"large_files": entries}, sort_keys=False)
+    (root / "large_files.yml").write_text(text, encoding="utf-8")

@@ -1,0 +1,153 @@
+"""Every config run for real, with numbers that make it small, from another working directory."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from monai_tbkd.packaging.config_layers import read_config
+from monai_tbkd.packaging.verification.config_chains import config_files
+from monai_tbkd.packaging.verification.finding import ERROR, OK, SKIPPED, WARNING, Finding
+
+logger = logging.getLogger(__name__)
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
+OWN_RUNS = Path(__file__).with_name("own_runs.yaml")
+_LONGEST_SECONDS = 1800
+
+
+def read_runs(path: Path, places: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """Runs as a file describes them.
+
+    Args:
+        path: YAML or JSON with a list ``runs``; each has ``configs``, and optionally ``run_id``, ``overrides``,
+            ``workflow`` (``train`` or ``inference``), ``processes``, ``unless`` (an id that must not be true) and
+            ``skip`` (why it can't be run here).
+        places: folders that stand for ``{name}`` in overrides.
+
+    Raises:
+        ValueError: the file is not of this form.
+    """
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    runs = content.get("runs") if isinstance(content, Mapping) else None
+    if not isinstance(runs, list) or not all(isinstance(run, Mapping) and run.get("configs") for run in runs):
+        raise ValueError(f"{path}: expected a list 'runs' of mappings with 'configs'.")
+    return [{**run, "overrides": _placed(run.get("overrides") or {}, places)} for run in runs]
+
+
+def run_configs(
+    root: Path, runs: Sequence[Mapping[str, Any]], chains: Mapping[str, Sequence[str]], work: Path
+) -> list[Finding]:
+    """Run, and check properties of what is said to be a training or an inference.
+
+    Args:
+        root: the bundle.
+        runs: see `read_runs`.
+        chains: of each config, to know which no run covers.
+        work: a folder to work in.
+    """
+    files = config_files(root)
+    found: list[Finding] = []
+    covered: set[str] = set()
+    for number, run in enumerate(runs):
+        names = list(run["configs"])
+        title = f"{' + '.join(names)}, {run.get('run_id', 'run')}"
+        absent = [name for name in names if name not in files]
+        if absent:
+            found.append(Finding("run", SKIPPED, f"{title}: the bundle has no config {', '.join(absent)}."))
+            continue
+        covered.add(names[-1])
+        if run.get("skip"):
+            found.append(Finding("run", SKIPPED, f"{title}: {run['skip']}."))
+            continue
+        if run.get("unless") and _true_in(files, names, str(run["unless"]), run["overrides"]):
+            found.append(Finding("run", SKIPPED, f"{title}: not for a bundle with {run['unless']}."))
+            continue
+        paths = [str(files[name]) for name in names]
+        found.append(_run(root, title, paths, run, work))
+        if run.get("workflow") and found[-1].level == OK:
+            found.append(_properties(root, title, paths, run, work / f"properties_{number}.json"))
+    for name in sorted(set(chains) - covered):
+        found.append(Finding("run", WARNING, f"{' + '.join(chains[name])}: not run; there are no overrides for it."))
+    return found
+
+
+def launch(root: Path, arguments: Sequence[str], work: Path, processes: int = 1) -> subprocess.CompletedProcess[str]:
+    """Start Python somewhere else, with the bundle's own code or none.
+
+    Args:
+        root: the bundle.
+        arguments: a module or a script, and what it is given.
+        work: the working directory.
+        processes: above 1 started by torchrun.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-W", "ignore"]
+    if processes > 1:
+        command += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "TBKD_TRACEBACK")}
+    return subprocess.run(
+        [*command, str(LAUNCHER), str(root), *arguments], cwd=work, env={**kept, "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=_LONGEST_SECONDS,
+    )  # fmt: skip
+
+
+def _run(root: Path, title: str, paths: Sequence[str], run: Mapping[str, Any], work: Path) -> Finding:
+    arguments = ["monai.bundle", "run", str(run.get("run_id", "run")), "--config_file", _as_word(list(paths))]
+    for key, value in run["overrides"].items():
+        arguments += [f"--{key}", _as_word(value)]
+    logger.info("running %s", title)
+    try:
+        done = launch(root, arguments, work / "elsewhere", int(run.get("processes", 1)))
+    except subprocess.TimeoutExpired:
+        return Finding("run", ERROR, f"{title}: not done after {_LONGEST_SECONDS} seconds.")
+    if done.returncode:
+        lines = [line for line in done.stdout.splitlines() if line.strip()] or [""]
+        said = next((line for line in reversed(lines) if line.startswith("error:")), lines[-1])
+        return Finding("run", ERROR, f"{title}: ended with status {done.returncode}: {said}")
+    return Finding("run", OK, f"{title}: runs from another working directory.")
+
+
+def _properties(root: Path, title: str, paths: Sequence[str], run: Mapping[str, Any], result: Path) -> Finding:
+    wanted = {"configs": list(paths), "workflow": run["workflow"], "overrides": run["overrides"]}
+    question = result.with_suffix(".question.json")
+    question.write_text(json.dumps(wanted), encoding="utf-8")
+    script = Path(__file__).with_name("property_script.py")
+    launch(root, [str(script), str(question), str(result)], result.parent)
+    if not result.is_file():
+        return Finding("properties", ERROR, f"{title}: check_properties came to no end.")
+    answer = json.loads(result.read_text(encoding="utf-8"))
+    if answer.get("error"):
+        return Finding("properties", ERROR, f"{title}: check_properties: {answer['error']}")
+    if answer["missing"]:
+        return Finding("properties", ERROR, f"{title}: missing or wrong: {', '.join(answer['missing'])}.")
+    return Finding("properties", OK, f"{title}: has every property of a {run['workflow']} workflow.")
+
+
+def _as_word(value: Any) -> str:
+    return value if isinstance(value, str) else repr(value)
+
+
+def _placed(node: Any, places: Mapping[str, Path]) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _placed(value, places) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_placed(value, places) for value in node]
+    if isinstance(node, str):
+        for name, folder in places.items():
+            node = node.replace(f"{{{name}}}", str(folder))
+    return node
+
+
+def _true_in(files: Mapping[str, Path], names: Sequence[str], key: str, overrides: Mapping[str, Any]) -> bool:
+    values = [read_config(files[name]).get(key) for name in names]
+    value = overrides.get(key, next((v for v in reversed(values) if v is not None), False))
+    return value is True or str(value).lower() == "true"

@@ -1,0 +1,197 @@
+"""The Model Zoo's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from monai.bundle import ConfigParser, load, verify_metadata
+
+from monai_tbkd import __version__
+from monai_tbkd.__main__ import main
+from monai_tbkd.networks.checkpoint import model_version
+from monai_tbkd.packaging.bundle_package import write_package
+from monai_tbkd.packaging.config_layers import as_json, read_config
+from monai_tbkd.packaging.file_hashes import differences
+from monai_tbkd.packaging.model_facts import read_facts
+from tests.conftest import REPOSITORY
+from tests.packaging.conftest import NAME, SMALLER
+
+
+def config(folder: Path, name: str) -> dict:
+    return json.loads((folder / "configs" / f"{name}.json").read_text())
+
+
+def test_every_config_is_there_as_json_with_its_models_values(packaged: Path) -> None:
+    names = {p.stem for p in (REPOSITORY / "bundle" / "configs").glob("*.yaml")} | {"metadata"}
+    assert {p.stem for p in (packaged / "configs").glob("*.json")} == names
+    for name in ("train", "inference"):
+        content = config(packaged, name)
+        assert (content["backbone"], content["width"], content["image_size"]) == ("resnet18", 0.125, 64)
+        assert (content["last_stage"], content["output_stride"], content["grid"]) == ("layer2", 8, 64)
+        assert not list((packaged / "configs").glob("*.yaml"))
+    assert config(packaged, "evaluate")["bootstrap_resamples"] == 50
+    assert "bootstrap_resamples" not in config(packaged, "train")
+
+
+def test_the_same_bytes_again(packaged: Path, trained: Path, tmp_path: Path) -> None:
+    facts = read_facts(trained / "models" / "model.pt", metrics=trained / "out" / "metrics.json")
+    again = write_package(tmp_path / NAME, facts, [SMALLER], torchscript=False)
+    files = [p for p in packaged.rglob("*") if p.is_file() and p.suffix not in (".ts", ".pyc")]
+    assert len(files) > 100
+    for path in files:
+        assert path.read_bytes() == (again / path.relative_to(packaged)).read_bytes(), path
+    assert as_json(read_config(packaged / "configs" / "train.json")) == (packaged / "configs/train.json").read_text()
+
+
+def test_metadata_and_documents_say_what_it_is(packaged: Path, trained: Path) -> None:
+    metadata = config(packaged, "metadata")
+    assert metadata["version"] == __version__
+    assert "PHANTOM FILMS ONLY" in metadata["name"]
+    assert "knows no real film" in metadata["intended_use"]
+    assert "phantom films" in metadata["data_source"]
+    measured = json.loads((trained / "out" / "metrics.json").read_text())["predictors"]["student"]
+    assert metadata["eval_metrics"]["union_mask_miou"]["value"] == round(measured["union_mask_miou"]["value"], 4)
+    assert metadata["network_data_format"]["outputs"]["pred"]["spatial_shape"] == ["4*n", "4*n"]
+    assert "itk" in metadata["required_packages_version"]
+    readme = (packaged / "docs" / "README.md").read_text()
+    assert "know no real film" in readme
+    assert f"| student | {measured['union_mask_miou']['value']:.3f} [" in readme
+    assert "64 x 64 as these weights were trained" in readme
+    assert "ResNet-18 of 0.125 its width, cut off after layer2" in readme
+    assert ".yaml" not in readme
+    assert "has to be installed" not in readme.replace("nothing of this project has to be installed", "")
+    terms = (packaged / "docs" / "data_license.txt").read_text()
+    assert "that were trained on" in terms
+    assert "no weights" not in terms
+    assert hashlib.sha256((packaged / "models" / "model.pt").read_bytes()).hexdigest() in terms
+    assert model_version(packaged / "models" / "model.pt").endswith("phantom films only")
+
+
+def test_metadata_fits_the_published_schema(packaged: Path, real_data: Path) -> None:
+    schema = real_data.parent / "zoo" / "meta_schema_20240725.json"
+    if not schema.is_file():
+        pytest.skip("the published schema is not beside the real films")
+    verify_metadata(meta_file=str(packaged / "configs" / "metadata.json"), filepath=str(schema))
+
+
+def test_no_path_of_this_machine_is_in_it(packaged: Path, trained: Path) -> None:
+    for path in packaged.rglob("*"):
+        if path.is_file() and path.suffix != ".pyc":
+            content = path.read_bytes()
+            for word in (str(trained), str(REPOSITORY), str(Path.home()) + "/"):
+                assert word.encode() not in content, (path, word)
+
+
+def test_monai_loads_it_and_the_torchscript_is_its_equal(packaged: Path) -> None:
+    network = load(NAME, bundle_dir=str(packaged.parent), workflow_type="train", device="cpu").eval()
+    script = torch.jit.load(str(packaged / "models" / "model.ts")).eval()
+    film = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(network(film), script(film))
+    script, metadata, _ = load(NAME, bundle_dir=str(packaged.parent), load_ts_module=True, device="cpu")
+    assert "PHANTOM" in str(metadata["name"])
+
+
+def test_as_a_requirement_no_code_comes_along(trained: Path, tmp_path: Path) -> None:
+    facts = read_facts(trained / "models" / "model.pt")
+    folder = write_package(tmp_path / NAME, facts, [SMALLER], as_requirement=True, torchscript=False)
+    assert not (folder / "monai_tbkd").exists()
+    assert config(folder, "metadata")["required_packages_version"]["monai_tbkd"] == __version__
+    assert config(folder, "train")["initialize"]  # as in the YAML
+    assert "has to be installed" in (folder / "docs" / "README.md").read_text()
+
+
+def test_a_model_of_real_films_needs_words_and_terms(trained: Path, tmp_path: Path) -> None:
+    model = tmp_path / "models" / "model.pt"
+    model.parent.mkdir()
+    shutil.copy(trained / "models" / "model.pt", model)
+    with pytest.raises(ValueError, match="does not say what films"):
+        read_facts(model)
+    facts = read_facts(model, trained_on="87 films of a hospital")
+    with pytest.raises(ValueError, match="--terms"):
+        write_package(tmp_path / NAME, facts)
+    record = json.loads((trained / "models" / "model.json").read_text())
+    folder = write_package(
+        tmp_path / NAME, facts, [record["architecture"] | {"image_size": 64}], terms="Ask the hospital."
+    )
+    assert "PHANTOM" not in (folder / "configs" / "metadata.json").read_text()
+    assert "Ask the hospital." in (folder / "docs" / "data_license.txt").read_text()
+    assert "phantom" not in model_version(folder / "models" / "model.pt")
+
+
+def test_large_files_are_listed_with_their_hashes(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("monai_tbkd.packaging.bundle_package.LARGEST_FILE", 30_000)
+    facts = read_facts(trained / "models" / "model.pt")
+    write_package(tmp_path / "without", facts, [SMALLER], torchscript=False)
+    assert not (tmp_path / "without" / "large_files.yml").exists()
+    assert "models/model.pt" in caplog.text
+    folder = write_package(tmp_path / NAME, facts, [SMALLER], torchscript=False, url="https://example.org/v1/")
+    (entry,) = [
+        e
+        for e in yaml.safe_load((folder / "large_files.yml").read_text())["large_files"]
+        if e["path"] == "models/model.pt"
+    ]
+    assert entry == {
+        "path": "models/model.pt",
+        "url": "https://example.org/v1/model.pt",
+        "hash_val": facts.sha256,
+        "hash_type": "sha256",
+    }
+
+
+def test_what_does_not_fit_is_refused_and_leaves_nothing(trained: Path, tmp_path: Path) -> None:
+    facts = read_facts(trained / "models" / "model.pt")
+    with pytest.raises(ValueError, match="another architecture"):
+        write_package(tmp_path / NAME, facts, [{"width": 0.25}])
+    with pytest.raises(ValueError, match="other settings"):
+        write_package(tmp_path / NAME, facts, [{"image_size": 128}])
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="another model"):
+        read_facts(trained / "models" / "teacher.pt", phantom=True, metrics=trained / "out" / "metrics.json")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a").touch()
+    with pytest.raises(FileExistsError):
+        write_package(tmp_path / "full", facts)
+
+
+def test_command(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["package", "--output", str(tmp_path / NAME), "--checkpoint", str(trained / "models" / "model.pt")]
+    command += ["--set", "grid=64", "--set", "min_side=16", "--no_torchscript", "--hashes", str(tmp_path / "hashes")]
+    assert main(command) == 0
+    assert "phantom films" in capsys.readouterr().out
+    assert differences(tmp_path / NAME, tmp_path / "hashes") == []
+    parser = ConfigParser()
+    parser.read_config(str(tmp_path / NAME / "configs" / "inference.json"))
+    assert parser["grid"] == 64
+    assert main([*command[:2], str(tmp_path / "b"), *command[3:5], "--recipe", "none"]) == 2
+    assert "expected one of demo" in capsys.readouterr().err
+
+
+def test_the_tbx11k_recipes_model(tmp_path: Path) -> None:
+    """A network of another kind, cut films and lungs found by a plain finder."""
+    from monai_tbkd.networks import SymmetricMapNet
+    from monai_tbkd.networks.checkpoint import write_checkpoint
+
+    network = SymmetricMapNet("resnet18", components=8, width=0.125)
+    write_checkpoint(network, tmp_path / "model.pt", {"stage": "student", "training": {"image_size": 64}})
+    layers = [read_config(REPOSITORY / "configs" / "tbx11k.yaml"), network.architecture | {"film_size": 96}]
+    layers[1] = {k: v for k, v in layers[1].items() if k in ("backbone", "width", "film_size")}
+    layers[1] |= {"image_size": 64, "network_def::components": 8}
+    folder = write_package(tmp_path / NAME, read_facts(tmp_path / "model.pt", phantom=True), layers)
+    inference = config(folder, "inference")
+    assert inference["network_def"]["_target_"] == "monai_tbkd.networks.SymmetricMapNet"
+    assert (inference["lung_crop"], inference["film_size"], inference["image_size"]) == (True, 96, 64)
+    assert "teacher_network_def" not in inference
+    readme = (folder / "docs" / "README.md").read_text()
+    assert "cut to the box of its lungs" in readme
+    assert "SymmetricMapNet" in readme
+    script = torch.jit.load(str(folder / "models" / "model.ts"))
+    assert script(torch.rand(1, 3, 64, 64)).shape == (1, 1, 4, 4)
