@@ -13,6 +13,7 @@ import argparse
 import csv
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("films", type=Path, nargs="+")
     args = parser.parse_args()
     films, facts = read(args.films)
+    drop_unfinished(films)
     rows = table(films, facts)
     with (ROOT / "benchmarks/results/annotator_corrections.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([HEAD, *rows])
@@ -58,6 +60,17 @@ def read(paths: list[Path]) -> tuple[Films, dict[tuple[str, str, int, str], dict
                 else:
                     facts[*key, row["metric"]][int(row["seed"])] = float(row["value"])
     return films, facts
+
+
+def drop_unfinished(films: Films) -> None:
+    """Leave out runs that have not come to their last round, or rounds would be of different seeds."""
+    for way, strategy, number in list(films):
+        done = {seed for seeds in films[way, strategy, LAST].values() for seed in seeds}
+        for seeds in films[way, strategy, number].values():
+            for seed in set(seeds) - done:
+                del seeds[seed]
+    for key in [key for key, by_film in films.items() if not any(by_film.values())]:
+        del films[key]
 
 
 def table(films: Films, facts: dict[tuple[str, str, int, str], dict[int, float]]) -> list[list[str]]:
@@ -107,31 +120,32 @@ def draw(films: Films, path: Path) -> None:
         "drawn boxes supervise the map": ("boxes", "boxes_control"),
     }
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
-    before = films["distilled", "random", 0]
     for axis, (title, (way, control)) in zip(axes, panels.items(), strict=True):
         for strategy, color in COLORS.items():
-            curve(axis, films, way, strategy, before, color=color, label=f"distilled, {NAMES[strategy]}")
-        curve(axis, films, control, "random", before, color="#4477aa", linestyle="--", label="not distilled, random")
-        curve(axis, films, "threshold", "random", before, color="#777777", label="threshold alone, random")
-        curve(axis, films, "blind", "random", None, color="#bbbbbb", label="blind: where boxes were drawn, random")
+            curve(axis, films, way, strategy, color=color, label=f"distilled, {NAMES[strategy]}")
+        curve(axis, films, control, "random", color="#4477aa", linestyle="--", label="not distilled, random")
+        curve(axis, films, "threshold", "random", color="#777777", label="threshold alone, random")
+        curve(axis, films, "blind", "random", color="#bbbbbb", label="blind: where boxes were drawn, random")
+        axis.axhline(0, color="black", linewidth=0.8)
         axis.set(title=title, xlabel="films corrected", xticks=range(0, LAST + 1, 10))
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8, loc="lower right")
-    axes[0].set_ylabel("union-mask mIoU, films never seen")
+    axes[0].set_ylabel("union-mask mIoU minus that before, films never seen")
     figure.savefig(path, dpi=110)
 
 
-def curve(axis: plt.Axes, films: Films, way: str, strategy: str, before: object, **look: object) -> None:
+def curve(axis: plt.Axes, films: Films, way: str, strategy: str, label: str, **look: Any) -> None:
+    """Differences from before, of the same films and seeds: not every run has all seeds, and models differ by seed."""
+    before = films["distilled", "random", 0]
     numbers = sorted(n for w, s, n in films if (w, s) == (way, strategy) and n)
-    points = [(n, line((way, strategy, n), "", films[way, strategy, n])) for n in numbers]
-    if before:
-        points = [(0, line((way, strategy, 0), "", before)), *points]  # type: ignore[arg-type]
-    if not points:
+    rows = [line((way, strategy, n), "before", paired(films[way, strategy, n], before)) for n in numbers]
+    if not rows:
         return
-    x = [n for n, _ in points]
-    value, low, high = (np.array([float(row[i]) for _, row in points]) for i in (5, 6, 7))
-    axis.plot(x, value, marker="o", markersize=3.5, **look)
-    axis.fill_between(x, low, high, color=look["color"], alpha=0.08, linewidth=0)
+    value, low, high = (np.array([float(row[i]) for row in rows]) for i in (5, 6, 7))
+    x, y = ([0, *numbers], [0.0, *value]) if way != "blind" else (numbers, list(value))
+    seeds = rows[-1][9]
+    axis.plot(x, y, marker="o", markersize=3.5, label=f"{label} ({seeds} seed{'s' * (seeds != '1')})", **look)
+    axis.fill_between(numbers, low, high, color=look["color"], alpha=0.1, linewidth=0)
 
 
 if __name__ == "__main__":
