@@ -34,7 +34,8 @@ def workflow(films: Path, out: Path, **settings: Any) -> ConfigWorkflow:
     config = str(bundle_files() / "configs" / "inference.yaml")
     made = ConfigWorkflow(
         config, workflow_type="infer", logging_file=False, dataset_dir=str(films), output_dir=str(out),
-        load_pretrain=False, progress_bar=False, output_stride=32, score_threshold=0.0, check_frontal="all", **settings,
+        load_pretrain=False, progress_bar=False, output_stride=32, draw_reports=False,
+        score_threshold=0.0, check_frontal="all", **settings,
     )  # fmt: skip
     made.initialize()
     return made
@@ -59,6 +60,7 @@ def main() -> None:
         films = folder / "data" / "imgs"
         settings: dict[str, Any] = {"backend": args.backend}
         if args.backend != "torch":
+            torch.manual_seed(0)
             network = ActivationMapNet("resnet50", num_classes=1).eval()
             record = {"model_version": "random", "checkpoint_sha256": "0", "architecture": network.architecture,
                       "image_size": 512, "pooling": describe_module(LogSumExpMapPool(2.0))}  # fmt: skip

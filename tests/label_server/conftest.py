@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import requests
 from PIL import Image
 from pydicom.uid import DigitalXRayImageStorageForPresentation, generate_uid
 
@@ -154,6 +153,8 @@ def pacs(films: dict[str, KnownFilm], tmp_path_factory: pytest.TempPathFactory) 
 
 def store(address: str, film: Path) -> None:
     """Put a DICOM file into Orthanc."""
+    import requests
+
     requests.post(f"{address}/instances", data=film.read_bytes(), timeout=30).raise_for_status()
 
 
