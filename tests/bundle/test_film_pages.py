@@ -57,7 +57,7 @@ def test_every_film_has_a_page_without_patient_data(films: Path, trained: Path, 
     for text in (*pages.values(), overview):
         assert "Secret" not in text
         assert "secret-id" not in text
-        assert "Research use only, not for diagnosis." in text
+        assert "Research use only, not for diagnosis; trained on phantom films, knows no real film." in text
     listed = {cells[1] for cells in Page(overview).rows if len(cells) == 6}
     assert listed == {"film", *rows}
     film = film_of(pages["mirrored.dcm"])
