@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, Transform
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from monai_tbkd.transforms.map_to_mask import MapToMask, upsample_map
@@ -38,6 +39,9 @@ class MapToBoxes(Transform):
         score_threshold: films below this score get no boxes; 0 draws on every film.
         smallest_area: components below this share of the grid are dropped.
         largest_number: at most this many boxes, the highest scores first.
+        split_at_middle: cut components at the grid's middle column, so that both lungs never share a box.
+        growth: move each edge of a box outward by this share of its width or height, within the grid; for data whose
+            boxes are drawn loosely. Negative shrinks.
 
     Raises:
         ValueError: an unknown mode, or numbers out of range.
@@ -57,6 +61,8 @@ class MapToBoxes(Transform):
         score_threshold: float = 0.0,
         smallest_area: float = 0.002,
         largest_number: int = 8,
+        split_at_middle: bool = False,
+        growth: float = 0.0,
     ) -> None:
         self.to_mask = MapToMask(size, threshold, mode)
         if not 0 <= score_threshold <= 1:
@@ -66,6 +72,9 @@ class MapToBoxes(Transform):
                 f"smallest_area is {smallest_area} and largest_number {largest_number}; expected a share of 0 to below "
                 "1, and at least 1."
             )
+        if not -0.5 < growth <= 2:
+            raise ValueError(f"growth is {growth}; expected a share above -0.5 and up to 2.")
+        self.split_at_middle, self.growth = bool(split_at_middle), float(growth)
         self.score_threshold = float(score_threshold)
         self.smallest_area, self.largest_number = float(smallest_area), int(largest_number)
 
@@ -83,7 +92,7 @@ class MapToBoxes(Transform):
             return no_boxes()
         on_grid = upsample_map(tb_map, self.to_mask.size).cpu()
         values, mask = on_grid[0].numpy(), self.to_mask.mask_of(on_grid)[0].numpy()
-        components, number = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
+        components, number = self._components(mask)
         if number == 0:
             return no_boxes()
         rows = []
@@ -96,8 +105,27 @@ class MapToBoxes(Transform):
             return no_boxes()
         rows.sort(key=lambda row: (-row[0], row[1]))  # equal scores: by place, so that the order is always the same
         rows = rows[: self.largest_number]
-        boxes = torch.tensor([box for _, box in rows], dtype=torch.float32)
+        boxes = self._grown(torch.tensor([box for _, box in rows], dtype=torch.float32))
         return Boxes(boxes, torch.tensor([s for s, _ in rows], dtype=torch.float32))
+
+    def _components(self, mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+        touching = np.ones((3, 3), dtype=int)
+        if not self.split_at_middle:
+            components, number = ndimage.label(mask, structure=touching)
+            return components, number
+        middle = mask.shape[1] // 2
+        left, of_left = ndimage.label(mask[:, :middle], structure=touching)
+        right, of_right = ndimage.label(mask[:, middle:], structure=touching)
+        right[right > 0] += of_left
+        return np.concatenate([left, right], axis=1), of_left + of_right
+
+    def _grown(self, boxes: torch.Tensor) -> torch.Tensor:
+        if not self.growth:
+            return boxes
+        height, width = self.to_mask.size
+        by = self.growth * (boxes[:, 2:] - boxes[:, :2])
+        edges = torch.tensor([width, height], dtype=boxes.dtype)
+        return torch.cat([(boxes[:, :2] - by).clamp(min=0), torch.minimum(boxes[:, 2:] + by, edges)], dim=1)
 
 
 def no_boxes() -> Boxes:
@@ -124,10 +152,14 @@ class MapToBoxesd(MapTransform):
         score_threshold: float = 0.5,
         smallest_area: float = 0.002,
         largest_number: int = 8,
+        split_at_middle: bool = False,
+        growth: float = 0.0,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.to_boxes = MapToBoxes(size, threshold, mode, score_threshold, smallest_area, largest_number)
+        self.to_boxes = MapToBoxes(
+            size, threshold, mode, score_threshold, smallest_area, largest_number, split_at_middle, growth
+        )
         self.score_key, self.box_key, self.box_score_key = score_key, box_key, box_score_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:

@@ -90,7 +90,7 @@ def test_preprocessing_of_inference_is_the_training_one() -> None:
         assert inference[key] == train[key], key
     evaluate = load("evaluate")
     assert inference["stride_in_1x1"] == train["stride_in_1x1"]
-    for key in ("smallest_area", "largest_number"):
+    for key in ("smallest_area", "largest_number", "split_at_middle", "box_growth"):
         assert inference[key] == evaluate[key], key
     own = {k: v for k, v in train["network_def"].items() if k not in ("weights", "frozen_stages", "frozen_statistics")}
     assert inference["network_def"] == own
