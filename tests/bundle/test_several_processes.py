@@ -34,8 +34,13 @@ def torchrun_command(configs: list[str], processes: int, **given: Any) -> list[s
 
 
 def torchrun(configs: list[str], processes: int, scratch: Path, **given: Any) -> str:
+    return run(torchrun_command(configs, processes, **given), scratch)
+
+
+def run(command: list[str], scratch: Path) -> str:
+    # one thread for each process, as torchrun gives to two: several sum in another order
     done = subprocess.run(
-        torchrun_command(configs, processes, **given), cwd=scratch, env=environment(scratch), text=True, timeout=300,
+        command, cwd=scratch, env={**environment(scratch), "OMP_NUM_THREADS": "1"}, text=True, timeout=300,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
@@ -48,11 +53,17 @@ def small(**more: Any) -> dict[str, Any]:
 
 def test_evaluation_writes_what_one_process_writes(trained: Path, phantoms: Path, tmp_path: Path) -> None:
     where = {"dataset_dir": str(phantoms), "ckpt_dir": str(trained / "models")}
-    given = small(**where, output_dir=str(tmp_path / "two"), operating_point=str(tmp_path / "two.json"))
-    torchrun(["train", "evaluate", "multi_gpu_evaluate"], 2, tmp_path, **given)
+    given = {
+        name: small(**where, output_dir=str(tmp_path / name), operating_point=str(tmp_path / f"{name}.json"))
+        for name in ("one", "two")
+    }
+    torchrun(["train", "evaluate", "multi_gpu_evaluate"], 2, tmp_path, **given["two"])
+    files = str([str(CONFIGS / "train.yaml"), str(CONFIGS / "evaluate.yaml")])
+    command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "--config_file", files]
+    run([*command, *(word for key, value in given["one"].items() for word in (f"--{key}", str(value)))], tmp_path)
     for name in ("metrics.json", "films.csv"):
-        assert (tmp_path / "two" / name).read_bytes() == (trained / "out" / name).read_bytes()
-    assert (tmp_path / "two.json").read_bytes() == (trained / "models" / "operating_point.json").read_bytes()
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+    assert (tmp_path / "two.json").read_bytes() == (tmp_path / "one.json").read_bytes()
     assert len(list((tmp_path / "two" / "comparison").iterdir())) == 4
 
 
