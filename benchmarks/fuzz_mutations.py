@@ -15,7 +15,22 @@ WORDS = [
     "../../etc/passwd", "/etc/passwd", "/dev/zero", "..", ".", "~", "~root/x", "a" * 300, "a" * 70000, "\U0001f480", "\ud800",
     "\u202e", "%s%n", "$@x", "$import os", "=cmd", "a\nb", "a\r\nb", '"', "'", ",", ";", "9" * 5000, "[[0,0,1,1]]", "{}",
 ]  # fmt: skip
-ODD: list[Any] = [*NUMBERS, *NOT_NUMBERS, *WORDS, None, True, False, [], {}, [[]], [None], [0, 0], {"a": 1}, (1, 2), b"x"]
+ODD: list[Any] = [
+    *NUMBERS,
+    *NOT_NUMBERS,
+    *WORDS,
+    None,
+    True,
+    False,
+    [],
+    {},
+    [[]],
+    [None],
+    [0, 0],
+    {"a": 1},
+    (1, 2),
+    b"x",
+]
 TOKENS = [
     b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]>", b"<!ENTITY a '&b;&b;&b;&b;&b;&b;&b;&b;'>", b"&a;", b"&#x10FFFF;",
     b"&#0;", b"<![CDATA[", b"]]>", b"<?xml version='1.0' encoding='utf-16'?>", b"<?xml version='1.0' encoding='utf-7'?>",
@@ -23,7 +38,17 @@ TOKENS = [
     b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\r", b"\n", b'"', b"'", b",", b":", b"-", b"null", b"9" * 6000, b"\\ud800",
     b"&x;" * 50, b"!!python/object/apply:os.system ['true']", b"*a", b"&a [*a]", b"? ", b"../", b"/dev/zero", b"\x80\x04.",
 ]  # fmt: skip
-_EDGE_BYTES = [b"\0", b"\1", b"\x7f", b"\x80", b"\xff", b"\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f"]
+_EDGE_BYTES = [
+    b"\0",
+    b"\1",
+    b"\x7f",
+    b"\x80",
+    b"\xff",
+    b"\xff\xff",
+    b"\0\0\0\0",
+    b"\xff\xff\xff\xff",
+    b"\xff\xff\xff\x7f",
+]
 
 Mutation = Callable[[random.Random, bytes], bytes]
 
@@ -117,7 +142,9 @@ def mutate_png(rng: random.Random, data: bytes) -> bytes:
     if kind == b"IDAT" and rng.random() < 0.7:  # what is packed, and not the packing
         body = zlib.compress(mutate_bytes(rng, zlib.decompress(body)))
     elif rng.random() < 0.2:
-        kind = rng.choice((b"IEND", b"PLTE", b"tRNS", b"gAMA", b"iCCP", b"zTXt", b"acTL", b"fcTL", b"fdAT", b"eXIf", b"XXXX"))
+        kind = rng.choice(
+            (b"IEND", b"PLTE", b"tRNS", b"gAMA", b"iCCP", b"zTXt", b"acTL", b"fcTL", b"fdAT", b"eXIf", b"XXXX")
+        )
     elif rng.random() < 0.2:
         chunks.insert(i, chunks[rng.randrange(len(chunks))])
     else:

@@ -170,7 +170,7 @@ THRESHOLD = {
     "schema_version": 1, "threshold_0_100": 40.0, "chosen_by": "sensitivity=0.9", "model_version": "m",
     "input_kind": "picture", "calibration_set": {"name": "c", "sha256": "0", "films": 9},
 }  # fmt: skip
-MANIFEST = b"image,label,split,boxes,patient_id\na.png,tb,train,\"[[1, 2, 9, 9]]\",p1\nb.png,health,val,,p2\n"
+MANIFEST = b'image,label,split,boxes,patient_id\na.png,tb,train,"[[1, 2, 9, 9]]",p1\nb.png,health,val,,p2\n'
 KAGGLE = b"""fname,image_height,image_width,source,bbox,target,tb_type,image_type
 a.png,20,20,train,"{'xmin': 1, 'ymin': 2, 'width': 5, 'height': 6}",tb,active_tb,tb
 b.png,20,20,val,none,no_tb,none,healthy
@@ -282,7 +282,12 @@ def values(folder: Path) -> Callable[[random.Random], Case]:
         if isinstance(value, str) and rng.random() < 0.5:
             cut = rng.randrange(len(value) + 1)
             value = value[:cut] + chr(rng.choice((rng.randrange(32, 127), rng.randrange(0x3000)))) + value[cut:]
-        elif isinstance(value, (int, float)) and not isinstance(value, bool) and rng.random() < 0.5 and abs(value) < 1e300:
+        elif (
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and rng.random() < 0.5
+            and abs(value) < 1e300
+        ):
             value = value * rng.choice((-1, 0.37, 3))
         return lambda: call(value)
 
@@ -313,7 +318,9 @@ TARGETS: dict[str, Target] = {
     "itk": Target("reader", of_file(".img", itk_films, mutate_bytes, read_film)),
     "voc_xml": Target("annotations", of_file(".xml", as_bytes(VOC), mutate_text, read_xml_annotation)),
     "coco_json": Target("annotations", of_file(".json", as_json(COCO), mutate_json, read_json_annotations)),
-    "cvat_xml": Target("annotations", of_file(".xml", as_bytes(CVAT), mutate_text, lambda p: read_cvat_xml(p, "a.png"))),
+    "cvat_xml": Target(
+        "annotations", of_file(".xml", as_bytes(CVAT), mutate_text, lambda p: read_cvat_xml(p, "a.png"))
+    ),
     "label_json": Target("annotations", a_label),
     "saved_boxes": Target("annotations", saved_boxes),
     "saved_map": Target("annotations", of_file(".npy", maps, mutate_bytes, read_map)),

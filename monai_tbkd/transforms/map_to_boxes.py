@@ -11,6 +11,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, Transform
 from scipy import ndimage
 
+from monai_tbkd.data.number_range import is_number
 from monai_tbkd.transforms.map_to_mask import MapToMask, upsample_map
 
 
@@ -59,11 +60,11 @@ class MapToBoxes(Transform):
         largest_number: int = 8,
     ) -> None:
         self.to_mask = MapToMask(size, threshold, mode)
-        if not 0 <= score_threshold <= 1:
-            raise ValueError(f"score_threshold is {score_threshold}; expected 0 to 1.")
-        if not 0 <= smallest_area < 1 or largest_number < 1:
+        if not is_number(score_threshold, 0, 1):
+            raise ValueError(f"score_threshold is {score_threshold!r}; expected 0 to 1.")
+        if not (is_number(smallest_area, 0, 1) and smallest_area < 1 and is_number(largest_number, 1, 2**31)):
             raise ValueError(
-                f"smallest_area is {smallest_area} and largest_number {largest_number}; expected a share of 0 to below "
+                f"smallest_area is {smallest_area!r} and largest_number {largest_number!r}; expected a share of 0 to below "
                 "1, and at least 1."
             )
         self.score_threshold = float(score_threshold)
