@@ -147,7 +147,7 @@ def itk_films() -> list[bytes]:
 
 VOC = b"""<annotation><size><width>512</width><height>512</height></size><object><name>ActiveTuberculosis</name>
 <bndbox><xmin>10.5</xmin><ymin>20</ymin><xmax>100</xmax><ymax>200</ymax></bndbox></object></annotation>"""
-CVAT = b"""<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><image id="0" name="a.png" width="20"
+CVAT = b"""<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><image id="0" name="a.png" width="20"  # noqa: E501
 height="20"><box label="tuberculosis" xtl="1" ytl="2" xbr="9.5" ybr="9"/><polygon label="ActiveTuberculosis"
 points="1,1;5,1;5,7"/></image></annotations>"""
 COCO = {
@@ -161,7 +161,7 @@ RESULTS = [
 ]
 LABELS: list[Any] = [
     {"boxes": [{"label": "tuberculosis", "bbox": [1, 2, 9, 9]}, [1, 1, 4, 4]], "image_label": "tb"},
-    {"markups": [{"type": "ROI", "coordinateSystem": "LPS", "center": [5, 5, 0], "size": [4, 4, 1], "orientation": [1, 0, 0, 0, 1, 0, 0, 0, 1]}]},
+    {"markups": [{"type": "ROI", "coordinateSystem": "LPS", "center": [5, 5, 0], "size": [4, 4, 1], "orientation": [1, 0, 0, 0, 1, 0, 0, 0, 1]}]},  # noqa: E501
     [{"type": "rectangle", "label": "tuberculosis", "points": [1, 1, 5, 7]}],
     {"annotations": [{"annotation": {"elements": [{"label": "tuberculosis", "contours": [[[1, 1], [5, 5]]]}]}}]},
     {"image_label": "health"},
@@ -226,7 +226,7 @@ def operating_point(folder: Path) -> Callable[[random.Random], Case]:
     model, point = folder / "model.pt", folder / "operating_point.json"
     model.write_bytes(b"weights")
     good = {
-        "model_sha256": file_sha256(model), "map_threshold": 0.5, "score_threshold": 0.4, "mode": "absolute", "chosen_on": "x",
+        "model_sha256": file_sha256(model), "map_threshold": 0.5, "score_threshold": 0.4, "mode": "absolute", "chosen_on": "x",  # noqa: E501
     }  # fmt: skip
 
     def draw(rng: random.Random) -> Case:

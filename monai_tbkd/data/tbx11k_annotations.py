@@ -97,7 +97,10 @@ def read_json_annotations(path: Path) -> dict[str, FilmAnnotation]:
         content = json.loads(path.read_text(encoding="utf-8"))
         types = {each["id"]: _type(_text(each["name"])) for each in content["categories"]}
         films = {
-            each["id"]: (each["file_name"], FilmAnnotation([], [], (float(each["height"]), float(each["width"]))))
+            each["id"]: (
+                _text(each["file_name"]),
+                FilmAnnotation([], [], (float(each["height"]), float(each["width"]))),
+            )
             for each in content["images"]
         }
         for each in content.get("annotations", []):

@@ -12,6 +12,8 @@ import pytest
 
 from monai_tbkd.data import CXRReader, load_datalist
 from monai_tbkd.data.datalist_error import DatalistError
+from monai_tbkd.data.kaggle_csv import load_kaggle_csv
+from monai_tbkd.data.manifest import load_manifest
 from monai_tbkd.data.readers import decode_film
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 from monai_tbkd.data.saved_boxes import read_saved_boxes
@@ -150,3 +152,27 @@ def test_values_of_configs_that_are_no_numbers(use: Callable[[Any], object], val
 def test_a_data_set_that_is_no_path(value: Any) -> None:
     with pytest.raises(DatalistError, match="dataset_dir"):
         load_datalist(value)
+
+
+@pytest.mark.parametrize("name", [[], {}])
+def test_a_coco_film_without_a_name(tmp_path: Path, name: Any) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"categories": [], "images": [{"id": 1, "file_name": name, "height": 1, "width": 1}]}))
+    with pytest.raises(DatalistError, match=r"a\.json"):
+        read_json_annotations(path)
+
+
+@pytest.mark.parametrize("boxes", ["[" * 100_000, "[[1" + "0" * 400 + ", 1, 2, 2]]"])
+def test_boxes_of_a_manifest_too_deep_or_too_large(tmp_path: Path, boxes: str) -> None:
+    table = tmp_path / "manifest.csv"
+    table.write_text(f'image,label,boxes\na.png,tb,"{boxes}"\n')
+    with pytest.raises(DatalistError, match="has boxes"):
+        load_manifest(table)
+
+
+def test_a_film_name_longer_than_file_systems_take(tmp_path: Path) -> None:
+    table = tmp_path / "data.csv"
+    head = "fname,image_height,image_width,source,bbox,target,tb_type,image_type"
+    table.write_text(f"{head}\n{'a' * 300},9,9,train,none,no_tb,none,healthy\n")
+    with pytest.raises(DatalistError, match="names the film"):
+        load_kaggle_csv(table)
