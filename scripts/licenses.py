@@ -2,8 +2,9 @@
 
     make licenses
 
-Read from the metadata of the installed packages, from ``monai_tbkd`` along what each needs without extras. A GPL, LGPL or
-AGPL is refused unless the package may be used under another license instead ("OR"); so is a package that names none.
+Read from the metadata of the installed packages, from ``monai_tbkd`` along what each needs without extras. A GPL, LGPL
+or AGPL is refused unless the package may be used under another license instead ("OR"); so is a package that
+names none.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def dependencies(name: str) -> dict[str, metadata.Distribution]:
 def license_of(package: metadata.Distribution) -> str:
     """The license as the package states it, in one line; empty where it states none."""
     said = package.metadata
-    classifiers = [each.rsplit(" :: ", 1)[-1] for each in said.get_all("Classifier") or [] if each.startswith("License")]
+    classifiers = [each for each in said.get_all("Classifier") or [] if each.startswith("License")]
+    classifiers = [each.rsplit(" :: ", 1)[-1] for each in classifiers]
     text = said.get("License-Expression") or "; ".join(classifiers) or (said.get("License") or "")
     text = " ".join(text.split())
     return "" if text.upper() == "UNKNOWN" else text
@@ -54,6 +56,7 @@ def refused(license_text: str) -> str:
 
 
 def main() -> int:
+    """Print the table; 1 where a package may not be there."""
     faults = 0
     packages = dependencies("monai_tbkd")
     for name, package in sorted(packages.items()):

@@ -148,7 +148,7 @@ def test_values_of_configs_that_are_no_numbers(use: Callable[[Any], object], val
         use(value)
 
 
-@pytest.mark.parametrize("value", [3, 0.5, None, [None], b"x", "a" * 300])
+@pytest.mark.parametrize("value", [3, 0.5, None, [None], b"x", "a" * 300, "~nobody of this name/films"])
 def test_a_data_set_that_is_no_path(value: Any) -> None:
     with pytest.raises(DatalistError, match="dataset_dir"):
         load_datalist(value)

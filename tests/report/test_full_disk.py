@@ -13,9 +13,9 @@ from monai_tbkd.report.prediction_table import PredictionTable, results_written
 
 
 def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=r"cannot be written \(No space left on device\).*--resume true") as raised:
-        with results_written(tmp_path):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    expected = r"cannot be written \(No space left on device\).*--resume true"
+    with pytest.raises(OSError, match=expected) as raised, results_written(tmp_path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert plain_cause(raised.value) is raised.value
 
 
