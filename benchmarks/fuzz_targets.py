@@ -147,8 +147,8 @@ def itk_films() -> list[bytes]:
 
 VOC = b"""<annotation><size><width>512</width><height>512</height></size><object><name>ActiveTuberculosis</name>
 <bndbox><xmin>10.5</xmin><ymin>20</ymin><xmax>100</xmax><ymax>200</ymax></bndbox></object></annotation>"""
-CVAT = b"""<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><image id="0" name="a.png" width="20"  # noqa: E501
-height="20"><box label="tuberculosis" xtl="1" ytl="2" xbr="9.5" ybr="9"/><polygon label="ActiveTuberculosis"
+CVAT = b"""<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><image id="0" name="a.png"
+width="20" height="20"><box label="tuberculosis" xtl="1" ytl="2" xbr="9.5" ybr="9"/><polygon label="ActiveTuberculosis"
 points="1,1;5,1;5,7"/></image></annotations>"""
 COCO = {
     "categories": [{"id": 1, "name": "ActiveTuberculosis"}],
