@@ -10,7 +10,7 @@ BUNDLE_RUN := $(PY) -m monai.bundle run
 DEMO_ARGS := --dataset_dir $(DEMO)/data --ckpt_dir $(DEMO)/models --output_dir $(DEMO)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test lint format wheel clean install-label test-label
+.PHONY: help install install-dev demo test lint format wheel clean install-label test-label licenses
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -73,6 +73,9 @@ lint: install-dev  ## ruff and mypy
 format: install-dev  ## let ruff put the code in order
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+licenses: install  ## list the licenses of the default installation; fails on a GPL
+	$(PY) scripts/licenses.py
 
 wheel: install-dev  ## build the wheel, with the bundle's configs in it, into dist/
 	$(PY) -m build --wheel --no-isolation

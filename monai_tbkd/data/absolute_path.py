@@ -19,4 +19,8 @@ def absolute_path(path: str | os.PathLike[str]) -> Path:
         >>> absolute_path("/films/../films/a.png").as_posix()
         '/films/a.png'
     """
-    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - resolve() would follow links
+    try:
+        path = Path(path).expanduser()
+    except RuntimeError:  # "~nobody": a user that there is not; then it is a name like others
+        path = Path(path)
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links

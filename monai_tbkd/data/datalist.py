@@ -64,6 +64,14 @@ def load_datalist(
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}; expected one of {LAYOUTS}.")
+    if not isinstance(dataset_dir, (str, os.PathLike)) and (
+        not isinstance(dataset_dir, Sequence)
+        or isinstance(dataset_dir, bytes)
+        or not all(isinstance(each, (str, os.PathLike)) for each in dataset_dir)
+    ):
+        raise DatalistError(
+            f"dataset_dir is {str(dataset_dir)[:80]}; expected a folder, a CSV file, or a list of them."
+        )
     sources = [dataset_dir] if isinstance(dataset_dir, (str, os.PathLike)) else list(dataset_dir)
     if not sources:
         raise DatalistError("dataset_dir is an empty list; name at least one folder.")
@@ -136,7 +144,11 @@ def find_layout(source: Source) -> str:
         DatalistError: there is no such folder, or a file that is not a CSV file.
     """
     source = absolute_path(source)
-    if not source.exists():
+    try:
+        there = source.exists()
+    except OSError as error:  # a name that is too long, for example
+        raise DatalistError(f"{str(source)[:80]}: cannot be opened ({error.strerror}); check dataset_dir.") from error
+    if not there:
         raise DatalistError(f"{source}: there is no such folder or file; check dataset_dir.")
     if source.is_file():
         if source.suffix.lower() != ".csv":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from monai_tbkd.data.number_range import is_number
+
 
 @dataclass(frozen=True)
 class FilmRules:
@@ -33,5 +35,5 @@ class FilmRules:
     any_body_part: bool = False
 
     def __post_init__(self) -> None:
-        if not self.min_age >= 0:
+        if not is_number(self.min_age, 0):
             raise ValueError(f"min_age is {self.min_age!r}; expected years, 0 or more.")

@@ -139,8 +139,14 @@ def _rows(table: Path) -> tuple[list[_Row], list[str], set[str]]:
 
 def _row(number: int, line: dict[str, str]) -> _Row:
     parts = PurePosixPath(line["fname"]).parts
-    if not parts or ".." in parts or PurePosixPath(line["fname"]).is_absolute() or "\\" in line["fname"]:
-        raise ValueError(f"names the film {line['fname']!r} (expected a name like tb0005.png)")
+    if (
+        not parts
+        or ".." in parts
+        or PurePosixPath(line["fname"]).is_absolute()
+        or "\\" in line["fname"]
+        or max(map(len, map(os.fsencode, parts))) > 255
+    ):
+        raise ValueError(f"names the film {line['fname'][:60]!r} (expected a name like tb0005.png)")
     split, class_name = split_of(line["source"]), class_of(line["image_type"])
     if split is None:
         raise ValueError(f"has the source {line['source']!r} (expected train, val or test)")

@@ -124,7 +124,7 @@ def _boxes(text: str) -> Boxes | None:
         return None
     try:
         boxes = [[float(edge) for edge in box] for box in json.loads(text)]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"has boxes {text[:60]!r} (expected JSON like [[xmin, ymin, xmax, ymax]])") from error
     if any(len(box) != 4 or not all(math.isfinite(edge) for edge in box) for box in boxes):
         raise ValueError(f"has boxes {text[:60]!r} (expected four finite numbers a box)")

@@ -67,7 +67,7 @@ def read_saved_boxes(
         if category_ids is not None:
             if "category_id" not in entry:
                 raise ValueError(f"{where}: no category_id; expected one, as categories were asked for.")
-            if entry["category_id"] not in category_ids:
+            if _key(entry["category_id"], where) not in category_ids:
                 continue
         name, said = _film_of(entry, films, by_name, where, coco is not None)
         if name is None:
@@ -101,6 +101,12 @@ def _json(file: Path) -> tuple[Any, bytes]:
         raise ValueError(f"{file}: cannot be read as JSON ({error}).") from error
 
 
+def _key(value: Any, where: str) -> Any:
+    if isinstance(value, (list, dict)):
+        raise ValueError(f"{where}: the id {str(value)[:40]}; expected a number or a word.")
+    return value
+
+
 def _names(sizes: Mapping[str, Any]) -> dict[str, str]:
     """Films by their names, and by the last part of their names where it is the only such."""
     last = Counter(PurePosixPath(name).name for name in sizes)
@@ -124,7 +130,7 @@ def _films_by_id(file: Path, sizes: Mapping[str, Sequence[int]]) -> dict[Any, st
                 f"{file}: {image['file_name']} has {own[0]} x {own[1]} pixels there and {sizes[name][0]} x "
                 f"{sizes[name][1]} in the data set; boxes have to be in the data set's pixels."
             )
-        if image["id"] in found:
+        if _key(image["id"], str(file)) in found:
             raise ValueError(f"{file}: two images have the id {image['id']!r}.")
         found[image["id"]] = str(image["file_name"]) if name is None else name
     return found
@@ -144,7 +150,7 @@ def _film_of(
             f"{where}: an image_id and no file_name; give the data set's COCO annotations (--coco), which say which "
             "film it is."
         )
-    if entry["image_id"] not in films:
+    if _key(entry["image_id"], where) not in films:
         raise ValueError(f"{where}: image_id {entry['image_id']!r} is not among the images of the COCO annotations.")
     said = films[entry["image_id"]]
     return by_name.get(said), said
@@ -157,7 +163,7 @@ def _box(entry: Mapping[str, Any], where: str) -> tuple[list[float], float]:
     try:
         x, y, width, height = (float(v) for v in entry["bbox"])
         score = float(entry["score"])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"{where}: bbox {entry['bbox']}, score {entry['score']!r}; expected four numbers and one."
         ) from error

@@ -144,7 +144,9 @@ def read_map(path: Path) -> np.ndarray:
     """
     try:
         values = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (
+        Exception
+    ) as error:  # a header is read as Python, whose tokenizer has errors of its own; MemoryError is one too
         raise ValueError(f"{path}: cannot be read as a NumPy array ({error}).") from error
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
         kind = getattr(values, "dtype", type(values).__name__)

@@ -73,7 +73,7 @@ def read_xml_annotation(path: Path) -> FilmAnnotation:
         size = (_number(root, "size/height"), _number(root, "size/width"))
         objects = root.findall("object")
         boxes = [[_number(each, f"bndbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")] for each in objects]
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
         raise DatalistError(f"{path}: not an annotation of TBX11K ({error}); copy the file again.") from error
     if min(size) <= 0:
         raise DatalistError(f"{path}: film size {size}; expected above 0, so copy the file again.")
@@ -95,9 +95,12 @@ def read_json_annotations(path: Path) -> dict[str, FilmAnnotation]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        types = {each["id"]: _type(each["name"]) for each in content["categories"]}
+        types = {each["id"]: _type(_text(each["name"])) for each in content["categories"]}
         films = {
-            each["id"]: (each["file_name"], FilmAnnotation([], [], (float(each["height"]), float(each["width"]))))
+            each["id"]: (
+                _text(each["file_name"]),
+                FilmAnnotation([], [], (float(each["height"]), float(each["width"]))),
+            )
             for each in content["images"]
         }
         for each in content.get("annotations", []):
@@ -109,7 +112,7 @@ def read_json_annotations(path: Path) -> dict[str, FilmAnnotation]:
             annotation.box_types.append(types[each["category_id"]])
         if any(min(annotation.size) <= 0 for _, annotation in films.values()):
             raise ValueError("an image without a size")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DatalistError(
             f"{path}: not COCO annotations of TBX11K ({type(error).__name__}: {error}); copy the file again."
         ) from error
@@ -124,6 +127,12 @@ def _number(element: ElementTree.Element, path: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{path} is {text}")
     return number
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"a name is {str(value)[:40]!r}")
+    return value
 
 
 def _type(name: str) -> str:

@@ -12,6 +12,7 @@ from monai.data import DataLoader
 from monai.engines import SupervisedEvaluator
 from torch import nn
 
+from monai_tbkd.data.number_range import is_number
 from monai_tbkd.data.processes import go_on_alone, rank
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.engines.evaluation_result import evaluation_result
@@ -25,6 +26,7 @@ from monai_tbkd.report.evaluation_page import read_robustness, write_evaluation_
 from monai_tbkd.report.film_overlays import write_film_overlays
 from monai_tbkd.report.film_table import FILE as FILM_TABLE
 from monai_tbkd.report.film_table import write_film_table
+from monai_tbkd.transforms.map_to_mask import THRESHOLD_MODES
 
 logger = logging.getLogger(__name__)
 
@@ -165,7 +167,7 @@ def load_operating_point(
         the kind of film that a calibrated score threshold holds for (``mixed``: all).
 
     Raises:
-        ValueError: a calibrated threshold of another model.
+        ValueError: a calibrated threshold of another model, a file that is none, or a given value out of range.
     """
     point = {"map_threshold": 0.5, "score_threshold": 0.5, "mode": "absolute"}
     source = "default"
@@ -175,7 +177,7 @@ def load_operating_point(
             point = {k: chosen[k] for k in point}
             source = f"evaluate: {chosen['chosen_on']}"
     elif Path(path).is_file() and Path(checkpoint).is_file():
-        chosen = point_of(json.loads(Path(path).read_text(encoding="utf-8")), file_sha256(checkpoint))
+        chosen = _read_point(Path(path), file_sha256(checkpoint))
         if chosen is not None:
             point = {k: chosen[k] for k in point}
             source = f"evaluate: {chosen['chosen_on']}"
@@ -186,8 +188,29 @@ def load_operating_point(
         calibrated = load_threshold(threshold_file, model_version)
         point["score_threshold"], input_kind = calibrated.score_threshold, calibrated.input_kind
         source = f"{calibrated.id}; map: {source}"
+    for name, value in (("map_threshold", map_threshold), ("score_threshold", score_threshold)):
+        if value is not None and not is_number(value, 0, 1):
+            raise ValueError(f"{name} is {value!r}; expected 0 to 1.")
+    if mode is not None and mode not in THRESHOLD_MODES:
+        raise ValueError(f"threshold_mode is {mode!r}; expected one of {THRESHOLD_MODES}.")
     given = {"map_threshold": map_threshold, "score_threshold": score_threshold, "mode": mode}
     given = {k: v for k, v in given.items() if v is not None}
     if given:
         source = f"config: {', '.join(given)}" + ("" if len(given) == len(point) else f"; {source}")
     return {**point, **given, "id": source, "input_kind": input_kind}
+
+
+def _read_point(path: Path, sha256: str) -> dict[str, Any] | None:
+    """What an evaluation has chosen for a model; None where the file is of another."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        chosen = point_of(content, sha256)
+        if chosen is None:
+            return None
+        valid = all(is_number(chosen[key], 0, 1) for key in ("map_threshold", "score_threshold"))
+        valid = valid and chosen["mode"] in THRESHOLD_MODES and isinstance(chosen["chosen_on"], str)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path}: not an operating point that evaluate has written; run evaluate again.") from error
+    if not valid:
+        raise ValueError(f"{path}: thresholds or words that cannot be; run evaluate again.")
+    return chosen

@@ -16,7 +16,17 @@ from monai_tbkd.data import FilmTurn, FilmWarning, ReasonCode
 from monai_tbkd.metrics.calibrated_threshold import MIXED, input_kind_fault
 from monai_tbkd.report.film_pictures import FilmPicture
 from monai_tbkd.report.film_reports import FilmReports
-from monai_tbkd.report.prediction_table import COLUMNS, DONE, FAILED, NO_TB, REFUSED, TB, PredictionTable, as_written
+from monai_tbkd.report.prediction_table import (
+    COLUMNS,
+    DONE,
+    FAILED,
+    NO_TB,
+    REFUSED,
+    TB,
+    PredictionTable,
+    as_written,
+    results_written,
+)
 from monai_tbkd.transforms import DrawOverlay, notice_of
 from monai_tbkd.transforms.overlay import film_for_display
 
@@ -86,16 +96,20 @@ class PredictionWriter:
     def write(self, engine: Engine) -> None:
         """Add the films of one batch."""
         for batch, output, row in self.rows(engine):
-            # Picture and page first, so that a film with a row has them.
-            if self.overlays and row["status"] == DONE:
-                self._draw(batch, output, row)
-            if self.dicom is not None and row["status"] == DONE:
-                note = self.dicom.write(str(batch["image"].meta["filename_or_obj"]), row, output["tb_map"])
-                if note:
-                    _add(row, FilmWarning.NO_DICOM_RESULT, note)
-            if self.reports is not None:
-                self.reports.add(row, self._picture(batch, output, row))
-            self.table.append(row)
+            with results_written(self.table.folder):
+                self._write_film(batch, output, row)
+
+    def _write_film(self, batch: Mapping[str, Any], output: Mapping[str, Any], row: dict[str, Any]) -> None:
+        # Picture and page first, so that a film with a row has them.
+        if self.overlays and row["status"] == DONE:
+            self._draw(batch, output, row)
+        if self.dicom is not None and row["status"] == DONE:
+            note = self.dicom.write(str(batch["image"].meta["filename_or_obj"]), row, output["tb_map"])
+            if note:
+                _add(row, FilmWarning.NO_DICOM_RESULT, note)
+        if self.reports is not None:
+            self.reports.add(row, self._picture(batch, output, row))
+        self.table.append(row)
 
     def rows(self, engine: Engine) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], dict[str, Any]]]:
         """The films of one batch: each as it went into the network, what came out, and its row, not yet written."""

@@ -56,7 +56,7 @@ def read_cvat_xml(path: Path, film_name: str) -> list[Shape]:
         raise ValueError(f"{path.name}: a document type declaration, or UTF-16; expected CVAT's XML in UTF-8.")
     try:
         images = ElementTree.fromstring(content).findall("image")
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
         raise ValueError(f"{path.name}: not XML ({error}).") from error
     named = [each for each in images if PurePosixPath(each.get("name", "")).name == film_name]
     chosen = named if len(named) == 1 else images
@@ -67,8 +67,8 @@ def read_cvat_xml(path: Path, film_name: str) -> list[Shape]:
         if shape.tag == "polygon":
             found.append((shape.get("label", ""), around(_xml_points(shape.get("points", "")))))
         elif shape.tag == "box":
-            edges = [_number(shape.get(edge)) for edge in ("xtl", "ytl", "xbr", "ybr")]
-            found.append((shape.get("label", ""), edges))
+            corners = [(shape.get("xtl"), shape.get("ytl")), (shape.get("xbr"), shape.get("ybr"))]
+            found.append((shape.get("label", ""), around(corners)))
         elif shape.tag != "tag":
             raise ValueError(f"{path.name}: a shape of the type {shape.tag}; expected polygon or box.")
     return found
@@ -85,7 +85,7 @@ def around(points: Any) -> list[float]:
     """
     try:
         pairs = [(_number(x), _number(y)) for x, y in points]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"The points of a shape are {str(points)[:80]}; expected [[x, y], ...].") from error
     if len(pairs) < 2:
         raise ValueError(f"A shape has {len(pairs)} points; expected two or more.")

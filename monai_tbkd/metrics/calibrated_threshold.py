@@ -152,7 +152,7 @@ def load_threshold(path: str | Path, model_version: str) -> CalibratedThreshold:
         )
         valid = content["schema_version"] == SCHEMA_VERSION and threshold.input_kind in INPUT_KINDS
         valid = valid and 0 <= threshold.threshold_0_100 <= 100
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path}: not a threshold that calibrate has written; write it anew.") from error
     if not valid:
         raise ValueError(f"{path}: not a threshold that this version can read; write it anew with calibrate.")

@@ -23,10 +23,11 @@ def read_config(path: str | Path) -> dict[str, Any]:
     Raises:
         ValueError: the file is no mapping, or not readable as YAML or JSON.
     """
-    text = Path(path).read_text(encoding="utf-8")
     try:
+        text = Path(path).read_text(encoding="utf-8")
         content = json.loads(text) if Path(path).suffix == ".json" else yaml.safe_load(text)
-    except (yaml.YAMLError, json.JSONDecodeError) as e:
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as e:
+        # PyYAML lets through what its constructors stumble over, such as the date 2020-99-99
         raise ValueError(f"{path} can't be read as a config: {e}") from e
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds {type(content).__name__}; expected a mapping of ids to their content.")

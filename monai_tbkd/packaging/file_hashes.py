@@ -54,7 +54,11 @@ def differences(folder: str | Path, listed_in: str | Path) -> list[str]:
     """
     root = Path(folder)
     wanted: dict[str, str] = {}
-    for number, line in enumerate(Path(listed_in).read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = Path(listed_in).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{listed_in}: not text in UTF-8 ({error.reason}); expected a list of hashes.") from error
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         value, _, name = line.partition(" ")

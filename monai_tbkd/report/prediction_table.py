@@ -8,8 +8,8 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -127,6 +127,15 @@ class PredictionTable:
         Returns:
             The films without a row.
         """
+        with results_written(self.folder):
+            self._open(films)
+        self._names = {row["name"] for row in self.rows}
+        left = [dict(film) for film in films if as_written(film["name"]) not in self._names]
+        if self.resume and films:
+            logger.info("%d of %d films are done, %d are left.", len(films) - len(left), len(films), len(left))
+        return left
+
+    def _open(self, films: Sequence[Mapping[str, Any]]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._order = {as_written(film["name"]): number for number, film in enumerate(films)}
         before = self.earlier_rows()
@@ -145,11 +154,6 @@ class PredictionTable:
         if self.reports is not None:
             self.reports.start()
         self._write_all()
-        self._names = {row["name"] for row in self.rows}
-        left = [dict(film) for film in films if as_written(film["name"]) not in self._names]
-        if self.resume and films:
-            logger.info("%d of %d films are done, %d are left.", len(films) - len(left), len(films), len(left))
-        return left
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add the row of one film to both files.
@@ -291,6 +295,22 @@ class PredictionTable:
         # Unbuffered: one write a row.
         self._csv = open(self.csv_path, "ab", buffering=0)  # noqa: SIM115
         self._json = open(self.json_path, "r+b", buffering=0)  # noqa: SIM115
+
+
+@contextmanager
+def results_written(folder: Path) -> Iterator[None]:
+    """Say in one sentence that results cannot be written: a full disk, a folder that may not be written to.
+
+    Raises:
+        OSError: in place of that of the system.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            f"{folder}: results cannot be written ({error.strerror or error}). Rows that are there stay; mend it (free "
+            "space, permissions, another output_dir) and go on with --resume true."
+        ) from error
 
 
 def _write(file: BinaryIO, content: bytes) -> None:

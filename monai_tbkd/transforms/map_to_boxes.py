@@ -12,6 +12,7 @@ from monai.transforms import MapTransform, Transform
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from monai_tbkd.data.number_range import is_number
 from monai_tbkd.transforms.map_to_mask import MapToMask, upsample_map
 
 
@@ -65,12 +66,12 @@ class MapToBoxes(Transform):
         growth: float = 0.0,
     ) -> None:
         self.to_mask = MapToMask(size, threshold, mode)
-        if not 0 <= score_threshold <= 1:
-            raise ValueError(f"score_threshold is {score_threshold}; expected 0 to 1.")
-        if not 0 <= smallest_area < 1 or largest_number < 1:
+        if not is_number(score_threshold, 0, 1):
+            raise ValueError(f"score_threshold is {score_threshold!r}; expected 0 to 1.")
+        if not (is_number(smallest_area, 0, 1) and smallest_area < 1 and is_number(largest_number, 1, 2**31)):
             raise ValueError(
-                f"smallest_area is {smallest_area} and largest_number {largest_number}; expected a share of 0 to below "
-                "1, and at least 1."
+                f"smallest_area is {smallest_area!r} and largest_number {largest_number!r}; expected a share of 0 "
+                "to below 1, and at least 1."
             )
         if not -0.5 < growth <= 2:
             raise ValueError(f"growth is {growth}; expected a share above -0.5 and up to 2.")

@@ -11,6 +11,8 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 
+from monai_tbkd.data.number_range import is_number
+
 THRESHOLD_MODES = ("absolute", "relative")
 
 
@@ -46,8 +48,10 @@ class MapToMask(Transform):
     def __init__(self, size: tuple[int, int], threshold: float = 0.5, mode: str = "absolute") -> None:
         if mode not in THRESHOLD_MODES:
             raise ValueError(f"mode is {mode!r}; expected one of {THRESHOLD_MODES}.")
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"threshold is {threshold}; expected 0 to 1.")
+        if not is_number(threshold, 0, 1):
+            raise ValueError(f"threshold is {threshold!r}; expected 0 to 1.")
+        if not all(is_number(side, 1, 2**15) for side in size):
+            raise ValueError(f"The grid is {tuple(size)}; expected (height, width) of at least 1.")
         self.size = (int(size[0]), int(size[1]))
         self.threshold, self.mode = float(threshold), mode
 

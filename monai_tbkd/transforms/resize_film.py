@@ -14,6 +14,8 @@ from monai.transforms import MapTransform, Transform
 from scipy.sparse import csr_array
 from scipy.special import erf
 
+from monai_tbkd.data.number_range import is_number
+
 _TRUNCATED = 4.0
 """Where the smoothing ends, in standard deviations (MONAI's)."""
 
@@ -38,10 +40,9 @@ class ResizeFilm(Transform):
     """
 
     def __init__(self, size: Sequence[int]) -> None:
-        height, width = (int(side) for side in size)
-        if min(height, width) < 1:
-            raise ValueError(f"The size is {tuple(size)}; expected (height, width) of at least 1.")
-        self.size = (height, width)
+        if len(size) != 2 or not all(is_number(side, 1, 2**15) for side in size):
+            raise ValueError(f"The size is {tuple(size)}; expected (height, width) of at least 1 and at most {2**15}.")
+        self.size = (int(size[0]), int(size[1]))
 
     def __call__(self, film: torch.Tensor) -> torch.Tensor:
         """``(C, H, W)`` of any type to ``(C, height, width)`` float32."""

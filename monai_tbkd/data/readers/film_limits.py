@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from monai_tbkd.data.number_range import is_number
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 
@@ -15,10 +16,18 @@ class FilmLimits:
     Args:
         min_side: shortest height or width, in pixels.
         max_pixels: most pixels; the default is about three times a detector of 43 cm at 0.1 mm.
+
+    Raises:
+        ValueError: a limit that is no number, or below 1.
     """
 
     min_side: int = 16
     max_pixels: int = 50_000_000
+
+    def __post_init__(self) -> None:
+        for name in ("min_side", "max_pixels"):
+            if not is_number(getattr(self, name), 1, 2**40):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected a number of pixels, at least 1.")
 
     @property
     def max_bytes(self) -> int:

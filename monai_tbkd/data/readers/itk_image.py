@@ -35,6 +35,20 @@ _PIXELS = {
     "metaimage": re.compile(rb"^ElementDataFile\s*=[ \t]*LOCAL[ \t\r]*\n", re.MULTILINE | re.IGNORECASE),
     "nrrd": re.compile(rb"\r?\n\r?\n"),
 }
+_FIELDS = {
+    "metaimage": [
+        re.compile(rb"^NDims\s*=\s*\d{1,2}\s*$", re.MULTILINE | re.IGNORECASE),
+        re.compile(rb"^DimSize\s*=(\s*\d{1,9})+\s*$", re.MULTILINE | re.IGNORECASE),
+        re.compile(rb"^ElementType\s*=\s*MET_\w+\s*$", re.MULTILINE | re.IGNORECASE),
+    ],
+    "nrrd": [
+        re.compile(rb"^type: *[A-Za-z0-9_ ]+\r?$", re.MULTILINE | re.IGNORECASE),
+        re.compile(rb"^dimension: *\d{1,2} *\r?$", re.MULTILINE | re.IGNORECASE),
+        re.compile(rb"^sizes: *\d{1,9}( +\d{1,9})* *\r?$", re.MULTILINE | re.IGNORECASE),
+        re.compile(rb"^encoding: *\w+ *\r?$", re.MULTILINE | re.IGNORECASE),
+    ],
+}
+"""Lines without which a header is none."""
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -100,10 +114,13 @@ def _header(path: Path, file_format: str) -> Any:
     import itk
 
     with path.open("rb") as file:
-        if _ELSEWHERE[file_format].search(file.read(_HEADER_BYTES)):
-            raise FilmError(
-                ReasonCode.NOT_AN_IMAGE, path, "a header whose pixels are in another file; save it as one file"
-            )
+        head = file.read(_HEADER_BYTES)
+    if _ELSEWHERE[file_format].search(head):
+        raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a header whose pixels are in another file; save it as one file")
+    # ITK's own reader ends the whole process at some damaged headers, so it gets none that lacks what must be there.
+    end = _PIXELS[file_format].search(head)
+    if end is None or not all(field.search(head[: end.start() + 1]) for field in _FIELDS[file_format]):
+        raise FilmError(ReasonCode.CORRUPT, path, "the header is damaged; copy the file again")
     itk.Object.GlobalWarningDisplayOff()
     io = (itk.MetaImageIO if file_format == "metaimage" else itk.NrrdImageIO).New()
     io.SetFileName(str(path))

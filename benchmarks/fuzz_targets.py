@@ -1,0 +1,341 @@
+"""What fuzz.py feeds: each parser that takes files or values from users, with small valid examples to damage."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import io
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from fuzz_mutations import (
+    ODD,
+    Mutation,
+    mutate_bytes,
+    mutate_json,
+    mutate_png,
+    mutate_table,
+    mutate_text,
+)
+from nibabel import Nifti1Image
+from PIL import Image
+from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
+
+from monai_tbkd.data import CXRReader, load_datalist
+from monai_tbkd.data.film_rules import FilmRules
+from monai_tbkd.data.film_shards import parse_shard
+from monai_tbkd.data.kaggle_csv import load_kaggle_csv
+from monai_tbkd.data.manifest import load_manifest
+from monai_tbkd.data.readers import FilmLimits, decode_film, film_size
+from monai_tbkd.data.saved_boxes import read_saved_boxes
+from monai_tbkd.data.saved_maps import read_map
+from monai_tbkd.data.saved_scores import read_saved_scores
+from monai_tbkd.data.tbx11k_annotations import read_json_annotations, read_xml_annotation
+from monai_tbkd.data.yolo import load_yolo
+from monai_tbkd.engines import load_operating_point
+from monai_tbkd.label.cvat_labels import read_cvat_xml
+from monai_tbkd.label.film_label import read_label
+from monai_tbkd.metrics.calibrated_threshold import load_threshold
+from monai_tbkd.packaging import choices, truth
+from monai_tbkd.packaging.config_layers import read_config
+from monai_tbkd.packaging.file_hashes import differences
+from monai_tbkd.transforms import CheckFrontal, MapToBoxes, ResizeFilm
+
+SIDE = 20
+SIZES = {"tb/a.png": (SIDE, SIDE), "tb/b.png": (SIDE, SIDE)}
+Case = Callable[[], object]
+RULES, LIMITS = FilmRules(0, True, True, True), FilmLimits(min_side=1)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A parser.
+
+    Args:
+        group: what it counts for in the report.
+        make: from a folder to work in and a generator, the next case; running the case may only raise errors of ours.
+    """
+
+    group: str
+    make: Callable[[Path], Callable[[random.Random], Case]]
+
+
+def of_file(suffix: str, seeds: Callable[[], list[bytes]], mutate: Mutation, parse: Callable[[Path], object]) -> Any:
+    """A target that damages a file and has it read."""
+
+    def make(folder: Path) -> Callable[[random.Random], Case]:
+        valid, path = seeds(), folder / f"case{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+        def draw(rng: random.Random) -> Case:
+            path.write_bytes(mutate(rng, rng.choice(valid)))
+            return lambda: parse(path)
+
+        return draw
+
+    return make
+
+
+def read_film(path: Path) -> object:
+    film_size(path)
+    return decode_film(path, limits=LIMITS, rules=RULES)
+
+
+def gray(kind: Any = np.uint8) -> np.ndarray:
+    rows, columns = np.mgrid[0:SIDE, 0:SIDE]
+    return (rows * 5 + columns * 3).astype(kind)
+
+
+def pictures(form: str, **options: Any) -> list[bytes]:
+    out = []
+    modes = (np.uint8,) if form in ("JPEG", "BMP") else (np.uint8, np.uint16)
+    for kind in modes:
+        file = io.BytesIO()
+        Image.fromarray(gray(kind)).save(file, format=form, **options)
+        out.append(file.getvalue())
+    return out
+
+
+def dicoms() -> list[bytes]:
+    out = []
+    for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
+        for extra in ({}, {"WindowCenter": "80", "WindowWidth": "100"}, {"PhotometricInterpretation": "MONOCHROME1"}):
+            data = pydicom.Dataset()
+            data.file_meta = pydicom.dataset.FileMetaDataset()
+            data.file_meta.TransferSyntaxUID = syntax
+            data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
+            data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["fuzz"])
+            data.Modality, data.BodyPartExamined, data.ViewPosition = "CR", "CHEST", "PA"
+            data.PatientAge, data.PatientOrientation = "040Y", ["L", "F"]
+            data.Rows = data.Columns = SIDE
+            data.SamplesPerPixel, data.PhotometricInterpretation, data.PixelRepresentation = 1, "MONOCHROME2", 0
+            data.BitsAllocated, data.BitsStored, data.HighBit = 16, 12, 11
+            data.PixelSpacing, data.RescaleSlope, data.RescaleIntercept = [0.2, 0.2], "1", "0"
+            for key, value in extra.items():
+                setattr(data, key, value)
+            data.PixelData = gray(np.uint16).tobytes()
+            file = io.BytesIO()
+            pydicom.dcmwrite(file, data, enforce_file_format=True)
+            out.append(file.getvalue())
+            if not extra and syntax is ExplicitVRLittleEndian:
+                for syntax_packed in (pydicom.uid.RLELossless, pydicom.uid.JPEGLSLossless):
+                    packed = copy.deepcopy(data)
+                    packed.compress(syntax_packed, generate_instance_uid=False)
+                    file = io.BytesIO()
+                    pydicom.dcmwrite(file, packed, enforce_file_format=True)
+                    out.append(file.getvalue())
+    return out
+
+
+def niftis() -> list[bytes]:
+    plain = [Nifti1Image(gray(kind), np.eye(4)).to_bytes() for kind in (np.uint8, np.int16, np.float32)]
+    return [*plain, gzip.compress(plain[0], mtime=0)]
+
+
+def itk_films() -> list[bytes]:
+    body = gray().tobytes()
+    nrrd = f"NRRD0004\ntype: uint8\ndimension: 2\nsizes: {SIDE} {SIDE}\nencoding: raw\n\n".encode() + body
+    head = f"ObjectType = Image\nNDims = 2\nDimSize = {SIDE} {SIDE}\nElementType = MET_UCHAR\nElementDataFile = LOCAL\n"
+    return [nrrd, head.encode() + body]
+
+
+VOC = b"""<annotation><size><width>512</width><height>512</height></size><object><name>ActiveTuberculosis</name>
+<bndbox><xmin>10.5</xmin><ymin>20</ymin><xmax>100</xmax><ymax>200</ymax></bndbox></object></annotation>"""
+CVAT = b"""<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><image id="0" name="a.png"
+width="20" height="20"><box label="tuberculosis" xtl="1" ytl="2" xbr="9.5" ybr="9"/><polygon label="ActiveTuberculosis"
+points="1,1;5,1;5,7"/></image></annotations>"""
+COCO = {
+    "categories": [{"id": 1, "name": "ActiveTuberculosis"}],
+    "images": [{"id": 1, "file_name": "tb/a.png", "height": SIDE, "width": SIDE}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 5, 6], "area": 30}],
+}
+RESULTS = [
+    {"file_name": "tb/a.png", "bbox": [1, 2, 5, 6], "score": 0.5, "category_id": 1},
+    {"image_id": 1, "bbox": [1, 2, 5, 6], "score": 0.25, "category_id": 1},
+]
+LABELS: list[Any] = [
+    {"boxes": [{"label": "tuberculosis", "bbox": [1, 2, 9, 9]}, [1, 1, 4, 4]], "image_label": "tb"},
+    {"markups": [{"type": "ROI", "coordinateSystem": "LPS", "center": [5, 5, 0], "size": [4, 4, 1], "orientation": [1, 0, 0, 0, 1, 0, 0, 0, 1]}]},  # noqa: E501
+    [{"type": "rectangle", "label": "tuberculosis", "points": [1, 1, 5, 7]}],
+    {"annotations": [{"annotation": {"elements": [{"label": "tuberculosis", "contours": [[[1, 1], [5, 5]]]}]}}]},
+    {"image_label": "health"},
+]  # fmt: skip
+THRESHOLD = {
+    "schema_version": 1, "threshold_0_100": 40.0, "chosen_by": "sensitivity=0.9", "model_version": "m",
+    "input_kind": "picture", "calibration_set": {"name": "c", "sha256": "0", "films": 9},
+}  # fmt: skip
+MANIFEST = b'image,label,split,boxes,patient_id\na.png,tb,train,"[[1, 2, 9, 9]]",p1\nb.png,health,val,,p2\n'
+KAGGLE = b"""fname,image_height,image_width,source,bbox,target,tb_type,image_type
+a.png,20,20,train,"{'xmin': 1, 'ymin': 2, 'width': 5, 'height': 6}",tb,active_tb,tb
+b.png,20,20,val,none,no_tb,none,healthy
+"""
+CONFIG = b"image_size: 192\nbackbone: resnet18\nthresholds: {map: 0.5}\nlist: [1, 2, '@image_size']\nrun: [$print(1)]\n"
+
+
+def as_json(*contents: Any) -> Callable[[], list[bytes]]:
+    return lambda: [json.dumps(each).encode() for each in contents]
+
+
+def as_bytes(*contents: bytes) -> Callable[[], list[bytes]]:
+    return lambda: list(contents)
+
+
+def maps() -> list[bytes]:
+    out = []
+    for kind in (np.float32, np.uint8):
+        file = io.BytesIO()
+        np.save(file, gray(kind))
+        out.append(file.getvalue())
+    return out
+
+
+def beside_films(inner: Any) -> Any:
+    """The same with two films in the folder, for tables that name them."""
+
+    def make(folder: Path) -> Callable[[random.Random], Case]:
+        for path in (folder / "a.png", folder / "b.png", folder / "images" / "a.png", folder / "images" / "b.png"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(pictures("PNG")[0])
+        return inner(folder)
+
+    return make
+
+
+def saved_boxes(folder: Path) -> Callable[[random.Random], Case]:
+    results, coco = folder / "results.json", folder / "coco.json"
+
+    def draw(rng: random.Random) -> Case:
+        one, other = json.dumps(RESULTS).encode(), json.dumps(COCO).encode()
+        first = rng.random() < 0.7
+        results.write_bytes(mutate_json(rng, one) if first else one)
+        coco.write_bytes(other if first else mutate_json(rng, other))
+        return lambda: read_saved_boxes(results, SIZES, coco, rng.choice((None, {1})))
+
+    return draw
+
+
+def operating_point(folder: Path) -> Callable[[random.Random], Case]:
+    from monai_tbkd.networks.checkpoint import file_sha256
+
+    model, point = folder / "model.pt", folder / "operating_point.json"
+    model.write_bytes(b"weights")
+    good = {
+        "model_sha256": file_sha256(model), "map_threshold": 0.5, "score_threshold": 0.4, "mode": "absolute", "chosen_on": "x",  # noqa: E501
+    }  # fmt: skip
+
+    def draw(rng: random.Random) -> Case:
+        point.write_bytes(mutate_json(rng, json.dumps(good).encode()))
+        return lambda: load_operating_point(point, model)
+
+    return draw
+
+
+def yolo(folder: Path) -> Callable[[random.Random], Case]:
+    for name in ("images", "labels"):
+        (folder / name).mkdir()
+    (folder / "images" / "a.png").write_bytes(pictures("PNG")[0])
+    names, labels = b"names: [active_tb, latent_tb]\n", b"0 0.5 0.5 0.2 0.3\n1 0.1 0.1 0.5 0.1 0.5 0.5\n"
+
+    def draw(rng: random.Random) -> Case:
+        first = rng.random() < 0.4
+        (folder / "data.yaml").write_bytes(mutate_text(rng, names) if first else names)
+        (folder / "labels" / "a.txt").write_bytes(labels if first else mutate_table(rng, labels))
+        return lambda: load_yolo(folder)
+
+    return draw
+
+
+def values(folder: Path) -> Callable[[random.Random], Case]:
+    """What stands behind a key of a config or an option of the command line."""
+    (folder / "model.pt").write_bytes(b"weights")
+    calls: list[Callable[[Any], object]] = [
+        lambda v: truth(v, "flag"),
+        lambda v: choices(v, ["sr"]),
+        parse_shard,
+        lambda v: CXRReader(voi=v),
+        lambda v: CXRReader(min_age=v),
+        lambda v: CXRReader(min_side=v),
+        lambda v: CXRReader(max_pixels=v),
+        lambda v: MapToBoxes((8, 8), threshold=v),
+        lambda v: MapToBoxes((8, 8), mode=v),
+        lambda v: MapToBoxes((8, 8), score_threshold=v),
+        lambda v: MapToBoxes((8, 8), smallest_area=v),
+        lambda v: MapToBoxes((8, 8), largest_number=v),
+        lambda v: MapToBoxes((v, v)),
+        lambda v: ResizeFilm((v, v)),
+        lambda v: CheckFrontal(v),
+        lambda v: load_operating_point(folder / "none.json", folder / "model.pt", map_threshold=v),
+        lambda v: load_operating_point(folder / "none.json", folder / "model.pt", score_threshold=v),
+        lambda v: load_operating_point(folder / "none.json", folder / "model.pt", mode=v),
+        lambda v: load_datalist(folder, layout=v),
+        lambda v: load_datalist(v),
+    ]
+
+    def draw(rng: random.Random) -> Case:
+        call, value = rng.choice(calls), rng.choice(ODD)
+        if isinstance(value, str) and rng.random() < 0.5:
+            cut = rng.randrange(len(value) + 1)
+            value = value[:cut] + chr(rng.choice((rng.randrange(32, 127), rng.randrange(0x3000)))) + value[cut:]
+        elif (
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and rng.random() < 0.5
+            and abs(value) < 1e300
+        ):
+            value = value * rng.choice((-1, 0.37, 3))
+        return lambda: call(value)
+
+    return draw
+
+
+def a_label(folder: Path) -> Callable[[random.Random], Case]:
+    film = folder / "a.png"
+    film.write_bytes(pictures("PNG")[0])
+    return of_file(".json", as_json(*LABELS), mutate_json, lambda path: read_label(path, film))(folder)
+
+
+def hash_list(folder: Path) -> Callable[[random.Random], Case]:
+    root = folder / "bundle"
+    root.mkdir()
+    (root / "a").write_bytes(b"")
+    line = b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  a\n"
+    return of_file(".txt", as_bytes(line), mutate_text, lambda path: differences(root, path))(folder)
+
+
+TARGETS: dict[str, Target] = {
+    "dicom": Target("reader", of_file(".dcm", dicoms, mutate_bytes, read_film)),
+    "png": Target("reader", of_file(".png", lambda: pictures("PNG"), mutate_png, read_film)),
+    "nifti": Target("reader", of_file(".nii", niftis, mutate_bytes, read_film)),
+    "jpeg": Target("reader", of_file(".jpg", lambda: pictures("JPEG"), mutate_bytes, read_film)),
+    "tiff": Target("reader", of_file(".tif", lambda: pictures("TIFF"), mutate_bytes, read_film)),
+    "bmp": Target("reader", of_file(".bmp", lambda: pictures("BMP"), mutate_bytes, read_film)),
+    "itk": Target("reader", of_file(".img", itk_films, mutate_bytes, read_film)),
+    "voc_xml": Target("annotations", of_file(".xml", as_bytes(VOC), mutate_text, read_xml_annotation)),
+    "coco_json": Target("annotations", of_file(".json", as_json(COCO), mutate_json, read_json_annotations)),
+    "cvat_xml": Target(
+        "annotations", of_file(".xml", as_bytes(CVAT), mutate_text, lambda p: read_cvat_xml(p, "a.png"))
+    ),
+    "label_json": Target("annotations", a_label),
+    "saved_boxes": Target("annotations", saved_boxes),
+    "saved_map": Target("annotations", of_file(".npy", maps, mutate_bytes, read_map)),
+    "saved_scores": Target(
+        "annotations", of_file(".csv", as_bytes(b"name,score\ntb/a.png,0.5\nb,0.2\n"), mutate_table, read_saved_scores)
+    ),
+    "manifest": Target("tables", beside_films(of_file(".csv", as_bytes(MANIFEST), mutate_table, load_manifest))),
+    "kaggle_csv": Target("tables", beside_films(of_file(".csv", as_bytes(KAGGLE), mutate_table, load_kaggle_csv))),
+    "yolo": Target("tables", yolo),
+    "threshold_json": Target(
+        "config", of_file(".json", as_json(THRESHOLD), mutate_json, lambda path: load_threshold(path, "m"))
+    ),
+    "operating_point": Target("config", operating_point),
+    "config_yaml": Target("config", of_file(".yaml", as_bytes(CONFIG), mutate_text, read_config)),
+    "config_json": Target("config", of_file(".json", as_json({"a": 1, "b": [1, "@a"]}), mutate_json, read_config)),
+    "hash_list": Target("config", hash_list),
+    "values": Target("config", values),
+}
