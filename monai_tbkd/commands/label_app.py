@@ -27,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     p.add_argument("--bundle", type=Path, help="the bundle to serve (default: the one of this package)")
     p.add_argument("--ckpt_dir", type=Path, help="folder of model.pt (default: models in the bundle)")
     p.add_argument(
-        "--recipe", nargs="*", default=[], metavar="FILE", help="recipes that the model was trained with, in order"
+        "--recipe", nargs="*", default=[], metavar="NAME|FILE", help="recipes that the model was trained with, in order"
     )
     p.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="values of the configs, such as min_age=0")
     p.set_defaults(run=run)
