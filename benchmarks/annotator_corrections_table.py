@@ -17,8 +17,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-
-from monai_tbkd.metrics import bootstrap_mean
+from study_table import ByFilm, paired, summary
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -31,7 +30,7 @@ NAMES = {"random": "random", "uncertain_score": "uncertain score", "disagreement
 COLORS = {"random": "#4477aa", "uncertain_score": "#ee6677", "disagreement": "#228833"}
 
 Key = tuple[str, str, int]
-Films = dict[Key, dict[str, dict[int, float]]]
+Films = dict[Key, ByFilm]
 
 
 def main() -> None:
@@ -100,18 +99,8 @@ def table(films: Films, facts: dict[tuple[str, str, int, str], dict[int, float]]
     return rows
 
 
-def paired(mine: dict[str, dict[int, float]], theirs: dict[str, dict[int, float]]) -> dict[str, dict[int, float]]:
-    """Differences of the same film and seed."""
-    return {f: {s: v - theirs[f][s] for s, v in seeds.items() if s in theirs[f]} for f, seeds in mine.items()}
-
-
-def line(key: Key, minus: str, by_film: dict[str, dict[int, float]]) -> list[str]:
-    number = bootstrap_mean(np.array([np.mean(list(seeds.values())) for _, seeds in sorted(by_film.items())]))
-    every = sorted({seed for seeds in by_film.values() for seed in seeds})
-    means = [np.mean([seeds[s] for seeds in by_film.values() if s in seeds]) for s in every]
-    values = [f"{v:.4f}" for v in number[:3]]
-    by_seed = " ".join(f"{m:.4f}" for m in means)
-    return [key[0], key[1], str(key[2]), minus, IOU, *values, str(number.n), str(len(every)), by_seed]
+def line(key: Key, minus: str, by_film: ByFilm) -> list[str]:
+    return [key[0], key[1], str(key[2]), minus, IOU, *summary(by_film)]
 
 
 def draw(films: Films, path: Path) -> None:

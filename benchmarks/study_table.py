@@ -24,6 +24,8 @@ REFERENCES = {
     "processing": ("blind_prior", "lung_prior", "shuffled_student", "control", "teacher"),
     "nothing": ("lung_prior", "shuffled_box_free_student", "control", "teacher"),
 }
+ByFilm = dict[str, dict[int, float]]
+"""Values by film and seed."""
 STUDENTS = {"processing": "student", "nothing": "box_free_student"}
 
 
@@ -57,10 +59,7 @@ def table(path: Path) -> list[list[str]]:
         for other in REFERENCES[chose]:
             theirs = films.get((other, chose, "union_mask_iou"))
             if theirs:
-                paired = {
-                    f: {s: v - theirs[f][s] for s, v in seeds.items() if s in theirs[f]} for f, seeds in mine.items()
-                }
-                rows.append(line(f"{student} minus {other}", chose, "union_mask_iou", paired))
+                rows.append(line(f"{student} minus {other}", chose, "union_mask_iou", paired(mine, theirs)))
     for (name, chose, metric), by_seed in sorted(folds.items()):
         means = [float(np.nanmean(v)) for _, v in sorted(by_seed.items())]
         number = str(sum(map(len, by_seed.values())))
@@ -71,12 +70,22 @@ def table(path: Path) -> list[list[str]]:
     return rows
 
 
-def line(name: str, chose: str, metric: str, by_film: dict[str, dict[int, float]]) -> list[str]:
+def line(name: str, chose: str, metric: str, by_film: ByFilm) -> list[str]:
+    return [name, chose, metric, *summary(by_film)]
+
+
+def paired(mine: ByFilm, theirs: ByFilm) -> ByFilm:
+    """Differences of the same film and seed."""
+    return {f: {s: v - theirs[f][s] for s, v in seeds.items() if s in theirs[f]} for f, seeds in mine.items()}
+
+
+def summary(by_film: ByFilm) -> list[str]:
+    """Mean over films of each film's mean over seeds, its interval, films, seeds, and the mean of each seed."""
     number = bootstrap_mean(np.array([np.mean(list(seeds.values())) for _, seeds in sorted(by_film.items())]))
     every = sorted({seed for seeds in by_film.values() for seed in seeds})
     means = [np.mean([seeds[s] for seeds in by_film.values() if s in seeds]) for s in every]
     values = [f"{v:.4f}" for v in number[:3]]
-    return [name, chose, metric, *values, str(number.n), str(len(every)), " ".join(f"{m:.4f}" for m in means)]
+    return [*values, str(number.n), str(len(every)), " ".join(f"{m:.4f}" for m in means)]
 
 
 if __name__ == "__main__":

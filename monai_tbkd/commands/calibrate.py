@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import logging
-import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from monai_tbkd.data.absolute_path import absolute_path
-from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.data.whole_file import whole_file, write_json
 from monai_tbkd.metrics.calibrated_threshold import (
     INPUT_KINDS,
     CalibratedThreshold,
@@ -191,9 +190,7 @@ def _warn_of_training_films(model: Path, labels: Path, films: LabeledPredictions
 
 
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(part, path)

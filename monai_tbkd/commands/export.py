@@ -17,6 +17,7 @@ from monai.data import MetaTensor
 from monai_tbkd.backends import FORMATS, Agreement, ExportedNet, FilmInputNet, agreement, export_network
 from monai_tbkd.backends.export_record import SUFFIXES
 from monai_tbkd.backends.int8_quantization import FIRST_STAGES
+from monai_tbkd.commands.training_options import add_training_options
 from monai_tbkd.data import list_films
 from monai_tbkd.data.film_dataset import film_error_in
 from monai_tbkd.engines import describe_module, load_trained
@@ -43,16 +44,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         ),
     )
     p.add_argument("--format", choices=FORMATS, required=True)
-    p.add_argument("--checkpoint", type=Path, required=True, metavar="PT", help="the trained model.pt")
+    add_training_options(p)
     p.add_argument("--output", type=Path, help="the file; by default beside the checkpoint: model.onnx, .xml or .ts")
-    p.add_argument(
-        "--recipe", action="append", default=[], metavar="NAME|FILE",
-        help="what the model was trained with over train.yaml: demo, tbx11k, ..., or a file; may be given again",
-    )  # fmt: skip
-    p.add_argument(
-        "--set", action="append", default=[], metavar="ID=VALUE", dest="values",
-        help="a value as it was given on the command line of the training, such as stride_in_1x1=true",
-    )  # fmt: skip
     p.add_argument("--int8", action="store_true", help="weights and activations in 8 bits (onnx, openvino)")
     p.add_argument("--films", type=Path, help="folder of films by which 8-bit ranges are chosen; no label is needed")
     p.add_argument("--number", type=int, default=125, help="films of it that take part (default 125)")

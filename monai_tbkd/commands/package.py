@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from monai_tbkd.commands.training_options import add_training_options
 from monai_tbkd.packaging.bundle_location import recipe_files
 from monai_tbkd.packaging.bundle_package import write_package
 from monai_tbkd.packaging.config_layers import read_config
@@ -25,15 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "configs as JSON, code, model, documents. Research use only, not for diagnosis.",
     )
     p.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder; absent or empty")
-    p.add_argument("--checkpoint", type=Path, required=True, metavar="PT", help="the trained model.pt")
-    p.add_argument(
-        "--recipe", action="append", default=[], metavar="NAME|FILE",
-        help="what the model was trained with over train.yaml: demo, tbx11k, ..., or a file; may be given again",
-    )  # fmt: skip
-    p.add_argument(
-        "--set", action="append", default=[], metavar="ID=VALUE", dest="values",
-        help="a value as it was given on the command line of the training, such as stride_in_1x1=true",
-    )  # fmt: skip
+    add_training_options(p)
     p.add_argument("--trained_on", metavar="TEXT", help="the films the model was trained on, in words")
     p.add_argument(
         "--phantom", action="store_true", help="it was trained on phantom films alone (if no record says so)"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +9,7 @@ from pathlib import Path
 
 from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.film_folder import list_films
-
-_COLUMNS = ("image", "label", "boxes")
+from monai_tbkd.data.manifest import write_manifest
 
 
 @dataclass(frozen=True)
@@ -55,17 +52,8 @@ def write_corrections(table: str | os.PathLike[str], corrections: Sequence[Corre
     """
     if not corrections:
         raise ValueError("No film has a label yet, so there is nothing to learn from; save labels first.")
-    path = absolute_path(table)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        for each in sorted(corrections, key=lambda correction: correction.image):
-            boxes = json.dumps([list(box) for box in each.boxes]) if each.boxes else ""
-            writer.writerow([str(absolute_path(each.image)), "tb" if each.tb else "health", boxes])
-    os.replace(part, path)
-    return path
+    ordered = sorted(corrections, key=lambda correction: correction.image)
+    return write_manifest(table, ((each.image, "tb" if each.tb else "health", each.boxes) for each in ordered))
 
 
 def unlabeled_films(source: str | os.PathLike[str] | Sequence[str] | None) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from monai_tbkd.data.class_folders import split_of
 from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import Boxes, DatalistItem, datalist_item
 from monai_tbkd.data.film_classes import class_of, known_words
+from monai_tbkd.data.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,26 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
         )
         for (path, fields), name in zip(parsed, names, strict=True)
     ]
+
+
+def write_manifest(table: str | os.PathLike[str], films: Iterable[tuple[str, str, Sequence[Sequence[float]]]]) -> Path:
+    """Write a table that `load_manifest` takes, whole or not at all.
+
+    Args:
+        table: the CSV file; its folder is made.
+        films: path (made absolute), class name and boxes of each; without boxes the cell is empty.
+
+    Returns:
+        The absolute path of the table.
+    """
+    path = absolute_path(table)
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["image", "label", "boxes"])
+        for image, label, boxes in films:
+            drawn = json.dumps([list(box) for box in boxes]) if boxes else ""
+            writer.writerow([str(absolute_path(image)), label, drawn])
+    return path
 
 
 def _rows(table: Path) -> list[dict[str, str]]:

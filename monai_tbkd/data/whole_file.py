@@ -34,6 +34,15 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def read_json_object(path: str | Path) -> dict[str, Any]:
+    """What `write_json` has left of a dictionary; empty where there is none, or something else."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def write_json(path: str | Path, content: Any) -> None:
     """Write JSON beside its place, then move it there, so that a killed run leaves the old file or the new one.
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.data.whole_file import read_json_object, whole_file, write_json
 from monai_tbkd.engines.fine_tuning import MODEL, POINT
 from monai_tbkd.networks.checkpoint import read_record, record_path
 
@@ -39,16 +37,15 @@ def release_model(candidate_dir: str | Path, served_dir: str | Path) -> str:
     """
     candidate, served = Path(candidate_dir), Path(served_dir)
     record = read_record(candidate / MODEL)
-    point = _read(candidate / POINT)
+    point = read_json_object(candidate / POINT)
     if record is None or point.get("model_sha256") != record["sha256"]:
         raise ValueError(f"{candidate}: no finished model with its operating point; the served model stays.")
     _keep_previous(served)
-    old = _read(served / POINT)
+    old = read_json_object(served / POINT)
     old.pop(_KEPT_POINT, None)
     write_json(served / POINT, {**point, **({_KEPT_POINT: old} if old else {})})
-    part = served / (MODEL + ".part")
-    shutil.copyfile(candidate / MODEL, part)
-    os.replace(part, served / MODEL)
+    with whole_file(served / MODEL) as part:
+        shutil.copyfile(candidate / MODEL, part)
     write_json(record_path(served / MODEL), record)
     logger.info("Served from now on: model %s", record["sha256"][:12])
     return str(record["sha256"])
@@ -71,16 +68,7 @@ def _keep_previous(served: Path) -> None:
     for path in (served / MODEL, record_path(served / MODEL), served / POINT):
         target = previous / path.name
         if path.is_file():
-            part = target.with_name(target.name + ".part")
-            shutil.copyfile(path, part)
-            os.replace(part, target)
+            with whole_file(target) as part:
+                shutil.copyfile(path, part)
         else:
             target.unlink(missing_ok=True)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

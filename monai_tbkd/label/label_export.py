@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from monai_tbkd.data import manifest
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.label.film_label import FilmLabel, read_label
 from monai_tbkd.label.film_sources import FolderSource
@@ -118,15 +117,6 @@ def write_manifest(path: Path, export: LabelExport) -> None:
         path: CSV; films are named by their absolute paths.
         export: of a store.
     """
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["image", "label", "boxes"])
-        table.writerows(_rows(export.labels.values()))
-    os.replace(part, path)
-
-
-def _rows(labels: Iterable[FilmLabel]) -> Iterable[list[str]]:
-    for label in labels:
-        boxes = json.dumps(label.upright_boxes) if label.boxes else ""
-        yield [str(label.film.resolve()), label.class_name, boxes]
+    labels = export.labels.values()
+    rows = ((str(label.film.resolve()), label.class_name, label.upright_boxes) for label in labels)
+    manifest.write_manifest(path, rows)

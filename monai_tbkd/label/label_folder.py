@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.data.whole_file import read_json_object, whole_file, write_json
 from monai_tbkd.label.film_ids import is_safe_id
 
 FINAL = "final"
@@ -58,11 +57,11 @@ class LabelFolder:
 
     def info(self, film: str, tag: str = FINAL) -> dict[str, Any]:
         """What is known of a label."""
-        return _read(self.root / "label_info" / tag / f"{film}.json") if self.path(film, tag) else {}
+        return read_json_object(self.root / "label_info" / tag / f"{film}.json") if self.path(film, tag) else {}
 
     def film_info(self, film: str) -> dict[str, Any]:
         """What was noted on a film, such as scores."""
-        return _read(self.root / "film_info" / f"{film}.json") if is_safe_id(film) else {}
+        return read_json_object(self.root / "film_info" / f"{film}.json") if is_safe_id(film) else {}
 
     def save(self, film: str, file: Path, tag: str = FINAL, info: Mapping[str, Any] | None = None) -> Path:
         """Keep a label; one of the same film and tag is replaced.
@@ -82,11 +81,9 @@ class LabelFolder:
         _check(film, tag)
         suffix = label_suffix(file)
         folder = self._labels(tag)
-        folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"{film}{suffix}"
-        part = folder / f".{film}{suffix}.part"
-        shutil.copyfile(file, part)
-        part.replace(target)
+        with whole_file(target) as part:
+            shutil.copyfile(file, part)
         for other in LABEL_SUFFIXES:
             if other != suffix:
                 (folder / f"{film}{other}").unlink(missing_ok=True)
@@ -150,11 +147,3 @@ def _check(film: str, tag: str) -> None:
     for what, text in (("identifier", film), ("tag", tag)):
         if not is_safe_id(text):
             raise ValueError(f"The {what} {text!r} is not one of letters, digits, dots, hyphens and underscores.")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

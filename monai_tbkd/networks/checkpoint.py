@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 from torch import nn
 
 from monai_tbkd import __version__
-from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.data.whole_file import whole_file, write_json
 from monai_tbkd.networks.weights import load_checkpoint
 
 PHANTOM_ONLY = "phantom films only"
@@ -42,9 +41,8 @@ def write_checkpoint(network: nn.Module, path: str | Path, record: Mapping[str, 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     record_path(path).unlink(missing_ok=True)
-    part = path.with_name(path.name + ".part")
-    torch.save(network.state_dict(), part)
-    os.replace(part, path)
+    with whole_file(path) as part:
+        torch.save(network.state_dict(), part)
     full = {
         "finished": True,
         **record,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from monai_tbkd.data.whole_file import whole_file
 from monai_tbkd.metrics.bootstrap import group_codes
 from monai_tbkd.metrics.predictor_measures import PredictorMeasures
 from monai_tbkd.metrics.split_truth import SplitTruth
@@ -51,9 +51,7 @@ def write_film_table(path: str | Path, truth: SplitTruth, measured: Mapping[str,
         columns[f"{name}.pointing"] = each.pointing
         if each.scores is not None:
             columns[f"{name}.score"] = np.asarray(each.scores, dtype=float)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["name", "class", "patient", "boxes", *columns])
         for i, item in enumerate(truth.items):
@@ -61,7 +59,6 @@ def write_film_table(path: str | Path, truth: SplitTruth, measured: Mapping[str,
             patient = "" if truth.patients is None else int(codes[i])
             numbers = ("" if math.isnan(v[i]) else f"{v[i]:.9g}" for v in columns.values())
             writer.writerow([as_written(str(item["name"])), item["class_name"], patient, boxes, *numbers])
-    os.replace(part, path)
     return path
 
 

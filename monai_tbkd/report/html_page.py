@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from html import escape
@@ -15,6 +14,7 @@ from typing import Any
 
 from PIL import Image
 
+from monai_tbkd.data.whole_file import whole_file
 from monai_tbkd.metrics.comparison_table import interval_text
 
 # what stands beside this file and goes into every page of a kind
@@ -59,9 +59,8 @@ def page(
 
 def write_page(path: Path, html: str) -> Path:
     """Write a document, whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(html, encoding="utf-8")
-    os.replace(part, path)
+    with whole_file(path) as part:
+        part.write_text(html, encoding="utf-8")
     return path
 
 

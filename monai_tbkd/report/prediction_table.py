@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from monai_tbkd.data.reason_codes import ReasonCode
-from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.data.whole_file import whole_file, write_json
 from monai_tbkd.transforms import notice_of
 
 logger = logging.getLogger(__name__)
@@ -279,19 +279,17 @@ class PredictionTable:
 
     def _write_all(self) -> None:
         self.close()
-        part = self.csv_path.with_name(self.csv_path.name + ".part")
         lines = [_csv_line(COLUMNS), *(_csv_line([_cell(row[c]) for c in COLUMNS]) for row in self.rows)]
-        part.write_bytes(b"".join(lines))
-        # The head first: a kill between the two leaves settings without rows, never rows under wrong settings.
         head = {"notice": self.notice, "settings": self.settings}
-        if not self.rows:
-            write_json(self.json_path, {**head, "films": []})
-        os.replace(part, self.csv_path)
+        with whole_file(self.csv_path) as part:
+            part.write_bytes(b"".join(lines))
+            # The head first: a kill between the two leaves settings without rows, never rows under wrong settings.
+            if not self.rows:
+                write_json(self.json_path, {**head, "films": []})
         text = json.dumps(head, indent=2).removesuffix("\n}") + _ROWS + " ["
         body = b",".join(b"\n" + _json_line(row) for row in self.rows)
-        part = self.json_path.with_name(self.json_path.name + ".part")
-        part.write_bytes(text.encode() + body + _TAIL)
-        os.replace(part, self.json_path)
+        with whole_file(self.json_path) as part:
+            part.write_bytes(text.encode() + body + _TAIL)
         # Unbuffered: one write a row.
         self._csv = open(self.csv_path, "ab", buffering=0)  # noqa: SIM115
         self._json = open(self.json_path, "r+b", buffering=0)  # noqa: SIM115
