@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from monai.bundle import ConfigParser
-from scipy import ndimage
 
 from monai_tbkd.data import FilmTurn, ReasonCode
 from monai_tbkd.data.film_dataset import film_error_in
@@ -23,6 +21,7 @@ from monai_tbkd.label.film_result import FilmResult
 from monai_tbkd.metrics.calibrated_threshold import input_kind_fault
 from monai_tbkd.packaging import truth
 from monai_tbkd.transforms import MapToMask
+from monai_tbkd.transforms.map_to_boxes import large_components
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +40,7 @@ class _Loaded:
     model_version: str
     thresholds: dict[str, Any]
     smallest_area: float
+    split_at_middle: bool
     grid: int
     amp: bool
 
@@ -152,16 +152,9 @@ class FilmPipeline:
         """The parts of the map that boxes are drawn around; empty where `area` is None."""
         if area is None:
             return torch.zeros(loaded.grid, loaded.grid, dtype=torch.bool)
-        mask = (
-            MapToMask((loaded.grid, loaded.grid), thresholds["map_threshold"], thresholds["mode"])(tb_map)[0]
-            .cpu()
-            .numpy()
-        )
-        parts, number = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
-        sizes = np.bincount(parts.ravel(), minlength=number + 1)
-        keep = sizes >= area * mask.size
-        keep[0] = False
-        return torch.from_numpy(keep[parts])
+        to_mask = MapToMask((loaded.grid, loaded.grid), thresholds["map_threshold"], thresholds["mode"])
+        mask = to_mask(tb_map)[0].cpu().numpy()
+        return torch.from_numpy(large_components(mask, area, loaded.split_at_middle) > 0)
 
     def _thresholds(self, loaded: _Loaded, options: FilmOptions | None) -> dict[str, Any]:
         if options is None:
@@ -230,6 +223,7 @@ class FilmPipeline:
             content("model_version"),
             dict(content("thresholds")),
             float(content("smallest_area")),
+            truth(content("split_at_middle"), "split_at_middle"),
             int(content("grid")),
             truth(content("amp"), "amp"),
         )

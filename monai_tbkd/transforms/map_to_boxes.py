@@ -93,14 +93,13 @@ class MapToBoxes(Transform):
             return no_boxes()
         on_grid = upsample_map(tb_map, self.to_mask.size).cpu()
         values, mask = on_grid[0].numpy(), self.to_mask.mask_of(on_grid)[0].numpy()
-        components, number = self._components(mask)
-        if number == 0:
-            return no_boxes()
+        components = large_components(mask, self.smallest_area, self.split_at_middle)
         rows = []
-        for index, (ys, xs) in enumerate(ndimage.find_objects(components), start=1):
-            inside = components[ys, xs] == index
-            if inside.sum() < self.smallest_area * values.size:
+        for index, place in enumerate(ndimage.find_objects(components), start=1):
+            if place is None:  # too small
                 continue
+            ys, xs = place
+            inside = components[ys, xs] == index
             rows.append((float(values[ys, xs][inside].max()), (xs.start, ys.start, xs.stop, ys.stop)))
         if not rows:
             return no_boxes()
@@ -109,17 +108,6 @@ class MapToBoxes(Transform):
         boxes = self._grown(torch.tensor([box for _, box in rows], dtype=torch.float32))
         return Boxes(boxes, torch.tensor([s for s, _ in rows], dtype=torch.float32))
 
-    def _components(self, mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-        touching = np.ones((3, 3), dtype=int)
-        if not self.split_at_middle:
-            components, number = ndimage.label(mask, structure=touching)
-            return components, number
-        middle = mask.shape[1] // 2
-        left, of_left = ndimage.label(mask[:, :middle], structure=touching)
-        right, of_right = ndimage.label(mask[:, middle:], structure=touching)
-        right[right > 0] += of_left
-        return np.concatenate([left, right], axis=1), of_left + of_right
-
     def _grown(self, boxes: torch.Tensor) -> torch.Tensor:
         if not self.growth:
             return boxes
@@ -127,6 +115,34 @@ class MapToBoxes(Transform):
         by = self.growth * (boxes[:, 2:] - boxes[:, :2])
         edges = torch.tensor([width, height], dtype=boxes.dtype)
         return torch.cat([(boxes[:, :2] - by).clamp(min=0), torch.minimum(boxes[:, 2:] + by, edges)], dim=1)
+
+
+def large_components(mask: NDArray[np.bool_], smallest_area: float, split_at_middle: bool = False) -> NDArray[np.int32]:
+    """The connected components of a mask that are large enough for a box.
+
+    Args:
+        mask: ``(height, width)``; cells that touch at a corner are connected.
+        smallest_area: of a component, as a share of the mask.
+        split_at_middle: cut components at the middle column.
+
+    Returns:
+        ``(height, width)``: 0 outside of them, and a number above 0 for each, not each number.
+
+    Example:
+        >>> large_components(np.array([[1, 0, 1, 1]], dtype=bool), smallest_area=0.5).tolist()
+        [[0, 0, 2, 2]]
+    """
+    touching = np.ones((3, 3), dtype=int)
+    if split_at_middle:
+        middle = mask.shape[1] // 2
+        left, of_left = ndimage.label(mask[:, :middle], structure=touching)
+        right, _ = ndimage.label(mask[:, middle:], structure=touching)
+        right[right > 0] += of_left
+        components = np.concatenate([left, right], axis=1)
+    else:
+        components, _ = ndimage.label(mask, structure=touching)
+    large = np.bincount(components.ravel()) >= smallest_area * mask.size
+    return np.asarray(np.where(large[components], components, 0), dtype=np.int32)
 
 
 def no_boxes() -> Boxes:
