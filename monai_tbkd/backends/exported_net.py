@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +60,7 @@ class ExportedNet(nn.Module):
             )
         self.precision = precision
         self.record: dict[str, Any] = read_record(self.path)
+        _leave_runtimes_to_their_process()
         self._run: Run = _OPENERS[self.runtime](self.path, precision)
 
     def forward(self, film: torch.Tensor) -> torch.Tensor:
@@ -71,6 +75,18 @@ class ExportedNet(nn.Module):
                 f"The films are {tuple(plain.shape)} {plain.dtype}; expected (B, 1, H, W) uint8, not normalized."
             )
         return torch.from_numpy(self._run(plain.cpu().numpy()))
+
+
+@cache
+def _leave_runtimes_to_their_process() -> None:
+    """Keep forked processes from collecting what they got from their parent.
+
+    A runtime's destructor waits for its threads, and a fork has none of them. A network of an inference that is over
+    lies in a cycle of objects until garbage is collected, and where a worker of a data loader was the one to do so, it
+    hung for ever or died.
+    """
+    if hasattr(os, "register_at_fork"):  # not where processes are spawned
+        os.register_at_fork(after_in_child=gc.freeze)
 
 
 def _open_onnx(path: Path, precision: str) -> Run:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
@@ -179,6 +181,26 @@ def test_films_have_to_come_in_8_bits(exported: Path) -> None:
     assert net(torch.zeros(3, 1, 64, 64, dtype=torch.uint8)).shape == (3, 1, 8, 8)
     with pytest.raises(ValueError, match=r"expected .* uint8, not normalized"):
         net(torch.zeros(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize(("runtime", "end"), [("onnxruntime", ".onnx"), ("openvino", ".xml"), ("openvino", ".onnx")])
+def test_a_worker_does_not_take_down_the_runtime_of_an_inference_that_is_over(
+    runtime: str, end: str, exported: Path
+) -> None:
+    net = ExportedNet(exported / f"model{end}", runtime)
+    net(torch.zeros(1, 1, 64, 64, dtype=torch.uint8))  # starts its threads
+    circle: list[Any] = [net]
+    circle.append(circle)
+    gc.disable()
+    try:
+        del net, circle
+        worker = multiprocessing.get_context("fork").Process(target=gc.collect)
+        worker.start()
+        worker.join(timeout=30)
+        worker.kill()
+    finally:
+        gc.enable()
+    assert worker.exitcode == 0
 
 
 @pytest.mark.parametrize("kind", ["onnx", "openvino", "torchscript"])
