@@ -27,7 +27,7 @@ from scipy.ndimage import gaussian_filter
 
 from monai_tbkd.backends import ExportedNet, FilmInputNet, export_network
 from monai_tbkd.backends.bfloat16_net import Bfloat16Net
-from monai_tbkd.backends.quiet_openvino import load_openvino
+from monai_tbkd.backends.quiet_openvino import openvino_core
 from monai_tbkd.networks import ActivationMapNet
 from monai_tbkd.packaging import bundle_files
 
@@ -49,7 +49,7 @@ def bare_onnx(path: Path, film: np.ndarray) -> Way:
 
 def bare_openvino(path: Path, film: np.ndarray, precision: str = "f32") -> Way:
     settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1}
-    compiled = load_openvino().Core().compile_model(str(path), "CPU", settings)
+    compiled = openvino_core().compile_model(str(path), "CPU", settings)
     return lambda: compiled([film])
 
 

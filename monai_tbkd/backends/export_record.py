@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from monai.utils import optional_import
 
-from monai_tbkd.backends.quiet_openvino import load_openvino
+from monai_tbkd.backends.quiet_openvino import openvino_core
 
 KEY = "monai_tbkd"
 SUFFIXES = {".onnx": "onnx", ".xml": "openvino", ".ts": "torchscript"}
@@ -92,7 +92,7 @@ def _of_onnx(path: Path) -> str:
 
 
 def _of_openvino(path: Path) -> str:
-    model = load_openvino().Core().read_model(str(path))
+    model = openvino_core().read_model(str(path))
     return str(model.get_rt_info([KEY]).value) if model.has_rt_info([KEY]) else "null"
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from monai_tbkd.backends.export_record import format_of, read_record
-from monai_tbkd.backends.quiet_openvino import load_openvino
+from monai_tbkd.backends.quiet_openvino import openvino_core
 
 INPUT, OUTPUT = "film", "map"
 RUNTIMES = {"onnxruntime": ("onnx",), "openvino": ("openvino", "onnx"), "torchscript": ("torchscript",)}
@@ -104,7 +104,7 @@ def _open_openvino(path: Path, precision: str) -> Run:
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
-    compiled = load_openvino().Core().compile_model(str(path), "CPU", settings)
+    compiled = openvino_core().compile_model(str(path), "CPU", settings)
     return lambda films: compiled([films])[0].copy()  # type: ignore[no-any-return]
 
 

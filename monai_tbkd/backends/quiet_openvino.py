@@ -1,8 +1,9 @@
-"""OpenVINO without its messages home."""
+"""OpenVINO without its messages home, and one of it a process."""
 
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import Any
 
 from monai.utils import optional_import
@@ -27,3 +28,18 @@ def load_openvino() -> Any:
     if not found:
         raise ValueError("OpenVINO is not installed; install it by pip install 'monai_tbkd[export]'.")
     return openvino
+
+
+@cache
+def openvino_core() -> Any:
+    """The process's one ``openvino.Core``, which lives as long as the process.
+
+    On processors with AMX each Core sets the thread's alternate signal stack when it is first used, and when it is
+    destroyed unmaps it and puts the earlier one back (OpenVINO pull request 11894). Two whose lives overlap leave the
+    thread with a stack that is unmapped, and the next signal, such as that of a data loader's worker that ended, kills
+    the process.
+
+    Raises:
+        ValueError: OpenVINO is not installed.
+    """
+    return load_openvino().Core()

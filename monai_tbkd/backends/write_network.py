@@ -18,7 +18,7 @@ from monai_tbkd.backends.export_record import KEY, SUFFIXES, add_record, format_
 from monai_tbkd.backends.exported_net import INPUT, OUTPUT, ExportedNet
 from monai_tbkd.backends.film_input_net import FilmInputNet
 from monai_tbkd.backends.int8_quantization import quantize
-from monai_tbkd.backends.quiet_openvino import load_openvino
+from monai_tbkd.backends.quiet_openvino import load_openvino, openvino_core
 
 FORMATS = tuple(SUFFIXES.values())
 TOLERANCE = 1.0e-4
@@ -118,7 +118,7 @@ def _write_onnx(network: nn.Module, film: torch.Tensor, path: Path) -> None:
 
 def _write_openvino(onnx_file: Path, path: Path, record: Mapping[str, Any]) -> None:
     openvino = load_openvino()
-    model = openvino.Core().read_model(str(onnx_file))
+    model = openvino_core().read_model(str(onnx_file))
     model.set_rt_info(json.dumps(dict(record)), [KEY])
     openvino.save_model(model, str(path), compress_to_fp16=False)
 

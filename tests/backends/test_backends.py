@@ -203,6 +203,25 @@ def test_a_worker_does_not_take_down_the_runtime_of_an_inference_that_is_over(
     assert worker.exitcode == 0
 
 
+def test_a_signal_finds_its_stack_when_inferences_are_over(exported: Path) -> None:
+    program = f"""
+import faulthandler, gc, signal
+from monai_tbkd.backends import ExportedNet
+faulthandler.enable()  # an alternate signal stack, as programs have
+calls = []
+signal.signal(signal.SIGUSR1, lambda *_: calls.append(1))
+first = ExportedNet({str(exported / "model.xml")!r})
+second = ExportedNet({str(exported / "model.xml")!r})
+del first
+gc.collect()
+del second
+gc.collect()
+signal.raise_signal(signal.SIGUSR1)
+assert calls
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 @pytest.mark.parametrize("kind", ["onnx", "openvino", "torchscript"])
 def test_a_network_that_mirrors_its_film_is_exported_as_it_is(kind: str, tmp_path: Path) -> None:
     network = SymmetricMapNet("resnet18", components=8, width=0.25).eval()
