@@ -80,5 +80,5 @@ licenses: install  ## list the licenses of the default installation; fails on a 
 wheel: install-dev  ## build the wheel, with the bundle's configs in it, into dist/
 	$(PY) -m build --wheel --no-isolation
 
-clean:  ## remove everything that was made, trained models too, but not .venv
-	rm -rf outputs build dist *.egg-info bundle/models bundle/outputs .mypy_cache .ruff_cache .pytest_cache
+clean:  ## remove everything that was made, trained models too, but no environment
+	rm -rf outputs build dist *.egg-info bundle/models bundle/outputs .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/dicom/ohif/node_modules

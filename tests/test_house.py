@@ -1,0 +1,56 @@
+"""The table "The house" of CONTRIBUTING.md is true: who imports whom, and every folder has its row."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "monai_tbkd"
+ROWS = re.findall(r"^\| `([\w/]+)` \|[^|]*\|([^|]*)\|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+PARTS = [(folder.rstrip("/").removeprefix("monai_tbkd/"), cell) for folder, cell in ROWS if "/" in folder.rstrip("/")]
+
+
+def allowed(part: str) -> set[str]:
+    """The parts that a part may import from, by its row."""
+    names = [name for name, _ in PARTS]
+    cell = dict(PARTS)[part]
+    above = names[: names.index(part)] if "all of the above" in cell else []
+    return {*above, *re.findall(r"`(\w+)`", cell)}
+
+
+def imported(part: str) -> Iterator[tuple[str, str]]:
+    """A file of a part and another part that it imports from, in functions too."""
+    for file in sorted((PACKAGE / part).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for module in modules:
+                package, _, rest = module.partition(".")
+                if package == "monai_tbkd" and rest and rest.split(".")[0] != part:
+                    yield str(file.relative_to(ROOT)), rest.split(".")[0]
+
+
+def test_every_part_has_its_row() -> None:
+    parts = {folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").exists()}
+    assert {name for name, _ in PARTS} == parts
+    tops = {folder.rstrip("/") for folder, _ in ROWS if "/" not in folder.rstrip("/")}
+    assert tops == {"bundle", "configs", "deploy", "docs", "packaging", "scripts", "benchmarks", "tests"}
+    assert all((ROOT / top).is_dir() for top in tops)
+
+
+@pytest.mark.parametrize("part", [name for name, cell in PARTS if "what it needs" not in cell])
+def test_parts_import_from_where_their_row_says(part: str) -> None:
+    assert [(file, other) for file, other in imported(part) if other not in allowed(part)] == []
+
+
+def test_no_two_parts_import_from_each_other() -> None:
+    arrows = {name: {other for _, other in imported(name)} for name, _ in PARTS}
+    while free := [name for name, others in arrows.items() if not others & set(arrows)]:
+        for name in free:
+            del arrows[name]
+    assert arrows == {}
