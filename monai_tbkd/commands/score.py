@@ -90,6 +90,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     how.add_argument("--grid", type=int, default=256, help="cells along each side of the grid (default 256)")
     how.add_argument("--smallest_area", type=float, default=0.002, help="of a component of a map (default 0.002)")
     how.add_argument("--largest_number", type=int, default=8, help="of boxes drawn from a map (default 8)")
+    how.add_argument("--split_at_middle", action="store_true", help="no box of a map crosses the film's middle")
+    how.add_argument("--box_growth", type=float, default=0.0, help="of boxes from maps, share of a side (default 0)")
     how.add_argument("--bootstrap_resamples", type=int, default=2000, help="default 2000")
     how.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
     p.set_defaults(run=run)
@@ -116,6 +118,8 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         selection=args.selection,
         lung_field_dir=args.lung_field_dir,
+        split_at_middle=args.split_at_middle,
+        box_growth=args.box_growth,
     )
     point = _given_point(args)
     wanted = ("test",) if point else ("select", "test")

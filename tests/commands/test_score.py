@@ -104,6 +104,18 @@ def test_maps_of_any_size_are_scored_beside_blind_baselines(
     assert np.mean(ious) == pytest.approx(row["union_mask_miou"]["value"], abs=1e-6)
 
 
+def test_boxes_from_maps_are_drawn_as_asked(phantoms: Path, maps: Path, tmp_path: Path) -> None:
+    found = {}
+    for name, more in {"plain": (), "grown": ("--split_at_middle", "--box_growth", "0.4")}.items():
+        given = ("--maps", f"cam={maps}", "--map_threshold", "0.5", "--score_threshold", "0.5")
+        assert main([*command(phantoms, tmp_path / name, *given), *more]) == 0
+        found[name] = metrics_of(tmp_path / name / "out")
+    drawn = found["grown"]["provenance"]["evaluation"]
+    assert (drawn["split_at_middle"], drawn["growth"]) == (True, 0.4)
+    plain, grown = (found[name]["predictors"]["cam"]["best_box_iou"]["value"] for name in ("plain", "grown"))
+    assert plain > 0.6 > grown  # a grown box covers a true one 3.24 times, but for what lies beyond the film
+
+
 def test_scales(phantoms: Path, splits: Any, maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command(phantoms, tmp_path, "--maps", f"cam={maps}")) == 0
     plain = metrics_of(tmp_path / "out")["predictors"]["cam"]
