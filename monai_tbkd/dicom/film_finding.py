@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_tbkd.transforms import notice_of
+
 
 @dataclass(frozen=True)
 class BoxFinding:
@@ -97,6 +99,11 @@ class FilmFinding:
         if self.threshold is not None:
             decided = f"threshold {100 * self.threshold:.1f}: {self.decision}"
         return f"TB score {self.percent:.1f} of 100, {decided}"
+
+    @property
+    def notice(self) -> str:
+        """What the results of this model may be used for."""
+        return notice_of(self.model_version)
 
     @property
     def suggests_tb(self) -> bool | None:

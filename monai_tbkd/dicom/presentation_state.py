@@ -67,7 +67,7 @@ def presentation_state(source: SourceFilm, finding: FilmFinding) -> GrayscaleSof
         )
     texts.append(
         TextObject(
-            f"{finding.headline}\r\n{NOTICE.capitalize()}",
+            f"{finding.headline}\r\n{finding.notice.capitalize()}",
             AnnotationUnitsValues.DISPLAY,
             bounding_box=(0.0, 0.9, 1.0, 1.0),
             text_justification="LEFT",

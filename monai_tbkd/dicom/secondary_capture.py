@@ -67,9 +67,9 @@ def secondary_capture(
     if source.orientation is None:
         result.PatientOrientation = None
     result.ImageType = ["DERIVED", "SECONDARY"]
-    result.DerivationDescription = f"Boxes, scores and text burnt in; {NOTICE}"
+    result.DerivationDescription = f"Boxes, scores and text burnt in; {finding.notice}"
     result.SourceImageSequence = [_reference(source)]
-    result.ImageComments = NOTICE
+    result.ImageComments = finding.notice
     marked = str(source.header.get("BurnedInAnnotation") or "").strip().upper()
     if marked in ("YES", "NO"):  # nothing that names the patient is added
         result.BurnedInAnnotation = marked
@@ -103,7 +103,7 @@ def draw_finding(
     font, large = ImageFont.load_default(text_size), ImageFont.load_default(round(1.3 * text_size))
     sheet_width = max(small.width, _NARROWEST)
     above = _fitted(finding.headline, large, sheet_width)
-    notice = _fitted(f"{NOTICE.capitalize()}.", font, sheet_width)
+    notice = _fitted(f"{finding.notice.capitalize()}.", font, sheet_width)
     below = notice + _fitted(finding.model_version, font, sheet_width)
     line, large_line = round(1.4 * text_size), round(1.8 * text_size)
     top = large_line * len(above) + line // 2

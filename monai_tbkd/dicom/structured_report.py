@@ -137,7 +137,7 @@ def _film_group(source: SourceFilm, finding: FilmFinding, bare: Dataset) -> sr.M
         measurements=numbers,
         qualitative_evaluations=said or None,
     )
-    return _with_comment(group, f"{finding.headline}.{warned} {NOTICE.capitalize()}.")
+    return _with_comment(group, f"{finding.headline}.{warned} {finding.notice.capitalize()}.")
 
 
 def _box_group(

@@ -10,7 +10,7 @@ import torch
 from monai_tbkd.data import FilmTurn
 from monai_tbkd.data.reason_codes import ReasonCode
 from monai_tbkd.report.prediction_table import DONE, FAILED, NO_TB, REFUSED, TB
-from monai_tbkd.transforms import NOTICE
+from monai_tbkd.transforms import notice_of
 
 LABEL = "tuberculosis"
 BOX_FORMAT = "xmin, ymin, xmax, ymax in pixels of the film as stored; x = column, edges half-open"
@@ -62,7 +62,11 @@ class FilmResult:
 
     def as_json(self) -> dict[str, Any]:
         """The finding as a server answers it; without patient data and without paths."""
-        answer: dict[str, Any] = {"notice": NOTICE, "status": self.status, **self.facts}
+        answer: dict[str, Any] = {
+            "notice": notice_of(str(self.facts.get("model_version", ""))),
+            "status": self.status,
+            **self.facts,
+        }
         if self.reason is not None:
             return {**answer, "reason": self.reason.value, "meaning": self.reason.meaning, "detail": self.detail}
         assert self.score is not None
