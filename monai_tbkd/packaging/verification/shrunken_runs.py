@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -110,10 +111,16 @@ def _run(root: Path, title: str, paths: Sequence[str], run: Mapping[str, Any], w
     except subprocess.TimeoutExpired:
         return Finding("run", ERROR, f"{title}: not done after {_LONGEST_SECONDS} seconds.")
     if done.returncode:
-        lines = [line for line in done.stdout.splitlines() if line.strip()] or [""]
-        said = next((line for line in reversed(lines) if line.startswith("error:")), lines[-1])
-        return Finding("run", ERROR, f"{title}: ended with status {done.returncode}: {said}")
+        return Finding("run", ERROR, f"{title}: ended with status {done.returncode}: {_why(done.stdout)}")
     return Finding("run", OK, f"{title}: runs from another working directory.")
+
+
+def _why(output: str) -> str:
+    """The line that says it: our own error, or else the first of the exceptions that followed on one another."""
+    lines = [line for line in output.splitlines() if line.strip()] or [""]
+    own = [line for line in reversed(lines) if line.startswith("error:")]
+    raised = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
+    return [*own, *raised, lines[-1]][0]
 
 
 def _properties(root: Path, title: str, paths: Sequence[str], run: Mapping[str, Any], result: Path) -> Finding:
