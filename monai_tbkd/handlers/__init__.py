@@ -11,6 +11,7 @@ from monai_tbkd.handlers.prediction_writer import PredictionWriter
 from monai_tbkd.handlers.scheduled_terms import ScheduledTerms
 from monai_tbkd.handlers.stage_writer import StageWriter
 from monai_tbkd.handlers.training_scalars import TrainingScalars, loss_summary
+from monai_tbkd.handlers.training_state import TrainingState
 
 __all__ = [
     "EvaluationBoard",
@@ -22,6 +23,7 @@ __all__ = [
     "ScheduledTerms",
     "StageWriter",
     "TrainingScalars",
+    "TrainingState",
     "loss_summary",
     "panel_items",
 ]
