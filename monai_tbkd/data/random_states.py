@@ -22,7 +22,7 @@ def random_states(loader: Any) -> dict[str, Any]:
     """
     return {
         "python": random.getstate(),
-        "numpy": _plain(np.random.get_state()),
+        "numpy": _plain(np.random.get_state()),  # noqa: NPY002 -- of whoever draws from it
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "loader": [_state(source) for source in _sources(loader, set())],
@@ -46,7 +46,7 @@ def set_random_states(states: dict[str, Any], loader: Any) -> None:
             f"{len(sources)}. Set them as they were, or train anew with --resume false."
         )
     random.setstate(_as_tuple(states["python"]))
-    np.random.set_state(_numpy_tuple(states["numpy"]))
+    np.random.set_state(_numpy_tuple(states["numpy"]))  # noqa: NPY002
     torch.set_rng_state(states["torch"])
     if len(states["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(states["cuda"])

@@ -6,6 +6,7 @@ from monai_tbkd.handlers.evaluation_board import EvaluationBoard
 from monai_tbkd.handlers.film_progress import FilmProgress
 from monai_tbkd.handlers.finished_checkpoint import FinishedCheckpoint
 from monai_tbkd.handlers.map_recorder import MapRecorder
+from monai_tbkd.handlers.memory_release import MemoryRelease
 from monai_tbkd.handlers.overlay_panel import OverlayPanel, panel_items
 from monai_tbkd.handlers.prediction_writer import PredictionWriter
 from monai_tbkd.handlers.scheduled_terms import ScheduledTerms
@@ -18,6 +19,7 @@ __all__ = [
     "FilmProgress",
     "FinishedCheckpoint",
     "MapRecorder",
+    "MemoryRelease",
     "OverlayPanel",
     "PredictionWriter",
     "ScheduledTerms",
