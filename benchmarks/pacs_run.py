@@ -6,8 +6,8 @@ It needs Debian's orthanc and orthanc-dicomweb. Films are phantoms of 1400 x 170
 them MONOCHROME1, one or two to a study, beside laterals, hands and children, which are refused. `--real` adds a folder
 of other DICOM files. First an undisturbed run, the same again, and the same from another folder, as by a second
 machine. Then a fresh archive of the same films, and on the way through it the program is killed (SIGKILL) three times
-and the server twice. CPU time is that of the program (user and system), with one thread; the machine may have other
-work.
+and the server twice; when it has come to its end, it is started once more. Rows of runs that `--runs` leaves out stay
+in the table. CPU time is that of the program (user and system), with one thread; the machine may have other work.
 """
 
 from __future__ import annotations
@@ -78,17 +78,26 @@ def main() -> None:
                 count_results(server, [uid_of(path) for path in films[: args.films]], tell)
             finally:
                 server.kill()
-    with args.output.open("w", newline="", encoding="utf-8") as file:
+    write(args.output, rows, args.runs)
+
+
+def write(path: Path, rows: list[dict[str, Any]], runs: list[str]) -> None:
+    """The rows of some runs in the place of their former ones."""
+    kept: list[dict[str, Any]] = []
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as file:
+            kept = [row for row in csv.DictReader(file) if row["run"] not in runs]
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(sorted([*kept, *rows], key=lambda row: list(RUNS).index(row["run"])))
 
 
 def undisturbed(args: argparse.Namespace, server: OrthancServer, folder: Path, tell: Callable[..., None]) -> None:
     for turn, out in (("first run", "out"), ("second run", "out"), ("second machine", "elsewhere")):
         before, cpu, began = len(server.instances()), _children(), time.perf_counter()
         process = start(args, server, folder / out)
-        peak = Peak(process.pid)
+        memory = Memory(process.pid, folder / out / "predictions.csv")
         text = process.communicate()[0]
         seconds, used = time.perf_counter() - began, _children() - cpu
         counts = tried(text)
@@ -97,7 +106,8 @@ def undisturbed(args: argparse.Namespace, server: OrthancServer, folder: Path, t
         tell(f"{turn}: new objects", len(server.instances()) - before, "objects")
         tell(f"{turn}: wall time", seconds, "s")
         tell(f"{turn}: CPU time", used, "s")
-        tell(f"{turn}: peak memory", peak.bytes / 2**20, "MiB")
+        tell(f"{turn}: peak memory", memory.peak / 2**20, "MiB")
+        tell_memory(turn, memory, tell)
         tell(f"{turn}: exit status", process.returncode, "")
 
 
@@ -110,6 +120,7 @@ def disturbed(args: argparse.Namespace, server: OrthancServer, folder: Path, tel
         process.communicate()
         kills["program"] += process.returncode == -9
     process = start(args, server, folder / "out")
+    memory = Memory(process.pid, folder / "out" / "predictions.csv")
     for share in (0.7, 0.85):  # the server
         wait_for(server, round(share * args.films), process)
         server.kill()
@@ -121,6 +132,13 @@ def disturbed(args: argparse.Namespace, server: OrthancServer, folder: Path, tel
     tell("kills of the server", kills["server"], "kills")
     tell("last run: films with results before", tried(text)["results"], "films")
     tell("last run: exit status", process.returncode, "")
+    tell_memory("last run", memory, tell)
+    before = len(server.instances())
+    process = start(args, server, folder / "out")
+    text = process.communicate()[0]
+    tell("once more: films tried", tried(text)["tried"], "films")
+    tell("once more: new objects", len(server.instances()) - before, "objects")
+    tell("once more: exit status", process.returncode, "")
     with (folder / "out" / "predictions.csv").open(newline="", encoding="utf-8") as file:
         names = Counter(row["name"] for row in csv.DictReader(file))
     tell("rows of the table", names.total(), "rows")
@@ -159,21 +177,39 @@ def tried(text: str) -> Counter[str]:
     return Counter(results=int(found[1]), refused=int(found[2]), tried=int(found[3]))
 
 
-class Peak:
-    """The most memory that a process had at once."""
+class Memory:
+    """What a process takes: the most at once, and its private memory by the rows of its table."""
 
-    def __init__(self, pid: int) -> None:
-        self.bytes, self._status = 0, Path(f"/proc/{pid}/status")
+    def __init__(self, pid: int, table: Path) -> None:
+        self.peak, self.by_rows = 0, dict[int, int]()
+        self._status, self._table = Path(f"/proc/{pid}/status"), table
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
         while self._status.exists():
             try:
-                peak = re.search(r"VmHWM:\s+(\d+) kB", self._status.read_text())
+                status, rows = self._status.read_text(), self._rows()
             except OSError:
                 return
-            self.bytes = max(self.bytes, int(peak[1]) * 1024 if peak else 0)
+            self.peak = max(self.peak, _bytes(status, "VmHWM"))
+            self.by_rows[rows] = max(self.by_rows.get(rows, 0), _bytes(status, "RssAnon"))
             time.sleep(0.2)
+
+    def _rows(self) -> int:
+        return self._table.read_bytes().count(b"\n") - 1 if self._table.is_file() else -1
+
+
+def tell_memory(turn: str, memory: Memory, tell: Callable[..., None]) -> None:
+    """Private memory, the most of the five rows before, along the way."""
+    for rows in range(25, max(memory.by_rows, default=0) + 1, 25):
+        near = [used for at, used in memory.by_rows.items() if rows - 5 < at <= rows]
+        if near:
+            tell(f"{turn}: private memory after {rows} films", max(near) / 2**20, "MiB")
+
+
+def _bytes(status: str, key: str) -> int:
+    found = re.search(rf"{key}:\s+(\d+) kB", status)
+    return int(found[1]) * 1024 if found else 0
 
 
 def _children() -> float:

@@ -40,6 +40,19 @@ def gather_to_first(value: T) -> list[T] | None:
     return parts
 
 
+def from_first(value: T) -> T:
+    """What the first process has, in every process.
+
+    Args:
+        value: anything that can be pickled; that of the others is not looked at. Every process has to come here.
+    """
+    if not _several():
+        return value
+    held: list[Any] = [value]
+    dist.broadcast_object_list(held, src=0)
+    return held[0]  # type: ignore[no-any-return]
+
+
 def go_on_alone() -> bool:
     """End the common work: the first process goes on as if it had been alone, the others have nothing left to do.
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
 from monai_tbkd.data.processes import rank
+
+_EVENTS = "events.out.tfevents.*"
 
 
 class StageWriter:
@@ -23,13 +27,38 @@ class StageWriter:
     def __init__(self, log_dir: str | Path) -> None:
         self.log_dir = Path(log_dir)
         self._writer: SummaryWriter | None = None
+        self._kept: dict[str, int] = {}
+
+    def written(self) -> dict[str, int]:
+        """The event files that belong to this run, by name, with their sizes in bytes up to now."""
+        self.flush()
+        opened = self._writer is not None  # then all that is there
+        paths = self.log_dir.glob(_EVENTS) if opened else (self.log_dir / name for name in self._kept)
+        return {path.name: path.stat().st_size for path in paths}
+
+    def go_on(self, written: Mapping[str, int]) -> None:
+        """Go on with the curves of a run that was broken off: what it wrote later is cut off, so that no step is twice.
+
+        Args:
+            written: what `written` has given then; files that are gone are left out.
+
+        Raises:
+            RuntimeError: something has been written already.
+        """
+        if self._writer is not None:
+            raise RuntimeError("The events of this run are open already; go on before anything is written.")
+        self._kept = {name: size for name, size in written.items() if (self.log_dir / name).is_file()}
+        for name, size in self._kept.items():
+            if rank() == 0 and (self.log_dir / name).stat().st_size > size:
+                os.truncate(self.log_dir / name, size)
 
     @property
     def writer(self) -> SummaryWriter:
         """The open writer."""
         if self._writer is None:
-            for old in self.log_dir.glob("events.out.tfevents.*"):
-                old.unlink()
+            for old in self.log_dir.glob(_EVENTS):
+                if old.name not in self._kept:
+                    old.unlink()
             self._writer = SummaryWriter(str(self.log_dir))
         return self._writer
 

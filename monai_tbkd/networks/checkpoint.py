@@ -122,7 +122,7 @@ def check_architecture(network: nn.Module, record: Mapping[str, Any], path: str 
     own, theirs = getattr(network, "architecture", None), record.get("architecture")
     if own is None or theirs is None:
         return
-    differing = _differences(theirs, own)
+    differing = settings_that_differ(theirs, own)
     if differing:
         raise ValueError(
             f"{path} is a checkpoint of another architecture: {differing}. Set these as they were when it "
@@ -146,7 +146,7 @@ def refuse_other_settings(record: Mapping[str, Any], settings: Mapping[str, Any]
     theirs = record.get("settings")
     if theirs is None:
         return
-    differing = _differences(theirs, settings)
+    differing = settings_that_differ(theirs, settings)
     if differing:
         raise ValueError(
             f"{path} was trained with other settings: {differing}. Set these as they were when it was "
@@ -155,8 +155,17 @@ def refuse_other_settings(record: Mapping[str, Any], settings: Mapping[str, Any]
         )
 
 
-def _differences(theirs: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    # a setting that is off is the same as one that there was not yet
+def settings_that_differ(theirs: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """Each setting that is another here, for a message; empty where there is none.
+
+    Args:
+        theirs: settings as they were.
+        here: settings that are compared; false is the same as one that there was not yet.
+
+    Example:
+        >>> settings_that_differ({"seed": 0, "epochs": 20}, {"seed": 1, "lung_crop": False})
+        'seed 0 (here 1)'
+    """
     differing = {k: v for k, v in here.items() if theirs.get(k, False if v is False else None) != v}
     return ", ".join(f"{k} {theirs.get(k)!r} (here {v!r})" for k, v in differing.items())
 

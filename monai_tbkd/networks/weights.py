@@ -6,7 +6,7 @@ import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -40,10 +40,10 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"There is no weights file {path}; give the path of a file that exists.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as e:
+        content = load_plain(path)
+    except ValueError as e:
         raise ValueError(
-            f"{path} can't be read as weights ({type(e).__name__}); expected a state dict written by torch.save. "
+            f"{path} can't be read as weights ({e}); expected a state dict written by torch.save. "
             "It may be damaged or incomplete: fetch or train it again."
         ) from e
     for key in ("model", "state_dict"):
@@ -52,6 +52,18 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     if not isinstance(content, Mapping) or not all(isinstance(v, torch.Tensor) for v in content.values()):
         raise ValueError(f"{path} holds {type(content).__name__}; expected a state dict (names to tensors).")
     return {str(k): v.float() if v.is_floating_point() else v for k, v in content.items()}
+
+
+def load_plain(path: str | Path) -> Any:
+    """What ``torch.save`` has written, of tensors, numbers, text and their collections; no code is run from the file.
+
+    Raises:
+        ValueError: with the kind of error, for a file that is damaged, none of torch's, or holds other objects.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as e:
+        raise ValueError(type(e).__name__) from e
 
 
 def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport:

@@ -1,0 +1,121 @@
+"""The memory of data sets whose films are listed and not loaded, by their number.
+
+    python benchmarks/listed_films.py [--films 1000 100000]
+
+The films are hard links to a few phantom films, so that each has a path and a header of its own to be read. In a
+process for each: the data list of a ``manifest.csv`` (half of the films with TB and a box each); the training's data
+sets of ``train.yaml`` on it, with ``cache_rate`` 0; and the data set of ``inference.yaml`` on the folder. The figure is
+the private memory (RssAnon) after it, less that of the same process before it. Lists and data sets alone are built: no
+film is decoded, and no network is made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gc
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))
+from monai.bundle import ConfigParser  # noqa: E402
+
+from monai_tbkd.data import load_datalist  # noqa: E402
+from monai_tbkd.data.manifest import write_manifest  # noqa: E402
+from monai_tbkd.data.phantom import write_phantom_dataset  # noqa: E402
+
+COLUMNS = ("listed", "films", "measurement", "value", "unit")
+BOX = [[30.0, 30.0, 60.0, 60.0]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--films", type=int, nargs="+", default=[1000, 100000])
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "benchmarks" / "results" / "listed_films.csv")
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)  # in a process of its own: what, and the folder
+    args = parser.parse_args()
+    if args.measure:
+        print(f"RESULT {measured(LISTED[args.measure[0]], Path(args.measure[1])):.6g}")
+        return
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        for number in args.films:
+            folder = link_films(Path(name), number)
+            for what in LISTED:
+                line = [sys.executable, __file__, "--measure", what, str(folder)]
+                text = subprocess.run(line, check=True, text=True, stdout=subprocess.PIPE).stdout
+                used = float(re.search(r"RESULT (\S+)", text)[1])  # type: ignore[index]
+                for measurement, value, unit in (("memory", used / 2**20, "MiB"), ("a film", used / number, "bytes")):
+                    row = (what, number, measurement, f"{value:.4g}", unit)
+                    rows.append(dict(zip(COLUMNS, row, strict=True)))
+                    print(*row, flush=True)
+    with args.output.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def link_films(folder: Path, number: int) -> Path:
+    """So many films, in folders of a thousand, and a table of them."""
+    source = write_phantom_dataset(folder / "source", {"health": 6, "tb": 6}, {"tb": 1}, size=128)
+    films = sorted((source / "imgs").rglob("*.png"))
+    root = folder / f"{number} films"
+    listed = []
+    for index in range(number):
+        path = root / "films" / f"site{index // 1000:04d}" / f"patient{index:08d}_frontal.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.link(films[index % len(films)], path)
+        sick = index % 2 == 1
+        listed.append((str(path), "tb" if sick else "health", BOX if sick else []))
+    write_manifest(root / "manifest.csv", listed)
+    return root
+
+
+def measured(make: Callable[[Path], Any], folder: Path) -> float:
+    """Private memory in bytes that something takes, as long as it is held."""
+    before = _private()
+    held = make(folder)
+    gc.collect()
+    after = _private()
+    del held
+    return after - before
+
+
+def _training(folder: Path) -> Any:
+    parser = _parsed("train", dataset_dir=str(folder / "manifest.csv"), cache_rate=0.0, num_workers=0, min_side=16)
+    return [parser, *(parser.get_parsed_content(key) for key in ("train::dataset", "validate::dataset"))]
+
+
+def _inference(folder: Path) -> Any:
+    parser = _parsed("inference", dataset_dir=str(folder / "films"), output_dir=str(folder / "out"), num_workers=0)
+    return [parser, parser.get_parsed_content("dataset")]
+
+
+def _parsed(name: str, **overrides: Any) -> ConfigParser:
+    parser = ConfigParser()
+    parser.read_config(str(REPOSITORY / "bundle" / "configs" / f"{name}.yaml"))
+    parser.update({**overrides, "progress_bar": False})
+    return parser
+
+
+LISTED: dict[str, Callable[[Path], Any]] = {
+    "data list": lambda folder: load_datalist(str(folder / "manifest.csv"), 1, select=0.15, test=0.2),
+    "training": _training,
+    "inference": _inference,
+}
+
+
+def _private() -> int:
+    found = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) * 1024 if found else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Where a training's random numbers stand, so that it can be gone on with as if it had not been broken off."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def random_states(loader: Any) -> dict[str, Any]:
+    """The states of all random numbers that a training draws: of Python, NumPy, torch, and of a loader's own.
+
+    Args:
+        loader: a data loader; the generators of its sampler and of its data set's transforms are found in it.
+
+    Returns:
+        What `set_random_states` takes, made of numbers, text and tensors.
+    """
+    return {
+        "python": random.getstate(),
+        "numpy": _plain(np.random.get_state()),  # noqa: NPY002 -- of whoever draws from it
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "loader": [_state(source) for source in _sources(loader, set())],
+    }
+
+
+def set_random_states(states: dict[str, Any], loader: Any) -> None:
+    """Let all random numbers go on from where they stood.
+
+    Args:
+        states: of `random_states`.
+        loader: of the same transforms; the number of its workers may be another, but then films are changed otherwise.
+
+    Raises:
+        ValueError: states of a loader with other transforms.
+    """
+    sources = list(_sources(loader, set()))
+    if len(sources) != len(states["loader"]):
+        raise ValueError(
+            f"The training that is gone on with had {len(states['loader'])} random transforms, and here there are "
+            f"{len(sources)}. Set them as they were, or train anew with --resume false."
+        )
+    random.setstate(_as_tuple(states["python"]))
+    np.random.set_state(_numpy_tuple(states["numpy"]))  # noqa: NPY002
+    torch.set_rng_state(states["torch"])
+    if len(states["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(states["cuda"])
+    for source, state in zip(sources, states["loader"], strict=True):
+        if isinstance(source, torch.Generator):
+            source.set_state(state)
+        else:
+            source.set_state(_numpy_tuple(state))
+
+
+def _sources(held: Any, seen: set[int]) -> Iterator[np.random.RandomState | torch.Generator]:
+    """Generators in an object, its attributes and their lists, each once; in the order of MONAI's ``set_rnd``."""
+    if id(held) in seen:
+        return
+    seen.add(id(held))
+    if isinstance(held, (np.random.RandomState, torch.Generator)):
+        yield held
+    elif isinstance(held, (tuple, list)):
+        for each in held:
+            yield from _sources(each, seen)
+    elif not isinstance(held, (type, ModuleType, torch.Tensor, torch.nn.Module)):
+        for value in getattr(held, "__dict__", {}).values():
+            yield from _sources(value, seen)
+
+
+def _state(source: np.random.RandomState | torch.Generator) -> Any:
+    return source.get_state() if isinstance(source, torch.Generator) else _plain(source.get_state())
+
+
+def _plain(numpy_state: Any) -> list[Any]:
+    # an array of NumPy could not be read from a file without running code
+    kind, keys, *rest = numpy_state
+    return [str(kind), torch.from_numpy(np.asarray(keys, dtype=np.int64)), *(float(x) for x in rest)]
+
+
+def _numpy_tuple(state: list[Any]) -> tuple[Any, ...]:
+    kind, keys, position, has_gauss, gauss = state
+    return kind, keys.numpy().astype(np.uint32), int(position), int(has_gauss), float(gauss)
+
+
+def _as_tuple(state: Any) -> Any:
+    return tuple(_as_tuple(each) for each in state) if isinstance(state, (list, tuple)) else state

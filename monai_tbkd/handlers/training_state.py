@@ -1,0 +1,145 @@
+"""All that a training goes on from when it was killed, written after each epoch."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from monai.engines import Trainer, Workflow
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from monai_tbkd import __version__
+from monai_tbkd.data.processes import from_first, gather_to_first, rank, wait_for_all, world_size
+from monai_tbkd.data.random_states import random_states, set_random_states
+from monai_tbkd.data.whole_file import whole_file
+from monai_tbkd.handlers.stage_writer import StageWriter
+from monai_tbkd.networks.checkpoint import settings_that_differ
+from monai_tbkd.networks.weights import load_plain
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingState:
+    """Write where a training stands after each epoch, and go on from what a killed one has left.
+
+    On a CPU a training that was killed, however often, ends with the very weights and curves of an unbroken one: the
+    file has the network, the optimizer, the learning rate's schedule, the state of all random numbers and the sizes of
+    the event files. It stands beside the checkpoint as ``*.training.pt``, is written whole or not at all, read without
+    running code from it, and removed when the training has finished. It comes last among a trainer's handlers, after
+    `FinishedCheckpoint`, so that an epoch with its validation is over when it is written. Of several processes the
+    first writes; all go on.
+
+    Args:
+        checkpoint: where the finished weights will be, ``*.pt``.
+        network: that is trained, without the wrapper of several processes.
+        optimizer: its optimizer.
+        lr_scheduler: its learning rate's schedule.
+        settings: what the training depends on, JSON-able; a state of other settings is refused.
+        summary_writer: of the stage.
+        validator: the evaluator whose best metric so far is told in the log.
+        resume: false trains anew, whatever was left.
+
+    Raises:
+        ValueError: when training starts, if what was left is damaged, or of other settings.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | Path,
+        network: nn.Module,
+        optimizer: Optimizer,
+        lr_scheduler: LRScheduler,
+        settings: Mapping[str, Any],
+        summary_writer: StageWriter | None = None,
+        validator: Workflow | None = None,
+        resume: bool = True,
+    ) -> None:
+        self.path = training_state_path(checkpoint)
+        self.parts: dict[str, Any] = {"network": network, "optimizer": optimizer, "lr_scheduler": lr_scheduler}
+        self.settings, self.writer, self.validator, self.resume = dict(settings), summary_writer, validator, resume
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a trainer."""
+        engine.add_event_handler(Events.STARTED, self.go_on)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
+        engine.add_event_handler(Events.COMPLETED, self.remove)
+
+    def go_on(self, engine: Trainer) -> None:
+        """Take up what a killed training has left, if anything."""
+        # where machines don't share their disks, the first one's file counts
+        state = from_first(self._read(engine) if rank() == 0 and self.resume else None)
+        if state is None:
+            return
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+        if engine.scaler is not None and state["scaler"]:
+            engine.scaler.load_state_dict(state["scaler"])
+        engine.state.epoch, engine.state.iteration = state["epoch"], state["iteration"]
+        if self.validator is not None:
+            self.validator.state.best_metric, self.validator.state.best_metric_epoch = state["best_metric"]
+        if self.writer is not None:
+            self.writer.go_on(state["events"])
+        set_random_states(state["random"][rank()], engine.data_loader)
+        logger.info("Going on after epoch %d of %d: %s", state["epoch"], engine.state.max_epochs, self.path)
+
+    def write(self, engine: Trainer) -> None:
+        """Write where the training stands."""
+        drawn = gather_to_first(random_states(engine.data_loader))
+        if drawn is None:
+            return
+        best = None if self.validator is None else self.validator.state
+        state = {
+            **{name: part.state_dict() for name, part in self.parts.items()},
+            "scaler": {} if engine.scaler is None else engine.scaler.state_dict(),
+            "epoch": engine.state.epoch,
+            "iteration": engine.state.iteration,
+            "best_metric": (-1, -1) if best is None else (float(best.best_metric), int(best.best_metric_epoch)),
+            "events": {} if self.writer is None else self.writer.written(),
+            "random": drawn,
+            "settings": self._settings(engine),
+        }
+        with whole_file(self.path) as part:
+            torch.save(state, part)
+
+    def remove(self, engine: Engine) -> None:
+        """Remove the file, as the training has finished; one that was stopped keeps it."""
+        if engine.state.epoch >= (engine.state.max_epochs or 0):
+            if rank() == 0:
+                self.path.unlink(missing_ok=True)
+            wait_for_all()
+
+    def _settings(self, engine: Engine) -> dict[str, Any]:
+        own = {"version": __version__, "steps_of_an_epoch": engine.state.epoch_length, "processes": world_size()}
+        return json.loads(json.dumps({**self.settings, **own}))  # type: ignore[no-any-return]
+
+    def _read(self, engine: Engine) -> dict[str, Any] | None:
+        if not self.path.is_file():
+            return None
+        anew = "To train anew, remove it or give --resume false."
+        try:
+            state = load_plain(self.path)
+        except ValueError as error:
+            raise ValueError(
+                f"{self.path}, from which an unfinished training would go on, can't be read ({error}). {anew}"
+            ) from error
+        if not isinstance(state, dict) or "settings" not in state:
+            raise ValueError(f"{self.path} is not the state of an unfinished training. {anew}")
+        differing = settings_that_differ(state["settings"], self._settings(engine))
+        if differing:
+            raise ValueError(
+                f"{self.path} is of an unfinished training with other settings: {differing}. Set these as they were "
+                f"to go on with it. {anew}"
+            )
+        return state
+
+
+def training_state_path(checkpoint: str | Path) -> Path:
+    """Where the state of an unfinished training stands: of ``model.pt`` it is ``model.training.pt``."""
+    return Path(checkpoint).with_suffix(".training.pt")

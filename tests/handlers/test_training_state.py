@@ -1,0 +1,165 @@
+"""A training that is broken off between any two steps, and gone on with as if it had not been."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Events
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from monai_tbkd.handlers import TrainingState
+from monai_tbkd.handlers.training_state import training_state_path
+from monai_tbkd.networks import read_state_dict
+from monai_tbkd.packaging.plain_errors import plain_cause
+from tests.conftest import open_bundle
+
+
+class PulledPlugError(BaseException):
+    """Nothing of the package catches it, as nothing catches SIGKILL."""
+
+
+@pytest.fixture
+def train(phantoms: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Trains a stage into a folder; `plug` is pulled after so many steps."""
+
+    def run(folder: str, stage: str = "control", plug: int | None = None, **overrides: Any) -> Path:
+        out = tmp_path / folder
+        where = {"dataset_dir": str(phantoms), "ckpt_dir": str(out / "models"), "output_dir": str(out)}
+        workflow = open_bundle(["train"], f"run_{stage}", **{**where, "max_epochs": 3, **overrides})
+        workflow.initialize()
+        key = "train" if stage == "student" else stage
+        trainer = workflow.parser.get_parsed_content(f"{key}::trainer")
+        if plug is not None:
+            trainer.add_event_handler(Events.ITERATION_COMPLETED(once=plug), _pull)
+        try:
+            workflow.run()
+        except PulledPlugError:
+            assert plug is not None
+        finally:
+            workflow.finalize()
+        return out
+
+    return run
+
+
+def _pull() -> None:
+    raise PulledPlugError
+
+
+def curves(folder: Path) -> list[tuple[str, int, float]]:
+    found = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    found.Reload()
+    return [(tag, e.step, e.value) for tag in sorted(found.Tags()["scalars"]) for e in found.Scalars(tag)]
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    first, second = read_state_dict(one), read_state_dict(other)
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_broken_off_twice_it_ends_as_an_unbroken_one(train: Callable[..., Path], workers: int) -> None:
+    unbroken = train("unbroken", num_workers=workers)
+    for step in (3, 5):  # of 2 steps each: in the second epoch, and in the third
+        out = train("broken", plug=step, num_workers=workers)
+        assert training_state_path(out / "models" / "control.pt").is_file()
+        assert not (out / "models" / "control.json").exists()
+    train("broken", num_workers=workers)
+    assert same_weights(unbroken / "models" / "control.pt", out / "models" / "control.pt")
+    assert {p.name for p in (out / "models").iterdir()} == {p.name for p in (unbroken / "models").iterdir()}
+    expected = curves(unbroken / "tensorboard" / "control")
+    assert [step for tag, step, _ in expected if tag == "train/lr"] == [1, 2, 3, 4, 5, 6]
+    assert curves(out / "tensorboard" / "control") == expected
+
+
+def test_a_student_goes_on_with_its_schedules_and_cached_maps(train: Callable[..., Path]) -> None:
+    schedules = {"map": {"start": 0.0, "end": 1.0, "kind": "linear"}}
+    turned: dict[str, Any] = {"cache_teacher": True, "term_schedules": schedules, "random_blur": 0.5}
+    for folder in ("unbroken", "broken"):
+        train(folder, "teacher", max_epochs=1)
+    unbroken = train("unbroken", "student", teacher_epochs=1, **turned)
+    train("broken", "student", plug=4, teacher_epochs=1, **turned)
+    out = train("broken", "student", teacher_epochs=1, **turned)
+    assert same_weights(unbroken / "models" / "model.pt", out / "models" / "model.pt")
+    assert curves(out / "tensorboard" / "student") == curves(unbroken / "tensorboard" / "student")
+
+
+def test_killed_when_all_epochs_are_over_it_only_writes_its_checkpoint(
+    train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("monai_tbkd.handlers.finished_checkpoint.write_checkpoint", lambda *_: _pull())
+    out = train("broken", plug=99)
+    monkeypatch.undo()
+    caplog.clear()
+    train("broken")
+    assert "Going on after epoch 3 of 3" in caplog.text
+    assert "Epoch[3] Complete" not in caplog.text
+    assert (out / "models" / "control.json").is_file()
+    assert not training_state_path(out / "models" / "control.pt").exists()
+
+
+def test_killed_while_the_state_is_written_the_state_before_counts(
+    train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbroken = train("unbroken")
+    whole = torch.save
+
+    def half(state: Any, path: Path) -> None:
+        whole(state, path)
+        if state.get("epoch") == 2:
+            Path(path).write_bytes(Path(path).read_bytes()[:1000])
+            raise PulledPlugError
+
+    monkeypatch.setattr(torch, "save", half)
+    out = train("broken", plug=99)
+    monkeypatch.undo()
+    assert torch.load(training_state_path(out / "models" / "control.pt"), weights_only=True)["epoch"] == 1
+    train("broken")
+    assert same_weights(unbroken / "models" / "control.pt", out / "models" / "control.pt")
+
+
+def test_what_was_left_by_another_training_is_refused_with_a_sentence(train: Callable[..., Path]) -> None:
+    out = train("broken", plug=3)
+    state = training_state_path(out / "models" / "control.pt")
+    left = state.read_bytes()
+    with pytest.raises(RuntimeError) as caught:
+        train("broken", learning_rate=0.5)
+    message = str(plain_cause(caught.value))
+    assert "learning_rate 0.0001 (here 0.5)" in message
+    assert "--resume false" in message
+    assert "\n" not in message
+    assert state.read_bytes() == left
+
+    state.write_bytes(left[:2000])
+    with pytest.raises(RuntimeError) as caught:
+        train("broken")
+    assert "can't be read" in str(plain_cause(caught.value))
+    torch.save({"w": torch.zeros(1)}, state)
+    with pytest.raises(RuntimeError) as caught:
+        train("broken")
+    assert "is not the state of an unfinished training" in str(plain_cause(caught.value))
+
+    train("broken", learning_rate=0.5, resume=False)  # anew
+    assert not state.exists()
+    assert [step for tag, step, _ in curves(out / "tensorboard" / "control") if tag == "train/lr"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_state_runs_no_code(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (tmp_path / "ran",)
+
+    network = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.AdamW(network.parameters())
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+    handler = TrainingState(tmp_path / "model.pt", network, optimizer, schedule, {})
+    torch.save({"settings": Evil()}, handler.path)
+    with pytest.raises(ValueError, match="can't be read"):
+        handler._read(None)
+    assert not (tmp_path / "ran").exists()
