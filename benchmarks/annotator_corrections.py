@@ -8,6 +8,7 @@ agree with the label), an annotator works on those of another, where they do not
 annotator labels them and draws their boxes (the phantom's truth), the student is fine-tuned by
 ``bundle/configs/label_finetune.yaml`` on all corrections so far, and so on, four times. After each round the model that
 would be served then is measured on 100 TB films and 60 others of the second place that no one has seen.
+A call that was broken off goes on with the runs that films.csv lacks.
 
 Ways: ``distilled`` is the default; ``control`` the same without distillation; ``boxes`` and ``boxes_control`` with
 drawn boxes as supervision of the map. Beside them, on the same corrections: ``threshold`` trains nothing and chooses
@@ -74,24 +75,46 @@ def main() -> None:
     logger.setLevel(logging.INFO)
     args.work.mkdir(parents=True, exist_ok=True)
     tested = films_of(args.work / "tested", 100, {"health": 40, "sick": 20, "tb": 100})
-    with (args.work / "films.csv").open("w", newline="", encoding="utf-8") as file:
+    done = keep_finished(args.work / "films.csv")
+    with (args.work / "films.csv").open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
         for seed in args.seeds:
             models = base_model(args.work, seed)
             pool = films_of(args.work / f"pool_{seed}", 200 + seed, {"health": 50, "sick": 30, "tb": 80})
             for way in args.ways:
                 numbers = WAYS[way]
                 for strategy in STRATEGIES if way in EVERY_STRATEGY else STRATEGIES[:1]:
+                    if (str(seed), way, strategy) in done:
+                        continue
                     started = time.process_time()
                     annotator = Annotator(args.work / "run", models, pool, tested, seed, strategy)
-                    writer.writerows((seed, way, strategy, *row) for row in annotator.rounds(numbers))
+                    rows = list(annotator.rounds(numbers))
                     if way == "distilled":
-                        for reference in ("threshold", "blind"):
-                            rows = annotator.references[reference]
-                            writer.writerows((seed, reference, strategy, *row) for row in rows)
+                        for reference, others in annotator.references.items():
+                            writer.writerows((seed, reference, strategy, *row) for row in others)
+                    writer.writerows((seed, way, strategy, *row) for row in rows)
                     file.flush()
                     logger.info("seed %d %s %s: %.0f s of CPU", seed, way, strategy, time.process_time() - started)
+
+
+def keep_finished(path: Path) -> set[tuple[str, str, str]]:
+    """Leave the table with the runs that came to their end, if any did; another call goes on with the others.
+
+    Returns:
+        Seed, way and strategy of each.
+    """
+    rows: list[list[str]] = []
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.reader(file) if len(row) == len(COLUMNS)][1:]
+    last = str(ROUNDS * PER_ROUND)
+    # the row that is written last
+    done = {(row[0], row[1], row[2]) for row in rows if (row[3], row[5]) == (last, "with_tb")}
+    references = {(seed, way, strategy) for seed, _, strategy in done for way in ("threshold", "blind")}
+    kept = [row for row in rows if (row[0], row[1], row[2]) in done | references]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([list(COLUMNS), *kept])
+    return done
 
 
 def films_of(folder: Path, seed: int, counts: dict[str, int]) -> list[dict[str, Any]]:

@@ -56,6 +56,18 @@ def frozen_copy(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network).eval().requires_grad_(False)
 
 
+def largest_change(before: nn.Module, after: nn.Module) -> float:
+    """The largest difference of a weight, or of a statistic of batch norm, of two networks of one architecture.
+
+    Args:
+        before: a network.
+        after: the same, trained.
+    """
+    old = before.state_dict()
+    weights = {name: value for name, value in after.state_dict().items() if value.is_floating_point()}
+    return max(float((value.double() - old[name].double()).abs().max()) for name, value in weights.items())
+
+
 def film_maps(
     network: nn.Module,
     films: Sequence[Film],
@@ -198,7 +210,16 @@ class FineTuning:
                 f"one {old:.3f}; the served model stays. Fewer epochs or a smaller finetune_learning_rate may help, or "
                 "a larger largest_drop if this is meant."
             )
-        return self._write(chosen, {"films_with_boxes": len(boxed), "miou_before": old, "miou_after": new})
+        change = largest_change(self.teacher, self.network)
+        if change == 0:
+            logger.warning(
+                "Nothing was learned: after %s epochs on %d corrected films every weight is as it was served. The "
+                "first step of a training warms up at a learning rate of 0, so one step does nothing; more films or "
+                "finetune_epochs, or a finetune_learning_rate above 0, are needed.",
+                self.facts.get("epochs"), self._films()["corrected"],
+            )  # fmt: skip
+        measured = {"films_with_boxes": len(boxed), "miou_before": old, "miou_after": new}
+        return self._write(chosen, {**measured, "weights_changed": change > 0, "largest_weight_change": change})
 
     def _write(self, chosen: MapThreshold, measured: Mapping[str, Any]) -> dict[str, Any]:
         before = read_record(self.checkpoint) or {}
@@ -219,7 +240,8 @@ class FineTuning:
             "map_threshold": chosen.value,
             "score_threshold": float(self.served["score_threshold"]),
             "mode": chosen.mode,
-            "chosen_on": f"{chosen.chosen_on}; score: {self.served['id']}",
+            # the score's threshold is that of the first model, however many trainings there were
+            "chosen_on": f"{chosen.chosen_on}; score: {str(self.served['id']).rpartition('; score: ')[2]}",
             "model_sha256": written["sha256"],
         }
         write_json(self.candidate_dir / POINT, point)

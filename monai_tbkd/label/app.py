@@ -28,7 +28,7 @@ from monai_tbkd.label.film_label import FilmLabel
 from monai_tbkd.label.film_pipeline import FilmPipeline
 from monai_tbkd.label.film_result import LABEL
 from monai_tbkd.label.film_sources import FolderSource
-from monai_tbkd.label.film_store import FilmStore
+from monai_tbkd.label.film_store import FilmStore, taken_away_on_failure
 from monai_tbkd.label.infer_tasks import BoxesTask, FilmTask, MapTask, ScoreTask
 from monai_tbkd.label.label_export import LABELS_FOLDER, PACS_MARK
 from monai_tbkd.label.label_folder import LabelFolder
@@ -81,14 +81,14 @@ class TuberculosisApp(MONAILabelApp):
         if not is_address(self.studies):
             root = Path(self.studies)
             labels = LabelFolder(root / LABELS_FOLDER)
-            return FilmStore(FolderSource(root, labels.root, seconds), labels, root.name)
+            return FilmStore(FolderSource(root, labels.root, seconds), labels, root.name, uploads=self._uploads)
         address = self.studies.rstrip("/")
         given = settings.MONAI_LABEL_DICOMWEB_CACHE_PATH.strip()
         root = Path(given or self.folder.root / "pacs") / sha256(address.encode()).hexdigest()[:16]
         source = PacsSource(_dicomweb_client(address), root / "films", self.server_conf.modalities, seconds)
         write_json(root / PACS_MARK, {"films": "fetched from a DICOMweb server; they hold patient data"})
         on_final = self._send_report if self.server_conf.sr else None
-        return FilmStore(source, LabelFolder(root / LABELS_FOLDER), address, on_final)
+        return FilmStore(source, LabelFolder(root / LABELS_FOLDER), address, on_final, self._uploads)
 
     def init_infers(self) -> dict[str, FilmTask]:
         return {
@@ -108,6 +108,24 @@ class TuberculosisApp(MONAILabelApp):
 
     def init_batch_infer(self) -> FilmBatchInfer:
         return FilmBatchInfer()
+
+    def names(self, kind: str) -> list[str] | None:
+        """What there is of a kind.
+
+        Args:
+            kind: the first part of a request's path, such as ``train``.
+
+        Returns:
+            Names, or None for a path that names nothing of the app.
+        """
+        kinds = {
+            "infer": self._infers,
+            "batch": self._infers,
+            "train": self._trainers,
+            "scoring": self._scoring_methods,
+            "activelearning": self._strategies,
+        }
+        return list(kinds[kind]) if kind in kinds else None
 
     def cleanup_sessions(self) -> None:
         """Run at the start and every few minutes: the server leaves the uploads of requests that failed."""
@@ -130,6 +148,10 @@ class TuberculosisApp(MONAILabelApp):
         Raises:
             HTTPException: 404 where there is no such model or film, 422 where the answer has not the form asked for.
         """
+        with taken_away_on_failure(str(request.get("image")), self._uploads):
+            return self._infer(request, datastore)
+
+    def _infer(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
         model, film = str(request.get("model")), request.get("image")
         if model not in self._infers:
             raise HTTPException(404, f"There is no model {model}; expected one of {', '.join(self._infers)}.")
@@ -150,7 +172,7 @@ class TuberculosisApp(MONAILabelApp):
 
     def _film_path(self, film: Any, store: Any) -> str:
         """Where a film of a request is: in the datastore by its identifier, or an upload; nothing else is read."""
-        if isinstance(film, str):
+        if isinstance(film, str) and "\0" not in film:
             if is_safe_id(film):
                 found = store.get_image_uri(film)
             else:

@@ -6,7 +6,8 @@ import io
 import logging
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,22 @@ from monai_tbkd.label.label_folder import FINAL, LabelFolder
 logger = logging.getLogger(__name__)
 
 
+@contextmanager
+def taken_away_on_failure(file: str | Path, uploads: Path | None) -> Iterator[None]:
+    """Remove an upload whose request fails; the server removes those of requests that do not.
+
+    Args:
+        file: what a request names.
+        uploads: folder of uploads; a file that is not in it is left alone. None leaves every file.
+    """
+    try:
+        yield
+    except BaseException:
+        if uploads is not None and Path(file).parent == uploads:
+            Path(file).unlink(missing_ok=True)
+        raise
+
+
 class FilmStore(Datastore):
     """Films from a folder or a PACS, labels beside.
 
@@ -31,6 +48,7 @@ class FilmStore(Datastore):
         labels: where labels are kept.
         name: of the store.
         on_final: is told of every finished label: the film's identifier and the label; what it returns is noted.
+        uploads: folder that the server puts uploads into; see `taken_away_on_failure`.
     """
 
     def __init__(
@@ -39,8 +57,10 @@ class FilmStore(Datastore):
         labels: LabelFolder,
         name: str,
         on_final: Callable[[str, FilmLabel], Mapping[str, Any]] | None = None,
+        uploads: Path | None = None,
     ) -> None:
         self.source, self.labels, self._name, self._on_final = source, labels, name, on_final
+        self._uploads = uploads
         self._description = "Chest films"
 
     def name(self) -> str:
@@ -91,7 +111,8 @@ class FilmStore(Datastore):
         self.labels.update_film_info(image_id, info)
 
     def add_image(self, image_id: str, image_filename: str, image_info: Mapping[str, Any]) -> str:
-        film = self.source.add(image_id, Path(image_filename))
+        with taken_away_on_failure(image_filename, self._uploads):
+            film = self.source.add(image_id, Path(image_filename))
         self.labels.update_film_info(film, image_info or {})
         return film
 
@@ -122,12 +143,13 @@ class FilmStore(Datastore):
             ImageNotFoundException: there is no such film.
             ValueError: a tag or a kind of label that may not be, or a finished label that cannot be understood.
         """
-        film, tag = self._film(image_id), str(getattr(label_tag, "value", label_tag))
-        info, label = dict(label_info or {}), None
-        if tag == FINAL:
-            label = read_label(label_filename, film, info)
-            info["understood"] = {"class_name": label.class_name, "boxes": label.boxes}
-        self.labels.save(image_id, Path(label_filename), tag, info)
+        tag, info, label = str(getattr(label_tag, "value", label_tag)), dict(label_info or {}), None
+        with taken_away_on_failure(label_filename, self._uploads):
+            film = self._film(image_id)
+            if tag == FINAL:
+                label = read_label(label_filename, film, info)
+                info["understood"] = {"class_name": label.class_name, "boxes": label.boxes}
+            self.labels.save(image_id, Path(label_filename), tag, info)
         if label is not None and self._on_final is not None:
             self.labels.update_info(image_id, tag, self._on_final(image_id, label))
         return image_id

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.data.whole_file import read_json_object, whole_file, write_json
 from monai_tbkd.label.film_ids import is_safe_id
 
@@ -21,7 +22,8 @@ class LabelFolder:
     """``labels/<tag>/<film id><suffix>`` and, beside, what is known of each label and film.
 
     There is no index that could fall out of step with the files: what lies in the folders is what there is. Every file
-    is moved to its place whole.
+    is moved to its place whole. A server, its batch and its scoring write from processes of their own, so each holds
+    the folder while it writes.
 
     Args:
         root: folder that holds ``labels``, ``label_info`` and ``film_info``; made when something is written.
@@ -82,21 +84,25 @@ class LabelFolder:
         suffix = label_suffix(file)
         folder = self._labels(tag)
         target = folder / f"{film}{suffix}"
-        with whole_file(target) as part:
-            shutil.copyfile(file, part)
-        for other in LABEL_SUFFIXES:
-            if other != suffix:
-                (folder / f"{film}{other}").unlink(missing_ok=True)
         note = {**(info or {}), "ts": int(time.time()), "name": target.name}
-        write_json(self.root / "label_info" / tag / f"{film}.json", note)
+        with self._held():
+            with whole_file(target) as part:
+                shutil.copyfile(file, part)
+            for other in LABEL_SUFFIXES:
+                if other != suffix:
+                    (folder / f"{film}{other}").unlink(missing_ok=True)
+            write_json(self.root / "label_info" / tag / f"{film}.json", note)
         return target
 
     def remove(self, film: str, tag: str) -> None:
         """Forget a label; nothing happens where there is none."""
-        path = self.path(film, tag)
-        if path is not None:
-            path.unlink()
-            (self.root / "label_info" / tag / f"{film}.json").unlink(missing_ok=True)
+        if self.path(film, tag) is None:
+            return
+        with self._held():
+            path = self.path(film, tag)
+            if path is not None:
+                path.unlink()
+                (self.root / "label_info" / tag / f"{film}.json").unlink(missing_ok=True)
 
     def update_info(self, film: str, tag: str, info: Mapping[str, Any]) -> None:
         """Add to what is known of a label.
@@ -107,12 +113,18 @@ class LabelFolder:
         _check(film, tag)
         if self.path(film, tag) is None:
             raise ValueError(f"{film} has no label of the tag {tag}.")
-        write_json(self.root / "label_info" / tag / f"{film}.json", {**self.info(film, tag), **info})
+        with self._held():
+            write_json(self.root / "label_info" / tag / f"{film}.json", {**self.info(film, tag), **info})
 
     def update_film_info(self, film: str, info: Mapping[str, Any]) -> None:
         """Add to what is noted on a film."""
         _check(film, FINAL)
-        write_json(self.root / "film_info" / f"{film}.json", {**self.film_info(film), **info})
+        with self._held():
+            write_json(self.root / "film_info" / f"{film}.json", {**self.film_info(film), **info})
+
+    def _held(self) -> FolderLock:
+        """For one change; others wait, some milliseconds."""
+        return FolderLock(self.root, wait=True)
 
     def _labels(self, tag: str) -> Path:
         return self.root / "labels" / tag

@@ -15,13 +15,16 @@ from fastapi import Request  # noqa: E402
 from fastapi.responses import JSONResponse  # noqa: E402
 from monailabel.app import app as monai_label  # noqa: E402
 from monailabel.config import settings  # noqa: E402
+from monailabel.endpoints.user.auth import DEFAULT_USER, User, get_current_user  # noqa: E402
 from monailabel.interfaces.exception import (  # noqa: E402
     ImageNotFoundException,
     LabelNotFoundException,
     MONAILabelException,
 )
+from monailabel.interfaces.utils.app import app_instance  # noqa: E402
 
 from monai_tbkd.label.guard import Guard, Receive, Send  # noqa: E402
+from monai_tbkd.label.request_checks import check_request  # noqa: E402
 from monai_tbkd.label.request_output import ASKED_OUTPUT  # noqa: E402
 from monai_tbkd.label.server_conf import read_conf  # noqa: E402
 from monai_tbkd.packaging.plain_errors import plain_cause  # noqa: E402
@@ -46,6 +49,16 @@ async def _say_what_is_wrong(request: Request, error: Exception) -> JSONResponse
 
 for _kind in (MONAILabelException, ValueError):
     monai_label.add_exception_handler(_kind, _say_what_is_wrong)
+
+
+async def _checked_user(request: Request) -> User:
+    """In the place of the user that every handler asks for before it does anything."""
+    await check_request(request, app_instance())
+    return DEFAULT_USER
+
+
+if not settings.MONAI_LABEL_AUTH_ENABLE:  # with it, every request is refused (0.8.5)
+    monai_label.dependency_overrides[get_current_user] = _checked_user
 
 
 async def _with_output(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

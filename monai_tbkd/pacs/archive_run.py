@@ -12,11 +12,11 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
+from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.packaging import bundle_files, truth
 from monai_tbkd.packaging.plain_errors import plain_cause
 from monai_tbkd.pacs.archive import Archive
 from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
-from monai_tbkd.pacs.folder_lock import FolderLock
 from monai_tbkd.pacs.search_progress import SearchProgress
 from monai_tbkd.pacs.study_query import StudyQuery
 from monai_tbkd.report.prediction_table import REFUSED

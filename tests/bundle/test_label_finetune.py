@@ -96,6 +96,27 @@ def test_box_supervision_raises_the_map_inside_the_boxes(work: dict[str, Any], t
     assert told["miou_after"] > told["miou_before"] + 0.05
 
 
+@pytest.mark.parametrize(
+    ("numbers", "changed"),
+    [
+        ({"finetune_learning_rate": 0.0}, False),
+        ({"finetune_epochs": 1, "finetune_batch_size": 32}, False),  # one step, of the warm-up
+        ({"finetune_epochs": 2, "finetune_batch_size": 32}, True),
+    ],
+)
+def test_a_training_that_changes_nothing_says_so(
+    work: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture, numbers: dict[str, Any], changed: bool
+) -> None:
+    before = read_state_dict(tmp_path / "models" / "model.pt")
+    run_bundle(CONFIGS, "run_finetune", **{**work, **numbers})
+    after = read_state_dict(tmp_path / "models" / "model.pt")
+    told = json.loads((tmp_path / "out" / "candidate" / "fine_tuning.json").read_text())
+    largest = max(float((after[key].double() - before[key].double()).abs().max()) for key in before)
+    assert told["weights_changed"] is changed and (largest > 0) is changed
+    assert told["largest_weight_change"] == pytest.approx(largest)
+    assert ("Nothing was learned" in caplog.text) is not changed
+
+
 def test_few_boxes_choose_no_threshold(work: dict[str, Any], tmp_path: Path) -> None:
     before = load_operating_point(tmp_path / "models" / "operating_point.json", tmp_path / "models" / "model.pt")
     run_bundle(CONFIGS, "run_finetune", fewest_boxed=7, **work)

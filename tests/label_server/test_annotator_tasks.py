@@ -102,7 +102,9 @@ def test_miou_against_drawn_boxes(app: Any, tmp_path: Path) -> None:
     json.dumps(result)
 
 
-def test_training_serves_a_new_model_and_a_broken_one_leaves_it(app: Any, tmp_path: Path) -> None:
+def test_training_serves_a_new_model_and_a_broken_one_leaves_it(
+    app: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     served, film = app.folder.student, str(Path(app.studies) / "a0.png")
     with pytest.raises(ValueError, match="save labels first"):
         app.train({"model": "tb_student"})
@@ -129,7 +131,10 @@ def test_training_serves_a_new_model_and_a_broken_one_leaves_it(app: Any, tmp_pa
     assert answer["model_version"] != version and "boxes drawn on 3 films" in answer["threshold_id"]
     assert max(iou(bright_film(50, True).box or [], box["bbox"]) for box in answer["boxes"]) > 0.25
     assert app._trainers["tb_student"].stats()["best_metric"] == told["miou_after"]
+    assert told["weights_changed"] is True
     now = file_sha256(served)
+    told = app.train({**request, "finetune_learning_rate": 0})
+    assert told["weights_changed"] is False and "Nothing was learned" in caplog.text
     with pytest.raises(Exception, match=r"not finite|Failed"):
         app.train({**request, "finetune_learning_rate": 9e5})
     assert file_sha256(served) == now and Path(film).is_file()

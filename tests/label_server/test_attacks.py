@@ -106,7 +106,7 @@ def test_files_that_are_no_uploads_are_not_read(unchanged: LabelServer, films: d
         answer = unchanged.request(
             "POST", f"/infer/tb_boxes?{query}", data={"params": json.dumps({"image": named})}, files={"x": b"y"}
         )
-        assert answer.status_code in (404, 500 if not query else 404), answer.text  # 500: no film was named at all
+        assert answer.status_code == (404 if query else 422), answer.text  # 422: no film was named at all
     assert unchanged.request("POST", "/infer/tb_boxes", params={"image": named}).status_code == 400
 
 
@@ -256,6 +256,67 @@ def test_params_that_are_no_json_or_no_options(unchanged: LabelServer) -> None:
     for params in ("{", '{"map_threshold": 7}', '{"image": ["a.png"]}', '{"model": "no_such"}'):
         answer = unchanged.request("POST", "/infer/tb_boxes?image=a.png", data={"params": params})
         assert answer.status_code in (404, 422), (params, answer.text)
+
+
+NO_OBJECTS = {
+    "[1]": "not an object",
+    "5": "not an object",
+    '"text"': "not an object",
+    "null": "not an object",
+    '{"a": NaN}': "not JSON",
+    '{"a": 1e999}': "not JSON",
+    '{"a": ' + "[" * 200_000: "nested",
+    '{"a": ' + "[" * 40 + "]" * 40 + "}": "nested",
+    "{": "not JSON",
+}
+
+
+@pytest.mark.parametrize("text", NO_OBJECTS)
+def test_params_that_are_no_object_are_answered_with_a_sentence(unchanged: LabelServer, text: str) -> None:
+    label, film = {"label": ("l.json", b'{"boxes": []}')}, {"file": ("f.png", PNG)}
+    asked: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST", "/infer/tb_boxes?image=a.png", {"data": {"params": text}}),
+        ("PUT", "/datastore/label?image=a.png", {"data": {"params": text}, "files": label}),
+        ("PUT", "/datastore/image?image=new", {"data": {"params": text}, "files": film}),
+        ("PUT", "/datastore/image/info?image=a.png", {"data": {"info": text}}),
+        ("PUT", "/datastore/label/info?label=a.png&tag=final", {"data": {"info": text}}),
+    ]
+    for method, path, more in asked:
+        answer = unchanged.request(method, path, **more)
+        assert answer.status_code == 422, (path, answer.text)
+        assert NO_OBJECTS[text] in answer.json()["detail"], path
+    headers = {"Content-Type": "application/json"}
+    for path in ("/train/tb_student", "/activelearning/random", "/scoring/miou", "/batch/infer/tb_boxes"):
+        if text == "null":
+            continue  # no body
+        answer = unchanged.request("POST", path, data=text, headers=headers)
+        assert answer.status_code in (400, 422), (path, answer.text)
+        assert answer.json()["detail"], path
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/infer/no_such?image=a.png", None, 404),
+        ("/infer/tb_boxes", None, 422),
+        ("/train/no_such", {}, 404),
+        ("/train/tb_student", {"model": "no_such"}, 404),
+        ("/train/tb_student", {"finetune_epochs": "many"}, 422),
+        ("/train/", {"tb_student": {"box_weight": -1}}, 422),
+        ("/scoring/no_such", None, 404),
+        ("/activelearning/no_such", None, 404),
+        ("/batch/infer/no_such", {}, 404),
+        ("/batch/infer/tb_boxes", {"label_tag": "../x"}, 422),
+        ("/batch/infer/tb_boxes", {"gpus": 5}, 422),
+    ],
+)
+def test_tasks_that_cannot_be_are_not_begun(
+    unchanged: LabelServer, path: str, body: dict[str, Any] | None, status: int
+) -> None:
+    """A task runs in a process of its own; its mistakes would be answered with 200 and found in a log."""
+    answer = unchanged.request("POST", path, json=body)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["detail"]
 
 
 def test_every_film_has_an_identifier_that_is_let_through(

@@ -18,9 +18,9 @@ import pytest
 
 from monai_tbkd.__main__ import main
 from monai_tbkd.commands import pacs
+from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.handlers import PredictionWriter
 from monai_tbkd.pacs import Archive
-from monai_tbkd.pacs.folder_lock import FolderLock
 from tests.conftest import REPOSITORY
 from tests.pacs.archive_films import DX, chest, command, films_of, results_by_film, rows, uid
 from tests.pacs.orthanc_server import SC, SEG, SR, OrthancServer

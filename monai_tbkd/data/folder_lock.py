@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from typing import Self
 
 
 class FolderLock:
@@ -14,12 +15,13 @@ class FolderLock:
 
     Args:
         folder: it is made.
+        wait: until the other lets go, rather than to give up.
 
     Raises:
-        ValueError: another program holds it.
+        ValueError: another program holds it, and `wait` is false.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wait: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             import fcntl
@@ -28,7 +30,7 @@ class FolderLock:
             return
         self._handle = os.open(folder, os.O_RDONLY)
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             os.close(self._handle)
             self._handle = -1
@@ -41,6 +43,12 @@ class FolderLock:
         handle, self._handle = self._handle, -1
         with contextlib.suppress(OSError):
             os.close(handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.release()
 
     def __del__(self) -> None:
         self.release()
