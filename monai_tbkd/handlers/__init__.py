@@ -8,6 +8,7 @@ from monai_tbkd.handlers.finished_checkpoint import FinishedCheckpoint
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.handlers.overlay_panel import OverlayPanel, panel_items
 from monai_tbkd.handlers.prediction_writer import PredictionWriter
+from monai_tbkd.handlers.received_checkpoint import ReceivedCheckpoint
 from monai_tbkd.handlers.scheduled_terms import ScheduledTerms
 from monai_tbkd.handlers.stage_writer import StageWriter
 from monai_tbkd.handlers.training_scalars import TrainingScalars, loss_summary
@@ -19,6 +20,7 @@ __all__ = [
     "MapRecorder",
     "OverlayPanel",
     "PredictionWriter",
+    "ReceivedCheckpoint",
     "ScheduledTerms",
     "StageWriter",
     "TrainingScalars",
