@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from monai_tbkd.engines.correction_films import boxed_films, correction_films, correction_sampler
 from monai_tbkd.engines.distillation_trainer import TEACHER_MAP, DistillationTrainer
+from monai_tbkd.engines.federated_averaging import average_updates, federated_averaging
+from monai_tbkd.engines.federated_site import federated_site
 from monai_tbkd.engines.fine_tuning import FineTuning, WorseModelError, film_maps, frozen_copy
 from monai_tbkd.engines.model_comparison import ModelComparison, load_operating_point
 from monai_tbkd.engines.model_release import release_model
@@ -29,10 +31,13 @@ __all__ = [
     "ModelComparison",
     "RandMirrorWithTeacherMapd",
     "WorseModelError",
+    "average_updates",
     "boxed_films",
     "correction_films",
     "correction_sampler",
     "describe_module",
+    "federated_averaging",
+    "federated_site",
     "file_sha256",
     "film_maps",
     "finished_teacher",
