@@ -31,12 +31,12 @@ def phantom_items(folder: str | Path, recipe: Mapping[str, Any], num_workers: in
 
     Args:
         folder: gets two data sets, which share their training films.
-        recipe: arguments of :func:`write_phantom_dataset`; ``train_agreement`` and ``val_agreement`` are how often a cue
-            agrees with TB in training and in the test.
+        recipe: arguments of :func:`write_phantom_dataset`; ``train_agreement`` and ``val_agreement`` are how often a
+            cue agrees with TB in training and in the test.
         num_workers: processes that make films.
 
     Returns:
-        Datalist items with ``part`` (one of `TRAIN`, `TURNED` and `AS_TRAINED`) and ``cues``, the boxes of the shortcuts
+        Datalist items with ``part`` (one of `TRAIN`, `TURNED` and `AS_TRAINED`) and ``cues``, the shortcuts' boxes
         ``[xmin, ymin, xmax, ymax]`` in film pixels. Test films come twice, under one name and in one order.
     """
     found: list[dict[str, Any]] = []
@@ -74,7 +74,7 @@ class ShortcutStudy(LocalizationStudy):
         self.cue_masks = np.stack([film_box_mask({**item, "boxes": item["cues"]}, self.truth.grid) for item in items])
 
     def split(self, seed: int, fold: int, folds: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Rows that train, rows of TB films that select, and of TB films with the shortcut turned; there is one fold."""
+        """Rows that train; of TB films that select; of TB films with the shortcut turned. There is one fold."""
         mine = np.flatnonzero(self.part == TRAIN)
         boxed = np.random.default_rng((seed, fold)).permutation(mine[self.truth.boxed[mine]])
         select = np.sort(boxed[: int(self.config["select"])])

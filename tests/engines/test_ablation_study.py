@@ -8,7 +8,7 @@ import torch
 
 from monai_tbkd.engines.ablation_study import AblationStudy
 from monai_tbkd.engines.localization_study import COLUMNS, LocalizationStudy
-from tests.engines.test_localization_study import SMALL, read
+from tests.engines.test_localization_study import read
 
 FILMS, FOLDS = 12, 3
 TERMS = {"logits", "class_attention", "explanation", "logits_and_class_attention", "cells_and_label"}
@@ -26,7 +26,7 @@ def items() -> list[dict[str, Any]]:
 def films() -> dict[str, torch.Tensor]:
     chance = torch.Generator().manual_seed(0)
     return {
-        "features": torch.randn(FILMS, 2 * SMALL["components"], 5, 5, generator=chance),
+        "features": torch.randn(FILMS, 16, 5, 5, generator=chance),
         "lung_crop": torch.tensor([[0.05, 0.05, 0.95, 0.95]]).repeat(FILMS, 1),
         "lung_field": torch.ones(FILMS, 1, 20, 20),
         "asymmetry": torch.randn(FILMS, 2, generator=chance),
