@@ -3,11 +3,11 @@
     python benchmarks/localization_study.py hemithorax --dataset_dir TBX11K --weights resnet50.pth \
       [--stride_in_1x1] [--lung_weights lungs.pt] [--seeds 0 1 2] [--folds 5]
 
-Numbers stand in ``configs/study/<protocol>.yaml``. Every TB film with boxes is in the test fold once for each seed; of the
-others, ``select`` choose smoothing, factor and threshold, and train nothing; the rest train, without their boxes. Every
-predictor goes through the same steps. ``ablations`` has further students, each with one part changed. ``shortcut`` makes
-phantom films in ``--dataset_dir`` first and has one fold. Results are written as they come: a line a film, seed and
-predictor into ``--output``; ``benchmarks/study_table.py`` makes the table.
+Numbers stand in ``configs/study/<protocol>.yaml``. Every TB film with boxes is in the test fold once for each seed; of
+the others, ``select`` choose smoothing, factor and threshold, and train nothing; the rest train, without their boxes.
+Every predictor goes through the same steps. ``ablations`` has further students, each with one part changed.
+``shortcut`` makes phantom films in ``--dataset_dir`` first and has one fold. Results are written as they come: a line a
+film, seed and predictor into ``--output``; ``benchmarks/study_table.py`` makes the table.
 """
 
 from __future__ import annotations
