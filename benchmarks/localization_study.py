@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from monai.bundle import ConfigParser
 from monai.utils import set_determinism
@@ -41,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_films(parser)
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--films", type=int, help="a first look: so many films alone, drawn at random")
     parser.add_argument("--output", type=Path, help="results of the cross-validation")
     parser.add_argument("--model", type=Path, help="instead: train the student on all films and write it here")
     args = parser.parse_args()
@@ -53,6 +55,7 @@ def main() -> None:
         items: list[Any] = phantom_items(args.dataset_dir, config["phantoms"])
     else:
         items = [i for i in load_tbx11k(args.dataset_dir) if i["class_name"] == "tb" and i["boxes"]]
+        items = [items[i] for i in sorted(np.random.default_rng(0).permutation(len(items))[: args.films])]
     kept = films(config, items, args.cache)
     study = study_of(config)(config, items, kept)
     if args.model:

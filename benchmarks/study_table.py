@@ -80,7 +80,8 @@ def references(student: str, chose: str) -> tuple[str, ...]:
     part, end, rest = student.partition("_student")
     if end and not rest and chose == "processing" and not part.startswith(("box_free", "shuffled")):
         own = (f"shuffled_{student}", f"{part}_control", f"{part}_teacher")
-        return ("blind_prior", "lung_prior", *own, "control", "teacher", "student")
+        frameless = tuple(name for name in ("frameless_teacher", "frameless_student") if name not in (*own, student))
+        return ("blind_prior", "lung_prior", *own, "control", "teacher", "student", *frameless)
     return REFERENCES.get((student, chose), ())
 
 

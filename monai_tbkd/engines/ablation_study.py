@@ -39,8 +39,7 @@ class AblationStudy(LocalizationStudy):
         self, taught: _Taught, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int
     ) -> tuple[dict[str, Array], list[tuple[str, str, float]]]:
         maps, facts = super()._students(taught, train, select, prior, seed)
-        nothing = self._target(np.zeros_like(taught.maps), prior, select)
-        maps["no_teacher_student"] = self._maps(self._distilled(nothing, taught, train, seed))
+        maps["no_teacher_student"] = self._untaught(taught, train, select, prior, seed)
         for name, study in self.changed.items():
             theirs = taught
             if "pooling" in self.config["ablations"][name]:

@@ -233,6 +233,13 @@ class LocalizationStudy:
         """Maps of the student's network, trained from the teachers' labels alone."""
         return self._maps(self._fit("student", "label_objective", taught.rows, taught.labels, None, (seed, 100)))
 
+    def _untaught(
+        self, taught: _Taught, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int
+    ) -> Array:
+        """Maps of a student of no teacher, whose target is location prior and labels alone."""
+        target = self._target(np.zeros_like(taught.maps), prior, select)
+        return self._maps(self._distilled(target, taught, train, seed))
+
     def _distilled(self, logits: Array, taught: _Taught, train: NDArray[np.int64], seed: int) -> nn.Module:
         targets = self._cell_targets(logits, taught.gate)
         return self._fit("student", "cell_objective", train, taught.labels, targets, (seed, 100))
@@ -364,6 +371,8 @@ class LocalizationStudy:
             film = self.items[row]["name"]
             rows.append((seed, fold, film, name, how, "union_mask_iou", round(float(one), 5)))
             rows.append((seed, fold, film, name, how, "pointing_game", int(point)))
+        if not self.config["curves"]:
+            return rows
         stretched = np.stack([(m - m.min()) / max(float(np.ptp(m)), 1e-12) for m in maps])
         accuracy = max_box_acc(film_box_ious(stretched, [self.truth.boxes[i] for i in test], components="all"))
         pxap = pixel_average_precision(pixel_counts(maps, masks, PXAP_THRESHOLDS))

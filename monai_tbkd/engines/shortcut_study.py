@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from monai_tbkd.data import load_tbx11k
 from monai_tbkd.data.phantom import write_phantom_dataset
 from monai_tbkd.data.phantom.recipe import RECIPE_FILE
-from monai_tbkd.engines.localization_study import ALL, NOTHING, LocalizationStudy
+from monai_tbkd.engines.localization_study import ALL, NOTHING, LocalizationStudy, _Taught
 from monai_tbkd.metrics.bootstrap import area_under_roc
 from monai_tbkd.metrics.map_processing import Array, log_odds
 from monai_tbkd.metrics.saliency_energy import saliency_energy
@@ -57,8 +57,9 @@ class ShortcutStudy(LocalizationStudy):
     """Teacher, control, student and what must be beaten, where a shortcut lies.
 
     Maps are scored on test films in which the shortcut is turned around, and on the same films with the shortcut as in
-    training. A second teacher, whose ``teacher_features`` are of films without their frame, has a student of its own
-    that sees the frame.
+    training. A second teacher, whose ``teacher_features`` are of films without their frame, has two students that see
+    the frame: of one, as always, labels close the targets of films without TB; the other never meets a label. A student
+    of no teacher shows what location prior and labels do by themselves.
 
     Args:
         config: as ``configs/study/shortcut.yaml``.
@@ -99,15 +100,18 @@ class ShortcutStudy(LocalizationStudy):
         out += [row for name in maps for row in self._image_level(seed, fold, name, maps[name], test)]
         return out + self._cue_rows(seed, fold, maps, twins)
 
-    def predictors(
-        self, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int
+    def _students(
+        self, taught: _Taught, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int
     ) -> tuple[dict[str, Array], list[tuple[str, str, float]]]:
-        maps, facts = super().predictors(train, select, prior, seed)
+        maps, facts = super()._students(taught, train, select, prior, seed)
+        maps["no_teacher_student"] = self._untaught(taught, train, select, prior, seed)
         if self.frameless is not None:
-            taught = self.frameless._teacher(train, select, prior, seed)
-            maps["frameless_teacher"] = taught.maps
-            head = self._distilled(self._target(taught.maps, prior, select), taught, train, seed)
-            maps["frameless_student"] = self._maps(head)
+            blind = self.frameless._teacher(train, select, prior, seed)
+            target = self._target(blind.maps, prior, select)
+            maps["frameless_teacher"] = blind.maps
+            maps["frameless_student"] = self._maps(self._distilled(target, blind, train, seed))
+            open_ = blind._replace(gate=np.ones_like(blind.gate))
+            maps["frameless_no_label_student"] = self._maps(self._distilled(target, open_, train, seed))
         return maps, facts
 
     def _image_level(

@@ -61,8 +61,10 @@ def test_what_has_no_part_in_a_change_is_the_studys_own(
 
 
 def test_rows(items: list[dict[str, Any]], films: dict[str, torch.Tensor]) -> None:
-    config = read("ablations", generations=1, teacher_epochs=1, student_epochs=1)
+    config = read("ablations", generations=1, teacher_epochs=1, student_epochs=1, curves=False)
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in AblationStudy(config, items, films).run(0, 1, FOLDS)]
     scored = {r["predictor"] for r in rows if r["metric"] == "union_mask_iou" and r["boxes_chose"] == "processing"}
     assert {"student", "no_teacher_student", "average_control", "lung_prior", "shuffled_student"} <= scored
     assert len({(r["film"], r["predictor"], r["boxes_chose"], r["metric"]) for r in rows}) == len(rows)
+    assert {r["metric"] for r in rows if r["film"]} == {"union_mask_iou", "pointing_game"}
+    assert not {"pxap", "max_box_acc_v2"} & {r["metric"] for r in rows}

@@ -72,7 +72,8 @@ def test_a_run(items: list[dict[str, Any]], films: dict[str, torch.Tensor]) -> N
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in study.run(0, 0, 1)]
     assert len({(r["film"], r["predictor"], r["boxes_chose"], r["metric"]) for r in rows}) == len(rows)
     assert {r["film"] for r in rows} - {""} == {items[i]["name"] for i in test}
-    maps = {"teacher", "control", "student", "frameless_teacher", "frameless_student"}
+    students = {"student", "frameless_student", "frameless_no_label_student", "no_teacher_student"}
+    maps = {"teacher", "control", "frameless_teacher", *students}
     for metric in ("turned_auc", "as_trained_auc", "cue_pointing"):
         assert {r["predictor"] for r in rows if r["metric"] == metric} == maps, metric
     scored = {r["predictor"] for r in rows if r["metric"] == "union_mask_iou"}
@@ -87,6 +88,25 @@ def test_a_run(items: list[dict[str, Any]], films: dict[str, torch.Tensor]) -> N
     for row in rows:
         if row["metric"] not in ("smoothing", "factor", "threshold", "prior", "half_labels_films"):
             assert 0 <= row["value"] <= 1, row
+
+
+def test_labels_close_the_targets_of_all_students_but_one(
+    items: list[dict[str, Any]], films: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gates: list[np.ndarray] = []
+    distilled = ShortcutStudy._distilled
+
+    def watched(self: ShortcutStudy, logits: np.ndarray, taught: Any, *rest: Any) -> torch.nn.Module:
+        gates.append(taught.gate)
+        return distilled(self, logits, taught, *rest)
+
+    monkeypatch.setattr(ShortcutStudy, "_distilled", watched)
+    study = ShortcutStudy(small(teacher_epochs=1, student_epochs=1), items, films)
+    train, select, _ = study.split(0, 0, 1)
+    maps, _ = study.predictors(train, select, np.zeros((24, 24), dtype=np.float32), 0)
+    by_label = [[item["label"]] * 2 for item in items]
+    assert [gate.tolist() == by_label for gate in gates] == [True, True, True, False]
+    assert gates[-1].all() and list(maps)[-1] == "frameless_no_label_student"
 
 
 def test_how_much_lies_on_the_shortcut(items: list[dict[str, Any]], films: dict[str, torch.Tensor]) -> None:
