@@ -3,10 +3,11 @@
     python benchmarks/localization_study.py hemithorax --dataset_dir TBX11K --weights resnet50.pth \
       [--stride_in_1x1] [--lung_weights lungs.pt] [--seeds 0 1 2] [--folds 5]
 
-Numbers stand in ``configs/study/<protocol>.yaml``. Every TB film with boxes is in the test fold once for each
-seed; of the others, ``select`` choose smoothing, factor and threshold, and train nothing; the rest train, without their
-boxes. Every predictor goes through the same steps. Results are written as they come: a line a film, seed and predictor
-into ``--output``; ``benchmarks/study_table.py`` makes the table.
+Numbers stand in ``configs/study/<protocol>.yaml``. Every TB film with boxes is in the test fold once for each seed; of
+the others, ``select`` choose smoothing, factor and threshold, and train nothing; the rest train, without their boxes.
+Every predictor goes through the same steps. ``ablations`` has further students, each with one part changed.
+``shortcut`` makes phantom films in ``--dataset_dir`` first and has one fold. Results are written as they come: a line a
+film, seed and predictor into ``--output``; ``benchmarks/study_table.py`` makes the table.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from monai.bundle import ConfigParser
 from monai.utils import set_determinism
@@ -26,8 +28,10 @@ import monai_tbkd
 import monai_tbkd.networks
 from monai_tbkd.data import image_labels, load_tbx11k
 from monai_tbkd.data.whole_file import write_json
-from monai_tbkd.engines.feature_training import keep_features
+from monai_tbkd.engines.ablation_study import AblationStudy
+from monai_tbkd.engines.feature_training import fit_components, keep_features
 from monai_tbkd.engines.localization_study import COLUMNS, LocalizationStudy
+from monai_tbkd.engines.shortcut_study import ShortcutStudy, phantom_items
 from monai_tbkd.networks.checkpoint import file_sha256, write_checkpoint
 from monai_tbkd.transforms import NOTICE
 
@@ -38,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_films(parser)
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--films", type=int, help="a first look: so many films alone, drawn at random")
     parser.add_argument("--output", type=Path, help="results of the cross-validation")
     parser.add_argument("--model", type=Path, help="instead: train the student on all films and write it here")
     args = parser.parse_args()
@@ -45,10 +50,17 @@ def main() -> None:
     logging.getLogger("ignite").setLevel(logging.WARNING)
 
     config = read_config(args)
-    items = [i for i in load_tbx11k(args.dataset_dir) if i["class_name"] == "tb" and i["boxes"]]
+    phantoms = "phantoms" in config
+    if phantoms:
+        items: list[Any] = phantom_items(args.dataset_dir, config["phantoms"])
+    else:
+        items = [i for i in load_tbx11k(args.dataset_dir) if i["class_name"] == "tb" and i["boxes"]]
+        items = [items[i] for i in sorted(np.random.default_rng(0).permutation(len(items))[: args.films])]
     kept = films(config, items, args.cache)
-    study = LocalizationStudy(config, items, kept)
+    study = study_of(config)(config, items, kept)
     if args.model:
+        if phantoms:
+            parser.error("--model is for real films; phantom films make no model to use.")
         write_model(config, study, kept, args.seeds[0], args.model)
         return
     if not args.output:
@@ -58,7 +70,7 @@ def main() -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for seed in args.seeds:
-            for fold in range(args.folds):
+            for fold in range(1 if phantoms else args.folds):
                 started = time.monotonic()
                 set_determinism(seed=seed)
                 writer.writerows(study.run(seed, fold, args.folds))
@@ -95,11 +107,19 @@ def read_config(args: argparse.Namespace) -> ConfigParser:
     return config
 
 
-def films(config: ConfigParser, items: list[dict[str, Any]], cache: Path | None) -> dict[str, Any]:
-    """Features, and place, lung field and asymmetry of each cut, from the cache if it is of these settings."""
+def study_of(config: ConfigParser) -> type[LocalizationStudy]:
+    return ShortcutStudy if "phantoms" in config else AblationStudy if "ablations" in config else LocalizationStudy
+
+
+def films(config: ConfigParser, items: list[Any], cache: Path | None) -> dict[str, Any]:
+    """Features, and place, lung field and asymmetry of each cut, from the cache if it is of these settings.
+
+    With the config's ``teacher_preprocessing``, and ``view`` the film, features of that as well.
+    """
     # weights by what is in the files, not by where they are
     key = {name: str(config[name]) for name in ("film_size", "image_size", "margin", "components", "fit_films")}
     key |= {name: str(config[name]) for name in ("output_stride", "stride_in_1x1")}
+    key |= {name: str(config[name]) for name in ("phantoms", "view", "teacher_margin") if name in config}
     key |= {name: file_sha256(config[name]) if config[name] else "none" for name in ("weights", "lung_weights")}
     key["films"] = " ".join(item["name"] for item in items)
     if cache is not None and cache.is_file():
@@ -111,9 +131,15 @@ def films(config: ConfigParser, items: list[dict[str, Any]], cache: Path | None)
     started = time.monotonic()
     transform = config.get_parsed_content("preprocessing")
     keys = ("lung_crop", "lung_field", "asymmetry")
-    features, other = keep_features(network, image_labels(items), transform, fit_films=config["fit_films"], keys=keys)
-    logging.info("features of %d films: %.0f s", len(items), time.monotonic() - started)
+    data = image_labels(items)
+    fit_components(
+        network, [d for d, i in zip(data, items) if i["split"] == "train"], transform, films=config["fit_films"]
+    )
+    features, other = keep_features(network, data, transform, keys=keys)
     kept = {"key": key, "features": features, "reduce": network.reduce.state_dict(), **other}
+    if "teacher_preprocessing" in config and config["view"] == "film":
+        kept["teacher_features"] = keep_features(network, data, config.get_parsed_content("teacher_preprocessing"))[0]
+    logging.info("features of %d films: %.0f s", len(items), time.monotonic() - started)
     if cache is not None:
         torch.save(kept, cache)
     return kept

@@ -4,7 +4,8 @@
 
 Writes ``benchmarks/results/study_<protocol>.csv`` for each: union-mask mIoU and pointing game with 95 %
 bootstrap intervals over films (each film's mean over seeds), the mean of each seed, and paired differences of the
-same films. Prints it.
+same films: of students and what they must beat, of students of ablations and the study's own, and, where a shortcut
+turns around, of films with it turned and as in training. Prints it.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from monai_tbkd.metrics import bootstrap_mean
 RESULTS = Path(__file__).parent / "results"
 HEAD = ["predictor", "boxes_chose", "metric", "value", "low", "high", "n", "seeds", "by_seed"]
 REFERENCES = {
-    "processing": ("blind_prior", "lung_prior", "shuffled_student", "control", "teacher"),
-    "nothing": ("lung_prior", "shuffled_box_free_student", "control", "teacher"),
+    ("student", "processing"): ("blind_prior", "lung_prior", "shuffled_student", "control", "teacher"),
+    ("box_free_student", "nothing"): ("lung_prior", "shuffled_box_free_student", "control", "teacher"),
 }
+AS_TRAINED = "as_trained_"
+"""Metrics on test films with the shortcut as in training begin so."""
 ByFilm = dict[str, dict[int, float]]
 """Values by film and seed."""
-STUDENTS = {"processing": "student", "nothing": "box_free_student"}
 
 
 def main() -> None:
@@ -54,12 +56,15 @@ def table(path: Path) -> list[list[str]]:
     rows = []
     for key, by_film in sorted(films.items()):
         rows.append(line(*key, by_film))
-    for chose, student in STUDENTS.items():
-        mine = films[student, chose, "union_mask_iou"]
-        for other in REFERENCES[chose]:
-            theirs = films.get((other, chose, "union_mask_iou"))
-            if theirs:
-                rows.append(line(f"{student} minus {other}", chose, "union_mask_iou", paired(mine, theirs)))
+    for key in sorted(films):
+        student, chose, metric = key
+        if metric in ("union_mask_iou", "cue_energy"):
+            for other in references(student, chose or "processing"):
+                if theirs := films.get((other, chose, metric)):
+                    rows.append(line(f"{student} minus {other}", chose, metric, paired(films[key], theirs)))
+        if as_trained := films.get((student, chose, AS_TRAINED + metric)):
+            name = f"{student} turned minus as trained"
+            rows.append(line(name, chose, metric, paired(films[key], as_trained)))
     for (name, chose, metric), by_seed in sorted(folds.items()):
         means = [float(np.nanmean(v)) for _, v in sorted(by_seed.items())]
         number = str(sum(map(len, by_seed.values())))
@@ -68,6 +73,16 @@ def table(path: Path) -> list[list[str]]:
             [name, chose or "", metric, f"{np.mean(means):.4f}", "", "", f"{number} folds", str(len(means)), text]
         )
     return rows
+
+
+def references(student: str, chose: str) -> tuple[str, ...]:
+    """What a student is compared with, where it was scored."""
+    part, end, rest = student.partition("_student")
+    if end and not rest and chose == "processing" and not part.startswith(("box_free", "shuffled")):
+        own = (f"shuffled_{student}", f"{part}_control", f"{part}_teacher")
+        frameless = tuple(name for name in ("frameless_teacher", "frameless_student") if name not in (*own, student))
+        return ("blind_prior", "lung_prior", *own, "control", "teacher", "student", *frameless)
+    return REFERENCES.get((student, chose), ())
 
 
 def line(name: str, chose: str, metric: str, by_film: ByFilm) -> list[str]:

@@ -49,7 +49,7 @@ class _Taught(NamedTuple):
     rows: NDArray[np.int64]
     """Films that they learnt from."""
     labels: NDArray[np.int64]
-    """Of halves, ``(N, 2)``."""
+    """Of halves, ``(N, 2)``, or of whole films, ``(N, 1)``."""
     gate: NDArray[np.int64]
     """Halves that may have disease in a student's target, ``(N, 2)``; the others have none."""
     before: dict[str, Array]
@@ -103,10 +103,7 @@ class LocalizationStudy:
                 out += self._film_rows(seed, fold, name, NOTHING, logits[test], threshold, test)
                 out += self._film_rows(seed, fold, f"shuffled_{name}", NOTHING, logits[turned], threshold, test)
         out += self._film_prior(seed, fold, select, test)
-        for name in maps:
-            for label, positives in (("half_auc", None), ("which_side_auc", self.sides.sum(axis=1) == 1)):
-                out.append((seed, fold, "", name, "", label, self._side_auc(maps[name], test, positives)))
-        return out
+        return out + [row for name in maps for row in self._image_level(seed, fold, name, maps[name], test)]
 
     def final(self, seed: int) -> tuple[nn.Module, float, dict[str, Any]]:
         """The student of all films but those that select, for use.
@@ -142,13 +139,18 @@ class LocalizationStudy:
         self, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int
     ) -> tuple[dict[str, Array], list[tuple[str, str, float]]]:
         """Train all; their maps of all films in logits on the fine grid of the cut, by name, and facts of the fold."""
-        taught = self._teacher(train, select, prior, seed)
-        control = self._maps(self._fit("student", "label_objective", taught.rows, taught.labels, None, (seed, 100)))
+        return self._students(self._teacher(train, select, prior, seed), train, select, prior, seed)
+
+    def _students(
+        self, taught: _Taught, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int
+    ) -> tuple[dict[str, Array], list[tuple[str, str, float]]]:
+        """The control and all students of these teachers."""
         given = self._target(taught.maps, prior, select)
-        maps = {"teacher": taught.maps, "control": control, **taught.before}
+        maps = {"teacher": taught.maps, "control": self._control(taught, seed), **taught.before}
         maps["student"] = self._maps(self._distilled(given, taught, train, seed))
         gated = self._gated(given, taught.gate)
-        facts = [("teacher", "target_miou_on_train", self._mean_iou(gated, train, np.zeros(1))[0])]
+        boxed = train[self.truth.boxed[train]]
+        facts = [("teacher", "target_miou_on_train", self._mean_iou(gated, boxed, np.zeros(1))[0])]
         facts += [("teacher", f"half_labels_{key}", value) for key, value in self._label_facts(taught, train).items()]
         for generation in range(1, int(self.config["generations"])):
             last = "student" if generation == 1 else f"student_generation_{generation}"
@@ -161,13 +163,16 @@ class LocalizationStudy:
         return maps, facts
 
     def _teacher(self, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int) -> _Taught:
-        """Teachers trained from labels of halves, wherever those come from."""
+        """Teachers trained from labels of halves, wherever those come from, or of whole films."""
         rows, labels, gate = train, self.sides, self.sides
         before: dict[str, Array] = {}
         how = self.config["side_labels"]
         if how == "asymmetry":
             labels, rows = asymmetry_labels(self.asymmetry, train, float(self.config["labeled_share"]))
             gate = np.ones_like(self.sides)  # both halves of a film with TB may have it
+        elif how == "films":
+            labels = self.truth.tb[:, None].astype(np.int64)
+            gate = np.repeat(labels, 2, axis=1)
         elif how == "evidence":
             evidence = self._evidence(train)
             anywhere = _Taught(evidence, train, self.sides, np.ones_like(self.sides), {})
@@ -176,7 +181,7 @@ class LocalizationStudy:
             labels, known = self._confident(reader, train)
             rows = train[known[train].all(axis=1)]
         elif how != "boxes":
-            raise ValueError(f"side_labels is {how!r}; expected boxes, asymmetry or evidence.")
+            raise ValueError(f"side_labels is {how!r}; expected boxes, films, asymmetry or evidence.")
         number = int(self.config["teachers"])
         heads = [self._fit("teacher", "label_objective", rows, labels, None, (seed, n)) for n in range(number)]
         maps = np.asarray(np.mean([self._maps(head) for head in heads], axis=0), dtype=np.float32)
@@ -207,6 +212,8 @@ class LocalizationStudy:
 
     def _label_facts(self, taught: _Taught, train: NDArray[np.int64]) -> dict[str, float]:
         """How right the labels are that teachers learn from, and how right what closes halves to the student is."""
+        if taught.labels.shape[1] == 1:  # of films, and always right
+            return {"films": float(len(taught.rows))}
         right = taught.labels[taught.rows] == self.sides[taught.rows]
         negative = taught.labels[taught.rows] == 0
         closed = taught.gate[train] == 0
@@ -221,6 +228,17 @@ class LocalizationStudy:
         """What a student learns from these maps: as they do best on the selection films, above 0 where they find TB."""
         chosen = self.choose(logits, prior, select)
         return process(logits, prior, chosen.smoothing, chosen.factor, chosen.prior) - chosen.threshold
+
+    def _control(self, taught: _Taught, seed: int) -> Array:
+        """Maps of the student's network, trained from the teachers' labels alone."""
+        return self._maps(self._fit("student", "label_objective", taught.rows, taught.labels, None, (seed, 100)))
+
+    def _untaught(
+        self, taught: _Taught, train: NDArray[np.int64], select: NDArray[np.int64], prior: Array, seed: int
+    ) -> Array:
+        """Maps of a student of no teacher, whose target is location prior and labels alone."""
+        target = self._target(np.zeros_like(taught.maps), prior, select)
+        return self._maps(self._distilled(target, taught, train, seed))
 
     def _distilled(self, logits: Array, taught: _Taught, train: NDArray[np.int64], seed: int) -> nn.Module:
         targets = self._cell_targets(logits, taught.gate)
@@ -353,12 +371,21 @@ class LocalizationStudy:
             film = self.items[row]["name"]
             rows.append((seed, fold, film, name, how, "union_mask_iou", round(float(one), 5)))
             rows.append((seed, fold, film, name, how, "pointing_game", int(point)))
+        if not self.config["curves"]:
+            return rows
         stretched = np.stack([(m - m.min()) / max(float(np.ptp(m)), 1e-12) for m in maps])
         accuracy = max_box_acc(film_box_ious(stretched, [self.truth.boxes[i] for i in test], components="all"))
         pxap = pixel_average_precision(pixel_counts(maps, masks, PXAP_THRESHOLDS))
         rows.append((seed, fold, "", name, how, "max_box_acc_v2", round(float(accuracy.accuracy.mean()), 5)))
         rows.append((seed, fold, "", name, how, "pxap", round(float(np.ravel(pxap)[0]), 5)))
         return rows
+
+    def _image_level(
+        self, seed: int, fold: int, name: str, logits: Array, test: NDArray[np.int64]
+    ) -> list[tuple[Any, ...]]:
+        """Rows of what raw maps tell of whole labels."""
+        films = {"half_auc": None, "which_side_auc": self.sides.sum(axis=1) == 1}
+        return [(seed, fold, "", name, "", key, self._side_auc(logits, test, kept)) for key, kept in films.items()]
 
     def _side_auc(self, logits: Array, test: NDArray[np.int64], films: NDArray[np.bool_] | None) -> float:
         """AUC of halves with a box, or, given films with one half alone, of which half it is."""

@@ -9,21 +9,22 @@ from monai_tbkd.networks.map_pooling import LogSumExpMapPool
 
 
 class HemithoraxMapPool(nn.Module):
-    """Log-sum-exp over the left and over the right half of a map: ``(B, 1, h, w)`` to ``(B, 2)``.
+    """Pooling of the left and of the right half of a map: ``(B, 1, h, w)`` to ``(B, 2)``.
 
     For labels that say which half of a film has the disease. Left and right are the picture's, not the patient's.
 
     Args:
-        r: sharpness, see :class:`LogSumExpMapPool`.
+        r: sharpness of log-sum-exp, see :class:`LogSumExpMapPool`.
+        pool: of each half, ``(B, 1, h, w)`` to ``(B, 1)``, in place of log-sum-exp.
 
     Example:
         >>> HemithoraxMapPool()(torch.tensor([[[[1.0, 1.0, 3.0, 3.0]]]]))
         tensor([[1., 3.]])
     """
 
-    def __init__(self, r: float = 2.0) -> None:
+    def __init__(self, r: float = 2.0, pool: nn.Module | None = None) -> None:
         super().__init__()
-        self.pool = LogSumExpMapPool(r)
+        self.pool = LogSumExpMapPool(r) if pool is None else pool
 
     def forward(self, activation_map: torch.Tensor) -> torch.Tensor:
         """A column in the middle of an odd number belongs to both.

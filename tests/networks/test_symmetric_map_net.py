@@ -121,6 +121,16 @@ def test_without_convolutions_each_cell_is_judged_by_itself() -> None:
         assert int((columns - 2).abs().max()) == reach
 
 
+def test_a_head_starts_where_it_is_told() -> None:
+    torch.manual_seed(5)
+    plain = SymmetricMapHead(4, hidden=16)
+    torch.manual_seed(5)
+    low, features = SymmetricMapHead(4, hidden=16, start=-6.0).eval(), torch.randn(1, 8, 3, 3)
+    bias = plain.last.bias
+    assert bias is not None
+    torch.testing.assert_close(low(features), plain.eval()(features) - bias.detach() - 6.0)
+
+
 def test_bad_options() -> None:
     with pytest.raises(ValueError, match="output_stride is 32"):
         small(output_stride=32)
