@@ -168,7 +168,7 @@ def start(args: argparse.Namespace, server: OrthancServer, output: Path) -> subp
 
 def wait_for(server: OrthancServer, reports: int, process: subprocess.Popen[str]) -> None:
     while server.count("SR") < reports and process.poll() is None:
-        time.sleep(0.05)
+        time.sleep(0.5)
 
 
 def tried(text: str) -> Counter[str]:

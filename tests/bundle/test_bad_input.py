@@ -16,6 +16,7 @@ from monai_tbkd.networks import ActivationMapNet
 from monai_tbkd.networks.checkpoint import write_checkpoint
 from monai_tbkd.packaging.plain_errors import plain_cause
 from tests.conftest import REPOSITORY
+from tests.data.damaged_films import write_large_films
 
 
 def sentence(call: Callable[[], ConfigWorkflow]) -> str:
@@ -92,6 +93,33 @@ def test_data_set_is_refused_with_a_sentence(
         assert word in text
     assert "\n" not in text.strip()
     assert not (tmp_path / "models").exists()  # nothing was trained
+
+
+@pytest.fixture(scope="module")
+def bombs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bombs")
+    write_large_films(folder)
+    return folder
+
+
+@pytest.mark.parametrize("bomb", ["bomb.png", "bomb deflated.dcm", "bomb.nrrd", "sparse.dcm"])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_bomb_among_films_is_named_by_training_and_evaluation(
+    split: str, bomb: str, bombs: Path, trained: Path, phantom_copy: Path, small_run: Callable, tmp_path: Path
+) -> None:
+    name = (phantom_copy / "lists" / f"TBX11K_{split}.txt").read_text().splitlines()[0]
+    (phantom_copy / "imgs" / name).unlink()
+    os.link(bombs / bomb, phantom_copy / "imgs" / name)
+    out = tmp_path / "new"
+    if split == "train":
+        where, run = {"ckpt_dir": str(out)}, (["train"], "run_control")
+    else:
+        point = {"operating_point": str(out / "operating_point.json"), "output_dir": str(out)}
+        where, run = {"ckpt_dir": str(trained / "models"), **point}, (["train", "evaluate"], "run")
+    text = sentence(lambda: small_run(*run, dataset_dir=str(phantom_copy), **where))
+    assert name in text
+    assert "TOO_LARGE" in text
+    assert not list(out.rglob("*.*"))  # nothing was trained or reported
 
 
 def test_film_without_annotation_is_named_and_trained_by_its_label(

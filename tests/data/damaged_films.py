@@ -172,13 +172,18 @@ def write_spoiled_films(folder: Path, good: dict[str, Path]) -> list[Spoiled]:
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(content)
         made.append(spoiled)
-    for name, (kind, write) in _LARGE.items():
-        write(folder / name)
-        made.append(Spoiled(name, kind))
+    made += write_large_films(folder)
     for name, (kind, content) in _no_films().items():
         (folder / name).write_bytes(content)
         made.append(Spoiled(name, kind))
     return [*made, *_dicom_without_a_film(folder), *_odd_names(folder, good), *_odd_entries(folder, good)]
+
+
+def write_large_films(folder: Path) -> list[Spoiled]:
+    """Films with false and huge headers, and bombs."""
+    for name, (_, write) in _LARGE.items():
+        write(folder / name)
+    return [Spoiled(name, kind) for name, (kind, _) in _LARGE.items()]
 
 
 def flipped(content: bytes, seed: int, first: int, last: int) -> bytes:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from pydicom.uid import BasicTextSRStorage, DeflatedExplicitVRLittleEndian, JPEG
 
 from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.data.readers import decode_film, film_size
+from monai_tbkd.data.readers.dicom import read_dicom_header
+from tests.data.damaged_films import write_large_films
 from tests.data.films_by_hand import assert_block, block_film, cut, make_dicom
 
 
@@ -179,3 +182,11 @@ def test_a_tag_that_cannot_be_parsed_is_corrupt_and_not_quoted(tmp_path: Path) -
     assert caught.value.reason is ReasonCode.CORRUPT
     assert "NotImplementedError" in str(caught.value)
     assert "0x9e" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [film_size, read_dicom_header])
+def test_a_deflated_bomb_is_not_inflated_for_its_header(tmp_path: Path, read: Callable[[Path], Any]) -> None:
+    write_large_films(tmp_path)  # pydicom would take 4 GiB for it
+    with pytest.raises(FilmError) as caught:
+        read(tmp_path / "bomb deflated.dcm")
+    assert caught.value.reason == ReasonCode.TOO_LARGE

@@ -93,13 +93,17 @@ def dicom_size(path: Path, headless: bool = False) -> tuple[int, int]:
         ``(height, width)`` in pixels.
 
     Raises:
-        FilmError: CORRUPT or NOT_AN_IMAGE.
+        FilmError: CORRUPT, NOT_AN_IMAGE, or TOO_LARGE for a deflated data set that no film can be.
     """
     with quiet_pydicom():
         try:
+            if not headless:
+                _refuse_inflated_bomb(path, FilmLimits())
             ds = pydicom.dcmread(path, force=headless, stop_before_pixels=True, specific_tags=list(_SIZE_TAGS))
             size = int(ds.Rows), int(ds.Columns)
             return size[::-1] if turn_to_upright(ds).transpose else size
+        except FilmError:
+            raise
         except (AttributeError, TypeError) as error:
             raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without rows and columns") from error
         except Exception as error:
@@ -118,7 +122,7 @@ def read_dicom_header(path: Path) -> Dataset:
         The data set; elements are parsed when they are first asked for.
 
     Raises:
-        FilmError: NOT_READABLE, NOT_AN_IMAGE or CORRUPT.
+        FilmError: NOT_READABLE, NOT_AN_IMAGE, CORRUPT or TOO_LARGE.
     """
     with quiet_pydicom():
         try:
@@ -129,6 +133,8 @@ def read_dicom_header(path: Path) -> Dataset:
         if kind not in ("dicom", "headless_dicom"):
             raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "not a DICOM file by its content")
         with _damage_named(path, "the DICOM header is damaged"):
+            if kind == "dicom":
+                _refuse_inflated_bomb(path, FilmLimits())
             ds = pydicom.dcmread(path, force=kind == "headless_dicom", stop_before_pixels=True)
             if kind == "headless_dicom":
                 _assume_transfer_syntax(ds)
