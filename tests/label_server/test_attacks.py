@@ -9,6 +9,7 @@ import socket
 import tarfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -317,6 +318,31 @@ def test_tasks_that_cannot_be_are_not_begun(
     answer = unchanged.request("POST", path, json=body)
     assert answer.status_code == status, answer.text
     assert answer.json()["detail"]
+
+
+def test_a_label_is_read_whole_while_others_replace_it(folder_server: LabelServer) -> None:
+    """The server's own handler looks at the file's size, and opens it when it sends it."""
+    labels = {size: json.dumps({"boxes": [], "padding": "x" * size}).encode() for size in (10, 300_000)}
+    place = "/datastore/label?image=b.png&tag=read"
+
+    def write(number: int) -> None:
+        if number % 3 == 2:
+            folder_server.request("DELETE", "/datastore/label?id=b.png&tag=read").raise_for_status()
+            return
+        files = {"label": ("l.json", list(labels.values())[number % 3])}
+        folder_server.request("PUT", place, files=files).raise_for_status()
+
+    def read(_: int) -> bytes:
+        answer = folder_server.request("GET", "/datastore/label?label=b.png&tag=read")
+        assert answer.status_code in (200, 404), answer.text
+        return answer.content if answer.ok else b""
+
+    with ThreadPoolExecutor(1) as writers, ThreadPoolExecutor(8) as readers:
+        written = writers.map(write, range(60))
+        read_back = list(readers.map(read, range(240)))
+        list(written)
+    assert set(read_back) <= {*labels.values(), b""} and len(set(read_back)) > 1
+    folder_server.request("DELETE", "/datastore/label?id=b.png&tag=read").raise_for_status()
 
 
 def test_every_film_has_an_identifier_that_is_let_through(
