@@ -89,6 +89,9 @@ def test_files_that_are_no_films_or_labels(unchanged: LabelServer, name: str) ->
     assert film.status_code == 422
     label = unchanged.request("PUT", "/datastore/label?image=a.png&tag=draft", files={"label": (name, b"import os")})
     assert label.status_code == 422
+    looked_at = unchanged.request("POST", "/infer/tb_map?image=&output=image", files={"file": (name, b"import os")})
+    assert looked_at.status_code == 422
+    assert not kept_uploads(unchanged, b"import os")
 
 
 def test_a_film_is_not_replaced(unchanged: LabelServer, films: dict[str, KnownFilm]) -> None:
@@ -251,6 +254,7 @@ def test_labels_made_to_hurt(unchanged: LabelServer, name: str, content: bytes) 
     answer = unchanged.request("PUT", "/datastore/label?image=a.png", files={"label": (name, content)})
     assert answer.status_code == 422, answer.text
     assert time.monotonic() - start < 20
+    assert not kept_uploads(unchanged, content)
 
 
 def test_params_that_are_no_json_or_no_options(unchanged: LabelServer) -> None:
