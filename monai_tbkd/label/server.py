@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -11,17 +12,18 @@ from monai_tbkd.label.stand_ins import stand_in_for_pydicom_seg
 
 stand_in_for_pydicom_seg()
 
-from fastapi import Request  # noqa: E402
+from fastapi import Depends, Request, Response  # noqa: E402
 from fastapi.responses import JSONResponse  # noqa: E402
 from monailabel.app import app as monai_label  # noqa: E402
 from monailabel.config import settings  # noqa: E402
-from monailabel.endpoints.user.auth import DEFAULT_USER, User, get_current_user  # noqa: E402
+from monailabel.endpoints.user.auth import DEFAULT_USER, RBAC, User, get_current_user  # noqa: E402
 from monailabel.interfaces.exception import (  # noqa: E402
     ImageNotFoundException,
     LabelNotFoundException,
     MONAILabelException,
 )
 from monailabel.interfaces.utils.app import app_instance  # noqa: E402
+from monailabel.utils.others.generic import get_mime_type  # noqa: E402
 
 from monai_tbkd.label.guard import Guard, Receive, Send  # noqa: E402
 from monai_tbkd.label.request_checks import check_request  # noqa: E402
@@ -59,6 +61,27 @@ async def _checked_user(request: Request) -> User:
 
 if not settings.MONAI_LABEL_AUTH_ENABLE:  # with it, every request is refused (0.8.5)
     monai_label.dependency_overrides[get_current_user] = _checked_user
+
+
+async def _whole_label(label: str, tag: str) -> Response:
+    """A label as it is now.
+
+    The server's own handler opens the file when it sends it: another label of another size, or none, may be there by
+    then, and the answer breaks off.
+    """
+    store = app_instance().datastore()
+    try:
+        path = Path(store.get_label_uri(label, tag))
+        content = path.read_bytes()
+    except OSError as error:
+        raise LabelNotFoundException(f"{label} has no label of the tag {tag}.") from error
+    headers = {"Content-Disposition": f'attachment; filename="{path.name}"'}
+    return Response(content, media_type=get_mime_type(str(path)), headers=headers)
+
+
+_reader = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))
+monai_label.add_api_route("/datastore/label", _whole_label, methods=["GET"], dependencies=[_reader])
+monai_label.router.routes.insert(0, monai_label.router.routes.pop())  # before the server's own
 
 
 async def _with_output(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

@@ -9,6 +9,7 @@ import socket
 import tarfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,9 @@ def test_files_that_are_no_films_or_labels(unchanged: LabelServer, name: str) ->
     assert film.status_code == 422
     label = unchanged.request("PUT", "/datastore/label?image=a.png&tag=draft", files={"label": (name, b"import os")})
     assert label.status_code == 422
+    looked_at = unchanged.request("POST", "/infer/tb_map?image=&output=image", files={"file": (name, b"import os")})
+    assert looked_at.status_code == 422
+    assert not kept_uploads(unchanged, b"import os")
 
 
 def test_a_film_is_not_replaced(unchanged: LabelServer, films: dict[str, KnownFilm]) -> None:
@@ -250,6 +254,7 @@ def test_labels_made_to_hurt(unchanged: LabelServer, name: str, content: bytes) 
     answer = unchanged.request("PUT", "/datastore/label?image=a.png", files={"label": (name, content)})
     assert answer.status_code == 422, answer.text
     assert time.monotonic() - start < 20
+    assert not kept_uploads(unchanged, content)
 
 
 def test_params_that_are_no_json_or_no_options(unchanged: LabelServer) -> None:
@@ -317,6 +322,31 @@ def test_tasks_that_cannot_be_are_not_begun(
     answer = unchanged.request("POST", path, json=body)
     assert answer.status_code == status, answer.text
     assert answer.json()["detail"]
+
+
+def test_a_label_is_read_whole_while_others_replace_it(folder_server: LabelServer) -> None:
+    """The server's own handler looks at the file's size, and opens it when it sends it."""
+    labels = {size: json.dumps({"boxes": [], "padding": "x" * size}).encode() for size in (10, 300_000)}
+    place = "/datastore/label?image=b.png&tag=read"
+
+    def write(number: int) -> None:
+        if number % 3 == 2:
+            folder_server.request("DELETE", "/datastore/label?id=b.png&tag=read").raise_for_status()
+            return
+        files = {"label": ("l.json", list(labels.values())[number % 3])}
+        folder_server.request("PUT", place, files=files).raise_for_status()
+
+    def read(_: int) -> bytes:
+        answer = folder_server.request("GET", "/datastore/label?label=b.png&tag=read")
+        assert answer.status_code in (200, 404), answer.text
+        return answer.content if answer.ok else b""
+
+    with ThreadPoolExecutor(1) as writers, ThreadPoolExecutor(8) as readers:
+        written = writers.map(write, range(60))
+        read_back = list(readers.map(read, range(240)))
+        list(written)
+    assert set(read_back) <= {*labels.values(), b""} and len(set(read_back)) > 1
+    folder_server.request("DELETE", "/datastore/label?id=b.png&tag=read").raise_for_status()
 
 
 def test_every_film_has_an_identifier_that_is_let_through(
