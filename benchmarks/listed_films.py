@@ -4,9 +4,9 @@
 
 The films are hard links to a few phantom films, so that each has a path and a header of its own to be read. In a
 process for each: the data list of a ``manifest.csv`` (half of the films with TB and a box each); the training's data
-sets of ``train.yaml`` on it, with ``cache_rate`` 0; and the data set of ``inference.yaml`` on the folder. The figure is
-the private memory (RssAnon) after it, less that of the same process before it. Lists and data sets alone are built: no
-film is decoded, and no network is made.
+sets of ``train.yaml`` on it, with ``cache_rate`` 0; and the films that ``inference.yaml`` finds in the folder. The figure
+is the private memory (RssAnon) after it, less that of the same process before it. No film is decoded, and no network is
+made.
 """
 
 from __future__ import annotations
@@ -90,12 +90,12 @@ def measured(make: Callable[[Path], Any], folder: Path) -> float:
 
 def _training(folder: Path) -> Any:
     parser = _parsed("train", dataset_dir=str(folder / "manifest.csv"), cache_rate=0.0, num_workers=0, min_side=16)
-    return [parser, *(parser.get_parsed_content(key) for key in ("train::dataset", "validate::dataset"))]
+    return [parser, *(parser.get_parsed_content(key) for key in ("teacher::dataset", "validate::dataset"))]
 
 
 def _inference(folder: Path) -> Any:
     parser = _parsed("inference", dataset_dir=str(folder / "films"), output_dir=str(folder / "out"), num_workers=0)
-    return [parser, parser.get_parsed_content("dataset")]
+    return [parser, parser.get_parsed_content("films")]
 
 
 def _parsed(name: str, **overrides: Any) -> ConfigParser:
