@@ -35,6 +35,7 @@ from monai_tbkd.data.phantom import write_phantom_dataset
 from monai_tbkd.engines import federated_averaging, federated_site
 from monai_tbkd.metrics import Comparison, Predictions
 from monai_tbkd.metrics.image_level import weighted_image_level
+from monai_tbkd.metrics.predictor_measures import PredictorMeasures
 from monai_tbkd.metrics.seeds import summarize_seeds
 from monai_tbkd.metrics.weighted_bootstrap import Statistic, weighted_mean
 from monai_tbkd.networks import load_checkpoint
@@ -217,17 +218,20 @@ def measure(
               for way, student in students.items()}  # fmt: skip
         for name, items in tested.items():
             comparison = Comparison(films[site]["train"], films[site]["select"], items, grid=GRID, resamples=10)
-            comparison.run({way: {"select": of[way]["select"], "test": of[way][name]} for way in WAYS})
-            result[name][site] = {
-                predictor: {
-                    "union_mask_iou": each.union_mask_iou,
-                    "pointing": each.pointing,
-                    **({} if each.scores is None else {"score": np.asarray(each.scores)}),
-                }
-                for predictor, each in comparison.measured.items()
-                if predictor in (*WAYS, *BLIND)
-            }
+            blind = {way: {s: Predictions(m, None) for s, m in comparison.blind[way].items()} for way in BLIND}
+            shown = {way: {"select": each["select"], "test": each[name]} for way, each in of.items()} | blind
+            result[name][site] = {way: numbers(comparison, each) for way, each in shown.items()}
     return result
+
+
+def numbers(comparison: Comparison, predictions: Mapping[str, Predictions]) -> dict[str, np.ndarray]:
+    """Film by film, with the threshold that is chosen on the site's selection films."""
+    points = comparison.choose(predictions["select"])
+    gated, ungated = (comparison.box_fitting({**points, **more}) for more in ({}, {"score_threshold": None}))
+    test = predictions["test"]._replace(maps=comparison._on_grid(predictions["test"].maps))
+    measures = PredictorMeasures(comparison.truth["test"], test, points["map_threshold"], gated, ungated)
+    found = {"union_mask_iou": measures.union_mask_iou, "pointing": measures.pointing}
+    return found if test.scores is None else {**found, "score": np.asarray(test.scores)}
 
 
 def look(

@@ -43,7 +43,10 @@ def main() -> None:
         return Image.fromarray(picture.permute(1, 2, 0).numpy())
 
     drawn = [draw(film, tb_map) for film, tb_map in zip(films, maps, strict=True)]
-    own = {name: size(drawn, **options) for name, options in (("Pillow's level", {}), ("ours", {"compress_level": PNG_LEVEL}))}
+    own = {
+        name: size(drawn, **options)
+        for name, options in (("Pillow's level", {}), ("ours", {"compress_level": PNG_LEVEL}))
+    }
     # each way goes over the same films in the same order
     turns = {name: cycle(range(len(films))) for name in ("Pillow", "ours", "drawing")}
 
@@ -66,9 +69,7 @@ def main() -> None:
     )
     subject = f"an overlay, {'films of a folder' if args.films else 'phantom films'}, 768 x 446 pixels"
     made = rows(subject, subject, found, base)
-    made += [
-        number_row(subject, subject, f"file, {name}", value, "kB", len(films)) for name, value in own.items()
-    ]
+    made += [number_row(subject, subject, f"file, {name}", value, "kB", len(films)) for name, value in own.items()]
     write(subject, made, args.output)
 
 
