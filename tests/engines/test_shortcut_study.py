@@ -77,13 +77,7 @@ def test_a_run(items: list[dict[str, Any]], films: dict[str, torch.Tensor]) -> N
     for metric in ("turned_auc", "as_trained_auc", "cue_pointing"):
         assert {r["predictor"] for r in rows if r["metric"] == metric} == maps, metric
     scored = {r["predictor"] for r in rows if r["metric"] == "union_mask_iou"}
-    assert scored == maps | {
-        "lung_prior",
-        "shuffled_student",
-        "shuffled_frameless_student",
-        "blind_prior",
-        "whole_film",
-    }
+    assert scored == maps | {f"shuffled_{name}" for name in students} | {"lung_prior", "blind_prior", "whole_film"}
     assert {r["predictor"] for r in rows if r["metric"] == "as_trained_union_mask_iou"} == maps | {"lung_prior"}
     for row in rows:
         if row["metric"] not in ("smoothing", "factor", "threshold", "prior", "half_labels_films"):
