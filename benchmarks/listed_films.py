@@ -4,9 +4,9 @@
 
 The films are hard links to a few phantom films, so that each has a path and a header of its own to be read. In a
 process for each: the data list of a ``manifest.csv`` (half of the films with TB and a box each); the training's data
-sets of ``train.yaml`` on it, with ``cache_rate`` 0; and the films that ``inference.yaml`` finds in the folder. The figure
-is the private memory (RssAnon) after it, less that of the same process before it. No film is decoded, and no network is
-made.
+sets of ``train.yaml`` on it, with ``cache_rate`` 0; and the films that ``inference.yaml`` finds in the folder. The
+figure is the private memory (RssAnon) after it, less that of the same process before it. No film is decoded, and no
+network is made.
 """
 
 from __future__ import annotations
