@@ -228,7 +228,7 @@ def numbers(comparison: Comparison, predictions: Mapping[str, Predictions]) -> d
     """Film by film, with the threshold that is chosen on the site's selection films."""
     points = comparison.choose(predictions["select"])
     gated, ungated = (comparison.box_fitting({**points, **more}) for more in ({}, {"score_threshold": None}))
-    test = predictions["test"]._replace(maps=comparison._on_grid(predictions["test"].maps))
+    test = predictions["test"]._replace(maps=comparison.on_grid(predictions["test"].maps))
     measures = PredictorMeasures(comparison.truth["test"], test, points["map_threshold"], gated, ungated)
     found = {"union_mask_iou": measures.union_mask_iou, "pointing": measures.pointing}
     return found if test.scores is None else {**found, "score": np.asarray(test.scores)}

@@ -109,7 +109,7 @@ class Comparison:
         measured: dict[str, PredictorMeasures] = {}
         for name, by_split in everyone.items():
             points = dict(given[name]) if given and name in given else self.choose(by_split["select"])
-            test = by_split["test"]._replace(maps=self._on_grid(by_split["test"].maps))
+            test = by_split["test"]._replace(maps=self.on_grid(by_split["test"].maps))
             measured[name] = PredictorMeasures(
                 self.truth["test"],
                 test,
@@ -148,7 +148,7 @@ class Comparison:
         Returns:
             ``map_threshold``, ``score_threshold`` (None for a blind predictor), ``chosen_on`` and ``mode``.
         """
-        truth, maps = self.truth["select"], self._on_grid(select.maps)
+        truth, maps = self.truth["select"], self.on_grid(select.maps)
         threshold, how = choose_map_threshold(maps, truth.masks, truth.tb, self.selection)
         return {
             "map_threshold": threshold,
@@ -177,7 +177,7 @@ class Comparison:
         source = predictors.get("student") or next(iter(predictors.values()), None)
         if source is not None and "select" in source:
             # A location prior without a box: where a network's maps light up on average.
-            mean = self._on_grid(source["select"].maps)[self.truth["select"].tb].mean(axis=0)
+            mean = self.on_grid(source["select"].maps)[self.truth["select"].tb].mean(axis=0)
             blind[MEAN_MAP] = {
                 s: Predictions(np.repeat(mean[None], len(items), axis=0), None) for s, items in self.items.items()
             }
@@ -198,7 +198,8 @@ class Comparison:
         values = [float(s(np.ones((1, n)))[0]) for s in statistics]
         return interval_of_draws(draws[0] - draws[1], values[0] - values[1], n).as_dict()
 
-    def _on_grid(self, maps: np.ndarray) -> np.ndarray:
+    def on_grid(self, maps: np.ndarray) -> np.ndarray:
+        """Maps ``(N, h, w)`` on the grid of the comparison ``(N, grid, grid)``, stretched to 0-1 where it is relative."""
         tensor = torch.from_numpy(np.asarray(maps, dtype=np.float32))[:, None]
         if tensor.shape[-2:] != (self.grid, self.grid):
             tensor = F.interpolate(tensor, size=(self.grid, self.grid), mode="bilinear", align_corners=False)
