@@ -199,7 +199,7 @@ class Comparison:
         return interval_of_draws(draws[0] - draws[1], values[0] - values[1], n).as_dict()
 
     def on_grid(self, maps: np.ndarray) -> np.ndarray:
-        """Maps ``(N, h, w)`` on the grid of the comparison ``(N, grid, grid)``, stretched to 0-1 where it is relative."""
+        """Maps ``(N, h, w)`` as ``(N, grid, grid)``, stretched to 0-1 where the mode is relative."""
         tensor = torch.from_numpy(np.asarray(maps, dtype=np.float32))[:, None]
         if tensor.shape[-2:] != (self.grid, self.grid):
             tensor = F.interpolate(tensor, size=(self.grid, self.grid), mode="bilinear", align_corners=False)
