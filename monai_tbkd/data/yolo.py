@@ -121,7 +121,7 @@ def _class_names(root: Path) -> list[tuple[str, str]]:
     try:
         text = path.read_text(encoding="utf-8")
         words = text.splitlines() if path.suffix == ".txt" else _yaml_names(yaml.safe_load(text))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise DatalistError(f"{path}: names of classes cannot be read ({error}); expected names: [tb].") from error
     words = [word.strip() for word in words if word.strip()]
     unknown = [word for word in words if not (class_of(word) or box_type_of(word))]

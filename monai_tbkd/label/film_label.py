@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from monai_tbkd.data import CXRReader, FilmTurn
 from monai_tbkd.data.box_types import box_type_of
 from monai_tbkd.data.film_classes import class_of, known_words
+from monai_tbkd.data.number_range import is_number
 from monai_tbkd.label.cvat_labels import cvat_elements, is_cvat, read_cvat_xml
 from monai_tbkd.label.film_geometry import film_geometry
 from monai_tbkd.label.label_map import PLACED_SUFFIXES, PLAIN_SUFFIXES, mask_to_boxes, read_mask
@@ -152,7 +152,7 @@ def four_numbers(value: Any) -> list[float]:
         not isinstance(value, Sequence)
         or isinstance(value, str)
         or len(value) < 4
-        or not all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in value)
+        or not all(is_number(v) for v in value)
     ):
         raise ValueError(f"A box is {str(value)[:80]}; expected [xmin, ymin, xmax, ymax], finite numbers.")
     return [float(v) for v in value[:4]]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from monai_tbkd.data.number_range import is_number
 from monai_tbkd.label.film_geometry import FilmGeometry
 from monai_tbkd.label.film_result import LABEL
 from monai_tbkd.transforms import NOTICE
@@ -101,7 +101,7 @@ def _numbers(markup: Mapping[str, Any], key: str, count: int) -> np.ndarray:
         not isinstance(value, Sequence)
         or isinstance(value, str)
         or len(value) != count
-        or not all(isinstance(v, (int, float)) and math.isfinite(v) for v in value)
+        or not all(is_number(v) for v in value)
     ):
         raise ValueError(f"A markup has the {key} {str(value)[:80]}; expected {count} finite numbers.")
     return np.array(value, dtype=float)

@@ -21,6 +21,7 @@ from monai_tbkd.data.saved_maps import read_map
 from monai_tbkd.data.tbx11k_annotations import read_json_annotations, read_xml_annotation
 from monai_tbkd.engines import load_operating_point
 from monai_tbkd.label.cvat_labels import read_cvat_xml
+from monai_tbkd.label.film_label import four_numbers
 from monai_tbkd.metrics.calibrated_threshold import load_threshold
 from monai_tbkd.networks.checkpoint import file_sha256
 from monai_tbkd.packaging.config_layers import read_config
@@ -176,3 +177,25 @@ def test_a_film_name_longer_than_file_systems_take(tmp_path: Path) -> None:
     table.write_text(f"{head}\n{'a' * 300},9,9,train,none,no_tb,none,healthy\n")
     with pytest.raises(DatalistError, match="names the film"):
         load_kaggle_csv(table)
+
+
+def test_a_film_of_signed_bytes(tmp_path: Path) -> None:
+    stored = np.arange(-128, 128, dtype=np.int8).repeat(16).reshape(64, 64)
+    head = "NRRD0004\ntype: int8\ndimension: 2\nsizes: 64 64\nencoding: raw\n\n"
+    (tmp_path / "film.nrrd").write_bytes(head.encode() + stored.tobytes())
+    film = decode_film(tmp_path / "film.nrrd")
+    assert sorted(film.pixels.ravel().tolist()) == sorted(stored.ravel().tolist())
+
+
+@pytest.mark.parametrize("edge", [10**400, -(10**400), float("inf"), True])
+def test_a_drawn_box_beyond_all_floats(edge: float) -> None:
+    with pytest.raises(ValueError, match="finite numbers"):
+        four_numbers([0, 0, 10, edge])
+
+
+def test_names_of_yolo_classes_nested_without_end(tmp_path: Path) -> None:
+    for folder in ("images/train", "labels/train"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "data.yaml").write_text("names: " + "[" * 3000)
+    with pytest.raises(DatalistError, match="names of classes cannot be read"):
+        load_datalist(str(tmp_path), layout="yolo")

@@ -76,7 +76,8 @@ def decode_itk(path: Path, limits: FilmLimits, file_format: str) -> DecodedFilm:
 
     try:
         _check_packed(path, file_format, limits)
-        values = itk.array_from_image(itk.imread(str(path), imageio=io))
+        # asked for by its type, since ITK's Python has no images of some, such as signed char
+        values = itk.array_from_image(itk.imread(str(path), pixel_type=itk.F, imageio=io))
     except FilmError:
         raise
     except (RuntimeError, KeyError, OSError, EOFError, zlib.error) as error:  # KeyError: an unknown pixel type
