@@ -182,8 +182,8 @@ def test_a_film_name_longer_than_file_systems_take(tmp_path: Path) -> None:
 def test_a_film_of_signed_bytes(tmp_path: Path) -> None:
     stored = np.arange(-128, 128, dtype=np.int8).repeat(16).reshape(64, 64)
     head = "NRRD0004\ntype: int8\ndimension: 2\nsizes: 64 64\nencoding: raw\n\n"
-    (tmp_path / "film.nrrd").write_bytes(head.encode() + stored.tobytes())
-    film = decode_film(tmp_path / "film.nrrd")
+    (tmp_path / "film.img").write_bytes(head.encode() + stored.tobytes())  # told by content
+    film = decode_film(tmp_path / "film.img")
     assert sorted(film.pixels.ravel().tolist()) == sorted(stored.ravel().tolist())
 
 

@@ -76,8 +76,11 @@ def decode_itk(path: Path, limits: FilmLimits, file_format: str) -> DecodedFilm:
 
     try:
         _check_packed(path, file_format, limits)
-        # asked for by its type, since ITK's Python has no images of some, such as signed char
-        values = itk.array_from_image(itk.imread(str(path), pixel_type=itk.F, imageio=io))
+        # ITK's Python has no images of some types, such as signed char, and of these imread can't make float
+        kind = itk.Image[itk.F, io.GetNumberOfDimensions()]
+        reader = itk.ImageFileReader[kind].New(FileName=str(path), ImageIO=io)
+        reader.Update()
+        values = itk.array_from_image(reader.GetOutput())
     except FilmError:
         raise
     except (RuntimeError, KeyError, OSError, EOFError, zlib.error) as error:  # KeyError: an unknown pixel type
