@@ -33,10 +33,14 @@ def test_our_folder_passes_every_check_and_every_config_is_run(packaged: Path, t
     for check in ("hashes", "files", "size", "metadata", "configs", "network", "torchscript", "run", "properties"):
         assert (check, "ok") in levels, check
     assert {f["level"] for f in found} <= {"ok", "skipped"}
-    # only the schema, which was not given, and what needs a PACS
+    # only the schema, which was not given, and what needs a PACS or a federation's server
     skipped = [(f["check"], f["text"].split(":")[0]) for f in found if f["level"] == "skipped"]
-    assert [check for check, _ in skipped] == ["schema", "run"]
-    assert skipped[1][1] == "inference + pacs, run"
+    assert skipped[0][0] == "schema"
+    assert skipped[1:] == [
+        ("run", "inference + pacs, run"),
+        ("run", "train + federated_teacher, run"),
+        ("run", "train + federated, run"),
+    ]
     ran = "\n".join(f["text"] for f in found if f["check"] == "run")
     for path in (REPOSITORY / "bundle" / "configs").glob("*.yaml"):
         assert path.stem in ran
