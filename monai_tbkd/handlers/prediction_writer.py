@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from monai_tbkd.dicom import DicomResultWriter
 
 PNG_LEVEL = 2
-"""Of overlays: a third of the time that Pillow's own level (6) takes, for files a sixth larger."""
+"""Of overlays: a third of the time that Pillow's own level (6) takes, for files a seventh larger."""
 _LONGEST_NAME = 200
 
 

@@ -127,6 +127,19 @@ def test_weights_before_the_last_round_are_not_recorded(phantoms: Path, tmp_path
     assert (tmp_path / "site" / "teacher.pt").exists()
 
 
+def test_what_an_unfinished_training_left_is_not_gone_on_with(phantoms: Path, tmp_path: Path) -> None:
+    for stage, start, checkpoint in (
+        ("teacher", ViewedNet(network()), "teacher.pt"),
+        ("student", network(), "model.pt"),
+    ):
+        left = (tmp_path / "site" / checkpoint).with_suffix(".training.pt")
+        left.parent.mkdir(exist_ok=True)
+        left.write_bytes(b"of a training here")
+        site = open_site(stage, phantoms, tmp_path, "site")
+        site.evaluate(ExchangeObject(weights=federated_averaging([site], start.state_dict(), rounds=1)))
+        assert left.read_bytes() == b"of a training here"
+
+
 def test_a_site_evaluates_what_it_has_received(phantoms: Path, tmp_path: Path) -> None:
     for stage, start in (("teacher", ViewedNet(network())), ("student", network())):
         site = open_site(stage, phantoms, tmp_path, "site")
