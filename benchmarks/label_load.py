@@ -31,7 +31,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from label_load_requests import BAD, GOOD, MOMENTS, Client, LoadFilm, Quiet
+from label_load_bad_requests import BAD
+from label_load_requests import GOOD, MOMENTS, Client, LoadFilm, Quiet
 
 from monai_tbkd.data import load_tbx11k
 from monai_tbkd.data.phantom import write_phantom_dataset
