@@ -160,13 +160,13 @@ def settings_that_differ(theirs: Mapping[str, Any], here: Mapping[str, Any]) -> 
 
     Args:
         theirs: settings as they were.
-        here: settings that are compared; false is the same as one that there was not yet.
+        here: settings that are compared; one that is false, 0 or empty is the same as one that there was not yet.
 
     Example:
         >>> settings_that_differ({"seed": 0, "epochs": 20}, {"seed": 1, "lung_crop": False})
         'seed 0 (here 1)'
     """
-    differing = {k: v for k, v in here.items() if theirs.get(k, False if v is False else None) != v}
+    differing = {k: v for k, v in here.items() if theirs.get(k, None if v else v) != v}
     return ", ".join(f"{k} {theirs.get(k)!r} (here {v!r})" for k, v in differing.items())
 
 
