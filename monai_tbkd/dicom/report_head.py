@@ -44,13 +44,16 @@ class ReportHead:
         uid: SOP instance UID.
         author: by the observer that the content names, not by tags of the equipment or the series: OHIF puts a
             corrected report into the series of the one that was opened, under that one's name and number.
-        films: SOP instance UID of each film that it is about, and the UID of its series.
+        ours: whether the observer that it names is this program.
+        films: SOP instance UID of each film that it has measured, and the UID of its series, empty where it does not
+            say.
         written: date and time, so that a later one is the greater text; empty where it does not say.
         predecessors: SOP instance UIDs of the reports that it was made from.
     """
 
     uid: str
     author: Author
+    ours: bool = False
     films: dict[str, str] = field(default_factory=dict)
     written: str = ""
     predecessors: frozenset[str] = frozenset()
@@ -65,9 +68,11 @@ def report_head(report: Dataset) -> ReportHead:
     Returns:
         The head. pydicom may raise anything where an element is damaged.
     """
-    films = dict(pair for key in _EVIDENCE for pair in _instances(report, key))
+    series = dict(pair for key in _EVIDENCE for pair in _instances(report, key))
+    films = {uid: series.get(uid, "") for group in measurement_groups(report) for uid in _films(group)}
+    ours = MANUFACTURER in _device_words(report)
     before = frozenset(uid for uid, _ in _instances(report, "PredecessorDocumentsSequence"))
-    return ReportHead(_text(report, "SOPInstanceUID"), _author(report), films, _written(report), before)
+    return ReportHead(_text(report, "SOPInstanceUID"), _author(report), ours, films, _written(report), before)
 
 
 def is_measurement_report(report: Dataset) -> bool:
@@ -131,10 +136,25 @@ def words_of(group: Dataset) -> tuple[str, str]:
     return comment, finding
 
 
+def _films(group: Dataset) -> Iterator[str]:
+    left = children(group)
+    while left:
+        item = left.pop()
+        yield from (_text(each, "ReferencedSOPInstanceUID") for each in item.get("ReferencedSOPSequence") or [])
+        left += children(item)
+
+
+def _context(report: Dataset) -> list[Dataset]:
+    return [item for item in children(report) if _text(item, "RelationshipType") == "HAS OBS CONTEXT"]
+
+
+def _device_words(report: Dataset) -> set[str]:
+    return {_text(item, "TextValue") for item in _context(report) if concept(item) in _DEVICE_WORDS}
+
+
 def _author(report: Dataset) -> Author:
-    context = [item for item in children(report) if _text(item, "RelationshipType") == "HAS OBS CONTEXT"]
+    context, words = _context(report), _device_words(report)
     kinds = {code_of(item, "ConceptCodeSequence") for item in context if concept(item) == _OBSERVER_TYPE}
-    words = {_text(item, "TextValue") for item in context if concept(item) in _DEVICE_WORDS}
     if MANUFACTURER in words:
         versions = report.get("SoftwareVersions") or ""
         said = str(versions if isinstance(versions, str) else versions[0])

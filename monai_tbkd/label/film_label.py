@@ -52,6 +52,12 @@ class FilmLabel:
         return self.class_name == "tb"
 
     @property
+    def summary(self) -> dict[str, Any]:
+        """What is noted of a label when it is kept, JSON-able."""
+        found = {"class_name": self.class_name, "boxes": self.boxes}
+        return {**found, "left_out": list(self.left_out)} if self.left_out else found
+
+    @property
     def stored_size(self) -> tuple[int, int]:
         """(height, width) of the pixels as stored."""
         height, width = self.upright_size
