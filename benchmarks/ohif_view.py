@@ -7,8 +7,9 @@ loopback. OHIF is served beside a way to it. The report is then opened as a user
 and "Yes" where OHIF asks whether to take up its measurements. Printed is what OHIF's measurement service holds then,
 beside the boxes that were written. Then the first rectangle is drawn to another place with the mouse, the others are
 deleted, a new one is drawn, and "Create SR" is pressed; of the report that has come into Orthanc, ``ohif_sent.dcm``,
-printed is what `read_label` makes of it beside what OHIF held. Then the new one is renamed to non_tb and is sent alone:
-``ohif_non_tb.dcm``. Wants Orthanc with DICOMweb, Chromium with its driver, and selenium.
+printed is what `read_label` makes of it beside what OHIF held, and what ``take_reports`` finds in Orthanc. Then another
+is drawn, renamed to non_tb and sent alone: ``ohif_non_tb.dcm``. Wants Orthanc with DICOMweb, Chromium with its driver,
+selenium and dicomweb-client.
 """
 
 from __future__ import annotations
@@ -34,11 +35,13 @@ from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
+from monai_tbkd.__main__ import main as monai_tbkd
 from monai_tbkd.data.phantom import make_film
 from monai_tbkd.dicom import BoxFinding, FilmFinding, write_structured_report
 from monai_tbkd.label.app_folder import read_app_folder
 from monai_tbkd.label.film_label import read_label
 from monai_tbkd.label.film_pipeline import FilmPipeline
+from monai_tbkd.label.label_export import collect_labels
 
 ORTHANC_PORT, OHIF_PORT = 18142, 18143
 SPACING = 0.7  # mm
@@ -236,6 +239,7 @@ def correct(driver: Any, film: Path, output: Path) -> None:
     label = read_label(output / "ohif_sent.dcm", film)
     print("read:", label.class_name, json.dumps(label.boxes))
     compare("held and read", label.boxes, at)
+    take(film.parent / "store")
 
     before = instances()
     drag(driver, (600, 300), (60, 60))  # the tool is still the rectangle, and all others have been sent and are gone
@@ -248,6 +252,14 @@ def correct(driver: Any, film: Path, output: Path) -> None:
     print("dialog:", send(driver, before, output / "ohif_non_tb.dcm"))
     label = read_label(output / "ohif_non_tb.dcm", film)
     print("read:", label.class_name, json.dumps(label.boxes))
+    take(film.parent / "store")
+
+
+def take(store: Path) -> None:
+    """The labels that are in Orthanc, as commands give them."""
+    monai_tbkd(["take_reports", str(store), "--url", f"http://127.0.0.1:{ORTHANC_PORT}/dicom-web"])
+    for label in collect_labels(store).labels.values():
+        print("taken from the archive:", label.class_name, json.dumps(label.boxes))
 
 
 def held(driver: Any) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
                    "PACS, or a new folder, which gets the films that were reported")  # fmt: skip
     p.add_argument("--reports", nargs="+", type=Path, metavar="PATH", help="reports that were downloaded, or folders "
                    "of them, in place of an archive")  # fmt: skip
+    p.add_argument("--without_words", action="store_true", help="take from a PACS also reports that neither were made "
+                   "from this program's nor name tuberculosis: all their rectangles are then taken for it")  # fmt: skip
     p.add_argument("--replace", action="store_true", help="replace labels that were saved otherwise, too")
     add_archive_options(p, required=False)
     p.set_defaults(run=run)
@@ -54,16 +57,16 @@ def run(args: argparse.Namespace) -> int:
     from monai_tbkd.label.report_intake import ReportIntake
 
     intake = ReportIntake(LabelFolder(args.store / LABELS_FOLDER), lambda film, series: None, args.replace)
-    unreadable = _from_files(args, intake) if args.url is None else _from_archive(args, intake)
-    faults = len(intake.faults) + unreadable
+    seen = _from_files(args, intake) if args.url is None else _from_archive(args, intake)
+    faults = len(intake.faults) + seen["unreadable"]
     sys.stdout.write(
         f"{len(intake.taken)} labels taken, {intake.known} there already, {len(intake.left_alone)} films left alone, "
-        f"{intake.no_labels} reports of programs or of another kind, {faults} left out.\n"
+        f"{intake.no_labels + seen['of_something_else']} reports that are no labels, {faults} left out.\n"
     )
     return FILMS_FAILED if faults else 0
 
 
-def _from_files(args: argparse.Namespace, intake: ReportIntake) -> int:
+def _from_files(args: argparse.Namespace, intake: ReportIntake) -> Counter[str]:
     from monai_tbkd.label.reported_films import films_of_folder, films_of_series
 
     if not args.store.is_dir():
@@ -73,10 +76,10 @@ def _from_files(args: argparse.Namespace, intake: ReportIntake) -> int:
     else:
         intake.find_film = films_of_folder(FolderSource(args.store, intake.labels.root))
     intake.take(_files(args.reports))
-    return 0
+    return Counter()
 
 
-def _from_archive(args: argparse.Namespace, intake: ReportIntake) -> int:
+def _from_archive(args: argparse.Namespace, intake: ReportIntake) -> Counter[str]:
     archive, query = open_archive(args)
     from dicomweb_client import DICOMwebClient
 
@@ -91,11 +94,11 @@ def _from_archive(args: argparse.Namespace, intake: ReportIntake) -> int:
     mark_pacs_store(args.store)
     source = PacsSource(DICOMwebClient(args.url, session=archive.session), args.store / PACS_FILMS, ())
     intake.find_film = films_of_series(source.path)
-    reports = AnnotatorReports(archive, query)
+    reports = AnnotatorReports(archive, query, args.without_words)
     for found in reports.studies():
         with tempfile.TemporaryDirectory(prefix="reports_") as scratch:
             intake.take(reports.fetch(found, Path(scratch)))
-    return reports.counts["unreadable"]
+    return reports.counts
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:

@@ -78,6 +78,8 @@ def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
             found.faults[identifier] = str(error)
             logger.warning("%s is left out: %s", identifier, error)
             continue
+        if read.left_out:
+            logger.info("%s: left out of its report: %s", identifier, ", ".join(read.left_out))
         name = Path(os.path.relpath(read.film, folder)).as_posix()
         found.labels[name], found.films[name] = read, identifier
     return found

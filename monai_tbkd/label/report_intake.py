@@ -103,5 +103,7 @@ class ReportIntake:
             logger.info("%s has a label that was saved otherwise, and is left alone", identifier)
             return
         label = read_label(path, film)
+        if label.left_out:
+            logger.info("%s: left out of its report: %s", identifier, ", ".join(label.left_out))
         self.labels.save(identifier, path, FINAL, {"understood": label.summary, TAKEN_FROM: head.uid})
         self.taken.append(identifier)

@@ -24,20 +24,22 @@ _LARGEST = 16 * 2**20
 class AnnotatorReports:
     """Look for reports of annotators.
 
-    Taken are reports of TID 1500 whose observer is a person, that were made from one of this program's or name
+    Wanted are reports of TID 1500 whose observer is a person, that were made from one of this program's or name
     tuberculosis or a class of films. Each instance is looked at by itself: OHIF puts an annotator's report into the
     series of the model's.
 
     Args:
         archive: to look into.
         query: which studies; keys of series are those of the reports'.
+        without_words: want also those that do not say what their rectangles are around.
 
     Attributes:
-        counts: ``studies`` with reports, ``reports`` in them, ``wanted`` and ``unreadable`` ones.
+        counts: ``studies`` with reports, ``reports`` in them, those that are ``wanted``, ``of_something_else``, since
+            they say nothing of tuberculosis, or ``unreadable``.
     """
 
-    def __init__(self, archive: Archive, query: StudyQuery) -> None:
-        self.archive, self.query = archive, query
+    def __init__(self, archive: Archive, query: StudyQuery, without_words: bool = False) -> None:
+        self.archive, self.query, self.without_words = archive, query, without_words
         self.counts: Counter[str] = Counter()
 
     def studies(self) -> Iterator[list[FilmAddress]]:
@@ -81,8 +83,11 @@ class AnnotatorReports:
                     own.add(head.uid)
                 if head is not None and head.author is Author.ANNOTATOR and uid in asked:
                     of_people.append((FilmAddress(study, uid, head.uid), header))
-            found = [address for address, header in of_people if is_about_tuberculosis(header, own)]
+            found = [
+                address for address, header in of_people if self.without_words or is_about_tuberculosis(header, own)
+            ]
         self.counts["wanted"] += len(found)
+        self.counts["of_something_else"] += len(of_people) - len(found)
         return found
 
     def _head(self, header: Dataset) -> ReportHead | None:

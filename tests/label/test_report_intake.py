@@ -60,7 +60,9 @@ def test_the_newest_of_each_film(
     ohif_report(reports / "4.dcm", b, [BOX, OTHER])
     (reports / "note.txt").write_text("no report")
     assert take(films, reports) == 0
-    assert "2 labels taken, 0 there already, 0 films left alone, 1 reports of programs" in capsys.readouterr().out
+    assert (
+        "2 labels taken, 0 there already, 0 films left alone, 1 reports that are no labels" in capsys.readouterr().out
+    )
     assert boxes(films, tmp_path) == {"a.dcm": [list(OTHER)], "ward 3/b.dcm": [list(BOX), list(OTHER)]}
 
     capsys.readouterr()

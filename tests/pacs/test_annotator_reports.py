@@ -52,7 +52,9 @@ def test_people_are_taken_and_programs_are_not(
     orthanc.upload(*films, *(tmp_path / f"sr{film.name}" for film in films), *sent)
     store = tmp_path / "store"
     assert take(orthanc, store) == 0
-    assert "3 labels taken" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "3 labels taken" in said
+    assert "1 reports that are no labels, 0 left out" in said
     assert exported(store, tmp_path / "out") == {
         series_of(corrected): [list(BOX)], series_of(last): [list(OTHER)], series_of(drawn): [list(BOX)],
     }  # fmt: skip
@@ -64,6 +66,9 @@ def test_people_are_taken_and_programs_are_not(
     assert take(orthanc, store) == 0
     assert "1 labels taken, 2 there already" in capsys.readouterr().out
     assert exported(store, tmp_path / "out")[series_of(corrected)] == [list(OTHER)]
+
+    assert take(orthanc, store, "--without_words") == 0
+    assert exported(store, tmp_path / "out")[series_of(drawn)] == [list(OTHER)]
 
 
 def test_a_query_chooses_studies(orthanc: OrthancServer, phantoms: Path, tmp_path: Path) -> None:
