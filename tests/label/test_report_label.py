@@ -42,6 +42,17 @@ def test_a_rectangle_that_was_renamed_says_what_the_film_is(tmp_path: Path, film
     assert (label.class_name, label.boxes, label.box_types) == ("tb", [list(BOX)], ["active"])
 
 
+def test_a_box_of_ours_that_was_renamed_is_what_it_is_called_now(tmp_path: Path) -> None:
+    def renamed(report: pydicom.Dataset) -> None:
+        first = groups_of(report)[0]
+        assert first.ContentSequence[-1].TextValue.startswith("TB 99.41 of 100")
+        first.ContentSequence[-1].TextValue = "health"
+        report.ContentSequence[4].ContentSequence = [first]
+
+    label = read_label(changed(SENT, tmp_path / "r.dcm", renamed), film_of(SENT, tmp_path / "film.dcm"))
+    assert (label.class_name, label.boxes) == ("health", [])
+
+
 def test_boxes_of_a_film_that_is_stored_lying(tmp_path: Path) -> None:
     film = complete_film(tmp_path / "film.dcm", PatientOrientation=["F", "L"])
     label = label_of(film, tmp_path)

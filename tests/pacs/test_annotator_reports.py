@@ -12,10 +12,10 @@ from monai_tbkd.data.tbx11k_annotations import read_json_annotations
 from monai_tbkd.dicom import write_structured_report
 from monai_tbkd.label.label_export import LABELS_FOLDER
 from monai_tbkd.label.label_folder import LabelFolder
-from monai_tbkd.pacs import AnnotatorReports, Archive, StudyQuery, archive_session
-from tests.dicom.dicom_films import finding
+from monai_tbkd.pacs import AnnotatorReports, Archive, StudyQuery, archive_session, reported_films
+from tests.dicom.dicom_films import MODEL, finding
 from tests.dicom.ohif_reports import ohif_report
-from tests.pacs.archive_films import DX, chest
+from tests.pacs.archive_films import DX, chest, uid
 from tests.pacs.orthanc_server import OrthancServer
 
 BOX, OTHER = (3.0, 4.5, 20.0, 30.25), (1.0, 1.0, 9.0, 9.0)
@@ -69,6 +69,18 @@ def test_people_are_taken_and_programs_are_not(
 
     assert take(orthanc, store, "--without_words") == 0
     assert exported(store, tmp_path / "out")[series_of(drawn)] == [list(OTHER)]
+
+
+def test_an_annotators_report_is_no_result_of_the_model(orthanc: OrthancServer, phantoms: Path, tmp_path: Path) -> None:
+    film = chest(tmp_path / "a.dcm", phantoms)
+    own = write_structured_report(tmp_path / "sr.dcm", film, finding())
+    orthanc.upload(film, tmp_path / "sr.dcm", ohif_report(tmp_path / "r.dcm", film, [BOX], own))
+    archive = Archive(orthanc.url, archive_session(orthanc.url), 5)
+    headers = archive.headers(str(own.StudyInstanceUID), str(own.SeriesInstanceUID))
+    assert len(headers) == 2  # one series
+    annotators = [header for header in headers if header.SOPInstanceUID != own.SOPInstanceUID]
+    assert reported_films(annotators, MODEL) == set()
+    assert reported_films(headers, MODEL) == {uid("film", "a")}
 
 
 def test_a_query_chooses_studies(orthanc: OrthancServer, phantoms: Path, tmp_path: Path) -> None:
