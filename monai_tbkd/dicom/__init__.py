@@ -5,7 +5,14 @@ It needs highdicom: ``pip install monai_tbkd[dicom]``.
 
 from __future__ import annotations
 
-from monai_tbkd.dicom.box_report import BoxReport, BoxReportError, ReportBox, box_report, read_box_report
+from monai_tbkd.dicom.box_report import (
+    LARGEST_REPORT,
+    BoxReport,
+    BoxReportError,
+    ReportBox,
+    box_report,
+    read_box_report,
+)
 from monai_tbkd.dicom.equipment import DRAWN_BY_ANNOTATOR, MANUFACTURER, MODEL_NAME, is_own_result, is_result_of
 from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding
 from monai_tbkd.dicom.film_results import KINDS, film_results, write_film_results
@@ -27,6 +34,7 @@ from monai_tbkd.dicom.structured_report import structured_report, write_structur
 __all__ = [
     "DRAWN_BY_ANNOTATOR",
     "KINDS",
+    "LARGEST_REPORT",
     "MANUFACTURER",
     "MODEL_NAME",
     "Author",

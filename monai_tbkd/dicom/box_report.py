@@ -18,6 +18,7 @@ from monai_tbkd.dicom.report_head import (
     ReportHead,
     children,
     concept,
+    descendants,
     is_measurement_report,
     measurement_groups,
     report_head,
@@ -25,7 +26,8 @@ from monai_tbkd.dicom.report_head import (
 )
 from monai_tbkd.dicom.structured_report import BOX_COMMENT
 
-_LARGEST = 16 * 2**20
+LARGEST_REPORT = 2**20
+"""Bytes of a report that is read: some 400 rectangles; a file of empty items takes some seconds a MiB to parse."""
 _TRACKING, _FILM_SCORE = ("112039", "DCM"), (terms.FILM_SCORE.value, terms.FILM_SCORE.scheme_designator)
 _TOOL = re.compile(r"cornerstone\w*@[^:]*:(\w+)", re.IGNORECASE)
 # Tools that enclose nothing, so that nothing that they were drawn around can be lost.
@@ -99,8 +101,8 @@ def read_box_report(path: str | Path) -> BoxReport:
         (ReportBox(word='tuberculosis', edges=(269.5, 140.0, 404.25, 330.0)),)
     """
     path = Path(path)
-    if path.stat().st_size > _LARGEST:
-        raise BoxReportError(f"The report has {path.stat().st_size} bytes; expected at most {_LARGEST}.")
+    if path.stat().st_size > LARGEST_REPORT:
+        raise BoxReportError(f"The report has {path.stat().st_size} bytes; expected at most {LARGEST_REPORT}.")
     try:
         report = read_dicom_header(path)
     except FilmError as error:
@@ -149,13 +151,11 @@ def _read(report: Dataset) -> BoxReport:
 
 
 def _spatial_items(group: Dataset) -> list[Dataset]:
-    found, left = [], children(group)
-    while left:
-        item = left.pop(0)
-        if str(item.get("ValueType")) in ("SCOORD", "SCOORD3D") and concept(item)[1] != _VIEWER_SCHEME:
-            found.append(item)
-        left += children(item)
-    return found
+    return [
+        item
+        for item in descendants(group)
+        if str(item.get("ValueType")) in ("SCOORD", "SCOORD3D") and concept(item)[1] != _VIEWER_SCHEME
+    ]
 
 
 def _region(item: Dataset) -> _Region:

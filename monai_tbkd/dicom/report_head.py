@@ -111,6 +111,14 @@ def children(item: Dataset) -> list[Dataset]:
     return list(item.get("ContentSequence") or [])
 
 
+def descendants(item: Dataset) -> Iterator[Dataset]:
+    """All content items below one; level by level, so that nothing calls itself."""
+    level = children(item)
+    while level:
+        yield from level
+        level = [below for each in level for below in children(each)]
+
+
 def concept(item: Dataset) -> Code:
     """Code value and scheme of what a content item is."""
     return code_of(item, "ConceptNameCodeSequence")
@@ -137,11 +145,8 @@ def words_of(group: Dataset) -> tuple[str, str]:
 
 
 def _films(group: Dataset) -> Iterator[str]:
-    left = children(group)
-    while left:
-        item = left.pop()
+    for item in descendants(group):
         yield from (_text(each, "ReferencedSOPInstanceUID") for each in item.get("ReferencedSOPSequence") or [])
-        left += children(item)
 
 
 def _context(report: Dataset) -> list[Dataset]:

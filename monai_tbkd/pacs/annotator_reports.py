@@ -11,14 +11,20 @@ from pydicom import Dataset
 
 from monai_tbkd.data import FilmError
 from monai_tbkd.data.readers.dicom import quiet_pydicom
-from monai_tbkd.dicom import Author, ReportHead, is_about_tuberculosis, is_measurement_report, report_head
+from monai_tbkd.dicom import (
+    LARGEST_REPORT,
+    Author,
+    ReportHead,
+    is_about_tuberculosis,
+    is_measurement_report,
+    report_head,
+)
 from monai_tbkd.pacs.archive import Archive, FilmAddress
 from monai_tbkd.pacs.study_query import StudyQuery
 
 logger = logging.getLogger(__name__)
 
 MODALITY = "SR"
-_LARGEST = 16 * 2**20
 
 
 class AnnotatorReports:
@@ -62,7 +68,7 @@ class AnnotatorReports:
         for report in reports:
             path = folder / f"{report.instance}.dcm"
             try:
-                self.archive.fetch(report, path, _LARGEST)
+                self.archive.fetch(report, path, LARGEST_REPORT)
             except FilmError as error:
                 self._leave_out(report.instance, str(error))
             else:

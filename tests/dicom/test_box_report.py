@@ -15,6 +15,7 @@ from pydicom.uid import BasicTextSRStorage
 
 from monai_tbkd.dicom import (
     DRAWN_BY_ANNOTATOR,
+    LARGEST_REPORT,
     Author,
     BoxReportError,
     ReportBox,
@@ -197,6 +198,12 @@ def test_the_first_frame_is_the_film(tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "r.dcm").write_bytes(content)
     with pytest.raises(BoxReportError):
+        read_box_report(tmp_path / "r.dcm")
+
+
+def test_a_report_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "r.dcm").write_bytes(SENT.read_bytes() + bytes(LARGEST_REPORT))
+    with pytest.raises(BoxReportError, match="expected at most"):
         read_box_report(tmp_path / "r.dcm")
 
 
