@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ def test_a_file_that_broke_off_leaves_the_old_one(tmp_path: Path) -> None:
         part.write_text("ne")
         raise KeyError
     assert path.read_text() == "old"
-    assert os.listdir(path.parent) == ["a.txt"]
+    assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
 
 
 @full_device
@@ -29,11 +28,11 @@ def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
     (tmp_path / "a.txt.part").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left on device: .*a.txt'") as raised, whole_file(path) as part:
+    with pytest.raises(OSError, match=r"No space left on device: .*a.txt'") as raised, whole_file(path) as part:
         part.write_text("new")
     assert raised.value.errno == errno.ENOSPC
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_an_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:

@@ -23,10 +23,10 @@ def test_a_full_disk_is_told_with_the_folder(tmp_path: Path, monkeypatch: pytest
 
     for method in ("add_scalar", "flush"):
         monkeypatch.setattr(SummaryWriter, method, full)
-    with pytest.raises(OSError, match="No space left on device: .*student'") as raised:
+    with pytest.raises(OSError, match=r"No space left on device: .*student'") as raised:
         writer.add_scalar("train/lr", 0.1, 2)
     assert plain_cause(raised.value) is raised.value
-    with pytest.raises(OSError, match="No space left on device: .*student'"):
+    with pytest.raises(OSError, match=r"No space left on device: .*student'"):
         writer.flush()
     monkeypatch.undo()
     writer.close()
