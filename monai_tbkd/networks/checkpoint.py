@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from monai_tbkd import __version__
-from monai_tbkd.data.whole_file import whole_file, write_json
-from monai_tbkd.networks.weights import load_checkpoint
+from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.networks.weights import load_checkpoint, save_plain
 
 PHANTOM_ONLY = "phantom films only"
 """In the version of a model that was trained on phantom films and knows no real one."""
@@ -41,8 +40,7 @@ def write_checkpoint(network: nn.Module, path: str | Path, record: Mapping[str, 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     record_path(path).unlink(missing_ok=True)
-    with whole_file(path) as part:
-        torch.save(network.state_dict(), part)
+    save_plain(network.state_dict(), path)
     full = {
         "finished": True,
         **record,
