@@ -38,6 +38,7 @@ from monai_tbkd.data.saved_maps import read_map
 from monai_tbkd.data.saved_scores import read_saved_scores
 from monai_tbkd.data.tbx11k_annotations import read_json_annotations, read_xml_annotation
 from monai_tbkd.data.yolo import load_yolo
+from monai_tbkd.dicom import BoxFinding, FilmFinding, SourceFilm, read_box_report, structured_report
 from monai_tbkd.engines import load_operating_point
 from monai_tbkd.label.cvat_labels import read_cvat_xml
 from monai_tbkd.label.film_label import read_label
@@ -131,6 +132,22 @@ def dicoms() -> list[bytes]:
                     pydicom.dcmwrite(file, packed, enforce_file_format=True)
                     out.append(file.getvalue())
     return out
+
+
+def reports() -> list[bytes]:
+    """Of this program, and what OHIF makes of one: explicit and implicit value representation."""
+    film = pydicom.dcmread(io.BytesIO(dicoms()[0]))
+    film.StudyInstanceUID = film.SeriesInstanceUID = film.SOPInstanceUID
+    found = FilmFinding(0.9, 0.5, "TB suggestive", (BoxFinding(1, 2, 9, 9, 0.8), BoxFinding(3, 3, 8, 19, 0.6)))
+    report = structured_report(SourceFilm.of(film), found)
+    out = []
+    for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
+        report.file_meta.TransferSyntaxUID = syntax
+        file = io.BytesIO()
+        pydicom.dcmwrite(file, report, enforce_file_format=True)
+        out.append(file.getvalue())
+    sent = Path(__file__).parents[1] / "tests" / "dicom" / "ohif"
+    return [*out, *((sent / name).read_bytes() for name in ("sent.dcm", "non_tb.dcm", "shapes.dcm"))]
 
 
 def niftis() -> list[bytes]:
@@ -322,6 +339,7 @@ TARGETS: dict[str, Target] = {
         "annotations", of_file(".xml", as_bytes(CVAT), mutate_text, lambda p: read_cvat_xml(p, "a.png"))
     ),
     "label_json": Target("annotations", a_label),
+    "box_report": Target("annotations", of_file(".dcm", reports, mutate_bytes, read_box_report)),
     "saved_boxes": Target("annotations", saved_boxes),
     "saved_map": Target("annotations", of_file(".npy", maps, mutate_bytes, read_map)),
     "saved_scores": Target(

@@ -21,6 +21,7 @@ from monai_tbkd.commands import (
     phantom,
     report,
     score,
+    take_reports,
     verify_bundle,
 )
 
@@ -34,6 +35,7 @@ COMMANDS = (
     report,
     merge_predictions,
     label_app,
+    take_reports,
     export_labels,
     pacs,
     package,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import logging
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from monai_tbkd.commands.archive_options import SECRETS, add_archive_options, open_archive, refuse_negative
 from monai_tbkd.packaging import FILMS_FAILED
 
 if TYPE_CHECKING:
@@ -29,13 +29,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "pacs",
         help="find chest films without results in a PACS, infer, store the results in their studies",
         description="Find CR and DX chest films without our results in a DICOMweb archive, infer, and store DICOM "
-        "results in their studies. Run it again to go on: what has results is skipped. Secrets come from the "
-        "environment: TBKD_PACS_USER and TBKD_PACS_PASSWORD, or TBKD_PACS_TOKEN; TBKD_PACS_KEY_PASSWORD. Research use "
-        "only, not for diagnosis.",
+        f"results in their studies. Run it again to go on: what has results is skipped. {SECRETS} Research use only, "
+        "not for diagnosis.",
     )
-    p.add_argument("--url", required=True, help="of the archive's DICOMweb, like https://host:8042/dicom-web")
-    p.add_argument("--query", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="which studies and "
-                   "series, like StudyDate=20260101-20261231 BodyPartExamined=CHEST")  # fmt: skip
+    add_archive_options(p)
     p.add_argument("--output", type=Path, required=True, help="folder for predictions.csv; the film in work lies in it")
     p.add_argument("--ckpt_dir", type=Path, help="folder with model.pt (default: as in inference.yaml)")
     p.add_argument("--config", nargs="+", action="extend", default=[], type=Path, metavar="YAML", help="recipes "
@@ -47,11 +44,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     p.add_argument("--dry_run", action="store_true", help="list the films that would be done, and do nothing")
     p.add_argument("--limit", type=int, help="do at most this many films")
     p.add_argument("--watch", type=float, metavar="SECONDS", help="look again this long after each pass, until stopped")
-    p.add_argument("--patience", type=float, default=120, metavar="SECONDS", help="how long to wait for an "
-                   "archive that has gone away (default 120)")  # fmt: skip
-    p.add_argument("--ca_file", type=Path, metavar="PEM", help="certificates of the authorities that are trusted")
-    p.add_argument("--client_cert", type=Path, metavar="PEM", help="own certificate, for archives that ask for one")
-    p.add_argument("--client_key", type=Path, metavar="PEM", help="its key, if it is not in the same file")
     p.set_defaults(run=run)
 
 
@@ -62,17 +54,10 @@ def run(args: argparse.Namespace) -> int:
         ValueError: something that a user can mend.
         OSError: the archive cannot be reached or used, or a file is missing.
     """
-    lacking = [each for each in ("dicomweb_client", "highdicom") if importlib.util.find_spec(each) is None]
-    if lacking:
-        raise ValueError(f"{' and '.join(lacking)} is not installed; run pip install 'monai_tbkd[pacs]'.")
-    from monai_tbkd.pacs import Archive, ArchiveGoneError, ArchiveRun, StudyQuery, archive_session
+    refuse_negative(limit=args.limit, watch=args.watch)
+    archive, query = open_archive(args)
+    from monai_tbkd.pacs import ArchiveGoneError, ArchiveRun
 
-    for name, value in (("limit", args.limit), ("watch", args.watch), ("patience", args.patience)):
-        if value is not None and value < 0:
-            raise ValueError(f"{name} is {value}; expected 0 or more.")
-    query = StudyQuery.parse(args.query)
-    session = archive_session(args.url, args.ca_file, args.client_cert, args.client_key)
-    archive = Archive(args.url, session, args.patience)
     work = ArchiveRun(archive, query, args.output, args.config, _overrides(args))
     try:
         while True:

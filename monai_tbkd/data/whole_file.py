@@ -20,6 +20,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     Yields:
         Where to write.
 
+    Raises:
+        OSError: it can't be written; with its name, which the system leaves out where a disk is full.
+
     Example:
         >>> with whole_file("out/film.dcm") as part:  # doctest: +SKIP
         ...     part.write_bytes(content)
@@ -28,10 +31,29 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
-        yield part
-        os.replace(part, path)
+        with faults_of(path):
+            yield part
+            os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def faults_of(path: str | Path) -> Iterator[None]:
+    """Name what was written where the system's error names no file, as that of a full disk.
+
+    Args:
+        path: file or folder.
+
+    Raises:
+        OSError: the system's, with the name.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def read_json_object(path: str | Path) -> dict[str, Any]:

@@ -1,14 +1,29 @@
-"""DICOM results: structured report, segmentation, secondary capture and presentation state of one film.
+"""DICOM results: structured report, segmentation, secondary capture and presentation state of one film; reports read.
 
 It needs highdicom: ``pip install monai_tbkd[dicom]``.
 """
 
 from __future__ import annotations
 
-from monai_tbkd.dicom.equipment import MANUFACTURER, MODEL_NAME, is_own_result, is_result_of
+from monai_tbkd.dicom.box_report import (
+    LARGEST_REPORT,
+    BoxReport,
+    BoxReportError,
+    ReportBox,
+    box_report,
+    read_box_report,
+)
+from monai_tbkd.dicom.equipment import DRAWN_BY_ANNOTATOR, MANUFACTURER, MODEL_NAME, is_own_result, is_result_of
 from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding
 from monai_tbkd.dicom.film_results import KINDS, film_results, write_film_results
 from monai_tbkd.dicom.presentation_state import presentation_state
+from monai_tbkd.dicom.report_head import (
+    Author,
+    ReportHead,
+    is_about_tuberculosis,
+    is_measurement_report,
+    report_head,
+)
 from monai_tbkd.dicom.result_error import DicomResultError
 from monai_tbkd.dicom.result_writer import DicomResultWriter
 from monai_tbkd.dicom.secondary_capture import secondary_capture
@@ -17,20 +32,32 @@ from monai_tbkd.dicom.source_film import SourceFilm
 from monai_tbkd.dicom.structured_report import structured_report, write_structured_report
 
 __all__ = [
+    "DRAWN_BY_ANNOTATOR",
     "KINDS",
+    "LARGEST_REPORT",
     "MANUFACTURER",
     "MODEL_NAME",
+    "Author",
     "BoxFinding",
+    "BoxReport",
+    "BoxReportError",
     "DicomResultError",
     "DicomResultWriter",
     "FilmFinding",
+    "ReportBox",
+    "ReportHead",
     "SourceFilm",
+    "box_report",
     "box_segmentation",
     "film_results",
+    "is_about_tuberculosis",
+    "is_measurement_report",
     "is_own_result",
     "is_result_of",
     "map_segmentation",
     "presentation_state",
+    "read_box_report",
+    "report_head",
     "secondary_capture",
     "structured_report",
     "write_film_results",

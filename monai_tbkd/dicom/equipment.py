@@ -16,6 +16,8 @@ from monai_tbkd.dicom.source_film import SourceFilm
 MANUFACTURER = "monai_tbkd"
 MODEL_NAME = "cxr_tuberculosis_localization"
 ALGORITHM = "monai_tbkd tuberculosis localization"
+DRAWN_BY_ANNOTATOR = "drawn by an annotator"
+"""How the version begins in a result that tells what a person drew."""
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "monai_tbkd.dicom")
 _LONGEST = 64  # characters of a VR LO
 

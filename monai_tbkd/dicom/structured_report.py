@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import highdicom as hd
@@ -22,6 +23,8 @@ SR_SERIES_NUMBER = 9701
 SR_DESCRIPTION = f"TB boxes SR, {NOTICE}"
 # What makes Cornerstone3D's adapter, and with it OHIF, take a group for a rectangle that can be changed.
 RECTANGLE = "Cornerstone3DTools@^0.1.0:RectangleROI"
+BOX_COMMENT = re.compile(rf"TB [\d.]+ of 100, {re.escape(NOTICE)}")
+"""What `structured_report` says beside a box; a viewer sends it back with the box."""
 
 
 @quiet_pydicom()

@@ -10,6 +10,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from monai_tbkd.data.processes import rank
+from monai_tbkd.data.whole_file import faults_of
 
 _EVENTS = "events.out.tfevents.*"
 
@@ -22,6 +23,9 @@ class StageWriter:
 
     Args:
         log_dir: folder of the stage.
+
+    Raises:
+        OSError: when something is written, if it can't be; with the folder.
     """
 
     def __init__(self, log_dir: str | Path) -> None:
@@ -64,25 +68,29 @@ class StageWriter:
 
     def add_scalar(self, *args: Any, **kwargs: Any) -> None:
         """As of ``SummaryWriter``."""
-        if rank() == 0:
-            self.writer.add_scalar(*args, **kwargs)
+        self._add("add_scalar", *args, **kwargs)
 
     def add_image(self, *args: Any, **kwargs: Any) -> None:
         """As of ``SummaryWriter``."""
-        if rank() == 0:
-            self.writer.add_image(*args, **kwargs)
+        self._add("add_image", *args, **kwargs)
 
     def add_text(self, *args: Any, **kwargs: Any) -> None:
         """As of ``SummaryWriter``."""
+        self._add("add_text", *args, **kwargs)
+
+    def _add(self, method: str, *args: Any, **kwargs: Any) -> None:
         if rank() == 0:
-            self.writer.add_text(*args, **kwargs)
+            with faults_of(self.log_dir):
+                getattr(self.writer, method)(*args, **kwargs)
 
     def flush(self) -> None:
         """Write out what is pending, if anything was written."""
         if self._writer is not None:
-            self._writer.flush()
+            with faults_of(self.log_dir):
+                self._writer.flush()
 
     def close(self) -> None:
         """Close, if it was opened."""
         if self._writer is not None:
-            self._writer.close()
+            with faults_of(self.log_dir):
+                self._writer.close()

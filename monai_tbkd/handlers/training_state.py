@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from ignite.engine import Engine, Events
 from monai.engines import Trainer, Workflow
 from torch import nn
@@ -18,10 +17,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from monai_tbkd import __version__
 from monai_tbkd.data.processes import from_first, gather_to_first, rank, wait_for_all, world_size
 from monai_tbkd.data.random_states import random_states, set_random_states
-from monai_tbkd.data.whole_file import whole_file
 from monai_tbkd.handlers.stage_writer import StageWriter
 from monai_tbkd.networks.checkpoint import settings_that_differ
-from monai_tbkd.networks.weights import load_plain
+from monai_tbkd.networks.weights import load_plain, save_plain
 
 logger = logging.getLogger(__name__)
 
@@ -105,8 +103,7 @@ class TrainingState:
             "random": drawn,
             "settings": self._settings(engine),
         }
-        with whole_file(self.path) as part:
-            torch.save(state, part)
+        save_plain(state, self.path)
 
     def remove(self, engine: Engine) -> None:
         """Remove the file, as the training has finished; one that was stopped keeps it."""

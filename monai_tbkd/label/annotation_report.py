@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydicom import Dataset
 
 from monai_tbkd import __version__
-from monai_tbkd.dicom import BoxFinding, FilmFinding, SourceFilm, structured_report
+from monai_tbkd.dicom import DRAWN_BY_ANNOTATOR, BoxFinding, FilmFinding, SourceFilm, structured_report
 from monai_tbkd.label.film_label import FilmLabel
 
-DRAWN = f"drawn by an annotator, saved by monai_tbkd {__version__}"
+DRAWN = f"{DRAWN_BY_ANNOTATOR}, saved by monai_tbkd {__version__}"
 """In the report's place for the version of the algorithm: it was a person."""
 
 

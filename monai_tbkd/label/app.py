@@ -19,7 +19,6 @@ from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
 
 from monai_tbkd import __version__
-from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.label.annotation_report import annotation_report
 from monai_tbkd.label.app_folder import read_app_folder
 from monai_tbkd.label.batch_infer import FilmBatchInfer
@@ -30,7 +29,7 @@ from monai_tbkd.label.film_result import LABEL
 from monai_tbkd.label.film_sources import FolderSource
 from monai_tbkd.label.film_store import FilmStore, taken_away_on_failure
 from monai_tbkd.label.infer_tasks import BoxesTask, FilmTask, MapTask, ScoreTask
-from monai_tbkd.label.label_export import LABELS_FOLDER, PACS_MARK
+from monai_tbkd.label.label_export import LABELS_FOLDER, PACS_FILMS, mark_pacs_store
 from monai_tbkd.label.label_folder import LabelFolder
 from monai_tbkd.label.pacs_source import PacsSource
 from monai_tbkd.label.request_output import ASKED_OUTPUT
@@ -85,8 +84,8 @@ class TuberculosisApp(MONAILabelApp):
         address = self.studies.rstrip("/")
         given = settings.MONAI_LABEL_DICOMWEB_CACHE_PATH.strip()
         root = Path(given or self.folder.root / "pacs") / sha256(address.encode()).hexdigest()[:16]
-        source = PacsSource(_dicomweb_client(address), root / "films", self.server_conf.modalities, seconds)
-        write_json(root / PACS_MARK, {"films": "fetched from a DICOMweb server; they hold patient data"})
+        source = PacsSource(_dicomweb_client(address), root / PACS_FILMS, self.server_conf.modalities, seconds)
+        mark_pacs_store(root)
         on_final = self._send_report if self.server_conf.sr else None
         return FilmStore(source, LabelFolder(root / LABELS_FOLDER), address, on_final, self._uploads)
 

@@ -10,17 +10,16 @@ from typing import Any
 
 from monai_tbkd.data import CXRReader, FilmTurn
 from monai_tbkd.data.box_types import box_type_of
-from monai_tbkd.data.film_classes import class_of, known_words
+from monai_tbkd.data.film_classes import class_of
 from monai_tbkd.data.number_range import is_number
 from monai_tbkd.label.cvat_labels import cvat_elements, is_cvat, read_cvat_xml
 from monai_tbkd.label.film_geometry import film_geometry
+from monai_tbkd.label.film_words import IMAGE_LABEL, film_class
 from monai_tbkd.label.label_map import PLACED_SUFFIXES, PLAIN_SUFFIXES, mask_to_boxes, read_mask
+from monai_tbkd.label.report_label import REPORT_SUFFIX, read_report_label
 from monai_tbkd.label.series_film import frontal_film
 from monai_tbkd.label.slicer_markups import markups_to_boxes
 
-IMAGE_LABEL = "image_label"
-"""Key of an image-level label in our JSON and in the ``params`` that a label is saved with."""
-NOT_TB = "non_tb"
 _LARGEST_JSON = 16 * 2**20
 
 
@@ -36,6 +35,7 @@ class FilmLabel:
             says, else ``non_tb``: a finished label without a box.
         upright_size: (height, width) of the upright film.
         turn: how the stored pixels were turned upright.
+        left_out: what a report of a viewer held beside its boxes, such as ``Length``.
     """
 
     film: Path
@@ -44,11 +44,18 @@ class FilmLabel:
     class_name: str
     upright_size: tuple[int, int]
     turn: FilmTurn = field(default_factory=FilmTurn)
+    left_out: tuple[str, ...] = ()
 
     @property
     def is_tb(self) -> bool:
         """The image-level label."""
         return self.class_name == "tb"
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What is noted of a label when it is kept, JSON-able."""
+        found = {"class_name": self.class_name, "boxes": self.boxes}
+        return {**found, "left_out": list(self.left_out)} if self.left_out else found
 
     @property
     def stored_size(self) -> tuple[int, int]:
@@ -66,7 +73,8 @@ def read_label(label: str | Path, film: str | Path, info: Mapping[str, Any] | No
     """Read a label.
 
     Args:
-        label: JSON (ours, 3D Slicer's markups, CVAT's shapes), CVAT's XML, or a mask (PNG, NRRD, NIfTI).
+        label: JSON (ours, 3D Slicer's markups, CVAT's shapes), CVAT's XML, a report of OHIF (DICOM SR), or a mask (PNG,
+            NRRD, NIfTI).
         film: the film, or the folder of its DICOM series.
         info: what was saved with the label; ``image_label`` in it is taken where the label has none of its own.
 
@@ -84,19 +92,23 @@ def read_label(label: str | Path, film: str | Path, info: Mapping[str, Any] | No
     stored_size = (width, height) if turn.transpose else (height, width)
     said = (info or {}).get(IMAGE_LABEL)
     types: list[str] | None = None
+    left_out: tuple[str, ...] = ()
     name = label.name.lower()
     if name.endswith(".json"):
         boxes, types, own = _from_json(_load(label), film)
         said = said if own is None else own
     elif name.endswith(".xml"):
         boxes, types = _with_types(read_cvat_xml(label, film.name))
+    elif name.endswith(REPORT_SUFFIX):
+        report = read_report_label(label, str(meta.get("sop_instance_uid") or ""), said)
+        (boxes, types), said, left_out = _with_types(report.shapes), report.said, report.left_out
     elif name.endswith((*PLAIN_SUFFIXES, *PLACED_SUFFIXES)):
         boxes = mask_to_boxes(read_mask(label, film, stored_size))
     else:
-        raise ValueError(f"{label.name}: a label of an unknown type; expected JSON, XML, PNG, NRRD or NIfTI.")
+        raise ValueError(f"{label.name}: a label of an unknown type; expected JSON, XML, DICOM, PNG, NRRD or NIfTI.")
     cut = [_cut(box, stored_size) for box in boxes]
     types = types or ["unspecified"] * len(boxes)
-    return FilmLabel(film, cut, types, _class(said, bool(cut)), (height, width), turn)
+    return FilmLabel(film, cut, types, film_class(said, bool(cut)), (height, width), turn, left_out)
 
 
 # Whatever a rule says of scoring a film, a person may label it.
@@ -168,18 +180,3 @@ def _cut(box: Sequence[float], stored_size: tuple[int, int]) -> list[float]:
             "lies on the film, [xmin, ymin, xmax, ymax]."
         )
     return [float(edge) for edge in cut]
-
-
-def _class(said: Any, has_boxes: bool) -> str:
-    if has_boxes:
-        return "tb"
-    if said is None or said == "":
-        return NOT_TB
-    if isinstance(said, bool):
-        return "tb" if said else NOT_TB
-    word = class_of(str(said))
-    if str(said).strip().lower().replace("-", "_") in (NOT_TB, "not_tb", "no_tb"):
-        return NOT_TB
-    if word is None:
-        raise ValueError(f"{IMAGE_LABEL} is {said!r}; expected true, false, non_tb, or one of {known_words()}.")
-    return word

@@ -148,7 +148,7 @@ class FilmStore(Datastore):
             film = self._film(image_id)
             if tag == FINAL:
                 label = read_label(label_filename, film, info)
-                info["understood"] = {"class_name": label.class_name, "boxes": label.boxes}
+                info["understood"] = label.summary
             self.labels.save(image_id, Path(label_filename), tag, info)
         if label is not None and self._on_final is not None:
             self.labels.update_info(image_id, tag, self._on_final(image_id, label))

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 LABELS_FOLDER = "tbkd_labels"
 """Beside the films of a folder, or beside those fetched from a PACS."""
 PACS_MARK = "pacs.json"
+PACS_FILMS = "films"
 _CATEGORIES = {"active": "ActiveTuberculosis", "latent": "ObsoletePulmonaryTuberculosis"}
 _UNSURE = "PulmonaryTuberculosis"  # TBX11K's word where the kind is not known
 _NAMES = ("ActiveTuberculosis", "ObsoletePulmonaryTuberculosis", _UNSURE)
@@ -42,6 +43,11 @@ class LabelExport:
     faults: dict[str, str] = field(default_factory=dict)
 
 
+def mark_pacs_store(store: Path) -> None:
+    """Say that the films of a store are below it, in folders named by their series, fetched from a PACS."""
+    write_json(store / PACS_MARK, {"films": "fetched from a DICOMweb server; they hold patient data"})
+
+
 def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
     """Read the labels of a store; no server is needed.
 
@@ -58,7 +64,7 @@ def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
     if not identifiers:
         raise ValueError(f"{labels.root}: no label of the tag {tag}; name the folder of films that was labeled.")
     of_pacs = (store / PACS_MARK).is_file()
-    folder = store / "films" if of_pacs else store
+    folder = store / PACS_FILMS if of_pacs else store
     path_of: Callable[[str], Path | None]
     path_of = (lambda film: folder / film) if of_pacs else FolderSource(folder, labels.root).path
     found = LabelExport(folder)
@@ -72,6 +78,8 @@ def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
             found.faults[identifier] = str(error)
             logger.warning("%s is left out: %s", identifier, error)
             continue
+        if read.left_out:
+            logger.info("%s: left out of its report: %s", identifier, ", ".join(read.left_out))
         name = Path(os.path.relpath(read.film, folder)).as_posix()
         found.labels[name], found.films[name] = read, identifier
     return found

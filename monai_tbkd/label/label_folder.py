@@ -11,11 +11,12 @@ from typing import Any
 from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.data.whole_file import read_json_object, whole_file, write_json
 from monai_tbkd.label.film_ids import is_safe_id
+from monai_tbkd.label.report_label import REPORT_SUFFIX
 
 FINAL = "final"
 """The tag of a label that an annotator has finished."""
-LABEL_SUFFIXES = (".json", ".xml", ".nii.gz", ".nii", ".nrrd", ".png")
-"""What a label may be: boxes (JSON, XML) or a mask."""
+LABEL_SUFFIXES = (".json", ".xml", REPORT_SUFFIX, ".nii.gz", ".nii", ".nrrd", ".png")
+"""What a label may be: boxes (JSON, XML, DICOM SR) or a mask."""
 
 
 class LabelFolder:
@@ -87,6 +88,7 @@ class LabelFolder:
         note = {**(info or {}), "ts": int(time.time()), "name": target.name}
         with self._held():
             with whole_file(target) as part:
+                part.touch(0o600 if suffix == REPORT_SUFFIX else 0o666)  # a report names the patient
                 shutil.copyfile(file, part)
             for other in LABEL_SUFFIXES:
                 if other != suffix:

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from monai_tbkd import __version__
-from monai_tbkd.data.whole_file import whole_file, write_json
-from monai_tbkd.networks.weights import load_checkpoint
+from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.networks.weights import load_checkpoint, save_plain
 
 PHANTOM_ONLY = "phantom films only"
 """In the version of a model that was trained on phantom films and knows no real one."""
@@ -41,8 +40,7 @@ def write_checkpoint(network: nn.Module, path: str | Path, record: Mapping[str, 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     record_path(path).unlink(missing_ok=True)
-    with whole_file(path) as part:
-        torch.save(network.state_dict(), part)
+    save_plain(network.state_dict(), path)
     full = {
         "finished": True,
         **record,
@@ -160,13 +158,13 @@ def settings_that_differ(theirs: Mapping[str, Any], here: Mapping[str, Any]) -> 
 
     Args:
         theirs: settings as they were.
-        here: settings that are compared; false is the same as one that there was not yet.
+        here: settings that are compared; one that is false, 0 or empty is the same as one that there was not yet.
 
     Example:
         >>> settings_that_differ({"seed": 0, "epochs": 20}, {"seed": 1, "lung_crop": False})
         'seed 0 (here 1)'
     """
-    differing = {k: v for k, v in here.items() if theirs.get(k, False if v is False else None) != v}
+    differing = {k: v for k, v in here.items() if theirs.get(k, None if v else v) != v}
     return ", ".join(f"{k} {theirs.get(k)!r} (here {v!r})" for k, v in differing.items())
 
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from monai_tbkd.data.whole_file import whole_file
+
 logger = logging.getLogger(__name__)
 
 
@@ -64,6 +66,25 @@ def load_plain(path: str | Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as e:
         raise ValueError(type(e).__name__) from e
+
+
+def save_plain(content: Any, path: str | Path) -> None:
+    """Write tensors, numbers, text and their collections for `load_plain`, whole or not at all.
+
+    Args:
+        content: what is written.
+        path: its file; its folder is made.
+
+    Raises:
+        OSError: it can't be written, with the system's reason, of which ``torch.save`` says nothing.
+    """
+    with whole_file(path) as part, part.open("wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # of a file that was never closed, in place of what kept it from that
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport:

@@ -5,6 +5,7 @@ It needs dicomweb-client and highdicom: ``pip install monai_tbkd[pacs]``.
 
 from __future__ import annotations
 
+from monai_tbkd.pacs.annotator_reports import AnnotatorReports
 from monai_tbkd.pacs.archive import Archive, FilmAddress
 from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveGoneError, ArchiveRefusalError
 from monai_tbkd.pacs.archive_films import ArchiveFilms
@@ -16,6 +17,7 @@ from monai_tbkd.pacs.study_query import StudyQuery
 from monai_tbkd.pacs.study_results import reported_films
 
 __all__ = [
+    "AnnotatorReports",
     "Archive",
     "ArchiveError",
     "ArchiveFilms",

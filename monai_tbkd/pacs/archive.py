@@ -64,7 +64,7 @@ class Archive:
     """
 
     def __init__(self, url: str, session: requests.Session, patience: float = 120) -> None:
-        self.url, self.patience, self._session = url.rstrip("/"), float(patience), session
+        self.url, self.patience, self.session = url.rstrip("/"), float(patience), session
         # Its log tells of every request, with what is searched for: at times the patient.
         logging.getLogger("dicomweb_client").setLevel(logging.ERROR)
         self._client = DICOMwebClient(self.url, session=session, timeout=_TIMEOUT, permissive_uid=True)
@@ -157,7 +157,7 @@ class Archive:
         """
 
         def download() -> None:
-            with self._session.get(
+            with self.session.get(
                 f"{self.url}/{film.path}", headers={"Accept": ACCEPT}, stream=True, timeout=_TIMEOUT
             ) as answer:
                 answer.raise_for_status()

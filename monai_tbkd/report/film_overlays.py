@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from monai_tbkd.data import CXRReader
+from monai_tbkd.data.whole_file import whole_file
 from monai_tbkd.metrics import Predictions
 from monai_tbkd.metrics.predictor_measures import served_boxes
 from monai_tbkd.transforms import NOTICE, FilmTo8Bit, MapToBoxes, Panel, draw_panels, rescale_boxes
@@ -84,7 +85,9 @@ def write_film_overlays(
             panels.append(Panel(caption, tb_map, boxes=boxes, box_scores=found.scores))
         path = folder / (str(item["name"]).replace("/", "_").rsplit(".", 1)[0] + ".png")
         title = f"{item['name']}   label: {item['class_name']}"
-        draw_panels(film, panels, title, panel_size=320, notice=str(result.get("notice", NOTICE))).save(path)
+        picture = draw_panels(film, panels, title, panel_size=320, notice=str(result.get("notice", NOTICE)))
+        with whole_file(path) as part:
+            picture.save(part, "PNG")
         written.append(path)
     return written
 

@@ -302,8 +302,12 @@ def _huge_nrrd() -> bytes:
 
 
 def _deflated_dicom_bomb(path: Path) -> None:
-    """Rows and columns as they should be; the pixel data inflate to ten times what any film has."""
     write_film(path, film(12), 12, syntax=ExplicitVRLittleEndian)
+    make_deflated_bomb(path, 2 * 10**9)  # ten times what any film has
+
+
+def make_deflated_bomb(path: Path, most: int) -> None:
+    """Give a DICOM film pixel data that inflate to so many bytes; rows and columns stay."""
     ds = pydicom.dcmread(path)
     del ds.PixelData
     ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
@@ -311,7 +315,6 @@ def _deflated_dicom_bomb(path: Path) -> None:
     start = 132 + 12 + pydicom.filereader.read_file_meta_info(path).FileMetaInformationGroupLength
     content = path.read_bytes()
     inflated = zlib.decompress(content[start:], -zlib.MAX_WBITS)
-    most = 2 * 10**9
     inflated += struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, most)
     packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     packed = packer.compress(inflated) + packer.flush(zlib.Z_FULL_FLUSH)

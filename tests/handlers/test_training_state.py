@@ -89,6 +89,15 @@ def test_a_student_goes_on_with_its_schedules_and_cached_maps(train: Callable[..
     assert curves(out / "tensorboard" / "student") == curves(unbroken / "tensorboard" / "student")
 
 
+def test_other_changes_of_the_films_are_other_settings(train: Callable[..., Path]) -> None:
+    train("broken", plug=3, random_blur=0.5)
+    for changed in ({"random_blur": 0.4}, {"random_blur": 0.0}, {"random_blur": 0.5, "spectrum_swap": 0.1}):
+        with pytest.raises(RuntimeError) as refused:
+            train("broken", **changed)
+        assert "film_changes {'random_blur': 0.5} (here " in str(plain_cause(refused.value))
+    train("broken", random_blur=0.5)
+
+
 def test_killed_when_all_epochs_are_over_it_only_writes_its_checkpoint(
     train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from monai_tbkd.label.film_ids import is_safe_id
+from tests.dicom.ohif_reports import SENT
 from tests.label_server.conftest import KnownFilm
 from tests.label_server.servers import LabelServer
 
@@ -245,6 +246,8 @@ def test_a_large_body_is_refused_with_and_without_its_length(unchanged: LabelSer
         ("l.json", b'{"boxes": [[0, 0, 1e999, 5]]}'),
         ("l.xml", b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><annotations>&b;</annotations>"),
         ("l.png", PNG + b"x" * 100),
+        ("l.dcm", bytes(128) + b"DICM" + b"x" * 100),
+        ("l.dcm", SENT.read_bytes()),  # of another film
         ("l.nrrd", b"NRRD0004\ntype: uint8\ndimension: 2\nsizes: 9 9\nencoding: raw\ndata file: /etc/passwd\n\n"),
         ("l.nrrd", b"NRRD0004\ntype: uint8\ndimension: 3\nsizes: 99999 99999 1\nencoding: gzip\n\n"),
     ],

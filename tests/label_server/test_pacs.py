@@ -8,8 +8,11 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from monai_tbkd.__main__ import main
 from monai_tbkd.label.app_folder import read_app_folder
 from monai_tbkd.label.film_pipeline import FilmPipeline
+from tests.dicom.ohif_reports import ohif_report
+from tests.label_server.bright_films import iou
 from tests.label_server.conftest import KnownFilm, dicom, store
 from tests.label_server.servers import LabelServer
 
@@ -79,6 +82,44 @@ def test_a_finished_label_reaches_the_pacs_as_a_report(
     assert f"[{xmin}, {ymin}, {xmax}, {ymin}, {xmax}, {ymax}, {xmin}, {ymax}, {xmin}, {ymin}]" in text
     listed = pacs_server.request("GET", "/datastore/?output=all").json()["objects"]
     assert str(report.SeriesInstanceUID) not in listed  # a report is no film
+
+
+def test_a_report_of_ohif_is_saved_as_a_label(
+    pacs_server: LabelServer, films: dict[str, KnownFilm], tmp_path: Path
+) -> None:
+    from monailabel.client import MONAILabelClient
+
+    film = films["k"]
+    box = tuple(film.film.box or [])
+    report = ohif_report(tmp_path / "report.dcm", film.path, [box])
+    MONAILabelClient(pacs_server.url, str(tmp_path)).save_label(film.series, str(report))
+    info = pacs_server.request("GET", f"/datastore/label/info?label={film.series}&tag=final").json()
+    assert info["understood"] == {"class_name": "tb", "boxes": [list(box)]}
+    assert info["report"] == "sent"  # as every label, in the form of this program's reports
+    kept = pacs_server.request("GET", f"/datastore/label?label={film.series}&tag=final").content
+    assert kept == report.read_bytes()
+    other = pacs_server.request(
+        "PUT", f"/datastore/label?image={films['g'].series}", files={"label": ("r.dcm", report.read_bytes())}
+    )
+    assert other.status_code == 422
+    assert "of another film" in other.json()["detail"]
+    pacs_server.request("DELETE", f"/datastore/label?id={film.series}&tag=final").raise_for_status()
+
+
+def test_reports_in_the_pacs_are_labels_of_the_server(
+    pacs_server: LabelServer, pacs: str, films: dict[str, KnownFilm], tmp_path: Path
+) -> None:
+    film = films["k"]
+    box = tuple(film.film.box or [])
+    store(pacs, ohif_report(tmp_path / "r.dcm", film.path, [box], words=["ActiveTuberculosis"], ContentDate="20990101"))
+    (mark,) = pacs_server.app.glob("pacs/*/pacs.json")
+    assert main(["take_reports", str(mark.parent), "--url", f"{pacs}/dicom-web"]) == 0
+    assert pacs_server.info()["datastore"]["label_tags"]["final"] >= 1
+    info = pacs_server.request("GET", f"/datastore/label/info?label={film.series}&tag=final").json()
+    assert info["understood"]["class_name"] == "tb"
+    (read,) = info["understood"]["boxes"]
+    assert iou(read, list(box)) == pytest.approx(1)
+    pacs_server.request("DELETE", f"/datastore/label?id={film.series}&tag=final").raise_for_status()
 
 
 def test_nothing_of_a_patient_is_kept_beside_the_films(pacs_server: LabelServer) -> None:

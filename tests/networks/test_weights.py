@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from monai_tbkd.networks import ActivationMapNet, load_backbone_weights, load_checkpoint
+from monai_tbkd.networks.weights import load_plain, save_plain
+from monai_tbkd.packaging.plain_errors import plain_cause
 
 
 @pytest.fixture
@@ -71,3 +73,15 @@ def test_stages_that_the_map_does_without_stay_behind(tmp_path: Path) -> None:
     cut = ActivationMapNet("resnet18", width=0.125, last_stage="layer3", output_stride=16)
     report = load_backbone_weights(cut.backbone, path)
     assert {k.split(".")[0] for k in report.unused} == {"fc", "layer4"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    save_plain({"a": torch.ones(3)}, path)
+    (tmp_path / "model.pt.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: .*model.pt'") as raised:
+        save_plain({"a": torch.zeros(300_000), "b": torch.zeros(3)}, path)
+    assert plain_cause(raised.value) is raised.value
+    assert torch.equal(load_plain(path)["a"], torch.ones(3))
+    assert [p.name for p in tmp_path.iterdir()] == ["model.pt"]

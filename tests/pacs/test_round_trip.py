@@ -22,6 +22,7 @@ from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.handlers import PredictionWriter
 from monai_tbkd.pacs import Archive
 from tests.conftest import REPOSITORY
+from tests.data.damaged_films import make_deflated_bomb
 from tests.pacs.archive_films import DX, chest, command, films_of, results_by_film, rows, uid
 from tests.pacs.orthanc_server import SC, SEG, SR, OrthancServer
 
@@ -101,6 +102,20 @@ def test_every_film_has_its_results_once(
     assert main(command(orthanc, models, tmp_path / "elsewhere")) == 3
     assert fingerprints(orthanc) == after
     assert {row["status"] for row in rows(tmp_path / "elsewhere").values()} == {"refused", "failed"}
+
+
+def test_a_bomb_is_a_row_and_the_rest_goes_on(
+    orthanc: OrthancServer, models: Path, phantoms: Path, tmp_path: Path
+) -> None:
+    films = tmp_path / "films"
+    bomb, good = chest(films / "bomb.dcm", phantoms), chest(films / "good.dcm", phantoms, 1)
+    make_deflated_bomb(bomb, 2 * 10**8)  # two hundred kB in the archive, of the rows and columns of a small film
+    orthanc.upload(bomb, good)
+    assert main(command(orthanc, models, tmp_path / "out")) == 3
+    table = rows(tmp_path / "out")
+    assert {row["reason"] for row in table.values()} == {"", table[uid("film", "bomb")]["reason"]}
+    assert table[uid("film", "bomb")]["reason"] in ("TOO_LARGE", "CORRUPT")
+    assert_whole(orthanc, [good])
 
 
 def test_a_report_that_was_removed_comes_back_the_same(

@@ -1,0 +1,119 @@
+"""``take_reports``: what annotators have sent from OHIF, as labels of the films that they are about."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monai_tbkd.commands.archive_options import SECRETS, add_archive_options, open_archive
+from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
+from monai_tbkd.label.film_sources import FolderSource
+from monai_tbkd.label.label_export import LABELS_FOLDER, PACS_FILMS, PACS_MARK, mark_pacs_store
+from monai_tbkd.label.label_folder import LabelFolder
+from monai_tbkd.packaging import FILMS_FAILED, with_extra
+
+if TYPE_CHECKING:
+    from monai_tbkd.label.report_intake import ReportIntake
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    p = subparsers.add_parser(
+        "take_reports",
+        help="take in OHIF's reports, from a PACS or from files, as labels of their films",
+        description=(
+            "Keep the newest report that an annotator has made of a film in a viewer (DICOM SR of TID 1500, as OHIF's "
+            "'Create SR' stores it) as the film's finished label. Reports of programs, this one's too, are never "
+            "taken. Films with a label that was saved otherwise are left alone. Then run export_labels, or train. Ends "
+            f"with 3 where a report could not be taken. {SECRETS} Research use only, not for diagnosis."
+        ),
+    )
+    p.add_argument("store", type=Path, metavar="FOLDER", help="the folder of films; with --url, APP/pacs/... of a "
+                   "PACS, or a new folder, which gets the films that were reported")  # fmt: skip
+    p.add_argument("--reports", nargs="+", type=Path, metavar="PATH", help="reports that were downloaded, or folders "
+                   "of them, in place of an archive")  # fmt: skip
+    p.add_argument("--without_words", action="store_true", help="take from a PACS also reports that neither were made "
+                   "from this program's nor name tuberculosis: all their rectangles are then taken for it")  # fmt: skip
+    p.add_argument("--replace", action="store_true", help="replace labels that were saved otherwise, too")
+    add_archive_options(p, required=False)
+    p.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Take in, and say what.
+
+    Raises:
+        ValueError: something that a user can mend.
+        OSError: the archive cannot be reached or used, or a file is missing.
+    """
+    if (args.url is None) == (args.reports is None):
+        raise ValueError("expected one of --url, of a PACS, and --reports, files.")
+    with_extra(("take_reports",), "highdicom", "dicom")
+    from monai_tbkd.label.report_intake import ReportIntake
+
+    intake = ReportIntake(LabelFolder(args.store / LABELS_FOLDER), lambda film, series: None, args.replace)
+    seen = _from_files(args, intake) if args.url is None else _from_archive(args, intake)
+    faults = len(intake.faults) + seen["unreadable"]
+    sys.stdout.write(
+        f"{len(intake.taken)} labels taken, {intake.known} there already, {len(intake.left_alone)} films left alone, "
+        f"{intake.no_labels + seen['of_something_else']} reports that are no labels, {faults} left out.\n"
+    )
+    return FILMS_FAILED if faults else 0
+
+
+def _from_files(args: argparse.Namespace, intake: ReportIntake) -> Counter[str]:
+    from monai_tbkd.label.reported_films import films_of_folder, films_of_series
+
+    if not args.store.is_dir():
+        raise FileNotFoundError(f"{args.store}: there is no such folder of films; check the path.")
+    if (args.store / PACS_MARK).is_file():
+        intake.find_film = films_of_series(lambda series: args.store / PACS_FILMS / series)
+    else:
+        intake.find_film = films_of_folder(FolderSource(args.store, intake.labels.root))
+    intake.take(_files(args.reports))
+    return Counter()
+
+
+def _from_archive(args: argparse.Namespace, intake: ReportIntake) -> Counter[str]:
+    archive, query = open_archive(args)
+    from dicomweb_client import DICOMwebClient
+
+    from monai_tbkd.label.pacs_source import PacsSource
+    from monai_tbkd.label.reported_films import films_of_series
+    from monai_tbkd.pacs import AnnotatorReports
+
+    if args.store.is_dir() and any(args.store.iterdir()) and not (args.store / PACS_MARK).is_file():
+        raise ValueError(f"{args.store} is no store of a PACS; expected APP/pacs/..., or a new folder.")
+    archive.check()
+    args.store.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mark_pacs_store(args.store)
+    source = PacsSource(DICOMwebClient(args.url, session=archive.session), args.store / PACS_FILMS, ())
+    intake.find_film = films_of_series(source.path)
+    reports = AnnotatorReports(archive, query, args.without_words)
+    for found in reports.studies():
+        with tempfile.TemporaryDirectory(prefix="reports_") as scratch:
+            intake.take(reports.fetch(found, Path(scratch)))
+    return reports.counts
+
+
+def _files(paths: list[Path]) -> Iterator[Path]:
+    """DICOM files among files and in folders; a file that is named itself is always given."""
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: there is no such file or folder; check the path.")
+        if not path.is_dir():
+            yield path
+            continue
+        for each in sorted(path.rglob("*")):
+            if each.is_file() and _is_dicom(each):
+                yield each
+
+
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        return sniff_format(file.read(HEAD_BYTES)) == "dicom"

@@ -1,0 +1,47 @@
+"""Words for a whole film, wherever an annotator has put them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monai_tbkd.data.film_classes import class_of, known_words
+
+IMAGE_LABEL = "image_label"
+"""Key of an image-level label in our JSON and in the ``params`` that a label is saved with."""
+NOT_TB = "non_tb"
+
+
+def film_word(word: str) -> str | None:
+    """The class that a word stands for.
+
+    Returns:
+        ``tb``, ``health``, ``sick``, ``non_tb``, or None for another word.
+
+    Example:
+        >>> film_word("Normal"), film_word("not TB"), film_word("nodule")
+        ('health', 'non_tb', None)
+    """
+    plain = "_".join(word.strip().lower().replace("-", " ").replace("_", " ").split())
+    return NOT_TB if plain in (NOT_TB, "not_tb", "no_tb") else class_of(word)
+
+
+def film_class(said: Any, has_boxes: bool) -> str:
+    """The class of a film.
+
+    Args:
+        said: of the film as a whole; None or empty where nothing was said.
+        has_boxes: whether boxes were drawn; then the film has TB.
+
+    Raises:
+        ValueError: a word that is not known.
+    """
+    if has_boxes:
+        return "tb"
+    if said is None or said == "":
+        return NOT_TB
+    if isinstance(said, bool):
+        return "tb" if said else NOT_TB
+    word = film_word(str(said))
+    if word is None:
+        raise ValueError(f"{IMAGE_LABEL} is {said!r}; expected true, false, non_tb, or one of {known_words()}.")
+    return word

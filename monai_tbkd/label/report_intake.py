@@ -1,0 +1,109 @@
+"""Reports of annotators, taken in as labels of the films that they are about."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from monai_tbkd.data import FilmError
+from monai_tbkd.data.readers.dicom import quiet_pydicom, read_dicom_header
+from monai_tbkd.dicom import Author, ReportHead, is_measurement_report, report_head
+from monai_tbkd.label.film_label import read_label
+from monai_tbkd.label.label_folder import FINAL, LabelFolder
+
+logger = logging.getLogger(__name__)
+
+TAKEN_FROM = "taken_from_report"
+"""In what is known of a label: SOP instance UID of the report that it is."""
+_SENT_AS = "report_sop_instance_uid"
+FindFilm = Callable[[str, str], tuple[str, Path] | None]
+"""From the SOP instance UID of a film and the UID of its series to identifier and file (or folder) in the store."""
+
+
+@dataclass
+class ReportIntake:
+    """Keeps the newest report of each film as its finished label.
+
+    A film is left alone whose label an annotator has saved through the server, unless it is to be replaced; one whose
+    label is an earlier report gets the newest. What cannot be understood changes nothing: an older report of the film
+    is not taken instead.
+
+    Args:
+        labels: of the store.
+        find_film: in the store.
+        replace: labels that were saved otherwise, too.
+
+    Attributes:
+        taken: identifiers of films with a new label.
+        known: how many are labels already.
+        left_alone: identifiers of films whose labels were saved otherwise.
+        no_labels: how many reports are of programs or of another kind.
+        faults: why a report was left out, by the film's or the file's name.
+    """
+
+    labels: LabelFolder
+    find_film: FindFilm
+    replace: bool = False
+    taken: list[str] = field(default_factory=list)
+    known: int = 0
+    left_alone: list[str] = field(default_factory=list)
+    no_labels: int = 0
+    faults: dict[str, str] = field(default_factory=dict)
+
+    def take(self, reports: Iterable[Path]) -> None:
+        """Take in reports; of several of a film the newest counts.
+
+        Args:
+            reports: files, of any program and kind.
+        """
+        newest: dict[str, tuple[str, str, Path, ReportHead]] = {}
+        for path in reports:
+            head = self._head(path)
+            if head is None:
+                continue
+            for film in head.films:
+                candidate = (head.written, head.uid, path, head)
+                if film not in newest or candidate[:2] > newest[film][:2]:
+                    newest[film] = candidate
+        for film, (_, _, path, head) in newest.items():
+            try:
+                self._take(film, path, head)
+            except (ValueError, FilmError, OSError) as error:
+                self.faults[film] = str(error)
+                logger.warning("The report on film %s is left out: %s", film, error)
+
+    def _head(self, path: Path) -> ReportHead | None:
+        """The head of an annotator's report; None for others."""
+        try:
+            with quiet_pydicom():
+                report = read_dicom_header(path)
+                head = report_head(report) if is_measurement_report(report) else None
+        except Exception as error:  # whatever pydicom raises on a damaged element
+            self.faults[path.name] = f"it cannot be read ({type(error).__name__})"
+            logger.warning("%s is left out: it cannot be read (%s)", path.name, type(error).__name__)
+            return None
+        if head is None or head.author is not Author.ANNOTATOR:
+            self.no_labels += 1
+            return None
+        return head
+
+    def _take(self, film_uid: str, path: Path, head: ReportHead) -> None:
+        found = self.find_film(film_uid, head.films[film_uid])
+        if found is None:
+            raise ValueError("its film is not there")
+        identifier, film = found
+        info = self.labels.info(identifier, FINAL)
+        if head.uid in (info.get(TAKEN_FROM), info.get(_SENT_AS)):
+            self.known += 1
+            return
+        if info and TAKEN_FROM not in info and not self.replace:
+            self.left_alone.append(identifier)
+            logger.info("%s has a label that was saved otherwise, and is left alone", identifier)
+            return
+        label = read_label(path, film)
+        if label.left_out:
+            logger.info("%s: left out of its report: %s", identifier, ", ".join(label.left_out))
+        self.labels.save(identifier, path, FINAL, {"understood": label.summary, TAKEN_FROM: head.uid})
+        self.taken.append(identifier)
