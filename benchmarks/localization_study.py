@@ -42,7 +42,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_films(parser)
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--only_folds", type=int, nargs="+", metavar="FOLD", help="of them, to share the work")
     parser.add_argument("--films", type=int, help="a first look: so many films alone, drawn at random")
+    parser.add_argument("--ablations", nargs="+", metavar="NAME", help="of protocol ablations: these alone")
     parser.add_argument("--output", type=Path, help="results of the cross-validation")
     parser.add_argument("--model", type=Path, help="instead: train the student on all films and write it here")
     args = parser.parse_args()
@@ -50,6 +52,8 @@ def main() -> None:
     logging.getLogger("ignite").setLevel(logging.WARNING)
 
     config = read_config(args)
+    if args.ablations:
+        config["ablations"] = _chosen(config.get("ablations") or {}, args.ablations)
     phantoms = "phantoms" in config
     if phantoms:
         items: list[Any] = phantom_items(args.dataset_dir, config["phantoms"])
@@ -65,12 +69,17 @@ def main() -> None:
         return
     if not args.output:
         parser.error("give --output, or --model")
+    folds = list(range(1 if phantoms else args.folds))
+    if args.only_folds:
+        if not set(args.only_folds) <= set(folds):
+            parser.error(f"--only_folds {args.only_folds}: there are folds 0 to {folds[-1]}.")
+        folds = args.only_folds
     args.output.parent.mkdir(parents=True, exist_ok=True)
     with args.output.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for seed in args.seeds:
-            for fold in range(1 if phantoms else args.folds):
+            for fold in folds:
                 started = time.monotonic()
                 set_determinism(seed=seed)
                 writer.writerows(study.run(seed, fold, args.folds))
@@ -105,6 +114,14 @@ def read_config(args: argparse.Namespace) -> ConfigParser:
         given[key] = type(config[key])(float(value)) if isinstance(config[key], int | float) else value
     config.update(given)
     return config
+
+
+def _chosen(ablations: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    unknown = [name for name in names if name not in ablations]
+    if unknown:
+        known = ", ".join(ablations) or "none, since the protocol is not ablations"
+        raise SystemExit(f"--ablations {' '.join(unknown)}: there is no such ablation; known are {known}.")
+    return {name: ablations[name] for name in names}
 
 
 def study_of(config: ConfigParser) -> type[LocalizationStudy]:

@@ -77,6 +77,8 @@ def table(path: Path) -> list[list[str]]:
 
 def references(student: str, chose: str) -> tuple[str, ...]:
     """What a student is compared with, where it was scored."""
+    if student.startswith("student_generation_") and chose == "processing":
+        return ("teacher", "student")
     part, end, rest = student.partition("_student")
     if end and not rest and chose == "processing" and not part.startswith(("box_free", "shuffled")):
         own = (f"shuffled_{student}", f"{part}_control", f"{part}_teacher")
