@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from monai.data import MetaTensor
 
 from monai_tbkd.backends import FORMATS, Agreement, ExportedNet, FilmInputNet, agreement, export_network
 from monai_tbkd.backends.export_record import SUFFIXES
-from monai_tbkd.backends.int8_quantization import FIRST_STAGES
+from monai_tbkd.backends.exported_net import MapOf
+from monai_tbkd.backends.int8_quantization import Int8Network
+from monai_tbkd.backends.int8_search import Choice, block_errors, order_of, search
+from monai_tbkd.backends.write_network import int8_network
 from monai_tbkd.commands.training_options import add_training_options
 from monai_tbkd.data import list_films
 from monai_tbkd.data.film_dataset import film_error_in
@@ -30,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 SMALLEST_IOU, LARGEST_CHANGE = 0.95, 0.01
 """What an 8-bit model is to keep: mean IoU of its boxes with those of float32, and mean change of the score."""
+_RANKED = 4  # films by which blocks are ranked
 _CHECKED = 5  # one film in so many is kept to compare both networks on
 
 
@@ -50,8 +54,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     p.add_argument("--films", type=Path, help="folder of films by which 8-bit ranges are chosen; no label is needed")
     p.add_argument("--number", type=int, default=125, help="films of it that take part (default 125)")
     p.add_argument(
-        "--int8_from", choices=("auto", *FIRST_STAGES), default="auto",
-        help="first stage in 8 bits; auto takes stem, and layer2 where boxes then do not agree with float32's",
+        "--keep_float32", nargs="*", metavar="BLOCK",
+        help="blocks that stay in 32 bits (stem, layer1.0, ..., reduce), none if none is named; without this option as "
+             "few as boxes need to agree with float32's",
     )  # fmt: skip
     p.set_defaults(run=run)
 
@@ -112,27 +117,35 @@ def _in_8_bits(
     record: dict[str, Any],
     size: tuple[int, int],
 ) -> tuple[dict[str, Any], Agreement]:
-    """The file with the first choice of stages whose boxes agree, or else with the one that agrees best."""
+    """The file with as few blocks in 32 bits as its boxes need, or as was asked for."""
     films, places = read_films(parser, args.films, args.number)
     checked = range(0, len(films), _CHECKED)
     calibration = [film for number, film in enumerate(films) if number % _CHECKED]
     shown, cuts = [films[n] for n in checked], [places[n] for n in checked]
     expected = scores_and_boxes(parser, FilmInputNet(network), shown, cuts)
 
-    def write(first: str) -> tuple[dict[str, Any], Agreement]:
-        facts = {**record, "calibration": {"films": len(calibration), "checked": len(checked), "int8_from": first}}
-        written = export_network(network, output, facts, size, calibration, first=first)
-        return written, agreement(expected, scores_and_boxes(parser, ExportedNet(output), shown, cuts))
+    def judge(maps_of: MapOf) -> tuple[Agreement, bool]:
+        found = agreement(expected, scores_and_boxes(parser, maps_of, shown, cuts))
+        return found, _agrees(found)
 
-    tried: dict[str, Agreement] = {}
-    for first in ("stem", "layer2") if args.int8_from == "auto" else (args.int8_from,):
-        written, found = write(first)
-        tried[first] = found
-        logger.info("8 bits from %s on: %s.", first, found)
-        if _agrees(found):
-            return written, found
-    best = max(tried, key=lambda first: tried[first].box_iou)
-    return (written, found) if best == first else write(best)
+    made = int8_network(network, size, calibration, progress=True)
+    keep = tuple(args.keep_float32) if args.keep_float32 is not None else _found_by(args, made, calibration, judge).keep
+    facts = {"films": len(calibration), "checked": len(checked), "float32": list(keep)}
+    written = export_network(network, output, {**record, "calibration": facts}, size, made, keep=keep)
+    return written, judge(ExportedNet(output))[0]
+
+
+def _found_by(
+    args: argparse.Namespace,
+    made: Int8Network,
+    calibration: Sequence[torch.Tensor],
+    judge: Callable[[MapOf], tuple[Agreement, bool]],
+) -> Choice:
+    runtime = "openvino" if args.format == "openvino" else "onnxruntime"
+    ranked = calibration[:: max(1, len(calibration) // _RANKED)][:_RANKED]
+    taken = search(made, order_of(made, block_errors(made, ranked, runtime)), judge, runtime)[0]
+    logger.info("Taken: %s.", taken.described(made))
+    return taken
 
 
 def _agrees(found: Agreement) -> bool:
@@ -141,7 +154,7 @@ def _agrees(found: Agreement) -> bool:
 
 def scores_and_boxes(
     parser: ConfigParser,
-    network: torch.nn.Module,
+    network: MapOf,
     films: Sequence[torch.Tensor],
     places: Sequence[torch.Tensor | None],
 ) -> list[tuple[float, torch.Tensor]]:
