@@ -39,12 +39,15 @@ class Int8Network:
         source: the float32 file, ONNX; input ``film``.
         films: ``(1, H, W)`` uint8, whose activations set the ranges.
         progress: show a bar, on a terminal.
+        share: of :func:`~monai_tbkd.backends.channel_equalization.equalize`; None leaves the channels as they are.
 
     Raises:
         ValueError: no films, or onnxruntime or onnx is not installed.
     """
 
-    def __init__(self, source: Path, films: Sequence[torch.Tensor], progress: bool = False) -> None:
+    def __init__(
+        self, source: Path, films: Sequence[torch.Tensor], progress: bool = False, share: float | None = 0.5
+    ) -> None:
         if not films:
             raise ValueError("There are no films to choose 8-bit ranges by; give 100 or so.")
         if not optional_import("onnxruntime")[1]:
@@ -56,12 +59,13 @@ class Int8Network:
             prepare(str(source), str(folded), skip_symbolic_shape=True)
             self.model: Any = onnx.load(str(folded))
         self.blocks = _blocks(self.model.graph)
-        ranges = channel_ranges(self.model, self._tensors(), films, progress)
-        factors = equalize(self.model, {name: found.peak for name, found in ranges.items()})
-        self.ranges = {
-            name: ChannelRange(found.lowest / factors[name], found.highest / factors[name])
-            for name, found in ranges.items()
-        }
+        self.ranges = channel_ranges(self.model, self._tensors(), films, progress)
+        if share is not None:
+            factors = equalize(self.model, {name: found.peak for name, found in self.ranges.items()}, share)
+            self.ranges = {
+                name: ChannelRange(found.lowest / factors[name], found.highest / factors[name])
+                for name, found in self.ranges.items()
+            }
 
     def float_share(self, keep: Collection[str]) -> float:
         """The share, 0-1, of the work of all blocks that is in the ones that stay float32."""

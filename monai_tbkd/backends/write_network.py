@@ -103,7 +103,11 @@ def export_network(
 
 @torch.no_grad()
 def int8_network(
-    network: nn.Module, size: tuple[int, int], films: Sequence[torch.Tensor], progress: bool = False
+    network: nn.Module,
+    size: tuple[int, int],
+    films: Sequence[torch.Tensor],
+    progress: bool = False,
+    share: float | None = 0.5,
 ) -> Int8Network:
     """A network made ready to be written in 8 bits, more than once if need be.
 
@@ -112,6 +116,7 @@ def int8_network(
         size: (height, width) of the films.
         films: ``(1, H, W)`` uint8 by which ranges are chosen.
         progress: show a bar, on a terminal.
+        share: as of :class:`~monai_tbkd.backends.int8_quantization.Int8Network`.
 
     Raises:
         ValueError: no films, or a package that is missing.
@@ -119,7 +124,7 @@ def int8_network(
     with tempfile.TemporaryDirectory() as folder:
         onnx_file = Path(folder) / "network.onnx"
         _write_onnx(FilmInputNet(network).cpu().eval(), _noise(size), onnx_file)
-        return Int8Network(onnx_file, films, progress)
+        return Int8Network(onnx_file, films, progress, share)
 
 
 def _noise(size: tuple[int, int]) -> torch.Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from monai_tbkd.backends import FilmInputNet
+from monai_tbkd.backends.exported_net import open_network
 from monai_tbkd.backends.int8_quantization import Int8Network
 from monai_tbkd.backends.write_network import int8_network
 from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet
@@ -47,15 +48,13 @@ def noise(number: int, seed: int = 0) -> list[torch.Tensor]:
     return [torch.randint(0, 256, (1, SIDE, SIDE), dtype=torch.uint8, generator=random) for _ in range(number)]
 
 
-def made_ready(network: Any, number: int = 4) -> Int8Network:
-    return int8_network(network, (SIDE, SIDE), noise(number))
+def made_ready(network: Any, number: int = 4, share: float | None = 0.5) -> Int8Network:
+    return int8_network(network, (SIDE, SIDE), noise(number), share=share)
 
 
 @torch.no_grad()
 def map_error(network: Any, written: Path, runtime: str = "onnxruntime") -> float:
     """Root mean square of the change of the map, of the map's standard deviation."""
-    from monai_tbkd.backends.exported_net import open_network
-
     films = torch.stack(noise(3, seed=1))
     exact = FilmInputNet(network)(films)
     return float((open_network(written, runtime)(films) - exact).square().mean().sqrt() / exact.std())
