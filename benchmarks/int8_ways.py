@@ -1,17 +1,18 @@
 """Ways to make 8 bits keep the boxes, on films that no range was chosen on.
 
     python benchmarks/int8_ways.py --checkpoint models/model.pt --recipe tbx11k --calibration FILMS --films OTHERS \\
-      --keep_float32 stem layer1.0 --model "TBX11K recipe"
+      --keep_float32 stem layer1.0 reduce --model "TBX11K recipe"
 
 Each way is written with ranges of the calibration films and compared with float32 in PyTorch on the other ones, boxes
-drawn whatever the score, as backend_agreement.py does it for files: with channels as they are (plain) and equalized, all
-in 8 bits, or blocks in 32 bits (stem and layer1, or the named ones), or in bfloat16. The interval of the mean IoU is a
-bootstrap's over films (95 %, 500 draws).
+drawn whatever the score, as backend_agreement.py does it for files: with channels as they are (plain) and equalized,
+all in 8 bits, or blocks in 32 bits (stem and layer1, or those named), or in bfloat16. The interval of the mean IoU is
+a bootstrap's over films (95 %, 500 draws).
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from monai_tbkd.commands.export import inference_config, read_films, scores_and_
 from monai_tbkd.engines import load_trained
 
 DRAWS = 500
+WAYS = (("openvino", "float32"), ("openvino", "bfloat16"), ("onnxruntime", "float32"))
 
 
 def interval(one: Sequence[Film], other: Sequence[Film]) -> tuple[float, float]:
@@ -50,7 +52,7 @@ def main() -> None:
     parser.add_argument("--calibration_number", type=int, default=50)
     parser.add_argument("--films", type=Path, required=True, help="other films")
     parser.add_argument("--number", type=int, default=100)
-    parser.add_argument("--keep_float32", nargs="+", default=["stem", "layer1.0"], help="what the search found")
+    parser.add_argument("--keep_float32", nargs="+", action="append", default=[], help="as the search found, or others")
     parser.add_argument("--model", required=True, help="what the model is, for the table")
     parser.add_argument("--output", type=Path, default=RESULTS / "performance.csv")
     args = parser.parse_args()
@@ -82,17 +84,16 @@ def main() -> None:
         export_network(network, path, facts, (side, side))
         measure("openvino bfloat16", path, "openvino", "bfloat16")
         plain = int8_network(network, (side, side), chosen, share=None)
-        even = int8_network(network, (side, side), chosen)
+        even = copy.deepcopy(plain)
+        even.equalize()
         early = [name for name in plain.blocks if name.startswith(("stem", "layer1"))]
-        ways = [("plain", plain, []), ("plain", plain, early), ("plain", plain, args.keep_float32),
-                ("equalized", even, []), ("equalized", even, args.keep_float32)]  # fmt: skip
+        ways = [("plain", plain, []), ("plain", plain, early), ("equalized", even, [])]
+        ways += [("equalized", even, kept) for kept in args.keep_float32]
         for how, int8, kept in ways:
             written = int8.write(Path(folder) / "model.onnx", kept)
             name = f"int8, {how}, {' + '.join(kept) or 'nothing'} in"
-            measure(f"onnxruntime {name} float32", written, "onnxruntime")
-            if int8 is even:
-                measure(f"openvino {name} float32", written, "openvino")
-                measure(f"openvino {name} bfloat16", written, "openvino", "bfloat16")
+            for runtime, precision in WAYS if int8 is even and kept else WAYS[:1]:
+                measure(f"{runtime} {name} {precision}", written, runtime, precision)
     write(subject, made, args.output)
 
 

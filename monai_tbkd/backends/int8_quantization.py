@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 from collections.abc import Collection, Sequence
@@ -61,11 +62,15 @@ class Int8Network:
         self.blocks = _blocks(self.model.graph)
         self.ranges = channel_ranges(self.model, self._tensors(), films, progress)
         if share is not None:
-            factors = equalize(self.model, {name: found.peak for name, found in self.ranges.items()}, share)
-            self.ranges = {
-                name: ChannelRange(found.lowest / factors[name], found.highest / factors[name])
-                for name, found in self.ranges.items()
-            }
+            self.equalize(share)
+
+    def equalize(self, share: float = 0.5) -> None:
+        """Bring channels that share a scale to like ranges; see `channel_equalization.equalize`."""
+        factors = equalize(self.model, {name: found.peak for name, found in self.ranges.items()}, share)
+        self.ranges = {
+            name: ChannelRange(found.lowest / factors[name], found.highest / factors[name])
+            for name, found in self.ranges.items()
+        }
 
     def float_share(self, keep: Collection[str]) -> float:
         """The share, 0-1, of the work of all blocks that is in the ones that stay float32."""
@@ -108,7 +113,12 @@ class Int8Network:
             extra_options={},
         )
         if len(set(keep)) < len(self.blocks):  # no list of nodes would be all of them
-            work.quantize_model()
+            # it tells the root logger of every bias that two branches share
+            logging.disable(logging.INFO)
+            try:
+                work.quantize_model()
+            finally:
+                logging.disable(logging.NOTSET)
         onnx.save(work.model.model, str(target))
         return target
 
