@@ -110,6 +110,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--part", choices=("runtimes", "steps"), help="bare runtimes, or what our steps add to int8")
+    parser.add_argument("--machine", default="", help="what tells its rows from those of other machines in the table")
     parser.add_argument("--output", type=Path, default=RESULTS / "performance.csv")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -120,16 +121,20 @@ def main() -> None:
               "image_size": args.size, "pooling": "none"}  # fmt: skip
     subject = f"{args.backbone}, {args.size} pixels"
     if args.part != "steps":
-        write(f"runtimes {subject}", runtimes(args, subject, network, films, record), args.output)
+        write(runtimes_name(args, subject), runtimes(args, subject, network, films, record), args.output)
     if args.part != "runtimes":
         write(f"steps {subject}", added_steps(args, subject, network, films, record), args.output)
+
+
+def runtimes_name(args: argparse.Namespace, subject: str) -> str:
+    return ", ".join([f"runtimes {subject}", *([args.machine] if args.machine else [])])
 
 
 def runtimes(
     args: argparse.Namespace, subject: str, network: torch.nn.Module, films: list[torch.Tensor], record: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Every runtime and precision beside eager PyTorch."""
-    name, film, picture = f"runtimes {subject}", films[0][None], films[0][None].numpy()
+    name, film, picture = runtimes_name(args, subject), films[0][None], films[0][None].numpy()
     made = []
 
     def eager(net: torch.nn.Module) -> Way:
