@@ -44,7 +44,8 @@ def main() -> None:
         print(name, found)
         way = " ".join([net.runtime, net.record["precision"], *([precision] if precision else [])])
         if "calibration" in net.record:
-            way += f" from {net.record['calibration']['int8_from']}"
+            kept = ", ".join(net.record["calibration"]["float32"])
+            way += f", {kept} in 32 bits" if kept else ", all blocks"
         subject = f"agreement, {args.model}, {len(films)} films"
         for what in ("score_change", "largest_score_change", "box_iou", "mask_iou"):
             made.append(number_row(subject, what, way, getattr(found, what), "0-1", found.films))

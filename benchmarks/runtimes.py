@@ -4,7 +4,8 @@
     python benchmarks/runtimes.py --backbone resnet18 --size 512
 
 A ResNet with a map head (random weights, which cost the same) at 512 pixels, one film, CPU time of one thread. It is
-exported by the package's own `export_network`, int8 calibrated on noise. Bare is a runtime with the film as its input
+exported by the package's own `export_network`, int8 calibrated on noise; mixed is int8 with the blocks in 32 bits (or
+bfloat16) that boxes of the TBX11K recipe need so. Bare is a runtime with the film as its input
 and nothing of ours around it. Whole is what inference does between the file and the row: read the film (8-bit PNG of
 the same size), gate, 8 bits, the network through our stand-in, score, map, boxes; and the same without reading the
 file.
@@ -27,11 +28,15 @@ from scipy.ndimage import gaussian_filter
 
 from monai_tbkd.backends import ExportedNet, FilmInputNet, export_network
 from monai_tbkd.backends.bfloat16_net import Bfloat16Net
+from monai_tbkd.backends.exported_net import PRECISIONS
 from monai_tbkd.backends.quiet_openvino import openvino_core
+from monai_tbkd.backends.write_network import int8_network
 from monai_tbkd.networks import ActivationMapNet
 from monai_tbkd.packaging import bundle_files
 
 BASE = "torch float32"
+MIXED = ("stem", "layer1.0", "layer1.1")
+"""Blocks that `export --int8` leaves in 32 bits of the TBX11K recipe's ResNet-50 (and its reduction to components)."""
 
 
 def make_films(size: int, number: int) -> list[torch.Tensor]:
@@ -81,12 +86,31 @@ def steps(size: int, png: Path) -> tuple[Any, Any, Any]:
     return read, prepare, end
 
 
+def whole(parts: tuple[Any, Any, Any], net: torch.nn.Module, item: Any = None) -> Way:
+    """What inference does for a film, or for one that was read before."""
+    read, prepare, end = parts
+
+    def run() -> Any:
+        done = prepare(read() if item is None else item)
+        with torch.no_grad():
+            return end({**done, "pred": net(done["image"][None])[0], "original_size": torch.tensor([512, 512])})
+
+    return run
+
+
+def write_png(film: torch.Tensor, folder: str) -> Path:
+    path = Path(folder) / "film.png"
+    Image.fromarray(film[0].numpy()).save(path)
+    return path
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="resnet50")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--part", choices=("runtimes", "steps"), help="bare runtimes, or what our steps add to int8")
+    parser.add_argument("--machine", default="", help="what tells its rows from those of other machines in the table")
     parser.add_argument("--output", type=Path, default=RESULTS / "performance.csv")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -97,16 +121,20 @@ def main() -> None:
               "image_size": args.size, "pooling": "none"}  # fmt: skip
     subject = f"{args.backbone}, {args.size} pixels"
     if args.part != "steps":
-        write(f"runtimes {subject}", runtimes(args, subject, network, films, record), args.output)
+        write(runtimes_name(args, subject), runtimes(args, subject, network, films, record), args.output)
     if args.part != "runtimes":
         write(f"steps {subject}", added_steps(args, subject, network, films, record), args.output)
+
+
+def runtimes_name(args: argparse.Namespace, subject: str) -> str:
+    return ", ".join([f"runtimes {subject}", *([args.machine] if args.machine else [])])
 
 
 def runtimes(
     args: argparse.Namespace, subject: str, network: torch.nn.Module, films: list[torch.Tensor], record: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Every runtime and precision beside eager PyTorch."""
-    name, film, picture = f"runtimes {subject}", films[0][None], films[0][None].numpy()
+    name, film, picture = runtimes_name(args, subject), films[0][None], films[0][None].numpy()
     made = []
 
     def eager(net: torch.nn.Module) -> Way:
@@ -117,14 +145,21 @@ def runtimes(
         return run
 
     with tempfile.TemporaryDirectory() as folder:
-        files = {end: Path(folder) / f"model.{end}" for end in ("onnx", "int8.onnx", "xml", "int8.xml", "ts")}
+        size = (args.size, args.size)
+        int8 = int8_network(network, size, films[1:])
+        ends = ("onnx", "int8.onnx", "mixed.onnx", "xml", "int8.xml", "mixed.xml", "ts")
+        files = {end: Path(folder) / f"model.{end}" for end in ends}
         for end, path in files.items():
-            written = export_network(network, path, record, (args.size,) * 2, films[1:] if "int8" in end else None)
-            difference, size = written["largest_difference"], path.stat().st_size
+            kind = end.split(".")[0]
+            keep = MIXED if kind == "mixed" else ()
+            written = export_network(
+                network, path, record, size, int8 if kind in ("int8", "mixed") else None, keep=keep
+            )
+            difference, length = written["largest_difference"], path.stat().st_size
             if path.suffix == ".xml":
-                size += path.with_suffix(".bin").stat().st_size
+                length += path.with_suffix(".bin").stat().st_size
             made.append(number_row(name, f"{subject}: largest difference of the map", end, difference, "logits"))
-            made.append(number_row(name, f"{subject}: file", end, size / 1e6, "MB"))
+            made.append(number_row(name, f"{subject}: file", end, length / 1e6, "MB"))
         own = FilmInputNet(network).eval()
         ways: dict[str, Way] = {
             BASE: eager(own),
@@ -135,7 +170,15 @@ def runtimes(
             "openvino bfloat16": bare_openvino(files["xml"], picture, "bf16"),
             "onnxruntime int8": bare_onnx(files["int8.onnx"], picture),
             "openvino int8": bare_openvino(files["int8.xml"], picture),
+            "onnxruntime mixed": bare_onnx(files["mixed.onnx"], picture),
+            "openvino mixed": bare_openvino(files["mixed.xml"], picture),
+            "openvino mixed bfloat16": bare_openvino(files["mixed.xml"], picture, "bf16"),
         }
+        parts = steps(args.size, write_png(films[0], folder))
+        item = parts[0]()
+        for precision in PRECISIONS:
+            net = ExportedNet(files["mixed.xml"], precision=precision)
+            ways[f"whole with openvino mixed {precision}"] = whole(parts, net, item)
         found = in_turns(ways, args.pairs)
     return made + rows(name, f"{subject}: one film", found, BASE)
 
@@ -147,27 +190,16 @@ def added_steps(
     picture = films[0][None].numpy()
     made = []
     with tempfile.TemporaryDirectory() as folder:
-        png = Path(folder) / "film.png"
-        Image.fromarray(films[0][0].numpy()).save(png)
-        read, prepare, end = steps(args.size, png)
-        item = read()
-
-        def whole(net: torch.nn.Module, from_file: bool) -> Way:
-            def run() -> Any:
-                done = prepare(read() if from_file else item)
-                with torch.no_grad():
-                    return end({**done, "pred": net(done["image"][None])[0], "original_size": torch.tensor([512, 512])})
-
-            return run
-
+        parts = steps(args.size, write_png(films[0], folder))
+        item = parts[0]()
         for runtime, suffix, bare in (("onnxruntime", "onnx", bare_onnx), ("openvino", "xml", bare_openvino)):
             path = Path(folder) / f"model.{suffix}"
             export_network(network, path, record, (args.size,) * 2, films[1:])
             net = ExportedNet(path)
             ways = {
                 "bare": bare(path, picture),
-                "whole without reading the file": whole(net, False),
-                "whole": whole(net, True),
+                "whole without reading the file": whole(parts, net, item),
+                "whole": whole(parts, net),
             }
             measurement = f"{subject}: what our steps add to {runtime} int8"
             made += rows(f"steps {subject}", measurement, in_turns(ways, args.pairs), "bare")

@@ -25,6 +25,8 @@ RUNTIMES = {"onnxruntime": ("onnx",), "openvino": ("openvino", "onnx"), "torchsc
 PRECISIONS = ("float32", "bfloat16")
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+MapOf = Callable[[torch.Tensor], torch.Tensor]
+"""Films ``(B, 1, H, W)`` uint8 to maps in logits ``(B, C, h, w)`` float32."""
 
 
 class ExportedNet(nn.Module):
@@ -61,7 +63,7 @@ class ExportedNet(nn.Module):
         self.precision = precision
         self.record: dict[str, Any] = read_record(self.path)
         _leave_runtimes_to_their_process()
-        self._run: Run = _OPENERS[self.runtime](self.path, precision)
+        self._run = open_network(self.path, self.runtime, precision)
 
     def forward(self, film: torch.Tensor) -> torch.Tensor:
         """Films ``(B, 1, H, W)`` uint8 to maps in logits ``(B, C, h, w)`` float32, on the CPU.
@@ -74,7 +76,19 @@ class ExportedNet(nn.Module):
             raise ValueError(
                 f"The films are {tuple(plain.shape)} {plain.dtype}; expected (B, 1, H, W) uint8, not normalized."
             )
-        return torch.from_numpy(self._run(plain.cpu().numpy()))
+        return self._run(plain)
+
+
+def open_network(path: Path, runtime: str, precision: str = "float32") -> MapOf:
+    """A written network to be run as it is, without a record.
+
+    Args:
+        path: of a format that the runtime reads.
+        runtime: ``onnxruntime``, ``openvino`` or ``torchscript``.
+        precision: as of :class:`ExportedNet`.
+    """
+    run = _OPENERS[runtime](path, precision)
+    return lambda films: torch.from_numpy(run(films.cpu().numpy()))
 
 
 @cache

@@ -6,7 +6,7 @@ import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import nn
 from monai_tbkd.backends.export_record import KEY, SUFFIXES, add_record, format_of
 from monai_tbkd.backends.exported_net import INPUT, OUTPUT, ExportedNet
 from monai_tbkd.backends.film_input_net import FilmInputNet
-from monai_tbkd.backends.int8_quantization import quantize
+from monai_tbkd.backends.int8_quantization import Int8Network
 from monai_tbkd.backends.quiet_openvino import load_openvino, openvino_core
 
 FORMATS = tuple(SUFFIXES.values())
@@ -33,9 +33,9 @@ def export_network(
     path: str | Path,
     record: Mapping[str, Any],
     size: tuple[int, int],
-    calibration: Sequence[torch.Tensor] | None = None,
+    calibration: Sequence[torch.Tensor] | Int8Network | None = None,
     films: Sequence[torch.Tensor] = (),
-    first: str = "stem",
+    keep: Collection[str] = (),
 ) -> dict[str, Any]:
     """Write a network, its normalization inside, with a record of what it is, and run what was written.
 
@@ -45,9 +45,10 @@ def export_network(
             ``film`` is ``(B, 1, H, W)`` uint8, output ``map`` ``(B, C, h, w)`` float32, B free.
         record: see :func:`~monai_tbkd.backends.export_record.read_record`; precision and format are added here.
         size: (height, width) of the films.
-        calibration: films ``(1, H, W)`` uint8 by which ranges for int8 are chosen; None leaves float32.
+        calibration: films ``(1, H, W)`` uint8 by which ranges for int8 are chosen, or what :func:`int8_network` made of
+            them; None leaves float32.
         films: more of them, to compare both networks on; noise is taken in any case.
-        first: the first stage that is in 8 bits: ``stem`` (all), ``layer1``, ``layer2`` or ``layer3``.
+        keep: blocks that stay float32 in an int8 file, see :class:`~monai_tbkd.backends.int8_quantization.Int8Network`.
 
     Returns:
         The record as written, with ``largest_difference`` to the network's maps, in logits.
@@ -65,7 +66,7 @@ def export_network(
     precision = "float32" if calibration is None else "int8"
     full = {**record, "format": kind, "precision": precision}
     own = FilmInputNet(network).cpu().eval()
-    noise = torch.randint(0, 256, (2, 1, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    noise = _noise(size)
     path.parent.mkdir(parents=True, exist_ok=True)
     with torch.no_grad(), tempfile.TemporaryDirectory(dir=path.parent) as folder:
         part = Path(folder) / path.name
@@ -76,9 +77,11 @@ def export_network(
             torch.jit.save(traced, str(part), _extra_files={f"{KEY}.json": json.dumps(full)})  # type: ignore[no-untyped-call]
         else:
             onnx_file = Path(folder) / "network.onnx"
-            _write_onnx(own, noise, onnx_file)
-            if calibration is not None:
-                onnx_file = quantize(onnx_file, Path(folder) / "int8.onnx", calibration, first)
+            if calibration is None:
+                _write_onnx(own, noise, onnx_file)
+            else:
+                made = calibration if isinstance(calibration, Int8Network) else int8_network(network, size, calibration)
+                made.write(onnx_file, keep)
             if kind == "onnx":
                 add_record(onnx_file, full)
                 onnx_file.rename(part)
@@ -96,6 +99,36 @@ def export_network(
             if written.is_file():
                 written.replace(path.with_suffix(written.suffix))
     return full
+
+
+@torch.no_grad()
+def int8_network(
+    network: nn.Module,
+    size: tuple[int, int],
+    films: Sequence[torch.Tensor],
+    progress: bool = False,
+    share: float | None = 0.5,
+) -> Int8Network:
+    """A network made ready to be written in 8 bits, more than once if need be.
+
+    Args:
+        network: from normalized films ``(B, 3, H, W)`` to maps in logits.
+        size: (height, width) of the films.
+        films: ``(1, H, W)`` uint8 by which ranges are chosen.
+        progress: show a bar, on a terminal.
+        share: as of :class:`~monai_tbkd.backends.int8_quantization.Int8Network`.
+
+    Raises:
+        ValueError: no films, or a package that is missing.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        onnx_file = Path(folder) / "network.onnx"
+        _write_onnx(FilmInputNet(network).cpu().eval(), _noise(size), onnx_file)
+        return Int8Network(onnx_file, films, progress, share)
+
+
+def _noise(size: tuple[int, int]) -> torch.Tensor:
+    return torch.randint(0, 256, (2, 1, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def _write_onnx(network: nn.Module, film: torch.Tensor, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from monai.data import MetaTensor
 
 from monai_tbkd.backends import FORMATS, Agreement, ExportedNet, FilmInputNet, agreement, export_network
 from monai_tbkd.backends.export_record import SUFFIXES
-from monai_tbkd.backends.int8_quantization import FIRST_STAGES
+from monai_tbkd.backends.exported_net import MapOf
+from monai_tbkd.backends.int8_quantization import Int8Network
+from monai_tbkd.backends.int8_search import block_errors, order_of, search
+from monai_tbkd.backends.write_network import int8_network
 from monai_tbkd.commands.training_options import add_training_options
 from monai_tbkd.data import list_films
 from monai_tbkd.data.film_dataset import film_error_in
@@ -28,8 +31,12 @@ from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)
 
+Pair = tuple[torch.Tensor, torch.Tensor | None]
+"""A film and the place of its cut."""
+
 SMALLEST_IOU, LARGEST_CHANGE = 0.95, 0.01
 """What an 8-bit model is to keep: mean IoU of its boxes with those of float32, and mean change of the score."""
+_RANKED, _SEARCHED = 4, 25  # films by which blocks are put in order, and by which the fewest are found
 _CHECKED = 5  # one film in so many is kept to compare both networks on
 
 
@@ -50,8 +57,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     p.add_argument("--films", type=Path, help="folder of films by which 8-bit ranges are chosen; no label is needed")
     p.add_argument("--number", type=int, default=125, help="films of it that take part (default 125)")
     p.add_argument(
-        "--int8_from", choices=("auto", *FIRST_STAGES), default="auto",
-        help="first stage in 8 bits; auto takes stem, and layer2 where boxes then do not agree with float32's",
+        "--keep_float32", nargs="*", metavar="BLOCK",
+        help="blocks that stay in 32 bits (stem, layer1.0, ..., reduce), none if none is named; without this option as "
+             "few as boxes need to agree with float32's",
     )  # fmt: skip
     p.set_defaults(run=run)
 
@@ -95,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         output, args.format, written["precision"], _size(output) / 1e6, written["largest_difference"], NOTICE,
     )  # fmt: skip
     if found is not None:
-        logger.info("Against float32, on films that chose no range: %s.", found)
+        logger.info("Against float32, on films that chose nothing: %s.", found)
         if not _agrees(found):
             logger.warning(
                 "This is less than mean IoU %.2f of boxes or more than %.2f change of the score. Its boxes are not "
@@ -112,27 +120,47 @@ def _in_8_bits(
     record: dict[str, Any],
     size: tuple[int, int],
 ) -> tuple[dict[str, Any], Agreement]:
-    """The file with the first choice of stages whose boxes agree, or else with the one that agrees best."""
+    """The file with as few blocks in 32 bits as its boxes need, or as asked for; and how it agrees on other films."""
     films, places = read_films(parser, args.films, args.number)
-    checked = range(0, len(films), _CHECKED)
-    calibration = [film for number, film in enumerate(films) if number % _CHECKED]
-    shown, cuts = [films[n] for n in checked], [places[n] for n in checked]
-    expected = scores_and_boxes(parser, FilmInputNet(network), shown, cuts)
+    pairs = list(zip(films, places, strict=True))
+    used = [pair for number, pair in enumerate(pairs) if number % _CHECKED]
+    judge = _judge(parser, network, pairs[::_CHECKED])
+    made = int8_network(network, size, [film for film, _ in used], progress=True)
+    if args.keep_float32 is None:
+        keep = _fewest_blocks(made, "openvino" if args.format == "openvino" else "onnxruntime", parser, network, used)
+    else:
+        keep = tuple(args.keep_float32)
+    facts = {"films": len(used), "checked": len(pairs) - len(used), "float32": list(keep)}
+    written = export_network(network, output, {**record, "calibration": facts}, size, made, keep=keep)
+    return written, judge(ExportedNet(output))
 
-    def write(first: str) -> tuple[dict[str, Any], Agreement]:
-        facts = {**record, "calibration": {"films": len(calibration), "checked": len(checked), "int8_from": first}}
-        written = export_network(network, output, facts, size, calibration, first=first)
-        return written, agreement(expected, scores_and_boxes(parser, ExportedNet(output), shown, cuts))
 
-    tried: dict[str, Agreement] = {}
-    for first in ("stem", "layer2") if args.int8_from == "auto" else (args.int8_from,):
-        written, found = write(first)
-        tried[first] = found
-        logger.info("8 bits from %s on: %s.", first, found)
-        if _agrees(found):
-            return written, found
-    best = max(tried, key=lambda first: tried[first].box_iou)
-    return (written, found) if best == first else write(best)
+def _fewest_blocks(
+    made: Int8Network, runtime: str, parser: ConfigParser, network: torch.nn.Module, used: Sequence[Pair]
+) -> tuple[str, ...]:
+    """The blocks to keep in 32 bits, by films that chose the ranges as well."""
+    errors = block_errors(made, [film for film, _ in _spread(used, _RANKED)], runtime)
+    judge = _judge(parser, network, _spread(used, _SEARCHED))
+
+    def judged(maps_of: MapOf) -> tuple[Agreement, bool]:
+        found = judge(maps_of)
+        return found, _agrees(found)
+
+    taken = search(made, order_of(made, errors), judged, runtime)[0]
+    logger.info("Taken: %s.", taken.described(made))
+    return taken.keep
+
+
+def _spread(pairs: Sequence[Pair], number: int) -> Sequence[Pair]:
+    """So many of them or fewer, from first to last."""
+    return pairs[:: max(1, -(-len(pairs) // number))]
+
+
+def _judge(parser: ConfigParser, network: torch.nn.Module, pairs: Sequence[Pair]) -> Callable[[MapOf], Agreement]:
+    """How a network's maps agree with float32's on films."""
+    films, places = [film for film, _ in pairs], [place for _, place in pairs]
+    expected = scores_and_boxes(parser, FilmInputNet(network), films, places)
+    return lambda maps_of: agreement(expected, scores_and_boxes(parser, maps_of, films, places))
 
 
 def _agrees(found: Agreement) -> bool:
@@ -141,7 +169,7 @@ def _agrees(found: Agreement) -> bool:
 
 def scores_and_boxes(
     parser: ConfigParser,
-    network: torch.nn.Module,
+    network: MapOf,
     films: Sequence[torch.Tensor],
     places: Sequence[torch.Tensor | None],
 ) -> list[tuple[float, torch.Tensor]]:

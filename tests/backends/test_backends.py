@@ -25,7 +25,6 @@ from monai_tbkd.backends import (
 )
 from monai_tbkd.backends.bfloat16_net import Bfloat16Net
 from monai_tbkd.backends.export_record import SUFFIXES, read_record
-from monai_tbkd.backends.int8_quantization import _stays_float
 from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet, model_version
 from tests.conftest import SMALL, run_bundle
 
@@ -52,7 +51,7 @@ def exported(trained: Path, phantoms: Path, tmp_path_factory: pytest.TempPathFac
     for kind, end in END.items():
         export(trained, kind, folder / f"model{end}")
     for kind in ("onnx", "openvino"):
-        films = ("--int8", "--films", str(phantoms / "imgs"), "--number", "15")
+        films = ("--int8", "--films", str(phantoms / "imgs"), "--number", "15", "--keep_float32", "stem")
         export(trained, kind, folder / f"model.int8{END[kind]}", *films)
     return folder
 
@@ -114,13 +113,28 @@ def test_int8_is_a_model_of_its_own_near_the_other(
     rows = infer(films, tmp_path, backend=backend, exported_model=str(model), score_threshold=0.0)
     assert read_record(model)["precision"] == "int8"
     calibration = read_record(model)["calibration"]
-    assert {key: calibration[key] for key in ("films", "checked")} == {"films": 12, "checked": 3}
+    assert calibration == {"films": 12, "checked": 3, "float32": ["stem"]}
     changes = []
     for row, expected in zip(rows, torch_rows, strict=True):
         if row["status"] == "done":
             assert row["model_version"] == expected["model_version"] + " int8"
             changes.append(abs(row["score_0_100"] - expected["score_0_100"]))
-    assert 0 < max(changes) < 5
+    assert max(changes) < 5
+    noise = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    exact = ExportedNet(exported / f"model{end}")(noise)
+    assert 1e-3 < float((ExportedNet(model)(noise) - exact).abs().max()) < 1.0
+
+
+def test_blocks_that_stay_in_32_bits_are_searched_for(
+    trained: Path, phantoms: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        path = export(trained, "onnx", tmp_path / "model.onnx", "--int8", "--films", str(phantoms / "imgs"))
+    kept = read_record(path)["calibration"]["float32"]
+    taken = next(text for text in caplog.messages if text.startswith("Taken: "))
+    assert all(name in taken for name in kept)
+    assert [text for text in caplog.messages if text.startswith("all in 8 bits: ")]
+    assert [text for text in caplog.messages if text.startswith("Against float32, on films that chose nothing: ")]
 
 
 def test_thresholds_come_out_of_the_file(trained: Path, exported: Path, films: Path, tmp_path: Path) -> None:
@@ -234,30 +248,6 @@ def test_a_network_that_mirrors_its_film_is_exported_as_it_is(kind: str, tmp_pat
     with torch.no_grad():
         assert torch.allclose(ExportedNet(path)(films), FilmInputNet(network)(films), atol=1e-4)
     assert read_record(path)["architecture"] == network.architecture
-
-
-def test_stages_before_the_first_one_in_8_bits_stay_float() -> None:
-    names = ["/network/conv1_1/Conv", "/network/maxpool/MaxPool", "/network/layer1/layer1.0/conv1_1/Conv",
-             "/network/layer2/layer2.0/conv1/Conv", "/network/head/Conv", "/network/reduce_1/Conv"]  # fmt: skip
-    stays = {first: [_stays_float(name, first) for name in names] for first in ("stem", "layer1", "layer2")}
-    assert stays["stem"] == [False, False, False, False, True, False]
-    assert stays["layer1"] == [True, True, False, False, True, False]
-    assert stays["layer2"] == [True, True, True, False, True, False]
-
-
-@pytest.mark.parametrize("first", ["stem", "layer2"])
-def test_convolutions_are_in_8_bits_and_the_rest_is_not(first: str, tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
-    record = {"model_version": "none", "checkpoint_sha256": "0", "architecture": None, "image_size": 64,
-              "pooling": "none"}  # fmt: skip
-    films = [torch.randint(0, 256, (1, 64, 64), dtype=torch.uint8) for _ in range(2)]
-    export_network(small_net(), tmp_path / "model.onnx", record, (64, 64), films, first=first)
-    graph = onnx.load(str(tmp_path / "model.onnx")).graph
-    made = {out: node for node in graph.node for out in node.output}
-    weights = [node.input[1] for node in graph.node if node.op_type == "Conv"]
-    eight = [name in made and made[name].op_type == "DequantizeLinear" for name in weights]
-    assert len(eight) == 11  # stem, 2 x 2 blocks of 2, a shortcut, the head
-    assert sum(eight) == (10 if first == "stem" else 5)
 
 
 def test_agreement_by_hand() -> None:
