@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from monai_tbkd.commands.archive_options import SECRETS, add_archive_options, open_archive
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.label.film_sources import FolderSource
-from monai_tbkd.label.label_export import LABELS_FOLDER, PACS_FILMS, PACS_MARK, mark_pacs_store
+from monai_tbkd.label.label_export import LABELS_FOLDER, PACS_FILMS, is_pacs_store, mark_pacs_store
 from monai_tbkd.label.label_folder import LabelFolder
 from monai_tbkd.packaging import FILMS_FAILED, with_extra
 
@@ -71,7 +71,7 @@ def _from_files(args: argparse.Namespace, intake: ReportIntake) -> Counter[str]:
 
     if not args.store.is_dir():
         raise FileNotFoundError(f"{args.store}: there is no such folder of films; check the path.")
-    if (args.store / PACS_MARK).is_file():
+    if is_pacs_store(args.store):
         intake.find_film = films_of_series(lambda series: args.store / PACS_FILMS / series)
     else:
         intake.find_film = films_of_folder(FolderSource(args.store, intake.labels.root))
@@ -87,7 +87,7 @@ def _from_archive(args: argparse.Namespace, intake: ReportIntake) -> Counter[str
     from monai_tbkd.label.reported_films import films_of_series
     from monai_tbkd.pacs import AnnotatorReports
 
-    if args.store.is_dir() and any(args.store.iterdir()) and not (args.store / PACS_MARK).is_file():
+    if args.store.is_dir() and any(args.store.iterdir()) and not is_pacs_store(args.store):
         raise ValueError(f"{args.store} is no store of a PACS; expected APP/pacs/..., or a new folder.")
     archive.check()
     args.store.mkdir(parents=True, exist_ok=True, mode=0o700)

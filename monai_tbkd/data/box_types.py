@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from monai_tbkd.data.film_classes import plain_word
+
 _WORDS = {
     "active": ("active", "active_tb", "active_tuberculosis", "activetuberculosis"),
     "latent": ("latent", "latent_tb", "latent_tuberculosis", "obsoletepulmonarytuberculosis", "obsolete_tb"),
@@ -23,4 +25,4 @@ def box_type_of(word: str) -> str | None:
         >>> box_type_of("ObsoletePulmonaryTuberculosis"), box_type_of("Active TB"), box_type_of("nodule")
         ('latent', 'active', None)
     """
-    return _TYPE_OF.get("_".join(word.strip().lower().replace("-", " ").replace("_", " ").split()))
+    return _TYPE_OF.get(plain_word(word))

@@ -32,7 +32,17 @@ def class_of(word: str) -> str | None:
         >>> class_of("No Finding"), class_of("Tuberculosis"), class_of("cat")
         ('health', 'tb', None)
     """
-    return _CLASS_OF.get("_".join(word.strip().lower().replace("-", " ").replace("_", " ").split()))
+    return _CLASS_OF.get(plain_word(word))
+
+
+def plain_word(word: str) -> str:
+    """A word without case, with one underscore for spaces, hyphens and underscores.
+
+    Example:
+        >>> plain_word(" No-Finding ")
+        'no_finding'
+    """
+    return "_".join(word.strip().lower().replace("-", " ").replace("_", " ").split())
 
 
 def known_words() -> str:

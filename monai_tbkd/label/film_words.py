@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monai_tbkd.data.film_classes import class_of, known_words
+from monai_tbkd.data.film_classes import class_of, known_words, plain_word
 
 IMAGE_LABEL = "image_label"
 """Key of an image-level label in our JSON and in the ``params`` that a label is saved with."""
@@ -21,8 +21,7 @@ def film_word(word: str) -> str | None:
         >>> film_word("Normal"), film_word("not TB"), film_word("nodule")
         ('health', 'non_tb', None)
     """
-    plain = "_".join(word.strip().lower().replace("-", " ").replace("_", " ").split())
-    return NOT_TB if plain in (NOT_TB, "not_tb", "no_tb") else class_of(word)
+    return NOT_TB if plain_word(word) in (NOT_TB, "not_tb", "no_tb") else class_of(word)
 
 
 def film_class(said: Any, has_boxes: bool) -> str:

@@ -48,6 +48,11 @@ def mark_pacs_store(store: Path) -> None:
     write_json(store / PACS_MARK, {"films": "fetched from a DICOMweb server; they hold patient data"})
 
 
+def is_pacs_store(store: Path) -> bool:
+    """Whether `mark_pacs_store` has said so of a store."""
+    return (store / PACS_MARK).is_file()
+
+
 def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
     """Read the labels of a store; no server is needed.
 
@@ -63,7 +68,7 @@ def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
     identifiers = labels.films(tag)
     if not identifiers:
         raise ValueError(f"{labels.root}: no label of the tag {tag}; name the folder of films that was labeled.")
-    of_pacs = (store / PACS_MARK).is_file()
+    of_pacs = is_pacs_store(store)
     folder = store / PACS_FILMS if of_pacs else store
     path_of: Callable[[str], Path | None]
     path_of = (lambda film: folder / film) if of_pacs else FolderSource(folder, labels.root).path

@@ -37,8 +37,6 @@ def write_checkpoint(network: nn.Module, path: str | Path, record: Mapping[str, 
     Returns:
         The record as written.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     record_path(path).unlink(missing_ok=True)
     save_plain(network.state_dict(), path)
     full = {
