@@ -16,7 +16,7 @@ from monai_tbkd.networks import ActivationMapNet
 from monai_tbkd.networks.checkpoint import write_checkpoint
 from monai_tbkd.packaging.plain_errors import plain_cause
 from tests.conftest import REPOSITORY
-from tests.data.damaged_films import write_large_films
+from tests.data.large_films import write_large_films
 
 
 def sentence(call: Callable[[], ConfigWorkflow]) -> str:

@@ -14,7 +14,8 @@ import pytest
 
 from monai_tbkd.data import list_films
 from tests.bundle.inference_process import Finished, environment, rows_of, run_inference
-from tests.data.damaged_films import GOOD, Spoiled, write_good_films, write_spoiled_films
+from tests.data.damaged_films import Spoiled, write_spoiled_films
+from tests.data.good_films import GOOD, write_good_films
 
 MOST_MEMORY = 1.5 * 2**30
 """For parent and two workers; 1036 MiB were measured, nearly all of it torch, MONAI and ITK, whatever the films."""

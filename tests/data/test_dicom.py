@@ -12,8 +12,8 @@ from pydicom.uid import BasicTextSRStorage, DeflatedExplicitVRLittleEndian, JPEG
 from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.data.readers import decode_film, film_size
 from monai_tbkd.data.readers.dicom import read_dicom_header
-from tests.data.damaged_films import write_large_films
 from tests.data.films_by_hand import assert_block, block_film, cut, make_dicom
+from tests.data.large_films import write_large_films
 
 
 def film_of(tmp_path: Path, value: int = 2085, background: int = 100, **elements: Any) -> Any:

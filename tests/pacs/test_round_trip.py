@@ -22,7 +22,7 @@ from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.handlers import PredictionWriter
 from monai_tbkd.pacs import Archive
 from tests.conftest import REPOSITORY
-from tests.data.damaged_films import make_deflated_bomb
+from tests.data.large_films import make_deflated_bomb
 from tests.pacs.archive_films import DX, chest, command, films_of, results_by_film, rows, uid
 from tests.pacs.orthanc_server import SC, SEG, SR, OrthancServer
 
