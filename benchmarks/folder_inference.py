@@ -27,7 +27,11 @@ from monai_tbkd.engines import describe_module
 from monai_tbkd.networks import ActivationMapNet, LogSumExpMapPool
 from monai_tbkd.packaging import bundle_files
 
-WITH_PICTURES = "inference with overlays"
+INFERENCE: dict[str, dict[str, Any]] = {
+    "inference": {"draw_overlays": False},
+    "inference with overlays": {"draw_overlays": True},
+    "inference with overlays as JPEG": {"draw_overlays": True, "overlay_format": "jpg"},
+}
 
 
 def workflow(films: Path, out: Path, **settings: Any) -> ConfigWorkflow:
@@ -68,10 +72,10 @@ def main() -> None:
             noise = [torch.randint(0, 256, (1, 512, 512), dtype=torch.uint8) for _ in range(4)] if args.int8 else None
             export_network(network, path, record, (512, 512), noise)
             settings["exported_model"] = str(path)
-        found: dict[str, list[float]] = {way: [] for way in ("films", "network", "inference", WITH_PICTURES)}
+        found: dict[str, list[float]] = {way: [] for way in ("films", "network", *INFERENCE)}
         for number in range(args.rounds + 1):
             for way in found:
-                run = workflow(films, folder / "out", draw_overlays=way == WITH_PICTURES, **settings)
+                run = workflow(films, folder / "out", **INFERENCE.get(way, {"draw_overlays": False}), **settings)
                 loader, net = (run.parser.get_parsed_content(key) for key in ("dataloader", "network"))
                 ready = next(iter(loader))["image"] if way == "network" else None
                 start = time.perf_counter()
@@ -87,12 +91,14 @@ def main() -> None:
                 if number:
                     found[way].append(time.perf_counter() - start)
     subject = f"folder, resnet50, 512 pixels, {args.backend}{' int8' if args.int8 else ''}, {args.films} films"
+    if args.threads:
+        subject += f", {args.threads} thread{'s' if args.threads > 1 else ''}"
     made = []
     for way, seconds in found.items():
         spread = median([1000 * s / args.films for s in seconds])
         made.append({**number_row(subject, subject, way, spread.value, "ms a film", spread.number),
                      "low": f"{spread.low:.4g}", "high": f"{spread.high:.4g}"})  # fmt: skip
-    for way in ("inference", WITH_PICTURES):
+    for way in INFERENCE:
         rate = median([max(a, b) / c for a, b, c in zip(found["films"], found["network"], found[way], strict=True)])
         made.append({**number_row(subject, subject, f"{way}: share of the slower part's rate", rate.value, "times",
                                   rate.number), "low": f"{rate.low:.4g}", "high": f"{rate.high:.4g}"})  # fmt: skip

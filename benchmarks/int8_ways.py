@@ -6,7 +6,7 @@
 Each way is written with ranges of the calibration films and compared with float32 in PyTorch on the other ones, boxes
 drawn whatever the score, as backend_agreement.py does it for files: with channels as they are (plain) and equalized,
 all in 8 bits, or blocks in 32 bits (stem and layer1, or those named), or in bfloat16. The interval of the mean IoU is
-a bootstrap's over films (95 %, 500 draws).
+a bootstrap's over films (95 %).
 """
 
 from __future__ import annotations
@@ -28,19 +28,17 @@ from monai_tbkd.backends.exported_net import open_network
 from monai_tbkd.backends.write_network import int8_network
 from monai_tbkd.commands.export import inference_config, read_films, scores_and_boxes
 from monai_tbkd.engines import load_trained
+from monai_tbkd.metrics.bootstrap import bootstrap_ratio
 
-DRAWS = 500
 WAYS = (("openvino", "float32"), ("openvino", "bfloat16"), ("onnxruntime", "float32"))
 
 
 def interval(one: Sequence[Film], other: Sequence[Film]) -> tuple[float, float]:
     """Of the mean IoU of boxes."""
-    random = np.random.default_rng(0)
-    found = []
-    for _ in range(DRAWS):
-        drawn = random.integers(len(one), size=len(one))
-        found.append(agreement([one[n] for n in drawn], [other[n] for n in drawn]).box_iou)
-    return float(np.quantile(found, 0.025)), float(np.quantile(found, 0.975))
+    boxes = np.array([len(a) + len(b) for (_, a), (_, b) in zip(one, other, strict=True)])
+    mean = np.array([agreement([a], [b]).box_iou if n else 0.0 for a, b, n in zip(one, other, boxes, strict=True)])
+    found = bootstrap_ratio(mean * boxes, boxes)
+    return found.low, found.high
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What an overlay costs beside the film's way through the network: drawing it, and writing it as a PNG.
+"""What an overlay costs beside the film's way through the network: drawing it, and writing it.
 
     python benchmarks/overlays.py [--films DIR]
 
@@ -9,9 +9,11 @@ are smooth noise. The base is the overlay written at the level of compression th
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from io import BytesIO
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +22,15 @@ from in_turns import RESULTS, in_turns, number_row, rows, write
 from PIL import Image
 
 from monai_tbkd.data.phantom import ShortcutSpec, make_film
-from monai_tbkd.handlers.prediction_writer import PNG_LEVEL
+from monai_tbkd.handlers.prediction_writer import OVERLAY_FORMATS
 from monai_tbkd.transforms import DrawOverlay
+
+WAYS: dict[str, dict[str, Any]] = {
+    "PNG at Pillow's level": {"format": "PNG"},
+    "PNG of inference": {"format": "PNG", **OVERLAY_FORMATS["png"]},
+    "JPEG of inference": {"format": "JPEG", **OVERLAY_FORMATS["jpg"]},
+}
+"""Drawn, and saved so; the first is the base."""
 
 
 def main() -> None:
@@ -43,32 +52,19 @@ def main() -> None:
         return Image.fromarray(picture.permute(1, 2, 0).numpy())
 
     drawn = [draw(film, tb_map) for film, tb_map in zip(films, maps, strict=True)]
-    own = {
-        name: size(drawn, **options)
-        for name, options in (("Pillow's level", {}), ("ours", {"compress_level": PNG_LEVEL}))
-    }
+    own = {name: float(np.mean([len(saved(each, **how)) for each in drawn])) / 1000 for name, how in WAYS.items()}
     # each way goes over the same films in the same order
-    turns = {name: cycle(range(len(films))) for name in ("Pillow", "ours", "drawing")}
+    turns = {name: cycle(range(len(films))) for name in (*WAYS, "drawn alone")}
 
-    def written(name: str, **options: int) -> None:
+    def work(name: str) -> None:
         number = next(turns[name])
-        draw(films[number], maps[number]).save(BytesIO(), "PNG", **options)
+        picture = draw(films[number], maps[number])
+        if name in WAYS:
+            saved(picture, **WAYS[name])
 
-    def drawing() -> None:
-        number = next(turns["drawing"])
-        draw(films[number], maps[number])
-
-    base = "drawn and written at Pillow's level"
-    found = in_turns(
-        {
-            base: lambda: written("Pillow"),
-            "drawn and written as inference does": lambda: written("ours", compress_level=PNG_LEVEL),
-            "drawn alone": drawing,
-        },
-        args.rounds,
-    )
+    found = in_turns({name: partial(work, name) for name in turns}, args.rounds)
     subject = f"an overlay, {'films of a folder' if args.films else 'phantom films'}, 768 x 446 pixels"
-    made = rows(subject, subject, found, base)
+    made = rows(subject, subject, found, next(iter(WAYS)))
     made += [number_row(subject, subject, f"file, {name}", value, "kB", len(films)) for name, value in own.items()]
     write(subject, made, args.output)
 
@@ -85,14 +81,10 @@ def phantoms(number: int) -> list[torch.Tensor]:
     return [torch.from_numpy(film.image)[None] for film in films]
 
 
-def size(pictures: list[Image.Image], **options: int) -> float:
-    """Mean size of the files, in thousands of bytes."""
-    sizes = []
-    for picture in pictures:
-        file = BytesIO()
-        picture.save(file, "PNG", **options)
-        sizes.append(len(file.getvalue()))
-    return float(np.mean(sizes)) / 1000
+def saved(picture: Image.Image, **options: Any) -> bytes:
+    file = BytesIO()
+    picture.save(file, **options)
+    return file.getvalue()
 
 
 if __name__ == "__main__":

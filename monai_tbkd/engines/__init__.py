@@ -9,6 +9,7 @@ from monai_tbkd.engines.federated_site import federated_site
 from monai_tbkd.engines.fine_tuning import FineTuning, WorseModelError, film_maps, frozen_copy
 from monai_tbkd.engines.model_comparison import ModelComparison, load_operating_point
 from monai_tbkd.engines.model_release import release_model
+from monai_tbkd.engines.network_ahead import NetworkAhead
 from monai_tbkd.engines.network_preparation import prepare_network
 from monai_tbkd.engines.stages import (
     describe_module,
@@ -29,6 +30,7 @@ __all__ = [
     "DistillationTrainer",
     "FineTuning",
     "ModelComparison",
+    "NetworkAhead",
     "RandMirrorWithTeacherMapd",
     "WorseModelError",
     "average_updates",

@@ -54,7 +54,7 @@ TB, NO_TB = "TB suggestive", "not TB suggestive"
 DONE, REFUSED, FAILED = "done", "refused", "failed"
 OVERVIEW, FILM_REPORTS = "predictions.html", "film_reports"
 THUMBNAILS = f"{FILM_REPORTS}/thumbnails"
-_PICTURES = ("overlays/*.png", f"{FILM_REPORTS}/*.html", f"{THUMBNAILS}/*.jpg")
+_PICTURES = ("overlays/*.png", "overlays/*.jpg", f"{FILM_REPORTS}/*.html", f"{THUMBNAILS}/*.jpg")
 _BROKEN_OFF = (
     "The run ended early, so films may be missing from this page. The same command with --resume true goes on with it."
 )

@@ -52,9 +52,15 @@ def film_for_display(image: torch.Tensor) -> np.ndarray:
     Returns:
         ``(H, W)`` uint8, the smallest value 0 and the largest 255.
     """
-    gray = image[0].detach().float().cpu()
-    low, high = gray.min(), gray.max()
-    return ((gray - low) / (high - low).clamp(min=1e-6) * 255).numpy().astype(np.uint8)
+    gray = image[0].detach().cpu()
+    if gray.dtype == torch.uint8:  # each level once, and not each pixel
+        return _spread(torch.arange(256, dtype=torch.uint8), gray)[np.asarray(gray)]
+    return _spread(gray, gray)
+
+
+def _spread(values: torch.Tensor, film: torch.Tensor) -> np.ndarray:
+    low, high = film.min().float(), film.max().float()
+    return ((values.float() - low) / (high - low).clamp(min=1e-6) * 255).clamp(0, 255).numpy().astype(np.uint8)
 
 
 def map_colors(values: np.ndarray, colormap: str = "inferno") -> tuple[np.ndarray, np.ndarray]:
@@ -122,16 +128,23 @@ def notice_of(model_version: str = "") -> str:
 
 
 def draw_panels(
-    film: np.ndarray, panels: Sequence[Panel], title: str, panel_size: int = 384, notice: str = NOTICE
+    film: np.ndarray,
+    panels: Sequence[Panel],
+    title: str,
+    panel_size: int = 384,
+    notice: str = NOTICE,
+    film_size: Sequence[int] | None = None,
 ) -> Image.Image:
     """Panels of one film side by side, with a title and the notice that this is no diagnosis.
 
     Args:
-        film: gray values ``(H, W)`` uint8, in the pixels that boxes refer to.
+        film: gray values ``(H, W)`` uint8, on any grid that shows the whole film.
         panels: what to show, from left to right.
         title: line on top.
         panel_size: the longer side of a panel, in pixels of the picture.
         notice: line at the bottom.
+        film_size: (height, width) in the pixels that boxes refer to, whose proportions a panel gets; the film's own by
+            default.
 
     Returns:
         An RGB picture.
@@ -140,7 +153,7 @@ def draw_panels(
         >>> draw_panels(np.zeros((8, 8), np.uint8), [Panel("film")], "a film", panel_size=64).size
         (64, 126)
     """
-    height, width = film.shape
+    height, width = (int(length) for length in film_size or film.shape)
     scale = panel_size / max(height, width)
     ph, pw = max(1, round(height * scale)), max(1, round(width * scale))
     small = np.asarray(Image.fromarray(film).resize((pw, ph), Image.Resampling.BILINEAR))
@@ -196,12 +209,10 @@ class DrawOverlay(Transform):
         Returns:
             ``(3, height, width)`` uint8.
         """
-        height, width = (int(v) for v in film_size)
-        film = np.asarray(Image.fromarray(film_for_display(image)).resize((width, height), Image.Resampling.BILINEAR))
+        film, size = film_for_display(image), [int(length) for length in film_size]
         panels = [Panel("film"), Panel(caption, tb_map, boxes=boxes, box_scores=box_scores)]
-        return torch.from_numpy(np.array(draw_panels(film, panels, title, self.panel_size, self.notice))).permute(
-            2, 0, 1
-        )
+        sheet = draw_panels(film, panels, title, self.panel_size, self.notice, size)
+        return torch.from_numpy(np.array(sheet)).permute(2, 0, 1)
 
 
 class DrawOverlayd(MapTransform):

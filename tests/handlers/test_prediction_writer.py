@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from ignite.engine import Engine
@@ -34,6 +35,7 @@ def run(
     fail: bool = False,
     overlays: bool = True,
     input_kind: str = "mixed",
+    overlay_format: str = "png",
 ) -> None:
     def step(engine: Engine, batch: list[tuple[dict, dict]]) -> list[dict]:
         if fail and engine.state.iteration == len(batches):
@@ -45,7 +47,9 @@ def run(
     table = PredictionTable(folder, reports=reports)
     table.start([{"name": b["name"]} for batch in batches for b, _ in batch])
     engine = Engine(step)
-    PredictionWriter(table, 0.5, "a test", "v1", overlays, input_kind, reports=reports).attach(engine)
+    PredictionWriter(
+        table, 0.5, "a test", "v1", overlays, input_kind, reports=reports, overlay_format=overlay_format
+    ).attach(engine)
     engine.run(batches)
 
 
@@ -97,6 +101,19 @@ def test_a_threshold_of_another_kind_of_film_decides_nothing(tmp_path: Path) -> 
 def test_names_that_would_meet_keep_their_own_overlay(tmp_path: Path) -> None:
     run(tmp_path, [[film("a/b.png"), film("a_b.png"), film("c" * 150 + "/" + "d" * 150)]])
     assert len(list((tmp_path / "overlays").iterdir())) == 3
+
+
+def test_overlays_as_jpeg_are_the_same_pictures_and_give_way_to_those_of_the_next_run(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    batches = [[film("a.png"), film("b.dcm")]]
+    pictures = {}
+    for kind in ("png", "jpg"):
+        run(tmp_path, batches, overlay_format=kind)
+        assert {p.name for p in (tmp_path / "overlays").iterdir()} == {f"a.{kind}", f"b.dcm.{kind}"}
+        pictures[kind] = np.asarray(Image.open(tmp_path / "overlays" / f"a.{kind}"), dtype=int)
+    assert np.abs(pictures["png"] - pictures["jpg"]).mean() < 4
+    with pytest.raises(ValueError, match="overlay_format is 'gif'; expected one of png, jpg"):
+        run(tmp_path, batches, overlay_format="gif")
 
 
 def test_what_was_finished_stays_when_the_run_ends_early(tmp_path: Path) -> None:

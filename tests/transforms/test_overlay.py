@@ -39,6 +39,18 @@ def test_map_and_notice_are_drawn() -> None:
     assert sheet[2 * CAPTION_HEIGHT + 82 :].max() > 150  # the notice
 
 
+def test_a_film_of_any_grid_is_drawn_in_the_proportions_that_boxes_refer_to() -> None:
+    square = np.full((64, 64), 100, dtype=np.uint8)
+    panels = [Panel("a", boxes=torch.tensor([[20.0, 10.0, 60.0, 30.0]]))]
+    sheet = draw_panels(square, panels, "t", panel_size=160, film_size=FILM.shape)
+    assert np.array_equal(np.asarray(sheet), np.asarray(draw_panels(FILM, panels, "t", panel_size=160)))
+
+
+def test_film_for_display_is_the_same_of_8_bits_and_of_numbers() -> None:
+    film = torch.arange(10, 230, dtype=torch.uint8).reshape(1, 11, 20)
+    assert np.array_equal(film_for_display(film), film_for_display(film.float()))
+
+
 def test_film_for_display_spans_gray_in_any_units() -> None:
     film = film_for_display(torch.tensor([[[-2.0, 0.5, 3.0]], [[9.0, 9.0, 9.0]]]))
     assert film.tolist() == [[0, 127, 255]]

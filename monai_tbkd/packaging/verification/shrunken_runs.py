@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 LAUNCHER = Path(__file__).with_name("launcher.py")
 OWN_RUNS = Path(__file__).with_name("own_runs.yaml")
 _LONGEST_SECONDS = 1800
+_RAISED = re.compile(r"(\[rank\d+\]:\s*)?[\w.]+(Error|Exception): ")
+_ROOT_CAUSE = re.compile(r"Root Cause.*?rank\s*: (?P<rank>\d+).*?exitcode\s*: (?P<code>[^\n]+)", re.DOTALL)
 
 
 def read_runs(path: Path, places: Mapping[str, Path]) -> list[dict[str, Any]]:
@@ -116,11 +118,17 @@ def _run(root: Path, title: str, paths: Sequence[str], run: Mapping[str, Any], w
 
 
 def _why(output: str) -> str:
-    """The line that says it: our own error, or else the first of the exceptions that followed on one another."""
+    """The line that says it: our own error, or else the first of the exceptions that followed on one another.
+
+    Of a process among several that is a line with its rank before it, or, where it could say nothing, the exit code or
+    signal of the one that failed first; torchrun's own exception says only that one did.
+    """
     lines = [line for line in output.splitlines() if line.strip()] or [""]
     own = [line for line in reversed(lines) if line.startswith("error:")]
-    raised = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
-    return [*own, *raised, lines[-1]][0]
+    raised = [line for line in lines if _RAISED.match(line) and "ChildFailedError" not in line]
+    root = _ROOT_CAUSE.search(output)
+    first = [f"process {root['rank']} ended with exit code {root['code']}"] if root else []
+    return [*own, *raised, *first, lines[-1]][0]
 
 
 def _properties(root: Path, title: str, paths: Sequence[str], run: Mapping[str, Any], result: Path) -> Finding:

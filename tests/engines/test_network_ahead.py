@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Events
+from monai.data import DataLoader, Dataset
+from monai.engines import SupervisedEvaluator
+from monai.inferers import Inferer, SimpleInferer, SlidingWindowInferer
+from torch import nn
+
+from monai_tbkd.engines import NetworkAhead
+
+WAIT = 60.0
+
+
+class Watched(nn.Module):
+    """Doubles films, and keeps which it saw, where and how."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(2.0))
+        self.seen: list[float] = []
+        self.threads: set[str] = set()
+        self.modes: set[tuple[bool, bool]] = set()
+        self.second = threading.Event()
+
+    def forward(self, film: torch.Tensor) -> torch.Tensor:
+        self.seen.append(float(film.max()))
+        self.threads.add(threading.current_thread().name)
+        self.modes.add((self.training, torch.is_grad_enabled()))
+        if len(self.seen) == 2:
+            self.second.set()
+        if film.max() == 13:
+            raise RuntimeError("film 13")
+        return film * self.weight
+
+
+def films(values: Sequence[float]) -> DataLoader:
+    return DataLoader(Dataset([{"image": torch.full((1, 8, 8), value)} for value in values]), batch_size=1)
+
+
+def evaluated(
+    network: Watched, values: Sequence[float], inferer: Inferer | None = None, device: str = "cpu", runs: int = 1
+) -> list[float]:
+    ahead = NetworkAhead(network, device)
+    found: list[float] = []
+    evaluator = SupervisedEvaluator(
+        device=torch.device("cpu"),
+        val_data_loader=ahead.over(films(values)),
+        network=ahead,
+        inferer=inferer or SimpleInferer(),
+    )
+
+    @evaluator.on(Events.ITERATION_COMPLETED)
+    def keep(engine: Any) -> None:
+        if device == "cpu" and len(values) > 1:
+            assert network.second.wait(WAIT)  # the next batch is computed before this one's results are done with
+        found.append(float(engine.state.output[0]["pred"].max()))
+
+    try:
+        for _ in range(runs):
+            evaluator.run()
+    except RuntimeError as error:
+        assert str(error) == "film 13"
+        found.append(-1.0)
+    return found
+
+
+@pytest.mark.parametrize("values", [[1.0], [1.0, 2.0], [1.0, 2.0, 3.0, 4.0, 5.0]])
+def test_each_batch_gets_its_own_map_in_its_turn_and_is_computed_once_in_a_thread(values: list[float]) -> None:
+    network = Watched()
+    assert evaluated(network, values) == [2 * v for v in values]
+    assert network.seen == values
+    assert all(name.startswith("network") for name in network.threads)
+
+
+def test_it_runs_again() -> None:
+    assert evaluated(Watched(), [1.0, 2.0], runs=2) == [2.0, 4.0, 2.0, 4.0]
+
+
+def test_the_network_is_in_evaluation_mode_without_gradients_throughout() -> None:
+    network = Watched().train()
+    evaluated(network, [1.0, 2.0, 3.0])
+    assert network.modes == {(False, False)}
+    assert not NetworkAhead(network).train().training
+
+
+def test_an_error_comes_out_in_its_turn_after_the_results_of_the_films_before() -> None:
+    assert evaluated(Watched(), [1.0, 2.0, 13.0, 4.0]) == [2.0, 4.0, -1.0]
+
+
+def test_input_that_is_not_the_film_of_the_batch_is_computed_as_ever() -> None:
+    assert evaluated(Watched(), [1.0, 2.0, 3.0], SlidingWindowInferer((4, 4), sw_batch_size=1)) == [2.0, 4.0, 6.0]
+
+
+def test_on_a_gpu_nothing_goes_ahead() -> None:
+    network = Watched()
+    assert evaluated(network, [1.0, 2.0], device="cuda") == [2.0, 4.0]
+    assert network.threads == {threading.main_thread().name}
