@@ -68,16 +68,24 @@ class NetworkAhead(nn.Module):
             return
         self.eval()
         batches = iter(loader)  # workers are forked before there is a thread
-        with ThreadPoolExecutor(1, thread_name_prefix="network") as thread:
+        # asking for the number of threads is what gives a thread the number that was set
+        with ThreadPoolExecutor(1, thread_name_prefix="network", initializer=torch.get_num_threads) as thread:
             turn: tuple[Mapping[str, Any], Future[torch.Tensor]] | None = None
+            fault: Exception | None = None
             try:
-                for batch in batches:
-                    following = batch, thread.submit(self._compute, batch[self.key])
+                while fault is None:
+                    try:
+                        batch = next(batches, None)
+                    except Exception as error:  # the batch before is whole, and has its turn first
+                        batch, fault = None, error
+                    following = None if batch is None else (batch, thread.submit(self._compute, batch[self.key]))
                     if turn is not None:
                         yield self._in_turn(*turn)
+                    if following is None:
+                        break
                     turn = following
-                if turn is not None:
-                    yield self._in_turn(*turn)
+                if fault is not None:
+                    raise fault
             finally:
                 self._film = self._map = None
                 thread.shutdown(cancel_futures=True)

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from torch import nn
 from monai_tbkd.engines import NetworkAhead
 
 WAIT = 60.0
+TASKS = Path("/proc/self/task")
 
 
 class Watched(nn.Module):
@@ -91,6 +93,37 @@ def test_the_network_is_in_evaluation_mode_without_gradients_throughout() -> Non
 
 def test_an_error_comes_out_in_its_turn_after_the_results_of_the_films_before() -> None:
     assert evaluated(Watched(), [1.0, 2.0, 13.0, 4.0]) == [2.0, 4.0, -1.0]
+
+
+def test_a_loader_that_breaks_off_leaves_what_it_gave_before() -> None:
+    def broken() -> Iterator[dict[str, torch.Tensor]]:
+        yield {"image": torch.ones(1)}
+        yield {"image": torch.ones(1)}
+        raise OSError("a worker died")
+
+    ahead, seen = NetworkAhead(nn.Identity()), 0
+    with pytest.raises(OSError, match="a worker died"):
+        for batch in ahead.over(broken()):
+            seen += int(ahead(batch["image"]))
+    assert seen == 2
+
+
+@pytest.mark.skipif(not TASKS.is_dir(), reason="threads are counted as Linux shows them")
+def test_the_network_takes_the_number_of_threads_that_was_set() -> None:
+    class Counting(nn.Module):
+        def forward(self, film: torch.Tensor) -> torch.Tensor:
+            before = len(list(TASKS.iterdir()))
+            nn.functional.conv2d(film, torch.ones(16, 16, 3, 3))
+            return torch.tensor(len(list(TASKS.iterdir())) - before)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        ahead = NetworkAhead(Counting())
+        (new,) = [int(ahead(batch["image"])) for batch in ahead.over([{"image": torch.ones(1, 16, 128, 128)}])]
+        assert new == 0
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_input_that_is_not_the_film_of_the_batch_is_computed_as_ever() -> None:
