@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sized
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, cast
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, NamedTuple, cast
 
 import torch
 from monai.utils import CommonKeys
 from torch import nn
 
 
+class _Computed(NamedTuple):
+    batch: Mapping[str, Any]
+    map: torch.Tensor | None
+
+
 class NetworkAhead(nn.Module):
     """A network that has computed the next batch by the time its turn comes.
 
     An evaluator goes through a batch step by step: wait for the films, network, boxes, pictures, rows. Here a thread
-    takes the network over batch n + 1 while the evaluator is at what comes after the network of batch n. What comes
-    out, and in which order, is the same; one batch more is in memory. Give the evaluator this in the place of its
-    network, and :meth:`over` of its loader in the place of the loader:
+    gets batch n + 1 and takes the network over it while the evaluator is at what comes after the network of batch n.
+    What comes out, and in which order, is the same; one batch more is in memory, and a batch is done with before what
+    befalls the next is known. Give the evaluator this in the place of its network, and :meth:`over` of its loader in
+    the place of the loader:
 
     .. code-block:: yaml
 
@@ -26,9 +32,9 @@ class NetworkAhead(nn.Module):
           val_data_loader: $@network_ahead.over(@dataloader)
           network: '@network_ahead'
 
-    It is for inference: the network is put into evaluation mode and stays there, and no gradients are kept. On a GPU,
-    which works beside the program anyway, and for input that is not the batch's film as it was loaded (the patches of a
-    sliding window), the network is called as ever.
+    It is for inference on a CPU: the network is put into evaluation mode and stays there, and no gradients are kept. On
+    another device it is called as ever. So it is for input that is not the batch's film as it was loaded (the patches
+    of a sliding window): from the first such call on nothing goes ahead but the loading.
 
     Args:
         network: from films ``(B, C, H, W)`` to maps.
@@ -41,7 +47,8 @@ class NetworkAhead(nn.Module):
         self.network, self.key = network, key
         self.is_ahead = torch.device(device).type == "cpu"
         self._film: torch.Tensor | None = None
-        self._map: Future[torch.Tensor] | None = None
+        self._map: torch.Tensor | None = None
+        self._next: Future[_Computed | None] | None = None
         self.eval()
 
     def train(self, mode: bool = True) -> NetworkAhead:
@@ -57,10 +64,13 @@ class NetworkAhead(nn.Module):
         return _BatchesAhead(self, loader)
 
     def forward(self, film: torch.Tensor) -> torch.Tensor:
-        """As of the network; an error of the network comes out here, in its batch's turn."""
-        if self._map is None or self._film is None or not _is_same(film, self._film):
-            return cast(torch.Tensor, self.network(film))
-        return self._map.result()
+        """As of the network."""
+        if self._map is not None and self._film is not None and _is_same(film, self._film):
+            return self._map
+        if self._next is not None and self.is_ahead:
+            self.is_ahead = False
+            wait([self._next])  # a runtime's network may not be called by two threads
+        return cast(torch.Tensor, self.network(film))
 
     def batches(self, loader: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         if not self.is_ahead:
@@ -70,33 +80,22 @@ class NetworkAhead(nn.Module):
         batches = iter(loader)  # workers are forked before there is a thread
         # asking for the number of threads is what gives a thread the number that was set
         with ThreadPoolExecutor(1, thread_name_prefix="network", initializer=torch.get_num_threads) as thread:
-            turn: tuple[Mapping[str, Any], Future[torch.Tensor]] | None = None
-            fault: Exception | None = None
             try:
-                while fault is None:
-                    try:
-                        batch = next(batches, None)
-                    except Exception as error:  # the batch before is whole, and has its turn first
-                        batch, fault = None, error
-                    following = None if batch is None else (batch, thread.submit(self._compute, batch[self.key]))
-                    if turn is not None:
-                        yield self._in_turn(*turn)
-                    if following is None:
-                        break
-                    turn = following
-                if fault is not None:
-                    raise fault
+                self._next = thread.submit(self._compute, batches)
+                while (found := self._next.result()) is not None:
+                    self._film, self._map = found.batch[self.key], found.map
+                    self._next = thread.submit(self._compute, batches)
+                    yield found.batch
             finally:
-                self._film = self._map = None
+                self._film = self._map = self._next = None
                 thread.shutdown(cancel_futures=True)
 
-    def _in_turn(self, batch: Mapping[str, Any], tb_map: Future[torch.Tensor]) -> Mapping[str, Any]:
-        self._film, self._map = batch[self.key], tb_map
-        return batch
-
-    def _compute(self, film: torch.Tensor) -> torch.Tensor:
+    def _compute(self, batches: Iterator[Mapping[str, Any]]) -> _Computed | None:
+        batch = next(batches, None)
+        if batch is None or not self.is_ahead:
+            return None if batch is None else _Computed(batch, None)
         with torch.no_grad():  # which a thread does not have from the one that started it
-            return cast(torch.Tensor, self.network(film))
+            return _Computed(batch, self.network(batch[self.key]))
 
 
 class _BatchesAhead:

@@ -11,7 +11,7 @@ from pathlib import Path
 from monai_tbkd.data.film_folder import list_films
 from monai_tbkd.data.film_shards import shard_folders
 from monai_tbkd.data.natural_order import natural_key
-from monai_tbkd.report.prediction_table import PredictionTable, as_written
+from monai_tbkd.report.prediction_table import OVERLAYS, PredictionTable, as_written
 
 logger = logging.getLogger(__name__)
 
@@ -58,18 +58,19 @@ def merge_predictions(output_dir: str | Path) -> PredictionTable:
     table.replace_rows(rows)
     table.finish()
     for part in parts:
-        _link_pictures(part.folder / "overlays", folder / "overlays")
+        _link_overlays(part.folder, folder)
     _name_missing(Path(str(settings[0].get("dataset_dir", ""))), folder, set(names))
     return table
 
 
-def _link_pictures(source: Path, target: Path) -> None:
-    for picture in sorted(source.glob("*.png")):
-        target.mkdir(exist_ok=True)
+def _link_overlays(source: Path, folder: Path) -> None:
+    for picture in sorted(path for pattern in OVERLAYS for path in source.glob(pattern)):
+        target = folder / picture.relative_to(source)
+        target.parent.mkdir(exist_ok=True)
         try:
-            os.link(picture, target / picture.name)
+            os.link(picture, target)
         except OSError:
-            shutil.copyfile(picture, target / picture.name)
+            shutil.copyfile(picture, target)
 
 
 def _name_missing(dataset_dir: Path, folder: Path, names: set[str]) -> None:

@@ -54,7 +54,8 @@ TB, NO_TB = "TB suggestive", "not TB suggestive"
 DONE, REFUSED, FAILED = "done", "refused", "failed"
 OVERVIEW, FILM_REPORTS = "predictions.html", "film_reports"
 THUMBNAILS = f"{FILM_REPORTS}/thumbnails"
-_PICTURES = ("overlays/*.png", "overlays/*.jpg", f"{FILM_REPORTS}/*.html", f"{THUMBNAILS}/*.jpg")
+OVERLAYS = ("overlays/*.png", "overlays/*.jpg")
+_PICTURES = (*OVERLAYS, f"{FILM_REPORTS}/*.html", f"{THUMBNAILS}/*.jpg")
 _BROKEN_OFF = (
     "The run ended early, so films may be missing from this page. The same command with --resume true goes on with it."
 )
@@ -75,7 +76,7 @@ class Reports(Protocol):
 class PredictionTable:
     """``predictions.csv`` and ``predictions.json``, a row a film, both complete after every row.
 
-    A row is written in one piece, so a killed run loses the film in work and nothing else.
+    A row is written in one piece, so a killed run loses the films in work and nothing else.
 
     Args:
         output_dir: gets the files.

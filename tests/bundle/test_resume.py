@@ -108,3 +108,12 @@ def test_a_clean_folder_ends_with_0_also_when_nothing_is_left(trained: Path, fil
     assert again.status == 0, again.text[-2000:]
     assert "2 of 2 films are done, 0 are left." in again.text
     assert (out / "predictions.csv").read_bytes() == before  # down to the seconds
+
+    # An unknown way of saving overlays takes nothing away, and another one does not mix with those that are there.
+    for wrong, resume, words in (("jpeg", False, "expected one of png, jpg"), ("jpg", True, "'overlay_format': 'jpg'")):
+        given = overrides(tmp_path / "films", out, trained / "models", resume=resume, overlay_format=wrong)
+        with pytest.raises(Exception) as caught:
+            run_bundle(["inference"], **given)
+        assert words in str(plain_cause(caught.value))
+    assert (out / "predictions.csv").read_bytes() == before
+    assert {path.name for path in (out / "overlays").iterdir()} == {"film 1.png", "film 2.png"}

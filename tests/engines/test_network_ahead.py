@@ -109,6 +109,7 @@ def test_a_loader_that_breaks_off_leaves_what_it_gave_before() -> None:
 
 
 @pytest.mark.skipif(not TASKS.is_dir(), reason="threads are counted as Linux shows them")
+@pytest.mark.skipif(torch.get_num_threads() == 1, reason="one thread is what a new thread would take by itself")
 def test_the_network_takes_the_number_of_threads_that_was_set() -> None:
     class Counting(nn.Module):
         def forward(self, film: torch.Tensor) -> torch.Tensor:
@@ -121,13 +122,17 @@ def test_the_network_takes_the_number_of_threads_that_was_set() -> None:
     try:
         ahead = NetworkAhead(Counting())
         (new,) = [int(ahead(batch["image"])) for batch in ahead.over([{"image": torch.ones(1, 16, 128, 128)}])]
-        assert new == 0
+        assert new <= 0
     finally:
         torch.set_num_threads(threads)
 
 
 def test_input_that_is_not_the_film_of_the_batch_is_computed_as_ever() -> None:
-    assert evaluated(Watched(), [1.0, 2.0, 3.0], SlidingWindowInferer((4, 4), sw_batch_size=1)) == [2.0, 4.0, 6.0]
+    network = Watched()
+    windows = SlidingWindowInferer((4, 4), sw_batch_size=1, overlap=0)
+    assert evaluated(network, [1.0, 2.0, 3.0, 4.0], windows) == [2.0, 4.0, 6.0, 8.0]
+    # ahead of what was not yet known: the first film and perhaps the second; then four windows a film
+    assert 16 + 1 <= len(network.seen) <= 16 + 2
 
 
 def test_on_a_gpu_nothing_goes_ahead() -> None:

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 LAUNCHER = Path(__file__).with_name("launcher.py")
 OWN_RUNS = Path(__file__).with_name("own_runs.yaml")
 _LONGEST_SECONDS = 1800
-_RAISED = re.compile(r"(\[rank\d+\]:\s*)?[\w.]+(Error|Exception): ")
+_RAISED = re.compile(r"(\[rank\d+\]:\s*)?[\w.]+(Error|Exception)(: |$)")
 _ROOT_CAUSE = re.compile(r"Root Cause.*?rank\s*: (?P<rank>\d+).*?exitcode\s*: (?P<code>[^\n]+)", re.DOTALL)
 
 
@@ -127,8 +127,10 @@ def _why(output: str) -> str:
     own = [line for line in reversed(lines) if line.startswith("error:")]
     raised = [line for line in lines if _RAISED.match(line) and "ChildFailedError" not in line]
     root = _ROOT_CAUSE.search(output)
-    first = [f"process {root['rank']} ended with exit code {root['code']}"] if root else []
-    return [*own, *raised, *first, lines[-1]][0]
+    if root:  # what the others raise is that they lost the one that failed
+        raised = [line for line in raised if line.startswith(f"[rank{root['rank']}]:") or not line.startswith("[rank")]
+        raised.append(f"process {root['rank']} ended with exit code {root['code']}")
+    return [*own, *raised, lines[-1]][0]
 
 
 def _properties(root: Path, title: str, paths: Sequence[str], run: Mapping[str, Any], result: Path) -> Finding:

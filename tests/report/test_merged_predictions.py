@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from monai_tbkd.report.merged_predictions import merge_predictions
+from monai_tbkd.report.prediction_table import PredictionTable
+from tests.report.test_prediction_table import row
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_overlays_of_all_parts_come_together(tmp_path: Path, ending: str) -> None:
+    for number, name in ((1, "a"), (2, "b")):
+        part = tmp_path / f"shard_{number}_of_2"
+        table = PredictionTable(part, {"shard": f"{number}/2"})
+        table.start([{"name": name}])
+        (part / "overlays").mkdir()
+        (part / "overlays" / f"{name}.{ending}").write_text(name)
+        table.append(row(name))
+        table.finish()
+    merged = merge_predictions(tmp_path)
+    assert [film["name"] for film in merged.rows] == ["a", "b"]
+    found = {path.name: path.read_text() for path in (tmp_path / "overlays").iterdir()}
+    assert found == {f"a.{ending}": "a", f"b.{ending}": "b"}
