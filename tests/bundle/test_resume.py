@@ -110,7 +110,10 @@ def test_a_clean_folder_ends_with_0_also_when_nothing_is_left(trained: Path, fil
     assert (out / "predictions.csv").read_bytes() == before  # down to the seconds
 
     # An unknown way of saving overlays takes nothing away, and another one does not mix with those that are there.
-    for wrong, resume, words in (("jpeg", False, "expected one of png, jpg"), ("jpg", True, "'overlay_format': 'jpg'")):
+    for wrong, resume, words in (
+        ("jpeg", False, "expected one of png, jpg"),
+        ("jpg", True, "overlay_format: None there, 'jpg' now"),
+    ):
         given = overrides(tmp_path / "films", out, trained / "models", resume=resume, overlay_format=wrong)
         with pytest.raises(Exception) as caught:
             run_bundle(["inference"], **given)
