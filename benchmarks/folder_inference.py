@@ -75,7 +75,7 @@ def main() -> None:
         found: dict[str, list[float]] = {way: [] for way in ("films", "network", *INFERENCE)}
         for number in range(args.rounds + 1):
             for way in found:
-                run = workflow(films, folder / "out", **INFERENCE.get(way, {"draw_overlays": False}), **settings)
+                run = workflow(films, folder / "out", **INFERENCE.get(way, INFERENCE["inference"]), **settings)
                 loader, net = (run.parser.get_parsed_content(key) for key in ("dataloader", "network"))
                 ready = next(iter(loader))["image"] if way == "network" else None
                 start = time.perf_counter()

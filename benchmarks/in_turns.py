@@ -13,7 +13,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,16 +90,40 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} CPUs{', ' + flags if flags else ''}"
 
 
-def write(benchmark: str, made: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Put a benchmark's rows in the place of its former ones in the table, and print them."""
-    kept: list[dict[str, Any]] = []
+def replace_rows(
+    path: Path,
+    columns: Sequence[str],
+    column: str,
+    replaced: Collection[str],
+    made: Sequence[Mapping[str, Any]],
+    order: Callable[[Mapping[str, Any]], int] | None = None,
+) -> None:
+    """Write rows into a table in the place of those that have one of some values in a column.
+
+    Args:
+        path: the table, as CSV; there may be none yet.
+        columns: of the table.
+        column: by which rows are told apart.
+        replaced: its values whose former rows go.
+        made: the new rows; after the others, unless there is an order.
+        order: of a row.
+    """
+    kept: list[Mapping[str, Any]] = []
     if path.is_file():
         with path.open(newline="", encoding="utf-8") as file:
-            kept = [row for row in csv.DictReader(file) if row["benchmark"] != benchmark]
+            kept = [row for row in csv.DictReader(file) if row[column] not in replaced]
+    rows = [*kept, *made]
+    if order is not None:
+        rows.sort(key=order)
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows([*kept, *made])
+        writer.writerows(rows)
+
+
+def write(benchmark: str, made: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Put a benchmark's rows in the place of its former ones in the table, and print them."""
+    replace_rows(path, COLUMNS, "benchmark", [benchmark], made)
     for row in made:
         spread = "" if row["low"] == row["high"] else f" [{row['low']}, {row['high']}]"
         of = f" of {row['base']}" if row["base"] else ""

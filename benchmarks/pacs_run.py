@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from in_turns import replace_rows
 from PIL import Image
 from pydicom.uid import generate_uid
 
@@ -78,19 +79,7 @@ def main() -> None:
                 count_results(server, [uid_of(path) for path in films[: args.films]], tell)
             finally:
                 server.kill()
-    write(args.output, rows, args.runs)
-
-
-def write(path: Path, rows: list[dict[str, Any]], runs: list[str]) -> None:
-    """The rows of some runs in the place of their former ones."""
-    kept: list[dict[str, Any]] = []
-    if path.is_file():
-        with path.open(newline="", encoding="utf-8") as file:
-            kept = [row for row in csv.DictReader(file) if row["run"] not in runs]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(sorted([*kept, *rows], key=lambda row: list(RUNS).index(row["run"])))
+    replace_rows(args.output, COLUMNS, "run", args.runs, rows, lambda row: list(RUNS).index(row["run"]))
 
 
 def undisturbed(args: argparse.Namespace, server: OrthancServer, folder: Path, tell: Callable[..., None]) -> None:

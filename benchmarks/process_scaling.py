@@ -2,17 +2,16 @@
 
     python benchmarks/process_scaling.py --bundle DIR [--films 120] [--pairs 3]
 
-DIR is a folder of `python -m monai_tbkd package`. Each process has one thread for
-its network, and one more for everything else, so one process is busy on more than one core. Wall time is that of the
-engine, from the log, without start-up. CPU time (user and system) is that of a run less that of a run over a single
-film, so that it is the films' alone. Where other programs work on the machine, wall time says little; then the ratio
-of the films' CPU time tells what sharing costs (1.0: nothing).
+DIR is a folder of `python -m monai_tbkd package`. Each process has one thread for its network, and one more for
+everything else, so one process is busy on more than one core. Wall time is that of the engine, from the log, without
+start-up. CPU time (user and system) is that of a run less that of a run over a single film, so that it is the films'
+alone. Where other programs work on the machine, wall time says little; then the ratio of the films' CPU time tells
+what sharing costs (1.0: nothing).
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import re
@@ -23,7 +22,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+
+from in_turns import replace_rows
 
 from monai_tbkd.data.phantom import write_phantom_dataset
 
@@ -98,14 +98,8 @@ def main() -> None:
     print(f"  CPU seconds a film: {statistics.median(row['films_cpu_s'] for row in by[1]) / count:.3f}")
     settings = json.loads((bundle / "configs" / "inference.json").read_text())
     network = f"{settings['backbone']}, width {settings['width']}, {settings['image_size']} pixels"
-    kept: list[dict[str, Any]] = []
-    if RESULT.is_file():
-        with RESULT.open(newline="") as file:
-            kept = [row for row in csv.DictReader(file) if row["network"] != network]
-    with RESULT.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["network", "films", "size", *rows[0]], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*kept, *({"network": network, "films": count, "size": args.size, **row} for row in rows)])
+    made = [{"network": network, "films": count, "size": args.size, **row} for row in rows]
+    replace_rows(RESULT, list(made[0]), "network", [network], made)
 
 
 if __name__ == "__main__":

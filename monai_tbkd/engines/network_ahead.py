@@ -88,12 +88,13 @@ class NetworkAhead(nn.Module):
                     yield found.batch
             finally:
                 self._film = self._map = self._next = None
-                thread.shutdown(cancel_futures=True)
 
     def _compute(self, batches: Iterator[Mapping[str, Any]]) -> _Computed | None:
         batch = next(batches, None)
-        if batch is None or not self.is_ahead:
-            return None if batch is None else _Computed(batch, None)
+        if batch is None:
+            return None
+        if not self.is_ahead:
+            return _Computed(batch, None)
         with torch.no_grad():  # which a thread does not have from the one that started it
             return _Computed(batch, self.network(batch[self.key]))
 

@@ -8,7 +8,7 @@ from monai_tbkd.handlers.finished_checkpoint import FinishedCheckpoint
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.handlers.memory_release import MemoryRelease
 from monai_tbkd.handlers.overlay_panel import OverlayPanel, panel_items
-from monai_tbkd.handlers.prediction_writer import PredictionWriter, known_overlay_format
+from monai_tbkd.handlers.prediction_writer import PredictionWriter
 from monai_tbkd.handlers.received_checkpoint import ReceivedCheckpoint
 from monai_tbkd.handlers.scheduled_terms import ScheduledTerms
 from monai_tbkd.handlers.stage_writer import StageWriter
@@ -28,7 +28,6 @@ __all__ = [
     "StageWriter",
     "TrainingScalars",
     "TrainingState",
-    "known_overlay_format",
     "loss_summary",
     "panel_items",
 ]

@@ -21,10 +21,12 @@ from monai_tbkd.report.prediction_table import (
     DONE,
     FAILED,
     NO_TB,
+    OVERLAY_FORMATS,
     REFUSED,
     TB,
     PredictionTable,
     as_written,
+    known_overlay_format,
     results_written,
 )
 from monai_tbkd.transforms import DrawOverlay, notice_of
@@ -33,25 +35,7 @@ from monai_tbkd.transforms.overlay import film_for_display
 if TYPE_CHECKING:
     from monai_tbkd.dicom import DicomResultWriter
 
-OVERLAY_FORMATS: dict[str, dict[str, Any]] = {
-    # a third of the time that Pillow's own level (6) takes, for files a sixth larger
-    "png": {"compress_level": 1},
-    # letters and the lines of boxes keep their colors
-    "jpg": {"quality": 90, "subsampling": 0},
-}
-"""How overlays are saved, by the ending of the file."""
 _LONGEST_NAME = 200
-
-
-def known_overlay_format(name: str) -> str:
-    """The name, if overlays can be saved so.
-
-    Raises:
-        ValueError: they can't.
-    """
-    if name not in OVERLAY_FORMATS:
-        raise ValueError(f"overlay_format is {name!r}; expected one of {', '.join(OVERLAY_FORMATS)}.")
-    return name
 
 
 class PredictionWriter:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from monai_tbkd.report.evaluation_page import write_evaluation_page
 from monai_tbkd.report.film_overlays import write_film_overlays
 from monai_tbkd.report.film_reports import FilmReports
-from monai_tbkd.report.prediction_table import PredictionTable
+from monai_tbkd.report.prediction_table import PredictionTable, known_overlay_format
 from monai_tbkd.report.shared_prediction_table import SharedPredictionTable
 
-__all__ = ["FilmReports", "PredictionTable", "SharedPredictionTable", "write_evaluation_page", "write_film_overlays"]
+__all__ = [
+    "FilmReports",
+    "PredictionTable",
+    "SharedPredictionTable",
+    "known_overlay_format",
+    "write_evaluation_page",
+    "write_film_overlays",
+]

@@ -153,7 +153,7 @@ def draw_panels(
         >>> draw_panels(np.zeros((8, 8), np.uint8), [Panel("film")], "a film", panel_size=64).size
         (64, 126)
     """
-    height, width = (int(length) for length in film_size or film.shape)
+    height, width = (int(length) for length in (film.shape if film_size is None else film_size))
     scale = panel_size / max(height, width)
     ph, pw = max(1, round(height * scale)), max(1, round(width * scale))
     small = np.asarray(Image.fromarray(film).resize((pw, ph), Image.Resampling.BILINEAR))
@@ -209,9 +209,9 @@ class DrawOverlay(Transform):
         Returns:
             ``(3, height, width)`` uint8.
         """
-        film, size = film_for_display(image), [int(length) for length in film_size]
+        film = film_for_display(image)
         panels = [Panel("film"), Panel(caption, tb_map, boxes=boxes, box_scores=box_scores)]
-        sheet = draw_panels(film, panels, title, self.panel_size, self.notice, size)
+        sheet = draw_panels(film, panels, title, self.panel_size, self.notice, film_size)
         return torch.from_numpy(np.array(sheet)).permute(2, 0, 1)
 
 
