@@ -103,7 +103,7 @@ class Int8Network:
         work = quantizer(
             model,
             per_channel=True,
-            reduce_range=False,
+            reduce_range=True,
             weight_qType=quantization.QuantType.QInt8,
             activation_qType=quantization.QuantType.QUInt8,
             tensors_range=tensors_data(quantization.CalibrationMethod.MinMax, ranges),

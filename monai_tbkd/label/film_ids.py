@@ -33,7 +33,7 @@ def film_id(name: str) -> str:
         >>> film_id("a.png")
         'a.png'
         >>> film_id("ward 3/a.png")
-        'ward_3-a.59f3b0ae.png'
+        'ward_3-a.878c9cdd.png'
     """
     if is_safe_id(name) and len(name) <= _LONGEST_STEM:
         return name

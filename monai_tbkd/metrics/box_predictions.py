@@ -33,9 +33,9 @@ def box_predictions(
 
     Example:
         >>> film = {"name": "a", "size": [8, 8]}
-        >>> found = box_predictions([film], {"a": np.array([[0, 0, 4, 4]])}, {"a": np.array([0.7])}, None, grid=2)
-        >>> found.maps[0].round(1).tolist(), found.scores.tolist()
-        ([[0.7, 0.0], [0.0, 0.0]], [0.7])
+        >>> found = box_predictions([film], {"a": np.array([[0, 0, 4, 4]])}, {"a": np.array([0.5])}, None, grid=2)
+        >>> found.maps[0].tolist(), found.scores.tolist()
+        ([[0.5, 0.0], [0.0, 0.0]], [0.5])
     """
     maps, on_grid = np.zeros((len(items), grid, grid), dtype=np.float32), []
     for i, item in enumerate(items):

@@ -131,7 +131,7 @@ def page_stem(name: str) -> str:
 
     Example:
         >>> page_stem("a.dcm"), page_stem("b/a.dcm")
-        ('a.dcm', 'b_a.dcm-01f1a6a0')
+        ('a.dcm', 'b_a.dcm-deeb85db')
     """
     plain = re.sub(r'[/\\:*?"<>|]|^\.', "_", name)
     short = plain.encode()[:_LONGEST_NAME].decode(errors="ignore")

@@ -35,7 +35,7 @@ class LungBoxFinder:
         >>> from monai_tbkd.data.phantom import make_film
         >>> film = make_film("health", seed=1, size=128).image
         >>> [round(float(x), 1) for x in LungBoxFinder()(torch.from_numpy(film)[None])]
-        [0.1, 0.1, 0.9, 0.8]
+        [0.1, 0.1, 0.8, 0.8]
     """
 
     def __init__(self, lung_field: Callable[[torch.Tensor], torch.Tensor] | None = None) -> None:

@@ -36,7 +36,7 @@ class ResizeFilm(Transform):
 
     Example:
         >>> ResizeFilm((1, 2))(torch.full((1, 3, 7), 5.0))
-        tensor([[[5., 5.]]])
+        tensor([[[5.0000, 5.0000]]])
     """
 
     def __init__(self, size: Sequence[int]) -> None:
