@@ -1,17 +1,28 @@
-"""Shared fixtures: real films where there are any, phantom films, and a bundle trained on them."""
+"""Shared fixtures (real films where there are any, phantom films, a bundle trained on them) and the tiers of tests.
+
+A test is a unit test unless it is marked ``bundle`` (it runs configs of the bundle, or a whole command, in this process)
+or ``system`` (it starts processes: commands, servers, wheels). Users of the fixtures below are marked here. A unit test that starts a
+process or a workflow fails, so that ``make test-fast`` stays fast.
+"""
 
 from __future__ import annotations
 
+import multiprocessing.process
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from monai.bundle import ConfigWorkflow
 
-from monai_tbkd.data.phantom import write_phantom_dataset
+if TYPE_CHECKING:  # pytest's controller, which runs no test, need not wait for torch and MONAI
+    from monai.bundle import ConfigWorkflow
+
+# Before torch is imported: there are as many workers as cores, and each has one thread, as have the processes that it
+# starts. Sums of one thread are also the same on every machine of a kind.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # the smallest run that goes through everything
@@ -32,6 +43,43 @@ SMALL = {
     "device": "$torch.device('cpu')",
     "progress_bar": False,
 }
+
+
+BUNDLE_FIXTURES = {"trained", "small_run", "packaged"}
+SYSTEM_FIXTURES = {"start_orthanc", "orthanc"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tiers, and bring files with slow tests to the front, so that no worker ends long after the others."""
+    tier_of_file: dict[Path, int] = {}
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & SYSTEM_FIXTURES or "label_server" in item.path.parts:
+            item.add_marker("system")
+        elif fixtures & BUNDLE_FIXTURES:
+            item.add_marker("bundle")
+        tier_of_file[item.path] = max(tier_of_file.get(item.path, 0), tier(item))
+    items.sort(key=lambda item: -tier_of_file[item.path])
+
+
+def tier(item: pytest.Item) -> int:
+    """0 unit, 1 bundle, 2 system."""
+    return 2 if item.get_closest_marker("system") else int(item.get_closest_marker("bundle") is not None)
+
+
+@pytest.fixture(autouse=True)
+def _unit_tests_start_nothing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if tier(request.node):
+        return
+
+    from monai.bundle import ConfigWorkflow
+
+    def refuse(*args: Any, **more: Any) -> None:
+        pytest.fail("a unit test starts a process or a workflow; mark it system or bundle")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", refuse)
+    monkeypatch.setattr(ConfigWorkflow, "initialize", refuse)
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +103,8 @@ def real_weights(real_data: Path) -> Path:
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small phantom data set in TBX11K's layout; not to be changed (copy it)."""
+    from monai_tbkd.data.phantom import write_phantom_dataset
+
     counts = {"health": 8, "sick": 4, "tb": 14}
     return write_phantom_dataset(
         tmp_path_factory.mktemp("phantoms") / "data",
@@ -82,6 +132,8 @@ def run_bundle(configs: list[str], run_id: str = "run", **overrides: Any) -> Con
 
 def open_bundle(configs: list[str], run_id: str = "run", **overrides: Any) -> ConfigWorkflow:
     """The workflow of configs of the bundle, not yet run."""
+    from monai.bundle import ConfigWorkflow
+
     files = [str(REPOSITORY / "bundle" / "configs" / f"{c}.yaml") for c in configs]
     kind = "infer" if configs == ["inference"] else "train"
     return ConfigWorkflow(files, run_id=run_id, workflow_type=kind, logging_file=False, **{**SMALL, **overrides})

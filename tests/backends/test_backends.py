@@ -285,6 +285,7 @@ def test_export_says_what_is_missing(trained: Path, tmp_path: Path, capsys: pyte
     assert "there are demo" in capsys.readouterr().err
 
 
+@pytest.mark.system
 def test_openvino_sends_nothing_home() -> None:
     program = (
         "import sys; from monai_tbkd.backends.quiet_openvino import load_openvino; ov = load_openvino(); "

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import REPOSITORY, SMALL
+from tests.processes import Finished, Program
 
 _TURNED = (
     "image_size",
@@ -39,9 +40,9 @@ def overrides(films: Path, out: Path, models: Path, **more: Any) -> dict[str, An
 
 
 def inference_command(films: Path, out: Path, models: Path, **more: Any) -> list[str]:
-    """The command line; `more` by the config's keys."""
+    """The command line after ``python``; `more` by the config's keys."""
     config = REPOSITORY / "bundle" / "configs" / "inference.yaml"
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(config)]
+    command = ["-m", "monai.bundle", "run", "--config_file", str(config)]
     given = overrides(films, out, models, **more)
     return [*command, *(word for key, value in given.items() for word in (f"--{key}", str(value)))]
 
@@ -55,39 +56,44 @@ def environment(scratch: Path) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """How a run ended.
+class Watched(Finished):
+    """How a run ended, and its memory.
 
     Attributes:
-        status: exit status.
-        text: what it wrote to both standard streams.
         peak_bytes: the most memory that it and its workers had together, pages they share counted once; 0 where the
             system does not tell.
     """
 
-    status: int
-    text: str
     peak_bytes: int
 
 
-def run_inference(films: Path, out: Path, models: Path, timeout: float = 240, **more: Any) -> Finished:
+def start_inference(films: Path, out: Path, models: Path, **more: Any) -> Program:
+    """Start a run; overrides of the config by keyword."""
+    return Program(inference_command(films, out, models, **more), out.parent, environment(out.parent))
+
+
+def run_inference(films: Path, out: Path, models: Path, **more: Any) -> Finished:
     """Run to the end; overrides of the config by keyword."""
-    scratch = out.parent
+    return start_inference(films, out, models, **more).wait()
+
+
+def watch_inference(films: Path, out: Path, models: Path, **more: Any) -> Watched:
+    """Run to the end in a process that shares no memory with others, and watch its memory."""
     process = subprocess.Popen(
-        inference_command(films, out, models, **more), cwd=scratch, env=environment(scratch), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
+        [sys.executable, *inference_command(films, out, models, **more)], cwd=out.parent,
+        env=environment(out.parent), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
     )  # fmt: skip
     peak = [0]
     watcher = threading.Thread(target=_watch, args=(process, peak), daemon=True)
     watcher.start()
     try:
-        text, _ = process.communicate(timeout=timeout)
+        text, _ = process.communicate(timeout=240)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
         raise
     watcher.join()
-    return Finished(process.returncode, text, peak[0])
+    return Watched(process.returncode, text, peak[0])
 
 
 def rows_of(out: Path) -> list[dict[str, str]]:

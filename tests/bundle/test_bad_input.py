@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from monai_tbkd.networks.checkpoint import write_checkpoint
 from monai_tbkd.packaging.plain_errors import plain_cause
 from tests.conftest import REPOSITORY
 from tests.data.large_films import write_large_films
+from tests.processes import run_python
 
 
 def sentence(call: Callable[[], ConfigWorkflow]) -> str:
@@ -186,13 +185,13 @@ def test_weights_that_are_not_there(small_run: Callable, tmp_path: Path) -> None
     assert "no weights file" in sentence(lambda: small_run(["train"], weights=str(tmp_path / "resnet.pth")))
 
 
+@pytest.mark.system
 def test_the_last_line_a_user_sees_is_the_sentence(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file"]
-    command += [str(REPOSITORY / "bundle" / "configs" / "train.yaml"), "--dataset_dir", str(tmp_path / "nothing")]
+    command = ["-m", "monai.bundle", "run", "--config_file", str(REPOSITORY / "bundle" / "configs" / "train.yaml")]
     environment = {k: v for k, v in os.environ.items() if k != "TBKD_TRACEBACK"}
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr
-    error = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    done = run_python([*command, "--dataset_dir", str(tmp_path / "nothing")], tmp_path, environment)
+    assert done.status == 1
+    assert "Traceback" not in done.text
+    error = [line for line in done.text.splitlines() if line.startswith("error: ")]
     assert len(error) == 1
     assert str(tmp_path / "nothing") in error[0]

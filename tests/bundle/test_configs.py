@@ -21,6 +21,7 @@ def load(name: str) -> dict[str, Any]:
     return yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
 
 
+@pytest.mark.bundle
 def test_train_and_inference_have_every_property(phantoms: Path, tmp_path: Path) -> None:
     where = {"dataset_dir": str(phantoms), "ckpt_dir": str(tmp_path), "output_dir": str(tmp_path / "out")}
     # the student's trainer asks for a finished teacher
@@ -128,6 +129,7 @@ def test_licence_and_documents_are_there() -> None:
         assert (bundle / name).stat().st_size > 100
 
 
+@pytest.mark.bundle
 @pytest.mark.parametrize("recipe", sorted(p.stem for p in (REPOSITORY / "configs").glob("*.yaml")))
 def test_recipe_runs_with_small_numbers(recipe: str, phantoms: Path, tmp_path: Path) -> None:
     # what makes it small; networks' stages, strides, poolings, classes and terms stay the recipe's

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from monai_tbkd.data import list_films
-from tests.bundle.inference_process import Finished, environment, rows_of, run_inference
+from tests.bundle.inference_process import Watched, environment, rows_of, run_inference, watch_inference
 from tests.data.damaged_films import Spoiled, write_spoiled_films
 from tests.data.good_films import GOOD, write_good_films
+from tests.processes import run_python
+
+pytestmark = pytest.mark.system
 
 MOST_MEMORY = 1.5 * 2**30
 """For parent and two workers; 1036 MiB were measured, nearly all of it torch, MONAI and ITK, whatever the films."""
@@ -75,12 +76,12 @@ EXPECTED: dict[tuple[str, str], frozenset[str]] = {
 @pytest.fixture(scope="module")
 def batch(
     trained: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, list[Spoiled], Finished, list[dict[str, str]]]:
+) -> tuple[Path, list[Spoiled], Watched, list[dict[str, str]]]:
     """The films, what they are, the run and its rows."""
     folder = tmp_path_factory.mktemp("damaged")
     good = write_good_films(folder / "films" / "good")
     spoiled = write_spoiled_films(folder / "films", good)
-    finished = run_inference(folder / "films", folder / "out", trained / "models")
+    finished = watch_inference(folder / "films", folder / "out", trained / "models")
     return folder, spoiled, finished, rows_of(folder / "out")
 
 
@@ -96,7 +97,7 @@ def by_name(folder: Path, rows: list[dict[str, str]]) -> dict[str, dict[str, str
 
 
 def test_every_film_has_a_row_in_order_and_the_run_ends_as_it_should(
-    batch: tuple[Path, list[Spoiled], Finished, list[dict[str, str]]],
+    batch: tuple[Path, list[Spoiled], Watched, list[dict[str, str]]],
 ) -> None:
     folder, spoiled, finished, rows = batch
     assert "Traceback" not in finished.text
@@ -117,7 +118,7 @@ def good_paths(folder: Path) -> Iterator[Path]:
     return (folder / "films" / "good").iterdir()
 
 
-def test_each_kind_of_damage_has_its_code(batch: tuple[Path, list[Spoiled], Finished, list[dict[str, str]]]) -> None:
+def test_each_kind_of_damage_has_its_code(batch: tuple[Path, list[Spoiled], Watched, list[dict[str, str]]]) -> None:
     folder, spoiled, _, rows = batch
     found = by_name(folder, rows)
     listed = [each for each in spoiled if each.kind != "left out"]
@@ -132,7 +133,7 @@ def test_each_kind_of_damage_has_its_code(batch: tuple[Path, list[Spoiled], Fini
 
 
 def test_good_films_are_scored_as_alone(
-    batch: tuple[Path, list[Spoiled], Finished, list[dict[str, str]]], trained: Path, tmp_path: Path
+    batch: tuple[Path, list[Spoiled], Watched, list[dict[str, str]]], trained: Path, tmp_path: Path
 ) -> None:
     folder, spoiled, _, rows = batch
     shutil.copytree(folder / "films" / "good", tmp_path / "films" / "good")
@@ -160,7 +161,7 @@ def result(row: dict[str, str]) -> tuple[str, str]:
     return row["score_0_100"], row["boxes"]
 
 
-def test_memory_is_bounded(batch: tuple[Path, list[Spoiled], Finished, list[dict[str, str]]]) -> None:
+def test_memory_is_bounded(batch: tuple[Path, list[Spoiled], Watched, list[dict[str, str]]]) -> None:
     peak = batch[2].peak_bytes
     if not peak:
         pytest.skip("this system does not tell how much memory a process has")
@@ -193,6 +194,8 @@ def test_what_may_not_be_read_has_a_row(trained: Path) -> None:
     films = folder / "films"
     try:
         shutil.copytree(trained / "models", folder / "models")
+        script = folder / "without_rights.py"
+        script.write_text(_WITHOUT_RIGHTS)
         good = write_good_films(films / "good")
         names = ("png", "dicom", "nifti_gz", "nrrd")
         for name in names:
@@ -208,12 +211,9 @@ def test_what_may_not_be_read_has_a_row(trained: Path) -> None:
             (films / f"locked {name}").chmod(0)
         (films / "list only").chmod(0o444)
         (films / "no entry").chmod(0)
-        done = subprocess.run(
-            [sys.executable, "-c", _WITHOUT_RIGHTS, str(folder)], cwd=folder, env=environment(folder), text=True,
-            capture_output=True, timeout=240,
-        )  # fmt: skip
-        assert "Traceback" not in done.stdout + done.stderr
-        assert done.returncode == 0, done.stderr[-3000:]
+        done = run_python([str(script), str(folder)], folder, environment(folder))
+        assert "Traceback" not in done.text
+        assert done.status == 0, done.text[-3000:]
         found = {row["name"]: outcome(row) for row in rows_of(folder / "out")}
     finally:
         for path in (films / "list only", films / "no entry"):

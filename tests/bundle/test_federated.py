@@ -70,6 +70,7 @@ def test_the_check_sees_what_must_not_leave(phantoms: Path) -> None:
         check_only_weights_and_counts(ExchangeObject(weights=weights, statistics={"of": "tb0001"}), network(), phantoms)
 
 
+@pytest.mark.bundle
 def test_a_round_of_two_sites(phantoms: Path, tmp_path: Path) -> None:
     # the second holds more films out, so that it makes fewer steps and weighs less
     held_out = {"large": {}, "small": {"select": 0.6}}
@@ -117,6 +118,7 @@ def check_received(folder: Path, checkpoint: str, stage: str, weights: dict[str,
     assert records[0]["settings"]["train_sha256"] != records[1]["settings"]["train_sha256"]
 
 
+@pytest.mark.bundle
 def test_weights_before_the_last_round_are_not_recorded(phantoms: Path, tmp_path: Path) -> None:
     site = open_site("teacher", phantoms, tmp_path, "site", max_epochs=2)
     weights = federated_averaging([site], ViewedNet(network()).state_dict(), rounds=1)
@@ -127,6 +129,7 @@ def test_weights_before_the_last_round_are_not_recorded(phantoms: Path, tmp_path
     assert (tmp_path / "site" / "teacher.pt").exists()
 
 
+@pytest.mark.bundle
 def test_what_an_unfinished_training_left_is_not_gone_on_with(phantoms: Path, tmp_path: Path) -> None:
     for stage, start, checkpoint in (
         ("teacher", ViewedNet(network()), "teacher.pt"),
@@ -140,6 +143,7 @@ def test_what_an_unfinished_training_left_is_not_gone_on_with(phantoms: Path, tm
         assert left.read_bytes() == b"of a training here"
 
 
+@pytest.mark.bundle
 def test_a_site_evaluates_what_it_has_received(phantoms: Path, tmp_path: Path) -> None:
     for stage, start in (("teacher", ViewedNet(network())), ("student", network())):
         site = open_site(stage, phantoms, tmp_path, "site")

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from monai_tbkd.packaging.plain_errors import plain_cause
-from tests.bundle.inference_process import environment, inference_command, overrides, rows_of, run_inference
+from tests.bundle.inference_process import overrides, rows_of, run_inference, start_inference
 from tests.conftest import run_bundle
 from tests.data.films_by_hand import noise_png
 
-FILMS = 48
-"""So many that a kill after the eleventh row comes in time."""
+pytestmark = pytest.mark.system
+
+FILMS = 24
+"""So many that a kill after the seventh row comes in time."""
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +39,11 @@ def rows_so_far(out: Path) -> int:
 
 def kill_after(rows: int, films: Path, out: Path, models: Path) -> None:
     """Start or go on, and kill the process and its workers as soon as there are so many rows."""
-    command = inference_command(films, out, models, resume="true", num_workers=1)
-    process = subprocess.Popen(
-        command, cwd=out.parent, env=environment(out.parent), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
+    program = start_inference(films, out, models, resume="true", num_workers=1)
     end = time.monotonic() + 60
-    while rows_so_far(out) < rows and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.001)
-    os.killpg(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "it came to its end before it could be killed"
+    while rows_so_far(out) < rows and program.running() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert program.kill() == -signal.SIGKILL, "it came to its end before it could be killed"
     assert rows <= rows_so_far(out) < FILMS
 
 
@@ -56,7 +51,7 @@ def test_killed_again_and_again_every_film_is_done_once(trained: Path, films: Pa
     models, out = trained / "models", tmp_path / "out"
     unbroken = run_inference(films, tmp_path / "unbroken", models, num_workers=1)
     assert unbroken.status == 3
-    for rows in (3, 7, 11):
+    for rows in (3, 7):
         kill_after(rows, films, out, models)
     with (out / "predictions.csv").open(newline="", encoding="utf-8") as file:
         done = sum(row["status"] == "done" for row in csv.DictReader(file))  # the damaged one is tried again

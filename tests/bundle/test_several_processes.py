@@ -20,31 +20,42 @@ from monai_tbkd.networks import read_state_dict
 from tests.bundle.inference_process import environment, overrides, rows_of, run_inference
 from tests.conftest import REPOSITORY, SMALL, run_bundle
 from tests.data.films_by_hand import noise_png
+from tests.ports import free_port
+from tests.processes import Program
+
+pytestmark = pytest.mark.system
 
 CONFIGS = REPOSITORY / "bundle" / "configs"
 TOLERANCE = 1e-6
 """Between weights of one and of two processes, after the steps of two epochs; gradients are summed in another order."""
 
 
-def torchrun_command(configs: list[str], processes: int, **given: Any) -> list[str]:
+def words_of(configs: list[str], **given: Any) -> list[str]:
     files = str([str(CONFIGS / f"{name}.yaml") for name in configs])
+    words = ["-m", "monai.bundle", "run", "--config_file", files]
+    return [*words, *(word for key, value in given.items() for word in (f"--{key}", str(value)))]
+
+
+def torchrun_command(configs: list[str], processes: int, **given: Any) -> list[str]:
     command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc_per_node={processes}", "-m", "monai.bundle", "run", "--config_file", files]
-    return [*command, *(word for key, value in given.items() for word in (f"--{key}", str(value)))]
+    return [*command, f"--nproc_per_node={processes}", *words_of(configs, **given)]
 
 
-def torchrun(configs: list[str], processes: int, scratch: Path, **given: Any) -> str:
-    return run(torchrun_command(configs, processes, **given), scratch)
-
-
-def run(command: list[str], scratch: Path) -> str:
-    # one thread for each process, as torchrun gives to two: several sum in another order
-    done = subprocess.run(
-        command, cwd=scratch, env={**environment(scratch), "OMP_NUM_THREADS": "1"}, text=True, timeout=300,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:]
-    return done.stdout
+def run(configs: list[str], processes: int, scratch: Path, **given: Any) -> str:
+    """Run as one process, or as several with the environment that torchrun gives to each; what they wrote."""
+    words = words_of(configs, **given)
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(processes)}
+    group |= {"LOCAL_WORLD_SIZE": str(processes)}
+    programs = [
+        Program(words, scratch, environment(scratch) | (group | {"RANK": str(rank), "LOCAL_RANK": str(rank)}))
+        if processes > 1
+        else Program(words, scratch, environment(scratch))
+        for rank in range(processes)
+    ]
+    ended = [program.wait() for program in programs]
+    text = "".join(each.text for each in ended)
+    assert not any(each.status for each in ended), text[-6000:]
+    return text
 
 
 def small(**more: Any) -> dict[str, Any]:
@@ -57,10 +68,8 @@ def test_evaluation_writes_what_one_process_writes(trained: Path, phantoms: Path
         name: small(**where, output_dir=str(tmp_path / name), operating_point=str(tmp_path / f"{name}.json"))
         for name in ("one", "two")
     }
-    torchrun(["train", "evaluate", "multi_gpu_evaluate"], 2, tmp_path, **given["two"])
-    files = str([str(CONFIGS / "train.yaml"), str(CONFIGS / "evaluate.yaml")])
-    command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "--config_file", files]
-    run([*command, *(word for key, value in given["one"].items() for word in (f"--{key}", str(value)))], tmp_path)
+    run(["train", "evaluate", "multi_gpu_evaluate"], 2, tmp_path, **given["two"])
+    run(["train", "evaluate"], 1, tmp_path, **given["one"])
     for name in ("metrics.json", "films.csv"):
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
     assert (tmp_path / "two.json").read_bytes() == (tmp_path / "one.json").read_bytes()
@@ -73,9 +82,7 @@ def test_training_gives_the_weights_of_one_process_and_writes_once(phantoms: Pat
     states = []
     for processes in (1, 2):
         where = {"ckpt_dir": tmp_path / f"models_{processes}", "output_dir": tmp_path / f"out_{processes}"}
-        text = torchrun(
-            ["train", "multi_gpu_train"], processes, tmp_path, **small(dataset_dir=phantoms, **where, **given)
-        )
+        text = run(["train", "multi_gpu_train"], processes, tmp_path, **small(dataset_dir=phantoms, **where, **given))
         assert text.count("Finished: ") == 2  # teacher and student, once each
         files = {path.name for path in (tmp_path / f"models_{processes}").iterdir()}
         assert files == {"teacher.pt", "teacher.json", "model.pt", "model.json"}
@@ -96,7 +103,7 @@ def test_training_gives_the_weights_of_one_process_and_writes_once(phantoms: Pat
 def test_a_batch_that_cannot_be_shared_is_named(phantoms: Path, tmp_path: Path) -> None:
     given = small(dataset_dir=phantoms, ckpt_dir=tmp_path / "m", output_dir=tmp_path / "o") | {"batch_size": 7}
     with pytest.raises(AssertionError, match="batch_size is 7 and there are 2 processes"):
-        torchrun(["train", "multi_gpu_train"], 2, tmp_path, **given)
+        run(["train", "multi_gpu_train"], 2, tmp_path, **given)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +154,7 @@ def test_inference_killed_and_gone_on_with_gives_the_rows_and_boxes_of_one_proce
     while time.monotonic() < end and process.poll() is None:
         if all(table.is_file() and table.read_bytes().count(b"\n") > 3 for table in tables):
             break
-        time.sleep(0.001)
+        time.sleep(0.01)
     children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
     for pid in [process.pid, *map(int, children)]:
         subprocess.run(["kill", f"-{int(signal.SIGKILL)}", str(pid)], check=False)

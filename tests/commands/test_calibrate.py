@@ -19,6 +19,8 @@ from monai_tbkd.metrics.screening_table import COLUMNS
 from monai_tbkd.networks.checkpoint import model_version, write_checkpoint
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.bundle
+
 VERSION = "monai_tbkd 0.1.0, model 0123456789ab"
 TB = [90.0, 80, 70, 20]
 OTHERS = [85.0, 60, 50, 30, 20, 10]

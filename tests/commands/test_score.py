@@ -21,6 +21,8 @@ from monai_tbkd.transforms import film_box_mask
 from tests.conftest import REPOSITORY, SMALL, open_bundle
 from tests.metrics.test_detection_average_precision import pycocotools_numbers
 
+pytestmark = pytest.mark.bundle
+
 FAST = ["--select", "0.34", "--grid", "64", "--bootstrap_resamples", "50"]
 Write = Callable[..., list[str]]
 

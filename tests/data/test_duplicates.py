@@ -107,6 +107,7 @@ def test_thresholds_are_checked(scans: list[FilmScan]) -> None:
         find_duplicates(scans, near=0.9, alike=0.95)
 
 
+@pytest.mark.system
 def test_processes_scan_as_one_does(films: list[str], scans: list[FilmScan]) -> None:
     for one, other in zip(scans, scan_films(films, workers=1), strict=True):
         assert (one.file_hash, one.pixel_hash, one.size, one.source_format) == (

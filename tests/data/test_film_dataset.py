@@ -30,6 +30,7 @@ def films(tmp_path: Path) -> list[dict[str, str]]:
     ]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_bad_films_share_a_batch_with_good_ones(tmp_path: Path, num_workers: int) -> None:
     loader = DataLoader(dataset(films(tmp_path)), batch_size=5, num_workers=num_workers)

@@ -326,6 +326,7 @@ def test_values_are_those_of_the_standard(each: Case, tmp_path: Path) -> None:
     assert "inverted" not in film.steps[:-1], "inversion comes last"
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("each", [e for e in CASES if e.dcmtk is not None], ids=lambda e: e.name)
 def test_dcmtk_shows_the_same(each: Case, tmp_path: Path) -> None:
     path = write_film(tmp_path / "film.dcm", each.stored, each.bits, **each.how)
@@ -391,6 +392,7 @@ def test_pixels_in_the_upper_bits_are_read_right_or_refused(tmp_path: Path) -> N
         np.testing.assert_array_equal(film.pixels, R)
 
 
+@pytest.mark.system
 def test_bytes_in_words_of_a_big_endian_file(tmp_path: Path) -> None:
     # PS3.5 8.1.1: with OW, two 8-bit pixels are one word, and so change places in big endian.
     stored = ramp(0, 255)[:, :56]
@@ -439,6 +441,7 @@ def needs_gdcm(name: str) -> None:
         pytest.importorskip("gdcm", reason="python-gdcm is not installed (the extra dicom)")
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 15, 16])
 @pytest.mark.parametrize("name", LOSSLESS)
@@ -454,6 +457,7 @@ def test_lossless_syntaxes_give_the_stored_values(name: str, bits: int, signed: 
         np.testing.assert_allclose(seen_by_dcmtk(path) * 65535, gray, atol=1)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", [each for each in LOSSLESS if "GDCM" not in each])
 def test_display_steps_follow_a_compressed_film(name: str, tmp_path: Path) -> None:
     needs_gdcm(name)
@@ -462,6 +466,7 @@ def test_display_steps_follow_a_compressed_film(name: str, tmp_path: Path) -> No
     np.testing.assert_allclose(decode_film(LOSSLESS[name](path)).pixels, expected, atol=0.01)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", ["RLE by pydicom", "JPEG Lossless 14 SV1 by dcmtk", "JPEG-LS by dcmtk"])
 def test_overlay_bits_of_a_compressed_film_are_no_pixels(name: str, tmp_path: Path) -> None:
     needs_gdcm(name)
@@ -469,6 +474,7 @@ def test_overlay_bits_of_a_compressed_film_are_no_pixels(name: str, tmp_path: Pa
     np.testing.assert_array_equal(decode_film(LOSSLESS[name](path)).pixels, R)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("bits", [8, 10, 12, 15, 16])
 @pytest.mark.parametrize("deviation", [1, 3])
 def test_near_lossless_jpeg_ls(bits: int, deviation: int, tmp_path: Path) -> None:
@@ -480,6 +486,7 @@ def test_near_lossless_jpeg_ls(bits: int, deviation: int, tmp_path: Path) -> Non
     np.testing.assert_allclose(seen_by_dcmtk(path) * 65535, pixels * 2 ** (16 - bits), atol=1)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("decoder", ["gdcm", "pillow"])
 @pytest.mark.parametrize(
     ("name", "encode"),
@@ -519,6 +526,7 @@ def test_jpeg_2000_by_pillow_alone(bits: int, tmp_path: Path) -> None:
     np.testing.assert_array_equal(decode_film(path).pixels, stored)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("offset_table", [True, False], ids=["offset table", "no offset table"])
 @pytest.mark.parametrize("pieces", [1, 3])
 def test_fragments(pieces: int, offset_table: bool, tmp_path: Path) -> None:
@@ -535,6 +543,7 @@ def test_fragments(pieces: int, offset_table: bool, tmp_path: Path) -> None:
     np.testing.assert_array_equal(decode_film(path).pixels, stored)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     "options", [["dcmcjpeg", "+el"], ["dcmcjpeg", "+e1"], ["dcmcjpls", "+el"], ["dcmcjpls", "+en"]], ids=" ".join
 )
@@ -548,6 +557,7 @@ def test_without_gdcm_lossless_jpeg_and_jpeg_ls_are_refused_by_name(
     assert caught.value.reason is ReasonCode.UNSUPPORTED_SYNTAX
 
 
+@pytest.mark.system
 def test_jpeg_extended_of_12_bits(tmp_path: Path) -> None:
     stored = mosaic(0, 4095)
     path = by_dcmtk(write_film(tmp_path / "film.dcm", stored, 12), "dcmcjpeg", "+ee", "+q", "100")
@@ -555,6 +565,7 @@ def test_jpeg_extended_of_12_bits(tmp_path: Path) -> None:
     np.testing.assert_array_equal(decode_film(path).pixels, stored)
 
 
+@pytest.mark.system
 def test_jpeg_extended_does_not_wrap(tmp_path: Path) -> None:
     needs_gdcm("JPEG Extended")
     # Sharp edges at the top of 10 bits: lossy coding overshoots 1023, and the low 10 bits of 1024 are black.

@@ -12,6 +12,8 @@ from monai_tbkd.dicom import BoxFinding, write_structured_report
 from tests.dicom.dicom_films import finding, odd_film
 from tests.dicom.ohif_adapter import build_adapter, rectangles
 
+pytestmark = pytest.mark.system
+
 SIZES = ((41, 57), (57, 41), (301, 258), (2021, 1757), (130, 1999))
 """Rows x columns."""
 ELEMENTS: tuple[dict[str, object], ...] = (

@@ -21,6 +21,8 @@ from tests.data.test_real_dicom import REAL, REAL_IDS, Real
 from tests.dicom.dicom_films import finding
 from tests.dicom.validator import errors_of, further_errors
 
+pytestmark = pytest.mark.system
+
 MAP = np.linspace(0, 1, 16 * 12, dtype=np.float32).reshape(16, 12)
 # by hand, with what the little writer of those films leaves out and a result has to refer to
 REFERABLE = {

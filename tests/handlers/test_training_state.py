@@ -62,6 +62,7 @@ def same_weights(one: Path, other: Path) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
+@pytest.mark.bundle
 @pytest.mark.parametrize("workers", [0, 1])
 def test_broken_off_twice_it_ends_as_an_unbroken_one(train: Callable[..., Path], workers: int) -> None:
     unbroken = train("unbroken", num_workers=workers)
@@ -77,6 +78,7 @@ def test_broken_off_twice_it_ends_as_an_unbroken_one(train: Callable[..., Path],
     assert curves(out / "tensorboard" / "control") == expected
 
 
+@pytest.mark.bundle
 def test_a_student_goes_on_with_its_schedules_and_cached_maps(train: Callable[..., Path]) -> None:
     schedules = {"map": {"start": 0.0, "end": 1.0, "kind": "linear"}}
     turned: dict[str, Any] = {"cache_teacher": True, "term_schedules": schedules, "random_blur": 0.5}
@@ -89,6 +91,7 @@ def test_a_student_goes_on_with_its_schedules_and_cached_maps(train: Callable[..
     assert curves(out / "tensorboard" / "student") == curves(unbroken / "tensorboard" / "student")
 
 
+@pytest.mark.bundle
 def test_other_changes_of_the_films_are_other_settings(train: Callable[..., Path]) -> None:
     train("broken", plug=3, random_blur=0.5)
     for changed in ({"random_blur": 0.4}, {"random_blur": 0.0}, {"random_blur": 0.5, "spectrum_swap": 0.1}):
@@ -98,6 +101,7 @@ def test_other_changes_of_the_films_are_other_settings(train: Callable[..., Path
     train("broken", random_blur=0.5)
 
 
+@pytest.mark.bundle
 def test_killed_when_all_epochs_are_over_it_only_writes_its_checkpoint(
     train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -113,6 +117,7 @@ def test_killed_when_all_epochs_are_over_it_only_writes_its_checkpoint(
     assert not training_state_path(out / "models" / "control.pt").exists()
 
 
+@pytest.mark.bundle
 def test_killed_while_the_state_is_written_the_state_before_counts(
     train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +138,7 @@ def test_killed_while_the_state_is_written_the_state_before_counts(
     assert same_weights(unbroken / "models" / "control.pt", out / "models" / "control.pt")
 
 
+@pytest.mark.bundle
 def test_what_was_left_by_another_training_is_refused_with_a_sentence(train: Callable[..., Path]) -> None:
     out = train("broken", plug=3)
     state = training_state_path(out / "models" / "control.pt")

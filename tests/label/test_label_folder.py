@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 from pathlib import Path
 
+import pytest
+
 from monai_tbkd.label.label_folder import LabelFolder
 
 WRITERS, TIMES = 3, 60
@@ -19,6 +21,7 @@ def write(root: Path, writer: int) -> None:
         labels.save("a.png", label, "batch", {"by": writer})
 
 
+@pytest.mark.system
 def test_no_note_is_lost_and_no_label_is_half_written(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     running = [context.Process(target=write, args=(tmp_path, writer)) for writer in range(WRITERS)]

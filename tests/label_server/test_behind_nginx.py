@@ -18,7 +18,8 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from tests.label_server.conftest import KnownFilm
-from tests.label_server.servers import LabelServer, free_port, label_server
+from tests.label_server.servers import LabelServer, label_server
+from tests.ports import free_port
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 OPENSSL = shutil.which("openssl")

@@ -16,6 +16,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "bundle"
 
 
+@pytest.mark.system
 def test_agrees_with_itself_and_with_sha256sum(folder: Path, tmp_path: Path) -> None:
     path = write_hashes(folder, tmp_path / "list.sha256")
     assert differences(folder, path) == []

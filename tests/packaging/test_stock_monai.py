@@ -19,6 +19,8 @@ from tests.bundle.inference_process import environment
 from tests.conftest import SMALL
 from tests.packaging.conftest import NAME
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def bundle(packaged: Path, tmp_path: Path) -> Path:

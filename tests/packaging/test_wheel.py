@@ -13,6 +13,8 @@ import pytest
 
 from tests.conftest import REPOSITORY, SMALL
 
+pytestmark = pytest.mark.system
+
 
 def call(*command: str | Path, cwd: Path) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}

@@ -14,6 +14,8 @@ from tests.bundle.inference_process import environment
 from tests.conftest import REPOSITORY
 from tests.packaging.conftest import NAME
 
+pytestmark = pytest.mark.system
+
 pytest.importorskip("parameterized", reason="the zoo's tests are written with parameterized")
 TESTS = REPOSITORY / "packaging" / "zoo_tests"
 
@@ -37,13 +39,11 @@ def run(zoo: Path, *command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
 def test_unit_test(zoo: Path) -> None:
     text = run(zoo, str(LAUNCHER), f"models/{NAME}", f"ci/unit_tests/test_{NAME}.py")
     assert "Ran 1 test" in text
 
 
-@pytest.mark.slow
 def test_distributed_unit_test(zoo: Path) -> None:
     launched = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(LAUNCHER))
     text = run(zoo, *launched, f"models/{NAME}", f"ci/unit_tests/test_{NAME}_dist.py")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import requests
+
+from tests.ports import free_port
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 SR, SEG, SC = "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.7"
@@ -34,7 +35,7 @@ class OrthancServer:
 
     def __init__(self, folder: Path, auth: tuple[str, str] | None = None, **options: Any) -> None:
         self.folder, self.auth = folder, auth
-        self.port = _free_port()
+        self.port = free_port()
         self.root = f"http://127.0.0.1:{self.port}"
         self.url = f"{self.root}/dicom-web"
         folder.mkdir(parents=True)
@@ -99,9 +100,3 @@ class OrthancServer:
         answer = requests.request(method, self.root + path, timeout=20, auth=self.auth, **more)
         answer.raise_for_status()
         return answer
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

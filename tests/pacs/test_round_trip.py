@@ -6,8 +6,6 @@ import hashlib
 import logging
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -25,6 +23,7 @@ from tests.conftest import REPOSITORY
 from tests.data.large_films import make_deflated_bomb
 from tests.pacs.archive_films import DX, chest, command, films_of, results_by_film, rows, uid
 from tests.pacs.orthanc_server import SC, SEG, SR, OrthancServer
+from tests.processes import Program
 
 FILM_CLASSES = ("1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1")
 
@@ -226,15 +225,12 @@ def test_killed_program_goes_on_without_loss_or_doubles(
 ) -> None:
     films = [chest(tmp_path / "films" / f"{n}.dcm", phantoms, n, study=f"study {n // 4}") for n in range(12)]
     orthanc.upload(*films)
-    line = [sys.executable, "-m", "monai_tbkd", *command(orthanc, models, tmp_path / "out")]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(line, env=environment, cwd=tmp_path, stderr=subprocess.PIPE)
+    line = ["-m", "monai_tbkd", *command(orthanc, models, tmp_path / "out")]
+    program = Program(line, tmp_path, os.environ | {"PYTHONPATH": str(REPOSITORY)})
     until = time.monotonic() + 120
-    while orthanc.count("SR") < 2 and time.monotonic() < until and process.poll() is None:
+    while orthanc.count("SR") < 2 and time.monotonic() < until and program.running():
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    assert program.kill() == -signal.SIGKILL
     done = len(orthanc.instances(SR))
     assert 2 <= done < 12  # or the kill came too late to show anything
     assert main(command(orthanc, models, tmp_path / "out")) == 0

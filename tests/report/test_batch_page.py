@@ -115,6 +115,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.system
 def test_the_script_draws_the_rows_that_stand_there_without_it(page: Path) -> None:
     count, rows, body = shown(page)
     assert count == "153 of 153 films, the first 100 shown"
@@ -123,6 +124,7 @@ def test_the_script_draws_the_rows_that_stand_there_without_it(page: Path) -> No
     assert html.unescape(body) == html.unescape(standing)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("hash_", "names"),
     [
@@ -141,6 +143,7 @@ def test_filters_and_orders(page: Path, hash_: str, names: list[str]) -> None:
     assert count.startswith(f"{len(names)} of 153 films")
 
 
+@pytest.mark.system
 def test_films_without_a_value_are_last_in_every_order(page: Path) -> None:
     for order in ("score", "boxes", "-boxes"):
         _, rows, _ = shown(page, f"#q=.dcm&sort={order}")

@@ -24,6 +24,8 @@ from monai_tbkd.report.film_pictures import panel_pictures
 from monai_tbkd.transforms import Panel, film_box_mask
 from tests.report.parsed_page import Page
 
+pytestmark = pytest.mark.bundle
+
 GRID = 32
 NASTY = '<script>alert("1")</script>&.png'
 

@@ -35,6 +35,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_phantom_dataset(tmp_path_factory.mktemp("phantom") / "films", **ARGUMENTS)
 
 
+@pytest.mark.system
 def test_two_workers_write_the_same_bytes(root: Path, tmp_path: Path) -> None:
     other = write_phantom_dataset(tmp_path / "films", **ARGUMENTS, num_workers=2)
     assert contents(other) == contents(root)

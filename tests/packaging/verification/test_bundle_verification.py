@@ -17,13 +17,14 @@ from monai_tbkd.packaging.verification.shrunken_runs import read_runs
 from tests.conftest import REPOSITORY
 from tests.packaging.conftest import NAME
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def copy(packaged: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(packaged, tmp_path / NAME))
 
 
-@pytest.mark.slow
 def test_our_folder_passes_every_check_and_every_config_is_run(packaged: Path, tmp_path: Path) -> None:
     hashes = write_hashes(packaged, tmp_path / "hashes")
     report = tmp_path / "report.json"

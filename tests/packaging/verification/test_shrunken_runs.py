@@ -9,6 +9,8 @@ import pytest
 
 from monai_tbkd.packaging.verification.shrunken_runs import run_configs
 
+pytestmark = pytest.mark.system
+
 
 def test_what_broke_a_run_is_said_and_not_where_it_ended(tmp_path: Path) -> None:
     configs = tmp_path / "bundle" / "configs"
