@@ -113,6 +113,7 @@ def _run(words: list[str], cwd: str, environment: dict[str, str], output: str) -
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
+    multiprocessing.set_start_method("fork", force=True)  # what a program has that was not started here
     warnings.simplefilter("ignore")
     library = [entry for entry in sys.path if "site-packages" in entry or entry.startswith(sys.base_prefix)]
     named = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
@@ -127,7 +128,7 @@ def _run(words: list[str], cwd: str, environment: dict[str, str], output: str) -
             runpy.run_path(words[0], run_name="__main__")
     except SystemExit as end:
         if isinstance(end.code, str):
-            print(end.code, file=sys.stderr)
+            sys.stderr.write(f"{end.code}\n")
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
         sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]

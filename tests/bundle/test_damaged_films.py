@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,6 @@ from monai_tbkd.data import list_films
 from tests.bundle.inference_process import Watched, environment, rows_of, run_inference, watch_inference
 from tests.data.damaged_films import Spoiled, write_spoiled_films
 from tests.data.good_films import GOOD, write_good_films
-from tests.processes import run_python
 
 pytestmark = pytest.mark.system
 
@@ -194,8 +195,6 @@ def test_what_may_not_be_read_has_a_row(trained: Path) -> None:
     films = folder / "films"
     try:
         shutil.copytree(trained / "models", folder / "models")
-        script = folder / "without_rights.py"
-        script.write_text(_WITHOUT_RIGHTS)
         good = write_good_films(films / "good")
         names = ("png", "dicom", "nifti_gz", "nrrd")
         for name in names:
@@ -211,9 +210,12 @@ def test_what_may_not_be_read_has_a_row(trained: Path) -> None:
             (films / f"locked {name}").chmod(0)
         (films / "list only").chmod(0o444)
         (films / "no entry").chmod(0)
-        done = run_python([str(script), str(folder)], folder, environment(folder))
-        assert "Traceback" not in done.text
-        assert done.status == 0, done.text[-3000:]
+        done = subprocess.run(
+            [sys.executable, "-c", _WITHOUT_RIGHTS, str(folder)], cwd=folder, env=environment(folder), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240,
+        )  # fmt: skip
+        assert "Traceback" not in done.stdout
+        assert done.returncode == 0, done.stdout[-3000:]
         found = {row["name"]: outcome(row) for row in rows_of(folder / "out")}
     finally:
         for path in (films / "list only", films / "no entry"):

@@ -42,14 +42,12 @@ def torchrun_command(configs: list[str], processes: int, **given: Any) -> list[s
 
 
 def run(configs: list[str], processes: int, scratch: Path, **given: Any) -> str:
-    """Run as one process, or as several with the environment that torchrun gives to each; what they wrote."""
+    """Run as so many processes, with the environment that torchrun gives to each; what they wrote."""
     words = words_of(configs, **given)
     group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(processes)}
     group |= {"LOCAL_WORLD_SIZE": str(processes)}
     programs = [
-        Program(words, scratch, environment(scratch) | (group | {"RANK": str(rank), "LOCAL_RANK": str(rank)}))
-        if processes > 1
-        else Program(words, scratch, environment(scratch))
+        Program(words, scratch, environment(scratch) | group | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
         for rank in range(processes)
     ]
     ended = [program.wait() for program in programs]
