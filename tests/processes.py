@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from tests.ports import free_port
+
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["monai.bundle", "monai.engines", "monai.handlers", "torch.utils.tensorboard"])
 
@@ -104,6 +106,23 @@ def run_python(words: Sequence[str], cwd: Path, environment: Mapping[str, str], 
     return Program(words, cwd, environment).wait(timeout)
 
 
+def run_ranks(words: Sequence[str], cwd: Path, environment: Mapping[str, str], processes: int) -> Finished:
+    """Run several processes of one program, with the environment that torchrun gives to each.
+
+    Returns:
+        The status of the first that failed, or 0, and what all of them wrote.
+    """
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    group |= {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
+    programs = [
+        Program(words, cwd, {**environment, **group, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(processes)
+    ]
+    ended = [program.wait() for program in programs]
+    status = next((each.status for each in ended if each.status), 0)
+    return Finished(status, "".join(each.text for each in ended))
+
+
 def _run(words: list[str], cwd: str, environment: dict[str, str], output: str) -> None:
     """Be the program, in the forked process."""
     os.setpgrp()
@@ -113,6 +132,7 @@ def _run(words: list[str], cwd: str, environment: dict[str, str], output: str) -
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
+    sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
     multiprocessing.set_start_method("fork", force=True)  # what a program has that was not started here
     warnings.simplefilter("ignore")
     library = [entry for entry in sys.path if "site-packages" in entry or entry.startswith(sys.base_prefix)]

@@ -20,8 +20,7 @@ from monai_tbkd.networks import read_state_dict
 from tests.bundle.inference_process import environment, overrides, rows_of, run_inference
 from tests.conftest import REPOSITORY, SMALL, run_bundle
 from tests.data.films_by_hand import noise_png
-from tests.ports import free_port
-from tests.processes import Program
+from tests.processes import run_ranks
 
 pytestmark = pytest.mark.system
 
@@ -43,17 +42,9 @@ def torchrun_command(configs: list[str], processes: int, **given: Any) -> list[s
 
 def run(configs: list[str], processes: int, scratch: Path, **given: Any) -> str:
     """Run as so many processes, with the environment that torchrun gives to each; what they wrote."""
-    words = words_of(configs, **given)
-    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(processes)}
-    group |= {"LOCAL_WORLD_SIZE": str(processes)}
-    programs = [
-        Program(words, scratch, environment(scratch) | group | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
-        for rank in range(processes)
-    ]
-    ended = [program.wait() for program in programs]
-    text = "".join(each.text for each in ended)
-    assert not any(each.status for each in ended), text[-6000:]
-    return text
+    done = run_ranks(words_of(configs, **given), scratch, environment(scratch), processes)
+    assert done.status == 0, done.text[-6000:]
+    return done.text
 
 
 def small(**more: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY, SMALL
+from tests.processes import run_python
 
 pytestmark = pytest.mark.system
 
@@ -44,16 +45,43 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Another environment, with the wheel installed and the libraries of this one within reach."""
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packages of another environment, in which the wheel is installed."""
     folder = tmp_path_factory.mktemp("environment")
-    call(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
+    call(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
     interpreter = folder / "venv" / "bin" / "python"
-    call(interpreter, "-m", "pip", "install", "--no-deps", "--no-index", wheel, cwd=folder)
-    site = Path(call(interpreter, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip())
+    call(
+        sys.executable, "-m", "pip", f"--python={interpreter}", "install", "--no-deps", "--no-index", wheel, cwd=folder
+    )
+    (found,) = folder.glob("venv/lib/python*/site-packages")
+    return found
+
+
+@pytest.fixture(scope="module")
+def work(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with films, made by the installed package with the libraries of this environment within reach."""
+    folder = tmp_path_factory.mktemp("work")
     # a plain path: the source tree that this environment may be linked to does not come along
     (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return interpreter
+    counts = ("--train", "6", "4", "8", "--val", "2", "2", "4", "--size", "96")
+    interpreter = site.parents[2] / "bin" / "python"
+    call(interpreter, "-m", "monai_tbkd", "phantom", "--output", "films", *counts, cwd=folder)
+    return folder
+
+
+def run(site: Path, *words: str | Path, cwd: Path) -> str:
+    """What a program of the installed package writes."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    done = run_python([str(word) for word in words], cwd, kept | {"PYTHONPATH": str(site)})
+    assert done.status == 0, f"{words}\n{done.text[-4000:]}"
+    return done.text
+
+
+def train(site: Path, config_file: str | Path, *words: str | Path, cwd: Path, run_id: str = "run") -> None:
+    small = [
+        x for k, v in (SMALL | {"max_epochs": 1, "select": 0.4}).items() if k != "device" for x in (f"--{k}", str(v))
+    ]
+    run(site, "-m", "monai.bundle", "run", run_id, "--config_file", config_file, *words, *small, cwd=cwd)
 
 
 def test_wheel_holds_package_configs_recipes_and_no_weights(wheel: Path) -> None:
@@ -78,40 +106,30 @@ def test_wheel_holds_package_configs_recipes_and_no_weights(wheel: Path) -> None
     assert not [n for n in names if n.endswith((".pt", ".pth", ".png")) or n.startswith("tests")]
 
 
-def test_main_job_from_the_wheel_in_another_folder(python: Path, tmp_path: Path) -> None:
-    where = call(python, "-c", "import monai_tbkd; print(monai_tbkd.__file__)", cwd=tmp_path).strip()
-    assert not where.startswith(str(REPOSITORY))
-    call(python, "-m", "monai_tbkd", "phantom", "--output", "films", "--train", "6", "4", "8", "--val", "2", "2", "4",
-         "--size", "96", cwd=tmp_path)  # fmt: skip
-    configs = Path(call(python, "-m", "monai_tbkd", "bundle", cwd=tmp_path).strip()) / "configs"
-    small = [x for k, v in SMALL.items() if k != "device" for x in (f"--{k}", str(v))]
-    small += ["--max_epochs", "1", "--select", "0.4"]
-    run = [python, "-m", "monai.bundle", "run", "--config_file"]
-    call(*run, configs / "train.yaml", "--dataset_dir", "films", *small, cwd=tmp_path)
+def test_main_job_from_the_wheel_in_another_folder(site: Path, work: Path, tmp_path: Path) -> None:
+    (tmp_path / "where.py").write_text("import monai_tbkd\nprint(monai_tbkd.__file__)")
+    assert run(site, str(tmp_path / "where.py"), cwd=tmp_path).strip() == str(site / "monai_tbkd" / "__init__.py")
+    configs = Path(run(site, "-m", "monai_tbkd", "bundle", cwd=tmp_path).strip()) / "configs"
+    assert configs.is_relative_to(site)
+    films = work / "films"
+    train(site, configs / "train.yaml", "--dataset_dir", films, cwd=tmp_path)
     both = f"['{configs / 'train.yaml'}','{configs / 'evaluate.yaml'}']"
-    call(*run, both, "--dataset_dir", "films", *small, cwd=tmp_path)
-    call(
-        *run, configs / "inference.yaml", "--dataset_dir", "films/imgs/tb", "--output_dir", "out", *small, cwd=tmp_path
-    )
+    train(site, both, "--dataset_dir", films, cwd=tmp_path)
+    where = ("--dataset_dir", films / "imgs" / "tb", "--output_dir", "out")
+    train(site, configs / "inference.yaml", *where, cwd=tmp_path)
     assert (tmp_path / "models" / "model.pt").is_file()
     assert (tmp_path / "outputs" / "metrics.json").is_file()
     assert len((tmp_path / "out" / "predictions.csv").read_text().splitlines()) == 1 + 12
 
 
-def test_from_the_root_and_from_inside_the_bundle_into_the_same_place(python: Path, tmp_path: Path) -> None:
-    call(python, "-m", "monai_tbkd", "bundle", "--output", ".", cwd=tmp_path)
-    call(python, "-m", "monai_tbkd", "phantom", "--output", "films", "--train", "6", "4", "8", "--val", "2", "2", "4",
-         "--size", "96", cwd=tmp_path)  # fmt: skip
-    small = [x for k, v in SMALL.items() if k != "device" for x in (f"--{k}", str(v))]
-    small += ["--max_epochs", "1", "--select", "0.4"]
-    run = [python, "-m", "monai.bundle", "run"]
-    root = ["--config_file", "bundle/configs/train.yaml", "--dataset_dir", "films", *small]
-    call(*run, "run_teacher", *root, cwd=tmp_path)
-    teacher = tmp_path / "bundle" / "models" / "teacher.pt"
+def test_from_the_root_and_from_inside_the_bundle_into_the_same_place(site: Path, work: Path) -> None:
+    run(site, "-m", "monai_tbkd", "bundle", "--output", ".", cwd=work)
+    train(site, "bundle/configs/train.yaml", "--dataset_dir", "films", cwd=work, run_id="run_teacher")
+    teacher = work / "bundle" / "models" / "teacher.pt"
     written = teacher.stat().st_mtime_ns
-    inside = ["--config_file", "configs/train.yaml", "--dataset_dir", "../films", *small]
-    call(*run, "run_student", *inside, cwd=tmp_path / "bundle")
-    assert (tmp_path / "bundle" / "models" / "model.pt").is_file()
+    inside = work / "bundle"
+    train(site, "configs/train.yaml", "--dataset_dir", "../films", cwd=inside, run_id="run_student")
+    assert (inside / "models" / "model.pt").is_file()
     assert teacher.stat().st_mtime_ns == written
-    assert {p.name for p in (tmp_path / "bundle" / "outputs" / "tensorboard").iterdir()} >= {"teacher", "student"}
-    assert {p.name for p in tmp_path.iterdir()} == {"bundle", "configs", "films"}
+    assert {p.name for p in (inside / "outputs" / "tensorboard").iterdir()} >= {"teacher", "student"}
+    assert {p.name for p in work.iterdir()} == {"bundle", "configs", "films"}

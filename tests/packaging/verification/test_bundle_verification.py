@@ -17,7 +17,7 @@ from monai_tbkd.packaging.verification.shrunken_runs import read_runs
 from tests.conftest import REPOSITORY
 from tests.packaging.conftest import NAME
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("quick_launch")]
 
 
 @pytest.fixture
