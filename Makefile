@@ -7,10 +7,12 @@ PIP := $(PY) -m pip --disable-pip-version-check
 DEMO ?= outputs/demo
 TRAIN := bundle/configs/train.yaml
 BUNDLE_RUN := $(PY) -m monai.bundle run
+# a file's tests stay in one process, and files with slow tests come first (tests/conftest.py)
+IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 DEMO_ARGS := --dataset_dir $(DEMO)/data --ckpt_dir $(DEMO)/models --output_dir $(DEMO)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test lint format wheel clean install-label test-label licenses
+.PHONY: help install install-dev demo test test-fast lint format wheel clean install-label test-label licenses
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -52,8 +54,11 @@ demo: install  ## the main job on phantom films: teacher, student, control, eval
 	@echo "  $(DEMO)/overlays/         the same as pictures"
 	@echo "  $(PY) -m tensorboard.main --logdir $(DEMO)/tensorboard"
 
-test: install-dev  ## install what the tests need and run them
-	$(PY) -m pytest
+test: install-dev  ## install what the tests need and run them, on all cores (8 minutes on 2)
+	$(PY) -m pytest $(IN_PARALLEL) --durations=30
+
+test-fast: install-dev  ## unit tests alone: no run of the bundle, no other process (1 minute on 2 cores)
+	$(PY) -m pytest $(IN_PARALLEL) -m "not bundle and not system"
 
 $(LABEL_VENV)/.installed: constraints.txt constraints-label.txt requirements-label.txt scripts/install_label.sh setup.cfg
 	PYTHON=$(PYTHON) scripts/install_label.sh $(LABEL_VENV)
@@ -62,8 +67,8 @@ $(LABEL_VENV)/.installed: constraints.txt constraints-label.txt requirements-lab
 install-label: $(LABEL_VENV)/.installed  ## make .venv-label with the MONAI Label server in it (docs/monai_label.md)
 
 test-label: install-label  ## an annotator's whole way on real servers, and attacks on them (3 minutes of processor time)
-	$(LABEL_VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt pytest hypothesis
-	$(LABEL_VENV)/bin/python -m pytest tests/label_server
+	$(LABEL_VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt pytest pytest-xdist hypothesis
+	$(LABEL_VENV)/bin/python -m pytest $(IN_PARALLEL) --durations=30 tests/label_server monai_tbkd/label
 
 lint: install-dev  ## ruff and mypy
 	$(PY) -m ruff check .

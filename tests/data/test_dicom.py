@@ -13,7 +13,7 @@ from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.data.readers import decode_film, film_size
 from monai_tbkd.data.readers.dicom import read_dicom_header
 from tests.data.films_by_hand import assert_block, block_film, cut, make_dicom
-from tests.data.large_films import write_large_films
+from tests.data.large_films import make_deflated_bomb
 
 
 def film_of(tmp_path: Path, value: int = 2085, background: int = 100, **elements: Any) -> Any:
@@ -186,7 +186,8 @@ def test_a_tag_that_cannot_be_parsed_is_corrupt_and_not_quoted(tmp_path: Path) -
 
 @pytest.mark.parametrize("read", [film_size, read_dicom_header])
 def test_a_deflated_bomb_is_not_inflated_for_its_header(tmp_path: Path, read: Callable[[Path], Any]) -> None:
-    write_large_films(tmp_path)  # pydicom would take 4 GiB for it
+    path = make_dicom(tmp_path / "a", block_film(9, np.uint16))
+    make_deflated_bomb(path, 2 * 10**9)  # pydicom would take 4 GiB for it
     with pytest.raises(FilmError) as caught:
-        read(tmp_path / "bomb deflated.dcm")
+        read(path)
     assert caught.value.reason == ReasonCode.TOO_LARGE

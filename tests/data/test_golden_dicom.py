@@ -133,7 +133,7 @@ S = ramp(-2048, 2047)
 M1 = {"PhotometricInterpretation": "MONOCHROME1"}
 WINDOW = {"dcmtk": "+Wi 1", "tolerance": 0.01}
 
-for bits in (8, 10, 12, 14, 15, 16):
+for bits in (8, 12, 15, 16):  # all of a word, a part of one, an odd number, all of two bytes
     for signed in (False, True):
         low, high = bounds(bits, signed)
         x = ramp(low, high)
@@ -195,7 +195,8 @@ case("modality LUT beside an idle rescale", R, 12, CURVE[R], 0, 65535, RescaleSl
 for center, width in ((2000, 1000), (2000, 1), (2000, 2), (2048, 20000), (1000.5, 700.25), (-500, 100)):
     how = {"WindowCenter": center, "WindowWidth": width, **WINDOW}
     case(f"window {center}/{width}", R, 12, linear(R, center, width, 0, 4095), 0, 4095, **how)
-    case(f"window {center}/{width} M1", R, 12, 4095 - linear(R, center, width, 0, 4095), 0, 4095, **how, **M1)
+    if width > 2:
+        case(f"window {center}/{width} M1", R, 12, 4095 - linear(R, center, width, 0, 4095), 0, 4095, **how, **M1)
 case("two windows", R, 12, linear(R, 1000, 500, 0, 4095), 0, 4095, WindowCenter=[1000, 2000], WindowWidth=[500, 10],
      **WINDOW)  # fmt: skip
 case("window, signed", S, 12, linear(S, -300, 1500, -2048, 2047), -2048, 2047, signed=True, WindowCenter=-300,
@@ -232,7 +233,7 @@ case("modality LUT beside an idle rescale, and window", R, 12, linear(CURVE[R], 
 
 ROOT = np.sqrt(np.arange(4096) / 4095)
 LUT = {"dcmtk": "+Wl 1"}
-for bits in (8, 10, 12, 14, 16):
+for bits in (8, 12, 16):
     top = 2**bits - 1
     entries = (ROOT * top).astype(int)
     case(f"VOI LUT of {bits} bits", R, 12, entries[R], 0, top, VOILUTSequence=lut_item(entries, 0, bits), **LUT)
@@ -442,8 +443,7 @@ def needs_gdcm(name: str) -> None:
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
-@pytest.mark.parametrize("bits", [8, 10, 12, 14, 15, 16])
+@pytest.mark.parametrize(("bits", "signed"), [(8, False), (12, False), (15, True), (16, False), (16, True)])
 @pytest.mark.parametrize("name", LOSSLESS)
 def test_lossless_syntaxes_give_the_stored_values(name: str, bits: int, signed: bool, tmp_path: Path) -> None:
     needs_gdcm(name)
