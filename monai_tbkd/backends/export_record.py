@@ -48,7 +48,7 @@ def read_record(path: str | Path) -> dict[str, Any]:
     Returns:
         ``format``, ``precision`` (``float32`` or ``int8``), ``model_version``, ``checkpoint_sha256``,
         ``architecture``, ``image_size``, ``pooling``, ``operating_point`` (or None), ``notice`` and, for int8,
-        ``calibration``.
+        ``calibration`` and ``weight_bits``.
 
     Raises:
         FileNotFoundError: no such file.

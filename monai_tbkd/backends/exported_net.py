@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from collections.abc import Callable
 from functools import cache
@@ -18,6 +19,8 @@ from torch import nn
 
 from monai_tbkd.backends.export_record import format_of, read_record
 from monai_tbkd.backends.quiet_openvino import openvino_core
+
+logger = logging.getLogger(__name__)
 
 INPUT, OUTPUT = "film", "map"
 RUNTIMES = {"onnxruntime": ("onnx",), "openvino": ("openvino", "onnx"), "torchscript": ("torchscript",)}
@@ -62,6 +65,12 @@ class ExportedNet(nn.Module):
             )
         self.precision = precision
         self.record: dict[str, Any] = read_record(self.path)
+        if self.record["precision"] == "int8" and "weight_bits" not in self.record:
+            logger.warning(
+                "%s has weights of 8 bits, from version 0.1: on processors without VNNI instructions sums overflow and "
+                "its boxes are others. Export it again.",
+                self.path,
+            )
         _leave_runtimes_to_their_process()
         self._run = open_network(self.path, self.runtime, precision)
 

@@ -22,6 +22,12 @@ _BLOCK = re.compile(r"/network/(?:layer\d/)?(layer\d\.\d+|conv1|act|maxpool|redu
 _STEM = ("conv1", "act", "maxpool")
 
 
+WEIGHT_BITS = 7
+"""Of weights in 8-bit files, -64..64. Processors without VNNI instructions add pairs of products of 8 bits in 16: with
+weights of 8 bits a sum saturates (2 x 255 x 127), and the file that was checked on one processor has other maps on
+another. With 7 bits the largest is 2 x 255 x 64 = 32640, and all processors give the same."""
+
+
 class Block(NamedTuple):
     """A part of the network that is in 8 bits as a whole or not at all."""
 
@@ -77,7 +83,9 @@ class Int8Network:
         return sum(self.blocks[name].work for name in keep) / sum(block.work for block in self.blocks.values())
 
     def write(self, target: Path, keep: Collection[str] = ()) -> Path:
-        """Write it as ONNX, weights in 8 bits channel by channel, activations tensor by tensor.
+        """Write it as ONNX, weights channel by channel and activations tensor by tensor in 8 bits.
+
+        Of the 8 bits of a weight 7 are used, so that all processors give the same maps; see :data:`WEIGHT_BITS`.
 
         Args:
             target: gets pairs of QuantizeLinear and DequantizeLinear, which onnxruntime and OpenVINO both turn into
@@ -103,7 +111,7 @@ class Int8Network:
         work = quantizer(
             model,
             per_channel=True,
-            reduce_range=True,
+            reduce_range=True,  # weights in 7 bits
             weight_qType=quantization.QuantType.QInt8,
             activation_qType=quantization.QuantType.QUInt8,
             tensors_range=tensors_data(quantization.CalibrationMethod.MinMax, ranges),

@@ -17,7 +17,7 @@ from torch import nn
 from monai_tbkd.backends.export_record import KEY, SUFFIXES, add_record, format_of
 from monai_tbkd.backends.exported_net import INPUT, OUTPUT, ExportedNet
 from monai_tbkd.backends.film_input_net import FilmInputNet
-from monai_tbkd.backends.int8_quantization import Int8Network
+from monai_tbkd.backends.int8_quantization import WEIGHT_BITS, Int8Network
 from monai_tbkd.backends.quiet_openvino import load_openvino, openvino_core
 
 FORMATS = tuple(SUFFIXES.values())
@@ -65,6 +65,8 @@ def export_network(
         )
     precision = "float32" if calibration is None else "int8"
     full = {**record, "format": kind, "precision": precision}
+    if calibration is not None:
+        full["weight_bits"] = WEIGHT_BITS
     own = FilmInputNet(network).cpu().eval()
     noise = _noise(size)
     path.parent.mkdir(parents=True, exist_ok=True)

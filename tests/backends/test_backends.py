@@ -19,6 +19,7 @@ from monai_tbkd.backends import (
     FilmInputNet,
     agreement,
     export_network,
+    exported_net,
     exported_record,
     runtime_network,
     runtime_version,
@@ -114,6 +115,7 @@ def test_int8_is_a_model_of_its_own_near_the_other(
     assert read_record(model)["precision"] == "int8"
     calibration = read_record(model)["calibration"]
     assert calibration == {"films": 12, "checked": 3, "float32": ["stem"]}
+    assert read_record(model)["weight_bits"] == 7
     changes = []
     for row, expected in zip(rows, torch_rows, strict=True):
         if row["status"] == "done":
@@ -190,6 +192,19 @@ def test_what_is_no_exported_file_is_refused_in_a_sentence(exported: Path, tmp_p
         read_record(plain)
 
 
+def test_an_8_bit_file_of_version_0_1_is_told_of(
+    exported: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = exported / "model.int8.onnx"
+    record = read_record(path)
+    ExportedNet(path)
+    assert not caplog.messages
+    del record["weight_bits"]
+    monkeypatch.setattr(exported_net, "read_record", lambda _: record)
+    ExportedNet(path)
+    assert "weights of 8 bits" in caplog.text
+
+
 def test_films_have_to_come_in_8_bits(exported: Path) -> None:
     net = ExportedNet(exported / "model.onnx")
     assert net(torch.zeros(3, 1, 64, 64, dtype=torch.uint8)).shape == (3, 1, 8, 8)
@@ -197,7 +212,7 @@ def test_films_have_to_come_in_8_bits(exported: Path) -> None:
         net(torch.zeros(1, 3, 64, 64))
 
 
-@pytest.mark.parametrize(("runtime", "end"), [("onnxruntime", ".onnx"), ("openvino", ".xml"), ("openvino", ".onnx")])
+@pytest.mark.parametrize(("runtime", "end"), [("onnxruntime", ".onnx"), ("openvino", ".xml")])
 def test_a_worker_does_not_take_down_the_runtime_of_an_inference_that_is_over(
     runtime: str, end: str, exported: Path
 ) -> None:
@@ -217,6 +232,7 @@ def test_a_worker_does_not_take_down_the_runtime_of_an_inference_that_is_over(
     assert worker.exitcode == 0
 
 
+@pytest.mark.system
 def test_a_signal_finds_its_stack_when_inferences_are_over(exported: Path) -> None:
     program = f"""
 import faulthandler, gc, signal
