@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from monai_tbkd.packaging.verification.shrunken_runs import LAUNCHER
 from tests.bundle.inference_process import environment
 from tests.conftest import SMALL
 from tests.packaging.conftest import NAME
+from tests.processes import run_python
 
 pytestmark = pytest.mark.system
 
@@ -27,14 +26,11 @@ def bundle(packaged: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(packaged, tmp_path / NAME))
 
 
-def monai_bundle(bundle: Path, *words: str, cwd: Path | None = None) -> str:
+def monai_bundle(bundle: Path, *words: str) -> str:
     kept = {key: value for key, value in environment(bundle.parent).items() if key != "PYTHONPATH"}
-    command = [sys.executable, "-W", "ignore", str(LAUNCHER), str(bundle), "monai.bundle", *words]
-    done = subprocess.run(
-        command, cwd=cwd or bundle, env=kept, text=True, timeout=300, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-    return done.stdout
+    done = run_python([str(LAUNCHER), str(bundle), "monai.bundle", *words], bundle, kept)
+    assert done.status == 0, done.text[-3000:]
+    return done.text
 
 
 def words(**given: Any) -> list[str]:

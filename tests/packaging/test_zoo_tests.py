@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from monai_tbkd.packaging.verification.shrunken_runs import LAUNCHER
 from tests.bundle.inference_process import environment
 from tests.conftest import REPOSITORY
 from tests.packaging.conftest import NAME
+from tests.processes import run_python, run_ranks
 
 pytestmark = pytest.mark.system
 
@@ -28,23 +27,18 @@ def zoo(packaged: Path, tmp_path: Path) -> Path:
     return tmp_path / "zoo"
 
 
-def run(zoo: Path, *command: str) -> str:
+def run(zoo: Path, test: str, processes: int) -> str:
     # The launcher lets monai_tbkd come from the folder and from nowhere else.
     kept = {key: value for key, value in environment(zoo).items() if key != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", *command], cwd=zoo, env=kept, text=True, timeout=400,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:]
-    return done.stdout
+    words = [str(LAUNCHER), f"models/{NAME}", f"ci/unit_tests/{test}"]
+    done = run_python(words, zoo, kept) if processes == 1 else run_ranks(words, zoo, kept, processes)
+    assert done.status == 0, done.text[-3000:]
+    return done.text
 
 
 def test_unit_test(zoo: Path) -> None:
-    text = run(zoo, str(LAUNCHER), f"models/{NAME}", f"ci/unit_tests/test_{NAME}.py")
-    assert "Ran 1 test" in text
+    assert "Ran 1 test" in run(zoo, f"test_{NAME}.py", 1)
 
 
 def test_distributed_unit_test(zoo: Path) -> None:
-    launched = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(LAUNCHER))
-    text = run(zoo, *launched, f"models/{NAME}", f"ci/unit_tests/test_{NAME}_dist.py")
-    assert text.count("Ran 1 test") == 2
+    assert run(zoo, f"test_{NAME}_dist.py", 2).count("Ran 1 test") == 2
