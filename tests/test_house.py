@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,12 @@ def allowed(part: str) -> set[str]:
     return {*above, *re.findall(r"`(\w+)`", cell)}
 
 
-def imported(part: str) -> Iterator[tuple[str, str]]:
+@cache
+def imported(part: str) -> list[tuple[str, str]]:
+    return list(find_imported(part))
+
+
+def find_imported(part: str) -> Iterator[tuple[str, str]]:
     """A file of a part and another part that it imports from, in functions too."""
     for file in sorted((PACKAGE / part).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):

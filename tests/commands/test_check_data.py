@@ -11,6 +11,7 @@ from PIL import Image
 from monai_tbkd.__main__ import main
 from tests.data.films_by_hand import cut, noise_png
 
+pytestmark = pytest.mark.bundle
 Capture = pytest.CaptureFixture[str]
 
 
@@ -140,9 +141,17 @@ def test_shortcuts_are_measured_and_explained(phantom_copy: Path, tmp_path: Path
 
 
 def test_real_films(real_data: Path, tmp_path: Path, capsys: Capture) -> None:
-    status, _, content = check(real_data / "TBX11K", "--no_duplicates", folder=tmp_path, capsys=capsys)
+    source, part = real_data / "TBX11K", tmp_path / "films"
+    names = (source / "lists" / "TBX11K_train.txt").read_text().split()[-60:]
+    for folder in ("lists", "imgs/tb", "annotations/xml"):
+        (part / folder).mkdir(parents=True)
+    (part / "lists" / "TBX11K_train.txt").write_text("\n".join(names))
+    for name in names:
+        for file in (f"imgs/{name}", f"annotations/xml/{Path(name).stem}.xml"):
+            shutil.copyfile(source / file, part / file)
+    status, _, content = check(part, "--no_duplicates", folder=tmp_path, capsys=capsys)
     # TB films alone are not a data set to train on.
     assert (status, kinds(content)["one_label"]) == (1, "error")
-    assert content["counts"] == {"train": {"tb": {"films": 600, "boxes": 902, "without_boxes": 1}}}
+    assert content["counts"] == {"train": {"tb": {"films": 60, "boxes": 89, "without_boxes": 1}}}
     films = {finding["kind"]: finding["films"] for finding in content["findings"]}
     assert films["not_annotated"] == ["tb/tb1199.png"]

@@ -62,15 +62,15 @@ def test_the_same_bytes_and_the_same_pixels(films: list[str], scans: list[FilmSc
 
 @pytest.mark.parametrize("how", ["shifted", "cropped", "gamma", "smaller", "mirrored", "jpeg"])
 def test_changed_copies_are_found(films: list[str], scans: list[FilmScan], tmp_path: Path, how: str) -> None:
-    chosen = range(0, 36, 6)
+    chosen, scans = range(0, 12, 6), scans[::3]
     copies = []
     for number in chosen:
-        with Image.open(films[number]) as film:
+        with Image.open(films[3 * number]) as film:
             copy = film.convert("L") if how == "jpeg" else changed(film.convert("L"), how)
             copies.append(str(tmp_path / f"{number}.{'jpg' if how == 'jpeg' else 'png'}"))
             copy.save(copies[-1], **({"quality": 60} if how == "jpeg" else {}))
     kind = "mirrored" if how == "mirrored" else "near"
-    expected = {(number, 36 + place, kind) for place, number in enumerate(chosen)}
+    expected = {(number, 12 + place, kind) for place, number in enumerate(chosen)}
     assert set(copies_of(find_duplicates([*scans, *scan_films(copies)]))) == expected
     # The other way round, the copy first: the warp has to be turned.
     back = {(place, len(copies) + number, kind) for place, number in enumerate(chosen)}
@@ -140,10 +140,11 @@ def test_exposure_does_not_change_a_thumbnail() -> None:
         np.testing.assert_allclose(one.astype(float), other.astype(float), atol=1e-3 if one.ndim == 1 else 1)
 
 
+@pytest.mark.bundle
 def test_real_films_are_no_copies_but_some_are_alike(real_data: Path) -> None:
-    tb = [film["image"] for film in list_films(real_data / "TBX11K" / "imgs")]
-    others = [film["image"] for film in list_films(real_data / "nih")]
+    tb = [film["image"] for film in list_films(real_data / "TBX11K" / "imgs")][360:]
+    others = [film["image"] for film in list_films(real_data / "nih")][:160]
     pairs = find_duplicates(scan_films([*tb, *others]))
-    assert Counter(pair.kind for pair in pairs) == {"alike": 14}
+    assert Counter(pair.kind for pair in pairs) == {"alike": 4}
     # The others are of one film a patient, so that no pair with one of them can be of one person.
     assert all(pair.second < len(tb) for pair in pairs)

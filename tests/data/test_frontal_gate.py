@@ -13,7 +13,7 @@ from monai_tbkd.data.frontal_gate import FrontalGate, GateVerdict
 from monai_tbkd.data.phantom import CLASS_NAMES, ShortcutSpec, make_film
 
 GATE = FrontalGate()
-FILMS = [make_film(CLASS_NAMES[i % 3], (8, i), 128, ShortcutSpec()).image for i in range(30)]
+FILMS = [make_film(CLASS_NAMES[i % 3], (8, i), 128, ShortcutSpec()).image for i in range(12)]
 
 
 def kinds(films: list[np.ndarray]) -> set[str]:
@@ -35,11 +35,13 @@ def test_upright_phantoms_are_accepted() -> None:
 
 
 def test_what_lies_wrong_is_named() -> None:
-    assert kinds([film[::-1, ::-1] for film in FILMS]) == {"upside_down"}
-    assert kinds([film[::-1] for film in FILMS]) == {"upside_down"}
-    assert kinds([np.rot90(film) for film in FILMS] + [np.rot90(film, 3) for film in FILMS]) == {"turned"}
-    assert kinds([255 - film for film in FILMS] + [255 - film[::-1] for film in FILMS]) == {"inverted"}
-    assert not any(GATE(255 - film).accepted for film in FILMS)
+    films = FILMS[:9]
+    assert kinds([film[::-1, ::-1] for film in films]) == {"upside_down"}
+    assert kinds([film[::-1] for film in films]) == {"upside_down"}
+    assert kinds([np.rot90(film) for film in films[:5]] + [np.rot90(film, 3) for film in films[5:]]) == {"turned"}
+    assert kinds([255 - film[::-1] for film in films]) == {"inverted"}
+    negatives = [GATE(255 - film) for film in films]
+    assert {verdict.kind for verdict in negatives} == {"inverted"} and not any(v.accepted for v in negatives)
 
 
 def test_mirror_images_are_the_same_to_it() -> None:
@@ -86,7 +88,7 @@ def test_gray_range_does_not_matter() -> None:
 
 
 def test_tilt_border_and_gray_curve_are_tolerated() -> None:
-    for film in FILMS[:10]:
+    for film in FILMS[:4]:
         worse = [rotate(film, angle, reshape=False, order=1, mode="nearest") for angle in (-10, 10)]
         worse += [np.pad(film, ((20, 8), (15, 30)), constant_values=value) for value in (0, 255)]
         worse += [(film / 255.0) ** gamma for gamma in (0.5, 2.0)]
@@ -125,13 +127,13 @@ def real_films(root: Path) -> dict[str, list[np.ndarray]]:
     return {source: [np.asarray(Image.open(path).convert("L")) for path in found] for source, found in paths.items()}
 
 
+@pytest.mark.bundle
 def test_rates_on_real_films(real_data: Path) -> None:
     for source, films in real_films(real_data).items():
         assert len(films) >= 60, source
         assert np.mean([GATE(film).accepted for film in films]) >= 0.97, source
-        wrong = [
-            turned for film in films for turned in (film[::-1, ::-1], np.rot90(film), np.rot90(film, 3), 255 - film)
-        ]
-        assert np.mean([GATE(film).accepted for film in wrong]) <= 0.005, source
-        assert np.mean([GATE(film[::-1, ::-1]).kind == "upside_down" for film in films]) >= 0.97, source
-        assert np.mean([GATE(255 - film).kind == "inverted" for film in films]) >= 0.97, source
+        upside_down, negative = [GATE(film[::-1, ::-1]) for film in films], [GATE(255 - film) for film in films]
+        turned = [GATE(np.rot90(film, times)) for film in films for times in (1, 3)]
+        assert np.mean([verdict.accepted for verdict in upside_down + negative + turned]) <= 0.005, source
+        assert np.mean([verdict.kind == "upside_down" for verdict in upside_down]) >= 0.97, source
+        assert np.mean([verdict.kind == "inverted" for verdict in negative]) >= 0.97, source

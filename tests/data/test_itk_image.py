@@ -10,6 +10,8 @@ from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.data.readers import decode_film, film_size
 from tests.data.films_by_hand import assert_block, block_film, cut
 
+pytestmark = pytest.mark.bundle  # ITK takes seconds to load
+
 
 def write(path: Path, array: np.ndarray, compression: bool = False, direction: np.ndarray | None = None) -> Path:
     image = itk.image_from_array(np.ascontiguousarray(array))

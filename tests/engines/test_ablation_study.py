@@ -10,6 +10,7 @@ from monai_tbkd.engines.ablation_study import AblationStudy
 from monai_tbkd.engines.localization_study import COLUMNS, LocalizationStudy
 from tests.engines.test_localization_study import read
 
+pytestmark = pytest.mark.bundle  # trainings of small heads
 FILMS, FOLDS = 12, 3
 TERMS = {"logits", "class_attention", "explanation", "logits_and_class_attention", "cells_and_label"}
 POOLINGS = {"average", "top_k", "pcam", "noisy_or"}

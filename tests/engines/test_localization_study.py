@@ -16,6 +16,7 @@ from monai_tbkd.engines.feature_training import keep_features
 from monai_tbkd.engines.localization_study import COLUMNS, LocalizationStudy
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.bundle  # trainings of small heads
 CONFIGS = REPOSITORY / "configs" / "study"
 OWN = {"ablations": {"ablations"}, "shortcut": {"phantoms", "view", "teacher_margin", "teacher_preprocessing"}}
 """What a protocol has that the others have not."""

@@ -14,6 +14,7 @@ from monai_tbkd.engines.localization_study import COLUMNS
 from monai_tbkd.engines.shortcut_study import AS_TRAINED, TRAIN, TURNED, ShortcutStudy, phantom_items
 from tests.engines.test_localization_study import SMALL, read
 
+pytestmark = pytest.mark.bundle  # trainings of small heads
 COUNTS = {"n_train": {"health": 3, "tb": 5}, "n_val": {"health": 3, "tb": 3}}
 
 

@@ -56,7 +56,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
             pass
 
     site = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=site.serve_forever, daemon=True).start()
+    threading.Thread(target=site.serve_forever, args=(0.02,), daemon=True).start()
     monkeypatch.setenv("TBKD_LABEL_URL", f"http://127.0.0.1:{site.server_address[1]}/")
     monkeypatch.delenv("TBKD_LABEL_TOKEN", raising=False)
     yield state

@@ -87,14 +87,15 @@ def test_shapes_are_checked() -> None:
         reference(noise(4), np.ones(3, dtype=bool))
 
 
+@pytest.mark.bundle
 def test_two_real_sources_are_told_apart_by_their_frames(real_data) -> None:
-    tb = [film["image"] for film in list_films(real_data / "TBX11K" / "imgs")][:200]
-    others = [film["image"] for film in list_films(real_data / "nih")][:200]
+    tb = [film["image"] for film in list_films(real_data / "TBX11K" / "imgs")][:100]
+    others = [film["image"] for film in list_films(real_data / "nih")][:100]
     scans = scan_films([*tb, *others])
     aucs = shortcut_reference(
         np.stack([scan.thumbnail for scan in scans]),
         np.stack([scan.statistics for scan in scans]),
-        np.arange(400) < 200,
+        np.arange(200) < 100,
         [*tb, *others],
         resamples=100,
     )

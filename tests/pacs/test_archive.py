@@ -114,17 +114,22 @@ def test_refused_search_does_not_repeat_what_was_searched_for(serve: Any) -> Non
     assert "Secret" not in str(refusal.value) and refusal.value.__cause__ is not None
 
 
-def test_busy_server_is_waited_for_and_then_given_up(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_busy_server_is_waited_for_and_then_given_up(
+    serve: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers = iter([(503, []), (429, []), (200, [study("1.0")])])
-    assert list(serve(lambda *_: next(answers), patience=20).studies(("CR",), {})) == ["1.0"]
+    archive, pauses = serve(lambda *_: next(answers), patience=20), []
+    monkeypatch.setattr(archive._given_up, "wait", pauses.append)
+    assert list(archive.studies(("CR",), {})) == ["1.0"]
+    assert pauses == [0.5, 1.0]
     assert caplog.text.count("Trying again") == 2
     with pytest.raises(ArchiveGoneError, match="answers 502"):
-        list(serve(lambda *_: (502, []), patience=0.2).studies(("CR",), {}))
+        list(serve(lambda *_: (502, []), patience=0.05).studies(("CR",), {}))
 
 
 def test_whoever_has_given_up_waits_no_more(serve: Any) -> None:
     archive = serve(lambda *_: (503, []), patience=1000)
-    threading.Timer(0.3, archive.give_up).start()
+    threading.Timer(0.1, archive.give_up).start()
     with pytest.raises(ArchiveGoneError):
         archive.series("1.2")
 
