@@ -54,6 +54,7 @@ def test_metadata_says_the_same_as_the_package() -> None:
         assert pins[name] == version
 
 
+@pytest.mark.bundle
 def test_network_has_the_promised_input_and_output() -> None:
     verify_net_in_out(
         net_id="network_def",
@@ -134,7 +135,14 @@ def test_licence_and_documents_are_there() -> None:
 def test_recipe_runs_with_small_numbers(recipe: str, phantoms: Path, tmp_path: Path) -> None:
     # what makes it small; networks' stages, strides, poolings, classes and terms stay the recipe's
     small = {k: SMALL[k] for k in ("image_size", "backbone", "width", "batch_size", "num_workers", "grid", "device")}
-    small |= {"stride_in_1x1": False, "max_epochs": 1, "select": 0.34, "bootstrap_resamples": 20, "overlays": 1}
+    small |= {
+        "stride_in_1x1": False,
+        "max_epochs": 1,
+        "teacher_epochs": 1,
+        "select": 0.34,
+        "bootstrap_resamples": 20,
+        "overlays": 1,
+    }
     small |= {"teacher_backbone": "resnet18", "test": None, "progress_bar": False}
     if recipe == "tbx11k":
         small["image_size"] = 128  # so many cells that components can be fitted

@@ -20,6 +20,7 @@ from monai_tbkd.data import load_datalist
 from monai_tbkd.transforms import film_box_mask
 from tests.conftest import REPOSITORY, SMALL, open_bundle
 from tests.metrics.test_detection_average_precision import pycocotools_numbers
+from tests.report.test_evaluation_page import BlankCanvas
 
 pytestmark = pytest.mark.bundle
 
@@ -29,6 +30,11 @@ Write = Callable[..., list[str]]
 
 def metrics_of(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monai_tbkd.report.evaluation_charts.FigureCanvasSVG", BlankCanvas)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +59,7 @@ def command(phantoms: Path, tmp_path: Path, *more: object) -> list[str]:
     return ["score", "--dataset_dir", str(phantoms), "--output_dir", str(tmp_path / "out"), *FAST, *map(str, more)]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_our_own_network_s_maps_score_as_evaluate_says(trained: Path, phantoms: Path, tmp_path: Path) -> None:
     where = {"dataset_dir": str(phantoms), "ckpt_dir": str(trained / "models"), "output_dir": str(tmp_path / "again")}
     workflow = open_bundle(["train", "evaluate"], **where)
@@ -106,6 +113,7 @@ def test_maps_of_any_size_are_scored_beside_blind_baselines(
     assert np.mean(ious) == pytest.approx(row["union_mask_miou"]["value"], abs=1e-6)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_boxes_from_maps_are_drawn_as_asked(phantoms: Path, maps: Path, tmp_path: Path) -> None:
     found = {}
     for name, more in {"plain": (), "grown": ("--split_at_middle", "--box_growth", "0.4")}.items():
@@ -118,6 +126,7 @@ def test_boxes_from_maps_are_drawn_as_asked(phantoms: Path, maps: Path, tmp_path
     assert plain > 0.6 > grown  # a grown box covers a true one 3.24 times, but for what lies beyond the film
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_scales(phantoms: Path, splits: Any, maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command(phantoms, tmp_path, "--maps", f"cam={maps}")) == 0
     plain = metrics_of(tmp_path / "out")["predictors"]["cam"]
@@ -164,6 +173,7 @@ def results_of(splits: Any, tmp_path: Path, seed: int = 0) -> tuple[Path, Path, 
     return tmp_path / "results.json", tmp_path / "coco.json", boxes
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_boxes_score_as_pycocotools_says(phantoms: Path, splits: Any, tmp_path: Path) -> None:
     results, coco, boxes = results_of(splits, tmp_path)
     assert main(command(phantoms, tmp_path, "--boxes", f"detector={results}", "--coco", coco)) == 0
@@ -176,6 +186,7 @@ def test_boxes_score_as_pycocotools_says(phantoms: Path, splits: Any, tmp_path: 
     assert 0.05 < row["ap50"]["value"] < 0.999
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_hand_made_boxes(phantoms: Path, splits: Any, tmp_path: Path) -> None:
     """Half of each true box, and nothing else: each number can be said beforehand."""
     results = [
@@ -212,6 +223,7 @@ def test_thresholds_may_be_given_and_then_only_the_reported_films_are_asked_for(
     assert "were given, not chosen here" in (tmp_path / "out" / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_films_without_a_map_are_counted_as_empty_if_asked(
     phantoms: Path, splits: Any, maps: Path, tmp_path: Path,
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
@@ -261,6 +273,7 @@ def test_a_map_that_is_none_is_named(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_maps_of_strange_films(
     phantoms: Path, maps: Path, tmp_path: Path, splits: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -375,6 +388,7 @@ def test_several_methods_are_compared_in_pairs(phantoms: Path, splits: Any, maps
     assert "cam minus detector" in (tmp_path / "out" / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_document_s_grad_cam_example_runs(phantoms: Path, tmp_path: Path) -> None:
     text = (REPOSITORY / "docs" / "scoring.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,12 +17,22 @@ from monai.bundle import ConfigParser, load, verify_metadata
 from monai_tbkd import __version__
 from monai_tbkd.__main__ import main
 from monai_tbkd.networks.checkpoint import model_version
+from monai_tbkd.packaging import vendored_code
 from monai_tbkd.packaging.bundle_package import write_package
 from monai_tbkd.packaging.config_layers import as_json, read_config
 from monai_tbkd.packaging.file_hashes import differences
 from monai_tbkd.packaging.model_facts import read_facts
 from tests.conftest import REPOSITORY
 from tests.packaging.conftest import NAME, SMALLER
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _sources_are_read_once() -> Iterator[None]:
+    """Each of the folders is made of the same code."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_imports", "_modules_of", "packages_distributions"):
+            patch.setattr(vendored_code, name, cache(getattr(vendored_code, name)))
+        yield
 
 
 def config(folder: Path, name: str) -> dict:
@@ -175,6 +187,7 @@ def test_command(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "expected one of demo" in capsys.readouterr().err
 
 
+@pytest.mark.bundle
 def test_the_tbx11k_recipes_model(tmp_path: Path) -> None:
     """A network of another kind, cut films and lungs found by a plain finder."""
     from monai_tbkd.networks import SymmetricMapNet

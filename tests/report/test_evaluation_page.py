@@ -6,11 +6,12 @@ import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from monai_tbkd.__main__ import main
@@ -91,8 +92,31 @@ def write(study: Any, tmp_path: Path) -> Callable[..., tuple[Path, str]]:
     return run
 
 
-def test_page_loads_nothing_and_says_what_its_pictures_show(write: Any) -> None:
-    _, text = write()
+class BlankCanvas:
+    """In the place of matplotlib's, which takes longest: charts are made, and not drawn."""
+
+    def __init__(self, figure: Figure) -> None: ...
+
+    def print_svg(self, file: TextIO, metadata: Any) -> None:
+        file.write("<svg></svg>")
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monai_tbkd.report.evaluation_charts.FigureCanvasSVG", BlankCanvas)
+
+
+@pytest.fixture(scope="module")
+def text(study: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page as it is without robustness."""
+    comparison, predictions, result = study
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "metrics.json").write_text(json.dumps(result))
+    path = write_evaluation_page(folder, result, comparison.items["test"], predictions, comparison.box_fitting)
+    return path.read_text(encoding="utf-8")
+
+
+def test_page_loads_nothing_and_says_what_its_pictures_show(text: str) -> None:
     page = Page(text)
     assert {tag for tag in page.tags if tag in ("script", "link", "iframe", "object", "video", "audio")} == set()
     assert all(load.startswith(("data:image/svg+xml;", "data:image/jpeg;", "#")) for load in page.loads)
@@ -104,16 +128,15 @@ def test_page_loads_nothing_and_says_what_its_pictures_show(write: Any) -> None:
     assert page.text.count("Research use only, not for diagnosis.") == 2
 
 
-def test_links_lead_to_sections(write: Any) -> None:
-    _, text = write()
+def test_links_lead_to_sections(text: str) -> None:
     wanted = re.findall(r'href="#(\w+)"', text)
     assert {"localization", "scores", "films", "provenance"} <= set(wanted)
     assert "robustness" not in wanted
     assert all(f'id="{name}"' in text for name in wanted)
 
 
-def test_every_predictor_is_in_the_headline_with_the_intervals_of_the_metrics(write: Any, study: Any) -> None:
-    page = Page(write()[1])
+def test_every_predictor_is_in_the_headline_with_the_intervals_of_the_metrics(text: str, study: Any) -> None:
+    page = Page(text)
     head = next(row for row in page.rows if row[0] == "predictor")
     assert "n = 12" in head[1]
     for name, row in study[2]["predictors"].items():
@@ -143,8 +166,7 @@ def test_the_verdict_is_that_of_the_paired_interval(study: Any) -> None:
         assert ("NOT above" in html) != above
 
 
-def test_names_of_films_and_definitions_are_escaped(write: Any) -> None:
-    _, text = write()
+def test_names_of_films_and_definitions_are_escaped(text: str) -> None:
     assert "<script" not in text
     assert "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;.png" in text
     assert "area &lt;under&gt; the curve" in text
@@ -186,9 +208,8 @@ def test_panels_are_cut_at_their_edges() -> None:
         assert tuple(corner) == (255, 196, 0)
 
 
-def test_false_alarms_are_the_films_without_tb_with_the_highest_scores(write: Any, study: Any) -> None:
+def test_false_alarms_are_the_films_without_tb_with_the_highest_scores(text: str, study: Any) -> None:
     comparison, predictions, _ = study
-    _, text = write()
     scores = predictions["student"]["test"].scores
     without = [i for i, item in enumerate(comparison.items["test"]) if item["class_name"] == "health"]
     first = comparison.items["test"][max(without, key=lambda i: scores[i])]["name"]
@@ -196,8 +217,8 @@ def test_false_alarms_are_the_films_without_tb_with_the_highest_scores(write: An
     assert first.removesuffix(NASTY) in re.findall(r"<figcaption><b>(\w+)&lt;", part)[0]
 
 
-def test_provenance_names_hashes_and_the_missing_record(write: Any, study: Any) -> None:
-    page = Page(write()[1])
+def test_provenance_names_hashes_and_the_missing_record(text: str, study: Any) -> None:
+    page = Page(text)
     for letter in "abcd":
         assert letter * 64 in page.text
     assert page.row("python")[1] == "3"
@@ -227,13 +248,16 @@ def robustness(result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_robustness_is_shown_and_what_it_lacks_is_left_out(write: Any, study: Any) -> None:
+def test_robustness_is_shown_and_what_it_lacks_is_left_out(
+    write: Any, study: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = robustness(study[2])
     page = Page(write(found)[1])
     for value in (0.125, 0.375, 0.625, 0.875):
         assert interval_text({"value": value, "low": value - 0.1, "high": value + 0.1}) in " ".join(page.text.split())
     assert "letter: a side letter" in page.text
     assert "Saliency sanity" not in page.text
+    monkeypatch.setattr("monai_tbkd.report.evaluation_charts.FigureCanvasSVG", BlankCanvas)
     for part in ("corruptions", "cues", "occlusions"):
         less = copy.deepcopy(found)
         for row in less["networks"].values():
@@ -254,6 +278,7 @@ def test_robustness_of_other_networks_is_left_out(study: Any, tmp_path: Path, ca
     assert "another student" in caplog.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_command_adds_robustness_and_keeps_films(write: Any, study: Any) -> None:
     path, before = write()
     (path.parent / "robustness.json").write_text(json.dumps(robustness(study[2])))
@@ -277,10 +302,11 @@ def test_report_command_says_what_is_missing(tmp_path: Path, capsys: pytest.Capt
     assert "expected what an evaluation" in capsys.readouterr().err
 
 
-def test_the_same_evaluation_gives_the_same_page(write: Any) -> None:
-    assert write()[1] == write()[1]
+def test_the_same_evaluation_gives_the_same_page(write: Any, text: str) -> None:
+    assert write()[1] == text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_films_of_one_class_give_a_page_without_scores(study: Any, tmp_path: Path) -> None:
     comparison, _, result = study
     tb = {split: [i for i in films if i["class_name"] == "tb"] for split, films in comparison.items.items()}

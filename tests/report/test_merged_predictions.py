@@ -13,7 +13,7 @@ from tests.report.test_prediction_table import row
 def test_overlays_of_all_parts_come_together(tmp_path: Path, ending: str) -> None:
     for number, name in ((1, "a"), (2, "b")):
         part = tmp_path / f"shard_{number}_of_2"
-        table = PredictionTable(part, {"shard": f"{number}/2"})
+        table = PredictionTable(part, {"shard": f"{number}/2", "dataset_dir": str(tmp_path / "films")})
         table.start([{"name": name}])
         (part / "overlays").mkdir()
         (part / "overlays" / f"{name}.{ending}").write_text(name)
