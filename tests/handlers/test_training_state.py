@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,19 +24,16 @@ class PulledPlugError(BaseException):
     """Nothing of the package catches it, as nothing catches SIGKILL."""
 
 
-@pytest.fixture
-def train(phantoms: Path, tmp_path: Path) -> Callable[..., Path]:
-    """Trains a stage into a folder; `plug` is pulled after so many steps."""
-
+def trainer(phantoms: Path, root: Path) -> Callable[..., Path]:
     def run(folder: str, stage: str = "control", plug: int | None = None, **overrides: Any) -> Path:
-        out = tmp_path / folder
+        out = root / folder
         where = {"dataset_dir": str(phantoms), "ckpt_dir": str(out / "models"), "output_dir": str(out)}
         workflow = open_bundle(["train"], f"run_{stage}", **{**where, "max_epochs": 3, **overrides})
         workflow.initialize()
         key = "train" if stage == "student" else stage
-        trainer = workflow.parser.get_parsed_content(f"{key}::trainer")
+        engine = workflow.parser.get_parsed_content(f"{key}::trainer")
         if plug is not None:
-            trainer.add_event_handler(Events.ITERATION_COMPLETED(once=plug), _pull)
+            engine.add_event_handler(Events.ITERATION_COMPLETED(once=plug), _pull)
         try:
             workflow.run()
         except PulledPlugError:
@@ -45,6 +43,18 @@ def train(phantoms: Path, tmp_path: Path) -> Callable[..., Path]:
         return out
 
     return run
+
+
+@pytest.fixture
+def train(phantoms: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Trains a stage into a folder; `plug` is pulled after so many steps."""
+    return trainer(phantoms, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def unbroken(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A control that was trained in one go."""
+    return trainer(phantoms, tmp_path_factory.mktemp("unbroken"))("control")
 
 
 def _pull() -> None:
@@ -63,10 +73,12 @@ def same_weights(one: Path, other: Path) -> bool:
 
 
 @pytest.mark.bundle
-@pytest.mark.parametrize("workers", [0, 1])
-def test_broken_off_twice_it_ends_as_an_unbroken_one(train: Callable[..., Path], workers: int) -> None:
-    unbroken = train("unbroken", num_workers=workers)
-    for step in (3, 5):  # of 2 steps each: in the second epoch, and in the third
+@pytest.mark.parametrize(("workers", "steps"), [(0, (3, 5)), (1, (3,))])
+def test_broken_off_it_ends_as_an_unbroken_one(
+    train: Callable[..., Path], unbroken: Path, workers: int, steps: tuple[int, ...]
+) -> None:
+    unbroken = train("unbroken", num_workers=workers) if workers else unbroken
+    for step in steps:  # of 2 steps each: in the second epoch, and in the third
         out = train("broken", plug=step, num_workers=workers)
         assert training_state_path(out / "models" / "control.pt").is_file()
         assert not (out / "models" / "control.json").exists()
@@ -79,11 +91,10 @@ def test_broken_off_twice_it_ends_as_an_unbroken_one(train: Callable[..., Path],
 
 
 @pytest.mark.bundle
-def test_a_student_goes_on_with_its_schedules_and_cached_maps(train: Callable[..., Path]) -> None:
+def test_a_student_goes_on_with_its_schedules_and_cached_maps(train: Callable[..., Path], tmp_path: Path) -> None:
     schedules = {"map": {"start": 0.0, "end": 1.0, "kind": "linear"}}
     turned: dict[str, Any] = {"cache_teacher": True, "term_schedules": schedules, "random_blur": 0.5}
-    for folder in ("unbroken", "broken"):
-        train(folder, "teacher", max_epochs=1)
+    shutil.copytree(train("unbroken", "teacher", max_epochs=1), tmp_path / "broken")
     unbroken = train("unbroken", "student", teacher_epochs=1, **turned)
     train("broken", "student", plug=4, teacher_epochs=1, **turned)
     out = train("broken", "student", teacher_epochs=1, **turned)
@@ -93,12 +104,12 @@ def test_a_student_goes_on_with_its_schedules_and_cached_maps(train: Callable[..
 
 @pytest.mark.bundle
 def test_other_changes_of_the_films_are_other_settings(train: Callable[..., Path]) -> None:
-    train("broken", plug=3, random_blur=0.5)
+    train("broken", plug=3, max_epochs=2, random_blur=0.5)
     for changed in ({"random_blur": 0.4}, {"random_blur": 0.0}, {"random_blur": 0.5, "spectrum_swap": 0.1}):
         with pytest.raises(RuntimeError) as refused:
-            train("broken", **changed)
+            train("broken", max_epochs=2, **changed)
         assert "film_changes {'random_blur': 0.5} (here " in str(plain_cause(refused.value))
-    train("broken", random_blur=0.5)
+    train("broken", max_epochs=2, random_blur=0.5)
 
 
 @pytest.mark.bundle
@@ -119,9 +130,8 @@ def test_killed_when_all_epochs_are_over_it_only_writes_its_checkpoint(
 
 @pytest.mark.bundle
 def test_killed_while_the_state_is_written_the_state_before_counts(
-    train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    train: Callable[..., Path], unbroken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unbroken = train("unbroken")
     whole = torch.save
 
     def half(state: Any, file: BinaryIO) -> None:
