@@ -157,3 +157,16 @@ def test_recipe_runs_with_small_numbers(recipe: str, phantoms: Path, tmp_path: P
         workflow.initialize()
         workflow.run()
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["splits"]["test"]["tb_films_with_boxes"] == 5
+
+
+@pytest.mark.bundle
+def test_every_setting_of_the_evaluation_reaches_it(phantoms: Path, tmp_path: Path) -> None:
+    given: dict[str, Any] = {
+        "threshold_mode": "relative", "smallest_area": 0.01, "largest_number": 3, "split_at_middle": True,
+        "box_growth": 0.25, "bootstrap_resamples": 17, "seed": 5, "selection": "otsu", "grid": 48,
+    }  # fmt: skip
+    where = {"dataset_dir": str(phantoms), "ckpt_dir": str(tmp_path), "output_dir": str(tmp_path)}
+    workflow = open_bundle(["train", "evaluate"], **where, **given)
+    found = workflow.parser.get_parsed_content("evaluate::comparison").settings
+    names = {"threshold_mode": "mode", "box_growth": "growth"}
+    assert found == {names.get(key, key): value for key, value in given.items()}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,13 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import BasicTextSRStorage, DeflatedExplicitVRLittleEndian, JPEGLSLossless
+from pydicom.encaps import encapsulate
+from pydicom.uid import BasicTextSRStorage, DeflatedExplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
 from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.data.readers import decode_film, film_size
 from monai_tbkd.data.readers.dicom import read_dicom_header
-from tests.data.films_by_hand import assert_block, block_film, cut, make_dicom
+from tests.data.films_by_hand import ADULT_CHEST_PA, assert_block, block_film, cut, make_dicom
 from tests.data.large_films import make_deflated_bomb
 
 
@@ -191,3 +193,16 @@ def test_a_deflated_bomb_is_not_inflated_for_its_header(tmp_path: Path, read: Ca
     with pytest.raises(FilmError) as caught:
         read(path)
     assert caught.value.reason == ReasonCode.TOO_LARGE
+
+
+def test_pydicom_says_nothing_of_a_damaged_film(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = make_dicom(tmp_path / "a", block_film(), **ADULT_CHEST_PA)
+    ds = pydicom.dcmread(path)
+    ds.file_meta.TransferSyntaxUID = RLELossless
+    ds.PixelData = encapsulate([b"\x01" + b"\0" * 99])
+    ds["PixelData"].is_undefined_length = True
+    ds.save_as(path)
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(FilmError):
+        decode_film(path)
+    assert [record.name for record in caplog.records if record.name.startswith("pydicom")] == []

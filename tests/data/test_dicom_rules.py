@@ -211,3 +211,12 @@ def test_the_reader_hands_rules_turn_and_warnings_on(tmp_path: Path) -> None:
 def test_an_age_below_0_is_no_rule() -> None:
     with pytest.raises(ValueError, match="min_age"):
         FilmRules(min_age=-1)
+
+
+def test_a_uid_that_runs_over_the_patients_name_is_none(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "a", block_film(), **ADULT_CHEST_PA)
+    ds = pydicom.dcmread(path)
+    ds["SOPInstanceUID"].VR = "LO"
+    ds.SOPInstanceUID = "1.2.3 PN Secret^Patient"
+    ds.save_as(path)
+    assert decode_film(path).sop_instance_uid == ""

@@ -80,3 +80,11 @@ def test_the_real_table(real_data: Path) -> None:
     items = load_manifest(real_data / "nih" / "manifest.csv", num_classes=3)
     assert Counter(item["label"] for item in items) == {0: 260, 1: 140}
     assert all(item["size"] == [512, 512] and item["boxes"] == [] and item["patient_id"] for item in items)
+
+
+def test_a_folder_of_a_longer_name_is_outside_too(tmp_path: Path) -> None:
+    noise_png(tmp_path / "set_secret" / "a.png")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "manifest.csv").write_text("image,label\n../set_secret/a.png,tb\n")
+    with pytest.raises(DatalistError, match="leads out of the table's folder"):
+        load_manifest(tmp_path / "set" / "manifest.csv")

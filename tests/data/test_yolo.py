@@ -3,7 +3,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from monai_tbkd.data import DatalistError, load_datalist, load_yolo
 
@@ -128,3 +130,15 @@ def test_no_names_no_folder_and_labels_without_a_film(films: Path) -> None:
 def test_the_layout_is_found(films: Path) -> None:
     splits = load_datalist(films, select=0)
     assert {name: len(part) for name, part in splits.items()} == {"train": 2, "select": 0, "test": 1}
+
+
+def test_boxes_of_a_film_that_is_not_square(tmp_path: Path) -> None:
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 100), dtype=np.uint8)).save(
+        tmp_path / "images/a.png"
+    )
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.4\n")
+    (tmp_path / "data.yaml").write_text("names: [tb]\n")
+    (item,) = load_yolo(tmp_path)
+    assert item["boxes"][0] == pytest.approx([40, 15, 60, 35])

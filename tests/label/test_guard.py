@@ -171,3 +171,10 @@ def test_loopback() -> None:
 
 def test_a_refusal_is_json() -> None:
     assert "other machines" in json.loads(ask(GuardRules(), client="10.0.0.7")[1])["detail"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../app.py", "/datastore/a..b", "/static/%2e%2e/app.py", "/static/..\\app.py", "//evil", "/a\0b"]
+)
+def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
+    assert ask(GuardRules(), path)[0] == 400

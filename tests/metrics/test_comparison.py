@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monai_tbkd.metrics import Comparison, Predictions, table
+from monai_tbkd.metrics import Comparison, Predictions, location_prior, table
+from monai_tbkd.metrics.bootstrap import bootstrap_mean
 from monai_tbkd.metrics.calibration import error_if_calibrated, fit_temperature, score_logits
 from monai_tbkd.transforms import film_box_mask
 
@@ -131,3 +132,39 @@ def test_the_temperature_is_fitted_on_the_selection_split(comparison: Comparison
     alone = comparison.run({"student": {"test": student["test"]}}, given)["predictors"]["student"]
     assert alone["calibration"]["temperature_scaling"] is None
     assert alone["operating_point"] == given["student"]
+
+
+def test_the_blind_prior_knows_the_training_films_alone() -> None:
+    train, select, test = films("t", 3, 0), films("s", 5, 1), films("r", 9, 2)
+    blind = Comparison(train, select, test, grid=GRID).blind["blind_prior"]
+    for split in ("select", "test"):
+        assert (blind[split] == location_prior(train, GRID)).all()
+
+
+def test_a_patient_in_both_splits_is_refused() -> None:
+    select, test = films("s", 3, 1), films("r", 3, 2)
+    select[0]["patient_id"] = test[0]["patient_id"] = "secret-id"
+    with pytest.raises(ValueError, match="1 patients are in the selection split") as caught:
+        Comparison(films("t", 3, 0), select, test, grid=GRID)
+    assert "secret-id" not in str(caught.value)
+
+
+def test_differences_are_over_patients() -> None:
+    test = films("r", 12, 2)
+    for number, each in enumerate(test):
+        each["patient_id"] = f"p{number // 8}"
+    comparison = Comparison(films("t", 5, 0), films("s", 8, 1), test, grid=GRID, resamples=200)
+    by_split = {s: perfect(comparison.items[s], noise=0.3) for s in ("select", "test")}
+    found = comparison.run({"student": by_split})["predictors"]["student"]["union_mask_miou_minus"]["blind_prior"]
+    one, other = (comparison.measured[name].union_mask_iou for name in ("student", "blind_prior"))
+    patients = [each["patient_id"] for each in test]
+    assert found == bootstrap_mean(one - other, 200, groups=patients).as_dict()
+    assert found != bootstrap_mean(one - other, 200).as_dict()
+
+
+def test_differences_of_auc_are_paired() -> None:
+    comparison = Comparison(films("t", 5, 0), films("s", 8, 1), films("r", 20, 2), grid=GRID, resamples=100)
+    rng = np.random.default_rng(0)
+    by_split = {s: Predictions(perfect(i).maps, rng.random(len(i))) for s, i in comparison.items.items()}
+    found = comparison.run({"student": by_split, "control": by_split})["predictors"]["student"]["auc_minus"]["control"]
+    assert (found["value"], found["low"], found["high"]) == (0.0, 0.0, 0.0)

@@ -208,3 +208,20 @@ def test_the_tbx11k_recipes_model(tmp_path: Path) -> None:
     assert "SymmetricMapNet" in readme
     script = torch.jit.load(str(folder / "models" / "model.ts"))
     assert script(torch.rand(1, 3, 64, 64)).shape == (1, 1, 4, 4)
+
+
+def test_license_and_terms_are_in_the_folder(packaged: Path) -> None:
+    there = {each.name for each in packaged.iterdir()}
+    assert there == {"LICENSE", "configs", "docs", "models", "monai_tbkd"}
+    assert {each.name for each in (packaged / "docs").iterdir()} == {"README.md", "data_license.txt"}
+
+
+@pytest.mark.bundle
+@pytest.mark.parametrize("own", [True, False])
+def test_thresholds_come_along_if_they_are_this_model_s(trained: Path, tmp_path: Path, own: bool) -> None:
+    models = Path(shutil.copytree(trained / "models", tmp_path / "models"))
+    point = json.loads((models / "operating_point.json").read_text())
+    if not own:
+        (models / "operating_point.json").write_text(json.dumps({**point, "model_sha256": "0" * 64}))
+    folder = write_package(tmp_path / NAME, read_facts(models / "model.pt"), [SMALLER], torchscript=False)
+    assert (folder / "models" / "operating_point.json").is_file() is own
