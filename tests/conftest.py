@@ -1,8 +1,8 @@
 """Shared fixtures (real films where there are any, phantom films, a bundle trained on them) and the tiers of tests.
 
-A test is a unit test unless it is marked ``bundle`` (it runs configs of the bundle, or a whole command, in this process)
-or ``system`` (it starts processes: commands, servers, wheels). Users of the fixtures below are marked here. A unit test that starts a
-process or a workflow fails, so that ``make test-fast`` stays fast.
+A test is a unit test unless it is marked ``bundle`` (it runs configs of the bundle, or a whole command, in this
+process) or ``system`` (it starts processes: commands, servers, wheels). Users of the fixtures below are marked here. A
+unit test that starts a process or a workflow fails, so that ``make test-fast`` stays fast.
 """
 
 from __future__ import annotations
