@@ -17,6 +17,7 @@ from monai_tbkd.engines import federated_averaging, federated_site
 from monai_tbkd.networks import ActivationMapNet, ViewedNet
 from monai_tbkd.networks.checkpoint import read_record
 from tests.conftest import REPOSITORY, SMALL, run_bundle
+from tests.report.test_evaluation_page import BlankCanvas
 
 Sent = list[ExchangeObject]
 
@@ -68,6 +69,11 @@ def test_the_check_sees_what_must_not_leave(phantoms: Path) -> None:
             check_only_weights_and_counts(ExchangeObject(weights=weights | extra, statistics={}), network(), phantoms)
     with pytest.raises(AssertionError):
         check_only_weights_and_counts(ExchangeObject(weights=weights, statistics={"of": "tb0001"}), network(), phantoms)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monai_tbkd.report.evaluation_charts.FigureCanvasSVG", BlankCanvas)
 
 
 @pytest.mark.bundle
@@ -130,7 +136,10 @@ def test_weights_before_the_last_round_are_not_recorded(phantoms: Path, tmp_path
 
 
 @pytest.mark.bundle
-def test_what_an_unfinished_training_left_is_not_gone_on_with(phantoms: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_what_a_site_has_received_is_evaluated_and_an_unfinished_training_is_not_gone_on_with(
+    phantoms: Path, tmp_path: Path
+) -> None:
     for stage, start, checkpoint in (
         ("teacher", ViewedNet(network()), "teacher.pt"),
         ("student", network(), "model.pt"),
@@ -141,13 +150,6 @@ def test_what_an_unfinished_training_left_is_not_gone_on_with(phantoms: Path, tm
         site = open_site(stage, phantoms, tmp_path, "site")
         site.evaluate(ExchangeObject(weights=federated_averaging([site], start.state_dict(), rounds=1)))
         assert left.read_bytes() == b"of a training here"
-
-
-@pytest.mark.bundle
-def test_a_site_evaluates_what_it_has_received(phantoms: Path, tmp_path: Path) -> None:
-    for stage, start in (("teacher", ViewedNet(network())), ("student", network())):
-        site = open_site(stage, phantoms, tmp_path, "site")
-        site.evaluate(ExchangeObject(weights=federated_averaging([site], start.state_dict(), rounds=1)))
     where = {"dataset_dir": str(phantoms), "ckpt_dir": str(tmp_path / "site"), "output_dir": str(tmp_path / "out")}
     run_bundle(["train", "evaluate"], **where, max_epochs=1)
     assert (tmp_path / "out" / "metrics.json").is_file()

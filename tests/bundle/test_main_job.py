@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from monai_tbkd.networks import read_state_dict
 from monai_tbkd.packaging.plain_errors import plain_cause
 from monai_tbkd.transforms import rescale_boxes
 from tests.conftest import run_bundle
+from tests.report.test_evaluation_page import BlankCanvas
 
 
 def events(folder: Path) -> EventAccumulator:
@@ -125,6 +128,12 @@ def test_inference_writes_rows_boxes_and_overlays(trained: Path, phantoms: Path,
     assert {p.name for p in (out / "overlays").iterdir()} == {"nested_tb0001 x.png", "nested_wide.png"}
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monai_tbkd.report.evaluation_charts.FigureCanvasSVG", BlankCanvas)
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_inference_gives_the_scores_and_boxes_that_were_evaluated(
     trained: Path, phantoms: Path, tmp_path: Path
 ) -> None:
@@ -181,23 +190,33 @@ def test_same_seed_same_student(small_run: Callable, tmp_path: Path) -> None:
     assert all(torch.equal(first[k], second[k]) for k in first)
 
 
-def test_student_and_control_start_alike(small_run: Callable, tmp_path: Path) -> None:
-    small_run(["train"], max_epochs=1, learning_rate=0.0)
+@pytest.fixture
+def taught(small_run: Callable, trained: Path, tmp_path: Path) -> Callable:
+    """Trains a student of the teacher that is there already."""
+    (tmp_path / "models").mkdir()
+    for name in ("teacher.pt", "teacher.json"):
+        shutil.copy(trained / "models" / name, tmp_path / "models" / name)
+    return partial(small_run, ["train"], "run_student")
+
+
+def test_student_and_control_start_alike(taught: Callable, small_run: Callable, tmp_path: Path) -> None:
+    taught(max_epochs=1, learning_rate=0.0)
     small_run(["train"], "run_control", max_epochs=1, learning_rate=0.0)
     student, control = (read_state_dict(tmp_path / "models" / f"{n}.pt") for n in ("model", "control"))
     assert all(torch.equal(student[k], control[k]) for k in student)  # batch norm has seen the same films as well
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("num_classes", [2, 3])
 def test_two_and_three_classes(small_run: Callable, tmp_path: Path, num_classes: int) -> None:
     small_run(["train"], max_epochs=1, num_classes=num_classes)
-    small_run(["train", "evaluate"], num_classes=num_classes)
+    small_run(["train", "evaluate"], num_classes=num_classes, bootstrap_resamples=20, overlays=1)
     assert (tmp_path / "out" / "metrics.json").is_file()
     assert read_state_dict(tmp_path / "models" / "model.pt")["head.weight"].shape[0] == num_classes
 
 
-def test_cached_teacher(small_run: Callable, tmp_path: Path) -> None:
-    small_run(["train"], max_epochs=1, cache_teacher="true")
+def test_cached_teacher(taught: Callable, tmp_path: Path) -> None:
+    taught(max_epochs=1, cache_teacher="true")
     assert "train/loss/map" in events(tmp_path / "out" / "tensorboard" / "student").Tags()["scalars"]
 
 

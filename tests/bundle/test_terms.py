@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from monai_tbkd.networks import read_state_dict
 from monai_tbkd.packaging.plain_errors import plain_cause
+from tests.report.test_evaluation_page import BlankCanvas
 
 
 def scalars(folder: Path, name: str) -> list[float]:
@@ -20,11 +23,23 @@ def scalars(folder: Path, name: str) -> list[float]:
     return [event.value for event in accumulator.Scalars(name)]
 
 
-def test_every_term_with_a_schedule_a_averaged_teacher_and_borrowed_styles(small_run: Callable, tmp_path: Path) -> None:
-    workflow = small_run(
-        ["train"],
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monai_tbkd.report.evaluation_charts.FigureCanvasSVG", BlankCanvas)
+
+
+@pytest.fixture
+def taught(small_run: Callable, trained: Path, tmp_path: Path) -> Callable:
+    """Trains a student of the teacher that is there already."""
+    (tmp_path / "models").mkdir()
+    for name in ("teacher.pt", "teacher.json"):
+        shutil.copy(trained / "models" / name, tmp_path / "models" / name)
+    return partial(small_run, ["train"], "run_student")
+
+
+def test_every_term_with_a_schedule_a_averaged_teacher_and_borrowed_styles(taught: Callable, tmp_path: Path) -> None:
+    workflow = taught(
         max_epochs=3,
-        teacher_epochs=1,
         cell_weight=1.0,
         explanation_weight=0.5,
         term_schedules={
@@ -53,13 +68,13 @@ def test_every_term_with_a_schedule_a_averaged_teacher_and_borrowed_styles(small
     assert len(changes) == 8
 
 
-def test_attention_transfer(small_run: Callable, tmp_path: Path) -> None:
-    small_run(["train"], max_epochs=1, attention_weight=1.0)
+def test_attention_transfer(taught: Callable, tmp_path: Path) -> None:
+    taught(max_epochs=1, attention_weight=1.0)
     assert min(scalars(tmp_path, "train/loss/attention")) > 0
 
 
-def test_nothing_of_this_is_there_by_default(small_run: Callable, tmp_path: Path) -> None:
-    workflow = small_run(["train"], max_epochs=1)
+def test_nothing_of_this_is_there_by_default(taught: Callable, tmp_path: Path) -> None:
+    workflow = taught(max_epochs=1)
     assert len(workflow.parser.get_parsed_content("train::preprocessing").transforms) == 4
     with pytest.raises(KeyError):
         scalars(tmp_path, "train/loss/cells")
@@ -77,6 +92,7 @@ def test_other_poolings_and_a_teacher_that_sees_the_lungs_alone(
     assert all(value == value for value in scalars(tmp_path, "train/loss/total"))  # no nan
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_second_generation_learns_from_the_first_student(small_run: Callable, tmp_path: Path) -> None:
     # a teacher of another architecture than the students, which the second generation needs no word about
     small_run(["train"], max_epochs=1, teacher_width=0.25)
