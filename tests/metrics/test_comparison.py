@@ -29,13 +29,21 @@ def films(prefix: str, number: int, seed: int) -> list[dict[str, Any]]:
     return out
 
 
-@pytest.fixture
-def comparison(monkeypatch: pytest.MonkeyPatch) -> Comparison:
+@pytest.fixture(autouse=True)
+def _calibration_takes_few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     few = partial(error_if_calibrated, repeats=20)
     monkeypatch.setattr("monai_tbkd.metrics.calibration.error_if_calibrated", few)
-    made = Comparison(films("t", 8, 0), films("s", 5, 1), films("r", 12, 2), grid=GRID, resamples=50)
+
+
+def compare(test: list[dict[str, Any]]) -> Comparison:
+    made = Comparison(films("t", 8, 0), films("s", 5, 1), test, grid=GRID, resamples=50)
     made.blind = {"blind_prior": made.blind["blind_prior"]}  # the other baselines are measured alike
     return made
+
+
+@pytest.fixture
+def comparison() -> Comparison:
+    return compare(films("r", 12, 2))
 
 
 def perfect(items: list[dict[str, Any]], noise: float = 0.0) -> Predictions:
@@ -153,17 +161,16 @@ def test_differences_are_over_patients() -> None:
     test = films("r", 12, 2)
     for number, each in enumerate(test):
         each["patient_id"] = f"p{number // 8}"
-    comparison = Comparison(films("t", 5, 0), films("s", 8, 1), test, grid=GRID, resamples=200)
+    comparison = compare(test)
     by_split = {s: perfect(comparison.items[s], noise=0.3) for s in ("select", "test")}
     found = comparison.run({"student": by_split})["predictors"]["student"]["union_mask_miou_minus"]["blind_prior"]
     one, other = (comparison.measured[name].union_mask_iou for name in ("student", "blind_prior"))
     patients = [each["patient_id"] for each in test]
-    assert found == bootstrap_mean(one - other, 200, groups=patients).as_dict()
-    assert found != bootstrap_mean(one - other, 200).as_dict()
+    assert found == bootstrap_mean(one - other, 50, groups=patients).as_dict()
+    assert found != bootstrap_mean(one - other, 50).as_dict()
 
 
-def test_differences_of_auc_are_paired() -> None:
-    comparison = Comparison(films("t", 5, 0), films("s", 8, 1), films("r", 20, 2), grid=GRID, resamples=100)
+def test_differences_of_auc_are_paired(comparison: Comparison) -> None:
     rng = np.random.default_rng(0)
     by_split = {s: Predictions(perfect(i).maps, rng.random(len(i))) for s, i in comparison.items.items()}
     found = comparison.run({"student": by_split, "control": by_split})["predictors"]["student"]["auc_minus"]["control"]

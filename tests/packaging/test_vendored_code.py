@@ -1,10 +1,23 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+import pytest
+
+from monai_tbkd.packaging import vendored_code
 from monai_tbkd.packaging.vendored_code import copy_code, needed_distributions, needed_files
 
 TEXTS = ["$monai_tbkd.packaging.truth(@x)", '{"_target_": "monai_tbkd.networks.LogSumExpMapPool"}']
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _sources_are_read_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_imports", "_modules_of"):
+            patch.setattr(vendored_code, name, cache(getattr(vendored_code, name)))
+        yield
 
 
 def test_what_is_reached_comes_along_and_nothing_else() -> None:
