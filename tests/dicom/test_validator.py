@@ -17,7 +17,7 @@ from monai_tbkd.dicom import KINDS, FilmFinding, SourceFilm, write_film_results
 from tests.data.films_by_hand import ADULT_CHEST_PA, block_film, make_dicom
 from tests.data.golden_dicom import ramp, write_film
 from tests.data.test_golden_dicom import CASES, LOSSLESS, Case
-from tests.data.test_real_dicom import REAL, REAL_IDS, Real
+from tests.data.test_real_dicom import REAL, Real
 from tests.dicom.dicom_films import finding
 from tests.dicom.validator import errors_of, further_errors
 
@@ -117,6 +117,6 @@ def test_films_by_hand(name: str, headless: bool, tmp_path: Path) -> None:
     check(film, tmp_path / "out")
 
 
-@pytest.mark.parametrize("each", REAL, ids=REAL_IDS)
+@pytest.mark.parametrize("each", REAL, ids=lambda each: each.path)
 def test_real_films(each: Real, real_data: Path, tmp_path: Path) -> None:
     check(real_data / "dicom" / each.path, tmp_path / "out")
