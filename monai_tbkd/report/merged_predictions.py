@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from monai_tbkd.data.film_folder import list_films
 from monai_tbkd.data.film_shards import shard_folders
@@ -59,7 +60,7 @@ def merge_predictions(output_dir: str | Path) -> PredictionTable:
     table.finish()
     for part in parts:
         _link_overlays(part.folder, folder)
-    _name_missing(Path(str(settings[0].get("dataset_dir", ""))), folder, set(names))
+    _name_missing(settings[0].get("dataset_dir"), folder, set(names))
     return table
 
 
@@ -73,9 +74,9 @@ def _link_overlays(source: Path, folder: Path) -> None:
             shutil.copyfile(picture, target)
 
 
-def _name_missing(dataset_dir: Path, folder: Path, names: set[str]) -> None:
-    if not dataset_dir.exists():
-        logger.warning("%s is not here: whether every film has a row was not looked up.", dataset_dir)
+def _name_missing(dataset_dir: Any, folder: Path, names: set[str]) -> None:
+    if not dataset_dir or not Path(dataset_dir).exists():
+        logger.warning("%s is not here: whether every film has a row was not looked up.", dataset_dir or "dataset_dir")
         return
     left = [film["name"] for film in list_films(dataset_dir, leave_out=folder) if as_written(film["name"]) not in names]
     if left:

@@ -94,17 +94,21 @@ def test_data_set_is_refused_with_a_sentence(
     assert not (tmp_path / "models").exists()  # nothing was trained
 
 
+BOMBS = ("bomb.png", "bomb deflated.dcm", "bomb.nrrd", "sparse.dcm")
+
+
 @pytest.fixture(scope="module")
 def bombs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bombs")
-    write_large_films(folder)
+    write_large_films(folder, *BOMBS)
     return folder
 
 
-@pytest.mark.parametrize("bomb", ["bomb.png", "bomb deflated.dcm", "bomb.nrrd", "sparse.dcm"])
-@pytest.mark.parametrize("split", ["train", "val"])
+@pytest.mark.parametrize(
+    ("bomb", "split"), [*((bomb, "train") for bomb in BOMBS), ("bomb.png", "val"), ("bomb deflated.dcm", "val")]
+)
 def test_a_bomb_among_films_is_named_by_training_and_evaluation(
-    split: str, bomb: str, bombs: Path, trained: Path, phantom_copy: Path, small_run: Callable, tmp_path: Path
+    bomb: str, split: str, bombs: Path, trained: Path, phantom_copy: Path, small_run: Callable, tmp_path: Path
 ) -> None:
     name = (phantom_copy / "lists" / f"TBX11K_{split}.txt").read_text().splitlines()[0]
     (phantom_copy / "imgs" / name).unlink()

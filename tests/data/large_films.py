@@ -26,11 +26,12 @@ _ZEROS = 2**27
 """What a bomb inflates to, in bytes."""
 
 
-def write_large_films(folder: Path) -> dict[str, str]:
-    """Films with false and huge headers, and bombs, by name: what was done to each."""
-    for name, (_, write) in _LARGE.items():
+def write_large_films(folder: Path, *names: str) -> dict[str, str]:
+    """Films with false and huge headers, and bombs, all or those named, by name: what was done to each."""
+    wanted = {name: _LARGE[name] for name in names or _LARGE}
+    for name, (_, write) in wanted.items():
         write(folder / name)
-    return {name: kind for name, (kind, _) in _LARGE.items()}
+    return {name: kind for name, (kind, _) in wanted.items()}
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -32,6 +32,7 @@ def test_pictures_as_nibabel_monai_and_itk_write_them(tmp_path: Path, name: str,
     assert film_size(path) == (30, 40)
 
 
+@pytest.mark.bundle  # ITK takes seconds to load
 def test_itk_agrees(tmp_path: Path) -> None:
     itk = pytest.importorskip("itk")
     itk.imwrite(itk.image_from_array(FILM), str(tmp_path / "a.nii.gz"))
