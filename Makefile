@@ -66,7 +66,7 @@ $(LABEL_VENV)/.installed: constraints.txt constraints-label.txt requirements-lab
 
 install-label: $(LABEL_VENV)/.installed  ## make .venv-label with the MONAI Label server in it (docs/monai_label.md)
 
-test-label: install-label  ## an annotator's whole way on real servers, and attacks on them (3 minutes of processor time)
+test-label: install-label  ## an annotator's whole way on real servers, and attacks on them (5 minutes)
 	$(LABEL_VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt pytest pytest-xdist hypothesis
 	$(LABEL_VENV)/bin/python -m pytest $(IN_PARALLEL) --durations=30 tests/label_server monai_tbkd/label
 

@@ -17,7 +17,6 @@ from monai_tbkd.engines import federated_averaging, federated_site
 from monai_tbkd.networks import ActivationMapNet, ViewedNet
 from monai_tbkd.networks.checkpoint import read_record
 from tests.conftest import REPOSITORY, SMALL, run_bundle
-from tests.report.test_evaluation_page import BlankCanvas
 
 Sent = list[ExchangeObject]
 
@@ -69,11 +68,6 @@ def test_the_check_sees_what_must_not_leave(phantoms: Path) -> None:
             check_only_weights_and_counts(ExchangeObject(weights=weights | extra, statistics={}), network(), phantoms)
     with pytest.raises(AssertionError):
         check_only_weights_and_counts(ExchangeObject(weights=weights, statistics={"of": "tb0001"}), network(), phantoms)
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monai_tbkd.report.evaluation_charts.FigureCanvasSVG", BlankCanvas)
 
 
 @pytest.mark.bundle

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,6 @@ from monai_tbkd.networks import read_state_dict
 from monai_tbkd.packaging.plain_errors import plain_cause
 from monai_tbkd.transforms import rescale_boxes
 from tests.conftest import run_bundle
-from tests.report.test_evaluation_page import BlankCanvas
 
 
 def events(folder: Path) -> EventAccumulator:
@@ -128,11 +125,6 @@ def test_inference_writes_rows_boxes_and_overlays(trained: Path, phantoms: Path,
     assert {p.name for p in (out / "overlays").iterdir()} == {"nested_tb0001 x.png", "nested_wide.png"}
 
 
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monai_tbkd.report.evaluation_charts.FigureCanvasSVG", BlankCanvas)
-
-
 @pytest.mark.usefixtures("undrawn")
 def test_inference_gives_the_scores_and_boxes_that_were_evaluated(
     trained: Path, phantoms: Path, tmp_path: Path
@@ -188,15 +180,6 @@ def test_same_seed_same_student(small_run: Callable, tmp_path: Path) -> None:
     small_run(["train"], "run_student", max_epochs=1)  # alone, as in one run with the teacher
     second = read_state_dict(tmp_path / "models" / "model.pt")
     assert all(torch.equal(first[k], second[k]) for k in first)
-
-
-@pytest.fixture
-def taught(small_run: Callable, trained: Path, tmp_path: Path) -> Callable:
-    """Trains a student of the teacher that is there already."""
-    (tmp_path / "models").mkdir()
-    for name in ("teacher.pt", "teacher.json"):
-        shutil.copy(trained / "models" / name, tmp_path / "models" / name)
-    return partial(small_run, ["train"], "run_student")
 
 
 def test_student_and_control_start_alike(taught: Callable, small_run: Callable, tmp_path: Path) -> None:

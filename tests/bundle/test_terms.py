@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,27 +12,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from monai_tbkd.networks import read_state_dict
 from monai_tbkd.packaging.plain_errors import plain_cause
-from tests.report.test_evaluation_page import BlankCanvas
 
 
 def scalars(folder: Path, name: str) -> list[float]:
     accumulator = EventAccumulator(str(folder / "out" / "tensorboard" / "student"), size_guidance={"scalars": 0})
     accumulator.Reload()
     return [event.value for event in accumulator.Scalars(name)]
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monai_tbkd.report.evaluation_charts.FigureCanvasSVG", BlankCanvas)
-
-
-@pytest.fixture
-def taught(small_run: Callable, trained: Path, tmp_path: Path) -> Callable:
-    """Trains a student of the teacher that is there already."""
-    (tmp_path / "models").mkdir()
-    for name in ("teacher.pt", "teacher.json"):
-        shutil.copy(trained / "models" / name, tmp_path / "models" / name)
-    return partial(small_run, ["train"], "run_student")
 
 
 def test_every_term_with_a_schedule_a_averaged_teacher_and_borrowed_styles(taught: Callable, tmp_path: Path) -> None:
