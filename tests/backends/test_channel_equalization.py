@@ -15,6 +15,8 @@ from monai_tbkd.backends.channel_equalization import equalize  # noqa: E402
 from monai_tbkd.backends.channel_ranges import channel_ranges  # noqa: E402
 from tests.backends.int8_networks import made_ready, make_uneven, map_error, mirrored_net, noise, small_net  # noqa: E402
 
+pytestmark = pytest.mark.bundle  # whole networks are exported and run
+
 
 def graph_of(nodes: list[Any], weights: dict[str, np.ndarray], channels: int = 2) -> Any:
     """A graph from ``film`` (floats here) to ``out``."""

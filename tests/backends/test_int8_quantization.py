@@ -13,6 +13,8 @@ pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 from monai_tbkd.backends.int8_quantization import Int8Network, _block  # noqa: E402
 from tests.backends.int8_networks import made_ready, make_uneven, map_error, mirrored_net, small_net  # noqa: E402
 
+pytestmark = pytest.mark.bundle  # whole networks are exported and run
+
 
 def test_nodes_are_told_by_their_modules() -> None:
     blocks = {"/network/conv1_1/Conv": "stem", "/network/maxpool/MaxPool": "stem", "/network/act_1/Relu": "stem",

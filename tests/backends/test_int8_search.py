@@ -15,6 +15,8 @@ from monai_tbkd.backends.int8_quantization import Int8Network
 from monai_tbkd.backends.int8_search import block_errors, order_of, search
 from tests.backends.int8_networks import made_ready, noise, small_net
 
+pytestmark = pytest.mark.bundle  # whole networks are exported and run
+
 BLOCKS = ["stem", "layer1.0", "layer1.1", "layer2.0", "layer2.1"]
 
 
