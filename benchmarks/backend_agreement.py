@@ -17,7 +17,7 @@ import torch
 from in_turns import RESULTS, number_row, write
 
 from monai_tbkd.backends import ExportedNet, agreement
-from monai_tbkd.commands.export import inference_config, read_films, scores_and_boxes
+from monai_tbkd.commands.export_model import inference_config, read_films, scores_and_boxes
 
 
 def main() -> None:

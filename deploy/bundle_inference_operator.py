@@ -9,7 +9,7 @@ from monai.bundle import ConfigWorkflow
 from monai.deploy.core import Fragment, Operator, OperatorSpec
 from series_selection import CheckSelected
 
-from monai_tbkd.packaging import bundle_files
+from monai_tbkd.packaging import bundle_files, literal
 
 # what the app decides; everything else is the bundle's, or of the configs in the model's folder
 _OVERRIDES: dict[str, Any] = {"dicom_output": True, "num_workers": 0, "progress_bar": False, "resume": False}
@@ -72,9 +72,9 @@ def run_inference(input_folder: Path, output_folder: Path, model_folder: Path, s
         [str(config) for config in configs],
         workflow_type="infer",
         logging_file=False,
-        dataset_dir=str(input_folder),
-        output_dir=str(output_folder),
-        ckpt_dir=str(model_folder),
+        dataset_dir=literal(str(input_folder)),
+        output_dir=literal(str(output_folder)),
+        ckpt_dir=literal(str(model_folder)),
         **_OVERRIDES,
     )
     workflow.parser["selection"] = CheckSelected(selected)

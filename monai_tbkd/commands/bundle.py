@@ -7,8 +7,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from monai_tbkd.packaging import bundle_files, recipe_files
-
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
@@ -24,6 +22,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Print or copy."""
+    from monai_tbkd.packaging import bundle_files, recipe_files
+
     if args.output is None:
         sys.stdout.write(f"{recipe_files() if args.recipes else bundle_files()}\n")
         return 0

@@ -7,10 +7,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from monai_tbkd.label.label_export import collect_labels, write_coco, write_manifest
-from monai_tbkd.label.label_folder import FINAL
-from monai_tbkd.packaging.exit_status import FILMS_FAILED
-
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
@@ -25,12 +21,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     p.add_argument("store", type=Path, metavar="FOLDER", help="the folder of films, or APP/pacs/... of a PACS")
     p.add_argument("--output", type=Path, required=True, metavar="DIR", help="gets labels.json and manifest.csv")
-    p.add_argument("--tag", default=FINAL, help=f"which labels (default {FINAL})")
+    p.add_argument("--tag", default="final", help="which labels (default final)")
     p.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write and say what."""
+    from monai_tbkd.label.label_export import collect_labels, write_coco, write_manifest
+    from monai_tbkd.packaging.exit_status import FILMS_FAILED
+
     export = collect_labels(args.store, args.tag)
     args.output.mkdir(parents=True, exist_ok=True)
     write_coco(args.output / "labels.json", export)

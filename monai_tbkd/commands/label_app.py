@@ -5,12 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
-
-import yaml
-
-from monai_tbkd.label.app_folder import write_app_folder
-from monai_tbkd.packaging import bundle_files, recipe_files
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,9 +29,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Write it and say how to start."""
+    from monai_tbkd.label.app_folder import write_app_folder
+    from monai_tbkd.packaging import bundle_files, set_option
+
     bundle = args.bundle or bundle_files()
     recipes = [_recipe(name) for name in args.recipe]
-    overrides = dict(_pair(text) for text in args.set)
+    overrides = dict(set_option(text) for text in args.set)
     app = write_app_folder(args.folder, bundle, args.ckpt_dir or bundle / "models", recipes, overrides)
     sys.stdout.write(
         f"Wrote {app.root}. Start it with\n"
@@ -50,12 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _recipe(name: str) -> Path:
     """A file, or a recipe of the package by name."""
+    from monai_tbkd.packaging import recipe_files
+
     packaged = recipe_files() / f"{name}.yaml"
     return packaged if "/" not in name and not Path(name).is_file() and packaged.is_file() else Path(name)
-
-
-def _pair(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise ValueError(f"{text!r}; expected KEY=VALUE.")
-    return key, yaml.safe_load(value)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from monai_tbkd.packaging.exit_status import FILMS_FAILED
-from monai_tbkd.report.merged_predictions import merge_predictions
-
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
@@ -27,4 +24,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: a part is missing, or the parts don't belong together.
     """
+    from monai_tbkd.packaging.exit_status import FILMS_FAILED
+    from monai_tbkd.report.merged_predictions import merge_predictions
+
     return FILMS_FAILED if merge_predictions(args.output_dir).failed else 0

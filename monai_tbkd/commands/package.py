@@ -5,16 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from monai_tbkd.commands.training_options import add_training_options
-from monai_tbkd.packaging.bundle_location import recipe_files
-from monai_tbkd.packaging.bundle_package import write_package
-from monai_tbkd.packaging.config_layers import read_config
-from monai_tbkd.packaging.file_hashes import write_hashes
-from monai_tbkd.packaging.model_facts import read_facts
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -50,8 +42,14 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: something that a user can mend.
     """
+    from monai_tbkd.packaging import set_option
+    from monai_tbkd.packaging.bundle_package import write_package
+    from monai_tbkd.packaging.config_layers import read_config
+    from monai_tbkd.packaging.file_hashes import write_hashes
+    from monai_tbkd.packaging.model_facts import read_facts
+
     facts = read_facts(args.checkpoint, args.trained_on, args.phantom, args.metrics, args.performance)
-    layers = [read_config(_recipe(name)) for name in args.recipe] + [_value(text) for text in args.values]
+    layers = [read_config(_recipe(name)) for name in args.recipe] + [dict([set_option(text)]) for text in args.values]
     folder = write_package(
         args.output,
         facts,
@@ -71,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _recipe(name: str) -> Path:
+    from monai_tbkd.packaging import recipe_files
+
     path = Path(name)
     if path.suffix in (".yaml", ".yml", ".json"):
         if not path.is_file():
@@ -81,10 +81,3 @@ def _recipe(name: str) -> Path:
         known = ", ".join(sorted(p.stem for p in recipe_files().glob("*.yaml")))
         raise ValueError(f"There is no recipe {name}; expected one of {known}, or a file.")
     return path
-
-
-def _value(text: str) -> dict[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise ValueError(f"--set {text!r}: expected ID=VALUE, such as stride_in_1x1=true.")
-    return {key: yaml.safe_load(value)}

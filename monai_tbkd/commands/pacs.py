@@ -10,10 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from monai_tbkd.commands.archive_options import SECRETS, add_archive_options, open_archive, refuse_negative
-from monai_tbkd.packaging import FILMS_FAILED
 
 if TYPE_CHECKING:
     from monai_tbkd.pacs import ArchiveRun
@@ -90,6 +87,8 @@ def _look(work: ArchiveRun) -> int:
 
 
 def _pass(work: ArchiveRun, limit: int | None) -> int:
+    from monai_tbkd.packaging import FILMS_FAILED
+
     counts = work.once(limit)
     _tell(counts, "tried")
     return FILMS_FAILED if counts["failed"] else 0
@@ -103,14 +102,11 @@ def _tell(counts: Counter[str], given: str) -> None:
 
 
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:
-    given: dict[str, Any] = {}
-    for word in args.settings:
-        key, equals, value = word.partition("=")
-        if not equals or not key:
-            raise ValueError(f"set {word!r}; expected KEY=VALUE, like min_age=0.")
-        given[key] = yaml.safe_load(value)
+    from monai_tbkd.packaging import literal, set_option
+
+    given: dict[str, Any] = dict(set_option(option) for option in args.settings)
     if args.ckpt_dir is not None:
-        given["ckpt_dir"] = str(args.ckpt_dir.absolute())
+        given["ckpt_dir"] = literal(str(args.ckpt_dir.absolute()))
     if args.results:
         given["dicom_output"] = args.results
     return given

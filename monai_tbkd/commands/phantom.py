@@ -6,10 +6,9 @@ import argparse
 import logging
 from pathlib import Path
 
-from monai_tbkd.data.phantom import CLASS_NAMES, CUE_KINDS, ShortcutSpec, make_film, write_phantom_dataset, write_sheet
-
 logger = logging.getLogger(__name__)
 
+CUE_KINDS = ("letter", "text", "border", "exposure")
 _SHEET_FILMS = 12
 _SHEET_CLASSES = ("health", "sick", "tb", "tb")  # half of a sheet shows what the films are about
 
@@ -42,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0, or 2 if the arguments make no data set.
     """
+    from monai_tbkd.data.phantom import CLASS_NAMES, ShortcutSpec, make_film, write_phantom_dataset, write_sheet
+
     if args.output is None and args.sheet is None:
         logger.error("nothing to write: give --output FOLDER for a data set, --sheet PNG for a contact sheet, or both")
         return 2

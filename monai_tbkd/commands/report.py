@@ -7,12 +7,6 @@ import logging
 import sys
 from pathlib import Path
 
-from monai_tbkd.data.whole_file import write_json
-from monai_tbkd.report.evaluation_page import refresh_evaluation_page
-from monai_tbkd.report.film_reports import write_reports
-from monai_tbkd.report.seed_page import write_seed_page
-from monai_tbkd.report.seed_summary import read_run, seed_table, summarize_runs
-
 logger = logging.getLogger(__name__)
 
 
@@ -37,6 +31,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Write it and say where it is."""
+    from monai_tbkd.data.whole_file import write_json
+    from monai_tbkd.report.evaluation_page import refresh_evaluation_page
+    from monai_tbkd.report.film_reports import write_reports
+    from monai_tbkd.report.seed_page import write_seed_page
+    from monai_tbkd.report.seed_summary import read_run, seed_table, summarize_runs
+
     if len(args.runs) == 1:
         folder = args.runs[0]
         inference = (folder / "predictions.json").is_file()

@@ -11,11 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monai_tbkd.commands.archive_options import SECRETS, add_archive_options, open_archive
-from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
-from monai_tbkd.label.film_sources import FolderSource
-from monai_tbkd.label.label_export import LABELS_FOLDER, PACS_FILMS, is_pacs_store, mark_pacs_store
-from monai_tbkd.label.label_folder import LabelFolder
-from monai_tbkd.packaging import FILMS_FAILED, with_extra
 
 if TYPE_CHECKING:
     from monai_tbkd.label.report_intake import ReportIntake
@@ -53,7 +48,11 @@ def run(args: argparse.Namespace) -> int:
     """
     if (args.url is None) == (args.reports is None):
         raise ValueError("expected one of --url, of a PACS, and --reports, files.")
+    from monai_tbkd.packaging import FILMS_FAILED, with_extra
+
     with_extra(("take_reports",), "highdicom", "dicom")
+    from monai_tbkd.label.label_export import LABELS_FOLDER
+    from monai_tbkd.label.label_folder import LabelFolder
     from monai_tbkd.label.report_intake import ReportIntake
 
     intake = ReportIntake(LabelFolder(args.store / LABELS_FOLDER), lambda film, series: None, args.replace)
@@ -67,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _from_files(args: argparse.Namespace, intake: ReportIntake) -> Counter[str]:
+    from monai_tbkd.label.film_sources import FolderSource
+    from monai_tbkd.label.label_export import PACS_FILMS, is_pacs_store
     from monai_tbkd.label.reported_films import films_of_folder, films_of_series
 
     if not args.store.is_dir():
@@ -83,6 +84,7 @@ def _from_archive(args: argparse.Namespace, intake: ReportIntake) -> Counter[str
     archive, query = open_archive(args)
     from dicomweb_client import DICOMwebClient
 
+    from monai_tbkd.label.label_export import PACS_FILMS, is_pacs_store, mark_pacs_store
     from monai_tbkd.label.pacs_source import PacsSource
     from monai_tbkd.label.reported_films import films_of_series
     from monai_tbkd.pacs import AnnotatorReports
@@ -115,5 +117,7 @@ def _files(paths: list[Path]) -> Iterator[Path]:
 
 
 def _is_dicom(path: Path) -> bool:
+    from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
+
     with path.open("rb") as file:
         return sniff_format(file.read(HEAD_BYTES)) == "dicom"

@@ -9,9 +9,6 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from monai_tbkd.packaging.verification import ERROR
-from monai_tbkd.packaging.verification.bundle_verification import verify
-
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
@@ -38,6 +35,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Check and print, line by line as it comes."""
+    from monai_tbkd.packaging.verification import ERROR
+    from monai_tbkd.packaging.verification.bundle_verification import verify
+
     found = []
     with tempfile.TemporaryDirectory(prefix="verify_bundle_") as work:
         for finding in verify(args.folder, work, args.hashes, args.schema, args.runs, args.films, run=not args.no_run):

@@ -13,6 +13,7 @@ from monai.bundle import ConfigParser
 
 from monai_tbkd import __version__
 from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.packaging import literal
 
 SETTINGS_FILE = "label_app.json"
 # what a model consists of; the teacher is for training and for the disagreement of teacher and student
@@ -85,7 +86,7 @@ class AppFolder:
         """
         parser = ConfigParser()
         parser.read_config([str(path) for path in self.config_files(*(names or ("inference",)))])
-        places = {"bundle_root": str(self.bundle), "ckpt_dir": str(self.models)}
+        places = {"bundle_root": literal(str(self.bundle)), "ckpt_dir": literal(str(self.models))}
         for key, value in {**places, **dict(self.overrides), **overrides}.items():
             parser[key] = value
         return parser

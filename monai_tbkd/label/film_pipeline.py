@@ -19,7 +19,7 @@ from monai_tbkd.label.app_folder import AppFolder
 from monai_tbkd.label.film_options import FilmOptions, shown
 from monai_tbkd.label.film_result import FilmResult
 from monai_tbkd.metrics.calibrated_threshold import input_kind_fault
-from monai_tbkd.packaging import truth
+from monai_tbkd.packaging import literal
 from monai_tbkd.transforms import MapToMask
 from monai_tbkd.transforms.map_to_boxes import large_components
 
@@ -223,14 +223,14 @@ class FilmPipeline:
             content("model_version"),
             dict(content("thresholds")),
             float(content("smallest_area")),
-            truth(content("split_at_middle"), "split_at_middle"),
+            content("split_at_middle"),
             int(content("grid")),
-            truth(content("amp"), "amp"),
+            content("amp"),
         )
 
     def _parser(self) -> ConfigParser:
         """The inference config, for these weights."""
-        return self.app.parser("inference", student_checkpoint=str(self.weights))
+        return self.app.parser("inference", student_checkpoint=literal(str(self.weights)))
 
     def _network(self, parser: ConfigParser) -> torch.nn.Module:
         """The network with its weights, on its device."""

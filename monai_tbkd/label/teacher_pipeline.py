@@ -9,6 +9,7 @@ from monai_tbkd.engines import load_trained
 from monai_tbkd.label.app_folder import AppFolder
 from monai_tbkd.label.film_pipeline import FilmPipeline
 from monai_tbkd.networks import ViewedNet
+from monai_tbkd.packaging import literal
 
 
 class TeacherPipeline(FilmPipeline):
@@ -30,7 +31,7 @@ class TeacherPipeline(FilmPipeline):
 
     def _parser(self) -> ConfigParser:
         # the operating point beside it is the student's
-        return self.app.parser("inference", student_checkpoint=str(self.weights), operating_point="")
+        return self.app.parser("inference", student_checkpoint=literal(str(self.weights)), operating_point="")
 
     def _network(self, parser: ConfigParser) -> torch.nn.Module:
         training = self.app.parser("train", weights=None, teacher_weights=None).get_parsed_content

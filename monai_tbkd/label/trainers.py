@@ -16,6 +16,7 @@ from monai_tbkd.data import write_corrections
 from monai_tbkd.label.annotator_work import as_correction, finished_labels, unlabeled_paths
 from monai_tbkd.label.app_folder import AppFolder
 from monai_tbkd.networks.checkpoint import read_record
+from monai_tbkd.packaging import literal
 
 if TYPE_CHECKING:
     from monai_tbkd.label.app import TuberculosisApp
@@ -90,11 +91,11 @@ class StudentTraining(TrainTask):
         listing = work / "unlabeled.txt"
         listing.write_text("\n".join(unlabeled_paths(datastore, most)), encoding="utf-8")
         places = {
-            "bundle_root": str(self.folder.bundle),
-            "ckpt_dir": str(self.folder.models),
-            "dataset_dir": str(table),
-            "unlabeled": str(listing),
-            "output_dir": str(work),
+            "bundle_root": literal(str(self.folder.bundle)),
+            "ckpt_dir": literal(str(self.folder.models)),
+            "dataset_dir": literal(str(table)),
+            "unlabeled": literal(str(listing)),
+            "output_dir": literal(str(work)),
             "layout": "manifest",
             "num_workers": 0,
             "progress_bar": False,

@@ -7,7 +7,7 @@ from monai_tbkd.packaging.choices import choices
 from monai_tbkd.packaging.exit_status import FILMS_FAILED, end_with
 from monai_tbkd.packaging.extras import with_extra
 from monai_tbkd.packaging.plain_errors import show_errors_plainly
-from monai_tbkd.packaging.truth import truth
+from monai_tbkd.packaging.settings import literal, read_settings, set_option, truth
 
 __all__ = [
     "FILMS_FAILED",
@@ -15,7 +15,10 @@ __all__ = [
     "bundle_root",
     "choices",
     "end_with",
+    "literal",
+    "read_settings",
     "recipe_files",
+    "set_option",
     "show_errors_plainly",
     "truth",
     "with_extra",

@@ -13,7 +13,7 @@ from typing import Any
 from monai.bundle import ConfigParser
 
 from monai_tbkd.data.folder_lock import FolderLock
-from monai_tbkd.packaging import bundle_files, truth
+from monai_tbkd.packaging import bundle_files, literal
 from monai_tbkd.packaging.plain_errors import plain_cause
 from monai_tbkd.pacs.archive import Archive
 from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
@@ -53,7 +53,8 @@ class ArchiveRun:
             if not Path(config).is_file():
                 raise FileNotFoundError(f"{config}: there is no such config; check the path.")
         files = [str(folder / "inference.yaml"), *(str(config) for config in configs), str(folder / "pacs.yaml")]
-        given = {"archive_url": archive.url, "output_dir": str(Path(output_dir).absolute()), **(overrides or {})}
+        output = literal(str(Path(output_dir).absolute()))
+        given = {"archive_url": archive.url, "output_dir": output, **(overrides or {})}
         # It tells of every module that it copies.
         logging.getLogger("highdicom").setLevel(logging.WARNING)
         self._parser = ConfigParser()
@@ -90,7 +91,7 @@ class ArchiveRun:
         refused = _refused(table.rows)
         search = FilmSearch(self.archive, self.query, str(self._get("model_version")), refused.__contains__, limit)
         studies = search.studies()
-        progress = SearchProgress(len(studies), truth(self._get("progress_bar"), "progress_bar"))
+        progress = SearchProgress(len(studies), self._get("progress_bar"))
         search.each_study = progress.study
         shutil.rmtree(scratch, ignore_errors=True)
         try:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,11 @@ from PIL import Image
 
 from monai_tbkd import __version__
 from monai_tbkd.__main__ import main
+from monai_tbkd.backends import write_network
+from monai_tbkd.commands import calibrate, export, layouts
+from monai_tbkd.commands import phantom as phantom_command
+from monai_tbkd.data import datalist, phantom
+from monai_tbkd.metrics import calibrated_threshold
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,6 +22,20 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             main([flag])
         assert stop.value.code == 0
         assert text in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.system
+def test_help_and_a_typing_error_import_neither_torch_nor_monai() -> None:
+    script = "import sys, monai_tbkd.__main__; print(sorted({'torch', 'monai', 'numpy', 'yaml'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_choices_of_options_are_those_of_the_library() -> None:
+    assert layouts.LAYOUTS == datalist.LAYOUTS
+    assert calibrate.INPUT_KINDS == calibrated_threshold.INPUT_KINDS
+    assert export.FORMATS == write_network.FORMATS
+    assert phantom_command.CUE_KINDS == phantom.CUE_KINDS
 
 
 def test_bundle_prints_and_copies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

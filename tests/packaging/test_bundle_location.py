@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from monai_tbkd.packaging import bundle_files, bundle_root, recipe_files, truth
 from monai_tbkd.packaging.plain_errors import plain_cause
 
@@ -19,18 +17,6 @@ def test_same_place_from_the_repository_and_from_inside_the_bundle(tmp_path: Pat
 def test_files_of_bundle_and_recipes_are_found() -> None:
     assert (bundle_files() / "configs" / "train.yaml").is_file()
     assert (recipe_files() / "demo.yaml").is_file()
-
-
-@pytest.mark.parametrize(
-    ("word", "value"), [("false", False), ("True", True), ("no", False), (True, True), ("1", True)]
-)
-def test_words_for_yes_and_no(word: object, value: bool) -> None:
-    assert truth(word) is value
-
-
-def test_other_words_are_refused() -> None:
-    with pytest.raises(ValueError, match="cache_teacher is 'maybe'"):
-        truth("maybe", "cache_teacher")
 
 
 def test_cause_of_ours_is_found_under_what_others_wrapped() -> None:

@@ -1,0 +1,169 @@
+"""From scores of films with known labels to a threshold and what it will cost."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import logging
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.whole_file import whole_file, write_json
+from monai_tbkd.metrics.calibrated_threshold import (
+    CalibratedThreshold,
+    calibration_sha256,
+    choose_threshold,
+    write_threshold,
+)
+from monai_tbkd.metrics.calibration import calibration_summary
+from monai_tbkd.metrics.image_level import image_level_metrics
+from monai_tbkd.metrics.screening_table import COLUMNS, Program, screening_table
+from monai_tbkd.networks.checkpoint import file_sha256, read_record
+from monai_tbkd.networks.training_films import films_trained_on
+from monai_tbkd.report.calibration_picture import write_calibration_picture
+from monai_tbkd.report.calibration_text import calibration_text
+from monai_tbkd.report.labeled_predictions import LabeledPredictions, read_labeled_predictions
+from monai_tbkd.report.prediction_table import as_written
+from monai_tbkd.transforms import NOTICE
+
+logger = logging.getLogger(__name__)
+
+_FEW = 50  # TB films below which a sensitivity of 90 % has an interval wider than 0.17
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, choose, write and print.
+
+    Raises:
+        ValueError: something that a user can mend.
+    """
+    if args.resamples < 100:
+        raise ValueError(f"resamples is {args.resamples}; expected 100 or more, for limits of 95 %.")
+    labels = absolute_path(args.labels)
+    films = read_labeled_predictions(args.predictions, labels, args.input_kind, args.patient_column)
+    scored = ~np.isnan(films.scores)
+    scores, positive = films.scores[scored], films.positive[scored]
+    patients = films.patients if any(films.patients) else None
+    of_scored = None if patients is None else [who for who, use in zip(patients, scored, strict=True) if use]
+    _warn(films, positive)
+    if not positive.any() or positive.all():
+        raise ValueError(
+            f"{int(positive.sum())} of {len(positive)} labeled films with a score have TB; a threshold needs films "
+            "with TB and films without, so give both."
+        )
+    if args.model is not None:
+        _warn_of_training_films(args.model, labels, films)
+    chosen = choose_threshold(scores, positive, args.target)
+    program = Program(args.prevalence, args.cost_film, args.cost_test)
+    edges = np.unique([*range(101), round(chosen, 4)])
+    rows = screening_table(films.scores, films.positive, edges, program, patients, args.resamples)
+    chosen_row = next(row for row in rows if row["threshold"] == round(chosen, 4))
+    metrics = image_level_metrics(scores / 100, positive, of_scored, args.resamples)
+    names = [name for name, use in zip(films.names, scored, strict=True) if use]
+    threshold = CalibratedThreshold(
+        threshold_0_100=round(chosen, 4),
+        chosen_by=args.target,
+        model_version=films.model_version,
+        input_kind=films.input_kind,
+        calibration_set={
+            "name": labels.stem if labels.is_file() else labels.name,
+            "sha256": calibration_sha256(names, positive),
+            "films": len(names),
+            "tb_films": int(positive.sum()),
+            "films_without_tb": int((~positive).sum()),
+            "patients": None if of_scored is None else len({who or (i,) for i, who in enumerate(of_scored)}),
+        },
+    )
+    summary: dict[str, Any] = {
+        "schema_version": 1,
+        "notice": NOTICE,
+        "model_version": films.model_version,
+        "input_kind": films.input_kind,
+        "calibration_set": threshold.calibration_set,
+        "intervals": f"95 %, over {'films' if of_scored is None else 'patients'}, {args.resamples} resamples",
+        "image_level": {name: interval.as_dict() for name, interval in metrics.items()},
+        **calibration_summary(scores / 100, positive, of_scored, resamples=args.resamples),
+        "program": program._asdict(),
+        "chosen": {"target": args.target, **chosen_row},
+        "not_scored": films.not_scored,
+        "without_label": films.without_label,
+        "without_prediction": len(films.without_prediction),
+    }
+    write_json(args.output / "calibration.json", summary)
+    _write_rows(args.output / "calibration.csv", rows)
+    write_calibration_picture(
+        args.output / "calibration.png",
+        scores,
+        positive,
+        chosen_row,
+        summary["image_level"]["auc"],
+        summary["reliability"]["equal_mass"],
+        f"{films.model_version}; {films.input_kind} films of {threshold.calibration_set['name']}",
+    )
+    # Last, as inference reads it: where it is, all else is.
+    write_threshold(args.output / "threshold.json", threshold, program=program._asdict(), at_threshold=chosen_row)
+    sys.stdout.write(calibration_text(summary, rows, threshold) + f"\nWritten to {args.output} ({NOTICE}).\n")
+    return 0
+
+
+def _warn(films: LabeledPredictions, positive: np.ndarray) -> None:
+    if films.not_scored:
+        tb = sum(film["tb"] for film in films.not_scored)
+        reasons = Counter(film["reason"] or film["status"] for film in films.not_scored)
+        found = ", ".join(f"{reason} {number}" for reason, number in reasons.most_common())
+        logger.warning(
+            "%d labeled films have no score (%d of them with TB; %s): they count neither as positive nor as negative.",
+            len(films.not_scored), tb, found,
+        )  # fmt: skip
+    if films.without_label:
+        logger.warning(
+            "%d films have no label and are left out (first: %s).", len(films.without_label), films.without_label[0]
+        )
+    if films.without_prediction:
+        first = films.without_prediction[0]
+        logger.warning(
+            "%d labeled films were not given to the model (first: %s).", len(films.without_prediction), first
+        )
+    if len(set(films.splits)) > 1 and "train" in films.splits:
+        logger.warning(
+            "%d of %d films are of the data set's own train split: if the model was trained on them, the threshold is "
+            "too hopeful.", films.splits.count("train"), len(films.splits),
+        )  # fmt: skip
+    if positive.sum() < _FEW:
+        logger.warning("Only %d films with TB: look at the intervals.", positive.sum())
+
+
+def _warn_of_training_films(model: Path, labels: Path, films: LabeledPredictions) -> None:
+    """Say whether the model was trained on the films, as far as its record and the labels can tell."""
+    if file_sha256(model)[:12] not in films.model_version:
+        raise ValueError(
+            f"{model} is not the model of these predictions ({films.model_version}; the file's hash begins with "
+            f"{file_sha256(model)[:12]}); give that one, or leave --model out."
+        )
+    trained_on = films_trained_on(read_record(model), labels)
+    if trained_on is None:
+        logger.warning(
+            "It cannot be told whether the model was trained on these films: its record fits no split of the labels."
+        )
+        return
+    seen = len({as_written(name) for name in trained_on} & set(films.names))
+    if seen:
+        logger.warning(
+            "The model was trained on %d of these %d films: the threshold is too hopeful; calibrate on others.",
+            seen, len(films.names),
+        )  # fmt: skip
+    else:
+        logger.info("The model was trained on none of these films.")
+
+
+def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

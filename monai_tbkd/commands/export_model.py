@@ -1,0 +1,253 @@
+"""Write a trained model as ONNX, OpenVINO or TorchScript, in 8 bits on demand."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+from monai.data import MetaTensor
+
+from monai_tbkd.backends import Agreement, ExportedNet, FilmInputNet, agreement, export_network
+from monai_tbkd.backends.export_record import SUFFIXES
+from monai_tbkd.backends.exported_net import MapOf
+from monai_tbkd.backends.int8_quantization import Int8Network
+from monai_tbkd.backends.int8_search import block_errors, order_of, search
+from monai_tbkd.backends.write_network import int8_network
+from monai_tbkd.data import list_films
+from monai_tbkd.data.film_dataset import film_error_in
+from monai_tbkd.engines import describe_module, load_trained
+from monai_tbkd.networks import model_version
+from monai_tbkd.networks.checkpoint import file_sha256, read_record
+from monai_tbkd.packaging import bundle_files, literal, recipe_files, set_option
+from monai_tbkd.transforms import NOTICE
+
+logger = logging.getLogger(__name__)
+
+Pair = tuple[torch.Tensor, torch.Tensor | None]
+"""A film and the place of its cut."""
+
+SMALLEST_IOU, LARGEST_CHANGE = 0.95, 0.01
+"""What an 8-bit model is to keep: mean IoU of its boxes with those of float32, and mean change of the score."""
+_RANKED, _SEARCHED = 4, 25  # films by which blocks are put in order, and by which the fewest are found
+_CHECKED = 5  # one film in so many is kept to compare both networks on
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load, write, and say how much the written network agrees.
+
+    Raises:
+        ValueError: settings that the model was not trained with, or int8 without films.
+    """
+    if args.int8 != (args.films is not None):
+        raise ValueError(
+            "--int8 needs --films, a folder of films like those it will be used on, and nothing else does."
+        )
+    parser = inference_config(args.checkpoint, args.recipe, args.values)
+    network, pooling = (parser.get_parsed_content(key) for key in ("network_def", "pooling"))
+    image_size = int(parser.get_parsed_content("image_size"))
+    load_trained(network, args.checkpoint, pooling, image_size)
+    network.eval()
+    suffix = {kind: end for end, kind in SUFFIXES.items()}[args.format]
+    output = args.output or args.checkpoint.with_suffix((".int8" if args.int8 else "") + suffix)
+    if output.suffix.lower() != suffix:
+        raise ValueError(f"--output is {output}; a file of format {args.format} ends with {suffix}.")
+    record = {
+        "notice": NOTICE,
+        "model_version": model_version(args.checkpoint) + (" int8" if args.int8 else ""),
+        "checkpoint_sha256": file_sha256(args.checkpoint),
+        "architecture": getattr(network, "architecture", None),
+        "image_size": image_size,
+        "pooling": describe_module(pooling),
+        "operating_point": _operating_point(Path(parser.get_parsed_content("operating_point")), args.checkpoint),
+        "training": (read_record(args.checkpoint) or {}).get("training"),
+    }
+    size = (image_size, image_size)
+    if args.int8:
+        written, found = _in_8_bits(args, parser, network, output, record, size)
+    else:
+        written, found = export_network(network, output, record, size), None
+    logger.info(
+        "%s: %s, %s, %.1f MB; maps differ from the network's by at most %.2g logits on noise (%s).",
+        output, args.format, written["precision"], _size(output) / 1e6, written["largest_difference"], NOTICE,
+    )  # fmt: skip
+    if found is not None:
+        logger.info("Against float32, on films that chose nothing: %s.", found)
+        if not _agrees(found):
+            logger.warning(
+                "This is less than mean IoU %.2f of boxes or more than %.2f change of the score. Its boxes are not "
+                "those of float32; evaluate the 8-bit model by itself before it is used.", SMALLEST_IOU, LARGEST_CHANGE,
+            )  # fmt: skip
+    return 0
+
+
+def _in_8_bits(
+    args: argparse.Namespace,
+    parser: ConfigParser,
+    network: torch.nn.Module,
+    output: Path,
+    record: dict[str, Any],
+    size: tuple[int, int],
+) -> tuple[dict[str, Any], Agreement]:
+    """The file with as few blocks in 32 bits as its boxes need, or as asked for; and how it agrees on other films."""
+    films, places = read_films(parser, args.films, args.number)
+    pairs = list(zip(films, places, strict=True))
+    used = [pair for number, pair in enumerate(pairs) if number % _CHECKED]
+    judge = _judge(parser, network, pairs[::_CHECKED])
+    made = int8_network(network, size, [film for film, _ in used], progress=True)
+    if args.keep_float32 is None:
+        keep = _fewest_blocks(made, "openvino" if args.format == "openvino" else "onnxruntime", parser, network, used)
+    else:
+        keep = tuple(args.keep_float32)
+    facts = {"films": len(used), "checked": len(pairs) - len(used), "float32": list(keep)}
+    written = export_network(network, output, {**record, "calibration": facts}, size, made, keep=keep)
+    return written, judge(ExportedNet(output))
+
+
+def _fewest_blocks(
+    made: Int8Network, runtime: str, parser: ConfigParser, network: torch.nn.Module, used: Sequence[Pair]
+) -> tuple[str, ...]:
+    """The blocks to keep in 32 bits, by films that chose the ranges as well."""
+    errors = block_errors(made, [film for film, _ in _spread(used, _RANKED)], runtime)
+    judge = _judge(parser, network, _spread(used, _SEARCHED))
+
+    def judged(maps_of: MapOf) -> tuple[Agreement, bool]:
+        found = judge(maps_of)
+        return found, _agrees(found)
+
+    taken = search(made, order_of(made, errors), judged, runtime)[0]
+    logger.info("Taken: %s.", taken.described(made))
+    return taken.keep
+
+
+def _spread(pairs: Sequence[Pair], number: int) -> Sequence[Pair]:
+    """So many of them or fewer, from first to last."""
+    return pairs[:: max(1, -(-len(pairs) // number))]
+
+
+def _judge(parser: ConfigParser, network: torch.nn.Module, pairs: Sequence[Pair]) -> Callable[[MapOf], Agreement]:
+    """How a network's maps agree with float32's on films."""
+    films, places = [film for film, _ in pairs], [place for _, place in pairs]
+    expected = scores_and_boxes(parser, FilmInputNet(network), films, places)
+    return lambda maps_of: agreement(expected, scores_and_boxes(parser, maps_of, films, places))
+
+
+def _agrees(found: Agreement) -> bool:
+    return found.box_iou >= SMALLEST_IOU and found.score_change <= LARGEST_CHANGE
+
+
+def scores_and_boxes(
+    parser: ConfigParser,
+    network: MapOf,
+    films: Sequence[torch.Tensor],
+    places: Sequence[torch.Tensor | None],
+) -> list[tuple[float, torch.Tensor]]:
+    """Scores (0-1) and boxes ``(n, 4)`` of films through the post-processing of inference, boxes whatever the score.
+
+    Args:
+        parser: of inference.yaml.
+        network: from films ``(B, 1, H, W)`` uint8 to maps.
+        films: ``(1, H, W)`` uint8.
+        places: of their cuts, or None each.
+    """
+    steps = parser.get_parsed_content("postprocessing")
+    found: list[tuple[float, torch.Tensor]] = []
+    for film, place in zip(films, places, strict=True):
+        with torch.no_grad():
+            item = {"pred": network(film[None])[0], "original_size": torch.tensor(film.shape[-2:])}
+        done = steps(item if place is None else {**item, "lung_crop": place})
+        found.append((float(done["score"]), done["pred_boxes"]))
+    return found
+
+
+def inference_config(checkpoint: Path, recipes: Sequence[str], values: Sequence[str]) -> ConfigParser:
+    """inference.yaml for a model, its films in 8 bits, its boxes drawn whatever the score.
+
+    Args:
+        checkpoint: the model.
+        recipes: names or files.
+        values: ``ID=VALUE``.
+
+    Raises:
+        FileNotFoundError: no such recipe.
+        ValueError: a value of no id.
+    """
+    files = [bundle_files() / "configs" / "inference.yaml", *(_recipe(name) for name in recipes)]
+    parser = ConfigParser()
+    parser.read_config([str(file) for file in files])
+    for entry in values:
+        key, value = set_option(entry)
+        if key.split("::")[0] not in parser:
+            raise ValueError(f"--set {entry}: inference.yaml has no {key}.")
+        parser[key] = value
+    parser["ckpt_dir"] = literal(str(checkpoint.parent))
+    parser["student_checkpoint"] = literal(str(checkpoint))
+    parser["device"] = "cpu"
+    parser["backend"] = "torchscript"  # films in 8 bits, and normalization in the network
+    parser["thresholds"] = _thresholds(checkpoint)
+    parser["exported"] = None
+    parser["draw_film"] = False
+    return parser
+
+
+def _recipe(name: str) -> Path:
+    for candidate in (Path(name), recipe_files() / f"{name}.yaml"):
+        if candidate.is_file():
+            return candidate
+    known = ", ".join(sorted(p.stem for p in recipe_files().glob("*.yaml")))
+    raise FileNotFoundError(f"--recipe {name}: no such file, and no recipe of that name; there are {known}.")
+
+
+def _operating_point(path: Path, checkpoint: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    point = json.loads(path.read_text(encoding="utf-8"))
+    if point.get("model_sha256") != file_sha256(checkpoint):
+        logger.warning("%s is of another model than %s and is not written into the file.", path, checkpoint)
+        return None
+    return {key: point[key] for key in ("map_threshold", "score_threshold", "mode", "chosen_on")}
+
+
+def _thresholds(checkpoint: Path) -> dict[str, Any]:
+    """Of the comparison: boxes are drawn whatever the score, so that there are some to compare."""
+    chosen = _operating_point(checkpoint.with_name("operating_point.json"), checkpoint) or {}
+    return {"map_threshold": chosen.get("map_threshold", 0.5), "mode": chosen.get("mode", "absolute"),
+            "score_threshold": 0.0}  # fmt: skip
+
+
+def read_films(parser: ConfigParser, folder: Path, number: int) -> tuple[list[torch.Tensor], list[torch.Tensor | None]]:
+    """Films ``(1, H, W)`` uint8 of a folder, spread over it, and the places of their cuts."""
+    if number < _CHECKED:
+        raise ValueError(f"--number is {number}; expected {_CHECKED} films or more.")
+    listed = list_films(folder)
+    steps = parser.get_parsed_content("preprocessing")
+    films: list[torch.Tensor] = []
+    places: list[torch.Tensor | None] = []
+    # every so many of them, so that all sub-folders take part; those that are refused are made up for at the end
+    step = max(1, len(listed) // number)
+    for item in [film for first in range(step) for film in listed[first::step]]:
+        if len(films) == number:
+            break
+        try:
+            done = steps({"image": item["image"]})
+        except RuntimeError as error:
+            if film_error_in(error) is None:
+                raise
+            logger.info("left out: %s", film_error_in(error))
+            continue
+        image = done["image"]
+        films.append(image.as_tensor() if isinstance(image, MetaTensor) else image)
+        places.append(done.get("lung_crop"))
+    if len(films) < _CHECKED:
+        raise ValueError(f"{folder} has {len(films)} films that can be used; give at least {_CHECKED}, better 100.")
+    return films, places
+
+
+def _size(path: Path) -> int:
+    parts = (path, path.with_suffix(".bin")) if path.suffix == ".xml" else (path,)
+    return sum(part.stat().st_size for part in parts)

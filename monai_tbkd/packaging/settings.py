@@ -1,0 +1,334 @@
+"""Settings from the command line: arrived as typed, and of the type of their default."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+from monai.bundle import ConfigParser
+
+from monai_tbkd.packaging.bundle_location import bundle_files
+
+_YES, _NO, _NOTHING = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("none", "null", "")
+_MEANINGFUL = ("$", "@", "%")  # at the start of a value, to MONAI: an expression, a reference, a macro
+_RUNNER = {"run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "tracking", "args_file",
+           "workflow_name", "workflow_type", "properties_path"}  # fmt: skip
+_PATH_ENDINGS = ("_dir", "_file", "_checkpoint", "_model", "weights", "operating_point")
+_LEAST = {"batch_size": 1, "num_workers": 0, "image_size": 1, "film_size": 1, "picture_size": 1, "grid": 1,
+          "largest_number": 1, "max_epochs": 1, "teacher_epochs": 1, "val_interval": 1}  # fmt: skip
+
+
+def truth(value: object, name: str = "a flag") -> bool:
+    """Read a yes or no.
+
+    Args:
+        value: True, False, or one of the words true, false, yes, no, on, off, 1, 0, in any case.
+        name: of the setting, for the message.
+
+    Raises:
+        ValueError: anything else.
+
+    Example:
+        >>> truth("false"), truth(True)
+        (False, True)
+    """
+    word = str(value).strip().lower()
+    if word in _YES or word in _NO:
+        return word in _YES
+    raise ValueError(f"{name} is {value!r}; expected true or false.")
+
+
+def literal(text: str) -> str:
+    r"""Write a text so that MONAI's config parser takes it as it is.
+
+    The parser replaces ``#`` by ``::`` and gives ``$``, ``@`` and ``%`` at the start a meaning.
+
+    Args:
+        text: such as a path.
+
+    Returns:
+        The text itself, or an expression whose value is the text.
+
+    Example:
+        >>> literal("/data/images"), literal("/data/images#2")
+        ('/data/images', "$'/data/images\\x232'")
+    """
+    if "#" not in text and not text.startswith(_MEANINGFUL):
+        return text
+    special = {ord(letter): f"\\x{ord(letter):02x}" for letter in "#@%$"}
+    return "$" + repr(text).translate(special)
+
+
+def set_option(option: str) -> tuple[str, Any]:
+    """Read ``KEY=VALUE`` of a ``--set`` option; the value gets the type of the key's default in the bundle's configs.
+
+    Args:
+        option: such as ``min_age=0``.
+
+    Returns:
+        The key, and the value for a config.
+
+    Raises:
+        ValueError: no ``KEY=VALUE``, or a value of another type.
+
+    Example:
+        >>> set_option("min_age=0"), set_option("output_dir=20261130")
+        (('min_age', 0), ('output_dir', '20261130'))
+    """
+    key, equals, raw = option.partition("=")
+    if not equals or not key:
+        raise ValueError(f"--set {option!r}; expected KEY=VALUE, such as min_age=0.")
+    try:
+        parsed = yaml.safe_load(raw)
+    except yaml.YAMLError:
+        parsed = raw
+    return key, _typed(key, raw, parsed)
+
+
+def read_settings() -> None:
+    """Give the settings of the running config their types; the first step of ``initialize``.
+
+    A value from the command line is taken as it was typed: python-fire and MONAI turn ``20261130`` into a number,
+    ``a,b`` into a tuple, ``films#2`` into ``films`` or ``films::2``. A value of another type than the default in the
+    bundle's configs, an unknown key, a device that is not there, and a number out of range end the run.
+
+    Raises:
+        ValueError: with one sentence for the user.
+    """
+    parser = _running_parser()
+    changes = _from_command_line(parser)
+    for key, value in parser.get().items():
+        if key not in changes:
+            changes[key] = _checked(key, value)
+    changed = {key: value for key, value in changes.items() if value is not parser[key]}
+    for key, value in changed.items():
+        parser[key] = value
+    for key, least in _LEAST.items():
+        if key in parser and (not isinstance(number := _value(parser, key), int) or number < least):
+            raise ValueError(f"{key} is {number!r}; expected a whole number, {least} or more.")
+    if isinstance(device := parser.get("device"), str) and not device.startswith(_MEANINGFUL):
+        parser["device"] = f"$torch.device({_existing_device(device)!r})"
+    parser.parse(reset=True)
+
+
+def _running_parser() -> ConfigParser:
+    """The parser that evaluates the expression from which this is called; MONAI hands it to no expression."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if isinstance(owner := frame.f_locals.get("self"), ConfigParser):
+            return owner
+        frame = frame.f_back  # type: ignore[assignment]
+    raise RuntimeError("read_settings() is an expression of a config; call it there.")
+
+
+def _from_command_line(parser: ConfigParser) -> dict[str, Any]:
+    """Values of ``python -m monai.bundle run --key value``, by key; none where the run was started otherwise."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if getattr(spec, "name", "") != "monai.bundle.__main__":
+        return {}
+    typed = _flags(sys.argv[1:])
+    if "args_file" in typed:
+        content = ConfigParser.load_config_file(typed["args_file"])
+        typed = {k: v if isinstance(v, str) else json.dumps(v) for k, v in content.items()} | typed
+    known: set[str] = set()
+    for file in _files(typed.get("config_file", "")):
+        known |= {key.lstrip("+").replace("#", "::").split("::")[0] for key in _load(file)}
+    values: dict[str, Any] = {}
+    for name, raw in typed.items():
+        key = name.replace("#", "::")
+        if key in _RUNNER:
+            continue
+        if known and key.split("::")[0] not in known:
+            near = difflib.get_close_matches(key, sorted(known), 1)
+            raise ValueError(
+                f"--{name}: there is no setting of this name{f'; did you mean {near[0]}?' if near else '.'}"
+            )
+        parsed = parser.get(key, None)
+        if raw.startswith(_MEANINGFUL) and not _exists(raw):
+            values[key] = _meant(parser, key, raw, parsed)
+        else:
+            values[key] = _typed(key, raw, parsed)
+    return values
+
+
+def _exists(path: str) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists takes "" for a folder and raises on names that are too long
+
+
+def _flags(words: Sequence[str]) -> dict[str, str]:
+    """Flags and their values as typed, told apart as python-fire does."""
+    flags: dict[str, str] = {}
+    words = list(words[: words.index("--")] if "--" in words else words)
+    for word, following in zip(words, [*words[1:], "--"], strict=True):
+        if not _is_flag(word):
+            continue
+        name, equals, value = word.lstrip("-").partition("=")
+        name = name.replace("-", "_")
+        if not equals and _is_flag(following):
+            name, value = (name[2:], "False") if name.startswith("no") else (name, "True")
+        elif not equals:
+            value = following
+        flags[name] = value
+    return flags
+
+
+def _is_flag(word: str) -> bool:
+    return word.startswith("--") or (word[:1] == "-" and word[1:2].isascii() and word[1:2].isalpha())
+
+
+def _files(raw: str) -> Iterable[str]:
+    try:
+        files = ast.literal_eval(raw)
+    except (ValueError, SyntaxError):
+        files = raw if _exists(raw) else raw.strip("[]()").split(",")
+    return [str(file).strip() for file in ([files] if isinstance(files, str) else files)]
+
+
+def _load(file: str | Path) -> dict[str, Any]:
+    text = Path(file).read_text(encoding="utf-8")
+    content = (
+        json.loads(text)
+        if str(file).endswith(".json")
+        else yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    )
+    return dict(content)
+
+
+@functools.cache
+def _defaults() -> Mapping[str, list[Any]]:
+    """Defaults of each top-level key in the bundle's configs."""
+    found: dict[str, list[Any]] = {}
+    for file in sorted(p for p in (bundle_files() / "configs").iterdir() if p.suffix in (".yaml", ".json")):
+        for key, value in _load(file).items() if file.name != "metadata.json" else ():
+            found.setdefault(key, []).append(value)
+    return found
+
+
+def _kind(key: str) -> type | None:
+    """Path, str, bool, int or float as the default of a key has it; None where any value may be meant."""
+    if key.endswith(_PATH_ENDINGS) and key != "class_weights":
+        return Path
+    for value in _defaults().get(key, ()):
+        if isinstance(value, str) and value.startswith("@") and value[1:].isidentifier():
+            return _kind(value[1:])
+        if isinstance(value, (str, bool, int, float)) and not str(value).startswith(_MEANINGFUL):
+            return type(value)
+    return None
+
+
+def _typed(key: str, raw: str, parsed: Any) -> Any:
+    """A value from the command line for the config.
+
+    Args:
+        key: of the setting.
+        raw: as it was typed.
+        parsed: as a parser of literals reads it.
+    """
+    kind, word = _kind(key), raw.strip().lower()
+    nothing = None in _defaults().get(key, ()) and word in _NOTHING
+    if kind in (Path, str):
+        if _exists(raw):
+            return literal(raw)
+        if nothing:
+            return None
+        if not raw:
+            raise ValueError(f"{key} is empty; expected {'a path' if kind is Path else 'a word'}.")
+        quoted = raw[0] in "'\"" and raw[-1] == raw[0] and len(raw) > 2
+        return _list(key, raw, parsed) if raw[0] == "[" else literal(raw[1:-1] if quoted else raw)
+    if nothing or (kind is None and word in ("none", "null")):
+        return None
+    if kind is bool:
+        return truth(raw, key)
+    if raw.startswith("["):
+        return _list(key, raw, parsed)
+    if kind in (int, float):
+        return _number(key, raw, kind)
+    if word in ("true", "false"):
+        return word == "true"
+    return literal(raw) if "#" in raw else parsed
+
+
+def _list(key: str, raw: str, parsed: Any) -> Any:
+    try:
+        parsed = ast.literal_eval(raw)
+    except (ValueError, SyntaxError) as error:  # words without quotes, which python-fire takes
+        if "#" in raw:
+            raise ValueError(f"{key} is {raw!r}; put each entry of the list in quotes.") from error
+    return (
+        [literal(entry) if isinstance(entry, str) else entry for entry in parsed]
+        if isinstance(parsed, list)
+        else parsed
+    )
+
+
+def _number(key: str, raw: str, kind: type) -> int | float:
+    try:
+        return int(raw, 0)
+    except ValueError:
+        pass
+    try:
+        number = float(raw)
+    except ValueError as error:
+        raise ValueError(f"{key} is {raw!r}; expected a number.") from error
+    return int(number) if kind is int and number.is_integer() else number
+
+
+def _meant(parser: ConfigParser, key: str, raw: str, parsed: Any) -> Any:
+    """A value that begins like an expression, a reference or a macro, and is one."""
+    if _kind(key) is Path:
+        try:
+            is_text = isinstance(parser.get_parsed_content(key), (str, list))
+        except Exception:
+            is_text = False
+        if not is_text:
+            raise ValueError(
+                f"{key} is {raw!r}, where MONAI takes {raw[0]} for the start of an expression; for a folder or file of "
+                f"this name give ./{raw}."
+            )
+    return parsed
+
+
+def _checked(key: str, value: Any) -> Any:
+    """A value from a config file or a program: text gets the default's type, and paths are paths."""
+    kind = _kind(key)
+    if value is None or (isinstance(value, str) and value.startswith(_MEANINGFUL)):
+        return value
+    if isinstance(value, os.PathLike):
+        return literal(os.fspath(value))
+    if (kind in (Path, str) and isinstance(value, (bool, int, float, date))) or (
+        kind is Path and isinstance(value, tuple)
+    ):
+        raise ValueError(f"{key} is {value!r}, which is no text; put it in quotes.")
+    if kind is Path and "::" in str(value):
+        raise ValueError(
+            f"{key} is {value!r}. MONAI makes :: of a # in a name: give {key} on the command line, or from Python as "
+            "monai_tbkd.packaging.literal(path)."
+        )
+    if isinstance(value, str) and kind is bool:
+        return truth(value, key)
+    return _number(key, value, kind) if isinstance(value, str) and kind in (int, float) else value
+
+
+def _value(parser: ConfigParser, key: str) -> Any:
+    value = parser[key]
+    return parser.get_parsed_content(key) if isinstance(value, str) and value.startswith(_MEANINGFUL) else value
+
+
+def _existing_device(name: str) -> str:
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise ValueError(f"device is {name!r}, which is not there; this machine has {', '.join(here)}.") from error
+    return name
