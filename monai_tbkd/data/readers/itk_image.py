@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import re
 import zlib
 from pathlib import Path
 from typing import IO, Any
@@ -16,39 +15,11 @@ from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.data.readers.checksum import read_to_end
 from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
 from monai_tbkd.data.readers.film_limits import FilmLimits
+from monai_tbkd.data.readers.itk_header import read_header
 from monai_tbkd.data.readers.patient_axes import film_plane, upright_film, vertical_first
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 ITK_FORMATS = ("metaimage", "nrrd")
-# Headers that name another file could name any file; ours hold their pixels themselves.
-_ELSEWHERE = {
-    "metaimage": re.compile(rb"^ElementDataFile\s*=[ \t]*+(?!LOCAL\s*$)", re.MULTILINE | re.IGNORECASE),
-    "nrrd": re.compile(rb"^data ?file:", re.MULTILINE | re.IGNORECASE),
-}
-_HEADER_BYTES = 16384
-# where the header says that the pixels are packed, and where they begin
-_PACKED = {
-    "metaimage": re.compile(rb"^CompressedData\s*=\s*True", re.MULTILINE | re.IGNORECASE),
-    "nrrd": re.compile(rb"^encoding: *(gz|bz)", re.MULTILINE | re.IGNORECASE),
-}
-_PIXELS = {
-    "metaimage": re.compile(rb"^ElementDataFile\s*=[ \t]*LOCAL[ \t\r]*\n", re.MULTILINE | re.IGNORECASE),
-    "nrrd": re.compile(rb"\r?\n\r?\n"),
-}
-_FIELDS = {
-    "metaimage": [
-        re.compile(rb"^NDims\s*=\s*\d{1,2}\s*$", re.MULTILINE | re.IGNORECASE),
-        re.compile(rb"^DimSize\s*=(\s*\d{1,9})+\s*$", re.MULTILINE | re.IGNORECASE),
-        re.compile(rb"^ElementType\s*=\s*MET_\w+\s*$", re.MULTILINE | re.IGNORECASE),
-    ],
-    "nrrd": [
-        re.compile(rb"^type: *[A-Za-z0-9_ ]+\r?$", re.MULTILINE | re.IGNORECASE),
-        re.compile(rb"^dimension: *\d{1,2} *\r?$", re.MULTILINE | re.IGNORECASE),
-        re.compile(rb"^sizes: *\d{1,9}( +\d{1,9})* *\r?$", re.MULTILINE | re.IGNORECASE),
-        re.compile(rb"^encoding: *\w+ *\r?$", re.MULTILINE | re.IGNORECASE),
-    ],
-}
-"""Lines without which a header is none."""
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -117,14 +88,7 @@ def _header(path: Path, file_format: str) -> Any:
     # Here and not above: ITK takes a second to import, and most folders hold nothing for it.
     import itk
 
-    with path.open("rb") as file:
-        head = file.read(_HEADER_BYTES)
-    if _ELSEWHERE[file_format].search(head):
-        raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a header whose pixels are in another file; save it as one file")
-    # ITK's own reader ends the whole process at some damaged headers, so it gets none that lacks what must be there.
-    end = _PIXELS[file_format].search(head)
-    if end is None or not all(field.search(head[: end.start() + 1]) for field in _FIELDS[file_format]):
-        raise FilmError(ReasonCode.CORRUPT, path, "the header is damaged; copy the file again")
+    read_header(path, file_format)  # ITK ends the process at some headers, and reads other files that headers name
     itk.Object.GlobalWarningDisplayOff()
     io = (itk.MetaImageIO if file_format == "metaimage" else itk.NrrdImageIO).New()
     io.SetFileName(str(path))
@@ -137,16 +101,14 @@ def _header(path: Path, file_format: str) -> Any:
 
 def _check_packed(path: Path, file_format: str, limits: FilmLimits) -> None:
     """Unpack the pixels once for their checksum, which ITK's readers do not look at, and to find a bomb."""
+    fields, start = read_header(path, file_format)
+    encoding = fields.get("encoding", "").lower()
     with path.open("rb") as file:
-        head = file.read(_HEADER_BYTES)
-        start, zipped = _PIXELS[file_format].search(head), _PACKED[file_format].search(head)
-        if start is None or zipped is None or zipped.start() > start.start():
-            return
-        file.seek(start.end())
-        if file_format == "nrrd":
-            with gzip.open(file) if zipped[1].startswith(b"g") else bz2.open(file) as stream:
+        file.seek(start)
+        if encoding[:2] in ("gz", "bz"):
+            with gzip.open(file) if encoding.startswith("g") else bz2.open(file) as stream:
                 read_to_end(path, stream, limits)
-        else:
+        elif fields.get("compresseddata", "").lower() == "true":
             read_to_end(path, _ZlibFile(file), limits)
 
 
