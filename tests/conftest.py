@@ -11,6 +11,8 @@ import multiprocessing.process
 import os
 import shutil
 import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +82,13 @@ def _unit_tests_start_nothing(request: pytest.FixtureRequest, monkeypatch: pytes
     monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
     monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", refuse)
     monkeypatch.setattr(ConfigWorkflow, "initialize", refuse)
+
+
+@pytest.fixture(autouse=True)
+def _readers_see_what_a_test_has_patched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decode in a process that is forked within the test, not in one of an earlier test."""
+    if module := sys.modules.get("monai_tbkd.data.readers.reader_process"):
+        monkeypatch.setattr(module, "_own", threading.local())
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ class ReasonCode(StrEnum):
 
     NOT_READABLE = "NOT_READABLE"
     CORRUPT = "CORRUPT"
+    READER_DIED = "READER_DIED"
     NOT_AN_IMAGE = "NOT_AN_IMAGE"
     UNSUPPORTED_SYNTAX = "UNSUPPORTED_SYNTAX"
     UNSUPPORTED_SOP = "UNSUPPORTED_SOP"
@@ -53,6 +54,7 @@ class ReasonCode(StrEnum):
 _FAILURES = {
     ReasonCode.NOT_READABLE,
     ReasonCode.CORRUPT,
+    ReasonCode.READER_DIED,
     ReasonCode.NOT_AN_IMAGE,
     ReasonCode.UNSUPPORTED_SYNTAX,
     ReasonCode.TOO_LARGE,
@@ -64,6 +66,7 @@ _FAILURES = {
 _MEANINGS = {
     ReasonCode.NOT_READABLE: "the file is missing, not a regular file, or may not be opened",
     ReasonCode.CORRUPT: "the file is cut short or damaged",
+    ReasonCode.READER_DIED: "decoding the file ended or hung the process that reads it",
     ReasonCode.NOT_AN_IMAGE: "the file holds no picture in a format that is read here",
     ReasonCode.UNSUPPORTED_SYNTAX: "no decoder for the way the pixels are compressed or stored",
     ReasonCode.UNSUPPORTED_SOP: "the DICOM object is of a kind that is not a radiograph",

@@ -99,7 +99,7 @@ class PredictionTable:
     Args:
         output_dir: gets the files.
         settings: what the scores depend on, JSON-able; a run is gone on with under the same settings only.
-        resume: go on with the run that left its files here; films that have failed are tried again.
+        resume: go on with the run that left its files here; films that have failed are tried again, except READER_DIED.
         reports: pages to be made of the rows, or None.
 
     Raises:
@@ -160,8 +160,10 @@ class PredictionTable:
         before = self.earlier_rows()
         if self.resume:
             self.check_settings(before)
-            # What has failed is tried again: the file may have been mended, or a decoder installed.
-            self.rows = [row for row in before if row["status"] != FAILED]
+            # What has failed is tried again: the file may have been mended, or a decoder installed. What has ended its
+            # reader is not.
+            died = ReasonCode.READER_DIED.value
+            self.rows = [row for row in before if row["status"] != FAILED or row["reason"] == died]
         elif before:
             logger.info("%s: %d rows of an earlier run are replaced.", self.csv_path, len(before))
         if not self.resume:

@@ -13,6 +13,7 @@ from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.readers.itk_image import ITK_FORMATS, decode_itk, itk_size
 from monai_tbkd.data.readers.nifti import decode_nifti, nifti_size
 from monai_tbkd.data.readers.picture import PICTURE_FORMATS, decode_picture, picture_size
+from monai_tbkd.data.readers.reader_process import decode_apart
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 
@@ -44,6 +45,10 @@ def decode_film(
     limits, rules = limits or FilmLimits(), rules or FilmRules()
     file_format = _format_of(path)
     limits.check_file(path)
+    return decode_apart(_decode, limits.max_pixels, path, file_format, voi, limits, rules)
+
+
+def _decode(path: Path, file_format: str, voi: str, limits: FilmLimits, rules: FilmRules) -> DecodedFilm:
     if file_format in PICTURE_FORMATS:
         return decode_picture(path, limits)
     if file_format in ITK_FORMATS:

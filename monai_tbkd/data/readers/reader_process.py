@@ -1,0 +1,205 @@
+"""Decode where it may die: in a process beside this one, with a limit on time and memory."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import mmap
+import os
+import pickle
+import select
+import signal
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from monai_tbkd.data.readers.decoded_film import DecodedFilm
+from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+
+SECONDS = 60.0
+"""Longest time for one image."""
+MEMORY = 4 * 2**30
+"""Most memory in bytes that decoding one image may take, beside what the process has already."""
+
+_own = threading.local()
+_LENGTH = struct.Struct("<q")
+
+
+def decode_apart(decode: Callable[..., DecodedFilm], max_pixels: int, path: Path, *args: Any) -> DecodedFilm:
+    """Decode an image in a process of its own, which is kept for the next one.
+
+    The process is forked from this one, one a thread, so that it has its imports. Where there is no fork (Windows), the
+    image is decoded here.
+
+    Args:
+        decode: a function of a module, called with `path` and `args`.
+        max_pixels: most pixels that it may return.
+        path: of the image.
+        args: picklable.
+
+    Returns:
+        What `decode` returns.
+
+    Raises:
+        FilmError: what `decode` raises; READER_DIED where the process ended or was ended at a limit.
+    """
+    if not hasattr(os, "fork"):
+        return decode(path, *args)
+    process = getattr(_own, "process", None)
+    if process is None or process.parent != os.getpid() or process.max_pixels < max_pixels:
+        process = _own.process = _ReaderProcess(max_pixels)  # after a fork the parent's is not ours
+    try:
+        return process.call(decode, path, *args)
+    except _EndedError as error:
+        _own.process = None
+        raise FilmError(
+            ReasonCode.READER_DIED, path, f"the process that decodes it {error}; look at the file with other software"
+        ) from None
+
+
+class _EndedError(Exception):
+    """How the process ended."""
+
+
+class _ReaderProcess:
+    def __init__(self, max_pixels: int) -> None:
+        self.parent, self.max_pixels = os.getpid(), max_pixels
+        self._pixels = mmap.mmap(-1, 4 * max_pixels)  # shared; only what is written takes memory
+        request, self._request = os.pipe()
+        self._answer, answer = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._request)
+            os.close(self._answer)
+            _serve(request, answer, self._pixels)
+        os.close(request)
+        os.close(answer)
+
+    def call(self, decode: Callable[..., DecodedFilm], *args: Any) -> DecodedFilm:
+        """Send, wait, and take the pixels over."""
+        words = pickle.dumps((decode, args))
+        try:
+            _write(self._request, words)
+        except OSError:
+            raise _EndedError(self._end()) from None
+        answer = self._wait()
+        if isinstance(answer, BaseException):
+            raise answer
+        film, shape = answer
+        size = int(np.prod(shape))
+        return replace(film, pixels=np.frombuffer(self._pixels, np.float32, size).reshape(shape).copy())
+
+    def _wait(self) -> Any:
+        until, received = time.monotonic() + SECONDS, b""
+        while len(received) < _LENGTH.size or len(received) < _LENGTH.size + _LENGTH.unpack_from(received)[0]:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise _EndedError(self._end(f"took more than {SECONDS:g} seconds"))
+            if not select.select([self._answer], [], [], min(left, 1.0))[0]:
+                if os.waitpid(self._pid, os.WNOHANG)[0]:
+                    self._pid = 0
+                    raise _EndedError("ended")
+                continue
+            part = os.read(self._answer, 2**20)
+            if not part:
+                raise _EndedError(self._end())
+            received += part
+        return pickle.loads(received[_LENGTH.size :])
+
+    def _end(self, why: str = "") -> str:
+        """Make sure that it has ended, and say how."""
+        self._close()
+        if not self._pid:
+            return why or "ended"
+        if why:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+        _, status = os.waitpid(self._pid, 0)
+        self._pid = 0
+        if why:
+            return why
+        return f"was ended by {signal.Signals(status & 127).name}" if status & 127 else f"ended with {status >> 8}"
+
+    def _close(self) -> None:
+        for end in (self._request, self._answer):
+            with contextlib.suppress(OSError):
+                os.close(end)
+
+    def __del__(self) -> None:
+        # of a thread that has ended; the process sees the end of its requests and ends
+        if self.parent == os.getpid() and self._pid:
+            self._end("is not needed")
+
+
+def _serve(request: int, answer: int, pixels: mmap.mmap) -> NoReturn:
+    """Decode until no one asks any more. Nothing of the parent's is run, at the end neither."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this one
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        faulthandler.disable()
+        _limit_memory()
+        while words := _read(request):
+            decode, args = pickle.loads(words)
+            _write(answer, _answer(decode, args, pixels))
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+
+
+def _answer(decode: Callable[..., DecodedFilm], args: Any, pixels: mmap.mmap) -> bytes:
+    try:
+        film = decode(*args)
+        if film.pixels.nbytes > len(pixels):
+            raise FilmError(ReasonCode.TOO_LARGE, args[0], f"{film.pixels.nbytes} bytes of pixels")
+        np.frombuffer(pixels, np.float32, film.pixels.size)[:] = film.pixels.ravel()
+        return pickle.dumps((replace(film, pixels=np.zeros((0, 0), np.float32)), film.pixels.shape))
+    except MemoryError:
+        return pickle.dumps(FilmError(ReasonCode.TOO_LARGE, args[0], f"decoding takes more than {MEMORY >> 20} MB"))
+    except Exception as error:
+        try:
+            return pickle.dumps(error)
+        except Exception:
+            return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+
+
+def _limit_memory() -> None:
+    if sys.platform != "linux":
+        return
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    limit = pages * resource.getpagesize() + MEMORY
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    for given in (soft, hard):
+        limit = limit if given == resource.RLIM_INFINITY else min(limit, given)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _write(end: int, words: bytes) -> None:
+    view = memoryview(_LENGTH.pack(len(words)) + words)
+    while view:
+        view = view[os.write(end, view) :]
+
+
+def _read(end: int) -> bytes:
+    """One message; nothing at the end of all."""
+    head = _exactly(end, _LENGTH.size)
+    return _exactly(end, _LENGTH.unpack(head)[0]) if head else b""
+
+
+def _exactly(end: int, size: int) -> bytes:
+    found = b""
+    while len(found) < size:
+        part = os.read(end, size - len(found))
+        if not part:
+            return b""
+        found += part
+    return found

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from monai.transforms import LoadImaged
+from PIL import Image
+
+from monai_tbkd.data import CXRReader, FilmDataset, FilmError, ReasonCode
+from monai_tbkd.data.readers import decode, reader_process
+from monai_tbkd.data.readers.decoded_film import DecodedFilm
+from monai_tbkd.data.readers.reader_process import decode_apart
+
+PATH = Path("image.png")
+MOST = 10_000
+
+
+def whole(path: Path, side: int = 10) -> DecodedFilm:
+    pixels = np.arange(side * side, dtype=np.float32).reshape(side, side)
+    return DecodedFilm(pixels, "png", [str(os.getpid())], (0.1, 0.2))
+
+
+def dies(path: Path) -> DecodedFilm:
+    ctypes.string_at(0)
+    raise AssertionError("still alive")
+
+
+def ends(path: Path) -> DecodedFilm:
+    os._exit(7)
+
+
+def hangs(path: Path) -> DecodedFilm:
+    while True:
+        time.sleep(1)
+
+
+def takes_all_memory(path: Path) -> DecodedFilm:
+    return whole(Path(str(len(bytearray(2**30)))))
+
+
+def refuses(path: Path) -> DecodedFilm:
+    raise FilmError(ReasonCode.COLOR, path, "red")
+
+
+def fails(path: Path) -> DecodedFilm:
+    raise ZeroDivisionError("by nothing")
+
+
+def dies_at_the_second(path: Path, *args: object) -> DecodedFilm:
+    return dies(path) if path.stem == "1" else whole(path, 200)
+
+
+def died(function: object) -> str:
+    with pytest.raises(FilmError) as caught:
+        decode_apart(function, MOST, PATH)  # type: ignore[arg-type]
+    assert caught.value.reason is ReasonCode.READER_DIED
+    return caught.value.detail
+
+
+def test_an_image_comes_whole_from_a_process_that_stays() -> None:
+    first, second = decode_apart(whole, MOST, PATH), decode_apart(whole, MOST, PATH, 20)
+    assert np.array_equal(first.pixels, whole(PATH).pixels)  # also after the second has come
+    assert second.pixels.shape == (20, 20)
+    assert (first.source_format, first.spacing_mm) == ("png", (0.1, 0.2))
+    assert first.steps == second.steps != [str(os.getpid())]
+
+
+def test_death_costs_one_image() -> None:
+    before = decode_apart(whole, MOST, PATH).steps
+    assert "was ended by SIGSEGV" in died(dies)
+    assert "ended with 7" in died(ends)
+    after = decode_apart(whole, MOST, PATH)
+    assert np.array_equal(after.pixels, whole(PATH).pixels)
+    assert after.steps != before
+
+
+def test_a_hang_costs_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader_process, "SECONDS", 0.3)
+    assert "took more than 0.3 seconds" in died(hangs)
+    assert decode_apart(whole, MOST, PATH).pixels.shape == (10, 10)
+
+
+def test_memory_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader_process, "MEMORY", 2**26)
+    monkeypatch.setattr(reader_process, "_own", threading.local())
+    with pytest.raises(FilmError, match="more than 64 MB") as caught:
+        decode_apart(takes_all_memory, MOST, PATH)
+    assert caught.value.reason is ReasonCode.TOO_LARGE
+
+
+def test_errors_are_those_of_the_decoder() -> None:
+    with pytest.raises(FilmError, match="red"):
+        decode_apart(refuses, MOST, PATH)
+    with pytest.raises(ZeroDivisionError, match="by nothing"):
+        decode_apart(fails, MOST, PATH)
+    with pytest.raises(FilmError, match="TOO_LARGE"):
+        decode_apart(whole, MOST, PATH, 101)
+    assert decode_apart(whole, 4 * MOST, PATH, 101).pixels.shape == (101, 101)
+
+
+def test_each_thread_has_its_own_process_which_ends_with_it() -> None:
+    seen: list[int] = []
+
+    def work() -> None:
+        seen.append(int(decode_apart(whole, MOST, PATH).steps[0]))
+
+    for _ in range(2):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert len(set(seen)) == 2
+    for pid in seen:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, signal.SIG_DFL)
+
+
+def test_a_data_set_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "_decode", dies_at_the_second)
+    for number in range(3):
+        Image.fromarray(np.random.default_rng(number).integers(0, 255, (200, 200), dtype=np.uint8)).save(
+            tmp_path / f"{number}.png"
+        )
+    items = [{"image": str(path), "name": path.name} for path in sorted(tmp_path.iterdir())]
+    load = LoadImaged(keys="image", reader=CXRReader, ensure_channel_first=True)
+    data = FilmDataset(items, load, (1, 200, 200))
+    assert [data[index]["reason"] for index in range(3)] == ["", "READER_DIED", ""]
