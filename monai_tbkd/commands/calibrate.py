@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import logging
 import sys
 from collections import Counter
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.csv_cells import csv_line
 from monai_tbkd.data.whole_file import whole_file, write_json
 from monai_tbkd.metrics.calibrated_threshold import (
     INPUT_KINDS,
@@ -191,6 +191,5 @@ def _warn_of_training_films(model: Path, labels: Path, films: LabeledPredictions
 
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        file.write(csv_line(COLUMNS))
+        file.writelines(csv_line(row[column] for column in COLUMNS) for row in rows)
