@@ -106,12 +106,12 @@ def _doubts(entries: Sequence[SavedBox], box: np.ndarray, sides: np.ndarray, bey
     twice = number - len({(each.name, *each.box, each.score) for each in entries})
     if twice:
         said.append(f"{twice} of {number} boxes repeat another one, score included, and count as false boxes.")
-    if number < _MANY:
-        return said
-    if not beyond and _are_corners(box, sides):
+    if not beyond and number > 1 and _are_corners(box, sides):
         said.append(
             f"all {number} boxes can be corners [xmin, ymin, xmax, ymax] as well; expected [x, y, width, height]."
         )
+    if number < _MANY:
+        return said
     if ((box[:, :2] + box[:, 2:]) < sides / 2).all():
         said.append(
             f"all {number} boxes lie in the upper left quarter of their image; they may be in pixels of a smaller copy."
