@@ -162,6 +162,15 @@ def _warn(films: LabeledPredictions, positive: np.ndarray) -> None:
             "%d of %d films are of the data set's own train split: if the model was trained on them, the threshold is "
             "too hopeful.", films.splits.count("train"), len(films.splits),
         )  # fmt: skip
+    scores = films.scores[~np.isnan(films.scores)]
+    if np.ptp(scores) == 0:
+        logger.warning(
+            "All %d scores are %g: they do not tell images apart, and no threshold does.", len(scores), scores[0]
+        )
+    elif scores.max() <= 1:
+        logger.warning(
+            "No score_0_100 is above 1 (highest %g): if they are of 0-1, multiply them by 100.", scores.max()
+        )
     if positive.sum() < _FEW:
         logger.warning("Only %d films with TB: look at the intervals.", positive.sum())
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.csv_cells import written_cell
 from monai_tbkd.data.datalist_error import name_first
 from monai_tbkd.data.saved_box_checks import SavedBox, check_boxes, cut_box
 
@@ -134,7 +135,7 @@ def _json(file: Path) -> tuple[Any, bytes]:
         raw = file.read_bytes()
         return json.loads(raw), raw
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: cannot be read as JSON ({error}).") from error
+        raise ValueError(f"{file}: cannot be read as JSON ({error}); expected a file in COCO's format.") from error
 
 
 def _key(value: Any, where: str) -> Any:
@@ -144,10 +145,10 @@ def _key(value: Any, where: str) -> Any:
 
 
 def _names(sizes: Mapping[str, Any]) -> dict[str, str]:
-    """Films by their names, and by the last part of their names where it is the only such."""
+    """Films by their names, also as tables have them, and by the last part of their names where it is the only such."""
     last = Counter(PurePosixPath(name).name for name in sizes)
     short = {PurePosixPath(name).name: name for name in sizes if last[PurePosixPath(name).name] == 1}
-    return {**short, **{name: name for name in sizes}}
+    return {**short, **{written_cell(name): name for name in sizes}, **{name: name for name in sizes}}
 
 
 def _films_by_id(file: Path, sizes: Mapping[str, Sequence[int]]) -> dict[Any, str]:

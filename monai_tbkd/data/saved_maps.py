@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.csv_cells import written_cell
 from monai_tbkd.data.datalist_error import name_first
 
 SCALES = ("none", "all", "film")
@@ -62,9 +63,7 @@ def find_saved_maps(
         raise ValueError(f"{root}: there is no such folder; expected one with a .npy file a film.")
     films = dict.fromkeys([*names, *known])
     stems = Counter(_stem(name) for name in films)
-    keys = {
-        name: (f"{name}.npy", f"{_stem(name)}.npy") if stems[_stem(name)] == 1 else (f"{name}.npy",) for name in films
-    }
+    keys = {name: _files_of(name, stems[_stem(name)] == 1) for name in films}
     there = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*.npy"))}
     others = sorted(set(there) - {key for pair in keys.values() for key in pair})
     if others and not strangers:
@@ -203,6 +202,12 @@ def on_grid(values: np.ndarray, grid: int) -> np.ndarray:
     tensor = torch.from_numpy(values)[None, None]
     resized = F.interpolate(tensor, size=(grid, grid), mode="bilinear", align_corners=False, antialias=True)
     return np.asarray(resized[0, 0].numpy())
+
+
+def _files_of(name: str, short: bool) -> tuple[str, ...]:
+    """Files that the map of a film may be in; its name may come out of a table, as `--list_films` writes one."""
+    names = [name, *([_stem(name)] if short else [])]
+    return tuple(dict.fromkeys(f"{each}.npy" for each in (*map(written_cell, names), *names)))
 
 
 def _stem(name: str) -> str:

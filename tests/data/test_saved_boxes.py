@@ -95,3 +95,17 @@ def test_a_file_without_a_box_may_be_right_and_is_warned_of(tmp_path: Path) -> N
 def test_scores_that_are_none(score: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         read(tmp_path, results(score=score))
+
+
+def test_a_box_goes_by_the_name_of_its_image_or_by_that_in_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    names = ("=1.png", "'=1.png")
+    path.write_text(json.dumps([{"file_name": name, "bbox": [9, 9, 5, 4], "score": 0.5} for name in names]))
+    assert len(read_saved_boxes(path, {"=1.png": (30, 30)}).boxes["=1.png"]) == 2
+
+
+def test_a_file_of_another_format_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("0 0.5 0.5 0.1 0.2\n")
+    with pytest.raises(ValueError, match=r"labels\.txt: cannot be read as JSON .*expected a file in COCO's format"):
+        read_saved_boxes(path, SIZES)

@@ -58,3 +58,9 @@ def test_a_folder_without_any_map_that_was_asked_for_is_refused(tmp_path: Path) 
     np.save(tmp_path / "a_cam.npy", np.zeros((2, 2)))
     with pytest.raises(ValueError, match=r"asked for; found 1: a_cam\.npy"):
         find_saved_maps(tmp_path, NAMES, strangers=True)
+
+
+@pytest.mark.parametrize("file", ["=1.png.npy", "'=1.png.npy", "=1.npy", "'=1.npy"])
+def test_a_map_goes_by_the_name_of_its_image_or_by_that_in_a_table(file: str, tmp_path: Path) -> None:
+    np.save(tmp_path / file, np.zeros((2, 2)))
+    assert find_saved_maps(tmp_path, ["=1.png", "b.png"]) == {"=1.png": tmp_path / file}
