@@ -80,7 +80,12 @@ def read_saved_boxes(
             strangers[said] += 1
         else:
             entries.append(SavedBox(where, name, *_box(entry, where)))
-    left_out = _left_out(file, category_ids or (), others, strangers, len(content), next(iter(sizes), "tb/a.png"))
+    warnings = _left_out(file, category_ids or (), others, strangers, len(content), next(iter(sizes), "tb/a.png"))
+    again = len(films) - len(set(films.values()))
+    if again:
+        warnings.append(
+            f"{again} images stand in {coco} more than once; the boxes of all their ids are taken together."
+        )
     cut, doubts = check_boxes(entries, sizes)
     boxes: dict[str, list[list[float]]] = defaultdict(list)
     scores: dict[str, list[float]] = defaultdict(list)
@@ -98,7 +103,7 @@ def read_saved_boxes(
             "boxes_of_other_images": strangers.total(),
             "boxes_cut_by_over_a_pixel": cut,
         },
-        [*left_out, *doubts],
+        [*warnings, *doubts],
         hashlib.sha256(raw).hexdigest(),
     )
 

@@ -109,3 +109,21 @@ def test_a_file_of_another_format_is_named(tmp_path: Path) -> None:
     path.write_text("0 0.5 0.5 0.1 0.2\n")
     with pytest.raises(ValueError, match=r"labels\.txt: cannot be read as JSON .*expected a file in COCO's format"):
         read_saved_boxes(path, SIZES)
+
+
+def test_an_image_under_two_ids_is_said(tmp_path: Path) -> None:
+    coco = tmp_path / "coco.json"
+    coco.write_text(json.dumps({"images": [{"id": n, "file_name": "tb/0.png"} for n in (7, 8)]}))
+    entries = [{"image_id": n, "bbox": [10 * n, 90, 20, 30], "score": 0.5} for n in (7, 8)]
+    found = read(tmp_path, entries, coco=coco)
+    assert len(found.boxes["tb/0.png"]) == 2
+    assert found.warnings == [
+        f"1 images stand in {coco} more than once; the boxes of all their ids are taken together."
+    ]
+
+
+def test_image_ids_as_text_are_named(tmp_path: Path) -> None:
+    coco = tmp_path / "coco.json"
+    coco.write_text(json.dumps({"images": [{"id": 7, "file_name": "tb/0.png"}]}))
+    with pytest.raises(ValueError, match="image_id '7' is not among the images"):
+        read(tmp_path, [{"image_id": "7", "bbox": [1, 1, 5, 5], "score": 0.5}], coco=coco)
