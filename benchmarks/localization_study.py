@@ -32,6 +32,7 @@ from monai_tbkd.engines.ablation_study import AblationStudy
 from monai_tbkd.engines.feature_training import fit_components, keep_features
 from monai_tbkd.engines.localization_study import COLUMNS, LocalizationStudy
 from monai_tbkd.engines.shortcut_study import ShortcutStudy, phantom_items
+from monai_tbkd.networks.bfloat16_support import has_bfloat16
 from monai_tbkd.networks.checkpoint import file_sha256, write_checkpoint
 from monai_tbkd.transforms import NOTICE
 
@@ -138,6 +139,7 @@ def films(config: ConfigParser, items: list[Any], cache: Path | None) -> dict[st
     key |= {name: str(config[name]) for name in ("output_stride", "stride_in_1x1")}
     key |= {name: str(config[name]) for name in ("phantoms", "view", "teacher_margin") if name in config}
     key |= {name: file_sha256(config[name]) if config[name] else "none" for name in ("weights", "lung_weights")}
+    key["precision"] = "bfloat16" if has_bfloat16() else "float32"
     key["films"] = " ".join(item["name"] for item in items)
     if cache is not None and cache.is_file():
         kept = torch.load(cache, weights_only=True)

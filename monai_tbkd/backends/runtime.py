@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from monai_tbkd.backends.bfloat16_net import Bfloat16Net
 from monai_tbkd.backends.export_record import SUFFIXES, read_record
 from monai_tbkd.backends.exported_net import PRECISIONS, RUNTIMES, ExportedNet
 from monai_tbkd.networks import model_version
+from monai_tbkd.networks.bfloat16_support import has_bfloat16
 from monai_tbkd.networks.checkpoint import check_architecture, refuse_other_settings
+
+logger = logging.getLogger(__name__)
 
 TORCH = "torch"
 BACKENDS = (TORCH, *RUNTIMES)
@@ -86,6 +90,11 @@ def runtime_network(
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}.")
+    if precision == "bfloat16" and not has_bfloat16(device if record is None else "cpu"):
+        logger.warning(
+            "precision is bfloat16, for which this device has no instructions: each image takes longer, many times on "
+            "some. Give --precision float32."
+        )
     if record is None:
         on_device = network.to(device)
         return on_device if precision == "float32" else Bfloat16Net(on_device)

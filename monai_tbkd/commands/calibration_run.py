@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import logging
 import sys
 from collections import Counter
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.csv_cells import csv_line
 from monai_tbkd.data.whole_file import whole_file, write_json
 from monai_tbkd.metrics.calibrated_threshold import (
     CalibratedThreshold,
@@ -135,6 +135,15 @@ def _warn(films: LabeledPredictions, positive: np.ndarray) -> None:
             "%d of %d films are of the data set's own train split: if the model was trained on them, the threshold is "
             "too hopeful.", films.splits.count("train"), len(films.splits),
         )  # fmt: skip
+    scores = films.scores[~np.isnan(films.scores)]
+    if np.ptp(scores) == 0:
+        logger.warning(
+            "All %d scores are %g: they do not tell images apart, and no threshold does.", len(scores), scores[0]
+        )
+    elif scores.max() <= 1:
+        logger.warning(
+            "No score_0_100 is above 1 (highest %g): if they are of 0-1, multiply them by 100.", scores.max()
+        )
     if positive.sum() < _FEW:
         logger.warning("Only %d films with TB: look at the intervals.", positive.sum())
 
@@ -164,6 +173,5 @@ def _warn_of_training_films(model: Path, labels: Path, films: LabeledPredictions
 
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        file.write(csv_line(COLUMNS))
+        file.writelines(csv_line(row[column] for column in COLUMNS) for row in rows)

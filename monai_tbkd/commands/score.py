@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import logging
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 
 from monai_tbkd import __version__
 from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.csv_cells import csv_line
 from monai_tbkd.data.datalist import LAYOUTS, load_datalist
 from monai_tbkd.data.datalist_error import name_first
 from monai_tbkd.data.saved_boxes import describe_strangers, read_saved_boxes
@@ -29,6 +29,7 @@ from monai_tbkd.metrics.provenance import split_sha256
 from monai_tbkd.report.evaluation_page import write_evaluation_page
 from monai_tbkd.report.film_table import FILE as FILM_TABLE
 from monai_tbkd.report.film_table import write_film_table
+from monai_tbkd.report.prediction_table import as_written
 
 logger = logging.getLogger(__name__)
 
@@ -127,8 +128,11 @@ def run(args: argparse.Namespace) -> int:
     inputs: dict[str, Any] = {}
     for name, path in {**maps, **boxes}.items():
         read = _from_maps if name in maps else _from_boxes
-        own = read_saved_scores(scores[name]) if name in scores else None
+        own = _film_scores(scores[name], splits, wanted, args) if name in scores else None
         predictions[name], inputs[name] = read(path, splits, wanted, own, args)
+        inputs[name]["warnings"] += _doubts(predictions[name]["test"], own is not None, point)
+        for doubt in inputs[name]["warnings"]:
+            logger.warning("%s: %s", name, doubt)
     settings = {
         "layout": args.layout,
         "select": args.select,
@@ -194,61 +198,97 @@ def _given_point(args: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _from_maps(
-    folder: Path, splits: Splits, wanted: Sequence[str], scores: Mapping[str, float] | None, args: argparse.Namespace
+    folder: Path,
+    splits: Splits,
+    wanted: Sequence[str],
+    scores: Mapping[str, np.ndarray] | None,
+    args: argparse.Namespace,
 ) -> tuple[dict[str, Predictions], dict[str, Any]]:
     names = [item["name"] for split in wanted for item in splits[split]]
-    known = [item["name"] for items in splits.values() for item in items]
-    files = find_saved_maps(folder, names, known, args.extra == "ignore")
+    sizes = _sizes(splits)
+    files = find_saved_maps(folder, names, sizes, args.extra == "ignore")
     without = [name for name in names if name not in files]
-    _refuse_missing(without, f"{folder}: no map of {{}}; that of {without[0]} is NAME.npy" if without else "", args)
-    read = read_saved_maps(files, names, args.grid, args.scale)
-    film_scores = read.peaks if scores is None else _film_scores(scores, names, args)
+    _refuse_missing(without, f"{folder}: no map", args, "; that of NAME is NAME.npy")
+    read = read_saved_maps(files, names, args.grid, args.scale, sizes)
     found, start = {}, 0
     for split in wanted:
         stop = start + len(splits[split])
-        found[split] = Predictions(read.maps[start:stop], film_scores[start:stop])
+        found[split] = Predictions(read.maps[start:stop], read.peaks[start:stop] if scores is None else scores[split])
         start = stop
     return found, {
         "kind": "maps",
         "files": read.files,
+        "flat_maps": read.flat,
         "films_without": len(read.missing),
         "sha256": read.sha256,
         "scale": args.scale,
         "film_scores": "largest value of the map" if scores is None else "given",
+        "warnings": read.warnings,
     }
 
 
 def _from_boxes(
-    file: Path, splits: Splits, wanted: Sequence[str], scores: Mapping[str, float] | None, args: argparse.Namespace
+    file: Path, splits: Splits, wanted: Sequence[str], scores: Mapping[str, np.ndarray] | None, args: argparse.Namespace
 ) -> tuple[dict[str, Predictions], dict[str, Any]]:
-    sizes = {item["name"]: item["size"] for items in splits.values() for item in items}
-    read = read_saved_boxes(file, sizes, args.coco, args.category_ids)
+    read = read_saved_boxes(file, _sizes(splits), args.coco, args.category_ids)
     if read.strangers and args.extra == "error":
         raise ValueError(describe_strangers(file, read.strangers))
     found = {}
     for split in wanted:
-        items = splits[split]
-        own = None if scores is None else _film_scores(scores, [item["name"] for item in items], args)
-        found[split] = box_predictions(items, read.boxes, read.scores, own, args.grid)
+        own = None if scores is None else scores[split]
+        found[split] = box_predictions(splits[split], read.boxes, read.scores, own, args.grid)
     films = [item["name"] for split in wanted for item in splits[split]]
+    number = sum(len(read.scores[name]) for name in films if name in read.scores)
+    train_only = ["no box is of the selection and reported splits; all are of training images."]
     return found, {
         "kind": "boxes",
-        "boxes": sum(len(read.scores[name]) for name in films if name in read.scores),
+        "boxes": number,
+        **read.counts,
         "films_without": sum(name not in read.scores for name in films),
         "sha256": read.sha256,
         "film_scores": "highest score of the film's boxes" if scores is None else "given",
+        "warnings": read.warnings + train_only * bool(read.boxes and not number),
     }
 
 
-def _film_scores(scores: Mapping[str, float], names: Sequence[str], args: argparse.Namespace) -> np.ndarray:
-    _refuse_missing([name for name in names if name not in scores], "--scores: no score of {}", args)
-    return np.array([scores.get(name, 0.0) for name in names])
+def _sizes(splits: Splits) -> dict[str, Sequence[int]]:
+    return {item["name"]: item["size"] for items in splits.values() for item in items}
 
 
-def _refuse_missing(without: Sequence[str], text: str, args: argparse.Namespace) -> None:
+def _film_scores(file: Path, splits: Splits, wanted: Sequence[str], args: argparse.Namespace) -> dict[str, np.ndarray]:
+    scores = read_saved_scores(file)
+    names = {split: [as_written(item["name"]) for item in splits[split]] for split in wanted}
+    asked = [name for each in names.values() for name in each]
+    if not any(name in scores for name in asked):
+        raise ValueError(
+            f"{file}: no score of any of the {len(asked)} images asked for; found {name_first(scores)}; expected names "
+            f"such as {asked[0]}."
+        )
+    _refuse_missing([name for name in asked if name not in scores], f"{file}: no score", args)
+    return {split: np.array([scores.get(name, 0.0) for name in each]) for split, each in names.items()}
+
+
+def _doubts(reported: Predictions, given: bool, point: Mapping[str, Any] | None) -> list[str]:
+    """What is doubtful of the reported images' predictions, in sentences."""
+    scores, said = np.asarray(reported.scores), []
+    if given and len(scores) > 1 and np.ptp(scores) == 0:
+        said.append(f"all {len(scores)} images have the score {scores[0]:g}, so that nothing tells them apart.")
+    elif given and scores.max() <= 0.01:
+        said.append("no score is above 1 of 100; scores of 0-1 stand in a column named score, not score_0_100.")
+    if point:
+        highest = {"map_threshold": float(reported.maps.max()), "score_threshold": float(scores.max())}
+        said += [
+            f"nothing reaches the {key} {point[key]:g}, the highest value is {value:g}: no box is served."
+            for key, value in highest.items()
+            if value < point[key]
+        ]
+    return said
+
+
+def _refuse_missing(without: Sequence[str], what: str, args: argparse.Namespace, more: str = "") -> None:
     if not without:
         return
-    said = text.format(name_first(without))
+    said = f"{what} of {name_first(without)}{more}"
     if args.missing == "error":
         raise ValueError(f"{said}. Give them, or count such films as empty with a score of 0 (--missing empty).")
     logger.warning("%s: counted as empty, with a score of 0.", said)
@@ -257,10 +297,9 @@ def _refuse_missing(without: Sequence[str], text: str, args: argparse.Namespace)
 def _list_films(path: Path, splits: Splits) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["name", "split", "image", "height", "width"])
+        file.write(csv_line(["name", "split", "image", "height", "width"]))
         for split, items in splits.items():
-            writer.writerows([item["name"], split, item["image"], *item["size"]] for item in items)
+            file.writelines(csv_line([item["name"], split, item["image"], *item["size"]]) for item in items)
     logger.info("wrote %s: train on nothing but train; maps or boxes are asked of select and test", path)
     return 0
 

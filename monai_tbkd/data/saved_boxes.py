@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.csv_cells import written_cell
 from monai_tbkd.data.datalist_error import name_first
+from monai_tbkd.data.saved_box_checks import SavedBox, check_boxes, cut_box
 
 
 class SavedBoxes(NamedTuple):
@@ -25,8 +27,10 @@ class SavedBoxes(NamedTuple):
     """By film ``(n,)`` of 0-1."""
     strangers: list[str]
     """Films in the file that are not in the data set."""
-    number: int
-    """Boxes that were read and are of films of the data set."""
+    counts: dict[str, int]
+    """Boxes of the file, and how many of them were left out or cut."""
+    warnings: list[str]
+    """What was left out, cut, or is doubtful, in sentences."""
     sha256: str
     """Of the file."""
 
@@ -49,7 +53,8 @@ def read_saved_boxes(
         Boxes of the data set's films, cut at their edges. Films without a box are not in it.
 
     Raises:
-        ValueError: the file is of another form, or a box cannot be; the message names the file and the entry.
+        ValueError: the file is of another form, a box cannot be, the boxes as a whole cannot be in pixels, or none of
+            them is left; the message names the file, and the entry if it is one.
     """
     file = absolute_path(path)
     content, raw = _json(file)
@@ -57,9 +62,9 @@ def read_saved_boxes(
         raise ValueError(f"{file}: holds a {type(content).__name__}; expected a list of results, as COCO's.")
     films = _films_by_id(absolute_path(coco), sizes) if coco is not None else {}
     by_name = _names(sizes)
-    boxes: dict[str, list[list[float]]] = defaultdict(list)
-    scores: dict[str, list[float]] = defaultdict(list)
-    strangers: dict[str, None] = {}
+    entries: list[SavedBox] = []
+    others: Counter[str] = Counter()
+    strangers: Counter[str] = Counter()
     for i, entry in enumerate(content):
         where = f"{file}, entry {i} (from 0)"
         if not isinstance(entry, Mapping):
@@ -68,29 +73,66 @@ def read_saved_boxes(
             if "category_id" not in entry:
                 raise ValueError(f"{where}: no category_id; expected one, as categories were asked for.")
             if _key(entry["category_id"], where) not in category_ids:
+                others[repr(entry["category_id"])] += 1
                 continue
         name, said = _film_of(entry, films, by_name, where, coco is not None)
         if name is None:
-            strangers[said] = None
-            continue
-        box, score = _box(entry, where)
-        height, width = sizes[name]
-        x0, y0, x1, y1 = max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height))
-        if x1 <= x0 or y1 <= y0:
-            raise ValueError(
-                f"{where}: bbox {entry['bbox']} lies outside {name} ({height} x {width} pixels); expected [x, y, "
-                "width, height] in that film's own pixels."
-            )
-        boxes[name].append([x0, y0, x1, y1])
-        scores[name].append(score)
+            strangers[said] += 1
+        else:
+            entries.append(SavedBox(where, name, *_box(entry, where)))
+    warnings = _left_out(file, category_ids or (), others, strangers, len(content), next(iter(sizes), "tb/a.png"))
+    again = len(films) - len(set(films.values()))
+    if again:
+        warnings.append(
+            f"{again} images stand in {coco} more than once; the boxes of all their ids are taken together."
+        )
+    cut, doubts = check_boxes(entries, sizes)
+    boxes: dict[str, list[list[float]]] = defaultdict(list)
+    scores: dict[str, list[float]] = defaultdict(list)
+    for each in entries:
+        boxes[each.name].append(cut_box(each, sizes[each.name]))
+        scores[each.name].append(each.score)
     order = {name: np.argsort(-np.array(each), kind="stable") for name, each in scores.items()}
     return SavedBoxes(
         {name: np.array(each, dtype=float)[order[name]] for name, each in boxes.items()},
         {name: np.array(each, dtype=float)[order[name]] for name, each in scores.items()},
         list(strangers),
-        sum(map(len, scores.values())),
+        {
+            "boxes_in_file": len(content),
+            "boxes_of_other_categories": others.total(),
+            "boxes_of_other_images": strangers.total(),
+            "boxes_cut_by_over_a_pixel": cut,
+        },
+        [*warnings, *doubts],
         hashlib.sha256(raw).hexdigest(),
     )
+
+
+def _left_out(
+    file: Path, asked: Collection[int], others: Counter[str], strangers: Counter[str], number: int, example: str
+) -> list[str]:
+    """What of a file was not read, in sentences; an error if that is all of it."""
+    wanted = " or ".join(map(str, asked))
+    found = ", ".join(f"{category} ({n} boxes)" for category, n in others.most_common(5))
+    if others.total() == number > 0 or any(repr(str(category)) in others for category in asked):
+        few = "no box has" if others.total() == number else "not all boxes have"
+        raise ValueError(
+            f"{file}: {few} category {wanted}; found {found}. Give ids that are in the file "
+            "(--category_ids), and write ids that are text there as numbers."
+        )
+    if strangers and others.total() + strangers.total() == number:
+        raise ValueError(
+            f"{file}: no box is of an image of the data set; found {name_first(strangers)}; expected names such as "
+            f"{example}."
+        )
+    said = [] if number else ["it holds no box, so that nothing is found on any image."]
+    if others:
+        said.append(f"{others.total()} of {number} boxes are of other categories and are left out: {found}.")
+    if strangers:
+        said.append(
+            f"{strangers.total()} of {number} boxes are of images that are not in the data set and are left out."
+        )
+    return said
 
 
 def _json(file: Path) -> tuple[Any, bytes]:
@@ -98,7 +140,7 @@ def _json(file: Path) -> tuple[Any, bytes]:
         raw = file.read_bytes()
         return json.loads(raw), raw
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: cannot be read as JSON ({error}).") from error
+        raise ValueError(f"{file}: cannot be read as JSON ({error}); expected a file in COCO's format.") from error
 
 
 def _key(value: Any, where: str) -> Any:
@@ -108,10 +150,10 @@ def _key(value: Any, where: str) -> Any:
 
 
 def _names(sizes: Mapping[str, Any]) -> dict[str, str]:
-    """Films by their names, and by the last part of their names where it is the only such."""
+    """Films by their names, also as tables have them, and by the last part of their names where it is the only such."""
     last = Counter(PurePosixPath(name).name for name in sizes)
     short = {PurePosixPath(name).name: name for name in sizes if last[PurePosixPath(name).name] == 1}
-    return {**short, **{name: name for name in sizes}}
+    return {**short, **{written_cell(name): name for name in sizes}, **{name: name for name in sizes}}
 
 
 def _films_by_id(file: Path, sizes: Mapping[str, Sequence[int]]) -> dict[Any, str]:
@@ -172,8 +214,9 @@ def _box(entry: Mapping[str, Any], where: str) -> tuple[list[float], float]:
             f"{where}: bbox {entry['bbox']}; expected [x, y, width, height], finite, width and height above 0."
         )
     if not 0 <= score <= 1:
-        raise ValueError(f"{where}: score {score:g}; expected 0 to 1.")
-    return [x, y, x + width, y + height], score
+        percent = " Divide percent by 100." if 1 < score <= 100 else ""
+        raise ValueError(f"{where}: score {score:g}; expected 0 to 1.{percent}")
+    return [x, y, width, height], score
 
 
 def describe_strangers(path: str | Path, strangers: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.csv_cells import written_cell
 from monai_tbkd.data.datalist_error import name_first
 
 SCALES = ("none", "all", "film")
@@ -29,6 +30,10 @@ class SavedMaps(NamedTuple):
     """Films without a map."""
     files: int
     """Maps that were read."""
+    flat: int
+    """Maps of one value, which say nothing of places."""
+    warnings: list[str]
+    """What is doubtful, in sentences."""
     sha256: str
     """Of the files' names and content."""
 
@@ -51,16 +56,14 @@ def find_saved_maps(
         Files by name; films without one are not in it.
 
     Raises:
-        ValueError: there is no such folder, it holds maps of strangers, or a film has two.
+        ValueError: there is no such folder, it holds maps of strangers or of none of the films, or a film has two.
     """
     root = absolute_path(folder)
     if not root.is_dir():
         raise ValueError(f"{root}: there is no such folder; expected one with a .npy file a film.")
     films = dict.fromkeys([*names, *known])
     stems = Counter(_stem(name) for name in films)
-    keys = {
-        name: (f"{name}.npy", f"{_stem(name)}.npy") if stems[_stem(name)] == 1 else (f"{name}.npy",) for name in films
-    }
+    keys = {name: _files_of(name, stems[_stem(name)] == 1) for name in films}
     there = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*.npy"))}
     others = sorted(set(there) - {key for pair in keys.values() for key in pair})
     if others and not strangers:
@@ -76,10 +79,23 @@ def find_saved_maps(
             raise ValueError(f"{name} has two maps, {own[0]} and {own[1]}; expected one.")
         if own:
             found[name] = own[0]
+    if not found:
+        there_is = f"found {name_first(there)}" if there else "found no .npy file"
+        example = next(iter(names), "tb/a.png")
+        raise ValueError(
+            f"{root}: no map of any of the {len(names)} images asked for; {there_is}; the map of {example} is "
+            f"{keys.get(example, (example,))[-1]}."
+        )
     return found
 
 
-def read_saved_maps(files: Mapping[str, Path], names: Sequence[str], grid: int, scale: str = "none") -> SavedMaps:
+def read_saved_maps(
+    files: Mapping[str, Path],
+    names: Sequence[str],
+    grid: int,
+    scale: str = "none",
+    sizes: Mapping[str, Sequence[int]] | None = None,
+) -> SavedMaps:
     """Read maps and bring them to one grid and to 0-1.
 
     A map spans its film from edge to edge, upright, rows first, whatever its number of rows and columns. It is brought
@@ -92,6 +108,7 @@ def read_saved_maps(files: Mapping[str, Path], names: Sequence[str], grid: int, 
         scale: ``none``: values are of 0-1 as they are. ``all``: the smallest value of all maps becomes 0 and
             the largest 1. ``film``: so in each map of its own, as is usual with Grad-CAM; `peaks` are then scaled as by
             ``all`` where they are not of 0-1.
+        sizes: [height, width] of the films, by which maps are known that lie on their side; None: not looked for.
 
     Raises:
         ValueError: a file that is no map, with its name: unreadable, not two axes, not numbers, nan or infinite, or not
@@ -102,11 +119,14 @@ def read_saved_maps(files: Mapping[str, Path], names: Sequence[str], grid: int, 
     digest = hashlib.sha256()
     maps = np.zeros((len(names), grid, grid), dtype=np.float32)
     low, high, peaks = np.inf, -np.inf, np.full(len(names), np.nan)
+    flat, turned, contents = 0, 0, set()
     for i, name in enumerate(names):
         if name not in files:
             continue
         values = read_map(files[name])
-        digest.update(f"{name}\0{values.shape}\0".encode() + values.tobytes())
+        content = values.tobytes()
+        digest.update(f"{name}\0{values.shape}\0".encode() + content)
+        contents.add(hashlib.sha256(content).digest())
         smallest_value, largest_value = float(values.min()), float(values.max())
         if scale == "none" and (smallest_value < 0 or largest_value > 1):
             raise ValueError(
@@ -114,6 +134,9 @@ def read_saved_maps(files: Mapping[str, Path], names: Sequence[str], grid: int, 
                 "values choose a scale: --scale all (the same for all films) or --scale film (each film by its own "
                 "smallest and largest value)."
             )
+        flat += smallest_value == largest_value
+        height, width = sizes[name] if sizes else (1, 1)
+        turned += height != width and values.shape == (width, height)
         low, high, peaks[i] = min(low, smallest_value), max(high, largest_value), largest_value
         maps[i] = on_grid(values, grid)
     there = ~np.isnan(peaks)
@@ -130,7 +153,17 @@ def read_saved_maps(files: Mapping[str, Path], names: Sequence[str], grid: int, 
     if scale == "all" or low < 0 or high > 1:
         peaks = (peaks - low) / span
     missing = [name for name, known in zip(names, there, strict=True) if not known]
-    return SavedMaps(maps, np.where(there, peaks, 0.0), missing, int(there.sum()), digest.hexdigest())
+    number, said = int(there.sum()), []
+    if number and flat == number:
+        said.append(f"all {number} maps are of one value each, so that no place stands out on any image.")
+    elif number > 1 and len(contents) == 1:
+        said.append(f"all {number} maps are the same, whatever the image.")
+    if turned:
+        said.append(
+            f"{turned} of {number} maps have a row for each column of their image; expected (rows, columns): transpose "
+            "them."
+        )
+    return SavedMaps(maps, np.where(there, peaks, 0.0), missing, number, flat, said, digest.hexdigest())
 
 
 def read_map(path: Path) -> np.ndarray:
@@ -169,6 +202,12 @@ def on_grid(values: np.ndarray, grid: int) -> np.ndarray:
     tensor = torch.from_numpy(values)[None, None]
     resized = F.interpolate(tensor, size=(grid, grid), mode="bilinear", align_corners=False, antialias=True)
     return np.asarray(resized[0, 0].numpy())
+
+
+def _files_of(name: str, short: bool) -> tuple[str, ...]:
+    """Files that the map of a film may be in; its name may come out of a table, as `--list_films` writes one."""
+    names = [name, *([_stem(name)] if short else [])]
+    return tuple(dict.fromkeys(f"{each}.npy" for each in (*map(written_cell, names), *names)))
 
 
 def _stem(name: str) -> str:

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.csv_cells import read_table
 
 
 def read_saved_scores(path: str | Path) -> dict[str, float]:
@@ -24,8 +25,7 @@ def read_saved_scores(path: str | Path) -> dict[str, float]:
     file = absolute_path(path)
     try:
         with file.open(newline="", encoding="utf-8-sig") as handle:
-            reader = csv.DictReader(handle)
-            head, rows = list(reader.fieldnames or ()), list(reader)
+            head, rows = read_table(handle)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{file}: cannot be read as CSV ({error}).") from error
     column = next((name for name in ("score", "score_0_100") if name in head), None)
@@ -33,7 +33,7 @@ def read_saved_scores(path: str | Path) -> dict[str, float]:
         raise ValueError(f"{file}: columns {', '.join(head) or '(none)'}; expected name and score.")
     highest, found = (1.0 if column == "score" else 100.0), {}
     for line, row in enumerate(rows, start=2):
-        name, text = str(row["name"]), (row[column] or "").strip()
+        name, text = row["name"], row[column].strip()
         if name in found:
             raise ValueError(f"{file}, line {line}: {name} has a row already; expected one a film.")
         if not text:
@@ -43,6 +43,7 @@ def read_saved_scores(path: str | Path) -> dict[str, float]:
         except ValueError:
             score = math.nan
         if not 0 <= score <= highest:
-            raise ValueError(f"{file}, line {line}: {column} is {text!r}; expected 0 to {highest:g}.")
+            mend = " Name the column of percent score_0_100." if column == "score" and 1 < score <= 100 else ""
+            raise ValueError(f"{file}, line {line}: {column} is {text!r}; expected 0 to {highest:g}.{mend}")
         found[name] = score / highest
     return found

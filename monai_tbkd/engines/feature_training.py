@@ -12,10 +12,11 @@ from monai.data import DataLoader, Dataset
 from monai.handlers import LrScheduleHandler
 from monai.utils import convert_to_tensor
 from torch import nn
-from tqdm import tqdm
 
 from monai_tbkd.engines.distillation_trainer import TEACHER_MAP, DistillationTrainer
+from monai_tbkd.handlers.film_progress import with_progress
 from monai_tbkd.losses import DistillationObjective
+from monai_tbkd.networks.bfloat16_support import has_bfloat16
 from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, mirror_mean, swap_mirror
 
 
@@ -36,7 +37,7 @@ def keep_features(
         network: its components are fitted first if ``fit_films`` is not 0.
         data: datalist items with ``image``.
         transform: deterministic preprocessing up to the normalized film at ``image``, ``(3, H, W)``.
-        device: where the network is; it computes in bfloat16.
+        device: where the network is; it computes in bfloat16 if the device has instructions for that, else in float32.
         batch_size: films at a time.
         num_workers: processes that read films.
         fit_films: the first so many films of ``data`` in a fixed random order fit the components; no label takes part.
@@ -51,7 +52,7 @@ def keep_features(
         fit_components(network, data, transform, device, fit_films, batch_size, num_workers, cells)
     kept, others = [], {key: [] for key in keys}  # type: tuple[list[torch.Tensor], dict[str, list[torch.Tensor]]]
     for batch in _looks(data, transform, device, batch_size, num_workers, "features"):
-        with _half_precision(device):
+        with _fast_precision(device):
             kept.append(network.features(batch["image"]).half().cpu())
         for key in keys:
             others[key].append(convert_to_tensor(batch[key], track_meta=False))
@@ -88,7 +89,7 @@ def fit_components(
     cells = max(cells, -(-2 * network.reduce.out_channels // len(order)))
     rows: list[torch.Tensor] = []
     for batch in _looks([data[int(i)] for i in order], transform, device, batch_size, num_workers, "components"):
-        with _half_precision(device):
+        with _fast_precision(device):
             stages = network.stages(batch["image"])
         chosen = torch.randperm(stages[0, 0].numel(), generator=torch.Generator().manual_seed(len(rows)))[:cells]
         rows.append(stages.float().flatten(2)[..., chosen.to(stages.device)].transpose(1, 2).flatten(0, 1).cpu())
@@ -104,13 +105,14 @@ def _looks(
     what: str,
 ) -> Iterator[dict[str, Any]]:
     loader = DataLoader(Dataset(data, transform), batch_size=batch_size, num_workers=num_workers)
-    for batch in tqdm(loader, desc=what, disable=None):
+    for batch in with_progress(loader, len(data), what):
         yield {**batch, "image": convert_to_tensor(batch["image"], track_meta=False).to(device)}
 
 
 @contextmanager
-def _half_precision(device: torch.device | str) -> Iterator[None]:
-    with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
+def _fast_precision(device: torch.device | str) -> Iterator[None]:
+    kind = torch.device(device).type
+    with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=has_bfloat16(device)):
         yield
 
 

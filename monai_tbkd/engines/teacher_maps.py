@@ -10,9 +10,9 @@ from monai.data import DataLoader, Dataset
 from monai.transforms import RandomizableTransform, Transform
 from monai.utils import convert_to_tensor
 from torch import nn
-from tqdm import tqdm
 
 from monai_tbkd.engines.distillation_trainer import TEACHER_MAP
+from monai_tbkd.handlers.film_progress import with_progress
 
 
 class RandMirrorWithTeacherMapd(RandomizableTransform):
@@ -75,7 +75,7 @@ def make_teacher_maps(
     names: list[str] = []
     maps = []
     with torch.no_grad():
-        for batch in tqdm(loader, desc="teacher maps", disable=None):
+        for batch in with_progress(loader, len(data), "teacher maps"):
             # plain tensors: what MONAI notes on films has no place on their maps
             image = convert_to_tensor(batch["image"], track_meta=False).to(device)
             both = torch.stack([teacher(image), teacher(image.flip(-1))], dim=1)  # (B, 2, C, h, w)

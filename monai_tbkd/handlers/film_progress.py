@@ -1,9 +1,12 @@
-"""How far an inference is."""
+"""How far a run over many films is."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import time
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ignite.engine import Engine, Events
 from tqdm import tqdm
@@ -19,10 +22,13 @@ class FilmProgress:
         done: films that a run before has done.
         bar: show a bar on standard error; otherwise a line goes to the log.
         every_seconds: between two lines.
+        what: is done with films, at the start of the bar or line.
     """
 
-    def __init__(self, total: int, done: int = 0, bar: bool = True, every_seconds: float = 60) -> None:
-        self.total, self.done, self.bar, self.every_seconds = total, done, bar, every_seconds
+    def __init__(
+        self, total: int, done: int = 0, bar: bool = True, every_seconds: float = 60, what: str = "films"
+    ) -> None:
+        self.total, self.done, self.bar, self.every_seconds, self.what = total, done, bar, every_seconds, what
         self.without_score = 0
         self._bar: tqdm | None = None
         self._began = self._last = 0.0
@@ -40,22 +46,32 @@ class FilmProgress:
         self._began = self._last = time.perf_counter()
         self._at_start = self.done
         if self.bar:
-            self._bar = tqdm(total=self.total, initial=self.done, unit="film", desc="films", dynamic_ncols=True)
+            self._bar = tqdm(total=self.total, initial=self.done, unit="film", desc=self.what, dynamic_ncols=True)
 
     def update(self, engine: Engine) -> None:
-        """Count the films of one batch."""
+        """Count the films of one batch of an evaluator."""
         films = engine.state.batch
-        self.done += len(films)
         self.without_score += sum(bool(film["reason"]) for film in films)
         if self._bar is not None:
             self._bar.set_postfix(without_score=self.without_score, refresh=False)
-            self._bar.update(len(films))
+        self.advance(len(films), f", {self.without_score} without a score")
+
+    def advance(self, films: int, more: str = "") -> None:
+        """Count films.
+
+        Args:
+            films: how many more are done.
+            more: for the end of a line.
+        """
+        self.done += films
+        if self._bar is not None:
+            self._bar.update(films)
         elif time.perf_counter() - self._last >= self.every_seconds:
             self._last = time.perf_counter()
             speed = (self.done - self._at_start) / (self._last - self._began)
             logger.info(
-                "%d of %d films, %.2f films/s, %.0f minutes left, %d without a score.",
-                self.done, self.total, speed, (self.total - self.done) / speed / 60, self.without_score,
+                "%s: %d of %d, %.2f films/s, %.0f minutes left%s.",
+                self.what, self.done, self.total, speed, (self.total - self.done) / speed / 60, more,
             )  # fmt: skip
 
     def close(self) -> None:
@@ -68,3 +84,21 @@ class FilmProgress:
         """Take the bar away, and let the error through."""
         self.close()
         raise error
+
+
+def with_progress(batches: Iterable[dict[str, Any]], films: int, what: str) -> Iterator[dict[str, Any]]:
+    """Batches, and how far they are: a bar in a terminal, else a line in the log every half a minute.
+
+    Args:
+        batches: with ``image``.
+        films: in all batches.
+        what: is done with them.
+    """
+    progress = FilmProgress(films, bar=sys.stderr.isatty(), every_seconds=30, what=what)
+    progress.start()
+    try:
+        for batch in batches:
+            yield batch
+            progress.advance(len(batch["image"]))
+    finally:
+        progress.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,13 @@ def verdict(result: Mapping[str, Any]) -> str:
     return f'<div class="verdict{"" if above else " not"}">{"".join(lines)}</div>'
 
 
+def doubts(result: Mapping[str, Any]) -> str:
+    """HTML: what was left out, cut or is doubtful of what was read; nothing for networks."""
+    read = result["provenance"].get("inputs", {})
+    said = [f"{words(name)}: {escape(text)}" for name, facts in read.items() for text in facts.get("warnings", ())]
+    return f'<p class="basis"><strong>Warnings.</strong> {" ".join(said)}</p>' if said else ""
+
+
 def head(result: Mapping[str, Any], sections: Mapping[str, str]) -> str:
     """HTML: title, links, verdict and the table of all predictors.
 
@@ -89,6 +97,7 @@ def head(result: Mapping[str, Any], sections: Mapping[str, str]) -> str:
             ),
             "<nav>" + " ".join(f'<a href="#{key}">{TITLES[key]}</a>' for key in sections) + "</nav>",
             verdict(result),
+            doubts(result),
             f'<ul class="tiles" aria-label="{called(main)} in numbers">{shown}</ul>',
             tables.headline_table(result),
             figure(

@@ -279,7 +279,10 @@ def provenance_tables(result: Mapping[str, Any], metrics_sha256: str | None) -> 
         parts.append(
             facts(
                 f"<b>What was scored as {words(name)}.</b>",
-                {k.replace("_", " ").replace("sha256", "SHA-256"): v for k, v in read.items()},
+                {
+                    k.replace("_", " ").replace("sha256", "SHA-256"): " ".join(v) or "none" if k == "warnings" else v
+                    for k, v in read.items()
+                },
             )
         )
     parts.append(facts("<b>Versions.</b>", origin["versions"]))

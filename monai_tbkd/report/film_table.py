@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from monai_tbkd.data.csv_cells import csv_line, read_table
 from monai_tbkd.data.whole_file import whole_file
 from monai_tbkd.metrics.bootstrap import group_codes
 from monai_tbkd.metrics.predictor_measures import PredictorMeasures
@@ -52,13 +52,12 @@ def write_film_table(path: str | Path, truth: SplitTruth, measured: Mapping[str,
         if each.scores is not None:
             columns[f"{name}.score"] = np.asarray(each.scores, dtype=float)
     with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["name", "class", "patient", "boxes", *columns])
+        file.write(csv_line(["name", "class", "patient", "boxes", *columns]))
         for i, item in enumerate(truth.items):
             boxes = "" if item["boxes"] is None else len(item["boxes"])
             patient = "" if truth.patients is None else int(codes[i])
             numbers = ("" if math.isnan(v[i]) else f"{v[i]:.9g}" for v in columns.values())
-            writer.writerow([as_written(str(item["name"])), item["class_name"], patient, boxes, *numbers])
+            file.write(csv_line([as_written(str(item["name"])), item["class_name"], patient, boxes, *numbers]))
     return path
 
 
@@ -71,7 +70,7 @@ def read_film_table(path: str | Path) -> FilmTable:
     path = Path(path)
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+            _, rows = read_table(file)
         named: dict[str, dict[str, Any]] = {}
         for column in rows[0]:
             predictor, dot, number = column.rpartition(".")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.csv_cells import read_table, written_cell
 from monai_tbkd.data.datalist import load_source
 from monai_tbkd.data.manifest import load_manifest
 from monai_tbkd.metrics.calibrated_threshold import INPUT_KINDS, MIXED, input_kind_of
@@ -79,7 +80,11 @@ def read_labeled_predictions(
     rows, kind = _of_one_kind(_read(path), input_kind, path)
     items = _labels(labels, patient_column)
     by_name, by_path = _by_name(items), {str(item["image"]): item for item in items}
-    pairs = [(row, by_name.get(row["name"]) or by_path.get(row.get("path") or "")) for row in rows]
+    pairs = [
+        # labels may have been copied out of a table's cells
+        (row, by_name.get(row["name"]) or by_name.get(written_cell(row["name"])) or by_path.get(row.get("path") or ""))
+        for row in rows
+    ]
     joined = [(row, item) for row, item in pairs if item is not None]
     if not joined:
         raise ValueError(
@@ -116,9 +121,7 @@ def read_labeled_predictions(
 def _read(path: Path) -> list[Row]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = set(reader.fieldnames or [])
-            rows = [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
+            columns, rows = read_table(file)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: cannot be read as a UTF-8 CSV file ({error}); check the path.") from error
     missing = [column for column in _NEEDED if column not in columns]

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from monai_tbkd.data.csv_cells import csv_line, read_cell
 from monai_tbkd.data.reason_codes import ReasonCode
 from monai_tbkd.data.whole_file import whole_file, write_json
 from monai_tbkd.transforms import notice_of
@@ -185,7 +186,7 @@ class PredictionTable:
         if self._csv is None or self._json is None:
             raise RuntimeError("The table is not open; call start first.")
         kept = {column: row[column] for column in COLUMNS} | {"name": as_written(row["name"])}
-        _write(self._csv, _csv_line([_cell(kept[column]) for column in COLUMNS]))
+        _write(self._csv, _csv_line(kept))
         self._json.seek(-len(_TAIL), os.SEEK_END)
         _write(self._json, (b",\n" if self.rows else b"\n") + _json_line(kept) + _TAIL)
         self.rows.append(kept)
@@ -300,7 +301,7 @@ class PredictionTable:
 
     def _write_all(self) -> None:
         self.close()
-        lines = [_csv_line(COLUMNS), *(_csv_line([_cell(row[c]) for c in COLUMNS]) for row in self.rows)]
+        lines = [csv_line(COLUMNS).encode(), *map(_csv_line, self.rows)]
         head = {"notice": self.notice, "settings": self.settings}
         with whole_file(self.csv_path) as part:
             part.write_bytes(b"".join(lines))
@@ -368,10 +369,8 @@ def _cell(value: Any) -> str:
     return json.dumps(value) if isinstance(value, list) else as_written(str(value))
 
 
-def _csv_line(cells: Sequence[str]) -> bytes:
-    line = io.StringIO(newline="")
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue().encode()
+def _csv_line(row: Mapping[str, Any]) -> bytes:
+    return csv_line(_cell(row[column]) for column in COLUMNS).encode()
 
 
 def _json_line(row: Mapping[str, Any]) -> bytes:
@@ -380,6 +379,6 @@ def _json_line(row: Mapping[str, Any]) -> bytes:
 
 def _typed(cells: Sequence[str]) -> dict[str, Any]:
     return {
-        column: None if cell == "" else _NUMBERS.get(column, str)(cell)
+        column: None if cell == "" else _NUMBERS.get(column, str)(read_cell(cell))
         for column, cell in zip(COLUMNS, cells, strict=True)
     }

@@ -279,6 +279,15 @@ def test_agreement_by_hand() -> None:
     assert found.mask_iou == pytest.approx((1.0 + 0.0) / 2)  # both halves cover the square
 
 
+@pytest.mark.parametrize(("has", "precision"), [(True, "bfloat16"), (False, "bfloat16"), (False, "float32")])
+def test_bfloat16_without_instructions_is_warned_of(
+    has: bool, precision: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has}, raising=False)
+    runtime_network("torch", small_net(), "cpu", None, precision)
+    assert ("no instructions" in caplog.text) is (precision == "bfloat16" and not has)
+
+
 def test_bfloat16_is_near_and_gives_float32() -> None:
     net = small_net()
     film = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,24 @@ def test_one_sentence_for_what_can_be_mended(
     assert sentence in error
     assert "Traceback" not in error
     assert not (tmp_path / "out" / "threshold.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda score: 50, "All 10 scores are 50"),
+        (lambda score: score / 100, "No score_0_100 is above 1 (highest 0.9)"),
+    ],
+)
+def test_scores_that_are_all_the_same_or_of_another_range_are_said(
+    change: Callable[[float], float], message: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    command = ten_films(tmp_path)
+    with (tmp_path / "predictions.csv").open(newline="") as file:
+        head, *rows = csv.reader(file)
+    write_csv(tmp_path / "predictions.csv", head, *([*row[:4], change(float(row[4])), row[5]] for row in rows))
+    main(command)
+    assert message in caplog.text
 
 
 def test_one_class_is_not_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -329,6 +329,62 @@ def test_boxes_by_id_want_annotations_in_the_data_set_s_pixels(
     assert "boxes have to be in the data set's pixels" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_what_is_left_out_or_doubtful_is_said_and_counted(
+    phantoms: Path, splits: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    results, coco, _ = results_of(splits, tmp_path)
+    content = json.loads(results.read_text())
+    height, width = splits["test"][0]["size"]
+    name = splits["test"][0]["name"]
+    content.append({"file_name": name, "category_id": 1, "score": 0.5, "bbox": [width - 9, height - 9, 12, 5]})
+    content.append({"file_name": name, "category_id": 2, "score": 0.5, "bbox": [1, 2, 30, 40]})
+    content.append({"file_name": "no.png", "category_id": 1, "score": 0.5, "bbox": [1, 2, 30, 40]})
+    results.write_text(json.dumps(content))
+    given = ("--boxes", f"detector={results}", "--coco", coco, "--category_ids", "1", "--extra", "ignore")
+    high = ("--map_threshold", "1", "--score_threshold", "0.5")
+    with caplog.at_level(logging.WARNING):
+        assert main(command(phantoms, tmp_path, *given, *high)) == 0
+    read = metrics_of(tmp_path / "out")["provenance"]["inputs"]["detector"]
+    assert read["boxes_in_file"] == len(content)
+    assert read["boxes_of_other_categories"] == read["boxes_of_other_images"] == read["boxes_cut_by_over_a_pixel"] == 1
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    said = (
+        "are of other categories",
+        "not in the data set",
+        "more than a pixel beyond",
+        "reaches the map_threshold 1,",
+    )
+    for text, warning in zip(said, read["warnings"], strict=True):
+        assert text in warning and warning in caplog.text and warning in page
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_detector_that_found_nothing_is_scored_and_warned_of(phantoms: Path, tmp_path: Path) -> None:
+    (tmp_path / "none.json").write_text("[]")
+    assert main(command(phantoms, tmp_path, "--boxes", tmp_path / "none.json")) == 0
+    result = metrics_of(tmp_path / "out")
+    assert result["predictors"]["none"]["union_mask_miou"]["value"] == 0
+    assert result["provenance"]["inputs"]["none"]["warnings"] == [
+        "it holds no box, so that nothing is found on any image."
+    ]
+
+
+def test_scores_of_other_images_alone_are_refused_and_scores_all_alike_are_said(
+    phantoms: Path, splits: Any, maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, names = tmp_path / "s.csv", [item["name"] for split in ("select", "test") for item in splits[split]]
+    given = ("--maps", f"cam={maps}", "--scores", table, "--missing", "empty")
+    table.write_text("name,score\nother/a.png,0.5\n")
+    assert main(command(phantoms, tmp_path, *given)) == 2
+    error = capsys.readouterr().err
+    assert f"s.csv: no score of any of the {len(names)} images asked for; found 1: other/a.png" in error
+    table.write_text("name,score_0_100\n" + "".join(f"{name},0.5\n" for name in names))
+    assert main(command(phantoms, tmp_path, *given)) == 0
+    (warning,) = metrics_of(tmp_path / "out")["provenance"]["inputs"]["cam"]["warnings"]
+    assert "images have the score 0.005, so that nothing tells them apart" in warning
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

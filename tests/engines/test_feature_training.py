@@ -84,6 +84,19 @@ def test_kept_features_are_the_networks() -> None:
         torch.testing.assert_close(maps_of(net.head, expected, 48, 16, batch_size=2), net(films))
 
 
+@pytest.mark.parametrize("has", [True, False])
+def test_features_are_computed_in_the_precision_that_the_processor_has(
+    has: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has}, raising=False)
+    net = SymmetricMapNet("resnet18", components=4, width=0.125).eval()
+    seen = []
+    hook = net.reduce.register_forward_hook(lambda module, given, out: seen.append(out.dtype))
+    keep_features(net, [{"image": 0}], looked, fit_films=1, cells=9)
+    hook.remove()
+    assert set(seen) == {torch.bfloat16 if has else torch.float32}
+
+
 def test_components_are_fitted_on_the_data_and_only_if_asked() -> None:
     torch.manual_seed(0)
     net = SymmetricMapNet("resnet18", components=4, width=0.125)

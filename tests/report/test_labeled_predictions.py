@@ -126,3 +126,12 @@ def test_files_that_are_something_else(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="twice, as tb and as health; keep one"):
         twice = labels(tmp_path, [("a.png", "tb", ""), ("a.png", "normal", "")])
         read_labeled_predictions(path, twice)
+
+
+def test_names_that_a_spreadsheet_would_run_are_joined(tmp_path: Path) -> None:
+    names = ["=1+1.png", "+1-2.png", "@SUM(1).png"]
+    path = predictions(tmp_path, *(film(f"'{name}") for name in names))  # as the table is written
+    rows = [(names[0], "tb", ""), (names[1], "normal", ""), (f"'{names[2]}", "normal", "")]  # the last copied from it
+    found = read_labeled_predictions(path, labels(tmp_path, rows))
+    assert found.positive.tolist() == [True, False, False]
+    assert found.without_label == found.without_prediction == []

@@ -11,7 +11,7 @@ from tests.report.test_prediction_table import row
 
 @pytest.mark.parametrize("ending", ["png", "jpg"])
 def test_overlays_of_all_parts_come_together(tmp_path: Path, ending: str) -> None:
-    for number, name in ((1, "a"), (2, "b")):
+    for number, name in ((1, "a"), (2, "=b")):
         part = tmp_path / f"shard_{number}_of_2"
         table = PredictionTable(part, {"shard": f"{number}/2", "dataset_dir": str(tmp_path / "films")})
         table.start([{"name": name}])
@@ -20,6 +20,6 @@ def test_overlays_of_all_parts_come_together(tmp_path: Path, ending: str) -> Non
         table.append(row(name))
         table.finish()
     merged = merge_predictions(tmp_path)
-    assert [film["name"] for film in merged.rows] == ["a", "b"]
+    assert [film["name"] for film in merged.rows] == ["=b", "a"]
     found = {path.name: path.read_text() for path in (tmp_path / "overlays").iterdir()}
-    assert found == {f"a.{ending}": "a", f"b.{ending}": "b"}
+    assert found == {f"a.{ending}": "a", f"=b.{ending}": "=b"}

@@ -131,3 +131,27 @@ def test_failures_are_counted_and_refusals_are_not(tmp_path: Path, caplog: pytes
     assert table.failed == 1
     assert "1 refused, 1 failed" in caplog.text
     assert "CORRUPT: 1 (the file is cut short or damaged), first e.png" in caplog.text
+
+
+def test_names_that_a_spreadsheet_would_run_are_text_in_the_table_and_exact_when_read_again(tmp_path: Path) -> None:
+    films = [{"name": name} for name in ("=1+1.png", "+1-2.png", "@SUM(1+1).png", "-5", "'=a.png", "a;=b.png")]
+    table = PredictionTable(tmp_path)
+    for film in table.start(films)[:4]:
+        table.append(row(film["name"], detail="=cmd()", score_0_100=-0.5))
+    table.close()
+    with (tmp_path / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        cells = list(csv.DictReader(file))
+    assert [cell["name"] for cell in cells] == ["'=1+1.png", "'+1-2.png", "'@SUM(1+1).png", "-5"]
+    assert cells[0]["detail"] == "'=cmd()"
+    assert cells[0]["score_0_100"] == "-0.5"
+    again = PredictionTable(tmp_path, resume=True)
+    left = again.start(films)
+    assert left == films[4:]
+    assert [each["name"] for each in again.rows] == [film["name"] for film in films[:4]]
+    assert again.rows[0]["detail"] == "=cmd()"
+    for film in left:
+        again.append(row(film["name"]))
+    again.finish()
+    named = [film["name"] for film in films]
+    assert [each["name"] for each in PredictionTable(tmp_path).earlier_rows()] == named
+    assert [each["name"] for each in json.loads((tmp_path / "predictions.json").read_text())["films"]] == named

@@ -1,0 +1,79 @@
+"""Tables as CSV that a spreadsheet shows and does not run."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+
+_RUN = re.compile(r"'*[=+\-@\t\r]")
+"""Spreadsheets run text that starts so; with ' before it, it is text."""
+_NUMBER = re.compile(r"[+\-]?(\d+\.?\d*|\.\d+)(e[+\-]?\d+)?", re.ASCII | re.IGNORECASE)
+
+
+def written_cell(text: str) -> str:
+    """A text as it stands in a cell: with ``'`` before what a spreadsheet would run; numbers stay as they are.
+
+    Args:
+        text: any.
+
+    Returns:
+        The cell, which `read_cell` turns into the text again.
+
+    Example:
+        >>> written_cell("=1+1.png"), written_cell("-0.5"), written_cell("a-b.png")
+        ("'=1+1.png", '-0.5', 'a-b.png')
+    """
+    return f"'{text}" if _RUN.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def read_cell(cell: str) -> str:
+    """The text of a cell that `written_cell` made.
+
+    Example:
+        >>> [read_cell(written_cell(text)) for text in ("=1.png", "'=1.png", "'a.png", "-1")]
+        ['=1.png', "'=1.png", "'a.png", '-1']
+    """
+    return cell[1:] if cell.startswith("'") and _RUN.match(cell) else cell
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    r"""A line of CSV, its end included.
+
+    Cells with ``;`` or a tab are quoted as well: in many countries a spreadsheet parts cells there.
+
+    Args:
+        cells: None is an empty one.
+
+    Example:
+        >>> csv_line(["@a.png", 0.5, None, "a;=1", "b, c"])
+        '\'@a.png,0.5,,"a;=1","b, c"\n'
+    """
+    return ",".join(_quoted(written_cell("" if cell is None else str(cell))) for cell in cells) + "\n"
+
+
+def read_table(file: TextIO) -> tuple[list[str], list[dict[str, str]]]:
+    """Read a table with a head, as `csv_line` writes it or any other program.
+
+    Args:
+        file: opened with ``newline=""``.
+
+    Returns:
+        Names of the columns, and rows by them; cells that a row lacks are empty, surplus ones are left out.
+
+    Raises:
+        csv.Error: it is no CSV.
+        UnicodeDecodeError: it is of another encoding.
+    """
+    reader = csv.DictReader(file)
+    head = [read_cell(name) for name in reader.fieldnames or ()]
+    return head, [_row(row) for row in reader]
+
+
+def _row(row: Mapping[Any, Any]) -> dict[str, str]:
+    return {read_cell(name): read_cell(cell or "") for name, cell in row.items() if name is not None}
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if re.search(r'[",;\t\r\n]', cell) else cell
