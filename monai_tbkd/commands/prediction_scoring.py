@@ -1,0 +1,241 @@
+"""Anyone's maps or boxes through the same evaluator as our networks."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_tbkd import __version__
+from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.csv_cells import csv_line
+from monai_tbkd.data.datalist import load_datalist
+from monai_tbkd.data.datalist_error import name_first
+from monai_tbkd.data.saved_boxes import describe_strangers, read_saved_boxes
+from monai_tbkd.data.saved_maps import find_saved_maps, read_saved_maps
+from monai_tbkd.data.saved_scores import read_saved_scores
+from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.engines.evaluation_result import evaluation_result
+from monai_tbkd.metrics import Comparison, Predictions, table
+from monai_tbkd.metrics.blind_baselines import BLIND_NAMES
+from monai_tbkd.metrics.box_predictions import box_predictions
+from monai_tbkd.metrics.provenance import split_sha256
+from monai_tbkd.report.evaluation_page import write_evaluation_page
+from monai_tbkd.report.film_table import FILE as FILM_TABLE
+from monai_tbkd.report.film_table import write_film_table
+from monai_tbkd.report.prediction_table import as_written
+
+logger = logging.getLogger(__name__)
+
+Splits = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score, write, and print the table."""
+    maps, boxes = _named(args.maps), _named(args.boxes)
+    predictors = [*maps, *boxes]
+    scores = _named(args.scores, predictors[0] if len(predictors) == 1 else None)
+    if args.list_films is None:
+        _check(args, maps, boxes, scores)
+    splits = load_datalist(args.dataset_dir, layout=args.layout, select=args.select, test=args.test)
+    if args.list_films is not None:
+        return _list_films(args.list_films, splits)
+    comparison = Comparison(
+        splits["train"],
+        splits["select"],
+        splits["test"],
+        grid=args.grid,
+        smallest_area=args.smallest_area,
+        largest_number=args.largest_number,
+        resamples=args.bootstrap_resamples,
+        seed=args.seed,
+        selection=args.selection,
+        lung_field_dir=args.lung_field_dir,
+        split_at_middle=args.split_at_middle,
+        box_growth=args.box_growth,
+    )
+    point = _given_point(args)
+    wanted = ("test",) if point else ("select", "test")
+    predictions: dict[str, dict[str, Predictions]] = {}
+    inputs: dict[str, Any] = {}
+    for name, path in {**maps, **boxes}.items():
+        read = _from_maps if name in maps else _from_boxes
+        own = _film_scores(scores[name], splits, wanted, args) if name in scores else None
+        predictions[name], inputs[name] = read(path, splits, wanted, own, args)
+        inputs[name]["warnings"] += _doubts(predictions[name]["test"], own is not None, point)
+        for doubt in inputs[name]["warnings"]:
+            logger.warning("%s: %s", name, doubt)
+    settings = {
+        "layout": args.layout,
+        "select": args.select,
+        "test": args.test,
+        "missing": args.missing,
+    }
+    facts = {"version": __version__, "seed": args.seed}
+    given = dict.fromkeys(predictions, point) if point else None
+    result = evaluation_result(comparison, predictions, facts, settings, {}, given, inputs)
+    result["provenance"]["splits_sha256"]["train"] = split_sha256(splits["train"])
+    write_json(args.output_dir / "metrics.json", result)
+    write_film_table(args.output_dir / FILM_TABLE, comparison.truth["test"], comparison.measured)
+    page = write_evaluation_page(args.output_dir, result, splits["test"], predictions, comparison.box_fitting)
+    sys.stdout.write(table(result) + "\n")
+    logger.info("wrote %s, metrics.json and %s", page, FILM_TABLE)
+    return 0
+
+
+def _check(
+    args: argparse.Namespace, maps: Mapping[str, Path], boxes: Mapping[str, Path], scores: Mapping[str, Path]
+) -> None:
+    if args.output_dir is None:
+        raise ValueError("No --output_dir; give a folder for metrics.json and report.html.")
+    if not maps and not boxes:
+        raise ValueError("Nothing to score; give --maps or --boxes.")
+    both = sorted(set(maps) & set(boxes))
+    taken = sorted((set(maps) | set(boxes)) & set(BLIND_NAMES))
+    if both or taken:
+        raise ValueError(f"{(both or taken)[0]} names two predictors; give each a name of its own, --maps NAME=DIR.")
+    unknown = sorted(set(scores) - set(maps) - set(boxes))
+    if unknown:
+        raise ValueError(
+            f"--scores are of {unknown[0]}, which has no maps or boxes; say whose they are, --scores NAME=CSV, one "
+            f"of {', '.join([*maps, *boxes])}."
+        )
+
+
+def _named(given: Sequence[str], only: str | None = None) -> dict[str, Path]:
+    """Paths by the name before ``=``; without one, by `only`, or else the path's own."""
+    found: dict[str, Path] = {}
+    for each in given:
+        name, equals, path = each.partition("=")
+        if not equals or "/" in name:
+            name, path = "", each
+        name = name or only or absolute_path(path).stem
+        if name in found:
+            raise ValueError(f"{name} is given twice; give each a name of its own, NAME=PATH.")
+        found[name] = absolute_path(path)
+    return found
+
+
+def _given_point(args: argparse.Namespace) -> dict[str, Any] | None:
+    if args.map_threshold is None and args.score_threshold is None:
+        return None
+    if args.map_threshold is None or args.score_threshold is None:
+        raise ValueError("Give both --map_threshold and --score_threshold, or neither: then both are chosen.")
+    return {
+        "map_threshold": args.map_threshold,
+        "score_threshold": args.score_threshold,
+        "mode": "absolute",
+        "chosen_on": "given by hand; not chosen here",
+    }
+
+
+def _from_maps(
+    folder: Path,
+    splits: Splits,
+    wanted: Sequence[str],
+    scores: Mapping[str, np.ndarray] | None,
+    args: argparse.Namespace,
+) -> tuple[dict[str, Predictions], dict[str, Any]]:
+    names = [item["name"] for split in wanted for item in splits[split]]
+    sizes = _sizes(splits)
+    files = find_saved_maps(folder, names, sizes, args.extra == "ignore")
+    without = [name for name in names if name not in files]
+    _refuse_missing(without, f"{folder}: no map", args, "; that of NAME is NAME.npy")
+    read = read_saved_maps(files, names, args.grid, args.scale, sizes)
+    found, start = {}, 0
+    for split in wanted:
+        stop = start + len(splits[split])
+        found[split] = Predictions(read.maps[start:stop], read.peaks[start:stop] if scores is None else scores[split])
+        start = stop
+    return found, {
+        "kind": "maps",
+        "files": read.files,
+        "flat_maps": read.flat,
+        "films_without": len(read.missing),
+        "sha256": read.sha256,
+        "scale": args.scale,
+        "film_scores": "largest value of the map" if scores is None else "given",
+        "warnings": read.warnings,
+    }
+
+
+def _from_boxes(
+    file: Path, splits: Splits, wanted: Sequence[str], scores: Mapping[str, np.ndarray] | None, args: argparse.Namespace
+) -> tuple[dict[str, Predictions], dict[str, Any]]:
+    read = read_saved_boxes(file, _sizes(splits), args.coco, args.category_ids)
+    if read.strangers and args.extra == "error":
+        raise ValueError(describe_strangers(file, read.strangers))
+    found = {}
+    for split in wanted:
+        own = None if scores is None else scores[split]
+        found[split] = box_predictions(splits[split], read.boxes, read.scores, own, args.grid)
+    films = [item["name"] for split in wanted for item in splits[split]]
+    number = sum(len(read.scores[name]) for name in films if name in read.scores)
+    train_only = ["no box is of the selection and reported splits; all are of training images."]
+    return found, {
+        "kind": "boxes",
+        "boxes": number,
+        **read.counts,
+        "films_without": sum(name not in read.scores for name in films),
+        "sha256": read.sha256,
+        "film_scores": "highest score of the film's boxes" if scores is None else "given",
+        "warnings": read.warnings + train_only * bool(read.boxes and not number),
+    }
+
+
+def _sizes(splits: Splits) -> dict[str, Sequence[int]]:
+    return {item["name"]: item["size"] for items in splits.values() for item in items}
+
+
+def _film_scores(file: Path, splits: Splits, wanted: Sequence[str], args: argparse.Namespace) -> dict[str, np.ndarray]:
+    scores = read_saved_scores(file)
+    names = {split: [as_written(item["name"]) for item in splits[split]] for split in wanted}
+    asked = [name for each in names.values() for name in each]
+    if not any(name in scores for name in asked):
+        raise ValueError(
+            f"{file}: no score of any of the {len(asked)} images asked for; found {name_first(scores)}; expected names "
+            f"such as {asked[0]}."
+        )
+    _refuse_missing([name for name in asked if name not in scores], f"{file}: no score", args)
+    return {split: np.array([scores.get(name, 0.0) for name in each]) for split, each in names.items()}
+
+
+def _doubts(reported: Predictions, given: bool, point: Mapping[str, Any] | None) -> list[str]:
+    """What is doubtful of the reported images' predictions, in sentences."""
+    scores, said = np.asarray(reported.scores), []
+    if given and len(scores) > 1 and np.ptp(scores) == 0:
+        said.append(f"all {len(scores)} images have the score {scores[0]:g}, so that nothing tells them apart.")
+    elif given and scores.max() <= 0.01:
+        said.append("no score is above 1 of 100; scores of 0-1 stand in a column named score, not score_0_100.")
+    if point:
+        highest = {"map_threshold": float(reported.maps.max()), "score_threshold": float(scores.max())}
+        said += [
+            f"nothing reaches the {key} {point[key]:g}, the highest value is {value:g}: no box is served."
+            for key, value in highest.items()
+            if value < point[key]
+        ]
+    return said
+
+
+def _refuse_missing(without: Sequence[str], what: str, args: argparse.Namespace, more: str = "") -> None:
+    if not without:
+        return
+    said = f"{what} of {name_first(without)}{more}"
+    if args.missing == "error":
+        raise ValueError(f"{said}. Give them, or count such films as empty with a score of 0 (--missing empty).")
+    logger.warning("%s: counted as empty, with a score of 0.", said)
+
+
+def _list_films(path: Path, splits: Splits) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        file.write(csv_line(["name", "split", "image", "height", "width"]))
+        for split, items in splits.items():
+            file.writelines(csv_line([item["name"], split, item["image"], *item["size"]]) for item in items)
+    logger.info("wrote %s: train on nothing but train; maps or boxes are asked of select and test", path)
+    return 0
