@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import subprocess
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from monai_tbkd.data.csv_cells import read_table
 from tests.conftest import REPOSITORY, SMALL
 from tests.processes import Finished, Program
 
@@ -99,7 +99,7 @@ def watch_inference(films: Path, out: Path, models: Path, **more: Any) -> Watche
 def rows_of(out: Path) -> list[dict[str, str]]:
     """The rows of predictions.csv, after a look whether predictions.json has the same."""
     with (out / "predictions.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        rows = read_table(file)[1]
     films = json.loads((out / "predictions.json").read_text(encoding="utf-8"))["films"]
     assert [film["name"] for film in films] == [row["name"] for row in rows]
     assert [film["reason"] or "" for film in films] == [row["reason"] for row in rows]

@@ -20,6 +20,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 from monai_tbkd.data.readers.decoded_film import DecodedFilm
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
@@ -119,7 +124,7 @@ class _ReaderProcess:
         if not self._pid:
             return why or "ended"
         if why:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(OSError):
                 os.kill(self._pid, signal.SIGKILL)
         _, status = os.waitpid(self._pid, 0)
         self._pid = 0
@@ -133,9 +138,8 @@ class _ReaderProcess:
                 os.close(end)
 
     def __del__(self) -> None:
-        # of a thread that has ended; the process sees the end of its requests and ends
-        if self.parent == os.getpid() and self._pid:
-            self._end("is not needed")
+        if self.parent == os.getpid() and self._pid:  # of a thread that has ended
+            self._end("is not needed any more")
 
 
 def _serve(request: int, answer: int, pixels: mmap.mmap) -> NoReturn:
@@ -144,7 +148,8 @@ def _serve(request: int, answer: int, pixels: mmap.mmap) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this one
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         faulthandler.disable()
-        _limit_memory()
+        with contextlib.suppress(OSError, ValueError):  # /proc may be closed
+            _limit_memory()
         while words := _read(request):
             decode, args = pickle.loads(words)
             _write(answer, _answer(decode, args, pixels))
@@ -170,11 +175,9 @@ def _answer(decode: Callable[..., DecodedFilm], args: Any, pixels: mmap.mmap) ->
 
 
 def _limit_memory() -> None:
-    if sys.platform != "linux":
+    if resource is None or sys.platform != "linux":
         return
-    import resource
-
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    pages = int(Path("/proc/self/statm").read_bytes().split()[0])
     limit = pages * resource.getpagesize() + MEMORY
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     for given in (soft, hard):
