@@ -10,22 +10,7 @@ from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import DatalistItem, datalist_item
 from monai_tbkd.data.film_classes import class_of, known_words
 from monai_tbkd.data.film_folder import list_films
-
-_SPLITS = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
-
-
-def split_of(word: str) -> str | None:
-    """The split that a word stands for: ``"train"``, ``"val"``, ``"test"``, or None.
-
-    Example:
-        >>> split_of("Validation")
-        'val'
-    """
-    return _SPLITS.get(word.strip().lower())
+from monai_tbkd.data.split_words import split_of
 
 
 def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:

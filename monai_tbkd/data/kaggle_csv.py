@@ -13,12 +13,12 @@ from pathlib import Path, PurePosixPath
 
 from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.box_types import box_type_of
-from monai_tbkd.data.class_folders import split_of
 from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import DatalistItem, datalist_item
 from monai_tbkd.data.film_classes import class_of, known_words
 from monai_tbkd.data.film_folder import list_films
 from monai_tbkd.data.natural_order import natural_key
+from monai_tbkd.data.split_words import split_of
 from monai_tbkd.data.tbx11k_annotations import FilmAnnotation
 
 logger = logging.getLogger(__name__)

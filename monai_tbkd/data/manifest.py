@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from monai_tbkd.data.absolute_path import absolute_path
-from monai_tbkd.data.class_folders import split_of
 from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import Boxes, DatalistItem, datalist_item
 from monai_tbkd.data.film_classes import class_of, known_words
+from monai_tbkd.data.split_words import split_of
 from monai_tbkd.data.whole_file import whole_file
 
 logger = logging.getLogger(__name__)

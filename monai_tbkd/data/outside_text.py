@@ -1,0 +1,75 @@
+"""Text that other programs have written: in UTF-8, or with the byte-order mark that Windows' programs put before it."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import os
+from pathlib import Path
+
+# UTF-32 first: its mark starts with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read a text file that a user or another program has written.
+
+    Args:
+        path: text in UTF-8, with or without a byte-order mark, or in UTF-16 or UTF-32 with one.
+
+    Returns:
+        The text without the mark; line ends as they are.
+
+    Raises:
+        OSError: the file cannot be opened.
+        UnicodeDecodeError: it is in another encoding, or no text; the reason says how to mend it.
+    """
+    return decode_text(Path(path).read_bytes())
+
+
+def decode_text(content: bytes) -> str:
+    """The text of a file's bytes, as `read_text` reads it.
+
+    Example:
+        >>> decode_text("a".encode("utf-8-sig")), decode_text("a".encode("utf-16")), decode_text(b"a")
+        ('a', 'a', 'a')
+    """
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8-sig")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        reason = f"{error.reason}; save the file as UTF-8"
+        raise UnicodeDecodeError(error.encoding, error.object, error.start, error.end, reason) from error
+    if "\0" in text:
+        at = content.index(b"\0")
+        raise UnicodeDecodeError(
+            encoding, content, at, at + 1, "a zero byte, as in UTF-16 without a byte-order mark; save the file as UTF-8"
+        )
+    return text
+
+
+def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, str]]]:
+    """Read a CSV file with a header; see `read_text` for its encoding.
+
+    Args:
+        path: the table.
+
+    Returns:
+        The names of its columns, and its rows by column; a cell that is not there is empty. Spaces around a column's
+        name are taken off.
+
+    Raises:
+        OSError: the file cannot be opened.
+        UnicodeDecodeError: as `read_text`.
+        csv.Error: it is no CSV file.
+    """
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+    rows = [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
+    return list(reader.fieldnames), rows
