@@ -6,7 +6,9 @@ import codecs
 import csv
 import io
 import os
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 # UTF-32 first: its mark starts with that of UTF-16.
 _MARKS = (
@@ -15,6 +17,9 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+# A document type declaration is the only door to entities, so to entity bombs and to files and hosts named in them.
+_DECLARATION = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -52,6 +57,33 @@ def decode_text(content: bytes) -> str:
             encoding, content, at, at + 1, "a zero byte, as in UTF-16 without a byte-order mark; save the file as UTF-8"
         )
     return text
+
+
+def read_xml(path: str | os.PathLike[str]) -> ElementTree.Element:
+    """Read an XML file; see `read_text` for its encoding, which may also be one that the XML itself names.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The root.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ValueError: it is no XML, or declares a document type or entities.
+    """
+    content = Path(path).read_bytes()
+    # UTF-16 would hide a declaration from the search, so it is decoded first.
+    wide = content.startswith(tuple(mark for mark, _ in _MARKS))
+    text = decode_text(content) if wide else content.decode("latin-1")
+    if "\0" in text:
+        raise ValueError("UTF-16 without a byte-order mark; save the file as UTF-8")
+    if _DECLARATION.search(text):
+        raise ValueError("a document type or entity declaration; expected plain annotations")
+    try:
+        return ElementTree.fromstring(text if wide else content)
+    except (ElementTree.ParseError, LookupError) as error:  # LookupError: an unknown encoding
+        raise ValueError(f"no XML: {error}") from error
 
 
 def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, str]]]:

@@ -17,7 +17,7 @@ Tree = Callable[..., Path]
 
 def lungs(side: int = 512) -> NDArray[np.uint8]:
     """Two white ellipses on black."""
-    y, x = np.mgrid[-1:1:side * 1j, -1:1:side * 1j]
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
     inside = ((np.abs(x) - 0.45) / 0.3) ** 2 + (y / 0.7) ** 2 < 1
     return (inside * 255).astype(np.uint8)
 
