@@ -45,7 +45,7 @@ def decode_text(content: bytes) -> str:
         >>> decode_text("a".encode("utf-8-sig")), decode_text("a".encode("utf-16")), decode_text(b"a")
         ('a', 'a', 'a')
     """
-    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8-sig")
+    encoding = _encoding(content)
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
@@ -86,6 +86,14 @@ def read_xml(path: str | os.PathLike[str]) -> ElementTree.Element:
         raise ValueError(f"no XML: {error}") from error
 
 
+def read_columns(path: str | os.PathLike[str]) -> list[str]:
+    """The names of a table's columns, from its first 64 KB; see `read_table`."""
+    with Path(path).open("rb") as file:
+        head = file.read(65_536)
+    first = next(csv.reader(io.StringIO(head.decode(_encoding(head), errors="ignore"), newline="")), [])
+    return [name.strip() for name in first]
+
+
 def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, str]]]:
     """Read a CSV file with a header; see `read_text` for its encoding.
 
@@ -105,3 +113,7 @@ def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, 
     reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
     rows = [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
     return list(reader.fieldnames), rows
+
+
+def _encoding(content: bytes) -> str:
+    return next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8-sig")

@@ -14,7 +14,7 @@ from monai_tbkd.data.film_classes import class_of
 from monai_tbkd.data.film_folder import film_stem, list_films
 from monai_tbkd.data.natural_order import natural_key
 from monai_tbkd.data.outside_text import read_text
-from monai_tbkd.data.split_words import split_of
+from monai_tbkd.data.split_words import is_split_word, split_of
 
 _SPLITS = ("train", "val", "test")
 _NOT_LABELS = ("classes.txt",)
@@ -185,7 +185,7 @@ def _splits(
         for folder in [] if path in lists else path.parents:
             if folder == (place or top):
                 break
-            if split_of(folder.name) not in (None, split):
+            if is_split_word(folder.name) and split_of(folder.name) != split:
                 torn[f"{folder.relative_to(root).as_posix()} in {split}"] = None
     if strange:
         raise DatalistError(
