@@ -18,7 +18,7 @@ from monai_tbkd.data.datalist_item import DatalistItem, datalist_item
 from monai_tbkd.data.film_classes import class_of, known_words
 from monai_tbkd.data.film_folder import film_stem, list_films
 from monai_tbkd.data.natural_order import natural_key
-from monai_tbkd.data.outside_text import read_columns, read_table
+from monai_tbkd.data.outside_text import csv_columns, read_csv
 from monai_tbkd.data.split_words import split_of
 from monai_tbkd.data.tbx11k_annotations import FilmAnnotation
 
@@ -52,7 +52,7 @@ def is_kaggle_csv(path: Path) -> bool:
         False for what cannot be read as well.
     """
     try:
-        return path.suffix.lower() == ".csv" and _SIGNS.issubset(read_columns(path))
+        return path.suffix.lower() == ".csv" and _SIGNS.issubset(csv_columns(path))
     except (OSError, csv.Error):
         return False
 
@@ -115,7 +115,7 @@ def _table(path: Path) -> Path:
 
 def _rows(table: Path) -> tuple[list[_Row], list[str], set[str]]:
     try:
-        columns, found = read_table(table)
+        columns, found = read_csv(table)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatalistError(f"{table}: cannot be read as a UTF-8 CSV file ({error}); check the path.") from error
     missing = [name for name in _COLUMNS if name not in columns]

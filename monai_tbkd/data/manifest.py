@@ -15,7 +15,7 @@ from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import Boxes, DatalistItem, datalist_item
 from monai_tbkd.data.film_classes import class_of, known_words, plain_word
-from monai_tbkd.data.outside_text import read_table
+from monai_tbkd.data.outside_text import read_csv
 from monai_tbkd.data.split_words import is_split_word, split_of
 from monai_tbkd.data.whole_file import whole_file
 
@@ -28,7 +28,7 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
     """Read a CSV file with the columns ``image`` and ``label`` and, where known, ``split``, ``boxes``, ``patient_id``.
 
     Args:
-        csv_path: the table, as `read_table` reads it. ``image``: absolute, or relative to the table's folder and
+        csv_path: the table, as `read_csv` reads it. ``image``: absolute, or relative to the table's folder and
             within it. ``label``: a word that `class_of` knows. ``split``: train, val or test. ``boxes``: JSON,
             ``[[xmin, ymin, xmax, ymax], ...]`` in pixels of the film. Other columns are ignored, but one that holds
             splits where none is called ``split`` is an error. Case does not count in names of columns.
@@ -96,7 +96,7 @@ def write_manifest(table: str | os.PathLike[str], films: Iterable[tuple[str, str
 
 def _rows(table: Path) -> list[dict[str, str]]:
     try:
-        columns, rows = read_table(table)
+        columns, rows = read_csv(table)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatalistError(f"{table}: cannot be read as a UTF-8 CSV file ({error}); check the path.") from error
     # Written as in a spreadsheet: "Image", "Patient ID".

@@ -86,15 +86,15 @@ def read_xml(path: str | os.PathLike[str]) -> ElementTree.Element:
         raise ValueError(f"no XML: {error}") from error
 
 
-def read_columns(path: str | os.PathLike[str]) -> list[str]:
-    """The names of a table's columns, from its first 64 KB; see `read_table`."""
+def csv_columns(path: str | os.PathLike[str]) -> list[str]:
+    """The names of a table's columns, from its first 64 KB; see `read_csv`."""
     with Path(path).open("rb") as file:
         head = file.read(65_536)
     first = next(csv.reader(io.StringIO(head.decode(_encoding(head), errors="ignore"), newline="")), [])
     return [name.strip() for name in first]
 
 
-def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, str]]]:
+def read_csv(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, str]]]:
     """Read a CSV file with a header; see `read_text` for its encoding.
 
     Args:
