@@ -17,6 +17,8 @@ _TOLERANCE = 1.0
 
 _CORNER = 64
 """A box that lies in the first 64th of width and height shows no lung; boxes in fractions do."""
+_SEVERAL = 5
+"""Boxes; fewer may lie in one part of their films by chance."""
 
 SEVERITIES = ("note", "warning", "error")
 """A note changes nothing, a warning costs trust in the numbers, with an error the data set is refused."""
@@ -166,7 +168,7 @@ def _boxes_outside(items: list[DatalistItem]) -> list[Finding]:
 
 
 def _tiny_boxes(items: list[DatalistItem]) -> list[Finding]:
-    in_corner, thin = [], []
+    in_corner, thin, upper_left = [], [], []
     for item in items:
         height, width = item["size"] or (0, 0)
         outside = clip_boxes(item)[1]
@@ -179,6 +181,8 @@ def _tiny_boxes(items: list[DatalistItem]) -> list[Finding]:
                 in_corner.append((item, box))
             elif min(xmax - xmin, ymax - ymin) < 1:
                 thin.append((item, box))
+            if xmax <= width / 3 and ymax <= height / 3:
+                upper_left.append((item, box))
     boxes = sum(len(item["boxes"] or []) for item in items)
     return [
         *_box_finding(
@@ -188,6 +192,11 @@ def _tiny_boxes(items: list[DatalistItem]) -> list[Finding]:
         *_box_finding(
             items, thin, "box_below_a_pixel", "error" if len(thin) == boxes else "warning",
             "Boxes less than one pixel wide or high", "mend the annotations or take these boxes out",
+        ),
+        *_box_finding(
+            items, upper_left if len(upper_left) == boxes >= _SEVERAL and not in_corner else [], "boxes_upper_left",
+            "warning", "All boxes lie in the upper left third of their film",
+            "see whether they are in pixels of the film file, and not of a smaller copy or in percent",
         ),
     ]  # fmt: skip
 

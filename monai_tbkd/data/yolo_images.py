@@ -75,6 +75,17 @@ def yolo_images(root: Path, settings: Mapping[str, Any]) -> tuple[list[YoloImage
         raise DatalistError(
             f"{root}: listed images outside of the folders images ({name_first(outside)}); move them there."
         )
+    stray = [
+        folder.name
+        for folder in _subfolders(root)
+        if is_split_word(folder.name)
+        and not any(image.path.is_relative_to(folder) for image in found)
+        and _films(folder)
+    ]
+    if found and stray:
+        raise DatalistError(
+            f"{root}: folders of a split without a folder images ({name_first(stray)}); put their images into images."
+        )
     with_images = {labels for _, labels in _pairs(root, settings)}
     unread += [file for folder in _label_folders(root) if folder not in with_images for file in _texts(folder)]
     return sorted(found, key=lambda image: natural_key(image.path.relative_to(root).as_posix())), unread
@@ -86,7 +97,7 @@ def _pairs(root: Path, settings: Mapping[str, Any]) -> list[tuple[Path, Path | N
         return []
     _, folders, _ = _named_splits(root, settings, lists=False)
     found: list[tuple[Path, Path | None]] = []
-    for home in [root, *_subfolders(root)]:
+    for home in [root, *(folder for folder in _subfolders(root) if not class_of(folder.name))]:
         labels = next(iter(_called(home, "labels")), None)
         # A folder such as docs/images is no part of the data set.
         known = home == root or labels or split_of(home.name) or any(each.is_relative_to(home) for each in folders)
@@ -151,6 +162,8 @@ def _lines(path: Path) -> Iterator[str]:
 
 def _below(root: Path, text: str) -> Path | None:
     """The file or folder below `root` that a path means which may be of another machine or another working folder."""
+    if Path(text).is_absolute() and Path(text).exists() and not absolute_path(text).is_relative_to(root):
+        return None
     parts = [part for part in PurePosixPath(text.replace("\\", "/")).parts if part not in ("/", ".", "..")]
     for start in range(len(parts)):
         place = absolute_path(root.joinpath(*parts[start:]))
@@ -165,32 +178,33 @@ def _below(root: Path, text: str) -> Path | None:
 def _splits(
     root: Path, images: Path, paths: list[Path], lists: Mapping[Path, str], folders: Mapping[Path, str]
 ) -> dict[Path, str]:
-    """The split of each image: by a list, else by the nearest folder that is named, else by the folder's own word."""
-    by_word = {} if lists else {path: _split_by_word(root, images, path) for path in paths}
+    """The split of each image: by a list, else by the nearest folder that is named, or whose name is a split."""
+    named = dict(folders)
+    for top in dict.fromkeys(_top(root, images, path) for path in paths if not lists):
+        if word := split_of(top.name):
+            named.setdefault(top, word)
+    if not lists and not named and images.parent == root:  # one split, perhaps with folders of classes
+        tops = dict.fromkeys(_top(root, images, path) for path in paths)
+        named = {top: "train" for top in tops if top == images or class_of(top.name)}
     found: dict[Path, str] = {}
     strange: dict[str, None] = {}
     torn: dict[str, None] = {}
-    whole = not lists and not folders and not any(by_word.values())
     for path in paths:
-        place = next((folder for folder in path.parents if folder in folders), None)
-        top = images if images.parent != root or path.parent == images else images / path.relative_to(images).parts[0]
-        split = lists.get(path) or (folders[place] if place else by_word.get(path))
-        if split is None and whole and (top == images or class_of(top.name)) and images.parent == root:
-            split, place = "train", images
-        if split is None:
-            name = path if lists else top
-            strange[name.relative_to(root).as_posix()] = None
-            continue
-        found[path] = split
-        for folder in [] if path in lists else path.parents:
-            if folder == (place or top):
-                break
-            if is_split_word(folder.name) and split_of(folder.name) != split:
-                torn[f"{folder.relative_to(root).as_posix()} in {split}"] = None
+        place = next((folder for folder in path.parents if folder in named), None)
+        if path in lists:
+            found[path] = lists[path]
+        elif place is None:
+            top = path if lists else images if images.parent != root else _top(root, images, path)
+            strange[top.relative_to(root).as_posix()] = None
+        else:
+            found[path] = named[place]
+            for folder in path.parents[: path.parents.index(place)]:
+                if is_split_word(folder.name) and split_of(folder.name) != named[place]:
+                    torn[f"{folder.relative_to(root).as_posix()} in {named[place]}"] = None
     if strange:
         raise DatalistError(
-            f"{root}: images that are in no split ({name_first(strange)}); name them in data.yaml under train, val or "
-            "test, or call their folder so."
+            f"{root}: images that are in no split ({name_first(strange)}); name each in data.yaml under train, val or "
+            "test (train: images takes all), or call its folder so."
         )
     if torn:
         raise DatalistError(
@@ -199,11 +213,12 @@ def _splits(
     return found
 
 
-def _split_by_word(root: Path, images: Path, path: Path) -> str | None:
+def _top(root: Path, images: Path, path: Path) -> Path:
+    """The folder that may be a split: ``train`` of ``images/train/...`` and of ``train/images/...``."""
     if images.parent != root:
-        return split_of(images.parent.name)
+        return images.parent
     inner = path.relative_to(images).parts
-    return split_of(inner[0]) if len(inner) > 1 else None
+    return images / inner[0] if len(inner) > 1 else images
 
 
 def _texts(folder: Path) -> list[Path]:

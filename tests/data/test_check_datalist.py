@@ -130,3 +130,12 @@ def test_boxes_outside_are_counted_among_all(tmp_path: Path) -> None:
     boxes = [[1.0, 2.0, 10.0, 12.0], [100.0, 200.0, 300.0, 400.0]]
     with pytest.raises(DatalistError, match=r"outside their film .*\(1: tb\.png has .*; 2 boxes in all\)"):
         check_datalist({"train": [film(tmp_path, boxes=boxes), well(tmp_path)]})
+
+
+def test_boxes_of_a_smaller_copy_are_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    boxes = [[1.0, 2.0, 10.0, 9.0]] * 5
+    check_datalist({"train": [film(tmp_path, boxes=boxes), well(tmp_path)]})
+    assert "All boxes lie in the upper left third of their film (5: tb.png" in caplog.text
+    caplog.clear()
+    check_datalist({"train": [film(tmp_path, boxes=[*boxes, [20.0, 2.0, 30.0, 9.0]]), well(tmp_path)]})
+    assert "upper left" not in caplog.text

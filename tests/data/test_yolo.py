@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from monai_tbkd.data import DatalistError, load_datalist, load_yolo
+from monai_tbkd.data.datalist import find_layout
 from tests.data.films_by_hand import noise_png
 
 Tree = Callable[..., Path]
@@ -268,6 +269,24 @@ def test_splits_above_the_images_that_are_no_splits(tree: Tree) -> None:
         load_yolo(root)
     write(root / "data.yaml", "names: [tb]\ntrain: ../train/images\ntest: ../holdout/images\n")
     assert split_names(root) == {"train": ["train/images/a.png"], "test": ["holdout/images/b.png"]}
+
+
+def test_a_split_without_a_folder_images_is_named(films: Path) -> None:
+    noise_png(films / "holdout/d.png", seed=9)
+    with pytest.raises(DatalistError, match=r"without a folder images \(1: holdout\)"):
+        load_yolo(films)
+
+
+@pytest.mark.parametrize("entries", ["train: images\nval: images", "train: ./", "val: /content/set/images"])
+def test_a_folder_whose_name_is_a_split_is_nearer_than_one_above(films: Path, entries: str) -> None:
+    expected = split_names(films)
+    write(films / "data.yaml", f"names: [tb, latent_tb]\n{entries}\n")
+    assert split_names(films) == expected
+
+
+def test_classes_with_images_and_labels_are_no_yolo_set(tree: Tree) -> None:
+    root = tree("tb/images/a.png", "normal/images/b.png", "tb/labels/c.png")
+    assert find_layout(root) == "class_folders"
 
 
 def test_lists_of_images_are_splits(films: Path) -> None:
