@@ -63,7 +63,7 @@ def datalist_findings(splits: Mapping[str, Sequence[DatalistItem]]) -> list[Find
         *_same_names(items),
         *_patients(splits),
         *_boxes_outside(items),
-        *_tiny_boxes(items),
+        *box_unit_findings(items),
         *_masks(items),
         *_one_label(splits.get("train", [])),
         *_not_annotated(items),
@@ -167,7 +167,15 @@ def _boxes_outside(items: list[DatalistItem]) -> list[Finding]:
     )  # fmt: skip
 
 
-def _tiny_boxes(items: list[DatalistItem]) -> list[Finding]:
+def box_unit_findings(items: Sequence[DatalistItem]) -> list[Finding]:
+    """Boxes that are not in pixels of their film: fractions, less than a pixel, or of a smaller copy.
+
+    Args:
+        items: data list items.
+
+    Returns:
+        Errors and warnings, with how many of how many boxes.
+    """
     in_corner, thin, upper_left = [], [], []
     for item in items:
         height, width = item["size"] or (0, 0)
@@ -202,7 +210,7 @@ def _tiny_boxes(items: list[DatalistItem]) -> list[Finding]:
 
 
 def _box_finding(
-    items: list[DatalistItem], found: list[tuple[DatalistItem, list[float]]], kind: str, severity: str, what: str,
+    items: Sequence[DatalistItem], found: list[tuple[DatalistItem, list[float]]], kind: str, severity: str, what: str,
     mend: str,
 ) -> list[Finding]:  # fmt: skip
     if not found:
