@@ -100,7 +100,7 @@ def _pairs(root: Path, settings: Mapping[str, Any]) -> list[tuple[Path, Path | N
     for home in [root, *(folder for folder in _subfolders(root) if not class_of(folder.name))]:
         labels = next(iter(_called(home, "labels")), None)
         # A folder such as docs/images is no part of the data set.
-        known = home == root or labels or split_of(home.name) or any(each.is_relative_to(home) for each in folders)
+        known = home == root or labels or is_split_word(home.name) or any(each.is_relative_to(home) for each in folders)
         found += [(images, labels) for images in _called(home, "images") if known]
     return found
 
@@ -143,8 +143,7 @@ def _named_splits(
                 folders.setdefault(place, split)
             elif lists and place.suffix.lower() == ".txt":
                 for line in _lines(place):
-                    beside = absolute_path(place.parent / line)
-                    image = beside if beside.is_relative_to(root) and beside.is_file() else _below(root, line)
+                    image = _beside(root, place.parent / line) or _below(root, line)
                     if image is None or image.is_dir():
                         absent.append(f"{place.relative_to(root).as_posix()}: {line}")
                     elif images.setdefault(image, split) != split:
@@ -160,19 +159,20 @@ def _lines(path: Path) -> Iterator[str]:
     return (line.strip() for line in text.splitlines() if line.strip())
 
 
-def _below(root: Path, text: str) -> Path | None:
-    """The file or folder below `root` that a path means which may be of another machine or another working folder."""
-    if Path(text).is_absolute() and Path(text).exists() and not absolute_path(text).is_relative_to(root):
+def _beside(root: Path, path: Path) -> Path | None:
+    """A file or folder below `root`, None where there is none."""
+    place = absolute_path(path)
+    try:
+        return place if place.is_relative_to(root) and place.exists() else None
+    except OSError:  # a name that is too long
         return None
+
+
+def _below(root: Path, text: str) -> Path | None:
+    """What a path means below `root`; it may be of another machine, so leading parts may be left out."""
     parts = [part for part in PurePosixPath(text.replace("\\", "/")).parts if part not in ("/", ".", "..")]
-    for start in range(len(parts)):
-        place = absolute_path(root.joinpath(*parts[start:]))
-        try:
-            if place.exists():
-                return place
-        except OSError:  # a name that is too long
-            return None
-    return None if parts else root
+    places = (_beside(root, root.joinpath(*parts[start:])) for start in range(len(parts)))
+    return next((place for place in places if place), None) if parts else root
 
 
 def _splits(

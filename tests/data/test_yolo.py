@@ -261,13 +261,18 @@ def test_a_folder_that_is_no_split_is_named_or_taken_from_the_yaml(films: Path, 
 
 
 def test_splits_above_the_images_that_are_no_splits(tree: Tree) -> None:
-    root = tree("train/images/a.png", "holdout/images/b.png", "docs/images/overview.png")
+    root = tree("train/images/a.png", "docs/images/overview.png")
+    for name in ("holdout/images/b.png", "dev/images/c.png"):
+        noise_png(root / name)
     write(root / "train/labels/a.txt", BOX)
     write(root / "holdout/labels/b.txt", "")
     write(root / "data.yaml", "names: [tb]")
-    with pytest.raises(DatalistError, match=r"in no split \(1: holdout/images\)"):
+    with pytest.raises(DatalistError, match=r"in no split \(1: (dev|holdout)/images\)"):
         load_yolo(root)
     write(root / "data.yaml", "names: [tb]\ntrain: ../train/images\ntest: ../holdout/images\n")
+    with pytest.raises(DatalistError, match=r"in no split \(1: dev/images\)"):
+        load_yolo(root)
+    (root / "dev/images/c.png").unlink()
     assert split_names(root) == {"train": ["train/images/a.png"], "test": ["holdout/images/b.png"]}
 
 
@@ -301,6 +306,9 @@ def test_lists_of_images_are_splits(films: Path) -> None:
         load_yolo(films)
     write(films / "val.txt", "images/train/gone.png\n")
     with pytest.raises(DatalistError, match=r"do not exist \(1: val\.txt: images/train/gone\.png\)"):
+        load_yolo(films)
+    write(films / "val.txt", f"{'a' * 300}.png\n")
+    with pytest.raises(DatalistError, match=r"do not exist \(1: val\.txt: aaa"):
         load_yolo(films)
     write(films / "val.txt", "images/train/a.png\n")
     with pytest.raises(DatalistError, match=r"images/train/a\.png is in train and in val"):
