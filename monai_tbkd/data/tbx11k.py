@@ -18,6 +18,7 @@ from monai_tbkd.data.tbx11k_annotations import FilmAnnotation, read_json_annotat
 # The release has these two as well: films without public labels, and films of other data sets.
 _UNLABELED_FOLDERS = ("test", "extra")
 _SPLITS = ("train", "val")
+_TB_TYPES = {"active", "latent", "uncertain"}
 
 
 def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
@@ -38,7 +39,7 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
 
     Raises:
         DatalistError: no ``imgs``, an unknown folder in it, lists or JSON files of other names, a list or annotation
-            that cannot be read, annotations of images that are not there, or of several of one name.
+            that cannot be read, annotations of images that are not there, of several of one name, or of TB in health or sick.
 
     Example:
         >>> items = load_tbx11k("TBX11K")  # doctest: +SKIP
@@ -75,6 +76,14 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
         for name in by_stem[stem]:
             if annotation.boxes or name not in annotations:
                 annotations[name] = annotation
+    others = [
+        name for name, each in annotations.items() if not name.startswith("tb/") and _TB_TYPES & {*each.box_types}
+    ]
+    if others:
+        raise DatalistError(
+            f"{root}: boxes of tuberculosis on films that are not in imgs/tb ({name_first(others)}); move these "
+            "films or take the boxes away."
+        )
     if orphans:
         raise DatalistError(
             f"{root}: annotations without a film ({name_first(dict.fromkeys(orphans))}); "

@@ -119,7 +119,7 @@ def _settings(path: Path | None) -> dict[str, Any]:
     try:
         text = read_text(path)
         content = {"names": text.splitlines()} if path.suffix == ".txt" else yaml.safe_load(text)
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+    except (OSError, yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DatalistError(f"{path}: names of classes cannot be read ({error}); expected names: [tb].") from error
     return content if isinstance(content, dict) else {}
 
@@ -129,7 +129,7 @@ def _class_names(root: Path, path: Path | None, settings: Mapping[str, Any]) -> 
     if path is None:
         raise DatalistError(f"{root}: no data.yaml, dataset.yaml or classes.txt; write one that names the classes.")
     names = settings.get("names")
-    if isinstance(names, dict) and sorted(names) == list(range(len(names))):
+    if isinstance(names, dict) and set(names) == set(range(len(names))):
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list):
         raise DatalistError(f"{path}: no names, a list or a mapping of 0, 1, 2, ... to words; expected names: [tb].")

@@ -220,3 +220,10 @@ def test_a_byte_order_mark_does_no_harm(tree: Tree, encoding: str) -> None:
     assert load_tbx11k(root) == expected
     (root / "annotations" / "xml" / "tb1.xml").unlink()
     assert by_name(load_tbx11k(root))["tb/tb1.png"]["boxes"] == [[5.0, 10.0, 20.0, 30.0]]
+
+
+def test_boxes_of_tuberculosis_on_a_healthy_image_are_named(tree: Tree) -> None:
+    root = tree("imgs/health/h1.png", "imgs/tb/tb1.png")
+    write_json(root, "train", ["health/h1.png", "tb/tb1.png"], {"health/h1.png": [10.0, 20.0, 30.0, 40.0]})
+    with pytest.raises(DatalistError, match=r"not in imgs/tb \(1: health/h1\.png\)"):
+        load_tbx11k(root)

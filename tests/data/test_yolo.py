@@ -108,6 +108,7 @@ def test_a_line_that_cannot_be_understood_is_named(films: Path, line: str, messa
     [
         ("names: [tb, cat]", r"unknown names of classes \(1: cat\)"),
         ("names: {0: tb, 2: sick}", "mapping of 0, 1, 2"),
+        ("names: {0: tb, x: sick}", "mapping of 0, 1, 2"),
         ("nc: 2", "no names"),
         ("names: []", "no names"),
         ("names: !!python/object/apply:os.getcwd []", "cannot be read"),
