@@ -39,7 +39,8 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
 
     Raises:
         DatalistError: no ``imgs``, an unknown folder in it, lists or JSON files of other names, a list or annotation
-            that cannot be read, annotations of images that are not there, of several of one name, or of TB in health or sick.
+            that cannot be read, annotations of images that are not there, of several of one name, or of TB in health or
+            sick.
 
     Example:
         >>> items = load_tbx11k("TBX11K")  # doctest: +SKIP
@@ -63,17 +64,16 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
     films = [(split, places.find(name)) for split, name in listed]
     annotations = {places.find(name): each for part in by_split.values() for name, each in part.items()}
     orphans = [name for name, each in annotations.items() if each.boxes and not (images / name).exists()]
-    by_stem: dict[str, set[str]] = defaultdict(set)
-    for _, name in films:
-        by_stem[_stem(name)].add(name)
+    used = {name for _, name in films}
     for path in _files(root / "annotations" / "xml", ".xml"):
         annotation = read_xml_annotation(path)
         stem = f"tb/{film_stem(path.stem)}"
-        if not places.by_stem[stem]:
+        found = places.by_stem[stem]
+        if not found:
             orphans.append(f"{stem}.png")
-        if len(by_stem[stem]) > 1:
-            places.several.append(f"{path.name} is of {' and '.join(sorted(by_stem[stem]))}")
-        for name in by_stem[stem]:
+        if len(found) > 1:
+            places.several.append(f"{path.name} is of {' and '.join(found)}")
+        for name in used.intersection(found):
             if annotation.boxes or name not in annotations:
                 annotations[name] = annotation
     others = [

@@ -183,6 +183,7 @@ def test_two_images_of_one_name_are_named(tree: Tree) -> None:
     write_xml(root, "tb1", (8, 8, 64, 32))
     with pytest.raises(DatalistError, match=r"one name \(1: tb1\.xml is of tb/tb1\.dcm and tb/tb1\.jpg\)"):
         load_tbx11k(root)
+    (root / "annotations" / "xml" / "tb1.xml").unlink()
     write_list(root, "train", "tb/tb1.png")
     with pytest.raises(DatalistError, match=r"one name \(1: tb/tb1\.png is tb/tb1\.dcm and tb/tb1\.jpg\)"):
         load_tbx11k(root)
