@@ -77,7 +77,9 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
             if annotation.boxes or name not in annotations:
                 annotations[name] = annotation
     others = [
-        name for name, each in annotations.items() if not name.startswith("tb/") and _TB_TYPES & {*each.box_types}
+        name
+        for name, each in annotations.items()
+        if name.startswith(("health/", "sick/")) and _TB_TYPES.intersection(each.box_types)
     ]
     if others:
         raise DatalistError(
