@@ -257,7 +257,9 @@ def yolo(folder: Path) -> Callable[[random.Random], Case]:
     for name in ("images", "labels"):
         (folder / name).mkdir()
     (folder / "images" / "a.png").write_bytes(pictures("PNG")[0])
-    names, labels = b"names: [active_tb, latent_tb]\n", b"0 0.5 0.5 0.2 0.3\n1 0.1 0.1 0.5 0.1 0.5 0.5\n"
+    (folder / "val.txt").write_text("images/a.png\n")
+    names = b"names: [active_tb, latent_tb]\npath: /content/set\nval: val.txt\ntrain: [images]\nbackground: sick\n"
+    labels = b"0 0.5 0.5 0.2 0.3\n1 0.1 0.1 0.5 0.1 0.5 0.5\n"
 
     def draw(rng: random.Random) -> Case:
         first = rng.random() < 0.4

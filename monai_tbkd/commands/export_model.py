@@ -21,6 +21,7 @@ from monai_tbkd.backends.int8_search import block_errors, order_of, search
 from monai_tbkd.backends.write_network import int8_network
 from monai_tbkd.data import list_films
 from monai_tbkd.data.film_dataset import film_error_in
+from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.engines import describe_module, load_trained
 from monai_tbkd.networks import model_version
 from monai_tbkd.networks.checkpoint import file_sha256, read_record
@@ -206,7 +207,7 @@ def _recipe(name: str) -> Path:
 def _operating_point(path: Path, checkpoint: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
-    point = json.loads(path.read_text(encoding="utf-8"))
+    point = json.loads(read_text(path))
     if point.get("model_sha256") != file_sha256(checkpoint):
         logger.warning("%s is of another model than %s and is not written into the file.", path, checkpoint)
         return None

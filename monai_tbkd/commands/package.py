@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: something that a user can mend.
     """
+    from monai_tbkd.data.outside_text import read_text
     from monai_tbkd.packaging import set_option
     from monai_tbkd.packaging.bundle_package import write_package
     from monai_tbkd.packaging.config_layers import read_config
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         args.output,
         facts,
         layers,
-        terms=None if args.terms is None else args.terms.read_text(encoding="utf-8"),
+        terms=None if args.terms is None else read_text(args.terms),
         url=args.url,
         as_requirement=args.requirement,
         torchscript=not args.no_torchscript,

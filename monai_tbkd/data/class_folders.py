@@ -10,22 +10,7 @@ from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import DatalistItem, datalist_item
 from monai_tbkd.data.film_classes import class_of, known_words
 from monai_tbkd.data.film_folder import list_films
-
-_SPLITS = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
-
-
-def split_of(word: str) -> str | None:
-    """The split that a word stands for: ``"train"``, ``"val"``, ``"test"``, or None.
-
-    Example:
-        >>> split_of("Validation")
-        'val'
-    """
-    return _SPLITS.get(word.strip().lower())
+from monai_tbkd.data.split_words import is_split_word, split_of
 
 
 def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
@@ -41,7 +26,8 @@ def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> li
         Data list items; ``name`` is the path under `root`, ``boxes`` is None for TB films (there are no annotations).
 
     Raises:
-        DatalistError: no such folder, no class folder in it, or a folder whose name says nothing.
+        DatalistError: no such folder, no class folder in it, a folder whose name says nothing, a split below a class,
+            or images of a split that are in no class.
 
     Example:
         >>> load_class_folders("my_films")  # doctest: +SKIP
@@ -70,12 +56,26 @@ def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> li
             f"{root}: no imgs folder, no table, no images beside labels and no class folder; expected one of them, for "
             "class folders health, sick and tb, or train, val and test with those in them."
         )
+    loose = [film["name"] for folder in (folders if by_split else []) for film in _films(folder, recursive=False)]
+    if loose:
+        raise DatalistError(
+            f"{root}: images of a split that are in no class ({name_first(loose)}); put them into folders of classes."
+        )
     items = []
+    torn: dict[str, None] = {}
     for split, folder in class_folders:
         for film in _films(folder):
             path = Path(film["image"])
             name = path.relative_to(root).as_posix()
+            for part in path.relative_to(folder).parts[:-1]:
+                if is_split_word(part) and split_of(part) != split:
+                    torn[f"{folder.relative_to(root).as_posix()}/.../{part}"] = None
             items.append(datalist_item(path, name, class_of(folder.name) or "", split, num_classes))
+    if torn:
+        raise DatalistError(
+            f"{root}: folders of splits below a class ({name_first(torn)}); put the classes into the splits, as in "
+            "train/tb and val/tb."
+        )
     return items
 
 
@@ -83,9 +83,9 @@ def _subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def _films(folder: Path) -> list[dict[str, str]]:
+def _films(folder: Path, recursive: bool = True) -> list[dict[str, str]]:
     try:
-        return list_films(folder)
+        return list_films(folder, recursive)
     except ValueError:
         # An empty class folder is no fault by itself; check_datalist sees whether a class is missing.
         return []

@@ -10,6 +10,7 @@ from pathlib import Path
 from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.film_folder import list_films
 from monai_tbkd.data.manifest import write_manifest
+from monai_tbkd.data.outside_text import read_text
 
 
 @dataclass(frozen=True)
@@ -70,5 +71,5 @@ def unlabeled_films(source: str | os.PathLike[str] | Sequence[str] | None) -> li
     if isinstance(source, (str, os.PathLike)):
         if Path(source).suffix.lower() != ".txt":
             return list_films(source)
-        source = [line for line in Path(source).read_text(encoding="utf-8").splitlines() if line.strip()]
+        source = [line.strip() for line in read_text(source).splitlines() if line.strip()]
     return [{"image": str(absolute_path(path)), "name": Path(path).name} for path in source]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import csv
+import os
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, TextIO
+from collections.abc import Iterable
+
+from monai_tbkd.data.outside_text import read_csv
 
 _RUN = re.compile(r"'*[=+\-@\t\r]")
 """Spreadsheets run text that starts so; with ' before it, it is text."""
@@ -53,26 +54,22 @@ def csv_line(cells: Iterable[object]) -> str:
     return ",".join(_quoted(written_cell("" if cell is None else str(cell))) for cell in cells) + "\n"
 
 
-def read_table(file: TextIO) -> tuple[list[str], list[dict[str, str]]]:
+def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, str]]]:
     """Read a table with a head, as `csv_line` writes it or any other program.
 
     Args:
-        file: opened with ``newline=""``.
+        path: the table; see `read_csv`.
 
     Returns:
         Names of the columns, and rows by them; cells that a row lacks are empty, surplus ones are left out.
 
     Raises:
-        csv.Error: it is no CSV.
-        UnicodeDecodeError: it is of another encoding.
+        OSError, UnicodeDecodeError, csv.Error: as `read_csv`.
     """
-    reader = csv.DictReader(file)
-    head = [read_cell(name) for name in reader.fieldnames or ()]
-    return head, [_row(row) for row in reader]
-
-
-def _row(row: Mapping[Any, Any]) -> dict[str, str]:
-    return {read_cell(name): read_cell(cell or "") for name, cell in row.items() if name is not None}
+    head, rows = read_csv(path)
+    return [read_cell(name) for name in head], [
+        {read_cell(name): read_cell(cell) for name, cell in row.items()} for row in rows
+    ]
 
 
 def _quoted(cell: str) -> str:

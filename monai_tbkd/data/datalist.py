@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.check_datalist import check_datalist
 from monai_tbkd.data.class_folders import load_class_folders
-from monai_tbkd.data.datalist_error import DatalistError
+from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import DatalistItem
 from monai_tbkd.data.film_classes import CLASS_NAMES
 from monai_tbkd.data.kaggle_csv import is_kaggle_csv, load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
 from monai_tbkd.data.splits import split_by_name_hash
 from monai_tbkd.data.tbx11k import load_tbx11k
+from monai_tbkd.data.unlisted_films import unlisted_films
 from monai_tbkd.data.yolo import is_yolo, load_yolo
 
 logger = logging.getLogger(__name__)
@@ -81,6 +82,8 @@ def load_datalist(
     reported: list[DatalistItem] = []
     whole: list[DatalistItem] = []
     for source, items in zip(sources, loaded, strict=True):
+        if unlisted := unlisted_films(source, items):
+            logger.info("%s: films that nothing in the data set names are left out (%s).", source, name_first(unlisted))
         own = next((split for split in ("val", "test") if any(item["split"] == split for item in items)), None)
         films = [item for item in items if item["split"] == "train"]
         if test is None and own is not None:

@@ -10,9 +10,15 @@ from pathlib import Path
 
 from monai_tbkd.data.datalist_error import name_first
 from monai_tbkd.data.datalist_item import Boxes, DatalistItem
+from monai_tbkd.data.mask_pictures import find_masks
 
 _TOLERANCE = 1.0
 """How far, in pixels, a box may reach over the film's edge through rounding; it is clipped."""
+
+_CORNER = 64
+"""A box that lies in the first 64th of width and height shows no lung; boxes in fractions do."""
+_SEVERAL = 5
+"""Boxes; fewer may lie in one part of their films by chance."""
 
 SEVERITIES = ("note", "warning", "error")
 """A note changes nothing, a warning costs trust in the numbers, with an error the data set is refused."""
@@ -36,15 +42,15 @@ class Finding:
 
 
 def datalist_findings(splits: Mapping[str, Sequence[DatalistItem]]) -> list[Finding]:
-    """Look for everything that can be seen without decoding a film.
+    """Look for everything that can be seen without decoding all films.
 
     Args:
         splits: data list items by split; ``"train"`` is checked for its classes.
 
     Returns:
         Films that are missing, whose header cannot be read, that are listed twice or share a name; patients in two
-        splits; boxes outside their film or without area; one class only in train; TB films without boxes (a warning).
-        No finding holds a patient's id.
+        splits; boxes outside their film, without area or of less than a pixel; masks; one class only in train; TB films
+        without boxes (a warning). No finding holds a patient's id.
 
     Example:
         >>> [finding.kind for finding in datalist_findings({"train": []})]
@@ -57,6 +63,8 @@ def datalist_findings(splits: Mapping[str, Sequence[DatalistItem]]) -> list[Find
         *_same_names(items),
         *_patients(splits),
         *_boxes_outside(items),
+        *box_unit_findings(items),
+        *_masks(items),
         *_one_label(splits.get("train", [])),
         *_not_annotated(items),
     ]
@@ -152,17 +160,77 @@ def _patients(splits: Mapping[str, Sequence[DatalistItem]]) -> list[Finding]:
 
 
 def _boxes_outside(items: list[DatalistItem]) -> list[Finding]:
-    named, films = [], []
+    outside = [(item, box) for item in items for box in clip_boxes(item)[1]]
+    return _box_finding(
+        items, outside, "box_outside", "error", "Boxes outside their film or without area",
+        "mend the annotations: [xmin, ymin, xmax, ymax] in pixels of the film file",
+    )  # fmt: skip
+
+
+def box_unit_findings(items: Sequence[DatalistItem]) -> list[Finding]:
+    """Boxes that are not in pixels of their film: fractions, less than a pixel, or of a smaller copy.
+
+    Args:
+        items: data list items.
+
+    Returns:
+        Errors and warnings, with how many of how many boxes.
+    """
+    in_corner, thin, upper_left = [], [], []
     for item in items:
-        for box in clip_boxes(item)[1]:
-            edges = ", ".join(f"{edge:g}" for edge in box)
-            height, width = item["size"]
-            named.append(f"{item['name']} has [{edges}] on {height} x {width} pixels (height x width)")
-            films.append(item["name"])
-    if not named:
+        height, width = item["size"] or (0, 0)
+        outside = clip_boxes(item)[1]
+        for box in (item["boxes"] or []) if item["size"] else []:
+            xmin, ymin, xmax, ymax = box
+            if box in outside:
+                continue
+            # Fractions lie within the first pixel of the image that they were drawn on, also after scaling.
+            if xmax <= max(1, width / _CORNER) and ymax <= max(1, height / _CORNER):
+                in_corner.append((item, box))
+            elif min(xmax - xmin, ymax - ymin) < 1:
+                thin.append((item, box))
+            if xmax <= width / 3 and ymax <= height / 3:
+                upper_left.append((item, box))
+    boxes = sum(len(item["boxes"] or []) for item in items)
+    return [
+        *_box_finding(
+            items, in_corner, "box_not_in_pixels", "error", "Boxes within the upper left corner, as fractions are",
+            "write boxes in pixels: multiply fractions by width and height",
+        ),
+        *_box_finding(
+            items, thin, "box_below_a_pixel", "error" if len(thin) == boxes else "warning",
+            "Boxes less than one pixel wide or high", "mend the annotations or take these boxes out",
+        ),
+        *_box_finding(
+            items, upper_left if len(upper_left) == boxes >= _SEVERAL and not in_corner else [], "boxes_upper_left",
+            "warning", "All boxes lie in the upper left third of their film",
+            "see whether they are in pixels of the film file, and not of a smaller copy or in percent",
+        ),
+    ]  # fmt: skip
+
+
+def _box_finding(
+    items: Sequence[DatalistItem], found: list[tuple[DatalistItem, list[float]]], kind: str, severity: str, what: str,
+    mend: str,
+) -> list[Finding]:  # fmt: skip
+    if not found:
         return []
-    sentence = f"Boxes outside their film or without area ({name_first(named)}); mend the annotations."
-    return [Finding("box_outside", "error", sentence, tuple(dict.fromkeys(films)))]
+    named = name_first(
+        f"{item['name']} has [{', '.join(f'{edge:g}' for edge in box)}] on {item['size'][0]} x {item['size'][1]} "
+        "pixels (height x width)"
+        for item, box in found
+    )
+    boxes = sum(len(item["boxes"] or []) for item in items)
+    sentence = f"{what} ({named}; {boxes} boxes in all); {mend}."
+    return [Finding(kind, severity, sentence, tuple(dict.fromkeys(item["name"] for item, _ in found)))]
+
+
+def _masks(items: list[DatalistItem]) -> list[Finding]:
+    masks = find_masks(items)
+    if not masks:
+        return []
+    sentence = f"Masks among the films ({name_first(masks)}; {len(items)} films in all); take them out of the data set."
+    return [Finding("mask", "error", sentence, tuple(masks))]
 
 
 def _one_label(train: Sequence[DatalistItem]) -> list[Finding]:

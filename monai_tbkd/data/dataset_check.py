@@ -16,6 +16,7 @@ from monai_tbkd.data.datalist_item import DatalistItem
 from monai_tbkd.data.duplicates import DUPLICATE_KINDS, DuplicatePair, find_duplicates
 from monai_tbkd.data.film_classes import CLASS_NAMES
 from monai_tbkd.data.film_scan import FilmScan, scan_films
+from monai_tbkd.data.unlisted_films import unlisted_films
 
 VERDICTS = {"error": "not usable", "warning": "usable with warnings", "note": "ready"}
 _SPLITS = ("train", "val", "test")
@@ -143,6 +144,9 @@ def _load(
             items = load_source(source, layout=found)
         except DatalistError as error:
             findings.append(Finding("cannot_load", "error", str(error)))
+        if items and (unlisted := unlisted_films(source, items)):
+            sentence = f"{source}: films that nothing in the data set names are left out ({name_first(unlisted)})."
+            findings.append(Finding("not_listed", "note", sentence))
         loaded.append(items)
         own = sorted({item["split"] for item in items}, key=_SPLITS.index)
         described.append({"path": str(absolute_path(source)), "layout": found, "films": len(items), "own_splits": own})

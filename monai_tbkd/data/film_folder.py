@@ -15,6 +15,10 @@ _NOT_FILMS = {
     ".log", ".pdf", ".doc", ".docx", ".xls", ".xlsx", ".zip", ".tar", ".7z", ".rar", ".db", ".lnk", ".tmp", ".md5",
     ".sha256",
 }  # fmt: skip
+_FILM_SUFFIXES = (
+    ".nii.gz", ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".dcm", ".dicom", ".dic", ".ima",
+    ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".webp", ".jp2",
+)  # fmt: skip
 _NOT_FILM_NAMES = {"readme", "license", "licence", "copying", "notice", "changelog", "makefile"}
 
 
@@ -78,6 +82,17 @@ def list_films(
             f"{'' if recursive else ' (sub-folders were not looked into)'}."
         )
     return [{"image": str(root / name), "name": name} for name in sorted(names, key=natural_key)]
+
+
+def film_stem(name: str) -> str:
+    """A film's file name without the suffix of an image format; other dots belong to the name.
+
+    Example:
+        >>> film_stem("a.b.PNG"), film_stem("1.2.840.3"), film_stem("a.nii.gz")
+        ('a.b', '1.2.840.3', 'a')
+    """
+    suffix = next((suffix for suffix in _FILM_SUFFIXES if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(suffix)] or name
 
 
 def _may_be_film(path: Path) -> bool:

@@ -13,12 +13,13 @@ from pathlib import Path, PurePosixPath
 
 from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.box_types import box_type_of
-from monai_tbkd.data.class_folders import split_of
 from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import DatalistItem, datalist_item
 from monai_tbkd.data.film_classes import class_of, known_words
-from monai_tbkd.data.film_folder import list_films
+from monai_tbkd.data.film_folder import film_stem, list_films
 from monai_tbkd.data.natural_order import natural_key
+from monai_tbkd.data.outside_text import csv_columns, read_csv
+from monai_tbkd.data.split_words import split_of
 from monai_tbkd.data.tbx11k_annotations import FilmAnnotation
 
 logger = logging.getLogger(__name__)
@@ -51,9 +52,8 @@ def is_kaggle_csv(path: Path) -> bool:
         False for what cannot be read as well.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return path.suffix.lower() == ".csv" and _SIGNS.issubset(next(csv.reader(file), []))
-    except (OSError, UnicodeDecodeError, csv.Error):
+        return path.suffix.lower() == ".csv" and _SIGNS.issubset(csv_columns(path))
+    except (OSError, csv.Error):
         return False
 
 
@@ -115,14 +115,13 @@ def _table(path: Path) -> Path:
 
 def _rows(table: Path) -> tuple[list[_Row], list[str], set[str]]:
     try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or [])]
-            lines = [{name: (line.get(name) or "").strip() for name in _COLUMNS} for line in reader]
+        columns, found = read_csv(table)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatalistError(f"{table}: cannot be read as a UTF-8 CSV file ({error}); check the path.") from error
+    missing = [name for name in _COLUMNS if name not in columns]
     if missing:
         raise DatalistError(f"{table}: no column {' and '.join(missing)}; expected {', '.join(_COLUMNS)}.")
+    lines = [{name: line[name].strip() for name in _COLUMNS} for line in found]
     rows: list[_Row] = []
     faults: list[str] = []
     unlabeled: set[str] = set()
@@ -205,12 +204,15 @@ def _film_paths(folder: Path, films: list[str]) -> dict[str, Path]:
     if rest:
         try:
             for each in list_films(folder):
-                below[PurePosixPath(each["name"]).name].append(each["name"])
+                below[film_stem(PurePosixPath(each["name"]).name)].append(each["name"])
         except ValueError:
             logger.debug("%s: no film below the folder.", folder)
     several = []
     for film in rest:
-        names = [name for name in below[PurePosixPath(film).name] if name == film or name.endswith(f"/{film}")]
+        alike = below[film_stem(PurePosixPath(film).name)]
+        names = [name for name in alike if name == film or name.endswith(f"/{film}")]
+        # Saved in another format: tb1.jpg for tb1.png.
+        names = names or [name for name in alike if f"/{film_stem(name)}".endswith(f"/{film_stem(film)}")]
         if len(names) > 1:
             several.append(f"{film} is {' and '.join(names)}")
         # A film that is not there keeps the place where it should be, for check_datalist to name.

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from monai_tbkd.data.absolute_path import absolute_path
-from monai_tbkd.data.class_folders import split_of
 from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import Boxes, DatalistItem, datalist_item
-from monai_tbkd.data.film_classes import class_of, known_words
+from monai_tbkd.data.film_classes import class_of, known_words, plain_word
+from monai_tbkd.data.outside_text import read_csv
+from monai_tbkd.data.split_words import is_split_word, split_of
 from monai_tbkd.data.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
@@ -27,9 +28,10 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
     """Read a CSV file with the columns ``image`` and ``label`` and, where known, ``split``, ``boxes``, ``patient_id``.
 
     Args:
-        csv_path: the table, UTF-8. ``image``: absolute, or relative to the table's folder and within it. ``label``:
-            a word that `class_of` knows. ``split``: train, val or test. ``boxes``: JSON, ``[[xmin, ymin, xmax, ymax],
-            ...]`` in pixels of the film. Other columns are ignored.
+        csv_path: the table, as `read_csv` reads it. ``image``: absolute, or relative to the table's folder and
+            within it. ``label``: a word that `class_of` knows. ``split``: train, val or test. ``boxes``: JSON,
+            ``[[xmin, ymin, xmax, ymax], ...]`` in pixels of the film. Other columns are ignored, but one that holds
+            splits where none is called ``split`` is an error. Case does not count in names of columns.
         num_classes: label scheme, see `class_label`.
 
     Returns:
@@ -94,21 +96,29 @@ def write_manifest(table: str | os.PathLike[str], films: Iterable[tuple[str, str
 
 def _rows(table: Path) -> list[dict[str, str]]:
     try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = set(reader.fieldnames or [])
-            rows = [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
+        columns, rows = read_csv(table)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatalistError(f"{table}: cannot be read as a UTF-8 CSV file ({error}); check the path.") from error
-    missing = {"image", "label"} - columns
+    # Written as in a spreadsheet: "Image", "Patient ID".
+    own_name = {name: name if (word := plain_word(name)) in columns else word for name in columns}
+    rows = [{own_name[name]: cell for name, cell in row.items()} for row in rows]
+    missing = {"image", "label"} - set(own_name.values())
     if missing:
         raise DatalistError(
             f"{table}: no column {' and '.join(sorted(missing))} (found {', '.join(sorted(columns)) or 'none'}); "
-            "name the columns image and label."
+            "name the columns image and label, and separate them by commas."
         )
-    ignored = columns - _COLUMNS
+    ignored = set(own_name.values()) - _COLUMNS
     if ignored:
         logger.debug("%s: columns ignored: %s.", table, ", ".join(sorted(ignored)))
+    if "split" not in own_name.values():
+        for name in sorted(ignored):
+            words = {row[name] for row in rows} - {""}
+            if words and all(is_split_word(word) for word in words):
+                raise DatalistError(
+                    f"{table}: the column {name} holds splits ({name_first(sorted(words))}); name it split, or take it "
+                    "away to have the reported split cut by the hash of the name."
+                )
     return rows
 
 

@@ -24,8 +24,7 @@ def read_saved_scores(path: str | Path) -> dict[str, float]:
     """
     file = absolute_path(path)
     try:
-        with file.open(newline="", encoding="utf-8-sig") as handle:
-            head, rows = read_table(handle)
+        head, rows = read_table(file)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{file}: cannot be read as CSV ({error}).") from error
     column = next((name for name in ("score", "score_0_100") if name in head), None)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
 from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import DatalistItem, datalist_item
 from monai_tbkd.data.film_classes import CLASS_NAMES
+from monai_tbkd.data.film_folder import film_stem, list_films
 from monai_tbkd.data.natural_order import natural_key
+from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.tbx11k_annotations import FilmAnnotation, read_json_annotations, read_xml_annotation
 
 # The release has these two as well: films without public labels, and films of other data sets.
 _UNLABELED_FOLDERS = ("test", "extra")
 _SPLITS = ("train", "val")
+_TB_TYPES = {"active", "latent", "uncertain"}
 
 
 def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
@@ -23,7 +27,8 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
     Films are those of ``lists/TBX11K_{train,val}.txt``; without lists, those that the JSON files list; without either,
     all of ``imgs/{health,sick,tb}`` as one train split. Boxes come from ``annotations/xml``, or, for a film without
     XML, from ``annotations/json/TBX11K_{train,val}.json``, and are scaled to the film file (the release's films are
-    512 x 512, the XML's boxes are in the pixels of the original). An annotation without a box is a missing one.
+    512 x 512, the XML's boxes are in the pixels of the original). An annotation without a box is a missing one. What
+    is listed or annotated as ``tb/tb0005.png`` may be there in another format, as ``tb/tb0005.jpg``.
 
     Args:
         root: the folder with ``imgs`` in it.
@@ -33,8 +38,9 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
         Data list items; names like ``"tb/tb0005.png"``.
 
     Raises:
-        DatalistError: no ``imgs``, an unknown folder in it, a list or annotation that cannot be read, or annotations
-            of films that are not there.
+        DatalistError: no ``imgs``, an unknown folder in it, lists or JSON files of other names, a list or annotation
+            that cannot be read, annotations of images that are not there, of several of one name, or of TB in health or
+            sick.
 
     Example:
         >>> items = load_tbx11k("TBX11K")  # doctest: +SKIP
@@ -50,53 +56,139 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
             f"{images}: unknown folders ({name_first(unknown)}); expected {', '.join(CLASS_NAMES)} "
             f"(and {', '.join(_UNLABELED_FOLDERS)}, which are left out), so rename or move them."
         )
-    by_split = {
-        split: read_json_annotations(path)
-        for split in _SPLITS
-        if (path := root / "annotations" / "json" / f"TBX11K_{split}.json").is_file()
-    }
-    annotations = {name: each for films in by_split.values() for name, each in films.items()}
+    lists = _of_splits(root / "lists", ".txt")
+    json_files = _of_splits(root / "annotations" / "json", ".json", needed=not lists)
+    by_split = {split: read_json_annotations(path) for split, path in json_files.items()}
+    listed = _listed(root, lists, by_split)
+    places = _Places(images)
+    films = [(split, places.find(name)) for split, name in listed]
+    annotations = {places.find(name): each for part in by_split.values() for name, each in part.items()}
     orphans = [name for name, each in annotations.items() if each.boxes and not (images / name).exists()]
-    for path in sorted((root / "annotations" / "xml").glob("*.xml"), key=lambda path: natural_key(path.name)):
+    used = {name for _, name in films}
+    for path in _files(root / "annotations" / "xml", ".xml"):
         annotation = read_xml_annotation(path)
-        name = f"tb/{path.stem}.png"
-        if not (images / name).exists():
-            orphans.append(name)
-        elif annotation.boxes or name not in annotations:
-            annotations[name] = annotation
+        stem = f"tb/{film_stem(path.stem)}"
+        found = places.by_stem[stem]
+        if not found:
+            orphans.append(f"{stem}.png")
+        if len(found) > 1:
+            places.several.append(f"{path.name} is of {' and '.join(found)}")
+        for name in used.intersection(found):
+            if annotation.boxes or name not in annotations:
+                annotations[name] = annotation
+    others = [
+        name
+        for name, each in annotations.items()
+        if name.startswith(("health/", "sick/")) and _TB_TYPES.intersection(each.box_types)
+    ]
+    if others:
+        raise DatalistError(
+            f"{root}: boxes of tuberculosis on films that are not in imgs/tb ({name_first(others)}); move these "
+            "films or take the boxes away."
+        )
     if orphans:
         raise DatalistError(
             f"{root}: annotations without a film ({name_first(dict.fromkeys(orphans))}); "
             "add the films to imgs or take the annotations away."
         )
-    return [_item(images, name, split, num_classes, annotations.get(name)) for split, name in _listed(root, by_split)]
+    if places.several:
+        raise DatalistError(f"{root}: several images of one name ({name_first(places.several)}); keep one of them.")
+    return [
+        _item(images, name, split, num_classes, annotations.get(name))
+        for split, name in sorted(films, key=lambda each: (_SPLITS.index(each[0]), natural_key(each[1])))
+    ]
 
 
-def _listed(root: Path, by_split: dict[str, dict[str, FilmAnnotation]]) -> list[tuple[str, str]]:
-    lists = {split: root / "lists" / f"TBX11K_{split}.txt" for split in _SPLITS}
-    if any(path.is_file() for path in lists.values()):
-        found = []
-        for split, path in lists.items():
-            if path.is_file():
-                lines = path.read_text(encoding="utf-8").splitlines()
-                found += [(split, line.strip()) for line in lines if line.strip()]
+class _Places:
+    """Images by their name without a suffix: an image that was saved in another format keeps its annotation."""
+
+    def __init__(self, images: Path) -> None:
+        self.images = images
+        self.several: list[str] = []
+        self.by_stem: dict[str, list[str]] = defaultdict(list)
+        for folder in CLASS_NAMES:
+            for name in _films(images / folder):
+                self.by_stem[_stem(f"{folder}/{name}")].append(f"{folder}/{name}")
+
+    def find(self, name: str) -> str:
+        """The image that a list or an annotation means; the name itself where there is none."""
+        found = self.by_stem[_stem(name)]
+        if (self.images / name).exists() or not found:
+            return name
+        if len(found) > 1:
+            self.several.append(f"{name} is {' and '.join(found)}")
+        return found[0]
+
+
+def _stem(name: str) -> str:
+    folder, slash, file = name.rpartition("/")
+    return f"{folder}{slash}{film_stem(file)}"
+
+
+def _films(folder: Path) -> list[str]:
+    try:
+        return [film["name"] for film in list_films(folder, recursive=False)] if folder.is_dir() else []
+    except ValueError:  # none in it
+        return []
+
+
+def _files(folder: Path, suffix: str) -> list[Path]:
+    found = folder.iterdir() if folder.is_dir() else []
+    return sorted(
+        (path for path in found if path.suffix.lower() == suffix and not path.name.startswith(".")),
+        key=lambda path: natural_key(path.name),
+    )
+
+
+def _of_splits(folder: Path, suffix: str, needed: bool = True) -> dict[str, Path]:
+    """``TBX11K_train`` and ``TBX11K_val`` of a folder; where splits are needed, other files alone are an error."""
+    found = {split: folder / f"TBX11K_{split}{suffix}" for split in _SPLITS}
+    found = {split: path for split, path in found.items() if path.is_file()}
+    others = _files(folder, suffix)
+    if needed and others and not found:
+        raise DatalistError(
+            f"{folder}: neither TBX11K_train{suffix} nor TBX11K_val{suffix} (found "
+            f"{name_first(path.name for path in others)}); call the files of the splits so."
+        )
+    return found
+
+
+def _listed(
+    root: Path, lists: dict[str, Path], by_split: dict[str, dict[str, FilmAnnotation]]
+) -> list[tuple[str, str]]:
+    if lists:
+        found = [(split, line) for split, path in lists.items() for line in _lines(path)]
     elif by_split:
         found = [(split, name) for split, films in by_split.items() for name in films]
     else:
-        found = [
-            ("train", f"{folder}/{path.name}")
-            for folder in CLASS_NAMES
-            if (root / "imgs" / folder).is_dir()
-            for path in (root / "imgs" / folder).iterdir()
-            if path.is_file() and not path.name.startswith(".")
+        folders = [root / "imgs" / name for name in CLASS_NAMES]
+        inner = [
+            path.relative_to(root).as_posix()
+            for folder in folders
+            if folder.is_dir()
+            for path in sorted(folder.iterdir())
+            if path.is_dir() and not path.name.startswith(".")
         ]
+        if inner:
+            raise DatalistError(
+                f"{root}: folders within a class ({name_first(inner)}); put the images into the class's folder, and "
+                "splits into lists/TBX11K_train.txt and lists/TBX11K_val.txt."
+            )
+        found = [("train", f"{folder.name}/{name}") for folder in folders for name in _films(folder)]
     strange = [name for _, name in found if not _is_film_name(name)]
     if strange:
         raise DatalistError(
             f"{root}: listed films whose name is not like tb/tb0005.png ({name_first(strange)}); "
             f"expected one of the folders {', '.join(CLASS_NAMES)} and a file name."
         )
-    return sorted(found, key=lambda each: (_SPLITS.index(each[0]), natural_key(each[1])))
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatalistError(f"{path}: cannot be read as text ({error}); expected one image a line.") from error
 
 
 def _is_film_name(name: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,9 +11,7 @@ from xml.etree import ElementTree
 from monai_tbkd.data.box_types import box_type_of
 from monai_tbkd.data.datalist_error import DatalistError
 from monai_tbkd.data.datalist_item import Boxes
-
-# A document type declaration is the only door to entities, so to entity bombs and to files and hosts named in them.
-_DECLARATION = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
+from monai_tbkd.data.outside_text import read_text, read_xml
 
 
 @dataclass(frozen=True)
@@ -61,19 +58,12 @@ def read_xml_annotation(path: Path) -> FilmAnnotation:
     Raises:
         DatalistError: not XML, a document type or entity declaration in it, or an element missing.
     """
-    content = path.read_bytes()
-    # UTF-16 would hide the declaration from the byte search; the release is ASCII.
-    if _DECLARATION.search(content) or b"\0" in content:
-        raise DatalistError(
-            f"{path}: a document type or entity declaration, or UTF-16; expected plain annotation XML in UTF-8, "
-            "so take the file from the official release."
-        )
     try:
-        root = ElementTree.fromstring(content)
+        root = read_xml(path)
         size = (_number(root, "size/height"), _number(root, "size/width"))
         objects = root.findall("object")
         boxes = [[_number(each, f"bndbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")] for each in objects]
-    except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
+    except (OSError, ValueError) as error:
         raise DatalistError(f"{path}: not an annotation of TBX11K ({error}); copy the file again.") from error
     if min(size) <= 0:
         raise DatalistError(f"{path}: film size {size}; expected above 0, so copy the file again.")
@@ -94,7 +84,7 @@ def read_json_annotations(path: Path) -> dict[str, FilmAnnotation]:
         DatalistError: not such a file, or an annotation of a film that it does not list.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
         types = {each["id"]: _type(_text(each["name"])) for each in content["categories"]}
         films = {
             each["id"]: (

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from monai_tbkd.data.outside_text import read_text
+
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
@@ -59,7 +61,7 @@ def faults_of(path: str | Path) -> Iterator[None]:
 def read_json_object(path: str | Path) -> dict[str, Any]:
     """What `write_json` has left of a dictionary; empty where there is none, or something else."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

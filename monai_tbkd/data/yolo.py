@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.box_types import box_type_of
-from monai_tbkd.data.class_folders import split_of
 from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import Boxes, DatalistItem, datalist_item
 from monai_tbkd.data.film_classes import CLASS_NAMES, class_of, known_words
-from monai_tbkd.data.film_folder import list_films
-from monai_tbkd.data.natural_order import natural_key
+from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.yolo_images import has_yolo_folders, yolo_images
 
 logger = logging.getLogger(__name__)
 
@@ -28,21 +29,23 @@ _Label = tuple[str, list[float], str]  # class, box in fractions, type of the bo
 
 
 def is_yolo(root: Path) -> bool:
-    """Whether a folder has ``images`` beside ``labels``, at the top or in folders of splits."""
-    return bool(_image_folders(root))
+    """Whether a folder has ``images`` beside ``labels`` or ``data.yaml``, at the top or in folders of splits."""
+    return has_yolo_folders(root, with_labels=_settings_file(root) is None)
 
 
 def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
     """Read ``images/{train,val,test}/*`` with ``labels/{train,val,test}/*.txt`` (or ``{train,val,test}/images``, ...).
 
-    A line of a label file is ``class x y width height``, the center and size of a box in fractions of the film, or
+    A line of a label file is ``class x y width height``, the center and size of a box in fractions of the image, or
     ``class x1 y1 x2 y2 x3 y3 ...``, a polygon, of which the enclosing box is taken. Names of the classes come from
     ``data.yaml``, ``dataset.yaml`` (``names``) or ``classes.txt``; each must be a word that `class_of` or
-    `box_type_of` knows. Paths in the YAML are not looked at.
+    `box_type_of` knows. ``train``, ``val`` and ``test`` in the YAML name the splits: folders, or text files with one
+    image a line. Without them the folders' own names do. Case does not count in names of label files and folders.
 
-    The class of a film: the folder that it is in below the split, if that is a word that `class_of` knows
-    (``images/train/tb/a.png``); else that of its labels (a TB box makes a TB film, boxes of other classes only say
-    what the film is and are dropped); else, with an empty label file or none, health.
+    The class of an image: the folder that it is in below the split, if that is a word that `class_of` knows
+    (``images/train/tb/a.png``); else that of its labels (a TB box makes a TB image, boxes of other classes only say
+    what the image is and are dropped); else, with an empty label file, health. An image without a label file is of the
+    class that ``background`` in the YAML names (health or sick), if its split has any label file; else it is an error.
 
     Args:
         root: the folder.
@@ -53,77 +56,84 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
 
     Raises:
         DatalistError: no such folder, no names, a name that says nothing, a line that cannot be understood, a class
-            or a number out of range, labels of films that are not there, or a folder and a label that contradict
-            each other.
+            or a number out of range, images without a label file or in no split, label files that belong to no
+            image, or a folder and a label that contradict each other.
 
     Example:
         >>> load_yolo("my_yolo_films")  # doctest: +SKIP
     """
     root = absolute_path(root)
-    folders = _image_folders(root)
-    if not folders:
+    settings_file = _settings_file(root)
+    settings = _settings(settings_file)
+    images, unread = yolo_images(root, settings)
+    if not images and not has_yolo_folders(root, with_labels=False):
         raise DatalistError(f"{root}: no folder images beside a folder labels; check dataset_dir.")
-    names = _class_names(root)
+    names = _class_names(root, settings_file, settings)
+    background = _background(settings_file, settings)
+    labeled_splits = {image.split for image in images if image.label}
     faults: list[str] = []
-    used: set[Path] = set()
+    unlabeled: list[str] = []
     items = []
-    for split, images, labels in folders:
-        for path in _films(images):
-            label_file = (labels / path.relative_to(images)).with_suffix(".txt")
-            used.add(label_file)
-            try:
-                found = _read_labels(label_file, names)
-                class_name = _film_class(path.relative_to(images).parts[:-1], found)
-            except ValueError as error:
-                faults.append(f"{label_file.relative_to(root).as_posix()} {error}")
-                continue
-            items.append(_item(root, path, class_name, split, num_classes, found))
+    for image in images:
+        folder_class = next((name for folder in reversed(image.inner.parts[:-1]) if (name := class_of(folder))), None)
+        default = folder_class or (background if image.split in labeled_splits else None)
+        if image.label is None and default is None:
+            unlabeled.append(image.path.relative_to(root).as_posix())
+            continue
+        try:
+            found = _read_labels(image.label, names) if image.label else []
+            class_name = _film_class(folder_class, found) if image.label else default or "health"
+        except ValueError as error:
+            where = image.label or image.path
+            faults.append(f"{where.relative_to(root).as_posix()} {error}")
+            continue
+        items.append(_item(root, image.path, class_name, image.split, num_classes, found))
     if faults:
         raise DatalistError(f"{root}: labels that cannot be understood ({name_first(faults)}); mend them.")
-    orphans = [
-        path.relative_to(root).as_posix()
-        for labels in sorted({labels for _, _, labels in folders})
-        for path in sorted(labels.rglob("*.txt"))
-        if path not in used and path.name != "classes.txt"
-    ]
-    if orphans:
-        raise DatalistError(f"{root}: labels without a film ({name_first(orphans)}); add the films or take them away.")
-    return sorted(items, key=lambda item: natural_key(item["name"]))
+    sentences = []
+    if unlabeled:
+        sentences.append(
+            f"images without a label file ({name_first(unlabeled)}); add labels/.../NAME.txt for each, empty for a "
+            "healthy image, or, if all of them are healthy and their split has label files, write background: health "
+            "into data.yaml"
+        )
+    if unread:
+        named = name_first(path.relative_to(root).as_posix() for path in sorted(unread))
+        sentences.append(
+            f"label files that belong to no image ({named}); put each into labels, at the place that its image has in "
+            "images, or take it away"
+        )
+    if sentences:
+        raise DatalistError(f"{root}: {'. Also: '.join(sentences)}.")
+    return items
 
 
-def _image_folders(root: Path) -> list[tuple[str, Path, Path]]:
-    """(split, folder of films, folder of labels) each."""
-    images, labels = root / "images", root / "labels"
-    if images.is_dir() and labels.is_dir():
-        inner = [path for path in sorted(images.iterdir()) if path.is_dir() and split_of(path.name)]
-        found = [(split_of(path.name) or "", path, labels / path.name) for path in inner]
-        return found or [("train", images, labels)]
-    splits = [path for path in sorted(root.iterdir()) if split_of(path.name)] if root.is_dir() else []
-    return [
-        (split_of(path.name) or "", path / "images", path / "labels")
-        for path in splits
-        if (path / "images").is_dir() and (path / "labels").is_dir()
-    ]
+def _settings_file(root: Path) -> Path | None:
+    return next((root / name for name in _NAME_FILES if (root / name).is_file()), None)
 
 
-def _films(folder: Path) -> list[Path]:
+def _settings(path: Path | None) -> dict[str, Any]:
+    """The content of ``data.yaml``; of ``classes.txt`` its lines as ``names``."""
+    if path is None:
+        return {}
     try:
-        return [Path(film["image"]) for film in list_films(folder)]
-    except ValueError:
-        return []
+        text = read_text(path)
+        content = {"names": text.splitlines()} if path.suffix == ".txt" else yaml.safe_load(text)
+    except (OSError, yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise DatalistError(f"{path}: names of classes cannot be read ({error}); expected names: [tb].") from error
+    return content if isinstance(content, dict) else {}
 
 
-def _class_names(root: Path) -> list[tuple[str, str]]:
+def _class_names(root: Path, path: Path | None, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(class, type of a TB box) for each number."""
-    path = next((root / name for name in _NAME_FILES if (root / name).is_file()), None)
     if path is None:
         raise DatalistError(f"{root}: no data.yaml, dataset.yaml or classes.txt; write one that names the classes.")
-    try:
-        text = path.read_text(encoding="utf-8")
-        words = text.splitlines() if path.suffix == ".txt" else _yaml_names(yaml.safe_load(text))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DatalistError(f"{path}: names of classes cannot be read ({error}); expected names: [tb].") from error
-    words = [word.strip() for word in words if word.strip()]
+    names = settings.get("names")
+    if isinstance(names, dict) and set(names) == set(range(len(names))):
+        names = [names[number] for number in range(len(names))]
+    if not isinstance(names, list):
+        raise DatalistError(f"{path}: no names, a list or a mapping of 0, 1, 2, ... to words; expected names: [tb].")
+    words = [str(name).strip() for name in names if str(name).strip()]
     unknown = [word for word in words if not (class_of(word) or box_type_of(word))]
     if unknown or not words:
         raise DatalistError(
@@ -133,20 +143,20 @@ def _class_names(root: Path) -> list[tuple[str, str]]:
     return [(class_of(word) or "tb", box_type_of(word) or "unspecified") for word in words]
 
 
-def _yaml_names(content: object) -> list[str]:
-    names = content.get("names") if isinstance(content, dict) else None
-    if isinstance(names, list):
-        return [str(name) for name in names]
-    if isinstance(names, dict) and sorted(names) == list(range(len(names))):
-        return [str(names[number]) for number in range(len(names))]
-    raise ValueError("no names, a list or a mapping of 0, 1, 2, ... to words")
+def _background(path: Path | None, settings: Mapping[str, Any]) -> str | None:
+    """The class of images without a label file, where the data set names one."""
+    word = settings.get("background")
+    if word is None:
+        return None
+    name = class_of(str(word))
+    if name not in ("health", "sick"):
+        raise DatalistError(f"{path}: background is {str(word)[:40]!r}; expected health or sick.")
+    return name
 
 
 def _read_labels(path: Path, names: list[tuple[str, str]]) -> list[_Label]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
+        lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot be read as text ({error})") from error
     found = []
@@ -183,9 +193,8 @@ def _label(words: list[str], names: list[tuple[str, str]]) -> _Label:
     return class_name, [min(max(edge, 0.0), 1.0) for edge in box], box_type
 
 
-def _film_class(folders: tuple[str, ...], labels: list[_Label]) -> str:
+def _film_class(by_folder: str | None, labels: list[_Label]) -> str:
     by_labels = max((name for name, _, _ in labels), key=CLASS_NAMES.index, default=None)
-    by_folder = next((name for folder in reversed(folders) if (name := class_of(folder))), None)
     if by_folder and by_labels and by_folder != by_labels:
         raise ValueError(f"says {by_labels} and the film is in a folder of {by_folder} films")
     return by_folder or by_labels or "health"

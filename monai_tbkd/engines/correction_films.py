@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import WeightedRandomSampler
 
+from monai_tbkd.data.datalist_findings import box_unit_findings
 from monai_tbkd.data.datalist_item import DatalistItem
 from monai_tbkd.data.film_dataset import film_error_in
 from monai_tbkd.losses import UNKNOWN_LABEL
@@ -40,8 +41,12 @@ def correction_films(
         what the transform gives. A film that cannot be read is left out, with its reason in the log.
 
     Raises:
-        ValueError: none of the corrected films can be used.
+        ValueError: none of the corrected films can be used, or their boxes are not in pixels.
     """
+    findings = box_unit_findings([item for item in corrected if item.get("size")])
+    faults = [finding.sentence for finding in findings if finding.severity == "error"]
+    if faults:
+        raise ValueError(" ".join(faults))
     known = {item["image"] for item in corrected}
     unlabeled = [each for each in unlabeled if each["image"] not in known]
     chosen = np.random.default_rng(seed).permutation(len(unlabeled))[: max(int(most_unlabeled), 0)]

@@ -13,6 +13,7 @@ from monai.engines import SupervisedEvaluator
 from torch import nn
 
 from monai_tbkd.data.number_range import is_number
+from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.processes import go_on_alone, rank
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.engines.evaluation_result import evaluation_result
@@ -203,7 +204,7 @@ def load_operating_point(
 def _read_point(path: Path, sha256: str) -> dict[str, Any] | None:
     """What an evaluation has chosen for a model; None where the file is of another."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
         chosen = point_of(content, sha256)
         if chosen is None:
             return None

@@ -12,6 +12,7 @@ from typing import Any
 from monai.bundle import ConfigParser
 
 from monai_tbkd import __version__
+from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.packaging import literal
 
@@ -112,7 +113,7 @@ def read_app_folder(root: str | Path) -> AppFolder:
     """
     root = Path(root)
     try:
-        content = json.loads((root / SETTINGS_FILE).read_text(encoding="utf-8"))
+        content = json.loads(read_text(root / SETTINGS_FILE))
         return AppFolder(root, tuple(content["recipes"]), tuple(content["overrides"].items()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(

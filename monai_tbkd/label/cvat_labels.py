@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
-from xml.etree import ElementTree
+
+from monai_tbkd.data.outside_text import read_xml
 
 Shape = tuple[str, list[float]]
 """A label's word and the box around its shape: ``[xmin, ymin, xmax, ymax]`` in film pixels."""
-
-# A document type declaration is the only door to entities, so to entity bombs and to files and hosts named in them.
-_DECLARATION = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
 def is_cvat(content: Any) -> bool:
@@ -51,12 +48,9 @@ def read_cvat_xml(path: Path, film_name: str) -> list[Shape]:
     Raises:
         ValueError: not such a file, the film is not in it, or a shape that is neither polygon nor box.
     """
-    content = path.read_bytes()
-    if _DECLARATION.search(content) or b"\0" in content:
-        raise ValueError(f"{path.name}: a document type declaration, or UTF-16; expected CVAT's XML in UTF-8.")
     try:
-        images = ElementTree.fromstring(content).findall("image")
-    except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
+        images = read_xml(path).findall("image")
+    except ValueError as error:
         raise ValueError(f"{path.name}: not XML ({error}).") from error
     named = [each for each in images if PurePosixPath(each.get("name", "")).name == film_name]
     chosen = named if len(named) == 1 else images

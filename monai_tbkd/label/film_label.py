@@ -12,6 +12,7 @@ from monai_tbkd.data import CXRReader, FilmTurn
 from monai_tbkd.data.box_types import box_type_of
 from monai_tbkd.data.film_classes import class_of
 from monai_tbkd.data.number_range import is_number
+from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.label.cvat_labels import cvat_elements, is_cvat, read_cvat_xml
 from monai_tbkd.label.film_geometry import film_geometry
 from monai_tbkd.label.film_words import IMAGE_LABEL, film_class
@@ -119,7 +120,7 @@ def _load(path: Path) -> Any:
     if path.stat().st_size > _LARGEST_JSON:
         raise ValueError(f"The label has {path.stat().st_size} bytes; expected at most {_LARGEST_JSON}.")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"The label is not JSON in UTF-8 ({error}).") from error
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.transforms import NOTICE
 
@@ -142,7 +143,7 @@ def load_threshold(path: str | Path, model_version: str) -> CalibratedThreshold:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such threshold file; write one with calibrate.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
         threshold = CalibratedThreshold(
             float(content["threshold_0_100"]),
             str(content["chosen_by"]),

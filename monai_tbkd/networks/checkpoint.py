@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from monai_tbkd import __version__
+from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.networks.weights import load_checkpoint, save_plain
 
@@ -76,7 +77,7 @@ def read_record(path: str | Path) -> dict[str, Any] | None:
     if not path.is_file() or not record_path(path).is_file():
         return None
     try:
-        record = json.loads(record_path(path).read_text(encoding="utf-8"))
+        record = json.loads(read_text(record_path(path)))
     except (json.JSONDecodeError, UnicodeDecodeError):
         return None
     if not isinstance(record, dict) or not record.get("finished") or record.get("sha256") != file_sha256(path):

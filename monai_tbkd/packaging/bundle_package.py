@@ -16,6 +16,7 @@ import yaml
 from monai.bundle import ConfigParser, ckpt_export
 
 from monai_tbkd import __version__
+from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.engines import file_sha256, load_trained
 from monai_tbkd.packaging.bundle_location import bundle_files
 from monai_tbkd.packaging.config_layers import (
@@ -180,7 +181,7 @@ def _write_model(root: Path, facts: ModelFacts, torchscript: bool) -> None:
         record |= {"finished": True, "sha256": facts.sha256, "trained_on": facts.trained_on}
         model.with_suffix(".json").write_text(as_json(record), encoding="utf-8")
     point = facts.checkpoint.with_name("operating_point.json")
-    if point.is_file() and json.loads(point.read_text(encoding="utf-8")).get("model_sha256") == facts.sha256:
+    if point.is_file() and json.loads(read_text(point)).get("model_sha256") == facts.sha256:
         shutil.copyfile(point, model.with_name(point.name))
     else:
         logger.warning("%s has no thresholds of this model beside it: inference will use 0.5.", facts.checkpoint)

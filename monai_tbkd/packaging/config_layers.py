@@ -12,6 +12,8 @@ import yaml
 from monai.bundle import ConfigParser
 from monai.bundle.utils import merge_kv
 
+from monai_tbkd.data.outside_text import read_text
+
 START = "start"
 """What a vendored bundle calls its ``initialize``, see `start_at_run`."""
 _SUFFIXES = (".json", ".yaml", ".yml")
@@ -24,7 +26,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
         ValueError: the file is no mapping, or not readable as YAML or JSON.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = read_text(path)
         content = json.loads(text) if Path(path).suffix == ".json" else yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as e:
         # PyYAML lets through what its constructors stumble over, such as the date 2020-99-99

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.networks.checkpoint import file_sha256
 
 _MADE_BY_PYTHON = "__pycache__"
@@ -55,7 +56,7 @@ def differences(folder: str | Path, listed_in: str | Path) -> list[str]:
     root = Path(folder)
     wanted: dict[str, str] = {}
     try:
-        lines = Path(listed_in).read_text(encoding="utf-8").splitlines()
+        lines = read_text(listed_in).splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"{listed_in}: not text in UTF-8 ({error.reason}); expected a list of hashes.") from error
     for number, line in enumerate(lines, 1):

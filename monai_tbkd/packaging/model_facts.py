@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.networks.checkpoint import file_sha256, knows_no_real_film, read_record
 
 PHANTOMS = "phantom films: synthetic films drawn by a program (monai_tbkd phantom); no patient was ever imaged"
@@ -94,12 +95,12 @@ def read_facts(
             "--phantom if it was phantom films alone."
         )
     sha256 = file_sha256(path)
-    content = None if metrics is None else json.loads(Path(metrics).read_text(encoding="utf-8"))
+    content = None if metrics is None else json.loads(read_text(metrics))
     if content is not None:
         measured = ((content.get("checkpoints") or {}).get("student") or {}).get("sha256")
         if measured != sha256:
             raise ValueError(f"{metrics} is an evaluation of another model ({measured}) than {path} ({sha256}).")
-    words = None if performance is None else Path(performance).read_text(encoding="utf-8").strip()
+    words = None if performance is None else read_text(performance).strip()
     return ModelFacts(path, record, trained_on or PHANTOMS, phantom, content, words, sha256)
 
 

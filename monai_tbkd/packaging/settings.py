@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from monai.bundle import ConfigParser
 
+from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.packaging.bundle_location import bundle_files
 
 _YES, _NO, _NOTHING = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("none", "null", "")
@@ -194,7 +195,7 @@ def _files(raw: str) -> Iterable[str]:
 
 
 def _load(file: str | Path) -> dict[str, Any]:
-    text = Path(file).read_text(encoding="utf-8")
+    text = read_text(file)
     content = (
         json.loads(text)
         if str(file).endswith(".json")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.metrics import Predictions
 from monai_tbkd.report import evaluation_sections as sections
 from monai_tbkd.report import evaluation_tables as tables
@@ -82,7 +83,7 @@ def refresh_evaluation_page(output_dir: str | Path) -> Path:
     path = folder / _METRICS
     if not path.is_file():
         raise FileNotFoundError(f"There is no {path}; give the output_dir of an evaluation (evaluate.yaml).")
-    result = json.loads(path.read_text(encoding="utf-8"))
+    result = json.loads(read_text(path))
     if not isinstance(result, dict) or "predictors" not in result or "splits" not in result:
         raise ValueError(f"{path} has no predictors and splits; expected what an evaluation (evaluate.yaml) wrote.")
     old = (folder / FILE).read_text(encoding="utf-8") if (folder / FILE).is_file() else ""
@@ -105,7 +106,7 @@ def read_robustness(output_dir: str | Path, result: Mapping[str, Any]) -> dict[s
     path = Path(output_dir) / _ROBUSTNESS
     if not path.is_file():
         return None
-    study: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    study: dict[str, Any] = json.loads(read_text(path))
     for name, row in study["networks"].items():
         here = (result["predictors"].get(name) or {}).get("operating_point")
         there = row["operating_point"]

@@ -69,8 +69,7 @@ def read_film_table(path: str | Path) -> FilmTable:
     """
     path = Path(path)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            _, rows = read_table(file)
+        _, rows = read_table(path)
         named: dict[str, dict[str, Any]] = {}
         for column in rows[0]:
             predictor, dot, number = column.rpartition(".")

@@ -120,8 +120,7 @@ def read_labeled_predictions(
 
 def _read(path: Path) -> list[Row]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            columns, rows = read_table(file)
+        columns, rows = read_table(path)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: cannot be read as a UTF-8 CSV file ({error}); check the path.") from error
     missing = [column for column in _NEEDED if column not in columns]

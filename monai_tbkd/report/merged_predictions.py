@@ -12,6 +12,7 @@ from typing import Any
 from monai_tbkd.data.film_folder import list_films
 from monai_tbkd.data.film_shards import shard_folders
 from monai_tbkd.data.natural_order import natural_key
+from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.report.prediction_table import OVERLAYS, PredictionTable, as_written
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def merge_predictions(output_dir: str | Path) -> PredictionTable:
     if missing:
         raise ValueError(f"{folder}: part {', '.join(map(str, missing))} of {count} is missing; run it (--shard).")
     parts = [PredictionTable(found[number, count], resume=True) for number in range(1, count + 1)]
-    heads = [json.loads(part.json_path.read_text(encoding="utf-8"))["settings"] for part in parts]
+    heads = [json.loads(read_text(part.json_path))["settings"] for part in parts]
     settings = [{**head, "shard": None} for head in heads]
     for number, other in enumerate(settings[1:], 2):
         keys = [key for key in {**settings[0], **other} if settings[0].get(key) != other.get(key)]

@@ -15,6 +15,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from PIL import Image, ImageDraw
 
+from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.phantom.recipe import RECIPE_FILE
 from monai_tbkd.data.phantom.shortcuts import draw_cues
 from monai_tbkd.robustness.corruptions import film_seed, gray_film
@@ -188,7 +189,7 @@ def films_with_cue(dataset_dir: object) -> dict[str, set[str]]:
     if not isinstance(dataset_dir, (str, Path)) or not record.is_file():
         return {}
     found: dict[str, set[str]] = {}
-    for film in json.loads(record.read_text(encoding="utf-8"))["films"]:
+    for film in json.loads(read_text(record))["films"]:
         for cue in film["cues"]:
             found.setdefault(SOURCE_STYLE if cue["kind"] == "exposure" else cue["kind"], set()).add(film["file_name"])
     return found

@@ -98,8 +98,7 @@ def watch_inference(films: Path, out: Path, models: Path, **more: Any) -> Watche
 
 def rows_of(out: Path) -> list[dict[str, str]]:
     """The rows of predictions.csv, after a look whether predictions.json has the same."""
-    with (out / "predictions.csv").open(newline="", encoding="utf-8") as file:
-        rows = read_table(file)[1]
+    rows = read_table(out / "predictions.csv")[1]
     films = json.loads((out / "predictions.json").read_text(encoding="utf-8"))["films"]
     assert [film["name"] for film in films] == [row["name"] for row in rows]
     assert [film["reason"] or "" for film in films] == [row["reason"] for row in rows]

@@ -97,3 +97,45 @@ def test_a_tb_film_without_boxes_is_a_warning_or_an_error(tmp_path: Path, caplog
 def test_an_empty_set_is_refused() -> None:
     with pytest.raises(DatalistError, match="no film"):
         check_datalist({"train": []})
+
+
+FRACTIONS = [0.25, 0.3, 0.5, 0.8]
+
+
+@pytest.mark.parametrize("box", [FRACTIONS, [0.0, 0.0, 1.0, 1.0]])
+def test_boxes_in_fractions_are_refused_and_counted(tmp_path: Path, box: list[float]) -> None:
+    boxes = [box, [1.0, 2.0, 10.0, 12.0]]
+    with pytest.raises(DatalistError, match=r"fractions are \(1: tb\.png has .* 32 x 32 .*; 2 boxes in all\)"):
+        check_datalist({"train": [film(tmp_path, boxes=boxes), well(tmp_path)]})
+
+
+def test_fractions_that_were_scaled_with_their_image_are_refused(tmp_path: Path) -> None:
+    # Drawn on 256 pixels, listed for an image of 1024.
+    item = {**film(tmp_path, boxes=[[4 * edge for edge in FRACTIONS]]), "size": [1024, 1024]}
+    with pytest.raises(DatalistError, match="upper left corner"):
+        check_datalist({"train": [item, well(tmp_path)]})
+
+
+def test_boxes_below_a_pixel_are_a_warning_and_if_all_are_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    thin, wide = [5.0, 5.0, 5.5, 9.0], [1.0, 2.0, 10.0, 12.0]
+    check_datalist({"train": [film(tmp_path, boxes=[thin, wide]), well(tmp_path)]})
+    assert "less than one pixel wide or high (1: tb.png" in caplog.text
+    with pytest.raises(DatalistError, match=r"less than one pixel wide or high \(1: .*; 1 boxes in all\)"):
+        check_datalist({"train": [film(tmp_path, boxes=[thin]), well(tmp_path)]})
+
+
+def test_boxes_outside_are_counted_among_all(tmp_path: Path) -> None:
+    boxes = [[1.0, 2.0, 10.0, 12.0], [100.0, 200.0, 300.0, 400.0]]
+    with pytest.raises(DatalistError, match=r"outside their film .*\(1: tb\.png has .*; 2 boxes in all\)"):
+        check_datalist({"train": [film(tmp_path, boxes=boxes), well(tmp_path)]})
+
+
+def test_boxes_of_a_smaller_copy_are_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    boxes = [[1.0, 2.0, 10.0, 9.0]] * 5
+    check_datalist({"train": [film(tmp_path, boxes=boxes), well(tmp_path)]})
+    assert "All boxes lie in the upper left third of their film (5: tb.png" in caplog.text
+    caplog.clear()
+    check_datalist({"train": [film(tmp_path, boxes=[*boxes, [20.0, 2.0, 30.0, 9.0]]), well(tmp_path)]})
+    assert "upper left" not in caplog.text

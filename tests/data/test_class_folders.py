@@ -53,3 +53,24 @@ def test_unknown_folders_within_a_split_are_named(tree: Tree) -> None:
 def test_films_without_class_folders_are_refused(tree: Tree) -> None:
     with pytest.raises(DatalistError, match="no class folder"):
         load_class_folders(tree("a.png"))
+
+
+def test_splits_of_years(tree: Tree) -> None:
+    assert [split for _, split, _ in found(tree("train2017/tb/a.png", "val2017/tb/b.png"))] == ["train", "val"]
+
+
+@pytest.mark.parametrize("name", ["val", "val2017", "holdout", "dev"])
+def test_splits_below_classes_are_not_merged_into_train(tree: Tree, name: str) -> None:
+    with pytest.raises(DatalistError, match=rf"below a class \(1: tb/\.\.\./{name}\)"):
+        load_class_folders(tree("normal/a.png", f"tb/deep/{name}/b.png"))
+
+
+def test_a_split_within_another_split_is_named(tree: Tree) -> None:
+    assert len(found(tree("train/tb/train/a.png"))) == 1
+    with pytest.raises(DatalistError, match=r"below a class \(1: train/tb/\.\.\./val\)"):
+        load_class_folders(tree("train/tb/val/a.png"))
+
+
+def test_images_of_a_split_without_a_class_are_named(tree: Tree) -> None:
+    with pytest.raises(DatalistError, match=r"in no class \(1: b\.png\)"):
+        load_class_folders(tree("train/tb/a.png", "val/b.png"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_tbkd.data import DatalistError, load_datalist, load_kaggle_csv, load_tbx11k
+from monai_tbkd.data import DatalistError, load_datalist, load_kaggle_csv, load_source, load_tbx11k
 from tests.data.films_by_hand import noise_png
 
 HEADER = ["fname", "image_height", "image_width", "source", "bbox", "target", "tb_type", "image_type"]
@@ -67,6 +67,29 @@ def test_films_are_found_below_the_folder(tree: Tree) -> None:
     noise_png(root / "other" / "tb1.png")
     with pytest.raises(DatalistError, match=r"several \(1: tb1\.png is deep/down/tb1\.png and other/tb1\.png\)"):
         load_kaggle_csv(root)
+
+
+def test_a_film_of_another_format_is_that_of_its_name(tree: Tree) -> None:
+    root = tree("images/tb1.jpg", "images/tb10.jpg")
+    assert load_kaggle_csv(table(root, tb()))[0]["name"] == "images/tb1.jpg"
+    noise_png(root / "images" / "tb1.dcm")
+    with pytest.raises(DatalistError, match=r"several \(1: tb1\.png is images/tb1\.dcm and images/tb1\.jpg\)"):
+        load_kaggle_csv(root)
+
+
+def test_boxes_in_fractions_are_refused(tree: Tree) -> None:
+    root = tree("images/tb1.png", "images/h1.png")
+    table(root, tb(box=bbox(0.2, 0.3, 0.5, 0.4)), ("h1.png", "64", "64", "train", "none", "no_tb", "none", "healthy"))
+    with pytest.raises(DatalistError, match="as fractions are"):
+        load_datalist(root, select=0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_does_no_harm(tree: Tree, encoding: str) -> None:
+    path = table(tree("images/tb1.png"), tb(box=bbox(8, 16, 20, 30)))
+    expected = load_source(path.parent)
+    path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
+    assert load_source(path.parent) == expected
 
 
 def test_a_film_that_is_not_there_is_left_to_the_check(tree: Tree) -> None:

@@ -88,3 +88,29 @@ def test_a_folder_of_a_longer_name_is_outside_too(tmp_path: Path) -> None:
     (tmp_path / "set" / "manifest.csv").write_text("image,label\n../set_secret/a.png,tb\n")
     with pytest.raises(DatalistError, match="leads out of the table's folder"):
         load_manifest(tmp_path / "set" / "manifest.csv")
+
+
+def test_names_of_columns_as_in_a_spreadsheet(tree: Tree) -> None:
+    path = table(tree("a.png"), "Image ,LABEL, Split,Patient ID", "a.png,tb,val,7")
+    (item,) = load_manifest(path)
+    assert (item["split"], item["patient_id"]) == ("val", "7")
+
+
+@pytest.mark.parametrize(("name", "words"), [("subset", ("train", "val")), ("Set", ("train2017", "dev"))])
+def test_splits_under_another_name_are_not_ignored(tree: Tree, name: str, words: tuple[str, str]) -> None:
+    lines = (f"image,label,{name},view", f"a.png,tb,{words[0]},PA", f"b.png,health,{words[1]},AP")
+    with pytest.raises(DatalistError, match=rf"the column {name.lower()} holds splits \(2: .*name it split"):
+        load_manifest(table(tree("a.png", "b.png"), *lines))
+    lines = (f"image,label,{name},split", f"a.png,tb,{words[0]},train", f"b.png,health,{words[1]},val")
+    assert [item["split"] for item in load_manifest(table(tree("a.png", "b.png"), *lines))] == ["train", "val"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+def test_tables_of_windows_are_read_or_named(tree: Tree, encoding: str) -> None:
+    path = table(tree("a.png"))
+    path.write_bytes('image,label,note\r\na.png,tb,"ä\r\nb"\r\n'.encode(encoding))
+    if encoding in ("utf-8-sig", "utf-16"):
+        assert len(load_manifest(path)) == 1
+    else:
+        with pytest.raises(DatalistError, match=r"manifest\.csv: cannot be read .*save the file as UTF-8"):
+            load_manifest(path)

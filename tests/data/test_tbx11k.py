@@ -110,7 +110,7 @@ def test_without_lists_and_json_all_films_are_train_in_natural_order(tree: Tree)
 def test_entities_are_refused_before_parsing(tree: Tree, bomb: str, encoding: str) -> None:
     root = tree("imgs/tb/tb1.png")
     write_xml(root, "tb1").write_bytes(bomb.encode(encoding))
-    with pytest.raises(DatalistError, match=r"tb1\.xml: a document type or entity declaration"):
+    with pytest.raises(DatalistError, match=r"tb1\.xml: not an annotation .*a document type or entity declaration"):
         load_tbx11k(root)
 
 
@@ -160,3 +160,71 @@ def test_the_real_train_films(real_data: Path) -> None:
     assert first["boxes"][0] == pytest.approx(
         [1313 * 512 / 1756, 505 * 512 / 2022, 1451 * 512 / 1756, 681 * 512 / 2022]
     )
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".dcm", ""])
+def test_images_of_another_format_keep_their_annotations(tree: Tree, suffix: str) -> None:
+    root = tree(f"imgs/tb/tb1{suffix}", f"imgs/health/h1{suffix}", f"imgs/tb/1.2.3{suffix}")
+    write_xml(root, "tb1", (8, 8, 64, 32)).rename(root / "annotations" / "xml" / "tb1.XML")
+    write_xml(root, "1.2.3", (8, 8, 64, 32))
+    for listed in (".png", suffix):
+        write_list(root, "train", f"tb/tb1{listed}", f"health/h1{listed}", f"tb/1.2.3{listed}")
+        items = by_name(load_tbx11k(root))
+        assert items[f"tb/tb1{suffix}"]["boxes"] == items[f"tb/1.2.3{suffix}"]["boxes"] == [[2.0, 4.0, 16.0, 16.0]]
+        assert items[f"health/h1{suffix}"]["size"] == [32, 32]
+    (root / "lists" / "TBX11K_train.txt").unlink()
+    write_json(root, "train", ["tb/tb1.png", "tb/1.2.3.png"], {"tb/1.2.3.png": [10.0, 20.0, 30.0, 40.0]})
+    (root / "annotations" / "xml" / "1.2.3.xml").unlink()
+    assert by_name(load_tbx11k(root))[f"tb/1.2.3{suffix}"]["boxes"] == [[5.0, 10.0, 20.0, 30.0]]
+
+
+def test_two_images_of_one_name_are_named(tree: Tree) -> None:
+    root = tree("imgs/tb/tb1.jpg", "imgs/tb/tb1.dcm")
+    write_xml(root, "tb1", (8, 8, 64, 32))
+    with pytest.raises(DatalistError, match=r"one name \(1: tb1\.xml is of tb/tb1\.dcm and tb/tb1\.jpg\)"):
+        load_tbx11k(root)
+    (root / "annotations" / "xml" / "tb1.xml").unlink()
+    write_list(root, "train", "tb/tb1.png")
+    with pytest.raises(DatalistError, match=r"one name \(1: tb/tb1\.png is tb/tb1\.dcm and tb/tb1\.jpg\)"):
+        load_tbx11k(root)
+    write_list(root, "train", "tb/tb1.jpg")
+    assert [item["name"] for item in load_tbx11k(root)] == ["tb/tb1.jpg"]
+
+
+def test_lists_and_json_of_other_names_are_no_silent_train_split(tree: Tree) -> None:
+    root = tree("imgs/tb/tb1.png", "imgs/health/h1.png")
+    write_list(root, "dev", "tb/tb1.png")
+    with pytest.raises(DatalistError, match=r"lists: neither TBX11K_train\.txt .*\(found 1: TBX11K_dev\.txt\)"):
+        load_tbx11k(root)
+    (root / "lists" / "TBX11K_dev.txt").unlink()
+    write_json(root, "holdout", ["tb/tb1.png"], {})
+    with pytest.raises(DatalistError, match=r"json: neither .*TBX11K_holdout\.json"):
+        load_tbx11k(root)
+    write_list(root, "train", "tb/tb1.png")
+    assert len(load_tbx11k(root)) == 1, "the lists have the splits"
+
+
+def test_folders_within_a_class_are_named(tree: Tree) -> None:
+    with pytest.raises(DatalistError, match=r"within a class \(2: imgs/tb/train, imgs/tb/val\)"):
+        load_tbx11k(tree("imgs/tb/train/tb1.png", "imgs/tb/val/tb2.png", "imgs/health/h1.png"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_does_no_harm(tree: Tree, encoding: str) -> None:
+    root = tree("imgs/tb/tb1.png", "imgs/health/h1.png")
+    write_xml(root, "tb1", (8, 8, 64, 32))
+    write_json(root, "train", ["tb/tb1.png", "health/h1.png"], {"tb/tb1.png": [10.0, 20.0, 30.0, 40.0]})
+    write_list(root, "train", "tb/tb1.png", "health/h1.png")
+    expected = load_tbx11k(root)
+    for path in [path for path in root.rglob("*") if path.suffix in (".xml", ".json", ".txt")]:
+        path.write_bytes(path.read_text(encoding="utf-8").replace("\n", " \r\n").encode(encoding))
+    assert load_tbx11k(root) == expected
+    (root / "annotations" / "xml" / "tb1.xml").unlink()
+    assert by_name(load_tbx11k(root))["tb/tb1.png"]["boxes"] == [[5.0, 10.0, 20.0, 30.0]]
+
+
+def test_boxes_of_tuberculosis_on_a_healthy_image_are_named(tree: Tree) -> None:
+    root = tree("imgs/health/h1.png", "imgs/tb/tb1.png")
+    write_json(root, "train", ["health/h1.png", "tb/tb1.png"], {"health/h1.png": [10.0, 20.0, 30.0, 40.0]})
+    with pytest.raises(DatalistError, match=r"not in imgs/tb \(1: health/h1\.png\)"):
+        load_tbx11k(root)

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from monai_tbkd.data import DatalistError, load_datalist, load_yolo
+from monai_tbkd.data.datalist import find_layout
+from tests.data.films_by_hand import noise_png
 
 Tree = Callable[..., Path]
 
@@ -21,12 +23,13 @@ def write(path: Path, text: str) -> None:
 def films(tree: Tree) -> Path:
     root = tree("images/train/a.png", "images/train/b.png", "images/val/c.png")
     write(root / "labels/train/a.txt", "0 0.5 0.25 0.5 0.25\n1 0.125 0.5 0.25 1\n")
+    write(root / "labels/train/b.txt", "")
     write(root / "labels/val/c.txt", "\n")
     write(root / "data.yaml", "path: /elsewhere\ntrain: images/train\nnc: 2\nnames: [ActiveTuberculosis, latent_tb]\n")
     return root
 
 
-def test_boxes_in_pixels_and_health_without_a_label(films: Path) -> None:
+def test_boxes_in_pixels_and_health_with_an_empty_label_file(films: Path) -> None:
     a, b, c = load_yolo(films, num_classes=3)
     assert (a["name"], a["label"], a["split"]) == ("images/train/a.png", 2, "train")
     # 32 x 32 pixels: center (16, 8), 16 wide, 8 high; and the left quarter of the film.
@@ -74,7 +77,7 @@ def test_a_polygon_becomes_its_box_and_rounding_is_clipped(films: Path) -> None:
 def test_splits_above_the_images(tree: Tree) -> None:
     root = tree("train/images/a.png", "valid/images/b.png")
     write(root / "train/labels/a.txt", "0 0.5 0.5 0.5 0.5")
-    (root / "valid/labels").mkdir()
+    write(root / "valid/labels/b.txt", "")
     write(root / "data.yaml", "names: [tb]")
     assert [(item["class_name"], item["split"]) for item in load_yolo(root)] == [("tb", "train"), ("health", "val")]
 
@@ -105,6 +108,7 @@ def test_a_line_that_cannot_be_understood_is_named(films: Path, line: str, messa
     [
         ("names: [tb, cat]", r"unknown names of classes \(1: cat\)"),
         ("names: {0: tb, 2: sick}", "mapping of 0, 1, 2"),
+        ("names: {0: tb, x: sick}", "mapping of 0, 1, 2"),
         ("nc: 2", "no names"),
         ("names: []", "no names"),
         ("names: !!python/object/apply:os.getcwd []", "cannot be read"),
@@ -118,7 +122,7 @@ def test_names_that_say_nothing_are_refused(films: Path, text: str, message: str
 
 def test_no_names_no_folder_and_labels_without_a_film(films: Path) -> None:
     write(films / "labels/val/z.txt", "0 0.5 0.5 0.5 0.5")
-    with pytest.raises(DatalistError, match=r"without a film \(1: labels/val/z\.txt\)"):
+    with pytest.raises(DatalistError, match=r"belong to no image \(1: labels/val/z\.txt\)"):
         load_yolo(films)
     (films / "data.yaml").unlink()
     with pytest.raises(DatalistError, match=r"no data\.yaml"):
@@ -142,3 +146,198 @@ def test_boxes_of_a_film_that_is_not_square(tmp_path: Path) -> None:
     (tmp_path / "data.yaml").write_text("names: [tb]\n")
     (item,) = load_yolo(tmp_path)
     assert item["boxes"][0] == pytest.approx([40, 15, 60, 35])
+
+
+def split_names(root: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for item in load_yolo(root):
+        found.setdefault(item["split"], []).append(item["name"])
+    return found
+
+
+BOX = "0 0.5 0.5 0.5 0.5"
+
+
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        ("images/train/b.txt", True),  # beside its image
+        ("labels/b.txt", True),  # at another place below labels
+        ("labels/dev/b.txt", True),
+        ("labels/train/b.label", False),
+        (None, False),
+    ],
+)
+def test_an_image_whose_label_file_is_not_found_is_never_healthy(films: Path, place: str | None, named: bool) -> None:
+    (films / "labels/train/b.txt").unlink()
+    if place:
+        write(films / place, BOX)
+    with pytest.raises(DatalistError, match=r"images without a label file \(1: images/train/b\.png\)") as raised:
+        load_yolo(films)
+    assert (f"belong to no image (1: {place})" in str(raised.value)) is named
+
+
+def test_labels_of_another_content_beside_an_image_are_named(films: Path) -> None:
+    write(films / "images/train/b.txt", "")
+    assert len(load_yolo(films)) == 3, "a copy says nothing else"
+    write(films / "images/train/b.txt", BOX)
+    with pytest.raises(DatalistError, match=r"belong to no image \(1: images/train/b\.txt\)"):
+        load_yolo(films)
+
+
+def test_a_data_set_may_say_that_images_without_a_label_file_are_healthy(films: Path) -> None:
+    (films / "labels/train/b.txt").unlink()
+    write(films / "data.yaml", "names: [tb, latent_tb]\nbackground: sick\n")
+    assert [item["class_name"] for item in load_yolo(films)] == ["tb", "sick", "health"]
+    (films / "labels/val/c.txt").unlink()
+    with pytest.raises(DatalistError, match=r"without a label file \(1: images/val/c\.png\)"):
+        load_yolo(films)  # no image of this split has one
+    write(films / "data.yaml", "names: [tb, latent_tb]\nbackground: tb\n")
+    with pytest.raises(DatalistError, match=r"background is 'tb'; expected health or sick"):
+        load_yolo(films)
+
+
+@pytest.mark.parametrize("missing", ["labels", "labels/train"])
+def test_a_split_without_a_folder_of_labels_is_named(films: Path, missing: str) -> None:
+    write(films / "data.yaml", "names: [tb, latent_tb]\nbackground: health\n")
+    (films / missing).rename(films / "elsewhere")
+    with pytest.raises(DatalistError, match=r"without a label file \(\d: images/train/a\.png"):
+        load_datalist(films)
+
+
+def test_case_of_folders_and_label_files_does_not_count(films: Path) -> None:
+    expected = [(item["label"], item["boxes"]) for item in load_yolo(films)]
+    (films / "labels/train/a.txt").rename(films / "labels/train/A.TXT")
+    (films / "labels").rename(films / "Labels")
+    (films / "images/train/a.png").rename(films / "images/train/a.JPEG")
+    (films / "images").rename(films / "IMAGES")
+    (films / "Labels/val").rename(films / "Labels/Val")
+    assert [(item["label"], item["boxes"]) for item in load_yolo(films)] == expected
+
+
+def test_names_with_dots_keep_their_parts(tree: Tree) -> None:
+    root = tree("images/1.2.840.3", "images/1.2.840.4", "images/x.1.png", "images/y.2.PNG")
+    for name, text in {"1.2.840.3": BOX, "1.2.840.4": "", "x.1": BOX, "y.2.PNG": ""}.items():
+        write(root / f"labels/{name}.txt", text)
+    write(root / "data.yaml", "names: [tb]")
+    assert [item["class_name"] for item in load_yolo(root)] == ["tb", "health", "tb", "health"]
+    (root / "labels/1.2.840.3.txt").rename(root / "labels/1.2.840.txt")
+    with pytest.raises(
+        DatalistError, match=r"without a label file \(1: images/1\.2\.840\.3\).*\(1: labels/1\.2\.840\.txt"
+    ):
+        load_yolo(root)
+
+
+def test_one_label_file_for_two_images_is_refused(films: Path) -> None:
+    noise_png(films / "images/train/a.jpg", seed=9)
+    with pytest.raises(DatalistError, match=r"labels/train/a\.txt of images/train/a\.jpg and images/train/a\.png"):
+        load_yolo(films)
+
+
+def test_splits_of_years(films: Path) -> None:
+    for folder in ("images", "labels"):
+        for split in ("train", "val"):
+            (films / folder / split).rename(films / folder / f"{split}2017")
+    assert split_names(films) == {
+        "train": ["images/train2017/a.png", "images/train2017/b.png"], "val": ["images/val2017/c.png"],
+    }  # fmt: skip
+
+
+def rename_split(films: Path, name: str) -> None:
+    for folder in ("images", "labels"):
+        (films / folder / "val").rename(films / folder / name)
+
+
+@pytest.mark.parametrize("name", ["dev", "holdout", "site_b"])
+def test_a_folder_that_is_no_split_is_named_or_taken_from_the_yaml(films: Path, name: str) -> None:
+    rename_split(films, name)
+    with pytest.raises(DatalistError, match=rf"in no split \(1: images/{name}\)"):
+        load_yolo(films)
+    names = "names: [tb, latent_tb]\n"
+    for path, entry in [("", f"images/{name}"), (".", f"./images/{name}/"), ("/content/set", f"images/{name}")]:
+        write(films / "data.yaml", f"{names}path: {path}\ntrain: images/train\nval: {entry}\n")
+        assert split_names(films)["val"] == [f"images/{name}/c.png"]
+    write(films / "data.yaml", f"{names}train: [images/train, images/{name}]\n")
+    assert len(split_names(films)["train"]) == 3
+
+
+def test_splits_above_the_images_that_are_no_splits(tree: Tree) -> None:
+    root = tree("train/images/a.png", "docs/images/overview.png")
+    for name in ("holdout/images/b.png", "dev/images/c.png"):
+        noise_png(root / name)
+    write(root / "train/labels/a.txt", BOX)
+    write(root / "holdout/labels/b.txt", "")
+    write(root / "data.yaml", "names: [tb]")
+    with pytest.raises(DatalistError, match=r"in no split \(1: (dev|holdout)/images\)"):
+        load_yolo(root)
+    write(root / "data.yaml", "names: [tb]\ntrain: ../train/images\ntest: ../holdout/images\n")
+    with pytest.raises(DatalistError, match=r"in no split \(1: dev/images\)"):
+        load_yolo(root)
+    (root / "dev/images/c.png").unlink()
+    assert split_names(root) == {"train": ["train/images/a.png"], "test": ["holdout/images/b.png"]}
+
+
+def test_a_split_without_a_folder_images_is_named(films: Path) -> None:
+    noise_png(films / "holdout/d.png", seed=9)
+    with pytest.raises(DatalistError, match=r"without a folder images \(1: holdout\)"):
+        load_yolo(films)
+
+
+@pytest.mark.parametrize("entries", ["train: images\nval: images", "train: ./", "val: /content/set/images"])
+def test_a_folder_whose_name_is_a_split_is_nearer_than_one_above(films: Path, entries: str) -> None:
+    expected = split_names(films)
+    write(films / "data.yaml", f"names: [tb, latent_tb]\n{entries}\n")
+    assert split_names(films) == expected
+
+
+def test_classes_with_images_and_labels_are_no_yolo_set(tree: Tree) -> None:
+    root = tree("tb/images/a.png", "normal/images/b.png", "tb/labels/c.png")
+    assert find_layout(root) == "class_folders"
+
+
+def test_lists_of_images_are_splits(films: Path) -> None:
+    write(films / "data.yaml", "names: [tb, latent_tb]\ntrain: train.txt\nval: val.txt\n")
+    write(films / "train.txt", "./images/train/a.png\n")
+    write(films / "val.txt", "images/train/b.png\r\n/content/set/images/val/c.png\r\n")
+    assert split_names(films) == {
+        "train": ["images/train/a.png"], "val": ["images/train/b.png", "images/val/c.png"],
+    }  # fmt: skip
+    write(films / "val.txt", "images/val/c.png\n")
+    with pytest.raises(DatalistError, match=r"in no split \(1: images/train/b\.png\)"):
+        load_yolo(films)
+    write(films / "val.txt", "images/train/gone.png\n")
+    with pytest.raises(DatalistError, match=r"do not exist \(1: val\.txt: images/train/gone\.png\)"):
+        load_yolo(films)
+    write(films / "val.txt", f"{'a' * 300}.png\n")
+    with pytest.raises(DatalistError, match=r"do not exist \(1: val\.txt: aaa"):
+        load_yolo(films)
+    write(films / "val.txt", "images/train/a.png\n")
+    with pytest.raises(DatalistError, match=r"images/train/a\.png is in train and in val"):
+        load_yolo(films)
+
+
+def test_a_split_below_a_class_is_not_merged_into_train(tree: Tree) -> None:
+    root = tree("images/tb/train/a.png", "images/tb/val/b.png")
+    write(root / "labels/tb/train/a.txt", BOX)
+    write(root / "data.yaml", "names: [tb]")
+    with pytest.raises(DatalistError, match=r"images/tb/val in train"):
+        load_yolo(root)
+
+
+def test_films_outside_of_the_splits_are_named(films: Path) -> None:
+    noise_png(films / "images/d.png", seed=9)
+    write(films / "labels/d.txt", BOX)
+    with pytest.raises(DatalistError, match=r"in no split \(1: images\)"):
+        load_yolo(films)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_does_no_harm(films: Path, encoding: str) -> None:
+    expected = load_yolo(films)
+    for file in ("data.yaml", "labels/train/a.txt", "labels/train/b.txt"):
+        path = films / file
+        path.write_bytes(path.read_text(encoding="utf-8").replace("\n", "\r\n").encode(encoding))
+    assert load_yolo(films) == expected
+    (films / "data.yaml").unlink()
+    (films / "classes.txt").write_bytes("active\nlatent\n".encode(encoding))
+    assert load_yolo(films) == expected

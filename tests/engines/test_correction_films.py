@@ -46,6 +46,12 @@ def test_films_that_cannot_be_read_are_left_out_and_named(caplog: pytest.LogCapt
     assert "3 corrected films (2 with TB, 1 of them with boxes) and 1 unlabeled ones" in caplog.text
 
 
+def test_boxes_in_fractions_are_refused() -> None:
+    drawn = {**item("a", boxes=[[0.2, 0.3, 0.5, 0.6]]), "size": [512, 512]}
+    with pytest.raises(ValueError, match=r"as fractions are \(1: a has"):
+        correction_films([drawn], [], read)
+
+
 def test_nothing_to_learn_from() -> None:
     with pytest.raises(ValueError, match="None of 1 corrected films can be used"):
         correction_films([item("bad")], [{"image": "/u", "name": "u"}], read)

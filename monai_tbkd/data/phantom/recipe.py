@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.phantom.film import GENERATOR_VERSION, MIN_SIZE
 from monai_tbkd.data.phantom.records import CLASS_NAMES
 from monai_tbkd.data.phantom.shortcuts import ShortcutSpec
@@ -90,7 +91,7 @@ def holds_recipe(folder: Path, recipe: Recipe) -> bool:
     mend = "choose another output folder, or remove this one"
     file = folder / RECIPE_FILE
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))["recipe"]
+        found = json.loads(read_text(file))["recipe"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FileExistsError(f"{folder} is not empty and holds no readable {RECIPE_FILE}; {mend}") from error
     wanted = recipe.to_json()
