@@ -19,6 +19,7 @@ class ReasonCode(StrEnum):
     NOT_READABLE = "NOT_READABLE"
     CORRUPT = "CORRUPT"
     NOT_AN_IMAGE = "NOT_AN_IMAGE"
+    UNREADABLE_TAG = "UNREADABLE_TAG"
     UNSUPPORTED_SYNTAX = "UNSUPPORTED_SYNTAX"
     UNSUPPORTED_SOP = "UNSUPPORTED_SOP"
     FOR_PROCESSING = "FOR_PROCESSING"
@@ -54,6 +55,7 @@ _FAILURES = {
     ReasonCode.NOT_READABLE,
     ReasonCode.CORRUPT,
     ReasonCode.NOT_AN_IMAGE,
+    ReasonCode.UNREADABLE_TAG,
     ReasonCode.UNSUPPORTED_SYNTAX,
     ReasonCode.TOO_LARGE,
     ReasonCode.NOT_FETCHED,
@@ -65,6 +67,7 @@ _MEANINGS = {
     ReasonCode.NOT_READABLE: "the file is missing, not a regular file, or may not be opened",
     ReasonCode.CORRUPT: "the file is cut short or damaged",
     ReasonCode.NOT_AN_IMAGE: "the file holds no picture in a format that is read here",
+    ReasonCode.UNREADABLE_TAG: "a DICOM element that the pixels cannot be read without is missing or unreadable",
     ReasonCode.UNSUPPORTED_SYNTAX: "no decoder for the way the pixels are compressed or stored",
     ReasonCode.UNSUPPORTED_SOP: "the DICOM object is of a kind that is not a radiograph",
     ReasonCode.FOR_PROCESSING: "DICOM pixels meant for processing, not for viewing",

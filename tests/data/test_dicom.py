@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,17 @@ def refusal(path: Path) -> ReasonCode:
     with pytest.raises(FilmError) as caught:
         decode_film(path)
     return caught.value.reason
+
+
+def spoil(path: Path, keyword: str, vr: str, value: str) -> None:
+    """Put a text of any kind into an element, in the place of a VR that would refuse it."""
+    ds = pydicom.dcmread(path)
+    ds.add_new(keyword, "LO", value)
+    ds.save_as(path)
+    tag = struct.pack("<HH", *divmod(pydicom.datadict.tag_for_keyword(keyword) or 0, 2**16))
+    content = path.read_bytes()
+    assert content.count(tag + b"LO") == 1
+    path.write_bytes(content.replace(tag + b"LO", tag + vr.encode()))
 
 
 def test_monochrome2_keeps_its_values(tmp_path: Path) -> None:
@@ -78,13 +90,15 @@ def test_only_the_first_window_counts_and_none_leaves_it_out(tmp_path: Path) -> 
     assert_block(decode_film(path, voi="none").pixels, 2085, 100)
 
 
-@pytest.mark.parametrize("slope", ["nan", "1e300", "inf"])
-def test_a_rescale_that_leaves_no_number_is_corrupt(tmp_path: Path, slope: str) -> None:
+@pytest.mark.parametrize("element", ["RescaleSlope", "RescaleIntercept"])
+@pytest.mark.parametrize("value", ["nan", "1e300", "inf", "1,0", "NA", "[1, 1]", "Secret^Patient"])
+def test_a_rescale_that_is_no_number_is_named(tmp_path: Path, element: str, value: str) -> None:
     path = make_dicom(tmp_path / "a", block_film(2085, np.uint16, 100), RescaleSlope=2, RescaleIntercept=0)
-    ds = pydicom.dcmread(path)
-    ds.add_new("RescaleSlope", "LO", slope)
-    ds.save_as(path)
-    assert refusal(path) is ReasonCode.CORRUPT
+    spoil(path, element, "DS", value)
+    with pytest.raises(FilmError, match=f"{element} is .* expected a number") as caught:
+        decode_film(path)
+    assert caught.value.reason is ReasonCode.UNREADABLE_TAG
+    assert ("Secret" in value) != (repr(value) in str(caught.value))  # a name is not quoted
 
 
 def test_a_window_without_width_is_ignored(tmp_path: Path) -> None:
