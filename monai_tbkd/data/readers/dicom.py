@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom import Dataset
@@ -31,13 +30,13 @@ from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
 from monai_tbkd.data.readers.dicom_display import VOI_CHOICES, DisplaySteps, is_padding, padding_range
-from monai_tbkd.data.readers.dicom_elements import numbers, quoted_values, text_of
+from monai_tbkd.data.readers.dicom_elements import numbers, quoted_values, spacing_of, text_of
 from monai_tbkd.data.readers.dicom_rules import check_tags, patient_orientation, quoted
-from monai_tbkd.data.readers.dicom_stream import StreamHead, read_stream_head
+from monai_tbkd.data.readers.dicom_stream import StreamHead, guess_syntax, read_stream_head
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.readers.jpeg_extended import decode_12_bit_jpeg
-from monai_tbkd.data.readers.pixel_bits import PixelBits, hidden_bits
+from monai_tbkd.data.readers.pixel_bits import PixelBits, true_bits
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -64,7 +63,7 @@ def decode_dicom(
 
     Raises:
         FilmError: CORRUPT, NOT_AN_IMAGE, UNSUPPORTED_SOP, FOR_PROCESSING, NOT_CHEST, NOT_FRONTAL, UNDER_AGE, COLOR,
-            MULTI_FRAME, UNSUPPORTED_SYNTAX, TOO_SMALL or TOO_LARGE.
+            MULTI_FRAME, UNREADABLE_TAG, UNSUPPORTED_SYNTAX, TOO_SMALL or TOO_LARGE.
         ValueError: `voi` is not known.
     """
     if voi not in VOI_CHOICES:
@@ -76,7 +75,8 @@ def decode_dicom(
             found = check_tags(path, ds, rules)
             layout = _read_layout(path, ds)
             limits.check(path, layout.rows, layout.columns)
-            spacing, turn = _spacing(ds), turn_to_upright(ds)
+            spacing = spacing_of(ds, "PixelSpacing") or spacing_of(ds, "ImagerPixelSpacing")
+            turn = turn_to_upright(ds)
             uid = _uid(ds)
         cells, stream = _decode(path, ds, layout)
         with _damage_named(path, "its LUT or window cannot be applied"):
@@ -107,19 +107,19 @@ def dicom_size(path: Path, headless: bool = False) -> tuple[int, int]:
         ``(height, width)`` in pixels.
 
     Raises:
-        FilmError: CORRUPT, NOT_AN_IMAGE, or TOO_LARGE for a deflated data set that no film can be.
+        FilmError: CORRUPT, NOT_AN_IMAGE, UNREADABLE_TAG, or TOO_LARGE for a deflated data set that no film can be.
     """
     with quiet_pydicom():
         try:
             if not headless:
                 _refuse_inflated_bomb(path, FilmLimits())
             ds = pydicom.dcmread(path, force=headless, stop_before_pixels=True, specific_tags=list(_SIZE_TAGS))
-            size = int(ds.Rows), int(ds.Columns)
+            if not numbers(ds, "Rows") or not numbers(ds, "Columns"):
+                raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without rows and columns")
+            size = _whole_number(path, ds, "Rows"), _whole_number(path, ds, "Columns")
             return size[::-1] if turn_to_upright(ds).transpose else size
         except FilmError:
             raise
-        except (AttributeError, TypeError) as error:
-            raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without rows and columns") from error
         except Exception as error:
             raise FilmError(
                 ReasonCode.CORRUPT, path, f"the DICOM header is damaged ({type(error).__name__})"
@@ -193,6 +193,14 @@ def _read(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
             if not headless and _has_lost_pixels(ds):
                 raise FilmError(ReasonCode.CORRUPT, path, "an image without its pixel data; send the file again")
             raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without pixel data; expected a radiograph")
+        _assume_transfer_syntax(ds)
+        if not ds.file_meta.TransferSyntaxUID:
+            raise FilmError(
+                ReasonCode.UNSUPPORTED_SYNTAX,
+                path,
+                "the DICOM element TransferSyntaxUID is missing, and the compressed pixel data do not tell it; send "
+                "the file again with it",
+            )
     except (FilmError, ImportError):
         raise
     except Exception as error:  # pydicom lets through what zlib, struct and its own parsers raise
@@ -200,7 +208,6 @@ def _read(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
         raise FilmError(
             reason, path, f"the DICOM file is cut short or damaged ({type(error).__name__}); send it again"
         ) from error
-    _assume_transfer_syntax(ds)
     return ds
 
 
@@ -259,7 +266,10 @@ def _assume_transfer_syntax(ds: Dataset) -> None:
     if not ds.file_meta.get("TransferSyntaxUID"):
         implicit, little = ds.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+        syntax = ImplicitVRLittleEndian if implicit else explicit
+        if "PixelData" in ds and ds["PixelData"].is_undefined_length:
+            syntax = guess_syntax(ds.PixelData)
+        ds.file_meta.TransferSyntaxUID = syntax
 
 
 @dataclass(frozen=True)
@@ -328,8 +338,8 @@ def _decode(path: Path, ds: Dataset, layout: _Layout) -> tuple[NDArray[Any], Str
             cells = decode_12_bit_jpeg(ds.PixelData, layout.rows, layout.columns, layout.bits.stored)
         else:
             cells = _decodable(ds, layout, stream).pixel_array
-            if stream is not None and stream.signed is None and layout.bits.signed:
-                cells = PixelBits(stream.bits, stream.bits - 1, True).values(cells).astype(f"i{cells.itemsize}")
+            if layout.bits.signed and stream is not None and stream.bits == layout.allocated == 8 * cells.itemsize:
+                cells = cells.view(f"i{cells.itemsize}")  # padding is compared with them
     except (FilmError, ImportError):
         raise
     except Exception as error:
@@ -338,7 +348,7 @@ def _decode(path: Path, ds: Dataset, layout: _Layout) -> tuple[NDArray[Any], Str
             raise FilmError(
                 ReasonCode.UNSUPPORTED_SYNTAX,
                 path,
-                f"no decoder for {syntax.name}; {_mend()}",
+                f"no decoder for the transfer syntax {syntax.name}; {_mend()}",
             ) from error
         raise FilmError(
             ReasonCode.CORRUPT, path, f"the pixel data ({syntax.name}) are cut short or damaged; send the file again"
@@ -350,7 +360,7 @@ def _decode(path: Path, ds: Dataset, layout: _Layout) -> tuple[NDArray[Any], Str
 
 
 def _decodable(ds: Dataset, layout: _Layout, stream: StreamHead | None) -> Dataset:
-    """The pixel data with a header that cannot mislead a decoder: the compressed stream's depth and sign, not the file's."""
+    """The pixel data under a header of the compressed stream's own depth and sign, by which decoders go."""
     frame = Dataset()
     frame.file_meta = ds.file_meta
     frame.Rows, frame.Columns, frame.SamplesPerPixel = layout.rows, layout.columns, 1
@@ -374,18 +384,16 @@ def _true_bits(
     bits, padding = layout.bits, padding_range(ds)
     if cells.dtype.kind not in "iu" or _has_overlay_bits(ds):
         return bits, [], []
-    depth = layout.allocated if stream is None else stream.bits
+    depth, signed = (layout.allocated, None) if stream is None else (stream.bits, stream.signed)
     no_image = None if padding is None else is_padding(bits.values(cells), cells, padding)
-    sign_is_sure = stream is not None and stream.signed is not None
-    found, whole = hidden_bits(cells, bits, depth, no_image, sign_is_sure)
-    if not found:
+    found, contradiction = true_bits(cells, bits, depth, signed, no_image)
+    if not contradiction:
         return bits, [], []
     header = f"BitsStored {bits.stored}, HighBit {bits.high} and PixelRepresentation {int(bits.signed)}"
-    if not whole:
-        return bits, [f"values outside {header} cut off"], [FilmWarning.BITS_DOUBTFUL]
-    signed = cells.dtype.kind == "i"
-    steps = [f"all {depth} bits taken, {'signed' if signed else 'unsigned'}, against {header}"]
-    return PixelBits(depth, depth - 1, signed), steps, [FilmWarning.BITS_DOUBTFUL]
+    step = f"values outside {header} cut off"
+    if found != bits:
+        step = f"all {depth} bits taken as {'signed' if found.signed else 'unsigned'}, against {header}"
+    return found, [step], [FilmWarning.BITS_DOUBTFUL]
 
 
 def _has_overlay_bits(ds: Dataset) -> bool:
@@ -405,12 +413,3 @@ def _lacks_decoder(error: Exception) -> bool:
     return isinstance(error, NotImplementedError) or any(
         sign in text for sign in ("missing dependencies", "does not support", "no pixel data decoders", "unsupported")
     )
-
-
-def _spacing(ds: Dataset) -> tuple[float, float] | None:
-    for key in ("PixelSpacing", "ImagerPixelSpacing"):
-        found = numbers(ds, key)
-        # Some exporters write 0 where they know nothing.
-        if len(found) == 2 and found[0] and found[1] and min(found[0], found[1]) > 0:
-            return found[0], found[1]
-    return None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from monai_tbkd.data.readers.dicom_elements import numbers, quoted_values, text_of, values_of
+from monai_tbkd.data.readers.dicom_elements import numbers, quoted_values, sequence_items, text_of, values_of
 from monai_tbkd.data.readers.film_strips import strips
 from monai_tbkd.data.readers.lookup_table import LookupTable
 from monai_tbkd.data.readers.pixel_bits import PixelBits
@@ -107,18 +107,13 @@ def find_voi(ds: Dataset, can_be_negative: bool) -> Voi:
     usable = [k for k, (center, width) in enumerate(pairs) if center is not None and (width or 0) >= least]
     unreadable = [k for k, pair in enumerate(pairs[: usable[0] if usable else None]) if None in pair]
     if unreadable:
-        center, width = (quoted_values(ds, key) for key in ("WindowCenter", "WindowWidth"))
-        steps.append(f"VOI window left out (WindowCenter {center}, WindowWidth {width})")
+        found = (f"{key} {quoted_values(ds, key)}" for key in ("WindowCenter", "WindowWidth"))
+        steps.append(f"VOI window left out ({', '.join(found)})")
     warn = bool(steps)
     if not usable:
         return Voi(steps=steps or ["VOI window of no width ignored"], warn=warn)
     center, width = pairs[usable[0]]
     return Voi(window=Window(float(center or 0), float(width or 0), function), number=usable[0], steps=steps, warn=warn)
-
-
-def sequence_items(ds: Dataset, keyword: str) -> list[Dataset]:
-    """The items of a sequence; none where it is missing, empty or no sequence."""
-    return [item for item in values_of(ds, keyword) if isinstance(item, Dataset)]
 
 
 class DisplaySteps:
@@ -145,6 +140,8 @@ class DisplaySteps:
         self._changes: list[_Change] = []
         self._range = bits.range
         self._padding = padding_range(ds)
+        if self._padding is None and numbers(ds, "PixelPaddingValue"):
+            self._leave_out(f"PixelPaddingValue left out ({quoted_values(ds, 'PixelPaddingValue')})")
         self._encoding = ds.original_encoding
         self._add_modality(ds)
         if voi == "first":
@@ -200,7 +197,7 @@ class DisplaySteps:
         low, high = self._range
         voi = find_voi(ds, low < 0)
         self.steps += voi.steps
-        self.left_out = voi.warn
+        self.left_out |= voi.warn
         if voi.lut is not None:
             self._look_up(voi.lut[1], f"{_ordinal(voi.lut[0])} VOI LUT applied")
         elif voi.window is not None:
@@ -210,12 +207,13 @@ class DisplaySteps:
 
     def _add_presentation(self, ds: Dataset) -> None:
         low, high = self._range
-        for item in sequence_items(ds, "PresentationLUTSequence")[:1]:
-            try:
-                lut = LookupTable.read(item, False, *self._encoding)
-            except ValueError as error:
-                self._leave_out(f"presentation LUT left out ({error})")
-                break
+        items = sequence_items(ds, "PresentationLUTSequence")
+        try:
+            lut = LookupTable.read(items[0], False, *self._encoding) if items else None
+        except ValueError as error:
+            lut = None
+            self._leave_out(f"presentation LUT left out ({error})")
+        if lut is not None:
             # Its input is the whole range of the values, whatever part of it this image uses (PS3.3 C.11.6.1).
             last = len(lut.entries) - 1
             self._changes.append(lambda values: (values - low) / (high - low) * last)
@@ -273,5 +271,3 @@ def _rescale_number(ds: Dataset, keyword: str) -> float:
 
 def _ordinal(number: int) -> str:
     return "first" if number == 0 else f"{number + 1}."
-
-

@@ -68,6 +68,20 @@ def text_of(ds: Dataset, keyword: str) -> str:
     return str(values[0] or "").strip("\0 ").upper() if values else ""
 
 
+def spacing_of(ds: Dataset, keyword: str) -> tuple[float, float] | None:
+    """A spacing in mm (between rows, between columns), None where there is none, or no two numbers above 0.
+
+    Some exporters write 0 where they know nothing.
+    """
+    found = [number for number in numbers(ds, keyword) if number is not None and number > 0]
+    return (found[0], found[1]) if len(found) == len(values_of(ds, keyword)) == 2 else None
+
+
+def sequence_items(ds: Dataset, keyword: str) -> list[Dataset]:
+    """The items of a sequence; none where it is missing, empty or no sequence."""
+    return [item for item in values_of(ds, keyword) if isinstance(item, Dataset)]
+
+
 def quoted_values(ds: Dataset, keyword: str) -> str:
     """What stands in an element of numbers, as it may stand in a message.
 
@@ -81,7 +95,8 @@ def quoted_values(ds: Dataset, keyword: str) -> str:
         "'1,5'"
     """
     text = "\\".join(str("" if value is None else value) for value in values_of(ds, keyword))
-    return repr(text) if re.fullmatch(r"[0-9.,+\[\]() \\eE-]{0,32}|[A-Za-z/. -]{1,8}", text) else "an odd value"
+    known = re.fullmatch(r"[0-9.,+\[\]() \\eE-]{0,32}|[A-Z_/\\]{1,32}|[A-Za-z]{1,8}", text)
+    return f"'{text}'" if known else "an odd value"
 
 
 def _number(value: Any) -> float | None:

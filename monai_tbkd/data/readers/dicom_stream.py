@@ -1,8 +1,8 @@
 """What a compressed DICOM stream says of its own pixels, held against the header that stands around it.
 
 The decoders behind pydicom are C++ that trusts the header: GDCM ends the whole process where a JPEG-LS stream has fewer
-pixels than rows times columns. So a contradiction in size is found before they see it. Depth and sign are taken from the
-stream, as DICOM PS3.5 8.2 asks for: what the header says of them describes the pixels before they were compressed.
+pixels than rows times columns. So a contradiction in size is found before they see it. Depth and sign are taken from
+the stream, as DICOM PS3.5 8.2 asks for: what the header says of them describes the pixels before they were compressed.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class StreamHead:
         bits: of a sample.
         samples: to a pixel.
         signed: whether the samples are signed, None where the stream does not say.
+        syntax: a transfer syntax for such streams, None where there is none.
     """
 
     rows: int
@@ -46,10 +47,13 @@ class StreamHead:
     bits: int
     samples: int
     signed: bool | None = None
+    syntax: UID | None = None
 
 
 # ITU-T T.81 table B.1 and T.87: starts of frame, and the markers that stand alone
 _STARTS_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+_SYNTAXES = {0xC0: JPEGBaseline8Bit, 0xC1: JPEGExtended12Bit, 0xC3: JPEGLossless, 0xF7: JPEGLSLossless}
+_LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF, 0xF7}
 _ALONE = {0x01, *range(0xD0, 0xD9)}
 # T.800 A.5.1: a code stream starts with SOC and SIZ
 _J2K_START = b"\xff\x4f\xff\x51"
@@ -79,7 +83,11 @@ def read_stream_head(path: Path, ds: Dataset, rows: int, columns: int, allocated
     if found is None:
         raise FilmError(ReasonCode.CORRUPT, path, "the compressed stream lacks its start or end; send the file again")
     sizes = {(rows, columns), (0, 0)}
-    if (found.rows, found.columns) not in sizes or found.samples != 1 or not 0 < found.bits <= max(_MOST_BITS, allocated):
+    if (
+        (found.rows, found.columns) not in sizes
+        or found.samples != 1
+        or not 0 < found.bits <= max(_MOST_BITS, allocated)
+    ):
         raise FilmError(
             ReasonCode.CORRUPT,
             path,
@@ -87,6 +95,13 @@ def read_stream_head(path: Path, ds: Dataset, rows: int, columns: int, allocated
             f"its header says {rows} x {columns} of 1 x at most {max(_MOST_BITS, allocated)}, so send the file again",
         )
     return found
+
+
+def guess_syntax(pixel_data: bytes) -> UID | None:
+    """The transfer syntax of encapsulated pixel data, by how its stream starts; None where that tells nothing."""
+    stream = get_frame(pixel_data, 0, number_of_frames=1)
+    heads = (read(stream) for read in (_j2k_head, _jpeg_head, _rle_head))
+    return next((head.syntax for head in heads if head is not None), None)
 
 
 def _jpeg_head(stream: bytes) -> StreamHead | None:
@@ -98,9 +113,10 @@ def _jpeg_head(stream: bytes) -> StreamHead | None:
         marker = stream[place + 1]
         if marker in _STARTS_OF_FRAME:
             frame = stream[place + 4 : place + 10]
-            return StreamHead(
-                int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big"), frame[0], frame[5]
-            )
+            rows, columns = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+            # What is lossless keeps the bits of a value, be it signed or not; the others know unsigned values only.
+            signed = None if marker in _LOSSLESS else False
+            return StreamHead(rows, columns, frame[0], frame[5], signed, _SYNTAXES.get(marker))
         if marker == 0xFF or marker in _ALONE:  # a fill byte is any number of 0xFF before a marker
             place += 1 if marker == 0xFF else 2
         else:
@@ -115,12 +131,13 @@ def _j2k_head(stream: bytes) -> StreamHead | None:
         return None
     right, bottom, left, top = (int.from_bytes(stream[start + at : start + at + 4], "big") for at in (8, 12, 16, 20))
     samples, depth = int.from_bytes(stream[start + 40 : start + 42], "big"), stream[start + 42]
-    return StreamHead(bottom - top, right - left, (depth & 0x7F) + 1, samples, signed=depth > 0x7F)
+    return StreamHead(bottom - top, right - left, (depth & 0x7F) + 1, samples, depth > 0x7F, JPEG2000)
 
 
 def _rle_head(stream: bytes) -> StreamHead:
-    """The number of segments, one for each byte of a pixel (PS3.5 G.5)."""
-    return StreamHead(0, 0, 8 * int.from_bytes(stream[:4], "little"), 1)
+    """The number of segments, one for each byte of a pixel; the first starts after 64 bytes (PS3.5 G.5)."""
+    segments, first = int.from_bytes(stream[:4], "little"), int.from_bytes(stream[4:8], "little")
+    return StreamHead(0, 0, 8 * segments, 1, syntax=RLELossless if first == 64 else None)
 
 
 _READERS: dict[UID, Callable[[bytes], StreamHead | None]] = {

@@ -55,39 +55,69 @@ class PixelBits:
         return (values ^ half) - half if self.signed else values
 
 
-def hidden_bits(
-    cells: NDArray[Any], header: PixelBits, depth: int, no_image: NDArray[np.bool_] | None, sign_is_sure: bool
-) -> tuple[bool, bool]:
-    """Whether cells hold more than the pixel value that the header describes, and whether it belongs to the image.
+def true_bits(
+    cells: NDArray[Any], header: PixelBits, depth: int, signed: bool | None, no_image: NDArray[np.bool_] | None
+) -> tuple[PixelBits, bool]:
+    """Find out which bits of the cells are the image, where the header leaves some out or has another sign.
 
     There are two reasons for bits that the header leaves out. They belong to the value, and the header is wrong: then
     the header's values jump from white to black wherever the image passes their end, and the whole cells do not. Or
-    they are something else, such as an old overlay: then the whole cells jump at its edges. So the reading in which
-    neighboring pixels of a row differ less is the right one.
+    they are something else, such as an old overlay: then the whole cells jump at its edges. It is the same with the
+    sign. So the reading in which neighboring pixels differ least, compared with the spread of all, is the right one.
 
     Args:
         cells: ``(H, W)``, integers as decoded, with all their bits.
         header: the bits that the header names.
         depth: how many bits the cells have, or the compressed stream.
+        signed: whether the compressed stream says that its values are signed; None where it does not say.
         no_image: ``(H, W)``, where padding is; it does not count.
-        sign_is_sure: the compressed stream says whether its values are signed. Otherwise the bits above a negative
-            value may be 0.
 
     Returns:
-        Whether there are such bits, and whether the whole cells are the image.
+        The bits of the image, and whether the header contradicts the cells.
     """
-    low, top = header.range
-    if header.low_bit == 0 and low <= cells.min() and cells.max() <= top:
-        return False, False
-    found, by_header, by_cell = False, 0, 0
+    same_sign = signed in (None, header.signed)
+    low = header.range[0] if same_sign else 0
+    high = 2 ** (min(header.stored, depth) - bool(header.signed or signed)) - 1
+    if header.low_bit == 0 and low <= cells.min() and cells.max() <= high:
+        return header, False
+    whole = PixelBits(depth, depth - 1, header.signed if signed is None else signed)
+    readings = [header, whole]
+    if signed is None:
+        readings.append(PixelBits(depth, depth - 1, not header.signed))
+    contradiction, spreads = False, [_Spread() for _ in readings]
     for rows in strips(*cells.shape):
-        values, whole = header.values(cells[rows]) << header.low_bit, cells[rows].astype(np.int64)
-        hidden = values != whole
-        if not sign_is_sure and header.stored <= depth:
-            hidden &= (values & (2 ** (header.high + 1) - 1)) != whole
-        image = np.ones(whole.shape, np.bool_) if no_image is None else ~no_image[rows]
-        found = found or bool(hidden[image].any())
-        pairs = image[:, 1:] & image[:, :-1]
-        by_header += int(np.abs(np.diff(values))[pairs].sum())
-        by_cell += int(np.abs(np.diff(whole))[pairs].sum())
-    return found, found and by_cell < by_header
+        image = np.ones(cells[rows].shape, np.bool_) if no_image is None else ~no_image[rows]
+        values = [reading.values(cells[rows]) for reading in readings]
+        hidden = values[0] << header.low_bit != values[1]
+        if signed is None and header.stored <= depth:  # above a negative value, bits may also be 0
+            hidden &= (values[0] << header.low_bit) & (2 ** (header.high + 1) - 1) != values[1]
+        contradiction = contradiction or bool(hidden[image].any())
+        for spread, each in zip(spreads, values, strict=True):
+            spread.add(each, image)
+    if not contradiction:
+        return header, False
+    return readings[int(np.argmin([spread.roughness for spread in spreads]))], True
+
+
+@dataclass
+class _Spread:
+    """How far neighbors in a row differ, and how far all pixels."""
+
+    neighbors: float = 0.0
+    total: float = 0.0
+    squares: float = 0.0
+    pixels: int = 0
+
+    def add(self, values: NDArray[np.int64], image: NDArray[np.bool_]) -> None:
+        """Count some rows, where there is an image."""
+        inside = values[image].astype(np.float64)
+        self.neighbors += float(np.square(np.diff(values)[image[:, 1:] & image[:, :-1]].astype(np.float64)).sum())
+        self.total += float(inside.sum())
+        self.squares += float(np.square(inside).sum())
+        self.pixels += inside.size
+
+    @property
+    def roughness(self) -> float:
+        """Mean squared difference of neighbors over the variance, infinite for a plain image."""
+        variance = self.squares - self.total**2 / max(self.pixels, 1)
+        return self.neighbors / variance if variance > 0 else np.inf
