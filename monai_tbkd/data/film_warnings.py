@@ -41,7 +41,7 @@ _MEANINGS = {
     FilmWarning.BODY_PART_UNKNOWN: "no tag names the body part",
     FilmWarning.AGE_UNKNOWN: "neither age nor birth date is known: a child would not have been noticed",
     FilmWarning.BURNED_IN_ANNOTATION: "text is burned into the pixels: it may name the patient, and may mislead",
-    FilmWarning.DISPLAY_LEFT_OUT: "a DICOM window, LUT or the like was unreadable and is left out; pixel_steps names it",
+    FilmWarning.DISPLAY_LEFT_OUT: "an unreadable DICOM window, LUT or the like was left out; pixel_steps names it",
     FilmWarning.BITS_DOUBTFUL: "the pixels contradict the header's bits or sign; pixel_steps says how they were read",
     FilmWarning.LOOKS_DOUBTFUL: "the tags say an upright frontal chest film, and the picture does not look like one",
     FilmWarning.OTHER_INPUT_KIND: "the threshold was calibrated on another kind of film, so there is no decision",
