@@ -390,9 +390,9 @@ def _true_bits(
     if not contradiction:
         return bits, [], []
     header = f"BitsStored {bits.stored}, HighBit {bits.high} and PixelRepresentation {int(bits.signed)}"
-    step = f"values outside {header} cut off"
+    step = f"bits outside {header} left out"
     if found != bits:
-        step = f"all {depth} bits taken as {'signed' if found.signed else 'unsigned'}, against {header}"
+        step = f"read as {depth} {'signed' if found.signed else 'unsigned'} bits, which {header} contradict"
     return found, [step], [FilmWarning.BITS_DOUBTFUL]
 
 

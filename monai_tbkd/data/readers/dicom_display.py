@@ -199,11 +199,11 @@ class DisplaySteps:
         self.steps += voi.steps
         self.left_out |= voi.warn
         if voi.lut is not None:
-            self._look_up(voi.lut[1], f"{_ordinal(voi.lut[0])} VOI LUT applied")
+            self._look_up(voi.lut[1], _applied("VOI LUT", voi.lut[0]))
         elif voi.window is not None:
             window = voi.window
             self._changes.append(lambda values: window(values, low, high))
-            self.steps.append(f"{_ordinal(voi.number)} VOI window applied")
+            self.steps.append(_applied("VOI window", voi.number))
 
     def _add_presentation(self, ds: Dataset) -> None:
         low, high = self._range
@@ -269,5 +269,5 @@ def _rescale_number(ds: Dataset, keyword: str) -> float:
     return number
 
 
-def _ordinal(number: int) -> str:
-    return "first" if number == 0 else f"{number + 1}."
+def _applied(what: str, number: int) -> str:
+    return f"{what} {number + 1} applied" if number else f"first {what} applied"
