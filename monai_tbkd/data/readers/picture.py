@@ -59,11 +59,11 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
     content = _read(path)
     file_format = str(sniff_format(content[:HEAD_BYTES]))
     content, complete = _needed(content, file_format)
+    if not complete:
+        raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format("no end mark"))
     try:
         with _quiet(), Image.open(io.BytesIO(content), formats=[file_format.upper()]) as image:
             limits.check(path, image.height, image.width)
-            if not complete:
-                raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format("no end mark"))
             frames, steps = int(getattr(image, "n_frames", 1)), []
             if frames > 1 and image.format != "MPO":  # a JPEG of a phone: previews and depth follow the picture
                 raise FilmError(

@@ -63,8 +63,8 @@ def true_bits(
     There are two reasons for bits that the header leaves out. They belong to the value, and the header is wrong: then
     the header's values jump from white to black wherever the image passes their end, and the whole cells do not. Or
     they are something else, such as an old overlay: then the whole cells jump at its edges. It is the same with the
-    sign. So the reading in which neighboring pixels differ least, compared with the spread of all, is the right one; the
-    header's, where none differs by less than half as much.
+    sign. So the reading in which neighboring pixels differ least, compared with the spread of all, is the right one,
+    and the header's where there is no clear difference.
 
     Args:
         cells: ``(H, W)``, integers as decoded, with all their bits.
@@ -98,7 +98,7 @@ def true_bits(
     if not contradiction:
         return header, False
     best = int(np.argmin([spread.roughness for spread in spreads]))
-    return readings[best if spreads[best].roughness < spreads[0].roughness / 2 else 0], True
+    return readings[best if spreads[best].roughness < 0.9 * spreads[0].roughness else 0], True
 
 
 @dataclass
