@@ -102,7 +102,8 @@ def needed_tiff(content: bytes) -> bytes:
         if tag in _TIFF_NOTES and size > 4 and offset + size > len(content):
             fixed[place : place + 12] = struct.pack(order + "HHII", tag, 1, 1, 0)
     pointer = first + 2 + 12 * len(entries)
-    following = _tiff_entries(content, *struct.unpack_from(order + "I", content, pointer), order)
+    (after,) = struct.unpack_from(order + "I", content, pointer)
+    following = _tiff_entries(content, after, order)
     if all(tag != _TIFF_WIDTH for tag, *_ in following.values()):
         fixed[pointer : pointer + 4] = bytes(4)
     return bytes(fixed)
