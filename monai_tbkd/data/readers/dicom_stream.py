@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset
-from pydicom.encaps import get_frame
+from pydicom.encaps import generate_frames
 from pydicom.uid import (
     JPEG2000,
     UID,
@@ -79,7 +79,7 @@ def read_stream_head(path: Path, ds: Dataset, rows: int, columns: int, allocated
     read = _READERS.get(ds.file_meta.get("TransferSyntaxUID"))
     if read is None:
         return None
-    found = read(get_frame(ds.PixelData, 0, number_of_frames=1))
+    found = read(_first_frame(ds.PixelData))
     if found is None:
         raise FilmError(ReasonCode.CORRUPT, path, "the compressed stream lacks its start or end; send the file again")
     sizes = {(rows, columns), (0, 0)}
@@ -99,9 +99,14 @@ def read_stream_head(path: Path, ds: Dataset, rows: int, columns: int, allocated
 
 def guess_syntax(pixel_data: bytes) -> UID | None:
     """The transfer syntax of encapsulated pixel data, by how its stream starts; None where that tells nothing."""
-    stream = get_frame(pixel_data, 0, number_of_frames=1)
+    stream = _first_frame(pixel_data)
     heads = (read(stream) for read in (_j2k_head, _jpeg_head, _rle_head))
     return next((head.syntax for head in heads if head is not None), None)
+
+
+def _first_frame(pixel_data: bytes) -> bytes:
+    """All fragments, whatever the offset table says, as decoders take them."""
+    return next(generate_frames(pixel_data, number_of_frames=1))
 
 
 def _jpeg_head(stream: bytes) -> StreamHead | None:
