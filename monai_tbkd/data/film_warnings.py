@@ -21,6 +21,8 @@ class FilmWarning(StrEnum):
     AGE_UNKNOWN = "AGE_UNKNOWN"
     BURNED_IN_ANNOTATION = "BURNED_IN_ANNOTATION"
     SECONDARY_CAPTURE = "SECONDARY_CAPTURE"
+    DISPLAY_LEFT_OUT = "DISPLAY_LEFT_OUT"
+    BITS_DOUBTFUL = "BITS_DOUBTFUL"
     LOOKS_DOUBTFUL = "LOOKS_DOUBTFUL"
     OTHER_INPUT_KIND = "OTHER_INPUT_KIND"
     NO_DICOM_RESULT = "NO_DICOM_RESULT"
@@ -39,6 +41,8 @@ _MEANINGS = {
     FilmWarning.BODY_PART_UNKNOWN: "no tag names the body part",
     FilmWarning.AGE_UNKNOWN: "neither age nor birth date is known: a child would not have been noticed",
     FilmWarning.BURNED_IN_ANNOTATION: "text is burned into the pixels: it may name the patient, and may mislead",
+    FilmWarning.DISPLAY_LEFT_OUT: "an unreadable DICOM window, LUT or the like was left out; pixel_steps names it",
+    FilmWarning.BITS_DOUBTFUL: "the pixels contradict the header's bits or sign; pixel_steps says how they were read",
     FilmWarning.LOOKS_DOUBTFUL: "the tags say an upright frontal chest film, and the picture does not look like one",
     FilmWarning.OTHER_INPUT_KIND: "the threshold was calibrated on another kind of film, so there is no decision",
     FilmWarning.NO_DICOM_RESULT: "DICOM results were asked for and could not be made; the detail says why",

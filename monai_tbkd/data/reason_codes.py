@@ -20,6 +20,7 @@ class ReasonCode(StrEnum):
     CORRUPT = "CORRUPT"
     READER_DIED = "READER_DIED"
     NOT_AN_IMAGE = "NOT_AN_IMAGE"
+    UNREADABLE_TAG = "UNREADABLE_TAG"
     UNSUPPORTED_SYNTAX = "UNSUPPORTED_SYNTAX"
     UNSUPPORTED_SOP = "UNSUPPORTED_SOP"
     FOR_PROCESSING = "FOR_PROCESSING"
@@ -56,6 +57,7 @@ _FAILURES = {
     ReasonCode.CORRUPT,
     ReasonCode.READER_DIED,
     ReasonCode.NOT_AN_IMAGE,
+    ReasonCode.UNREADABLE_TAG,
     ReasonCode.UNSUPPORTED_SYNTAX,
     ReasonCode.TOO_LARGE,
     ReasonCode.NOT_FETCHED,
@@ -68,6 +70,7 @@ _MEANINGS = {
     ReasonCode.CORRUPT: "the file is cut short or damaged",
     ReasonCode.READER_DIED: "decoding the file ended or hung the process that reads it",
     ReasonCode.NOT_AN_IMAGE: "the file holds no picture in a format that is read here",
+    ReasonCode.UNREADABLE_TAG: "a DICOM element that the pixels cannot be read without is missing or unreadable",
     ReasonCode.UNSUPPORTED_SYNTAX: "no decoder for the way the pixels are compressed or stored",
     ReasonCode.UNSUPPORTED_SOP: "the DICOM object is of a kind that is not a radiograph",
     ReasonCode.FOR_PROCESSING: "DICOM pixels meant for processing, not for viewing",

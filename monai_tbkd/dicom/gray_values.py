@@ -7,9 +7,12 @@ from copy import deepcopy
 import numpy as np
 from pydicom import Dataset
 
+from monai_tbkd.data.readers.dicom_display import find_voi
+from monai_tbkd.data.readers.dicom_elements import text_of, values_of
+
 
 def carry_gray_values(film: Dataset, state: Dataset) -> None:
-    """Give a presentation state the film's modality LUT, its first VOI LUT or window, and its inversion.
+    """Give a presentation state the film's modality LUT, its first usable VOI LUT or window, and its inversion.
 
     As they stand: a state without them would show the stored values (PS3.4, N.2). The steps are those that films are
     read by, so that the state shows what was scored.
@@ -24,30 +27,21 @@ def carry_gray_values(film: Dataset, state: Dataset) -> None:
         state.RescaleSlope, state.RescaleIntercept = film.RescaleSlope, film.RescaleIntercept
         state.RescaleType = film.get("RescaleType") or "US"
     item = Dataset()
-    if film.get("VOILUTSequence"):
-        item.VOILUTSequence = [_lut(film, film.VOILUTSequence[0])]
-    elif (window := _first_window(film)) is not None:
-        item.WindowCenter, item.WindowWidth = window
-        if film.get("VOILUTFunction"):
-            item.VOILUTFunction = film.VOILUTFunction
+    voi = find_voi(film, can_be_negative=False)
+    if voi.lut is not None:
+        item.VOILUTSequence = [_lut(film, film.VOILUTSequence[voi.lut[0]])]
+    elif voi.window is not None:
+        item.WindowCenter, item.WindowWidth = (
+            values_of(film, key)[voi.number] for key in ("WindowCenter", "WindowWidth")
+        )
+        if voi.window.function != "LINEAR":
+            item.VOILUTFunction = voi.window.function
     if len(item):
         state.SoftcopyVOILUTSequence = [item]
-    inverse = film.get("PhotometricInterpretation") == "MONOCHROME1" or (
-        str(film.get("PresentationLUTShape", "")).upper() == "INVERSE"
+    inverse = text_of(film, "PhotometricInterpretation") == "MONOCHROME1" or (
+        text_of(film, "PresentationLUTShape") == "INVERSE"
     )
     state.PresentationLUTShape = "INVERSE" if inverse else "IDENTITY"
-
-
-def _first_window(film: Dataset) -> tuple[float, float] | None:
-    numbers = []
-    for key in ("WindowCenter", "WindowWidth"):
-        if film.get(key) is None:
-            return None
-        numbers.append(film[key].value[0] if film[key].VM > 1 else film[key].value)
-    center, width = numbers
-    linear = str(film.get("VOILUTFunction", "LINEAR")).upper() == "LINEAR"
-    # PS3.3, C.11.2.1.2.1: at least 1 for LINEAR, above 0 for the others
-    return (center, width) if width >= 1 or (width > 0 and not linear) else None
 
 
 def _lut(film: Dataset, item: Dataset) -> Dataset:

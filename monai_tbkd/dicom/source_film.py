@@ -13,6 +13,7 @@ from pydicom import Dataset
 
 from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.data.readers.dicom import quiet_pydicom, read_dicom_header, turn_to_upright
+from monai_tbkd.data.readers.dicom_elements import spacing_of
 from monai_tbkd.data.readers.dicom_rules import patient_orientation
 from monai_tbkd.data.reason_codes import FilmError
 from monai_tbkd.dicom.result_error import DicomResultError
@@ -97,11 +98,7 @@ class SourceFilm:
     def spacing_mm(self) -> tuple[float, float] | None:
         """(between rows, between columns) in the patient, None where the film does not say."""
         with quiet_pydicom(), faults_named():
-            value = self.header.get("PixelSpacing")
-            if value is None or isinstance(value, str | float) or len(value) != 2:
-                return None
-            rows, columns = float(value[0] or 0), float(value[1] or 0)
-            return (rows, columns) if rows > 0 and columns > 0 else None
+            return spacing_of(self.header, "PixelSpacing")
 
     @property
     def orientation(self) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,25 @@ def cut(path: Path, share: float = 0.6) -> Path:
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     return path
+
+
+def put_text(path: Path, keyword: str, vr: str, value: str) -> None:
+    """Put a text of any kind into an element of a DICOM file, under a VR that pydicom would not write it with."""
+    ds = pydicom.dcmread(path)
+    ds.add_new(keyword, "LO", value)
+    ds.save_as(path)
+    tag = struct.pack("<HH", *divmod(pydicom.tag.Tag(keyword), 2**16))
+    content = path.read_bytes()
+    assert content.count(tag + b"LO") == 1
+    path.write_bytes(content.replace(tag + b"LO", tag + vr.encode()))
+
+
+def without_element(path: Path, start: bytes) -> None:
+    """Cut an element of explicit VR out of the meta header of a DICOM file; `start` is its tag and VR."""
+    content = path.read_bytes()
+    place = content.index(start)
+    length = 8 + int.from_bytes(content[place + 6 : place + 8], "little")
+    content = content[:place] + content[place + length :]
+    group = content.index(b"\x02\0\0\0UL\x04\0") + 8
+    left = int.from_bytes(content[group : group + 4], "little") - length
+    path.write_bytes(content[:group] + left.to_bytes(4, "little") + content[group + 4 :])

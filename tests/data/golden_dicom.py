@@ -75,9 +75,13 @@ def write_film(
     allocated: int | None = None,
     syntax: str = ExplicitVRLittleEndian,
     headless: bool = False,
+    overlay_bits: Sequence[int] = (),
     **elements: Any,
 ) -> Path:
-    """Write an uncompressed CR film of a grown patient's chest; elements by keyword replace or add, None removes."""
+    """Write an uncompressed CR film of a grown patient's chest; elements by keyword replace or add, None removes.
+
+    Overlays are declared, not drawn, in the `overlay_bits` of the pixels.
+    """
     allocated = allocated or (8 if bits <= 8 else 16)
     ds = Dataset()
     ds.SOPClassUID = ComputedRadiographyImageStorage
@@ -103,6 +107,12 @@ def write_film(
             ds.add_new(key, "SQ", value)
         else:
             setattr(ds, key, value)
+    for group, bit in zip(range(0x6000, 0x6020, 2), overlay_bits, strict=False):
+        for element, vr, value in (
+            (0x10, "US", ds.Rows), (0x11, "US", ds.Columns), (0x40, "CS", "G"), (0x50, "SS", [1, 1]),
+            (0x100, "US", allocated), (0x102, "US", bit),
+        ):  # fmt: skip
+            ds.add_new((group, element), vr, value)
     if headless:
         pydicom.dcmwrite(
             path, ds, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=syntax != ExplicitVRBigEndian

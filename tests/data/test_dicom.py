@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,30 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.encaps import encapsulate
-from pydicom.uid import BasicTextSRStorage, DeflatedExplicitVRLittleEndian, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    BasicTextSRStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
 
-from monai_tbkd.data import FilmError, ReasonCode
+from monai_tbkd.data import FilmError, FilmWarning, ReasonCode
 from monai_tbkd.data.readers import decode_film, film_size
 from monai_tbkd.data.readers.dicom import read_dicom_header
-from tests.data.films_by_hand import ADULT_CHEST_PA, assert_block, block_film, cut, make_dicom
+from tests.data.films_by_hand import (
+    ADULT_CHEST_PA,
+    assert_block,
+    block_film,
+    cut,
+    make_dicom,
+    put_text,
+    without_element,
+)
+from tests.data.golden_dicom import by_pillow, in_rle, ramp, write_film
 from tests.data.large_films import make_deflated_bomb
 
 
@@ -78,13 +97,15 @@ def test_only_the_first_window_counts_and_none_leaves_it_out(tmp_path: Path) -> 
     assert_block(decode_film(path, voi="none").pixels, 2085, 100)
 
 
-@pytest.mark.parametrize("slope", ["nan", "1e300", "inf"])
-def test_a_rescale_that_leaves_no_number_is_corrupt(tmp_path: Path, slope: str) -> None:
+@pytest.mark.parametrize("element", ["RescaleSlope", "RescaleIntercept"])
+@pytest.mark.parametrize("value", ["nan", "1e300", "inf", "1,0", "NA", "[1, 1]", "Secret^Patient"])
+def test_a_rescale_that_is_no_number_is_named(tmp_path: Path, element: str, value: str) -> None:
     path = make_dicom(tmp_path / "a", block_film(2085, np.uint16, 100), RescaleSlope=2, RescaleIntercept=0)
-    ds = pydicom.dcmread(path)
-    ds.add_new("RescaleSlope", "LO", slope)
-    ds.save_as(path)
-    assert refusal(path) is ReasonCode.CORRUPT
+    put_text(path, element, "DS", value)
+    with pytest.raises(FilmError, match=f"{element} is .* expected a number") as caught:
+        decode_film(path)
+    assert caught.value.reason is ReasonCode.UNREADABLE_TAG
+    assert ("Secret" in value) != (repr(value) in str(caught.value))  # a name is not quoted
 
 
 def test_a_window_without_width_is_ignored(tmp_path: Path) -> None:
@@ -206,3 +227,115 @@ def test_pydicom_says_nothing_of_a_damaged_film(tmp_path: Path, caplog: pytest.L
     with pytest.raises(FilmError):
         decode_film(path)
     assert [record.name for record in caplog.records if record.name.startswith("pydicom")] == []
+
+
+# ---- elements that are missing, or hold something else --------------------------------------------------------------
+
+
+def test_a_meta_header_without_transfer_syntax_is_guessed_as_no_meta_header(tmp_path: Path) -> None:
+    for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian):
+        stored = ramp(0, 4095)
+        path = write_film(tmp_path / "a", stored, 12, syntax=syntax)
+        without_element(path, b"\x02\0\x10\0UI")
+        assert "TransferSyntaxUID" not in pydicom.dcmread(path).file_meta
+        np.testing.assert_array_equal(decode_film(path).pixels, stored)
+        assert film_size(path) == stored.shape
+        assert read_dicom_header(path).file_meta.TransferSyntaxUID == syntax
+
+
+@pytest.mark.parametrize("encode", [in_rle, partial(by_pillow, syntax=JPEG2000Lossless)], ids=["RLE", "JPEG 2000"])
+def test_the_syntax_of_compressed_pixels_is_guessed_by_their_stream(
+    tmp_path: Path, encode: Callable[[Path], Path]
+) -> None:
+    stored = ramp(0, 65535)
+    path = encode(write_film(tmp_path / "a", stored, 16))
+    without_element(path, b"\x02\0\x10\0UI")
+    np.testing.assert_array_equal(decode_film(path).pixels, stored)
+
+
+def test_compressed_pixels_that_do_not_tell_their_syntax_are_refused_by_name(tmp_path: Path) -> None:
+    path = in_rle(write_film(tmp_path / "a", ramp(0, 255), 8))
+    ds = pydicom.dcmread(path)
+    ds.PixelData = encapsulate([b"no such stream " * 9])
+    ds.save_as(path)
+    without_element(path, b"\x02\0\x10\0UI")
+    with pytest.raises(FilmError, match="TransferSyntaxUID is missing") as caught:
+        decode_film(path)
+    assert caught.value.reason is ReasonCode.UNSUPPORTED_SYNTAX
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.113619.5.2", "1.2.3.4"])
+def test_an_unknown_transfer_syntax_is_named(tmp_path: Path, syntax: str) -> None:
+    path = make_dicom(tmp_path / "a", block_film(9, np.uint16))
+    ds = pydicom.dcmread(path)
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.save_as(path, implicit_vr=False, little_endian=True)
+    with pytest.raises(FilmError, match=f"the transfer syntax {syntax};") as caught:
+        decode_film(path)
+    assert caught.value.reason is ReasonCode.UNSUPPORTED_SYNTAX
+
+
+@pytest.mark.parametrize("keyword", ["SamplesPerPixel", "HighBit", "BitsStored", "NumberOfFrames"])
+@pytest.mark.parametrize("value", ["missing", "empty"])
+def test_what_other_elements_tell_may_be_missing(tmp_path: Path, keyword: str, value: str) -> None:
+    path = make_dicom(tmp_path / "a", block_film(2085, np.uint16, 100), NumberOfFrames=1)
+    ds = pydicom.dcmread(path)
+    if value == "empty":
+        setattr(ds, keyword, None)
+    else:
+        delattr(ds, keyword)
+    ds.save_as(path)
+    film = decode_film(path)
+    assert_block(film.pixels, 2085, 100)
+    assert film.steps == []
+
+
+@pytest.mark.parametrize(
+    "keyword", ["PhotometricInterpretation", "BitsAllocated", "PixelRepresentation", "Rows", "Columns"]
+)
+def test_what_nothing_tells_is_named_where_it_is_missing(tmp_path: Path, keyword: str) -> None:
+    path = make_dicom(tmp_path / "a", block_film(2085, np.uint16, 100))
+    ds = pydicom.dcmread(path)
+    delattr(ds, keyword)
+    ds.save_as(path)
+    with pytest.raises(FilmError, match=f"{keyword} is missing") as caught:
+        decode_film(path)
+    assert caught.value.reason is ReasonCode.UNREADABLE_TAG
+
+
+@pytest.mark.parametrize(
+    ("keyword", "vr", "value"),
+    [
+        ("Rows", "IS", "30"), ("Columns", "LO", "40"), ("BitsStored", "LO", "12"), ("BitsAllocated", "DS", "16.0"),
+        ("PixelSpacing", "DS", "0,2\\0,2"), ("PixelSpacing", "DS", "[0.2, 0.2]"), ("NumberOfFrames", "IS", "1.0"),
+        ("PatientAge", "AS", "fifty"), ("PatientAge", "IS", "x"), ("PixelPaddingRangeLimit", "LO", "x"),
+        ("PatientBirthDate", "DA", "unknown"), ("PatientOrientation", "DS", "1\\0\\0"),
+        ("ViewCodeSequence", "LO", "PA"),
+        ("AnatomicRegionSequence", "LO", "chest"), ("VOILUTSequence", "LO", "x"), ("SOPInstanceUID", "LO", "x"),
+    ],
+)  # fmt: skip
+def test_a_text_in_the_place_of_a_number_or_sequence(tmp_path: Path, keyword: str, vr: str, value: str) -> None:
+    path = make_dicom(tmp_path / "a", block_film(2085, np.uint16, 100))
+    put_text(path, keyword, vr, value)
+    film = decode_film(path)
+    assert_block(film.pixels, 2085, 100)
+    assert film.spacing_mm is None
+    assert film_size(path) == (30, 40)
+
+
+@pytest.mark.parametrize("keyword", ["Rows", "BitsStored", "PixelRepresentation", "SamplesPerPixel", "NumberOfFrames"])
+def test_a_word_in_the_place_of_a_needed_number_is_named(tmp_path: Path, keyword: str) -> None:
+    path = make_dicom(tmp_path / "a", block_film(2085, np.uint16, 100))
+    put_text(path, keyword, "LO", "many")
+    with pytest.raises(FilmError, match=f"{keyword} is 'many'; expected a whole number") as caught:
+        decode_film(path)
+    assert caught.value.reason is ReasonCode.UNREADABLE_TAG
+
+
+def test_a_padding_value_that_is_no_number_is_left_out(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "a", block_film(2085, np.uint16, 100), **ADULT_CHEST_PA)
+    put_text(path, "PixelPaddingValue", "LO", "none")
+    film = decode_film(path)
+    assert_block(film.pixels, 2085, 100)
+    assert film.steps == ["PixelPaddingValue left out ('none')"]
+    assert film.warnings == [FilmWarning.DISPLAY_LEFT_OUT]

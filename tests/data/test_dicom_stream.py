@@ -1,4 +1,5 @@
-"""A compressed stream that contradicts its header is refused before a decoder sees it: some of them end the process."""
+"""A compressed stream of another size than its header says is refused before a decoder sees it: some of them end the
+process. Its depth and sign are read from itself."""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ import pytest
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless
 
-from monai_tbkd.data import FilmError, ReasonCode
+from monai_tbkd.data import FilmError, FilmWarning, ReasonCode
 from monai_tbkd.data.readers import decode_film
-from tests.data.golden_dicom import by_gdcm, write_film
+from tests.data.golden_dicom import by_dcmtk, by_gdcm, by_pillow, in_rle, mosaic, ramp, write_film
 
 PACKED = pytest.mark.parametrize(
     "syntax", [JPEGLSLossless, JPEG2000Lossless, JPEGLosslessSV1, JPEGBaseline8Bit], ids=lambda uid: uid.name
@@ -75,3 +76,92 @@ def test_a_damaged_start_or_a_missing_end_is_corrupt(syntax: str, damage: str, p
     ds.PixelData = encapsulate([spoil(stream)])
     ds.save_as(path)
     assert refusal(path) is ReasonCode.CORRUPT
+
+
+# ---- depth and sign: the stream counts -------------------------------------------------------------------------------
+
+WRITERS: dict[str, Callable[[Path], Path]] = {
+    "JPEG 2000": partial(by_gdcm, syntax=JPEG2000Lossless),
+    "JPEG Lossless": partial(by_gdcm, syntax=JPEGLosslessSV1),
+    "JPEG-LS": partial(by_gdcm, syntax=JPEGLSLossless),
+    "RLE": in_rle,
+    "uncompressed": lambda path: path,
+}
+
+
+def relabelled(path: Path, stored: int, signed: bool, allocated: int = 16) -> Path:
+    ds = pydicom.dcmread(path)
+    ds.BitsStored, ds.HighBit, ds.PixelRepresentation, ds.BitsAllocated = stored, stored - 1, int(signed), allocated
+    ds.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize("stored", [10, 12])
+@pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
+@pytest.mark.parametrize("writer", WRITERS)
+def test_values_above_bits_stored_are_neither_wrapped_nor_masked(
+    writer: str, signed: bool, stored: int, tmp_path: Path
+) -> None:
+    values = ramp(-32768, 32767) if signed else ramp(0, 65535)
+    path = WRITERS[writer](write_film(tmp_path / "a.dcm", values, 16, signed=signed))
+    film = decode_film(relabelled(path, stored, signed))
+    np.testing.assert_array_equal(film.pixels, values)
+    assert film.warnings == [FilmWarning.BITS_DOUBTFUL]
+    header = f"BitsStored {stored}, HighBit {stored - 1} and PixelRepresentation {int(signed)}"
+    assert film.steps == [f"read as 16 {'signed' if signed else 'unsigned'} bits, which {header} contradict"]
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+@pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
+@pytest.mark.parametrize("allocated", [8, 16])
+def test_jpeg_2000_is_read_by_its_own_depth_and_sign(bits: int, signed: bool, allocated: int, tmp_path: Path) -> None:
+    half = 2 ** (bits - 1) if signed else 0
+    values = ramp(-half, 2**bits - 1 - half)
+    path = by_gdcm(write_film(tmp_path / "a.dcm", values, bits, signed=signed), JPEG2000Lossless)
+    for stored in (8, allocated):
+        film = decode_film(relabelled(path, stored, not signed, allocated))
+        np.testing.assert_array_equal(film.pixels, values)
+
+
+def test_signed_values_in_an_unsigned_stream_stay_signed(tmp_path: Path) -> None:
+    # What some writers make: the two's complement of the header in a JPEG 2000 stream that calls it unsigned.
+    values = ramp(-2048, 2047)
+    path = by_gdcm(write_film(tmp_path / "a.dcm", values & 0xFFF, 12), JPEG2000Lossless)
+    np.testing.assert_array_equal(decode_film(relabelled(path, 12, True)).pixels, values)
+
+
+@pytest.mark.parametrize(("stored", "allocated"), [(8, 16), (12, 16), (16, 16), (8, 8)])
+def test_jpeg_baseline_of_8_bits_under_any_header(stored: int, allocated: int, tmp_path: Path) -> None:
+    values = mosaic(0, 255)
+    path = by_pillow(write_film(tmp_path / "a.dcm", values, 8), JPEGBaseline8Bit, quality=100)
+    film = decode_film(relabelled(path, stored, False, allocated))
+    np.testing.assert_array_equal(film.pixels, values)
+    assert film.warnings == []
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_fewer_bits_than_the_header_says(writer: str, tmp_path: Path) -> None:
+    if writer == "uncompressed":
+        pytest.skip("its cells have the header's size")
+    if writer == "JPEG Lossless":
+        pytest.skip("GDCM's encoder does not make it of 8 bits")
+    values = ramp(0, 255)
+    path = relabelled(WRITERS[writer](write_film(tmp_path / "a.dcm", values, 8)), 16, False)
+    np.testing.assert_array_equal(decode_film(path).pixels, values)
+
+
+def test_the_window_is_applied_to_the_whole_value(tmp_path: Path) -> None:
+    values = ramp(0, 65535)
+    window = {"WindowCenter": 32768, "WindowWidth": 65536, "PhotometricInterpretation": "MONOCHROME1"}
+    path = write_film(tmp_path / "a.dcm", values, 16, **window)
+    film = decode_film(relabelled(by_gdcm(path, JPEG2000Lossless), 12, False))
+    np.testing.assert_allclose(film.pixels, 65535 - values, atol=0.1)
+
+
+@pytest.mark.system
+def test_jpeg_of_12_bits_under_a_header_of_fewer_or_more(tmp_path: Path) -> None:
+    values = mosaic(0, 4095)
+    path = by_dcmtk(write_film(tmp_path / "a.dcm", values, 12), "dcmcjpeg", "+ee", "+q", "100")
+    for stored, allocated, signed in ((8, 8, False), (10, 16, False), (16, 16, False), (16, 16, True)):
+        film = decode_film(relabelled(path, stored, signed, allocated))
+        np.testing.assert_array_equal(film.pixels, values)

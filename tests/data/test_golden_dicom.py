@@ -146,7 +146,7 @@ case("a part of the range", ramp(500, 3000), 12, ramp(500, 3000), 0, 4095)
 case("a part of the range M1", ramp(500, 3000), 12, 4095 - ramp(500, 3000), 0, 4095, **M1)
 case("DX", R, 12, R, 0, 4095, Modality="DX", SOPClassUID=DigitalXRayImageStorageForPresentation)
 # Overlay planes in the unused bits (retired, still found): bits 12 to 15 are not pixels.
-case("overlay in high bits", R | (R > 2000) << 12 | 1 << 15, 12, R, 0, 4095)
+case("overlay in high bits", R | (R > 2000) << 12 | 1 << 15, 12, R, 0, 4095, overlay_bits=[12, 15])
 
 case("IDENTITY", R, 12, R, 0, 4095, PresentationLUTShape="IDENTITY")
 case("INVERSE M1", R, 12, 4095 - R, 0, 4095, PresentationLUTShape="INVERSE", **M1)

@@ -12,7 +12,9 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from monai_tbkd.dicom import SourceFilm, presentation_state
+from monai_tbkd.dicom.gray_values import carry_gray_values
 from monai_tbkd.dicom.whole_object import write_object
+from tests.data.films_by_hand import put_text
 from tests.data.golden_dicom import lut_item, ramp, write_film
 from tests.dicom.dicom_films import COMPLETE, TWO_BOXES, finding
 
@@ -69,6 +71,22 @@ def test_the_first_window_and_the_rescaling_go_over(tmp_path: Path) -> None:
 def test_a_window_of_no_width_is_left_out_as_readers_do(tmp_path: Path) -> None:
     assert "SoftcopyVOILUTSequence" not in state_of(tmp_path, WindowCenter=2048, WindowWidth=0)
     assert "SoftcopyVOILUTSequence" not in state_of(tmp_path)
+
+
+def test_what_cannot_be_read_is_left_out_as_readers_do(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "film.dcm", ramp(0, 4095), 12)
+    put_text(path, "WindowCenter", "DS", "1,5\\2048")
+    put_text(path, "WindowWidth", "DS", "1,5\\1500")
+    put_text(path, "VOILUTFunction", "CS", "LOG")
+    state = Dataset()
+    carry_gray_values(pydicom.dcmread(path), state)
+    (voi,) = state.SoftcopyVOILUTSequence
+    assert (voi.WindowCenter, voi.WindowWidth) == (2048, 1500)
+    assert "VOILUTFunction" not in voi
+    cut = lut_item([1, 2, 3], 0, 12)
+    cut[0].LUTDescriptor = [4096, 0, 12]
+    state = state_of(tmp_path, VOILUTSequence=[*cut, *lut_item(np.arange(4096), 0, 12)])
+    assert len(state.SoftcopyVOILUTSequence[0].VOILUTSequence[0].LUTData) == 4096
 
 
 def test_lookup_tables_go_over(tmp_path: Path) -> None:

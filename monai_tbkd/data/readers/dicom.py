@@ -9,10 +9,10 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom import Dataset
@@ -21,22 +21,28 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
 )
 
 from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.film_turn import FilmTurn
+from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
-from monai_tbkd.data.readers.dicom_display import VOI_CHOICES, display_values
+from monai_tbkd.data.readers.dicom_display import VOI_CHOICES, DisplaySteps, is_padding, padding_range
+from monai_tbkd.data.readers.dicom_elements import numbers, quoted_values, spacing_of, text_of
 from monai_tbkd.data.readers.dicom_rules import check_tags, patient_orientation, quoted
-from monai_tbkd.data.readers.dicom_stream import check_stream
+from monai_tbkd.data.readers.dicom_stream import StreamHead, guess_syntax, read_stream_head
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.data.readers.film_limits import FilmLimits
-from monai_tbkd.data.readers.jpeg_extended import decode_12_bit_jpeg, is_12_bit_jpeg
+from monai_tbkd.data.readers.jpeg_extended import decode_12_bit_jpeg
+from monai_tbkd.data.readers.pixel_bits import PixelBits, true_bits
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 # Only what the size needs, so that no element with patient data is even parsed.
 _SIZE_TAGS = ["Rows", "Columns", "PatientOrientation", "SOPClassUID"]
+_LOSSY_JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit)
 
 
 def decode_dicom(
@@ -57,7 +63,7 @@ def decode_dicom(
 
     Raises:
         FilmError: CORRUPT, NOT_AN_IMAGE, UNSUPPORTED_SOP, FOR_PROCESSING, NOT_CHEST, NOT_FRONTAL, UNDER_AGE, COLOR,
-            MULTI_FRAME, UNSUPPORTED_SYNTAX, TOO_SMALL or TOO_LARGE.
+            MULTI_FRAME, UNREADABLE_TAG, UNSUPPORTED_SYNTAX, TOO_SMALL or TOO_LARGE.
         ValueError: `voi` is not known.
     """
     if voi not in VOI_CHOICES:
@@ -67,14 +73,22 @@ def decode_dicom(
         # pydicom parses an element when it is first asked for, so that a damaged one fails anywhere in here.
         with _damage_named(path, "one of its tags cannot be read"):
             found = check_tags(path, ds, rules)
-            _check_pixels(path, ds)
-            limits.check(path, int(ds.Rows), int(ds.Columns))
-            spacing, turn = _spacing(ds), turn_to_upright(ds)
+            layout = _read_layout(path, ds)
+            limits.check(path, layout.rows, layout.columns)
+            spacing = spacing_of(ds, "PixelSpacing") or spacing_of(ds, "ImagerPixelSpacing")
+            turn = turn_to_upright(ds)
             uid = _uid(ds)
-        cells = _decode(path, ds)
+        cells, stream = _decode(path, ds, layout)
         with _damage_named(path, "its LUT or window cannot be applied"):
-            pixels, steps = display_values(cells, ds, voi)
+            bits, steps, doubts = _true_bits(cells, ds, layout, stream)
+            try:
+                display = DisplaySteps(ds, bits, voi)
+            except ValueError as error:
+                raise FilmError(ReasonCode.UNREADABLE_TAG, path, str(error)) from error
+            pixels = display(cells)
+            steps += display.steps
             pixels = finite_pixels(path, pixels, steps)
+        found += [*doubts, *([FilmWarning.DISPLAY_LEFT_OUT] if display.left_out else [])]
         if turn:
             pixels = turn.upright(pixels)
             steps.append(f"turned upright ({turn}), as PatientOrientation says")
@@ -93,19 +107,19 @@ def dicom_size(path: Path, headless: bool = False) -> tuple[int, int]:
         ``(height, width)`` in pixels.
 
     Raises:
-        FilmError: CORRUPT, NOT_AN_IMAGE, or TOO_LARGE for a deflated data set that no film can be.
+        FilmError: CORRUPT, NOT_AN_IMAGE, UNREADABLE_TAG, or TOO_LARGE for a deflated data set that no film can be.
     """
     with quiet_pydicom():
         try:
             if not headless:
                 _refuse_inflated_bomb(path, FilmLimits())
             ds = pydicom.dcmread(path, force=headless, stop_before_pixels=True, specific_tags=list(_SIZE_TAGS))
-            size = int(ds.Rows), int(ds.Columns)
+            if not numbers(ds, "Rows") or not numbers(ds, "Columns"):
+                raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without rows and columns")
+            size = _whole_number(path, ds, "Rows"), _whole_number(path, ds, "Columns")
             return size[::-1] if turn_to_upright(ds).transpose else size
         except FilmError:
             raise
-        except (AttributeError, TypeError) as error:
-            raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without rows and columns") from error
         except Exception as error:
             raise FilmError(
                 ReasonCode.CORRUPT, path, f"the DICOM header is damaged ({type(error).__name__})"
@@ -136,8 +150,7 @@ def read_dicom_header(path: Path) -> Dataset:
             if kind == "dicom":
                 _refuse_inflated_bomb(path, FilmLimits())
             ds = pydicom.dcmread(path, force=kind == "headless_dicom", stop_before_pixels=True)
-            if kind == "headless_dicom":
-                _assume_transfer_syntax(ds)
+            _assume_transfer_syntax(ds)
             return ds
 
 
@@ -180,6 +193,14 @@ def _read(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
             if not headless and _has_lost_pixels(ds):
                 raise FilmError(ReasonCode.CORRUPT, path, "an image without its pixel data; send the file again")
             raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without pixel data; expected a radiograph")
+        _assume_transfer_syntax(ds)
+        if not ds.file_meta.TransferSyntaxUID:
+            raise FilmError(
+                ReasonCode.UNSUPPORTED_SYNTAX,
+                path,
+                "the DICOM element TransferSyntaxUID is missing, and the compressed pixel data do not tell it; send "
+                "the file again with it",
+            )
     except (FilmError, ImportError):
         raise
     except Exception as error:  # pydicom lets through what zlib, struct and its own parsers raise
@@ -187,8 +208,6 @@ def _read(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
         raise FilmError(
             reason, path, f"the DICOM file is cut short or damaged ({type(error).__name__}); send it again"
         ) from error
-    if headless:
-        _assume_transfer_syntax(ds)
     return ds
 
 
@@ -241,20 +260,47 @@ def turn_to_upright(ds: Dataset) -> FilmTurn:
 
 
 def _assume_transfer_syntax(ds: Dataset) -> None:
-    """A data set without a meta header does not name its encoding; how it could be parsed tells it."""
-    implicit, little = ds.original_encoding
-    if not hasattr(ds, "file_meta") or "TransferSyntaxUID" not in ds.file_meta:
+    """A data set that does not name its encoding was parsed as it looks, which tells it."""
+    if not hasattr(ds, "file_meta"):
         ds.file_meta = pydicom.dataset.FileMetaDataset()
+    if not ds.file_meta.get("TransferSyntaxUID"):
+        implicit, little = ds.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+        syntax = ImplicitVRLittleEndian if implicit else explicit
+        if "PixelData" in ds and ds["PixelData"].is_undefined_length:
+            syntax = guess_syntax(ds.PixelData)
+        ds.file_meta.TransferSyntaxUID = syntax
 
 
-def _check_pixels(path: Path, ds: Dataset) -> None:
-    for key in ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "PhotometricInterpretation"):
-        if ds.get(key) is None:
-            raise FilmError(ReasonCode.CORRUPT, path, f"the DICOM element {key} is missing; export the film again")
-    allocated, stored = int(ds.BitsAllocated), int(ds.BitsStored)
-    high = int(ds.get("HighBit") or stored - 1)
+@dataclass(frozen=True)
+class _Layout:
+    """How the header says that the pixels are stored."""
+
+    rows: int
+    columns: int
+    allocated: int
+    bits: PixelBits
+
+
+def _read_layout(path: Path, ds: Dataset) -> _Layout:
+    photometric = text_of(ds, "PhotometricInterpretation")
+    if not photometric:
+        raise _missing(path, "PhotometricInterpretation")
+    if _whole_number(path, ds, "SamplesPerPixel", 1) != 1 or not photometric.startswith("MONOCHROME"):
+        raise FilmError(
+            ReasonCode.COLOR,
+            path,
+            f"{quoted(photometric)} pixels; expected MONOCHROME1 or MONOCHROME2, so send the original radiograph",
+        )
+    frames = _whole_number(path, ds, "NumberOfFrames", 1)
+    if frames > 1:
+        raise FilmError(ReasonCode.MULTI_FRAME, path, f"{frames} frames; expected a single radiograph")
+    rows, columns = _whole_number(path, ds, "Rows"), _whole_number(path, ds, "Columns")
+    allocated, signed = _whole_number(path, ds, "BitsAllocated"), _whole_number(path, ds, "PixelRepresentation") != 0
+    high = _whole_number(path, ds, "HighBit", -1)
+    # HighBit is BitsStored - 1 (PS3.3 C.7.6.3.1), so that either tells the other.
+    stored = _whole_number(path, ds, "BitsStored", high + 1 or None)
+    high = stored - 1 if high < 1 else high
     if not 1 <= stored <= high + 1 <= allocated:
         raise FilmError(
             ReasonCode.CORRUPT,
@@ -262,42 +308,97 @@ def _check_pixels(path: Path, ds: Dataset) -> None:
             f"BitsAllocated {allocated}, BitsStored {stored} and HighBit {high} contradict each other; export the film "
             "again",
         )
-    photometric = str(ds.PhotometricInterpretation)
-    if int(ds.get("SamplesPerPixel", 1) or 1) != 1 or not photometric.startswith("MONOCHROME"):
+    return _Layout(rows, columns, allocated, PixelBits(stored, high, signed))
+
+
+def _whole_number(path: Path, ds: Dataset, keyword: str, default: int | None = None) -> int:
+    found = numbers(ds, keyword)
+    if not found:
+        if default is None:
+            raise _missing(path, keyword)
+        return default
+    if found[0] is None or found[0] != int(found[0]):
         raise FilmError(
-            ReasonCode.COLOR,
+            ReasonCode.UNREADABLE_TAG,
             path,
-            f"{quoted(photometric)} pixels; expected MONOCHROME1 or MONOCHROME2, so send the original radiograph",
+            f"{keyword} is {quoted_values(ds, keyword)}; expected a whole number, so have the element corrected",
         )
-    frames = int(ds.get("NumberOfFrames", 1) or 1)
-    if frames > 1:
-        raise FilmError(ReasonCode.MULTI_FRAME, path, f"{frames} frames; expected a single radiograph")
+    return int(found[0])
 
 
-def _decode(path: Path, ds: Dataset) -> NDArray[Any]:
+def _missing(path: Path, keyword: str) -> FilmError:
+    return FilmError(ReasonCode.UNREADABLE_TAG, path, f"the DICOM element {keyword} is missing; export the film again")
+
+
+def _decode(path: Path, ds: Dataset, layout: _Layout) -> tuple[NDArray[Any], StreamHead | None]:
+    """The cells with all their bits, as padding and overlays may lie outside the stored ones, signed as they are."""
     try:
-        check_stream(path, ds)
-        # With all bits of each cell, as the padding value may lie outside the stored ones.
-        ds.pixel_array_options(correct_unused_bits=False)
-        cells = decode_12_bit_jpeg(ds) if is_12_bit_jpeg(ds) else np.asarray(ds.pixel_array)
+        stream = read_stream_head(path, ds, layout.rows, layout.columns, layout.allocated)
+        if stream is not None and stream.bits > 8 and ds.file_meta.TransferSyntaxUID in _LOSSY_JPEG:
+            cells = decode_12_bit_jpeg(ds.PixelData, layout.rows, layout.columns, layout.bits.stored)
+        else:
+            cells = _decodable(ds, layout, stream).pixel_array
+            if layout.bits.signed and stream is not None and stream.bits == layout.allocated == 8 * cells.itemsize:
+                cells = cells.view(f"i{cells.itemsize}")  # padding is compared with them
     except (FilmError, ImportError):
         raise
     except Exception as error:
-        syntax = getattr(getattr(ds, "file_meta", None), "TransferSyntaxUID", None)
-        name = getattr(syntax, "name", None) or "an unnamed transfer syntax"
+        syntax = ds.file_meta.get("TransferSyntaxUID")
         if _lacks_decoder(error):
             raise FilmError(
                 ReasonCode.UNSUPPORTED_SYNTAX,
                 path,
-                f"no decoder for {name}; {_mend()}",
+                f"no decoder for the transfer syntax {syntax.name}; {_mend()}",
             ) from error
         raise FilmError(
-            ReasonCode.CORRUPT, path, f"the pixel data ({name}) are cut short or damaged; send the file again"
+            ReasonCode.CORRUPT, path, f"the pixel data ({syntax.name}) are cut short or damaged; send the file again"
         ) from error
-    expected = (int(ds.Rows), int(ds.Columns))
+    expected = layout.rows, layout.columns
     if cells.shape != expected:
         raise FilmError(ReasonCode.CORRUPT, path, f"pixel data of shape {cells.shape}; the header says {expected}")
-    return cells
+    return cells, stream
+
+
+def _decodable(ds: Dataset, layout: _Layout, stream: StreamHead | None) -> Dataset:
+    """The pixel data under a header of the compressed stream's own depth and sign, by which decoders go."""
+    frame = Dataset()
+    frame.file_meta = ds.file_meta
+    frame.Rows, frame.Columns, frame.SamplesPerPixel = layout.rows, layout.columns, 1
+    frame.PhotometricInterpretation = "MONOCHROME2"
+    frame.BitsAllocated, frame.BitsStored = layout.allocated, layout.bits.stored
+    frame.PixelRepresentation = int(layout.bits.signed)
+    if stream is not None:
+        frame.BitsAllocated = 8 if stream.bits <= 8 else 16 if stream.bits <= 16 else 32
+        frame.BitsStored, frame.PixelRepresentation = stream.bits, int(stream.signed or False)
+    for key in (*_PIXELS, "ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        if key in ds:
+            frame[key] = ds[key]
+    frame.pixel_array_options(correct_unused_bits=False)
+    return frame
+
+
+def _true_bits(
+    cells: NDArray[Any], ds: Dataset, layout: _Layout, stream: StreamHead | None
+) -> tuple[PixelBits, list[str], list[FilmWarning]]:
+    """Which bits are the pixel: the header's, unless the cells show that it is wrong; with what is to be said of it."""
+    bits, padding = layout.bits, padding_range(ds)
+    if cells.dtype.kind not in "iu" or _has_overlay_bits(ds):
+        return bits, [], []
+    depth, signed = (layout.allocated, None) if stream is None else (stream.bits, stream.signed)
+    no_image = None if padding is None else is_padding(bits.values(cells), cells, padding)
+    found, contradiction = true_bits(cells, bits, depth, signed, no_image)
+    if not contradiction:
+        return bits, [], []
+    header = f"BitsStored {bits.stored}, HighBit {bits.high} and PixelRepresentation {int(bits.signed)}"
+    step = f"bits outside {header} left out"
+    if found != bits:
+        step = f"read as {depth} {'signed' if found.signed else 'unsigned'} bits, which {header} contradict"
+    return found, [step], [FilmWarning.BITS_DOUBTFUL]
+
+
+def _has_overlay_bits(ds: Dataset) -> bool:
+    """Whether the header says that overlays lie in unused bits of the pixels (retired; PS3.3 C.9.2 before 2004)."""
+    return any((group, 0x0102) in ds and (group, 0x3000) not in ds for group in range(0x6000, 0x6020, 2))
 
 
 def _mend() -> str:
@@ -312,18 +413,3 @@ def _lacks_decoder(error: Exception) -> bool:
     return isinstance(error, NotImplementedError) or any(
         sign in text for sign in ("missing dependencies", "does not support", "no pixel data decoders", "unsupported")
     )
-
-
-def _spacing(ds: Dataset) -> tuple[float, float] | None:
-    for key in ("PixelSpacing", "ImagerPixelSpacing"):
-        value = ds.get(key)
-        if value is None or isinstance(value, (str, float)) or len(value) != 2:
-            continue
-        try:
-            rows, columns = float(value[0]), float(value[1])
-        except ValueError:  # an empty value, or no number
-            continue
-        # Some exporters write 0 where they know nothing.
-        if rows > 0 and columns > 0:
-            return rows, columns
-    return None

@@ -2,125 +2,272 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.pixels import apply_voi_lut
 
+from monai_tbkd.data.readers.dicom_elements import numbers, quoted_values, sequence_items, text_of, values_of
 from monai_tbkd.data.readers.film_strips import strips
-from monai_tbkd.data.readers.lookup_table import look_up, stored_bits
+from monai_tbkd.data.readers.lookup_table import LookupTable
+from monai_tbkd.data.readers.pixel_bits import PixelBits
 
 VOI_CHOICES = ("first", "none")
 
+_Change = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+_SHAPES = ("", "IDENTITY", "INVERSE", "LIN OD")
 
-def display_values(cells: NDArray[Any], ds: Dataset, voi: str = "first") -> tuple[NDArray[np.float32], list[str]]:
-    """Make larger values brighter, as DICOM PS3.4 Annex N orders the steps.
+
+@dataclass(frozen=True)
+class Window:
+    """A VOI window.
+
+    Args:
+        center: of the window.
+        width: above 0.
+        function: LINEAR, LINEAR_EXACT or SIGMOID.
+    """
+
+    center: float
+    width: float
+    function: str = "LINEAR"
+
+    def __call__(self, values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+        """Apply the window (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3).
+
+        Args:
+            values: any numbers.
+            low: becomes of everything below the window.
+            high: becomes of everything above the window.
+
+        Returns:
+            Values from `low` to `high`.
+        """
+        center, width, span = self.center, self.width, high - low
+        if self.function == "SIGMOID":
+            with np.errstate(over="ignore"):  # far below the window
+                return span / (1 + np.exp(-4 * (values - center) / width)) + low
+        if self.function == "LINEAR":
+            center, width = center - 0.5, width - 1
+        shown = np.full(values.shape, high)
+        shown[values <= center - width / 2] = low
+        between = (values > center - width / 2) & (values <= center + width / 2)
+        shown[between] = ((values[between] - center) / width + 0.5) * span + low
+        return shown
+
+
+@dataclass(frozen=True)
+class Voi:
+    """The VOI LUT or window that an image is shown by.
+
+    Args:
+        lut: its number in VOILUTSequence, from 0, and the table; None where there is no usable one.
+        window: the first usable window, where there is no usable LUT.
+        number: of the window among several, from 0.
+        steps: what was left out.
+        warn: whether something was left out that cannot be read.
+    """
+
+    lut: tuple[int, LookupTable] | None = None
+    window: Window | None = None
+    number: int = 0
+    steps: list[str] = field(default_factory=list)
+    warn: bool = False
+
+
+def find_voi(ds: Dataset, can_be_negative: bool) -> Voi:
+    """Find the first VOI LUT or window that can be used.
+
+    Args:
+        ds: the data set.
+        can_be_negative: whether the values that go in can be.
+    """
+    steps: list[str] = []
+    implicit, little = ds.original_encoding
+    for number, item in enumerate(sequence_items(ds, "VOILUTSequence")):
+        try:
+            lut = LookupTable.read(item, can_be_negative, implicit, little)
+            return Voi((number, lut), steps=steps, warn=bool(steps))
+        except ValueError as error:
+            steps.append(f"VOI LUT {number + 1} left out ({error})")
+    centers, widths = numbers(ds, "WindowCenter"), numbers(ds, "WindowWidth")
+    if not centers or not widths:
+        return Voi(steps=steps, warn=bool(steps))
+    function = text_of(ds, "VOILUTFunction") or "LINEAR"
+    if function not in _FUNCTIONS or len(values_of(ds, "VOILUTFunction")) > 1:
+        function = function if function in _FUNCTIONS else "LINEAR"
+        steps.append(f"VOILUTFunction left out ({quoted_values(ds, 'VOILUTFunction')}), {function} taken")
+    # PS3.3 C.11.2.1.2.1: a width of at least 1 for LINEAR, above 0 for the others
+    least = 1.0 if function == "LINEAR" else np.nextafter(0, 1)
+    pairs = list(zip(centers, widths, strict=False))
+    usable = [k for k, (center, width) in enumerate(pairs) if center is not None and (width or 0) >= least]
+    unreadable = [k for k, pair in enumerate(pairs[: usable[0] if usable else None]) if None in pair]
+    if unreadable:
+        found = (f"{key} {quoted_values(ds, key)}" for key in ("WindowCenter", "WindowWidth"))
+        steps.append(f"VOI window left out ({', '.join(found)})")
+    warn = bool(steps)
+    if not usable:
+        return Voi(steps=steps or ["VOI window of no width ignored"], warn=warn)
+    center, width = pairs[usable[0]]
+    return Voi(window=Window(float(center or 0), float(width or 0), function), number=usable[0], steps=steps, warn=warn)
+
+
+class DisplaySteps:
+    """What is done to the stored values of one image, in the order of DICOM PS3.4 Annex N.
 
     MONOCHROME1 (or a presentation LUT shape of INVERSE, which goes with it) is inverted last and exactly once, about
     the middle of the range that the earlier steps can give, so that 12-bit value 2085 becomes 4095 - 2085.
 
     Args:
-        cells: ``(H, W)``, integers as decoded, with all their bits.
-        ds: the data set, for its bits, LUTs, windows and photometric interpretation.
-        voi: ``"first"`` applies the first VOI LUT or window if there is one, ``"none"`` leaves it out.
-
-    Returns:
-        ``(H, W)`` float32 and the steps that were taken, in order.
+        ds: the data set, for its LUTs, windows and photometric interpretation.
+        bits: of a pixel value.
+        voi: ``"first"`` applies the first VOI LUT or window that can be used, ``"none"`` leaves it out.
 
     Raises:
-        ValueError: `voi` is neither, or an element of the data set contradicts the standard.
+        ValueError: `voi` is neither, or the modality LUT or rescale cannot be read; one sentence says why.
     """
-    if voi not in VOI_CHOICES:
-        raise ValueError(f"voi is {voi!r}; expected one of {VOI_CHOICES}.")
-    pixels = np.empty(cells.shape, dtype=np.float32)
-    padding: NDArray[np.bool_] | None = None
-    steps: list[str] = []
-    # Strip by strip: the steps take 64-bit floats, of which several copies of a whole large film would need gigabytes.
-    for rows in strips(cells.shape[0], cells.shape[1]):
-        pixels[rows], padded, steps = _display_strip(cells[rows], ds, voi)
-        if padded is not None:
-            padding = np.zeros(cells.shape, dtype=np.bool_) if padding is None else padding
-            padding[rows] = padded
-    if padding is not None and padding.any() and not padding.all():
-        pixels[padding] = pixels[~padding].min()
-        steps.append("pixel padding set to the darkest")
-    return pixels, steps
+
+    def __init__(self, ds: Dataset, bits: PixelBits, voi: str = "first") -> None:
+        if voi not in VOI_CHOICES:
+            raise ValueError(f"voi is {voi!r}; expected one of {VOI_CHOICES}.")
+        self.steps: list[str] = []
+        self.left_out = False
+        self._bits = bits
+        self._changes: list[_Change] = []
+        self._range = bits.range
+        self._padding = padding_range(ds)
+        if self._padding is None and numbers(ds, "PixelPaddingValue"):
+            self._leave_out(f"PixelPaddingValue left out ({quoted_values(ds, 'PixelPaddingValue')})")
+        self._encoding = ds.original_encoding
+        self._add_modality(ds)
+        if voi == "first":
+            self._add_voi(ds)
+        self._add_presentation(ds)
+
+    def __call__(self, cells: NDArray[Any]) -> NDArray[np.float32]:
+        """Make larger values brighter.
+
+        Args:
+            cells: ``(H, W)``, integers as decoded, with all their bits.
+
+        Returns:
+            ``(H, W)`` float32.
+        """
+        pixels = np.empty(cells.shape, dtype=np.float32)
+        padding = None if self._padding is None else np.zeros(cells.shape, dtype=np.bool_)
+        # Strip by strip: the steps take 64-bit floats, of which several copies of a whole large image would need
+        # gigabytes.
+        for rows in strips(*cells.shape):
+            stored = self._bits.values(cells[rows])
+            if padding is not None and self._padding is not None:
+                padding[rows] = is_padding(stored, cells[rows], self._padding)
+            values = stored.astype(np.float64)
+            for change in self._changes:
+                values = change(values)
+            pixels[rows] = values
+        if padding is not None and padding.any() and not padding.all():
+            pixels[padding] = pixels[~padding].min()
+            self.steps.append("pixel padding set to the darkest")
+        return pixels
+
+    def _add_modality(self, ds: Dataset) -> None:
+        low, high = self._range
+        for item in sequence_items(ds, "ModalityLUTSequence")[:1]:
+            try:
+                lut = LookupTable.read(item, low < 0, *self._encoding)
+            except ValueError as error:
+                raise ValueError(f"ModalityLUTSequence cannot be used ({error}); have the LUT corrected") from error
+            self._look_up(lut, "modality LUT applied")
+            return
+        if not numbers(ds, "RescaleSlope") or not numbers(ds, "RescaleIntercept"):
+            return
+        slope, intercept = (_rescale_number(ds, key) for key in ("RescaleSlope", "RescaleIntercept"))
+        # A slope of 0 would leave nothing of the image.
+        if slope == 0 or (slope, intercept) == (1.0, 0.0):
+            return
+        self._changes.append(lambda values: values * slope + intercept)
+        self._range = min(low * slope, high * slope) + intercept, max(low * slope, high * slope) + intercept
+        self.steps.append(f"rescaled by {slope:g} and {intercept:g}")
+
+    def _add_voi(self, ds: Dataset) -> None:
+        low, high = self._range
+        voi = find_voi(ds, low < 0)
+        self.steps += voi.steps
+        self.left_out |= voi.warn
+        if voi.lut is not None:
+            self._look_up(voi.lut[1], _applied("VOI LUT", voi.lut[0]))
+        elif voi.window is not None:
+            window = voi.window
+            self._changes.append(lambda values: window(values, low, high))
+            self.steps.append(_applied("VOI window", voi.number))
+
+    def _add_presentation(self, ds: Dataset) -> None:
+        low, high = self._range
+        items = sequence_items(ds, "PresentationLUTSequence")
+        try:
+            lut = LookupTable.read(items[0], False, *self._encoding) if items else None
+        except ValueError as error:
+            lut = None
+            self._leave_out(f"presentation LUT left out ({error})")
+        if lut is not None:
+            # Its input is the whole range of the values, whatever part of it this image uses (PS3.3 C.11.6.1).
+            last = len(lut.entries) - 1
+            self._changes.append(lambda values: (values - low) / (high - low) * last)
+            self._look_up(lut, "presentation LUT applied")
+            return
+        shape = text_of(ds, "PresentationLUTShape")
+        if shape not in _SHAPES:
+            self._leave_out(f"PresentationLUTShape left out ({quoted_values(ds, 'PresentationLUTShape')})")
+        if text_of(ds, "PhotometricInterpretation") == "MONOCHROME1" or shape == "INVERSE":
+            self._changes.append(lambda values: (low + high) - values)
+            self.steps.append("inverted")
+
+    def _look_up(self, lut: LookupTable, step: str) -> None:
+        self._changes.append(lut)
+        self._range = 0.0, lut.top
+        self.steps.append(step)
+
+    def _leave_out(self, step: str) -> None:
+        self.steps.append(step)
+        self.left_out = True
 
 
-def _display_strip(
-    cells: NDArray[Any], ds: Dataset, voi: str
-) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None, list[str]]:
-    """Values as they are shown, where there is padding, and the steps; each pixel by itself."""
-    steps: list[str] = []
-    bits, signed = int(ds.BitsStored), int(ds.PixelRepresentation) != 0
-    implicit, little = ds.original_encoding
-    stored = stored_bits(cells, bits, int(ds.get("HighBit") or bits - 1), signed)
-    padding = _padding(stored, cells, ds)
-    low, high = _stored_range(ds)
-    values = stored.astype(np.float64)
-    slope, intercept = _rescale(ds)
-    if ds.get("ModalityLUTSequence"):
-        values, high = look_up(values, ds.ModalityLUTSequence[0], low < 0, implicit, little)
-        low = 0.0
-        steps.append("modality LUT applied")
-    elif (slope, intercept) != (1.0, 0.0):
-        values = values * slope + intercept
-        low, high = sorted((low * slope + intercept, high * slope + intercept))
-        steps.append(f"rescaled by {slope:g} and {intercept:g}")
-    if voi == "first":
-        if ds.get("VOILUTSequence"):
-            values, high = look_up(values, ds.VOILUTSequence[0], low < 0, implicit, little)
-            low = 0.0
-            steps.append("first VOI LUT applied")
-        elif ds.get("WindowCenter") is not None and ds.get("WindowWidth") is not None:
-            if _window_is_usable(ds):
-                values = apply_voi_lut(values, ds, index=0)
-                if slope < 0 and not ds.get("ModalityLUTSequence"):
-                    # pydicom takes the rescaled ends of the range as they come; a negative slope swaps them.
-                    values = (low + high) - values
-                steps.append("first VOI window applied")
-            else:
-                steps.append("VOI window of no width ignored")
-    if ds.get("PresentationLUTSequence"):
-        item = ds.PresentationLUTSequence[0]
-        # Its input is the whole range of the values, whatever part of it this film uses (PS3.3 C.11.6.1).
-        entries = int(item.LUTDescriptor[0]) or 2**16
-        values, _ = look_up((values - low) / (high - low) * (entries - 1), item, False, implicit, little)
-        steps.append("presentation LUT applied")
-    elif ds.PhotometricInterpretation == "MONOCHROME1" or str(ds.get("PresentationLUTShape", "")).upper() == "INVERSE":
-        values = (low + high) - values
-        steps.append("inverted")
-    return values, padding, steps
-
-
-def _rescale(ds: Dataset) -> tuple[float, float]:
-    if ds.get("RescaleSlope") is None or ds.get("RescaleIntercept") is None or float(ds.RescaleSlope) == 0:
-        return 1.0, 0.0  # a slope of 0 would leave nothing of the film
-    return float(ds.RescaleSlope), float(ds.RescaleIntercept)
-
-
-def _stored_range(ds: Dataset) -> tuple[float, float]:
-    bits = int(ds.BitsStored)
-    if int(ds.PixelRepresentation) == 0:
-        return 0.0, float(2**bits - 1)
-    return float(-(2 ** (bits - 1))), float(2 ** (bits - 1) - 1)
-
-
-def _window_is_usable(ds: Dataset) -> bool:
-    width = ds["WindowWidth"]
-    first = float(width.value[0] if width.VM > 1 else width.value)
-    # PS3.3 C.11.2.1.2.1: at least 1 for LINEAR, above 0 for the others.
-    return first >= 1 or (first > 0 and str(ds.get("VOILUTFunction", "LINEAR")).upper() != "LINEAR")
-
-
-def _padding(stored: NDArray[Any], cells: NDArray[Any], ds: Dataset) -> NDArray[np.bool_] | None:
-    """Where PS3.3 C.7.5.1.1.2 says that there is no image: such values must not set anyone's minimum or maximum."""
-    first = ds.get("PixelPaddingValue")
+def padding_range(ds: Dataset) -> tuple[int, int] | None:
+    """The values of PixelPaddingValue to PixelPaddingRangeLimit, None where the image names none."""
+    first = next(iter(numbers(ds, "PixelPaddingValue")), None)
     if first is None:
         return None
-    last = ds.get("PixelPaddingRangeLimit")
-    low, high = sorted((int(first), int(first if last is None else last)))
-    # Writers put it outside the stored bits as well, where only the whole cell has it.
+    last = next(iter(numbers(ds, "PixelPaddingRangeLimit")), None)
+    low, high = sorted((first, first if last is None else last))
+    return int(low), int(high)
+
+
+def is_padding(stored: NDArray[Any], cells: NDArray[Any], padding: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where PS3.3 C.7.5.1.1.2 says that there is no image: such values must not set anyone's minimum or maximum.
+
+    Args:
+        stored: pixel values.
+        cells: the cells that they stand in: writers put padding outside the stored bits as well.
+        padding: lowest and highest value.
+    """
+    low, high = padding
     return np.asarray(((stored >= low) & (stored <= high)) | ((cells >= low) & (cells <= high)))
+
+
+def _rescale_number(ds: Dataset, keyword: str) -> float:
+    number = numbers(ds, keyword)[0]
+    # A greater one leaves no 32-bit floats.
+    if number is None or abs(number) > 1e30:
+        raise ValueError(
+            f"{keyword} is {quoted_values(ds, keyword)}; expected a number with a decimal point, so have the element "
+            "corrected"
+        )
+    return number
+
+
+def _applied(what: str, number: int) -> str:
+    return f"{what} {number + 1} applied" if number else f"first {what} applied"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import date, datetime
 from pathlib import Path
 
 from pydicom import Dataset
 from pydicom.uid import (
+    UID,
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
     DigitalXRayImageStorageForProcessing,
@@ -19,6 +19,7 @@ from pydicom.uid import (
 
 from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.readers.dicom_elements import sequence_items, values_of
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 RULE_TAGS = (
@@ -82,8 +83,8 @@ def check_tags(path: Path, ds: Dataset, rules: FilmRules) -> list[FilmWarning]:
 
 
 def _check_kind(path: Path, ds: Dataset, rules: FilmRules) -> list[FilmWarning]:
-    sop, modality = ds.get("SOPClassUID"), _text(ds, "Modality")
-    name = sop.name if sop and sop.name != str(sop) else "an unknown SOP class"
+    sop, modality = UID(_text(ds, "SOPClassUID")), _text(ds, "Modality")
+    name = sop.name if sop.name != str(sop) else "an unknown SOP class"
     if sop == DigitalXRayImageStorageForProcessing or _text(ds, "PresentationIntentType") == "FOR PROCESSING":
         raise FilmError(
             ReasonCode.FOR_PROCESSING,
@@ -272,8 +273,7 @@ def _date(ds: Dataset, key: str) -> date | None:
 
 
 def _codes(ds: Dataset, key: str) -> list[tuple[str, str]]:
-    items: Iterable[Dataset] = ds.get(key) or []
-    return [(_text(item, "CodeValue"), _text(item, "CodeMeaning")) for item in items]
+    return [(_text(item, "CodeValue"), _text(item, "CodeMeaning")) for item in sequence_items(ds, key)]
 
 
 def _words(text: str) -> set[str]:
@@ -281,9 +281,4 @@ def _words(text: str) -> set[str]:
 
 
 def _text(ds: Dataset, key: str) -> str:
-    value = ds.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        value = " ".join(str(each) for each in value) if hasattr(value, "__iter__") else str(value)
-    return value.strip().upper()
+    return " ".join(str(each or "") for each in values_of(ds, key)).strip().upper()

@@ -1,18 +1,21 @@
-"""What a compressed DICOM stream says of its own size, held against the header that stands around it.
+"""What a compressed DICOM stream says of its own pixels, held against the header that stands around it.
 
 The decoders behind pydicom are C++ that trusts the header: GDCM ends the whole process where a JPEG-LS stream has fewer
-pixels than rows times columns. So a contradiction is found before they see it.
+pixels than rows times columns. So a contradiction in size is found before they see it. Depth and sign are taken from
+the stream, as DICOM PS3.5 8.2 asks for: what the header says of them describes the pixels before they were compressed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset
-from pydicom.encaps import get_frame
+from pydicom.encaps import generate_frames
 from pydicom.uid import (
     JPEG2000,
+    UID,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -20,48 +23,94 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
+    RLELossless,
 )
 
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
-_StreamSize = tuple[int, int, int, int]
+
+@dataclass(frozen=True)
+class StreamHead:
+    """The first words of a compressed stream.
+
+    Args:
+        rows: height, 0 where the stream does not say.
+        columns: width, likewise.
+        bits: of a sample.
+        samples: to a pixel.
+        signed: whether the samples are signed, None where the stream does not say.
+        syntax: a transfer syntax for such streams, None where there is none.
+    """
+
+    rows: int
+    columns: int
+    bits: int
+    samples: int
+    signed: bool | None = None
+    syntax: UID | None = None
+
 
 # ITU-T T.81 table B.1 and T.87: starts of frame, and the markers that stand alone
 _STARTS_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+_SYNTAXES = {0xC0: JPEGBaseline8Bit, 0xC1: JPEGExtended12Bit, 0xC3: JPEGLossless, 0xF7: JPEGLSLossless}
+_LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF, 0xF7}
 _ALONE = {0x01, *range(0xD0, 0xD9)}
 # T.800 A.5.1: a code stream starts with SOC and SIZ
 _J2K_START = b"\xff\x4f\xff\x51"
+_MOST_BITS = 16
 
 
-def check_stream(path: Path, ds: Dataset) -> None:
-    """Refuse a JPEG, JPEG-LS or JPEG 2000 stream of another size than its header says.
+def read_stream_head(path: Path, ds: Dataset, rows: int, columns: int, allocated: int) -> StreamHead | None:
+    """Read depth and sign of an RLE, JPEG, JPEG-LS or JPEG 2000 stream, and refuse one of another size than its header.
 
     Args:
-        path: the film, for the message.
-        ds: the data set; other transfer syntaxes pass.
+        path: the image, for the message.
+        ds: the data set.
+        rows: of the header.
+        columns: of the header.
+        allocated: BitsAllocated.
+
+    Returns:
+        None for other transfer syntaxes.
 
     Raises:
         FilmError: CORRUPT, the sizes differ or the stream has none.
     """
     read = _READERS.get(ds.file_meta.get("TransferSyntaxUID"))
     if read is None:
-        return
-    found = read(get_frame(ds.PixelData, 0, number_of_frames=1))
+        return None
+    found = read(_first_frame(ds.PixelData))
     if found is None:
         raise FilmError(ReasonCode.CORRUPT, path, "the compressed stream lacks its start or end; send the file again")
-    rows, columns, bits, samples = found
-    expected = int(ds.Rows), int(ds.Columns)
-    if (rows, columns) != expected or samples != 1 or not 0 < bits <= int(ds.BitsAllocated):
+    sizes = {(rows, columns), (0, 0)}
+    if (
+        (found.rows, found.columns) not in sizes
+        or found.samples != 1
+        or not 0 < found.bits <= max(_MOST_BITS, allocated)
+    ):
         raise FilmError(
             ReasonCode.CORRUPT,
             path,
-            f"the compressed stream has {rows} x {columns} pixels of {samples} x {bits} bits; its header says "
-            f"{expected[0]} x {expected[1]} of 1 x at most {int(ds.BitsAllocated)}, so send the file again",
+            f"the compressed stream has {found.rows} x {found.columns} pixels of {found.samples} x {found.bits} bits; "
+            f"its header says {rows} x {columns} of 1 x at most {max(_MOST_BITS, allocated)}, so send the file again",
         )
+    return found
 
 
-def _jpeg_size(stream: bytes) -> _StreamSize | None:
-    """Rows, columns, bits and samples of the start of frame (T.81 B.2.2); None without it or without an end mark."""
+def guess_syntax(pixel_data: bytes) -> UID | None:
+    """The transfer syntax of encapsulated pixel data, by how its stream starts; None where that tells nothing."""
+    stream = _first_frame(pixel_data)
+    heads = (read(stream) for read in (_j2k_head, _jpeg_head, _rle_head))
+    return next((head.syntax for head in heads if head is not None), None)
+
+
+def _first_frame(pixel_data: bytes) -> bytes:
+    """All fragments, whatever the offset table says, as decoders take them."""
+    return next(generate_frames(pixel_data, number_of_frames=1))
+
+
+def _jpeg_head(stream: bytes) -> StreamHead | None:
+    """The start of frame (T.81 B.2.2); None without it or without an end mark."""
     if stream.rfind(b"\xff\xd9") < stream.rfind(b"\xff\xda"):
         return None  # cut short: GDCM fills up what is missing
     place = 2
@@ -69,7 +118,10 @@ def _jpeg_size(stream: bytes) -> _StreamSize | None:
         marker = stream[place + 1]
         if marker in _STARTS_OF_FRAME:
             frame = stream[place + 4 : place + 10]
-            return int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big"), frame[0], frame[5]
+            rows, columns = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+            # What is lossless keeps the bits of a value, be it signed or not; the others know unsigned values only.
+            signed = None if marker in _LOSSLESS else False
+            return StreamHead(rows, columns, frame[0], frame[5], signed, _SYNTAXES.get(marker))
         if marker == 0xFF or marker in _ALONE:  # a fill byte is any number of 0xFF before a marker
             place += 1 if marker == 0xFF else 2
         else:
@@ -77,20 +129,27 @@ def _jpeg_size(stream: bytes) -> _StreamSize | None:
     return None
 
 
-def _j2k_size(stream: bytes) -> _StreamSize | None:
-    """Rows, columns, bits and samples of the SIZ segment, wherever the boxes of a JP2 file let it begin."""
+def _j2k_head(stream: bytes) -> StreamHead | None:
+    """The SIZ segment, wherever the boxes of a JP2 file let it begin."""
     start = stream.find(_J2K_START, 0, 4096)
     if start < 0 or start + 43 > len(stream):
         return None
     right, bottom, left, top = (int.from_bytes(stream[start + at : start + at + 4], "big") for at in (8, 12, 16, 20))
-    samples = int.from_bytes(stream[start + 40 : start + 42], "big")
-    return bottom - top, right - left, (stream[start + 42] & 0x7F) + 1, samples
+    samples, depth = int.from_bytes(stream[start + 40 : start + 42], "big"), stream[start + 42]
+    return StreamHead(bottom - top, right - left, (depth & 0x7F) + 1, samples, depth > 0x7F, JPEG2000)
 
 
-_READERS: dict[object, Callable[[bytes], _StreamSize | None]] = {
-    **dict.fromkeys((JPEG2000, JPEG2000Lossless), _j2k_size),
+def _rle_head(stream: bytes) -> StreamHead:
+    """The number of segments, one for each byte of a pixel; the first starts after 64 bytes (PS3.5 G.5)."""
+    segments, first = int.from_bytes(stream[:4], "little"), int.from_bytes(stream[4:8], "little")
+    return StreamHead(0, 0, 8 * segments, 1, syntax=RLELossless if first == 64 else None)
+
+
+_READERS: dict[UID, Callable[[bytes], StreamHead | None]] = {
+    RLELossless: _rle_head,
+    **dict.fromkeys((JPEG2000, JPEG2000Lossless), _j2k_head),
     **dict.fromkeys(
         (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless),
-        _jpeg_size,
+        _jpeg_head,
     ),
 }

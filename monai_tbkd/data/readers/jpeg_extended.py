@@ -6,39 +6,33 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset
 from pydicom.encaps import generate_frames
-from pydicom.uid import JPEGExtended12Bit
 
 
-def is_12_bit_jpeg(ds: Dataset) -> bool:
-    """Whether a data set's pixels are lossy JPEG of more than 8 bits."""
-    return bool(ds.file_meta.get("TransferSyntaxUID") == JPEGExtended12Bit and int(ds.BitsStored) > 8)
-
-
-def decode_12_bit_jpeg(ds: Dataset) -> NDArray[Any]:
+def decode_12_bit_jpeg(pixel_data: bytes, rows: int, columns: int, bits_stored: int) -> NDArray[Any]:
     """Decode one frame of unsigned pixels.
 
     GDCM is told the stream's own 12 bits and not BitsStored: otherwise what lossy coding has put above the range comes
     back as nearly black (8 pixels of one of the NEMA sample films). It is clipped here instead.
 
     Args:
-        ds: the data set.
+        pixel_data: of the data set.
+        rows: of its header.
+        columns: of its header.
+        bits_stored: of its header.
 
     Returns:
-        ``(H, W)`` uint16.
+        ``(H, W)`` uint16; values far above the range of `bits_stored` are kept, as lossy coding does not make them.
 
     Raises:
-        NotImplementedError: python-gdcm is not installed, or the pixels are signed: no decoder.
+        NotImplementedError: python-gdcm is not installed: no decoder.
         ValueError: the stream does not give as many pixels as the header says.
     """
     try:
         import gdcm
     except ImportError as error:
         raise NotImplementedError("python-gdcm is not installed") from error
-    if int(ds.PixelRepresentation) != 0 or int(ds.BitsStored) > 12:
-        raise NotImplementedError("signed, or more than 12 bits")
-    stream = next(generate_frames(ds.PixelData, number_of_frames=1))
+    stream = next(generate_frames(pixel_data, number_of_frames=1))
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(stream)
     fragments = gdcm.SequenceOfFragments.New()
@@ -47,12 +41,13 @@ def decode_12_bit_jpeg(ds: Dataset) -> NDArray[Any]:
     element.SetValue(fragments.__ref__())
     image = gdcm.Image()
     image.SetNumberOfDimensions(2)
-    image.SetDimensions((int(ds.Columns), int(ds.Rows), 1))
+    image.SetDimensions((columns, rows, 1))
     image.SetDataElement(element)
     gray = gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2)
     image.SetPhotometricInterpretation(gray)
     image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGExtendedProcess2_4))
     image.SetPixelFormat(gdcm.PixelFormat(1, 16, 12, 11, 0))
     frame = image.GetBuffer().encode("utf-8", "surrogateescape")
-    values = np.frombuffer(frame, "<u2").reshape(int(ds.Rows), int(ds.Columns))
-    return np.minimum(values, 2 ** int(ds.BitsStored) - 1)
+    values = np.frombuffer(frame, "<u2").reshape(rows, columns)
+    top = 2**bits_stored - 1
+    return np.minimum(values, top) if values.max() <= 1.25 * top else values

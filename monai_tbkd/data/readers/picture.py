@@ -14,8 +14,10 @@ from PIL import Image, UnidentifiedImageError
 
 from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
+from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.readers.film_strips import strips
+from monai_tbkd.data.readers.picture_parts import needed_jpeg, needed_png, needed_tiff
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 PICTURE_FORMATS = ("png", "jpeg", "tiff", "bmp")
@@ -55,18 +57,18 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
         FilmError: CORRUPT, MULTI_FRAME, COLOR (CMYK), TOO_SMALL or TOO_LARGE.
     """
     content = _read(path)
+    file_format = str(sniff_format(content[:HEAD_BYTES]))
+    content, complete = _needed(content, file_format)
+    if not complete:
+        raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format("no end mark"))
     try:
-        with _quiet(), Image.open(io.BytesIO(content), formats=_PILLOW_FORMATS) as image:
+        with _quiet(), Image.open(io.BytesIO(content), formats=[file_format.upper()]) as image:
             limits.check(path, image.height, image.width)
-            frames = int(getattr(image, "n_frames", 1))
-            steps = []
-            if frames > 1 and image.format == "MPO":  # a JPEG of a phone: previews and depth follow the picture
-                steps.append(f"first of {frames} pictures taken")
-            elif frames > 1:
+            frames, steps = int(getattr(image, "n_frames", 1)), []
+            if frames > 1 and image.format != "MPO":  # a JPEG of a phone: previews and depth follow the picture
                 raise FilmError(
                     ReasonCode.MULTI_FRAME, path, f"{frames} frames; expected one, so export a single picture"
                 )
-            file_format = "jpeg" if image.format == "MPO" else str(image.format).lower()
             orientation = _orientation(image)
             if file_format == "png":
                 # verify() leaves the picture unusable, so it works on a second one. It checks every chunk's CRC,
@@ -75,7 +77,6 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
                     again.verify()
                 if image.mode != "I;16" and len(content) > 24 and content[24] == 16 and content[25] != 0:
                     steps.append("16-bit channels read as 8-bit")
-            _refuse_missing_end(path, content, file_format)
             white = _white_that_is_zero(image) if file_format == "tiff" else None
             if file_format == "tiff" and image.mode.startswith("RGB") and 16 in image.tag_v2.get(_BITS_TAG, ()):  # type: ignore[attr-defined]
                 steps.append("16-bit channels read as 8-bit")
@@ -114,15 +115,34 @@ def picture_size(path: Path) -> tuple[int, int]:
         FilmError: CORRUPT or TOO_LARGE.
     """
     try:
-        with _quiet(), Image.open(path, formats=_PILLOW_FORMATS) as image:
-            sideways = _orientation(image) >= 5
-            return (image.width, image.height) if sideways else (image.height, image.width)
+        try:
+            return _upright_size(path)
+        except Image.DecompressionBombError:
+            raise
+        except Exception:  # perhaps of what the pixels do not need, for which the whole file has to be read
+            content = _read(path)
+            return _upright_size(io.BytesIO(_needed(content, str(sniff_format(content[:HEAD_BYTES])))[0]))
     except Image.DecompressionBombError as error:
         raise FilmError(ReasonCode.TOO_LARGE, path, f"{error}; resample the film") from error
     except UnidentifiedImageError as error:
         raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format("its header")) from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error) as error:
         raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format(error)) from error
+
+
+def _upright_size(file: Path | io.BytesIO) -> tuple[int, int]:
+    with _quiet(), Image.open(file, formats=_PILLOW_FORMATS) as image:
+        sideways = _orientation(image) >= 5
+        return (image.width, image.height) if sideways else (image.height, image.width)
+
+
+def _needed(content: bytes, file_format: str) -> tuple[bytes, bool]:
+    """What the pixels need, and whether the file has its end; TIFF and BMP have no end mark, Pillow counts bytes."""
+    if file_format == "png":
+        return needed_png(content)
+    if file_format == "jpeg":
+        return needed_jpeg(content)
+    return needed_tiff(content) if file_format == "tiff" else content, True
 
 
 def _quiet() -> warnings.catch_warnings[None]:
@@ -146,7 +166,7 @@ def _orientation(image: Image.Image) -> int:
     try:
         block.load(exif)
         value = int(block.get(_ORIENTATION_TAG, 1))
-    except (SyntaxError, ValueError, TypeError, OSError):
+    except Exception:  # a broken block, of which Pillow raises all kinds; viewers take no notice of it
         return 1
     return value if 1 <= value <= 8 else 1
 
@@ -158,20 +178,6 @@ def _white_that_is_zero(image: Image.Image) -> float | None:
         return None
     bits = int(tags.get(_BITS_TAG, (16,))[0])
     return 1.0 if image.mode == "F" else float(2**bits - 1)
-
-
-def _refuse_missing_end(path: Path, content: bytes, file_format: str) -> None:
-    # Pillow forgives a file without its end mark, and with LOAD_TRUNCATED_IMAGES (a global that any library may set)
-    # even one without its last rows, which it paints black.
-    if file_format == "png":
-        complete = b"IEND\xaeB`\x82" in content[-4096:]
-    elif file_format in ("tiff", "bmp"):  # no end mark; Pillow counts their bytes
-        return
-    else:
-        # An end of image after the last start of scan; a thumbnail has both marks before it.
-        complete = content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
-    if not complete:
-        raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format("no end mark"))
 
 
 def _to_gray(path: Path, image: Image.Image) -> tuple[NDArray[np.float32], list[str]]:

@@ -1,0 +1,121 @@
+"""The parts of a PNG, JPEG or TIFF file that its pixels need.
+
+Texts, profiles, thumbnails, what follows the end of the picture: viewers step over what they do not understand there,
+and Pillow fails, or unpacks it. So Pillow is given the file without them.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+
+# PNG's critical chunks have a capital; of the others, the frames of an animation, transparency and EXIF are looked at.
+_PNG_EXTRAS = {b"acTL", b"fcTL", b"fdAT", b"tRNS", b"eXIf"}
+_PALETTE = 3
+_JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}
+_END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff]")
+# What JPEG decoders need of application segments: how color is coded (JFIF, Adobe) and which way is up (EXIF).
+_JPEG_NOTES = {0xE0: (b"JFIF\0", 14), 0xE1: (b"Exif\0\0", 14), 0xEE: (b"Adobe", 12)}
+_TIFF_WIDTH = 256
+# Size of a value of each type of TIFF 6.0.
+_TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+# Description, make, model, software, date, artist, host, XMP, copyright, IPTC, Photoshop, EXIF, ICC profile, GPS.
+_TIFF_NOTES = {270, 271, 272, 305, 306, 315, 316, 700, 33432, 33723, 34377, 34665, 34675, 34853}
+
+
+def needed_png(content: bytes) -> tuple[bytes, bool]:
+    """Leave out of a PNG file texts, profiles and other extras, extras with a wrong checksum, and what follows its end.
+
+    Args:
+        content: of the file.
+
+    Returns:
+        The rest, and whether its end is there; everything where the chunks do not lead to its end.
+    """
+    parts, place, color = [content[:8]], 8, content[25:26]
+    while place + 12 <= len(content):
+        length = int.from_bytes(content[place : place + 4], "big")
+        kind, end = content[place + 4 : place + 8], place + 12 + length
+        if kind[:1].isupper() or _is_sound_extra(content, kind, place, end, color == bytes([_PALETTE])):
+            parts.append(content[place:end])
+        if kind == b"IEND":
+            return b"".join(parts), content[place:end].endswith(b"IEND\xaeB`\x82")
+        place = end
+    # Not found, as where damage hides the start of a chunk: an end mark near the end of the file will do.
+    return content, b"IEND\xaeB`\x82" in content[-4096:]
+
+
+def _is_sound_extra(content: bytes, kind: bytes, place: int, end: int, has_palette: bool) -> bool:
+    if kind not in _PNG_EXTRAS or (kind == b"tRNS" and not has_palette) or (kind == b"acTL" and end - place != 20):
+        return False
+    return zlib.crc32(content[place + 4 : end - 4]).to_bytes(4, "big") == content[end - 4 : end]
+
+
+def needed_jpeg(content: bytes) -> tuple[bytes, bool]:
+    """Leave out of a JPEG file texts, profiles, previews, bytes between segments, and what follows its end.
+
+    Args:
+        content: of the file.
+
+    Returns:
+        The rest, and whether its end is there; everything where the file is not built as the standard says.
+    """
+    parts, place = [content[:2]], 2
+    scan: int | None = None  # where the first scan starts: from there on everything is needed
+    while (found := _JPEG_MARKER.search(content, place)) is not None:
+        marker, place = found[0][1], found.end()
+        if marker == _END_OF_IMAGE:
+            return b"".join([*parts, content[scan or found.start() : place]]), scan is not None
+        if marker in _JPEG_ALONE:
+            continue
+        length = int.from_bytes(content[place : place + 2], "big")
+        if marker == _START_OF_SCAN and scan is None:
+            scan = place - 2
+        name, least = _JPEG_NOTES.get(marker, (b"", 0))
+        is_note = 0xE0 <= marker <= 0xEF or marker == 0xFE
+        needed = not is_note or (least > 0 and length >= least and content.startswith(name, place + 2))
+        if scan is None and needed:
+            parts.append(content[place - 2 : place + length])
+        place += max(length, 2)
+    # Not found, as where damage looks like a segment: an end of image after the last start of scan will do.
+    return content, content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
+
+
+def needed_tiff(content: bytes) -> bytes:
+    """Blank in a TIFF file notes that lie outside of it, and a pointer to a next page that is none.
+
+    Args:
+        content: of the file.
+
+    Returns:
+        The file, of the same length.
+    """
+    order = "<" if content[:2] == b"II" else ">"
+    first = int.from_bytes(content[4:8], "little" if order == "<" else "big")
+    entries = _tiff_entries(content, first, order)
+    if not entries:
+        return content
+    fixed = bytearray(content)
+    for place, (tag, kind, count, offset) in entries.items():
+        size = _TIFF_SIZES.get(kind, 1) * count
+        if tag in _TIFF_NOTES and size > 4 and offset + size > len(content):
+            fixed[place : place + 12] = struct.pack(order + "HHII", tag, 1, 1, 0)
+    pointer = first + 2 + 12 * len(entries)
+    (after,) = struct.unpack_from(order + "I", content, pointer)
+    following = _tiff_entries(content, after, order)
+    if all(tag != _TIFF_WIDTH for tag, *_ in following.values()):
+        fixed[pointer : pointer + 4] = bytes(4)
+    return bytes(fixed)
+
+
+def _tiff_entries(content: bytes, start: int, order: str) -> dict[int, tuple[int, int, int, int]]:
+    """Tag, type, count and value or offset of each entry of a directory, by where it stands; none of a cut one."""
+    if not 8 <= start <= len(content) - 2:
+        return {}
+    (number,) = struct.unpack_from(order + "H", content, start)
+    if start + 2 + 12 * number + 4 > len(content):
+        return {}
+    places = range(start + 2, start + 2 + 12 * number, 12)
+    return {place: struct.unpack_from(order + "HHII", content, place) for place in places}

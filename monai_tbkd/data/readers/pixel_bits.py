@@ -1,0 +1,125 @@
+"""Which bits of a cell are the pixel: what the header says, held against what stands in the cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monai_tbkd.data.readers.film_strips import strips
+
+
+@dataclass(frozen=True)
+class PixelBits:
+    """Where in a cell the pixel value stands (DICOM PS3.5 8.1.1).
+
+    Args:
+        stored: how many bits it has.
+        high: its highest bit, counted from 0.
+        signed: whether it is in two's complement.
+    """
+
+    stored: int
+    high: int
+    signed: bool
+
+    @property
+    def low_bit(self) -> int:
+        """The lowest bit of the value, counted from 0."""
+        return self.high - self.stored + 1
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the greatest value."""
+        if self.signed:
+            return float(-(2 ** (self.stored - 1))), float(2 ** (self.stored - 1) - 1)
+        return 0.0, float(2**self.stored - 1)
+
+    def values(self, cells: NDArray[Any]) -> NDArray[np.int64]:
+        """The values in cells that may hold other bits as well, such as an old overlay.
+
+        Args:
+            cells: integers as decoded.
+
+        Returns:
+            The values, sign extended.
+
+        Example:
+            >>> PixelBits(12, 11, True).values(np.array([0xF001, 0x0FFF], np.uint16)).tolist()
+            [1, -1]
+        """
+        values = (cells.astype(np.int64) >> self.low_bit) & (2**self.stored - 1)
+        half = 2 ** (self.stored - 1)
+        return (values ^ half) - half if self.signed else values
+
+
+def true_bits(
+    cells: NDArray[Any], header: PixelBits, depth: int, signed: bool | None, no_image: NDArray[np.bool_] | None
+) -> tuple[PixelBits, bool]:
+    """Find out which bits of the cells are the image, where the header leaves some out or has another sign.
+
+    There are two reasons for bits that the header leaves out. They belong to the value, and the header is wrong: then
+    the header's values jump from white to black wherever the image passes their end, and the whole cells do not. Or
+    they are something else, such as an old overlay: then the whole cells jump at its edges. It is the same with the
+    sign. So the reading in which neighboring pixels differ least, compared with the spread of all, is the right one,
+    and the header's where there is no clear difference.
+
+    Args:
+        cells: ``(H, W)``, integers as decoded, with all their bits.
+        header: the bits that the header names.
+        depth: how many bits the cells have, or the compressed stream.
+        signed: whether the compressed stream says that its values are signed; None where it does not say.
+        no_image: ``(H, W)``, where padding is; it does not count.
+
+    Returns:
+        The bits of the image, and whether the header contradicts the cells.
+    """
+    same_sign = signed in (None, header.signed)
+    low = header.range[0] if same_sign else 0
+    high = 2 ** (min(header.stored, depth) - bool(header.signed or signed)) - 1
+    if header.low_bit == 0 and low <= cells.min() and cells.max() <= high:
+        return header, False
+    whole = PixelBits(depth, depth - 1, header.signed if signed is None else signed)
+    readings = [header, whole]
+    if signed is None:
+        readings.append(PixelBits(depth, depth - 1, not header.signed))
+    contradiction, spreads = False, [_Spread() for _ in readings]
+    for rows in strips(*cells.shape):
+        image = np.ones(cells[rows].shape, np.bool_) if no_image is None else ~no_image[rows]
+        values = [reading.values(cells[rows]) for reading in readings]
+        hidden = values[0] << header.low_bit != values[1]
+        if signed is None and header.stored <= depth:  # above a negative value, bits may also be 0
+            hidden &= (values[0] << header.low_bit) & (2 ** (header.high + 1) - 1) != values[1]
+        contradiction = contradiction or bool(hidden[image].any())
+        for spread, each in zip(spreads, values, strict=True):
+            spread.add(each, image)
+    if not contradiction:
+        return header, False
+    best = int(np.argmin([spread.roughness for spread in spreads]))
+    return readings[best if spreads[best].roughness < 0.9 * spreads[0].roughness else 0], True
+
+
+@dataclass
+class _Spread:
+    """How far neighbors in a row differ, and how far all pixels."""
+
+    neighbors: float = 0.0
+    total: float = 0.0
+    squares: float = 0.0
+    pixels: int = 0
+
+    def add(self, values: NDArray[np.int64], image: NDArray[np.bool_]) -> None:
+        """Count some rows, where there is an image."""
+        inside = values[image].astype(np.float64)
+        self.neighbors += float(np.square(np.diff(values)[image[:, 1:] & image[:, :-1]].astype(np.float64)).sum())
+        self.total += float(inside.sum())
+        self.squares += float(np.square(inside).sum())
+        self.pixels += inside.size
+
+    @property
+    def roughness(self) -> float:
+        """Mean squared difference of neighbors over the variance, infinite for a plain image."""
+        variance = self.squares - self.total**2 / max(self.pixels, 1)
+        return self.neighbors / variance if variance > 0 else np.inf

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import Dataset
+
+from monai_tbkd.data import FilmError, FilmWarning, ReasonCode
+from monai_tbkd.data.readers import DecodedFilm, decode_film
+from tests.data.films_by_hand import put_text
+from tests.data.golden_dicom import lut_item, ramp, write_film
+from tests.data.test_golden_dicom import linear, sigmoid
+
+STORED = ramp(0, 4095)
+CURVE = np.arange(4096) ** 2 // 4095
+LINEAR = linear(STORED, 2000, 1000, 0, 4095)
+
+
+def shown(folder: Path, voi: str = "first", text: dict[str, str] | None = None, **elements: Any) -> DecodedFilm:
+    """A film with these elements; those of `text` may be of any kind."""
+    path = write_film(folder / "a", STORED, 12, **elements)
+    for keyword, value in (text or {}).items():
+        put_text(path, keyword, "CS" if keyword.endswith(("Function", "Shape")) else "DS", value)
+    return decode_film(path, voi=voi)
+
+
+@pytest.mark.parametrize(
+    ("center", "width"),
+    [
+        ("2047,5", "4095,0"), ("[2048, 2048]", "[4096, 4096]"), ("N/A", "N/A"), ("word", "4096"), ("2048", ""),
+        ("nan", "nan"), ("2048", "inf"), ("", "4096"), ("2048;1", "4096"), ("Secret^Patient", "4096"),
+    ],
+)  # fmt: skip
+def test_a_window_that_is_no_number_is_left_out(tmp_path: Path, center: str, width: str) -> None:
+    film = shown(tmp_path, text={"WindowCenter": center, "WindowWidth": width})
+    np.testing.assert_array_equal(film.pixels, STORED)
+    if center and width:
+        assert film.steps[0].startswith("VOI window left out (WindowCenter ")
+        assert film.warnings == [FilmWarning.DISPLAY_LEFT_OUT]
+    assert "Secret" not in " ".join(film.steps)
+    assert ";" not in " ".join(film.steps)  # which separates steps
+
+
+@pytest.mark.parametrize(
+    ("center", "width", "warned"),
+    [
+        ("\\2000", "\\1000", True), ("1,5\\2000", "1,5\\1000", True), ("nan\\2000", "5\\1000", True),
+        ("50\\2000", "0\\1000", False), ("50\\2000", "-1\\1000", False),
+    ],
+)  # fmt: skip
+def test_the_next_window_is_taken(tmp_path: Path, center: str, width: str, warned: bool) -> None:
+    film = shown(tmp_path, text={"WindowCenter": center, "WindowWidth": width})
+    np.testing.assert_allclose(film.pixels, LINEAR, atol=0.01)
+    assert film.steps[-1] == "VOI window 2 applied"
+    assert (film.warnings == [FilmWarning.DISPLAY_LEFT_OUT]) == warned == (len(film.steps) == 2)
+
+
+@pytest.mark.parametrize(
+    ("function", "expected", "warned"),
+    [
+        ("", LINEAR, False), (" ", LINEAR, False), ("linear", LINEAR, False), ("LOG", LINEAR, True),
+        ("LINEAR\\SIGMOID", LINEAR, True), ("1", LINEAR, True), ("\\SIGMOID", LINEAR, True),
+        ("SIGMOID", sigmoid(STORED, 2000, 1000, 0, 4095), False),
+        ("SIGMOID\\LINEAR", sigmoid(STORED, 2000, 1000, 0, 4095), True),
+    ],
+)  # fmt: skip
+def test_a_voi_function_that_is_none_is_left_out(tmp_path: Path, function: str, expected: Any, warned: bool) -> None:
+    film = shown(tmp_path, text={"VOILUTFunction": function}, WindowCenter=2000, WindowWidth=1000)
+    np.testing.assert_allclose(film.pixels, expected, atol=0.01)
+    assert film.steps[-1] == "first VOI window applied"
+    assert (film.warnings == [FilmWarning.DISPLAY_LEFT_OUT]) == warned == film.steps[0].startswith("VOILUTFunction")
+
+
+def without(keyword: str, **changed: Any) -> Dataset:
+    (item,) = lut_item(CURVE, 0, 12)
+    for key, value in changed.items():
+        setattr(item, key, value)
+    if keyword:
+        delattr(item, keyword)
+    return item
+
+
+UNUSABLE = {
+    "without data": without("LUTData"),
+    "without descriptor": without("LUTDescriptor"),
+    "cut": without("", LUTData=CURVE[:99].tolist()),
+    "a descriptor of two": without("", LUTDescriptor=[4096, 0]),
+    "of no bits": without("", LUTDescriptor=[4096, 0, 0]),
+    "empty": Dataset(),
+}
+
+
+@pytest.mark.parametrize("lut", UNUSABLE)
+def test_a_voi_lut_that_cannot_be_used_is_left_out(tmp_path: Path, lut: str) -> None:
+    film = shown(tmp_path, VOILUTSequence=[UNUSABLE[lut]])
+    np.testing.assert_array_equal(film.pixels, STORED)
+    assert film.warnings == [FilmWarning.DISPLAY_LEFT_OUT]
+    assert [step.split(" (")[0] for step in film.steps] == ["VOI LUT 1 left out"]
+
+    film = shown(tmp_path, VOILUTSequence=[UNUSABLE[lut], *lut_item(CURVE, 0, 12)])
+    np.testing.assert_array_equal(film.pixels, CURVE[STORED])
+    assert film.steps[-1] == "VOI LUT 2 applied"
+
+    film = shown(tmp_path, VOILUTSequence=[UNUSABLE[lut]], WindowCenter=2000, WindowWidth=1000)
+    np.testing.assert_allclose(film.pixels, LINEAR, atol=0.01)
+
+    assert shown(tmp_path, voi="none", VOILUTSequence=[UNUSABLE[lut]]).warnings == []
+
+
+@pytest.mark.parametrize("lut", UNUSABLE)
+def test_a_modality_lut_that_cannot_be_used_is_named(tmp_path: Path, lut: str) -> None:
+    # Without it nobody knows what the stored values mean, nor which end is bright.
+    with pytest.raises(FilmError, match="ModalityLUTSequence cannot be used") as caught:
+        shown(tmp_path, ModalityLUTSequence=[UNUSABLE[lut]])
+    assert caught.value.reason is ReasonCode.UNREADABLE_TAG
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [{"PresentationLUTSequence": [UNUSABLE["cut"]]}, {"PresentationLUTShape": "LOG"}],
+    ids=["sequence", "shape"],
+)
+def test_a_presentation_lut_that_cannot_be_used_is_left_out(tmp_path: Path, elements: dict[str, Any]) -> None:
+    film = shown(tmp_path, **elements, PhotometricInterpretation="MONOCHROME1")
+    np.testing.assert_array_equal(film.pixels, 4095 - STORED)
+    assert film.warnings == [FilmWarning.DISPLAY_LEFT_OUT]
+    assert film.steps[-1] == "inverted"
+
+
+def test_a_rescale_without_one_of_its_numbers_is_no_rescale(tmp_path: Path) -> None:
+    film = shown(tmp_path, text={"RescaleIntercept": "0,0"})
+    np.testing.assert_array_equal(film.pixels, STORED)
+    film = shown(tmp_path, text={"RescaleIntercept": ""}, RescaleSlope=2)
+    np.testing.assert_array_equal(film.pixels, STORED)
