@@ -53,3 +53,10 @@ def test_unknown_folders_within_a_split_are_named(tree: Tree) -> None:
 def test_films_without_class_folders_are_refused(tree: Tree) -> None:
     with pytest.raises(DatalistError, match="no class folder"):
         load_class_folders(tree("a.png"))
+
+
+def test_results_below_the_data_set_are_no_class(tree: Tree) -> None:
+    root = tree("tb/a.png", "health/b.png", "health/nightly/overlays/b.png", "results/overlays/a.png")
+    for folder in ("results", "health/nightly"):
+        (root / folder / "predictions.csv").touch()
+    assert found(root) == [("health/b.png", "train", 0), ("tb/a.png", "train", 1)]

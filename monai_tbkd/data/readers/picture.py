@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.own_results import is_marked
 from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
 from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.readers.film_strips import strips
@@ -57,6 +58,8 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
     content = _read(path)
     try:
         with _quiet(), Image.open(io.BytesIO(content), formats=_PILLOW_FORMATS) as image:
+            if is_marked(image):
+                raise FilmError(ReasonCode.OWN_RESULT, path, "drawn by this program; give the image that it shows")
             limits.check(path, image.height, image.width)
             frames = int(getattr(image, "n_frames", 1))
             steps = []
