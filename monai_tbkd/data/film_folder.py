@@ -27,9 +27,9 @@ def list_films(
 ) -> list[dict[str, str]]:
     """List every file that may be a film; whether it is one is told by its content, when it is read.
 
-    Left out: hidden folders, results of earlier runs in the folders that they were written to, and files that are hidden
-    or something else by their name (tables, texts, archives), unless their content is that of a film. A sub-folder that
-    may not be opened is listed itself, so that its films are not lost unnoticed.
+    Left out: hidden folders, results of earlier runs in the folders that they were written to, and files that are
+    hidden or something else by their name (tables, texts, archives), unless their content is that of a film. A
+    sub-folder that may not be opened is listed itself, so that its films are not lost unnoticed.
 
     Args:
         folder_or_file: a folder, or one film.

@@ -65,6 +65,7 @@ def made_folders(files: Collection[str], folders: Collection[str]) -> list[str]:
     """
     made = {name for signs, names in _MADE if signs & set(files) for name in names}
     made |= {"labels"} if "label_info" in folders else set()  # masks and boxes of the label server
+    made |= {"thumbnails"} if any(name.endswith(".html") for name in files) else set()  # pages that were moved
     return [name for name in folders if name in made]
 
 

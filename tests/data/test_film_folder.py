@@ -114,6 +114,9 @@ def test_results_of_earlier_runs_are_no_films(tmp_path: Path, caplog: pytest.Log
     assert "5 files that this program made are left out" in caplog.text
     (tmp_path / "results").rename(tmp_path / "last week")
     assert len(names(tmp_path)) == len(kept)
+    pages = (tmp_path / "last week" / "film_reports").rename(tmp_path / "pages")
+    (pages / "a.png.html").touch()
+    assert len(names(tmp_path)) == len(kept)
 
 
 def test_labels_of_the_server_and_masks_of_the_phantoms_are_no_films(tree: Tree) -> None:
