@@ -15,6 +15,7 @@ LARGE_BORDER = 1 / 3
 _FLAT = 0.02  # a line is plain if nearly all of it lies within this share of the picture's range
 _NEARLY_ALL = (0.98, 0.9)  # at first hardly anything is on it, so that a small radiograph is seen; then a panel may be
 _GAP = 0.01  # plain lines of this share of a side, or more, part a text or a toolbar from the radiograph
+_BUSY = 0.5  # of the lines inside, or more, are not plain; else it is no radiograph, and the picture stays whole
 _PICTURE = 0.5  # what is parted, and shorter than this share of the longest part, is no second picture
 
 
@@ -72,6 +73,9 @@ def _look(film: NDArray[Any]) -> tuple[int, int, int, int, bool]:
             several |= apart
             columns, apart = _inner(reduced[rows].T, columns, flat, nearly_all)
             several |= apart
+    inside = reduced[rows, columns]
+    if min(_busy(lines, flat, _NEARLY_ALL[-1]).mean() for lines in (inside, inside.T)) < _BUSY:
+        return 0, 0, width, height, False
     step = height // reduced.shape[0]
     return (
         columns.start * step,
@@ -82,11 +86,15 @@ def _look(film: NDArray[Any]) -> tuple[int, int, int, int, bool]:
     )
 
 
+def _busy(lines: NDArray[np.float64], flat: float, nearly_all: float) -> NDArray[np.bool_]:
+    """Which lines are not plain."""
+    far = np.abs(lines - np.median(lines, axis=1, keepdims=True)) > flat / 2
+    return np.asarray(far.mean(axis=1) > 1 - nearly_all)
+
+
 def _inner(lines: NDArray[np.float64], within: slice, flat: float, nearly_all: float) -> tuple[slice, bool]:
     """The lines that are left without plain ones around them, and whether they are several pictures."""
-    part = lines[within]
-    far = np.abs(part - np.median(part, axis=1, keepdims=True)) > flat / 2
-    busy = np.flatnonzero(far.mean(axis=1) > 1 - nearly_all)
+    busy = np.flatnonzero(_busy(lines[within], flat, nearly_all))
     if not len(busy):  # nothing at all, or too thin to be told from text
         return within, False
     ends = np.flatnonzero(np.diff(busy) - 1 >= max(2, _GAP * len(lines)))

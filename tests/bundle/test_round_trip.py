@@ -73,7 +73,8 @@ def boxes_of(path: Path) -> list[list[float]]:
     size = torch.as_tensor(item["image"].meta["original_size"])
     with torch.no_grad():
         tb_map = Brightness()(item["image"].as_tensor()[None])[0]
-    found = after({"pred": tb_map, "original_size": size})
+    found = after({"pred": tb_map, "original_size": size, "inside": item["inside"]})
+    assert found["tb_map"].shape == (1, SIDE // CELL, SIDE // CELL)
     turn = FilmTurn.from_text(item["image"].meta["turn"])
     return turn.boxes_as_stored(found["pred_boxes"].tolist(), size.tolist())
 
@@ -219,3 +220,15 @@ def test_the_block_comes_out_as_a_box_at_its_corner(name: str, corner: str, tmp_
     at_edge = [e in (0, length[place % 2]) for place, e in enumerate(expected)]
     assert sum(at_edge) == 2
     assert off[at_edge].max() == 0
+
+
+@pytest.mark.parametrize("canvas", [0, 255])
+def test_on_a_canvas_the_box_is_where_the_film_is(canvas: int, tmp_path: Path) -> None:
+    ramps = sum(np.ogrid[:HEIGHT, :WIDTH]) // 12  # no line of a radiograph is plain
+    picture = np.full((400, 700), canvas, dtype=np.uint8)
+    picture[100 : 100 + HEIGHT, 300 : 300 + WIDTH] = np.clip(film("lower left", 200) + ramps, 0, 255)
+    Image.fromarray(picture).save(tmp_path / "screenshot.png")
+    (found,) = boxes_of(tmp_path / "screenshot.png")
+    xmin, ymin, xmax, ymax = block_at("lower left")
+    expected = [300 + xmin, 100 + ymin, 300 + xmax, 100 + ymax]
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE)

@@ -80,6 +80,9 @@ def test_films_and_pictures_of_one_value_are_not_cut() -> None:
         assert inside_border(film).box == (0, 0, 128, 128)
     assert inside_border(np.zeros((40, 90))).box == (0, 0, 90, 40)
     assert inside_border(np.ones((1, 1))).box == (0, 0, 1, 1)
+    block = np.full((100, 200), 10)
+    block[:40, 120:] = 250  # nothing of a radiograph
+    assert inside_border(block).box == (0, 0, 200, 100)
 
 
 def test_plain_lines_between_pictures_part_them() -> None:
