@@ -158,8 +158,8 @@ def _preprocessing(config: Mapping[str, Any]) -> str:
         f"Films are read upright in one channel, resized to {film} x {film} (bilinear, anti-aliased) and stretched\n"
         f"between their 0.5 and 99.5 percentiles to 8 bits.{crop} The gray value is repeated to three channels and\n"
         "standardized with ImageNet's mean and deviation. A plain border of a third of a picture or more, as of a\n"
-        "screenshot, is cut off before; maps and boxes are those of the whole picture. Training adds horizontal flips,\n"
-        "small rotations, zooms and shifts, and changes of gamma."
+        "screenshot, is cut off before; maps and boxes are those of the whole picture. Training adds horizontal\n"
+        "flips, small rotations, zooms and shifts, and changes of gamma."
     )
 
 
