@@ -66,13 +66,14 @@ def steps(size: int, png: Path) -> tuple[Any, Any, Any]:
     parser["draw_film"] = False
     parser["check_frontal"] = "all"  # does its work, and its refusal of noise is left out below
     parser["thresholds"] = {"map_threshold": 0.5, "mode": "relative", "score_threshold": 0.0}
-    load, gate, *others = parser.get_parsed_content("preprocessing").transforms
+    load, border, gate, *others = parser.get_parsed_content("preprocessing").transforms
     finish = parser.get_parsed_content("postprocessing").transforms
 
     def read() -> Any:
         return load({"image": str(png)})
 
     def prepare(item: Any) -> Any:
+        item = border(item)
         gate.check.gate(np.asarray(item["image"])[0])
         for step in others:
             item = step(item)

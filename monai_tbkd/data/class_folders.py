@@ -10,6 +10,7 @@ from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import DatalistItem, datalist_item
 from monai_tbkd.data.film_classes import class_of, known_words
 from monai_tbkd.data.film_folder import list_films
+from monai_tbkd.data.own_results import is_result_folder
 from monai_tbkd.data.split_words import is_split_word, split_of
 
 
@@ -35,7 +36,9 @@ def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> li
     root = absolute_path(root)
     if not root.is_dir():
         raise DatalistError(f"{root}: there is no such folder; check dataset_dir.")
-    folders = _subfolders(root)
+    folders = [
+        each for each in _subfolders(root) if split_of(each.name) or class_of(each.name) or not is_result_folder(each)
+    ]
     by_split = any(split_of(folder.name) for folder in folders)
     unknown = [folder.name for folder in folders if not (split_of if by_split else class_of)(folder.name)]
     class_folders: list[tuple[str, Path]] = [] if by_split else [("train", folder) for folder in folders]

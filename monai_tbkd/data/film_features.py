@@ -92,7 +92,7 @@ def film_features(film: NDArray[Any]) -> list[FilmFeatures]:
     """
     if film.ndim != 2 or not film.size:
         raise ValueError(f"The film is {film.shape}; expected (height, width), with pixels.")
-    reduced = _reduce(film)
+    reduced = block_means(film)
     if not np.isfinite(reduced).all():
         raise ValueError("The film holds values that are not finite; expected gray values.")
     span = float(np.ptp(reduced))
@@ -121,7 +121,7 @@ def _look(thumbnail: Floats) -> FilmFeatures | None:
     return FilmFeatures(_edges(ranks), grays / max(float(np.linalg.norm(grays)), 1e-9))
 
 
-def _reduce(film: NDArray[Any]) -> Floats:
+def block_means(film: NDArray[Any]) -> Floats:
     """Means of whole blocks, so that a film of 3000 pixels a side costs little more than one of 512."""
     height, width = film.shape
     step = max(1, min(height, width) // _REDUCED)

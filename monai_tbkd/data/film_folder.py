@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
 from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.natural_order import natural_key
+from monai_tbkd.data.own_results import made_files, made_folders
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
+
+logger = logging.getLogger(__name__)
 
 _NOT_FILMS = {
     ".csv", ".tsv", ".json", ".jsonl", ".txt", ".md", ".rst", ".xml", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".html",
     ".htm", ".css", ".js", ".py", ".ipynb", ".sh", ".bat", ".npy", ".npz", ".pt", ".pth", ".ts", ".onnx", ".ckpt",
     ".log", ".pdf", ".doc", ".docx", ".xls", ".xlsx", ".zip", ".tar", ".7z", ".rar", ".db", ".lnk", ".tmp", ".md5",
-    ".sha256",
+    ".sha256", ".conf", ".bin",
 }  # fmt: skip
 _FILM_SUFFIXES = (
     ".nii.gz", ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".dcm", ".dicom", ".dic", ".ima",
@@ -27,9 +31,9 @@ def list_films(
 ) -> list[dict[str, str]]:
     """List every file that may be a film; whether it is one is told by its content, when it is read.
 
-    Left out: hidden folders, pictures that inference has drawn, and files that are hidden or something else by their
-    name (tables, texts, archives), unless their content is that of a film. A sub-folder that may not be opened is
-    listed itself, so that its films are not lost unnoticed.
+    Left out: hidden folders, results of earlier runs in the folders that they were written to, and files that are
+    hidden or something else by their name (tables, texts, archives), unless their content is that of a film. A
+    sub-folder that may not be opened is listed itself, so that its films are not lost unnoticed.
 
     Args:
         folder_or_file: a folder, or one film.
@@ -60,6 +64,7 @@ def list_films(
     names: list[str] = []
     seen: set[str] = set()
     locked: list[OSError] = []
+    left_out = 0
     for folder, subfolders, files in os.walk(root, onerror=locked.append, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen or real == skipped:
@@ -68,9 +73,15 @@ def list_films(
         seen.add(real)
         # In a fixed order, so that which of two links to a folder is kept does not depend on the disk.
         subfolders[:] = sorted(name for name in subfolders if recursive and not name.startswith("."))
-        if "predictions.json" in files and "overlays" in subfolders:
-            subfolders.remove("overlays")  # results of an earlier run
-        names += [Path(folder, file).relative_to(root).as_posix() for file in files if _may_be_film(Path(folder, file))]
+        for made in made_folders(files, subfolders):
+            subfolders.remove(made)
+            left_out += sum(len(inner) for _, _, inner in os.walk(Path(folder, made)))
+        results = made_files(Path(folder)) & set(files)
+        left_out += len(results)
+        paths = [Path(folder, file) for file in files if file not in results]
+        names += [path.relative_to(root).as_posix() for path in paths if _may_be_film(path)]
+    if left_out:
+        logger.info("%s: %d files that this program made are left out.", root, left_out)
     for error in locked:
         if os.fspath(error.filename) == str(root):
             raise ValueError(f"{root}: cannot be opened ({error.strerror}); check its permissions.") from error
@@ -99,7 +110,8 @@ def _may_be_film(path: Path) -> bool:
     name = path.name.lower()
     if name == "dicomdir":
         return False
-    if name.startswith(".") or Path(name).suffix in _NOT_FILMS or name.split(".")[0] in _NOT_FILM_NAMES:
+    no_film = Path(name).suffix in _NOT_FILMS or name.split(".")[0] in _NOT_FILM_NAMES or ".tfevents." in name
+    if name.startswith(".") or no_film:
         return _is_film_inside(path)
     try:
         # A broken link counts, so that it gets a row with a reason; a pipe or a socket does not.

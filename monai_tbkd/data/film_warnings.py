@@ -24,6 +24,9 @@ class FilmWarning(StrEnum):
     DISPLAY_LEFT_OUT = "DISPLAY_LEFT_OUT"
     BITS_DOUBTFUL = "BITS_DOUBTFUL"
     LOOKS_DOUBTFUL = "LOOKS_DOUBTFUL"
+    PLAIN_BORDER = "PLAIN_BORDER"
+    SEVERAL_PICTURES = "SEVERAL_PICTURES"
+    UNUSUAL_SHAPE = "UNUSUAL_SHAPE"
     OTHER_INPUT_KIND = "OTHER_INPUT_KIND"
     NO_DICOM_RESULT = "NO_DICOM_RESULT"
 
@@ -44,6 +47,9 @@ _MEANINGS = {
     FilmWarning.DISPLAY_LEFT_OUT: "an unreadable DICOM window, LUT or the like was left out; pixel_steps names it",
     FilmWarning.BITS_DOUBTFUL: "the pixels contradict the header's bits or sign; pixel_steps says how they were read",
     FilmWarning.LOOKS_DOUBTFUL: "the tags say an upright frontal chest film, and the picture does not look like one",
+    FilmWarning.PLAIN_BORDER: "a plain border of a third of the picture or more was cut off before it was scored",
+    FilmWarning.SEVERAL_PICTURES: "plain lines part the picture: it may hold several images, which were scored as one",
+    FilmWarning.UNUSUAL_SHAPE: "its sides are far from a radiograph's: it may hold several images, or a part of one",
     FilmWarning.OTHER_INPUT_KIND: "the threshold was calibrated on another kind of film, so there is no decision",
     FilmWarning.NO_DICOM_RESULT: "DICOM results were asked for and could not be made; the detail says why",
     FilmWarning.SECONDARY_CAPTURE: "a secondary capture: marks may be drawn into the pixels",

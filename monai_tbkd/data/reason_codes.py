@@ -31,6 +31,7 @@ class ReasonCode(StrEnum):
     UNDER_AGE = "UNDER_AGE"
     TOO_SMALL = "TOO_SMALL"
     TOO_LARGE = "TOO_LARGE"
+    OWN_RESULT = "OWN_RESULT"
     NOT_SELECTED = "NOT_SELECTED"
     NOT_FETCHED = "NOT_FETCHED"
     NOT_STORED = "NOT_STORED"
@@ -81,6 +82,7 @@ _MEANINGS = {
     ReasonCode.UNDER_AGE: "the patient is younger than the method was made for",
     ReasonCode.TOO_SMALL: "too few pixels to see a lesion",
     ReasonCode.TOO_LARGE: "more pixels than a film has; decoding them could exhaust the memory",
+    ReasonCode.OWN_RESULT: "a picture or an object that this program made of an image",
     ReasonCode.NOT_SELECTED: "left out by what was selected, as by the rules of an application",
     ReasonCode.NOT_FETCHED: "the archive did not send the film",
     ReasonCode.NOT_STORED: "the archive did not take the film's results",

@@ -13,6 +13,7 @@ from monai_tbkd.data.film_classes import CLASS_NAMES
 from monai_tbkd.data.film_folder import film_stem, list_films
 from monai_tbkd.data.natural_order import natural_key
 from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.own_results import is_result_folder
 from monai_tbkd.data.tbx11k_annotations import FilmAnnotation, read_json_annotations, read_xml_annotation
 
 # The release has these two as well: films without public labels, and films of other data sets.
@@ -51,6 +52,7 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
         raise DatalistError(f"{images}: there is no such folder; expected TBX11K's imgs folder, so check dataset_dir.")
     folders = [path.name for path in images.iterdir() if path.is_dir() and not path.name.startswith(".")]
     unknown = sorted(set(folders) - set(CLASS_NAMES) - set(_UNLABELED_FOLDERS))
+    unknown = [name for name in unknown if not is_result_folder(images / name)]
     if unknown:
         raise DatalistError(
             f"{images}: unknown folders ({name_first(unknown)}); expected {', '.join(CLASS_NAMES)} "

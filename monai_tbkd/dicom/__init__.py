@@ -5,6 +5,7 @@ It needs highdicom: ``pip install monai_tbkd[dicom]``.
 
 from __future__ import annotations
 
+from monai_tbkd.data.own_results import MANUFACTURER, MODEL_NAME, is_own_result
 from monai_tbkd.dicom.box_report import (
     LARGEST_REPORT,
     BoxReport,
@@ -13,7 +14,7 @@ from monai_tbkd.dicom.box_report import (
     box_report,
     read_box_report,
 )
-from monai_tbkd.dicom.equipment import DRAWN_BY_ANNOTATOR, MANUFACTURER, MODEL_NAME, is_own_result, is_result_of
+from monai_tbkd.dicom.equipment import DRAWN_BY_ANNOTATOR, is_result_of
 from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding
 from monai_tbkd.dicom.film_results import KINDS, film_results, write_film_results
 from monai_tbkd.dicom.presentation_state import presentation_state

@@ -10,11 +10,10 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from monai_tbkd import __version__
+from monai_tbkd.data.own_results import MANUFACTURER, MODEL_NAME, is_own_result
 from monai_tbkd.dicom.film_finding import FilmFinding
 from monai_tbkd.dicom.source_film import SourceFilm
 
-MANUFACTURER = "monai_tbkd"
-MODEL_NAME = "cxr_tuberculosis_localization"
 ALGORITHM = "monai_tbkd tuberculosis localization"
 DRAWN_BY_ANNOTATOR = "drawn by an annotator"
 """How the version begins in a result that tells what a person drew."""
@@ -87,12 +86,6 @@ def series_of(
         "contributing_equipment": [contributing_equipment(finding)],
     }
     return given | {"device_serial_number": _long_string(finding.model_version)} if serial else given
-
-
-def is_own_result(dataset: Dataset) -> bool:
-    """Whether a data set, or what a query has told of it, is a result of this program and not a film."""
-    maker = str(dataset.get("Manufacturer") or "").strip()
-    return maker == MANUFACTURER and str(dataset.get("ManufacturerModelName") or "").strip() in ("", MODEL_NAME)
 
 
 def is_result_of(dataset: Dataset, model_version: str) -> bool:

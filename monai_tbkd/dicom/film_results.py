@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from monai_tbkd.data.film_rules import FilmRules
+from monai_tbkd.data.own_results import DICOM_RESULTS
 from monai_tbkd.data.readers import FilmLimits, decode_film
 from monai_tbkd.data.reason_codes import FilmError
 from monai_tbkd.dicom.film_finding import FilmFinding
@@ -21,7 +22,7 @@ from monai_tbkd.dicom.source_film import SourceFilm
 from monai_tbkd.dicom.structured_report import structured_report
 from monai_tbkd.dicom.whole_object import write_object
 
-KINDS = ("sr", "seg_map", "seg_boxes", "sc", "gsps")
+KINDS = DICOM_RESULTS
 """Structured report, segmentations of the map and of the boxes, secondary capture, presentation state."""
 
 

@@ -12,8 +12,9 @@ from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, Enhanc
 
 from monai_tbkd.data.box_types import box_type_of
 from monai_tbkd.data.film_classes import class_of
+from monai_tbkd.data.own_results import MANUFACTURER
 from monai_tbkd.dicom import coded_terms as terms
-from monai_tbkd.dicom.equipment import DRAWN_BY_ANNOTATOR, MANUFACTURER
+from monai_tbkd.dicom.equipment import DRAWN_BY_ANNOTATOR
 
 SOP_CLASSES = (EnhancedSRStorage, ComprehensiveSRStorage, Comprehensive3DSRStorage)
 """OHIF 3.13 stores Enhanced SR, this program Comprehensive SR."""

@@ -11,9 +11,10 @@ from highdicom import sr
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
+from monai_tbkd.data.own_results import MANUFACTURER, MODEL_NAME
 from monai_tbkd.data.readers.dicom import quiet_pydicom
 from monai_tbkd.dicom import coded_terms as terms
-from monai_tbkd.dicom.equipment import ALGORITHM, MANUFACTURER, MODEL_NAME, device_uid, result_uid, series_of
+from monai_tbkd.dicom.equipment import ALGORITHM, device_uid, result_uid, series_of
 from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding
 from monai_tbkd.dicom.source_film import SourceFilm
 from monai_tbkd.dicom.whole_object import finished, write_object

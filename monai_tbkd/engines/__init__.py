@@ -12,8 +12,8 @@ from monai_tbkd.engines.model_release import release_model
 from monai_tbkd.engines.network_ahead import NetworkAhead
 from monai_tbkd.engines.network_preparation import prepare_network
 from monai_tbkd.engines.stages import (
+    FinishedTeacher,
     describe_module,
-    finished_teacher,
     load_trained,
     refuse_later_generation,
     run_unless_finished,
@@ -29,6 +29,7 @@ __all__ = [
     "TEACHER_MAP",
     "DistillationTrainer",
     "FineTuning",
+    "FinishedTeacher",
     "ModelComparison",
     "NetworkAhead",
     "RandMirrorWithTeacherMapd",
@@ -42,7 +43,6 @@ __all__ = [
     "federated_site",
     "file_sha256",
     "film_maps",
-    "finished_teacher",
     "frozen_copy",
     "load_operating_point",
     "load_trained",

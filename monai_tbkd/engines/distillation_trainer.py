@@ -52,7 +52,7 @@ class DistillationTrainer(SupervisedTrainer):
         super().__init__(loss_function=self._objective_of_batch, **kwargs)
         self.objective, self.to_network = objective, to_network
         # The teacher must not be reachable from the network, or checkpoints would hold it.
-        self.teacher = None if teacher is None else teacher.eval().requires_grad_(False)
+        self.teacher = teacher
         self._teacher_map: torch.Tensor | None = None
         self._teacher_features: list[torch.Tensor] | None = None
         self._student_features: StageFeatures | None = None
@@ -86,7 +86,7 @@ class DistillationTrainer(SupervisedTrainer):
                 f"'{TEACHER_MAP}'; give the trainer a teacher, or set the weights of the terms other than the label's "
                 "to 0."
             )
-        self.teacher.eval()
+        self.teacher.eval().requires_grad_(False)
         image = batchdata["image"].to(device, non_blocking=self.non_blocking)
         with torch.no_grad(), torch.autocast("cuda", enabled=self.amp and torch.cuda.is_available()):
             if not stages:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from monai.engines import Trainer
 from torch import nn
 
@@ -63,16 +65,11 @@ def run_unless_finished(
     )
 
 
-def finished_teacher(
-    network: nn.Module,
-    checkpoint: str | Path,
-    view: nn.Module | None = None,
-    generation: int = 1,
-    output_stride: int = 1,
-    mirror: bool = False,
-    scales: Sequence[float] = (1.0,),
-) -> ViewedNet:
+class FinishedTeacher(ViewedNet):
     """The trained teacher, frozen, looking through its view.
+
+    A workflow can be put together before the teacher has finished, as for MONAI's ``check_properties``. The teacher is
+    asked for by `load`, or when it first looks at a film.
 
     Args:
         network: of the teacher's architecture, on its device; gets the weights.
@@ -85,17 +82,51 @@ def finished_teacher(
         scales: the mean of its maps of a film at these sizes, as shares of the film's.
 
     Raises:
-        FileNotFoundError: no teacher has finished.
         ValueError: a checkpoint of another architecture or stage.
     """
-    stage = "teacher" if generation == 1 else "student"
-    record = read_record(checkpoint)
-    if record is not None:
-        _refuse_other_stage(record, checkpoint, stage)
-    load_finished(network, checkpoint, stage)
-    if mirror or tuple(scales) != (1.0,):
-        network = AveragedNet(network, output_stride, mirror, scales)
-    return ViewedNet(network, view if generation == 1 else None).eval().requires_grad_(False)
+
+    def __init__(
+        self,
+        network: nn.Module,
+        checkpoint: str | Path,
+        view: nn.Module | None = None,
+        generation: int = 1,
+        output_stride: int = 1,
+        mirror: bool = False,
+        scales: Sequence[float] = (1.0,),
+    ) -> None:
+        averaged = mirror or tuple(scales) != (1.0,)
+        super().__init__(
+            AveragedNet(network, output_stride, mirror, scales) if averaged else network,
+            view if generation == 1 else None,
+        )
+        self.checkpoint = Path(checkpoint)
+        self.stage = "teacher" if generation == 1 else "student"
+        self._load = partial(load_finished, network, self.checkpoint, self.stage)
+        self.sha256: str | None = None
+        """Of the weights that are loaded."""
+        if read_record(self.checkpoint) is not None:
+            self.load()
+
+    def load(self) -> str:
+        """Load the weights as they are now, freeze them, and return their SHA-256.
+
+        Raises:
+            FileNotFoundError: no teacher has finished.
+            ValueError: a checkpoint of another architecture or stage.
+        """
+        record = read_record(self.checkpoint)
+        if record is not None:
+            _refuse_other_stage(record, self.checkpoint, self.stage)
+        self._load()
+        self.eval().requires_grad_(False)  # not before: till then the network may be in training
+        self.sha256 = file_sha256(self.checkpoint)
+        return self.sha256
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        if self.sha256 is None:
+            self.load()
+        return super().forward(image)
 
 
 def student_path(ckpt_dir: str | Path, generation: int = 1) -> str:
@@ -206,8 +237,8 @@ def training_record(stage: str, settings: Mapping[str, Any], **facts: Any) -> di
 
     Args:
         stage: ``teacher``, ``student`` or ``control``.
-        settings: see `training_settings`.
+        settings: see `training_settings`; kept as they are, so that a teacher that has yet to finish can be added.
         facts: such as ``films``, see :func:`monai_tbkd.data.film_origins`.
     """
     notice = notice_of(PHANTOM_ONLY) if knows_no_real_film(facts) else NOTICE
-    return {"stage": stage, "settings": dict(settings), **facts, "notice": notice}
+    return {"stage": stage, "settings": settings, **facts, "notice": notice}

@@ -13,6 +13,7 @@ from ignite.engine import Engine, Events
 from PIL import Image
 
 from monai_tbkd.data import FilmTurn, FilmWarning, ReasonCode
+from monai_tbkd.data.own_results import save_marked
 from monai_tbkd.metrics.calibrated_threshold import MIXED, input_kind_fault
 from monai_tbkd.report.film_pictures import FilmPicture
 from monai_tbkd.report.film_reports import FilmReports
@@ -189,7 +190,9 @@ class PredictionWriter:
         )
         target = self.table.folder / "overlays" / self._file_name(row["name"])
         target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(target, **OVERLAY_FORMATS[self.overlay_format])
+        drawn = Image.fromarray(picture.permute(1, 2, 0).numpy())
+        kind = "PNG" if self.overlay_format == "png" else "JPEG"
+        save_marked(drawn, target, kind, **OVERLAY_FORMATS[self.overlay_format])
 
     def _picture(
         self, batch: Mapping[str, Any], output: Mapping[str, Any], row: Mapping[str, Any]

@@ -61,7 +61,7 @@ class TrainingState:
     ) -> None:
         self.path = training_state_path(checkpoint)
         self.parts: dict[str, Any] = {"network": network, "optimizer": optimizer, "lr_scheduler": lr_scheduler}
-        self.settings, self.writer, self.validator, self.resume = dict(settings), summary_writer, validator, resume
+        self.settings, self.writer, self.validator, self.resume = settings, summary_writer, validator, resume
 
     def attach(self, engine: Engine) -> None:
         """Register with a trainer."""

@@ -157,8 +157,9 @@ def _preprocessing(config: Mapping[str, Any]) -> str:
     return (
         f"Films are read upright in one channel, resized to {film} x {film} (bilinear, anti-aliased) and stretched\n"
         f"between their 0.5 and 99.5 percentiles to 8 bits.{crop} The gray value is repeated to three channels and\n"
-        "standardized with ImageNet's mean and deviation. Training adds horizontal flips, small rotations, zooms and\n"
-        "shifts, and changes of gamma."
+        "standardized with ImageNet's mean and deviation. A plain border of a third of a picture or more, as of a\n"
+        "screenshot, is cut off before; maps and boxes are those of the whole picture. Training adds horizontal\n"
+        "flips, small rotations, zooms and shifts, and changes of gamma."
     )
 
 

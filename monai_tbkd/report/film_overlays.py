@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from monai_tbkd.data import CXRReader
+from monai_tbkd.data.own_results import save_marked
 from monai_tbkd.data.whole_file import whole_file
 from monai_tbkd.metrics import Predictions
 from monai_tbkd.metrics.predictor_measures import served_boxes
@@ -87,7 +88,7 @@ def write_film_overlays(
         title = f"{item['name']}   label: {item['class_name']}"
         picture = draw_panels(film, panels, title, panel_size=320, notice=str(result.get("notice", NOTICE)))
         with whole_file(path) as part:
-            picture.save(part, "PNG")
+            save_marked(picture, part, "PNG")
         written.append(path)
     return written
 

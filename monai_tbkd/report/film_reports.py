@@ -13,6 +13,7 @@ from urllib.parse import quote
 import torch
 
 from monai_tbkd.data.film_turn import FilmTurn
+from monai_tbkd.data.own_results import save_marked
 from monai_tbkd.data.reason_codes import FilmError
 from monai_tbkd.report.batch_page import batch_page
 from monai_tbkd.report.film_overlays import open_film
@@ -59,7 +60,8 @@ class FilmReports:
             picture = self._open(row)
         stem = page_stem(str(row["name"]))
         if picture is not None:
-            thumbnail(picture).save(self.folder / THUMBNAILS / f"{stem}.jpg", quality=80, optimize=True)
+            path = self.folder / THUMBNAILS / f"{stem}.jpg"
+            save_marked(thumbnail(picture), path, "JPEG", quality=80, optimize=True)
         html = film_page(row, picture, f"../{OVERVIEW}", self.side)
         return write_page(self.folder / FILM_REPORTS / f"{stem}.html", html)
 

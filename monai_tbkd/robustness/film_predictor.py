@@ -18,6 +18,7 @@ from monai_tbkd.networks import ViewedNet, class_log_odds
 from monai_tbkd.networks.checkpoint import load_finished, read_record, refuse_other_settings
 from monai_tbkd.robustness.corruptions import gray_film
 from monai_tbkd.robustness.cues import CUE_MASK
+from monai_tbkd.transforms.cut_border import INSIDE
 
 logger = logging.getLogger(__name__)
 
@@ -136,4 +137,9 @@ class FilmPredictor:
 
 def _only_what_collates(film: Mapping[str, Any]) -> dict[str, Any]:
     """A film of its own without MONAI's notes on it, its name and whether it has TB."""
+    if INSIDE in film and film[INSIDE].tolist() != [0, 0, 1, 1]:
+        raise ValueError(
+            f"{film['name']} has a large plain border, which is cut off: the robustness study lays its corruptions and "
+            "cues on whole films; cut the file itself, or leave it out."
+        )
     return {"image": gray_film(film["image"]), "name": film["name"], "tb": film["tb"]}

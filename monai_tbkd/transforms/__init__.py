@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monai_tbkd.transforms.box_mask import BoxMaskd, box_masks, film_box_mask
 from monai_tbkd.transforms.boxes_to_film import BoxesToFilm, BoxesToFilmd, rescale_boxes
+from monai_tbkd.transforms.cut_border import CutBorder, CutBorderd
 from monai_tbkd.transforms.drawn_boxes import DrawnBoxesd
 from monai_tbkd.transforms.film_augmentation import PlainFilmd, RandAffineFilmd, RandGammaFilmd, RandMirrorFilmd
 from monai_tbkd.transforms.film_blur import RandBlurFilm, RandBlurFilmd
@@ -50,6 +51,8 @@ __all__ = [
     "CheckFrontald",
     "CropToLungs",
     "CropToLungsd",
+    "CutBorder",
+    "CutBorderd",
     "DrawOverlay",
     "DrawOverlayd",
     "DrawnBoxesd",

@@ -53,12 +53,24 @@ class BoxesToFilm(Transform):
     def __init__(self, grid_size: tuple[int, int]) -> None:
         self.grid_size = (int(grid_size[0]), int(grid_size[1]))
 
-    def __call__(self, boxes: torch.Tensor, film_size: Sequence[int]) -> torch.Tensor:
-        """Boxes ``(n, 4)`` on the grid to boxes on a film of (height, width); none where a refused film has no size."""
+    def __call__(
+        self, boxes: torch.Tensor, film_size: Sequence[int], place: Sequence[float] | torch.Tensor = (0, 0, 1, 1)
+    ) -> torch.Tensor:
+        """Boxes on the grid as boxes on the film.
+
+        Args:
+            boxes: ``(n, 4)``.
+            film_size: (height, width).
+            place: of the grid, xmin, ymin, xmax, ymax in shares of the film's width and height.
+
+        Returns:
+            ``(n, 4)``; none where a refused film has no size.
+        """
         height, width = (int(v) for v in film_size)
         if height == 0 and width == 0:
             return torch.zeros((0, 4))
-        return rescale_boxes(boxes, self.grid_size, (height, width))
+        x0, y0, x1, y1 = (round(float(v) * side) for v, side in zip(place, (width, height) * 2, strict=True))
+        return rescale_boxes(boxes, self.grid_size, (y1 - y0, x1 - x0)) + torch.tensor([x0, y0] * 2)
 
 
 class BoxesToFilmd(MapTransform):
@@ -68,6 +80,7 @@ class BoxesToFilmd(MapTransform):
         keys: boxes ``(n, 4)`` on the network's grid.
         grid_size: (height, width) of the network's grid.
         size_key: where the original film's (height, width) stands.
+        place_key: where the place of the grid on the film stands; None, or a film without one: it spans the film.
     """
 
     def __init__(
@@ -75,14 +88,15 @@ class BoxesToFilmd(MapTransform):
         grid_size: tuple[int, int],
         keys: KeysCollection = "pred_boxes",
         size_key: str = "original_size",
+        place_key: str | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.to_film = BoxesToFilm(grid_size)
-        self.size_key = size_key
+        self.size_key, self.place_key = size_key, place_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
         for key in self.key_iterator(d):
-            d[key] = self.to_film(d[key], d[self.size_key])
+            d[key] = self.to_film(d[key], d[self.size_key], d.get(self.place_key, (0, 0, 1, 1)))
         return d

@@ -10,8 +10,10 @@ import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
+from numpy.typing import NDArray
 
 from monai_tbkd.transforms.box_mask import film_box_mask
+from monai_tbkd.transforms.cut_border import INSIDE
 from monai_tbkd.transforms.lung_crop import LUNG_CROP, resample
 
 
@@ -19,7 +21,7 @@ class DrawnBoxesd(MapTransform):
     """Replace an item's ``boxes`` by masks that move with the film.
 
     It comes after the film has been read and brought to the network's size. Boxes are in pixels of the upright film, as
-    in every data list; the item says where the film was cut to its lungs.
+    in every data list; the item says where the film was cut, to what plain borders leave of it and to its lungs.
 
     Writes ``box_mask`` ``(1, H, W)`` uint8 of 0 and 255 on the network's input, ``true_mask`` ``(1, grid, grid)`` bool
     on the whole upright film, and ``boxes_known`` (1.0, or 0.0 where ``boxes`` is None).
@@ -44,15 +46,19 @@ class DrawnBoxesd(MapTransform):
             meta = film.meta if isinstance(film, MetaTensor) else {}
             size = [int(v) for v in meta.get("original_size", film.shape[-2:])]
             item = {"boxes": boxes or [], "size": size}
-            place = d.get(LUNG_CROP)
-            d["box_mask"] = _on_film(item, (int(film.shape[-2]), int(film.shape[-1])), place)
+            d["box_mask"] = _on_film(item, (int(film.shape[-2]), int(film.shape[-1])), _seen(d))
             d["true_mask"] = torch.from_numpy(film_box_mask(item, self.grid))[None]
             d["boxes_known"] = float(boxes is not None)
         return d
 
 
-def _on_film(item: Mapping[Any, Any], size: tuple[int, int], place: torch.Tensor | None) -> torch.Tensor:
+def _seen(item: Mapping[Hashable, Any]) -> NDArray[np.float64]:
+    """The place of what the network sees: of the cut to the lungs, which lies inside of what plain borders leave."""
+    inside, lungs = (np.asarray(item.get(key, (0, 0, 1, 1)), dtype=np.float64) for key in (INSIDE, LUNG_CROP))
+    return np.tile(inside[:2], 2) + lungs * np.tile(inside[2:] - inside[:2], 2)
+
+
+def _on_film(item: Mapping[Any, Any], size: tuple[int, int], place: NDArray[np.float64]) -> torch.Tensor:
     fine = 2 * max(size)  # so fine that a cut of it has edges as sharp as a film of this size can have
     mask = torch.from_numpy(film_box_mask(item, fine))[None, None].float()
-    shown = np.array([0.0, 0.0, 1.0, 1.0]) if place is None else place.double().numpy()
-    return (resample(mask, shown, size)[0] * 255).round().to(torch.uint8)
+    return (resample(mask, place, size)[0] * 255).round().to(torch.uint8)

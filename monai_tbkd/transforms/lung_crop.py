@@ -106,23 +106,26 @@ class MapToWholeFilm(Transform):
     """Bring a map of a cut back to the whole film; beyond the cut there is nothing.
 
     Args:
-        size: (height, width) of the grid that the film is to have.
+        size: (height, width) of the grid that the film is to have; None keeps the map's.
 
     Example:
         >>> MapToWholeFilm((4, 4))(torch.ones(1, 2, 2), [0.25, 0.25, 0.75, 0.75])[0, 1]
         tensor([0., 1., 1., 0.])
     """
 
-    def __init__(self, size: Sequence[int]) -> None:
-        self.size = (int(size[0]), int(size[1]))
+    def __init__(self, size: Sequence[int] | None = None) -> None:
+        self.size = None if size is None else (int(size[0]), int(size[1]))
 
     def __call__(self, tb_map: torch.Tensor, place: Sequence[float] | torch.Tensor) -> torch.Tensor:
         """Map ``(1, h, w)`` of 0-1 of the cut at ``place`` (see :class:`CropToLungs`) to ``(1, height, width)``."""
         x0, y0, x1, y1 = (float(v) for v in place)
+        height, width = self.size or tb_map.shape[-2:]
+        if (x0, y0, x1, y1) == (0, 0, 1, 1) and tb_map.shape[-2:] == (height, width):
+            return tb_map
         if x1 <= x0 or y1 <= y0:  # of a film that was refused
-            return torch.zeros((1, *self.size))
-        rows = (torch.arange(self.size[0], dtype=torch.float64) + 0.5) / self.size[0]
-        columns = (torch.arange(self.size[1], dtype=torch.float64) + 0.5) / self.size[1]
+            return torch.zeros((1, height, width))
+        rows = (torch.arange(height, dtype=torch.float64) + 0.5) / height
+        columns = (torch.arange(width, dtype=torch.float64) + 0.5) / width
         v, u = (rows - y0) / (y1 - y0), (columns - x0) / (x1 - x0)
         grid = torch.stack(torch.meshgrid(u, v, indexing="xy"), dim=-1)[None].float() * 2 - 1
         plain = tb_map.as_tensor() if isinstance(tb_map, MetaTensor) else tb_map
@@ -136,7 +139,7 @@ class MapToWholeFilmd(MapTransform):
 
     def __init__(
         self,
-        size: Sequence[int],
+        size: Sequence[int] | None = None,
         keys: KeysCollection = "tb_map",
         place_key: str = LUNG_CROP,
         allow_missing_keys: bool = False,

@@ -11,6 +11,7 @@ import yaml
 from monai.bundle import ConfigWorkflow, verify_metadata, verify_net_in_out
 
 from monai_tbkd import __version__
+from monai_tbkd.packaging.plain_errors import plain_cause
 from tests.conftest import REPOSITORY, SMALL, open_bundle
 
 CONFIGS = REPOSITORY / "bundle" / "configs"
@@ -24,13 +25,20 @@ def load(name: str) -> dict[str, Any]:
 @pytest.mark.bundle
 def test_train_and_inference_have_every_property(phantoms: Path, tmp_path: Path) -> None:
     where = {"dataset_dir": str(phantoms), "ckpt_dir": str(tmp_path), "output_dir": str(tmp_path / "out")}
-    # the student's trainer asks for a finished teacher
-    open_and_run = open_bundle(["train"], "run_teacher", max_epochs=1, **where)
-    open_and_run.initialize()
-    open_and_run.run()
-    train = open_bundle(["train"], **where)
+    train = open_bundle(["train"], max_epochs=1, **where)
     train.initialize()
-    assert train.check_properties() == []
+    assert train.check_properties() == []  # before there is a teacher
+    evaluate = open_bundle(["train", "evaluate"], **where)
+    evaluate.initialize()
+    assert evaluate.check_properties() == []
+    alone = open_bundle(["train"], "run_student", **where)
+    alone.initialize()
+    with pytest.raises(Exception) as caught:
+        alone.run()
+    assert str(plain_cause(caught.value)).startswith(f"There is no finished teacher at {tmp_path}/teacher.pt")
+    train.run()
+    teacher, student = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("teacher", "model"))
+    assert student["settings"]["teacher_sha256"] == teacher["sha256"]
     inference = open_bundle(["inference"], **{**where, "dataset_dir": str(phantoms / "imgs")}, load_pretrain=False)
     inference.initialize()
     assert inference.check_properties() == []

@@ -73,7 +73,8 @@ def boxes_of(path: Path) -> list[list[float]]:
     size = torch.as_tensor(item["image"].meta["original_size"])
     with torch.no_grad():
         tb_map = Brightness()(item["image"].as_tensor()[None])[0]
-    found = after({"pred": tb_map, "original_size": size})
+    found = after({"pred": tb_map, "original_size": size, "inside": item["inside"]})
+    assert found["tb_map"].shape == (1, SIDE // CELL, SIDE // CELL)
     turn = FilmTurn.from_text(item["image"].meta["turn"])
     return turn.boxes_as_stored(found["pred_boxes"].tolist(), size.tolist())
 
@@ -219,3 +220,39 @@ def test_the_block_comes_out_as_a_box_at_its_corner(name: str, corner: str, tmp_
     at_edge = [e in (0, length[place % 2]) for place, e in enumerate(expected)]
     assert sum(at_edge) == 2
     assert off[at_edge].max() == 0
+
+
+def on_canvas(path: Path, canvas: int) -> list[int]:
+    """The film on a plain canvas of 400 x 700 pixels, and where the block is on it."""
+    ramps = sum(np.ogrid[:HEIGHT, :WIDTH]) // 12  # no line of a radiograph is plain
+    picture = np.full((400, 700), canvas, dtype=np.uint8)
+    picture[100 : 100 + HEIGHT, 300 : 300 + WIDTH] = np.clip(film("lower left", 200) + ramps, 0, 255)
+    Image.fromarray(picture).save(path)
+    xmin, ymin, xmax, ymax = block_at("lower left")
+    return [300 + xmin, 100 + ymin, 300 + xmax, 100 + ymax]
+
+
+@pytest.mark.parametrize("canvas", [0, 255])
+def test_on_a_canvas_the_box_is_where_the_film_is(canvas: int, tmp_path: Path) -> None:
+    expected = on_canvas(tmp_path / "screenshot.png", canvas)
+    (found,) = boxes_of(tmp_path / "screenshot.png")
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+
+
+def test_on_a_canvas_the_evaluation_meets_the_true_boxes(tmp_path: Path) -> None:
+    path, grid = tmp_path / "screenshot.png", SIDE // CELL
+    box = on_canvas(path, 0)
+    parser = ConfigParser()
+    parser.read_config(REPOSITORY / "bundle" / "configs" / "train.yaml")
+    parser.update({"image_size": SIDE, "output_stride": STRIDE, "grid": grid, "min_side": 16})
+    before = parser.get_parsed_content("train::deterministic_transforms")
+    before = [*before, parser.get_parsed_content("validate::preprocessing")]
+    item: Any = {"image": str(path), "name": path.name, "boxes": [box], "size": [400, 700], "tb": 1.0}
+    for step in before:
+        item = step(item)
+    with torch.no_grad():
+        item["pred"] = Brightness()(item["image"].as_tensor()[None])[0]
+    found = parser.get_parsed_content("validate::postprocessing")(item)
+    mask, truth = found["tb_mask"].bool(), found["true_mask"].bool()
+    assert mask.shape == truth.shape == (1, grid, grid)
+    assert (mask & truth).sum() > 0.8 * (mask | truth).sum()

@@ -74,3 +74,10 @@ def test_a_split_within_another_split_is_named(tree: Tree) -> None:
 def test_images_of_a_split_without_a_class_are_named(tree: Tree) -> None:
     with pytest.raises(DatalistError, match=r"in no class \(1: b\.png\)"):
         load_class_folders(tree("train/tb/a.png", "val/b.png"))
+
+
+def test_results_below_the_data_set_are_no_class(tree: Tree) -> None:
+    root = tree("tb/a.png", "health/b.png", "health/nightly/overlays/b.png", "results/overlays/a.png")
+    for folder in ("results", "health/nightly"):
+        (root / folder / "predictions.csv").touch()
+    assert found(root) == [("health/b.png", "train", 0), ("tb/a.png", "train", 1)]

@@ -97,8 +97,31 @@ def test_a_film_under_a_name_that_says_otherwise_is_found_by_its_content(tmp_pat
     assert {film["name"] for film in list_films(tmp_path)} == {"dicom.txt", "notice.png", ".hidden.png", "scan.tmp"}
 
 
-def test_pictures_of_an_earlier_run_are_no_films(tmp_path: Path) -> None:
-    noise_png(tmp_path / "a.png")
-    noise_png(tmp_path / "out" / "overlays" / "a.png")
-    (tmp_path / "out" / "predictions.json").write_text("{}")
-    assert [film["name"] for film in list_films(tmp_path)] == ["a.png"]
+def test_results_of_earlier_runs_are_no_films(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made = (
+        "overlays/a.png", "film_reports/thumbnails/a.png.jpg", "comparison/a.png", "dicom/1.2.3/sc.dcm",
+        "dicom/1.2.3/sr.dcm", "tensorboard/student/events.out.tfevents.1.host.2.0", "model.bin",
+    )  # fmt: skip
+    kept = ("a.png", "results/tonight.png", "results/dicom/1.2.4/film.dcm", "dicom/1.2.5/sc.dcm")
+    for name in (*(f"results/{each}" for each in made[:-1]), *kept):
+        noise_png(tmp_path / name)
+    for name in ("tensorboard/student/events.out.tfevents.1.host.2.0", "model.bin"):
+        (tmp_path / "results" / name).write_bytes(b"no picture")
+    for name in ("predictions.csv", "metrics.json"):
+        (tmp_path / "results" / name).touch()
+    with caplog.at_level("INFO"):
+        assert set(names(tmp_path)) == set(kept)
+    assert "5 files that this program made are left out" in caplog.text
+    (tmp_path / "results").rename(tmp_path / "last week")
+    assert len(names(tmp_path)) == len(kept)
+    pages = (tmp_path / "last week" / "film_reports").rename(tmp_path / "pages")
+    (pages / "a.png.html").touch()
+    assert len(names(tmp_path)) == len(kept)
+
+
+def test_labels_of_the_server_and_masks_of_the_phantoms_are_no_films(tree: Tree) -> None:
+    root = tree("imgs/a.png", "labels/final/a.png", "lung_fields/a.png")
+    assert names(root) == ["imgs/a.png", "labels/final/a.png", "lung_fields/a.png"]
+    (root / "label_info").mkdir()
+    (root / "phantom.json").touch()
+    assert names(root) == ["imgs/a.png"]

@@ -6,7 +6,7 @@ from monai_tbkd.data import FilmError, ReasonCode
 
 
 def test_every_code_is_its_own_name_and_has_a_meaning() -> None:
-    assert len(ReasonCode) == 19
+    assert len(ReasonCode) == 20
     for code in ReasonCode:
         assert code == code.name == str(code)
         assert code.meaning

@@ -137,6 +137,12 @@ def test_a_json_annotation_of_an_unlisted_film_is_an_error(tree: Tree) -> None:
         load_tbx11k(root)
 
 
+def test_results_beside_the_class_folders_are_no_class(tree: Tree) -> None:
+    root = tree("imgs/tb/tb1.png", "imgs/results/overlays/tb1.png")
+    (root / "imgs" / "results" / "predictions.csv").touch()
+    assert [item["name"] for item in load_tbx11k(root)] == ["tb/tb1.png"]
+
+
 def test_unknown_folders_and_names_are_refused(tree: Tree) -> None:
     root = tree("imgs/tb/tb1.png", "imgs/cats/c.png")
     with pytest.raises(DatalistError, match=r"1: cats\); expected health, sick, tb"):

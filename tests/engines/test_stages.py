@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from monai_tbkd.engines import (
+    FinishedTeacher,
     describe_module,
-    finished_teacher,
     load_trained,
     refuse_later_generation,
     run_unless_finished,
     student_path,
     teacher_path,
+    training_record,
     training_settings,
 )
 from monai_tbkd.networks import ActivationMapNet, AveragedNet, AverageMapPool, FrameMaskView, LogSumExpMapPool
@@ -51,7 +52,7 @@ def test_teacher_of_other_settings_is_refused_by_name(net: ActivationMapNet, tmp
 
 def test_finished_teacher_looks_through_its_view_and_is_frozen(net: ActivationMapNet, tmp_path: Path) -> None:
     write_checkpoint(net, tmp_path / "t.pt", {"epochs": 1})
-    teacher = finished_teacher(ActivationMapNet("resnet18", 1, width=0.125), tmp_path / "t.pt", FrameMaskView(0.25))
+    teacher = FinishedTeacher(ActivationMapNet("resnet18", 1, width=0.125), tmp_path / "t.pt", FrameMaskView(0.25))
     assert not teacher.training
     assert not any(p.requires_grad for p in teacher.parameters())
     film = torch.rand(1, 3, 64, 64)
@@ -89,7 +90,7 @@ def test_a_teacher_may_give_the_mean_of_several_looks(net: ActivationMapNet, tmp
     write_checkpoint(net, tmp_path / "t.pt", {"epochs": 1, "stage": "teacher"})
     own = ActivationMapNet("resnet18", 1, width=0.125)
     view = FrameMaskView(0.25)
-    teacher = finished_teacher(own, tmp_path / "t.pt", view, output_stride=32, mirror=True, scales=[1.0, 1.5])
+    teacher = FinishedTeacher(own, tmp_path / "t.pt", view, output_stride=32, mirror=True, scales=[1.0, 1.5])
     film = torch.rand(1, 3, 64, 64)
     assert torch.equal(teacher(film), AveragedNet(own, 32, True, [1.0, 1.5])(view(film)))
     assert not teacher.training
@@ -112,13 +113,31 @@ def test_from_the_second_generation_on_the_teacher_is_a_student_without_a_view(
     write_checkpoint(net, tmp_path / "model.pt", {"epochs": 1, "stage": "student"})
     write_checkpoint(net, tmp_path / "teacher.pt", {"epochs": 1, "stage": "teacher"})
     own, film = ActivationMapNet("resnet18", 1, width=0.125), torch.rand(1, 3, 64, 64)
-    teacher = finished_teacher(own, tmp_path / "model.pt", FrameMaskView(0.25), generation=2)
+    teacher = FinishedTeacher(own, tmp_path / "model.pt", FrameMaskView(0.25), generation=2)
     assert torch.equal(teacher(film), net.eval()(film))
     with pytest.raises(ValueError, match=r"is a student, and a teacher was expected.*--generation 2"):
-        finished_teacher(own, tmp_path / "model.pt", FrameMaskView(0.25))
+        FinishedTeacher(own, tmp_path / "model.pt", FrameMaskView(0.25))
     with pytest.raises(ValueError, match="is a teacher, and a student was expected"):
-        finished_teacher(own, tmp_path / "teacher.pt", generation=2)
+        FinishedTeacher(own, tmp_path / "teacher.pt", generation=2)
     with pytest.raises(ValueError, match="is a student, and a teacher was expected"):
         run_unless_finished(CountingTrainer(), net, tmp_path / "model.pt", {})
     with pytest.raises(FileNotFoundError, match="no finished student"):
-        finished_teacher(own, tmp_path / "model_2.pt", generation=3)
+        FinishedTeacher(own, tmp_path / "model_2.pt", generation=3).load()
+
+
+def test_a_teacher_that_has_yet_to_finish_is_asked_for_when_it_looks(net: ActivationMapNet, tmp_path: Path) -> None:
+    own, film = ActivationMapNet("resnet18", 1, width=0.125), torch.rand(1, 3, 64, 64)
+    teacher = FinishedTeacher(own, tmp_path / "teacher.pt")
+    assert teacher.sha256 is None and all(p.requires_grad for p in own.parameters())  # it may be in training
+    with pytest.raises(FileNotFoundError, match="no finished teacher"):
+        teacher(film)
+    record = write_checkpoint(net, tmp_path / "teacher.pt", {"epochs": 1, "stage": "teacher"})
+    assert torch.equal(teacher(film), net.eval()(film))
+    assert teacher.sha256 == record["sha256"] and not any(p.requires_grad for p in own.parameters())
+
+
+def test_a_record_takes_settings_that_come_later() -> None:
+    settings: dict[str, object] = {"seed": 0, "teacher_sha256": None}
+    record = training_record("student", settings)
+    settings.update(teacher_sha256="a1")
+    assert record["settings"]["teacher_sha256"] == "a1"

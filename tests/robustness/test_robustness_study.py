@@ -248,3 +248,14 @@ def test_few_films_and_no_sanity(trained: Path, phantoms: Path, tmp_path: Path) 
     result = json.loads((tmp_path / "robustness.json").read_text())
     assert result["splits"]["test"]["films"] == 6
     assert "saliency_sanity" not in result
+
+
+def test_a_film_whose_border_is_cut_off_is_named() -> None:
+    film = {"image": torch.zeros(1, 8, 8, dtype=torch.uint8), "name": "a.png", "tb": 1.0}
+    look = FilmPredictor(
+        {"net": lambda image: image}, lambda item: item, lambda item: {"tb_map": item["pred"], "score": 0}
+    )
+    assert look([film | {"inside": torch.tensor([0.0, 0.0, 1.0, 1.0])}]).predictions["net"].maps.shape == (1, 8, 8)
+    with pytest.raises(RuntimeError) as caught:
+        look([film | {"inside": torch.tensor([0.2, 0.0, 0.8, 1.0])}])
+    assert str(caught.value.__cause__).startswith("a.png has a large plain border")

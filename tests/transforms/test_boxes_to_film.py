@@ -33,3 +33,10 @@ def test_refused_film_has_no_boxes_and_bad_sizes_raise() -> None:
     assert out["pred_boxes"].shape == (0, 4)
     with pytest.raises(ValueError, match="above 0"):
         rescale_boxes(torch.ones(1, 4), (0, 8), (8, 8))
+
+
+def test_a_grid_on_a_part_of_the_film() -> None:
+    item = {"pred_boxes": torch.tensor([[0.0, 2.0, 4.0, 8.0]]), "original_size": [100, 200]}
+    out = BoxesToFilmd((8, 8), place_key="inside")({**item, "inside": torch.tensor([0.5, 0.2, 0.9, 1.0])})
+    assert out["pred_boxes"].tolist() == [[100, 40, 140, 100]]
+    assert BoxesToFilmd((8, 8), place_key="inside")(item)["pred_boxes"].tolist() == [[0, 25, 100, 100]]

@@ -37,3 +37,10 @@ def test_none_known_and_none_there_differ() -> None:
     unknown, none = seen(None), seen([])
     assert (unknown["boxes_known"], none["boxes_known"]) == (0.0, 1.0)
     assert not unknown["box_mask"].any() and not none["true_mask"].any()
+
+
+def test_a_cut_to_the_lungs_lies_inside_of_what_plain_borders_leave() -> None:
+    twice = {"inside": torch.tensor([0.5, 0.0, 1.0, 1.0]), "lung_crop": torch.tensor([0.0, 0.0, 0.5, 1.0])}
+    once = seen([[80, 0, 100, 80]], lung_crop=torch.tensor([0.5, 0.0, 0.75, 1.0]))
+    assert torch.equal(seen([[80, 0, 100, 80]], **twice)["box_mask"], once["box_mask"])
+    assert once["box_mask"].any()

@@ -28,6 +28,7 @@ from pydicom.uid import (
 from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.own_results import is_own_result
 from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
 from monai_tbkd.data.readers.dicom_display import VOI_CHOICES, DisplaySteps, is_padding, padding_range
 from monai_tbkd.data.readers.dicom_elements import numbers, quoted_values, spacing_of, text_of
@@ -189,6 +190,8 @@ def _read(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
         if not headless:
             _refuse_inflated_bomb(path, limits)
         ds = pydicom.dcmread(path, force=headless)
+        if is_own_result(ds):
+            raise FilmError(ReasonCode.OWN_RESULT, path, "written by this program; give the image that it is about")
         if not any(key in ds for key in _PIXELS):
             if not headless and _has_lost_pixels(ds):
                 raise FilmError(ReasonCode.CORRUPT, path, "an image without its pixel data; send the file again")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.own_results import is_marked
 from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.data.readers.film_limits import FilmLimits
@@ -57,6 +58,8 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
         FilmError: CORRUPT, MULTI_FRAME, COLOR (CMYK), TOO_SMALL or TOO_LARGE.
     """
     content = _read(path)
+    if is_marked(content):
+        raise FilmError(ReasonCode.OWN_RESULT, path, "drawn by this program; give the image that it shows")
     file_format = str(sniff_format(content[:HEAD_BYTES]))
     content, complete = _needed(content, file_format)
     if not complete:

@@ -1,0 +1,104 @@
+"""Where the radiograph lies in a picture with wide plain borders: a screenshot, a scan, a presentation's page."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monai_tbkd.data.film_features import block_means
+
+LARGE_BORDER = 1 / 3
+"""A border of this share of the picture, or more, is cut off. The chest X-rays of five data sets have at most 0.28."""
+
+_FLAT = 0.02  # a line is plain if nearly all of it lies within this share of the picture's range
+_NEARLY_ALL = (0.98, 0.9)  # at first hardly anything is on it, so that a small radiograph is seen; then a panel may be
+_GAP = 0.01  # plain lines of this share of a side, or more, part a text or a toolbar from the radiograph
+_BUSY = 0.5  # of the lines inside, or more, are not plain; else it is no radiograph, and the picture stays whole
+_PICTURE = 0.5  # what is parted, and shorter than this share of the longest part, is no second picture
+
+
+class Inside(NamedTuple):
+    """What plain borders leave of a picture.
+
+    Args:
+        box: xmin, ymin, xmax, ymax in pixels, half-open; the whole picture where borders are small.
+        border: share of the picture that plain borders take.
+        several: plain lines part what is inside into pictures of similar size.
+    """
+
+    box: tuple[int, int, int, int]
+    border: float
+    several: bool
+
+
+def inside_border(film: NDArray[Any]) -> Inside:
+    """Find what lies inside of plain borders of any gray, also where texts and toolbars stand in them.
+
+    Args:
+        film: ``(H, W)``, rows first, of any range.
+
+    Returns:
+        The box of it, to about a hundredth of its shorter side. Small borders are left where they are: films are
+        framed in many ways, and networks have learned from them as they are.
+
+    Example:
+        >>> film = np.zeros((100, 300))
+        >>> film[:, 100:200] = np.random.default_rng(0).uniform(0, 255, (100, 100))
+        >>> inside_border(film).box, inside_border(film[:, 80:210]).box
+        ((100, 0, 200, 100), (0, 0, 130, 100))
+    """
+    height, width = film.shape
+    x0, y0, x1, y1, several = _look(film)
+    border = 1 - (y1 - y0) * (x1 - x0) / (height * width)
+    if border < LARGE_BORDER:
+        return Inside((0, 0, width, height), border, several)
+    left, top, right, bottom, _ = _look(film[y0:y1, x0:x1])  # closer: blocks of a large picture are coarse
+    return Inside((x0 + left, y0 + top, x0 + right, y0 + bottom), border, several)
+
+
+def _look(film: NDArray[Any]) -> tuple[int, int, int, int, bool]:
+    """The box inside, and whether it holds several pictures."""
+    height, width = film.shape
+    reduced = block_means(film)
+    flat = _FLAT * float(np.ptp(reduced))
+    rows, columns = slice(0, reduced.shape[0]), slice(0, reduced.shape[1])
+    several = False
+    for nearly_all in _NEARLY_ALL:
+        before = None
+        while before != (rows, columns):  # what takes off a column can make a row plain
+            before = rows, columns
+            rows, apart = _inner(reduced[:, columns], rows, flat, nearly_all)
+            several |= apart
+            columns, apart = _inner(reduced[rows].T, columns, flat, nearly_all)
+            several |= apart
+    inside = reduced[rows, columns]
+    if min(_busy(lines, flat, _NEARLY_ALL[-1]).mean() for lines in (inside, inside.T)) < _BUSY:
+        return 0, 0, width, height, False
+    step = height // reduced.shape[0]
+    return (
+        columns.start * step,
+        rows.start * step,
+        width if columns.stop == reduced.shape[1] else columns.stop * step,
+        height if rows.stop == reduced.shape[0] else rows.stop * step,
+        several,
+    )
+
+
+def _busy(lines: NDArray[np.float64], flat: float, nearly_all: float) -> NDArray[np.bool_]:
+    """Which lines are not plain."""
+    far = np.abs(lines - np.median(lines, axis=1, keepdims=True)) > flat / 2
+    return np.asarray(far.mean(axis=1) > 1 - nearly_all)
+
+
+def _inner(lines: NDArray[np.float64], within: slice, flat: float, nearly_all: float) -> tuple[slice, bool]:
+    """The lines that are left without plain ones around them, and whether they are several pictures."""
+    busy = np.flatnonzero(_busy(lines[within], flat, nearly_all))
+    if not len(busy):  # nothing at all, or too thin to be told from text
+        return within, False
+    ends = np.flatnonzero(np.diff(busy) - 1 >= max(2, _GAP * len(lines)))
+    first, last = busy[np.append(0, ends + 1)], busy[np.append(ends, -1)] + 1
+    lengths = last - first
+    kept = np.flatnonzero(lengths >= _PICTURE * lengths.max())
+    return slice(within.start + int(first[kept[0]]), within.start + int(last[kept[-1]])), len(kept) > 1
