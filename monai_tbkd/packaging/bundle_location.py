@@ -33,7 +33,7 @@ def bundle_files() -> Path:
         FileNotFoundError: the package was installed without them.
     """
     package = Path(__file__).resolve().parents[1]
-    for candidate in (package / "_bundle", package.parent / "bundle"):
+    for candidate in (package / "_bundle", package.parent / "bundle", package.parent):
         if (candidate / "configs" / "metadata.json").is_file():
             return candidate
     raise FileNotFoundError(f"The bundle's configs are not beside {package}; install monai_tbkd again from its wheel.")

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 from monai.bundle import ConfigParser
+from monai.bundle.reference_resolver import ReferenceResolver
 
 from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.packaging.bundle_location import bundle_files
@@ -105,28 +106,37 @@ def read_settings() -> None:
     Raises:
         ValueError: with one sentence for the user.
     """
-    parser = _running_parser()
-    changes = _from_command_line(parser)
-    for key, value in parser.get().items():
-        if key not in changes:
-            changes[key] = _checked(key, value)
-    changed = {key: value for key, value in changes.items() if value is not parser[key]}
-    for key, value in changed.items():
-        parser[key] = value
+    parser, steps = _running()
+    resolved = parser.ref_resolver.resolved_content
+    values = _from_command_line(parser)
+    values |= {key: _checked(key, value) for key, value in parser.get().items() if key not in values}
+    for key, value in values.items():
+        old = parser[key]
+        if value is not old and (type(value), value) != (type(old), old):
+            parser[key] = value
     for key, least in _LEAST.items():
         if key in parser and (not isinstance(number := _value(parser, key), int) or number < least):
             raise ValueError(f"{key} is {number!r}; expected a whole number, {least} or more.")
     if isinstance(device := parser.get("device"), str) and not device.startswith(_MEANINGFUL):
         parser["device"] = f"$torch.device({_existing_device(device)!r})"
-    parser.parse(reset=True)
+    if parser.ref_resolver.resolved_content is not resolved:  # setting a value empties it
+        parser.parse(reset=True)
+        done = {id_: value for id_, value in resolved.items() if id_.startswith(f"{steps}::")}
+        parser.ref_resolver.resolved_content.update(done)
 
 
-def _running_parser() -> ConfigParser:
-    """The parser that evaluates the expression from which this is called; MONAI hands it to no expression."""
-    frame = sys._getframe(1)
+def _running() -> tuple[ConfigParser, str]:
+    """The parser that evaluates the expression from which this is called, and the id of the list that it stands in.
+
+    MONAI hands neither to an expression.
+    """
+    frame, steps = sys._getframe(1), ""
     while frame is not None:
-        if isinstance(owner := frame.f_locals.get("self"), ConfigParser):
-            return owner
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, ReferenceResolver) and not steps:
+            steps = str(frame.f_locals.get("id", "")).rpartition("::")[0]
+        if isinstance(owner, ConfigParser):
+            return owner, steps
         frame = frame.f_back  # type: ignore[assignment]
     raise RuntimeError("read_settings() is an expression of a config; call it there.")
 
