@@ -150,15 +150,16 @@ def _from_command_line(parser: ConfigParser) -> dict[str, Any]:
     if "args_file" in typed:
         content = ConfigParser.load_config_file(typed["args_file"])
         typed = {k: v if isinstance(v, str) else json.dumps(v) for k, v in content.items()} | typed
-    known: set[str] = set()
+    own: set[str] = set()
     for file in _files(typed.get("config_file", "")):
-        known |= {key.lstrip("+").replace("#", "::").split("::")[0] for key in _load(file)}
+        own |= {key.lstrip("+").replace("#", "::").split("::")[0] for key in _load(file)}
+    known = own | set(_defaults())  # one list of flags may serve several commands
     values: dict[str, Any] = {}
     for name, raw in typed.items():
         key = name.replace("#", "::")
         if key in _RUNNER:
             continue
-        if known and key.split("::")[0] not in known:
+        if key.split("::")[0] not in known:
             near = difflib.get_close_matches(key, sorted(known), 1)
             raise ValueError(
                 f"--{name}: there is no setting of this name{f'; did you mean {near[0]}?' if near else '.'}"

@@ -73,6 +73,7 @@ def test_a_folder_that_is_not_there_yet_is_taken_as_typed(name: str, monkeypatch
         (["--output_dir", "$@bundle_root + '/x'", "--bundle_root", "/b"], "output_dir", "/b/x"),
         (["--output_dir", '"20261130"'], "output_dir", "20261130"),
         (["--device", "cpu"], "device", torch.device("cpu")),
+        (["--bootstrap_resamples", "50"], "bootstrap_resamples", 50),  # of evaluate.yaml
         (["--network_def#width", "0.5"], "network_def::width", 0.5),
     ],
 )
