@@ -32,7 +32,19 @@ def result_uid(source: SourceFilm, finding: FilmFinding, *what: str) -> hd.UID:
         finding: what was found; another model, threshold, score or box is another result.
         what: words that tell the objects of one finding, and what is in them, apart.
     """
-    name = "/".join((str(source.header.StudyInstanceUID), source.uid, __version__, finding.digest, *what))
+    return named_uid(str(source.header.StudyInstanceUID), source.uid, finding.digest, *what)
+
+
+def named_uid(study: str, image: str, digest: str, *what: str) -> hd.UID:
+    """The same for an image that is not at hand.
+
+    Args:
+        study: StudyInstanceUID.
+        image: SOPInstanceUID.
+        digest: of `FilmFinding`.
+        what: as for `result_uid`.
+    """
+    name = "/".join((study, image, __version__, digest, *what))
     return hd.UID(f"2.25.{uuid.uuid5(_NAMESPACE, name).int}")
 
 

@@ -21,7 +21,7 @@ KEYS = ("image", "name", "study", "series", "reason", "detail")
 class ArchiveFilms(IterableDataset):
     """Fetch films and prepare them for the network, one ahead of the one in work.
 
-    Never more than two films (and a batch) are in memory or in the folder, however many there are.
+    Never more than two images are in memory or in the folder, however many there are, by a loader of batch size 1.
 
     Args:
         data: films to fetch.
@@ -57,6 +57,8 @@ class ArchiveFilms(IterableDataset):
         item = {"image": str(path), "name": address.instance, "study": address.study, "series": address.series}
         transform = self.transform
         try:
+            if film.error is not None:
+                raise film.error
             self._refuse_large(film)
             self.archive.fetch(address, path)
         except FilmError as error:
@@ -91,11 +93,15 @@ def one_ahead(items: Iterable[T]) -> Iterator[T]:
         [0, 1, 2]
     """
     source, end = iter(items), object()
-    with ThreadPoolExecutor(1, thread_name_prefix="next film") as thread:
+    thread = ThreadPoolExecutor(1, thread_name_prefix="next image")
+    try:
         ahead = thread.submit(next, source, end)
         while (item := ahead.result()) is not end:
             ahead = thread.submit(next, source, end)
             yield item  # type: ignore[misc]
+    finally:
+        # Whoever stops here does not wait for what an archive may be slow to send.
+        thread.shutdown(wait=False, cancel_futures=True)
 
 
 def _raising(error: FilmError) -> Callable[..., Any]:
