@@ -118,7 +118,7 @@ def _look(work: ArchiveRun, again: bool) -> int:
 def _pass(work: ArchiveRun, limit: int | None, again: bool) -> int:
     counts = work.once(limit, again)
     _tell(counts, "tried")
-    return _status(work, counts["failed"] > 0)
+    return _status(work, counts["failed"] + counts["skipped_failed"] > 0)
 
 
 def _status(work: ArchiveRun, failed: bool) -> int:

@@ -87,11 +87,14 @@ class ArchiveRun:
         Returns:
             The counts of `FilmSearch`, and films by status.
         """
+        if self._first:
+            # One by one, as MONAI does: the settings are read by one of them, and what was made before is dropped.
+            for number in range(len(self._parser["initialize"])):
+                self._get(f"initialize::{number}")
         table, scratch = self._get("predictions"), Path(self._get("film_folder"))
         if self._lock is None:
             self._lock = FolderLock(table.folder)
         if self._first:
-            self._get("initialize")
             table.start([])
         search = self._search(table.rows, limit, again)
         studies = search.studies()
@@ -111,9 +114,9 @@ class ArchiveRun:
         return search.counts + status
 
     def _search(self, rows: Sequence[Mapping[str, Any]], limit: int | None, again: bool) -> FilmSearch:
-        remembered = set() if again else _remembered(rows, bool(self._get("report_refused")))
+        remembered = {} if again else _remembered(rows, bool(self._get("report_refused")))
         version, kinds = str(self._get("model_version")), self._get("dicom_kinds")
-        return FilmSearch(self.archive, self.query, version, kinds, remembered.__contains__, limit, again)
+        return FilmSearch(self.archive, self.query, version, kinds, remembered, limit, again)
 
     def _infer(self, films: Any, scratch: Path, progress: SearchProgress) -> Counter[str]:
         table = self._get("predictions")
@@ -144,10 +147,10 @@ class ArchiveRun:
             raise cause from error
 
 
-def _remembered(rows: Sequence[Mapping[str, Any]], report_refused: bool) -> set[str]:
-    """Images that need no second look: refused or damaged, and reported where that is wanted, as far as possible."""
+def _remembered(rows: Sequence[Mapping[str, Any]], report_refused: bool) -> dict[str, str]:
+    """The status of images that need no second look: refused or damaged, and reported where that is wanted."""
     return {
-        row["name"]
+        row["name"]: row["status"]
         for row in rows
         if (row["status"] == REFUSED or (row["status"] == FAILED and ReasonCode(row["reason"]) not in PASSING))
         and (not report_refused or FilmWarning.NO_DICOM_RESULT in str(row["warnings"]))

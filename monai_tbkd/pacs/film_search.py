@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pydicom import Dataset
@@ -42,7 +42,7 @@ class FilmSearch:
         query: which studies and series.
         model_version: of the results that count.
         kinds: of results that are wanted; `monai_tbkd.dicom.KINDS`.
-        skip: tells by a SOP instance UID whether an image needs no second look, as one that was refused before.
+        skip: SOP instance UIDs of images that need no second look, as those that were refused before, and their status.
         limit: most images to give; None gives all.
         again: give also the images whose report says that they were refused.
         each_study: called after each study.
@@ -54,15 +54,16 @@ class FilmSearch:
         query: StudyQuery,
         model_version: str,
         kinds: Sequence[str] = ("sr",),
-        skip: Callable[[str], bool] = lambda uid: False,
+        skip: Mapping[str, str] | None = None,
         limit: int | None = None,
         again: bool = False,
         each_study: Callable[[], None] = lambda: None,
     ) -> None:
         self.archive, self.query, self.model_version, self.kinds = archive, query, model_version, kinds
-        self.skip, self.limit, self.again, self.each_study = skip, limit, again, each_study
+        self.skip, self.limit, self.again, self.each_study = skip or {}, limit, again, each_study
         self.counts: Counter[str] = Counter()
-        """``studies`` looked at; ``films`` in them; of these ``with_results``, ``skipped`` and ``given``."""
+        """``studies`` looked at; ``films`` in them; of these ``with_results``, ``skipped``, ``skipped_<status>`` and
+        ``given``."""
 
     def studies(self) -> list[str]:
         """The studies that the query finds, before any is looked into."""
@@ -128,8 +129,9 @@ class FilmSearch:
         reported, there = reported_films(reports, self.model_version), {each.uid for each in series}
         left = [film for film in films if not self._is_done(film, reported.get(film.address.instance), there)]
         self.counts["with_results"] += len(films) - len(left)
-        to_do = [film for film in left if not self.skip(film.address.instance)]
+        to_do = [film for film in left if film.address.instance not in self.skip]
         self.counts["skipped"] += len(left) - len(to_do)
+        self.counts.update(f"skipped_{self.skip[each.address.instance]}" for each in left if each not in to_do)
         return to_do
 
     def _is_done(self, film: FoundFilm, report: Dataset | None, series: set[str]) -> bool:
