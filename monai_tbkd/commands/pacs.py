@@ -81,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         logger.info("Stopped. The same command goes on.")
         return STOPPED
     finally:
+        work.close()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -113,6 +113,12 @@ class ArchiveRun:
         self._first = False
         return search.counts + status
 
+    def close(self) -> None:
+        """Let another run have the folder."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
     def _search(self, rows: Sequence[Mapping[str, Any]], limit: int | None, again: bool) -> FilmSearch:
         remembered = {} if again else _remembered(rows, bool(self._get("report_refused")))
         version, kinds = str(self._get("model_version")), self._get("dicom_kinds")
