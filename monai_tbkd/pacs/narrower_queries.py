@@ -12,7 +12,7 @@ from monai_tbkd.pacs.archive_answers import text
 
 _TAGS = {"StudyDate": "00080020", "StudyTime": "00080030"}
 _FORMATS = {"StudyDate": ("%Y%m%d", timedelta(days=1), ""), "StudyTime": ("%H%M%S", timedelta(seconds=1), ".999999")}
-_LONGEST_SUFFIX = 3
+_LONGEST = 64  # characters of a patient's identifier
 _CHARACTERS = string.digits + string.ascii_letters + "-_."
 
 
@@ -55,8 +55,8 @@ def narrower_queries(query: Mapping[str, str], found: Sequence[Mapping[str, Any]
             {**query, key: f"{given[1] or ''}-{middle}{tail}"},
             {**query, key: f"{after}-{given[2] or ''}"},
         ]
-    suffix = query.get("PatientID", "*").removeprefix("*")
-    if query.get("PatientID", "*") != f"*{suffix}" or len(suffix) >= _LONGEST_SUFFIX or re.search(r"[*?]", suffix):
+    head, wildcard, tail = query.get("PatientID", "*").partition("*")
+    if not wildcard or re.search(r"[*?]", head + tail) or len(head + tail) >= _LONGEST:
         return []
-    exact = [{**query, "PatientID": suffix}] if suffix else []
-    return exact + [{**query, "PatientID": f"*{first}{suffix}"} for first in _CHARACTERS]
+    exact = [head + tail] if head + tail else []
+    return [{**query, "PatientID": each} for each in exact + [f"{head}*{one}{tail}" for one in _CHARACTERS]]

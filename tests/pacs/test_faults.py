@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import threading
@@ -235,12 +236,9 @@ def test_images_that_are_refused_get_a_report_where_that_is_wanted(
     assert results_by_film(orthanc) == {uid("film", "good"): 1, uid("film", "hand"): 1}
     assert rows(tmp_path / "out")[uid("film", "hand")]["status"] == "refused"
     (ident,) = (each["ID"] for each in orthanc.instances(SR) if uid("film", "hand") in films_of(each))
-    (tmp_path / "sr.dcm").write_bytes(orthanc.file(ident))
-    report = pydicom.dcmread(tmp_path / "sr.dcm")
-    said = str(report)
-    assert "NOT_CHEST" in said and "This says nothing about tuberculosis" in said
-    assert "Certainty" not in said and "SCOORD" not in said and "TB suggestive" not in said
-    assert report.StudyInstanceUID == uid("study", "hand")
+    said = orthanc.file(ident)
+    assert b"NOT_CHEST" in said and b"This says nothing about tuberculosis" in said
+    assert not [word for word in (b"Certainty", b"SCOORD", b"TB suggestive") if word in said]
     # an image that is looked at again and then scored has both; the score is what counts
     assert run(proxy, orthanc, models, tmp_path / "taken", "--again", "--set", "any_body_part=true") == 0
     assert results_by_film(orthanc) == {uid("film", "good"): 1, uid("film", "hand"): 2}
@@ -255,6 +253,7 @@ def test_kinds_that_are_asked_for_later_are_made(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO)
     films = [chest(tmp_path / f"{n}.dcm", phantoms, n, study="one") for n in range(2)]
     orthanc.upload(*films)
     wanted = {uid("film", path.stem): 1 for path in films}
@@ -307,7 +306,7 @@ def test_a_signal_leaves_no_image_behind(
         time.sleep(0.01)
     assert list(scratch.glob("*"))
     os.kill(program.pid, signal.SIGTERM)
-    assert program.wait(60).returncode == pacs.STOPPED
+    assert program.wait(60).status == pacs.STOPPED
     assert not scratch.exists()
     slow.set()
 
@@ -320,6 +319,7 @@ def test_an_archive_that_cuts_searches_short(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Orthanc with LimitFindResults has no further page."""
+    caplog.set_level(logging.INFO)
     server = start_orthanc(LimitFindResults=2, LimitFindInstances=2)
     films = [chest(tmp_path / f"{n}.dcm", phantoms, n, StudyDate=f"202601{n + 1:02d}") for n in range(5)]
     films += [chest(tmp_path / f"same{n}.dcm", phantoms, n, StudyDate="20260110") for n in range(5)]
@@ -329,13 +329,16 @@ def test_an_archive_that_cuts_searches_short(
         for n in range(5)
     ]
     server.upload(*films)
-    query = ["--query", "BodyPartExamined=CHEST", "PatientID=secret*"]
-    assert main([*command(server, models, tmp_path / "out", "--results", "sr"), *query[:2]]) == 0
+
+    def look(*more: str) -> int:
+        return main(command(server, models, tmp_path / "out", "--results", "sr", *more))
+
+    assert look("--query", "BodyPartExamined=CHEST", "PatientID=secret*") == 0
     assert results_by_film(server) == {uid("film", path.stem): 1 for path in films}
     assert "cuts searches short" in caplog.text
     caplog.clear()
     # Orthanc 1.10 does not decode percent signs
-    assert main([*command(server, models, tmp_path / "new", "--dry_run"), *query[:1], "PatientID=secret-s?ries"]) == 0
+    assert look("--dry_run", "--query", "PatientID=secret-s?ries") == 0
     assert " 5 images: 5 had results" in caplog.text
-    assert main([*command(server, models, tmp_path / "new", "--dry_run"), *query[:1], "PatientName=Nobody^At all"]) == 0
+    assert look("--dry_run", "--query", "PatientName=Nobody^At all") == 0
     assert "no CR or DX studies of this query" in caplog.text and "put ? for each character" in caplog.text
