@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import torch
@@ -93,15 +94,30 @@ def one_ahead(items: Iterable[T]) -> Iterator[T]:
         [0, 1, 2]
     """
     source, end = iter(items), object()
-    thread = ThreadPoolExecutor(1, thread_name_prefix="next image")
+    wanted: SimpleQueue[bool] = SimpleQueue()
+    made: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+
+    def make() -> None:
+        while wanted.get():
+            try:
+                made.put((next(source, end), None))
+            except BaseException as error:
+                made.put((end, error))
+
+    # Nothing waits for this thread: an archive may be slow to send what nobody wants any more.
+    threading.Thread(target=make, name="next image", daemon=True).start()
+    wanted.put(True)
     try:
-        ahead = thread.submit(next, source, end)
-        while (item := ahead.result()) is not end:
-            ahead = thread.submit(next, source, end)
-            yield item  # type: ignore[misc]
+        while True:
+            item, error = made.get()
+            if error is not None:
+                raise error
+            if item is end:
+                return
+            wanted.put(True)
+            yield item
     finally:
-        # Whoever stops here does not wait for what an archive may be slow to send.
-        thread.shutdown(wait=False, cancel_futures=True)
+        wanted.put(False)
 
 
 def _raising(error: FilmError) -> Callable[..., Any]:

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +77,12 @@ def first(number: int, fault: Fault) -> Fault:
     """A fault of the first answers, and then none."""
     left = [None] * number
     return lambda path, ask: fault(path, ask) if left and not left.pop() else ask()
+
+
+def after(number: int, fault: Fault) -> Fault:
+    """No fault of the first answers, and then one."""
+    left = [None] * number
+    return lambda path, ask: ask() if left and not left.pop() else fault(path, ask)
 
 
 def in_pages(size: int) -> Fault:
@@ -291,22 +296,34 @@ def test_one_image_in_work_and_one_ahead_whatever_a_recipe_says(
     assert len(lying) == 8 and max(lying) <= 2
 
 
+@pytest.mark.parametrize(("number", "method"), [(signal.SIGTERM, "POST"), (signal.SIGINT, "GET")])
 def test_a_signal_leaves_no_image_behind(
-    proxy: FaultProxy, orthanc: OrthancServer, models: Path, phantoms: Path, tmp_path: Path
+    proxy: FaultProxy,
+    orthanc: OrthancServer,
+    models: Path,
+    phantoms: Path,
+    tmp_path: Path,
+    number: signal.Signals,
+    method: str,
 ) -> None:
-    """SIGTERM as Ctrl-C, also while the archive sends nothing."""
+    """Also while the archive sends nothing, in whichever thread."""
     orthanc.upload(*(chest(tmp_path / f"{n}.dcm", phantoms, n) for n in range(3)))
-    scratch, slow = tmp_path / "out" / "film_in_work", threading.Event()
-    proxy.faults.append(("POST", "", lambda path, ask: (slow.wait(20), ask())[1]))
+    scratch, reached, slow = tmp_path / "out" / "film_in_work", threading.Event(), threading.Event()
+
+    def hang(path: str, ask: Callable[[], Reply]) -> Reply:
+        reached.set()
+        slow.wait(60)
+        return broken_off(path, ask)
+
+    # the second image hangs on its way, or the first result
+    proxy.faults += [("POST", "", hang)] if method == "POST" else [("GET", r"/instances/[\d.]+$", after(1, hang))]
     line = ["-m", "monai_tbkd", *command(orthanc, models, tmp_path / "out")]
     line[line.index("--url") + 1] = proxy.url
     program = Program(line, tmp_path, os.environ | {"PYTHONPATH": str(REPOSITORY)})
-    until = time.monotonic() + 120
-    while not list(scratch.glob("*")) and time.monotonic() < until and program.running():
-        time.sleep(0.01)
+    assert reached.wait(120)
     assert list(scratch.glob("*"))
-    os.kill(program.pid, signal.SIGTERM)
-    assert program.wait(60).status == pacs.STOPPED
+    os.kill(program.pid, number)
+    assert program.wait(30).status == pacs.STOPPED
     assert not scratch.exists()
     slow.set()
 
