@@ -169,7 +169,7 @@ class _ArchiveSession(requests.Session):
         same_origin = target is not None and origin(target, resp.url) == origin(resp.url)
         if target is None or (same_request and same_origin):
             return target
-        raise requests.HTTPError(response=resp)
+        raise requests.HTTPError(f"{origin(resp.url)} answers {resp.status_code} and points elsewhere", response=resp)
 
     def rebuild_auth(self, prepared_request: Any, response: Any) -> None:
         """The same origin gets the same secrets; requests would look for others in ~/.netrc."""
