@@ -6,7 +6,7 @@ import io
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -144,7 +144,7 @@ class Archive:
         told = self._series_told.get(study, 0)
         found = self._search(f"{path}/series", _SERIES, {}, fields, told)
         if len(found) < told:  # a search cut short
-            found = self._series_by_metadata(path) | found
+            found = self._whole(found, told, "series", lambda: self._series_by_metadata(path))
             if query:
                 keys = [{**query, "SeriesInstanceUID": each} for each in found]
                 asked = {each for key in keys for each in self._search(f"{path}/series", _SERIES, key)}
@@ -157,7 +157,7 @@ class Archive:
         path = f"studies/{study}/series/{series.uid}"
         found = self._search(f"{path}/instances", _INSTANCE, {}, ("Rows", "Columns"), series.instances)
         if len(found) < series.instances:
-            found |= self._metadata(path, _INSTANCE)
+            found = self._whole(found, series.instances, "instances", lambda: self._metadata(path, _INSTANCE))
         return [
             (FilmAddress(study, series.uid, each), number(tags, "00280010") * number(tags, "00280011"))
             for each, tags in found.items()
@@ -314,6 +314,16 @@ class Archive:
             tags = {**tags, **{tag: more[tag] for tag in ("00080060", "0008103E") if tag in more}}
         return FoundSeries(series, text(tags, "00080060"), text(tags, "0008103E"), number(tags, "00201209"))
 
+    def _whole(
+        self, found: dict[str, Any], told: int, what: str, by_metadata: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """What a search has cut short, completed by metadata, which never is."""
+        try:
+            return by_metadata() | found
+        except ArchiveRefusalError:
+            self._cut_short(f"the archive lists {len(found)} of {told} {what}, and sends no metadata")
+            return found
+
     def _series_by_metadata(self, path: str) -> dict[str, dict[str, Any]]:
         """The series of a study, each with the number of its instances."""
         instances = self.connection.json("send metadata", f"{path}/metadata")
@@ -371,7 +381,7 @@ class Archive:
 
     def _cut_short(self, why: str) -> None:
         if not self.cut_short:
-            logger.warning("Studies may be missing: %s.", why)
+            logger.warning("Images may be missing: %s.", why)
         self.cut_short = True
 
 

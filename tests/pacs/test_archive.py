@@ -516,7 +516,7 @@ def test_what_cannot_be_divided_further_is_told(caplog: pytest.LogCaptureFixture
     archive = capped(studies, 3)
     assert "2.1" in list(archive.studies(("CR",), {}))
     assert archive.cut_short
-    assert "Studies may be missing" in caplog.text
+    assert "Images may be missing" in caplog.text
 
 
 @pytest.mark.parametrize("told", [0, 4])
@@ -548,3 +548,14 @@ def test_series_and_instances_behind_the_end_of_a_search(serve: Any, told: int) 
     assert [each.uid for each in found] == [f"3.{n}" for n in range(number)]
     assert [each.uid for each in archive.series("1.2", {"BodyPartExamined": "CHEST"})] == [each.uid for each in found]
     assert len(archive.films("1.2", found[0])) == number
+
+
+def test_a_number_that_cannot_be_checked_costs_no_image(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def answer(method: str, path: str, query: dict[str, list[str]]) -> Answer:
+        if path.endswith("/metadata"):
+            return 501, []
+        return 200, [] if "offset" in query else [instance("1.4")]
+
+    archive = serve(answer)
+    assert archive.films("1.2", FoundSeries("1.3", "CR", "", 3)) == [(FILM, 0)]
+    assert archive.cut_short and "lists 1 of 3 instances" in caplog.text
