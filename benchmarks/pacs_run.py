@@ -161,7 +161,7 @@ def wait_for(server: OrthancServer, reports: int, process: subprocess.Popen[str]
 
 
 def tried(text: str) -> Counter[str]:
-    found = re.search(r"(\d+) had results, (\d+) were refused before, (\d+) tried", text)
+    found = re.search(r"(\d+) had results, (\d+) were refused or damaged before, (\d+) tried", text)
     assert found, text[-2000:]
     return Counter(results=int(found[1]), refused=int(found[2]), tried=int(found[3]))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from monai_tbkd.commands.archive_options import SECRETS, add_archive_options, open_archive, refuse_negative
 
 if TYPE_CHECKING:
-    from monai_tbkd.pacs import ArchiveRun
+    from monai_tbkd.pacs import Archive, ArchiveRun
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
                    "keys of inference.yaml, like threshold_file=threshold.json")  # fmt: skip
     p.add_argument("--results", nargs="+", metavar="KIND", help="DICOM objects to store for each film: sr and some "
                    "of seg_map, seg_boxes, sc, gsps (default: all but gsps)")  # fmt: skip
+    p.add_argument("--report_refused", action="store_true", help="store a report for each image that is refused or "
+                   "damaged, too; it has no score and says why")  # fmt: skip
+    p.add_argument("--again", action="store_true", help="look again at the images that were refused or damaged before")
     p.add_argument("--dry_run", action="store_true", help="list the films that would be done, and do nothing")
     p.add_argument("--limit", type=int, help="do at most this many films")
     p.add_argument("--watch", type=float, metavar="SECONDS", help="look again this long after each pass, until stopped")
@@ -56,11 +61,14 @@ def run(args: argparse.Namespace) -> int:
     from monai_tbkd.pacs import ArchiveGoneError, ArchiveRun
 
     work = ArchiveRun(archive, query, args.output, args.config, _overrides(args))
+    again = args.again
+    before = _stop_by_signals(archive)
     try:
         while True:
             try:
                 archive.check()
-                status = _look(work) if args.dry_run else _pass(work, args.limit)
+                status = _look(work, again) if args.dry_run else _pass(work, args.limit, again)
+                again = False
             except ArchiveGoneError as gone:
                 if args.watch is None:
                     raise
@@ -72,6 +80,10 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         logger.info("Stopped. The same command goes on.")
         return STOPPED
+    finally:
+        work.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def wait(seconds: float) -> None:
@@ -79,24 +91,46 @@ def wait(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def _look(work: ArchiveRun) -> int:
-    films, counts = work.look()
-    sys.stdout.write("".join(f"{film.address.path}\n" for film in films))
+def _stop_by_signals(archive: Archive) -> dict[int, Any]:
+    """Let SIGTERM do what Ctrl-C does, and let neither wait for the archive.
+
+    Returns:
+        The handlers before.
+    """
+
+    def stop(*_: Any) -> None:
+        archive.give_up()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+
+
+def _look(work: ArchiveRun, again: bool) -> int:
+    films, counts = work.look(again)
+    sys.stdout.write("".join(f"{film.address.path}\n" for film in films if film.error is None))
+    for error in (film.error for film in films if film.error is not None):
+        logger.warning("%s", error)
     _tell(counts, "to do")
-    return 0
+    return _status(work, any(film.error is not None for film in films))
 
 
-def _pass(work: ArchiveRun, limit: int | None) -> int:
+def _pass(work: ArchiveRun, limit: int | None, again: bool) -> int:
+    counts = work.once(limit, again)
+    _tell(counts, "tried")
+    return _status(work, counts["failed"] + counts["skipped_failed"] > 0)
+
+
+def _status(work: ArchiveRun, failed: bool) -> int:
     from monai_tbkd.packaging import FILMS_FAILED
 
-    counts = work.once(limit)
-    _tell(counts, "tried")
-    return FILMS_FAILED if counts["failed"] else 0
+    return FILMS_FAILED if failed or work.archive.cut_short else 0
 
 
 def _tell(counts: Counter[str], given: str) -> None:
     logger.info(
-        "%d studies, %d films: %d had results, %d were refused before, %d %s.",
+        "%d studies, %d images: %d had results, %d were refused or damaged before, %d %s.",
         counts["studies"], counts["films"], counts["with_results"], counts["skipped"], counts["given"], given,
     )  # fmt: skip
 
@@ -109,4 +143,6 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
         given["ckpt_dir"] = literal(str(args.ckpt_dir.absolute()))
     if args.results:
         given["dicom_output"] = args.results
+    if args.report_refused:
+        given["report_refused"] = True
     return given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import tempfile
 from collections import Counter
@@ -94,12 +95,15 @@ def _from_archive(args: argparse.Namespace, intake: ReportIntake) -> Counter[str
     archive.check()
     args.store.mkdir(parents=True, exist_ok=True, mode=0o700)
     mark_pacs_store(args.store)
+    # Its log tells of every request, with what is searched for: at times the patient.
+    logging.getLogger("dicomweb_client").setLevel(logging.ERROR)
     source = PacsSource(DICOMwebClient(args.url, session=archive.session), args.store / PACS_FILMS, ())
     intake.find_film = films_of_series(source.path)
     reports = AnnotatorReports(archive, query, args.without_words)
     for found in reports.studies():
         with tempfile.TemporaryDirectory(prefix="reports_") as scratch:
             intake.take(reports.fetch(found, Path(scratch)))
+    reports.counts["unreadable"] += archive.cut_short
     return reports.counts
 
 

@@ -16,8 +16,9 @@ from monai_tbkd.dicom.box_report import (
 )
 from monai_tbkd.dicom.equipment import DRAWN_BY_ANNOTATOR, is_result_of
 from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding
-from monai_tbkd.dicom.film_results import KINDS, film_results, write_film_results
+from monai_tbkd.dicom.film_results import KINDS, film_results, result_series, write_film_results
 from monai_tbkd.dicom.presentation_state import presentation_state
+from monai_tbkd.dicom.refusal_report import is_refusal, refusal_report
 from monai_tbkd.dicom.report_head import (
     Author,
     ReportHead,
@@ -54,11 +55,14 @@ __all__ = [
     "is_about_tuberculosis",
     "is_measurement_report",
     "is_own_result",
+    "is_refusal",
     "is_result_of",
     "map_segmentation",
     "presentation_state",
     "read_box_report",
+    "refusal_report",
     "report_head",
+    "result_series",
     "secondary_capture",
     "structured_report",
     "write_film_results",

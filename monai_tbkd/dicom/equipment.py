@@ -11,6 +11,7 @@ from pydicom.sr.codedict import codes
 
 from monai_tbkd import __version__
 from monai_tbkd.data.own_results import MANUFACTURER, MODEL_NAME, is_own_result
+from monai_tbkd.data.readers.dicom import quiet_pydicom
 from monai_tbkd.dicom.film_finding import FilmFinding
 from monai_tbkd.dicom.source_film import SourceFilm
 
@@ -31,7 +32,19 @@ def result_uid(source: SourceFilm, finding: FilmFinding, *what: str) -> hd.UID:
         finding: what was found; another model, threshold, score or box is another result.
         what: words that tell the objects of one finding, and what is in them, apart.
     """
-    name = "/".join((str(source.header.StudyInstanceUID), source.uid, __version__, finding.digest, *what))
+    return named_uid(str(source.header.StudyInstanceUID), source.uid, finding.digest, *what)
+
+
+def named_uid(study: str, image: str, digest: str, *what: str) -> hd.UID:
+    """The same for an image that is not at hand.
+
+    Args:
+        study: StudyInstanceUID.
+        image: SOPInstanceUID.
+        digest: of `FilmFinding`.
+        what: as for `result_uid`.
+    """
+    name = "/".join((study, image, __version__, digest, *what))
     return hd.UID(f"2.25.{uuid.uuid5(_NAMESPACE, name).int}")
 
 
@@ -71,7 +84,8 @@ def series_of(
         finding: what was found.
         kind: of result; part of the UIDs.
         number: of the series.
-        description: of the series, at most 64 characters.
+        description: of the series, ending with the notice, at most 64 characters; the numbers of the image's series
+            and of the image come before the notice, so that the results of two images can be told apart.
         serial: whether the builder asks for a serial number.
     """
     given: dict[str, Any] = {
@@ -82,7 +96,7 @@ def series_of(
         "manufacturer": MANUFACTURER,
         "manufacturer_model_name": MODEL_NAME,
         "software_versions": _long_string(finding.model_version),
-        "series_description": description,
+        "series_description": _numbered(source, description),
         "contributing_equipment": [contributing_equipment(finding)],
     }
     return given | {"device_serial_number": _long_string(finding.model_version)} if serial else given
@@ -98,6 +112,17 @@ def is_result_of(dataset: Dataset, model_version: str) -> bool:
     version = dataset.get("SoftwareVersions") or ""
     stated = str(version if isinstance(version, str) else version[0]).strip()
     return is_own_result(dataset) and stated == _long_string(model_version)
+
+
+def _numbered(source: SourceFilm, description: str) -> str:
+    what, comma, notice = description.partition(", ")
+    with quiet_pydicom():
+        try:
+            numbers = [int(source.header.get(key)) for key in ("SeriesNumber", "InstanceNumber")]
+        except Exception:  # none, or whatever pydicom raises on an odd one
+            return description
+    numbered = f"{what} {numbers[0]}/{numbers[1]}{comma}{notice}"
+    return numbered if len(numbered) <= _LONGEST else description
 
 
 def _long_string(text: str) -> str:

@@ -114,7 +114,7 @@ class FilmFinding:
     def digest(self) -> str:
         """Of the numbers and the model, but not the map, or else of the `identity` that was given."""
         if self.identity is not None:
-            return hashlib.sha256(self.identity.encode()).hexdigest()
+            return identity_digest(self.identity)
         boxes = [[b.xmin, b.ymin, b.xmax, b.ymax, b.score] for b in self.boxes]
         said = [self.score, self.threshold, self.decision, boxes, self.model_version, self.threshold_id]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
@@ -149,3 +149,8 @@ class FilmFinding:
             tb_map=tb_map,
             warnings=str(row.get("warnings") or ""),
         )
+
+
+def identity_digest(identity: str) -> str:
+    """The digest of every finding of an `identity`."""
+    return hashlib.sha256(identity.encode()).hexdigest()

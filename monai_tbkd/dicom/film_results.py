@@ -13,7 +13,8 @@ from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.own_results import DICOM_RESULTS
 from monai_tbkd.data.readers import FilmLimits, decode_film
 from monai_tbkd.data.reason_codes import FilmError
-from monai_tbkd.dicom.film_finding import FilmFinding
+from monai_tbkd.dicom.equipment import named_uid
+from monai_tbkd.dicom.film_finding import FilmFinding, identity_digest
 from monai_tbkd.dicom.presentation_state import presentation_state
 from monai_tbkd.dicom.result_error import DicomResultError
 from monai_tbkd.dicom.secondary_capture import LONGEST_SIDE, secondary_capture
@@ -24,6 +25,22 @@ from monai_tbkd.dicom.whole_object import write_object
 
 KINDS = DICOM_RESULTS
 """Structured report, segmentations of the map and of the boxes, secondary capture, presentation state."""
+_NAMES = dict(zip(KINDS, ("SR", "SEG map", "SEG boxes", "SC", "GSPS"), strict=True))
+
+
+def result_series(study: str, image: str, identity: str) -> dict[str, str]:
+    """The series that the results of an image are in, whatever was found.
+
+    Args:
+        study: StudyInstanceUID of the image.
+        image: its SOPInstanceUID.
+        identity: as `FilmFinding` has it.
+
+    Returns:
+        SeriesInstanceUIDs by kind.
+    """
+    digest = identity_digest(identity)
+    return {kind: str(named_uid(study, image, digest, name, "series")) for kind, name in _NAMES.items()}
 
 
 def film_results(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from highdicom.pr import (
     AnnotationUnitsValues,
     GraphicAnnotation,
@@ -29,7 +31,8 @@ GSPS_DESCRIPTION = f"TB boxes GSPS, {NOTICE}"
 def presentation_state(source: SourceFilm, finding: FilmFinding) -> GrayscaleSoftcopyPresentationState:
     """Make a Grayscale Softcopy Presentation State (PS3.3, A.33.1): boxes with scores, decision and notice.
 
-    The gray values are shown as without it: modality and VOI LUTs are the film's, inversion included.
+    Gray values and the shape of pixels are shown as without it: modality and VOI LUTs are the film's, inversion
+    included.
 
     Args:
         source: the film.
@@ -81,6 +84,10 @@ def presentation_state(source: SourceFilm, finding: FilmFinding) -> GrayscaleSof
         graphic_annotations=[GraphicAnnotation([bare], layer, graphic_objects=boxes or None, text_objects=texts)],
         **series_of(source, finding, "GSPS", GSPS_SERIES_NUMBER, GSPS_DESCRIPTION),
     )
+    if source.row_height != 1:  # highdicom has square pixels alone
+        (area,) = result.DisplayedAreaSelectionSequence
+        ratio = Fraction(source.row_height).limit_denominator(1000)
+        area.PresentationPixelAspectRatio = [ratio.numerator, ratio.denominator]
     with faults_named():
         carry_gray_values(source.header, result)
     finished(result, source)

@@ -53,9 +53,10 @@ def secondary_capture(
     if film.shape != ((columns, rows) if turn.transpose else (rows, columns)):
         raise ValueError(f"The upright film has shape {film.shape}, and {rows} rows and {columns} columns are stored.")
     boxes = turn.boxes_upright([[b.xmin, b.ymin, b.xmax, b.ymax] for b in finding.boxes], film.shape)
+    row_height = 1 / source.row_height if turn.transpose else source.row_height
     result = SCImage.from_ref_dataset(
         ref_dataset=source.without_patient(),
-        pixel_array=draw_finding(film, finding, boxes, longest_side),
+        pixel_array=draw_finding(film, finding, boxes, longest_side, row_height),
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",
@@ -78,7 +79,11 @@ def secondary_capture(
 
 
 def draw_finding(
-    film: NDArray[np.floating], finding: FilmFinding, boxes: list[list[float]], longest_side: int
+    film: NDArray[np.floating],
+    finding: FilmFinding,
+    boxes: list[list[float]],
+    longest_side: int,
+    row_height: float = 1.0,
 ) -> NDArray[np.uint8]:
     """The picture: the film between a line that says what was decided and lines that say what it is not for.
 
@@ -87,16 +92,20 @@ def draw_finding(
         finding: what was found.
         boxes: of `finding`, on the upright film.
         longest_side: of the film in the picture.
+        row_height: of a pixel of `film` as times its width; the picture has square pixels.
 
     Returns:
         ``(height, width, 3)`` uint8; wider than the film where the text needs room.
     """
     height, width = film.shape
-    scale = min(1.0, longest_side / max(height, width))
+    # the shorter side of a pixel is made longer, so that nothing is lost
+    square = (width * max(1.0, 1 / row_height), height * max(1.0, row_height))
+    scale = min(1.0, longest_side / max(square))
+    size = (max(1, round(square[0] * scale)), max(1, round(square[1] * scale)))
     # made smaller before anything else, to spare memory
     shown = Image.fromarray(np.asarray(film, dtype=np.float32))
-    if scale < 1:
-        shown = shown.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BOX)
+    if size != shown.size:
+        shown = shown.resize(size, Image.Resampling.BOX if row_height == 1 else Image.Resampling.BILINEAR)
     gray = FilmTo8Bit()(torch.from_numpy(np.array(shown))[None])[0].numpy()
     small = Image.fromarray(gray)
     text_size = max(_SMALLEST_TEXT, round(max(small.size) / 60))

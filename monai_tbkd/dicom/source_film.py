@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset
+from pydicom.multival import MultiValue
 
 from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.data.readers.dicom import quiet_pydicom, read_dicom_header, turn_to_upright
@@ -29,6 +30,8 @@ _PATIENT_AND_STUDY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
     "StudyTime", "ReferringPhysicianName",
 )  # fmt: skip
+
+_MOST = 10  # a pixel is no longer than so many times its width
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,18 @@ class SourceFilm:
         """(between rows, between columns) in the patient, None where the film does not say."""
         with quiet_pydicom(), faults_named():
             return spacing_of(self.header, "PixelSpacing")
+
+    @property
+    def row_height(self) -> float:
+        """Height of a stored pixel as times its width: 1 where the image does not say, or nothing credible."""
+        with quiet_pydicom(), faults_named():
+            for key in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"):
+                value = self.header.get(key)
+                if isinstance(value, MultiValue) and len(value) == 2:
+                    rows, columns = (float(each or 0) for each in value)
+                    if rows > 0 and columns > 0:
+                        return rows / columns if 1 / _MOST <= rows / columns <= _MOST else 1.0
+            return 1.0
 
     @property
     def orientation(self) -> tuple[str, str] | None:

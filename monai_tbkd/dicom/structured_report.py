@@ -54,7 +54,7 @@ def structured_report(source: SourceFilm, finding: FilmFinding) -> sr.Comprehens
     groups = [_film_group(source, finding, bare)]
     groups += [_box_group(source, finding, bare, number) for number in range(1, len(finding.boxes) + 1)]
     content = sr.MeasurementReport(
-        observation_context=_observer(finding),
+        observation_context=observer(finding),
         procedure_reported=terms.CHEST_RADIOGRAPHY,
         imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
@@ -92,7 +92,8 @@ def write_structured_report(path: str | Path, source: SourceFilm | str | Path, f
     return report
 
 
-def _observer(finding: FilmFinding) -> sr.ObservationContext:
+def observer(finding: FilmFinding) -> sr.ObservationContext:
+    """This program with its model, as the device that has observed."""
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=device_uid(finding), name=MANUFACTURER, manufacturer_name=MANUFACTURER, model_name=MODEL_NAME
     )

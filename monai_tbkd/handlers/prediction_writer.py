@@ -115,7 +115,7 @@ class PredictionWriter:
         if self.dicom is not None and row["status"] == DONE:
             note = self.dicom.write(str(batch["image"].meta["filename_or_obj"]), row, output["tb_map"])
             if note:
-                _add(row, FilmWarning.NO_DICOM_RESULT, note)
+                add_warning(row, FilmWarning.NO_DICOM_RESULT, note)
         if self.reports is not None:
             self.reports.add(row, self._picture(batch, output, row))
         self.table.append(row)
@@ -171,7 +171,7 @@ class PredictionWriter:
         fault = input_kind_fault(self.input_kind, meta.get("source_format"))
         if fault:
             row.update(decision=None, threshold_0_100=None, threshold_id=None, n_boxes=None, boxes=None)
-            _add(row, FilmWarning.OTHER_INPUT_KIND, fault)
+            add_warning(row, FilmWarning.OTHER_INPUT_KIND, fault)
         return row
 
     def _draw(self, batch: Mapping[str, Any], output: Mapping[str, Any], row: Mapping[str, Any]) -> None:
@@ -219,6 +219,7 @@ class PredictionWriter:
         return f"{unique}.{self.overlay_format}"
 
 
-def _add(row: dict[str, Any], warning: FilmWarning, detail: str) -> None:
+def add_warning(row: dict[str, Any], warning: FilmWarning, detail: str) -> None:
+    """Add a warning to a row, and to its detail what it is about."""
     row["warnings"] = "; ".join(filter(None, [row["warnings"], warning]))
     row["detail"] = "; ".join(filter(None, [row["detail"], detail]))

@@ -1,16 +1,17 @@
 """Films out of a PACS, results back into it, by DICOMweb.
 
-It needs dicomweb-client and highdicom: ``pip install monai_tbkd[pacs]``.
+It needs highdicom: ``pip install monai_tbkd[pacs]``.
 """
 
 from __future__ import annotations
 
 from monai_tbkd.pacs.annotator_reports import AnnotatorReports
-from monai_tbkd.pacs.archive import Archive, FilmAddress
+from monai_tbkd.pacs.archive import Archive, FilmAddress, FoundSeries
 from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveGoneError, ArchiveRefusalError
 from monai_tbkd.pacs.archive_films import ArchiveFilms
 from monai_tbkd.pacs.archive_run import ArchiveRun
 from monai_tbkd.pacs.archive_session import archive_session
+from monai_tbkd.pacs.archive_table import ArchiveTable
 from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
 from monai_tbkd.pacs.result_sender import ResultSender
 from monai_tbkd.pacs.study_query import StudyQuery
@@ -24,9 +25,11 @@ __all__ = [
     "ArchiveGoneError",
     "ArchiveRefusalError",
     "ArchiveRun",
+    "ArchiveTable",
     "FilmAddress",
     "FilmSearch",
     "FoundFilm",
+    "FoundSeries",
     "ResultSender",
     "StudyQuery",
     "archive_session",

@@ -20,6 +20,7 @@ from monai_tbkd.dicom import (
     report_head,
 )
 from monai_tbkd.pacs.archive import Archive, FilmAddress
+from monai_tbkd.pacs.archive_error import ArchiveRefusalError
 from monai_tbkd.pacs.study_query import StudyQuery
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,12 @@ class AnnotatorReports:
         """The wanted reports, one study after the other."""
         for study in self.archive.studies((MODALITY,), self.query.study):
             self.counts["studies"] += 1
-            yield self._of_study(study)
+            try:
+                found = self._of_study(study)
+            except ArchiveRefusalError as refusal:
+                self._leave_out(f"of the study {study}", str(refusal))
+            else:
+                yield found
 
     def fetch(self, reports: list[FilmAddress], folder: Path) -> list[Path]:
         """Fetch reports.
@@ -76,8 +82,8 @@ class AnnotatorReports:
         return files
 
     def _of_study(self, study: str) -> list[FilmAddress]:
-        asked = {each["uid"] for each in self.archive.series(study, self.query.series)}
-        series = [each["uid"] for each in self.archive.series(study) if each["modality"] == MODALITY]
+        asked = {each.uid for each in self.archive.series(study, self.query.series)}
+        series = [each.uid for each in self.archive.series(study) if each.modality == MODALITY]
         headers = [(uid, header) for uid in series for header in self.archive.headers(study, uid)]
         self.counts["reports"] += len(headers)
         own: set[str] = set()

@@ -1,39 +1,39 @@
-"""An archive of DICOM films by DICOMweb: what is asked of it, and what its answers mean."""
+"""An archive of DICOM images by DICOMweb: what is asked of it, and what its answers mean."""
 
 from __future__ import annotations
 
+import io
 import logging
-import re
-import ssl
-import threading
-import time
-import warnings
+import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
+import pydicom
 import requests
-from dicomweb_client import DICOMwebClient
 from pydicom import Dataset
 
 from monai_tbkd.data import FilmError, ReasonCode
-from monai_tbkd.data.readers.dicom import quiet_pydicom
-from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveGoneError, ArchiveRefusalError
-from monai_tbkd.pacs.archive_session import PASSWORD, TOKEN, USER
-from monai_tbkd.pacs.film_download import ACCEPT, write_film
+from monai_tbkd.data.readers.dicom import quiet_pydicom, read_dicom_header
+from monai_tbkd.pacs.archive_answers import failure_reason, number, stored_instances, text, uid
+from monai_tbkd.pacs.archive_connection import JSON, ArchiveConnection
+from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveRefusalError
+from monai_tbkd.pacs.film_download import ACCEPTS, write_film
+from monai_tbkd.pacs.narrower_queries import narrower_queries
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
 PAGE = 500
-"""Studies that are asked for at once."""
-_BUSY = {408, 429, 502, 503, 504}
-_TIMEOUT = (10, 120)  # seconds to connect, and between two pieces of an answer
-_LONGEST_PAUSE = 10.0
+"""Results that are asked for at once."""
+_STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
+# Legal in a query (RFC 3986, 3.4) and no separator of its parts. Orthanc 1.10 does not decode percent signs.
+_UNENCODED = "*?,:@/!$'()="
 
 
 class FilmAddress(NamedTuple):
-    """Where a film is in the archive."""
+    """Where an image is in the archive; a study as a whole has no series, and its own UID as instance."""
 
     study: str
     series: str
@@ -42,19 +42,29 @@ class FilmAddress(NamedTuple):
     @property
     def path(self) -> str:
         """Below the archive's URL."""
-        return f"studies/{self.study}/series/{self.series}/instances/{self.instance}"
+        below = f"/series/{self.series}/instances/{self.instance}" if self.series else ""
+        return f"studies/{self.study}{below}"
+
+
+class FoundSeries(NamedTuple):
+    """A series, as the archive tells of it; ``description`` and ``modality`` may be empty, ``instances`` 0."""
+
+    uid: str
+    modality: str
+    description: str
+    instances: int
 
 
 class Archive:
     """A DICOMweb server (QIDO-RS, WADO-RS, STOW-RS; PS3.18).
 
-    A server that is away, as while it starts again, is waited for; then the request is sent again. Each of them may be
-    sent twice without harm, the storing too, since the objects keep their UIDs.
-
     Args:
         url: that ``/studies`` is below.
         session: secured as the server wants it.
         patience: seconds to wait for a server that was there and does not answer.
+
+    Attributes:
+        cut_short: whether a search was cut short in a way that could not be mended, so that studies may be missing.
 
     Example:
         >>> url = "http://localhost:8042/dicom-web"
@@ -64,30 +74,29 @@ class Archive:
     """
 
     def __init__(self, url: str, session: requests.Session, patience: float = 120) -> None:
-        self.url, self.patience, self.session = url.rstrip("/"), float(patience), session
-        # Its log tells of every request, with what is searched for: at times the patient.
-        logging.getLogger("dicomweb_client").setLevel(logging.ERROR)
-        self._client = DICOMwebClient(self.url, session=session, timeout=_TIMEOUT, permissive_uid=True)
-        self._client.set_http_retry_params(retry=False)
-        self._given_up = threading.Event()
+        self.connection = ArchiveConnection(url, session, patience)
+        self.url, self.session = self.connection.url, session
+        self.cut_short = False
+        self._accepts = list(ACCEPTS)
+        self._series_told: dict[str, int] = {}
 
     def give_up(self) -> None:
         """Wait for the server no more, in whichever thread it is waited for."""
-        self._given_up.set()
+        self.connection.give_up()
 
     def check(self) -> None:
-        """Ask for one study, so that a wrong URL or password is told at once.
+        """Ask for one study, so that a wrong URL or password is told at once; a busy server is waited for.
 
         Raises:
             ArchiveError: with what to mend.
         """
+        self.connection.resume()
+        self.cut_short = False
         try:
-            self._once("search", lambda: self._client.search_for_studies(limit=1))
+            self.connection.json("search", "studies?limit=1", only_busy=True)
         except ArchiveRefusalError as refusal:
-            raise ArchiveError(
-                f"{self.url} answers {refusal.status}, so there is no DICOMweb; check the URL (Orthanc's ends with "
-                "/dicom-web)."
-            ) from refusal
+            hint = "" if refusal.status == 403 else "; check the URL (Orthanc's ends with /dicom-web)"
+            raise ArchiveError(f"{self.url} {refusal.said}{hint}.") from refusal
 
     def studies(self, modalities: Sequence[str], query: Mapping[str, str]) -> Iterator[str]:
         """Look for studies.
@@ -103,48 +112,73 @@ class Archive:
             ArchiveError: the search is refused.
         """
         seen: set[str] = set()
-        for modality in modalities:
-            offset = 0
-            while True:
-                filters = {**query, "ModalitiesInStudy": modality}
-                page = self._search(self._client.search_for_studies, search_filters=filters, limit=PAGE, offset=offset)
-                new = [uid for uid in (_uid(found, "0020000D") for found in page) if uid and uid not in seen]
-                yield from new
-                seen.update(new)
-                offset += len(page)
-                # A server that takes no notice of the offset gives the same page for ever.
-                if len(page) < PAGE or not new:
-                    break
+        try:
+            for modality in modalities:
+                for study in self._studies({**query, "ModalitiesInStudy": modality}):
+                    if study not in seen:
+                        seen.add(study)
+                        yield study
+        except ArchiveRefusalError as refusal:
+            raise ArchiveError(
+                f"{self.url} {refusal.said} to a search; check the URL, and the keys and values of the query."
+            ) from refusal
+        if not seen:
+            escaped = any(quote(value, safe=_UNENCODED) != value for value in query.values())
+            logger.warning(
+                "The archive has no %s studies%s.%s", " or ".join(modalities), " of this query" if query else "",
+                " Some archives do not understand values that are percent-encoded in a URL; put ? for each character "
+                "that is no letter, digit or one of .-_~*" + _UNENCODED[2:] if escaped else "",
+            )  # fmt: skip
 
-    def series(self, study: str, query: Mapping[str, str] | None = None) -> list[dict[str, str]]:
-        """The series of a study: ``uid``, ``modality`` and ``description`` (empty where the server does not tell)."""
-        found = self._search(
-            self._client.search_for_series, study, fields=["SeriesDescription"], search_filters=dict(query or {})
-        )
-        return [
-            {"uid": uid, "modality": _text(each, "00080060"), "description": _text(each, "0008103E")}
-            for each in found
-            if (uid := _uid(each, "0020000E"))
-        ]
+    def series(self, study: str, query: Mapping[str, str] | None = None) -> list[FoundSeries]:
+        """The series of a study.
 
-    def films(self, study: str, series: str) -> list[tuple[FilmAddress, int]]:
+        Args:
+            study: its UID.
+            query: what they must have, by keyword.
+
+        Raises:
+            ArchiveRefusalError: the archive does not tell.
+        """
+        path, fields = f"studies/{study}", ("SeriesDescription",)
+        told = self._series_told.get(study, 0)
+        found = self._search(f"{path}/series", _SERIES, {}, fields, told)
+        if len(found) < told:  # a search cut short
+            found = self._whole(found, told, "series", lambda: self._series_by_metadata(path))
+            if query:
+                keys = [{**query, "SeriesInstanceUID": each} for each in found]
+                asked = {each for key in keys for each in self._search(f"{path}/series", _SERIES, key)}
+        elif query:
+            asked = set(self._search(f"{path}/series", _SERIES, query))
+        return [self._series(study, each, found[each]) for each in found if not query or each in asked]
+
+    def films(self, study: str, series: FoundSeries) -> list[tuple[FilmAddress, int]]:
         """The instances of a series, each with its number of pixels, 0 where the server does not tell."""
-        fields = ["Rows", "Columns", "NumberOfFrames"]
-        found = self._search(self._client.search_for_instances, study, series, fields=fields)
+        path = f"studies/{study}/series/{series.uid}"
+        found = self._search(f"{path}/instances", _INSTANCE, {}, ("Rows", "Columns"), series.instances)
+        if len(found) < series.instances:
+            found = self._whole(found, series.instances, "instances", lambda: self._metadata(path, _INSTANCE))
         return [
-            (FilmAddress(study, series, uid), _number(each, "00280010") * _number(each, "00280011"))
-            for each in found
-            if (uid := _uid(each, "00080018"))
+            (FilmAddress(study, series.uid, each), number(tags, "00280010") * number(tags, "00280011"))
+            for each, tags in found.items()
         ]
 
     def headers(self, study: str, series: str) -> list[Dataset]:
-        """The instances of a series without pixels."""
-        found = self._patiently("read a series' metadata", lambda: self._client.retrieve_series_metadata(study, series))
-        with quiet_pydicom():
-            return [Dataset.from_json(each) for each in found]
+        """The instances of a series without pixels.
+
+        Raises:
+            ArchiveRefusalError: the archive does not send them, or in another form.
+        """
+        found = self._metadata(f"studies/{study}/series/{series}", _INSTANCE)
+        try:
+            with quiet_pydicom():
+                return [Dataset.from_json(each) for each in found.values()]
+        except Exception as error:  # whatever pydicom raises on an odd element; its words may quote it
+            said = f"sends metadata that is not DICOM JSON ({type(error).__name__})"
+            raise ArchiveRefusalError(said, "send metadata") from None
 
     def fetch(self, film: FilmAddress, path: Path, most: int = 2**30) -> None:
-        """Write a film into a file, as it is in the archive: byte for byte, in its own transfer syntax.
+        """Write an image into a file, as it is in the archive: byte for byte, in its own transfer syntax.
 
         Args:
             film: which.
@@ -152,158 +186,226 @@ class Archive:
             most: bytes that are written.
 
         Raises:
-            FilmError: NOT_FETCHED or TOO_LARGE.
+            FilmError: NOT_FETCHED or TOO_LARGE; there is no file then.
             ArchiveError: the archive is gone, or lets us in no more.
         """
 
         def download() -> None:
-            with self.session.get(
-                f"{self.url}/{film.path}", headers={"Accept": ACCEPT}, stream=True, timeout=_TIMEOUT
-            ) as answer:
-                answer.raise_for_status()
-                kind = answer.headers.get("Content-Type", "")
-                write_film(path, kind, answer.iter_content(2**20), most, film.path)
+            with self.connection.request("GET", film.path, self._accepts[0]) as answer:
+                write_film(
+                    path, answer.headers.get("Content-Type", ""), self.connection.chunks(answer), most, film.path
+                )
 
         try:
-            self._patiently("send a film", download)
+            try:
+                self.connection.ask("send an image", download)
+            except ArchiveRefusalError as refusal:
+                if refusal.status != 406 or len(self._accepts) < 2:
+                    raise
+                del self._accepts[0]
+                self.connection.ask("send an image", download)
+            _check_identity(film, path)
         except ArchiveRefusalError as refusal:
-            raise FilmError(
-                ReasonCode.NOT_FETCHED, film.path, f"the archive answers {refusal.status} instead of sending it"
-            ) from refusal
+            path.unlink(missing_ok=True)
+            raise FilmError(ReasonCode.NOT_FETCHED, film.path, str(refusal)) from refusal
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
-    def store(self, result: Dataset) -> None:
+    def store(self, result: Dataset, source: FilmAddress) -> None:
         """Store an object in the study that it names.
 
-        One that is there already is left as it is.
+        It counts as stored when the archive names it as such, or else when the archive has it. One that is there
+        already is left as it is.
+
+        Args:
+            result: the object.
+            source: the image that it is about. Results of an image that is no longer there are not stored, since they
+                would create its study again.
 
         Raises:
             FilmError: NOT_STORED.
             ArchiveError: the archive is gone, or lets us in no more.
         """
-        uid, study = str(result.SOPInstanceUID), str(result.StudyInstanceUID)
-        try:
-            with quiet_pydicom():
-                answer = self._patiently("store a result", lambda: self._client.store_instances([result], study))
-        except ArchiveRefusalError as refusal:
-            # 409 is also the answer of some to an object that they have.
-            if refusal.status == 409 and self.has(study, uid):
-                return
-            raise _not_stored(study, f"the archive answers {refusal.status} when it is to store a result") from refusal
-        failed = answer.get("FailedSOPSequence") or []
-        if failed and not self.has(study, uid):
-            code = failed[0].get("FailureReason")
-            raise _not_stored(study, f"the archive does not store a result (DICOM failure reason {code})")
-
-    def has(self, study: str, instance: str) -> bool:
-        """Whether a study has an instance."""
-        filters = {"SOPInstanceUID": instance}
-        found = self._search(self._client.search_for_instances, study, search_filters=filters)
-        return any(_uid(each, "00080018") == instance for each in found)
-
-    def _search(self, search: Callable[..., Any], *where: str, **options: Any) -> list[dict[str, Any]]:
-        try:
-            return list(self._patiently("search", lambda: search(*where, **options)))
-        except ArchiveRefusalError as refusal:
-            if where and refusal.status == 404:  # gone since it was found
-                return []
-            raise ArchiveError(
-                f"{self.url} answers {refusal.status} to a search; check the keys and values of the query."
-            ) from refusal
-
-    def _patiently(self, what: str, ask: Callable[[], T]) -> T:
-        began, pause = time.monotonic(), 0.5
-        while True:
-            try:
-                return self._once(what, ask)
-            except ArchiveGoneError as gone:
-                left = self.patience - (time.monotonic() - began)
-                if left <= 0:
-                    raise
-                logger.warning("%s Trying again for %.0f seconds.", gone, left)
-                if self._given_up.wait(min(pause, left)):
-                    raise
-                pause = min(2 * pause, _LONGEST_PAUSE)
-
-    def _once(self, what: str, ask: Callable[[], T]) -> T:
-        """Errors of the network become sentences; the libraries' own words quote URLs with what is searched for."""
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                return ask()
-        except requests.HTTPError as error:
-            raise self._refused(what, error.response.status_code) from error
-        except requests.exceptions.SSLError as error:
-            if _certificate_at_fault(error):
-                raise ArchiveError(
-                    f"{self.url}: its certificate is not trusted; give that of its authority by --ca_file, and the URL "
-                    "by the name that the certificate has."
-                ) from None
-            raise ArchiveGoneError(
-                f"{self.url}: no encrypted connection comes about; if the archive asks for a certificate, give "
-                "--client_cert and --client_key."
-            ) from None
-        except requests.Timeout:
-            raise ArchiveGoneError(f"{self.url} does not answer in time.") from None
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            raise ArchiveGoneError(f"{self.url} cannot be reached ({_root_word(error)}).") from None
-        except requests.exceptions.JSONDecodeError:
-            raise ArchiveError(
-                f"{self.url} answers, but not in DICOM JSON; check the URL (Orthanc's ends with /dicom-web)."
-            ) from None
-
-    def _refused(self, what: str, status: int) -> ArchiveError:
-        if status == 401:
-            return ArchiveError(
-                f"{self.url} answers 401: it wants other credentials; set {USER} and {PASSWORD}, or {TOKEN}, in the "
-                "environment."
+        if not self.has(source):
+            raise FilmError(
+                ReasonCode.NOT_STORED,
+                source.path,
+                "the image is no longer in the archive, so its results are not stored",
             )
-        if status == 403:
-            return ArchiveError(f"{self.url} answers 403: these credentials may not {what}; ask its administrator.")
-        if status in _BUSY:
-            return ArchiveGoneError(f"{self.url} answers {status}.")
-        return ArchiveRefusalError(status, what)
+        own = FilmAddress(
+            *(str(result[key].value) for key in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
+        )
+        boundary = uuid.uuid4().hex
+        body = _multipart(result, boundary)
+        kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
+
+        def send() -> Any:
+            with self.connection.request(
+                "POST", f"studies/{own.study}", JSON, data=body, headers={"Content-Type": kind}
+            ) as answer:
+                return self.connection.content(answer)
+
+        said = "answers without saying that it is stored, and does not have it"
+        try:
+            answer = self.connection.ask("store a result", send)
+            if own.instance in stored_instances(answer):
+                return
+            if reason := failure_reason(answer):
+                said = f"gives the DICOM failure reason {reason}"
+        except ArchiveRefusalError as refusal:
+            said = refusal.said
+        # Some answer with an error to an object that they have, and some with nothing.
+        if not self.has(own):
+            raise FilmError(ReasonCode.NOT_STORED, source.path, f"the archive {said} when it is to store a result")
+
+    def has(self, address: FilmAddress) -> bool:
+        """Whether the archive has an instance: by a search, else by its metadata."""
+        try:
+            if self._search(
+                f"studies/{address.study}/instances", _INSTANCE, {"SOPInstanceUID": address.instance}, (), 1
+            ).get(address.instance):
+                return True
+        except ArchiveRefusalError:
+            pass
+        try:
+            return address.instance in self._metadata(address.path, _INSTANCE)
+        except ArchiveRefusalError:
+            return False
+
+    def _studies(self, query: Mapping[str, str]) -> Iterator[str]:
+        """Studies of a search, also where the archive cuts its answers short and has no further page.
+
+        Parts of a search find more than the whole then.
+        """
+        found = self._study_search(query)
+        yield from found
+        seen, most = set(found), 0
+        left = [(query, found)] if len(found) > 1 else []
+        while left:
+            part, known = left.pop()
+            parts = narrower_queries(part, list(known.values()))
+            narrower = [(each, self._study_search(each)) for each in parts]
+            covered = dict.fromkeys(study for _, some in narrower for study in some)
+            new = [study for study in covered if study not in seen]
+            if not most and not new:
+                return
+            if not most:
+                most = len(found)
+                logger.warning(
+                    "The archive cuts searches short at %d studies, so it is searched in parts. It is faster where its "
+                    "limit is raised (Orthanc's LimitFindResults) or the query is narrower.",
+                    most,
+                )
+            if known.keys() - covered.keys():
+                self._cut_short(f"of searches that end at {most} studies one cannot be divided further")
+            yield from new
+            seen.update(new)
+            left += [(each, some) for each, some in narrower if len(some) >= most]
+
+    def _study_search(self, query: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+        found = self._search("studies", _STUDY, query)
+        self._series_told |= {study: number(tags, "00201206") for study, tags in found.items()}
+        return found
+
+    def _series(self, study: str, series: str, tags: Mapping[str, Any]) -> FoundSeries:
+        if not text(tags, "00080060"):
+            more = next(iter(self._metadata(f"studies/{study}/series/{series}", _INSTANCE).values()), {})
+            tags = {**tags, **{tag: more[tag] for tag in ("00080060", "0008103E") if tag in more}}
+        return FoundSeries(series, text(tags, "00080060"), text(tags, "0008103E"), number(tags, "00201209"))
+
+    def _whole(
+        self, found: dict[str, Any], told: int, what: str, by_metadata: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """What a search has cut short, completed by metadata, which never is."""
+        try:
+            return by_metadata() | found
+        except ArchiveRefusalError:
+            self._cut_short(f"the archive lists {len(found)} of {told} {what}, and sends no metadata")
+            return found
+
+    def _series_by_metadata(self, path: str) -> dict[str, dict[str, Any]]:
+        """The series of a study, each with the number of its instances."""
+        instances = self.connection.json("send metadata", f"{path}/metadata")
+        counts = Counter(uid(each, _SERIES) for each in instances)
+        first = {name: each for each in reversed(instances) if (name := uid(each, _SERIES))}
+        return {name: {**first[name], "00201209": {"vr": "IS", "Value": [counts[name]]}} for name in counts if name}
+
+    def _search(
+        self, path: str, tag: str, query: Mapping[str, str], fields: Sequence[str] = (), told: int = 0
+    ) -> dict[str, dict[str, Any]]:
+        """Ask for page after page until one brings nothing new.
+
+        Args:
+            path: below the URL.
+            tag: of the UID of what is looked for.
+            query: search keys.
+            fields: that are wanted as well.
+            told: how many there are, so that no more is asked for than needed; 0 where that is not known.
+
+        Returns:
+            Data sets by UID.
+
+        Raises:
+            ArchiveRefusalError: the archive does not answer properly.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        offset = 0
+        while True:
+            words = [*query.items(), *(("includefield", field) for field in fields), ("limit", PAGE)]
+            words += [("offset", offset)] if offset else []
+            line = "&".join(f"{key}={quote(str(value), safe=_UNENCODED)}" for key, value in words)
+            try:
+                page = self.connection.json("search", f"{path}?{line}")
+            except ArchiveRefusalError as refusal:
+                if path != "studies" and refusal.status == 404:  # gone since it was found
+                    return found
+                raise
+            before, proper = len(found), [(name, each) for each in page if (name := uid(each, tag))]
+            for name, each in proper:
+                found.setdefault(name, each)
+            if len(proper) < len(page):
+                if path != "studies" or not proper:
+                    raise ArchiveRefusalError(f"answers without a proper UID ({tag})", "search")
+                self._cut_short(f"an answer has {len(page) - len(proper)} studies without a proper UID")
+            if len(found) == before or 0 < told <= len(found):
+                return found
+            offset += len(page)
+
+    def _metadata(self, path: str, tag: str) -> dict[str, dict[str, Any]]:
+        """Data sets below a path by a UID, the first of each."""
+        found: dict[str, dict[str, Any]] = {}
+        for each in self.connection.json("send metadata", f"{path}/metadata"):
+            found.setdefault(uid(each, tag), each)
+        return {name: each for name, each in found.items() if name}
+
+    def _cut_short(self, why: str) -> None:
+        if not self.cut_short:
+            logger.warning("Images may be missing: %s.", why)
+        self.cut_short = True
 
 
-def _not_stored(study: str, detail: str) -> FilmError:
-    return FilmError(ReasonCode.NOT_STORED, f"studies/{study}", detail)
+def _check_identity(film: FilmAddress, path: Path) -> None:
+    keys = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    try:
+        with quiet_pydicom():
+            header = read_dicom_header(path)
+            found = [str(header.get(key) or "").strip() for key in keys]
+    except FilmError as error:
+        if error.reason is ReasonCode.NOT_AN_IMAGE:
+            raise FilmError(ReasonCode.NOT_FETCHED, film.path, "the archive sends a file that is not DICOM") from None
+        return  # the reader of images says what is wrong
+    except Exception as error:  # whatever pydicom raises on an odd element
+        raise FilmError(ReasonCode.CORRUPT, film.path, f"its UIDs cannot be read ({type(error).__name__})") from None
+    other = [key for key, asked, sent in zip(keys, film, found, strict=True) if sent != asked]
+    if other:
+        detail = f"the archive sends another image than it was asked for ({', '.join(other)})"
+        raise FilmError(ReasonCode.NOT_FETCHED, film.path, detail)
 
 
-def _certificate_at_fault(error: BaseException) -> bool:
-    return any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error)) or (
-        "CERTIFICATE_VERIFY_FAILED" in str(error)
-    )
-
-
-def _root_word(error: BaseException) -> str:
-    for each in _chain(error):
-        if isinstance(each, OSError) and each.strerror:
-            return each.strerror.lower()
-    text = str(error)
-    return "no such host" if "NameResolution" in text or "getaddrinfo" in text else "the connection breaks off"
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """Causes, also those that urllib3 only puts into the arguments."""
-    found: list[BaseException] = []
-    left: list[Any] = [error]
-    while left:
-        each = left.pop()
-        if isinstance(each, BaseException) and each not in found:
-            found.append(each)
-            left += [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
-    return found
-
-
-def _uid(found: Mapping[str, Any], tag: str) -> str:
-    """A UID that may become part of a path, or the empty string."""
-    value = _text(found, tag)
-    return value if re.fullmatch(r"[0-9.]{1,64}", value) else ""
-
-
-def _text(found: Mapping[str, Any], tag: str) -> str:
-    value = (found.get(tag) or {}).get("Value") or [""]
-    return str(value[0] or "").strip()
-
-
-def _number(found: Mapping[str, Any], tag: str) -> int:
-    value = _text(found, tag)
-    return int(value) if value.isdigit() else 0
+def _multipart(result: Dataset, boundary: str) -> bytes:
+    content = io.BytesIO()
+    with quiet_pydicom():
+        pydicom.dcmwrite(content, result)
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"
+    return head.encode() + content.getvalue() + f"\r\n--{boundary}--\r\n".encode()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import torch
@@ -21,7 +22,7 @@ KEYS = ("image", "name", "study", "series", "reason", "detail")
 class ArchiveFilms(IterableDataset):
     """Fetch films and prepare them for the network, one ahead of the one in work.
 
-    Never more than two films (and a batch) are in memory or in the folder, however many there are.
+    Never more than two images are in memory or in the folder, however many there are, by a loader of batch size 1.
 
     Args:
         data: films to fetch.
@@ -57,6 +58,8 @@ class ArchiveFilms(IterableDataset):
         item = {"image": str(path), "name": address.instance, "study": address.study, "series": address.series}
         transform = self.transform
         try:
+            if film.error is not None:
+                raise film.error
             self._refuse_large(film)
             self.archive.fetch(address, path)
         except FilmError as error:
@@ -91,11 +94,30 @@ def one_ahead(items: Iterable[T]) -> Iterator[T]:
         [0, 1, 2]
     """
     source, end = iter(items), object()
-    with ThreadPoolExecutor(1, thread_name_prefix="next film") as thread:
-        ahead = thread.submit(next, source, end)
-        while (item := ahead.result()) is not end:
-            ahead = thread.submit(next, source, end)
-            yield item  # type: ignore[misc]
+    wanted: SimpleQueue[bool] = SimpleQueue()
+    made: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+
+    def make() -> None:
+        while wanted.get():
+            try:
+                made.put((next(source, end), None))
+            except BaseException as error:
+                made.put((end, error))
+
+    # Nothing waits for this thread: an archive may be slow to send what nobody wants any more.
+    threading.Thread(target=make, name="next image", daemon=True).start()
+    wanted.put(True)
+    try:
+        while True:
+            item, error = made.get()
+            if error is not None:
+                raise error
+            if item is end:
+                return
+            wanted.put(True)
+            yield item
+    finally:
+        wanted.put(False)
 
 
 def _raising(error: FilmError) -> Callable[..., Any]:

@@ -12,14 +12,16 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
+from monai_tbkd.data import FilmWarning, ReasonCode
 from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.packaging import bundle_files, literal
 from monai_tbkd.packaging.plain_errors import plain_cause
 from monai_tbkd.pacs.archive import Archive
+from monai_tbkd.pacs.archive_table import PASSING
 from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
 from monai_tbkd.pacs.search_progress import SearchProgress
 from monai_tbkd.pacs.study_query import StudyQuery
-from monai_tbkd.report.prediction_table import REFUSED
+from monai_tbkd.report.prediction_table import FAILED, REFUSED
 
 logger = logging.getLogger(__name__)
 
@@ -63,33 +65,38 @@ class ArchiveRun:
         self._first = True
         self._lock: FolderLock | None = None
 
-    def look(self) -> tuple[list[FoundFilm], Counter[str]]:
+    def look(self, again: bool = False) -> tuple[list[FoundFilm], Counter[str]]:
         """What a pass would do, without doing it.
+
+        Args:
+            again: as in `once`.
 
         Returns:
             The films, and the counts of `FilmSearch`.
         """
-        refused = _refused(self._get("predictions").earlier_rows())
-        search = FilmSearch(self.archive, self.query, str(self._get("model_version")), refused.__contains__)
+        search = self._search(self._get("predictions").earlier_rows(), None, again)
         return list(search.films(search.studies())), search.counts
 
-    def once(self, limit: int | None = None) -> Counter[str]:
+    def once(self, limit: int | None = None, again: bool = False) -> Counter[str]:
         """Go through the archive once.
 
         Args:
             limit: most films.
+            again: look again at the images that were refused or damaged.
 
         Returns:
             The counts of `FilmSearch`, and films by status.
         """
+        if self._first:
+            # One by one, as MONAI does: the settings are read by one of them, and what was made before is dropped.
+            for number in range(len(self._parser["initialize"])):
+                self._get(f"initialize::{number}")
         table, scratch = self._get("predictions"), Path(self._get("film_folder"))
         if self._lock is None:
             self._lock = FolderLock(table.folder)
         if self._first:
-            self._get("initialize")
             table.start([])
-        refused = _refused(table.rows)
-        search = FilmSearch(self.archive, self.query, str(self._get("model_version")), refused.__contains__, limit)
+        search = self._search(table.rows, limit, again)
         studies = search.studies()
         progress = SearchProgress(len(studies), self._get("progress_bar"))
         search.each_study = progress.study
@@ -105,6 +112,17 @@ class ArchiveRun:
             shutil.rmtree(scratch, ignore_errors=True)
         self._first = False
         return search.counts + status
+
+    def close(self) -> None:
+        """Let another run have the folder."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _search(self, rows: Sequence[Mapping[str, Any]], limit: int | None, again: bool) -> FilmSearch:
+        remembered = {} if again else _remembered(rows, bool(self._get("report_refused")))
+        version, kinds = str(self._get("model_version")), self._get("dicom_kinds")
+        return FilmSearch(self.archive, self.query, version, kinds, remembered, limit, again)
 
     def _infer(self, films: Any, scratch: Path, progress: SearchProgress) -> Counter[str]:
         table = self._get("predictions")
@@ -135,6 +153,11 @@ class ArchiveRun:
             raise cause from error
 
 
-def _refused(rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Films that no report can tell of, since they have no score."""
-    return {row["name"] for row in rows if row["status"] == REFUSED}
+def _remembered(rows: Sequence[Mapping[str, Any]], report_refused: bool) -> dict[str, str]:
+    """The status of images that need no second look: refused or damaged, and reported where that is wanted."""
+    return {
+        row["name"]: row["status"]
+        for row in rows
+        if (row["status"] == REFUSED or (row["status"] == FAILED and ReasonCode(row["reason"]) not in PASSING))
+        and (not report_refused or FilmWarning.NO_DICOM_RESULT in str(row["warnings"]))
+    }

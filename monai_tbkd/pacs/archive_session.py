@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -31,7 +31,8 @@ def archive_session(
     """A session for `url`, with the secrets that the environment has.
 
     A user and a password are sent by HTTP basic authentication, a token as a bearer token. Proxies of the environment
-    are used; ``.netrc`` is not.
+    are used; ``.netrc`` is not. Redirects are followed only to the same origin, and only where the request stays what
+    it is; any other is a `requests.HTTPError`.
 
     Args:
         url: of the archive.
@@ -85,6 +86,22 @@ def check_url(url: str) -> None:
         )
     if not all(given) or parts.query or parts.fragment:
         raise ValueError(f"{url!r} is no URL of a DICOMweb archive; expected one like https://host:8042/dicom-web.")
+
+
+def origin(url: str, base: str = "") -> str:
+    """Scheme, host and port of a URL that may be relative to another, or the empty string.
+
+    Example:
+        >>> origin("HTTPS://pacs.example/dicom-web"), origin("http://[1")
+        ('https://pacs.example:443', '')
+    """
+    try:
+        parts = urlsplit(urljoin(base, url))
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return ""
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}" if host and port else ""
 
 
 def is_loopback(url: str) -> bool:
@@ -145,8 +162,19 @@ class _KeyAdapter(HTTPAdapter):
 
 
 class _ArchiveSession(requests.Session):
-    """What the session was told to trust goes before REQUESTS_CA_BUNDLE, the other way round than in requests."""
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        target = super().get_redirect_target(resp)
+        # A browser turns a POST into a GET here, which an archive answers with 200 and stores nothing.
+        same_request = resp.request.method in ("GET", "HEAD") or resp.status_code in (307, 308)
+        same_origin = target is not None and origin(target, resp.url) == origin(resp.url)
+        if target is None or (same_request and same_origin):
+            return target
+        raise requests.HTTPError(f"{origin(resp.url)} answers {resp.status_code} and points elsewhere", response=resp)
 
+    def rebuild_auth(self, prepared_request: Any, response: Any) -> None:
+        """The same origin gets the same secrets; requests would look for others in ~/.netrc."""
+
+    # What the session was told to trust goes before REQUESTS_CA_BUNDLE, the other way round than in requests.
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         trusted = self.verify if isinstance(self.verify, str) and verify is None else verify
         return super().merge_environment_settings(url, proxies, stream, trusted, cert)

@@ -9,15 +9,14 @@ from pathlib import Path
 
 from monai_tbkd.data import FilmError, ReasonCode
 
-ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-"""A DICOM object in the transfer syntax that it is stored in (PS3.18, 8.7.3.5.2)."""
+_KIND = 'multipart/related; type="application/dicom"'
+ACCEPTS = (f"{_KIND}; transfer-syntax=*", _KIND)
+"""A DICOM object in the transfer syntax that it is stored in (PS3.18, 8.7.3.5.2); else as the archive likes."""
 _LONGEST_HEAD = 2**16
 
 
 def write_film(path: Path, content_type: str, chunks: Iterable[bytes], most: int, where: str) -> None:
     """Write the one DICOM object of an answer into a file, without holding it in memory.
-
-    dicomweb-client parses what it gets, and so refuses a film without a meta header, which is read here.
 
     Args:
         path: the file.

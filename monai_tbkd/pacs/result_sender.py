@@ -12,12 +12,14 @@ from typing import Any
 
 from ignite.engine import Engine
 
-from monai_tbkd.data import FilmError, ReasonCode
-from monai_tbkd.dicom import KINDS, DicomResultError, FilmFinding, SourceFilm, film_results
+from monai_tbkd.data import FilmError, FilmWarning, ReasonCode
+from monai_tbkd.dicom import KINDS, DicomResultError, FilmFinding, SourceFilm, film_results, refusal_report
 from monai_tbkd.handlers import PredictionWriter
-from monai_tbkd.pacs.archive import Archive
+from monai_tbkd.handlers.prediction_writer import add_warning
+from monai_tbkd.pacs.archive import Archive, FilmAddress
 from monai_tbkd.pacs.archive_error import ArchiveError
 from monai_tbkd.pacs.archive_films import address_of
+from monai_tbkd.pacs.archive_table import PASSING
 from monai_tbkd.pacs.search_progress import SearchProgress
 from monai_tbkd.report.prediction_table import DONE, FAILED
 
@@ -39,6 +41,7 @@ class ResultSender(PredictionWriter):
         kinds: of results, some of `monai_tbkd.dicom.KINDS`; the report has to be one of them.
         voi: how DICOM gray values are read, for the secondary capture.
         longest_side: of the film in the secondary capture, in pixels.
+        report_refused: store a report for each image that has no score, which says so and why.
         options: of `PredictionWriter`.
 
     Raises:
@@ -46,11 +49,17 @@ class ResultSender(PredictionWriter):
     """
 
     def __init__(
-        self, archive: Archive, kinds: Sequence[str], voi: str = "first", longest_side: int = 1536, **options: Any
+        self,
+        archive: Archive,
+        kinds: Sequence[str],
+        voi: str = "first",
+        longest_side: int = 1536,
+        report_refused: bool = False,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self.archive, self.kinds = archive, report_last(kinds)
-        self.voi, self.longest_side = voi, int(longest_side)
+        self.voi, self.longest_side, self.report_refused = voi, int(longest_side), report_refused
         self.progress: SearchProgress | None = None
         """Is told of each film."""
         self.counts: Counter[str] = Counter()
@@ -60,11 +69,14 @@ class ResultSender(PredictionWriter):
         """Store and write the films of one batch."""
         for batch, output, row in self.rows(engine):
             path = Path(row["path"])
-            row["path"] = address_of(batch).path
+            address = address_of(batch)
+            row["path"] = address.path
             row["detail"] = row["detail"] and row["detail"].replace(str(path), row["path"])
             try:
                 if row["status"] == DONE:
-                    self._store(path, output, row)
+                    self._store(path, address, output, row)
+                elif self.report_refused and ReasonCode(row["reason"]) not in PASSING:
+                    self._store_refusal(path, address, row)
             except ArchiveError:
                 raise
             except FilmError as error:
@@ -86,13 +98,21 @@ class ResultSender(PredictionWriter):
             if self.progress is not None:
                 self.progress.film(row["status"])
 
-    def _store(self, path: Path, output: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+    def _store(self, path: Path, address: FilmAddress, output: Mapping[str, Any], row: Mapping[str, Any]) -> None:
         source = SourceFilm.read(path)
         finding = replace(FilmFinding.from_row(row, output.get("tb_map")), identity=self.model_version)
         # All are made before one is stored, so that what cannot be made leaves nothing behind.
         results = film_results(source, finding, self.kinds, voi=self.voi, longest_side=self.longest_side)
         for result in results.values():
-            self.archive.store(result)
+            self.archive.store(result, address)
+
+    def _store_refusal(self, path: Path, address: FilmAddress, row: dict[str, Any]) -> None:
+        try:
+            report = refusal_report(SourceFilm.read(path), ReasonCode(row["reason"]), self.model_version)
+        except DicomResultError as error:  # as of an image that was not fetched
+            add_warning(row, FilmWarning.NO_DICOM_RESULT, f"no report: {error}")
+        else:
+            self.archive.store(report, address)
 
 
 def report_last(kinds: Sequence[str]) -> list[str]:

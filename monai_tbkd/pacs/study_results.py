@@ -1,4 +1,4 @@
-"""Which films the reports of a study are about."""
+"""Which images the reports of a study are about, and which kinds of results they have."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ from collections.abc import Iterable, Iterator
 
 from pydicom import Dataset
 
-from monai_tbkd.dicom import is_result_of
+from monai_tbkd.dicom import box_report, is_refusal, is_result_of
 
 
-def reported_films(reports: Iterable[Dataset], model_version: str) -> set[str]:
-    """The films that have a report of a model.
+def reported_films(reports: Iterable[Dataset], model_version: str) -> dict[str, Dataset]:
+    """The images that have a report of a model.
 
     Args:
         reports: headers of structured reports, of any program.
         model_version: of the reports that count.
 
     Returns:
-        SOP instance UIDs.
+        By SOP instance UID the report; one with a score goes before one that says why there is none.
     """
-    return {uid for report in reports if is_result_of(report, model_version) for uid in _referenced(report)}
+    own = sorted((report for report in reports if is_result_of(report, model_version)), key=is_refusal, reverse=True)
+    return {uid: report for report in own for uid in _referenced(report)}
+
+
+def has_boxes(report: Dataset) -> bool:
+    """Whether a report of this program has boxes, and its image therefore a segmentation of them."""
+    return bool(box_report(report).boxes)
 
 
 def _referenced(report: Dataset) -> Iterator[str]:

@@ -161,10 +161,7 @@ class PredictionTable:
         before = self.earlier_rows()
         if self.resume:
             self.check_settings(before)
-            # What has failed is tried again: the file may have been mended, or a decoder installed. What has ended its
-            # reader is not.
-            died = ReasonCode.READER_DIED.value
-            self.rows = [row for row in before if row["status"] != FAILED or row["reason"] == died]
+            self.rows = [row for row in before if not self.is_tried_again(row)]
         elif before:
             logger.info("%s: %d rows of an earlier run are replaced.", self.csv_path, len(before))
         if not self.resume:
@@ -291,13 +288,21 @@ class PredictionTable:
                 f"{self.json_path}: the settings of the run to go on with cannot be read from it; start anew without "
                 "resume."
             ) from error
-        other = [key for key in {**there, **self.settings} if there.get(key) != self.settings.get(key)]
+        other = self.differing(there)
         if other:
             found = "; ".join(f"{key}: {there.get(key)!r} there, {self.settings.get(key)!r} now" for key in other)
             raise ValueError(
                 f"{self.folder} holds predictions under other settings ({found}); give another output_dir, or start "
                 "anew without resume."
             )
+
+    def differing(self, there: Mapping[str, Any]) -> list[str]:
+        """The settings that are not those of an earlier run."""
+        return [key for key in {**there, **self.settings} if there.get(key) != self.settings.get(key)]
+
+    def is_tried_again(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row has failed: the file may have been mended, or a decoder installed. READER_DIED is not."""
+        return bool(row["status"] == FAILED and row["reason"] != ReasonCode.READER_DIED)
 
     def _write_all(self) -> None:
         self.close()

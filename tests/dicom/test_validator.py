@@ -10,6 +10,7 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+from pydicom import Dataset
 from pydicom.uid import generate_uid
 
 from monai_tbkd.data import FilmTurn
@@ -39,6 +40,8 @@ REFERABLE = {
     "StudyInstanceUID": generate_uid(entropy_srcs=["a"]),
     "SeriesInstanceUID": generate_uid(entropy_srcs=["b"]),
 }
+REQUEST = Dataset()
+REQUEST.RequestedProcedureID, REQUEST.ScheduledProcedureStepID = "R1", "S1"
 BY_HAND: dict[str, dict[str, Any]] = {
     "plain": ADULT_CHEST_PA,
     "no tags": {},
@@ -50,6 +53,9 @@ BY_HAND: dict[str, dict[str, Any]] = {
     "no spacing": {"PixelSpacing": [0, 0]},
     "imager spacing": {"ImagerPixelSpacing": [0.2, 0.1]},
     "padding": {"PixelPaddingValue": 10},
+    "aspect ratio": {"PixelAspectRatio": [2, 1]},
+    "time zone": {"TimezoneOffsetFromUTC": "+0530", "OtherPatientIDs": ["a", "b"]},
+    "requested": {"RequestAttributesSequence": [REQUEST]},
     **{
         f"seen as {across}{down}": {"PatientOrientation": [across, down]}
         for across, down in ("LF", "RF", "LH", "RH", "FL", "FR", "HL", "HR")

@@ -18,7 +18,7 @@ from monai_tbkd.__main__ import main
 from monai_tbkd.commands import pacs
 from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.handlers import PredictionWriter
-from monai_tbkd.pacs import Archive
+from monai_tbkd.pacs import Archive, FilmAddress
 from tests.conftest import REPOSITORY
 from tests.data.large_films import make_deflated_bomb
 from tests.pacs.archive_films import DX, chest, command, films_of, results_by_film, rows, uid
@@ -91,9 +91,12 @@ def test_every_film_has_its_results_once(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.csv", "predictions.json"]
 
     caplog.clear()
-    assert main(command(orthanc, models, tmp_path / "out")) == 3  # tries the cut film again, and no other
-    assert "9 films" not in caplog.text
-    assert "4 had results, 3 were refused before, 1 tried" in caplog.text
+    assert main(command(orthanc, models, tmp_path / "out")) == 3  # the cut image is damaged still
+    assert "8 images: 4 had results, 4 were refused or damaged before, 0 tried" in caplog.text
+    assert "send an image" not in caplog.text
+    caplog.clear()
+    assert main([*command(orthanc, models, tmp_path / "out"), "--again"]) == 3
+    assert "8 images: 4 had results, 0 were refused or damaged before, 4 tried" in caplog.text
     assert fingerprints(orthanc) == after
     assert rows(tmp_path / "out").keys() == table.keys()
 
@@ -138,10 +141,10 @@ def test_what_a_kill_has_left_of_a_film_is_made_whole(
     orthanc.upload(*films)
     store, stored = Archive.store, []
 
-    def store_two(self: Archive, result: pydicom.Dataset) -> None:
+    def store_two(self: Archive, result: pydicom.Dataset, source: FilmAddress) -> None:
         if len(stored) == 2:
             raise KeyboardInterrupt
-        store(self, result)
+        store(self, result, source)
         stored.append(result.SOPInstanceUID)
 
     monkeypatch.setattr(Archive, "store", store_two)

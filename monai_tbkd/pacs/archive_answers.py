@@ -1,0 +1,56 @@
+"""What an archive's answers in DICOM JSON say (PS3.18, F)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_TAG = re.compile(r"[0-9A-Fa-f]{8}")
+
+
+def datasets(answer: Any) -> list[dict[str, Any]] | None:
+    """The data sets of an answer, None where it has another shape: a list of objects, or, of some, one object."""
+    found = [answer] if isinstance(answer, dict) else answer
+    if not isinstance(found, list):
+        return None
+    return found if all(isinstance(each, dict) and any(map(_TAG.fullmatch, each)) for each in found) else None
+
+
+def values(found: Mapping[str, Any], tag: str) -> list[Any]:
+    """The values of an element, none where it is missing, empty or malformed."""
+    element = found.get(tag)
+    given = element.get("Value") if isinstance(element, Mapping) else None
+    return given if isinstance(given, list) else []
+
+
+def text(found: Mapping[str, Any], tag: str) -> str:
+    """The first value as text, or the empty string."""
+    first = next(iter(values(found, tag)), None)
+    return "" if first is None else str(first).strip()
+
+
+def uid(found: Mapping[str, Any], tag: str) -> str:
+    """A UID that may become part of a path, or the empty string."""
+    value = text(found, tag)
+    return value if re.fullmatch(r"[0-9.]{1,64}", value) and value.strip(".") else ""
+
+
+def number(found: Mapping[str, Any], tag: str) -> int:
+    """A count, 0 where there is none."""
+    value = text(found, tag)
+    return int(value) if re.fullmatch(r"[0-9]{1,9}", value) else 0
+
+
+def stored_instances(answer: Any) -> set[str]:
+    """The SOP instance UIDs that an answer to STOW-RS says are stored (PS3.18, table I.1-1)."""
+    found = datasets(answer) or []
+    items = (item for each in found for item in values(each, "00081199") if isinstance(item, Mapping))
+    return {uid(item, "00081155") for item in items} - {""}
+
+
+def failure_reason(answer: Any) -> str:
+    """The first DICOM failure reason of such an answer, or the empty string."""
+    found = datasets(answer) or []
+    items = (item for each in found for item in values(each, "00081198") if isinstance(item, Mapping))
+    return next((reason for item in items if (reason := text(item, "00081197"))), "")

@@ -1,0 +1,228 @@
+"""Requests to an archive: which answers count, how long it is waited for, and errors as sentences."""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import requests
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
+
+from monai_tbkd.pacs.archive_answers import datasets
+from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveGoneError, ArchiveRefusalError
+from monai_tbkd.pacs.archive_session import PASSWORD, TOKEN, USER, origin
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+JSON = "application/dicom+json, application/json"
+LARGEST_JSON = 2**28
+"""Bytes of an answer in JSON that are read."""
+_BUSY = {408, 429, 502, 503, 504}
+_TIMEOUT = (10, 120)  # seconds to connect, and between two pieces of an answer
+_LONGEST_PAUSE = 10.0
+_CHUNK = 2**20
+
+
+class ArchiveConnection:
+    """Send requests to a DICOMweb server.
+
+    A server that is away or busy is waited for, as long as it asks for (Retry-After), and never longer than `patience`;
+    then the request is sent again. Each request may be sent twice without harm, storing too, since objects keep their
+    UIDs.
+
+    Args:
+        url: that ``/studies`` is below.
+        session: secured as the server wants it.
+        patience: seconds to wait.
+    """
+
+    def __init__(self, url: str, session: requests.Session, patience: float) -> None:
+        self.url, self.session, self.patience = url.rstrip("/"), session, float(patience)
+        self._given_up = threading.Event()
+
+    def give_up(self) -> None:
+        """Wait no more, and break off what is being sent, in whichever thread."""
+        self._given_up.set()
+
+    def resume(self) -> None:
+        """Wait again as long as `patience` says."""
+        self._given_up = threading.Event()  # who was told to give up stays so
+
+    def json(self, what: str, path: str, **options: Any) -> list[dict[str, Any]]:
+        """The data sets that a path gives.
+
+        Args:
+            what: is asked for, for messages.
+            path: below the URL, encoded.
+            options: of `ask`.
+
+        Raises:
+            ArchiveRefusalError: the answer is an error, or no DICOM JSON.
+            ArchiveError: the archive is gone, or does not let us in.
+        """
+        found = datasets(self.ask(what, lambda: self._read_json(path), **options))
+        if found is None:
+            raise ArchiveRefusalError("answers, but not in DICOM JSON", what)
+        return found
+
+    def ask(self, what: str, request: Callable[[], T], only_busy: bool = False) -> T:
+        """Send a request again and again until it is answered.
+
+        Args:
+            what: is asked for, for messages.
+            request: sends it and reads the answer.
+            only_busy: wait for a server that says that it is busy, and not for one that does not answer.
+
+        Raises:
+            ArchiveRefusalError: the answer is an error, or this request alone gets none.
+            ArchiveError: the archive is gone, or does not let us in.
+        """
+        began, pause, tries, given_up = time.monotonic(), 0.5, 0, self._given_up
+        while True:
+            try:
+                return self._once(what, request)
+            except ArchiveGoneError as gone:
+                tries += 1
+                left = self.patience - (time.monotonic() - began)
+                if (left <= 0 or (gone.broken and tries > 1)) and self._is_alive():
+                    raise ArchiveRefusalError("answers others, but not", what) from gone
+                if left <= 0 or (only_busy and not gone.answered):
+                    raise
+                wait = min(left, pause if gone.retry_after is None else max(pause, gone.retry_after))
+                logger.warning("%s Trying again in %.3g seconds, for %.0f seconds.", gone, wait, left)
+                if given_up.wait(wait):
+                    raise
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def request(self, method: str, path: str, accept: str, **options: Any) -> requests.Response:
+        """Send a request once; the content is read by :meth:`chunks`.
+
+        Raises:
+            requests.HTTPError: a status other than 200 to 299.
+        """
+        headers = {"Accept": accept, **options.pop("headers", {})}
+        answer = self.session.request(
+            method, f"{self.url}/{path}", headers=headers, stream=True, timeout=_TIMEOUT, **options
+        )
+        if not 200 <= answer.status_code < 300:
+            answer.close()
+            raise requests.HTTPError(response=answer)
+        return answer
+
+    def chunks(self, answer: requests.Response) -> Any:
+        """The content of an answer, in pieces."""
+        given_up = self._given_up
+        for chunk in answer.iter_content(_CHUNK):
+            if given_up.is_set():
+                raise ArchiveGoneError(f"{self.url} is waited for no more.")
+            yield chunk
+
+    def content(self, answer: requests.Response) -> Any:
+        """The JSON in an answer: None for no JSON, an empty list for no content."""
+        raw = b""
+        for chunk in self.chunks(answer):
+            raw += chunk
+            if len(raw) > LARGEST_JSON:
+                return None
+        try:
+            return json.loads(raw) if raw.strip() else []
+        except (ValueError, RecursionError):
+            return None
+
+    def _read_json(self, path: str) -> Any:
+        with self.request("GET", path, JSON) as answer:
+            return self.content(answer)
+
+    def _is_alive(self) -> bool:
+        """Whether the archive answers at all, so that the fault is of one request."""
+        try:
+            self._once("search", lambda: self._read_json("studies?limit=1"))
+        except ArchiveRefusalError:
+            return True
+        except ArchiveError:
+            return False
+        return True
+
+    def _once(self, what: str, request: Callable[[], T]) -> T:
+        """Errors of the network become sentences; the libraries' own words quote URLs with what is searched for."""
+        try:
+            return request()
+        except requests.HTTPError as error:
+            raise self._refused(what, error.response) from None
+        except requests.exceptions.SSLError as error:
+            if _certificate_at_fault(error):
+                raise ArchiveError(
+                    f"{self.url}: its certificate is not trusted; give that of its authority by --ca_file, and the URL "
+                    "by the name that the certificate has."
+                ) from None
+            raise ArchiveGoneError(
+                f"{self.url}: no encrypted connection comes about; if the archive asks for a certificate, give "
+                "--client_cert and --client_key."
+            ) from None
+        except requests.Timeout:
+            raise ArchiveGoneError(f"{self.url} does not answer in time.") from None
+        except requests.exceptions.ChunkedEncodingError as error:
+            raise ArchiveGoneError(f"{self.url} cannot be reached ({_root_word(error)}).", broken=True) from None
+        except requests.ConnectionError as error:
+            raise ArchiveGoneError(f"{self.url} cannot be reached ({_root_word(error)}).") from None
+        except requests.RequestException as error:
+            raise ArchiveRefusalError(f"sends an answer that cannot be read ({type(error).__name__})", what) from None
+
+    def _refused(self, what: str, answer: requests.Response) -> ArchiveError:
+        status = answer.status_code
+        if status == 401:
+            return ArchiveError(
+                f"{self.url} answers 401: it wants other credentials; set {USER} and {PASSWORD}, or {TOKEN}, in the "
+                "environment."
+            )
+        if status in _BUSY:
+            return ArchiveGoneError(f"{self.url} answers {status}.", _retry_after(answer), answered=True)
+        said = f"answers {status}"
+        if status == 403:
+            said += " (these credentials may not; ask its administrator)"
+        elif "Location" in answer.headers:
+            said += (
+                f" and points to {origin(answer.headers['Location']) or 'another place'} (give the URL that it means)"
+            )
+        return ArchiveRefusalError(said, what, status)
+
+
+def _retry_after(answer: requests.Response) -> float | None:
+    """Seconds, from a number or a date (RFC 9110, 10.2.3)."""
+    try:
+        return float(Retry().parse_retry_after(answer.headers["Retry-After"]))
+    except (KeyError, InvalidHeader, ValueError, OverflowError):
+        return None
+
+
+def _certificate_at_fault(error: BaseException) -> bool:
+    return any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error)) or (
+        "CERTIFICATE_VERIFY_FAILED" in str(error)
+    )
+
+
+def _root_word(error: BaseException) -> str:
+    for each in _chain(error):
+        if isinstance(each, OSError) and each.strerror:
+            return each.strerror.lower()
+    text = str(error)
+    return "no such host" if "NameResolution" in text or "getaddrinfo" in text else "the connection breaks off"
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """Causes, also those that urllib3 only puts into the arguments."""
+    found: list[BaseException] = []
+    left: list[Any] = [error]
+    while left:
+        each = left.pop()
+        if isinstance(each, BaseException) and each not in found:
+            found.append(each)
+            left += [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
+    return found
