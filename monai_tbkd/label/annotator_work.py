@@ -27,7 +27,8 @@ def finished_labels(datastore: Any) -> Iterator[tuple[str, FilmLabel]]:
     """
     for item in datastore.datalist():
         try:
-            yield item["id"], read_label(item["label"], item["image"], datastore.get_label_info(item["id"], FINAL))
+            info = datastore.get_label_info(item["id"], FINAL)
+            yield item["id"], read_label(item["label"], item["image"], info, item["id"])
         except (ValueError, FilmError, OSError) as error:
             logger.warning("%s: its label is left out (%s)", item["id"], error)
 

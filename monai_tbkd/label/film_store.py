@@ -140,7 +140,7 @@ class FilmStore(Datastore):
 
     def keep_label(self, film: str, file: Path, tag: str, info: Mapping[str, Any]) -> dict[str, Any]:
         """The same; gives what was understood."""
-        label = read_label(file, self._film(film), info)
+        label = read_label(file, self._film(film), info, film)
         self.labels.save(film, file, tag, {**(info or {}), "understood": label.summary})
         if tag == FINAL and self._on_final is not None:
             self.labels.update_info(film, tag, self._on_final(film, label))

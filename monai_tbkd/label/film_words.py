@@ -24,23 +24,26 @@ def film_word(word: str) -> str | None:
     return NOT_TB if plain_word(word) in (NOT_TB, "not_tb", "no_tb") else class_of(word)
 
 
-def film_class(said: Any, has_boxes: bool) -> str:
+def film_class(said: Any, boxes: int) -> str:
     """The class of a film.
 
     Args:
         said: of the film as a whole; None or empty where nothing was said.
-        has_boxes: whether boxes were drawn; then the film has TB.
+        boxes: how many were drawn; a film with one has TB.
 
     Raises:
-        ValueError: a word that is not known.
+        ValueError: a word that is not known, one that the boxes contradict, or neither word nor box.
     """
-    if has_boxes:
-        return "tb"
     if said is None or said == "":
-        return NOT_TB
-    if isinstance(said, bool):
-        return "tb" if said else NOT_TB
-    word = film_word(str(said))
+        if boxes:
+            return "tb"
+        raise ValueError(
+            f"The label has no box and does not say what the image is; draw a box, or add {IMAGE_LABEL}: non_tb, health, "
+            "sick or tb."
+        )
+    word = ("tb" if said else NOT_TB) if isinstance(said, bool) else film_word(str(said))
     if word is None:
         raise ValueError(f"{IMAGE_LABEL} is {said!r}; expected true, false, non_tb, or one of {known_words()}.")
+    if boxes and word != "tb":
+        raise ValueError(f"The label has {boxes} boxes of tuberculosis and calls the image {word}; remove one of the two.")
     return word

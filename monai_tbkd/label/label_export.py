@@ -78,7 +78,7 @@ def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
         try:
             if film is None or not film.exists() or label is None:
                 raise ValueError("its film is not there")
-            read = read_label(label, film, labels.info(identifier, tag))
+            read = read_label(label, film, labels.info(identifier, tag), identifier)
         except (ValueError, OSError) as error:
             found.faults[identifier] = str(error)
             logger.warning("%s is left out: %s", identifier, error)

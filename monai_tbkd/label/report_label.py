@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydicom.filereader import read_file_meta_info
+from pydicom.misc import is_dicom
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
 from monai_tbkd.label.cvat_labels import Shape
 from monai_tbkd.label.film_result import LABEL
 from monai_tbkd.label.film_words import NOT_TB, film_word
@@ -47,6 +51,9 @@ def read_report_label(path: Path, film_uid: str, said: Any = None) -> ReportLabe
         ValueError: no such report, of another film, not of a person, or one that says nothing of tuberculosis or says
             two things of the film.
     """
+    meta = read_file_meta_info(path) if is_dicom(path) else {}
+    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:  # a small file may hold hours of work
+        raise ValueError("The report is deflated; save it as Explicit VR Little Endian.")
     with_extra(("a label that is a DICOM report",), "highdicom", "dicom")
     from monai_tbkd.dicom import Author, read_box_report  # here and not above: it wants highdicom
 
@@ -59,6 +66,8 @@ def read_report_label(path: Path, film_uid: str, said: Any = None) -> ReportLabe
             "and save it from there."
         )
     shapes, words, left_out = _sorted(report)
+    if shapes:
+        words.discard(NOT_TB)  # a rectangle that is none, beside others
     if len(words) > 1:
         raise ValueError(f"The report calls the film {' and '.join(sorted(words))}; expected one of them.")
     said = words.pop() if words else said
