@@ -88,8 +88,8 @@ def read_cvat_xml(path: Path, names: Sequence[str]) -> CvatLabel:
     if len(chosen) != 1:
         said = ", ".join(each.get("name", "") for each in images[:3])
         raise ValueError(
-            f"The XML has {len(images)} images ({said[:120]}), {len(chosen) or 'none'} of them {names[0]}; export the image "
-            "that is labeled."
+            f"The XML has {len(images)} images ({said[:120]}), {len(chosen) or 'none'} of them {names[0]}; export the "
+            "image that is labeled."
         )
     few(chosen[0], "shapes")
     tags = [str(each.get("label", "")) for each in chosen[0] if each.tag == "tag"]
@@ -102,7 +102,9 @@ def read_cvat_xml(path: Path, names: Sequence[str]) -> CvatLabel:
 def _tagged(tags: Sequence[str]) -> str | None:
     words = {film_word(tag) for tag in tags}
     if None in words or len(words) > 1:
-        raise ValueError(f"The image has the tags {', '.join(tags)[:120]}; expected one of tuberculosis, non_tb, health, sick.")
+        raise ValueError(
+            f"The image has the tags {', '.join(tags)[:120]}; expected one of tuberculosis, non_tb, health, sick."
+        )
     return words.pop() if words else None
 
 
@@ -138,9 +140,7 @@ def _turned_box(box: Sequence[float], degrees: float) -> list[float]:
     return _turned(center, (xmax - xmin) / 2, (ymax - ymin) / 2, degrees)
 
 
-def _turned(
-    center: Sequence[float], across: float, down: float, degrees: float, round_: bool = False
-) -> list[float]:
+def _turned(center: Sequence[float], across: float, down: float, degrees: float, round_: bool = False) -> list[float]:
     """The box around a box or an ellipse that was turned about its center.
 
     Args:

@@ -127,8 +127,8 @@ def _as_cvat_shows(
     shown = stored if source_format == "dicom" else upright
     if found.size not in (None, shown, stored):
         raise ValueError(
-            f"The XML is of an image of {found.size} pixels (height, width); expected {shown}, so export the image that "
-            "is labeled."
+            f"The XML is of an image of {found.size} pixels (height, width); expected {shown}, so export the image "
+            "that is labeled."
         )
     as_stored = source_format == "dicom" or found.size not in (None, shown)
     return boxes if as_stored else turn.boxes_as_stored(boxes, upright)

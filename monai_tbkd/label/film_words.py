@@ -38,12 +38,14 @@ def film_class(said: Any, boxes: int) -> str:
         if boxes:
             return "tb"
         raise ValueError(
-            f"The label has no box and does not say what the image is; draw a box, or add {IMAGE_LABEL}: non_tb, health, "
-            "sick or tb."
+            f"The label has no box and does not say what the image is; draw a box, or add {IMAGE_LABEL}: non_tb, "
+            "health, sick or tb."
         )
     word = ("tb" if said else NOT_TB) if isinstance(said, bool) else film_word(str(said))
     if word is None:
         raise ValueError(f"{IMAGE_LABEL} is {said!r}; expected true, false, non_tb, or one of {known_words()}.")
     if boxes and word != "tb":
-        raise ValueError(f"The label has {boxes} boxes of tuberculosis and calls the image {word}; remove one of the two.")
+        raise ValueError(
+            f"The label has {boxes} boxes of tuberculosis and calls the image {word}; remove one of the two."
+        )
     return word

@@ -144,7 +144,8 @@ def _read_picture(path: Path, stored_size: tuple[int, int]) -> NDArray[np.bool_]
         raise ValueError("The mask cannot be read as a PNG; save it again.") from error
     if values is None:
         raise ValueError(
-            f"The mask has {found[0]} x {found[1]} pixels and the film {height} x {width}; expected the film's own pixels."
+            f"The mask has {found[0]} x {found[1]} pixels and the film {height} x {width}; expected the film's own "
+            "pixels."
         )
     if values.ndim == 3:
         color = values[..., :3] if values.shape[2] > 2 else values[..., :1]

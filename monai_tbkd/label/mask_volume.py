@@ -135,14 +135,14 @@ def _nrrd_fields(content: bytes) -> tuple[dict[str, str], int]:
     fields: dict[str, str] = {}
     for line in content[magic.end() : end.start()].split(b"\n"):
         text = line.removesuffix(b"\r").decode("utf-8", "replace")
-        if text.startswith("#") and text.isprintable() or _KEY_VALUE.fullmatch(text):
+        if (text.startswith("#") and text.isprintable()) or _KEY_VALUE.fullmatch(text):
             continue
         field = _FIELD.fullmatch(text)
         name = field[1].lower() if field else ""
         if field is None or name not in _FIELDS or name in fields or not text.isprintable():
             raise ValueError(
-                f"The mask's header has the line {text[:60]!r}; expected known fields, once each, and the pixels in the "
-                "same file."
+                f"The mask's header has the line {text[:60]!r}; expected known fields, once each, and the pixels in "
+                "the same file."
             )
         fields[name] = field[2].strip()
     return fields, end.end()

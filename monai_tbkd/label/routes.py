@@ -49,8 +49,8 @@ logger = logging.getLogger(__name__)
 
 # DICOMweb below the address of a PACS: UIDs and the standard's own words alone.
 _DICOMWEB = re.compile(
-    r"(studies|series|instances)(/([0-9.]{1,64}|studies|series|instances|frames|[0-9,]{1,64}|metadata|rendered|thumbnail"
-    r"|bulkdata|pixeldata))*"
+    r"(studies|series|instances)(/([0-9]+(\.[0-9]+)*|[0-9]+(,[0-9]+)*|studies|series|instances|frames|metadata|rendered"
+    r"|thumbnail|bulkdata|pixeldata))*"
 )
 _PASSED_ON = (b"accept", b"content-type", b"content-length")
 _OHIF = re.compile(r"|[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
@@ -58,94 +58,130 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 class ImageQuery(Strict):
+    """Which image."""
+
     image: SafeId
 
 
 class LabelQuery(Strict):
+    """Which label."""
+
     label: SafeId
     tag: SafeId
 
 
 class InferQuery(Strict):
+    """What to look at, and the form of the answer."""
+
     image: SafeIdOrNone = ""
     session_id: SafeIdOrNone = ""
     output: Literal["json", "image", "all", ""] = ""
 
 
 class StoreQuery(Strict):
+    """How much of the store is told."""
+
     output: Literal["train", "stats", "all", ""] = ""
 
 
 class SaveQuery(ImageQuery):
+    """Whose label, finished or a draft."""
+
     tag: SafeIdOrNone = ""
 
 
 class UploadQuery(Strict):
+    """What a new image is called."""
+
     image: SafeIdOrNone = ""
 
 
 class RemoveQuery(Strict):
+    """Which label to remove."""
+
     id: SafeId
     tag: SafeId
 
 
 class ArchiveQuery(Strict):
+    """How many images."""
+
     limit_cases: Annotated[int, Field(ge=1, lt=10**6)] | None = None
 
 
 class StatusQuery(Strict):
+    """Which tasks."""
+
     all: bool = False
     check_if_running: bool = False
 
 
 class TrainQuery(Strict):
+    """Whether to wait for another training."""
+
     enqueue: bool = False
 
 
 class BatchQuery(Strict):
+    """Which images."""
+
     images: Literal["all", "labeled", "unlabeled"] = "all"
 
 
 class SessionQuery(Strict):
+    """How long, in seconds."""
+
     expiry: Annotated[int, Field(ge=0, lt=10**6)] = 0
     uncompress: Literal["false", "False", "0", ""] = ""
 
 
 class SessionInfoQuery(Strict):
+    """Facts, or the image."""
+
     update_ts: bool = False
     image: bool = False
 
 
 class InferForm(Strict):
+    """Options, and an image that is not in the store."""
+
     params: str = ""
     file: UploadFile | None = None
 
 
 class ImageForm(Strict):
+    """A new image."""
+
     params: str = ""
     file: UploadFile
 
 
 class LabelForm(Strict):
+    """A label."""
+
     params: str = ""
     label: UploadFile
 
 
 class InfoForm(Strict):
+    """A note."""
+
     info: str = ""
 
 
 class ReviewForm(Strict):
+    """A note of 3D Slicer's reviewer."""
+
     params: str = ""
 
 
 class SessionForm(ClientParams):
+    """An image, or the files of a series."""
+
     files: Annotated[list[UploadFile], Field(min_length=1, max_length=64)]
 
 
-def make_api(  # noqa: C901  # a list of routes
-    app: Callable[[], TuberculosisApp], rules: GuardRules, lifespan: Lifespan | None = None
-) -> FastAPI:
+def make_api(app: Callable[[], TuberculosisApp], rules: GuardRules, lifespan: Lifespan | None = None) -> FastAPI:
     """The server.
 
     Args:
@@ -153,7 +189,9 @@ def make_api(  # noqa: C901  # a list of routes
         rules: whether there is a PACS behind, and which other pages may ask.
         lifespan: what is done at its start and end.
     """
-    api = FastAPI(title="Tuberculosis on chest X-rays (research use only)", docs_url="/", redoc_url=None, lifespan=lifespan)
+    api = FastAPI(
+        title="Tuberculosis on chest X-rays (research use only)", docs_url="/", redoc_url=None, lifespan=lifespan
+    )
     if rules.origins:
         api.add_middleware(
             CORSMiddleware, allow_origins=sorted(rules.origins), allow_methods=["*"], allow_headers=["*"]
@@ -404,7 +442,9 @@ class _named:  # noqa: N801  # as contextlib's own
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         if isinstance(error, FilmError):  # of the image, which lies under its path
-            raise HTTPException(422, f"{self.name}: its image cannot be read: {error.detail} ({error.reason}).") from error
+            raise HTTPException(
+                422, f"{self.name}: its image cannot be read: {error.detail} ({error.reason})."
+            ) from error
         if isinstance(error, ValueError):
             raise HTTPException(422, f"{self.name}: {error}") from error
 

@@ -45,8 +45,8 @@ async def _at_work(api: FastAPI) -> AsyncIterator[None]:
 
 if settings.MONAI_LABEL_AUTH_ENABLE:
     raise ValueError(
-        "MONAI_LABEL_AUTH_ENABLE is set, and does not work in MONAI Label 0.8.5; unset it, and set TBKD_LABEL_TOKEN, or "
-        "put nginx in front."
+        "MONAI_LABEL_AUTH_ENABLE is set, and does not work in MONAI Label 0.8.5; unset it, and set TBKD_LABEL_TOKEN, "
+        "or put nginx in front."
     )
 # its words hold requests, and names of files in them
 logging.getLogger("monailabel.utils.async_tasks.utils").setLevel(logging.WARNING)

@@ -54,9 +54,7 @@ def boxes_to_markups(boxes: Sequence[Sequence[float]], geometry: FilmGeometry) -
     return {"@schema": _SCHEMA, "markups": markups}
 
 
-def markups_to_boxes(
-    document: Mapping[str, Any], geometry: FilmGeometry
-) -> tuple[list[list[float]], str | None]:
+def markups_to_boxes(document: Mapping[str, Any], geometry: FilmGeometry) -> tuple[list[list[float]], str | None]:
     """The boxes of a markups document, and what it calls the film.
 
     3D Slicer has no other place to say what a film without TB is: a box whose name, or whose point's, is ``non_tb``,

@@ -51,7 +51,9 @@ def new_session(sessions: Any, uploads: Sequence[UploadFile], expiry: int) -> An
             with kept_upload(upload) as path:
                 assert path is not None
                 if not path.suffix or (len(uploads) > 1 and path.suffix != ".dcm"):
-                    expected = "a DICOM file, as several were sent" if path.suffix else "PNG, JPEG, DICOM or another image"
+                    expected = (
+                        "a DICOM file, as several were sent" if path.suffix else "PNG, JPEG, DICOM or another image"
+                    )
                     raise ValueError(f"{upload_name(upload)} is not an image by its content; expected {expected}.")
                 kept = path.replace(series / f"image{number:04d}{path.name.removeprefix('upload')}")
         return sessions.add_session(str(kept if len(uploads) == 1 else series), expiry)[1]
