@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monai_tbkd.data.film_classes import class_of, known_words, plain_word
+from monai_tbkd.data.film_classes import class_of, plain_word
 
 IMAGE_LABEL = "image_label"
 """Key of an image-level label in our JSON and in the ``params`` that a label is saved with."""
@@ -43,7 +43,7 @@ def film_class(said: Any, boxes: int) -> str:
         )
     word = ("tb" if said else NOT_TB) if isinstance(said, bool) else film_word(str(said))
     if word is None:
-        raise ValueError(f"{IMAGE_LABEL} is {said!r}; expected true, false, non_tb, or one of {known_words()}.")
+        raise ValueError(f"{IMAGE_LABEL} is {str(said)[:80]!r}; expected tb, non_tb, health or sick.")
     if boxes and word != "tb":
         raise ValueError(
             f"The label has {boxes} boxes of tuberculosis and calls the image {word}; remove one of the two."

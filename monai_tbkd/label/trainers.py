@@ -63,8 +63,7 @@ class StudentTraining(TrainTask):
         history = record.get("fine_tuning") or []
         if not history:
             return {}
-        last = history[-1]
-        return {"best_metric": last["miou_after"], "trainings": len(history), **last}
+        return {"trainings": len(history), **history[-1]}
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
         """Train.
