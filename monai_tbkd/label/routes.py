@@ -263,12 +263,14 @@ def make_api(app: Callable[[], TuberculosisApp], rules: GuardRules, lifespan: Li
         store, image = app().datastore(), found["id"]
         offered = {"ts": int(time.time()), "client_id": body.client_id if body else None}
         store.note_offer(image, strategy, offered)
-        return {**store.get_image_info(image), **found}
+        return {**store.get_image_info(image), **found, "path": _text(found.get("path", ""))}
 
     @api.get("/datastore/")
     def datastore(query: Annotated[StoreQuery, Query()]) -> Any:
         store = app().datastore()
-        return {"all": store.json, "train": store.datalist}.get(query.output, store.status)()
+        if query.output == "train":
+            return [{key: _text(value) for key, value in each.items()} for each in store.datalist()]
+        return store.json() if query.output == "all" else store.status()
 
     @api.put("/datastore/")
     @api.put("/datastore/image")
@@ -414,6 +416,11 @@ def _run(kind: str, request: dict[str, Any], enqueue: bool = False) -> Any:
     return found
 
 
+def _text(path: str) -> str:
+    """A path as text; a name in bytes that are none is shown with its bytes."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
 def _known(what: str, name: str, known: list[str]) -> None:
     if name not in known:
         raise HTTPException(404, f"There is no {what} {name}; expected one of {', '.join(known)}.")
@@ -483,6 +490,12 @@ def _parts(found: dict[str, Any], file: Path) -> Response:
 def _without_image(found: dict[str, Any]) -> dict[str, Any]:
     """The answer where a picture was asked for and there is none, with a sentence as every 422 has."""
     return {**found, "detail": found.get("detail") or "This model answers without an image; ask for output=json."}
+
+
+async def answer_exception(request: Request, error: Exception) -> JSONResponse:
+    """Exceptions of MONAI Label's interfaces: 404 where there is no such image or label, else 422."""
+    missing = type(error).__name__ in ("ImageNotFoundException", "LabelNotFoundException")
+    return JSONResponse({"detail": str(getattr(error, "msg", error))}, 404 if missing else 422)
 
 
 async def _say_what_is_wrong(request: Request, error: Exception) -> JSONResponse:

@@ -10,27 +10,16 @@ from monai_tbkd.label.stand_ins import stand_in_for_pydicom_seg
 
 stand_in_for_pydicom_seg()
 
-from fastapi import FastAPI, Request  # noqa: E402
-from fastapi.responses import JSONResponse  # noqa: E402
+from fastapi import FastAPI  # noqa: E402
 from monailabel.config import settings  # noqa: E402
-from monailabel.interfaces.exception import (  # noqa: E402
-    ImageNotFoundException,
-    LabelNotFoundException,
-    MONAILabelException,
-)
+from monailabel.interfaces.exception import MONAILabelException  # noqa: E402
 from monailabel.interfaces.utils.app import app_instance  # noqa: E402
 
 from monai_tbkd.label.guard import Guard  # noqa: E402
-from monai_tbkd.label.routes import make_api  # noqa: E402
+from monai_tbkd.label.routes import answer_exception, make_api  # noqa: E402
 from monai_tbkd.label.server_conf import read_conf  # noqa: E402
 
 logger = logging.getLogger(__name__)
-
-
-async def _say_what_is_wrong(request: Request, error: Exception) -> JSONResponse:
-    """Errors that MONAI Label's own interfaces are made for."""
-    missing = isinstance(error, (ImageNotFoundException, LabelNotFoundException))
-    return JSONResponse({"detail": str(getattr(error, "msg", error))}, 404 if missing else 422)
 
 
 @asynccontextmanager
@@ -55,5 +44,5 @@ conf = read_conf(settings.MONAI_LABEL_APP_CONF, settings.MONAI_LABEL_STUDIES)
 if conf.guard.remote and not conf.guard.token:
     logger.warning("Requests from other machines are let in, and no token is asked for.")
 api = make_api(app_instance, conf.guard, _at_work)
-api.add_exception_handler(MONAILabelException, _say_what_is_wrong)
+api.add_exception_handler(MONAILabelException, answer_exception)
 app = Guard(api, conf.guard)
