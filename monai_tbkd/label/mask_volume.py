@@ -99,7 +99,7 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _nrrd(content: bytes, most_voxels: int, most_bytes: int) -> MaskVolume:
-    fields, start = _nrrd_fields(content)
+    fields, start = nrrd_fields(content)
     if missing := [name for name in _NEEDED if name not in fields]:
         raise ValueError(f"The mask's header lacks {missing[0]}; save it again.")
     axes = _whole(fields, "dimension")[0]
@@ -125,7 +125,12 @@ def _nrrd(content: bytes, most_voxels: int, most_bytes: int) -> MaskVolume:
     return MaskVolume(values.reshape(shape, order="F"), _nrrd_place(fields, axes))
 
 
-def _nrrd_fields(content: bytes) -> tuple[dict[str, str], int]:
+def nrrd_fields(content: bytes) -> tuple[dict[str, str], int]:
+    """The fields of an NRRD header by their names in small letters, and where the pixels begin.
+
+    Raises:
+        ValueError: not NRRD, a field that is not known, or known twice, or no end.
+    """
     magic = _MAGIC.match(content)
     if magic is None:
         raise ValueError("The mask is not NRRD, as its suffix says; save it again.")

@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import UploadFile
 
 from monai_tbkd.label.film_sources import film_suffix
+from monai_tbkd.label.volume_check import check_volume
 
 
 @contextmanager
@@ -22,6 +23,9 @@ def kept_upload(upload: UploadFile | None, suffix: str = "") -> Iterator[Path | 
     Args:
         upload: None gives None.
         suffix: of the file; if empty, that of an image of its content. Nothing of its name is taken over.
+
+    Raises:
+        ValueError: an image whose header no image needs.
     """
     if upload is None:
         yield None
@@ -30,7 +34,10 @@ def kept_upload(upload: UploadFile | None, suffix: str = "") -> Iterator[Path | 
         path = Path(folder, f"upload{suffix}")
         with path.open("wb") as file:
             shutil.copyfileobj(upload.file, file)
-        yield path if suffix else path.replace(path.with_name(path.name + film_suffix(path)))
+        if not suffix:
+            path = path.replace(path.with_name(path.name + film_suffix(path)))
+            check_volume(path)
+        yield path
 
 
 def new_session(sessions: Any, uploads: Sequence[UploadFile], expiry: int) -> Any:

@@ -325,12 +325,21 @@ def test_every_refusal_is_a_sentence(ask: Client, started: list[tuple[str, dict[
         "\0",
     ]
     keys = ["image", "tag", "label", "id", "params", "info", "file", "files", "output", "session_id", "images", "seed"]
-    paths = [
-        "/info/", "/infer/tb_boxes", "/infer/{}", "/batch/infer/tb_boxes", "/train/tb_student", "/train/", "/scoring/miou",
-        "/activelearning/random", "/datastore/", "/datastore/image", "/datastore/label", "/datastore/image/info",
-        "/datastore/label/info", "/datastore/updatelabelinfo", "/datastore/dataset", "/session/", "/session/{}",
-        "/ohif/{}", "/proxy/dicom/{}", "/logs/", "/{}",
-    ]  # fmt: skip
+    tasks = ["/batch/infer/tb_boxes", "/train/tb_student", "/train/", "/scoring/miou", "/activelearning/random"]
+    store = [
+        f"/datastore/{end}" for end in ("", "image", "label", "image/info", "label/info", "updatelabelinfo", "dataset")
+    ]
+    others = [
+        "/info/",
+        "/infer/tb_boxes",
+        "/infer/{}",
+        "/session/",
+        "/session/{}",
+        "/ohif/{}",
+        "/proxy/dicom/{}",
+        "/{}",
+    ]
+    paths = [*tasks, *store, *others, "/logs/"]
     statuses: dict[int, int] = {}
     for _ in range(600):
         path = rng.choice(paths).format(re.sub(r"[\n\0{\[]", "", rng.choice(words)))
@@ -353,3 +362,20 @@ def test_every_refusal_is_a_sentence(ask: Client, started: list[tuple[str, dict[
         if answer.status_code >= 400 and method != "HEAD":
             assert isinstance(answer.json()["detail"], str), answer.text
     assert statuses[422] > 50 and statuses[200] > 5
+
+
+def test_an_image_with_a_header_that_no_image_needs_is_not_read(ask: Client) -> None:
+    """ITK would end the process at the first, and open another file at the second."""
+    head = b"NRRD0004\ntype: uint8\nencoding: raw\ndimension: "
+    for content in (
+        head + b"16\nsizes: 30 40" + b" 1" * 14 + b"\n\n" + bytes(1200),
+        head + b"2\nsizes: 30 40\n# c\rdata file: /etc/passwd\n\n",
+        b"ObjectType = Image\nNDims = 2\nDimSize = 30 40\nElementType = MET_UCHAR\nElementDataFile = /etc/passwd\n",
+    ):
+        for method, path, field in (
+            ("POST", "/infer/tb_boxes", "file"),
+            ("PUT", "/session/", "files"),
+            ("PUT", "/datastore/image?image=n", "file"),
+        ):
+            answer = ask(method, path, files={field: ("a.nrrd", content)})
+            assert answer.status_code == 422 and isinstance(answer.json()["detail"], str), answer.text
