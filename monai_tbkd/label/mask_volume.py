@@ -125,18 +125,22 @@ def _nrrd(content: bytes, most_voxels: int, most_bytes: int) -> MaskVolume:
     return MaskVolume(values.reshape(shape, order="F"), _nrrd_place(fields, axes))
 
 
-def nrrd_fields(content: bytes) -> tuple[dict[str, str], int]:
+def nrrd_fields(content: bytes, what: str = "mask") -> tuple[dict[str, str], int]:
     """The fields of an NRRD header by their names in small letters, and where the pixels begin.
+
+    Args:
+        content: of the file, its first 64 KiB at least.
+        what: it is, for an error.
 
     Raises:
         ValueError: not NRRD, a field that is not known, or known twice, or no end.
     """
     magic = _MAGIC.match(content)
     if magic is None:
-        raise ValueError("The mask is not NRRD, as its suffix says; save it again.")
+        raise ValueError(f"The {what} is not NRRD, as its suffix says; save it again.")
     end = re.search(rb"\n\r?\n", content[:_HEADER_BYTES])
     if end is None:
-        raise ValueError(f"The mask's header has no end within {_HEADER_BYTES} bytes; save it again.")
+        raise ValueError(f"The {what}'s header has no end within {_HEADER_BYTES} bytes; save it again.")
     fields: dict[str, str] = {}
     for line in content[magic.end() : end.start()].split(b"\n"):
         text = line.removesuffix(b"\r").decode("utf-8", "replace")
@@ -146,7 +150,7 @@ def nrrd_fields(content: bytes) -> tuple[dict[str, str], int]:
         name = field[1].lower() if field else ""
         if field is None or name not in _FIELDS or name in fields or not text.isprintable():
             raise ValueError(
-                f"The mask's header has the line {text[:60]!r}; expected known fields, once each, and the pixels in "
+                f"The {what}'s header has the line {text[:60]!r}; expected known fields, once each, and the pixels in "
                 "the same file."
             )
         fields[name] = field[2].strip()

@@ -34,7 +34,7 @@ def check_volume(path: Path) -> None:
         return
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES)
-    fields = nrrd_fields(head)[0] if path.suffix == ".nrrd" else _meta_fields(head)
+    fields = nrrd_fields(head, "image")[0] if path.suffix == ".nrrd" else _meta_fields(head)
     axes = fields.get("dimension", fields.get("NDims", ""))
     sizes = fields.get("sizes", fields.get("DimSize", "")).split()
     if axes not in ("2", "3") or len(sizes) != int(axes) or not all(re.fullmatch("[0-9]{1,6}", each) for each in sizes):
