@@ -13,12 +13,15 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from monai_tbkd.label.cvat_labels import Shape
 from monai_tbkd.label.film_result import LABEL
 from monai_tbkd.label.film_words import NOT_TB, film_word
+from monai_tbkd.label.label_limits import read_text_label
 from monai_tbkd.packaging.extras import with_extra
 
 if TYPE_CHECKING:
     from monai_tbkd.dicom import BoxReport
 
 REPORT_SUFFIX = ".dcm"
+_ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+_MOST_ITEMS = 20_000  # OHIF's have some 30 a rectangle; a file of empty ones takes seconds to read
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,9 @@ def read_report_label(path: Path, film_uid: str, said: Any = None) -> ReportLabe
     meta = read_file_meta_info(path) if is_dicom(path) else {}
     if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:  # a small file may hold hours of work
         raise ValueError("The report is deflated; save it as Explicit VR Little Endian.")
+    content = read_text_label(path)
+    if max(content.count(item) for item in _ITEMS) > _MOST_ITEMS:
+        raise ValueError(f"The report has more than {_MOST_ITEMS} items; expected rectangles on one image.")
     with_extra(("a label that is a DICOM report",), "highdicom", "dicom")
     from monai_tbkd.dicom import Author, read_box_report  # here and not above: it wants highdicom
 

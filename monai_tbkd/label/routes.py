@@ -194,7 +194,11 @@ def make_api(app: Callable[[], TuberculosisApp], rules: GuardRules, lifespan: Li
     )
     if rules.origins:
         api.add_middleware(
-            CORSMiddleware, allow_origins=sorted(rules.origins), allow_methods=["*"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=sorted(rules.origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            allow_credentials=True,
         )
     api.add_exception_handler(RequestValidationError, _say_what_cannot_be)
     api.add_exception_handler(ValueError, _say_what_is_wrong)

@@ -128,3 +128,11 @@ def test_a_deflated_report_is_not_inflated(tmp_path: Path, film: Path) -> None:
     report.save_as(tmp_path / "r.dcm")
     with pytest.raises(ValueError, match="deflated"):
         read_label(tmp_path / "r.dcm", film)
+
+
+def test_a_report_of_empty_items_is_not_read(tmp_path: Path) -> None:
+    report = pydicom.dcmread(SENT)
+    report.ContentSequence[4].ContentSequence.extend([pydicom.Dataset()] * 21_000)
+    report.save_as(tmp_path / "r.dcm")
+    with pytest.raises(ValueError, match="items"):
+        read_label(tmp_path / "r.dcm", film_of(SENT, tmp_path / "film.dcm"))
