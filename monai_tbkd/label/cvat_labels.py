@@ -82,9 +82,9 @@ def read_cvat_xml(path: Path, names: Sequence[str]) -> CvatLabel:
         images = ElementTree.fromstring(content).findall("image")
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
         raise ValueError(f"The label is not XML ({error}).") from error
-    stems = {PurePosixPath(name).stem for name in names}
+    known = {*names, *map(_without_suffix, names)}
     chosen = [each for each in images if PurePosixPath(each.get("name", "")).name in names]
-    chosen = chosen or [each for each in images if PurePosixPath(each.get("name", names[0])).stem in stems]
+    chosen = chosen or [each for each in images if _without_suffix(each.get("name", names[0])) in known]
     if len(chosen) != 1:
         said = ", ".join(each.get("name", "") for each in images[:3])
         raise ValueError(
@@ -100,12 +100,16 @@ def read_cvat_xml(path: Path, names: Sequence[str]) -> CvatLabel:
 
 
 def _tagged(tags: Sequence[str]) -> str | None:
-    words = {film_word(tag) for tag in tags}
-    if None in words or len(words) > 1:
-        raise ValueError(
-            f"The image has the tags {', '.join(tags)[:120]}; expected one of tuberculosis, non_tb, health, sick."
-        )
+    """What the tags call the image; others, such as of its quality, say nothing of it."""
+    words = {word for word in map(film_word, tags) if word}
+    if len(words) > 1:
+        raise ValueError(f"The image has the tags {', '.join(sorted(words))}; expected one of them.")
     return words.pop() if words else None
+
+
+def _without_suffix(name: str) -> str:
+    """The last part of a name; the end of a UID is no suffix."""
+    return re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,4}$", "", PurePosixPath(name).name)
 
 
 def _json_box(shape: Mapping[str, Any]) -> list[float]:

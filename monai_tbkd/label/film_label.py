@@ -100,7 +100,8 @@ def read_label(
         boxes, types, own = _from_json(_load(label), film)
         said = said if own is None else own
     elif name.endswith(".xml"):
-        found = read_cvat_xml(label, [film.name, *([identifier] if identifier else [])])
+        uid = str(meta.get("sop_instance_uid") or "")
+        found = read_cvat_xml(label, [film.name, *(each for each in (identifier, uid) if each)])
         boxes, types = _with_types(found.shapes)
         boxes = _as_cvat_shows(found, boxes, turn, (height, width), str(meta["source_format"]))
         said = said if found.said is None else found.said

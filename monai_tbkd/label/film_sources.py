@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -116,14 +117,20 @@ class FolderSource:
             listed = []
         films: dict[str, Path] = {}
         root = os.path.realpath(self.folder)
+
+        @cache
+        def inside(path: Path) -> bool:
+            return Path(os.path.realpath(path)).is_relative_to(root)
+
         for each in listed:
             identifier = film_id(each["name"])
-            if not Path(os.path.realpath(each["image"])).is_relative_to(root):
+            path = Path(each["image"])
+            if not inside(path.parent) or (path.is_symlink() and not inside(path)):
                 logger.warning("%r: a link that leads out of the folder; it is left out.", each["name"])
             elif identifier in films:
                 logger.warning("%s: its identifier %s is that of another film; it is left out.", each, identifier)
             else:
-                films[identifier] = Path(each["image"])
+                films[identifier] = path
         self._films, self._listed = films, time.monotonic()
 
 

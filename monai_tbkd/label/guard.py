@@ -112,7 +112,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and not _ORIGIN.fullmatch(origin):
             raise Refusal(400, "The Origin header is not the address of a web page.")
-        own = origin in rules.origins or str(origin).partition("://")[2] == host
+        own = origin in rules.origins or (origin or "").partition("://")[2] == host != ""
         if origin is None:  # a browser leaves it out with pictures, links and forms of another page
             own = headers.get("sec-fetch-site", "none") in ("same-origin", "none")
         if not own:
@@ -170,7 +170,7 @@ def _headers(scope: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _too_large(largest: int) -> Refusal:
-    return Refusal(413, f"The request is larger than {largest / MEGABYTE:.2g} MB.")
+    return Refusal(413, f"The request is larger than {round(largest / MEGABYTE, 3):g} MB.")
 
 
 async def answer(send: Send, refusal: Refusal) -> None:

@@ -189,7 +189,12 @@ def test_upright_boxes_undo_the_turn(turn: FilmTurn) -> None:
         ("label.json", " " * (4 * 2**20) + "{}", "bytes"),
         ("label.xml", "<annotations>" + "<a/>" * 100_000 + "</annotations>", "elements"),
         ("label.json", [{"label": "tuberculosis", "type": "mask", "points": [1, 2, 3, 4]}], "mask"),
-        ("label.xml", '<annotations><image name="film.png"><tag label="cat"/></image></annotations>', "cat"),
+        ("label.xml", '<annotations><image name="film.png"><tag label="cat"/></image></annotations>', "image_label"),
+        (
+            "label.xml",
+            '<annotations><image name="film.png"><tag label="tb"/><tag label="health"/></image></annotations>',
+            "health, tb",
+        ),
         ("label.xml", '<annotations><image name="film.png" width="9" height="9"/></annotations>', "9, 9"),
         ("label.xml", '<annotations><image name="b.png"/></annotations>', "b.png"),
         ("label.txt", "", "unknown type"),
@@ -213,6 +218,7 @@ TURNED = [26.0, 0.0, 32.0, 10.0]
         ("l.xml", '<ellipse label="tb" cx="29" cy="5" rx="5" ry="3" rotation="90"/>', [TURNED], "tb"),
         ("l.xml", '<tag label="tuberculosis"/>', [], "tb"),
         ("l.xml", '<tag label="health"/>', [], "health"),
+        ("l.xml", '<tag label="blurred"/><box label="tb" xtl="24" ytl="2" xbr="34" ybr="8"/>', [BOX], "tb"),
         ("l.json", [{"type": "ellipse", "label": "tb", "points": [29, 5, 34, 2]}], [BOX], "tb"),
         ("l.json", [{"type": "rectangle", "label": "tb", "points": BOX, "rotation": 90}], [TURNED], "tb"),
         ("l.json", [{"type": "tag", "label": "sick"}], [], "sick"),
@@ -245,6 +251,20 @@ def test_names_that_cvat_may_know_a_film_by(name: str, tmp_path: Path) -> None:
     xml = f'<annotations><image name="{name}"><box label="tb" xtl="1" ytl="2" xbr="3" ybr="4"/></image></annotations>'
     film = png(tmp_path / "film.png")
     assert read_label(saved(tmp_path, xml, "l.xml"), film, {}, "ward_3-film.0a1b2c3d.png").boxes == [[1, 2, 3, 4]]
+
+
+def test_names_that_cvat_may_know_a_dicom_film_by(tmp_path: Path) -> None:
+    film = dicom(tmp_path / "0001.dcm", SOPInstanceUID="1.2.840.5")
+    for name, known in (("0001.png", True), ("1.2.840.5.png", True), ("1.2.840.5", True), ("1.2.840.6", False)):
+        xml = (
+            f'<annotations><image name="{name}"><box label="tb" xtl="1" ytl="2" xbr="3" ybr="4"/></image></annotations>'
+        )
+        path = saved(tmp_path, xml, "l.xml")
+        if known:
+            assert read_label(path, film).boxes == [[1, 2, 3, 4]]
+        else:
+            with pytest.raises(ValueError, match=r"none of them 0001\.dcm"):
+                read_label(path, film)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
