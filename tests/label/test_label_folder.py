@@ -67,7 +67,7 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("former", [None, "old.json", "old.png"])
-@pytest.mark.parametrize("step", range(1, 20))
+@pytest.mark.parametrize("step", range(1, 14))
 def test_a_kill_leaves_a_label_with_its_own_note(
     former: str | None, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

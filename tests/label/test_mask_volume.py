@@ -176,7 +176,7 @@ def test_content_and_suffix_agree(head: bytes, suffix: str, tmp_path: Path) -> N
 def test_a_header_of_nifti_that_is_damaged(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(VOXELS, np.eye(4)), tmp_path / "m.nii")
     good = (tmp_path / "m.nii").read_bytes()
-    for place in range(0, 352):
+    for place in range(0, 352, 3):
         for value in (127, 255)[place % 2 :]:
             (tmp_path / "m.nii").write_bytes(good[:place] + bytes([value]) + good[place + 1 :])
             try:

@@ -192,3 +192,16 @@ def test_the_cvat_function_gets_the_servers_boxes(
     assert answer.status == 200 and own["boxes"]
     assert [box["points"] for box in answer.content] == [box["bbox"] for box in own["boxes"]]
     assert max(iou(films["a"].film.box, box["points"]) for box in answer.content) > 0.3
+
+
+def test_what_came_with_requests_goes_with_the_server(app: Any) -> None:
+    """At its end, and at the next start where it was killed."""
+    kept = Path(app.studies) / "a0.png"
+    _, session = app.sessions().add_session(str(shutil.copy(kept, app.folder.root / "uploads" / "s.png")))
+    (app.folder.root / "uploads" / "left").mkdir()
+    assert Path(session.image).is_file()
+    app.remove_uploads()
+    for name in ("uploads", "sessions"):
+        folder = app.folder.root / name
+        assert not list(folder.iterdir()) and folder.stat().st_mode & 0o077 == 0
+    assert kept.is_file()
