@@ -262,7 +262,7 @@ def _nifti(content: bytes, most_voxels: int) -> MaskVolume:
     if slope not in (None, 1.0) or intercept not in (None, 0.0):
         values = values * (slope or 1.0) + (intercept or 0.0)
     to_ras = header.get_best_affine()
-    return MaskVolume(values, _place(np.diag([-1.0, -1.0, 1.0, 1.0]) @ to_ras))
+    return MaskVolume(values, _place(to_ras * np.array([[-1.0], [-1.0], [1.0], [1.0]])))
 
 
 def _checked(shape: tuple[int, ...], most_voxels: int) -> tuple[int, int, int]:

@@ -36,7 +36,10 @@ def kept_upload(upload: UploadFile | None, suffix: str = "") -> Iterator[Path | 
             shutil.copyfileobj(upload.file, file)
         if not suffix:
             path = path.replace(path.with_name(path.name + film_suffix(path)))
-            check_volume(path)
+            try:
+                check_volume(path)
+            except ValueError as error:
+                raise ValueError(f"{upload_name(upload)}: {error}") from error
         yield path
 
 
