@@ -338,7 +338,7 @@ TARGETS: dict[str, Target] = {
     "voc_xml": Target("annotations", of_file(".xml", as_bytes(VOC), mutate_text, read_xml_annotation)),
     "coco_json": Target("annotations", of_file(".json", as_json(COCO), mutate_json, read_json_annotations)),
     "cvat_xml": Target(
-        "annotations", of_file(".xml", as_bytes(CVAT), mutate_text, lambda p: read_cvat_xml(p, "a.png"))
+        "annotations", of_file(".xml", as_bytes(CVAT), mutate_text, lambda p: read_cvat_xml(p, ["a.png"]))
     ),
     "label_json": Target("annotations", a_label),
     "box_report": Target("annotations", of_file(".dcm", reports, mutate_bytes, read_box_report)),

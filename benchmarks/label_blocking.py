@@ -1,8 +1,8 @@
 """How long a MONAI Label server leaves others waiting while it looks at films.
 
-The server's handlers are ``async`` and do their work in the event loop, so one inference holds up every other request.
-This puts numbers to that: the time of ``GET /info/`` when nothing else goes on, behind several inferences that came at
-once, and beside a batch inference, which has a process of its own. All in one run, in turns.
+Handlers run in threads, and inferences one after the other. This puts numbers to what others feel of it: the time of
+``GET /info/`` when nothing else goes on, behind several inferences that came at once, and beside a batch inference,
+which has a process of its own. All in one run, in turns.
 
     .venv-label/bin/python benchmarks/label_blocking.py --app APP --film FILM.png
 """

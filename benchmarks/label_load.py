@@ -160,7 +160,7 @@ def report(client: Client, memory: list[float], parts: int, tell: Callable[[str,
     tell("labels written", len(client.journal.written), "labels")
     tell("labels kept at the end", client.kept, "labels")
     tell("labels lost or half-written", client.bad_labels + parts, "labels")
-    tell("notes written", len(client.notes), "notes")
+    tell("notes written", sum(map(len, client.notes.values())), "notes")
     tell("notes lost", client.bad_notes, "notes")
     first, last = memory[1], memory[-1]
     for number, value in enumerate(memory):

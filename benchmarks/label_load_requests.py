@@ -136,7 +136,7 @@ class Client:
         self.url, self.films, self.quiet = url, list(films), quiet
         self.journal, self.done, self.faults = Journal(), list[Asked](), list[str]()
         self.looked: list[tuple[str, str, int, dict[str, Any], bytes]] = []
-        self.notes: dict[str, str] = {}
+        self.notes: dict[str, set[str]] = {}
         self.compared = self.kept = self.bad_labels = self.bad_notes = 0
         self._numbers, self._seed, self._lock = itertools.count(), seed, threading.Lock()
 
@@ -223,12 +223,12 @@ class Client:
             match = next((p for p in possible if (None if p is None else p.content) == content), self)
             self.kept += content is not None
             nonce = None if match is None or match is self else match.nonce  # type: ignore[union-attr]
-            if match is self or info.get("nonce") != nonce:
+            if match is self or info.get("note") != nonce:
                 self.bad_labels += 1
-                faults.append(f"label of {film}, {tag}: {len(content or b'')} bytes, note {info.get('nonce')}")
-        gone = [key for key, film in self.notes.items() if key not in labels.film_info(film)]
+                faults.append(f"label of {film}, {tag}: {len(content or b'')} bytes, note {info.get('note')}")
+        gone = [film for film, sent in self.notes.items() if labels.film_info(film).get("note") not in sent]
         self.bad_notes = len(gone)
-        return faults + [f"note of {self.notes[key]}: {key} is lost" for key in gone]
+        return faults + [f"the note of {film} is lost" for film in gone]
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ def _save_label(client: Client, draw: random.Random, name: str) -> None:
     film, tag = draw.choice(client.films[: len(client.films) // 2]), draw.choice(TAGS)
     suffix, content = draw.choice((_boxes_label, _mask_label))(film, draw, name)
     sent = client.journal.begin(film.id, tag, content, name)
-    params = json.dumps({"nonce": name})
+    params = json.dumps({"note": name, "image_label": bool(film.boxes)})
     client.ask(
         "PUT",
         f"/datastore/label?image={film.id}&tag={tag}",
@@ -306,8 +306,8 @@ def _read_label(client: Client, draw: random.Random, name: str) -> None:
 
 def _note(client: Client, draw: random.Random, name: str) -> None:
     film = client.film(draw)
-    client.ask("PUT", f"/datastore/image/info?image={film.id}", data={"info": json.dumps({name: 1})})
-    client.notes[name] = film.id
+    client.notes.setdefault(film.id, set()).add(name)
+    client.ask("PUT", f"/datastore/image/info?image={film.id}", data={"info": json.dumps({"note": name})})
 
 
 def _next_film(client: Client, draw: random.Random, name: str) -> None:

@@ -72,7 +72,15 @@ def read_xml(path: str | os.PathLike[str]) -> ElementTree.Element:
         OSError: the file cannot be opened.
         ValueError: it is no XML, or declares a document type or entities.
     """
-    content = Path(path).read_bytes()
+    return parse_xml(Path(path).read_bytes())
+
+
+def parse_xml(content: bytes) -> ElementTree.Element:
+    """Parse the bytes of an XML file, as `read_xml` does.
+
+    Raises:
+        ValueError: as `read_xml`.
+    """
     # UTF-16 would hide a declaration from the search, so it is decoded first.
     wide = content.startswith(tuple(mark for mark, _ in _MARKS))
     text = decode_text(content) if wide else content.decode("latin-1")

@@ -25,6 +25,7 @@ from monai_tbkd.transforms import stretch_map
 
 logger = logging.getLogger(__name__)
 
+BEFORE, AFTER = "miou_of_training_images_before", "miou_of_training_images_after"
 MODEL, POINT, SUMMARY = "model.pt", "operating_point.json", "fine_tuning.json"
 
 
@@ -218,7 +219,7 @@ class FineTuning:
                 "finetune_epochs, or a finetune_learning_rate above 0, are needed.",
                 self.facts.get("epochs"), self._films()["corrected"],
             )  # fmt: skip
-        measured = {"films_with_boxes": len(boxed), "miou_before": old, "miou_after": new}
+        measured = {"films_with_boxes": len(boxed), BEFORE: old, AFTER: new}
         return self._write(chosen, {**measured, "weights_changed": change > 0, "largest_weight_change": change})
 
     def _write(self, chosen: MapThreshold, measured: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,7 +249,7 @@ class FineTuning:
         write_json(self.candidate_dir / SUMMARY, summary)
         logger.info(
             "Fine-tuned: mIoU on %s films with drawn boxes %s before, %s after (on the films trained on).",
-            measured["films_with_boxes"], measured["miou_before"], measured["miou_after"],
+            measured["films_with_boxes"], measured[BEFORE], measured[AFTER],
         )  # fmt: skip
         return summary
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_tbkd.data import Correction, FilmError
+from monai_tbkd.label.film_ids import check_name
 from monai_tbkd.label.film_label import FilmLabel, read_label
 from monai_tbkd.label.label_folder import FINAL
 from monai_tbkd.label.series_film import frontal_film
@@ -27,7 +28,9 @@ def finished_labels(datastore: Any) -> Iterator[tuple[str, FilmLabel]]:
     """
     for item in datastore.datalist():
         try:
-            yield item["id"], read_label(item["label"], item["image"], datastore.get_label_info(item["id"], FINAL))
+            check_name(item["image"])
+            info = datastore.get_label_info(item["id"], FINAL)
+            yield item["id"], read_label(item["label"], item["image"], info, item["id"])
         except (ValueError, FilmError, OSError) as error:
             logger.warning("%s: its label is left out (%s)", item["id"], error)
 
@@ -51,7 +54,9 @@ def unlabeled_paths(datastore: Any, at_most: int) -> list[str]:
         if len(paths) >= at_most:
             break
         try:
-            paths.append(str(frontal_film(Path(datastore.get_image_uri(film)))))
+            path = str(frontal_film(Path(datastore.get_image_uri(film))))
+            check_name(path)
+            paths.append(path)
         except (ValueError, OSError) as error:
             logger.info("%s: not used in training (%s)", film, error)
     return paths

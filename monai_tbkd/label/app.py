@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +16,7 @@ import requests
 from fastapi import HTTPException
 from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
+from monailabel.utils.sessions import Sessions
 
 from monai_tbkd import __version__
 from monai_tbkd.label.annotation_report import annotation_report
@@ -27,18 +27,15 @@ from monai_tbkd.label.film_label import FilmLabel
 from monai_tbkd.label.film_pipeline import FilmPipeline
 from monai_tbkd.label.film_result import LABEL
 from monai_tbkd.label.film_sources import FolderSource
-from monai_tbkd.label.film_store import FilmStore, taken_away_on_failure
+from monai_tbkd.label.film_store import FilmStore
 from monai_tbkd.label.infer_tasks import BoxesTask, FilmTask, MapTask, ScoreTask
 from monai_tbkd.label.label_export import LABELS_FOLDER, PACS_FILMS, mark_pacs_store
 from monai_tbkd.label.label_folder import LabelFolder
 from monai_tbkd.label.pacs_source import PacsSource
-from monai_tbkd.label.request_output import ASKED_OUTPUT
 from monai_tbkd.label.server_conf import TOKEN_VARIABLE, is_address, read_conf
 from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)
-
-_LEFT_OVER = 3600.0  # seconds after which an upload that nobody took away is removed
 
 
 class TuberculosisApp(MONAILabelApp):
@@ -59,11 +56,12 @@ class TuberculosisApp(MONAILabelApp):
         self.folder = read_app_folder(app_dir)
         self.pipeline = FilmPipeline(self.folder)
         self.server_conf = read_conf(conf, studies)
-        # Uploads go where nobody else writes, so that a path in a request can be told from an upload.
-        self._uploads = self.folder.root / "uploads"
-        self._uploads.mkdir(exist_ok=True, mode=0o700)
+        # What comes with requests, and logs, which name images, are this user's alone.
+        self._uploads = _private(self.folder.root / "uploads")
+        given = settings.MONAI_LABEL_SESSION_PATH.strip()
+        self._kept = _private(Path(given, "tbkd_sessions") if given else self.folder.root / "sessions")
+        _private(self.folder.root / "logs")
         tempfile.tempdir = str(self._uploads)
-        settings.MONAI_LABEL_SESSION_PATH = settings.MONAI_LABEL_SESSION_PATH or str(self.folder.root / "sessions")
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -80,14 +78,14 @@ class TuberculosisApp(MONAILabelApp):
         if not is_address(self.studies):
             root = Path(self.studies)
             labels = LabelFolder(root / LABELS_FOLDER)
-            return FilmStore(FolderSource(root, labels.root, seconds), labels, root.name, uploads=self._uploads)
+            return FilmStore(FolderSource(root, labels.root, seconds), labels, root.name)
         address = self.studies.rstrip("/")
         given = settings.MONAI_LABEL_DICOMWEB_CACHE_PATH.strip()
         root = Path(given or self.folder.root / "pacs") / sha256(address.encode()).hexdigest()[:16]
         source = PacsSource(_dicomweb_client(address), root / PACS_FILMS, self.server_conf.modalities, seconds)
         mark_pacs_store(root)
         on_final = self._send_report if self.server_conf.sr else None
-        return FilmStore(source, LabelFolder(root / LABELS_FOLDER), address, on_final, self._uploads)
+        return FilmStore(source, LabelFolder(root / LABELS_FOLDER), address, on_final)
 
     def init_infers(self) -> dict[str, FilmTask]:
         return {
@@ -108,14 +106,11 @@ class TuberculosisApp(MONAILabelApp):
     def init_batch_infer(self) -> FilmBatchInfer:
         return FilmBatchInfer()
 
-    def names(self, kind: str) -> list[str] | None:
-        """What there is of a kind.
+    def names(self, kind: str) -> list[str]:
+        """The names of what there is of a kind.
 
         Args:
             kind: the first part of a request's path, such as ``train``.
-
-        Returns:
-            Names, or None for a path that names nothing of the app.
         """
         kinds = {
             "infer": self._infers,
@@ -124,14 +119,15 @@ class TuberculosisApp(MONAILabelApp):
             "scoring": self._scoring_methods,
             "activelearning": self._strategies,
         }
-        return list(kinds[kind]) if kind in kinds else None
+        return list(kinds[kind])
 
-    def cleanup_sessions(self) -> None:
-        """Run at the start and every few minutes: the server leaves the uploads of requests that failed."""
-        for left in self._uploads.iterdir():
-            if time.time() - left.stat().st_mtime > _LEFT_OVER:
-                shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
-        super().cleanup_sessions()
+    def _load_sessions(self, load: bool = False) -> Sessions:
+        return Sessions(str(self._kept), settings.MONAI_LABEL_SESSION_EXPIRY)
+
+    def remove_uploads(self) -> None:
+        """Remove sessions, uploads and archives; of a server, at its start and its end."""
+        for left in (*self._uploads.iterdir(), *self._kept.iterdir()):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
 
     def infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
         """Look at one film.
@@ -145,28 +141,18 @@ class TuberculosisApp(MONAILabelApp):
             the answer.
 
         Raises:
-            HTTPException: 404 where there is no such model or film, 422 where the answer has not the form asked for.
+            HTTPException: 404 where there is no such model or film.
         """
-        with taken_away_on_failure(str(request.get("image")), self._uploads):
-            return self._infer(request, datastore)
-
-    def _infer(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
         model, film = str(request.get("model")), request.get("image")
         if model not in self._infers:
             raise HTTPException(404, f"There is no model {model}; expected one of {', '.join(self._infers)}.")
-        if ASKED_OUTPUT.get() == "dicom_seg":
-            raise HTTPException(422, "A radiograph has no DICOM SEG here; ask for output=image and a .nrrd.")
         store = datastore or self.datastore()
-        path = self._film_path(film, store)
-        file, answer = self._infers[model]({**request, "image": path})
-        tag, label = request.get("label_tag") or "original", file
-        tag = str(getattr(tag, "value", tag))
+        file, answer = self._infers[model]({**request, "image": self._film_path(film, store)})
+        tag, label = str(request.get("label_tag") or "original"), file
         if request.get("save_label") and is_safe_id(str(film)):
             if file:
-                label = store.save_label(film, file, tag, {"model": model, "params": answer})
+                label = store.keep_result(str(film), file, tag, {"model": model, "params": answer})
             self._note(str(film), answer)
-        if ASKED_OUTPUT.get() == "image" and not file:
-            raise HTTPException(422, answer)  # refused, or a score alone; the answer says which
         return {"label": label, "tag": tag, "file": file, "params": answer}
 
     def _film_path(self, film: Any, store: Any) -> str:
@@ -176,8 +162,7 @@ class TuberculosisApp(MONAILabelApp):
                 found = store.get_image_uri(film)
             else:
                 path = Path(os.path.realpath(film))
-                private = (self._uploads, Path(settings.MONAI_LABEL_SESSION_PATH))
-                inside = any(path.is_relative_to(os.path.realpath(folder)) for folder in private)
+                inside = any(path.is_relative_to(os.path.realpath(each)) for each in (self._uploads, self._kept))
                 found = str(path) if inside and path.exists() else ""
             if found:
                 return found
@@ -211,6 +196,13 @@ class TuberculosisApp(MONAILabelApp):
         if answer.status_code != 200:
             logger.error("%s was not started: status %d", action, answer.status_code)
         return answer.json() if answer.status_code == 200 else None
+
+
+def _private(folder: Path) -> Path:
+    """A folder of this user alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
 
 
 def _dicomweb_client(address: str) -> Any:

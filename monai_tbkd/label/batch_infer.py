@@ -10,6 +10,7 @@ import torch
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 
 from monai_tbkd.label.film_ids import is_safe_id
+from monai_tbkd.report.prediction_table import DONE, FAILED, REFUSED
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +30,13 @@ class FilmBatchInfer(BatchInferTask):
             infer: one film's inference.
 
         Returns:
-            An answer for each film.
+            How it ends, such as ``19 done, 5 refused``, and the reason of each film without an answer.
 
         Raises:
             ValueError: a tag that may not be.
         """
-        own = dict(request)
-        tag = own.get("label_tag") or "original"
+        own = {**request, "label_tag": request.get("label_tag") or "original"}
+        tag = own["label_tag"]
         if not is_safe_id(tag):
             raise ValueError(f"label_tag is {tag!r}; expected letters, digits, dots, hyphens and underscores.")
         if not torch.cuda.is_available():
@@ -50,6 +51,8 @@ class FilmBatchInfer(BatchInferTask):
                 return {"params": {"status": "failed", "reason": "INTERNAL", "detail": type(error).__name__}}
 
         answers = super().__call__(own, datastore, one)
-        states = [each.get("params", {}).get("status", "failed") for each in answers.values() if each]
-        logger.info("%d films: %s", len(states), {state: states.count(state) for state in sorted(set(states))})
-        return answers
+        params = {film: (each or {}).get("params", {}) for film, each in answers.items()}
+        states = [each.get("status", FAILED) for each in params.values()]
+        told = ", ".join(f"{states.count(state)} {state}" for state in (DONE, REFUSED, FAILED) if state in states)
+        logger.info("The batch ends: %s", told or "no images")
+        return {"ends": told or "no images", "reasons": {k: v["reason"] for k, v in params.items() if v.get("reason")}}

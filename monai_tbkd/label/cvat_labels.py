@@ -3,69 +3,158 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from xml.etree import ElementTree
 
-from monai_tbkd.data.outside_text import read_xml
+from monai_tbkd.data.outside_text import parse_xml
+from monai_tbkd.label.film_words import film_word
+from monai_tbkd.label.label_limits import MOST_POINTS, few, read_text_label
 
 Shape = tuple[str, list[float]]
 """A label's word and the box around its shape: ``[xmin, ymin, xmax, ymax]`` in film pixels."""
 
 
+@dataclass(frozen=True)
+class CvatLabel:
+    """What CVAT says of one image.
+
+    Attributes:
+        shapes: boxes with their words.
+        said: what its tags call the image; None without one.
+        size: (height, width) of the image as CVAT showed it; None where the file does not say.
+    """
+
+    shapes: list[Shape]
+    said: str | None = None
+    size: tuple[int, int] | None = None
+
+
 def is_cvat(content: Any) -> bool:
     """Whether JSON is a list of CVAT's shapes, or what its MONAI Label function answers."""
     if isinstance(content, list):
-        return all(isinstance(each, Mapping) and "points" in each for each in content)
+        return all(isinstance(each, Mapping) and ("points" in each or each.get("type") == "tag") for each in content)
     return isinstance(content, Mapping) and isinstance(content.get("annotations"), list)
 
 
-def cvat_elements(content: Any) -> list[Shape]:
+def read_cvat_json(content: Any) -> CvatLabel:
     """The shapes of JSON; ``is_cvat`` has to hold.
 
     Raises:
-        ValueError: a shape that cannot be understood.
+        ValueError: a shape that cannot be understood, or too many.
     """
     if isinstance(content, list):
-        return [(str(each.get("label", "")), around(_pairs(each["points"]))) for each in content]
+        few(content, "shapes")
+        tags = [str(each.get("label", "")) for each in content if each.get("type") == "tag"]
+        shapes = [each for each in content if each.get("type") != "tag"]
+        return CvatLabel([(str(each.get("label", "")), _json_box(each)) for each in shapes], _tagged(tags))
     found: list[Shape] = []
     try:
-        for each in content["annotations"]:
-            for element in each["annotation"]["elements"]:
-                found += [(str(element["label"]), around(contour)) for contour in element["contours"]]
+        for each in few(content["annotations"], "annotations"):
+            for element in few(each["annotation"]["elements"], "elements"):
+                found += [(str(element["label"]), around(contour)) for contour in few(element["contours"], "contours")]
     except (KeyError, TypeError) as error:
         raise ValueError(f"CVAT's annotations lack {error}; expected elements with label and contours.") from error
-    return found
+    return CvatLabel(few(found))
 
 
-def read_cvat_xml(path: Path, film_name: str) -> list[Shape]:
-    """The shapes of one film in a file of "CVAT for images 1.1".
+def read_cvat_xml(path: Path, names: Sequence[str]) -> CvatLabel:
+    """The shapes of one image in a file of "CVAT for images 1.1".
 
     Args:
         path: XML.
-        film_name: of the film; where the file holds one film alone, that is taken whatever it is called.
+        names: of the image; CVAT may have another suffix, as for a DICOM file that was shown as PNG.
 
     Raises:
-        ValueError: not such a file, the film is not in it, or a shape that is neither polygon nor box.
+        ValueError: not such a file, the image is not in it, or a shape that cannot be understood.
     """
+    content = read_text_label(path)
+    if content.count(b"<") > MOST_POINTS:
+        raise ValueError(f"The XML has more than {MOST_POINTS} elements; export the image that is labeled.")
     try:
-        images = read_xml(path).findall("image")
+        images = parse_xml(content).findall("image")
     except ValueError as error:
-        raise ValueError(f"{path.name}: not XML ({error}).") from error
-    named = [each for each in images if PurePosixPath(each.get("name", "")).name == film_name]
-    chosen = named if len(named) == 1 else images
+        raise ValueError(f"The label is not XML ({error}).") from error
+    known = {*names, *map(_without_suffix, names)}
+    chosen = [each for each in images if PurePosixPath(each.get("name", "")).name in names]
+    chosen = chosen or [each for each in images if _without_suffix(each.get("name", names[0])) in known]
     if len(chosen) != 1:
-        raise ValueError(f"{path.name}: {len(images)} images, none of them {film_name}; export that film alone.")
-    found: list[Shape] = []
-    for shape in chosen[0]:
-        if shape.tag == "polygon":
-            found.append((shape.get("label", ""), around(_xml_points(shape.get("points", "")))))
-        elif shape.tag == "box":
-            corners = [(shape.get("xtl"), shape.get("ytl")), (shape.get("xbr"), shape.get("ybr"))]
-            found.append((shape.get("label", ""), around(corners)))
-        elif shape.tag != "tag":
-            raise ValueError(f"{path.name}: a shape of the type {shape.tag}; expected polygon or box.")
-    return found
+        said = ", ".join(each.get("name", "") for each in images[:3])
+        raise ValueError(
+            f"The XML has {len(images)} images ({said[:120]}), {len(chosen) or 'none'} of them {names[0]}; export the "
+            "image that is labeled."
+        )
+    few(chosen[0], "shapes")
+    tags = [str(each.get("label", "")) for each in chosen[0] if each.tag == "tag"]
+    shapes = [(str(each.get("label", "")), _xml_box(each)) for each in chosen[0] if each.tag != "tag"]
+    height, width = chosen[0].get("height"), chosen[0].get("width")
+    size = (int(_number(height)), int(_number(width))) if height and width else None
+    return CvatLabel(shapes, _tagged(tags), size)
+
+
+def _tagged(tags: Sequence[str]) -> str | None:
+    """What the tags call the image; others, such as of its quality, say nothing of it."""
+    words = {word for word in map(film_word, tags) if word}
+    if len(words) > 1:
+        raise ValueError(f"The image has the tags {', '.join(sorted(words))}; expected one of them.")
+    return words.pop() if words else None
+
+
+def _without_suffix(name: str) -> str:
+    """The last part of a name; the end of a UID is no suffix."""
+    return re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,4}$", "", PurePosixPath(name).name)
+
+
+def _json_box(shape: Mapping[str, Any]) -> list[float]:
+    kind, points = shape.get("type", "polygon"), _pairs(shape["points"])
+    turn = _number(shape.get("rotation") or 0)
+    if kind == "ellipse":
+        corners = around(points)
+        center = [_number(edge) for edge in points[0]]
+        return _turned(center, corners[2] - center[0], center[1] - corners[1], turn, round_=True)
+    if kind not in ("rectangle", "polygon"):
+        raise ValueError(f"A shape is of the type {kind!r}; expected rectangle, polygon or ellipse.")
+    return _turned_box(around(points), turn if kind == "rectangle" else 0)
+
+
+def _xml_box(shape: ElementTree.Element) -> list[float]:
+    turn = _number(shape.get("rotation") or 0)
+    if shape.tag == "polygon":
+        return around([pair.split(",") for pair in shape.get("points", "").split(";") if pair])
+    if shape.tag == "box":
+        return _turned_box(around([(shape.get("xtl"), shape.get("ytl")), (shape.get("xbr"), shape.get("ybr"))]), turn)
+    if shape.tag == "ellipse":
+        across, down, wide, high = (_number(shape.get(key)) for key in ("cx", "cy", "rx", "ry"))
+        return _turned([across, down], wide, high, turn, round_=True)
+    raise ValueError(f"A shape is of the type {shape.tag}; expected polygon, box or ellipse.")
+
+
+def _turned_box(box: Sequence[float], degrees: float) -> list[float]:
+    if not degrees:
+        return list(box)
+    xmin, ymin, xmax, ymax = box
+    center = [(xmin + xmax) / 2, (ymin + ymax) / 2]
+    return _turned(center, (xmax - xmin) / 2, (ymax - ymin) / 2, degrees)
+
+
+def _turned(center: Sequence[float], across: float, down: float, degrees: float, round_: bool = False) -> list[float]:
+    """The box around a box or an ellipse that was turned about its center.
+
+    Args:
+        center: x, y.
+        across: half of its width before it was turned.
+        down: half of its height.
+        degrees: of the turn.
+        round_: it is an ellipse.
+    """
+    cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
+    join = math.hypot if round_ else (lambda first, second: first + second)
+    wide, high = join(across * cos, down * sin), join(across * sin, down * cos)
+    edges = [center[0] - wide, center[1] - high, center[0] + wide, center[1] + high]
+    return [round(edge, 9) for edge in edges]  # a quarter turn is not quite one in floating point
 
 
 def around(points: Any) -> list[float]:
@@ -75,12 +164,13 @@ def around(points: Any) -> list[float]:
         points: ``[[x, y], ...]``.
 
     Raises:
-        ValueError: fewer than two, or not numbers.
+        ValueError: fewer than two, too many, or not numbers.
     """
+    few(points, "points", MOST_POINTS)
     try:
         pairs = [(_number(x), _number(y)) for x, y in points]
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"The points of a shape are {str(points)[:80]}; expected [[x, y], ...].") from error
+        raise ValueError(f"The points of a shape are {str(points[:4])[:80]}; expected [[x, y], ...].") from error
     if len(pairs) < 2:
         raise ValueError(f"A shape has {len(pairs)} points; expected two or more.")
     xs, ys = zip(*pairs, strict=True)
@@ -89,17 +179,17 @@ def around(points: Any) -> list[float]:
 
 def _pairs(flat: Any) -> Any:
     """``[x, y, x, y]`` as pairs; pairs as they are."""
+    few(flat, "points", 2 * MOST_POINTS)
     if isinstance(flat, Sequence) and flat and not isinstance(flat[0], Sequence):
         return list(zip(flat[::2], flat[1::2], strict=False)) if len(flat) % 2 == 0 else flat
     return flat
 
 
-def _xml_points(text: str) -> list[list[str]]:
-    return [pair.split(",") for pair in text.split(";") if pair]
-
-
 def _number(value: Any) -> float:
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{value} is not finite")
+        raise ValueError(f"{str(value)[:40]!r} is not a finite number")
     return number

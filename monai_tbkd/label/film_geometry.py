@@ -13,6 +13,10 @@ from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.data.readers.patient_axes import film_plane, upright_film
 
 _VOLUMES = ("nifti", "metaimage", "nrrd")
+_READERS = {
+    "png": "PNGImageIO", "jpeg": "JPEGImageIO", "tiff": "TIFFImageIO", "bmp": "BMPImageIO", "dicom": "GDCMImageIO",
+    "headless_dicom": "GDCMImageIO", "nifti": "NiftiImageIO", "metaimage": "MetaImageIO", "nrrd": "NrrdImageIO",
+}  # fmt: skip
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 Matrix = NDArray[np.float64]
@@ -68,10 +72,8 @@ def film_geometry(path: str | Path) -> FilmGeometry:
         ValueError: ITK cannot read the header.
     """
     path = Path(path)
-    with path.open("rb") as file:
-        kind = sniff_format(file.read(HEAD_BYTES))
     shape, to_lps = voxels_to_lps(path)
-    if kind not in _VOLUMES:
+    if _kind(path) not in _VOLUMES:
         return FilmGeometry(to_lps)
     axes = film_plane(path, shape)
     return FilmGeometry(to_lps @ _film_to_voxel(shape, to_lps, axes))
@@ -99,8 +101,15 @@ def _film_to_voxel(shape: tuple[int, ...], to_lps: Matrix, axes: tuple[int, int]
     return matrix
 
 
+def _kind(path: Path) -> str:
+    with path.open("rb") as file:
+        return sniff_format(file.read(HEAD_BYTES)) or ""
+
+
 def voxels_to_lps(path: Path) -> tuple[tuple[int, ...], Matrix]:
     """A file's shape and the affine ``(4, 4)`` from its voxel indices to LPS, as ITK reads them.
+
+    ITK would choose a reader by itself, and so read a picture that holds HDF5 as HDF5; here the first bytes choose.
 
     Raises:
         ValueError: ITK cannot read the header.
@@ -109,8 +118,9 @@ def voxels_to_lps(path: Path) -> tuple[tuple[int, ...], Matrix]:
     import itk
 
     itk.Object.GlobalWarningDisplayOff()
-    io = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
-    if io is None:
+    reader = _READERS.get(_kind(path))
+    io = getattr(itk, reader).New() if reader else None
+    if io is None or not io.CanReadFile(str(path)):
         raise ValueError(f"{path.name}: ITK does not read this file; expected a picture, DICOM, NIfTI or NRRD.")
     io.SetFileName(str(path))
     try:

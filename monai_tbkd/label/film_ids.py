@@ -20,6 +20,16 @@ def is_safe_id(text: str) -> bool:
     return isinstance(text, str) and ".." not in text and _SAFE.fullmatch(text) is not None
 
 
+def check_name(path: str) -> None:
+    """See that a path can stand in a list or a table of films.
+
+    Raises:
+        ValueError: a line break in it, or bytes that are no UTF-8.
+    """
+    if "\n" in path or "\r" in path or path != path.encode("utf-8", "replace").decode():
+        raise ValueError("its name holds a line break, or bytes that are no UTF-8; rename the file")
+
+
 def film_id(name: str) -> str:
     """The identifier of a file in a folder of films, always the same for the same name.
 

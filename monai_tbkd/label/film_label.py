@@ -12,16 +12,15 @@ from monai_tbkd.data import CXRReader, FilmTurn
 from monai_tbkd.data.box_types import box_type_of
 from monai_tbkd.data.film_classes import class_of
 from monai_tbkd.data.number_range import is_number
-from monai_tbkd.data.outside_text import read_text
-from monai_tbkd.label.cvat_labels import cvat_elements, is_cvat, read_cvat_xml
+from monai_tbkd.data.outside_text import decode_text
+from monai_tbkd.label.cvat_labels import CvatLabel, is_cvat, read_cvat_json, read_cvat_xml
 from monai_tbkd.label.film_geometry import film_geometry
 from monai_tbkd.label.film_words import IMAGE_LABEL, film_class
+from monai_tbkd.label.label_limits import few, read_text_label
 from monai_tbkd.label.label_map import PLACED_SUFFIXES, PLAIN_SUFFIXES, mask_to_boxes, read_mask
 from monai_tbkd.label.report_label import REPORT_SUFFIX, read_report_label
 from monai_tbkd.label.series_film import frontal_film
 from monai_tbkd.label.slicer_markups import markups_to_boxes
-
-_LARGEST_JSON = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class FilmLabel:
         film: the file that was labeled.
         boxes: ``[xmin, ymin, xmax, ymax]`` each, in pixels of the film as stored, cut at its edges.
         box_types: ``active``, ``latent``, ``uncertain`` or ``unspecified``; one a box.
-        class_name: ``tb`` where there is a box or the annotator says so, else ``health`` or ``sick`` as the annotator
-            says, else ``non_tb``: a finished label without a box.
+        class_name: ``tb`` where there is a box or the annotator says so, else ``non_tb``, ``health`` or ``sick`` as
+            the annotator says.
         upright_size: (height, width) of the upright film.
         turn: how the stored pixels were turned upright.
         left_out: what a report of a viewer held beside its boxes, such as ``Length``.
@@ -70,7 +69,9 @@ class FilmLabel:
         return self.turn.boxes_upright(self.boxes, self.upright_size)
 
 
-def read_label(label: str | Path, film: str | Path, info: Mapping[str, Any] | None = None) -> FilmLabel:
+def read_label(
+    label: str | Path, film: str | Path, info: Mapping[str, Any] | None = None, identifier: str = ""
+) -> FilmLabel:
     """Read a label.
 
     Args:
@@ -78,20 +79,21 @@ def read_label(label: str | Path, film: str | Path, info: Mapping[str, Any] | No
             NRRD, NIfTI).
         film: the film, or the folder of its DICOM series.
         info: what was saved with the label; ``image_label`` in it is taken where the label has none of its own.
+        identifier: of the film in a store, which CVAT's XML may name it by.
 
     Returns:
         The label, its boxes in the film's pixels.
 
     Raises:
-        ValueError: the label cannot be understood or is not of this film.
+        ValueError: the label cannot be understood, is not of this film, or says nothing or two things of it.
         FilmError: the film cannot be read.
     """
-    label, film = Path(label), frontal_film(Path(film))
+    label, film, info = Path(label), frontal_film(Path(film)), info or {}
     _, meta = _ANY_FILM.get_data([film])
     turn = FilmTurn.from_text(str(meta["turn"]))
     height, width = (int(v) for v in meta["original_size"])
     stored_size = (width, height) if turn.transpose else (height, width)
-    said = (info or {}).get(IMAGE_LABEL)
+    said = info.get(IMAGE_LABEL)
     types: list[str] | None = None
     left_out: tuple[str, ...] = ()
     name = label.name.lower()
@@ -99,17 +101,39 @@ def read_label(label: str | Path, film: str | Path, info: Mapping[str, Any] | No
         boxes, types, own = _from_json(_load(label), film)
         said = said if own is None else own
     elif name.endswith(".xml"):
-        boxes, types = _with_types(read_cvat_xml(label, film.name))
+        uid = str(meta.get("sop_instance_uid") or "")
+        found = read_cvat_xml(label, [film.name, *(each for each in (identifier, uid) if each)])
+        boxes, types = _with_types(found.shapes)
+        boxes = _as_cvat_shows(found, boxes, turn, (height, width), str(meta["source_format"]))
+        said = said if found.said is None else found.said
     elif name.endswith(REPORT_SUFFIX):
         report = read_report_label(label, str(meta.get("sop_instance_uid") or ""), said)
         (boxes, types), said, left_out = _with_types(report.shapes), report.said, report.left_out
     elif name.endswith((*PLAIN_SUFFIXES, *PLACED_SUFFIXES)):
         boxes = mask_to_boxes(read_mask(label, film, stored_size))
     else:
-        raise ValueError(f"{label.name}: a label of an unknown type; expected JSON, XML, DICOM, PNG, NRRD or NIfTI.")
-    cut = [_cut(box, stored_size) for box in boxes]
+        raise ValueError("The label is of an unknown type; expected JSON, XML, DICOM, PNG, NRRD or NIfTI.")
+    if said in (None, "") and not boxes:  # labels of earlier versions: without a box was non_tb, and was noted so
+        understood = info.get("understood")
+        said = understood.get("class_name") if isinstance(understood, Mapping) else None
+    cut = [_cut(box, stored_size) for box in few(boxes)]
     types = types or ["unspecified"] * len(boxes)
-    return FilmLabel(film, cut, types, film_class(said, bool(cut)), (height, width), turn, left_out)
+    return FilmLabel(film, cut, types, film_class(said, len(cut)), (height, width), turn, left_out)
+
+
+def _as_cvat_shows(
+    found: CvatLabel, boxes: list[list[float]], turn: FilmTurn, upright: tuple[int, int], source_format: str
+) -> list[list[float]]:
+    """Boxes of CVAT, which shows a picture upright where its EXIF says how, in pixels as stored."""
+    stored = (upright[1], upright[0]) if turn.transpose else upright
+    shown = stored if source_format == "dicom" else upright
+    if found.size not in (None, shown, stored):
+        raise ValueError(
+            f"The XML is of an image of {found.size} pixels (height, width); expected {shown}, so export the image "
+            "that is labeled."
+        )
+    as_stored = source_format == "dicom" or found.size not in (None, shown)
+    return boxes if as_stored else turn.boxes_as_stored(boxes, upright)
 
 
 # Whatever a rule says of scoring a film, a person may label it.
@@ -117,23 +141,27 @@ _ANY_FILM = CXRReader(min_side=1, min_age=0, secondary_capture=True, any_view=Tr
 
 
 def _load(path: Path) -> Any:
-    if path.stat().st_size > _LARGEST_JSON:
-        raise ValueError(f"The label has {path.stat().st_size} bytes; expected at most {_LARGEST_JSON}.")
+    content = read_text_label(path)
     try:
-        return json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
+        return json.loads(decode_text(content))
+    except RecursionError as error:
+        raise ValueError("The label is not JSON in UTF-8 (nested too deep).") from error
+    except ValueError as error:
         raise ValueError(f"The label is not JSON in UTF-8 ({error}).") from error
 
 
 def _from_json(content: Any, film: Path) -> tuple[list[list[float]], list[str] | None, Any]:
     if isinstance(content, Mapping) and isinstance(content.get("markups"), list):
-        return markups_to_boxes(content, film_geometry(film)), None, content.get(IMAGE_LABEL)
+        few(content["markups"], "markups")
+        boxes, word = markups_to_boxes(content, film_geometry(film))
+        return boxes, None, content.get(IMAGE_LABEL, word)
     if isinstance(content, Mapping) and isinstance(content.get("boxes"), list):
-        boxes, types = _with_types([_our_box(each) for each in content["boxes"]])
+        boxes, types = _with_types([_our_box(each) for each in few(content["boxes"])])
         return boxes, types, content.get(IMAGE_LABEL)
     if is_cvat(content):
-        boxes, types = _with_types(cvat_elements(content))
-        return boxes, types, None
+        found = read_cvat_json(content)
+        boxes, types = _with_types(found.shapes)
+        return boxes, types, found.said
     if isinstance(content, Mapping) and IMAGE_LABEL in content:
         return [], [], content[IMAGE_LABEL]
     raise ValueError("The label is JSON of an unknown form; expected boxes, markups, or CVAT's shapes.")

@@ -66,7 +66,7 @@ class FilmPipeline:
 
     def __init__(self, app: AppFolder, weights: Path | None = None) -> None:
         self.app, self.weights = app, weights or app.student
-        self._lock = threading.Lock()
+        self._lock, self._at_work = threading.Lock(), threading.Lock()
         self._refused: tuple[Any, ...] | None = None
         self._loaded = self._load()
 
@@ -96,6 +96,10 @@ class FilmPipeline:
         Returns:
             What was found; a film that cannot be used has a reason, and nothing is raised.
         """
+        with self._at_work:  # a server's threads; one image at a time in memory
+            return self._look(path, options)
+
+    def _look(self, path: str | Path, options: FilmOptions | None) -> FilmResult:
         loaded = self._current()
         try:
             item = loaded.preprocessing({"image": str(path), "name": Path(path).name})

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from monai_tbkd.label.film_pipeline import FilmPipeline
+from monai_tbkd.label.label_folder import note_of
 from monai_tbkd.label.series_film import look_at
 from monai_tbkd.label.teacher_pipeline import TeacherPipeline
 from monai_tbkd.metrics.map_disagreement import map_disagreement
@@ -54,7 +55,7 @@ class FilmSignals:
         """
         models, found, left = self.models, {}, []
         for film in sorted(films, key=lambda name: hashlib.sha256(name.encode()).hexdigest()):
-            note = datastore.get_image_info(film).get(NOTE, {})
+            note = note_of(datastore.get_image_info(film), NOTE)
             if note.get("models") == models:
                 found[film] = note
             else:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,7 +49,7 @@ class FolderSource:
     """The films of a folder and its sub-folders, of any format that the reader knows.
 
     Identifiers are `film_id` of the path under the folder. The folder is walked anew when it was last walked more than
-    `seconds` ago, and for a film that is not known yet.
+    `seconds` ago, and for a film that is not known yet. Links that lead out of the folder are left out.
 
     Args:
         folder: of films; it is made if it is not there.
@@ -80,7 +82,7 @@ class FolderSource:
         path = self.path(film)
         if path is None:
             return {}
-        return {"name": film if Path(film).suffix.lower() in _VIEWER_SUFFIXES else film + _suffix_of(path)}
+        return {"name": film if Path(film).suffix.lower() in _VIEWER_SUFFIXES else film + film_suffix(path)}
 
     def add(self, film: str, file: Path) -> str:
         """Copy an uploaded film into the folder.
@@ -88,7 +90,7 @@ class FolderSource:
         Raises:
             ValueError: the identifier is not safe or taken, or the file is not a film by its content.
         """
-        suffix = _suffix_of(file)
+        suffix = film_suffix(file)
         if not suffix:
             raise ValueError("The upload is not a PNG, JPEG, TIFF, BMP, DICOM, NIfTI, MetaImage or NRRD file.")
         name = film if Path(film).suffix.lower() in _VIEWER_SUFFIXES else film + suffix
@@ -114,12 +116,21 @@ class FolderSource:
             # Nothing in it yet. What else can be wrong was seen at the start.
             listed = []
         films: dict[str, Path] = {}
+        root = os.path.realpath(self.folder)
+
+        @cache
+        def inside(path: Path) -> bool:
+            return Path(os.path.realpath(path)).is_relative_to(root)
+
         for each in listed:
             identifier = film_id(each["name"])
-            if identifier in films:
+            path = Path(each["image"])
+            if not inside(path.parent) or (path.is_symlink() and not inside(path)):
+                logger.warning("%r: a link that leads out of the folder; it is left out.", each["name"])
+            elif identifier in films:
                 logger.warning("%s: its identifier %s is that of another film; it is left out.", each, identifier)
             else:
-                films[identifier] = Path(each["image"])
+                films[identifier] = path
         self._films, self._listed = films, time.monotonic()
 
 
@@ -128,7 +139,8 @@ _VIEWER_SUFFIXES = {
 }  # fmt: skip
 
 
-def _suffix_of(path: Path) -> str:
+def film_suffix(path: Path) -> str:
+    """The suffix of an image by its content; empty where it is none."""
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)

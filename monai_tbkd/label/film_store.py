@@ -5,36 +5,21 @@ from __future__ import annotations
 import io
 import logging
 import tempfile
+import threading
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException
 
+from monai_tbkd.label.film_ids import film_id
 from monai_tbkd.label.film_label import FilmLabel, read_label
 from monai_tbkd.label.film_sources import FilmSource
-from monai_tbkd.label.label_folder import FINAL, LabelFolder
+from monai_tbkd.label.label_folder import FINAL, LabelFolder, note_of
 
 logger = logging.getLogger(__name__)
-
-
-@contextmanager
-def taken_away_on_failure(file: str | Path, uploads: Path | None) -> Iterator[None]:
-    """Remove an upload whose request fails; the server removes those of requests that do not.
-
-    Args:
-        file: what a request names.
-        uploads: folder of uploads; a file that is not in it is left alone. None leaves every file.
-    """
-    try:
-        yield
-    except BaseException:
-        if uploads is not None and Path(file).parent == uploads:
-            Path(file).unlink(missing_ok=True)
-        raise
 
 
 class FilmStore(Datastore):
@@ -48,7 +33,6 @@ class FilmStore(Datastore):
         labels: where labels are kept.
         name: of the store.
         on_final: is told of every finished label: the film's identifier and the label; what it returns is noted.
-        uploads: folder that the server puts uploads into; see `taken_away_on_failure`.
     """
 
     def __init__(
@@ -57,11 +41,10 @@ class FilmStore(Datastore):
         labels: LabelFolder,
         name: str,
         on_final: Callable[[str, FilmLabel], Mapping[str, Any]] | None = None,
-        uploads: Path | None = None,
     ) -> None:
         self.source, self.labels, self._name, self._on_final = source, labels, name, on_final
-        self._uploads = uploads
         self._description = "Chest films"
+        self._reading = threading.Semaphore(2)  # labels at once, each with its image in memory
 
     def name(self) -> str:
         return self._name
@@ -111,8 +94,7 @@ class FilmStore(Datastore):
         self.labels.update_film_info(image_id, info)
 
     def add_image(self, image_id: str, image_filename: str, image_info: Mapping[str, Any]) -> str:
-        with taken_away_on_failure(image_filename, self._uploads):
-            film = self.source.add(image_id, Path(image_filename))
+        film = self.source.add(image_id, Path(image_filename))
         self.labels.update_film_info(film, image_info or {})
         return film
 
@@ -127,6 +109,18 @@ class FilmStore(Datastore):
         path = self.labels.path(label_id, label_tag)
         return "" if path is None else str(path)
 
+    def read_whole(self, label_id: str, label_tag: str) -> tuple[str, bytes]:
+        """A label's file name and its content as it is now, however others replace it meanwhile.
+
+        Raises:
+            LabelNotFoundException: there is none.
+        """
+        try:
+            path = Path(self.get_label_uri(label_id, label_tag))
+            return path.name, path.read_bytes()
+        except OSError as error:
+            raise LabelNotFoundException(f"{label_id} has no label of the tag {label_tag}.") from error
+
     def get_labels_by_image_id(self, image_id: str) -> dict[str, str]:
         return {tag: image_id for tag in self.labels.tags() if self.labels.path(image_id, tag)}
 
@@ -137,22 +131,39 @@ class FilmStore(Datastore):
         return self.labels.info(label_id, label_tag)
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: Mapping[str, Any]) -> str:
-        """Keep a label; a finished one has to be understood first.
+        """Keep what an annotator has saved, finished or not; it has to be understood first.
 
         Raises:
             ImageNotFoundException: there is no such film.
-            ValueError: a tag or a kind of label that may not be, or a finished label that cannot be understood.
+            ValueError: a tag or a kind of label that may not be, or a label that cannot be understood.
         """
-        tag, info, label = str(getattr(label_tag, "value", label_tag)), dict(label_info or {}), None
-        with taken_away_on_failure(label_filename, self._uploads):
-            film = self._film(image_id)
-            if tag == FINAL:
-                label = read_label(label_filename, film, info)
-                info["understood"] = label.summary
-            self.labels.save(image_id, Path(label_filename), tag, info)
-        if label is not None and self._on_final is not None:
-            self.labels.update_info(image_id, tag, self._on_final(image_id, label))
+        self.keep_label(image_id, Path(label_filename), label_tag, label_info)
         return image_id
+
+    def keep_label(self, film: str, file: Path, tag: str, info: Mapping[str, Any]) -> dict[str, Any]:
+        """The same; gives what was understood."""
+        with self._reading:
+            label = read_label(file, self._film(film), info, film)
+        self.labels.save(film, file, tag, {**(info or {}), "understood": label.summary})
+        if tag == FINAL and self._on_final is not None:
+            self.labels.update_info(film, tag, self._on_final(film, label))
+        return label.summary
+
+    def keep_result(self, film: str, file: str, tag: str, info: Mapping[str, Any]) -> str:
+        """Keep what a model has found; it finishes nothing.
+
+        Raises:
+            ValueError: the tag is that of finished labels.
+        """
+        if tag == FINAL:
+            raise ValueError(f"{FINAL} is the tag of what annotators have finished; expected another.")
+        self.labels.save(film, Path(file), tag, info)
+        return film
+
+    def note_offer(self, film: str, strategy: str, offer: Mapping[str, Any]) -> None:
+        """Note that a strategy has offered a film to somebody."""
+        offers = note_of(self.labels.film_info(film), "strategy")
+        self.labels.update_film_info(film, {"strategy": {**offers, strategy: dict(offer)}})
 
     def remove_label(self, label_id: str, label_tag: str) -> None:
         self.labels.remove(label_id, label_tag)
@@ -170,7 +181,7 @@ class FilmStore(Datastore):
                 image, label = Path(item["image"]), Path(item["label"])
                 films = sorted(image.iterdir()) if image.is_dir() else [image]
                 for film in films:
-                    archive.write(film, f"image/{item['id']}/{film.name}")
+                    archive.write(film, f"image/{item['id']}/{film_id(film.name)}")
                 archive.write(label, f"label/{label.name}")
         return file.name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monai_tbkd.data.film_classes import class_of, known_words, plain_word
+from monai_tbkd.data.film_classes import class_of, plain_word
 
 IMAGE_LABEL = "image_label"
 """Key of an image-level label in our JSON and in the ``params`` that a label is saved with."""
@@ -24,23 +24,28 @@ def film_word(word: str) -> str | None:
     return NOT_TB if plain_word(word) in (NOT_TB, "not_tb", "no_tb") else class_of(word)
 
 
-def film_class(said: Any, has_boxes: bool) -> str:
+def film_class(said: Any, boxes: int) -> str:
     """The class of a film.
 
     Args:
         said: of the film as a whole; None or empty where nothing was said.
-        has_boxes: whether boxes were drawn; then the film has TB.
+        boxes: how many were drawn; a film with one has TB.
 
     Raises:
-        ValueError: a word that is not known.
+        ValueError: a word that is not known, one that the boxes contradict, or neither word nor box.
     """
-    if has_boxes:
-        return "tb"
     if said is None or said == "":
-        return NOT_TB
-    if isinstance(said, bool):
-        return "tb" if said else NOT_TB
-    word = film_word(str(said))
+        if boxes:
+            return "tb"
+        raise ValueError(
+            f"The label has no box and does not say what the image is; draw a box, or add {IMAGE_LABEL}: non_tb, "
+            "health, sick or tb."
+        )
+    word = ("tb" if said else NOT_TB) if isinstance(said, bool) else film_word(str(said))
     if word is None:
-        raise ValueError(f"{IMAGE_LABEL} is {said!r}; expected true, false, non_tb, or one of {known_words()}.")
+        raise ValueError(f"{IMAGE_LABEL} is {str(said)[:80]!r}; expected tb, non_tb, health or sick.")
+    if boxes and word != "tb":
+        raise ValueError(
+            f"The label has {boxes} boxes of tuberculosis and calls the image {word}; remove one of the two."
+        )
     return word

@@ -1,6 +1,6 @@
-"""What comes between the network and the MONAI Label server, which itself checks next to nothing.
+"""Who may ask the MONAI Label server, and how much; `routes` says what may be asked.
 
-`docs/monai_label.md` names what this closes and what stays the server's own.
+`docs/monai_label.md` lists what is allowed.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ import hmac
 import ipaddress
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
-
-from monai_tbkd.label.film_ids import is_safe_id
 
 logger = logging.getLogger(__name__)
 
@@ -24,27 +22,23 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 MEGABYTE = 2**20
-_IDENTIFIERS = {"image", "id", "label", "tag", "session_id", "model", "strategy", "client_id", "user"}
-# Changes that no annotator needs: weights and films of others, the app anew, and logs, which name films.
-_CLOSED = (
-    ("model", {"PUT", "DELETE"}, "weights are replaced by training alone"),
-    ("reload", None, "the app is read once, at its start"),
-    ("logs", None, "logs are read on the server's own machine"),
-)
-_YES = {"1", "true", "t", "yes", "y", "on"}
-_DICOMWEB = {"studies", "series", "instances"}
+LARGEST_TEXT = 96 * 1024
+"""Bytes of a body that is no upload: a task's process gets it as one argument, of which Linux takes 128 KiB."""
+_ONCE = ("host", "origin", "authorization", "content-length", "content-type", "sec-fetch-site")
+_HOST = re.compile(r"([\w.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
+_ORIGIN = re.compile(rf"null|https?://{_HOST.pattern}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class GuardRules:
-    """What is let through.
+    """Who is let in.
 
     Attributes:
         token: every request has to bear it (``Authorization: Bearer ...``); empty asks for none.
         remote: let in requests from other machines.
         hosts: names that the server may be called by, apart from loopback; with `remote` empty means any.
         origins: web pages that may use the server, such as ``https://viewer.example``, apart from its own.
-        largest_body: of a request, in bytes.
+        largest_body: of an upload, in bytes; other bodies may have `LARGEST_TEXT`.
         pacs: there is a DICOMweb server behind, which ``/proxy/dicom`` leads to.
     """
 
@@ -74,7 +68,7 @@ class Guard:
 
     Args:
         app: the server.
-        rules: what is let through.
+        rules: who is let in.
     """
 
     def __init__(self, app: App, rules: GuardRules) -> None:
@@ -88,12 +82,13 @@ class Guard:
         if scope["type"] != "http":
             return  # the server has no web sockets; the connection is closed
         try:
-            self.check(scope)
+            headers = _headers(scope)
+            self._check_sender(scope, headers)
+            body = _Body(receive, send, self._largest(headers))
         except Refusal as refusal:
-            logger.warning("%s %s: %d", scope["method"], _plain(scope["path"]), refusal.status)
+            logger.warning("%s: %d", scope["method"], refusal.status)
             await answer(send, refusal)
             return
-        body = _Body(receive, send, self.rules.largest_body)
         try:
             await self.app(scope, body.receive, body.send)
         except Exception:
@@ -102,70 +97,38 @@ class Guard:
         if body.too_large:
             await body.refuse()
 
-    def check(self, scope: Mapping[str, Any]) -> None:
-        """Look at everything but the body.
-
-        Raises:
-            Refusal: it is not let through.
-        """
-        headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
-        self._check_sender(scope, headers)
-        self._check_path(scope["method"], scope["path"])
-        query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-        self._check_query(query)
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self.rules.largest_body:
-            raise self._too_large()
-
     def _check_sender(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> None:
         rules = self.rules
         client = (scope.get("client") or ("127.0.0.1",))[0]
         if not rules.remote and not is_loopback(client):
             raise Refusal(403, "Requests from other machines are refused; start with --conf remote true to allow them.")
         host = headers.get("host", "")
-        name = urlsplit(f"//{host}").hostname or ""
+        if (named := _HOST.fullmatch(host)) is None:
+            raise Refusal(400, "The Host header is not the name or address of a machine.")
+        name = named[1].strip("[]").lower()
         allowed = is_loopback(name) or name in rules.hosts or (rules.remote and not rules.hosts)
         if not allowed:  # a web page whose name was made to lead here (DNS rebinding)
             raise Refusal(403, "The server is not called by this name; start with --conf hosts NAME to allow it.")
         origin = headers.get("origin")
-        if origin is not None and origin not in rules.origins and urlsplit(origin).netloc != host:
+        if origin is not None and not _ORIGIN.fullmatch(origin):
+            raise Refusal(400, "The Origin header is not the address of a web page.")
+        own = origin in rules.origins or (origin or "").partition("://")[2] == host != ""
+        if origin is None:  # a browser leaves it out with pictures, links and forms of another page
+            own = headers.get("sec-fetch-site", "none") in ("same-origin", "none")
+        if not own:
             raise Refusal(403, "Web pages of another origin are refused; start with --conf origins URL to allow one.")
         if rules.token:
             kind, _, token = headers.get("authorization", "").partition(" ")
             if kind.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), rules.token.encode()):
                 raise Refusal(401, "A token is required: Authorization: Bearer TOKEN.")
 
-    def _check_path(self, method: str, path: str) -> None:
-        if any(mark in path for mark in ("..", "\\", "\0", "%", "//")) or not path.isprintable():
-            raise Refusal(400, "The path holds characters that lead elsewhere.")
-        first, *rest = path.strip("/").split("/")
-        for closed, methods, why in _CLOSED:
-            if first == closed and (methods is None or method in methods):
-                raise Refusal(403, f"{method} /{closed} is closed: {why}.")
-        if first == "datastore" and method == "DELETE" and rest[:1] != ["label"]:
-            raise Refusal(403, "Films are never removed by this server.")
-        if first == "infer" and rest[:1] == ["wsi"]:
-            raise Refusal(403, "Whole-slide images are not served.")
-        if first == "proxy":
-            dicomweb = [each for each in rest[1:] if each not in ("wado", "qido", "stow")]
-            if not self.rules.pacs or not dicomweb or dicomweb[0] not in _DICOMWEB:
-                raise Refusal(404, "There is nothing here but the studies of a DICOMweb server.")
-        if first in ("infer", "train", "scoring", "activelearning", "session", "batch", "model"):
-            unsafe = [each for each in rest if each and not is_safe_id(each)]
-            if unsafe:
-                raise Refusal(400, "A name in the path is not one of letters, digits, dots, hyphens and underscores.")
-
-    def _check_query(self, query: list[tuple[str, str]]) -> None:
-        for key, value in query:
-            if key in _IDENTIFIERS and value and not is_safe_id(value):
-                raise Refusal(400, f"{key} is not one of letters, digits, dots, hyphens and underscores.")
-            if key == "run_sync" and value.strip().lower() in _YES:
-                raise Refusal(403, "run_sync would stop the server for everyone; leave it out and ask for the status.")
-            if key == "uncompress" and value.strip().lower() in _YES:
-                raise Refusal(403, "Archives are not unpacked; send the film itself.")
-
-    def _too_large(self) -> Refusal:
-        return Refusal(413, f"The request is larger than {self.rules.largest_body / MEGABYTE:g} MB.")
+    def _largest(self, headers: Mapping[str, str]) -> int:
+        upload = headers.get("content-type", "").lower().startswith("multipart/")
+        largest = self.rules.largest_body if upload else min(LARGEST_TEXT, self.rules.largest_body)
+        length = headers.get("content-length", "0")
+        if not re.fullmatch("[0-9]{1,15}", length) or int(length) > largest:
+            raise _too_large(largest)
+        return largest
 
 
 class _Body:
@@ -192,7 +155,22 @@ class _Body:
 
     async def refuse(self) -> None:
         if not self._started:
-            await answer(self._send, Refusal(413, f"The request is larger than {self._largest / MEGABYTE:g} MB."))
+            await answer(self._send, _too_large(self._largest))
+
+
+def _headers(scope: Mapping[str, Any]) -> dict[str, str]:
+    """Headers by their names in small letters; those that decide may stand once."""
+    headers: dict[str, str] = {}
+    for key, value in scope["headers"]:
+        name = key.decode("latin-1").lower()
+        if name in _ONCE and name in headers:
+            raise Refusal(400, f"The header {name} stands twice.")
+        headers[name] = value.decode("latin-1")
+    return headers
+
+
+def _too_large(largest: int) -> Refusal:
+    return Refusal(413, f"The request is larger than {round(largest / MEGABYTE, 3):g} MB.")
 
 
 async def answer(send: Send, refusal: Refusal) -> None:
@@ -221,8 +199,3 @@ def is_loopback(name: str) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return (mapped or address).is_loopback
-
-
-def _plain(path: str) -> str:
-    """A path for the log: no line of it can be taken for another entry."""
-    return path.encode("unicode_escape").decode()[:200]

@@ -11,6 +11,7 @@ from typing import Any
 
 from monai_tbkd.data import manifest
 from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.label.film_ids import check_name
 from monai_tbkd.label.film_label import FilmLabel, read_label
 from monai_tbkd.label.film_sources import FolderSource
 from monai_tbkd.label.label_folder import FINAL, LabelFolder
@@ -78,7 +79,8 @@ def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
         try:
             if film is None or not film.exists() or label is None:
                 raise ValueError("its film is not there")
-            read = read_label(label, film, labels.info(identifier, tag))
+            check_name(str(film))
+            read = read_label(label, film, labels.info(identifier, tag), identifier)
         except (ValueError, OSError) as error:
             found.faults[identifier] = str(error)
             logger.warning("%s is left out: %s", identifier, error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -15,6 +17,7 @@ from monai_tbkd.label.report_label import REPORT_SUFFIX
 
 FINAL = "final"
 """The tag of a label that an annotator has finished."""
+_OF, _BEFORE = "_label_sha256", "_before"
 LABEL_SUFFIXES = (".json", ".xml", REPORT_SUFFIX, ".nii.gz", ".nii", ".nrrd", ".png")
 """What a label may be: boxes (JSON, XML, DICOM SR) or a mask."""
 
@@ -52,15 +55,17 @@ class LabelFolder:
         """The label's file, None where there is none."""
         if not (is_safe_id(film) and is_safe_id(tag)):
             return None
-        for suffix in LABEL_SUFFIXES:
-            path = self._labels(tag) / f"{film}{suffix}"
-            if path.is_file():
-                return path
-        return None
+        paths = [self._labels(tag) / f"{film}{suffix}" for suffix in LABEL_SUFFIXES]
+        found = [path for path in paths if path.is_file() and self._is_inside(path)]
+        if len(found) > 1:  # a save was cut off before the former label was removed
+            name = self._note(film, tag).get("name")
+            found = [path for path in found if path.name == name] or found
+        return found[0] if found else None
 
     def info(self, film: str, tag: str = FINAL) -> dict[str, Any]:
         """What is known of a label."""
-        return read_json_object(self.root / "label_info" / tag / f"{film}.json") if self.path(film, tag) else {}
+        note = self._note(film, tag) if self.path(film, tag) else {}
+        return {key: value for key, value in note.items() if key not in (_OF, _BEFORE)}
 
     def film_info(self, film: str) -> dict[str, Any]:
         """What was noted on a film, such as scores."""
@@ -86,14 +91,19 @@ class LabelFolder:
         folder = self._labels(tag)
         target = folder / f"{film}{suffix}"
         note = {**(info or {}), "ts": int(time.time()), "name": target.name}
+        place = self.root / "label_info" / tag / f"{film}.json"
         with self._held():
+            # A kill at any moment leaves a label with its own note: until all is done the note's file holds both, and
+            # the label itself says which of them is its own.
+            before = self.info(film, tag)
             with whole_file(target) as part:
                 part.touch(0o600 if suffix == REPORT_SUFFIX else 0o666)  # a report names the patient
                 shutil.copyfile(file, part)
+                write_json(place, {**note, _OF: _sha256(part), _BEFORE: before})
             for other in LABEL_SUFFIXES:
                 if other != suffix:
                     (folder / f"{film}{other}").unlink(missing_ok=True)
-            write_json(self.root / "label_info" / tag / f"{film}.json", note)
+            write_json(place, note)
         return target
 
     def remove(self, film: str, tag: str) -> None:
@@ -124,6 +134,19 @@ class LabelFolder:
         with self._held():
             write_json(self.root / "film_info" / f"{film}.json", {**self.film_info(film), **info})
 
+    def _note(self, film: str, tag: str) -> dict[str, Any]:
+        """The note of the label that is there, where a save was cut off between the two."""
+        note = read_json_object(self.root / "label_info" / tag / f"{film}.json")
+        if _BEFORE not in note:
+            return note
+        new = self._labels(tag) / str(note.get("name"))
+        before = note[_BEFORE] if isinstance(note[_BEFORE], dict) else {}
+        return note if new.is_file() and _sha256(new) == note.get(_OF) else before
+
+    def _is_inside(self, path: Path) -> bool:
+        """Whether a file is no link that leads elsewhere."""
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root))
+
     def _held(self) -> FolderLock:
         """For one change; others wait, some milliseconds."""
         return FolderLock(self.root, wait=True)
@@ -143,6 +166,17 @@ class LabelFolder:
         return found
 
 
+def note_of(info: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """A note's own note; empty where it is none, since notes may be edited by hand.
+
+    Example:
+        >>> note_of({"finding": "lost"}, "finding")
+        {}
+    """
+    note = info.get(key)
+    return note if isinstance(note, dict) else {}
+
+
 def label_suffix(file: Path) -> str:
     """The suffix of a label's file.
 
@@ -155,6 +189,10 @@ def label_suffix(file: Path) -> str:
     raise ValueError(
         f"A label of the type {''.join(file.suffixes) or 'unknown'}; expected {', '.join(LABEL_SUFFIXES)}."
     )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _check(film: str, tag: str) -> None:

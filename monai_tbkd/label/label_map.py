@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import re
+import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +14,18 @@ from PIL import Image
 from scipy import ndimage
 
 from monai_tbkd.data import FilmTurn
-from monai_tbkd.label.film_geometry import FilmGeometry, film_geometry, voxels_to_lps
+from monai_tbkd.label.film_geometry import FilmGeometry, film_geometry
 from monai_tbkd.label.film_result import FilmResult
+from monai_tbkd.label.label_limits import MOST_BOXES
+from monai_tbkd.label.mask_volume import read_volume
 
 PLAIN_SUFFIXES = (".png",)
 """Pictures: the film's pixels, without a place."""
 PLACED_SUFFIXES = (".nrrd", ".nii.gz", ".nii")
 """Volumes of one slice, at the film's place."""
-_ELSEWHERE = re.compile(rb"^data ?file:", re.MULTILINE | re.IGNORECASE)
-_HEADER_BYTES = 16384
 _MOST_VOXELS_A_PIXEL = 4
+_MOST_BYTES_A_PIXEL = 8
+_PNG_HEADER = 2**20
 
 
 def film_mask(finding: FilmResult) -> NDArray[np.uint8]:
@@ -88,45 +90,34 @@ def read_mask(path: Path, film: Path, stored_size: tuple[int, int]) -> NDArray[n
     """
     if path.name.lower().endswith(PLAIN_SUFFIXES):
         return _read_picture(path, stored_size)
-    import itk
-
     height, width = stored_size
-    with path.open("rb") as file:
-        if _ELSEWHERE.search(file.read(_HEADER_BYTES)):  # it could name any file
-            raise ValueError("The mask keeps its pixels in another file; save it as one file.")
-    try:
-        shape, to_lps = voxels_to_lps(path)
-        if math.prod(shape) > _MOST_VOXELS_A_PIXEL * height * width:
-            raise ValueError(f"The mask has {shape} voxels; expected one slice of about {width} x {height}.")
-        image = itk.imread(str(path))
-    except (RuntimeError, OSError) as error:
-        raise ValueError("The mask cannot be read; save it again.") from error
-    values = itk.array_from_image(image)
-    voxels = np.moveaxis(values, range(values.ndim), range(values.ndim)[::-1])  # i, j, k
-    voxels = voxels.reshape(voxels.shape + (1,) * (3 - voxels.ndim))
-    if voxels.ndim != 3 or sorted(voxels.shape)[0] != 1:
-        raise ValueError(f"The mask has {voxels.shape} voxels; expected one slice.")
+    volume = read_volume(path, _MOST_VOXELS_A_PIXEL * height * width, _MOST_BYTES_A_PIXEL * height * width)
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     places = np.stack([columns.ravel(), rows.ravel(), np.zeros(columns.size), np.ones(columns.size)])
-    to_voxel = np.linalg.inv(to_lps) @ film_geometry(film).to_lps
+    to_voxel = np.linalg.inv(volume.to_lps) @ film_geometry(film).to_lps
     at = np.asarray(to_voxel @ places, dtype=np.float64)[:3]
-    for axis, length in enumerate(voxels.shape):
+    for axis, length in enumerate(volume.voxels.shape):
         if length == 1:
             at[axis] = 0  # a film has no depth
-    if not _covers(at, voxels.shape):
+    if not _covers(at, volume.voxels.shape):
         raise ValueError("The mask does not lie on the film; save it with the film as its reference.")
-    found = ndimage.map_coordinates(voxels.astype(np.float32), at, order=0, mode="constant", cval=0)
+    found = ndimage.map_coordinates((volume.voxels != 0).astype(np.uint8), at, order=0, mode="constant", cval=0)
     return (found != 0).reshape(height, width)
 
 
 def mask_to_boxes(mask: NDArray[np.bool_]) -> list[list[float]]:
     """The box around each connected part, ``[xmin, ymin, xmax, ymax]``.
 
+    Raises:
+        ValueError: more parts than a label may have boxes.
+
     Example:
         >>> mask_to_boxes(np.array([[False, True, True]]))
         [[1.0, 0.0, 3.0, 1.0]]
     """
-    parts, _ = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
+    parts, number = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
+    if number > MOST_BOXES:
+        raise ValueError(f"The mask has {number} parts; expected at most {MOST_BOXES}, one for each finding.")
     return [
         [float(columns.start), float(rows.start), float(columns.stop), float(rows.stop)]
         for rows, columns in ndimage.find_objects(parts)
@@ -142,16 +133,20 @@ def _covers(at: NDArray[np.float64], shape: tuple[int, ...]) -> bool:
 
 
 def _read_picture(path: Path, stored_size: tuple[int, int]) -> NDArray[np.bool_]:
+    height, width = stored_size
+    if path.stat().st_size > _MOST_BYTES_A_PIXEL * height * width + _PNG_HEADER:
+        raise ValueError(f"The mask has {path.stat().st_size} bytes; expected one of {height} x {width} pixels.")
     try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            if (picture.height, picture.width) != tuple(stored_size):
-                raise ValueError(
-                    f"The mask has {picture.height} x {picture.width} pixels and the film {stored_size[0]} x "
-                    f"{stored_size[1]}; expected the film's own pixels."
-                )
-            values = np.asarray(picture)
-    except OSError as error:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=("PNG",)) as picture:
+            found = picture.height, picture.width
+            values = np.asarray(picture) if found == tuple(stored_size) else None
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise ValueError("The mask cannot be read as a PNG; save it again.") from error
+    if values is None:
+        raise ValueError(
+            f"The mask has {found[0]} x {found[1]} pixels and the film {height} x {width}; expected the film's own "
+            "pixels."
+        )
     if values.ndim == 3:
         color = values[..., :3] if values.shape[2] > 2 else values[..., :1]
         return np.asarray(color.any(axis=2), dtype=np.bool_)

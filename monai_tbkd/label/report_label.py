@@ -6,15 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydicom.filereader import read_file_meta_info
+from pydicom.misc import is_dicom
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
 from monai_tbkd.label.cvat_labels import Shape
 from monai_tbkd.label.film_result import LABEL
 from monai_tbkd.label.film_words import NOT_TB, film_word
+from monai_tbkd.label.label_limits import read_text_label
 from monai_tbkd.packaging.extras import with_extra
 
 if TYPE_CHECKING:
     from monai_tbkd.dicom import BoxReport
 
 REPORT_SUFFIX = ".dcm"
+_ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+_MOST_ITEMS = 20_000  # OHIF's have some 30 a rectangle; a file of empty ones takes seconds to read
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,12 @@ def read_report_label(path: Path, film_uid: str, said: Any = None) -> ReportLabe
         ValueError: no such report, of another film, not of a person, or one that says nothing of tuberculosis or says
             two things of the film.
     """
+    meta = read_file_meta_info(path) if is_dicom(path) else {}
+    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:  # a small file may hold hours of work
+        raise ValueError("The report is deflated; save it as Explicit VR Little Endian.")
+    content = read_text_label(path)
+    if max(content.count(item) for item in _ITEMS) > _MOST_ITEMS:
+        raise ValueError(f"The report has more than {_MOST_ITEMS} items; expected rectangles on one image.")
     with_extra(("a label that is a DICOM report",), "highdicom", "dicom")
     from monai_tbkd.dicom import Author, read_box_report  # here and not above: it wants highdicom
 
@@ -59,6 +72,8 @@ def read_report_label(path: Path, film_uid: str, said: Any = None) -> ReportLabe
             "and save it from there."
         )
     shapes, words, left_out = _sorted(report)
+    if shapes:
+        words.discard(NOT_TB)  # a rectangle that is none, beside others
     if len(words) > 1:
         raise ValueError(f"The report calls the film {' and '.join(sorted(words))}; expected one of them.")
     said = words.pop() if words else said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from monai_tbkd.data.number_range import is_number
 from monai_tbkd.label.film_geometry import FilmGeometry
 from monai_tbkd.label.film_result import LABEL
+from monai_tbkd.label.film_words import film_word
 from monai_tbkd.transforms import NOTICE
 
 _SCHEMA = (
@@ -52,8 +54,11 @@ def boxes_to_markups(boxes: Sequence[Sequence[float]], geometry: FilmGeometry) -
     return {"@schema": _SCHEMA, "markups": markups}
 
 
-def markups_to_boxes(document: Mapping[str, Any], geometry: FilmGeometry) -> list[list[float]]:
-    """The boxes of a markups document.
+def markups_to_boxes(document: Mapping[str, Any], geometry: FilmGeometry) -> tuple[list[list[float]], str | None]:
+    """The boxes of a markups document, and what it calls the film.
+
+    3D Slicer has no other place to say what a film without TB is: a box whose name, or whose point's, is ``non_tb``,
+    ``health`` or ``sick`` is no box and says so.
 
     Args:
         document: as Slicer saves it.
@@ -61,16 +66,19 @@ def markups_to_boxes(document: Mapping[str, Any], geometry: FilmGeometry) -> lis
 
     Returns:
         ``[xmin, ymin, xmax, ymax]`` each in film pixels, not yet cut at the film's edges. A box that was turned gets
-        the box around it.
+        the box around it. The word, or None.
 
     Raises:
-        ValueError: a markup that is not a box, or numbers that cannot be.
+        ValueError: a markup that is not a box, numbers that cannot be, or two words for the film.
     """
-    boxes = []
+    boxes, words = [], set()
     for number, markup in enumerate(document["markups"], start=1):
         kind = markup.get("type") if isinstance(markup, Mapping) else None
         if kind != "ROI":
             raise ValueError(f"Markup {number} is of the type {kind!r}; expected ROI, a box.")
+        if word := _film_word(markup):
+            words.add(word)
+            continue
         sign = np.array(_to_lps(markup.get("coordinateSystem", "LPS")))
         center = _numbers(markup, "center", 3) * sign
         size = _numbers(markup, "size", 3)
@@ -84,7 +92,20 @@ def markups_to_boxes(document: Mapping[str, Any], geometry: FilmGeometry) -> lis
         )
         at = geometry.points_to_film(corners)
         boxes.append([*at.min(axis=0).tolist(), *at.max(axis=0).tolist()])
-    return boxes
+    if len(words) > 1:
+        raise ValueError(f"The markups call the film {' and '.join(sorted(words))}; expected one of them.")
+    return boxes, words.pop() if words else None
+
+
+def _film_word(markup: Mapping[str, Any]) -> str | None:
+    """The word for the film that a markup is renamed to; Slicer adds a number to the names of points."""
+    points = markup.get("controlPoints")
+    first = points[0] if isinstance(points, list) and points else {}
+    for name in (markup.get("name"), first.get("label") if isinstance(first, Mapping) else None):
+        word = film_word(re.sub(r"-[0-9]+$", "", name)) if isinstance(name, str) else None
+        if word not in (None, "tb"):
+            return word
+    return None
 
 
 def _to_lps(system: Any) -> tuple[float, float, float]:

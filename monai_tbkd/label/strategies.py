@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from monailabel.interfaces.tasks.strategy import Strategy
 
+from monai_tbkd.data.number_range import is_number
 from monai_tbkd.label.film_signals import DISAGREEMENT, UNCERTAINTY, FilmSignals
+from monai_tbkd.label.label_folder import note_of
 from monai_tbkd.label.teacher_pipeline import TeacherPipeline
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ class MostOf(Strategy):
         if not films:
             return None
         found = self.signals.of(datastore, films, self.look_at)
-        values = {film: float(each[self.signal]) for film, each in found.items() if self.signal in each}
+        values = {film: float(each[self.signal]) for film, each in found.items() if is_number(each.get(self.signal))}
         if not values:
             return {"id": min(films), "weight": 0.0}
         best = min(values, key=lambda film: (-values[film], film))
@@ -114,8 +116,8 @@ def not_at_work(datastore: Any, films: Sequence[str], now: float | None = None) 
     now = time.time() if now is None else now
     free = []
     for film in films:
-        offered = datastore.get_image_info(film).get("strategy", {})
-        latest = max((float(each.get("ts", 0)) for each in offered.values()), default=0.0)
-        if now - latest >= OFFERED_SECONDS:
+        offers = note_of(datastore.get_image_info(film), "strategy").values()
+        times = [each["ts"] for each in offers if isinstance(each, dict) and is_number(each.get("ts"), 0, now + 60)]
+        if now - max(times, default=0) >= OFFERED_SECONDS:
             free.append(film)
     return free or list(films)

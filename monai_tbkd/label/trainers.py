@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from monai.bundle import run
 from monailabel.interfaces.tasks.train import TrainTask
+from pydantic import ValidationError
 
 from monai_tbkd.data import write_corrections
 from monai_tbkd.label.annotator_work import as_correction, finished_labels, unlabeled_paths
 from monai_tbkd.label.app_folder import AppFolder
+from monai_tbkd.label.request_models import ClientParams, TrainParams, sentence
 from monai_tbkd.networks.checkpoint import read_record
 from monai_tbkd.packaging import literal
 
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _WORK = "training"
-_DEVICE = re.compile(r"cpu|cuda(:\d+)?")
-_WHOLE = ("finetune_epochs", "finetune_batch_size", "most_unlabeled", "fewest_boxed", "seed")
-_NUMBERS = ("finetune_learning_rate", "box_weight", "largest_drop")
+_OPTIONS = [name for name in TrainParams.model_fields if name not in ClientParams.model_fields]
 
 
 def make_trainers(app: TuberculosisApp) -> dict[str, TrainTask]:
@@ -56,7 +55,7 @@ class StudentTraining(TrainTask):
     def config(self) -> dict[str, Any]:
         """Options that a request may turn, with the values that hold if it does not."""
         parser = self.folder.parser("train", "label_finetune")
-        return {name: parser[name] for name in (*_WHOLE, *_NUMBERS)} | {"device": ["cpu", "cuda"]}
+        return {name: parser[name] for name in _OPTIONS if name != "device"} | {"device": ["cpu", "cuda"]}
 
     def stats(self) -> dict[str, Any]:
         """Of the last training that the served model comes from."""
@@ -64,8 +63,7 @@ class StudentTraining(TrainTask):
         history = record.get("fine_tuning") or []
         if not history:
             return {}
-        last = history[-1]
-        return {"best_metric": last["miou_after"], "trainings": len(history), **last}
+        return {"trainings": len(history), **history[-1]}
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
         """Train.
@@ -129,24 +127,10 @@ def read_options(request: Mapping[str, Any]) -> dict[str, Any]:
         >>> read_options({"finetune_epochs": "5", "model": "tb_student"})
         {'finetune_epochs': 5}
     """
-    options: dict[str, Any] = {}
-    for name in (*_WHOLE, *_NUMBERS):
-        if request.get(name) in (None, ""):
-            continue
-        try:
-            value = float(request[name])
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} is {request[name]!r}; expected a number.") from error
-        smallest = 1 if name in ("finetune_epochs", "finetune_batch_size") else 0
-        if not smallest <= value < 1e6 or (name in _WHOLE and value != int(value)):
-            raise ValueError(
-                f"{name} is {request[name]!r}; expected a {'whole ' * (name in _WHOLE)}number from {smallest}."
-            )
-        options[name] = int(value) if name in _WHOLE else value
-    device = request.get("device")
-    device = device[0] if isinstance(device, list) and device else device
-    if device not in (None, ""):
-        if not isinstance(device, str) or not _DEVICE.fullmatch(device):
-            raise ValueError(f"device is {device!r}; expected cpu, cuda or cuda:0.")
-        options["device"] = f"$torch.device('{device}')"
+    try:
+        options = TrainParams(**{name: request[name] for name in _OPTIONS if name in request}).given()
+    except ValidationError as error:
+        raise ValueError(sentence(error.errors())) from error
+    if "device" in options:
+        options["device"] = f"$torch.device('{options['device']}')"
     return options

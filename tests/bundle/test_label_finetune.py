@@ -55,7 +55,11 @@ def test_a_new_model_is_served_with_its_threshold_and_its_history(work: dict[str
     (told,) = record["fine_tuning"]
     assert told["served_sha256"] == before
     assert told["films"] | {"sha256": ""} == {"corrected": 8, "with_tb": 6, "unlabeled": 4, "sha256": ""}
-    assert told["films_with_boxes"] == 6 and 0 <= told["miou_before"] <= 1 and 0 <= told["miou_after"] <= 1
+    assert (
+        told["films_with_boxes"] == 6
+        and 0 <= told["miou_of_training_images_before"] <= 1
+        and 0 <= told["miou_of_training_images_after"] <= 1
+    )
     point = load_operating_point(tmp_path / "models" / "operating_point.json", served)
     assert point["map_threshold"] == told["map_threshold"] and "boxes drawn on 6 films" in point["id"]
     # batch norm's statistics are those of the training, the weights are not
@@ -93,7 +97,7 @@ def test_box_supervision_raises_the_map_inside_the_boxes(work: dict[str, Any], t
     numbers |= {"box_weight": 1.0, "finetune_epochs": 20, "finetune_learning_rate": 5.0e-3, "release": False}
     run_bundle(CONFIGS, "run_finetune", **{**work, **numbers})
     told = json.loads((tmp_path / "out" / "candidate" / "fine_tuning.json").read_text())
-    assert told["miou_after"] > told["miou_before"] + 0.05
+    assert told["miou_of_training_images_after"] > told["miou_of_training_images_before"] + 0.05
 
 
 @pytest.mark.parametrize(

@@ -57,11 +57,11 @@ def test_coco_too_deep_or_too_large(tmp_path: Path, content: str) -> None:
         read_json_annotations(path)
 
 
-@pytest.mark.parametrize("read", [read_xml_annotation, lambda path: read_cvat_xml(path, "a.png")])
+@pytest.mark.parametrize("read", [read_xml_annotation, lambda path: read_cvat_xml(path, ["a.png"])])
 def test_xml_in_an_encoding_that_is_none(tmp_path: Path, read: Callable[[Path], object]) -> None:
     path = tmp_path / "a.xml"
     path.write_bytes(b"<?xml version='1.0' encoding='utn-8'?><annotations/>")
-    with pytest.raises(ValueError, match=r"a\.xml"):
+    with pytest.raises(ValueError, match="utn-8"):
         read(path)
 
 
@@ -72,7 +72,7 @@ def test_a_cvat_box_without_numbers(tmp_path: Path, box: str) -> None:
     path = tmp_path / "a.xml"
     path.write_text(f'<annotations><image name="a.png"><box label="tuberculosis" {box}/></image></annotations>')
     with pytest.raises(ValueError, match="points of a shape"):
-        read_cvat_xml(path, "a.png")
+        read_cvat_xml(path, ["a.png"])
 
 
 def test_a_map_whose_header_is_no_python(tmp_path: Path) -> None:

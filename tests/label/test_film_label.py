@@ -9,7 +9,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from monai_tbkd.data import FilmTurn
 from monai_tbkd.label.film_geometry import film_geometry
@@ -134,8 +134,9 @@ class TestImageLevel:
     @pytest.mark.parametrize(
         ("content", "info", "expected"),
         [
-            ({"boxes": []}, {}, "non_tb"),
-            ({"boxes": [BOX]}, {"image_label": "health"}, "tb"),  # drawn boxes count as TB
+            ({"boxes": []}, {"image_label": "non_tb"}, "non_tb"),
+            ({"boxes": [BOX]}, {"image_label": "tb"}, "tb"),
+            ({"boxes": []}, {"understood": {"class_name": "non_tb"}}, "non_tb"),  # kept by an earlier version
             ({"boxes": [], "image_label": "tb"}, {}, "tb"),
             ({"boxes": []}, {"image_label": "normal"}, "health"),
             ({"image_label": False}, {}, "non_tb"),
@@ -176,13 +177,122 @@ def test_upright_boxes_undo_the_turn(turn: FilmTurn) -> None:
         ("label.xml", "<!DOCTYPE x [<!ENTITY a 'b'>]><annotations/>", "declaration"),
         ("label.xml", "<annotations><image><polyline/></image></annotations>", "polyline"),
         ("label.png", "no picture", "PNG"),
-        ("label.nrrd", "no volume", "read"),
+        ("label.nrrd", "no volume", "not NRRD"),
+        ("label.json", {"boxes": []}, "image_label"),  # nothing was said; it may be a box that was lost
+        ("label.json", {"markups": []}, "image_label"),
+        ("label.json", [], "image_label"),
+        ("label.xml", '<annotations><image name="film.png"/></annotations>', "image_label"),
+        ("label.json", {"boxes": [BOX], "image_label": "health"}, "remove one"),
+        ("label.json", {"boxes": [BOX], "image_label": False}, "remove one"),
+        ("label.json", {"boxes": [[0, 0, 1, 1]] * 1001}, "1001 boxes"),
+        ("label.json", [{"label": "tuberculosis", "points": [1.0] * 200_002}], "points"),
+        ("label.json", " " * (4 * 2**20) + "{}", "bytes"),
+        ("label.xml", "<annotations>" + "<a/>" * 100_000 + "</annotations>", "elements"),
+        ("label.json", [{"label": "tuberculosis", "type": "mask", "points": [1, 2, 3, 4]}], "mask"),
+        ("label.xml", '<annotations><image name="film.png"><tag label="cat"/></image></annotations>', "image_label"),
+        (
+            "label.xml",
+            '<annotations><image name="film.png"><tag label="tb"/><tag label="health"/></image></annotations>',
+            "health, tb",
+        ),
+        ("label.xml", '<annotations><image name="film.png" width="9" height="9"/></annotations>', "9, 9"),
+        ("label.xml", '<annotations><image name="b.png"/></annotations>', "b.png"),
         ("label.txt", "", "unknown type"),
     ],
 )
 def test_a_label_that_cannot_be(name: str, content: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         read_label(saved(tmp_path, content, name), png(tmp_path / "film.png"))
+
+
+TURNED = [26.0, 0.0, 32.0, 10.0]
+"""`BOX` after a quarter turn about its center."""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "boxes", "class_name"),
+    [
+        ("l.xml", '<box label="tb" xtl="24" ytl="2" xbr="34" ybr="8" rotation="90"/>', [TURNED], "tb"),
+        ("l.xml", '<box label="tb" xtl="24" ytl="2" xbr="34" ybr="8" rotation="270.0"/>', [TURNED], "tb"),
+        ("l.xml", '<ellipse label="tb" cx="29" cy="5" rx="5" ry="3"/>', [BOX], "tb"),
+        ("l.xml", '<ellipse label="tb" cx="29" cy="5" rx="5" ry="3" rotation="90"/>', [TURNED], "tb"),
+        ("l.xml", '<tag label="tuberculosis"/>', [], "tb"),
+        ("l.xml", '<tag label="health"/>', [], "health"),
+        ("l.xml", '<tag label="blurred"/><box label="tb" xtl="24" ytl="2" xbr="34" ybr="8"/>', [BOX], "tb"),
+        ("l.json", [{"type": "ellipse", "label": "tb", "points": [29, 5, 34, 2]}], [BOX], "tb"),
+        ("l.json", [{"type": "rectangle", "label": "tb", "points": BOX, "rotation": 90}], [TURNED], "tb"),
+        ("l.json", [{"type": "tag", "label": "sick"}], [], "sick"),
+        ("l.json", {"markups": [{"type": "ROI", "name": "non_tb"}]}, [], "non_tb"),
+        ("l.json", {"markups": [{"type": "ROI", "controlPoints": [{"label": "health-1"}]}]}, [], "health"),
+    ],
+)
+def test_shapes_and_words_of_viewers(
+    name: str, content: Any, boxes: list[list[float]], class_name: str, tmp_path: Path
+) -> None:
+    if name.endswith("xml"):
+        content = (
+            f'<annotations><image name="film.png" width="{WIDTH}" height="{HEIGHT}">{content}</image></annotations>'
+        )
+    label = read_label(saved(tmp_path, content, name), png(tmp_path / "film.png"))
+    assert (label.boxes, label.class_name) == (boxes, class_name)
+
+
+def test_an_ellipse_that_is_turned_a_little_fills_its_box(tmp_path: Path) -> None:
+    shape = {"type": "ellipse", "label": "tb", "points": [20, 15, 26, 13], "rotation": 30}
+    (box,) = read_label(saved(tmp_path, [shape]), png(tmp_path / "film.png")).boxes
+    angles, turn = np.linspace(0, 2 * np.pi, 10_000), np.radians(30)
+    x, y = 6 * np.cos(angles), 2 * np.sin(angles)
+    xs, ys = 20 + x * np.cos(turn) - y * np.sin(turn), 15 + x * np.sin(turn) + y * np.cos(turn)
+    np.testing.assert_allclose(box, [xs.min(), ys.min(), xs.max(), ys.max()], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["film.png", "a/film.png", "film.PNG", "ward_3-film.0a1b2c3d.png"])
+def test_names_that_cvat_may_know_a_film_by(name: str, tmp_path: Path) -> None:
+    xml = f'<annotations><image name="{name}"><box label="tb" xtl="1" ytl="2" xbr="3" ybr="4"/></image></annotations>'
+    film = png(tmp_path / "film.png")
+    assert read_label(saved(tmp_path, xml, "l.xml"), film, {}, "ward_3-film.0a1b2c3d.png").boxes == [[1, 2, 3, 4]]
+
+
+def test_names_that_cvat_may_know_a_dicom_film_by(tmp_path: Path) -> None:
+    film = dicom(tmp_path / "0001.dcm", SOPInstanceUID="1.2.840.5")
+    for name, known in (("0001.png", True), ("1.2.840.5.png", True), ("1.2.840.5", True), ("1.2.840.6", False)):
+        xml = (
+            f'<annotations><image name="{name}"><box label="tb" xtl="1" ytl="2" xbr="3" ybr="4"/></image></annotations>'
+        )
+        path = saved(tmp_path, xml, "l.xml")
+        if known:
+            assert read_label(path, film).boxes == [[1, 2, 3, 4]]
+        else:
+            with pytest.raises(ValueError, match=r"none of them 0001\.dcm"):
+                read_label(path, film)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_that_exif_turns_is_labeled_in_stored_pixels(orientation: int, tmp_path: Path) -> None:
+    """3D Slicer shows it as it is stored, CVAT as it is to be shown."""
+    film, exif = tmp_path / "film.jpg", Image.Exif()
+    exif[274] = orientation
+    pixels = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    pixels[2:8, 24:34] = 255
+    Image.fromarray(pixels).save(film, exif=exif, quality=100)
+    with Image.open(film) as picture:
+        shown = np.asarray(ImageOps.exif_transpose(picture)) > 127
+    ys, xs = np.nonzero(shown)
+    height, width = shown.shape
+    edges = f'xtl="{xs.min()}" ytl="{ys.min()}" xbr="{xs.max() + 1}" ybr="{ys.max() + 1}"'
+    xml = (
+        f'<annotations><image name="film.jpg" width="{width}" height="{height}"><box label="tb" {edges}/></image>'
+        "</annotations>"
+    )
+    label = read_label(saved(tmp_path, xml, "l.xml"), film)
+    assert label.boxes == [BOX]
+    assert label.stored_size == (HEIGHT, WIDTH)
+    assert label.upright_boxes == [[xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]]
+    markups = boxes_to_markups([BOX], film_geometry(film))
+    np.testing.assert_allclose(read_label(saved(tmp_path, markups), film).boxes, [BOX], atol=1e-6)
+    mask = tmp_path / "mask.nrrd"
+    write_mask((pixels > 127).astype(np.uint8), mask, film_geometry(film))
+    assert read_label(mask, film).boxes == [BOX]
 
 
 def test_a_mask_of_another_size_or_place_is_refused(tmp_path: Path) -> None:
@@ -193,3 +303,17 @@ def test_a_mask_of_another_size_or_place_is_refused(tmp_path: Path) -> None:
     elsewhere = nifti(tmp_path / "label.nii.gz", TILTED + np.array([[0, 0, 0, 99]] * 3 + [[0, 0, 0, 0]]))
     with pytest.raises(ValueError, match="does not lie on the film"):
         read_label(elsewhere, film)
+
+
+def test_a_mask_of_many_parts_is_refused(tmp_path: Path) -> None:
+    film = tmp_path / "film.png"
+    Image.fromarray((np.arange(90_000).reshape(300, 300) % 251).astype(np.uint8)).save(film)
+    parts = np.zeros((300, 300), dtype=np.uint8)
+    parts[::4, ::4] = 1
+    Image.fromarray(parts).save(tmp_path / "label.png")
+    with pytest.raises(ValueError, match="5625 parts"):
+        read_label(tmp_path / "label.png", film)
+    parts[100:] = 0
+    parts[:, 100:] = 0
+    Image.fromarray(parts).save(tmp_path / "label.png")
+    assert len(read_label(tmp_path / "label.png", film).boxes) == 625

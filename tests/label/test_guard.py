@@ -75,6 +75,22 @@ class TestWho:
         for origin in ("https://evil.example", "null", "http://127.0.0.1:9000", "https://viewer.example.evil.example"):
             assert ask(allowed, headers={"origin": origin})[0] == 403
 
+    @pytest.mark.parametrize("host", ["[", "[::1", "127.0.0.1:port", "a b", "user@127.0.0.1", "127.0.0.1/..", "\u00e9"])
+    def test_a_host_that_is_no_name(self, host: str) -> None:
+        assert ask(GuardRules(), headers={"host": host})[0] == 400
+        assert ask(GuardRules(), headers={"origin": f"http://{host}"})[0] == 400
+
+    def test_pages_of_others_without_an_origin(self) -> None:
+        """As browsers send them with pictures, links and forms."""
+        for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200), ("x", 403)):
+            assert ask(GuardRules(), headers={"sec-fetch-site": site})[0] == status
+        allowed = GuardRules(origins=frozenset({"https://viewer.example"}))
+        headers = {"sec-fetch-site": "cross-site", "origin": "https://viewer.example"}
+        assert ask(allowed, headers=headers)[0] == 200
+
+    def test_what_decides_stands_once(self) -> None:
+        assert ask(GuardRules(), headers={"host": "localhost", "Host": "evil.example"})[0] == 400
+
     def test_token(self) -> None:
         rules = GuardRules(token="s3cret")
         for given in ({}, {"authorization": "s3cret"}, {"authorization": "Basic s3cret"}, {"authorization": "Bearer "}):
@@ -100,28 +116,13 @@ class TestBody:
         assert "served" not in said
 
 
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
-        ("/infer/tb_boxes?image=a.png&output=json", 200),
-        ("/infer/tb_boxes?image=", 200),
-        ("/infer/tb_boxes?image=a.png&image=../b", 400),
-        ("/infer/..", 400),
-        ("/info/?run_sync=false", 200),
-        ("/train/x?run_sync=TRUE", 403),
-        ("/proxy/dicom/studies", 404),
-        ("/datastore/?output=all", 200),
-    ],
-)
-def test_what(path: str, status: int) -> None:
-    assert ask(GuardRules(), path)[0] == status
-
-
-def test_the_proxy_is_open_where_there_is_a_pacs() -> None:
-    rules = GuardRules(pacs=True)
-    assert ask(rules, "/proxy/dicom/qido/studies/1.2.3/series")[0] == 200
-    assert ask(rules, "/proxy/dicom/instances")[0] == 200
-    assert ask(rules, "/proxy/dicom/tools/execute-script", "POST")[0] == 404
+def test_a_body_that_is_no_upload_is_small() -> None:
+    """A task's process gets it as one argument, of which Linux takes 128 KiB."""
+    text, upload = {"content-type": "application/json"}, {"content-type": "multipart/form-data; boundary=b"}
+    large = str(2**20)
+    assert ask(GuardRules(), headers={**text, "content-length": large})[0] == 413
+    assert ask(GuardRules(), headers={**upload, "content-length": large})[0] == 200
+    assert ask(GuardRules(), headers=text, body=[b"x" * 2**20])[0] == 413
 
 
 def test_a_web_socket_is_not_passed_on() -> None:
@@ -171,10 +172,3 @@ def test_loopback() -> None:
 
 def test_a_refusal_is_json() -> None:
     assert "other machines" in json.loads(ask(GuardRules(), client="10.0.0.7")[1])["detail"]
-
-
-@pytest.mark.parametrize(
-    "path", ["/static/../app.py", "/datastore/a..b", "/static/%2e%2e/app.py", "/static/..\\app.py", "//evil", "/a\0b"]
-)
-def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
-    assert ask(GuardRules(), path)[0] == 400

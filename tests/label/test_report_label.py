@@ -38,7 +38,7 @@ def test_a_rectangle_that_was_renamed_says_what_the_film_is(tmp_path: Path, film
     label = read_label(NON_TB, film_of(NON_TB, tmp_path / "phantom.dcm"))
     assert (label.class_name, label.boxes) == ("non_tb", [])
     assert label_of(film, tmp_path, "normal").class_name == "health"
-    label = label_of(film, tmp_path, "sick", "ActiveTuberculosis")
+    label = label_of(film, tmp_path, "non_tb", "ActiveTuberculosis")
     assert (label.class_name, label.boxes, label.box_types) == ("tb", [list(BOX)], ["active"])
 
 
@@ -96,7 +96,11 @@ def test_the_report_of_a_saved_label_says_the_same(
 
 
 def test_what_is_no_label_of_this_film(tmp_path: Path, film: Path) -> None:
-    for words, message in ((("nodule",), "nodule"), (("health", "sick"), "health and sick")):
+    for words, message in (
+        (("nodule",), "nodule"),
+        (("health", "sick"), "health and sick"),
+        (("health", "tb"), "remove one"),
+    ):
         with pytest.raises(ValueError, match=message):
             label_of(film, tmp_path, *words)
     with pytest.raises(ValueError, match="of another film"):
@@ -115,3 +119,20 @@ def test_it_is_kept_as_a_label_that_others_cannot_read(tmp_path: Path) -> None:
     assert (labels.films(), labels.path("film.dcm")) == (["film.dcm"], kept)
     assert kept.read_bytes() == SENT.read_bytes()
     assert kept.stat().st_mode & 0o077 == 0
+
+
+def test_a_deflated_report_is_not_inflated(tmp_path: Path, film: Path) -> None:
+    """A small file may hold millions of elements."""
+    report = pydicom.dcmread(SENT)
+    report.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    report.save_as(tmp_path / "r.dcm")
+    with pytest.raises(ValueError, match="deflated"):
+        read_label(tmp_path / "r.dcm", film)
+
+
+def test_a_report_of_empty_items_is_not_read(tmp_path: Path) -> None:
+    report = pydicom.dcmread(SENT)
+    report.ContentSequence[4].ContentSequence.extend([pydicom.Dataset()] * 21_000)
+    report.save_as(tmp_path / "r.dcm")
+    with pytest.raises(ValueError, match="items"):
+        read_label(tmp_path / "r.dcm", film_of(SENT, tmp_path / "film.dcm"))

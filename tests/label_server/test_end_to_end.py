@@ -92,7 +92,7 @@ def test_every_form_of_answer(client: Client, films: dict[str, KnownFilm], tmp_p
     assert read_mask(tmp_path / "mask.nrrd", film.path, film.film.pixels.shape).any()
     refused = client.server.request("POST", f"/infer/tb_score?image={identifier}&output=image")
     assert refused.status_code == 422
-    assert refused.json()["detail"]["image_score"] == score["image_score"]
+    assert refused.json()["image_score"] == score["image_score"]
     assert client.server.request("POST", f"/infer/tb_map?image={identifier}&output=dicom_seg").status_code == 422
 
 

@@ -41,7 +41,7 @@ def test_the_answer_says_why(folder_server: LabelServer, refused: dict[str, str]
         said = answer.json()
         if output == "image":
             assert answer.status_code == 422
-            said = said["detail"]
+            assert isinstance(said["detail"], str)
         else:
             assert answer.status_code == 200
         assert said["status"] in ("refused", "failed")
@@ -55,6 +55,8 @@ def test_a_batch_goes_on(folder_server: LabelServer, refused: dict[str, str]) ->
     """The refused ones leave a note and no label, which could be taken for a film without findings."""
     images = [*refused, "good.png"]
     folder_server.run_task("/batch/infer/tb_map", "/batch/infer", {"images": images, "label_tag": "batch"})
+    told = folder_server.request("GET", "/batch/infer").json()["details"]
+    assert '"ends": "1 done, 2 refused, 2 failed"' in told[-1]
     objects = folder_server.request("GET", "/datastore/?output=all").json()["objects"]
     for identifier, reason in refused.items():
         assert objects[identifier]["image"]["info"]["finding"]["reason"] == reason

@@ -24,8 +24,8 @@ class DecodedFilm:
         steps: what was done to the pixels, in order.
         spacing_mm: (between rows, between columns) in mm, None where the file does not say.
         sop_instance_uid: of a DICOM file, else empty.
-        turn: how the stored pixels of a DICOM file were turned upright. The other formats are upright by definition
-            once they are opened as their viewers open them.
+        turn: how the stored pixels of a DICOM file, or of a picture with an orientation tag, were turned upright. The
+            other formats are upright by definition once they are opened as their viewers open them.
         warnings: what could not be checked.
     """
 

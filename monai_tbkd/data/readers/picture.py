@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.data.own_results import is_marked
 from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
@@ -35,6 +36,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TURNS = {2: "C", 3: "RC", 4: "R", 5: "T", 6: "TC", 7: "TRC", 8: "TR"}
+"""The same in letters of `FilmTurn`."""
 # ITU-R BT.601-7, section 2.5.1.
 _LUMA = np.array([0.299, 0.587, 0.114])
 _DAMAGED = "the picture is cut short or damaged ({}); copy or export it again"
@@ -73,6 +76,7 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
                     ReasonCode.MULTI_FRAME, path, f"{frames} frames; expected one, so export a single picture"
                 )
             orientation = _orientation(image)
+            turn = FilmTurn.from_text(_TURNS.get(orientation, ""))
             if file_format == "png":
                 # verify() leaves the picture unusable, so it works on a second one. It checks every chunk's CRC,
                 # which decoding does not.
@@ -85,6 +89,7 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
                 steps.append("16-bit channels read as 8-bit")
             if file_format == "tiff" and image.tag_v2.get(_ORIENTATION_TAG, 1) != 1:  # type: ignore[attr-defined]
                 steps.append("TIFF orientation applied")  # by load()
+                turn = FilmTurn.from_text(_TURNS.get(image.tag_v2[_ORIENTATION_TAG], ""))  # type: ignore[attr-defined]
             image.load()
             upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
             pixels, color_steps = _to_gray(path, upright)
@@ -102,7 +107,7 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
         raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format(error)) from error
     if orientation in _UPRIGHT:
         steps.append(f"EXIF orientation {orientation} applied")
-    return DecodedFilm(pixels, file_format, steps + color_steps, warnings=[FilmWarning.UNTAGGED])
+    return DecodedFilm(pixels, file_format, steps + color_steps, turn=turn, warnings=[FilmWarning.UNTAGGED])
 
 
 def picture_size(path: Path) -> tuple[int, int]:

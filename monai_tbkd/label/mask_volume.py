@@ -1,0 +1,280 @@
+"""Masks in NRRD and NIfTI files, read by a few lines of our own: what comes from elsewhere must not end the process.
+
+ITK, which viewers write masks with, picks a reader by content, opens other files that a header names, and ends the
+process at some headers. Here a header is a list of known fields in a known form, all that it promises is checked before
+anything is unpacked, and nothing but this one file is opened.
+"""
+
+from __future__ import annotations
+
+import bz2
+import io
+import math
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+_HEADER_BYTES = 2**16
+_MAGIC = re.compile(rb"NRRD000[1-5]\r?\n")
+_FIELD = re.compile(r"([A-Za-z][A-Za-z ]*): *(.*)")
+_KEY_VALUE = re.compile(r"[^:]+:=.*")
+_NUMBER = r"[-+]?[0-9]*\.?[0-9]*(?:[eE][-+]?[0-9]+)?"
+_VECTOR = re.compile(rf"\( *({_NUMBER}) *, *({_NUMBER})(?: *, *({_NUMBER}))? *\)")
+_TYPES = {
+    "i1": ("signed char", "int8", "int8_t"),
+    "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),
+    "i2": ("short", "short int", "signed short", "signed short int", "int16", "int16_t"),
+    "u2": ("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"),
+    "i4": ("int", "signed int", "int32", "int32_t"),
+    "u4": ("uint", "unsigned int", "uint32", "uint32_t"),
+    "i8": ("longlong", "long long", "long long int", "signed long long", "signed long long int", "int64", "int64_t"),
+    "u8": ("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"),
+    "f4": ("float",),
+    "f8": ("double",),
+}
+_TYPE_OF = {name: kind for kind, names in _TYPES.items() for name in names}
+# Fields that say something of the pixels' place or their packing, and others that change nothing here. What is not
+# among them, such as "data file", is refused.
+_PLACE = ("space", "space dimension", "space directions", "space origin", "spacings", "kinds")
+_NEEDED = ("type", "dimension", "sizes", "encoding")
+_IDLE = (
+    "content", "number", "min", "max", "old min", "old max", "oldmin", "oldmax", "units", "space units", "sample units",
+    "labels", "centers", "centerings", "thicknesses", "measurement frame",
+)  # fmt: skip
+_FIELDS = {*_PLACE, *_NEEDED, "endian", "byte skip", "byteskip", "line skip", "lineskip", *_IDLE}
+_TO_LPS = {
+    "right-anterior-superior": (-1.0, -1.0, 1.0), "ras": (-1.0, -1.0, 1.0),
+    "left-anterior-superior": (1.0, -1.0, 1.0), "las": (1.0, -1.0, 1.0),
+    "left-posterior-superior": (1.0, 1.0, 1.0), "lps": (1.0, 1.0, 1.0),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MaskVolume:
+    """A mask of one slice.
+
+    Attributes:
+        voxels: ``(i, j, k)``; one axis has the length 1.
+        to_lps: ``(4, 4)``, from (i, j, k, 1) to (x, y, z, 1) in mm.
+    """
+
+    voxels: NDArray[Any]
+    to_lps: NDArray[np.float64]
+
+
+def read_volume(path: Path, most_voxels: int, most_bytes: int) -> MaskVolume:
+    """Read a mask of one slice; the suffix and the first bytes have to agree on what it is.
+
+    Args:
+        path: ``.nrrd``, ``.nii`` or ``.nii.gz``.
+        most_voxels: that it may have.
+        most_bytes: that these may have, unpacked.
+
+    Raises:
+        ValueError: another kind of file, a header that is damaged or holds what is not needed, too many axes or voxels,
+            or fewer bytes than the header promises.
+    """
+    content = _read(path, most_bytes + _HEADER_BYTES)
+    if path.name.lower().endswith(".nrrd"):
+        return _nrrd(content, most_voxels, most_bytes)
+    if path.name.lower().endswith(".gz"):
+        if not content.startswith(b"\x1f\x8b"):
+            raise ValueError("The mask is not gzip, as its suffix says; save it again.")
+        content = _inflated(content, most_bytes + _HEADER_BYTES)
+    return _nifti(content, most_voxels)
+
+
+def _read(path: Path, most: int) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"The mask has more than {most} bytes; expected one slice of the image's size.")
+    return content
+
+
+def _nrrd(content: bytes, most_voxels: int, most_bytes: int) -> MaskVolume:
+    fields, start = nrrd_fields(content)
+    if missing := [name for name in _NEEDED if name not in fields]:
+        raise ValueError(f"The mask's header lacks {missing[0]}; save it again.")
+    axes = _whole(fields, "dimension")[0]
+    sizes = _whole(fields, "sizes")
+    if axes not in (2, 3) or len(sizes) != axes:
+        raise ValueError(f"The mask has {axes} axes and {len(sizes)} sizes; expected one slice.")
+    kinds = fields.get("kinds", "").lower().split()
+    if any(kind not in ("domain", "space", "???", "none") for kind in kinds):
+        raise ValueError(f"The mask has axes of the kinds {fields['kinds']!r}; expected one value a pixel.")
+    shape = _checked(tuple(sizes), most_voxels)
+    kind = _TYPE_OF.get(fields["type"].lower())
+    if kind is None:
+        raise ValueError(f"The mask's type is {fields['type']!r}; expected whole or decimal numbers.")
+    order = {"little": "<", "big": ">"}.get(fields.get("endian", "").lower(), "" if kind[1] == "1" else None)
+    if order is None:
+        raise ValueError(f"The mask's endian is {fields.get('endian')!r}; expected little or big.")
+    for skip in ("byte skip", "byteskip", "line skip", "lineskip"):
+        if fields.get(skip, "0") != "0":
+            raise ValueError(f"The mask's {skip} is {fields[skip]!r}; expected 0, so save it again.")
+    if math.prod(shape) * np.dtype(kind).itemsize > most_bytes:
+        raise ValueError(f"The mask has {shape} voxels of {kind[1]} bytes; expected at most {most_bytes} bytes.")
+    values = _unpacked(content[start:], fields["encoding"].lower(), np.dtype(order + kind), math.prod(shape))
+    return MaskVolume(values.reshape(shape, order="F"), _nrrd_place(fields, axes))
+
+
+def nrrd_fields(content: bytes, what: str = "mask") -> tuple[dict[str, str], int]:
+    """The fields of an NRRD header by their names in small letters, and where the pixels begin.
+
+    Args:
+        content: of the file, its first 64 KiB at least.
+        what: it is, for an error.
+
+    Raises:
+        ValueError: not NRRD, a field that is not known, or known twice, or no end.
+    """
+    magic = _MAGIC.match(content)
+    if magic is None:
+        raise ValueError(f"The {what} is not NRRD, as its suffix says; save it again.")
+    end = re.search(rb"\n\r?\n", content[:_HEADER_BYTES])
+    if end is None:
+        raise ValueError(f"The {what}'s header has no end within {_HEADER_BYTES} bytes; save it again.")
+    fields: dict[str, str] = {}
+    for line in content[magic.end() : end.start()].split(b"\n"):
+        text = line.removesuffix(b"\r").decode("utf-8", "replace")
+        if (text.startswith("#") and text.isprintable()) or _KEY_VALUE.fullmatch(text):
+            continue
+        field = _FIELD.fullmatch(text)
+        name = field[1].lower() if field else ""
+        if field is None or name not in _FIELDS or name in fields or not text.isprintable():
+            raise ValueError(
+                f"The {what}'s header has the line {text[:60]!r}; expected known fields, once each, and the pixels in "
+                "the same file."
+            )
+        fields[name] = field[2].strip()
+    return fields, end.end()
+
+
+def _whole(fields: dict[str, str], name: str) -> list[int]:
+    words = fields[name].split()
+    if not words or len(words) > 16 or not all(re.fullmatch("[0-9]{1,9}", word) for word in words):
+        raise ValueError(f"The mask's {name} is {fields[name][:60]!r}; expected whole numbers.")
+    return [int(word) for word in words]
+
+
+def _unpacked(packed: bytes, encoding: str, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
+    size = count * dtype.itemsize
+    if encoding in ("ascii", "text", "txt"):
+        words = packed[: count * 32].split()[:count]
+        if len(words) == count and all(re.fullmatch(_NUMBER.encode(), word) for word in words):
+            return np.array(words, dtype=float)
+        raise ValueError(f"The mask has other than {count} numbers; save it again.")
+    if encoding == "hex":
+        packed = _from_hex(packed)
+    elif encoding in ("gz", "gzip"):
+        packed = _inflated(packed, size)
+    elif encoding in ("bz2", "bzip2"):
+        try:
+            packed = bz2.BZ2Decompressor().decompress(packed, size)
+        except (OSError, EOFError) as error:
+            raise ValueError("The mask's pixels are damaged; save it again.") from error
+    elif encoding != "raw":
+        raise ValueError(f"The mask's encoding is {encoding[:20]!r}; expected raw or gzip.")
+    if len(packed) < size:
+        raise ValueError(f"The mask has {len(packed)} bytes of pixels; expected {size}, so save it again.")
+    return np.frombuffer(packed[:size], dtype)
+
+
+def _from_hex(text: bytes) -> bytes:
+    try:
+        return bytes.fromhex(text.decode("ascii"))
+    except ValueError as error:
+        raise ValueError("The mask's pixels are no hexadecimal numbers; save it again.") from error
+
+
+def _inflated(packed: bytes, most: int) -> bytes:
+    """Unpacked, and no more than this."""
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(packed, most)
+    except zlib.error as error:
+        raise ValueError("The mask's pixels are damaged; save it again.") from error
+
+
+def _nrrd_place(fields: dict[str, str], axes: int) -> NDArray[np.float64]:
+    to_lps = np.eye(4)
+    if "space directions" in fields:
+        vectors = _vectors(fields, "space directions")
+        origin = _vectors(fields, "space origin") if "space origin" in fields else [[0.0] * len(vectors[0])]
+        if len(vectors) != axes or len({len(each) for each in (*vectors, *origin)}) != 1 or len(origin) != 1:
+            raise ValueError("The mask's space directions and origin do not fit its axes; save it again.")
+        length = len(origin[0])
+        to_lps[:length, :axes] = np.transpose(vectors)
+        to_lps[:length, 3] = origin[0]
+        if axes == 2 and length == 3:
+            to_lps[:3, 2] = np.cross(to_lps[:3, 0], to_lps[:3, 1])
+        sign = _TO_LPS.get(fields.get("space", "").lower(), (1.0, 1.0, 1.0))
+        to_lps[:3] *= np.array(sign)[:, None] if length == 3 else 1.0
+    elif "spacings" in fields:
+        words = fields["spacings"].split()
+        if len(words) != axes or not all(re.fullmatch(_NUMBER, word) or word.lower() == "nan" for word in words):
+            raise ValueError(f"The mask's spacings are {fields['spacings'][:60]!r}; expected {axes} numbers.")
+        for axis, word in enumerate(words):
+            to_lps[axis, axis] = 1.0 if word.lower() == "nan" else _decimal(word)
+    return _place(to_lps)
+
+
+def _vectors(fields: dict[str, str], name: str) -> list[list[float]]:
+    text = fields[name]
+    if not re.fullmatch(rf"(?:{_VECTOR.pattern} *)+", text):
+        raise ValueError(f"The mask's {name} is {text[:60]!r}; expected vectors such as (1,0,0).")
+    return [[_decimal(part) for part in found if part] for found in _VECTOR.findall(text)]
+
+
+def _decimal(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise ValueError(f"The mask's header has {word[:40]!r} where a number belongs; save it again.") from None
+
+
+def _nifti(content: bytes, most_voxels: int) -> MaskVolume:
+    if content[344:348] != b"n+1\0" and content[4:8] != b"n+2\0":
+        raise ValueError("The mask is not NIfTI in one file, as its suffix says; save it again.")
+    cls = nib.Nifti2Header if content[4:8] == b"n+2\0" else nib.Nifti1Header
+    try:
+        header = cls.from_fileobj(io.BytesIO(content[:540]))
+        shape = header.get_data_shape()
+        dtype, start = header.get_data_dtype(), int(header["vox_offset"])
+        slope, intercept = header.get_slope_inter()
+    except Exception as error:  # of nibabel's many
+        raise ValueError("The mask's header is damaged; save it again.") from error
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    shape = _checked(tuple(int(length) for length in shape), most_voxels)
+    if dtype.kind not in "iuf" or dtype.itemsize > 8:
+        raise ValueError(f"The mask has voxels of the type {dtype}; expected whole or decimal numbers.")
+    size = math.prod(shape) * dtype.itemsize
+    if not 0 < start <= len(content) - size:
+        raise ValueError(f"The mask has {len(content)} bytes; expected {size} from byte {start} on, so save it again.")
+    values = np.frombuffer(content[start : start + size], dtype).reshape(shape, order="F")
+    if slope not in (None, 1.0) or intercept not in (None, 0.0):
+        values = values * (slope or 1.0) + (intercept or 0.0)
+    to_ras = header.get_best_affine()
+    return MaskVolume(values, _place(to_ras * np.array([[-1.0], [-1.0], [1.0], [1.0]])))
+
+
+def _checked(shape: tuple[int, ...], most_voxels: int) -> tuple[int, int, int]:
+    if not 2 <= len(shape) <= 3 or math.prod(shape) > most_voxels or 0 in shape:
+        raise ValueError(f"The mask has {shape} voxels; expected one slice of at most {most_voxels} voxels.")
+    whole = (*shape, 1)[:3]
+    if min(whole) != 1:
+        raise ValueError(f"The mask has {shape} voxels; expected one slice.")
+    return whole[0], whole[1], whole[2]
+
+
+def _place(to_lps: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not np.isfinite(to_lps).all() or abs(np.linalg.det(to_lps)) < 1e-12:
+        raise ValueError("The mask's header says no place that can be; save it again.")
+    return to_lps

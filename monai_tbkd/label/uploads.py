@@ -1,0 +1,75 @@
+"""Files that came with a request: kept under names of our own, in a folder of this user alone, and taken away."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import UploadFile
+
+from monai_tbkd.label.film_sources import film_suffix
+from monai_tbkd.label.volume_check import check_volume
+
+
+@contextmanager
+def kept_upload(upload: UploadFile | None, suffix: str = "") -> Iterator[Path | None]:
+    """An upload as a file, as long as its request is answered.
+
+    Args:
+        upload: None gives None.
+        suffix: of the file; if empty, that of an image of its content. Nothing of its name is taken over.
+
+    Raises:
+        ValueError: an image whose header no image needs.
+    """
+    if upload is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="upload_") as folder:
+        path = Path(folder, f"upload{suffix}")
+        with path.open("wb") as file:
+            shutil.copyfileobj(upload.file, file)
+        if not suffix:
+            path = path.replace(path.with_name(path.name + film_suffix(path)))
+            try:
+                check_volume(path)
+            except ValueError as error:
+                raise ValueError(f"{upload_name(upload)}: {error}") from error
+        yield path
+
+
+def new_session(sessions: Any, uploads: Sequence[UploadFile], expiry: int) -> Any:
+    """Keep an image, or the DICOM files of a series, for a while.
+
+    Args:
+        sessions: MONAI Label's.
+        uploads: one file or several.
+        expiry: seconds after which it goes; 0 leaves the server's own time.
+
+    Raises:
+        ValueError: a file that is no image by its content, or several that are not DICOM.
+    """
+    with tempfile.TemporaryDirectory(prefix="session_") as folder:
+        series = Path(folder, "series")
+        series.mkdir()
+        for number, upload in enumerate(uploads, start=1):
+            with kept_upload(upload) as path:
+                assert path is not None
+                if not path.suffix or (len(uploads) > 1 and path.suffix != ".dcm"):
+                    expected = (
+                        "a DICOM file, as several were sent" if path.suffix else "PNG, JPEG, DICOM or another image"
+                    )
+                    raise ValueError(f"{upload_name(upload)} is not an image by its content; expected {expected}.")
+                kept = path.replace(series / f"image{number:04d}{path.name.removeprefix('upload')}")
+        return sessions.add_session(str(kept if len(uploads) == 1 else series), expiry)[1]
+
+
+def upload_name(upload: UploadFile) -> str:
+    """The name that an upload came with, for errors and identifiers: its last part, printable, short."""
+    name = re.split(r"[/\\]", upload.filename or "")[-1]
+    return "".join(each if each.isprintable() else "?" for each in name)[-100:] or "upload"
