@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
+from monai_tbkd.data.readers.itk_header import read_header
+from monai_tbkd.data.readers.itk_image import ITK_FORMATS
 from monai_tbkd.data.readers.patient_axes import film_plane, upright_film
 
 _VOLUMES = ("nifti", "metaimage", "nrrd")
@@ -118,7 +120,10 @@ def voxels_to_lps(path: Path) -> tuple[tuple[int, ...], Matrix]:
     import itk
 
     itk.Object.GlobalWarningDisplayOff()
-    reader = _READERS.get(_kind(path))
+    kind = _kind(path)
+    if kind in ITK_FORMATS:
+        read_header(path, kind)
+    reader = _READERS.get(kind)
     io = getattr(itk, reader).New() if reader else None
     if io is None or not io.CanReadFile(str(path)):
         raise ValueError(f"{path.name}: ITK does not read this file; expected a picture, DICOM, NIfTI or NRRD.")

@@ -12,8 +12,11 @@ from typing import Any
 
 from fastapi import UploadFile
 
+from monai_tbkd.data import FilmError
+from monai_tbkd.data.readers.itk_header import read_header
 from monai_tbkd.label.film_sources import film_suffix
-from monai_tbkd.label.volume_check import check_volume
+
+_HEADERS = {".mha": "metaimage", ".nrrd": "nrrd"}
 
 
 @contextmanager
@@ -37,9 +40,10 @@ def kept_upload(upload: UploadFile | None, suffix: str = "") -> Iterator[Path | 
         if not suffix:
             path = path.replace(path.with_name(path.name + film_suffix(path)))
             try:
-                check_volume(path)
-            except ValueError as error:
-                raise ValueError(f"{upload_name(upload)}: {error}") from error
+                if path.suffix in _HEADERS:
+                    read_header(path, _HEADERS[path.suffix])
+            except FilmError as error:
+                raise ValueError(f"{upload_name(upload)}: {error.detail}.") from error
         yield path
 
 

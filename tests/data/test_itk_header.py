@@ -114,6 +114,7 @@ def test_other_nrrd_headers_are_refused(tmp_path: Path, header: str, expected: R
         (METAIMAGE + "ElementDataFile : outside.raw\n", "ElementDataFile = LOCAL\n", ReasonCode.CORRUPT),
         (METAIMAGE + "Tube = 1\n", "ElementDataFile = LOCAL\n", ReasonCode.NOT_AN_IMAGE),
         (METAIMAGE.replace("64 48", "64 48 1"), "ElementDataFile = LOCAL\n", ReasonCode.CORRUPT),
+        (METAIMAGE + "HeaderSize = -1\n", "ElementDataFile = LOCAL\n", ReasonCode.CORRUPT),
         (METAIMAGE + "HeaderSize = 12\n", "ElementDataFile = LOCAL\n", ReasonCode.CORRUPT),
         (METAIMAGE.replace("ObjectType = Image", "ObjectType = Tube"), "ElementDataFile = LOCAL\n", ReasonCode.CORRUPT),
     ],

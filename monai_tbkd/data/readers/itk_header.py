@@ -47,7 +47,7 @@ _METAIMAGE = {
     "elementdatafile": r"local",
     "binarydata": r"true|false", "binarydatabyteordermsb": r"true|false", "elementbyteordermsb": r"true|false",
     "compresseddata": r"true|false", "compresseddatasize": r"\d+", "compressionlevel": r"\d+",
-    "elementnumberofchannels": r"\d+", "headersize": r"0|-1", "id": r"-?\d+", "parentid": r"-?\d+",
+    "elementnumberofchannels": r"\d+", "headersize": r"0", "id": r"-?\d+", "parentid": r"-?\d+",
     "transformmatrix": _NUMBERS, "rotation": _NUMBERS, "orientation": _NUMBERS, "offset": _NUMBERS, "origin": _NUMBERS,
     "position": _NUMBERS, "centerofrotation": _NUMBERS, "elementspacing": _NUMBERS, "elementsize": _NUMBERS,
     "elementmin": _NUMBER, "elementmax": _NUMBER, "elementtointensityfunctionslope": _NUMBER,
