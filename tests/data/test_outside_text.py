@@ -95,5 +95,5 @@ def test_configs_records_and_labels_with_a_byte_order_mark(tmp_path: Path, encod
     }  # fmt: skip
     assert load_threshold(write("t.json", threshold), "m").threshold_0_100 == 40
     cvat = '<annotations><image name="a.png"><box label="tb" xtl="1" ytl="2" xbr="9" ybr="8"/></image></annotations>'
-    assert read_cvat_xml(write("c.xml", cvat), "a.png") == [("tb", [1, 2, 9, 8])]
+    assert read_cvat_xml(write("c.xml", cvat), ["a.png"]).shapes == [("tb", [1, 2, 9, 8])]
     assert [film["name"] for film in unlabeled_films(write("films.txt", "b.png \r\nc.png\r\n"))] == ["b.png", "c.png"]
