@@ -40,6 +40,24 @@ def hangs(path: Path) -> DecodedFilm:
         time.sleep(1)
 
 
+def slow(path: Path) -> DecodedFilm:
+    time.sleep(0.2)
+    return whole(path)
+
+
+def tells_and_hangs(path: Path) -> DecodedFilm:
+    path.write_text(str(os.getpid()))
+    while True:
+        pass
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def takes_all_memory(path: Path) -> DecodedFilm:
     return whole(Path(str(len(bytearray(2**30)))))
 
@@ -84,6 +102,53 @@ def test_a_hang_costs_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader_process, "SECONDS", 0.3)
     assert "took more than 0.3 seconds" in died(hangs)
     assert decode_apart(whole, MOST, PATH).pixels.shape == (10, 10)
+
+
+def test_an_interrupted_image_is_not_taken_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for _ in range(3):
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(KeyboardInterrupt):
+                decode_apart(slow, MOST, PATH)
+            assert decode_apart(whole, MOST, PATH, 7).pixels.shape == (7, 7)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_no_reader_is_left_of_a_process_that_is_killed(tmp_path: Path) -> None:
+    parent = os.fork()
+    if parent == 0:
+        try:
+            decode_apart(tells_and_hangs, MOST, tmp_path / "pid")
+        finally:
+            os._exit(1)
+    until = time.monotonic() + 20
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    reader = int((tmp_path / "pid").read_text())
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    while is_running(reader):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_death_is_told_where_children_are_not_waited_for() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert "ended" in died(ends)
+        assert decode_apart(whole, MOST, PATH).pixels.shape == (10, 10)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_a_limit_of_any_size_is_taken() -> None:
+    assert decode_apart(whole, 10**12, PATH).pixels.shape == (10, 10)
 
 
 def test_memory_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:

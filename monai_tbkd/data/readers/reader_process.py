@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import mmap
 import os
@@ -33,6 +34,9 @@ SECONDS = 60.0
 MEMORY = 4 * 2**30
 """Most memory in bytes that decoding one image may take, beside what the process has already."""
 
+_MOST_PIXELS = 2**31  # 8 GB, whatever max_pixels is
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1
 _own = threading.local()
 _LENGTH = struct.Struct("<q")
 
@@ -67,23 +71,39 @@ def decode_apart(decode: Callable[..., DecodedFilm], max_pixels: int, path: Path
         raise FilmError(
             ReasonCode.READER_DIED, path, f"the process that decodes it {error}; look at the file with other software"
         ) from None
+    except _DecodeError as error:
+        raise error.cause from None
+    except BaseException:  # such as Ctrl-C: the answer that is still to come is of no later image
+        _own.process = None
+        process.end("was interrupted")
+        raise
 
 
 class _EndedError(Exception):
     """How the process ended."""
 
 
+class _DecodeError(Exception):
+    """What the decoder has raised."""
+
+    def __init__(self, cause: Exception) -> None:
+        self.cause = cause
+
+
 class _ReaderProcess:
     def __init__(self, max_pixels: int) -> None:
-        self.parent, self.max_pixels = os.getpid(), max_pixels
-        self._pixels = mmap.mmap(-1, 4 * max_pixels)  # shared; only what is written takes memory
+        self.parent, self.max_pixels, self._pid = os.getpid(), max_pixels, 0
+        self._pixels = mmap.mmap(-1, 4 * min(max_pixels, _MOST_PIXELS))  # shared; what is written takes memory
         request, self._request = os.pipe()
         self._answer, answer = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
-            os.close(self._request)
-            os.close(self._answer)
-            _serve(request, answer, self._pixels)
+            try:
+                os.close(self._request)
+                os.close(self._answer)
+                _serve(self.parent, request, answer, self._pixels)
+            finally:
+                os._exit(1)
         os.close(request)
         os.close(answer)
 
@@ -93,10 +113,10 @@ class _ReaderProcess:
         try:
             _write(self._request, words)
         except OSError:
-            raise _EndedError(self._end()) from None
+            raise _EndedError(self.end()) from None
         answer = self._wait()
-        if isinstance(answer, BaseException):
-            raise answer
+        if isinstance(answer, Exception):
+            raise _DecodeError(answer)
         film, shape = answer
         size = int(np.prod(shape))
         return replace(film, pixels=np.frombuffer(self._pixels, np.float32, size).reshape(shape).copy())
@@ -106,19 +126,18 @@ class _ReaderProcess:
         while len(received) < _LENGTH.size or len(received) < _LENGTH.size + _LENGTH.unpack_from(received)[0]:
             left = until - time.monotonic()
             if left <= 0:
-                raise _EndedError(self._end(f"took more than {SECONDS:g} seconds"))
+                raise _EndedError(self.end(f"took more than {SECONDS:g} seconds"))
             if not select.select([self._answer], [], [], min(left, 1.0))[0]:
-                if os.waitpid(self._pid, os.WNOHANG)[0]:
-                    self._pid = 0
+                if self._has_ended():
                     raise _EndedError("ended")
                 continue
             part = os.read(self._answer, 2**20)
             if not part:
-                raise _EndedError(self._end())
+                raise _EndedError(self.end())
             received += part
         return pickle.loads(received[_LENGTH.size :])
 
-    def _end(self, why: str = "") -> str:
+    def end(self, why: str = "") -> str:
         """Make sure that it has ended, and say how."""
         self._close()
         if not self._pid:
@@ -126,11 +145,22 @@ class _ReaderProcess:
         if why:
             with contextlib.suppress(OSError):
                 os.kill(self._pid, signal.SIGKILL)
-        _, status = os.waitpid(self._pid, 0)
+        try:
+            _, status = os.waitpid(self._pid, 0)
+        except ChildProcessError:  # where SIGCHLD is ignored
+            status, why = 0, why or "ended"
         self._pid = 0
         if why:
             return why
         return f"was ended by {signal.Signals(status & 127).name}" if status & 127 else f"ended with {status >> 8}"
+
+    def _has_ended(self) -> bool:
+        try:
+            ended = os.waitpid(self._pid, os.WNOHANG)[0] != 0
+        except ChildProcessError:  # where SIGCHLD is ignored, it is told by its answers alone
+            return False
+        self._pid = 0 if ended else self._pid
+        return ended
 
     def _close(self) -> None:
         for end in (self._request, self._answer):
@@ -139,14 +169,15 @@ class _ReaderProcess:
 
     def __del__(self) -> None:
         if self.parent == os.getpid() and self._pid:  # of a thread that has ended
-            self._end("is not needed any more")
+            self.end("is not needed any more")
 
 
-def _serve(request: int, answer: int, pixels: mmap.mmap) -> NoReturn:
+def _serve(parent: int, request: int, answer: int, pixels: mmap.mmap) -> NoReturn:
     """Decode until no one asks any more. Nothing of the parent's is run, at the end neither."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this one
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _end_with(parent)
         faulthandler.disable()
         with contextlib.suppress(OSError, ValueError):  # /proc may be closed
             _limit_memory()
@@ -172,6 +203,14 @@ def _answer(decode: Callable[..., DecodedFilm], args: Any, pixels: mmap.mmap) ->
             return pickle.dumps(error)
         except Exception:
             return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+
+
+def _end_with(parent: int) -> None:
+    """End when the thread ends that has started this process, in the midst of an image as well."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it has ended already
+            os._exit(1)
 
 
 def _limit_memory() -> None:
