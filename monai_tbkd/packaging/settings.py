@@ -6,6 +6,7 @@ import ast
 import difflib
 import functools
 import json
+import math
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,18 @@ _YES, _NO, _NOTHING = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), (
 _MEANINGFUL = ("$", "@", "%")  # at the start of a value, to MONAI: an expression, a reference, a macro
 _RUNNER = {"run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "tracking", "args_file",
            "workflow_name", "workflow_type", "properties_path"}  # fmt: skip
-_PATH_ENDINGS = ("_dir", "_file", "_checkpoint", "_model", "weights", "operating_point")
+_PATH_ENDINGS = (
+    "_dir",
+    "_file",
+    "_folder",
+    "_root",
+    "_checkpoint",
+    "_model",
+    "weights",
+    "operating_point",
+    "unlabeled",
+)
+_FLAGS = ("amp", "progress_bar")  # whose defaults are expressions
 _LEAST = {"batch_size": 1, "num_workers": 0, "image_size": 1, "film_size": 1, "picture_size": 1, "grid": 1,
           "largest_number": 1, "max_epochs": 1, "teacher_epochs": 1, "val_interval": 1}  # fmt: skip
 
@@ -89,6 +101,9 @@ def set_option(option: str) -> tuple[str, Any]:
     key, equals, raw = option.partition("=")
     if not equals or not key:
         raise ValueError(f"--set {option!r}; expected KEY=VALUE, such as min_age=0.")
+    if key.split("::")[0] not in _defaults():
+        near = difflib.get_close_matches(key, sorted(_defaults()), 1)
+        raise ValueError(f"--set {option}: no config has {key}{f'; did you mean {near[0]}?' if near else '.'}")
     try:
         parsed = yaml.safe_load(raw)
     except yaml.YAMLError:
@@ -115,9 +130,11 @@ def read_settings() -> None:
         if value is not old and (type(value), value) != (type(old), old):
             parser[key] = value
     for key, least in _LEAST.items():
-        if key in parser and (not isinstance(number := _value(parser, key), int) or number < least):
+        number = _value(parser, key) if key in parser else least
+        if isinstance(number, bool) or not isinstance(number, int) or number < least:
             raise ValueError(f"{key} is {number!r}; expected a whole number, {least} or more.")
-    if isinstance(device := parser.get("device"), str) and not device.startswith(_MEANINGFUL):
+    device = parser.get("device", "$")
+    if not (isinstance(device, str) and device.startswith(_MEANINGFUL)):
         parser["device"] = f"$torch.device({_existing_device(device)!r})"
     if parser.ref_resolver.resolved_content is not resolved:  # setting a value empties it
         parser.parse(reset=True)
@@ -149,7 +166,8 @@ def _from_command_line(parser: ConfigParser) -> dict[str, Any]:
     typed = _flags(sys.argv[1:])
     if "args_file" in typed:
         content = ConfigParser.load_config_file(typed["args_file"])
-        typed = {k: v if isinstance(v, str) else json.dumps(v) for k, v in content.items()} | typed
+        given = {key: value for key, value in content.items() if value is not None}
+        typed = {k: v if isinstance(v, str) else json.dumps(v, default=str) for k, v in given.items()} | typed
     own: set[str] = set()
     for file in _files(typed.get("config_file", "")):
         own |= {key.lstrip("+").replace("#", "::").split("::")[0] for key in _load(file)}
@@ -229,6 +247,8 @@ def _kind(key: str) -> type | None:
     """Path, str, bool, int or float as the default of a key has it; None where any value may be meant."""
     if key.endswith(_PATH_ENDINGS) and key != "class_weights":
         return Path
+    if key in _FLAGS:
+        return bool
     for value in _defaults().get(key, ()):
         if isinstance(value, str) and value.startswith("@") and value[1:].isidentifier():
             return _kind(value[1:])
@@ -248,19 +268,20 @@ def _typed(key: str, raw: str, parsed: Any) -> Any:
     kind, word = _kind(key), raw.strip().lower()
     nothing = None in _defaults().get(key, ()) and word in _NOTHING
     if kind in (Path, str):
-        if _exists(raw):
-            return literal(raw)
         if nothing:
             return None
+        if _exists(raw):
+            return literal(raw)
         if not raw:
             raise ValueError(f"{key} is empty; expected {'a path' if kind is Path else 'a word'}.")
         quoted = raw[0] in "'\"" and raw[-1] == raw[0] and len(raw) > 2
-        return _list(key, raw, parsed) if raw[0] == "[" else literal(raw[1:-1] if quoted else raw)
+        is_list = raw[0] == "[" and (kind is str or key == "dataset_dir")
+        return _list(key, raw, parsed) if is_list else literal(raw[1:-1] if quoted else raw)
     if nothing or (kind is None and word in ("none", "null")):
         return None
     if kind is bool:
         return truth(raw, key)
-    if raw.startswith("["):
+    if raw.startswith(("[", "(")):
         return _list(key, raw, parsed)
     if kind in (int, float):
         return _number(key, raw, kind)
@@ -275,11 +296,9 @@ def _list(key: str, raw: str, parsed: Any) -> Any:
     except (ValueError, SyntaxError) as error:  # words without quotes, which python-fire takes
         if "#" in raw:
             raise ValueError(f"{key} is {raw!r}; put each entry of the list in quotes.") from error
-    return (
-        [literal(entry) if isinstance(entry, str) else entry for entry in parsed]
-        if isinstance(parsed, list)
-        else parsed
-    )
+    if not isinstance(parsed, (list, tuple)):
+        return parsed
+    return [literal(entry) if isinstance(entry, str) else entry for entry in parsed]
 
 
 def _number(key: str, raw: str, kind: type) -> int | float:
@@ -289,6 +308,8 @@ def _number(key: str, raw: str, kind: type) -> int | float:
         pass
     try:
         number = float(raw)
+        if math.isnan(number):
+            raise ValueError("not a number")
     except ValueError as error:
         raise ValueError(f"{key} is {raw!r}; expected a number.") from error
     return int(number) if kind is int and number.is_integer() else number
@@ -335,12 +356,12 @@ def _value(parser: ConfigParser, key: str) -> Any:
     return parser.get_parsed_content(key) if isinstance(value, str) and value.startswith(_MEANINGFUL) else value
 
 
-def _existing_device(name: str) -> str:
+def _existing_device(name: object) -> str:
     import torch
 
     try:
-        torch.zeros(1, device=name)
+        torch.zeros(1, device=name if isinstance(name, torch.device) else str(name))
     except (RuntimeError, AssertionError) as error:
         here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         raise ValueError(f"device is {name!r}, which is not there; this machine has {', '.join(here)}.") from error
-    return name
+    return str(name)

@@ -302,7 +302,7 @@ def test_export_says_what_is_missing(trained: Path, tmp_path: Path, capsys: pyte
     assert main([*command, "--int8"]) == 2
     assert "--int8 needs --films" in capsys.readouterr().err
     assert main([*command, "--set", "image_sise=64"]) == 2
-    assert "inference.yaml has no image_sise" in capsys.readouterr().err
+    assert "no config has image_sise; did you mean image_size" in capsys.readouterr().err
     assert main(command) == 2  # inference.yaml's own network
     assert "another architecture" in capsys.readouterr().err
     assert main([*command, "--output", str(tmp_path / "model.ts")]) == 2

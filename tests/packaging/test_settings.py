@@ -60,6 +60,9 @@ def test_a_folder_that_is_not_there_yet_is_taken_as_typed(name: str, monkeypatch
         (["--draw_overlays", "no"], "draw_overlays", False),
         (["--draw_overlays=0"], "draw_overlays", False),
         (["--amp", "false"], "amp", False),
+        (["--amp", "off"], "amp", False),
+        (["--progress_bar", "no"], "progress_bar", False),
+        (["--output_dir", "[new]"], "output_dir", "[new]"),
         (["--batch_size", "1e1"], "batch_size", 10),
         (["--min_age", "0"], "min_age", 0),
         (["--smallest_area", "1e-3"], "smallest_area", 0.001),
@@ -88,6 +91,10 @@ def test_values_get_the_type_of_their_default(
     [
         (["--datasetdir", "x"], "--datasetdir: there is no setting of this name; did you mean dataset_dir?"),
         (["--device", "cuda:7"], "device is 'cuda:7', which is not there; this machine has cpu"),
+        (["--amp", "maybe"], "amp is 'maybe'; expected true or false"),
+        (["--device", "0"], "device is 0, which is not there"),
+        (["--device", "None"], "device is None, which is not there"),
+        (["--box_growth", "nan"], "box_growth is 'nan'; expected a number"),
         (["--device", "gpu"], "device is 'gpu', which is not there"),
         (["--batch_size", "0"], "batch_size is 0; expected a whole number, 1 or more"),
         (["--num_workers", "-1"], "num_workers is -1; expected a whole number, 0 or more"),
@@ -115,6 +122,8 @@ def test_what_cannot_be_is_one_sentence(
     [
         ({"dataset_dir": 20261130}, "dataset_dir is 20261130, which is no text; put it in quotes"),
         ({"output_dir": "/x/out#1"}, "output_dir is '/x/out::1'. MONAI makes :: of a # in a name"),
+        ({"batch_size": True}, "batch_size is True; expected a whole number"),
+        ({"amp": "maybe"}, "amp is 'maybe'"),
         ({"draw_overlays": "maybe"}, "draw_overlays is 'maybe'; expected true or false"),
         ({"check_frontal": False}, "check_frontal is False, which is no text; put it in quotes"),
     ],
@@ -146,10 +155,28 @@ def test_an_option_without_key_or_value_is_refused(option: str) -> None:
         set_option(option)
 
 
+def test_an_option_that_no_config_has_is_refused() -> None:
+    with pytest.raises(ValueError, match="no config has batch_sze; did you mean batch_size"):
+        set_option("batch_sze=3")
+
+
+def test_a_file_of_arguments_is_read_as_flags_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "args.yaml").write_text("output_dir: 2026-11-30\ndataset_dir: a#b\nckpt_dir: null\nmin_age: '0'\n")
+    found = settings(monkeypatch, "--args_file", str(tmp_path / "args.yaml"))
+    assert found.get_parsed_content("output_dir") == "2026-11-30"
+    assert found.get_parsed_content("dataset_dir") == "a#b"
+    assert found.get_parsed_content("ckpt_dir").endswith("/models")
+    assert found.get_parsed_content("min_age") == 0
+
+
 def test_options_are_typed_as_flags_are() -> None:
     assert set_option("dataset_dir=20261130") == ("dataset_dir", "20261130")
     assert set_option("stride_in_1x1=yes") == ("stride_in_1x1", True)
     assert set_option("learning_rate=1e-4") == ("learning_rate", 1e-4)
+    assert set_option("teacher_margin=(0.1, 0.2, 0.1, 0.2)") == ("teacher_margin", [0.1, 0.2, 0.1, 0.2])
+    assert set_option("unlabeled=20261130") == ("unlabeled", "20261130")
     assert set_option("teacher_margin=[0.1, 0.2, 0.1, 0.2]") == ("teacher_margin", [0.1, 0.2, 0.1, 0.2])
 
 
