@@ -197,6 +197,8 @@ def as_stored(box: list[int], name: str) -> list[int]:
         return [xmin, HEIGHT - ymax, xmax, HEIGHT - ymin]
     if name == "DICOM F L":
         return [ymin, xmin, ymax, xmax]
+    if name == "JPEG turned by EXIF":
+        return [ymin, WIDTH - xmax, ymax, WIDTH - xmin]
     return box
 
 
@@ -216,7 +218,7 @@ def test_the_block_comes_out_as_a_box_at_its_corner(name: str, corner: str, tmp_
     off = np.abs(np.array(found) - expected)
     assert off.max() <= TOLERANCE, (found, expected)
     # The film's own edges are met exactly.
-    length = {"DICOM F L": (HEIGHT, WIDTH)}.get(name, (WIDTH, HEIGHT))
+    length = {"DICOM F L": (HEIGHT, WIDTH), "JPEG turned by EXIF": (HEIGHT, WIDTH)}.get(name, (WIDTH, HEIGHT))
     at_edge = [e in (0, length[place % 2]) for place, e in enumerate(expected)]
     assert sum(at_edge) == 2
     assert off[at_edge].max() == 0

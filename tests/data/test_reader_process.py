@@ -13,6 +13,7 @@ from monai.transforms import LoadImaged
 from PIL import Image
 
 from monai_tbkd.data import CXRReader, FilmDataset, FilmError, ReasonCode
+from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.data.readers import decode, reader_process
 from monai_tbkd.data.readers.decoded_film import DecodedFilm
 from monai_tbkd.data.readers.reader_process import decode_apart
@@ -145,6 +146,13 @@ def test_death_is_told_where_children_are_not_waited_for() -> None:
         assert decode_apart(whole, MOST, PATH).pixels.shape == (10, 10)
     finally:
         signal.signal(signal.SIGCHLD, before)
+
+
+def test_locks_of_the_parent_are_not_held(tmp_path: Path) -> None:
+    with FolderLock(tmp_path):
+        decode_apart(whole, MOST, PATH)  # forked while the lock is held
+    FolderLock(tmp_path).release()
+    assert decode_apart(whole, MOST, PATH).pixels.shape == (10, 10)
 
 
 def test_a_limit_of_any_size_is_taken() -> None:

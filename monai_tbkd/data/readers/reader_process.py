@@ -178,6 +178,7 @@ def _serve(parent: int, request: int, answer: int, pixels: mmap.mmap) -> NoRetur
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this one
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _end_with(parent)
+        _close_others(request, answer)
         faulthandler.disable()
         with contextlib.suppress(OSError, ValueError):  # /proc may be closed
             _limit_memory()
@@ -211,6 +212,14 @@ def _end_with(parent: int) -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it has ended already
             os._exit(1)
+
+
+def _close_others(*kept: int) -> None:
+    """Close what the parent has open, such as locks and sockets, which would stay open with this process."""
+    start = 3
+    for number in (*sorted(kept), 2**16):
+        os.closerange(start, number)
+        start = number + 1
 
 
 def _limit_memory() -> None:
