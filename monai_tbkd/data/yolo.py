@@ -100,8 +100,8 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
     if unread:
         named = name_first(path.relative_to(root).as_posix() for path in sorted(unread))
         sentences.append(
-            f"label files that belong to no image ({named}); put each into labels, at the place that its image has in "
-            "images, or take it away"
+            f"label files that belong to no image ({named}); only .txt files in labels are read, each at the place that "
+            "its image has in images, so move or convert them, or take them away"
         )
     if sentences:
         raise DatalistError(f"{root}: {'. Also: '.join(sentences)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from monai_tbkd.data.film_classes import class_of
 from monai_tbkd.data.film_folder import film_stem, list_films
 from monai_tbkd.data.natural_order import natural_key
 from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.own_results import made_folders
 from monai_tbkd.data.split_words import is_split_word, split_of
 
 _SPLITS = ("train", "val", "test")
@@ -47,10 +49,13 @@ def yolo_images(root: Path, settings: Mapping[str, Any]) -> tuple[list[YoloImage
 
     Args:
         root: the data set.
-        settings: content of its ``data.yaml``: ``train``, ``val`` and ``test`` name folders or lists of images.
+        settings: content of its ``data.yaml``: ``train``, ``val`` and ``test`` name folders or lists of images;
+            with ``background``, images without a label file have a class.
 
     Returns:
-        The images, and the label files that are not read.
+        The images, and the label files that are not read: text files in folders ``labels`` that belong to no image;
+        any file with the name of an image without labels, in folders ``label``, ``labels_new``, ..., and with
+        ``background`` also elsewhere (there, pictures do not count).
 
     Raises:
         DatalistError: images that are in no split, or in two; a list that names images which are not there; a label
@@ -88,6 +93,7 @@ def yolo_images(root: Path, settings: Mapping[str, Any]) -> tuple[list[YoloImage
         )
     with_images = {labels for _, labels in _pairs(root, settings)}
     unread += [file for folder in _label_folders(root) if folder not in with_images for file in _texts(folder)]
+    unread += [file for file in _of_unlabeled(root, found, "background" in settings) if file not in unread]
     return sorted(found, key=lambda image: natural_key(image.path.relative_to(root).as_posix())), unread
 
 
@@ -267,6 +273,39 @@ def _label_files(
         if (image or _is_label(file)) and not (label and label.read_bytes() == file.read_bytes()):
             unread.append(file)
     return found, unread
+
+
+def _of_unlabeled(root: Path, images: list[YoloImage], everywhere: bool) -> Iterator[Path]:
+    """Files that are not read and have the name of an image without labels, whatever comes behind it."""
+    by_name: dict[str, list[YoloImage]] = defaultdict(list)
+    for image in images:
+        for name in {image.path.name.lower(), film_stem(image.path.name).lower()}:
+            by_name[name].append(image)
+    read = {image.path for image in images} | {image.label for image in images}
+    image_folders = [folder for folder, _ in _pairs(root, {})]
+    for file in _files(root):
+        inner = file.relative_to(root)
+        of_labels = any(part.lower().startswith("label") for part in inner.parts[:-1])
+        is_text = file.suffix.lower() == ".txt"
+        if file in read or not (of_labels or (everywhere and film_stem(file.name) == file.name)):
+            continue
+        if is_text and any(file.is_relative_to(folder) for folder in image_folders):  # see _label_files
+            continue
+        words = file.name.lower().split(".")
+        names = (".".join(words[:count]) for count in range(len(words), 0, -1))
+        mine = next((by_name[name] for name in names if name in by_name), [])
+        if any(not image.label or (is_text and _is_label(file) and not any(_lines(image.label))) for image in mine):
+            yield file
+
+
+def _files(root: Path) -> Iterator[Path]:
+    seen = set()
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        made = made_folders(files, subfolders)
+        subfolders[:] = [n for n in sorted(subfolders) if n not in made and not n.startswith(".") and real not in seen]
+        yield from (Path(folder, name) for name in sorted(files) if not name.startswith(".") and real not in seen)
+        seen.add(real)
 
 
 def _is_label(path: Path) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,7 +165,8 @@ BOX = "0 0.5 0.5 0.5 0.5"
         ("images/train/b.txt", True),  # beside its image
         ("labels/b.txt", True),  # at another place below labels
         ("labels/dev/b.txt", True),
-        ("labels/train/b.label", False),
+        ("labels/train/b.label", True),
+        ("meta/b.json", False),  # of another kind, and nothing takes the image for healthy
         (None, False),
     ],
 )
@@ -194,6 +196,33 @@ def test_a_data_set_may_say_that_images_without_a_label_file_are_healthy(films: 
         load_yolo(films)  # no image of this split has one
     write(films / "data.yaml", "names: [tb, latent_tb]\nbackground: tb\n")
     with pytest.raises(DatalistError, match=r"background is 'tb'; expected health or sick"):
+        load_yolo(films)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "labels/train/b.xml", "labels/train/b.json", "labels/train/B.txt.bak", "labels/train/b.png.json",
+        "labels/train/b.png", "label/train/b.txt", "labels_new/b.txt", "annotations/b.xml", "images/train/b.xml", "b.txt",
+    ],
+)  # fmt: skip
+def test_an_unread_file_of_an_image_that_background_would_make_healthy_is_named(films: Path, place: str) -> None:
+    (films / "labels/train/b.txt").unlink()
+    write(films / "data.yaml", "names: [tb, latent_tb]\nbackground: health\n")
+    for harmless in ("labels/train.cache", "labels/train/a.xml", "previews/b.jpg", "notes/bb.json", ".cache/b.json"):
+        write(films / harmless, "x")
+    assert [item["class_name"] for item in load_yolo(films)] == ["tb", "health", "health"]
+    write(films / place, BOX)
+    with pytest.raises(DatalistError, match=rf"belong to no image \(1: {re.escape(place)}\)"):
+        load_yolo(films)
+
+
+def test_a_box_in_another_folder_of_labels_where_the_label_read_is_empty_is_named(films: Path) -> None:
+    write(films / "labels_polygons/train/a.txt", BOX)  # its image has boxes
+    write(films / "labels_polygons/train/b.txt", "")
+    assert len(load_yolo(films)) == 3
+    write(films / "labels_polygons/train/b.txt", BOX)
+    with pytest.raises(DatalistError, match=r"belong to no image \(1: labels_polygons/train/b\.txt\)"):
         load_yolo(films)
 
 
