@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,8 @@ from monai_tbkd.data.natural_order import natural_key
 from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.own_results import made_folders
 from monai_tbkd.data.split_words import is_split_word, split_of
+
+logger = logging.getLogger(__name__)
 
 _SPLITS = ("train", "val", "test")
 _NOT_LABELS = ("classes.txt",)
@@ -58,10 +61,11 @@ def yolo_images(root: Path, settings: Mapping[str, Any]) -> tuple[list[YoloImage
         ``background`` also elsewhere (there, pictures do not count).
 
     Raises:
-        DatalistError: images that are in no split, or in two; a list that names images which are not there; a label
-            file that would be that of several images.
+        DatalistError: images that are in no split, or in two; a list that names images which are not there; a list or
+            folder in `settings` that is not there, unless the names of folders give its split; a label file that would
+            be that of several images.
     """
-    lists, folders, absent = _named_splits(root, settings)
+    lists, folders, absent, dead = _named_splits(root, settings)
     if absent:
         raise DatalistError(f"{root}: listed images that do not exist ({name_first(absent)}); mend the lists.")
     found: list[YoloImage] = []
@@ -75,6 +79,7 @@ def yolo_images(root: Path, settings: Mapping[str, Any]) -> tuple[list[YoloImage
             for path in paths
         ]
         unread += rest
+    _check_entries(root, dead, {image.split for image in found})
     outside = sorted(lists.keys() - {image.path for image in found})
     if outside:
         raise DatalistError(
@@ -101,7 +106,7 @@ def _pairs(root: Path, settings: Mapping[str, Any]) -> list[tuple[Path, Path | N
     """(folder of images, folder of labels beside it) each."""
     if not root.is_dir():
         return []
-    _, folders, _ = _named_splits(root, settings, lists=False)
+    _, folders, _, _ = _named_splits(root, settings, lists=False)
     found: list[tuple[Path, Path | None]] = []
     for home in [root, *(folder for folder in _subfolders(root) if not class_of(folder.name))]:
         labels = next(iter(_called(home, "labels")), None)
@@ -132,19 +137,20 @@ def _films(folder: Path) -> list[Path]:
 
 def _named_splits(
     root: Path, settings: Mapping[str, Any], lists: bool = True
-) -> tuple[dict[Path, str], dict[Path, str], list[str]]:
-    """What ``data.yaml`` says of splits: of single images, of folders, and listed images that are not there."""
+) -> tuple[dict[Path, str], dict[Path, str], list[str], list[tuple[str, str]]]:
+    """Splits in ``data.yaml``: of images, of folders, listed images that are not there, entries that lead nowhere."""
     images: dict[Path, str] = {}
     folders: dict[Path, str] = {}
     absent = []
+    dead = []
     home = str(settings.get("path") or "")
     for split in _SPLITS:
         value = settings.get(split) or []
-        for entry in [value] if isinstance(value, str) else value if isinstance(value, list) else []:
+        for entry in value if isinstance(value, list) else [value]:
             place = _below(root, f"{home}/{entry}") or _below(root, str(entry))
             if place is None:
-                continue
-            if place.is_dir():
+                dead.append((split, str(entry)))
+            elif place.is_dir():
                 # Where train and val name one folder, as small examples do, it is train.
                 folders.setdefault(place, split)
             elif lists and place.suffix.lower() == ".txt":
@@ -154,7 +160,24 @@ def _named_splits(
                         absent.append(f"{place.relative_to(root).as_posix()}: {line}")
                     elif images.setdefault(image, split) != split:
                         absent.append(f"{line} is in {images[image]} and in {split}")
-    return images, folders, absent
+            elif lists:
+                dead.append((split, str(entry)))
+    return images, folders, absent, dead
+
+
+def _check_entries(root: Path, dead: list[tuple[str, str]], found: set[str]) -> None:
+    """Refuse entries that lead nowhere, but not folders of a split that is found by the names of folders."""
+    named = name_first(f"{split}: {entry[:80]}" for split, entry in dead)
+    lost = {split for split, entry in dead if split not in found or Path(entry).suffix}
+    if lost == {"test"} and found == {"train", "val"} and not any(Path(entry).suffix for _, entry in dead):
+        lost = set()  # exports often name a test folder that they do not have
+    if lost:
+        raise DatalistError(
+            f"{root}: entries of data.yaml that lead nowhere ({named}); expected a folder or a text file below the data "
+            "set, so mend them or take them away."
+        )
+    if dead:
+        logger.warning("%s: entries of data.yaml that lead nowhere (%s).", root, named)
 
 
 def _lines(path: Path) -> Iterator[str]:

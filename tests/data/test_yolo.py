@@ -345,6 +345,37 @@ def test_lists_of_images_are_splits(films: Path) -> None:
         load_yolo(films)
 
 
+@pytest.mark.parametrize(
+    ("entries", "named"),
+    [
+        ("train: train.txt\nval: val.txt", "2: train: train.txt, val: val.txt"),
+        ("train: images\nval: splits/val.txt", "1: val: splits/val.txt"),
+        ("train: images/a\nval: images/b", "2: train: images/a, val: images/b"),
+        ("train: [images]\nval: [images/b]", "1: val: images/b"),
+        ("train: images\ntest: images/c", "1: test: images/c"),
+        ("train: images\nval: data.yaml", "1: val: data.yaml"),
+        ("train: images\nval: 7", "1: val: 7"),
+    ],
+)
+def test_entries_that_lead_nowhere_are_named(tree: Tree, entries: str, named: str) -> None:
+    root = tree("images/a.png", "images/b.png")
+    write(root / "labels/a.txt", BOX)
+    write(root / "labels/b.txt", "")
+    write(root / "data.yaml", f"names: [tb]\n{entries}\n")
+    with pytest.raises(DatalistError, match=rf"data\.yaml that lead nowhere \({re.escape(named)}\)"):
+        load_yolo(root)
+
+
+def test_a_folder_that_is_not_there_does_no_harm_where_its_split_is_found(
+    films: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = split_names(films)
+    entries = "train: ../data/training\nval: ../data/valid\ntest: ../data/test\n"
+    write(films / "data.yaml", f"names: [tb, latent_tb]\n{entries}")
+    assert split_names(films) == expected
+    assert "lead nowhere (3: train: ../data/training, val: ../data/valid, test: ../data/test)" in caplog.text
+
+
 def test_a_split_below_a_class_is_not_merged_into_train(tree: Tree) -> None:
     root = tree("images/tb/train/a.png", "images/tb/val/b.png")
     write(root / "labels/tb/train/a.txt", BOX)
