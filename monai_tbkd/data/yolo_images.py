@@ -97,7 +97,7 @@ def yolo_images(root: Path, settings: Mapping[str, Any]) -> tuple[list[YoloImage
             f"{root}: folders of a split without a folder images ({name_first(stray)}); put their images into images."
         )
     with_images = {labels for _, labels in _pairs(root, settings)}
-    unread += [file for folder in _label_folders(root) if folder not in with_images for file in _texts(folder)]
+    unread += [file for folder in label_folders(root) if folder not in with_images for file in _texts(folder)]
     unread += [file for file in _of_unlabeled(root, found, "background" in settings) if file not in unread]
     return sorted(found, key=lambda image: natural_key(image.path.relative_to(root).as_posix())), unread
 
@@ -116,7 +116,8 @@ def _pairs(root: Path, settings: Mapping[str, Any]) -> list[tuple[Path, Path | N
     return found
 
 
-def _label_folders(root: Path) -> list[Path]:
+def label_folders(root: Path) -> list[Path]:
+    """The folders ``labels`` at the top of a data set and in the folders there."""
     return [labels for home in [root, *_subfolders(root)] for labels in _called(home, "labels")]
 
 
@@ -173,8 +174,8 @@ def _check_entries(root: Path, dead: list[tuple[str, str]], found: set[str]) -> 
         lost = set()  # exports often name a test folder that they do not have
     if lost:
         raise DatalistError(
-            f"{root}: entries of data.yaml that lead nowhere ({named}); expected a folder or a text file below the data "
-            "set, so mend them or take them away."
+            f"{root}: entries of data.yaml that lead nowhere ({named}); expected a folder or a text file below the "
+            "data set, so mend them or take them away."
         )
     if dead:
         logger.warning("%s: entries of data.yaml that lead nowhere (%s).", root, named)

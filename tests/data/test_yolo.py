@@ -121,6 +121,47 @@ def test_names_that_say_nothing_are_refused(films: Path, text: str, message: str
         load_yolo(films)
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("data.yaml", "names: ['', tb, healthy]"),
+        ("data.yaml", "names: [~, tb, healthy, ' ']"),
+        ("data.yaml", "names: {0: '', 1: tb, 2: healthy}"),
+        ("labels/classes.txt", "\ntb\nhealthy\n\n"),
+    ],
+)
+def test_a_blank_name_keeps_its_number(films: Path, file: str, text: str) -> None:
+    (films / "data.yaml").unlink()
+    write(films / file, text)
+    write(films / "labels/train/a.txt", "1 0.5 0.5 0.5 0.5")
+    write(films / "labels/train/b.txt", "2 0.5 0.5 0.5 0.5")
+    assert [item["class_name"] for item in load_yolo(films)] == ["tb", "health", "health"]
+    write(films / "labels/train/b.txt", BOX)
+    with pytest.raises(DatalistError, match=r"labels/train/b\.txt line 1 has the class 0, whose name is blank"):
+        load_yolo(films)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "agrees"),
+    [
+        ("classes.txt", "TB\nLatent tb\n\n", True),
+        ("classes.txt", "\n", True),
+        ("data.yml", "nc: 2", True),  # no names
+        ("classes.txt", "latent_tb\nactive_tb\n", False),
+        ("labels/classes.txt", "healthy\nactive_tb\n", False),
+        ("labels/train/classes.txt", "active_tb\n", False),
+        ("dataset.yaml", "names: [cat, dog]", False),
+    ],
+)
+def test_names_that_contradict_are_refused(films: Path, file: str, text: str, agrees: bool) -> None:
+    write(films / file, text)
+    if agrees:
+        assert len(load_yolo(films)) == 3
+    else:
+        with pytest.raises(DatalistError, match=rf"{re.escape(file)}: other names of classes than in .*data\.yaml"):
+            load_yolo(films)
+
+
 def test_no_names_no_folder_and_labels_without_a_film(films: Path) -> None:
     write(films / "labels/val/z.txt", "0 0.5 0.5 0.5 0.5")
     with pytest.raises(DatalistError, match=r"belong to no image \(1: labels/val/z\.txt\)"):
@@ -203,7 +244,8 @@ def test_a_data_set_may_say_that_images_without_a_label_file_are_healthy(films: 
     "place",
     [
         "labels/train/b.xml", "labels/train/b.json", "labels/train/B.txt.bak", "labels/train/b.png.json",
-        "labels/train/b.png", "label/train/b.txt", "labels_new/b.txt", "annotations/b.xml", "images/train/b.xml", "b.txt",
+        "labels/train/b.png", "label/train/b.txt", "labels_new/b.txt", "annotations/b.xml", "images/train/b.xml",
+        "b.txt",
     ],
 )  # fmt: skip
 def test_an_unread_file_of_an_image_that_background_would_make_healthy_is_named(films: Path, place: str) -> None:
