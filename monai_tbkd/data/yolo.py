@@ -74,12 +74,21 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
     names = _class_names(root, settings_file, settings)
     _check_other_names(root, settings_file, names)
     background = _background(settings_file, settings)
+    if settings.get("kpt_shape"):
+        raise DatalistError(
+            f"{settings_file}: kpt_shape, so the labels hold keypoints, which are not read; keep class, x, y, width, "
+            "height of each line, and take kpt_shape away."
+        )
     labeled_splits = {image.split for image in images if image.label}
     faults: list[str] = []
     unlabeled: list[str] = []
     items = []
     for image in images:
-        folder_class = next((name for folder in reversed(image.inner.parts[:-1]) if (name := class_of(folder))), None)
+        folder_classes = [name for folder in image.inner.parts[:-1] if (name := class_of(folder))]
+        folder_class = folder_classes[-1] if folder_classes else None
+        if len(set(folder_classes)) > 1:
+            faults.append(f"{image.path.relative_to(root).as_posix()} is in folders of {' and '.join(folder_classes)}")
+            continue
         default = folder_class or (background if image.split in labeled_splits else None)
         if image.label is None and default is None:
             unlabeled.append(image.path.relative_to(root).as_posix())
@@ -213,6 +222,8 @@ def _label(words: list[str], names: _Names) -> _Label:
         x, y, width, height = fractions
         box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
     else:
+        if _has_keypoints(fractions):
+            raise ValueError("seems to be a box and keypoints or a box and a polygon (expected one of them)")
         xs, ys = fractions[::2], fractions[1::2]
         box = [min(xs), min(ys), max(xs), max(ys)]
     if min(box) < -_TOLERANCE or max(box) > 1 + _TOLERANCE or box[2] <= box[0] or box[3] <= box[1]:
@@ -222,6 +233,18 @@ def _label(words: list[str], names: _Names) -> _Label:
         raise ValueError(f"has the class {words[0]}, whose name is blank (expected a name for each number)")
     class_name, box_type = name
     return class_name, [min(max(edge, 0.0), 1.0) for edge in box], box_type
+
+
+def _has_keypoints(fractions: list[float]) -> bool:
+    """Whether numbers are a box and points within, and not a polygon: the box of the points, or x, y, 0 or 1 each."""
+    x, y, width, height = fractions[:4]
+    box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+    rest = fractions[4:]
+    xs, ys = rest[::2], rest[1::2]
+    if max(abs(a - b) for a, b in zip(box, [min(xs), min(ys), max(xs), max(ys)], strict=True)) <= _TOLERANCE:
+        return True
+    is_box = min(box) >= -_TOLERANCE and max(box) <= 1 + _TOLERANCE and width > 0 and height > 0
+    return is_box and len(rest) % 3 == 0 and all(flag in (0, 1) for flag in rest[2::3])
 
 
 def _film_class(by_folder: str | None, labels: list[_Label]) -> str:

@@ -75,6 +75,33 @@ def test_a_polygon_becomes_its_box_and_rounding_is_clipped(films: Path) -> None:
     assert load_yolo(films)[0]["boxes"] == [[8, 16, 24, 24], [0, 0, 32, 32]]
 
 
+@pytest.mark.parametrize(
+    ("polygon", "box"),
+    [
+        ("0 0 1 0 1 1 0 1 0 0", [0, 0, 32, 32]),  # closed, along the edges
+        ("0.25 0.25 0.5 0.25 0.5 0.5 0.25 0.5", [8, 8, 16, 16]),
+        ("0.5 0.5 0.5 0.75 0.75 0.75 0.75 0.5 0.5 0.5", [16, 16, 24, 24]),
+    ],
+)
+def test_polygons_are_not_taken_for_keypoints(films: Path, polygon: str, box: list[int]) -> None:
+    write(films / "labels/train/a.txt", f"0 {polygon}")
+    assert load_yolo(films)[0]["boxes"] == [box]
+
+
+def test_a_data_set_of_keypoints_is_refused(films: Path) -> None:
+    write(films / "data.yaml", "names: [tb, latent_tb]\nkpt_shape: [2, 3]\n")
+    with pytest.raises(DatalistError, match=r"data\.yaml: kpt_shape, so the labels hold keypoints"):
+        load_yolo(films)
+
+
+def test_a_class_within_another_is_refused(tree: Tree) -> None:
+    root = tree("images/train/tb/active_tb/a.png", "images/train/tb/normal/b.png")
+    write(root / "labels/train/tb/active_tb/a.txt", BOX)
+    write(root / "data.yaml", "names: [tb]")
+    with pytest.raises(DatalistError, match=r"1: images/train/tb/normal/b\.png is in folders of tb and health"):
+        load_yolo(root)
+
+
 def test_splits_above_the_images(tree: Tree) -> None:
     root = tree("train/images/a.png", "valid/images/b.png")
     write(root / "train/labels/a.txt", "0 0.5 0.5 0.5 0.5")
@@ -96,6 +123,8 @@ def test_splits_above_the_images(tree: Tree) -> None:
         ("0 0.5 0.5 0.5", "has 4 numbers"),
         ("0 0.5 0.5 0.5 0.5 0.9", "has 6 numbers"),
         ("tb 0.5 0.5 0.5 0.5", "expected numbers"),
+        ("0 0.5 0.5 0.4 0.2 0.3 0.4 0.7 0.6", "a box and keypoints"),  # the points are corners of the box
+        ("0 0.5 0.5 0.2 0.2 0.45 0.5 1 0.5 0.55 0", "a box and keypoints"),  # x, y, whether it is seen
     ],
 )
 def test_a_line_that_cannot_be_understood_is_named(films: Path, line: str, message: str) -> None:
