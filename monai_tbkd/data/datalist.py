@@ -85,7 +85,7 @@ def load_datalist(
     for source, items in zip(sources, loaded, strict=True):
         if unlisted := unlisted_films(source, items):
             logger.info("%s: films that nothing in the data set names are left out (%s).", source, name_first(unlisted))
-        if unread := unread_splits(source, find_layout(source) if layout == "auto" else layout):
+        if unread := unread_splits(source, find_layout(source) if layout == "auto" else layout, items):
             logger.warning("%s", unread)
         own = next((split for split in ("val", "test") if any(item["split"] == split for item in items)), None)
         films = [item for item in items if item["split"] == "train"]

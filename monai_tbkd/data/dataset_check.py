@@ -148,7 +148,7 @@ def _load(
         if items and (unlisted := unlisted_films(source, items)):
             sentence = f"{source}: films that nothing in the data set names are left out ({name_first(unlisted)})."
             findings.append(Finding("not_listed", "note", sentence))
-        if items and (unread := unread_splits(source, found or "")):
+        if items and (unread := unread_splits(source, found or "", items)):
             findings.append(Finding("unread_splits", "warning", unread))
         loaded.append(items)
         own = sorted({item["split"] for item in items}, key=_SPLITS.index)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from monai_tbkd.data import load_datalist
+from monai_tbkd.data.datalist_item import datalist_item
 from monai_tbkd.data.dataset_check import check_dataset
 from monai_tbkd.data.unread_splits import unread_splits
 
@@ -22,6 +23,18 @@ def test_lists_of_splits_beside_class_folders_are_named(tree: Tree, name: str) -
     assert unread_splits(root, "class_folders") is None
     (root / name).write_text("tb/a.png\n")
     assert f"lists of splits that are not read (1: {name})" in (unread_splits(root, "class_folders") or "")
+    assert unread_splits(root, "tbx11k") is None
+
+
+def test_lists_that_the_yaml_of_a_yolo_set_names_are_read(tree: Tree) -> None:
+    root = tree("images/a.png")
+    for name in ("train.txt", "val.txt"):
+        (root / name).write_text("images/a.png\n")
+    (root / "data.yaml").write_text("names: [tb]\ntrain: ./train.txt\n")
+    assert "are not read (1: val.txt)" in (unread_splits(root, "yolo") or "")
+    several = [datalist_item(root / "images/a.png", "a", "tb", split, 2) for split in ("train", "val")]
+    assert unread_splits(root, "yolo", several) is None
+    (root / "data.yaml").write_text("names: [tb]\ntrain: ./train.txt\nval: val.txt\n")
     assert unread_splits(root, "yolo") is None
 
 
