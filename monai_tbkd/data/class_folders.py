@@ -27,8 +27,8 @@ def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> li
         Data list items; ``name`` is the path under `root`, ``boxes`` is None for TB films (there are no annotations).
 
     Raises:
-        DatalistError: no such folder, no class folder in it, a folder whose name says nothing, a split below a class,
-            or images of a split that are in no class.
+        DatalistError: no such folder, no class folder in it, a folder whose name says nothing, a split or another class
+            below a class, or images of a split that are in no class.
 
     Example:
         >>> load_class_folders("my_films")  # doctest: +SKIP
@@ -66,6 +66,7 @@ def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> li
         )
     items = []
     torn: dict[str, None] = {}
+    mixed: dict[str, None] = {}
     for split, folder in class_folders:
         for film in _films(folder):
             path = Path(film["image"])
@@ -73,11 +74,18 @@ def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> li
             for part in path.relative_to(folder).parts[:-1]:
                 if is_split_word(part) and split_of(part) != split:
                     torn[f"{folder.relative_to(root).as_posix()}/.../{part}"] = None
+                if class_of(part) not in (None, class_of(folder.name)):
+                    mixed[f"{folder.relative_to(root).as_posix()}/.../{part}"] = None
             items.append(datalist_item(path, name, class_of(folder.name) or "", split, num_classes))
     if torn:
         raise DatalistError(
             f"{root}: folders of splits below a class ({name_first(torn)}); put the classes into the splits, as in "
             "train/tb and val/tb."
+        )
+    if mixed:
+        raise DatalistError(
+            f"{root}: folders of another class within a class ({name_first(mixed)}); put each class beside the others, "
+            "or rename the folder if it is no class."
         )
     return items
 

@@ -18,6 +18,7 @@ from monai_tbkd.data.manifest import load_manifest
 from monai_tbkd.data.splits import split_by_name_hash
 from monai_tbkd.data.tbx11k import load_tbx11k
 from monai_tbkd.data.unlisted_films import unlisted_films
+from monai_tbkd.data.unread_splits import unread_splits
 from monai_tbkd.data.yolo import is_yolo, load_yolo
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,8 @@ def load_datalist(
     for source, items in zip(sources, loaded, strict=True):
         if unlisted := unlisted_films(source, items):
             logger.info("%s: films that nothing in the data set names are left out (%s).", source, name_first(unlisted))
+        if unread := unread_splits(source, find_layout(source) if layout == "auto" else layout, items):
+            logger.warning("%s", unread)
         own = next((split for split in ("val", "test") if any(item["split"] == split for item in items)), None)
         films = [item for item in items if item["split"] == "train"]
         if test is None and own is not None:

@@ -17,6 +17,7 @@ from monai_tbkd.data.duplicates import DUPLICATE_KINDS, DuplicatePair, find_dupl
 from monai_tbkd.data.film_classes import CLASS_NAMES
 from monai_tbkd.data.film_scan import FilmScan, scan_films
 from monai_tbkd.data.unlisted_films import unlisted_films
+from monai_tbkd.data.unread_splits import unread_splits
 
 VERDICTS = {"error": "not usable", "warning": "usable with warnings", "note": "ready"}
 _SPLITS = ("train", "val", "test")
@@ -147,6 +148,8 @@ def _load(
         if items and (unlisted := unlisted_films(source, items)):
             sentence = f"{source}: films that nothing in the data set names are left out ({name_first(unlisted)})."
             findings.append(Finding("not_listed", "note", sentence))
+        if items and (unread := unread_splits(source, found or "", items)):
+            findings.append(Finding("unread_splits", "warning", unread))
         loaded.append(items)
         own = sorted({item["split"] for item in items}, key=_SPLITS.index)
         described.append({"path": str(absolute_path(source)), "layout": found, "films": len(items), "own_splits": own})

@@ -121,6 +121,9 @@ def _rows(table: Path) -> tuple[list[_Row], list[str], set[str]]:
     missing = [name for name in _COLUMNS if name not in columns]
     if missing:
         raise DatalistError(f"{table}: no column {' and '.join(missing)}; expected {', '.join(_COLUMNS)}.")
+    double = [name for name in _COLUMNS if columns.count(name) > 1]
+    if double:
+        raise DatalistError(f"{table}: several columns of one name ({name_first(double)}); keep one of them.")
     lines = [{name: line[name].strip() for name in _COLUMNS} for line in found]
     rows: list[_Row] = []
     faults: list[str] = []

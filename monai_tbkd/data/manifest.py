@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from monai_tbkd.data.whole_file import whole_file
 logger = logging.getLogger(__name__)
 
 _COLUMNS = {"image", "label", "split", "boxes", "patient_id"}
+_PATIENTS = ("patient", "patientid", "subject_id")
+_BOXES = {"bbox", "bboxes", "box", "boundingbox", "boundingboxes", "xmin"}
+_BLANK = {"", "na", "n/a", "nan", "none", "null", "-", "?", "[]"}
 
 
 def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
@@ -30,15 +34,17 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
     Args:
         csv_path: the table, as `read_csv` reads it. ``image``: absolute, or relative to the table's folder and
             within it. ``label``: a word that `class_of` knows. ``split``: train, val or test. ``boxes``: JSON,
-            ``[[xmin, ymin, xmax, ymax], ...]`` in pixels of the film. Other columns are ignored, but one that holds
-            splits where none is called ``split`` is an error. Case does not count in names of columns.
+            ``[[xmin, ymin, xmax, ymax], ...]`` in pixels of the film. ``patient`` or ``subject_id`` will do
+            for ``patient_id``. Other columns are ignored, but one that holds splits where ``split`` is missing or
+            blank, or that is called ``bbox`` where ``boxes`` is missing, is an error. Case does not count in names of
+            columns.
         num_classes: label scheme, see `class_label`.
 
     Returns:
         Data list items; ``name`` is the path under the table's folder.
 
     Raises:
-        DatalistError: no such table, a column is missing, or a row cannot be understood.
+        DatalistError: no such table, a column is missing or there twice, or a row cannot be understood.
 
     Example:
         >>> load_manifest("my_films/manifest.csv")  # doctest: +SKIP
@@ -100,7 +106,14 @@ def _rows(table: Path) -> list[dict[str, str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatalistError(f"{table}: cannot be read as a UTF-8 CSV file ({error}); check the path.") from error
     # Written as in a spreadsheet: "Image", "Patient ID".
-    own_name = {name: name if (word := plain_word(name)) in columns else word for name in columns}
+    own_name = {name: plain_word(name) for name in columns}
+    if "patient_id" not in own_name.values():
+        patient = next((word for word in _PATIENTS if word in own_name.values()), None)
+        own_name = {name: "patient_id" if word == patient else word for name, word in own_name.items()}
+    counts = Counter(own_name[name] for name in columns)
+    double = [name for name in columns if own_name[name] in _COLUMNS and counts[own_name[name]] > 1]
+    if double:
+        raise DatalistError(f"{table}: several columns of one name ({name_first(double)}); keep one of them.")
     rows = [{own_name[name]: cell for name, cell in row.items()} for row in rows]
     missing = {"image", "label"} - set(own_name.values())
     if missing:
@@ -111,15 +124,27 @@ def _rows(table: Path) -> list[dict[str, str]]:
     ignored = set(own_name.values()) - _COLUMNS
     if ignored:
         logger.debug("%s: columns ignored: %s.", table, ", ".join(sorted(ignored)))
-    if "split" not in own_name.values():
+    if "boxes" not in own_name.values():
+        for name in sorted(name for name in ignored if name.replace("_", "") in _BOXES):
+            if words := _words(rows, name):
+                raise DatalistError(
+                    f"{table}: the column {name} seems to hold boxes ({words[0][:60]}), and none is called boxes; call "
+                    "it so, with [[xmin, ymin, xmax, ymax], ...] in pixels in each cell, or take it away."
+                )
+    if not _words(rows, "split"):
         for name in sorted(ignored):
-            words = {row[name] for row in rows} - {""}
+            words = _words(rows, name)
             if words and all(is_split_word(word) for word in words):
                 raise DatalistError(
-                    f"{table}: the column {name} holds splits ({name_first(sorted(words))}); name it split, or take it "
+                    f"{table}: the column {name} holds splits ({name_first(words)}); name it split, or take it "
                     "away to have the reported split cut by the hash of the name."
                 )
     return rows
+
+
+def _words(rows: Iterable[dict[str, str]], column: str) -> list[str]:
+    """What a column holds, without blank cells."""
+    return sorted({word for row in rows if (word := row.get(column, "").strip()).lower() not in _BLANK})
 
 
 def _film_path(folder: Path, text: str) -> Path:

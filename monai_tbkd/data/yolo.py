@@ -6,6 +6,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import Boxes, DatalistItem, datalist_item
 from monai_tbkd.data.film_classes import CLASS_NAMES, class_of, known_words
 from monai_tbkd.data.outside_text import read_text
-from monai_tbkd.data.yolo_images import has_yolo_folders, yolo_images
+from monai_tbkd.data.yolo_images import has_yolo_folders, label_folders, yolo_images
 
 logger = logging.getLogger(__name__)
 
 _NAME_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "classes.txt", "labels/classes.txt")
+_Names = list[tuple[str, str] | None]
+"""(class, type of a TB box) for each number, None for a number without a name."""
 _TOLERANCE = 0.002
 """How far over the film's edge a box may reach through rounding, as a fraction of the film; it is clipped."""
 
@@ -55,9 +58,9 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
         Data list items; ``name`` is the path under `root`.
 
     Raises:
-        DatalistError: no such folder, no names, a name that says nothing, a line that cannot be understood, a class
-            or a number out of range, images without a label file or in no split, label files that belong to no
-            image, or a folder and a label that contradict each other.
+        DatalistError: no such folder, no names, a name that says nothing, files whose names contradict each other, a
+            line that cannot be understood, a class or a number out of range, images without a label file or in no
+            split, label files that belong to no image, or a folder and a label that contradict each other.
 
     Example:
         >>> load_yolo("my_yolo_films")  # doctest: +SKIP
@@ -69,13 +72,23 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
     if not images and not has_yolo_folders(root, with_labels=False):
         raise DatalistError(f"{root}: no folder images beside a folder labels; check dataset_dir.")
     names = _class_names(root, settings_file, settings)
+    _check_other_names(root, settings_file, names)
     background = _background(settings_file, settings)
+    if settings.get("kpt_shape"):
+        raise DatalistError(
+            f"{settings_file}: kpt_shape, so the labels hold keypoints, which are not read; keep class, x, y, width, "
+            "height of each line, and take kpt_shape away."
+        )
     labeled_splits = {image.split for image in images if image.label}
     faults: list[str] = []
     unlabeled: list[str] = []
     items = []
     for image in images:
-        folder_class = next((name for folder in reversed(image.inner.parts[:-1]) if (name := class_of(folder))), None)
+        folder_classes = [name for folder in image.inner.parts[:-1] if (name := class_of(folder))]
+        folder_class = folder_classes[-1] if folder_classes else None
+        if len(set(folder_classes)) > 1:
+            faults.append(f"{image.path.relative_to(root).as_posix()} is in folders of {' and '.join(folder_classes)}")
+            continue
         default = folder_class or (background if image.split in labeled_splits else None)
         if image.label is None and default is None:
             unlabeled.append(image.path.relative_to(root).as_posix())
@@ -100,8 +113,8 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
     if unread:
         named = name_first(path.relative_to(root).as_posix() for path in sorted(unread))
         sentences.append(
-            f"label files that belong to no image ({named}); put each into labels, at the place that its image has in "
-            "images, or take it away"
+            f"label files that belong to no image ({named}); only .txt files in labels are read, each at the place "
+            "that its image has in images, so move or convert them, or take them away"
         )
     if sentences:
         raise DatalistError(f"{root}: {'. Also: '.join(sentences)}.")
@@ -118,14 +131,14 @@ def _settings(path: Path | None) -> dict[str, Any]:
         return {}
     try:
         text = read_text(path)
-        content = {"names": text.splitlines()} if path.suffix == ".txt" else yaml.safe_load(text)
+        lines = {"names": text.splitlines()} if text.strip() else {}
+        content = lines if path.suffix == ".txt" else yaml.safe_load(text)
     except (OSError, yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DatalistError(f"{path}: names of classes cannot be read ({error}); expected names: [tb].") from error
     return content if isinstance(content, dict) else {}
 
 
-def _class_names(root: Path, path: Path | None, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(class, type of a TB box) for each number."""
+def _class_names(root: Path, path: Path | None, settings: Mapping[str, Any]) -> _Names:
     if path is None:
         raise DatalistError(f"{root}: no data.yaml, dataset.yaml or classes.txt; write one that names the classes.")
     names = settings.get("names")
@@ -133,14 +146,38 @@ def _class_names(root: Path, path: Path | None, settings: Mapping[str, Any]) -> 
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list):
         raise DatalistError(f"{path}: no names, a list or a mapping of 0, 1, 2, ... to words; expected names: [tb].")
-    words = [str(name).strip() for name in names if str(name).strip()]
-    unknown = [word for word in words if not (class_of(word) or box_type_of(word))]
-    if unknown or not words:
+    words = ["" if name is None else str(name).strip() for name in names]
+    unknown = [word for word in words if word and not (class_of(word) or box_type_of(word))]
+    if unknown or not any(words):
         raise DatalistError(
-            f"{path}: {f'unknown names of classes ({name_first(unknown)})' if words else 'no names of classes'}; "
+            f"{path}: {f'unknown names of classes ({name_first(unknown)})' if unknown else 'no names of classes'}; "
             f"expected active_tb, latent_tb or one of {known_words()}."
         )
-    return [(class_of(word) or "tb", box_type_of(word) or "unspecified") for word in words]
+    return [(class_of(word) or "tb", box_type_of(word) or "unspecified") if word else None for word in words]
+
+
+def _check_other_names(root: Path, used: Path | None, names: _Names) -> None:
+    """Refuse a second file of names, as classes.txt beside data.yaml, that gives the numbers other classes."""
+    files = [root / name for name in _NAME_FILES[:5]]
+    files += [path for folder in label_folders(root) for path in sorted(folder.rglob("classes.txt"))]
+    for path in files:
+        if path == used or not path.is_file() or "names" not in (settings := _settings(path)):
+            continue
+        try:
+            pairs = zip_longest(_class_names(root, path, settings), names)
+            same = all(_agree(*pair) for pair in pairs)
+        except DatalistError:
+            same = False
+        if not same:
+            raise DatalistError(
+                f"{path}: other names of classes than in {used}; make them agree, or take away the one that is wrong."
+            )
+
+
+def _agree(one: tuple[str, str] | None, other: tuple[str, str] | None) -> bool:
+    if one is None or other is None:
+        return one == other
+    return one[0] == other[0] and (one[1] == other[1] or "unspecified" in (one[1], other[1]))
 
 
 def _background(path: Path | None, settings: Mapping[str, Any]) -> str | None:
@@ -154,7 +191,7 @@ def _background(path: Path | None, settings: Mapping[str, Any]) -> str | None:
     return name
 
 
-def _read_labels(path: Path, names: list[tuple[str, str]]) -> list[_Label]:
+def _read_labels(path: Path, names: _Names) -> list[_Label]:
     try:
         lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -169,7 +206,7 @@ def _read_labels(path: Path, names: list[tuple[str, str]]) -> list[_Label]:
     return found
 
 
-def _label(words: list[str], names: list[tuple[str, str]]) -> _Label:
+def _label(words: list[str], names: _Names) -> _Label:
     try:
         numbers = [float(word) for word in words]
     except ValueError as error:
@@ -185,12 +222,29 @@ def _label(words: list[str], names: list[tuple[str, str]]) -> _Label:
         x, y, width, height = fractions
         box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
     else:
+        if _has_keypoints(fractions):
+            raise ValueError("seems to be a box and keypoints or a box and a polygon (expected one of them)")
         xs, ys = fractions[::2], fractions[1::2]
         box = [min(xs), min(ys), max(xs), max(ys)]
     if min(box) < -_TOLERANCE or max(box) > 1 + _TOLERANCE or box[2] <= box[0] or box[3] <= box[1]:
         raise ValueError(f"has a box outside the film or without area ({' '.join(words[1:])[:60]})")
-    class_name, box_type = names[int(numbers[0])]
+    name = names[int(numbers[0])]
+    if name is None:
+        raise ValueError(f"has the class {words[0]}, whose name is blank (expected a name for each number)")
+    class_name, box_type = name
     return class_name, [min(max(edge, 0.0), 1.0) for edge in box], box_type
+
+
+def _has_keypoints(fractions: list[float]) -> bool:
+    """Whether numbers are a box and points within, and not a polygon: the box of the points, or x, y, 0 or 1 each."""
+    x, y, width, height = fractions[:4]
+    box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+    rest = fractions[4:]
+    xs, ys = rest[::2], rest[1::2]
+    if max(abs(a - b) for a, b in zip(box, [min(xs), min(ys), max(xs), max(ys)], strict=True)) <= _TOLERANCE:
+        return True
+    is_box = min(box) >= -_TOLERANCE and max(box) <= 1 + _TOLERANCE and width > 0 and height > 0
+    return is_box and len(rest) % 3 == 0 and all(flag in (0, 1) for flag in rest[2::3])
 
 
 def _film_class(by_folder: str | None, labels: list[_Label]) -> str:

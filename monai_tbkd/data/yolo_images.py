@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +16,10 @@ from monai_tbkd.data.film_classes import class_of
 from monai_tbkd.data.film_folder import film_stem, list_films
 from monai_tbkd.data.natural_order import natural_key
 from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.own_results import made_folders
 from monai_tbkd.data.split_words import is_split_word, split_of
+
+logger = logging.getLogger(__name__)
 
 _SPLITS = ("train", "val", "test")
 _NOT_LABELS = ("classes.txt",)
@@ -47,16 +52,20 @@ def yolo_images(root: Path, settings: Mapping[str, Any]) -> tuple[list[YoloImage
 
     Args:
         root: the data set.
-        settings: content of its ``data.yaml``: ``train``, ``val`` and ``test`` name folders or lists of images.
+        settings: content of its ``data.yaml``: ``train``, ``val`` and ``test`` name folders or lists of images;
+            with ``background``, images without a label file have a class.
 
     Returns:
-        The images, and the label files that are not read.
+        The images, and the label files that are not read: text files in folders ``labels`` that belong to no image;
+        any file with the name of an image without labels, in folders ``label``, ``labels_new``, ..., and with
+        ``background`` also elsewhere (there, pictures do not count).
 
     Raises:
-        DatalistError: images that are in no split, or in two; a list that names images which are not there; a label
-            file that would be that of several images.
+        DatalistError: images that are in no split, or in two; a list that names images which are not there; a list or
+            folder in `settings` that is not there, unless the names of folders give its split; a label file that would
+            be that of several images.
     """
-    lists, folders, absent = _named_splits(root, settings)
+    lists, folders, absent, dead = _named_splits(root, settings)
     if absent:
         raise DatalistError(f"{root}: listed images that do not exist ({name_first(absent)}); mend the lists.")
     found: list[YoloImage] = []
@@ -70,6 +79,7 @@ def yolo_images(root: Path, settings: Mapping[str, Any]) -> tuple[list[YoloImage
             for path in paths
         ]
         unread += rest
+    _check_entries(root, dead, {image.split for image in found})
     outside = sorted(lists.keys() - {image.path for image in found})
     if outside:
         raise DatalistError(
@@ -87,7 +97,8 @@ def yolo_images(root: Path, settings: Mapping[str, Any]) -> tuple[list[YoloImage
             f"{root}: folders of a split without a folder images ({name_first(stray)}); put their images into images."
         )
     with_images = {labels for _, labels in _pairs(root, settings)}
-    unread += [file for folder in _label_folders(root) if folder not in with_images for file in _texts(folder)]
+    unread += [file for folder in label_folders(root) if folder not in with_images for file in _texts(folder)]
+    unread += [file for file in _of_unlabeled(root, found, "background" in settings) if file not in unread]
     return sorted(found, key=lambda image: natural_key(image.path.relative_to(root).as_posix())), unread
 
 
@@ -95,7 +106,7 @@ def _pairs(root: Path, settings: Mapping[str, Any]) -> list[tuple[Path, Path | N
     """(folder of images, folder of labels beside it) each."""
     if not root.is_dir():
         return []
-    _, folders, _ = _named_splits(root, settings, lists=False)
+    _, folders, _, _ = _named_splits(root, settings, lists=False)
     found: list[tuple[Path, Path | None]] = []
     for home in [root, *(folder for folder in _subfolders(root) if not class_of(folder.name))]:
         labels = next(iter(_called(home, "labels")), None)
@@ -105,7 +116,8 @@ def _pairs(root: Path, settings: Mapping[str, Any]) -> list[tuple[Path, Path | N
     return found
 
 
-def _label_folders(root: Path) -> list[Path]:
+def label_folders(root: Path) -> list[Path]:
+    """The folders ``labels`` at the top of a data set and in the folders there."""
     return [labels for home in [root, *_subfolders(root)] for labels in _called(home, "labels")]
 
 
@@ -126,19 +138,20 @@ def _films(folder: Path) -> list[Path]:
 
 def _named_splits(
     root: Path, settings: Mapping[str, Any], lists: bool = True
-) -> tuple[dict[Path, str], dict[Path, str], list[str]]:
-    """What ``data.yaml`` says of splits: of single images, of folders, and listed images that are not there."""
+) -> tuple[dict[Path, str], dict[Path, str], list[str], list[tuple[str, str]]]:
+    """Splits in ``data.yaml``: of images, of folders, listed images that are not there, entries that lead nowhere."""
     images: dict[Path, str] = {}
     folders: dict[Path, str] = {}
     absent = []
+    dead = []
     home = str(settings.get("path") or "")
     for split in _SPLITS:
         value = settings.get(split) or []
-        for entry in [value] if isinstance(value, str) else value if isinstance(value, list) else []:
+        for entry in value if isinstance(value, list) else [value]:
             place = _below(root, f"{home}/{entry}") or _below(root, str(entry))
             if place is None:
-                continue
-            if place.is_dir():
+                dead.append((split, str(entry)))
+            elif place.is_dir():
                 # Where train and val name one folder, as small examples do, it is train.
                 folders.setdefault(place, split)
             elif lists and place.suffix.lower() == ".txt":
@@ -148,7 +161,24 @@ def _named_splits(
                         absent.append(f"{place.relative_to(root).as_posix()}: {line}")
                     elif images.setdefault(image, split) != split:
                         absent.append(f"{line} is in {images[image]} and in {split}")
-    return images, folders, absent
+            elif lists:
+                dead.append((split, str(entry)))
+    return images, folders, absent, dead
+
+
+def _check_entries(root: Path, dead: list[tuple[str, str]], found: set[str]) -> None:
+    """Refuse entries that lead nowhere, but not folders of a split that is found by the names of folders."""
+    named = name_first(f"{split}: {entry[:80]}" for split, entry in dead)
+    lost = {split for split, entry in dead if split not in found or Path(entry).suffix}
+    if lost == {"test"} and found == {"train", "val"} and not any(Path(entry).suffix for _, entry in dead):
+        lost = set()  # exports often name a test folder that they do not have
+    if lost:
+        raise DatalistError(
+            f"{root}: entries of data.yaml that lead nowhere ({named}); expected a folder or a text file below the "
+            "data set, so mend them or take them away."
+        )
+    if dead:
+        logger.warning("%s: entries of data.yaml that lead nowhere (%s).", root, named)
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -267,6 +297,39 @@ def _label_files(
         if (image or _is_label(file)) and not (label and label.read_bytes() == file.read_bytes()):
             unread.append(file)
     return found, unread
+
+
+def _of_unlabeled(root: Path, images: list[YoloImage], everywhere: bool) -> Iterator[Path]:
+    """Files that are not read and have the name of an image without labels, whatever comes behind it."""
+    by_name: dict[str, list[YoloImage]] = defaultdict(list)
+    for image in images:
+        for name in {image.path.name.lower(), film_stem(image.path.name).lower()}:
+            by_name[name].append(image)
+    read = {image.path for image in images} | {image.label for image in images}
+    image_folders = [folder for folder, _ in _pairs(root, {})]
+    for file in _files(root):
+        inner = file.relative_to(root)
+        of_labels = any(part.lower().startswith("label") for part in inner.parts[:-1])
+        is_text = file.suffix.lower() == ".txt"
+        if file in read or not (of_labels or (everywhere and film_stem(file.name) == file.name)):
+            continue
+        if is_text and any(file.is_relative_to(folder) for folder in image_folders):  # see _label_files
+            continue
+        words = file.name.lower().split(".")
+        names = (".".join(words[:count]) for count in range(len(words), 0, -1))
+        mine = next((by_name[name] for name in names if name in by_name), [])
+        if any(not image.label or (is_text and _is_label(file) and not any(_lines(image.label))) for image in mine):
+            yield file
+
+
+def _files(root: Path) -> Iterator[Path]:
+    seen = set()
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        made = made_folders(files, subfolders)
+        subfolders[:] = [n for n in sorted(subfolders) if n not in made and not n.startswith(".") and real not in seen]
+        yield from (Path(folder, name) for name in sorted(files) if not name.startswith(".") and real not in seen)
+        seen.add(real)
 
 
 def _is_label(path: Path) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from monai_tbkd.data import DatalistError, load_class_folders
+from tests.data.films_by_hand import noise_png
 
 Tree = Callable[..., Path]
 
@@ -59,7 +60,7 @@ def test_splits_of_years(tree: Tree) -> None:
     assert [split for _, split, _ in found(tree("train2017/tb/a.png", "val2017/tb/b.png"))] == ["train", "val"]
 
 
-@pytest.mark.parametrize("name", ["val", "val2017", "holdout", "dev"])
+@pytest.mark.parametrize("name", ["val", "val2017", "holdout", "dev", "Test set", "testset"])
 def test_splits_below_classes_are_not_merged_into_train(tree: Tree, name: str) -> None:
     with pytest.raises(DatalistError, match=rf"below a class \(1: tb/\.\.\./{name}\)"):
         load_class_folders(tree("normal/a.png", f"tb/deep/{name}/b.png"))
@@ -69,6 +70,23 @@ def test_a_split_within_another_split_is_named(tree: Tree) -> None:
     assert len(found(tree("train/tb/train/a.png"))) == 1
     with pytest.raises(DatalistError, match=r"below a class \(1: train/tb/\.\.\./val\)"):
         load_class_folders(tree("train/tb/val/a.png"))
+
+
+def test_a_train_set_below_a_class_is_named_where_there_is_a_test_set(tree: Tree) -> None:
+    with pytest.raises(DatalistError, match=r"below a class \(1: tb/\.\.\./test_set\)"):
+        load_class_folders(tree("normal/a.png", "tb/train_set/b.png", "tb/test_set/c.png"))
+
+
+@pytest.mark.parametrize(
+    "place", ["tb/normal/b.png", "tb/deep/No Finding/b.png", "tb/sick/deep/b.png", "health/tb/b.png"]
+)
+def test_another_class_within_a_class_is_named(tree: Tree, place: str) -> None:
+    root = tree("tb/active_tb/a.png", "health/normal/c.png", "tb/site_b/d.png")
+    assert len(found(root)) == 3
+    noise_png(root / place)
+    folder, *_, inner, _ = place.replace("/deep/b.png", "/b.png").split("/")
+    with pytest.raises(DatalistError, match=rf"another class within a class \(1: {folder}/\.\.\./{inner}\)"):
+        load_class_folders(root)
 
 
 def test_images_of_a_split_without_a_class_are_named(tree: Tree) -> None:

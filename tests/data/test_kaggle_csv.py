@@ -170,3 +170,10 @@ def test_the_same_films_as_in_the_official_layout(phantom_copy: Path) -> None:
     assert Counter(item["class_name"] for item in splits["test"]) == {"health": 3, "sick": 2, "tb": 5}, (
         "found by itself"
     )
+
+
+def test_a_column_that_is_there_twice_is_named(tree: Tree) -> None:
+    path = table(tree("images/tb1.png"), (*tb(), "no_tb"))
+    path.write_text(path.read_text().replace("image_type", "image_type,target", 1))
+    with pytest.raises(DatalistError, match=r"several columns of one name \(1: target\)"):
+        load_kaggle_csv(path)

@@ -105,6 +105,55 @@ def test_splits_under_another_name_are_not_ignored(tree: Tree, name: str, words:
     assert [item["split"] for item in load_manifest(table(tree("a.png", "b.png"), *lines))] == ["train", "val"]
 
 
+@pytest.mark.parametrize(
+    ("columns", "cells"),
+    [
+        ("label,set", ("train_set", "test_set", "")),
+        ("label,Dataset", ("Training set", "Test set", "NA")),
+        ("label,partition", ("trn", "vld", "nan")),
+        ("label,subset", ("train", "n/a", "None")),
+        ("label,split,subset", (",train", ",val", ",")),  # split is blank
+    ],
+)
+def test_splits_with_blanks_or_other_words_are_not_ignored(
+    tree: Tree, columns: str, cells: tuple[str, str, str]
+) -> None:
+    lines = [f"{name}.png,tb,{cell}" for name, cell in zip("abc", cells, strict=True)]
+    with pytest.raises(DatalistError, match=rf"the column {columns.rpartition(',')[2].lower()} holds splits \(\d: "):
+        load_manifest(table(tree("a.png", "b.png", "c.png"), f"image,{columns}", *lines))
+
+
+def test_words_of_splits_with_set(tree: Tree) -> None:
+    path = table(tree("a.png", "b.png"), "image,label,split", "a.png,tb,Training set", "b.png,health,val_set")
+    assert [item["split"] for item in load_manifest(path)] == ["train", "val"]
+
+
+@pytest.mark.parametrize(
+    "columns", ["label,split,split", "label,Label,split", "LABEL,split,Label ", "label,Image,split"]
+)
+def test_a_column_that_is_there_twice_is_named(tree: Tree, columns: str) -> None:
+    with pytest.raises(DatalistError, match=r"several columns of one name \(2: "):
+        load_manifest(table(tree("a.png"), f"image,{columns}", "a.png,tb,health,val"))
+    assert len(load_manifest(table(tree("a.png"), "image,label,note,note", "a.png,tb,1,2"))) == 1
+
+
+@pytest.mark.parametrize("name", ["bbox", "Bounding Boxes", "x_min"])
+def test_boxes_under_another_name_are_not_ignored(tree: Tree, name: str) -> None:
+    assert len(load_manifest(table(tree("a.png"), f"image,label,{name}", "a.png,tb,none"))) == 1
+    path = table(tree("a.png"), f"image,label,{name}", 'a.png,tb,"[[1, 2, 3, 4]]"')
+    with pytest.raises(DatalistError, match=rf"the column {name.lower().replace(' ', '_')} seems to hold boxes"):
+        load_manifest(path)
+    path.write_text(f'image,label,{name},boxes\na.png,tb,7,"[[1, 2, 3, 4]]"\n')
+    assert load_manifest(path)[0]["boxes"] == [[1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize("name", ["patient", "PatientID", "subject_id"])
+def test_patients_under_another_name(tree: Tree, name: str) -> None:
+    assert load_manifest(table(tree("a.png"), f"image,label,{name}", "a.png,tb,7"))[0]["patient_id"] == "7"
+    path = table(tree("a.png"), f"image,label,patient_id,{name}", "a.png,tb,8,7")
+    assert load_manifest(path)[0]["patient_id"] == "8"
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
 def test_tables_of_windows_are_read_or_named(tree: Tree, encoding: str) -> None:
     path = table(tree("a.png"))

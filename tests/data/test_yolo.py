@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,6 +75,33 @@ def test_a_polygon_becomes_its_box_and_rounding_is_clipped(films: Path) -> None:
     assert load_yolo(films)[0]["boxes"] == [[8, 16, 24, 24], [0, 0, 32, 32]]
 
 
+@pytest.mark.parametrize(
+    ("polygon", "box"),
+    [
+        ("0 0 1 0 1 1 0 1 0 0", [0, 0, 32, 32]),  # closed, along the edges
+        ("0.25 0.25 0.5 0.25 0.5 0.5 0.25 0.5", [8, 8, 16, 16]),
+        ("0.5 0.5 0.5 0.75 0.75 0.75 0.75 0.5 0.5 0.5", [16, 16, 24, 24]),
+    ],
+)
+def test_polygons_are_not_taken_for_keypoints(films: Path, polygon: str, box: list[int]) -> None:
+    write(films / "labels/train/a.txt", f"0 {polygon}")
+    assert load_yolo(films)[0]["boxes"] == [box]
+
+
+def test_a_data_set_of_keypoints_is_refused(films: Path) -> None:
+    write(films / "data.yaml", "names: [tb, latent_tb]\nkpt_shape: [2, 3]\n")
+    with pytest.raises(DatalistError, match=r"data\.yaml: kpt_shape, so the labels hold keypoints"):
+        load_yolo(films)
+
+
+def test_a_class_within_another_is_refused(tree: Tree) -> None:
+    root = tree("images/train/tb/active_tb/a.png", "images/train/tb/normal/b.png")
+    write(root / "labels/train/tb/active_tb/a.txt", BOX)
+    write(root / "data.yaml", "names: [tb]")
+    with pytest.raises(DatalistError, match=r"1: images/train/tb/normal/b\.png is in folders of tb and health"):
+        load_yolo(root)
+
+
 def test_splits_above_the_images(tree: Tree) -> None:
     root = tree("train/images/a.png", "valid/images/b.png")
     write(root / "train/labels/a.txt", "0 0.5 0.5 0.5 0.5")
@@ -95,6 +123,8 @@ def test_splits_above_the_images(tree: Tree) -> None:
         ("0 0.5 0.5 0.5", "has 4 numbers"),
         ("0 0.5 0.5 0.5 0.5 0.9", "has 6 numbers"),
         ("tb 0.5 0.5 0.5 0.5", "expected numbers"),
+        ("0 0.5 0.5 0.4 0.2 0.3 0.4 0.7 0.6", "a box and keypoints"),  # the points are corners of the box
+        ("0 0.5 0.5 0.2 0.2 0.45 0.5 1 0.5 0.55 0", "a box and keypoints"),  # x, y, whether it is seen
     ],
 )
 def test_a_line_that_cannot_be_understood_is_named(films: Path, line: str, message: str) -> None:
@@ -118,6 +148,47 @@ def test_names_that_say_nothing_are_refused(films: Path, text: str, message: str
     write(films / "data.yaml", text)
     with pytest.raises(DatalistError, match=message):
         load_yolo(films)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("data.yaml", "names: ['', tb, healthy]"),
+        ("data.yaml", "names: [~, tb, healthy, ' ']"),
+        ("data.yaml", "names: {0: '', 1: tb, 2: healthy}"),
+        ("labels/classes.txt", "\ntb\nhealthy\n\n"),
+    ],
+)
+def test_a_blank_name_keeps_its_number(films: Path, file: str, text: str) -> None:
+    (films / "data.yaml").unlink()
+    write(films / file, text)
+    write(films / "labels/train/a.txt", "1 0.5 0.5 0.5 0.5")
+    write(films / "labels/train/b.txt", "2 0.5 0.5 0.5 0.5")
+    assert [item["class_name"] for item in load_yolo(films)] == ["tb", "health", "health"]
+    write(films / "labels/train/b.txt", BOX)
+    with pytest.raises(DatalistError, match=r"labels/train/b\.txt line 1 has the class 0, whose name is blank"):
+        load_yolo(films)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "agrees"),
+    [
+        ("classes.txt", "TB\nLatent tb\n\n", True),
+        ("classes.txt", "\n", True),
+        ("data.yml", "nc: 2", True),  # no names
+        ("classes.txt", "latent_tb\nactive_tb\n", False),
+        ("labels/classes.txt", "healthy\nactive_tb\n", False),
+        ("labels/train/classes.txt", "active_tb\n", False),
+        ("dataset.yaml", "names: [cat, dog]", False),
+    ],
+)
+def test_names_that_contradict_are_refused(films: Path, file: str, text: str, agrees: bool) -> None:
+    write(films / file, text)
+    if agrees:
+        assert len(load_yolo(films)) == 3
+    else:
+        with pytest.raises(DatalistError, match=rf"{re.escape(file)}: other names of classes than in .*data\.yaml"):
+            load_yolo(films)
 
 
 def test_no_names_no_folder_and_labels_without_a_film(films: Path) -> None:
@@ -164,7 +235,8 @@ BOX = "0 0.5 0.5 0.5 0.5"
         ("images/train/b.txt", True),  # beside its image
         ("labels/b.txt", True),  # at another place below labels
         ("labels/dev/b.txt", True),
-        ("labels/train/b.label", False),
+        ("labels/train/b.label", True),
+        ("meta/b.json", False),  # of another kind, and nothing takes the image for healthy
         (None, False),
     ],
 )
@@ -194,6 +266,34 @@ def test_a_data_set_may_say_that_images_without_a_label_file_are_healthy(films: 
         load_yolo(films)  # no image of this split has one
     write(films / "data.yaml", "names: [tb, latent_tb]\nbackground: tb\n")
     with pytest.raises(DatalistError, match=r"background is 'tb'; expected health or sick"):
+        load_yolo(films)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "labels/train/b.xml", "labels/train/b.json", "labels/train/B.txt.bak", "labels/train/b.png.json",
+        "labels/train/b.png", "label/train/b.txt", "labels_new/b.txt", "annotations/b.xml", "images/train/b.xml",
+        "b.txt",
+    ],
+)  # fmt: skip
+def test_an_unread_file_of_an_image_that_background_would_make_healthy_is_named(films: Path, place: str) -> None:
+    (films / "labels/train/b.txt").unlink()
+    write(films / "data.yaml", "names: [tb, latent_tb]\nbackground: health\n")
+    for harmless in ("labels/train.cache", "labels/train/a.xml", "previews/b.jpg", "notes/bb.json", ".cache/b.json"):
+        write(films / harmless, "x")
+    assert [item["class_name"] for item in load_yolo(films)] == ["tb", "health", "health"]
+    write(films / place, BOX)
+    with pytest.raises(DatalistError, match=rf"belong to no image \(1: {re.escape(place)}\)"):
+        load_yolo(films)
+
+
+def test_a_box_in_another_folder_of_labels_where_the_label_read_is_empty_is_named(films: Path) -> None:
+    write(films / "labels_polygons/train/a.txt", BOX)  # its image has boxes
+    write(films / "labels_polygons/train/b.txt", "")
+    assert len(load_yolo(films)) == 3
+    write(films / "labels_polygons/train/b.txt", BOX)
+    with pytest.raises(DatalistError, match=r"belong to no image \(1: labels_polygons/train/b\.txt\)"):
         load_yolo(films)
 
 
@@ -314,6 +414,37 @@ def test_lists_of_images_are_splits(films: Path) -> None:
     write(films / "val.txt", "images/train/a.png\n")
     with pytest.raises(DatalistError, match=r"images/train/a\.png is in train and in val"):
         load_yolo(films)
+
+
+@pytest.mark.parametrize(
+    ("entries", "named"),
+    [
+        ("train: train.txt\nval: val.txt", "2: train: train.txt, val: val.txt"),
+        ("train: images\nval: splits/val.txt", "1: val: splits/val.txt"),
+        ("train: images/a\nval: images/b", "2: train: images/a, val: images/b"),
+        ("train: [images]\nval: [images/b]", "1: val: images/b"),
+        ("train: images\ntest: images/c", "1: test: images/c"),
+        ("train: images\nval: data.yaml", "1: val: data.yaml"),
+        ("train: images\nval: 7", "1: val: 7"),
+    ],
+)
+def test_entries_that_lead_nowhere_are_named(tree: Tree, entries: str, named: str) -> None:
+    root = tree("images/a.png", "images/b.png")
+    write(root / "labels/a.txt", BOX)
+    write(root / "labels/b.txt", "")
+    write(root / "data.yaml", f"names: [tb]\n{entries}\n")
+    with pytest.raises(DatalistError, match=rf"data\.yaml that lead nowhere \({re.escape(named)}\)"):
+        load_yolo(root)
+
+
+def test_a_folder_that_is_not_there_does_no_harm_where_its_split_is_found(
+    films: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = split_names(films)
+    entries = "train: ../data/training\nval: ../data/valid\ntest: ../data/test\n"
+    write(films / "data.yaml", f"names: [tb, latent_tb]\n{entries}")
+    assert split_names(films) == expected
+    assert "lead nowhere (3: train: ../data/training, val: ../data/valid, test: ../data/test)" in caplog.text
 
 
 def test_a_split_below_a_class_is_not_merged_into_train(tree: Tree) -> None:
