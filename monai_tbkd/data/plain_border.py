@@ -13,6 +13,7 @@ LARGE_BORDER = 1 / 3
 """A border of this share of the picture, or more, is cut off. The chest X-rays of five data sets have at most 0.28."""
 
 _FLAT = 0.02  # a line is plain if nearly all of it lies within this share of the picture's range
+_RANGE = (3, 97)  # percentiles of the grays, so that a bright marker or a saturated area does not set the range
 _NEARLY_ALL = (0.98, 0.9)  # at first hardly anything is on it, so that a small radiograph is seen; then a panel may be
 _GAP = 0.01  # plain lines of this share of a side, or more, part a text or a toolbar from the radiograph
 _BUSY = 0.5  # of the lines inside, or more, are not plain; else it is no radiograph, and the picture stays whole
@@ -62,7 +63,7 @@ def _look(film: NDArray[Any]) -> tuple[int, int, int, int, bool]:
     """The box inside, and whether it holds several pictures."""
     height, width = film.shape
     reduced = block_means(film)
-    flat = _FLAT * float(np.ptp(reduced))
+    flat = _FLAT * _gray_range(reduced)
     rows, columns = slice(0, reduced.shape[0]), slice(0, reduced.shape[1])
     several = False
     for nearly_all in _NEARLY_ALL:
@@ -84,6 +85,17 @@ def _look(film: NDArray[Any]) -> tuple[int, int, int, int, bool]:
         height if rows.stop == reduced.shape[0] else rows.stop * step,
         several,
     )
+
+
+def _gray_range(reduced: NDArray[np.float64]) -> float:
+    """The range of most grays that differ from a neighbor's, as a canvas may take nearly all of a picture."""
+    changes = np.zeros(reduced.shape, np.bool_)
+    for turned, grays in ((changes, reduced), (changes.T, reduced.T)):
+        turned[1:] |= np.diff(grays, axis=0) != 0
+    if not changes.any():
+        return 0.0
+    low, high = np.percentile(reduced[changes], _RANGE)
+    return float(high - low if high > low else np.ptp(reduced))
 
 
 def _busy(lines: NDArray[np.float64], flat: float, nearly_all: float) -> NDArray[np.bool_]:
