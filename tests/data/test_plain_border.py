@@ -92,6 +92,15 @@ def test_a_saturated_area_and_bright_letters_do_not_set_the_range() -> None:
             assert inside.box == (0, 0, 256, 256) and not inside.several, seed
 
 
+@pytest.mark.parametrize("apart", [56, 60, 64])
+def test_an_image_with_clipped_grays_is_not_cut_to_its_lungs(apart: int) -> None:
+    rows, columns = np.mgrid[:256, :256]
+    lungs = [np.hypot((columns - 128 - side * apart) / 28, (rows - 120) / 60) for side in (-1, 1)]
+    film = np.clip(60 + 140 * np.minimum(*lungs) ** 2, 0, 255)
+    assert (film == 255).mean() > 0.7
+    assert inside_border(film).box == (0, 0, 256, 256)
+
+
 @pytest.mark.parametrize("gray", [0, 255])
 def test_small_borders_stay(gray: int) -> None:
     picture = canvas(gray, (300, 300), (20, 20))  # 27 % of it
