@@ -94,7 +94,7 @@ def _look(film: NDArray[Any]) -> tuple[int, int, int, int, bool]:
 
 
 def _gray_range(reduced: NDArray[np.float64]) -> float:
-    """The range of the grays without outliers, and without constant areas: a canvas may take nearly all of a picture."""
+    """The range of the grays without outliers and constant areas: a canvas may take nearly all of a picture."""
     changes = np.zeros(reduced.shape, np.bool_)
     for turned, grays in ((changes, reduced), (changes.T, reduced.T)):
         turned[1:] |= np.diff(grays, axis=0) != 0
