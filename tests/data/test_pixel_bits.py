@@ -77,17 +77,18 @@ def test_markers_above_signed_values_are_clipped() -> None:
     np.testing.assert_array_equal(bits.values(cells.astype(np.int16)), cells.clip(-2048, 2047))
 
 
-def test_a_marker_is_bright_on_a_black_ground_too() -> None:
+@pytest.mark.parametrize("value", [4096, 8192, 32768, 65535])
+def test_a_marker_is_bright_on_a_black_ground_too(value: int) -> None:
     cells = np.pad(ramp(500, 3000), 12)
-    cells[2:8, 5:20] = 65535
+    cells[2:8, 5:20] = value
     bits, _ = true_bits(cells.astype(np.uint16), PixelBits(12, 11, False), 16, None, None)
     np.testing.assert_array_equal(bits.values(cells.astype(np.uint16)), cells.clip(0, 4095))
 
 
-def test_an_overlay_on_a_black_ground_is_left_out() -> None:
-    image = np.pad(ramp(500, 3000), 12)
+def test_an_overlay_on_smooth_ground_is_left_out() -> None:
+    image = np.pad(ramp(500, 3000) // 128 * 128, 12)
     cells = image.copy()
-    cells[2:8, 5:20] |= 2**13
+    cells[2:30, 5:40] |= 2**13
     header = PixelBits(12, 11, False)
     assert true_bits(cells.astype(np.uint16), header, 16, None, None) == (header, True)
 

@@ -72,8 +72,8 @@ def true_bits(
     they are something else, such as an old overlay: then the whole cells jump at its edges. It is the same with the
     sign. So the reading in which neighboring pixels differ least, compared with the spread of all, is the right one,
     and the header's where there is no clear difference. A marker or a saturated area is neither image nor overlay: it
-    takes less than half of the image, is constant, and is far from the pixels around it in both readings. It is clipped
-    to the greatest value.
+    takes less than half of the image, is constant, and has one value or is far from the pixels around it in both
+    readings. It is clipped to the greatest value.
 
     Args:
         cells: ``(H, W)``, integers as decoded, with all their bits.
@@ -108,7 +108,7 @@ def true_bits(
     if not contradiction:
         return header, False
     if header.low_bit == 0 and outside.constant and 2 * outside.pixels < spreads[0].pixels:
-        if outside.far(0) and outside.far(1):
+        if outside.lowest == outside.highest or (outside.far(0) and outside.far(1)):
             return replace(header, clipped=depth), True
         del spreads[2:]  # a few bright pixels must not become negative
     best = int(np.argmin([spread.roughness for spread in spreads]))
@@ -125,11 +125,15 @@ class _Outside:
     def __init__(self, limit: float) -> None:
         self.limit = limit
         self.pixels = self.pairs = self.alike = self.edges = 0
+        self.lowest, self.highest = np.inf, -np.inf
         self.far_edges: dict[int, int] = {}
 
     def add(self, hidden: NDArray[np.bool_], image: NDArray[np.bool_], readings: list[NDArray[np.int64]]) -> None:
         """Count neighbors in some rows, where there is an image: beside and below each other."""
-        self.pixels += int((hidden & image).sum())
+        found = readings[1][hidden & image]
+        self.pixels += found.size
+        self.lowest = min(self.lowest, float(found.min(initial=2**32)))
+        self.highest = max(self.highest, float(found.max(initial=-(2**32))))
         for here, there in (np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1]):
             both = image[here] & image[there]
             pairs, edges = both & hidden[here] & hidden[there], both & (hidden[here] != hidden[there])
