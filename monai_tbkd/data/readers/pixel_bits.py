@@ -56,7 +56,8 @@ class PixelBits:
         """
         if self.clipped:
             whole = PixelBits(self.clipped, self.clipped - 1, self.signed)
-            return whole.values(cells).clip(*(int(end) for end in self.range))
+            low, high = (int(end) for end in self.range)
+            return whole.values(cells).clip(low, high)
         values = (cells.astype(np.int64) >> self.low_bit) & (2**self.stored - 1)
         half = 2 ** (self.stored - 1)
         return (values ^ half) - half if self.signed else values
