@@ -13,9 +13,14 @@ LARGE_BORDER = 1 / 3
 """A border of this share of the picture, or more, is cut off. The chest X-rays of five data sets have at most 0.28."""
 
 _FLAT = 0.02  # a line is plain if nearly all of it lies within this share of the picture's range
+_MOST = (5, 95)  # percentiles; the range is at most _WIDER times theirs, so that a bright marker does not set it
+_WIDER = 3
 _NEARLY_ALL = (0.98, 0.9)  # at first hardly anything is on it, so that a small radiograph is seen; then a panel may be
 _GAP = 0.01  # plain lines of this share of a side, or more, part a text or a toolbar from the radiograph
 _BUSY = 0.5  # of the lines inside, or more, are not plain; else it is no radiograph, and the picture stays whole
+_STILL = (
+    0.35  # of the inside does not change from pixel to pixel, or more: grays were clipped, and the sides are unsure
+)
 _PICTURE = 0.5  # what is parted, and shorter than this share of the longest part, is no second picture
 
 
@@ -62,7 +67,7 @@ def _look(film: NDArray[Any]) -> tuple[int, int, int, int, bool]:
     """The box inside, and whether it holds several pictures."""
     height, width = film.shape
     reduced = block_means(film)
-    flat = _FLAT * float(np.ptp(reduced))
+    flat = _FLAT * _gray_range(reduced)
     rows, columns = slice(0, reduced.shape[0]), slice(0, reduced.shape[1])
     several = False
     for nearly_all in _NEARLY_ALL:
@@ -76,6 +81,8 @@ def _look(film: NDArray[Any]) -> tuple[int, int, int, int, bool]:
     inside = reduced[rows, columns]
     if min(_busy(lines, flat, _NEARLY_ALL[-1]).mean() for lines in (inside, inside.T)) < _BUSY:
         return 0, 0, width, height, False
+    if inside.size < reduced.size / 2 and _still(inside, flat) >= _STILL:
+        return 0, 0, width, height, False
     step = height // reduced.shape[0]
     return (
         columns.start * step,
@@ -86,10 +93,26 @@ def _look(film: NDArray[Any]) -> tuple[int, int, int, int, bool]:
     )
 
 
+def _gray_range(reduced: NDArray[np.float64]) -> float:
+    """The range of the grays without outliers and constant areas: a canvas may take nearly all of a picture."""
+    changes = np.zeros(reduced.shape, np.bool_)
+    for turned, grays in ((changes, reduced), (changes.T, reduced.T)):
+        turned[1:] |= np.diff(grays, axis=0) != 0
+    whole = float(np.ptp(reduced))
+    most = float(np.ptp(np.percentile(reduced[changes], _MOST))) if changes.any() else 0.0
+    return min(whole, _WIDER * most) if most > 0 else whole
+
+
 def _busy(lines: NDArray[np.float64], flat: float, nearly_all: float) -> NDArray[np.bool_]:
     """Which lines are not plain."""
     far = np.abs(lines - np.median(lines, axis=1, keepdims=True)) > flat / 2
     return np.asarray(far.mean(axis=1) > 1 - nearly_all)
+
+
+def _still(inside: NDArray[np.float64], flat: float) -> float:
+    """The share of pixels that are like the one above and the one to the left."""
+    changes = np.maximum(np.abs(np.diff(inside, axis=0))[:, 1:], np.abs(np.diff(inside, axis=1))[1:])
+    return float((changes <= flat / 16).mean()) if changes.size else 1.0
 
 
 def _inner(lines: NDArray[np.float64], within: slice, flat: float, nearly_all: float) -> tuple[slice, bool]:

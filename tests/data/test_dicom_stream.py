@@ -111,6 +111,20 @@ def test_values_above_bits_stored_are_neither_wrapped_nor_masked(
     assert film.steps == [f"read as 16 {'signed' if signed else 'unsigned'} bits, which {header} contradict"]
 
 
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("writer", ["uncompressed", "JPEG 2000"])
+def test_a_marker_above_bits_stored_stays_bright(writer: str, photometric: str, tmp_path: Path) -> None:
+    values = ramp(500, 3000)
+    values[10:16, :20] = 65535
+    path = write_film(tmp_path / "a.dcm", values, 16, PhotometricInterpretation=photometric)
+    film = decode_film(relabelled(WRITERS[writer](path), 12, False))
+    right = values.clip(0, 4095)
+    np.testing.assert_array_equal(film.pixels, 4095 - right if photometric == "MONOCHROME1" else right)
+    assert film.warnings == [FilmWarning.BITS_DOUBTFUL]
+    header = "BitsStored 12, HighBit 11 and PixelRepresentation 0"
+    assert film.steps[0] == f"values outside {header} clipped to them"
+
+
 @pytest.mark.parametrize("bits", [8, 12, 16])
 @pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
 @pytest.mark.parametrize("allocated", [8, 16])

@@ -58,6 +58,41 @@ def test_cells_as_the_header_says_are_no_contradiction(cells: np.ndarray, header
     assert true_bits(cells.astype(np.int16 if header.signed else np.uint16), header, 16, None, None) == (header, False)
 
 
+@pytest.mark.parametrize("value", [4096, 8192, 20000, 32768, 65535])
+@pytest.mark.parametrize("size", [(1, 1), (2, 4), (9, 16), (12, 64)], ids=str)
+@pytest.mark.parametrize("stated", [None, False])
+def test_markers_and_saturated_areas_are_clipped(value: int, size: tuple[int, int], stated: bool | None) -> None:
+    cells = ramp(500, 3000)
+    cells[10 : 10 + size[0], : size[1]] = value
+    header = PixelBits(12, 11, False)
+    bits, contradiction = true_bits(cells.astype(np.uint16), header, 16, stated, None)
+    assert contradiction
+    np.testing.assert_array_equal(bits.values(cells.astype(np.uint16)), cells.clip(0, 4095))
+
+
+def test_markers_above_signed_values_are_clipped() -> None:
+    cells = ramp(-1500, 1000)
+    cells[10:16, 5:20] = 30000
+    bits, _ = true_bits(cells.astype(np.int16), PixelBits(12, 11, True), 16, None, None)
+    np.testing.assert_array_equal(bits.values(cells.astype(np.int16)), cells.clip(-2048, 2047))
+
+
+@pytest.mark.parametrize("value", [4096, 8192, 32768, 65535])
+def test_a_marker_is_bright_on_a_black_ground_too(value: int) -> None:
+    cells = np.pad(ramp(500, 3000), 12)
+    cells[2:8, 5:20] = value
+    bits, _ = true_bits(cells.astype(np.uint16), PixelBits(12, 11, False), 16, None, None)
+    np.testing.assert_array_equal(bits.values(cells.astype(np.uint16)), cells.clip(0, 4095))
+
+
+def test_an_overlay_on_smooth_ground_is_left_out() -> None:
+    image = np.pad(ramp(500, 3000) // 128 * 128, 12)
+    cells = image.copy()
+    cells[2:30, 5:40] |= 2**13
+    header = PixelBits(12, 11, False)
+    assert true_bits(cells.astype(np.uint16), header, 16, None, None) == (header, True)
+
+
 def test_padding_outside_the_bits_is_no_contradiction() -> None:
     cells = ramp(0, 4095)
     padding = np.zeros(cells.shape, bool)

@@ -67,6 +67,40 @@ def test_ranges_and_types_do_not_matter() -> None:
     assert inside_border(picture.astype(np.uint16) * 16) == expected
 
 
+@pytest.mark.parametrize("share", [0.003, 0.01, 0.02])
+@pytest.mark.parametrize("bright", [4095, 16383, 65535])
+def test_a_bright_marker_changes_nothing(share: float, bright: int) -> None:
+    side = round(256 * share**0.5)
+    for seed in range(6):
+        film = make_film("tb", seed=seed, size=256).image.astype(np.uint16) * 16
+        film[8 : 8 + side, 8 : 8 + side] = bright
+        inside = inside_border(film)
+        assert inside.box == (0, 0, 256, 256) and not inside.several, seed
+        on_canvas = inside_border(np.pad(film, ((40, 60), (300, 200))))
+        np.testing.assert_allclose(on_canvas.box, [300, 40, 556, 296], atol=6)
+        assert not on_canvas.several, seed
+
+
+def test_a_saturated_area_and_bright_letters_do_not_set_the_range() -> None:
+    for seed in range(6):
+        film = make_film("tb", seed=seed, size=256).image.astype(np.uint16) * 16
+        letters, saturated = film.copy(), film.copy()
+        letters[8:28, 8:100:4] = 65535
+        saturated[:80, :80] = 65535  # a tenth of the picture
+        for picture in (letters, saturated):
+            inside = inside_border(picture)
+            assert inside.box == (0, 0, 256, 256) and not inside.several, seed
+
+
+@pytest.mark.parametrize("apart", [56, 60, 64])
+def test_an_image_with_clipped_grays_is_not_cut_to_its_lungs(apart: int) -> None:
+    rows, columns = np.mgrid[:256, :256]
+    lungs = [np.hypot((columns - 128 - side * apart) / 28, (rows - 120) / 60) for side in (-1, 1)]
+    film = np.clip(60 + 140 * np.minimum(*lungs) ** 2, 0, 255)
+    assert (film == 255).mean() > 0.7
+    assert inside_border(film).box == (0, 0, 256, 256)
+
+
 @pytest.mark.parametrize("gray", [0, 255])
 def test_small_borders_stay(gray: int) -> None:
     picture = canvas(gray, (300, 300), (20, 20))  # 27 % of it

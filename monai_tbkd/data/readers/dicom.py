@@ -394,7 +394,9 @@ def _true_bits(
         return bits, [], []
     header = f"BitsStored {bits.stored}, HighBit {bits.high} and PixelRepresentation {int(bits.signed)}"
     step = f"bits outside {header} left out"
-    if found != bits:
+    if found.clipped:
+        step = f"values outside {header} clipped to them"
+    elif found != bits:
         step = f"read as {depth} {'signed' if found.signed else 'unsigned'} bits, which {header} contradict"
     return found, [step], [FilmWarning.BITS_DOUBTFUL]
 

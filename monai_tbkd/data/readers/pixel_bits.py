@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,13 @@ class PixelBits:
         stored: how many bits it has.
         high: its highest bit, counted from 0.
         signed: whether it is in two's complement.
+        clipped: bits of a cell whose whole value is clipped to the stored ones; 0 where other bits are left out.
     """
 
     stored: int
     high: int
     signed: bool
+    clipped: int = 0
 
     @property
     def low_bit(self) -> int:
@@ -49,7 +51,13 @@ class PixelBits:
         Example:
             >>> PixelBits(12, 11, True).values(np.array([0xF001, 0x0FFF], np.uint16)).tolist()
             [1, -1]
+            >>> PixelBits(12, 11, False, clipped=16).values(np.array([0x1000, 0x0FFF], np.uint16)).tolist()
+            [4095, 4095]
         """
+        if self.clipped:
+            whole = PixelBits(self.clipped, self.clipped - 1, self.signed)
+            low, high = (int(end) for end in self.range)
+            return whole.values(cells).clip(low, high)
         values = (cells.astype(np.int64) >> self.low_bit) & (2**self.stored - 1)
         half = 2 ** (self.stored - 1)
         return (values ^ half) - half if self.signed else values
@@ -64,7 +72,9 @@ def true_bits(
     the header's values jump from white to black wherever the image passes their end, and the whole cells do not. Or
     they are something else, such as an old overlay: then the whole cells jump at its edges. It is the same with the
     sign. So the reading in which neighboring pixels differ least, compared with the spread of all, is the right one,
-    and the header's where there is no clear difference.
+    and the header's where there is no clear difference. A marker or a saturated area is neither image nor overlay: it
+    takes less than half of the image, is constant, and has one value or is far from the pixels around it in both
+    readings. It is clipped to the greatest value.
 
     Args:
         cells: ``(H, W)``, integers as decoded, with all their bits.
@@ -85,7 +95,7 @@ def true_bits(
     readings = [header, whole]
     if signed is None:
         readings.append(PixelBits(depth, depth - 1, not header.signed))
-    contradiction, spreads = False, [_Spread() for _ in readings]
+    contradiction, spreads, outside = False, [_Spread() for _ in readings], _Outside(2**header.stored / 64)
     for rows in strips(*cells.shape):
         image = np.ones(cells[rows].shape, np.bool_) if no_image is None else ~no_image[rows]
         values = [reading.values(cells[rows]) for reading in readings]
@@ -95,10 +105,54 @@ def true_bits(
         contradiction = contradiction or bool(hidden[image].any())
         for spread, each in zip(spreads, values, strict=True):
             spread.add(each, image)
+        outside.add(hidden, image, values)
     if not contradiction:
         return header, False
+    if header.low_bit == 0 and outside.constant and 2 * outside.pixels < spreads[0].pixels:
+        if outside.lowest == outside.highest or (outside.far(0) and outside.far(1)):
+            return replace(header, clipped=depth), True
+        del spreads[2:]  # a few bright pixels must not become negative
     best = int(np.argmin([spread.roughness for spread in spreads]))
     return readings[best if spreads[best].roughness < 0.9 * spreads[0].roughness else 0], True
+
+
+class _Outside:
+    """Pixels with bits that the header leaves out: whether they are alike, and how they meet the others.
+
+    Args:
+        limit: neighbors that differ by more are far apart.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self.pixels = self.pairs = self.alike = self.edges = 0
+        self.lowest, self.highest = np.inf, -np.inf
+        self.far_edges: dict[int, int] = {}
+
+    def add(self, hidden: NDArray[np.bool_], image: NDArray[np.bool_], readings: list[NDArray[np.int64]]) -> None:
+        """Count neighbors in some rows, where there is an image: beside and below each other."""
+        found = readings[1][hidden & image]
+        self.pixels += found.size
+        self.lowest = min(self.lowest, float(found.min(initial=2**32)))
+        self.highest = max(self.highest, float(found.max(initial=-(2**32))))
+        for here, there in (np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1]):
+            both = image[here] & image[there]
+            pairs, edges = both & hidden[here] & hidden[there], both & (hidden[here] != hidden[there])
+            self.pairs += int(pairs.sum())
+            self.edges += int(edges.sum())
+            self.alike += int((readings[1][here][pairs] == readings[1][there][pairs]).sum())
+            for number, values in enumerate(readings):
+                far = np.abs(values[here][edges] - values[there][edges]) > self.limit
+                self.far_edges[number] = self.far_edges.get(number, 0) + int(far.sum())
+
+    @property
+    def constant(self) -> bool:
+        """Whether most of them are as the next."""
+        return 2 * self.alike >= self.pairs
+
+    def far(self, reading: int) -> bool:
+        """Whether a reading has them far from most pixels around them."""
+        return 2 * self.far_edges.get(reading, 0) > self.edges
 
 
 @dataclass
