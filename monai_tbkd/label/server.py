@@ -25,11 +25,12 @@ logger = logging.getLogger(__name__)
 @asynccontextmanager
 async def _at_work(api: FastAPI) -> AsyncIterator[None]:
     app = app_instance()
+    remove_uploads = getattr(app, "remove_uploads", lambda: None)  # MONAI Label's own apps have none
     app.server_mode(True)
-    app.remove_uploads()  # of a server that was killed
+    remove_uploads()  # of a server that was killed
     app.on_init_complete()
     yield
-    app.remove_uploads()
+    remove_uploads()
 
 
 if settings.MONAI_LABEL_AUTH_ENABLE:

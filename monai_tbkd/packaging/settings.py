@@ -245,10 +245,11 @@ def _defaults() -> Mapping[str, list[Any]]:
 
 def _kind(key: str) -> type | None:
     """Path, str, bool, int or float as the default of a key has it; None where any value may be meant."""
-    if key.endswith(_PATH_ENDINGS) and key != "class_weights":
-        return Path
     if key in _FLAGS:
         return bool
+    is_number = any(isinstance(value, (int, float)) for value in _defaults().get(key, ()))
+    if key.endswith(_PATH_ENDINGS) and not is_number and key != "class_weights":
+        return Path
     for value in _defaults().get(key, ()):
         if isinstance(value, str) and value.startswith("@") and value[1:].isidentifier():
             return _kind(value[1:])

@@ -176,6 +176,7 @@ def test_options_are_typed_as_flags_are() -> None:
     assert set_option("stride_in_1x1=yes") == ("stride_in_1x1", True)
     assert set_option("learning_rate=1e-4") == ("learning_rate", 1e-4)
     assert set_option("teacher_margin=(0.1, 0.2, 0.1, 0.2)") == ("teacher_margin", [0.1, 0.2, 0.1, 0.2])
+    assert set_option("most_unlabeled=200") == ("most_unlabeled", 200)
     assert set_option("unlabeled=20261130") == ("unlabeled", "20261130")
     assert set_option("teacher_margin=[0.1, 0.2, 0.1, 0.2]") == ("teacher_margin", [0.1, 0.2, 0.1, 0.2])
 
