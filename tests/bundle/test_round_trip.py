@@ -226,7 +226,8 @@ def test_the_block_comes_out_as_a_box_at_its_corner(name: str, corner: str, tmp_
 
 def on_canvas(path: Path, canvas: int) -> list[int]:
     """The film on a plain canvas of 400 x 700 pixels, and where the block is on it."""
-    ramps = sum(np.ogrid[:HEIGHT, :WIDTH]) // 12  # no line of a radiograph is plain
+    # no line of a radiograph is plain, and its grays change from pixel to pixel
+    ramps = sum(np.ogrid[:HEIGHT, :WIDTH]) // 12 + np.random.default_rng(0).integers(0, 3, (HEIGHT, WIDTH))
     picture = np.full((400, 700), canvas, dtype=np.uint8)
     picture[100 : 100 + HEIGHT, 300 : 300 + WIDTH] = np.clip(film("lower left", 200) + ramps, 0, 255)
     Image.fromarray(picture).save(path)
