@@ -54,7 +54,7 @@ demo: install  ## the main job on phantom films: teacher, student, control, eval
 	@echo "  $(DEMO)/overlays/         the same as pictures"
 	@echo "  $(PY) -m tensorboard.main --logdir $(DEMO)/tensorboard"
 
-test: install-dev  ## install what the tests need and run them, on all cores (8 minutes on 2)
+test: install-dev  ## install what the tests need and run them, on all cores (10 minutes on 2)
 	$(PY) -m pytest $(IN_PARALLEL) --durations=30
 
 test-fast: install-dev  ## unit tests alone: no run of the bundle, no other process (1 minute on 2 cores)
