@@ -88,9 +88,7 @@ class ArchiveRun:
             The counts of `FilmSearch`, and films by status.
         """
         if self._first:
-            # One by one, as MONAI does: the settings are read by one of them, and what was made before is dropped.
-            for number in range(len(self._parser["initialize"])):
-                self._get(f"initialize::{number}")
+            self._get("initialize")  # first: it reads the settings, and what was made before is dropped
         table, scratch = self._get("predictions"), Path(self._get("film_folder"))
         if self._lock is None:
             self._lock = FolderLock(table.folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,6 +38,7 @@ def decode_itk(path: Path, limits: FilmLimits, file_format: str) -> DecodedFilm:
     Raises:
         FilmError: CORRUPT, MULTI_FRAME, COLOR, NOT_AN_IMAGE, TOO_SMALL or TOO_LARGE.
     """
+    fields, start = read_header(path, file_format)
     io = _header(path, file_format)
     shape, affine = _shape(io), _affine(io)
     axes = film_plane(path, shape)
@@ -46,7 +48,7 @@ def decode_itk(path: Path, limits: FilmLimits, file_format: str) -> DecodedFilm:
     import itk
 
     try:
-        _check_packed(path, file_format, limits)
+        _check_packed(path, fields, start, limits)
         # ITK's Python has no images of some types, such as signed char, and of these imread can't make float
         kind = itk.Image[itk.F, io.GetNumberOfDimensions()]
         reader = itk.ImageFileReader[kind].New(FileName=str(path), ImageIO=io)
@@ -76,6 +78,7 @@ def itk_size(path: Path, file_format: str) -> tuple[int, int]:
     Raises:
         FilmError: CORRUPT, MULTI_FRAME, NOT_AN_IMAGE or TOO_SMALL.
     """
+    read_header(path, file_format)
     io = _header(path, file_format)
     shape = _shape(io)
     first, second = film_plane(path, shape)
@@ -85,10 +88,10 @@ def itk_size(path: Path, file_format: str) -> tuple[int, int]:
 
 
 def _header(path: Path, file_format: str) -> Any:
+    """ITK's reader of a header that `read_header` has accepted: at others ITK ends the process or reads other files."""
     # Here and not above: ITK takes a second to import, and most folders hold nothing for it.
     import itk
 
-    read_header(path, file_format)  # ITK ends the process at some headers, and reads other files that headers name
     itk.Object.GlobalWarningDisplayOff()
     io = (itk.MetaImageIO if file_format == "metaimage" else itk.NrrdImageIO).New()
     io.SetFileName(str(path))
@@ -99,9 +102,8 @@ def _header(path: Path, file_format: str) -> Any:
     return io
 
 
-def _check_packed(path: Path, file_format: str, limits: FilmLimits) -> None:
+def _check_packed(path: Path, fields: Mapping[str, str], start: int, limits: FilmLimits) -> None:
     """Unpack the pixels once for their checksum, which ITK's readers do not look at, and to find a bomb."""
-    fields, start = read_header(path, file_format)
     encoding = fields.get("encoding", "").lower()
     with path.open("rb") as file:
         file.seek(start)
