@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monai_tbkd.data.check_datalist import check_datalist
 from monai_tbkd.data.class_folders import load_class_folders
+from monai_tbkd.data.content_store import ContentStore
 from monai_tbkd.data.corrections import Correction, unlabeled_films, write_corrections
 from monai_tbkd.data.cxr_reader import CXRReader, film_meta
 from monai_tbkd.data.datalist import load_datalist, load_source
@@ -18,6 +19,7 @@ from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.film_shards import films_of_shard, shard_folder
 from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.folds import half_labels
 from monai_tbkd.data.frontal_gate import FrontalGate, GateVerdict
 from monai_tbkd.data.kaggle_csv import load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
@@ -30,6 +32,7 @@ from monai_tbkd.data.yolo import load_yolo
 __all__ = [
     "CLASS_NAMES",
     "CXRReader",
+    "ContentStore",
     "Correction",
     "DatalistError",
     "DatalistItem",
@@ -49,6 +52,7 @@ __all__ = [
     "film_meta",
     "film_origins",
     "films_of_shard",
+    "half_labels",
     "image_labels",
     "list_films",
     "load_class_folders",

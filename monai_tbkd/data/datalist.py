@@ -13,6 +13,7 @@ from monai_tbkd.data.class_folders import load_class_folders
 from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import DatalistItem
 from monai_tbkd.data.film_classes import CLASS_NAMES
+from monai_tbkd.data.folds import split_by_fold
 from monai_tbkd.data.kaggle_csv import is_kaggle_csv, load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
 from monai_tbkd.data.splits import split_by_name_hash
@@ -36,6 +37,9 @@ def load_datalist(
     select: float = 0.15,
     test: float | None = None,
     missing_annotation: str = "warn",
+    folds: int | None = None,
+    fold: int = 0,
+    seed: int = 0,
 ) -> dict[str, list[DatalistItem]]:
     """Read one or several data sets and split them.
 
@@ -53,6 +57,10 @@ def load_datalist(
         test: None as above; a size (as for `select`) cuts test from train by name hash, and own val and test splits
             are left unused.
         missing_annotation: see `check_datalist`.
+        folds: cross-validation by `split_by_fold` of the films that are in no val or test split; ``test`` is not used
+            then. None is no cross-validation.
+        fold: the fold that is reported.
+        seed: of the folds.
 
     Returns:
         ``{"train": ..., "select": ..., "test": ...}`` of data list items.
@@ -89,15 +97,20 @@ def load_datalist(
             logger.warning("%s", unread)
         own = next((split for split in ("val", "test") if any(item["split"] == split for item in items)), None)
         films = [item for item in items if item["split"] == "train"]
-        if test is None and own is not None:
+        if folds is not None:
+            whole += films
+        elif test is None and own is not None:
             train += films
             reported += [item for item in items if item["split"] == own]
             logger.info("%s: reported on its own %s split.", source, own)
         else:
             whole += films
-    cut = split_by_name_hash(whole, test=_DEFAULT_TEST if test is None else test, select=0)
-    parts = split_by_name_hash(train + cut["train"], test=0, select=select)
-    splits = {"train": parts["train"], "select": parts["select"], "test": reported + cut["test"]}
+    if folds is not None:
+        splits = split_by_fold(whole, folds, fold, seed, select)
+    else:
+        cut = split_by_name_hash(whole, test=_DEFAULT_TEST if test is None else test, select=0)
+        parts = split_by_name_hash(train + cut["train"], test=0, select=select)
+        splits = {"train": parts["train"], "select": parts["select"], "test": reported + cut["test"]}
     splits = check_datalist(splits, missing_annotation)
     for name, part in splits.items():
         counts = Counter(item["class_name"] for item in part)

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 from monai_tbkd.engines.correction_films import boxed_films, correction_films, correction_sampler
-from monai_tbkd.engines.distillation_trainer import TEACHER_MAP, DistillationTrainer
+from monai_tbkd.engines.distillation_trainer import DistillationTrainer
 from monai_tbkd.engines.federated_averaging import average_updates, federated_averaging
 from monai_tbkd.engines.federated_site import federated_site
 from monai_tbkd.engines.fine_tuning import FineTuning, WorseModelError, film_maps, frozen_copy
 from monai_tbkd.engines.model_comparison import ModelComparison, load_operating_point
 from monai_tbkd.engines.model_release import release_model
 from monai_tbkd.engines.network_ahead import NetworkAhead
-from monai_tbkd.engines.network_preparation import prepare_network
+from monai_tbkd.engines.preparation import fit_reduction, fit_target, kept_images
 from monai_tbkd.engines.stages import (
     FinishedTeacher,
     describe_module,
+    is_finished,
     load_trained,
-    refuse_later_generation,
-    run_unless_finished,
-    student_path,
-    teacher_path,
+    stage_path,
     training_record,
     training_settings,
 )
-from monai_tbkd.engines.teacher_maps import RandMirrorWithTeacherMapd, make_teacher_maps
 from monai_tbkd.networks.checkpoint import file_sha256
 
 __all__ = [
-    "TEACHER_MAP",
     "DistillationTrainer",
     "FineTuning",
     "FinishedTeacher",
     "ModelComparison",
     "NetworkAhead",
-    "RandMirrorWithTeacherMapd",
     "WorseModelError",
     "average_updates",
     "boxed_films",
@@ -43,16 +38,15 @@ __all__ = [
     "federated_site",
     "file_sha256",
     "film_maps",
+    "fit_reduction",
+    "fit_target",
     "frozen_copy",
+    "is_finished",
+    "kept_images",
     "load_operating_point",
     "load_trained",
-    "make_teacher_maps",
-    "prepare_network",
-    "refuse_later_generation",
     "release_model",
-    "run_unless_finished",
-    "student_path",
-    "teacher_path",
+    "stage_path",
     "training_record",
     "training_settings",
 ]

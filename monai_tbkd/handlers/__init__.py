@@ -10,7 +10,6 @@ from monai_tbkd.handlers.memory_release import MemoryRelease
 from monai_tbkd.handlers.overlay_panel import OverlayPanel, panel_items
 from monai_tbkd.handlers.prediction_writer import PredictionWriter
 from monai_tbkd.handlers.received_checkpoint import ReceivedCheckpoint
-from monai_tbkd.handlers.scheduled_terms import ScheduledTerms
 from monai_tbkd.handlers.stage_writer import StageWriter
 from monai_tbkd.handlers.training_scalars import TrainingScalars, loss_summary
 from monai_tbkd.handlers.training_state import TrainingState
@@ -24,7 +23,6 @@ __all__ = [
     "OverlayPanel",
     "PredictionWriter",
     "ReceivedCheckpoint",
-    "ScheduledTerms",
     "StageWriter",
     "TrainingScalars",
     "TrainingState",

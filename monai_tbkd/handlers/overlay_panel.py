@@ -13,6 +13,7 @@ from PIL import Image
 from monai_tbkd.data.processes import gather_to_first
 from monai_tbkd.handlers.stage_writer import StageWriter
 from monai_tbkd.transforms import Panel, draw_panels, film_for_display, rescale_boxes
+from monai_tbkd.transforms.frozen_features import PICTURE
 
 
 class OverlayPanel:
@@ -49,7 +50,7 @@ class OverlayPanel:
         for batch, output in zip(engine.state.batch, engine.state.output):
             item = self.items.get(batch["name"])
             if item is not None:
-                self.pictures[item["name"]] = self._draw(item, batch["image"], output)
+                self.pictures[item["name"]] = self._draw(item, batch.get(PICTURE, batch["image"]), output)
 
     def write(self, engine: Engine) -> None:
         """Write the panel, with the films that other processes have seen."""

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from monai_tbkd.losses.attention_transfer import AttentionTransferLoss
 from monai_tbkd.losses.balanced_label_loss import BalancedLabelLoss
 from monai_tbkd.losses.box_supervision import BoxSupervisionLoss
 from monai_tbkd.losses.cell_distillation import CellDistillationLoss
 from monai_tbkd.losses.distillation_objective import DistillationObjective
-from monai_tbkd.losses.explanation_agreement import ExplanationAgreementLoss
 from monai_tbkd.losses.label_loss import UNKNOWN_LABEL, LabelLoss
 from monai_tbkd.losses.logit_distillation import LogitDistillationLoss
 from monai_tbkd.losses.map_distillation import MapDistillationLoss
-from monai_tbkd.losses.schedule import Schedule
 
 __all__ = [
     "UNKNOWN_LABEL",
-    "AttentionTransferLoss",
     "BalancedLabelLoss",
     "BoxSupervisionLoss",
     "CellDistillationLoss",
     "DistillationObjective",
-    "ExplanationAgreementLoss",
     "LabelLoss",
     "LogitDistillationLoss",
     "MapDistillationLoss",
-    "Schedule",
 ]

@@ -16,6 +16,8 @@ class BalancedLabelLoss(nn.Module):
         0.6931
     """
 
+    inputs = ("logits", "label")
+
     def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Half the mean over the outputs with yes and half that over those with no; one alone counts whole.
 

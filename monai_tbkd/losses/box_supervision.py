@@ -25,6 +25,8 @@ class BoxSupervisionLoss(nn.Module):
         0.6931
     """
 
+    inputs = ("map", "box_mask")
+
     def __init__(self, tb_index: int = -1) -> None:
         super().__init__()
         self.tb_index = tb_index

@@ -29,6 +29,7 @@ class LabelLoss(nn.Module):
     """
 
     class_weights: torch.Tensor | None
+    inputs = ("logits", "label")
 
     def __init__(self, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0) -> None:
         super().__init__()

@@ -29,6 +29,8 @@ class LogitDistillationLoss(nn.Module):
         0.0
     """
 
+    inputs = ("logits", "teacher_logits")
+
     def __init__(self, temperature: float = 4.0, independent: bool = False) -> None:
         super().__init__()
         if not temperature > 0:

@@ -32,6 +32,8 @@ class MapDistillationLoss(nn.Module):
         True
     """
 
+    inputs = ("map", "teacher_map")
+
     def __init__(self, center: bool = True, resolution: int | None = None) -> None:
         super().__init__()
         if resolution is not None and resolution < 1:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from monai_tbkd.networks.activation_map_net import ActivationMapNet
-from monai_tbkd.networks.averaged_net import AveragedNet
 from monai_tbkd.networks.checkpoint import model_version
+from monai_tbkd.networks.finished_network import finished_network
 from monai_tbkd.networks.half_pooling import HemithoraxMapPool
 from monai_tbkd.networks.held_statistics import hold_batch_statistics
 from monai_tbkd.networks.log_odds import as_two_or_more, class_log_odds
 from monai_tbkd.networks.lung_field import LungFieldNet
-from monai_tbkd.networks.lung_field_view import LungFieldView
 from monai_tbkd.networks.map_pooling import (
     AverageMapPool,
     LogSumExpMapPool,
@@ -18,19 +17,18 @@ from monai_tbkd.networks.map_pooling import (
     TopKMapPool,
 )
 from monai_tbkd.networks.output_stride import set_output_stride
-from monai_tbkd.networks.symmetric_map_net import SymmetricMapHead, SymmetricMapNet, mirror_mean, swap_mirror
+from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, SymmetricMapHead, SymmetricMapNet, trained_part
 from monai_tbkd.networks.teacher_view import FrameMaskView, ViewedNet
 from monai_tbkd.networks.weights import WeightReport, load_backbone_weights, load_checkpoint, read_state_dict
 
 __all__ = [
     "ActivationMapNet",
     "AverageMapPool",
-    "AveragedNet",
+    "FeatureMapNet",
     "FrameMaskView",
     "HemithoraxMapPool",
     "LogSumExpMapPool",
     "LungFieldNet",
-    "LungFieldView",
     "NoisyOrMapPool",
     "ProbabilisticMapPool",
     "SymmetricMapHead",
@@ -40,12 +38,12 @@ __all__ = [
     "WeightReport",
     "as_two_or_more",
     "class_log_odds",
+    "finished_network",
     "hold_batch_statistics",
     "load_backbone_weights",
     "load_checkpoint",
-    "mirror_mean",
     "model_version",
     "read_state_dict",
     "set_output_stride",
-    "swap_mirror",
+    "trained_part",
 ]

@@ -78,6 +78,7 @@ class ActivationMapNet(nn.Module):
         if not 0 <= frozen_stages <= len(STAGES):
             raise ValueError(f"frozen_stages is {frozen_stages}; expected 0 to {len(STAGES)} ({', '.join(STAGES)}).")
         self.architecture = {
+            "network": "ActivationMapNet",
             "backbone": backbone,
             "num_classes": num_classes,
             "in_channels": in_channels,

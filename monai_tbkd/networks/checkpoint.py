@@ -104,7 +104,7 @@ def load_finished(network: nn.Module, path: str | Path, stage: str) -> nn.Module
     if record is None:
         raise FileNotFoundError(
             f"There is no finished {stage} at {path} (with its record {record_path(path).name} beside it); train it "
-            f"first with the run id run_{stage}, or run the whole training with the run id run."
+            f"first with --stage {stage}."
         )
     check_architecture(network, record, path)
     return load_checkpoint(network, path)
@@ -119,7 +119,7 @@ def check_architecture(network: nn.Module, record: Mapping[str, Any], path: str 
     own, theirs = getattr(network, "architecture", None), record.get("architecture")
     if own is None or theirs is None:
         return
-    differing = settings_that_differ(theirs, own)
+    differing = settings_that_differ({"network": own.get("network"), **theirs}, own)  # records before 0.2 had none
     if differing:
         raise ValueError(
             f"{path} is a checkpoint of another architecture: {differing}. Set these as they were when it "

@@ -34,3 +34,14 @@ def as_two_or_more(logits: torch.Tensor) -> torch.Tensor:
     if logits.shape[1] == 1:
         return torch.cat([torch.zeros_like(logits), logits], dim=1)
     return logits
+
+
+def add_to_class(logits: torch.Tensor, added: torch.Tensor, class_index: int = -1) -> torch.Tensor:
+    """Logits ``(B, C, h, w)`` with ``added`` ``(B, 1, h, w)`` on one class, the last by default.
+
+    The class's log-odds change by just that.
+    """
+    out = logits.clone()
+    index = class_index % logits.shape[1]
+    out[:, index : index + 1] += added
+    return out

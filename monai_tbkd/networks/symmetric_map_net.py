@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from monai_tbkd.networks.activation_map_net import ActivationMapNet
+from monai_tbkd.networks.teacher_view import ViewedNet
 
 
 class SymmetricMapHead(nn.Module):
@@ -80,8 +81,8 @@ class SymmetricMapNet(nn.Module):
         dropout: of :class:`SymmetricMapHead`.
         width: widening factor of every stage.
         stride_in_1x1: as of :class:`ActivationMapNet`.
-        weights: path of a torchvision-style ImageNet state dict; None leaves the backbone at random, which is for
-            checks of a config alone.
+        weights: path of a torchvision-style ImageNet state dict; None leaves the backbone at random, for a
+            checkpoint that is loaded afterwards; so does ``"random"``, for checks of a config.
 
     Raises:
         ValueError: an option that the backbone does not know.
@@ -109,8 +110,9 @@ class SymmetricMapNet(nn.Module):
         if output_stride not in (16, 8):
             raise ValueError(f"output_stride is {output_stride}; expected 16 or 8, where layer3 and layer4 are alike.")
         inner = ActivationMapNet(
-            backbone, 1, output_stride=output_stride, width=width, stride_in_1x1=stride_in_1x1, weights=weights
-        )
+            backbone, 1, output_stride=output_stride, width=width, stride_in_1x1=stride_in_1x1,
+            weights=None if weights == "random" else weights,
+        )  # fmt: skip
         self.backbone = inner.backbone.requires_grad_(False)
         deep = inner.head.in_channels
         components = min(components, deep // 2 + deep)
@@ -118,8 +120,9 @@ class SymmetricMapNet(nn.Module):
         self.head = SymmetricMapHead(components, num_classes, hidden, convolutions, dropout)
         self.output_stride = output_stride
         self.architecture = {
-            "backbone": backbone, "num_classes": num_classes, "output_stride": output_stride, "width": width,
-            "stride_in_1x1": stride_in_1x1, "components": components, "hidden": hidden, "convolutions": convolutions,
+            "network": "SymmetricMapNet", "backbone": backbone, "num_classes": num_classes,
+            "output_stride": output_stride, "width": width, "stride_in_1x1": stride_in_1x1, "components": components,
+            "hidden": hidden, "convolutions": convolutions,
         }  # fmt: skip
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -137,7 +140,8 @@ class SymmetricMapNet(nn.Module):
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """What the head is trained on, ``(B, 2 D, h, w)``: of the film, then of its mirror image as that lies."""
-        return torch.cat([self._of_one(image), self._of_one(image.flip([-1]))], dim=1)
+        own, mirrored = self.reduce(self.stages(torch.cat([image, image.flip([-1])]))).chunk(2)
+        return torch.cat([own, mirrored], dim=1)
 
     def fit_components(self, stages: torch.Tensor) -> float:
         """Set the reduction to the principal components of a sample of cells.
@@ -195,8 +199,50 @@ class SymmetricMapNet(nn.Module):
         self.backbone.eval()
         return self
 
-    def _of_one(self, image: torch.Tensor) -> torch.Tensor:
-        return self.reduce(self.stages(image))  # type: ignore[no-any-return]
+
+class FeatureMapNet(nn.Module):
+    """The part of a :class:`SymmetricMapNet` that learns, on features that are kept.
+
+    In training the map is the head's of the features as they are, mirrored or not; in evaluation the mean with the
+    mirror image's, as the whole network has it.
+
+    Args:
+        network: shares its head with it.
+        image_size: width of the images in pixels.
+    """
+
+    def __init__(self, network: SymmetricMapNet, image_size: int) -> None:
+        super().__init__()
+        self.head, self.width, self.output_stride = network.head, int(image_size), network.output_stride
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Features ``(B, 2 D, h, w)`` to a map in logits ``(B, C, h, w)``."""
+        features = features.float()
+        if self.training:
+            return self.head(features)  # type: ignore[no-any-return]
+        return mirror_mean(self.head, features, self.width, self.output_stride)
+
+
+def trained_part(network: nn.Module, keep_features: bool, image_size: int, view: nn.Module | None = None) -> nn.Module:
+    """What is trained of a network, and evaluated beside it.
+
+    Args:
+        network: of the config.
+        keep_features: batches bring kept features in place of images.
+        image_size: width of the images in pixels.
+        view: through which a network sees images; None shows them as they are.
+
+    Raises:
+        ValueError: features are kept and the network has no frozen backbone, or there is a view.
+    """
+    if not keep_features:
+        return network if view is None else ViewedNet(network, view)
+    if not isinstance(network, SymmetricMapNet) or view is not None:
+        raise ValueError(
+            f"keep_features is true, but {type(network).__name__ if view is None else 'a view of the images'} needs "
+            "the images themselves; set keep_features to false."
+        )
+    return FeatureMapNet(network, image_size)
 
 
 def swap_mirror(features: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ from monai_tbkd.packaging.choices import choices
 from monai_tbkd.packaging.exit_status import FILMS_FAILED, end_with
 from monai_tbkd.packaging.extras import with_extra
 from monai_tbkd.packaging.plain_errors import show_errors_plainly
+from monai_tbkd.packaging.running_config import config_settings, run_stages, shared
 from monai_tbkd.packaging.settings import literal, read_settings, set_option, truth
 
 __all__ = [
@@ -14,11 +15,14 @@ __all__ = [
     "bundle_files",
     "bundle_root",
     "choices",
+    "config_settings",
     "end_with",
     "literal",
     "read_settings",
     "recipe_files",
+    "run_stages",
     "set_option",
+    "shared",
     "show_errors_plainly",
     "truth",
     "with_extra",

@@ -16,10 +16,10 @@ from typing import Any
 
 import yaml
 from monai.bundle import ConfigParser
-from monai.bundle.reference_resolver import ReferenceResolver
 
 from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.packaging.bundle_location import bundle_files
+from monai_tbkd.packaging.running_config import running_parser
 
 _YES, _NO, _NOTHING = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("none", "null", "")
 _MEANINGFUL = ("$", "@", "%")  # at the start of a value, to MONAI: an expression, a reference, a macro
@@ -38,7 +38,7 @@ _PATH_ENDINGS = (
 )
 _FLAGS = ("amp", "progress_bar")  # whose defaults are expressions
 _LEAST = {"batch_size": 1, "num_workers": 0, "image_size": 1, "film_size": 1, "picture_size": 1, "grid": 1,
-          "largest_number": 1, "max_epochs": 1, "teacher_epochs": 1, "val_interval": 1}  # fmt: skip
+          "largest_number": 1, "max_epochs": 1, "val_interval": 1}  # fmt: skip
 
 
 def truth(value: object, name: str = "a flag") -> bool:
@@ -121,7 +121,7 @@ def read_settings() -> None:
     Raises:
         ValueError: with one sentence for the user.
     """
-    parser, steps = _running()
+    parser, steps = running_parser()
     resolved = parser.ref_resolver.resolved_content
     values = _from_command_line(parser)
     values |= {key: _checked(key, value) for key, value in parser.get().items() if key not in values}
@@ -140,22 +140,6 @@ def read_settings() -> None:
         parser.parse(reset=True)
         done = {id_: value for id_, value in resolved.items() if id_.startswith(f"{steps}::")}
         parser.ref_resolver.resolved_content.update(done)
-
-
-def _running() -> tuple[ConfigParser, str]:
-    """The parser that evaluates the expression from which this is called, and the id of the list that it stands in.
-
-    MONAI hands neither to an expression.
-    """
-    frame, steps = sys._getframe(1), ""
-    while frame is not None:
-        owner = frame.f_locals.get("self")
-        if isinstance(owner, ReferenceResolver) and not steps:
-            steps = str(frame.f_locals.get("id", "")).rpartition("::")[0]
-        if isinstance(owner, ConfigParser):
-            return owner, steps
-        frame = frame.f_back  # type: ignore[assignment]
-    raise RuntimeError("read_settings() is an expression of a config; call it there.")
 
 
 def _from_command_line(parser: ConfigParser) -> dict[str, Any]:

@@ -7,11 +7,9 @@ from monai_tbkd.transforms.boxes_to_film import BoxesToFilm, BoxesToFilmd, resca
 from monai_tbkd.transforms.cut_border import CutBorder, CutBorderd
 from monai_tbkd.transforms.drawn_boxes import DrawnBoxesd
 from monai_tbkd.transforms.film_augmentation import PlainFilmd, RandAffineFilmd, RandGammaFilmd, RandMirrorFilmd
-from monai_tbkd.transforms.film_blur import RandBlurFilm, RandBlurFilmd
 from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
-from monai_tbkd.transforms.frame_crop import RandFrameCrop, RandFrameCropd
 from monai_tbkd.transforms.frontal_gate import CheckFrontal, CheckFrontald
-from monai_tbkd.transforms.lung_asymmetry import LungAsymmetryd, lung_asymmetry
+from monai_tbkd.transforms.frozen_features import FrozenFeaturesd, RandMirrorFeaturesd
 from monai_tbkd.transforms.lung_box import LungBoxFinder, box_of_lungs
 from monai_tbkd.transforms.lung_crop import CropToLungs, CropToLungsd, MapToWholeFilm, MapToWholeFilmd
 from monai_tbkd.transforms.map_to_boxes import Boxes, MapToBoxes, MapToBoxesd
@@ -34,21 +32,19 @@ from monai_tbkd.transforms.overlay import (
     notice_of,
 )
 from monai_tbkd.transforms.resize_film import ResizeFilm, ResizeFilmd
-from monai_tbkd.transforms.style_swap import (
-    RandHistogramSwap,
-    RandHistogramSwapd,
-    RandSpectrumSwap,
-    RandSpectrumSwapd,
-)
+from monai_tbkd.transforms.student_target import AddLungPriord, CenterMapd, CloseByLabeld, SmoothMapd
 
 __all__ = [
     "NOTICE",
+    "AddLungPriord",
     "BoxMaskd",
     "Boxes",
     "BoxesToFilm",
     "BoxesToFilmd",
+    "CenterMapd",
     "CheckFrontal",
     "CheckFrontald",
+    "CloseByLabeld",
     "CropToLungs",
     "CropToLungsd",
     "CutBorder",
@@ -58,7 +54,7 @@ __all__ = [
     "DrawnBoxesd",
     "FilmTo8Bit",
     "FilmTo8Bitd",
-    "LungAsymmetryd",
+    "FrozenFeaturesd",
     "LungBoxFinder",
     "MapToBoxes",
     "MapToBoxesd",
@@ -75,25 +71,18 @@ __all__ = [
     "Panel",
     "PlainFilmd",
     "RandAffineFilmd",
-    "RandBlurFilm",
-    "RandBlurFilmd",
-    "RandFrameCrop",
-    "RandFrameCropd",
     "RandGammaFilmd",
-    "RandHistogramSwap",
-    "RandHistogramSwapd",
+    "RandMirrorFeaturesd",
     "RandMirrorFilmd",
-    "RandSpectrumSwap",
-    "RandSpectrumSwapd",
     "ResizeFilm",
     "ResizeFilmd",
+    "SmoothMapd",
     "blend_map",
     "box_masks",
     "box_of_lungs",
     "draw_panels",
     "film_box_mask",
     "film_for_display",
-    "lung_asymmetry",
     "notice_of",
     "rescale_boxes",
     "stretch_map",

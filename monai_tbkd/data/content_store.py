@@ -1,0 +1,131 @@
+"""What deterministic transforms make of images, kept on disk by the images' content."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import PersistentDataset
+from monai.transforms import Compose, RandomizableTrait
+
+from monai_tbkd import __version__
+
+logger = logging.getLogger(__name__)
+
+_NOT_SETTINGS = ("R", "lazy", "tracing", "map_items", "unpack_items", "log_stats", "overrides")
+
+
+class ContentStore(PersistentDataset):
+    """A ``PersistentDataset`` whose files are named by the content of an image and by what is done to it.
+
+    The same image in another folder, data set, fold or split is computed once. Labels, boxes and names are not kept:
+    they come from the item each time.
+
+    Args:
+        data: items with ``image``, the path.
+        transform: deterministic MONAI transforms, from ``{"image": path}`` to what is kept.
+        cache_dir: folder of the files; None keeps nothing on disk.
+
+    Raises:
+        ValueError: a random transform.
+
+    Example:
+        >>> store = ContentStore([{"image": "/data/a.png", "label": 1}], [], None)
+        >>> store[0]["label"]
+        1
+    """
+
+    def __init__(
+        self,
+        data: Sequence[Mapping[str, Any]],
+        transform: Callable[[Any], Any] | Sequence[Callable[[Any], Any]],
+        cache_dir: str | Path | None = None,
+    ) -> None:
+        steps = Compose(transform).flatten()
+        random = [type(t).__name__ for t in steps.transforms if isinstance(t, RandomizableTrait)]
+        if random:
+            raise ValueError(f"{', '.join(random)} may change an image each time; a store keeps what stays the same.")
+        super().__init__(data, steps, cache_dir, hash_func=self._file_name)
+        self._fingerprint = fingerprint(transform) if cache_dir is not None else ""
+
+    def missing(self) -> list[int]:
+        """Indices of items that have no file yet; none without a folder."""
+        if self.cache_dir is None:
+            return []
+        files = ((i, self._file_name(item).decode()) for i, item in enumerate(self.data))
+        first = {name: i for i, name in reversed(list(files))}
+        return sorted(i for name, i in first.items() if not (self.cache_dir / f"{name}.pt").is_file())
+
+    def _cachecheck(self, item_transformed: Mapping[str, Any]) -> dict[str, Any]:
+        own = {"image": item_transformed["image"]}
+        try:
+            return {**item_transformed, **super()._cachecheck(own)}
+        except (RuntimeError, EOFError) as error:
+            kept = None if self.cache_dir is None else self.cache_dir / f"{self._file_name(own).decode()}.pt"
+            if kept is None or not kept.is_file():  # of a transform, not of a file that was half written
+                raise
+            logger.warning("%s is damaged (%s) and is made anew.", kept, type(error).__name__)
+            kept.unlink()
+            return {**item_transformed, **super()._cachecheck(own)}
+
+    def _file_name(self, item: Mapping[str, Any]) -> bytes:
+        name = f"{content_sha256(item['image'])} {self._fingerprint} {__version__}"
+        return hashlib.sha256(name.encode()).hexdigest()[:40].encode()
+
+
+def content_sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's content, in hexadecimal; read again only when size or time of the file change."""
+    found = Path(path).stat()
+    return _content_sha256(os.fspath(path), found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=200_000)
+def _content_sha256(path: str, size: int, time: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(part: Any) -> str:
+    """SHA-256 of what a transform or network does: its class, its settings, and the content of its arrays.
+
+    Args:
+        part: a transform, a list of them, a module, a number, a text, an array.
+    """
+    digest = hashlib.sha256()
+    _add(digest, part, 0)
+    return digest.hexdigest()
+
+
+def _add(digest: Any, part: Any, depth: int) -> None:
+    if depth > 60:
+        raise ValueError(f"A transform holds itself ({type(part).__name__}); it has no fingerprint.")
+    if isinstance(part, torch.nn.Module):
+        digest.update(type(part).__qualname__.encode())
+        for name, value in part.state_dict().items():
+            _add(digest, (name, value), depth + 1)
+    elif isinstance(part, (np.ndarray, torch.Tensor)):
+        array = np.ascontiguousarray(part.detach().cpu().numpy() if isinstance(part, torch.Tensor) else part)
+        digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
+    elif part is None or isinstance(part, (str, bytes, bool, int, float, torch.dtype, torch.device)):
+        digest.update(f"{type(part).__name__}:{part}\n".encode())
+    elif isinstance(part, Mapping):
+        for key, value in part.items():
+            _add(digest, (str(key), value), depth + 1)
+    elif isinstance(part, (list, tuple, set, frozenset)):
+        digest.update(f"{len(part)}[".encode())
+        for each in sorted(part, key=str) if isinstance(part, (set, frozenset)) else part:
+            _add(digest, each, depth + 1)
+    elif isinstance(part, type) or not hasattr(part, "__dict__") or callable(getattr(part, "__code__", None)):
+        digest.update(getattr(part, "__qualname__", type(part).__qualname__).encode())
+    else:
+        digest.update(type(part).__qualname__.encode())
+        settings = {k: v for k, v in vars(part).items() if k.lstrip("_") not in _NOT_SETTINGS}
+        for key in sorted(settings):
+            _add(digest, (key, settings[key]), depth + 1)

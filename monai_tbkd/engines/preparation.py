@@ -1,0 +1,165 @@
+"""What is fitted before a stage is trained: the reduction of the features, and the student's target."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import CacheDataset, DataLoader, Dataset
+from monai.utils import convert_to_tensor
+from torch import nn
+
+from monai_tbkd.data.content_store import ContentStore, content_sha256, fingerprint
+from monai_tbkd.handlers.film_progress import with_progress
+from monai_tbkd.networks.bfloat16_support import has_bfloat16
+from monai_tbkd.networks.log_odds import class_log_odds
+from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet
+from monai_tbkd.networks.weights import load_plain, save_plain
+from monai_tbkd.transforms.lung_crop import LUNG_CROP
+from monai_tbkd.transforms.normalize_film import NormalizeFilm
+from monai_tbkd.transforms.student_target import TEACHER_MAP
+
+logger = logging.getLogger(__name__)
+
+_IMAGES, _CELLS = 200, 160
+
+
+def fit_reduction(
+    network: nn.Module,
+    items: Sequence[Mapping[str, Any]],
+    preprocessing: Callable[[Any], Any],
+    cache_dir: str | Path | None = None,
+    weights: str | Path | None = None,
+) -> nn.Module:
+    """Fit the principal components of a :class:`~monai_tbkd.networks.SymmetricMapNet`; other networks need nothing.
+
+    200 images take part, drawn by the hash of their content, so that folds and seeds share the components; no label
+    does. What was fitted is kept in ``cache_dir``.
+
+    Args:
+        network: on its device.
+        items: images that may be looked at without labels, with ``image``.
+        preprocessing: from a path to the 8-bit image at ``image``.
+        cache_dir: folder of kept features; None keeps nothing.
+        weights: of the backbone.
+
+    Returns:
+        The network, in eval mode.
+
+    Raises:
+        ValueError: no weights; a frozen backbone at random learns nothing.
+    """
+    if not isinstance(network, SymmetricMapNet):
+        return network
+    if not weights:
+        raise ValueError(
+            "weights is null, and the backbone stays as it is loaded; give --weights PATH, torchvision's state dict of "
+            "ImageNet (resnet50), or lay configs/demo.yaml over it, which trains a small network whole."
+        )
+    chosen = sorted({content_sha256(item["image"]): item["image"] for item in items}.items())[:_IMAGES]
+    key = fingerprint([network.backbone, preprocessing, [name for name, _ in chosen], network.reduce.out_channels])
+    kept = None if cache_dir is None else Path(cache_dir) / f"components-{key[:40]}.pt"
+    if kept is not None and kept.is_file():
+        try:
+            network.reduce.load_state_dict(load_plain(kept))
+            return network.eval()
+        except (ValueError, RuntimeError) as error:
+            logger.warning("%s is damaged (%s) and is made anew.", kept, type(error).__name__)
+    device, rows = network.reduce.weight.device, []
+    cells = max(_CELLS, -(-2 * network.reduce.out_channels // max(len(chosen), 1)))
+    loader = DataLoader(Dataset([{"image": path} for _, path in chosen], preprocessing), batch_size=4)
+    network.eval()
+    for batch in with_progress(loader, len(chosen), "components"):
+        image = NormalizeFilm()(convert_to_tensor(batch["image"], track_meta=False)).to(device)
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
+            stages = network.stages(image)
+        at = torch.randperm(stages[0, 0].numel(), generator=torch.Generator().manual_seed(len(rows)))[:cells]
+        rows.append(stages.float().flatten(2)[..., at.to(device)].transpose(1, 2).flatten(0, 1).cpu())
+    network.fit_components(torch.cat(rows))
+    if kept is not None:
+        save_plain(network.reduce.state_dict(), kept)
+    return network
+
+
+def kept_images(
+    items: Sequence[Mapping[str, Any]],
+    transform: Callable[[Any], Any],
+    cache_dir: str | Path | None = None,
+    cache_rate: float = 1.0,
+    progress: bool = False,
+) -> CacheDataset:
+    """Keep what a deterministic transform makes of images: on disk by content, and in memory.
+
+    Args:
+        items: with ``image``.
+        transform: see :class:`~monai_tbkd.data.ContentStore`.
+        cache_dir: folder of the files; None keeps nothing on disk.
+        cache_rate: fraction that is kept in memory.
+        progress: a bar while images are read into memory.
+    """
+    store = ContentStore(items, transform, cache_dir)
+    missing = store.missing()
+    if missing:
+        with ThreadPoolExecutor(2) as threads:  # one reads while the other computes
+            made = ({"image": [i]} for i, _ in zip(missing, threads.map(store.__getitem__, missing), strict=True))
+            deque(with_progress(made, len(missing), "features"), maxlen=0)
+    return CacheDataset(store, [], cache_rate=cache_rate, num_workers=None, progress=progress and cache_dir is None)
+
+
+@torch.no_grad()
+def fit_target(
+    target: Callable[[Any], Any],
+    teacher: nn.Module,
+    images: Sequence[Mapping[str, Any]],
+    to_network: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    num_classes: int = 1,
+    batch_size: int = 32,
+    device: torch.device | str = "cpu",
+) -> None:
+    """Fit what the student's target needs, on the teacher's maps of the training images with TB.
+
+    Args:
+        target: a ``Compose`` of :mod:`monai_tbkd.transforms.student_target`; steps with a ``fit`` are fitted in their
+            order.
+        teacher: finished.
+        images: training images as the data set gives them, with ``image`` and ``label``.
+        to_network: as of :class:`~monai_tbkd.engines.DistillationTrainer`.
+        num_classes: label scheme; tuberculosis is the last class.
+        batch_size: images at a time.
+        device: of the teacher.
+    """
+    steps: Iterable[Any] = getattr(target, "transforms", [target])
+    steps = list(steps)
+    if not any(hasattr(step, "fit") for step in steps):
+        return
+    with_tb = [i for i in range(len(images)) if has_tb(images[i]["label"], num_classes)]
+    if not with_tb:
+        raise ValueError("There is no training image with TB, on which the student's target could be fitted.")
+    needed = {key for key in images[with_tb[0]] if key in ("image", "label", "lung_field", LUNG_CROP)}
+    batches = []
+    teacher.eval()
+    for start in range(0, len(with_tb), batch_size):
+        own = [images[i] for i in with_tb[start : start + batch_size]]
+        batch = {key: torch.stack([torch.as_tensor(each[key]) for each in own]) for key in needed}
+        image = batch.pop("image").to(device)
+        batch[TEACHER_MAP] = teacher(image if to_network is None else to_network(image)).float()
+        batches.append(batch)
+    found = {key: torch.cat([batch[key] for batch in batches]) for key in batches[0]}
+    maps = found[TEACHER_MAP]
+    places = found.get(LUNG_CROP, torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(len(maps), 4))
+    shares = (places[:, 2] - places[:, 0]) * (places[:, 3] - places[:, 1])
+    for step in steps:
+        if hasattr(step, "fit"):
+            step.fit(class_log_odds(found[TEACHER_MAP]), shares)
+        found = step(found)
+
+
+def has_tb(label: Any, num_classes: int = 1) -> bool:
+    """Whether a label says TB: a class index, or one of the labels ``(2,)`` of both halves."""
+    return int(np.max(np.asarray(label))) == max(num_classes, 2) - 1

@@ -1,0 +1,91 @@
+"""The config that is being run, as its expressions see it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from typing import Any
+
+from monai.bundle import ConfigParser
+from monai.bundle.reference_resolver import ReferenceResolver
+
+from monai_tbkd.packaging.bundle_location import bundle_files
+from monai_tbkd.packaging.config_layers import read_config
+
+_OF_MACHINE = {"device", "amp", "num_workers", "cache_rate", "progress_bar", "resume", "val_interval", "layout",
+               "stage", "select", "test", "missing_annotation", "grid"}  # fmt: skip
+_OF_PLACE = ("_dir", "_root", "_file", "_checkpoint", "operating_point")
+_WORKFLOW = {"imports", "train", "validate", "evaluate", "robustness", "finetune", "datalist", "settings", "initialize",
+             "finalize", "preprocessing", "_meta_"}  # fmt: skip
+
+
+def running_parser() -> tuple[ConfigParser, str]:
+    """The parser that evaluates the expression from which this is called, and the id of the list that it stands in.
+
+    MONAI hands neither to an expression.
+    """
+    frame, steps = sys._getframe(1), ""
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, ReferenceResolver) and not steps:
+            steps = str(frame.f_locals.get("id", "")).rpartition("::")[0]
+        if isinstance(owner, ConfigParser):
+            return owner, steps
+        frame = frame.f_back  # type: ignore[assignment]
+    raise RuntimeError("This is an expression of a config; call it there.")
+
+
+def shared(name: str, file: str = "preprocessing.yaml") -> Any:
+    """Take a part of a config file that several configs share, under the settings of the config that takes it.
+
+    Args:
+        name: id in the file.
+        file: beside the config, in the bundle's ``configs``. Its other ids are defaults, which the config may replace.
+
+    Returns:
+        The parsed content.
+    """
+    parser, _ = running_parser()
+    content = read_config(bundle_files() / "configs" / file)
+    own = {name, "imports"}
+    given = {key: parser.get_parsed_content(key) for key in content if key not in own and key in parser}
+    return ConfigParser(config={**content, **given}).get_parsed_content(name)
+
+
+def config_settings() -> dict[str, Any]:
+    """Settings of the running config that a training depends on, JSON-able.
+
+    These are the ids at the top whose content is a number, a text, a flag or a list of them, without those of the
+    machine and its folders, and the text of the other sections, such as the loss terms.
+    """
+    parser, _ = running_parser()
+    found: dict[str, Any] = {}
+    for key, raw in parser.get().items():
+        if key in _OF_MACHINE or key in _WORKFLOW or key.endswith(_OF_PLACE) or key.startswith("run"):
+            continue
+        if isinstance(raw, dict):
+            found[key] = json.dumps(raw, sort_keys=True, default=str)
+            continue
+        if isinstance(raw, str) and raw.startswith("$") and "(" in raw.split(" if ")[0]:
+            continue  # a call makes an object
+        value = parser.get_parsed_content(key) if isinstance(raw, str) and raw[:1] in "@$" else raw
+        if value is None or isinstance(value, (str, bool, int, float, list, tuple)):
+            found[key] = value
+    found["random_transforms"] = json.dumps(parser.get("train::random_transforms", []), default=str)
+    return json.loads(json.dumps(found, default=str))  # type: ignore[no-any-return]
+
+
+def run_stages() -> None:
+    """Run the stage that the config names; ``all`` is the teacher, unless a finished one is there, then the student.
+
+    Each stage is run by the config's ``run_stage``, in a config of its own in which ``stage`` is the stage's name.
+    """
+    parser, _ = running_parser()
+    stage = parser.get_parsed_content("stage")
+    for each in ("teacher", "student") if stage == "all" else (stage,):
+        own = ConfigParser(config=copy.deepcopy(parser.get()))
+        own["stage"] = each
+        if stage == "all" and each == "teacher" and own.get_parsed_content("is_finished"):
+            continue
+        own.get_parsed_content("run_stage")

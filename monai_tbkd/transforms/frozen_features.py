@@ -1,0 +1,98 @@
+"""Features of a frozen backbone as a transform, and their mirror image."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform, RandomizableTransform
+
+from monai_tbkd.networks.bfloat16_support import has_bfloat16
+from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, swap_mirror
+from monai_tbkd.transforms.normalize_film import NormalizeFilm
+
+PICTURE = "picture"
+LUNG_FIELD = "lung_field"
+_PICTURE_SIZE = 256
+
+
+class FrozenFeaturesd(MapTransform):
+    """Replace an 8-bit image by the features that a frozen backbone has of it and of its mirror image.
+
+    The transform is deterministic, so that a data set keeps its result (:class:`~monai_tbkd.data.ContentStore`) and the
+    backbone sees each image once, however many heads, folds and seeds are trained. It computes in bfloat16 where the
+    device has instructions for it, else in float32, and keeps half precision.
+
+    Args:
+        network: in eval mode; its reduction has been fitted.
+        keys: of images ``(1, H, W)`` uint8; replaced by ``(2 D, h, w)`` float16. A picture of at most 256 pixels for
+            TensorBoard is kept at ``picture``.
+    """
+
+    def __init__(
+        self, network: SymmetricMapNet, keys: KeysCollection = "image", allow_missing_keys: bool = False
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.network, self.normalize = network.eval(), NormalizeFilm()
+        self._one_at_a_time = threading.Lock()
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            image = d[key].as_tensor() if isinstance(d[key], MetaTensor) else d[key]
+            d[key] = self.features(image)
+            d[PICTURE] = small_picture(image)
+        if LUNG_FIELD in d:
+            d[LUNG_FIELD] = (255 * torch.as_tensor(d[LUNG_FIELD]).float()).round().to(torch.uint8)
+        return d
+
+    @torch.no_grad()
+    def features(self, image: torch.Tensor) -> torch.Tensor:
+        """Features ``(2 D, h, w)`` float16 of an image ``(1, H, W)`` of 0-255."""
+        device = self.network.reduce.weight.device
+        with self._one_at_a_time, torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
+            return self.network.features(self.normalize(image)[None].to(device))[0].half().cpu()
+
+    def __getstate__(self) -> dict[str, Any]:  # data loader processes get a lock of their own
+        return {key: value for key, value in vars(self).items() if key != "_one_at_a_time"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._one_at_a_time = threading.Lock()
+
+
+class RandMirrorFeaturesd(RandomizableTransform, MapTransform):
+    """Mirror kept features left to right with a probability, with the lung field and the labels of halves.
+
+    Args:
+        keys: of features ``(2 D, h, w)``, see :class:`FrozenFeaturesd`.
+        prob: probability of mirroring.
+    """
+
+    def __init__(self, keys: KeysCollection = "image", prob: float = 0.5, allow_missing_keys: bool = False) -> None:
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        RandomizableTransform.__init__(self, prob)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        self.randomize(None)
+        if not self._do_transform:
+            return d
+        for key in self.key_iterator(d):
+            d[key] = swap_mirror(d[key][None])[0]
+        if LUNG_FIELD in d:
+            d[LUNG_FIELD] = d[LUNG_FIELD].flip(-1)
+        if getattr(d.get("label"), "ndim", 0) == 1:  # of the left and of the right half
+            d["label"] = d["label"][::-1].copy()
+        return d
+
+
+def small_picture(image: torch.Tensor) -> torch.Tensor:
+    """An image ``(1, H, W)`` of 0-255 with at most 256 pixels a side, uint8."""
+    size = [min(side, _PICTURE_SIZE) for side in image.shape[-2:]]
+    return F.interpolate(image[None].float(), size=size, mode="area")[0].round().to(torch.uint8)

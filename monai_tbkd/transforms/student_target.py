@@ -1,0 +1,134 @@
+"""What a student learns from: the teacher's map, smoothed, with a location prior, above 0 where there is disease.
+
+Each transform works on a batch: ``teacher_map`` ``(B, C, h, w)`` in logits, and what the images bring. ``fit`` takes
+what it needs from all training images with TB, with the steps before it done; no box takes part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from monai.networks.layers import GaussianFilter
+from monai.transforms import Transform
+
+from monai_tbkd.losses import UNKNOWN_LABEL
+from monai_tbkd.networks.log_odds import add_to_class
+from monai_tbkd.transforms.frozen_features import LUNG_FIELD
+
+TEACHER_MAP = "teacher_map"
+_CLOSED = -100.0
+
+
+class SmoothMapd(Transform):
+    """Smooth the teacher's map by a Gaussian, since cells of a teacher that sees each place by itself are noisy.
+
+    Args:
+        sigma: standard deviation in cells of the map; 0 leaves the map as it is.
+    """
+
+    def __init__(self, sigma: float = 1.0) -> None:
+        self.sigma = float(sigma)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        if self.sigma > 0:
+            maps, reach = d[TEACHER_MAP], int(4 * self.sigma + 0.5)
+            smooth = GaussianFilter(2, self.sigma, truncated=4.0).to(maps.device)
+            padded = F.pad(maps, (reach,) * 4, mode="replicate")
+            d[TEACHER_MAP] = smooth(padded)[..., reach:-reach, reach:-reach]
+        return d
+
+
+class AddLungPriord(Transform):
+    """Add the logits of a location prior: the image's lung field, with a weight that falls from apex to base.
+
+    Tuberculosis of adults is most frequent in the upper zones of the lungs. The prior needs no box, and what it adds
+    is in the student afterwards.
+
+    Args:
+        weight: of the prior beside the map; 0 leaves the prior out.
+        margin: share of the crop above and below the lungs, as of :class:`CropToLungs`.
+        least: probability outside the lungs.
+        most: probability at the apex.
+    """
+
+    def __init__(self, weight: float = 1.0, margin: float = 0.07, least: float = 0.01, most: float = 0.95) -> None:
+        self.weight, self.margin, self.least, self.most = float(weight), float(margin), float(least), float(most)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        if self.weight > 0:
+            maps = d[TEACHER_MAP]
+            prior = self.prior(d[LUNG_FIELD].to(maps.device), (maps.shape[-2], maps.shape[-1]))
+            d[TEACHER_MAP] = add_to_class(maps, self.weight * prior)
+        return d
+
+    def prior(self, lung_field: torch.Tensor, cells: tuple[int, int]) -> torch.Tensor:
+        """Logits ``(B, 1, *cells)`` of lung fields ``(B, 1, H, W)`` of 0-255 on the crop."""
+        field = lung_field.float() / 255.0
+        rows = ((torch.arange(field.shape[-2]) + 0.5) / field.shape[-2] - self.margin) / (1 - 2 * self.margin)
+        falling = (1 - rows).clamp(0.02, 1).to(field)[:, None]
+        # cell i lies on pixel stride * i: half a cell to the left of and above the middle of the i-th tile
+        at = [2 * torch.arange(n, device=field.device) / n - 1 for n in cells]
+        grid = torch.stack(torch.meshgrid(at[1], at[0], indexing="xy"), dim=-1)[None].expand(len(field), -1, -1, -1)
+        smooth = F.avg_pool2d(field, 7, stride=1, padding=3, count_include_pad=False) * falling
+        placed = F.grid_sample(smooth, grid, padding_mode="border", align_corners=False)
+        return torch.logit(placed.clamp(self.least, self.most))
+
+
+class CloseByLabeld(Transform):
+    """Take disease out of the map where the label rules it out: everywhere in an image without TB.
+
+    The label is known in training, and the teacher may err. An image whose label is not known keeps its map; a label
+    ``(B, 2)`` of the left and the right half closes a half.
+    """
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        maps = data[TEACHER_MAP]
+        label = torch.as_tensor(data["label"]).to(maps.device)
+        closed = (label != max(maps.shape[1], 2) - 1) & (label != UNKNOWN_LABEL)
+        sides = closed.reshape(len(maps), -1)  # (B, 1) or (B, 2)
+        columns = (torch.arange(maps.shape[-1], device=maps.device) * sides.shape[1]) // maps.shape[-1]
+        closed_cells = sides[:, columns][:, None, None, :].expand(-1, 1, maps.shape[-2], -1)
+        return {**data, TEACHER_MAP: add_to_class(maps, _CLOSED * closed_cells)}
+
+
+class CenterMapd(Transform):
+    """Shift the map so that it is above 0 in a given share of the area of images with TB, and sharpen it.
+
+    Args:
+        area: share of the area of images with TB that shows disease. TBX11K's boxes take a tenth.
+        sharpness: factor of the shifted map.
+
+    Raises:
+        ValueError: an area that is not between 0 and 1.
+    """
+
+    def __init__(self, area: float = 0.1, sharpness: float = 2.0) -> None:
+        if not 0 < area < 1:
+            raise ValueError(f"area is {area}; expected a share between 0 and 1.")
+        self.area, self.sharpness = float(area), float(sharpness)
+        self.threshold: float | None = None
+
+    def fit(self, maps: torch.Tensor, image_shares: torch.Tensor) -> None:
+        """Choose the threshold.
+
+        Args:
+            maps: log-odds ``(N, 1, h, w)`` of images with TB, with the steps before done.
+            image_shares: ``(N,)``, the share of the image that its map covers.
+        """
+        values = maps.flatten(1)
+        weights = (image_shares.to(values) / values.shape[1])[:, None].expand_as(values).flatten()
+        order = values.flatten().argsort(descending=True)
+        reached = weights[order].cumsum(0) / len(maps)
+        at = min(int(torch.searchsorted(reached, self.area)), len(order) - 1)
+        self.threshold = float(values.flatten()[order[at]])
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        if self.threshold is None:
+            raise ValueError("The student's target has no threshold yet; fit it on the training images.")
+        maps = data[TEACHER_MAP]
+        return {**data, TEACHER_MAP: self.sharpness * add_to_class(maps, torch.full_like(maps[:, :1], -self.threshold))}
