@@ -38,7 +38,7 @@ demo: install  ## the main job on phantom films: teacher, student, control, eval
 	$(PY) -m monai_tbkd phantom --output $(DEMO)/data --train 160 80 240 --val 60 40 100 --size 256 \
 	  --shortcuts letter text border --workers 2
 	$(BUNDLE_RUN) --config_file "['$(TRAIN)','configs/demo.yaml']" $(DEMO_ARGS)
-	$(BUNDLE_RUN) run_control --config_file "['$(TRAIN)','configs/demo.yaml']" $(DEMO_ARGS)
+	$(BUNDLE_RUN) --stage control --config_file "['$(TRAIN)','configs/demo.yaml']" $(DEMO_ARGS)
 	$(BUNDLE_RUN) --config_file "['$(TRAIN)','bundle/configs/evaluate.yaml','configs/demo.yaml']" $(DEMO_ARGS)
 	mkdir -p $(DEMO)/test_films
 	while read -r film; do cp "$(DEMO)/data/imgs/$$film" $(DEMO)/test_films/; done < $(DEMO)/data/lists/TBX11K_val.txt

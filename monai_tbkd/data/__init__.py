@@ -19,7 +19,6 @@ from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.film_shards import films_of_shard, shard_folder
 from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.data.film_warnings import FilmWarning
-from monai_tbkd.data.folds import half_labels
 from monai_tbkd.data.frontal_gate import FrontalGate, GateVerdict
 from monai_tbkd.data.kaggle_csv import load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
@@ -52,7 +51,6 @@ __all__ = [
     "film_meta",
     "film_origins",
     "films_of_shard",
-    "half_labels",
     "image_labels",
     "list_films",
     "load_class_folders",

@@ -13,7 +13,7 @@ from monai_tbkd.data.class_folders import load_class_folders
 from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import DatalistItem
 from monai_tbkd.data.film_classes import CLASS_NAMES
-from monai_tbkd.data.folds import split_by_fold
+from monai_tbkd.data.folds import half_labels, split_by_fold
 from monai_tbkd.data.kaggle_csv import is_kaggle_csv, load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
 from monai_tbkd.data.splits import split_by_name_hash
@@ -40,6 +40,7 @@ def load_datalist(
     folds: int | None = None,
     fold: int = 0,
     seed: int = 0,
+    labels: str = "whole",
 ) -> dict[str, list[DatalistItem]]:
     """Read one or several data sets and split them.
 
@@ -61,6 +62,7 @@ def load_datalist(
             then. None is no cross-validation.
         fold: the fold that is reported.
         seed: of the folds.
+        labels: of the training images: ``whole``, or ``halves``, which are read off boxes, see `half_labels`.
 
     Returns:
         ``{"train": ..., "select": ..., "test": ...}`` of data list items.
@@ -74,6 +76,8 @@ def load_datalist(
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}; expected one of {LAYOUTS}.")
+    if labels not in ("whole", "halves"):
+        raise ValueError(f"labels is {labels!r}; expected whole or halves.")
     if not isinstance(dataset_dir, (str, os.PathLike)) and (
         not isinstance(dataset_dir, Sequence)
         or isinstance(dataset_dir, bytes)
@@ -111,6 +115,8 @@ def load_datalist(
         cut = split_by_name_hash(whole, test=_DEFAULT_TEST if test is None else test, select=0)
         parts = split_by_name_hash(train + cut["train"], test=0, select=select)
         splits = {"train": parts["train"], "select": parts["select"], "test": reported + cut["test"]}
+    if labels == "halves":
+        splits["train"] = half_labels(splits["train"])
     splits = check_datalist(splits, missing_annotation)
     for name, part in splits.items():
         counts = Counter(item["class_name"] for item in part)

@@ -10,7 +10,7 @@ from monai_tbkd.engines.fine_tuning import FineTuning, WorseModelError, film_map
 from monai_tbkd.engines.model_comparison import ModelComparison, load_operating_point
 from monai_tbkd.engines.model_release import release_model
 from monai_tbkd.engines.network_ahead import NetworkAhead
-from monai_tbkd.engines.preparation import fit_reduction, fit_target, kept_images
+from monai_tbkd.engines.preparation import fit_reduction, fit_target, kept_images, prepare_student
 from monai_tbkd.engines.stages import (
     FinishedTeacher,
     describe_module,
@@ -45,6 +45,7 @@ __all__ = [
     "kept_images",
     "load_operating_point",
     "load_trained",
+    "prepare_student",
     "release_model",
     "stage_path",
     "training_record",

@@ -8,7 +8,7 @@ from typing import Any
 
 from monai.fl.client import MonaiAlgo
 
-STAGES = {"teacher": "federated_teacher", "student": "federated"}
+STAGES = ("teacher", "student")
 
 
 def federated_site(
@@ -40,15 +40,15 @@ def federated_site(
     """
     if stage not in STAGES:
         raise ValueError(f"stage is {stage!r}; expected one of {', '.join(STAGES)}.")
-    configs = [_config(Path(bundle_root), "train"), *map(str, recipes), _config(Path(bundle_root), STAGES[stage])]
+    configs = [_config(Path(bundle_root), "train"), *map(str, recipes), _config(Path(bundle_root), "federated")]
     return MonaiAlgo(
         str(bundle_root),
         local_epochs=local_epochs,
         send_weight_diff=False,
         config_train_filename=configs,
         config_evaluate_filename=list(configs),
-        train_kwargs=dict(settings),
-        eval_kwargs=dict(settings),
+        train_kwargs={**settings, "stage": stage},
+        eval_kwargs={**settings, "stage": stage},
     )
 
 

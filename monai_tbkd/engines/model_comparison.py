@@ -18,14 +18,12 @@ from monai_tbkd.data.processes import go_on_alone, rank
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.engines.evaluation_result import evaluation_result
 from monai_tbkd.engines.model_release import point_of
-from monai_tbkd.engines.stages import COMPARABLE
+from monai_tbkd.engines.stages import COMPARABLE, finished_part
 from monai_tbkd.handlers.evaluation_board import EvaluationBoard
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.metrics import Comparison, Predictions, table
 from monai_tbkd.metrics.calibrated_threshold import load_threshold
 from monai_tbkd.networks.checkpoint import file_sha256, read_record, refuse_other_settings
-from monai_tbkd.networks.finished_network import finished_network
-from monai_tbkd.networks.symmetric_map_net import trained_part
 from monai_tbkd.report.evaluation_page import read_robustness, write_evaluation_page
 from monai_tbkd.report.film_overlays import write_film_overlays
 from monai_tbkd.report.film_table import FILE as FILM_TABLE
@@ -47,10 +45,7 @@ class ModelComparison:
         loaders: data of the ``select`` and ``test`` splits.
         networks: by name (``student``, ``control``, ``teacher``): its ``checkpoint`` and, where it sees images through
             one, its ``view``.
-        like: network of the config, for checkpoints of its architecture.
-        keep_features: loaders bring kept features in place of images.
-        image_size: width of the images in pixels.
-        device: where networks compute.
+        student: what is trained, see :func:`monai_tbkd.networks.trained_part`.
         comparison: scores and compares.
         output_dir: gets ``metrics.json``, ``report.html`` and ``comparison/``, pictures of reported films.
         operating_point: file for the student's thresholds, read by inference.
@@ -71,10 +66,7 @@ class ModelComparison:
         comparison: Comparison,
         output_dir: str | Path,
         operating_point: str | Path,
-        like: nn.Module,
-        keep_features: bool = False,
-        image_size: int = 1,
-        device: Any = "cpu",
+        student: nn.Module,
         overlays: int = 12,
         settings: Mapping[str, Any] | None = None,
         facts: Mapping[str, Any] | None = None,
@@ -82,7 +74,7 @@ class ModelComparison:
         board_dir: str | Path | None = None,
     ) -> None:
         self.report, self.board = report, None if board_dir is None else EvaluationBoard(board_dir)
-        self.network_of = lambda name: network_of_stage(name, networks[name], like, keep_features, image_size, device)
+        self.student = student
         self.evaluator, self.recorder, self.loaders, self.networks = evaluator, recorder, loaders, networks
         self.comparison, self.overlays, self.facts = comparison, overlays, dict(facts or {})
         self.all_settings = dict(settings or {})
@@ -130,7 +122,8 @@ class ModelComparison:
             logger.warning("The student was distilled from another teacher than the one that is compared here.")
 
     def _predict(self, name: str) -> dict[str, Predictions]:
-        self.evaluator.network = self.network_of(name)
+        spec = self.networks[name]
+        self.evaluator.network = finished_part(spec["checkpoint"], self.student, name, spec.get("view"))
         out = {}
         for split, loader in self.loaders.items():
             logger.info("Evaluating the %s on the %s split (%d films).", name, split, len(loader.dataset))
@@ -144,14 +137,6 @@ class ModelComparison:
     def _write_operating_point(self, result: Mapping[str, Any]) -> None:
         point = result["predictors"]["student"]["operating_point"]
         write_json(self.operating_point, {**point, "model_sha256": result["checkpoints"]["student"]["sha256"]})
-
-
-def network_of_stage(
-    name: str, spec: Mapping[str, Any], like: nn.Module, keep_features: bool, image_size: int, device: Any = "cpu"
-) -> nn.Module:
-    """The finished network of a stage, behind its view, as :class:`ModelComparison` evaluates it."""
-    network = finished_network(spec["checkpoint"], like, name).to(device)
-    return trained_part(network, keep_features, image_size, spec.get("view")).eval()
 
 
 def load_operating_point(

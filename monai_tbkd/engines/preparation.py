@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,10 +33,11 @@ _IMAGES, _CELLS = 200, 160
 
 def fit_reduction(
     network: nn.Module,
-    items: Sequence[Mapping[str, Any]],
+    datalist: Mapping[str, Sequence[Mapping[str, Any]]],
     preprocessing: Callable[[Any], Any],
     cache_dir: str | Path | None = None,
     weights: str | Path | None = None,
+    folds: int | None = None,
 ) -> nn.Module:
     """Fit the principal components of a :class:`~monai_tbkd.networks.SymmetricMapNet`; other networks need nothing.
 
@@ -44,10 +46,11 @@ def fit_reduction(
 
     Args:
         network: on its device.
-        items: images that may be looked at without labels, with ``image``.
+        datalist: the training and selection splits take part.
         preprocessing: from a path to the 8-bit image at ``image``.
         cache_dir: folder of kept features; None keeps nothing.
         weights: of the backbone.
+        folds: in cross-validation the reported fold takes part as well, so that folds share the components.
 
     Returns:
         The network, in eval mode.
@@ -62,6 +65,7 @@ def fit_reduction(
             "weights is null, and the backbone stays as it is loaded; give --weights PATH, torchvision's state dict of "
             "ImageNet (resnet50), or lay configs/demo.yaml over it, which trains a small network whole."
         )
+    items = [*datalist["train"], *datalist["select"], *(datalist["test"] if folds else ())]
     chosen = sorted({content_sha256(item["image"]): item["image"] for item in items}.items())[:_IMAGES]
     key = fingerprint([network.backbone, preprocessing, [name for name, _ in chosen], network.reduce.out_channels])
     kept = None if cache_dir is None else Path(cache_dir) / f"components-{key[:40]}.pt"
@@ -92,7 +96,6 @@ def kept_images(
     transform: Callable[[Any], Any],
     cache_dir: str | Path | None = None,
     cache_rate: float = 1.0,
-    progress: bool = False,
 ) -> CacheDataset:
     """Keep what a deterministic transform makes of images: on disk by content, and in memory.
 
@@ -101,7 +104,6 @@ def kept_images(
         transform: see :class:`~monai_tbkd.data.ContentStore`.
         cache_dir: folder of the files; None keeps nothing on disk.
         cache_rate: fraction that is kept in memory.
-        progress: a bar while images are read into memory.
     """
     store = ContentStore(items, transform, cache_dir)
     missing = store.missing()
@@ -109,7 +111,28 @@ def kept_images(
         with ThreadPoolExecutor(2) as threads:  # one reads while the other computes
             made = ({"image": [i]} for i, _ in zip(missing, threads.map(store.__getitem__, missing), strict=True))
             deque(with_progress(made, len(missing), "features"), maxlen=0)
-    return CacheDataset(store, [], cache_rate=cache_rate, num_workers=None, progress=progress and cache_dir is None)
+    bar = sys.stderr.isatty() and cache_dir is None
+    return CacheDataset(store, [], cache_rate=cache_rate, num_workers=None, progress=bar)
+
+
+def prepare_student(
+    trainer: Any, images: Sequence[Mapping[str, Any]], settings: dict[str, Any], num_classes: int = 1
+) -> None:
+    """Load a student's teacher and fit the target; other stages need nothing.
+
+    Args:
+        trainer: a :class:`~monai_tbkd.engines.DistillationTrainer`.
+        images: see `fit_target`.
+        settings: of the training; the teacher's hash is added.
+        num_classes: label scheme.
+    """
+    if trainer.teacher is None:
+        return
+    settings["teacher_sha256"] = trainer.teacher.load()
+    if trainer.target is not None:
+        fit_target(
+            trainer.target, trainer.teacher, images, trainer.to_network, num_classes, device=trainer.state.device
+        )
 
 
 @torch.no_grad()

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from monai_tbkd import __version__
+from monai_tbkd.data.film_origin import film_origins
 from monai_tbkd.networks.checkpoint import (
     PHANTOM_ONLY,
     check_architecture,
@@ -20,7 +22,7 @@ from monai_tbkd.networks.checkpoint import (
     refuse_other_settings,
 )
 from monai_tbkd.networks.finished_network import finished_network
-from monai_tbkd.networks.symmetric_map_net import trained_part
+from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, SymmetricMapNet, alike, whole_network
 from monai_tbkd.networks.weights import load_checkpoint
 from monai_tbkd.transforms import NOTICE, notice_of
 
@@ -40,28 +42,21 @@ class FinishedTeacher(nn.Module):
 
     Args:
         checkpoint: the finished teacher; its record says its architecture.
-        like: the student's network, for a teacher of the same architecture.
-        keep_features: batches bring kept features in place of images.
-        image_size: width of the images in pixels.
+        student: what is trained, see :func:`monai_tbkd.networks.trained_part`; the teacher takes the same batches.
         view: through which the teacher sees images; None shows them as they are.
         settings: of the student; a teacher of other images, labels, image size or pooling is refused.
-        device: where it computes.
     """
 
     def __init__(
         self,
         checkpoint: str | Path,
-        like: nn.Module,
-        keep_features: bool = False,
-        image_size: int = 1,
+        student: nn.Module,
         view: nn.Module | None = None,
         settings: Mapping[str, Any] | None = None,
-        device: torch.device | str = "cpu",
     ) -> None:
         super().__init__()
-        self.checkpoint, self.device = Path(checkpoint), device
-        self._how = keep_features, image_size, view
-        self._like, self._settings = [like], {k: v for k, v in (settings or {}).items() if k in COMPARABLE}
+        self.checkpoint, self._view = Path(checkpoint), [view]
+        self._student, self._settings = [student], {k: v for k, v in (settings or {}).items() if k in COMPARABLE}
         self.network: nn.Module | None = None
 
     def load(self) -> str:
@@ -75,14 +70,37 @@ class FinishedTeacher(nn.Module):
         if record is not None:
             refuse_other_stage(record, self.checkpoint, "teacher")
             refuse_other_settings(record, self._settings, self.checkpoint)
-        network = finished_network(self.checkpoint, self._like[0], "teacher").to(self.device)
-        self.network = trained_part(network, *self._how).eval().requires_grad_(False)
+        self.network = finished_part(self.checkpoint, self._student[0], "teacher", self._view[0]).requires_grad_(False)
         return file_sha256(self.checkpoint)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         if self.network is None:
             self.load()
         return self.network(image)  # type: ignore[misc, no-any-return]
+
+
+def finished_part(checkpoint: str | Path, student: nn.Module, stage: str, view: nn.Module | None = None) -> nn.Module:
+    """The finished network of a stage as it takes the batches of the student, on its device, in eval mode.
+
+    Args:
+        checkpoint: of the stage.
+        student: what is trained, see :func:`monai_tbkd.networks.trained_part`.
+        stage: ``teacher``, ``student`` or ``control``.
+        view: through which it sees images.
+
+    Raises:
+        FileNotFoundError: the stage has not finished.
+    """
+    whole = whole_network(student)
+    network = finished_network(checkpoint, whole, stage).to(next(whole.parameters()).device)
+    if isinstance(student, FeatureMapNet) and isinstance(network, SymmetricMapNet):
+        same = network.reduce.weight.shape == whole.reduce.weight.shape
+        if not same or not torch.allclose(network.reduce.weight, whole.reduce.weight, atol=1e-5):
+            raise ValueError(
+                f"{checkpoint} was trained on features with other components: of another data set, preprocessing or "
+                "backbone; train it anew, or give another checkpoint folder (--ckpt_dir)."
+            )
+    return alike(student, network, view).eval()
 
 
 def stage_path(ckpt_dir: str | Path, stage: str) -> str:
@@ -197,13 +215,17 @@ def load_trained(network: nn.Module, checkpoint: str | Path, pooling: nn.Module,
     return load_checkpoint(network, checkpoint)
 
 
-def training_record(stage: str, settings: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
+def training_record(
+    stage: str, settings: Mapping[str, Any], images: Sequence[Mapping[str, Any]] | None = None, **facts: Any
+) -> dict[str, Any]:
     """What is kept beside a checkpoint: the stage, what the training depended on, and other facts.
 
     Args:
         stage: ``teacher``, ``student`` or ``control``.
         settings: see `training_settings`; kept as they are, so that what is known later can be added.
-        facts: such as ``films``, see :func:`monai_tbkd.data.film_origins`.
+        images: that are trained on; the record says how many are phantoms.
+        facts: others to keep.
     """
+    facts = {"version": __version__, **({} if images is None else {"films": film_origins(images)}), **facts}
     notice = notice_of(PHANTOM_ONLY) if knows_no_real_film(facts) else NOTICE
     return {"stage": stage, "settings": settings, **facts, "notice": notice}

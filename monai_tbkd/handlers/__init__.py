@@ -5,6 +5,7 @@ from __future__ import annotations
 from monai_tbkd.handlers.evaluation_board import EvaluationBoard
 from monai_tbkd.handlers.film_progress import FilmProgress
 from monai_tbkd.handlers.finished_checkpoint import FinishedCheckpoint
+from monai_tbkd.handlers.localization_metrics import localization_metrics
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.handlers.memory_release import MemoryRelease
 from monai_tbkd.handlers.overlay_panel import OverlayPanel, panel_items
@@ -26,6 +27,7 @@ __all__ = [
     "StageWriter",
     "TrainingScalars",
     "TrainingState",
+    "localization_metrics",
     "loss_summary",
     "panel_items",
 ]

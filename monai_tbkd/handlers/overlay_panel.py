@@ -24,8 +24,9 @@ class OverlayPanel:
 
     Args:
         summary_writer: the run's shared writer.
-        items: datalist items to draw, with ``name``, ``class_name``, ``boxes`` and ``size``.
-        grid_size: (height, width) that predicted boxes refer to.
+        items: datalist items, with ``name``, ``class_name``, ``boxes`` and ``size``; the first four with boxes and the
+            first two of the other classes are drawn.
+        grid: cells along each side of the grid that predicted boxes refer to.
         tag: name of the picture in TensorBoard.
     """
 
@@ -33,11 +34,11 @@ class OverlayPanel:
         self,
         summary_writer: StageWriter,
         items: Sequence[dict[str, Any]],
-        grid_size: tuple[int, int],
+        grid: int,
         tag: str = "val/overlays",
     ) -> None:
-        self.writer, self.tag, self.grid_size = summary_writer, tag, grid_size
-        self.items = {item["name"]: item for item in items}
+        self.writer, self.tag, self.grid_size = summary_writer, tag, (grid, grid)
+        self.items = {item["name"]: item for item in panel_items(items)}
         self.pictures: dict[str, Image.Image] = {}
 
     def attach(self, engine: Engine) -> None:

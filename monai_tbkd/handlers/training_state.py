@@ -10,9 +10,6 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 from monai.engines import Trainer, Workflow
-from torch import nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from monai_tbkd import __version__
 from monai_tbkd.data.processes import from_first, gather_to_first, rank, wait_for_all, world_size
@@ -36,9 +33,8 @@ class TrainingState:
 
     Args:
         checkpoint: where the finished weights will be, ``*.pt``.
-        network: that is trained, without the wrapper of several processes.
-        optimizer: its optimizer.
-        lr_scheduler: its learning rate's schedule.
+        parts: what has a state, by name: network (without the wrapper of several processes), optimizer, schedule of the
+            learning rate.
         settings: what the training depends on, JSON-able; a state of other settings is refused.
         summary_writer: of the stage.
         validator: the evaluator whose best metric so far is told in the log.
@@ -51,16 +47,14 @@ class TrainingState:
     def __init__(
         self,
         checkpoint: str | Path,
-        network: nn.Module,
-        optimizer: Optimizer,
-        lr_scheduler: LRScheduler,
+        parts: Mapping[str, Any],
         settings: Mapping[str, Any],
         summary_writer: StageWriter | None = None,
         validator: Workflow | None = None,
         resume: bool = True,
     ) -> None:
         self.path = training_state_path(checkpoint)
-        self.parts: dict[str, Any] = {"network": network, "optimizer": optimizer, "lr_scheduler": lr_scheduler}
+        self.parts = dict(parts)
         self.settings, self.writer, self.validator, self.resume = settings, summary_writer, validator, resume
 
     def attach(self, engine: Engine) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from monai.bundle import ConfigParser
 
-from monai_tbkd.engines import load_trained
+from monai_tbkd.engines import describe_module
 from monai_tbkd.label.app_folder import AppFolder
 from monai_tbkd.label.film_pipeline import FilmPipeline
-from monai_tbkd.networks import ViewedNet
+from monai_tbkd.networks import ViewedNet, finished_network
+from monai_tbkd.networks.checkpoint import read_record, refuse_other_settings
 from monai_tbkd.packaging import literal
 
 
@@ -34,8 +35,10 @@ class TeacherPipeline(FilmPipeline):
         return self.app.parser("inference", student_checkpoint=literal(str(self.weights)), operating_point="")
 
     def _network(self, parser: ConfigParser) -> torch.nn.Module:
-        training = self.app.parser("train", weights=None, teacher_weights=None).get_parsed_content
-        network = load_trained(
-            training("teacher_network_def"), self.weights, training("pooling"), training("image_size")
-        )
-        return ViewedNet(network, training("teacher_view")).to(parser.get_parsed_content("device"))
+        content = self.app.parser("train", weights=None).get_parsed_content
+        pooling, size = content("pooling"), content("image_size")
+        record = read_record(self.weights)
+        if record is not None:
+            refuse_other_settings(record, {"image_size": size, "pooling": describe_module(pooling)}, self.weights)
+        network = finished_network(self.weights, content("network_def"), "teacher")
+        return ViewedNet(network, content("teacher_view")).to(parser.get_parsed_content("device"))

@@ -140,6 +140,13 @@ class PredictorMeasures:
         return union_mask_iou.union_iou_sweep(self.maps, self.truth.masks, steps)[:, 0]
 
     @cached_property
+    def box_union_iou(self) -> np.ndarray:
+        """``(N,)``, the same of the union of the predicted boxes."""
+        n = self.truth.grid
+        boxed = np.stack([box_masks(b, (n, n)) if len(b) else np.zeros((n, n), bool) for b in self.boxes])
+        return union_mask_iou.union_iou_sweep(boxed.astype(np.float32), self.truth.masks, np.array([0.5]))[:, 0]
+
+    @cached_property
     def pointing(self) -> np.ndarray:
         """``(N,)``, 1 where the map is strongest in a true box, 0 elsewhere, nan for films without boxes."""
         game = PointingGame()
@@ -151,13 +158,11 @@ class PredictorMeasures:
         return {**self._regions(), **self._boxes(), **self._detections(), **self._image_level(), **self._by_group()}
 
     def _regions(self) -> dict[str, Any]:
-        truth, n = self.truth, self.truth.grid
+        truth = self.truth
         without_tb = ~truth.tb
         everywhere = union_mask_iou.union_iou_sweep(
             self.maps, truth.masks, np.array([self.map_threshold]), without_tb=without_tb
         )[:, 0]
-        boxed = np.stack([box_masks(b, (n, n)) if len(b) else np.zeros((n, n), bool) for b in self.boxes])
-        by_boxes = union_mask_iou.union_iou_sweep(boxed.astype(np.float32), truth.masks, np.array([0.5]))[:, 0]
         energy = saliency_energy.saliency_energy(self.maps, truth.masks)
         boxed_maps, boxed_masks = self.maps[truth.boxed], truth.masks[truth.boxed]
         counts = pixel_counts(boxed_maps, boxed_masks, pixel_average_precision.PXAP_THRESHOLDS)
@@ -168,7 +173,7 @@ class PredictorMeasures:
         return {
             "union_mask_miou": self._mean(self.union_mask_iou),
             "union_mask_miou_all_films": self._mean(everywhere),
-            "box_union_miou": self._mean(by_boxes),
+            "box_union_miou": self._mean(self.box_union_iou),
             "pointing_game": self._share(self.pointing),
             "proportional_energy": self._mean(energy.proportional_energy),
             "average_saliency_focus": self._mean(energy.average_saliency_focus),

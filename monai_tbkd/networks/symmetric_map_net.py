@@ -213,6 +213,7 @@ class FeatureMapNet(nn.Module):
 
     def __init__(self, network: SymmetricMapNet, image_size: int) -> None:
         super().__init__()
+        self.whole = [network]  # in a list, so that the frozen backbone is no part of this module
         self.head, self.width, self.output_stride = network.head, int(image_size), network.output_stride
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -243,6 +244,25 @@ def trained_part(network: nn.Module, keep_features: bool, image_size: int, view:
             "the images themselves; set keep_features to false."
         )
     return FeatureMapNet(network, image_size)
+
+
+def alike(trained: nn.Module, network: nn.Module, view: nn.Module | None = None) -> nn.Module:
+    """The part of another network that takes the same batches as what is trained.
+
+    Args:
+        trained: see `trained_part`.
+        network: another one, such as a teacher.
+        view: through which it sees images.
+    """
+    width = trained.width if isinstance(trained, FeatureMapNet) else 1
+    return trained_part(network, isinstance(trained, FeatureMapNet), width, view)
+
+
+def whole_network(trained: nn.Module) -> nn.Module:
+    """The whole network of what is trained, see `trained_part`."""
+    if isinstance(trained, FeatureMapNet):
+        return trained.whole[0]
+    return trained.network if isinstance(trained, ViewedNet) else trained
 
 
 def swap_mirror(features: torch.Tensor) -> torch.Tensor:

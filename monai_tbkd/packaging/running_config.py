@@ -10,6 +10,7 @@ from typing import Any
 from monai.bundle import ConfigParser
 from monai.bundle.reference_resolver import ReferenceResolver
 
+from monai_tbkd.engines.stages import is_finished
 from monai_tbkd.packaging.bundle_location import bundle_files
 from monai_tbkd.packaging.config_layers import read_config
 
@@ -86,6 +87,8 @@ def run_stages() -> None:
     for each in ("teacher", "student") if stage == "all" else (stage,):
         own = ConfigParser(config=copy.deepcopy(parser.get()))
         own["stage"] = each
-        if stage == "all" and each == "teacher" and own.get_parsed_content("is_finished"):
-            continue
+        if stage == "all" and each == "teacher":
+            needed = [own.get_parsed_content(key) for key in ("network_def", "checkpoint", "settings")]
+            if is_finished(*needed, each):
+                continue
         own.get_parsed_content("run_stage")

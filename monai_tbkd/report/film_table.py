@@ -17,7 +17,7 @@ from monai_tbkd.metrics.split_truth import SplitTruth
 from monai_tbkd.report.prediction_table import as_written
 
 FILE = "films.csv"
-NUMBERS = ("union_mask_iou", "pointing", "score")
+NUMBERS = ("union_mask_iou", "box_union_iou", "pointing", "score")
 
 
 class FilmTable(NamedTuple):
@@ -48,6 +48,7 @@ def write_film_table(path: str | Path, truth: SplitTruth, measured: Mapping[str,
     columns: dict[str, np.ndarray] = {}
     for name, each in measured.items():
         columns[f"{name}.union_mask_iou"] = each.union_mask_iou
+        columns[f"{name}.box_union_iou"] = each.box_union_iou
         columns[f"{name}.pointing"] = each.pointing
         if each.scores is not None:
             columns[f"{name}.score"] = np.asarray(each.scores, dtype=float)

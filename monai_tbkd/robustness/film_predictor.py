@@ -12,10 +12,10 @@ from monai.data import DataLoader, Dataset
 from monai.transforms import Compose
 from torch import nn
 
-from monai_tbkd.engines.model_comparison import COMPARABLE
+from monai_tbkd.engines.stages import COMPARABLE, finished_part
 from monai_tbkd.metrics import Predictions
-from monai_tbkd.networks import ViewedNet, class_log_odds
-from monai_tbkd.networks.checkpoint import load_finished, read_record, refuse_other_settings
+from monai_tbkd.networks import class_log_odds
+from monai_tbkd.networks.checkpoint import read_record, refuse_other_settings
 from monai_tbkd.robustness.corruptions import gray_film
 from monai_tbkd.robustness.cues import CUE_MASK
 from monai_tbkd.transforms.cut_border import INSIDE
@@ -35,12 +35,15 @@ class Looked(NamedTuple):
 
 
 def finished_networks(
-    networks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any] | None = None
+    networks: Mapping[str, Mapping[str, Any]],
+    student: nn.Module,
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, nn.Module]:
     """The networks of an evaluation that have finished, loaded, each behind its view.
 
     Args:
         networks: as :class:`~monai_tbkd.engines.ModelComparison` takes them.
+        student: what is trained, see :func:`monai_tbkd.networks.trained_part`.
         settings: a network that was trained under other films, film size or pooling is refused.
 
     Raises:
@@ -56,9 +59,7 @@ def finished_networks(
             continue
         if record is not None:
             refuse_other_settings(record, comparable, spec["checkpoint"])
-        network = load_finished(spec["network"], spec["checkpoint"], name)
-        view = spec.get("view")
-        found[name] = (network if view is None else ViewedNet(network, view)).eval()
+        found[name] = finished_part(spec["checkpoint"], student, name, spec.get("view"))
     return found
 
 
