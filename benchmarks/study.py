@@ -26,13 +26,18 @@ import yaml
 
 from monai_tbkd.data.csv_cells import csv_line
 from monai_tbkd.data.whole_file import write_json
-from monai_tbkd.metrics.bootstrap import Interval, area_under_roc, bootstrap_mean
+from monai_tbkd.metrics.bootstrap import Interval, bootstrap_mean
+from monai_tbkd.metrics.image_level import weighted_image_level
+from monai_tbkd.metrics.weighted_bootstrap import bootstrap_draws, interval_of_draws
 from monai_tbkd.packaging import set_option
 from monai_tbkd.report.film_table import read_film_table
 
 EVALUATE = Path(__file__).resolve().parent.parent / "bundle" / "configs" / "evaluate.yaml"
 STAGES = ("teacher", "control", "student")
-SHOWN = {"union_mask_iou": "mask mIoU", "box_union_iou": "box mIoU", "pointing": "pointing"}
+SELECTIONS = ("boxes", "fraction")
+METRICS = {"union_mask_iou": "mask mIoU", "box_union_iou": "box mIoU", "pointing": "pointing game", "score": "AUC"}
+COLUMNS = ("selection", "predictor", "metric", "value", "low", "high", "n")
+Found = dict[str, dict[str, dict[str, list[float]]]]
 
 
 def main() -> None:
@@ -45,12 +50,12 @@ def main() -> None:
     for seed in args.seeds:
         for fold in folds:
             folder = args.output / f"seed_{seed}_fold_{fold}"
-            if not (folder / "films.csv").is_file():
+            if not (folder / SELECTIONS[-1] / "films.csv").is_file():
                 run_fold(args.configs, {**settings, "seed": seed, "fold": fold}, folder, args.stages, args.keep)
-    rows = table(collect(args.output), args.resamples)
-    (args.output / "table.csv").write_text("".join(csv_line(row) for row in rows), encoding="utf-8")
-    for row in rows:
-        sys.stdout.write("| " + " | ".join(row) + " |\n")
+    rows = [row for how in SELECTIONS for row in table(how, *collect(args.output, how), args.resamples)]
+    (args.output / "table.csv").write_text("".join(map(csv_line, [COLUMNS, *rows])), encoding="utf-8")
+    for how, predictor, metric, value, low, high, n in rows:
+        sys.stdout.write(f"{how:9} {predictor:24} {metric:28} {value} [{low}, {high}]  n = {n}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,12 +76,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(args: argparse.Namespace) -> dict[str, Any]:
-    own = dict(item for config in args.configs for item in yaml.safe_load(config.read_text()).items())
     given: dict[str, Any] = {}
     for option in args.set:
         key, _, value = option.partition("=")
-        is_own = key.split("::")[0] in own and "::" in key
-        given[key] = yaml.safe_load(value) if is_own else set_option(option)[1]
+        given[key] = yaml.safe_load(value) if "::" in key else set_option(option)[1]
     return {
         "dataset_dir": args.dataset_dir[0] if len(args.dataset_dir) == 1 else args.dataset_dir,
         "weights": args.weights,
@@ -87,72 +90,93 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_fold(configs: list[Path], settings: dict[str, Any], folder: Path, stages: list[str], keep: bool) -> None:
-    """Train the stages of one fold and evaluate them."""
+    """Train the stages of one fold, and evaluate them with thresholds chosen by boxes and without a box."""
     files = [str(config) for config in configs]
-    own = {**settings, "ckpt_dir": str(folder / "models"), "output_dir": str(folder), "progress_bar": False}
+    own = {**settings, "ckpt_dir": str(folder / "models"), "progress_bar": False}
     for stage in stages:
         began = time.perf_counter()
-        monai.bundle.run(run_id="run", config_file=files, logging_file=False, **own, stage=stage)
+        _run(files, {**own, "output_dir": str(folder), "stage": stage})
         sys.stdout.write(f"{folder.name} {stage}: {time.perf_counter() - began:.0f} s\n")
         sys.stdout.flush()
     quick = {"report": False, "overlays": 0, "board_dir": None, "bootstrap_resamples": 20}
-    monai.bundle.run(
-        run_id="run", config_file=[files[0], str(EVALUATE), *files[1:]], logging_file=False, **own, **quick
-    )
+    for how in SELECTIONS:
+        _run([files[0], str(EVALUATE), *files[1:]], {**own, **quick, "output_dir": str(folder / how), "selection": how})
     if not keep:
         shutil.rmtree(folder / "models")
 
 
-def collect(output: Path) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Numbers of each image by predictor, number and image, one value a seed; ``class`` and ``patient`` beside them."""
-    found: dict[str, Any] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    for path in sorted(output.glob("seed_*_fold_*/films.csv")):
+def _run(files: list[str], settings: dict[str, Any]) -> None:
+    monai.bundle.run(run_id="run", config_file=files, logging_file=False, **settings)
+
+
+def collect(output: Path, how: str) -> tuple[Found, dict[str, bool], dict[str, Any]]:
+    """Numbers of each image by predictor, metric and image, one a seed; which images have TB; and their patients."""
+    found: Found = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    positive: dict[str, bool] = {}
+    patients: dict[str, Any] = {}
+    for path in sorted(output.glob(f"seed_*_fold_*/{how}/films.csv")):
         films = read_film_table(path)
+        fold = path.parent.parent.name.split("_fold_")[1]
         for i, name in enumerate(films.names):
-            found[""]["positive"][name] = [float(films.positive[i])]
-            patient = f"{path.parent.name.split('_fold_')[1]}:{films.patients[i]}" if films.patients else name
-            found[""]["patient"][name] = [patient]
+            positive[name] = bool(films.positive[i])
+            patients[name] = f"{fold}:{films.patients[i]}" if films.patients and films.patients[i] else name
             for predictor, numbers in films.numbers.items():
-                for number, values in numbers.items():
-                    found[predictor][number][name].append(float(values[i]))
-    return found
+                for metric, values in numbers.items():
+                    found[predictor][metric][name].append(float(values[i]))
+    return found, positive, patients
 
 
-def table(found: dict[str, Any], resamples: int) -> list[list[str]]:
-    """A row a predictor: its numbers, and the student's paired difference to it."""
-    rows = [["predictor", "n", *SHOWN.values(), "AUC", "student minus it, mask mIoU"]]
-    for predictor in sorted((name for name in found if name), key=lambda name: (name not in STAGES, name)):
-        numbers, row, n = found[predictor], [predictor], 0
-        for number in SHOWN:
-            values, patients = _per_image(numbers.get(number, {}), found[""]["patient"])
-            n = max(n, len(values))
-            row.append(_text(bootstrap_mean(values, resamples, groups=patients)) if len(values) else "")
-        row.insert(1, str(n))
-        row.append(_auc(numbers.get("score", {}), found[""]["positive"]))
-        own, other = found["student"]["union_mask_iou"], numbers.get("union_mask_iou", {})
-        pairs = {name: [np.nanmean(own[name]) - np.nanmean(other[name])] for name in own if name in other}
-        values, patients = _per_image(pairs, found[""]["patient"])
-        differs = predictor != "student" and len(values) > 0
-        row.append(_text(bootstrap_mean(values, resamples, groups=patients), "+") if differs else "")
-        rows.append(row)
+def table(
+    how: str, found: Found, positive: dict[str, bool], patients: dict[str, Any], resamples: int
+) -> list[tuple[Any, ...]]:
+    """A row a predictor and metric, and the student's paired differences, see `COLUMNS`."""
+    rows: list[tuple[Any, ...]] = []
+    means = {
+        predictor: {
+            metric: {name: float(np.mean(values)) for name, values in by_name.items() if not np.isnan(values).any()}
+            for metric, by_name in metrics.items()
+        }
+        for predictor, metrics in found.items()
+    }
+    for predictor in sorted(means, key=lambda name: (name not in STAGES, name)):
+        for metric in METRICS:
+            own = means[predictor].get(metric, {})
+            if own and metric == "score":
+                rows += _auc(how, predictor, own, positive, patients, resamples)
+            elif own:
+                rows.append((how, predictor, metric, *_numbers(own, patients, resamples)))
+            student = means.get("student", {}).get(metric, {})
+            pairs = {name: student[name] - own[name] for name in own if name in student}
+            if pairs and predictor != "student" and metric != "score":
+                rows.append((how, f"student minus {predictor}", metric, *_numbers(pairs, patients, resamples)))
     return rows
 
 
-def _per_image(by_name: dict[str, list[float]], patient: dict[str, list[str]]) -> tuple[np.ndarray, list[str]]:
-    known = {name: float(np.mean(values)) for name, values in by_name.items() if not np.isnan(values).any()}
-    return np.array(list(known.values())), [patient[name][0] for name in known]
+def _numbers(by_name: dict[str, float], patients: dict[str, Any], resamples: int) -> tuple[Any, ...]:
+    values = np.array(list(by_name.values()))
+    return _rounded(bootstrap_mean(values, resamples, groups=[patients[name] for name in by_name]))
 
 
-def _auc(scores: dict[str, list[float]], positive: dict[str, list[float]]) -> str:
-    names = [name for name, values in scores.items() if not np.isnan(values).any()]
-    labels = np.array([positive[name][0] > 0 for name in names])
-    if not len(names) or labels.all() or not labels.any():
-        return ""
-    return f"{area_under_roc(np.array([np.mean(scores[name]) for name in names]), labels):.3f}"
+def _auc(
+    how: str,
+    predictor: str,
+    scores: dict[str, float],
+    positive: dict[str, bool],
+    patients: dict[str, Any],
+    resamples: int,
+) -> list[tuple[Any, ...]]:
+    labels = np.array([positive[name] for name in scores])
+    if labels.all() or not labels.any():
+        return []
+    auc = weighted_image_level("auc", np.array(list(scores.values())), labels)
+    groups = [patients[name] for name in scores]
+    draws = bootstrap_draws(auc, len(labels), resamples, 0, groups)
+    value = float(auc(np.ones((1, len(labels))))[0])
+    return [(how, predictor, "auc", *_rounded(interval_of_draws(draws, value, len(labels))))]
 
 
-def _text(interval: Interval, sign: str = "") -> str:
-    return f"{interval.value:{sign}.3f} [{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
+def _rounded(interval: Interval) -> tuple[Any, ...]:
+    return *(f"{value:.4f}" for value in (interval.value, interval.low, interval.high)), interval.n
 
 
 if __name__ == "__main__":
