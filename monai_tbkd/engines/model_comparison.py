@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from monai.data import DataLoader
 from monai.engines import SupervisedEvaluator
 from torch import nn
@@ -28,7 +29,9 @@ from monai_tbkd.report.evaluation_page import read_robustness, write_evaluation_
 from monai_tbkd.report.film_overlays import write_film_overlays
 from monai_tbkd.report.film_table import FILE as FILM_TABLE
 from monai_tbkd.report.film_table import write_film_table
+from monai_tbkd.transforms.frozen_features import LUNG_FIELD
 from monai_tbkd.transforms.map_to_mask import THRESHOLD_MODES
+from monai_tbkd.transforms.student_target import AddLungPriord
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ class ModelComparison:
         comparison: scores and compares.
         output_dir: gets ``metrics.json``, ``report.html`` and ``comparison/``, pictures of reported films.
         operating_point: file for the student's thresholds, read by inference.
+        postprocessing: of the evaluator; with it and kept lung fields, the lungs' location prior alone is a baseline.
         overlays: number of reported films to draw.
         settings: of this evaluation; a network that was trained under other films, film size or pooling is refused, as
             it might be scored on films it has seen.
@@ -67,6 +71,7 @@ class ModelComparison:
         output_dir: str | Path,
         operating_point: str | Path,
         student: nn.Module,
+        postprocessing: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         overlays: int = 12,
         settings: Mapping[str, Any] | None = None,
         facts: Mapping[str, Any] | None = None,
@@ -74,7 +79,7 @@ class ModelComparison:
         board_dir: str | Path | None = None,
     ) -> None:
         self.report, self.board = report, None if board_dir is None else EvaluationBoard(board_dir)
-        self.student = student
+        self.student, self.postprocessing = student, postprocessing
         self.evaluator, self.recorder, self.loaders, self.networks = evaluator, recorder, loaders, networks
         self.comparison, self.overlays, self.facts = comparison, overlays, dict(facts or {})
         self.all_settings = dict(settings or {})
@@ -98,6 +103,7 @@ class ModelComparison:
                 refuse_other_settings(record, self.settings, spec["checkpoint"])
             records[name] = record
             predictions[name] = self._predict(name)
+        self._add_lung_prior()
         if not go_on_alone():  # the first process has all predictions
             return {}
         self._check_teacher(records)
@@ -133,6 +139,21 @@ class ModelComparison:
             if rank() == 0:
                 out[split] = self.recorder.predictions([i["name"] for i in self.comparison.items[split]])
         return out
+
+    def _add_lung_prior(self) -> None:
+        """Add the target's location prior as a predictor that does not look at the lungs' disease."""
+        images = {split: loader.dataset for split, loader in self.loaders.items()}
+        if self.postprocessing is None or any(LUNG_FIELD not in each[0] for each in images.values()):
+            return
+        prior = AddLungPriord()
+        cells = images["select"][0]["image"].shape[-2:]
+        self.comparison.blind["lung_prior"] = {
+            split: np.stack([
+                self.postprocessing({**own[i], "pred": prior.prior(own[i][LUNG_FIELD][None], cells)[0]})["tb_map"][0]
+                for i in range(len(own))
+            ])
+            for split, own in images.items()
+        }  # fmt: skip
 
     def _write_operating_point(self, result: Mapping[str, Any]) -> None:
         point = result["predictors"]["student"]["operating_point"]

@@ -19,6 +19,9 @@ from monai_tbkd.metrics.split_truth import SplitTruth
 from monai_tbkd.metrics.weighted_bootstrap import bootstrap_draws, interval_of_draws
 from monai_tbkd.transforms import MapToBoxes, stretch_map
 
+SHUFFLED = "shuffled_maps"
+"""The student's maps, each laid on another image: what is left is where its maps light up in general."""
+
 
 class Comparison:
     """Scores predictors on a reported split, with everything that is chosen chosen on a selection split.
@@ -181,6 +184,7 @@ class Comparison:
             blind[MEAN_MAP] = {
                 s: Predictions(np.repeat(mean[None], len(items), axis=0), None) for s, items in self.items.items()
             }
+            blind[SHUFFLED] = {s: _shuffled(each, self.seed) for s, each in source.items()}
         return blind
 
     def _miou_minus(self, one: PredictorMeasures, other: PredictorMeasures) -> dict[str, Any]:
@@ -204,6 +208,11 @@ class Comparison:
         if tensor.shape[-2:] != (self.grid, self.grid):
             tensor = F.interpolate(tensor, size=(self.grid, self.grid), mode="bilinear", align_corners=False)
         return (stretch_map(tensor) if self.mode == "relative" else tensor)[:, 0].numpy()
+
+
+def _shuffled(predictions: Predictions, seed: int) -> Predictions:
+    order = np.random.default_rng(seed).permutation(len(predictions.maps))
+    return Predictions(predictions.maps[order], None)
 
 
 def _refuse_overlap(select: Sequence[Mapping[str, Any]], test: Sequence[Mapping[str, Any]]) -> None:
