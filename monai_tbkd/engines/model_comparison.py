@@ -23,6 +23,7 @@ from monai_tbkd.engines.stages import COMPARABLE, finished_part
 from monai_tbkd.handlers.evaluation_board import EvaluationBoard
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.metrics import Comparison, Predictions, table
+from monai_tbkd.metrics.blind_baselines import LUNG_PRIOR
 from monai_tbkd.metrics.calibrated_threshold import load_threshold
 from monai_tbkd.networks.checkpoint import file_sha256, read_record, refuse_other_settings
 from monai_tbkd.report.evaluation_page import read_robustness, write_evaluation_page
@@ -147,7 +148,7 @@ class ModelComparison:
             return
         prior = AddLungPriord()
         cells = images["select"][0]["image"].shape[-2:]
-        self.comparison.blind["lung_prior"] = {
+        self.comparison.blind[LUNG_PRIOR] = {
             split: np.stack([
                 self.postprocessing({**own[i], "pred": prior.prior(own[i][LUNG_FIELD][None], cells)[0]})["tb_map"][0]
                 for i in range(len(own))

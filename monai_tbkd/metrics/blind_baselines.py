@@ -18,6 +18,8 @@ from monai_tbkd.transforms import box_masks, film_box_mask
 BLIND_PRIOR = "blind_prior"
 MEAN_MAP = "mean_map"
 LUNG_FIELD = "lung_field"
+SHUFFLED = "shuffled_maps"
+LUNG_PRIOR = "lung_prior"
 
 # Shares of the film's width and height. Drawn once, with a glance at TBX11K's location prior (512 pixels: x 80-224 and
 # 288-432, y 64-200), and never fitted.
@@ -33,6 +35,8 @@ DEFINITIONS = {
         "the mean of the student's maps (without a student: the first predictor's) on the selection split's TB films, "
         "the same for every film; no box used"
     ),
+    SHUFFLED: "the student's maps, each laid on another image: what is left is where its maps light up in general",
+    LUNG_PRIOR: "the location prior of the student's target alone: the image's lung field, falling from apex to base",
 }
 
 BLIND_NAMES = tuple(DEFINITIONS)

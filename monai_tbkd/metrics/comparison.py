@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR, MEAN_MAP, blind_maps
+from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR, MEAN_MAP, SHUFFLED, blind_maps
 from monai_tbkd.metrics.bootstrap import bootstrap_mean
 from monai_tbkd.metrics.image_level import weighted_image_level
 from monai_tbkd.metrics.operating_point import SELECTIONS, choose_map_threshold, youden_threshold
@@ -18,9 +18,6 @@ from monai_tbkd.metrics.predictor_measures import Predictions, PredictorMeasures
 from monai_tbkd.metrics.split_truth import SplitTruth
 from monai_tbkd.metrics.weighted_bootstrap import bootstrap_draws, interval_of_draws
 from monai_tbkd.transforms import MapToBoxes, stretch_map
-
-SHUFFLED = "shuffled_maps"
-"""The student's maps, each laid on another image: what is left is where its maps light up in general."""
 
 
 class Comparison:
