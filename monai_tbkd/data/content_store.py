@@ -96,7 +96,8 @@ def fingerprint(part: Any) -> str:
     """SHA-256 of what a transform or network does: its class, its settings, and the content of its arrays.
 
     Args:
-        part: a transform, a list of them, a module, a number, a text, an array.
+        part: a transform, a list of them, a module, a number, a text, an array. An object with a method
+            ``fingerprint_of`` is known by what that returns.
     """
     digest = hashlib.sha256()
     _add(digest, part, 0)
@@ -106,7 +107,10 @@ def fingerprint(part: Any) -> str:
 def _add(digest: Any, part: Any, depth: int) -> None:
     if depth > 60:
         raise ValueError(f"A transform holds itself ({type(part).__name__}); it has no fingerprint.")
-    if isinstance(part, torch.nn.Module):
+    if hasattr(part, "fingerprint_of"):
+        digest.update(type(part).__qualname__.encode())
+        _add(digest, part.fingerprint_of(), depth + 1)
+    elif isinstance(part, torch.nn.Module):
         digest.update(type(part).__qualname__.encode())
         for name, value in part.state_dict().items():
             _add(digest, (name, value), depth + 1)
