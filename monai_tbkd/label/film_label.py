@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data import CXRReader, FilmTurn
+from monai_tbkd.data import CXRReader, FilmError, FilmTurn
 from monai_tbkd.data.box_types import box_type_of
 from monai_tbkd.data.film_classes import class_of
 from monai_tbkd.data.number_range import is_number
@@ -18,6 +18,7 @@ from monai_tbkd.label.film_geometry import film_geometry
 from monai_tbkd.label.film_words import IMAGE_LABEL, film_class
 from monai_tbkd.label.label_limits import few, read_text_label
 from monai_tbkd.label.label_map import PLACED_SUFFIXES, PLAIN_SUFFIXES, mask_to_boxes, read_mask
+from monai_tbkd.label.read_apart import read_apart
 from monai_tbkd.label.report_label import REPORT_SUFFIX, read_report_label
 from monai_tbkd.label.series_film import frontal_film
 from monai_tbkd.label.slicer_markups import markups_to_boxes
@@ -88,7 +89,17 @@ def read_label(
         ValueError: the label cannot be understood, is not of this film, or says nothing or two things of it.
         FilmError: the film cannot be read.
     """
-    label, film, info = Path(label), frontal_film(Path(film)), info or {}
+    label = Path(label)
+    try:
+        return read_apart(_read_label, label, Path(film), dict(info or {}), identifier)
+    except FilmError as error:
+        if error.path != str(label):
+            raise
+        raise ValueError(f"The label cannot be read: {error.detail}.") from error
+
+
+def _read_label(label: Path, film: Path, info: Mapping[str, Any], identifier: str) -> FilmLabel:
+    film = frontal_film(film)
     _, meta = _ANY_FILM.get_data([film])
     turn = FilmTurn.from_text(str(meta["turn"]))
     height, width = (int(v) for v in meta["original_size"])

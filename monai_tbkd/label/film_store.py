@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import tempfile
-import threading
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -44,7 +43,6 @@ class FilmStore(Datastore):
     ) -> None:
         self.source, self.labels, self._name, self._on_final = source, labels, name, on_final
         self._description = "Chest films"
-        self._reading = threading.Semaphore(2)  # labels at once, each with its image in memory
 
     def name(self) -> str:
         return self._name
@@ -142,8 +140,7 @@ class FilmStore(Datastore):
 
     def keep_label(self, film: str, file: Path, tag: str, info: Mapping[str, Any]) -> dict[str, Any]:
         """The same; gives what was understood."""
-        with self._reading:
-            label = read_label(file, self._film(film), info, film)
+        label = read_label(file, self._film(film), info, film)
         self.labels.save(film, file, tag, {**(info or {}), "understood": label.summary})
         if tag == FINAL and self._on_final is not None:
             self.labels.update_info(film, tag, self._on_final(film, label))
