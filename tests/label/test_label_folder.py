@@ -105,7 +105,7 @@ def test_a_link_is_no_label(tmp_path: Path) -> None:
     assert labels.path("a.png") is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", "[" * 100_000, '{"a": 1e999}', "\udcff"])
+@pytest.mark.parametrize("content", ["", "[]", "{", "[" * 100_000, '{"a": 1e999}', "\udcff", '{"a": "\\ud800"}'])
 def test_a_note_that_cannot_be_read_is_none(content: str, tmp_path: Path) -> None:
     labels = LabelFolder(tmp_path)
     (tmp_path / "film_info").mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import time
 from pathlib import Path
@@ -143,6 +144,8 @@ def test_lines_of_slicer(tmp_path: Path) -> None:
         {"made up": "1"},
         {"Type": "uint8"},  # twice
         {"content": "a\rdata file: x"},
+        {"space": "right-posterior-superior", **PLACE},
+        {"space": "scanner-xyz", **PLACE},
     ],
 )
 def test_a_header_is_known_fields_in_a_known_form(fields: dict[str, str | None], tmp_path: Path) -> None:
@@ -183,6 +186,37 @@ def test_a_header_of_nifti_that_is_damaged(tmp_path: Path) -> None:
                 assert read(tmp_path / "m.nii").voxels.size <= 400
             except ValueError as error:
                 assert "mask" in str(error)
+
+
+@pytest.mark.parametrize("form", ["gzip", "bzip2", "nii.gz"])
+def test_damage_in_packed_pixels_is_seen(form: str, tmp_path: Path) -> None:
+    """A stream that is read to the last pixel only never comes to its checksum."""
+    path = tmp_path / "m.nii.gz"
+    if form == "nii.gz":
+        nib.save(nib.Nifti1Image(VOXELS, np.eye(4)), path)
+        good, start = path.read_bytes(), 10
+    else:
+        path = tmp_path / "m.nrrd"
+        packed = gzip.compress(RAW) if form == "gzip" else bz2.compress(RAW)
+        good = nrrd(path, packed, encoding=form).read_bytes()
+        start = len(good) - len(packed) + 10
+    for place in range(start, len(good)):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        with contextlib.suppress(ValueError):
+            np.testing.assert_array_equal(read(path).voxels, VOXELS)
+    path.write_bytes(good[:-1])
+    with pytest.raises(ValueError, match="cut short"):
+        read(path)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_voxels_that_are_no_numbers(value: str, tmp_path: Path) -> None:
+    voxels = np.where(VOXELS, 1, float(value)).astype("<f4")  # background that is no number was a finding
+    with pytest.raises(ValueError, match="no numbers"):
+        read(nrrd(tmp_path / "m.nrrd", voxels.tobytes(order="F"), type="float", endian="little"))
+    nib.save(nib.Nifti1Image(voxels, np.eye(4)), tmp_path / "m.nii")
+    with pytest.raises(ValueError, match="no numbers"):
+        read(tmp_path / "m.nii")
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".nii.gz"])
