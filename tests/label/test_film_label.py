@@ -211,7 +211,11 @@ def test_upright_boxes_undo_the_turn(turn: FilmTurn) -> None:
         ("label.json", {"boxes": [BOX], "sop_instance_uid": "1.2.3"}, "of another image"),
         ("label.json", {"markups": [{**ROI, "coordinateUnits": "um"}]}, "in mm"),
         ("label.json", {"markups": [{**ROI, "insideOut": True}]}, "inside out"),
-        ("label.xml", '<annotations><track/><image name="film.png"><tag label="non_tb"/></image></annotations>', "tracks"),
+        (
+            "label.xml",
+            '<annotations><track/><image name="film.png"><tag label="non_tb"/></image></annotations>',
+            "tracks",
+        ),
     ],
 )
 def test_a_label_that_cannot_be(name: str, content: Any, message: str, tmp_path: Path) -> None:
