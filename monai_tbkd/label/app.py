@@ -151,9 +151,14 @@ class TuberculosisApp(MONAILabelApp):
         file, answer = self._infers[model]({**request, "image": self._film_path(film, store)})
         tag, label = str(request.get("label_tag") or "original"), file
         if request.get("save_label") and is_safe_id(str(film)):
-            if file:
-                label = store.keep_result(str(film), file, tag, {"model": model, "params": answer})
-            self._note(str(film), answer)
+            try:
+                if file:
+                    label = store.keep_result(str(film), file, tag, {"model": model, "params": answer})
+                self._note(str(film), answer)
+            except BaseException:  # such as a full disk
+                if file:
+                    Path(file).unlink(missing_ok=True)
+                raise
         return {"label": label, "tag": tag, "file": file, "params": answer}
 
     def _film_path(self, film: Any, store: Any) -> str:

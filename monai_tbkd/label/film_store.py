@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -173,14 +174,19 @@ class FilmStore(Datastore):
     def get_dataset_archive(self, limit_cases: int | None) -> str:
         items = self.datalist()
         items = items[:limit_cases] if limit_cases else items
-        with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file, zipfile.ZipFile(file, "w") as archive:
-            for item in items:
-                image, label = Path(item["image"]), Path(item["label"])
-                films = sorted(image.iterdir()) if image.is_dir() else [image]
-                for film in films:
-                    archive.write(film, f"image/{item['id']}/{film_id(film.name)}")
-                archive.write(label, f"label/{label.name}")
-        return file.name
+        handle, name = tempfile.mkstemp(suffix=".zip")
+        try:
+            with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", strict_timestamps=False) as archive:
+                for item in items:
+                    image, label = Path(item["image"]), Path(item["label"])
+                    films = sorted(image.iterdir()) if image.is_dir() else [image]
+                    for film in films:
+                        archive.write(film, f"image/{item['id']}/{film_id(film.name)}")
+                    archive.write(label, f"label/{label.name}")
+        except BaseException:  # such as an image that was moved meanwhile
+            Path(name).unlink()
+            raise
+        return name
 
     def refresh(self) -> None:
         self.source.refresh()
