@@ -12,6 +12,7 @@ import io
 import math
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,7 @@ def _inflated(packed: bytes, most: int, stream: Any = None) -> bytes:
     return plain
 
 
-def _nrrd_place(fields: dict[str, str], axes: int) -> NDArray[np.float64]:
+def _nrrd_place(fields: Mapping[str, str], axes: int) -> NDArray[np.float64]:
     to_lps = np.eye(4)
     if "space directions" in fields:
         vectors = _vectors(fields, "space directions")
@@ -174,7 +175,7 @@ def _nrrd_place(fields: dict[str, str], axes: int) -> NDArray[np.float64]:
     return _place(to_lps)
 
 
-def _vectors(fields: dict[str, str], name: str) -> list[list[float]]:
+def _vectors(fields: Mapping[str, str], name: str) -> list[list[float]]:
     text = fields[name]
     if not re.fullmatch(rf"(?:{_VECTOR.pattern} *)+", text):
         raise ValueError(f"The mask's {name} is {text[:60]!r}; expected vectors such as (1,0,0).")
