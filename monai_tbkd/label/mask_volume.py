@@ -8,9 +8,11 @@ anything is unpacked, and nothing but this one file is opened.
 from __future__ import annotations
 
 import bz2
+import contextlib
 import io
 import math
 import re
+import warnings
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from monai_tbkd.data.readers.itk_header import HEADER_BYTES, read_header
 
 _MAGIC = re.compile(rb"NRRD000[1-5]\r?\n")
 _NUMBER = r"[-+]?[0-9]*\.?[0-9]*(?:[eE][-+]?[0-9]+)?"
+_OF_NUMBERS = b"0123456789+-.eE \t\r\n"
 _VECTOR = re.compile(rf"\( *({_NUMBER}) *, *({_NUMBER})(?: *, *({_NUMBER}))? *\)")
 _TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
@@ -122,9 +125,12 @@ def _nrrd(path: Path, content: bytes, most_voxels: int, most_bytes: int) -> Mask
 def _unpacked(packed: bytes, encoding: str, dtype: np.dtype[Any], count: int, most: int) -> NDArray[Any]:
     size = count * dtype.itemsize
     if encoding in ("ascii", "text", "txt"):
-        words = packed[: count * 32].split()[:count]
-        if len(words) == count and all(re.fullmatch(_NUMBER.encode(), word) for word in words):
-            return np.array(words, dtype=float)
+        numbers = np.zeros(0)
+        if not packed.translate(None, _OF_NUMBERS):
+            with warnings.catch_warnings(action="error"), contextlib.suppress(ValueError, DeprecationWarning):
+                numbers = np.fromstring(packed.rstrip(), dtype=float, sep=" ")[:count]
+        if numbers.size == count:
+            return numbers
         raise ValueError(f"The mask has other than {count} numbers; save it again.")
     if encoding == "hex":
         try:

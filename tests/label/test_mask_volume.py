@@ -96,6 +96,21 @@ def test_encodings(encoding: str, pixels: bytes, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(nrrd(tmp_path / "m.nrrd", pixels, encoding=encoding)).voxels, VOXELS)
 
 
+@pytest.mark.parametrize(
+    "pixels", [b"0 " * 34, b"0 x " * 35, b"nan " * 35, b"0 " * 20 + b"1e 0 - " + b"0 " * 20, b"0,1" * 35]
+)
+def test_ascii_that_is_no_numbers(pixels: bytes, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="other than 35 numbers"):
+        read(nrrd(tmp_path / "m.nrrd", pixels, encoding="ascii"))
+
+
+def test_a_mask_of_ascii_numbers_is_read_fast(tmp_path: Path) -> None:
+    path = nrrd(tmp_path / "m.nrrd", b"0\n1\n" * 500_000, encoding="ascii", sizes="1000 1000 1")
+    start = time.perf_counter()
+    assert int(read_volume(path, 2**20, 2**23).voxels.sum()) == 500_000
+    assert time.perf_counter() - start < 0.6  # regular expressions took 1.5 s
+
+
 def test_numbers_of_two_bytes(tmp_path: Path) -> None:
     for endian, order in (("little", "<"), ("big", ">")):
         pixels = VOXELS.astype(f"{order}i2").tobytes(order="F")
