@@ -62,6 +62,7 @@ def read_json_object(path: str | Path) -> dict[str, Any]:
     """What `write_json` has left of a dictionary; empty where there is none, or something else."""
     try:
         content = json.loads(read_text(path))
+        json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair could not be sent on
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -32,6 +32,7 @@ from monai_tbkd.label.infer_tasks import BoxesTask, FilmTask, MapTask, ScoreTask
 from monai_tbkd.label.label_export import LABELS_FOLDER, PACS_FILMS, mark_pacs_store
 from monai_tbkd.label.label_folder import LabelFolder
 from monai_tbkd.label.pacs_source import PacsSource
+from monai_tbkd.label.report_sender import send_report
 from monai_tbkd.label.server_conf import TOKEN_VARIABLE, is_address, read_conf
 from monai_tbkd.transforms import NOTICE
 
@@ -150,9 +151,14 @@ class TuberculosisApp(MONAILabelApp):
         file, answer = self._infers[model]({**request, "image": self._film_path(film, store)})
         tag, label = str(request.get("label_tag") or "original"), file
         if request.get("save_label") and is_safe_id(str(film)):
-            if file:
-                label = store.keep_result(str(film), file, tag, {"model": model, "params": answer})
-            self._note(str(film), answer)
+            try:
+                if file:
+                    label = store.keep_result(str(film), file, tag, {"model": model, "params": answer})
+                self._note(str(film), answer)
+            except BaseException:  # such as a full disk
+                if file:
+                    Path(file).unlink(missing_ok=True)
+                raise
         return {"label": label, "tag": tag, "file": file, "params": answer}
 
     def _film_path(self, film: Any, store: Any) -> str:
@@ -178,11 +184,10 @@ class TuberculosisApp(MONAILabelApp):
         """Send a finished label to the PACS; where that fails, the label is kept all the same."""
         try:
             report = annotation_report(label)
-            _dicomweb_client(self.studies.rstrip("/")).store_instances([report])
         except Exception as error:
-            logger.exception("%s: its report was not sent", film)
+            logger.exception("%s: it gets no report", film)
             return {"report": "not sent", "report_fault": type(error).__name__}
-        return {"report": "sent", "report_sop_instance_uid": str(report.SOPInstanceUID)}
+        return send_report(_dicomweb_client(self.studies.rstrip("/")), report)
 
     def _local_request(self, url: str, params: Any, action: str) -> Any:
         """The training process asks the server for a scoring; it needs the token, too."""

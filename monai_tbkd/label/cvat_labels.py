@@ -75,9 +75,12 @@ def read_cvat_xml(path: Path, names: Sequence[str]) -> CvatLabel:
     if content.count(b"<") > MOST_POINTS:
         raise ValueError(f"The XML has more than {MOST_POINTS} elements; export the image that is labeled.")
     try:
-        images = parse_xml(content).findall("image")
+        root = parse_xml(content)
     except ValueError as error:
         raise ValueError(f"The label is not XML ({error}).") from error
+    images = root.findall("image")
+    if root.find("track") is not None:
+        raise ValueError("The XML has tracks of a video; export as CVAT for images 1.1.")
     known = {*names, *map(_without_suffix, names)}
     chosen = [each for each in images if PurePosixPath(each.get("name", "")).name in names]
     chosen = chosen or [each for each in images if _without_suffix(each.get("name", names[0])) in known]

@@ -13,6 +13,7 @@ from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.data.readers.itk_header import read_header
 from monai_tbkd.data.readers.itk_image import ITK_FORMATS
 from monai_tbkd.data.readers.patient_axes import film_plane, upright_film
+from monai_tbkd.label.read_apart import read_apart
 
 _VOLUMES = ("nifti", "metaimage", "nrrd")
 _READERS = {
@@ -73,7 +74,10 @@ def film_geometry(path: str | Path) -> FilmGeometry:
     Raises:
         ValueError: ITK cannot read the header.
     """
-    path = Path(path)
+    return read_apart(_film_geometry, Path(path))
+
+
+def _film_geometry(path: Path) -> FilmGeometry:
     shape, to_lps = voxels_to_lps(path)
     if _kind(path) not in _VOLUMES:
         return FilmGeometry(to_lps)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data import CXRReader, FilmTurn
+from monai_tbkd.data import CXRReader, FilmError, FilmTurn
 from monai_tbkd.data.box_types import box_type_of
 from monai_tbkd.data.film_classes import class_of
 from monai_tbkd.data.number_range import is_number
@@ -18,6 +18,7 @@ from monai_tbkd.label.film_geometry import film_geometry
 from monai_tbkd.label.film_words import IMAGE_LABEL, film_class
 from monai_tbkd.label.label_limits import few, read_text_label
 from monai_tbkd.label.label_map import PLACED_SUFFIXES, PLAIN_SUFFIXES, mask_to_boxes, read_mask
+from monai_tbkd.label.read_apart import read_apart
 from monai_tbkd.label.report_label import REPORT_SUFFIX, read_report_label
 from monai_tbkd.label.series_film import frontal_film
 from monai_tbkd.label.slicer_markups import markups_to_boxes
@@ -88,26 +89,38 @@ def read_label(
         ValueError: the label cannot be understood, is not of this film, or says nothing or two things of it.
         FilmError: the film cannot be read.
     """
-    label, film, info = Path(label), frontal_film(Path(film)), info or {}
+    label = Path(label)
+    try:
+        return read_apart(_read_label, label, Path(film), dict(info or {}), identifier)
+    except FilmError as error:
+        if error.path != str(label):
+            raise
+        raise ValueError(f"The label cannot be read: {error.detail}.") from error
+
+
+def _read_label(label: Path, film: Path, info: Mapping[str, Any], identifier: str) -> FilmLabel:
+    given, film = film, frontal_film(film)
     _, meta = _ANY_FILM.get_data([film])
     turn = FilmTurn.from_text(str(meta["turn"]))
     height, width = (int(v) for v in meta["original_size"])
     stored_size = (width, height) if turn.transpose else (height, width)
-    said = info.get(IMAGE_LABEL)
+    uid, said = str(meta.get("sop_instance_uid") or ""), info.get(IMAGE_LABEL)
     types: list[str] | None = None
     left_out: tuple[str, ...] = ()
     name = label.name.lower()
     if name.endswith(".json"):
-        boxes, types, own = _from_json(_load(label), film)
-        said = said if own is None else own
+        content = _load(label)
+        _check_image(content, stored_size, uid)
+        boxes, types, own = _from_json(content, film)
+        said = _one_word(said, own)
     elif name.endswith(".xml"):
-        uid = str(meta.get("sop_instance_uid") or "")
-        found = read_cvat_xml(label, [film.name, *(each for each in (identifier, uid) if each)])
+        own_names = [film.name] if film == given else []  # all series of a PACS have the same names of files
+        found = read_cvat_xml(label, [*own_names, *(each for each in (identifier, uid) if each)])
         boxes, types = _with_types(found.shapes)
         boxes = _as_cvat_shows(found, boxes, turn, (height, width), str(meta["source_format"]))
-        said = said if found.said is None else found.said
+        said = _one_word(said, found.said)
     elif name.endswith(REPORT_SUFFIX):
-        report = read_report_label(label, str(meta.get("sop_instance_uid") or ""), said)
+        report = read_report_label(label, uid, said)
         (boxes, types), said, left_out = _with_types(report.shapes), report.said, report.left_out
     elif name.endswith((*PLAIN_SUFFIXES, *PLACED_SUFFIXES)):
         boxes = mask_to_boxes(read_mask(label, film, stored_size))
@@ -140,22 +153,60 @@ def _as_cvat_shows(
 _ANY_FILM = CXRReader(min_side=1, min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
 
 
+_FORMS = ("markups", "boxes", "annotations")
+
+
 def _load(path: Path) -> Any:
     content = read_text_label(path)
     try:
-        return json.loads(decode_text(content))
+        return json.loads(decode_text(content), object_pairs_hook=_without_doubles)
     except RecursionError as error:
         raise ValueError("The label is not JSON in UTF-8 (nested too deep).") from error
     except ValueError as error:
         raise ValueError(f"The label is not JSON in UTF-8 ({error}).") from error
 
 
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        double = next(key for key in found if sum(key == name for name, _ in pairs) > 1)
+        raise ValueError(f"the key {double[:40]!r} stands twice")
+    return found
+
+
+def _check_image(content: Any, stored_size: tuple[int, int], uid: str) -> None:
+    """An answer of this app names its image; it may be saved as a label of that one alone."""
+    if not isinstance(content, Mapping):
+        return
+    named, size = content.get("sop_instance_uid"), (content.get("image_height"), content.get("image_width"))
+    if named not in (None, "", uid) or size not in ((None, None), stored_size):
+        raise ValueError(
+            f"The label is of another image, of {size[0]} x {size[1]} pixels; expected one of {stored_size[0]} x "
+            f"{stored_size[1]} pixels and the SOP instance UID {uid or 'of none'}."
+        )
+
+
+def _one_word(said: Any, own: Any) -> Any:
+    """What the label calls the image, else what was saved with it; they must not contradict each other."""
+    if own is not None and said not in (None, "") and (film_class(own, 0) == "tb") != (film_class(said, 0) == "tb"):
+        raise ValueError(
+            f"The label calls the image {str(own)[:40]!r}, and {IMAGE_LABEL} that it is saved with {str(said)[:40]!r}; "
+            "remove one of the two."
+        )
+    return said if own is None else own
+
+
 def _from_json(content: Any, film: Path) -> tuple[list[list[float]], list[str] | None, Any]:
-    if isinstance(content, Mapping) and isinstance(content.get("markups"), list):
+    forms = [key for key in _FORMS if isinstance(content, Mapping) and isinstance(content.get(key), list)]
+    form = forms[0] if forms else ""
+    answered = form == "boxes" and content["boxes"]  # an answer of this app has them for CVAT again, as annotations
+    if others := [] if answered else [key for key in forms[1:] if content[key]]:
+        raise ValueError(f"The label has {form} and {' and '.join(others)}; expected one of them.")
+    if form == "markups":
         few(content["markups"], "markups")
         boxes, word = markups_to_boxes(content, film_geometry(film))
         return boxes, None, content.get(IMAGE_LABEL, word)
-    if isinstance(content, Mapping) and isinstance(content.get("boxes"), list):
+    if form == "boxes":
         boxes, types = _with_types([_our_box(each) for each in few(content["boxes"])])
         return boxes, types, content.get(IMAGE_LABEL)
     if is_cvat(content):

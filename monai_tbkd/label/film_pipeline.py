@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,9 @@ class FilmPipeline:
 
     def __init__(self, app: AppFolder, weights: Path | None = None) -> None:
         self.app, self.weights = app, weights or app.student
-        self._lock, self._at_work = threading.Lock(), threading.Lock()
+        self._lock = threading.Lock()
+        # A server has many threads: here one image at a time is in memory, and one reader process.
+        self._at_work = ThreadPoolExecutor(1, "pipeline")
         self._refused: tuple[Any, ...] | None = None
         self._loaded = self._load()
 
@@ -96,8 +99,7 @@ class FilmPipeline:
         Returns:
             What was found; a film that cannot be used has a reason, and nothing is raised.
         """
-        with self._at_work:  # a server's threads; one image at a time in memory
-            return self._look(path, options)
+        return self._at_work.submit(self._look, path, options).result()
 
     def _look(self, path: str | Path, options: FilmOptions | None) -> FilmResult:
         loaded = self._current()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from monai_tbkd.data.film_folder import list_films
+from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.label.film_ids import film_id, is_safe_id
 
@@ -97,11 +98,15 @@ class FolderSource:
         if not is_safe_id(name):
             raise ValueError(f"The identifier {film!r} is not one of letters, digits, dots, hyphens and underscores.")
         target = self.folder / name
-        if target.exists():
-            raise ValueError(f"There is a film {name} already; films are never replaced.")
         part = target.with_name(f".{name}.part")
-        shutil.copyfile(file, part)
-        part.rename(target)
+        with FolderLock(self.folder, wait=True):  # two uploads of one name
+            if target.exists():
+                raise ValueError(f"There is a film {name} already; films are never replaced.")
+            try:
+                shutil.copyfile(file, part)
+                part.rename(target)
+            finally:
+                part.unlink(missing_ok=True)
         self.refresh()
         return film_id(name)
 

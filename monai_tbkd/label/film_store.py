@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import tempfile
-import threading
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -44,7 +44,6 @@ class FilmStore(Datastore):
     ) -> None:
         self.source, self.labels, self._name, self._on_final = source, labels, name, on_final
         self._description = "Chest films"
-        self._reading = threading.Semaphore(2)  # labels at once, each with its image in memory
 
     def name(self) -> str:
         return self._name
@@ -142,8 +141,7 @@ class FilmStore(Datastore):
 
     def keep_label(self, film: str, file: Path, tag: str, info: Mapping[str, Any]) -> dict[str, Any]:
         """The same; gives what was understood."""
-        with self._reading:
-            label = read_label(file, self._film(film), info, film)
+        label = read_label(file, self._film(film), info, film)
         self.labels.save(film, file, tag, {**(info or {}), "understood": label.summary})
         if tag == FINAL and self._on_final is not None:
             self.labels.update_info(film, tag, self._on_final(film, label))
@@ -176,14 +174,19 @@ class FilmStore(Datastore):
     def get_dataset_archive(self, limit_cases: int | None) -> str:
         items = self.datalist()
         items = items[:limit_cases] if limit_cases else items
-        with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file, zipfile.ZipFile(file, "w") as archive:
-            for item in items:
-                image, label = Path(item["image"]), Path(item["label"])
-                films = sorted(image.iterdir()) if image.is_dir() else [image]
-                for film in films:
-                    archive.write(film, f"image/{item['id']}/{film_id(film.name)}")
-                archive.write(label, f"label/{label.name}")
-        return file.name
+        handle, name = tempfile.mkstemp(suffix=".zip")
+        try:
+            with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", strict_timestamps=False) as archive:
+                for item in items:
+                    image, label = Path(item["image"]), Path(item["label"])
+                    films = sorted(image.iterdir()) if image.is_dir() else [image]
+                    for film in films:
+                        archive.write(film, f"image/{item['id']}/{film_id(film.name)}")
+                    archive.write(label, f"label/{label.name}")
+        except BaseException:  # such as an image that was moved meanwhile
+            Path(name).unlink()
+            raise
+        return name
 
     def refresh(self) -> None:
         self.source.refresh()

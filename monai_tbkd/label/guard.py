@@ -26,6 +26,8 @@ LARGEST_TEXT = 96 * 1024
 """Bytes of a body that is no upload: a task's process gets it as one argument, of which Linux takes 128 KiB."""
 _ONCE = ("host", "origin", "authorization", "content-length", "content-type", "sec-fetch-site")
 _HOST = re.compile(r"([\w.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
+# The one set of characters that is needed; Python has others that take minutes for a megabyte, such as punycode.
+_UTF_8 = re.compile(r"charset *= *\"?utf-?8\"? *(;|$)")
 _ORIGIN = re.compile(rf"null|https?://{_HOST.pattern}", re.ASCII)
 
 
@@ -123,7 +125,10 @@ class Guard:
                 raise Refusal(401, "A token is required: Authorization: Bearer TOKEN.")
 
     def _largest(self, headers: Mapping[str, str]) -> int:
-        upload = headers.get("content-type", "").lower().startswith("multipart/")
+        kind = headers.get("content-type", "").lower()
+        if "charset" in _UTF_8.sub("", kind, count=1):
+            raise Refusal(415, "The Content-Type header names a charset; expected utf-8, or none.")
+        upload = kind.startswith("multipart/")
         largest = self.rules.largest_body if upload else min(LARGEST_TEXT, self.rules.largest_body)
         length = headers.get("content-length", "0")
         if not re.fullmatch("[0-9]{1,15}", length) or int(length) > largest:

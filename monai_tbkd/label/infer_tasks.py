@@ -127,8 +127,9 @@ class MapTask(FilmTask):
     def file(self, finding: FilmResult, request: Mapping[str, Any]) -> str | None:
         if not request.get("result_write_to_file", True):
             return None
+        geometry = film_geometry(finding.path)
         target = _new_file(_mask_suffix(finding, request))
-        write_mask(film_mask(finding), target, film_geometry(finding.path))
+        write_mask(film_mask(finding), target, geometry)
         return str(target)
 
 

@@ -111,10 +111,9 @@ class LabelFolder:
         if self.path(film, tag) is None:
             return
         with self._held():
-            path = self.path(film, tag)
-            if path is not None:
-                path.unlink()
-                (self.root / "label_info" / tag / f"{film}.json").unlink(missing_ok=True)
+            for suffix in LABEL_SUFFIXES:  # after a save that was cut off there are two
+                (self._labels(tag) / f"{film}{suffix}").unlink(missing_ok=True)
+            (self.root / "label_info" / tag / f"{film}.json").unlink(missing_ok=True)
 
     def update_info(self, film: str, tag: str, info: Mapping[str, Any]) -> None:
         """Add to what is known of a label.

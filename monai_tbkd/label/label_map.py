@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 from scipy import ndimage
 
 from monai_tbkd.data import FilmTurn
+from monai_tbkd.data.readers.picture_parts import needed_png
 from monai_tbkd.label.film_geometry import FilmGeometry, film_geometry
 from monai_tbkd.label.film_result import FilmResult
 from monai_tbkd.label.label_limits import MOST_BOXES
@@ -26,6 +28,7 @@ PLACED_SUFFIXES = (".nrrd", ".nii.gz", ".nii")
 _MOST_VOXELS_A_PIXEL = 4
 _MOST_BYTES_A_PIXEL = 8
 _PNG_HEADER = 2**20
+_PLACES_AT_ONCE = 2**20
 
 
 def film_mask(finding: FilmResult) -> NDArray[np.uint8]:
@@ -92,17 +95,25 @@ def read_mask(path: Path, film: Path, stored_size: tuple[int, int]) -> NDArray[n
         return _read_picture(path, stored_size)
     height, width = stored_size
     volume = read_volume(path, _MOST_VOXELS_A_PIXEL * height * width, _MOST_BYTES_A_PIXEL * height * width)
-    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    places = np.stack([columns.ravel(), rows.ravel(), np.zeros(columns.size), np.ones(columns.size)])
     to_voxel = np.linalg.inv(volume.to_lps) @ film_geometry(film).to_lps
-    at = np.asarray(to_voxel @ places, dtype=np.float64)[:3]
-    for axis, length in enumerate(volume.voxels.shape):
-        if length == 1:
-            at[axis] = 0  # a film has no depth
-    if not _covers(at, volume.voxels.shape):
+    voxels, inside = (volume.voxels != 0).astype(np.uint8), 0
+    found = np.zeros((height, width), dtype=np.bool_)
+    step = max(1, _PLACES_AT_ONCE // width)
+    for top in range(0, height, step):
+        columns, rows = np.meshgrid(np.arange(width), np.arange(top, min(top + step, height)))
+        places = np.stack([columns.ravel(), rows.ravel(), np.zeros(columns.size), np.ones(columns.size)])
+        at = np.asarray(to_voxel @ places, dtype=np.float64)[:3]
+        within = np.ones(columns.size, dtype=np.bool_)
+        for axis, length in enumerate(voxels.shape):
+            if length == 1:
+                at[axis] = 0  # a film has no depth
+            within &= (at[axis] > -0.5) & (at[axis] < length - 0.5)
+        inside += int(within.sum())
+        strip = ndimage.map_coordinates(voxels, at, order=0, mode="constant", cval=0) != 0
+        found[top : top + step] = strip.reshape(columns.shape)
+    if inside <= found.size / 2:
         raise ValueError("The mask does not lie on the film; save it with the film as its reference.")
-    found = ndimage.map_coordinates((volume.voxels != 0).astype(np.uint8), at, order=0, mode="constant", cval=0)
-    return (found != 0).reshape(height, width)
+    return found
 
 
 def mask_to_boxes(mask: NDArray[np.bool_]) -> list[list[float]]:
@@ -124,21 +135,18 @@ def mask_to_boxes(mask: NDArray[np.bool_]) -> list[list[float]]:
     ]
 
 
-def _covers(at: NDArray[np.float64], shape: tuple[int, ...]) -> bool:
-    """Whether most of the film's pixels have a voxel."""
-    inside = np.ones(at.shape[1], dtype=bool)
-    for axis, length in enumerate(shape):
-        inside &= (at[axis] > -0.5) & (at[axis] < length - 0.5)
-    return bool(inside.mean() > 0.5)
-
-
 def _read_picture(path: Path, stored_size: tuple[int, int]) -> NDArray[np.bool_]:
     height, width = stored_size
     if path.stat().st_size > _MOST_BYTES_A_PIXEL * height * width + _PNG_HEADER:
         raise ValueError(f"The mask has {path.stat().st_size} bytes; expected one of {height} x {width} pixels.")
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=("PNG",)) as picture:
+        content, complete = needed_png(path.read_bytes())
+        if not complete:
+            raise EOFError
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
             found = picture.height, picture.width
+            with Image.open(io.BytesIO(content), formats=("PNG",)) as again:
+                again.verify()  # the checksums, which decoding leaves out
             values = np.asarray(picture) if found == tuple(stored_size) else None
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise ValueError("The mask cannot be read as a PNG; save it again.") from error

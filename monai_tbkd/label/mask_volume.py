@@ -8,10 +8,13 @@ anything is unpacked, and nothing but this one file is opened.
 from __future__ import annotations
 
 import bz2
+import contextlib
 import io
 import math
 import re
+import warnings
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +23,12 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-_HEADER_BYTES = 2**16
+from monai_tbkd.data import FilmError
+from monai_tbkd.data.readers.itk_header import HEADER_BYTES, read_header
+
 _MAGIC = re.compile(rb"NRRD000[1-5]\r?\n")
-_FIELD = re.compile(r"([A-Za-z][A-Za-z ]*): *(.*)")
-_KEY_VALUE = re.compile(r"[^:]+:=.*")
 _NUMBER = r"[-+]?[0-9]*\.?[0-9]*(?:[eE][-+]?[0-9]+)?"
+_OF_NUMBERS = b"0123456789+-.eE \t\r\n"
 _VECTOR = re.compile(rf"\( *({_NUMBER}) *, *({_NUMBER})(?: *, *({_NUMBER}))? *\)")
 _TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
@@ -39,15 +43,6 @@ _TYPES = {
     "f8": ("double",),
 }
 _TYPE_OF = {name: kind for kind, names in _TYPES.items() for name in names}
-# Fields that say something of the pixels' place or their packing, and others that change nothing here. What is not
-# among them, such as "data file", is refused.
-_PLACE = ("space", "space dimension", "space directions", "space origin", "spacings", "kinds")
-_NEEDED = ("type", "dimension", "sizes", "encoding")
-_IDLE = (
-    "content", "number", "min", "max", "old min", "old max", "oldmin", "oldmax", "units", "space units", "sample units",
-    "labels", "centers", "centerings", "thicknesses", "measurement frame",
-)  # fmt: skip
-_FIELDS = {*_PLACE, *_NEEDED, "endian", "byte skip", "byteskip", "line skip", "lineskip", *_IDLE}
 _TO_LPS = {
     "right-anterior-superior": (-1.0, -1.0, 1.0), "ras": (-1.0, -1.0, 1.0),
     "left-anterior-superior": (1.0, -1.0, 1.0), "las": (1.0, -1.0, 1.0),
@@ -80,14 +75,16 @@ def read_volume(path: Path, most_voxels: int, most_bytes: int) -> MaskVolume:
         ValueError: another kind of file, a header that is damaged or holds what is not needed, too many axes or voxels,
             or fewer bytes than the header promises.
     """
-    content = _read(path, most_bytes + _HEADER_BYTES)
+    content = _read(path, most_bytes + HEADER_BYTES)
     if path.name.lower().endswith(".nrrd"):
-        return _nrrd(content, most_voxels, most_bytes)
-    if path.name.lower().endswith(".gz"):
-        if not content.startswith(b"\x1f\x8b"):
-            raise ValueError("The mask is not gzip, as its suffix says; save it again.")
-        content = _inflated(content, most_bytes + _HEADER_BYTES)
-    return _nifti(content, most_voxels)
+        found = _nrrd(path, content, most_voxels, most_bytes)
+    else:
+        if path.name.lower().endswith(".gz"):
+            content = _inflated(content, most_bytes + HEADER_BYTES)
+        found = _nifti(content, most_voxels)
+    if not np.isfinite(found.voxels).all():
+        raise ValueError("The mask has voxels that are no numbers; save it with whole numbers, 0 where nothing is.")
+    return found
 
 
 def _read(path: Path, most: int) -> bytes:
@@ -98,14 +95,16 @@ def _read(path: Path, most: int) -> bytes:
     return content
 
 
-def _nrrd(content: bytes, most_voxels: int, most_bytes: int) -> MaskVolume:
-    fields, start = nrrd_fields(content)
-    if missing := [name for name in _NEEDED if name not in fields]:
-        raise ValueError(f"The mask's header lacks {missing[0]}; save it again.")
-    axes = _whole(fields, "dimension")[0]
-    sizes = _whole(fields, "sizes")
-    if axes not in (2, 3) or len(sizes) != axes:
-        raise ValueError(f"The mask has {axes} axes and {len(sizes)} sizes; expected one slice.")
+def _nrrd(path: Path, content: bytes, most_voxels: int, most_bytes: int) -> MaskVolume:
+    if _MAGIC.match(content) is None:
+        raise ValueError("The mask is not NRRD, as its suffix says; save it again.")
+    try:
+        fields, start = read_header(path, "nrrd")
+    except FilmError as error:
+        raise ValueError(f"The mask cannot be read: {error.detail}.") from error
+    axes, sizes = int(fields["dimension"]), [int(size) for size in fields["sizes"].split()]
+    if axes not in (2, 3):
+        raise ValueError(f"The mask has {axes} axes; expected one slice.")
     kinds = fields.get("kinds", "").lower().split()
     if any(kind not in ("domain", "space", "???", "none") for kind in kinds):
         raise ValueError(f"The mask has axes of the kinds {fields['kinds']!r}; expected one value a pixel.")
@@ -116,93 +115,48 @@ def _nrrd(content: bytes, most_voxels: int, most_bytes: int) -> MaskVolume:
     order = {"little": "<", "big": ">"}.get(fields.get("endian", "").lower(), "" if kind[1] == "1" else None)
     if order is None:
         raise ValueError(f"The mask's endian is {fields.get('endian')!r}; expected little or big.")
-    for skip in ("byte skip", "byteskip", "line skip", "lineskip"):
-        if fields.get(skip, "0") != "0":
-            raise ValueError(f"The mask's {skip} is {fields[skip]!r}; expected 0, so save it again.")
     if math.prod(shape) * np.dtype(kind).itemsize > most_bytes:
         raise ValueError(f"The mask has {shape} voxels of {kind[1]} bytes; expected at most {most_bytes} bytes.")
-    values = _unpacked(content[start:], fields["encoding"].lower(), np.dtype(order + kind), math.prod(shape))
+    dtype, count = np.dtype(order + kind), math.prod(shape)
+    values = _unpacked(content[start:], fields["encoding"].lower(), dtype, count, most_bytes)
     return MaskVolume(values.reshape(shape, order="F"), _nrrd_place(fields, axes))
 
 
-def nrrd_fields(content: bytes, what: str = "mask") -> tuple[dict[str, str], int]:
-    """The fields of an NRRD header by their names in small letters, and where the pixels begin.
-
-    Args:
-        content: of the file, its first 64 KiB at least.
-        what: it is, for an error.
-
-    Raises:
-        ValueError: not NRRD, a field that is not known, or known twice, or no end.
-    """
-    magic = _MAGIC.match(content)
-    if magic is None:
-        raise ValueError(f"The {what} is not NRRD, as its suffix says; save it again.")
-    end = re.search(rb"\n\r?\n", content[:_HEADER_BYTES])
-    if end is None:
-        raise ValueError(f"The {what}'s header has no end within {_HEADER_BYTES} bytes; save it again.")
-    fields: dict[str, str] = {}
-    for line in content[magic.end() : end.start()].split(b"\n"):
-        text = line.removesuffix(b"\r").decode("utf-8", "replace")
-        if (text.startswith("#") and text.isprintable()) or _KEY_VALUE.fullmatch(text):
-            continue
-        field = _FIELD.fullmatch(text)
-        name = field[1].lower() if field else ""
-        if field is None or name not in _FIELDS or name in fields or not text.isprintable():
-            raise ValueError(
-                f"The {what}'s header has the line {text[:60]!r}; expected known fields, once each, and the pixels in "
-                "the same file."
-            )
-        fields[name] = field[2].strip()
-    return fields, end.end()
-
-
-def _whole(fields: dict[str, str], name: str) -> list[int]:
-    words = fields[name].split()
-    if not words or len(words) > 16 or not all(re.fullmatch("[0-9]{1,9}", word) for word in words):
-        raise ValueError(f"The mask's {name} is {fields[name][:60]!r}; expected whole numbers.")
-    return [int(word) for word in words]
-
-
-def _unpacked(packed: bytes, encoding: str, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
+def _unpacked(packed: bytes, encoding: str, dtype: np.dtype[Any], count: int, most: int) -> NDArray[Any]:
     size = count * dtype.itemsize
     if encoding in ("ascii", "text", "txt"):
-        words = packed[: count * 32].split()[:count]
-        if len(words) == count and all(re.fullmatch(_NUMBER.encode(), word) for word in words):
-            return np.array(words, dtype=float)
+        numbers = np.zeros(0)
+        if not packed.translate(None, _OF_NUMBERS):
+            with warnings.catch_warnings(action="error"), contextlib.suppress(ValueError, DeprecationWarning):
+                numbers = np.fromstring(packed.rstrip(), dtype=float, sep=" ")[:count]
+        if numbers.size == count:
+            return numbers
         raise ValueError(f"The mask has other than {count} numbers; save it again.")
     if encoding == "hex":
-        packed = _from_hex(packed)
-    elif encoding in ("gz", "gzip"):
-        packed = _inflated(packed, size)
-    elif encoding in ("bz2", "bzip2"):
         try:
-            packed = bz2.BZ2Decompressor().decompress(packed, size)
-        except (OSError, EOFError) as error:
-            raise ValueError("The mask's pixels are damaged; save it again.") from error
+            packed = bytes.fromhex(packed.decode("ascii"))
+        except ValueError as error:
+            raise ValueError("The mask's pixels are no hexadecimal numbers; save it again.") from error
     elif encoding != "raw":
-        raise ValueError(f"The mask's encoding is {encoding[:20]!r}; expected raw or gzip.")
+        packed = _inflated(packed, most, bz2.BZ2Decompressor() if encoding.startswith("bz") else None)
     if len(packed) < size:
         raise ValueError(f"The mask has {len(packed)} bytes of pixels; expected {size}, so save it again.")
     return np.frombuffer(packed[:size], dtype)
 
 
-def _from_hex(text: bytes) -> bytes:
+def _inflated(packed: bytes, most: int, stream: Any = None) -> bytes:
+    """Unpacked, by gzip if no stream is given, to its end, where its checksum is, and no more than this."""
+    stream = stream or zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
-        return bytes.fromhex(text.decode("ascii"))
-    except ValueError as error:
-        raise ValueError("The mask's pixels are no hexadecimal numbers; save it again.") from error
+        plain: bytes = stream.decompress(packed, most + 1)
+    except (zlib.error, OSError, EOFError) as error:
+        raise ValueError("The mask's pixels are damaged, or not packed as it says; save it again.") from error
+    if len(plain) > most or not stream.eof:
+        raise ValueError(f"The mask is cut short, or unpacks to more than {most} bytes; save it again.")
+    return plain
 
 
-def _inflated(packed: bytes, most: int) -> bytes:
-    """Unpacked, and no more than this."""
-    try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(packed, most)
-    except zlib.error as error:
-        raise ValueError("The mask's pixels are damaged; save it again.") from error
-
-
-def _nrrd_place(fields: dict[str, str], axes: int) -> NDArray[np.float64]:
+def _nrrd_place(fields: Mapping[str, str], axes: int) -> NDArray[np.float64]:
     to_lps = np.eye(4)
     if "space directions" in fields:
         vectors = _vectors(fields, "space directions")
@@ -214,7 +168,9 @@ def _nrrd_place(fields: dict[str, str], axes: int) -> NDArray[np.float64]:
         to_lps[:length, 3] = origin[0]
         if axes == 2 and length == 3:
             to_lps[:3, 2] = np.cross(to_lps[:3, 0], to_lps[:3, 1])
-        sign = _TO_LPS.get(fields.get("space", "").lower(), (1.0, 1.0, 1.0))
+        sign = _TO_LPS.get(fields.get("space", "lps").lower())
+        if sign is None:
+            raise ValueError(f"The mask's space is {fields['space'][:40]!r}; expected one of {', '.join(_TO_LPS)}.")
         to_lps[:3] *= np.array(sign)[:, None] if length == 3 else 1.0
     elif "spacings" in fields:
         words = fields["spacings"].split()
@@ -225,7 +181,7 @@ def _nrrd_place(fields: dict[str, str], axes: int) -> NDArray[np.float64]:
     return _place(to_lps)
 
 
-def _vectors(fields: dict[str, str], name: str) -> list[list[float]]:
+def _vectors(fields: Mapping[str, str], name: str) -> list[list[float]]:
     text = fields[name]
     if not re.fullmatch(rf"(?:{_VECTOR.pattern} *)+", text):
         raise ValueError(f"The mask's {name} is {text[:60]!r}; expected vectors such as (1,0,0).")

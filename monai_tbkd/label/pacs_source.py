@@ -65,7 +65,7 @@ class PacsSource:
             return None
         part = Path(tempfile.mkdtemp(prefix=".fetch_", dir=self.cache))
         try:
-            instances = self.client.retrieve_series(info["StudyInstanceUID"], film)
+            instances = _of_series(self.client.retrieve_series(info["StudyInstanceUID"], film), info)
             for number, instance in enumerate(instances, start=1):
                 dcmwrite(part / f"{number:04d}.dcm", instance, enforce_file_format=True)
             if not instances:
@@ -124,3 +124,15 @@ class PacsSource:
             if _UID.fullmatch(uid) and "StudyInstanceUID" in info:
                 found[uid] = info
         return found
+
+
+def _of_series(instances: Iterable[Dataset], info: dict[str, Any]) -> list[Dataset]:
+    """The instances that are what was asked for; a server or a proxy may send others."""
+    found: dict[str, Dataset] = {}
+    for each in instances:
+        uid = str(each.get("SOPInstanceUID") or "")
+        if uid and all(each.get(key) == info[key] for key in ("StudyInstanceUID", "SeriesInstanceUID")):
+            found.setdefault(uid, each)
+        else:
+            logger.error("The DICOMweb server sent an image of another series than was asked for; it is left out.")
+    return list(found.values())

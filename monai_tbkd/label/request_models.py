@@ -193,7 +193,7 @@ def json_object(text: str, what: str) -> dict[str, Any]:
         what: it is called in an error.
 
     Raises:
-        ValueError: no JSON, no object, nan or infinity, or nested deeper than `DEEPEST`.
+        ValueError: no JSON, no object, nan or infinity, half a surrogate pair, or nested deeper than `DEEPEST`.
 
     Example:
         >>> json_object('{"a": [1]}', "params")
@@ -203,7 +203,7 @@ def json_object(text: str, what: str) -> dict[str, Any]:
         content = json.loads(text)
         if _deeper(content, DEEPEST):
             raise RecursionError
-        json.dumps(content, allow_nan=False)
+        json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError(f"The {what} is nested deeper than {DEEPEST} levels.") from None
     except ValueError as error:

@@ -13,15 +13,16 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import BackgroundTasks, Body, FastAPI, Form, HTTPException, Query, Request, Response, UploadFile
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse
-from pydantic import Field
 
 from monai_tbkd.data import FilmError
+from monai_tbkd.label.dicomweb_proxy import DicomwebProxy
 from monai_tbkd.label.guard import LARGEST_TEXT, GuardRules
 from monai_tbkd.label.label_folder import label_suffix
 from monai_tbkd.label.request_models import (
@@ -33,11 +34,31 @@ from monai_tbkd.label.request_models import (
     Note,
     Nothing,
     SafeId,
-    SafeIdOrNone,
     Strict,
     TrainParams,
     read_params,
     sentence,
+)
+from monai_tbkd.label.route_models import (
+    ArchiveQuery,
+    BatchQuery,
+    ImageForm,
+    ImageQuery,
+    InferForm,
+    InferQuery,
+    InfoForm,
+    LabelForm,
+    LabelQuery,
+    RemoveQuery,
+    ReviewForm,
+    SaveQuery,
+    SessionForm,
+    SessionInfoQuery,
+    SessionQuery,
+    StatusQuery,
+    StoreQuery,
+    TrainQuery,
+    UploadQuery,
 )
 from monai_tbkd.label.uploads import kept_upload, new_session, upload_name
 from monai_tbkd.packaging.plain_errors import plain_cause
@@ -47,138 +68,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# DICOMweb below the address of a PACS: UIDs and the standard's own words alone.
-_DICOMWEB = re.compile(
-    r"(studies|series|instances)(/([0-9]+(\.[0-9]+)*|[0-9]+(,[0-9]+)*|studies|series|instances|frames|metadata|rendered"
-    r"|thumbnail|bulkdata|pixeldata))*"
-)
-_PASSED_ON = (b"accept", b"content-type", b"content-length")
 _OHIF = re.compile(r"|[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-
-
-class ImageQuery(Strict):
-    """Which image."""
-
-    image: SafeId
-
-
-class LabelQuery(Strict):
-    """Which label."""
-
-    label: SafeId
-    tag: SafeId
-
-
-class InferQuery(Strict):
-    """What to look at, and the form of the answer."""
-
-    image: SafeIdOrNone = ""
-    session_id: SafeIdOrNone = ""
-    output: Literal["json", "image", "all", ""] = ""
-
-
-class StoreQuery(Strict):
-    """How much of the store is told."""
-
-    output: Literal["train", "stats", "all", ""] = ""
-
-
-class SaveQuery(ImageQuery):
-    """Whose label, finished or a draft."""
-
-    tag: SafeIdOrNone = ""
-
-
-class UploadQuery(Strict):
-    """What a new image is called."""
-
-    image: SafeIdOrNone = ""
-
-
-class RemoveQuery(Strict):
-    """Which label to remove."""
-
-    id: SafeId
-    tag: SafeId
-
-
-class ArchiveQuery(Strict):
-    """How many images."""
-
-    limit_cases: Annotated[int, Field(ge=1, lt=10**6)] | None = None
-
-
-class StatusQuery(Strict):
-    """Which tasks."""
-
-    all: bool = False
-    check_if_running: bool = False
-
-
-class TrainQuery(Strict):
-    """Whether to wait for another training."""
-
-    enqueue: bool = False
-
-
-class BatchQuery(Strict):
-    """Which images."""
-
-    images: Literal["all", "labeled", "unlabeled"] = "all"
-
-
-class SessionQuery(Strict):
-    """How long, in seconds."""
-
-    expiry: Annotated[int, Field(ge=0, lt=10**6)] = 0
-    uncompress: Literal["false", "False", "0", ""] = ""
-
-
-class SessionInfoQuery(Strict):
-    """Facts, or the image."""
-
-    update_ts: bool = False
-    image: bool = False
-
-
-class InferForm(Strict):
-    """Options, and an image that is not in the store."""
-
-    params: str = ""
-    file: UploadFile | None = None
-
-
-class ImageForm(Strict):
-    """A new image."""
-
-    params: str = ""
-    file: UploadFile
-
-
-class LabelForm(Strict):
-    """A label."""
-
-    params: str = ""
-    label: UploadFile
-
-
-class InfoForm(Strict):
-    """A note."""
-
-    info: str = ""
-
-
-class ReviewForm(Strict):
-    """A note of 3D Slicer's reviewer."""
-
-    params: str = ""
-
-
-class SessionForm(ClientParams):
-    """An image, or the files of a series."""
-
-    files: Annotated[list[UploadFile], Field(min_length=1, max_length=64)]
 
 
 def make_api(app: Callable[[], TuberculosisApp], rules: GuardRules, lifespan: Lifespan | None = None) -> FastAPI:
@@ -377,16 +268,21 @@ def make_api(app: Callable[[], TuberculosisApp], rules: GuardRules, lifespan: Li
 
         @api.api_route("/proxy/dicom/{path:path}", methods=["GET", "POST"], include_in_schema=False)
         async def proxy(request: Request, path: str) -> Any:
-            from monailabel.endpoints.proxy import proxy_dicom
-
-            first, _, rest = path.partition("/")
-            way, below = (first, rest) if first in ("wado", "qido", "stow") else ("", path)
-            if not _DICOMWEB.fullmatch(below):
-                raise HTTPException(404, "There is nothing here but the studies of a DICOMweb server.")
-            headers = [pair for pair in request.scope["headers"] if pair[0] in _PASSED_ON]
-            return await proxy_dicom(Request({**request.scope, "headers": headers}, request.receive), way, below)
+            return await run_in_threadpool(_proxy(), request.method, path, request.headers, await request.body())
 
     return api
+
+
+def _proxy() -> DicomwebProxy:
+    from monailabel.config import settings
+
+    user, password = settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD
+    prefixes = {
+        "wado": settings.MONAI_LABEL_WADO_PREFIX,
+        "qido": settings.MONAI_LABEL_QIDO_PREFIX,
+        "stow": settings.MONAI_LABEL_STOW_PREFIX,
+    }
+    return DicomwebProxy(settings.MONAI_LABEL_STUDIES, (user, password) if user and password else None, prefixes)
 
 
 def _add_status(api: FastAPI, path: str, kind: str) -> None:

@@ -76,6 +76,8 @@ def markups_to_boxes(document: Mapping[str, Any], geometry: FilmGeometry) -> tup
         kind = markup.get("type") if isinstance(markup, Mapping) else None
         if kind != "ROI":
             raise ValueError(f"Markup {number} is of the type {kind!r}; expected ROI, a box.")
+        if markup.get("insideOut") or _units(markup) - {"mm"}:
+            raise ValueError(f"Markup {number} is inside out, or not in mm; expected a box in mm.")
         if word := _film_word(markup):
             words.add(word)
             continue
@@ -95,6 +97,11 @@ def markups_to_boxes(document: Mapping[str, Any], geometry: FilmGeometry) -> tup
     if len(words) > 1:
         raise ValueError(f"The markups call the film {' and '.join(sorted(words))}; expected one of them.")
     return boxes, words.pop() if words else None
+
+
+def _units(markup: Mapping[str, Any]) -> set[str]:
+    units = markup.get("coordinateUnits", "mm")
+    return set(map(str, units)) if isinstance(units, list) else {str(units)}
 
 
 def _film_word(markup: Mapping[str, Any]) -> str | None:

@@ -17,7 +17,7 @@ from pydicom import Dataset
 
 from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.data.readers.dicom import quiet_pydicom, read_dicom_header
-from monai_tbkd.pacs.archive_answers import failure_reason, number, stored_instances, text, uid
+from monai_tbkd.dicom.archive_answers import failure_reason, number, stored_instances, text, uid
 from monai_tbkd.pacs.archive_connection import JSON, ArchiveConnection
 from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveRefusalError
 from monai_tbkd.pacs.film_download import ACCEPTS, write_film

@@ -14,7 +14,7 @@ import requests
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
-from monai_tbkd.pacs.archive_answers import datasets
+from monai_tbkd.dicom.archive_answers import datasets
 from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveGoneError, ArchiveRefusalError
 from monai_tbkd.pacs.archive_session import PASSWORD, TOKEN, USER, origin
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from monai_tbkd.pacs.archive_answers import text
+from monai_tbkd.dicom.archive_answers import text
 
 _TAGS = {"StudyDate": "00080020", "StudyTime": "00080030"}
 _FORMATS = {"StudyDate": ("%Y%m%d", timedelta(days=1), ""), "StudyTime": ("%H%M%S", timedelta(seconds=1), ".999999")}

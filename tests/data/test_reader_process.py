@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import logging
 import os
 import signal
 import threading
@@ -71,6 +73,24 @@ def fails(path: Path) -> DecodedFilm:
     raise ZeroDivisionError("by nothing")
 
 
+def says(path: Path) -> DecodedFilm:
+    logging.getLogger("says").warning("a word")
+    return whole(path)
+
+
+class OddError(ValueError):
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} {second}")
+
+
+def fails_oddly(path: Path) -> DecodedFilm:
+    raise OddError("an", "odd error")
+
+
+def counts(path: Path, number: int) -> list[int]:
+    return [number, int(decode_apart(whole, MOST, path).steps[0]), os.getpid()]
+
+
 def dies_at_the_second(path: Path, *args: object) -> DecodedFilm:
     return dies(path) if path.stem == "1" else whole(path, 200)
 
@@ -102,6 +122,37 @@ def test_death_costs_one_image() -> None:
 def test_a_hang_costs_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader_process, "SECONDS", 0.3)
     assert "took more than 0.3 seconds" in died(hangs)
+    assert decode_apart(whole, MOST, PATH).pixels.shape == (10, 10)
+
+
+def test_a_stream_that_another_thread_holds_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that writes a log holds its stream's lock, and is not there in the process to let it go."""
+    monkeypatch.setattr(reader_process, "SECONDS", 2)
+    monkeypatch.setattr(reader_process, "_own", threading.local())
+    end, start = os.pipe()
+    stream = os.fdopen(start, "w")
+    handler = logging.StreamHandler(stream)
+    logging.getLogger("says").addHandler(handler)
+    writer = threading.Thread(target=lambda: stream.write("x" * 2**20))  # more than a pipe takes
+    writer.start()
+    try:
+        time.sleep(0.1)
+        assert decode_apart(says, MOST, PATH).pixels.shape == (10, 10)
+    finally:
+        logging.getLogger("says").removeHandler(handler)
+        os.set_blocking(end, False)
+        while writer.is_alive():
+            with contextlib.suppress(BlockingIOError):
+                os.read(end, 2**20)
+        os.close(end)
+        with contextlib.suppress(BrokenPipeError):
+            stream.close()
+
+
+def test_other_answers_and_calls_within(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader_process, "_own", threading.local())
+    number, inner, outer = decode_apart(counts, 0, PATH, 5)
+    assert number == 5 and inner == outer != os.getpid()
     assert decode_apart(whole, MOST, PATH).pixels.shape == (10, 10)
 
 
@@ -172,6 +223,8 @@ def test_errors_are_those_of_the_decoder() -> None:
         decode_apart(refuses, MOST, PATH)
     with pytest.raises(ZeroDivisionError, match="by nothing"):
         decode_apart(fails, MOST, PATH)
+    with pytest.raises(RuntimeError, match="OddError: an odd error"):
+        decode_apart(fails_oddly, MOST, PATH)
     with pytest.raises(FilmError, match="TOO_LARGE"):
         decode_apart(whole, MOST, PATH, 101)
     assert decode_apart(whole, 4 * MOST, PATH, 101).pixels.shape == (101, 101)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from monai_tbkd.data import FilmTurn
+from monai_tbkd.label import film_label
 from monai_tbkd.label.film_geometry import film_geometry
 from monai_tbkd.label.film_label import FilmLabel, read_label
 from monai_tbkd.label.label_map import as_stored, mask_to_boxes, read_mask, write_mask
@@ -20,6 +25,7 @@ from tests.data.films_by_hand import ADULT_CHEST_PA, make_dicom
 
 HEIGHT, WIDTH = 30, 40
 BOX = [24.0, 2.0, 34.0, 8.0]
+ROI = {"type": "ROI", "center": [20, 15, 0], "size": [4, 4, 1]}
 
 
 def png(path: Path) -> Path:
@@ -198,11 +204,92 @@ def test_upright_boxes_undo_the_turn(turn: FilmTurn) -> None:
         ("label.xml", '<annotations><image name="film.png" width="9" height="9"/></annotations>', "9, 9"),
         ("label.xml", '<annotations><image name="b.png"/></annotations>', "b.png"),
         ("label.txt", "", "unknown type"),
+        ("label.json", '{"boxes": [[1, 2, 3, 4]], "image_label": "non_tb", "boxes": []}', "stands twice"),
+        ("label.json", {"boxes": [BOX], "markups": [], "image_label": "health"}, "markups and boxes"),
+        ("label.json", {"boxes": [], "annotations": [{}], "image_label": "health"}, "boxes and annotations"),
+        ("label.json", {"boxes": [BOX], "image_height": HEIGHT, "image_width": 99}, "of another image"),
+        ("label.json", {"boxes": [BOX], "sop_instance_uid": "1.2.3"}, "of another image"),
+        ("label.json", {"markups": [{**ROI, "coordinateUnits": "um"}]}, "in mm"),
+        ("label.json", {"markups": [{**ROI, "insideOut": True}]}, "inside out"),
+        (
+            "label.xml",
+            '<annotations><track/><image name="film.png"><tag label="non_tb"/></image></annotations>',
+            "tracks",
+        ),
     ],
 )
 def test_a_label_that_cannot_be(name: str, content: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         read_label(saved(tmp_path, content, name), png(tmp_path / "film.png"))
+
+
+def test_an_answer_of_this_app_is_a_label_of_its_image(tmp_path: Path) -> None:
+    answer = {"boxes": [{"bbox": BOX, "label": "tuberculosis"}], "annotations": [{}], "image_height": HEIGHT}
+    film = dicom(tmp_path / "film.dcm", SOPInstanceUID="1.2.840.5")
+    path = saved(tmp_path, {**answer, "image_width": WIDTH, "sop_instance_uid": "1.2.840.5"})
+    assert read_label(path, film).boxes == [BOX]
+
+
+@pytest.mark.parametrize("name", ["label.json", "label.xml"])
+def test_a_word_that_contradicts_the_label_is_refused(name: str, tmp_path: Path) -> None:
+    film = png(tmp_path / "film.png")
+    content = {"image_label": "health"} if name == "label.json" else XML_HEALTH
+    label = saved(tmp_path, content, name)
+    for said in (True, "tb"):
+        with pytest.raises(ValueError, match="remove one"):
+            read_label(label, film, {"image_label": said})
+    for said in (False, "non_tb", "sick", "", None):
+        assert read_label(label, film, {"image_label": said}).class_name == "health"
+
+
+XML_HEALTH = '<annotations><image name="film.png"><tag label="health"/></image></annotations>'
+
+
+def test_a_series_of_a_pacs_is_not_known_by_the_name_of_its_file(tmp_path: Path) -> None:
+    """It is 0001.dcm in each of them."""
+    (tmp_path / "1.2.3").mkdir()
+    dicom(tmp_path / "1.2.3" / "0001.dcm", SOPInstanceUID="1.2.840.5")
+    for name, known in (("0001.png", False), ("1.2.3.png", True), ("1.2.840.5", True)):
+        path = saved(tmp_path, XML_HEALTH.replace("film.png", name), "l.xml")
+        if known:
+            assert read_label(path, tmp_path / "1.2.3", {}, "1.2.3").class_name == "health"
+        else:
+            with pytest.raises(ValueError, match="none of them"):
+                read_label(path, tmp_path / "1.2.3", {}, "1.2.3")
+
+
+def test_damage_in_a_mask_is_seen(tmp_path: Path) -> None:
+    """Decoding a PNG does not look at its checksums."""
+    film, path = png(tmp_path / "film.png"), tmp_path / "label.png"
+    mask = np.random.default_rng(0).integers(0, 2, (HEIGHT, WIDTH), dtype=np.uint8)
+    Image.fromarray(mask).save(path)
+    good = path.read_bytes()
+    for place in range(16, len(good), 5):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        with contextlib.suppress(ValueError):
+            np.testing.assert_array_equal(read_mask(path, film, (HEIGHT, WIDTH)), mask != 0)
+
+
+def kills(*_: Any) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def test_a_label_that_kills_its_reader_costs_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film, label = png(tmp_path / "film.png"), saved(tmp_path, {"boxes": [BOX]})
+    with monkeypatch.context() as patch:
+        patch.setattr(film_label, "_read_label", kills)
+        with pytest.raises(ValueError, match=r"^The label cannot be read: .* SIGSEGV"):
+            read_label(label, film)
+    assert read_label(label, film).boxes == [BOX]
+
+
+def test_many_threads_have_few_readers(tmp_path: Path) -> None:
+    """A reader process belongs to a thread, and a server has 40 of them."""
+    film, label = png(tmp_path / "film.png"), saved(tmp_path, {"boxes": [BOX]})
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: (read_label(label, film), film_geometry(film)), range(16)))
+        children = Path("/proc/self/task").glob("*/children")
+        assert sum(len(each.read_text().split()) for each in children) <= 3  # one of the test's own thread
 
 
 TURNED = [26.0, 0.0, 32.0, 10.0]

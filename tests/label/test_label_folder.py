@@ -96,6 +96,16 @@ def test_a_kill_leaves_a_label_with_its_own_note(
     assert labels.info("a.png")["of"] == "again" and labels.path("a.png").read_text() == "new"  # type: ignore[union-attr]
 
 
+def test_no_label_is_left_of_one_that_is_removed_after_a_kill(tmp_path: Path) -> None:
+    labels = LabelFolder(tmp_path / "labels")
+    for name in ("a.json", "a.xml"):
+        (tmp_path / name).write_text("{}")
+    kept = labels.save("a.png", tmp_path / "a.json")
+    kept.with_suffix(".xml").write_text("{}")  # a save was cut off before the former label was removed
+    labels.remove("a.png", "final")
+    assert labels.path("a.png") is None
+
+
 def test_a_link_is_no_label(tmp_path: Path) -> None:
     labels, secret = LabelFolder(tmp_path / "labels"), tmp_path / "secret.json"
     secret.write_text("{}")
@@ -105,7 +115,7 @@ def test_a_link_is_no_label(tmp_path: Path) -> None:
     assert labels.path("a.png") is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", "[" * 100_000, '{"a": 1e999}', "\udcff"])
+@pytest.mark.parametrize("content", ["", "[]", "{", "[" * 100_000, '{"a": 1e999}', "\udcff", '{"a": "\\ud800"}'])
 def test_a_note_that_cannot_be_read_is_none(content: str, tmp_path: Path) -> None:
     labels = LabelFolder(tmp_path)
     (tmp_path / "film_info").mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import time
 from pathlib import Path
@@ -95,6 +96,21 @@ def test_encodings(encoding: str, pixels: bytes, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(nrrd(tmp_path / "m.nrrd", pixels, encoding=encoding)).voxels, VOXELS)
 
 
+@pytest.mark.parametrize(
+    "pixels", [b"0 " * 34, b"0 x " * 35, b"nan " * 35, b"0 " * 20 + b"1e 0 - " + b"0 " * 20, b"0,1" * 35]
+)
+def test_ascii_that_is_no_numbers(pixels: bytes, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="other than 35 numbers"):
+        read(nrrd(tmp_path / "m.nrrd", pixels, encoding="ascii"))
+
+
+def test_a_mask_of_ascii_numbers_is_read_fast(tmp_path: Path) -> None:
+    path = nrrd(tmp_path / "m.nrrd", b"0\n1\n" * 500_000, encoding="ascii", sizes="1000 1000 1")
+    start = time.perf_counter()
+    assert int(read_volume(path, 2**20, 2**23).voxels.sum()) == 500_000
+    assert time.perf_counter() - start < 0.6  # regular expressions took 1.5 s
+
+
 def test_numbers_of_two_bytes(tmp_path: Path) -> None:
     for endian, order in (("little", "<"), ("big", ">")):
         pixels = VOXELS.astype(f"{order}i2").tobytes(order="F")
@@ -143,6 +159,8 @@ def test_lines_of_slicer(tmp_path: Path) -> None:
         {"made up": "1"},
         {"Type": "uint8"},  # twice
         {"content": "a\rdata file: x"},
+        {"space": "right-posterior-superior", **PLACE},
+        {"space": "scanner-xyz", **PLACE},
     ],
 )
 def test_a_header_is_known_fields_in_a_known_form(fields: dict[str, str | None], tmp_path: Path) -> None:
@@ -183,6 +201,37 @@ def test_a_header_of_nifti_that_is_damaged(tmp_path: Path) -> None:
                 assert read(tmp_path / "m.nii").voxels.size <= 400
             except ValueError as error:
                 assert "mask" in str(error)
+
+
+@pytest.mark.parametrize("form", ["gzip", "bzip2", "nii.gz"])
+def test_damage_in_packed_pixels_is_seen(form: str, tmp_path: Path) -> None:
+    """A stream that is read to the last pixel only never comes to its checksum."""
+    path = tmp_path / "m.nii.gz"
+    if form == "nii.gz":
+        nib.save(nib.Nifti1Image(VOXELS, np.eye(4)), path)
+        good, start = path.read_bytes(), 10
+    else:
+        path = tmp_path / "m.nrrd"
+        packed = gzip.compress(RAW) if form == "gzip" else bz2.compress(RAW)
+        good = nrrd(path, packed, encoding=form).read_bytes()
+        start = len(good) - len(packed) + 10
+    for place in range(start, len(good)):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        with contextlib.suppress(ValueError):
+            np.testing.assert_array_equal(read(path).voxels, VOXELS)
+    path.write_bytes(good[:-1])
+    with pytest.raises(ValueError, match="cut short"):
+        read(path)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_voxels_that_are_no_numbers(value: str, tmp_path: Path) -> None:
+    voxels = np.where(VOXELS, 1, float(value)).astype("<f4")  # background that is no number was a finding
+    with pytest.raises(ValueError, match="no numbers"):
+        read(nrrd(tmp_path / "m.nrrd", voxels.tobytes(order="F"), type="float", endian="little"))
+    nib.save(nib.Nifti1Image(voxels, np.eye(4)), tmp_path / "m.nii")
+    with pytest.raises(ValueError, match="no numbers"):
+        read(tmp_path / "m.nii")
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".nii.gz"])

@@ -88,7 +88,8 @@ def test_everything_else_is_a_sentence(model: type[Strict], content: dict[str, A
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[1]", "5", "null", '{"note": NaN}', '{"note": ' + "[" * 50_000, '{"note": 1e999}']
+    "text",
+    ["{", "[1]", "5", "null", '{"note": NaN}', '{"note": ' + "[" * 50_000, '{"note": 1e999}', '{"note": "\\ud800"}'],
 )
 def test_what_is_no_json_object(text: str) -> None:
     with pytest.raises(ValueError, match="params"):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -129,3 +132,39 @@ def test_nothing_of_a_patient_is_kept_beside_the_films(pacs_server: LabelServer)
     for path in [*kept, pacs_server.log, *pacs_server.app.glob("logs/*")]:
         content = path.read_bytes()
         assert b"Secret" not in content and b"patient-" not in content, path
+
+
+def test_others_are_answered_while_the_server_behind_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastapi import Response
+
+    from monai_tbkd.label import routes
+    from monai_tbkd.label.guard import GuardRules
+
+    def slow(*_: Any) -> Any:
+        time.sleep(0.4)
+        return Response(b"late")
+
+    monkeypatch.setattr(routes, "_proxy", lambda: slow)
+    api = routes.make_api(lambda: None, GuardRules(pacs=True))  # type: ignore[arg-type, return-value]
+    done: list[str] = []
+
+    async def ask(path: str) -> None:
+        scope = {
+            "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"",
+            "headers": [], "http_version": "1.1", "scheme": "http", "root_path": "",
+        }  # fmt: skip
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                done.append(f"{path} {message['status']}")
+
+        await api(scope, receive, send)
+
+    async def both() -> None:
+        await asyncio.gather(ask("/proxy/dicom/studies"), ask("/nowhere"))
+
+    asyncio.run(both())
+    assert done == ["/nowhere 404", "/proxy/dicom/studies 200"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import random
 import re
 import tempfile
@@ -264,6 +265,34 @@ def test_an_archive_goes_with_its_answer(ask: Client, uploads: Path) -> None:
     assert sorted(names) == ["image/a.png/a.png", "label/a.png.json"]
     assert not list(uploads.iterdir())
     assert ask("GET", "/datastore/dataset?limit_cases=-1").status_code == 422
+
+
+def test_an_archive_of_old_files_and_one_that_fails(
+    ask: Client, films: Path, uploads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(ask)
+    os.utime(films / "a.png", (1, 1))  # ZIP knows no time before 1980
+    assert len(zipfile.ZipFile(io.BytesIO(ask("GET", "/datastore/dataset").content)).namelist()) == 2
+
+    def moved(*_: Any) -> None:
+        raise FileNotFoundError("moved meanwhile")
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", moved)
+    assert ask("GET", "/datastore/dataset").status_code == 500
+    assert not list(uploads.iterdir())
+
+
+def test_half_a_surrogate_pair_is_no_note(ask: Client) -> None:
+    """It cannot be sent: with it nobody could list the store any more."""
+    half = json.dumps({"note": "\ud800"})
+    answers = [
+        ask("PUT", "/datastore/image/info?image=a.png", data={"info": half}),
+        save(ask, note="\ud800"),
+        save(ask, b'{"boxes": [{"label": "\\ud800", "bbox": [1, 1, 9, 9]}]}'),
+        ask("POST", "/activelearning/random", content=half, headers={"Content-Type": "application/json"}),
+    ]
+    assert [answer.status_code for answer in answers] == [422] * 4
+    assert ask("GET", "/datastore/?output=all").status_code == 200
 
 
 def test_links_do_not_lead_out_of_the_folder(ask: Client, films: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from monai_tbkd.data import FilmError
+from monai_tbkd.dicom.archive_answers import text
 from monai_tbkd.pacs import (
     Archive,
     ArchiveError,
@@ -30,7 +31,6 @@ from monai_tbkd.pacs import (
     FoundSeries,
     archive_session,
 )
-from monai_tbkd.pacs.archive_answers import text
 from tests.data.golden_dicom import ramp, write_film
 
 Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]

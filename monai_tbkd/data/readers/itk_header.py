@@ -8,7 +8,7 @@ from pathlib import Path
 
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
-HEADER_BYTES = 16384
+HEADER_BYTES = 65536
 """Longest header that is accepted."""
 MOST_AXES = 5
 """ITK's NRRD reader ends the process from 13 axes on; an image has two, and perhaps a few of length 1."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import logging
 import mmap
 import os
 import pickle
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -38,28 +39,35 @@ _MOST_PIXELS = 2**31  # 8 GB, whatever max_pixels is
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
 _own = threading.local()
+_is_reader = False  # whether this is such a process
 _LENGTH = struct.Struct("<q")
+Found = TypeVar("Found")
 
 
-def decode_apart(decode: Callable[..., DecodedFilm], max_pixels: int, path: Path, *args: Any) -> DecodedFilm:
-    """Decode an image in a process of its own, which is kept for the next one.
+def is_reader() -> bool:
+    """Whether this process is one that `decode_apart` has started."""
+    return _is_reader
 
-    The process is forked from this one, one a thread, so that it has its imports. Where there is no fork (Windows), the
-    image is decoded here.
+
+def decode_apart(decode: Callable[..., Found], max_pixels: int, path: Path, *args: Any) -> Found:
+    """Decode a file in a process of its own, which is kept for the next one.
+
+    The process is forked from this one, one a thread, so that it has its imports. Where there is no fork (Windows), and
+    in such a process, the file is decoded here.
 
     Args:
         decode: a function of a module, called with `path` and `args`.
-        max_pixels: most pixels that it may return.
-        path: of the image.
+        max_pixels: most pixels of a `DecodedFilm` that it may return.
+        path: of the file.
         args: picklable.
 
     Returns:
-        What `decode` returns.
+        What `decode` returns; picklable.
 
     Raises:
         FilmError: what `decode` raises; READER_DIED where the process ended or was ended at a limit.
     """
-    if not hasattr(os, "fork"):
+    if _is_reader or not hasattr(os, "fork"):
         return decode(path, *args)
     process = getattr(_own, "process", None)
     if process is None or process.parent != os.getpid() or process.max_pixels < max_pixels:
@@ -93,7 +101,7 @@ class _DecodeError(Exception):
 class _ReaderProcess:
     def __init__(self, max_pixels: int) -> None:
         self.parent, self.max_pixels, self._pid = os.getpid(), max_pixels, 0
-        self._pixels = mmap.mmap(-1, 4 * min(max_pixels, _MOST_PIXELS))  # shared; what is written takes memory
+        self._pixels = mmap.mmap(-1, 4 * max(1, min(max_pixels, _MOST_PIXELS)))  # shared; what is written takes memory
         request, self._request = os.pipe()
         self._answer, answer = os.pipe()
         self._pid = os.fork()
@@ -107,8 +115,8 @@ class _ReaderProcess:
         os.close(request)
         os.close(answer)
 
-    def call(self, decode: Callable[..., DecodedFilm], *args: Any) -> DecodedFilm:
-        """Send, wait, and take the pixels over."""
+    def call(self, decode: Callable[..., Found], *args: Any) -> Found:
+        """Send, wait, and take what was found over."""
         words = pickle.dumps((decode, args))
         try:
             _write(self._request, words)
@@ -117,9 +125,11 @@ class _ReaderProcess:
         answer = self._wait()
         if isinstance(answer, Exception):
             raise _DecodeError(answer)
-        film, shape = answer
+        found, shape = answer
+        if shape is None:
+            return found  # type: ignore[no-any-return]
         size = int(np.prod(shape))
-        return replace(film, pixels=np.frombuffer(self._pixels, np.float32, size).reshape(shape).copy())
+        return replace(found, pixels=np.frombuffer(self._pixels, np.float32, size).reshape(shape).copy())  # type: ignore[no-any-return]
 
     def _wait(self) -> Any:
         until, received = time.monotonic() + SECONDS, b""
@@ -180,6 +190,7 @@ def _serve(parent: int, request: int, answer: int, pixels: mmap.mmap) -> NoRetur
         _end_with(parent)
         _close_others(request, answer)
         faulthandler.disable()
+        _be_silent()
         with contextlib.suppress(OSError, ValueError):  # /proc may be closed
             _limit_memory()
         while words := _read(request):
@@ -190,9 +201,19 @@ def _serve(parent: int, request: int, answer: int, pixels: mmap.mmap) -> NoRetur
     os._exit(0)
 
 
-def _answer(decode: Callable[..., DecodedFilm], args: Any, pixels: mmap.mmap) -> bytes:
+def _be_silent() -> None:
+    """Write no log and no warning: another thread of the parent may have held the lock of its stream."""
+    global _is_reader
+    _is_reader = True
+    logging.disable()
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+
+
+def _answer(decode: Callable[..., Any], args: Any, pixels: mmap.mmap) -> bytes:
     try:
         film = decode(*args)
+        if not isinstance(film, DecodedFilm):
+            return pickle.dumps((film, None))
         if film.pixels.nbytes > len(pixels):
             raise FilmError(ReasonCode.TOO_LARGE, args[0], f"{film.pixels.nbytes} bytes of pixels")
         np.frombuffer(pixels, np.float32, film.pixels.size)[:] = film.pixels.ravel()
@@ -201,7 +222,9 @@ def _answer(decode: Callable[..., DecodedFilm], args: Any, pixels: mmap.mmap) ->
         return pickle.dumps(FilmError(ReasonCode.TOO_LARGE, args[0], f"decoding takes more than {MEMORY >> 20} MB"))
     except Exception as error:
         try:
-            return pickle.dumps(error)
+            words = pickle.dumps(error)
+            pickle.loads(words)  # what cannot be read there would be a fault of the parent
+            return words
         except Exception:
             return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
 

@@ -1,0 +1,63 @@
+"""Requests of viewers to the DICOMweb server behind: UIDs and the standard's own words alone."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+
+import requests
+from fastapi import HTTPException, Response
+
+logger = logging.getLogger(__name__)
+
+_DICOMWEB = re.compile(
+    r"(studies|series|instances)(/([0-9]+(\.[0-9]+)*|[0-9]+(,[0-9]+)*|studies|series|instances|frames|metadata|rendered"
+    r"|thumbnail|bulkdata|pixeldata))*"
+)
+_PASSED_ON = ("accept", "content-type")
+_SECONDS = (10, 120)  # to connect, and between two parts of an answer
+
+
+class DicomwebProxy:
+    """Asks the server, which takes as long as it takes; call it in a thread.
+
+    Args:
+        server: its address.
+        auth: user and password, or None.
+        prefixes: of paths for ``wado``, ``qido`` and ``stow``, where the server has some.
+    """
+
+    def __init__(self, server: str, auth: tuple[str, str] | None, prefixes: Mapping[str, str | None]) -> None:
+        self.server, self.auth, self.prefixes = server.rstrip("/"), auth, prefixes
+
+    def __call__(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Response:
+        """Pass a request on.
+
+        Args:
+            method: GET or POST.
+            path: with or without ``wado``, ``qido`` or ``stow`` in front.
+            headers: what is not needed is left out.
+            body: of a POST.
+
+        Raises:
+            HTTPException: 404 for another path, 502 where the server does not answer, or leads elsewhere.
+        """
+        first, _, rest = path.partition("/")
+        way, below = (first, rest) if first in ("wado", "qido", "stow") else ("", path)
+        if not _DICOMWEB.fullmatch(below):
+            raise HTTPException(404, "There is nothing here but the studies of a DICOMweb server.")
+        if way == "qido" and below.endswith("metadata"):  # as some versions of OHIF ask
+            way = "wado"
+        prefix = self.prefixes.get(way) or ""
+        kept = {name: headers[name] for name in _PASSED_ON if name in headers}
+        try:
+            answer = requests.request(
+                method, "/".join(filter(None, (self.server, prefix, below))), auth=self.auth, headers=kept,
+                data=body or None, allow_redirects=False, timeout=_SECONDS,
+            )  # fmt: skip
+        except requests.RequestException as error:
+            raise HTTPException(502, f"The DICOMweb server does not answer ({type(error).__name__}).") from error
+        if answer.is_redirect:
+            raise HTTPException(502, "The DICOMweb server leads to another address; give that one as --studies.")
+        return Response(answer.content, answer.status_code, media_type=answer.headers.get("Content-Type"))
