@@ -72,9 +72,7 @@ def model_readme(text: str, facts: ModelFacts, config: Mapping[str, Any], vendor
         )
     overview = re.sub(r"The configs use the Python package `monai_tbkd`.*?\n\n", code + "\n\n",
                       sections["# Model Overview"] + "\n\n", flags=re.DOTALL).rstrip()  # fmt: skip
-    overview = overview.replace("The network is a ResNet-50 followed by a 1x1 convolution", _network(config))
-    if config["teacher_view"] is None:
-        overview = re.sub(r"labels from films whose frame.*?is hidden\.", "labels.", overview, flags=re.DOTALL)
+    overview = re.sub(r"The network is a .*?(?=, and its one output)", _network(config), overview, flags=re.DOTALL)
     if facts.phantom:
         overview = f"{_PHANTOM_WARNING}\n\n{overview}"
     sections["# Model Overview"] = overview
