@@ -98,7 +98,7 @@ def run_fold(configs: list[Path], settings: dict[str, Any], folder: Path, stages
         _run(files, {**own, "output_dir": str(folder), "stage": stage})
         sys.stdout.write(f"{folder.name} {stage}: {time.perf_counter() - began:.0f} s\n")
         sys.stdout.flush()
-    quick = {"report": False, "overlays": 0, "board_dir": None, "bootstrap_resamples": 20}
+    quick = {"bootstrap_resamples": 0}
     for how in SELECTIONS:
         _run([files[0], str(EVALUATE), *files[1:]], {**own, **quick, "output_dir": str(folder / how), "selection": how})
     if not keep:

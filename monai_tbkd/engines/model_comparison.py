@@ -108,6 +108,10 @@ class ModelComparison:
         if not go_on_alone():  # the first process has all predictions
             return {}
         self._check_teacher(records)
+        if not self.comparison.resamples:
+            result = self.comparison.run(predictions)
+            write_film_table(self.output_dir / FILM_TABLE, self.comparison.truth["test"], self.comparison.measured)
+            return result
         result = evaluation_result(self.comparison, predictions, self.facts, self.all_settings, records)
         write_json(self.output_dir / "metrics.json", result)
         write_film_table(self.output_dir / FILM_TABLE, self.comparison.truth["test"], self.comparison.measured)

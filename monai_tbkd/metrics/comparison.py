@@ -38,7 +38,7 @@ class Comparison:
         largest_number: see there.
         split_at_middle: see there.
         box_growth: see ``growth`` there.
-        resamples: bootstrap samples.
+        resamples: bootstrap samples; 0 measures images one by one and leaves out all means.
         seed: of the bootstrap.
         selection: how the map threshold is chosen on the selection split: ``boxes`` (best mean union-mask IoU), or
             without any box ``otsu`` or ``fraction``; see `choose_map_threshold`.
@@ -121,8 +121,11 @@ class Comparison:
                 self._select_scores(by_split.get("select")),
             )
             blind = name not in predictors
-            rows[name] = {"blind": blind, **measured[name].summary(), "operating_point": points}
+            summary = measured[name].summary() if self.resamples else {}
+            rows[name] = {"blind": blind, **summary, "operating_point": points}
         self.measured = measured
+        if not self.resamples:
+            return {"splits": {s: truth.counts() for s, truth in self.truth.items()}, "predictors": rows}
         for name, row in rows.items():
             mine, others = measured[name], [other for other in rows if other != name]
             row["union_mask_miou_minus"] = {other: self._miou_minus(mine, measured[other]) for other in others}
