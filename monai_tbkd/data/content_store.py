@@ -117,7 +117,7 @@ def _add(digest: Any, part: Any, depth: int) -> None:
     elif isinstance(part, (np.ndarray, torch.Tensor)):
         array = np.ascontiguousarray(part.detach().cpu().numpy() if isinstance(part, torch.Tensor) else part)
         digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
-    elif part is None or isinstance(part, (str, bytes, bool, int, float, torch.dtype, torch.device)):
+    elif part is None or isinstance(part, (str, bool, int, float, torch.dtype, torch.device)):
         digest.update(f"{type(part).__name__}:{part}\n".encode())
     elif isinstance(part, Mapping):
         for key, value in part.items():
