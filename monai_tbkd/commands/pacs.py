@@ -100,7 +100,6 @@ def _stop_by_signals(archive: Archive) -> dict[int, Any]:
     Returns:
         The handlers before.
     """
-
     heard_at = -_CLEARING
 
     def stop(*_: Any) -> None:
