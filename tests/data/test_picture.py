@@ -137,10 +137,11 @@ def test_animated_png_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_deflate", "packbits"])
+@pytest.mark.parametrize("big", [False, True])
 @pytest.mark.parametrize(("dtype", "value"), [(np.uint8, 200), (np.uint16, 60000), (np.float32, 0.5)])
-def test_tiff_keeps_its_values(tmp_path: Path, compression: str | None, dtype: type, value: float) -> None:
+def test_tiff_keeps_its_values(tmp_path: Path, compression: str | None, dtype: type, value: float, big: bool) -> None:
     path = tmp_path / "a"
-    Image.fromarray(block_film(value, dtype)).save(path, format="TIFF", compression=compression)
+    Image.fromarray(block_film(value, dtype)).save(path, format="TIFF", compression=compression, big_tiff=big)
     film = decode_film(path)
     assert_block(film.pixels, value, 10)
     assert film.source_format == "tiff"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pydicom
+from numpy.typing import NDArray
 from pydicom import Dataset
 
 from monai_tbkd.data.film_rules import FilmRules
@@ -17,12 +19,15 @@ from monai_tbkd.data.readers.dicom_elements import numbers, spacing_of
 from monai_tbkd.data.readers.dicom_file import damage_named, read_dicom, refuse_inflated_bomb
 from monai_tbkd.data.readers.dicom_pixels import bits_of, decode_cells, read_layout, whole_number
 from monai_tbkd.data.readers.dicom_rules import check_tags, patient_orientation
+from monai_tbkd.data.readers.dicom_stream import settle_syntax
 from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 # Only what the size needs, so that no element with patient data is even parsed.
 _SIZE_TAGS = ["Rows", "Columns", "PatientOrientation", "SOPClassUID"]
+_PLAIN = 0.99
+"""Share of pixels at one end of the range that is no image any more."""
 
 
 def decode_dicom(
@@ -58,22 +63,39 @@ def decode_dicom(
             spacing = spacing_of(ds, "PixelSpacing") or spacing_of(ds, "ImagerPixelSpacing")
             turn = turn_to_upright(ds)
             uid = _uid(ds)
+            doubtful_syntax = settle_syntax(ds, layout.native_bytes)
         cells, stream = decode_cells(path, ds, layout)
         with damage_named(path, "its LUT or window cannot be applied"):
             bits, steps, doubts = bits_of(cells, ds, layout, stream)
             try:
                 display = DisplaySteps(ds, bits, voi)
+                pixels = display(cells)
+                plain = DisplaySteps(ds, bits, "none") if voi == "first" and _is_plain(pixels) else None
+                if plain is not None and not _is_plain(bare := plain(cells)):
+                    display, pixels = plain, bare
+                    display.leave_out("VOI LUT or window left out, which leaves nothing of the image")
             except ValueError as error:
                 raise FilmError(ReasonCode.UNREADABLE_TAG, path, str(error)) from error
-            pixels = display(cells)
             steps += display.steps
             pixels = finite_pixels(path, pixels, steps)
+        if doubtful_syntax:
+            steps.insert(0, f"read as {ds.file_meta.TransferSyntaxUID.name}, which TransferSyntaxUID is not")
+            doubts.append(FilmWarning.SYNTAX_DOUBTFUL)
         found += [*doubts, *([FilmWarning.DISPLAY_LEFT_OUT] if display.left_out else [])]
         if turn:
             pixels = turn.upright(pixels)
             steps.append(f"turned upright ({turn}), as PatientOrientation says")
             spacing = spacing[::-1] if spacing and turn.transpose else spacing
         return DecodedFilm(pixels, "dicom", steps, spacing, uid, turn, found)
+
+
+def _is_plain(pixels: NDArray[np.float32]) -> bool:
+    """Whether nearly all pixels are at one end of the range."""
+
+    def at_end(some: NDArray[np.float32]) -> float:
+        return float(max((some == some.min()).mean(), (some == some.max()).mean()))
+
+    return at_end(pixels[::8, ::8]) > 0.9 and at_end(pixels) > _PLAIN  # a look at a few first
 
 
 def dicom_size(path: Path, headless: bool = False) -> tuple[int, int]:

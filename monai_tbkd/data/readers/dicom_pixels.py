@@ -33,6 +33,11 @@ class PixelLayout:
     allocated: int
     bits: PixelBits
 
+    @property
+    def native_bytes(self) -> int:
+        """Length of the pixels where they are not compressed."""
+        return self.rows * self.columns * ((self.allocated + 7) // 8)
+
 
 def read_layout(path: Path, ds: Dataset) -> PixelLayout:
     """How the header says that the pixels are stored.

@@ -90,8 +90,10 @@ def needed_tiff(content: bytes) -> bytes:
         content: of the file.
 
     Returns:
-        The file, of the same length.
+        The file, of the same length; BigTIFF as it is.
     """
+    if content[2:4] in (b"+\0", b"\0+"):
+        return content
     order = "<" if content[:2] == b"II" else ">"
     first = int.from_bytes(content[4:8], "little" if order == "<" else "big")
     entries = _tiff_entries(content, first, order)
