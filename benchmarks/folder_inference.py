@@ -6,9 +6,9 @@
 The base is the slower of two loops that do one thing: MONAI's DataLoader over the films with all preprocessing, its
 batches thrown away, and the network over batches that are there already. An inference that overlaps both takes hardly
 longer than the slower one. With --reader_process, reading and inference are measured with images decoded in the process
-beside each worker, as it is, and in the worker itself, which a damaged file may end. This is wall time, since overlap is what it is about, with as many threads and workers as
-inference.yaml takes by itself; so it wants an idle machine. Rounds are in turns. Phantom films of 512 pixels; the
-network's weights are random, which cost the same.
+beside each worker, as it is, and in the worker itself, which a damaged file may end. This is wall time, since overlap
+is what it is about, with as many threads and workers as inference.yaml takes by itself; so it wants an idle machine.
+Rounds are in turns. Phantom films of 512 pixels; the network's weights are random, which cost the same.
 """
 
 from __future__ import annotations

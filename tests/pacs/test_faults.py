@@ -316,6 +316,28 @@ def test_one_image_in_work_and_one_ahead_whatever_a_recipe_says(
     assert len(lying) == 8 and max(lying) <= 2
 
 
+def test_watching_goes_on_where_the_archive_has_a_fault_for_a_while(
+    proxy: FaultProxy,
+    orthanc: OrthancServer,
+    models: Path,
+    stored: Stored,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stored("one")
+    refuse = [answer(500), answer(404), answer(200, b"<html>")]
+
+    def between_passes(seconds: float) -> None:
+        if not refuse:
+            raise KeyboardInterrupt
+        proxy.faults[:] = [("GET", "limit", refuse.pop())]
+
+    monkeypatch.setattr(pacs, "wait", between_passes)
+    assert run(proxy, orthanc, models, tmp_path / "out", "--results", "sr", "--watch", "1") == pacs.STOPPED
+    assert not refuse
+    assert run(proxy, orthanc, models, tmp_path / "out", "--watch", "1") == 2  # from the start on
+
+
 @pytest.mark.parametrize(
     ("number", "method"), [(signal.SIGTERM, "POST"), (signal.SIGINT, "GET"), (signal.SIGHUP, "POST")]
 )
