@@ -65,7 +65,7 @@ def damage_named(path: Path, what: str) -> Iterator[None]:
     """Whatever pydicom raises on a damaged file is the file's fault; its words may quote the file, and are left out."""
     try:
         yield
-    except (FilmError, ImportError):  # a broken installation is no fault of the film
+    except (FilmError, ImportError, MemoryError):  # a broken installation is no fault of the film
         raise
     except Exception as error:
         raise FilmError(ReasonCode.CORRUPT, path, f"{what} ({type(error).__name__}); export the film again") from error

@@ -83,7 +83,7 @@ def decode_cells(path: Path, ds: Dataset, layout: PixelLayout) -> tuple[NDArray[
             cells = _decodable(ds, layout, stream).pixel_array
             if layout.bits.signed and stream is not None and stream.bits == layout.allocated == 8 * cells.itemsize:
                 cells = cells.view(f"i{cells.itemsize}")  # padding is compared with them
-    except (FilmError, ImportError):
+    except (FilmError, ImportError, MemoryError):
         raise
     except Exception as error:
         syntax = ds.file_meta.get("TransferSyntaxUID")

@@ -201,7 +201,9 @@ def _answer(decode: Callable[..., DecodedFilm], args: Any, pixels: mmap.mmap) ->
         return pickle.dumps(FilmError(ReasonCode.TOO_LARGE, args[0], f"decoding takes more than {MEMORY >> 20} MB"))
     except Exception as error:
         try:
-            return pickle.dumps(error)
+            words = pickle.dumps(error)
+            pickle.loads(words)
+            return words
         except Exception:
             return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
 
