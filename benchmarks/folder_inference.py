@@ -1,12 +1,14 @@
 """A folder of films from file to row, beside its two parts alone: reading the films, and the network.
 
     python benchmarks/folder_inference.py
+    python benchmarks/folder_inference.py --reader_process --folder FILMS
 
 The base is the slower of two loops that do one thing: MONAI's DataLoader over the films with all preprocessing, its
 batches thrown away, and the network over batches that are there already. An inference that overlaps both takes hardly
-longer than the slower one. This is wall time, since overlap is what it is about, with as many threads and workers as
-inference.yaml takes by itself; so it wants an idle machine. Rounds are in turns. Phantom films of 512 pixels; the
-network's weights are random, which cost the same.
+longer than the slower one. With --reader_process, reading and inference are measured with images decoded in the process
+beside each worker, as it is, and in the worker itself, which a damaged file may end. This is wall time, since overlap
+is what it is about, with as many threads and workers as inference.yaml takes by itself; so it wants an idle machine.
+Rounds are in turns. Phantom films of 512 pixels; the network's weights are random, which cost the same.
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ from monai.bundle import ConfigWorkflow
 
 from monai_tbkd.backends import export_network
 from monai_tbkd.data.phantom import write_phantom_dataset
+from monai_tbkd.data.readers import decode
 from monai_tbkd.engines import describe_module
 from monai_tbkd.networks import ActivationMapNet, LogSumExpMapPool
 from monai_tbkd.packaging import bundle_files
 
+UNGUARDED = ", decoded in the worker"
 INFERENCE: dict[str, dict[str, Any]] = {
     "inference": {"draw_overlays": False},
     "inference with overlays": {"draw_overlays": True},
@@ -45,9 +49,15 @@ def workflow(films: Path, out: Path, **settings: Any) -> ConfigWorkflow:
     return made
 
 
+def decode_here(decoder: Any, max_pixels: int, path: Path, *args: Any) -> Any:
+    return decoder(path, *args)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--films", type=int, default=24)
+    parser.add_argument("--folder", type=Path, help="with films of one's own, instead of phantoms")
+    parser.add_argument("--reader_process", action="store_true", help="what decoding in a process of its own costs")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--backend", default="torch")
     parser.add_argument("--int8", action="store_true")
@@ -61,7 +71,9 @@ def main() -> None:
         third = args.films // 3
         counts = {"health": third, "sick": third, "tb": args.films - 2 * third}
         write_phantom_dataset(folder / "data", n_train=counts, n_val={"health": 0, "sick": 0, "tb": 1}, size=512)
-        films = folder / "data" / "imgs"
+        films = args.folder or folder / "data" / "imgs"
+        if args.folder:
+            args.films = sum(each.is_file() for each in films.rglob("*"))
         settings: dict[str, Any] = {"backend": args.backend}
         if args.backend != "torch":
             torch.manual_seed(0)
@@ -72,14 +84,19 @@ def main() -> None:
             noise = [torch.randint(0, 256, (1, 512, 512), dtype=torch.uint8) for _ in range(4)] if args.int8 else None
             export_network(network, path, record, (512, 512), noise)
             settings["exported_model"] = str(path)
-        found: dict[str, list[float]] = {way: [] for way in ("films", "network", *INFERENCE)}
+        ways = ["films", "network", *INFERENCE]
+        if args.reader_process:
+            ways = ["films", "films" + UNGUARDED, "inference", "inference" + UNGUARDED]
+        found: dict[str, list[float]] = {way: [] for way in ways}
+        guarded = decode.decode_apart
         for number in range(args.rounds + 1):
-            for way in found:
+            for way in ways[number % len(ways) :] + ways[: number % len(ways)]:
+                decode.decode_apart = decode_here if way.endswith(UNGUARDED) else guarded
                 run = workflow(films, folder / "out", **INFERENCE.get(way, INFERENCE["inference"]), **settings)
                 loader, net = (run.parser.get_parsed_content(key) for key in ("dataloader", "network"))
                 ready = next(iter(loader))["image"] if way == "network" else None
                 start = time.perf_counter()
-                if way == "films":
+                if way.startswith("films"):
                     for _ in loader:
                         pass
                 elif way == "network":
@@ -91,18 +108,28 @@ def main() -> None:
                 if number:
                     found[way].append(time.perf_counter() - start)
     subject = f"folder, resnet50, 512 pixels, {args.backend}{' int8' if args.int8 else ''}, {args.films} films"
+    if args.folder:
+        subject += f" of {args.folder.name}"
     if args.threads:
         subject += f", {args.threads} thread{'s' if args.threads > 1 else ''}"
     made = []
     for way, seconds in found.items():
-        spread = median([1000 * s / args.films for s in seconds])
-        made.append({**number_row(subject, subject, way, spread.value, "ms a film", spread.number),
-                     "low": f"{spread.low:.4g}", "high": f"{spread.high:.4g}"})  # fmt: skip
-    for way in INFERENCE:
-        rate = median([max(a, b) / c for a, b, c in zip(found["films"], found["network"], found[way], strict=True)])
-        made.append({**number_row(subject, subject, f"{way}: share of the slower part's rate", rate.value, "times",
-                                  rate.number), "low": f"{rate.low:.4g}", "high": f"{rate.high:.4g}"})  # fmt: skip
+        made.append(_row(subject, way, [1000 * s / args.films for s in seconds], "ms a film"))
+    if args.reader_process:
+        for way in ("films", "inference"):
+            ratios = [a / b for a, b in zip(found[way], found[way + UNGUARDED], strict=True)]
+            made.append(_row(subject, f"{way}: times of those decoded in the worker", ratios, "times"))
+    else:
+        for way in INFERENCE:
+            rates = [max(a, b) / c for a, b, c in zip(found["films"], found["network"], found[way], strict=True)]
+            made.append(_row(subject, f"{way}: share of the slower part's rate", rates, "times"))
     write(subject, made, args.output)
+
+
+def _row(subject: str, way: str, values: list[float], unit: str) -> dict[str, Any]:
+    spread = median(values)
+    return {**number_row(subject, subject, way, spread.value, unit, spread.number),
+            "low": f"{spread.low:.4g}", "high": f"{spread.high:.4g}"}  # fmt: skip
 
 
 if __name__ == "__main__":

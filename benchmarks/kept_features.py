@@ -3,7 +3,7 @@
     python benchmarks/kept_features.py --dataset_dir TBX11K --weights resnet50.pth [--set lung_weights=lungs.pt] \
       [--images 24] [--rounds 3]
 
-Both sides are taken in turns, on the same images: the product's way (read, crop to the lungs, features, file on disk) and
+Both sides are taken in turns, on the same images: the product's way (read, crop, features, file on disk) and
 the backbone's bare forward pass on images that are in memory. Prints seconds an image and their ratio by round.
 """
 

@@ -9,7 +9,7 @@ from monai.deploy.core.domain.dicom_series import DICOMSeries
 from monai.deploy.core.domain.dicom_study import DICOMStudy
 from monai.deploy.operators import DICOMDataLoaderOperator
 
-from monai_tbkd.data.readers.dicom import read_dicom_header
+from monai_tbkd.data.readers.dicom_file import read_dicom_header
 
 logger = logging.getLogger(__name__)
 

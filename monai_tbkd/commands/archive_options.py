@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,11 +53,11 @@ def open_archive(args: argparse.Namespace) -> tuple[Archive, StudyQuery]:
 
 
 def refuse_negative(**values: float | None) -> None:
-    """Refuse numbers below 0.
+    """Refuse numbers below 0, and what is no number or without end.
 
     Raises:
         ValueError: one is.
     """
     for name, value in values.items():
-        if value is not None and value < 0:
+        if value is not None and not 0 <= value < threading.TIMEOUT_MAX:
             raise ValueError(f"{name} is {value}; expected 0 or more.")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STOPPED = 130
+_CLEARING = 2.0
+"""Seconds after a signal in which another one changes nothing, since images are being removed."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -58,22 +60,23 @@ def run(args: argparse.Namespace) -> int:
     """
     refuse_negative(limit=args.limit, watch=args.watch)
     archive, query = open_archive(args)
-    from monai_tbkd.pacs import ArchiveGoneError, ArchiveRun
+    from monai_tbkd.pacs import ArchiveError, ArchiveGoneError, ArchiveRefusalError, ArchiveRun
 
     work = ArchiveRun(archive, query, args.output, args.config, _overrides(args))
-    again = args.again
+    again, watching = args.again, False
     before = _stop_by_signals(archive)
     try:
         while True:
             try:
                 archive.check()
                 status = _look(work, again) if args.dry_run else _pass(work, args.limit, again)
-                again = False
-            except ArchiveGoneError as gone:
-                if args.watch is None:
+                again, watching = False, args.watch is not None
+            except ArchiveError as error:
+                # An error from the start on has to be mended; later it may be of a restart. A password may be locked.
+                passing = watching and isinstance(error.__cause__, ArchiveRefusalError)
+                if args.watch is None or not (passing or isinstance(error, ArchiveGoneError)):
                     raise
-                logger.warning("%s Looking again in %g seconds.", gone, args.watch)
-                status = 0
+                logger.warning("%s Looking again in %g seconds.", error, args.watch)
             if args.watch is None:
                 return status
             wait(args.watch)
@@ -92,19 +95,25 @@ def wait(seconds: float) -> None:
 
 
 def _stop_by_signals(archive: Archive) -> dict[int, Any]:
-    """Let SIGTERM do what Ctrl-C does, and let neither wait for the archive.
+    """Let SIGTERM and the end of the terminal do what Ctrl-C does, and let none wait for the archive.
 
     Returns:
         The handlers before.
     """
+    heard_at = -_CLEARING
 
     def stop(*_: Any) -> None:
+        nonlocal heard_at
         archive.give_up()
-        raise KeyboardInterrupt
+        if time.monotonic() - heard_at > _CLEARING:
+            heard_at = time.monotonic()
+            raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         return {}
-    return {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores SIGHUP
+    return {number: signal.signal(number, stop) for number in heard}
 
 
 def _look(work: ArchiveRun, again: bool) -> int:

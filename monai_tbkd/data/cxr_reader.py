@@ -143,11 +143,7 @@ class CXRReader(ImageReader):
             )
         film = decode_film(img[0], voi=self.voi, limits=self.limits, rules=self.rules)
         if film.pixels.min() == film.pixels.max():
-            raise FilmError(
-                ReasonCode.CORRUPT,
-                img[0],
-                "all pixels have one value; export the film again, or set voi to none if a DICOM window wipes it out",
-            )
+            raise FilmError(ReasonCode.CORRUPT, img[0], "all pixels have one value; export the film again")
         height, width = film.pixels.shape
         meta = film_meta(
             (height, width),

@@ -23,6 +23,7 @@ class FilmWarning(StrEnum):
     SECONDARY_CAPTURE = "SECONDARY_CAPTURE"
     DISPLAY_LEFT_OUT = "DISPLAY_LEFT_OUT"
     BITS_DOUBTFUL = "BITS_DOUBTFUL"
+    SYNTAX_DOUBTFUL = "SYNTAX_DOUBTFUL"
     LOOKS_DOUBTFUL = "LOOKS_DOUBTFUL"
     PLAIN_BORDER = "PLAIN_BORDER"
     SEVERAL_PICTURES = "SEVERAL_PICTURES"
@@ -46,6 +47,7 @@ _MEANINGS = {
     FilmWarning.BURNED_IN_ANNOTATION: "text is burned into the pixels: it may name the patient, and may mislead",
     FilmWarning.DISPLAY_LEFT_OUT: "an unreadable DICOM window, LUT or the like was left out; pixel_steps names it",
     FilmWarning.BITS_DOUBTFUL: "the pixels contradict the header's bits or sign; pixel_steps says how they were read",
+    FilmWarning.SYNTAX_DOUBTFUL: "the pixels are stored in another way than the header says; pixel_steps says in which",
     FilmWarning.LOOKS_DOUBTFUL: "the tags say an upright frontal chest film, and the picture does not look like one",
     FilmWarning.PLAIN_BORDER: "a plain border of a third of the picture or more was cut off before it was scored",
     FilmWarning.SEVERAL_PICTURES: "plain lines part the picture: it may hold several images, which were scored as one",

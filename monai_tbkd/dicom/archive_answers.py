@@ -43,14 +43,15 @@ def number(found: Mapping[str, Any], tag: str) -> int:
 
 
 def stored_instances(answer: Any) -> set[str]:
-    """The SOP instance UIDs that an answer to STOW-RS says are stored (PS3.18, table I.1-1)."""
-    found = datasets(answer) or []
-    items = (item for each in found for item in values(each, "00081199") if isinstance(item, Mapping))
-    return {uid(item, "00081155") for item in items} - {""}
+    """The SOP instance UIDs that an answer to STOW-RS says are stored, and not also failed (PS3.18, table I.1-1)."""
+    stored, failed = ({uid(item, "00081155") for item in _items(answer, tag)} for tag in ("00081199", "00081198"))
+    return stored - failed - {""}
 
 
 def failure_reason(answer: Any) -> str:
     """The first DICOM failure reason of such an answer, or the empty string."""
-    found = datasets(answer) or []
-    items = (item for each in found for item in values(each, "00081198") if isinstance(item, Mapping))
-    return next((reason for item in items if (reason := text(item, "00081197"))), "")
+    return next((reason for item in _items(answer, "00081198") if (reason := text(item, "00081197"))), "")
+
+
+def _items(answer: Any, tag: str) -> list[Mapping[str, Any]]:
+    return [item for each in datasets(answer) or [] for item in values(each, tag) if isinstance(item, Mapping)]

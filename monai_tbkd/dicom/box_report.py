@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from monai_tbkd.data import FilmError
-from monai_tbkd.data.readers.dicom import quiet_pydicom, read_dicom_header
+from monai_tbkd.data.readers.dicom_file import read_dicom_header
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom import coded_terms as terms
 from monai_tbkd.dicom.report_head import (
     ReportHead,

@@ -11,7 +11,7 @@ from pydicom.sr.codedict import codes
 
 from monai_tbkd import __version__
 from monai_tbkd.data.own_results import MANUFACTURER, MODEL_NAME, is_own_result
-from monai_tbkd.data.readers.dicom import quiet_pydicom
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom.film_finding import FilmFinding
 from monai_tbkd.dicom.source_film import SourceFilm
 

@@ -14,7 +14,7 @@ from highdicom.pr import (
     TextObject,
 )
 
-from monai_tbkd.data.readers.dicom import quiet_pydicom
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom.equipment import result_uid, series_of
 from monai_tbkd.dicom.film_finding import FilmFinding
 from monai_tbkd.dicom.gray_values import carry_gray_values

@@ -7,7 +7,7 @@ from pydicom import Dataset
 from pydicom.sr.coding import Code
 
 from monai_tbkd.data import ReasonCode
-from monai_tbkd.data.readers.dicom import quiet_pydicom
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom import coded_terms as terms
 from monai_tbkd.dicom.equipment import series_of
 from monai_tbkd.dicom.film_finding import FilmFinding

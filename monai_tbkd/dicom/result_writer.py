@@ -10,7 +10,7 @@ from typing import Any
 
 import pydicom
 
-from monai_tbkd.data.readers.dicom import quiet_pydicom
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom.film_finding import FilmFinding
 from monai_tbkd.dicom.film_results import KINDS, film_results
 from monai_tbkd.dicom.result_error import DicomResultError

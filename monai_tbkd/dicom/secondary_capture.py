@@ -14,7 +14,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
-from monai_tbkd.data.readers.dicom import quiet_pydicom
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom.equipment import series_of
 from monai_tbkd.dicom.film_finding import FilmFinding
 from monai_tbkd.dicom.source_film import SourceFilm

@@ -17,7 +17,7 @@ from highdicom.seg import (
 from numpy.typing import NDArray
 from pydicom.uid import ExplicitVRLittleEndian
 
-from monai_tbkd.data.readers.dicom import quiet_pydicom
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom import coded_terms as terms
 from monai_tbkd.dicom.equipment import algorithm_sequence, result_uid, series_of
 from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding

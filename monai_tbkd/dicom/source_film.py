@@ -13,9 +13,11 @@ from pydicom import Dataset
 from pydicom.multival import MultiValue
 
 from monai_tbkd.data.film_turn import FilmTurn
-from monai_tbkd.data.readers.dicom import quiet_pydicom, read_dicom_header, turn_to_upright
+from monai_tbkd.data.readers.dicom import turn_to_upright
 from monai_tbkd.data.readers.dicom_elements import spacing_of
+from monai_tbkd.data.readers.dicom_file import read_dicom_header
 from monai_tbkd.data.readers.dicom_rules import patient_orientation
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.data.reason_codes import FilmError
 from monai_tbkd.dicom.result_error import DicomResultError
 

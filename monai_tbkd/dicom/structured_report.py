@@ -12,7 +12,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from monai_tbkd.data.own_results import MANUFACTURER, MODEL_NAME
-from monai_tbkd.data.readers.dicom import quiet_pydicom
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom import coded_terms as terms
 from monai_tbkd.dicom.equipment import ALGORITHM, device_uid, result_uid, series_of
 from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding

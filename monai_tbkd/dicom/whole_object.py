@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydicom import Dataset
 
-from monai_tbkd.data.readers.dicom import quiet_pydicom
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.data.whole_file import whole_file
 from monai_tbkd.dicom.source_film import SourceFilm, faults_named
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from monai_tbkd.data import FilmError
-from monai_tbkd.data.readers.dicom import quiet_pydicom, read_dicom_header
+from monai_tbkd.data.readers.dicom_file import read_dicom_header
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom import Author, ReportHead, is_measurement_report, report_head
 from monai_tbkd.label.film_label import read_label
 from monai_tbkd.label.label_folder import FINAL, LabelFolder

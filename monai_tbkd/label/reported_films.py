@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from monai_tbkd.data import FilmError
-from monai_tbkd.data.readers.dicom import quiet_pydicom, read_dicom_header
+from monai_tbkd.data.readers.dicom_file import read_dicom_header
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.label.film_ids import is_safe_id
 from monai_tbkd.label.film_sources import FilmSource
 from monai_tbkd.label.report_intake import FindFilm

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydicom import Dataset
 
 from monai_tbkd.data import FilmError
-from monai_tbkd.data.readers.dicom import quiet_pydicom
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom import (
     LARGEST_REPORT,
     Author,

@@ -16,20 +16,22 @@ import requests
 from pydicom import Dataset
 
 from monai_tbkd.data import FilmError, ReasonCode
+<<<<<<< HEAD
 from monai_tbkd.data.readers.dicom import quiet_pydicom, read_dicom_header
 from monai_tbkd.dicom.archive_answers import failure_reason, number, stored_instances, text, uid
+=======
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
+from monai_tbkd.pacs.archive_answers import failure_reason, number, stored_instances, text, uid
+>>>>>>> w/t-pacs
 from monai_tbkd.pacs.archive_connection import JSON, ArchiveConnection
 from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveRefusalError
-from monai_tbkd.pacs.film_download import ACCEPTS, write_film
-from monai_tbkd.pacs.narrower_queries import narrower_queries
+from monai_tbkd.pacs.divided_search import divided_search
+from monai_tbkd.pacs.film_download import ACCEPTS, check_identity, write_film
+from monai_tbkd.pacs.paged_search import UNENCODED, PagedSearch
 
 logger = logging.getLogger(__name__)
 
-PAGE = 500
-"""Results that are asked for at once."""
 _STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
-# Legal in a query (RFC 3986, 3.4) and no separator of its parts. Orthanc 1.10 does not decode percent signs.
-_UNENCODED = "*?,:@/!$'()="
 
 
 class FilmAddress(NamedTuple):
@@ -63,9 +65,6 @@ class Archive:
         session: secured as the server wants it.
         patience: seconds to wait for a server that was there and does not answer.
 
-    Attributes:
-        cut_short: whether a search was cut short in a way that could not be mended, so that studies may be missing.
-
     Example:
         >>> url = "http://localhost:8042/dicom-web"
         >>> archive = Archive(url, archive_session(url))  # doctest: +SKIP
@@ -76,9 +75,14 @@ class Archive:
     def __init__(self, url: str, session: requests.Session, patience: float = 120) -> None:
         self.connection = ArchiveConnection(url, session, patience)
         self.url, self.session = self.connection.url, session
-        self.cut_short = False
+        self._search = PagedSearch(self.connection)
         self._accepts = list(ACCEPTS)
         self._series_told: dict[str, int] = {}
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether an answer was cut short in a way that could not be mended, so that images may be missing."""
+        return self._search.cut_short
 
     def give_up(self) -> None:
         """Wait for the server no more, in whichever thread it is waited for."""
@@ -91,7 +95,7 @@ class Archive:
             ArchiveError: with what to mend.
         """
         self.connection.resume()
-        self.cut_short = False
+        self._search.cut_short = False
         try:
             self.connection.json("search", "studies?limit=1", only_busy=True)
         except ArchiveRefusalError as refusal:
@@ -114,7 +118,8 @@ class Archive:
         seen: set[str] = set()
         try:
             for modality in modalities:
-                for study in self._studies({**query, "ModalitiesInStudy": modality}):
+                asked = {**query, "ModalitiesInStudy": modality}
+                for study in divided_search(self._study_search, asked, self._search.tell_cut_short):
                     if study not in seen:
                         seen.add(study)
                         yield study
@@ -123,11 +128,11 @@ class Archive:
                 f"{self.url} {refusal.said} to a search; check the URL, and the keys and values of the query."
             ) from refusal
         if not seen:
-            escaped = any(quote(value, safe=_UNENCODED) != value for value in query.values())
+            escaped = any(quote(value, safe=UNENCODED) != value for value in query.values())
             logger.warning(
                 "The archive has no %s studies%s.%s", " or ".join(modalities), " of this query" if query else "",
                 " Some archives do not understand values that are percent-encoded in a URL; put ? for each character "
-                "that is no letter, digit or one of .-_~*" + _UNENCODED[2:] if escaped else "",
+                "that is no letter, digit or one of .-_~*" + UNENCODED[2:] if escaped else "",
             )  # fmt: skip
 
     def series(self, study: str, query: Mapping[str, str] | None = None) -> list[FoundSeries]:
@@ -142,22 +147,22 @@ class Archive:
         """
         path, fields = f"studies/{study}", ("SeriesDescription",)
         told = self._series_told.get(study, 0)
-        found = self._search(f"{path}/series", _SERIES, {}, fields, told)
-        if len(found) < told:  # a search cut short
+        found = self._search.find(f"{path}/series", _SERIES, {}, fields, told)
+        if len(found) < max(told, 1):  # a search cut short
             found = self._whole(found, told, "series", lambda: self._series_by_metadata(path))
             if query:
                 keys = [{**query, "SeriesInstanceUID": each} for each in found]
-                asked = {each for key in keys for each in self._search(f"{path}/series", _SERIES, key)}
+                asked = {each for key in keys for each in self._search.find(f"{path}/series", _SERIES, key)}
         elif query:
-            asked = set(self._search(f"{path}/series", _SERIES, query))
+            asked = set(self._search.find(f"{path}/series", _SERIES, query))
         return [self._series(study, each, found[each]) for each in found if not query or each in asked]
 
     def films(self, study: str, series: FoundSeries) -> list[tuple[FilmAddress, int]]:
         """The instances of a series, each with its number of pixels, 0 where the server does not tell."""
         path = f"studies/{study}/series/{series.uid}"
-        found = self._search(f"{path}/instances", _INSTANCE, {}, ("Rows", "Columns"), series.instances)
-        if len(found) < series.instances:
-            found = self._whole(found, series.instances, "instances", lambda: self._metadata(path, _INSTANCE))
+        found = self._search.find(f"{path}/instances", _INSTANCE, {}, ("Rows", "Columns"), series.instances)
+        if len(found) < max(series.instances, 1):
+            found = self._whole(found, series.instances, "instances", lambda: self._search.metadata(path, _INSTANCE))
         return [
             (FilmAddress(study, series.uid, each), number(tags, "00280010") * number(tags, "00280011"))
             for each, tags in found.items()
@@ -169,7 +174,7 @@ class Archive:
         Raises:
             ArchiveRefusalError: the archive does not send them, or in another form.
         """
-        found = self._metadata(f"studies/{study}/series/{series}", _INSTANCE)
+        found = self._search.metadata(f"studies/{study}/series/{series}", _INSTANCE)
         try:
             with quiet_pydicom():
                 return [Dataset.from_json(each) for each in found.values()]
@@ -204,7 +209,7 @@ class Archive:
                     raise
                 del self._accepts[0]
                 self.connection.ask("send an image", download)
-            _check_identity(film, path)
+            check_identity(film, path, film.path)
         except ArchiveRefusalError as refusal:
             path.unlink(missing_ok=True)
             raise FilmError(ReasonCode.NOT_FETCHED, film.path, str(refusal)) from refusal
@@ -262,67 +267,42 @@ class Archive:
     def has(self, address: FilmAddress) -> bool:
         """Whether the archive has an instance: by a search, else by its metadata."""
         try:
-            if self._search(
+            if self._search.find(
                 f"studies/{address.study}/instances", _INSTANCE, {"SOPInstanceUID": address.instance}, (), 1
             ).get(address.instance):
                 return True
         except ArchiveRefusalError:
             pass
         try:
-            return address.instance in self._metadata(address.path, _INSTANCE)
+            return address.instance in self._search.metadata(address.path, _INSTANCE)
         except ArchiveRefusalError:
             return False
 
-    def _studies(self, query: Mapping[str, str]) -> Iterator[str]:
-        """Studies of a search, also where the archive cuts its answers short and has no further page.
-
-        Parts of a search find more than the whole then.
-        """
-        found = self._study_search(query)
-        yield from found
-        seen, most = set(found), 0
-        left = [(query, found)] if len(found) > 1 else []
-        while left:
-            part, known = left.pop()
-            parts = narrower_queries(part, list(known.values()))
-            narrower = [(each, self._study_search(each)) for each in parts]
-            covered = dict.fromkeys(study for _, some in narrower for study in some)
-            new = [study for study in covered if study not in seen]
-            if not most and not new:
-                return
-            if not most:
-                most = len(found)
-                logger.warning(
-                    "The archive cuts searches short at %d studies, so it is searched in parts. It is faster where its "
-                    "limit is raised (Orthanc's LimitFindResults) or the query is narrower.",
-                    most,
-                )
-            if known.keys() - covered.keys():
-                self._cut_short(f"of searches that end at {most} studies one cannot be divided further")
-            yield from new
-            seen.update(new)
-            left += [(each, some) for each, some in narrower if len(some) >= most]
-
     def _study_search(self, query: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-        found = self._search("studies", _STUDY, query)
+        found = self._search.find("studies", _STUDY, query)
         self._series_told |= {study: number(tags, "00201206") for study, tags in found.items()}
         return found
 
     def _series(self, study: str, series: str, tags: Mapping[str, Any]) -> FoundSeries:
         if not text(tags, "00080060"):
-            more = next(iter(self._metadata(f"studies/{study}/series/{series}", _INSTANCE).values()), {})
+            more = next(iter(self._search.metadata(f"studies/{study}/series/{series}", _INSTANCE).values()), {})
             tags = {**tags, **{tag: more[tag] for tag in ("00080060", "0008103E") if tag in more}}
         return FoundSeries(series, text(tags, "00080060"), text(tags, "0008103E"), number(tags, "00201209"))
 
     def _whole(
         self, found: dict[str, Any], told: int, what: str, by_metadata: Callable[[], dict[str, Any]]
     ) -> dict[str, Any]:
-        """What a search has cut short, completed by metadata, which never is."""
+        """What a search has cut short, completed by metadata, which never is; nothing of what is gone (404)."""
         try:
-            return by_metadata() | found
-        except ArchiveRefusalError:
-            self._cut_short(f"the archive lists {len(found)} of {told} {what}, and sends no metadata")
-            return found
+            whole = by_metadata() | found
+        except ArchiveRefusalError as refusal:
+            if refusal.status == 404 and not found:
+                return found
+            whole = {}
+        if not whole:
+            most = max(told, 1)
+            self._search.tell_cut_short(f"the archive lists {len(found)} of {most} {what}, and sends no metadata")
+        return whole or found
 
     def _series_by_metadata(self, path: str) -> dict[str, dict[str, Any]]:
         """The series of a study, each with the number of its instances."""
@@ -330,77 +310,6 @@ class Archive:
         counts = Counter(uid(each, _SERIES) for each in instances)
         first = {name: each for each in reversed(instances) if (name := uid(each, _SERIES))}
         return {name: {**first[name], "00201209": {"vr": "IS", "Value": [counts[name]]}} for name in counts if name}
-
-    def _search(
-        self, path: str, tag: str, query: Mapping[str, str], fields: Sequence[str] = (), told: int = 0
-    ) -> dict[str, dict[str, Any]]:
-        """Ask for page after page until one brings nothing new.
-
-        Args:
-            path: below the URL.
-            tag: of the UID of what is looked for.
-            query: search keys.
-            fields: that are wanted as well.
-            told: how many there are, so that no more is asked for than needed; 0 where that is not known.
-
-        Returns:
-            Data sets by UID.
-
-        Raises:
-            ArchiveRefusalError: the archive does not answer properly.
-        """
-        found: dict[str, dict[str, Any]] = {}
-        offset = 0
-        while True:
-            words = [*query.items(), *(("includefield", field) for field in fields), ("limit", PAGE)]
-            words += [("offset", offset)] if offset else []
-            line = "&".join(f"{key}={quote(str(value), safe=_UNENCODED)}" for key, value in words)
-            try:
-                page = self.connection.json("search", f"{path}?{line}")
-            except ArchiveRefusalError as refusal:
-                if path != "studies" and refusal.status == 404:  # gone since it was found
-                    return found
-                raise
-            before, proper = len(found), [(name, each) for each in page if (name := uid(each, tag))]
-            for name, each in proper:
-                found.setdefault(name, each)
-            if len(proper) < len(page):
-                if path != "studies" or not proper:
-                    raise ArchiveRefusalError(f"answers without a proper UID ({tag})", "search")
-                self._cut_short(f"an answer has {len(page) - len(proper)} studies without a proper UID")
-            if len(found) == before or 0 < told <= len(found):
-                return found
-            offset += len(page)
-
-    def _metadata(self, path: str, tag: str) -> dict[str, dict[str, Any]]:
-        """Data sets below a path by a UID, the first of each."""
-        found: dict[str, dict[str, Any]] = {}
-        for each in self.connection.json("send metadata", f"{path}/metadata"):
-            found.setdefault(uid(each, tag), each)
-        return {name: each for name, each in found.items() if name}
-
-    def _cut_short(self, why: str) -> None:
-        if not self.cut_short:
-            logger.warning("Images may be missing: %s.", why)
-        self.cut_short = True
-
-
-def _check_identity(film: FilmAddress, path: Path) -> None:
-    keys = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-    try:
-        with quiet_pydicom():
-            header = read_dicom_header(path)
-            found = [str(header.get(key) or "").strip() for key in keys]
-    except FilmError as error:
-        if error.reason is ReasonCode.NOT_AN_IMAGE:
-            raise FilmError(ReasonCode.NOT_FETCHED, film.path, "the archive sends a file that is not DICOM") from None
-        return  # the reader of images says what is wrong
-    except Exception as error:  # whatever pydicom raises on an odd element
-        raise FilmError(ReasonCode.CORRUPT, film.path, f"its UIDs cannot be read ({type(error).__name__})") from None
-    other = [key for key, asked, sent in zip(keys, film, found, strict=True) if sent != asked]
-    if other:
-        detail = f"the archive sends another image than it was asked for ({', '.join(other)})"
-        raise FilmError(ReasonCode.NOT_FETCHED, film.path, detail)
 
 
 def _multipart(result: Dataset, boundary: str) -> bytes:

@@ -7,8 +7,10 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urljoin
 
 import requests
 from urllib3.exceptions import InvalidHeader
@@ -24,10 +26,12 @@ T = TypeVar("T")
 JSON = "application/dicom+json, application/json"
 LARGEST_JSON = 2**28
 """Bytes of an answer in JSON that are read."""
+_MOST_VALUES = 2**23  # in it: lists of nothing take twenty times their bytes
 _BUSY = {408, 429, 502, 503, 504}
 _TIMEOUT = (10, 120)  # seconds to connect, and between two pieces of an answer
 _LONGEST_PAUSE = 10.0
-_CHUNK = 2**20
+_MOST_REDIRECTS = 5
+_CHUNK = 2**16
 
 
 class ArchiveConnection:
@@ -55,19 +59,20 @@ class ArchiveConnection:
         """Wait again as long as `patience` says."""
         self._given_up = threading.Event()  # who was told to give up stays so
 
-    def json(self, what: str, path: str, **options: Any) -> list[dict[str, Any]]:
+    def json(self, what: str, path: str, further: bool = False, **options: Any) -> list[dict[str, Any]]:
         """The data sets that a path gives.
 
         Args:
             what: is asked for, for messages.
             path: below the URL, encoded.
+            further: it is a further page, of which an empty answer is the end; otherwise only 204 says "nothing".
             options: of `ask`.
 
         Raises:
             ArchiveRefusalError: the answer is an error, or no DICOM JSON.
             ArchiveError: the archive is gone, or does not let us in.
         """
-        found = datasets(self.ask(what, lambda: self._read_json(path), **options))
+        found = datasets(self.ask(what, lambda: self._read_json(path, further), **options))
         if found is None:
             raise ArchiveRefusalError("answers, but not in DICOM JSON", what)
         return found
@@ -100,18 +105,35 @@ class ArchiveConnection:
                 if given_up.wait(wait):
                     raise
                 pause = min(2 * pause, _LONGEST_PAUSE)
+            except ArchiveRefusalError as refusal:
+                if refusal.status != 401 or self._is_alive():  # some mean 403 by it
+                    raise
+                raise ArchiveError(
+                    f"{self.url} answers 401: it wants other credentials; set {USER} and {PASSWORD}, or {TOKEN}, in "
+                    "the environment."
+                ) from None
 
     def request(self, method: str, path: str, accept: str, **options: Any) -> requests.Response:
         """Send a request once; the content is read by :meth:`chunks`.
 
+        Redirects are followed only to the same origin, and only where the request stays what it is.
+
         Raises:
-            requests.HTTPError: a status other than 200 to 299.
+            requests.HTTPError: another status than 200 or 204; of storing, than 200 to 299.
         """
-        headers = {"Accept": accept, **options.pop("headers", {})}
-        answer = self.session.request(
-            method, f"{self.url}/{path}", headers=headers, stream=True, timeout=_TIMEOUT, **options
-        )
-        if not 200 <= answer.status_code < 300:
+        headers, url = {"Accept": accept, **options.pop("headers", {})}, f"{self.url}/{path}"
+        for _ in range(_MOST_REDIRECTS):
+            with _faults_of_libraries():
+                answer = self.session.request(method, url, headers=headers, stream=True, timeout=_TIMEOUT, **options)
+            # A browser turns a POST into a GET here, which an archive answers with 200 and stores nothing.
+            if answer.status_code not in ((301, 302, 303, 307, 308) if method == "GET" else (307, 308)):
+                break
+            location = answer.headers.get("Location")
+            if not location or origin(location, url) != origin(url):
+                break
+            answer.close()
+            url = urljoin(url, location)
+        if answer.status_code not in (range(200, 300) if method == "POST" else (200, 204)):
             answer.close()
             raise requests.HTTPError(response=answer)
         return answer
@@ -119,33 +141,38 @@ class ArchiveConnection:
     def chunks(self, answer: requests.Response) -> Any:
         """The content of an answer, in pieces."""
         given_up = self._given_up
-        for chunk in answer.iter_content(_CHUNK):
-            if given_up.is_set():
-                raise ArchiveGoneError(f"{self.url} is waited for no more.")
-            yield chunk
+        with _faults_of_libraries():
+            for chunk in answer.iter_content(_CHUNK):
+                if given_up.is_set():
+                    raise ArchiveGoneError(f"{self.url} is waited for no more.")
+                yield chunk
 
     def content(self, answer: requests.Response) -> Any:
-        """The JSON in an answer: None for no JSON, an empty list for no content."""
-        raw = b""
+        """The JSON in an answer, None for no JSON."""
+        raw = bytearray()
         for chunk in self.chunks(answer):
             raw += chunk
             if len(raw) > LARGEST_JSON:
                 return None
+        if raw.count(b",") > _MOST_VALUES:
+            return None
         try:
-            return json.loads(raw) if raw.strip() else []
+            return json.loads(raw)
         except (ValueError, RecursionError):
             return None
 
-    def _read_json(self, path: str) -> Any:
+    def _read_json(self, path: str, further: bool = False) -> Any:
         with self.request("GET", path, JSON) as answer:
+            if answer.status_code == 204 or (further and answer.headers.get("Content-Length") == "0"):
+                return []
             return self.content(answer)
 
     def _is_alive(self) -> bool:
         """Whether the archive answers at all, so that the fault is of one request."""
         try:
             self._once("search", lambda: self._read_json("studies?limit=1"))
-        except ArchiveRefusalError:
-            return True
+        except ArchiveRefusalError as refusal:
+            return refusal.status != 401
         except ArchiveError:
             return False
         return True
@@ -177,11 +204,6 @@ class ArchiveConnection:
 
     def _refused(self, what: str, answer: requests.Response) -> ArchiveError:
         status = answer.status_code
-        if status == 401:
-            return ArchiveError(
-                f"{self.url} answers 401: it wants other credentials; set {USER} and {PASSWORD}, or {TOKEN}, in the "
-                "environment."
-            )
         if status in _BUSY:
             return ArchiveGoneError(f"{self.url} answers {status}.", _retry_after(answer), answered=True)
         said = f"answers {status}"
@@ -192,6 +214,17 @@ class ArchiveConnection:
                 f" and points to {origin(answer.headers['Location']) or 'another place'} (give the URL that it means)"
             )
         return ArchiveRefusalError(said, what, status)
+
+
+@contextmanager
+def _faults_of_libraries() -> Iterator[None]:
+    """Odd answers, such as a chunk of a negative size, raise all kinds of errors in requests and urllib3."""
+    try:
+        yield
+    except OSError:  # what requests raises, too
+        raise
+    except Exception as error:
+        raise requests.RequestException(type(error).__name__) from error
 
 
 def _retry_after(answer: requests.Response) -> float | None:

@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import IterableDataset
 
 from monai_tbkd.data import FilmDataset, FilmError, ReasonCode
+from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.pacs.archive import Archive, FilmAddress
 from monai_tbkd.pacs.film_search import FoundFilm
 
@@ -61,7 +62,7 @@ class ArchiveFilms(IterableDataset):
             if film.error is not None:
                 raise film.error
             self._refuse_large(film)
-            self.archive.fetch(address, path)
+            self.archive.fetch(address, path, FilmLimits(max_pixels=self.max_pixels).max_bytes)
         except FilmError as error:
             transform = _raising(error)
         films = FilmDataset(

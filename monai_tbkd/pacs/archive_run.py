@@ -105,9 +105,9 @@ class ArchiveRun:
             self.archive.give_up()
             raise
         finally:
+            shutil.rmtree(scratch, ignore_errors=True)
             progress.close()
             table.close()
-            shutil.rmtree(scratch, ignore_errors=True)
         self._first = False
         return search.counts + status
 

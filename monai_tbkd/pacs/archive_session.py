@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
+
+from monai_tbkd.pacs.answer_in_time import InTimeAdapter
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +32,7 @@ def archive_session(
     """A session for `url`, with the secrets that the environment has.
 
     A user and a password are sent by HTTP basic authentication, a token as a bearer token. Proxies of the environment
-    are used; ``.netrc`` is not. Redirects are followed only to the same origin, and only where the request stays what
-    it is; any other is a `requests.HTTPError`.
+    are used; ``.netrc`` is not. The log has no URLs, which hold what is searched for.
 
     Args:
         url: of the archive.
@@ -52,8 +52,10 @@ def archive_session(
     for name, file in (("ca_file", ca_file), ("client_cert", client_cert), ("client_key", client_key)):
         if file and not Path(file).is_file():
             raise FileNotFoundError(f"{name} {file}: there is no such file; check the path.")
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of odd headers, with the URL
     session = _ArchiveSession()
-    session.mount("https://", _KeyAdapter(environment.get(KEY_PASSWORD)))
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _KeyAdapter(environment.get(KEY_PASSWORD)))
     session.auth = _auth(environment)
     if ca_file:
         session.verify = str(ca_file)
@@ -151,7 +153,7 @@ class _Bearer(AuthBase):
         return request
 
 
-class _KeyAdapter(HTTPAdapter):
+class _KeyAdapter(InTimeAdapter):
     def __init__(self, key_password: str | None) -> None:
         self._key_password = key_password
         super().__init__()
@@ -162,17 +164,8 @@ class _KeyAdapter(HTTPAdapter):
 
 
 class _ArchiveSession(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        target = super().get_redirect_target(resp)
-        # A browser turns a POST into a GET here, which an archive answers with 200 and stores nothing.
-        same_request = resp.request.method in ("GET", "HEAD") or resp.status_code in (307, 308)
-        same_origin = target is not None and origin(target, resp.url) == origin(resp.url)
-        if target is None or (same_request and same_origin):
-            return target
-        raise requests.HTTPError(f"{origin(resp.url)} answers {resp.status_code} and points elsewhere", response=resp)
-
-    def rebuild_auth(self, prepared_request: Any, response: Any) -> None:
-        """The same origin gets the same secrets; requests would look for others in ~/.netrc."""
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: requests would read the content of a redirect whole, whatever its size; the connection follows them."""
 
     # What the session was told to trust goes before REQUESTS_CA_BUNDLE, the other way round than in requests.
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:

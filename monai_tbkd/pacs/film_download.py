@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from email.message import Message
 from pathlib import Path
 
 from monai_tbkd.data import FilmError, ReasonCode
+from monai_tbkd.data.readers.dicom_file import read_dicom_header
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 
 _KIND = 'multipart/related; type="application/dicom"'
 ACCEPTS = (f"{_KIND}; transfer-syntax=*", _KIND)
 """A DICOM object in the transfer syntax that it is stored in (PS3.18, 8.7.3.5.2); else as the archive likes."""
 _LONGEST_HEAD = 2**16
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
 def write_film(path: Path, content_type: str, chunks: Iterable[bytes], most: int, where: str) -> None:
@@ -34,7 +37,7 @@ def write_film(path: Path, content_type: str, chunks: Iterable[bytes], most: int
     with path.open("wb") as file:
         if kind == "application/dicom":
             parts: Iterable[bytes] = chunks
-        elif kind == "multipart/related" and isinstance(boundary, str):
+        elif kind == "multipart/related" and isinstance(boundary, str) and boundary:
             parts = _first_part(chunks, boundary.encode(), where)
         else:
             raise FilmError(ReasonCode.NOT_FETCHED, where, "the archive answers with something that is no DICOM file")
@@ -44,6 +47,33 @@ def write_film(path: Path, content_type: str, chunks: Iterable[bytes], most: int
             if size > most:
                 raise FilmError(ReasonCode.TOO_LARGE, where, f"a file of more than {most} bytes")
             file.write(part)
+
+
+def check_identity(film: Sequence[str], path: Path, where: str) -> None:
+    """Refuse another image than the one that was asked for.
+
+    Args:
+        film: the study's, the series' and its own UID.
+        path: the file.
+        where: the film is in the archive, for messages.
+
+    Raises:
+        FilmError: NOT_FETCHED; CORRUPT where its UIDs cannot be read.
+    """
+    try:
+        with quiet_pydicom():
+            header = read_dicom_header(path, _UIDS)
+            found = [str(header.get(key) or "").strip() for key in _UIDS]
+    except FilmError as error:
+        if error.reason is ReasonCode.NOT_AN_IMAGE:
+            raise FilmError(ReasonCode.NOT_FETCHED, where, "the archive sends a file that is not DICOM") from None
+        return  # the reader of images says what is wrong
+    except Exception as error:  # whatever pydicom raises on an odd element
+        raise FilmError(ReasonCode.CORRUPT, where, f"its UIDs cannot be read ({type(error).__name__})") from None
+    other = [key for key, asked, sent in zip(_UIDS, film, found, strict=True) if sent != asked]
+    if other:
+        detail = f"the archive sends another image than it was asked for ({', '.join(other)})"
+        raise FilmError(ReasonCode.NOT_FETCHED, where, detail)
 
 
 def _first_part(chunks: Iterable[bytes], boundary: bytes, where: str) -> Iterable[bytes]:

@@ -23,7 +23,7 @@ from pydicom.uid import (
 
 from monai_tbkd.data import FilmError, FilmWarning, ReasonCode
 from monai_tbkd.data.readers import decode_film, film_size
-from monai_tbkd.data.readers.dicom import read_dicom_header
+from monai_tbkd.data.readers.dicom_file import read_dicom_header
 from tests.data.films_by_hand import (
     ADULT_CHEST_PA,
     assert_block,

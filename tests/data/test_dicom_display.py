@@ -134,3 +134,37 @@ def test_a_rescale_without_one_of_its_numbers_is_no_rescale(tmp_path: Path) -> N
     np.testing.assert_array_equal(film.pixels, STORED)
     film = shown(tmp_path, text={"RescaleIntercept": ""}, RescaleSlope=2)
     np.testing.assert_array_equal(film.pixels, STORED)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize(
+    ("center", "width"), [(40_000, 100), (-900, 100), (40_000, 1), ([40_000, 2000], [100, 1000]), (5000, 2)]
+)
+@pytest.mark.parametrize("marker", [False, True])
+def test_a_window_that_leaves_nothing_of_the_image_is_left_out(
+    tmp_path: Path, center: Any, width: Any, marker: bool, photometric: str
+) -> None:
+    """Be it of one value then, or all but a marker."""
+    stored = STORED.copy()
+    if marker:
+        stored[:2, :8] = 40_000
+    path = write_film(
+        tmp_path / "a", stored, 16, WindowCenter=center, WindowWidth=width, PhotometricInterpretation=photometric
+    )
+    film = decode_film(path)
+    np.testing.assert_array_equal(film.pixels, 65_535 - stored if photometric == "MONOCHROME1" else stored)
+    assert film.warnings == [FilmWarning.DISPLAY_LEFT_OUT]
+    assert film.steps[-1] == "VOI LUT or window left out, which leaves nothing of the image"
+
+
+def test_a_voi_lut_of_one_value_is_left_out(tmp_path: Path) -> None:
+    film = shown(tmp_path, VOILUTSequence=lut_item([7] * 4096, 0, 12))
+    np.testing.assert_array_equal(film.pixels, STORED)
+    assert film.warnings == [FilmWarning.DISPLAY_LEFT_OUT]
+
+
+def test_an_image_that_is_mostly_background_keeps_its_window(tmp_path: Path) -> None:
+    stored = np.zeros_like(STORED)
+    stored[5:7, 5:9] = 2000
+    film = decode_film(write_film(tmp_path / "a", stored, 12, WindowCenter=2000, WindowWidth=1000))
+    assert film.steps == ["first VOI window applied"] and not film.warnings

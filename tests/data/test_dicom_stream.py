@@ -11,7 +11,16 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.encaps import encapsulate, get_frame
-from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless
+from pydicom.uid import (
+    UID,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from monai_tbkd.data import FilmError, FilmWarning, ReasonCode
 from monai_tbkd.data.readers import decode_film
@@ -179,3 +188,52 @@ def test_jpeg_of_12_bits_under_a_header_of_fewer_or_more(tmp_path: Path) -> None
     for stored, allocated, signed in ((8, 8, False), (10, 16, False), (16, 16, False), (16, 16, True)):
         film = decode_film(relabelled(path, stored, signed, allocated))
         np.testing.assert_array_equal(film.pixels, values)
+
+
+def renamed(path: Path, syntax: str, form: str = "as it is") -> Path:
+    """The file under another transfer syntax, which pydicom does not write; a stream in fragments or bare."""
+    ds = pydicom.dcmread(path)
+    if form == "bare":
+        ds.PixelData = get_frame(ds.PixelData, 0, number_of_frames=1)
+        ds["PixelData"].is_undefined_length = False
+    meta, ds.file_meta.TransferSyntaxUID = ds.file_meta, UID(syntax)
+    del ds.file_meta, ds.preamble
+    with path.open("wb") as file:
+        file.write(bytes(128) + b"DICM")
+        pydicom.filewriter.write_file_meta_info(file, meta)
+        pydicom.dcmwrite(file, ds, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=True)
+    return path
+
+
+@PACKED
+@pytest.mark.parametrize("form", ["fragments", "bare"])
+@pytest.mark.parametrize("named", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless, JPEG2000Lossless])
+def test_a_stream_under_another_syntax_is_read_as_what_it_is(
+    syntax: str, form: str, named: str, packed: Callable[[str], Path]
+) -> None:
+    path = packed(syntax)
+    expected = decode_film(path)
+    if named == syntax and form == "fragments":
+        return
+    film = decode_film(renamed(path, named, form))
+    np.testing.assert_array_equal(film.pixels, expected.pixels)
+    assert film.warnings == [FilmWarning.SYNTAX_DOUBTFUL]
+    assert film.steps[0].startswith("read as JPEG")
+
+
+@PACKED
+def test_native_pixels_under_the_syntax_of_a_stream(syntax: str, tmp_path: Path) -> None:
+    path = renamed(write_film(tmp_path / "a.dcm", FILM, 12), syntax)
+    film = decode_film(path)
+    np.testing.assert_array_equal(film.pixels, FILM)
+    assert film.warnings == [FilmWarning.SYNTAX_DOUBTFUL]
+
+
+@pytest.mark.parametrize("form", ["fragments", "bare"])
+def test_half_a_stream_under_a_native_syntax_is_corrupt(form: str, packed: Callable[[str], Path]) -> None:
+    path = packed(JPEGLosslessSV1)
+    ds = pydicom.dcmread(path)
+    stream = get_frame(ds.PixelData, 0, number_of_frames=1)
+    ds.PixelData = encapsulate([stream[: len(stream) // 2]])
+    ds.save_as(path)
+    assert refusal(renamed(path, ExplicitVRLittleEndian, form)) is ReasonCode.CORRUPT

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -137,10 +139,11 @@ def test_animated_png_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_deflate", "packbits"])
+@pytest.mark.parametrize("big", [False, True])
 @pytest.mark.parametrize(("dtype", "value"), [(np.uint8, 200), (np.uint16, 60000), (np.float32, 0.5)])
-def test_tiff_keeps_its_values(tmp_path: Path, compression: str | None, dtype: type, value: float) -> None:
+def test_tiff_keeps_its_values(tmp_path: Path, compression: str | None, dtype: type, value: float, big: bool) -> None:
     path = tmp_path / "a"
-    Image.fromarray(block_film(value, dtype)).save(path, format="TIFF", compression=compression)
+    Image.fromarray(block_film(value, dtype)).save(path, format="TIFF", compression=compression, big_tiff=big)
     film = decode_film(path)
     assert_block(film.pixels, value, 10)
     assert film.source_format == "tiff"
@@ -192,3 +195,36 @@ def test_pages_of_a_tiff_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FilmError) as caught:
         decode_film(tmp_path / "a")
     assert caught.value.reason is ReasonCode.MULTI_FRAME
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "1", "P", "RGB", "RGBA"])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.98])
+def test_a_png_with_fewer_rows_than_its_header_says_is_corrupt(tmp_path: Path, mode: str, share: float) -> None:
+    """Its stream ends properly and all checksums are right; Pillow leaves the rest black. One that is black is read."""
+    gray = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 48), dtype=np.uint8))
+    gray.paste(0, (0, 56, 48, 64))
+    image = Image.fromarray(np.asarray(gray).astype(np.uint16) * 200) if mode == "I;16" else gray.convert(mode)
+    whole = saved(tmp_path / "a", image, format="PNG").read_bytes()
+    assert decode_film(tmp_path / "a").pixels.shape == (64, 48)
+    start = whole.index(b"IDAT") - 4
+    length = int.from_bytes(whole[start : start + 4], "big")
+    rows = zlib.decompress(whole[start + 8 : start + 8 + length])
+    packed = b"IDAT" + zlib.compress(rows[: int(share * len(rows))])
+    chunk = struct.pack(">I", len(packed) - 4) + packed + struct.pack(">I", zlib.crc32(packed))
+    (tmp_path / "b").write_bytes(whole[:start] + chunk + whole[start + 12 + length :])
+    with pytest.raises(FilmError) as caught:
+        decode_film(tmp_path / "b")
+    assert caught.value.reason is ReasonCode.CORRUPT
+
+
+def test_a_bigtiff_that_points_out_of_every_file_is_corrupt(tmp_path: Path) -> None:
+    Image.fromarray(block_film()).save(tmp_path / "a", format="TIFF", big_tiff=True)
+    content = bytearray((tmp_path / "a").read_bytes())
+    (start,) = struct.unpack("<Q", content[8:16])
+    places = range(start + 8, start + 8 + 20 * content[start], 20)
+    strips = next(place for place in places if content[place : place + 2] == struct.pack("<H", 273))
+    content[strips : strips + 20] = struct.pack("<HHQQ", 273, 16, 1, 2**63)
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(FilmError) as caught:
+        decode_film(tmp_path / "a")
+    assert caught.value.reason is ReasonCode.CORRUPT

@@ -23,7 +23,8 @@ class Shelf:
     def __init__(self) -> None:
         self.fetched: list[str] = []
 
-    def fetch(self, address: FilmAddress, path: Path) -> None:
+    def fetch(self, address: FilmAddress, path: Path, most: int) -> None:
+        assert most == 100 * 8 + 2**24  # pixels of 64 bits, and a header
         self.fetched.append(address.instance)
         if address.instance == "3":
             raise FilmError(ReasonCode.NOT_FETCHED, address.path, "gone")

@@ -141,7 +141,7 @@ class DisplaySteps:
         self._range = bits.range
         self._padding = padding_range(ds)
         if self._padding is None and numbers(ds, "PixelPaddingValue"):
-            self._leave_out(f"PixelPaddingValue left out ({quoted_values(ds, 'PixelPaddingValue')})")
+            self.leave_out(f"PixelPaddingValue left out ({quoted_values(ds, 'PixelPaddingValue')})")
         self._encoding = ds.original_encoding
         self._add_modality(ds)
         if voi == "first":
@@ -212,7 +212,7 @@ class DisplaySteps:
             lut = LookupTable.read(items[0], False, *self._encoding) if items else None
         except ValueError as error:
             lut = None
-            self._leave_out(f"presentation LUT left out ({error})")
+            self.leave_out(f"presentation LUT left out ({error})")
         if lut is not None:
             # Its input is the whole range of the values, whatever part of it this image uses (PS3.3 C.11.6.1).
             last = len(lut.entries) - 1
@@ -221,7 +221,7 @@ class DisplaySteps:
             return
         shape = text_of(ds, "PresentationLUTShape")
         if shape not in _SHAPES:
-            self._leave_out(f"PresentationLUTShape left out ({quoted_values(ds, 'PresentationLUTShape')})")
+            self.leave_out(f"PresentationLUTShape left out ({quoted_values(ds, 'PresentationLUTShape')})")
         if text_of(ds, "PhotometricInterpretation") == "MONOCHROME1" or shape == "INVERSE":
             self._changes.append(lambda values: (low + high) - values)
             self.steps.append("inverted")
@@ -231,7 +231,8 @@ class DisplaySteps:
         self._range = 0.0, lut.top
         self.steps.append(step)
 
-    def _leave_out(self, step: str) -> None:
+    def leave_out(self, step: str) -> None:
+        """Note what cannot be used, so that the image gets a warning."""
         self.steps.append(step)
         self.left_out = True
 

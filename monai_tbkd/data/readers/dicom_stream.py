@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset
-from pydicom.encaps import generate_frames
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     JPEG2000,
     UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -58,6 +62,8 @@ _ALONE = {0x01, *range(0xD0, 0xD9)}
 # T.800 A.5.1: a code stream starts with SOC and SIZ
 _J2K_START = b"\xff\x4f\xff\x51"
 _MOST_BITS = 16
+_ITEM = b"\xfe\xff\x00\xe0"
+_NATIVE = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
 
 
 def read_stream_head(path: Path, ds: Dataset, rows: int, columns: int, allocated: int) -> StreamHead | None:
@@ -104,6 +110,43 @@ def guess_syntax(pixel_data: bytes) -> UID | None:
     return next((head.syntax for head in heads if head is not None), None)
 
 
+def settle_syntax(ds: Dataset, native_bytes: int) -> bool:
+    """Find pixel data that are plainly stored in another way than TransferSyntaxUID says, and correct the data set.
+
+    They are a JPEG, JPEG-LS or JPEG 2000 stream, in fragments or bare, under a native syntax or one of another kind of
+    stream; or native pixels of the very length under the syntax of a stream.
+
+    Args:
+        ds: the data set.
+        native_bytes: length of the pixels where they are not compressed.
+
+    Returns:
+        Whether it was corrected.
+    """
+    named = ds.file_meta.TransferSyntaxUID
+    if "PixelData" not in ds or named not in {*_READERS, *_NATIVE}:
+        return False
+    data, read = ds.PixelData, _READERS.get(named)
+    wrapped = ds["PixelData"].is_undefined_length or data[:4] == _ITEM
+    if read is None and len(data) >= native_bytes and not ds["PixelData"].is_undefined_length:
+        return False
+    if not wrapped and len(data) in (native_bytes, native_bytes + 1):
+        found: UID | None = ExplicitVRLittleEndian
+    elif not wrapped and data[:2] != b"\xff\xd8" and _J2K_START not in data[:4096]:
+        return False
+    else:
+        data = data if wrapped else encapsulate([data], has_bot=False)
+        if read is not None and read(_first_frame(data)) is not None and wrapped:
+            return False
+        found = guess_syntax(data)
+    if found is None:
+        return False
+    ds.file_meta.TransferSyntaxUID = found
+    ds["PixelData"]._value = data
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", found in _READERS
+    return True
+
+
 def _first_frame(pixel_data: bytes) -> bytes:
     """All fragments, whatever the offset table says, as decoders take them."""
     return next(generate_frames(pixel_data, number_of_frames=1))
@@ -139,9 +182,11 @@ def _j2k_head(stream: bytes) -> StreamHead | None:
     return StreamHead(bottom - top, right - left, (depth & 0x7F) + 1, samples, depth > 0x7F, JPEG2000)
 
 
-def _rle_head(stream: bytes) -> StreamHead:
+def _rle_head(stream: bytes) -> StreamHead | None:
     """The number of segments, one for each byte of a pixel; the first starts after 64 bytes (PS3.5 G.5)."""
     segments, first = int.from_bytes(stream[:4], "little"), int.from_bytes(stream[4:8], "little")
+    if not 1 <= segments <= 15:
+        return None
     return StreamHead(0, 0, 8 * segments, 1, syntax=RLELossless if first == 64 else None)
 
 

@@ -34,7 +34,7 @@ def sniff_format(head: bytes) -> str | None:
         return "png"
     if head.startswith(b"\xff\xd8\xff"):
         return "jpeg"
-    if head[:4] in (b"II*\0", b"MM\0*"):
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):  # TIFF and BigTIFF
         return "tiff"
     # "BM" alone starts many a text; the four reserved bytes are 0 and the size of the second header is a small number.
     if head.startswith(b"BM") and head[6:10] == bytes(4) and head[15:18] == bytes(3):

@@ -54,9 +54,9 @@ def decode_itk(path: Path, limits: FilmLimits, file_format: str) -> DecodedFilm:
         reader = itk.ImageFileReader[kind].New(FileName=str(path), ImageIO=io)
         reader.Update()
         values = itk.array_from_image(reader.GetOutput())
-    except FilmError:
+    except (FilmError, ImportError, MemoryError):
         raise
-    except (RuntimeError, KeyError, OSError, EOFError, zlib.error) as error:  # KeyError: an unknown pixel type
+    except Exception as error:  # such as KeyError of an unknown pixel type
         raise FilmError(ReasonCode.CORRUPT, path, "the file is cut short or damaged; copy it again") from error
     # ITK's arrays run z, y, x.
     pixels = values.T.reshape(shape[axes[0]], shape[axes[1]]).astype(np.float32)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import zlib
 from pathlib import Path
 from typing import IO, Any, cast
 
 import nibabel as nib
 import numpy as np
-from nibabel.spatialimages import HeaderDataError
 
 from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.data.readers.checksum import read_to_end
@@ -17,9 +15,6 @@ from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
 from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.readers.patient_axes import film_plane, upright_film, vertical_first
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
-
-# what gzip, zlib, struct and nibabel raise on damaged files; an infinite offset overflows
-_DAMAGE = (OSError, EOFError, ValueError, TypeError, OverflowError, zlib.error, HeaderDataError)
 
 
 def decode_nifti(path: Path, limits: FilmLimits) -> DecodedFilm:
@@ -43,9 +38,9 @@ def decode_nifti(path: Path, limits: FilmLimits) -> DecodedFilm:
             values = np.asarray(image.dataobj)
             if isinstance(stream, gzip.GzipFile):
                 read_to_end(path, stream, limits)
-    except FilmError:
+    except (FilmError, ImportError, MemoryError):
         raise
-    except _DAMAGE as error:
+    except Exception as error:  # whatever gzip, zlib, struct and nibabel raise on damaged files
         raise FilmError(
             ReasonCode.CORRUPT, path, f"the NIfTI file is cut short or damaged ({error}); copy it again"
         ) from error
@@ -76,9 +71,9 @@ def nifti_size(path: Path) -> tuple[int, int]:
             if vertical_first(image.affine, (first, second)):
                 first, second = second, first
             return image.shape[second], image.shape[first]
-    except FilmError:
+    except (FilmError, ImportError, MemoryError):
         raise
-    except _DAMAGE as error:
+    except Exception as error:  # whatever gzip, zlib, struct and nibabel raise on damaged files
         raise FilmError(ReasonCode.CORRUPT, path, f"the NIfTI header is damaged ({error}); copy it again") from error
 
 

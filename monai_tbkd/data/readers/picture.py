@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import warnings
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.readers.film_strips import strips
-from monai_tbkd.data.readers.picture_parts import needed_jpeg, needed_png, needed_tiff
+from monai_tbkd.data.readers.picture_parts import has_all_rows, needed_jpeg, needed_png, needed_tiff
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 PICTURE_FORMATS = ("png", "jpeg", "tiff", "bmp")
@@ -91,6 +90,8 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
                 steps.append("TIFF orientation applied")  # by load()
                 turn = FilmTurn.from_text(_TURNS.get(image.tag_v2[_ORIENTATION_TAG], ""))  # type: ignore[attr-defined]
             image.load()
+            if file_format == "png" and _ends_black(image) and not has_all_rows(content):
+                raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format("fewer rows than its header says"))
             upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
             pixels, color_steps = _to_gray(path, upright)
             if white is not None:
@@ -103,7 +104,9 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
         raise FilmError(ReasonCode.TOO_LARGE, path, f"{error}; resample the film") from error
     except UnidentifiedImageError as error:
         raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format("its header")) from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error) as error:
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # Pillow lets through what struct, zlib and its own parsers raise
         raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format(error)) from error
     if orientation in _UPRIGHT:
         steps.append(f"EXIF orientation {orientation} applied")
@@ -134,7 +137,9 @@ def picture_size(path: Path) -> tuple[int, int]:
         raise FilmError(ReasonCode.TOO_LARGE, path, f"{error}; resample the film") from error
     except UnidentifiedImageError as error:
         raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format("its header")) from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error) as error:
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # Pillow lets through what struct, zlib and its own parsers raise
         raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format(error)) from error
 
 
@@ -212,6 +217,12 @@ def _to_gray(path: Path, image: Image.Image) -> tuple[NDArray[np.float32], list[
             luma[rows] = array[rows, :, :3] @ _LUMA
         return luma, [*steps, "color to ITU-R 601 luma"]
     raise FilmError(ReasonCode.COLOR, path, f"pixels of mode {image.mode}; expected gray or RGB, so convert the film")
+
+
+def _ends_black(image: Image.Image) -> bool:
+    """Whether one of the last two rows is 0, as is what a decoder was not given."""
+    last = range(max(image.height - 2, 0), image.height)
+    return any(image.crop((0, row, image.width, row + 1)).getbbox() is None for row in last)
 
 
 def _float(image: Any) -> NDArray[np.float32]:

@@ -13,6 +13,8 @@ import zlib
 # PNG's critical chunks have a capital; of the others, the frames of an animation, transparency and EXIF are looked at.
 _PNG_EXTRAS = {b"acTL", b"fcTL", b"fdAT", b"tRNS", b"eXIf"}
 _PALETTE = 3
+# First column and row of each pass of an interlaced PNG, and its steps.
+_ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}
 _END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff]")
@@ -45,6 +47,32 @@ def needed_png(content: bytes) -> tuple[bytes, bool]:
         place = end
     # Not found, as where damage hides the start of a chunk: an end mark near the end of the file will do.
     return content, b"IEND\xaeB`\x82" in content[-4096:]
+
+
+def has_all_rows(content: bytes) -> bool:
+    """Whether the stream of a PNG file unpacks to as many bytes as its header says; Pillow leaves the rest black.
+
+    Args:
+        content: as `needed_png` gives it.
+    """
+    width, height = struct.unpack(">II", content[16:24])
+    bits = content[24] * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(content[25], 1)
+    expected = 0
+    for left, top, across, down in _ADAM7 if content[28] else [(0, 0, 1, 1)]:
+        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+        expected += rows * (1 + (columns * bits + 7) // 8) if columns > 0 < rows else 0
+    inflate, place = zlib.decompressobj(), 8
+    while place + 12 <= len(content) and expected > 0 and not inflate.eof:
+        end = place + 12 + int.from_bytes(content[place : place + 4], "big")
+        packed = content[place + 8 : end - 4] if content[place + 4 : place + 8] == b"IDAT" else b""
+        while packed and expected > 0:
+            try:
+                expected -= len(inflate.decompress(packed, 2**20))
+            except zlib.error:
+                return True  # damage, which Pillow tells or steps over
+            packed = inflate.unconsumed_tail
+        place = end
+    return expected <= 0
 
 
 def _is_sound_extra(content: bytes, kind: bytes, place: int, end: int, has_palette: bool) -> bool:
@@ -90,8 +118,10 @@ def needed_tiff(content: bytes) -> bytes:
         content: of the file.
 
     Returns:
-        The file, of the same length.
+        The file, of the same length; BigTIFF as it is.
     """
+    if content[2:4] in (b"+\0", b"\0+"):
+        return content
     order = "<" if content[:2] == b"II" else ">"
     first = int.from_bytes(content[4:8], "little" if order == "<" else "big")
     entries = _tiff_entries(content, first, order)

@@ -1,0 +1,190 @@
+"""The pixels of a DICOM data set, decoded, and which of their bits are the image."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
+
+from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.readers.dicom_display import is_padding, padding_range
+from monai_tbkd.data.readers.dicom_elements import numbers, quoted_values, text_of
+from monai_tbkd.data.readers.dicom_file import PIXEL_KEYS
+from monai_tbkd.data.readers.dicom_rules import quoted
+from monai_tbkd.data.readers.dicom_stream import StreamHead, read_stream_head
+from monai_tbkd.data.readers.jpeg_extended import decode_12_bit_jpeg
+from monai_tbkd.data.readers.pixel_bits import PixelBits, true_bits
+from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+
+_LOSSY_JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit)
+
+
+@dataclass(frozen=True)
+class PixelLayout:
+    """How the header says that the pixels are stored."""
+
+    rows: int
+    columns: int
+    allocated: int
+    bits: PixelBits
+
+    @property
+    def native_bytes(self) -> int:
+        """Length of the pixels where they are not compressed."""
+        return self.rows * self.columns * ((self.allocated + 7) // 8)
+
+
+def read_layout(path: Path, ds: Dataset) -> PixelLayout:
+    """How the header says that the pixels are stored.
+
+    Raises:
+        FilmError: COLOR, MULTI_FRAME, UNREADABLE_TAG or CORRUPT.
+    """
+    photometric = text_of(ds, "PhotometricInterpretation")
+    if not photometric:
+        raise _missing(path, "PhotometricInterpretation")
+    if whole_number(path, ds, "SamplesPerPixel", 1) != 1 or not photometric.startswith("MONOCHROME"):
+        raise FilmError(
+            ReasonCode.COLOR,
+            path,
+            f"{quoted(photometric)} pixels; expected MONOCHROME1 or MONOCHROME2, so send the original radiograph",
+        )
+    frames = whole_number(path, ds, "NumberOfFrames", 1)
+    if frames > 1:
+        raise FilmError(ReasonCode.MULTI_FRAME, path, f"{frames} frames; expected a single radiograph")
+    rows, columns = whole_number(path, ds, "Rows"), whole_number(path, ds, "Columns")
+    allocated, signed = whole_number(path, ds, "BitsAllocated"), whole_number(path, ds, "PixelRepresentation") != 0
+    high = whole_number(path, ds, "HighBit", -1)
+    # HighBit is BitsStored - 1 (PS3.3 C.7.6.3.1), so that either tells the other.
+    stored = whole_number(path, ds, "BitsStored", high + 1 or None)
+    high = stored - 1 if high < 1 else high
+    if not 1 <= stored <= high + 1 <= allocated:
+        raise FilmError(
+            ReasonCode.CORRUPT,
+            path,
+            f"BitsAllocated {allocated}, BitsStored {stored} and HighBit {high} contradict each other; export the film "
+            "again",
+        )
+    return PixelLayout(rows, columns, allocated, PixelBits(stored, high, signed))
+
+
+def decode_cells(path: Path, ds: Dataset, layout: PixelLayout) -> tuple[NDArray[Any], StreamHead | None]:
+    """The cells with all their bits, as padding and overlays may lie outside the stored ones, signed as they are."""
+    try:
+        stream = read_stream_head(path, ds, layout.rows, layout.columns, layout.allocated)
+        if stream is not None and stream.bits > 8 and ds.file_meta.TransferSyntaxUID in _LOSSY_JPEG:
+            cells = decode_12_bit_jpeg(ds.PixelData, layout.rows, layout.columns, layout.bits.stored)
+        else:
+            cells = _decodable(ds, layout, stream).pixel_array
+            if layout.bits.signed and stream is not None and stream.bits == layout.allocated == 8 * cells.itemsize:
+                cells = cells.view(f"i{cells.itemsize}")  # padding is compared with them
+    except (FilmError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        syntax = ds.file_meta.get("TransferSyntaxUID")
+        if _lacks_decoder(error):
+            raise FilmError(
+                ReasonCode.UNSUPPORTED_SYNTAX,
+                path,
+                f"no decoder for the transfer syntax {syntax.name}; {_mend()}",
+            ) from error
+        raise FilmError(
+            ReasonCode.CORRUPT, path, f"the pixel data ({syntax.name}) are cut short or damaged; send the file again"
+        ) from error
+    expected = layout.rows, layout.columns
+    if cells.shape != expected:
+        raise FilmError(ReasonCode.CORRUPT, path, f"pixel data of shape {cells.shape}; the header says {expected}")
+    return cells, stream
+
+
+def _decodable(ds: Dataset, layout: PixelLayout, stream: StreamHead | None) -> Dataset:
+    """The pixel data under a header of the compressed stream's own depth and sign, by which decoders go."""
+    frame = Dataset()
+    frame.file_meta = ds.file_meta
+    frame.Rows, frame.Columns, frame.SamplesPerPixel = layout.rows, layout.columns, 1
+    frame.PhotometricInterpretation = "MONOCHROME2"
+    frame.BitsAllocated, frame.BitsStored = layout.allocated, layout.bits.stored
+    frame.PixelRepresentation = int(layout.bits.signed)
+    if stream is not None:
+        frame.BitsAllocated = 8 if stream.bits <= 8 else 16 if stream.bits <= 16 else 32
+        frame.BitsStored, frame.PixelRepresentation = stream.bits, int(stream.signed or False)
+    for key in (*PIXEL_KEYS, "ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        if key in ds:
+            frame[key] = ds[key]
+    frame.pixel_array_options(correct_unused_bits=False)
+    return frame
+
+
+def bits_of(
+    cells: NDArray[Any], ds: Dataset, layout: PixelLayout, stream: StreamHead | None
+) -> tuple[PixelBits, list[str], list[FilmWarning]]:
+    """Which bits are the pixel: the header's, unless the cells show that it is wrong; with what is to be said of it."""
+    bits, padding = layout.bits, padding_range(ds)
+    if cells.dtype.kind not in "iu" or _has_overlay_bits(ds):
+        return bits, [], []
+    depth, signed = (layout.allocated, None) if stream is None else (stream.bits, stream.signed)
+    no_image = None if padding is None else is_padding(bits.values(cells), cells, padding)
+    found, contradiction = true_bits(cells, bits, depth, signed, no_image)
+    if not contradiction:
+        return bits, [], []
+    header = f"BitsStored {bits.stored}, HighBit {bits.high} and PixelRepresentation {int(bits.signed)}"
+    step = f"bits outside {header} left out"
+    if found.clipped:
+        step = f"values outside {header} clipped to them"
+    elif found != bits:
+        step = f"read as {depth} {'signed' if found.signed else 'unsigned'} bits, which {header} contradict"
+    return found, [step], [FilmWarning.BITS_DOUBTFUL]
+
+
+def _has_overlay_bits(ds: Dataset) -> bool:
+    """Whether the header says that overlays lie in unused bits of the pixels (retired; PS3.3 C.9.2 before 2004)."""
+    return any((group, 0x0102) in ds and (group, 0x3000) not in ds for group in range(0x6000, 0x6020, 2))
+
+
+def _mend() -> str:
+    if importlib.util.find_spec("gdcm") is None:
+        return "install python-gdcm, or send the film uncompressed"
+    return "python-gdcm, which is installed, does not read it either, so send the film uncompressed"
+
+
+def _lacks_decoder(error: Exception) -> bool:
+    # pydicom has no exception class of its own for this.
+    text = str(error).lower()
+    return isinstance(error, NotImplementedError) or any(
+        sign in text for sign in ("missing dependencies", "does not support", "no pixel data decoders", "unsupported")
+    )
+
+
+def whole_number(path: Path, ds: Dataset, keyword: str, default: int | None = None) -> int:
+    """The first value of an element.
+
+    Args:
+        path: the file, for messages.
+        ds: the data set.
+        keyword: of the element.
+        default: where it is missing.
+
+    Raises:
+        FilmError: UNREADABLE_TAG, it is missing and has no default, or is no whole number.
+    """
+    found = numbers(ds, keyword)
+    if not found:
+        if default is None:
+            raise _missing(path, keyword)
+        return default
+    if found[0] is None or found[0] != int(found[0]):
+        raise FilmError(
+            ReasonCode.UNREADABLE_TAG,
+            path,
+            f"{keyword} is {quoted_values(ds, keyword)}; expected a whole number, so have the element corrected",
+        )
+    return int(found[0])
+
+
+def _missing(path: Path, keyword: str) -> FilmError:
+    return FilmError(ReasonCode.UNREADABLE_TAG, path, f"the DICOM element {keyword} is missing; export the film again")
