@@ -16,13 +16,8 @@ import requests
 from pydicom import Dataset
 
 from monai_tbkd.data import FilmError, ReasonCode
-<<<<<<< HEAD
-from monai_tbkd.data.readers.dicom import quiet_pydicom, read_dicom_header
-from monai_tbkd.dicom.archive_answers import failure_reason, number, stored_instances, text, uid
-=======
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
-from monai_tbkd.pacs.archive_answers import failure_reason, number, stored_instances, text, uid
->>>>>>> w/t-pacs
+from monai_tbkd.dicom.archive_answers import failure_reason, number, stored_instances, text, uid
 from monai_tbkd.pacs.archive_connection import JSON, ArchiveConnection
 from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveRefusalError
 from monai_tbkd.pacs.divided_search import divided_search

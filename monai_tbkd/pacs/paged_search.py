@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from monai_tbkd.pacs.archive_answers import uid
+from monai_tbkd.dicom.archive_answers import uid
 from monai_tbkd.pacs.archive_connection import ArchiveConnection
 from monai_tbkd.pacs.archive_error import ArchiveRefusalError
 

@@ -223,11 +223,7 @@ def _answer(decode: Callable[..., Any], args: Any, pixels: mmap.mmap) -> bytes:
     except Exception as error:
         try:
             words = pickle.dumps(error)
-<<<<<<< HEAD
             pickle.loads(words)  # what cannot be read there would be a fault of the parent
-=======
-            pickle.loads(words)
->>>>>>> w/t-pacs
             return words
         except Exception:
             return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
