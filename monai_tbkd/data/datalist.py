@@ -101,6 +101,8 @@ def load_datalist(
             logger.warning("%s", unread)
         own = next((split for split in ("val", "test") if any(item["split"] == split for item in items)), None)
         films = [item for item in items if item["split"] == "train"]
+        if labels == "halves":  # before anything is split, so that folds are of the same images
+            films = [item for item in films if item["boxes"] is not None and item["size"] is not None]
         if folds is not None:
             whole += films
         elif test is None and own is not None:
