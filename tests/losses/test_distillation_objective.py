@@ -109,7 +109,7 @@ def test_gradients_reach_the_student_alone() -> None:
     [
         (
             {"map": {"loss": MapDistillationLoss(), "weight": -1}},
-            rr"The map term is .*expected a loss and a weight of 0",
+            r"The map term is .*expected a loss and a weight of 0",
         ),
         ({"map": {"loss": MapDistillationLoss(), "weight": float("nan")}}, "The map term is"),
         ({"map": {"weight": 1.0}}, r"The map term is .*expected a loss"),
