@@ -15,6 +15,7 @@ from monai.transforms import MapTransform, RandomizableTransform
 from monai_tbkd.networks.bfloat16_support import has_bfloat16
 from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, swap_mirror
 from monai_tbkd.transforms.film_augmentation import mirrored_beside
+from monai_tbkd.transforms.lung_crop import LUNG_FIELD as LUNG_FIELD
 from monai_tbkd.transforms.normalize_film import NormalizeFilm
 
 PICTURE = "picture"
