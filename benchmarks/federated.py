@@ -186,7 +186,7 @@ def federate(args: argparse.Namespace, films: Mapping[str, Films], folder: Path,
             [TRAIN, DEMO], workflow_type="train", logging_file=False, stage=stage, **settings(args, folder, seed, {})
         ).parser
         torch.manual_seed(seed)
-        weights = federated_averaging(sites, start.get_parsed_content("network_def").state_dict(), args.rounds)
+        weights = federated_averaging(sites, start.get_parsed_content("trained").state_dict(), args.rounds)
         for algorithm in sites:
             algorithm.evaluate(ExchangeObject(weights=weights))  # writes what the site has received
             algorithm.finalize()
