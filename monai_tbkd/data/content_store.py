@@ -119,7 +119,7 @@ def _add(digest: Any, part: Any, depth: int) -> None:
         array = np.ascontiguousarray(part.detach().cpu().numpy() if isinstance(part, torch.Tensor) else part)
         digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
     elif part is None or isinstance(part, (str, bytes, bool, int, float, torch.dtype, torch.device)):
-        digest.update(f"{type(part).__name__}:{part}\n".encode())
+        digest.update(f"{type(part).__name__}:{part!r}\n".encode())
     elif isinstance(part, Mapping):
         for key, value in part.items():
             _add(digest, (str(key), value), depth + 1)

@@ -64,8 +64,8 @@ def split_by_fold(
         test = [keys[i] for i in order[fold::folds]]
         rest = [keys[i] for at, i in enumerate(order) if at % folds != fold]
         chosen = round(share * len(rest))
-        for part, own in (("test", test), ("select", rest[:chosen]), ("train", rest[chosen:])):
-            parts[part] += [item for key in own for item in patients[key]]
+        for part, taken in (("test", test), ("select", rest[:chosen]), ("train", rest[chosen:])):
+            parts[part] += [item for key in taken for item in patients[key]]
     return {name: sorted(part, key=lambda item: natural_key(item["name"])) for name, part in parts.items()}
 
 

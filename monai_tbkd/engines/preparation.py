@@ -75,7 +75,8 @@ def fit_reduction(
             return network.eval()
         except (ValueError, RuntimeError) as error:
             logger.warning("%s is damaged (%s) and is made anew.", kept, type(error).__name__)
-    device, rows = network.reduce.weight.device, []
+    device = network.reduce.weight.device
+    rows: list[torch.Tensor] = []
     cells = max(_CELLS, -(-2 * network.reduce.out_channels // max(len(chosen), 1)))
     loader = DataLoader(Dataset([{"image": path} for _, path in chosen], preprocessing), batch_size=4)
     network.eval()

@@ -94,6 +94,7 @@ def finished_part(checkpoint: str | Path, student: nn.Module, stage: str, view: 
     whole = whole_network(student)
     network = finished_network(checkpoint, whole, stage).to(next(whole.parameters()).device)
     if isinstance(student, FeatureMapNet) and isinstance(network, SymmetricMapNet):
+        whole = student.whole[0]
         same = network.reduce.weight.shape == whole.reduce.weight.shape
         if not same or not torch.allclose(network.reduce.weight, whole.reduce.weight, atol=1e-5):
             raise ValueError(

@@ -89,6 +89,6 @@ def run_stages() -> None:
         own["stage"] = each
         if stage == "all" and each == "teacher":
             needed = [own.get_parsed_content(key) for key in ("network_def", "checkpoint", "settings")]
-            if is_finished(*needed, each):
+            if is_finished(*needed, stage=each):
                 continue
         own.get_parsed_content("run_stage")
