@@ -51,6 +51,6 @@ def test_the_union_of_boxes_and_the_thresholded_map_by_hand(tmp_path: Path) -> N
     numbers = table.numbers["student"]
     np.testing.assert_allclose(numbers["union_mask_iou"], [2 / 5, 2 / 5, np.nan, np.nan], rtol=1e-6)
     np.testing.assert_allclose(numbers["box_union_iou"], [4 / 9, 0, np.nan, np.nan], rtol=1e-6)
-    np.testing.assert_array_equal(numbers["pointing"], [1, 1, np.nan, np.nan])
+    np.testing.assert_allclose(numbers["pointing"], [2 / 3, 2 / 3, np.nan, np.nan])
     assert measured.summary()["box_union_miou"]["value"] == pytest.approx(2 / 9)
     assert measured.summary()["union_mask_miou"]["value"] == pytest.approx(2 / 5)
