@@ -6,9 +6,10 @@ from monai_tbkd.losses.balanced_label_loss import BalancedLabelLoss
 from monai_tbkd.losses.box_supervision import BoxSupervisionLoss
 from monai_tbkd.losses.cell_distillation import CellDistillationLoss
 from monai_tbkd.losses.distillation_objective import DistillationObjective
-from monai_tbkd.losses.label_loss import UNKNOWN_LABEL, LabelLoss
+from monai_tbkd.losses.label_loss import LabelLoss
 from monai_tbkd.losses.logit_distillation import LogitDistillationLoss
 from monai_tbkd.losses.map_distillation import MapDistillationLoss
+from monai_tbkd.networks.log_odds import UNKNOWN_LABEL
 
 __all__ = [
     "UNKNOWN_LABEL",

@@ -8,10 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from monai_tbkd.networks.log_odds import as_two_or_more
-
-UNKNOWN_LABEL = -1
-"""The class index of a film that nobody has labeled; terms that compare with a teacher still see it."""
+from monai_tbkd.networks.log_odds import UNKNOWN_LABEL, as_two_or_more
 
 
 class LabelLoss(nn.Module):

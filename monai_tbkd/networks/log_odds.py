@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 
+UNKNOWN_LABEL = -1
+"""The class index of an image that nobody has labeled; terms that compare with a teacher still see it."""
+
 
 def class_log_odds(logits: torch.Tensor, class_index: int = -1) -> torch.Tensor:
     """Log-odds of one class against all others, cell by cell.

@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from monai.networks.layers import GaussianFilter
 from monai.transforms import Transform
 
-from monai_tbkd.losses import UNKNOWN_LABEL
-from monai_tbkd.networks.log_odds import add_to_class, class_log_odds
+from monai_tbkd.networks.log_odds import UNKNOWN_LABEL, add_to_class, class_log_odds
 from monai_tbkd.transforms.frozen_features import LUNG_FIELD
 
 TEACHER_MAP = "teacher_map"
