@@ -35,12 +35,11 @@ from monai_tbkd.data import Correction, load_tbx11k, write_corrections
 from monai_tbkd.data.phantom import write_phantom_dataset
 from monai_tbkd.engines import correction_films, film_maps, load_operating_point, load_trained
 from monai_tbkd.engines.fine_tuning import threshold_of_boxes, true_masks
+from monai_tbkd.engines.stages import finished_part
 from monai_tbkd.metrics import union_iou_sweep
 from monai_tbkd.metrics.blind_baselines import location_prior
 from monai_tbkd.metrics.map_disagreement import map_disagreement
 from monai_tbkd.metrics.score_uncertainty import score_uncertainty
-from monai_tbkd.networks import FrameMaskView, ViewedNet
-from monai_tbkd.networks.checkpoint import load_finished
 from monai_tbkd.transforms import MapToTBScore
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -170,8 +169,7 @@ class Annotator:
         self.to_network, self.to_map = parsed("finetune::to_network"), parsed("finetune::to_map")
         read = parsed("finetune::read")
         self.pool_films, self.tested = (correction_films(items, [], read) for items in (pool, tested))
-        self.teacher = ViewedNet(parsed("teacher_network_def"), FrameMaskView(parsed("teacher_margin"))).eval()
-        load_finished(self.teacher.network, self.models / "teacher.pt", "teacher")
+        self.teacher = finished_part(self.models / "teacher.pt", self.network, "teacher", parsed("teacher_view"))
         self.teacher_maps = self.maps(self.teacher, self.pool_films)
         boxed = [film for film in self.tested if film["tb"]]
         self.boxed, self.boxed_masks = boxed, true_masks(boxed)

@@ -8,14 +8,14 @@ Thresholds are chosen for each way on the selection split, and the reported spli
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import torch
 from monai.bundle import ConfigParser
+from monai.utils import convert_to_tensor
 
+from monai_tbkd.engines.stages import finished_part
 from monai_tbkd.metrics import Comparison, Predictions
 from monai_tbkd.networks import class_log_odds
-from monai_tbkd.networks.checkpoint import load_finished
 from monai_tbkd.packaging import bundle_files, recipe_files
 from monai_tbkd.transforms import MapToTBProbability
 
@@ -23,28 +23,26 @@ from monai_tbkd.transforms import MapToTBProbability
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset_dir", required=True)
-    parser.add_argument("--ckpt_dir", type=Path, required=True)
+    parser.add_argument("--ckpt_dir", required=True)
     parser.add_argument("--recipe", default="demo")
     args = parser.parse_args()
     configs = bundle_files() / "configs"
     config = ConfigParser()
     config.read_config([configs / "train.yaml", configs / "evaluate.yaml", recipe_files() / f"{args.recipe}.yaml"])
-    config["dataset_dir"], config["num_workers"], config["progress_bar"] = args.dataset_dir, 0, False
+    config.update({"dataset_dir": args.dataset_dir, "ckpt_dir": args.ckpt_dir, "num_workers": 0, "progress_bar": False})
     size = config.get_parsed_content("image_size")
     place = MapToTBProbability(config.get_parsed_content("output_stride"), (size, size))
     comparison: Comparison = config.get_parsed_content("evaluate::comparison")
     loaders = {"select": config.get_parsed_content("validate::dataloader")}
     loaders["test"] = config.get_parsed_content("evaluate::dataloader")
-    view = config.get_parsed_content("teacher_view")
+    networks, student = config.get_parsed_content("evaluate::study::networks"), config.get_parsed_content("trained")
     print("| network | drawn as tiles | placed where cells look | difference |\n|---|---|---|---|")
-    for name, prefix in (("teacher", "teacher::"), ("control", "control::"), ("student", "")):
-        checkpoint = args.ckpt_dir / ("model.pt" if name == "student" else f"{name}.pt")
-        network = load_finished(config.get_parsed_content(f"{prefix}network_def"), checkpoint, name).eval()
+    for name, spec in networks.items():
+        network = finished_part(spec["checkpoint"], student, name, spec.get("view"))
         ways: dict[str, dict[str, Predictions]] = {"tiles": {}, "placed": {}}
         for split, loader in loaders.items():
             with torch.no_grad():
-                films = (batch["image"].as_tensor() for batch in loader)
-                maps = torch.cat([network(view(x) if name == "teacher" else x) for x in films])
+                maps = torch.cat([network(convert_to_tensor(batch["image"], track_meta=False)) for batch in loader])
             tiles = torch.sigmoid(class_log_odds(maps))[:, 0].numpy()
             ways["tiles"][split] = Predictions(tiles, None)
             ways["placed"][split] = Predictions(torch.stack([place(m) for m in maps])[:, 0].numpy(), None)

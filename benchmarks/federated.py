@@ -133,7 +133,7 @@ def settings(args: argparse.Namespace, folder: Path, seed: int, films: Films) ->
         "image_size": args.size,
         "grid": GRID,
         # small enough for one core
-        "width": 0.25,
+        "network_def::width": 0.25,
         "batch_size": 8,
         "max_epochs": args.rounds * args.local_epochs,
         "val_interval": args.rounds * args.local_epochs,
@@ -172,10 +172,7 @@ def train(given: dict[str, Any]) -> None:
 
 def federate(args: argparse.Namespace, films: Mapping[str, Films], folder: Path, seed: int) -> None:
     """Teacher, then student, of all sites."""
-    for stage, checkpoint, network in (
-        ("teacher", "teacher.pt", "teacher::network"),
-        ("student", "model.pt", "network"),
-    ):
+    for stage, checkpoint in (("teacher", "teacher.pt"), ("student", "model.pt")):
         if all(read_record(folder / site / checkpoint) is not None for site in SITES):
             continue
         # sites change films at random in ways of their own; the server needs no film for a network to start from
@@ -186,10 +183,10 @@ def federate(args: argparse.Namespace, films: Mapping[str, Films], folder: Path,
         for site, algorithm in zip(SITES, sites):
             algorithm.initialize({ExtraItems.CLIENT_NAME: site})
         start = ConfigWorkflow(
-            [TRAIN, DEMO], workflow_type="train", logging_file=False, **settings(args, folder, seed, {})
+            [TRAIN, DEMO], workflow_type="train", logging_file=False, stage=stage, **settings(args, folder, seed, {})
         ).parser
         torch.manual_seed(seed)
-        weights = federated_averaging(sites, start.get_parsed_content(network).state_dict(), args.rounds)
+        weights = federated_averaging(sites, start.get_parsed_content("trained").state_dict(), args.rounds)
         for algorithm in sites:
             algorithm.evaluate(ExchangeObject(weights=weights))  # writes what the site has received
             algorithm.finalize()

@@ -3,7 +3,7 @@
     python benchmarks/kill_training.py [--kills 21] [--seed 0]
 
 Teacher, student and control are trained through ``monai.bundle`` on a few phantom films, and evaluated, in three ways:
-without workers, with two workers, and with the teacher's maps cached. Each way is gone three times: unbroken, unbroken
+without workers, with two workers, and on kept features. Each way is gone three times: unbroken, unbroken
 once more (is one seed one result?), and killed at random moments, each time followed by the same command. In each way
 one kill of each stage comes while its state is written to the disk: the half-written file is then still there. Every
 process has one thread of a CPU. `--output` gets a row for each kill and for each comparison; a value other than 0 in a
@@ -33,22 +33,24 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 from monai_tbkd.data.phantom import write_phantom_dataset  # noqa: E402
 from monai_tbkd.handlers.training_state import training_state_path  # noqa: E402
+from monai_tbkd.networks import ActivationMapNet  # noqa: E402
 from monai_tbkd.networks.weights import load_plain  # noqa: E402
 
 COLUMNS = ("way", "run", "what", "stage", "seconds", "epochs_kept", "value")
 STAGES = {"teacher": "teacher.pt", "student": "model.pt", "control": "control.pt"}
-RUN_ID = {"teacher": "run", "student": "run", "control": "run_control"}
 EPOCHS = 5
 SMALL = {
-    "image_size": 96, "min_side": 16, "backbone": "resnet18", "width": 0.5, "last_stage": "layer3", "output_stride": 8,
-    "max_epochs": EPOCHS, "batch_size": 8, "grid": 64, "select": 0.34, "bootstrap_resamples": 50, "overlays": 4,
-    "device": "$torch.device('cpu')", "progress_bar": False, "learning_rate": 1e-3, "random_blur": 0.5,
+    "image_size": 96, "min_side": 16, "max_epochs": EPOCHS, "batch_size": 8, "grid": 64, "select": 0.34,
+    "bootstrap_resamples": 50, "overlays": 4, "device": "$torch.device('cpu')", "progress_bar": False,
+    "learning_rate": 1e-3, "val_interval": 1,
 }  # fmt: skip
-WAYS: dict[str, dict[str, Any]] = {
-    "no workers": {"num_workers": 0},
-    "two workers": {"num_workers": 2},
-    "cached maps": {"num_workers": 0, "cache_teacher": True},
+WHOLE = {"num_workers": 0, "network_def#last_stage": "layer3"}
+WAYS: dict[str, tuple[list[str], dict[str, Any]]] = {
+    "no workers": (["demo"], WHOLE),
+    "two workers": (["demo"], {**WHOLE, "num_workers": 2}),
+    "kept features": ([], {"num_workers": 0, "network_def#backbone": "resnet18"}),
 }
+"""By way the recipe over train.yaml, and settings."""
 MOST_SECONDS = 900
 
 
@@ -69,6 +71,8 @@ def main() -> None:
             size=128,
             shortcut_kinds=("letter",),
         )
+        torch.manual_seed(0)  # features of a random backbone are features as well
+        torch.save(ActivationMapNet("resnet18").backbone.state_dict(), Path(name) / "backbone.pt")
         for number, way in enumerate(args.ways):
             share = (args.kills + number) // len(args.ways)
             measure(way, share, moments, films, Path(name) / f"{number}", table)
@@ -109,11 +113,11 @@ class Run:
 
     def finish(self) -> None:
         """Train what is left to the end, and evaluate."""
-        for run_id, configs in (("run", ["train"]), ("run_control", ["train"]), ("run", ["train", "evaluate"])):
-            process = self._start(run_id, configs)
+        for stage, configs in (("all", ["train"]), ("control", ["train"]), ("all", ["train", "evaluate"])):
+            process = self._start(stage, configs)
             if process.wait(timeout=MOST_SECONDS):
                 text = (self.folder / "log").read_text(errors="replace")
-                raise SystemExit(f"{self.way}, {self.name}: {run_id} ended with {process.returncode}\n{text[-3000:]}")
+                raise SystemExit(f"{self.way}, {self.name}: {stage} ended with {process.returncode}\n{text[-3000:]}")
 
     def kill(self, stage: str, epoch_seconds: float, moment: float, writing: bool) -> dict[str, Any]:
         """Start the command of a stage and kill it and its workers.
@@ -130,7 +134,7 @@ class Run:
         if self._epochs(stage) == EPOCHS:
             return {"what": "over before the kill", "stage": stage, "epochs_kept": EPOCHS}
         rest = moment * (EPOCHS - self._epochs(stage))
-        process = self._start(RUN_ID[stage], ["train"])
+        process = self._start("control" if stage == "control" else "all", ["train"])
         began = self._wait(process, stage, 1 + int(rest) if writing else 0)
         if not writing:
             time.sleep(rest * epoch_seconds)
@@ -180,12 +184,16 @@ class Run:
     def _part(self, stage: str) -> Path:
         return self._state(stage).with_name(self._state(stage).name + ".part")
 
-    def _start(self, run_id: str, configs: list[str]) -> subprocess.Popen[bytes]:
+    def _start(self, stage: str, configs: list[str]) -> subprocess.Popen[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True)
+        recipes, own = WAYS[self.way]
         files = [str(REPOSITORY / "bundle" / "configs" / f"{name}.yaml") for name in configs]
+        files += [str(REPOSITORY / "configs" / f"{name}.yaml") for name in recipes]
         given = {"dataset_dir": self.films, "ckpt_dir": self.folder / "models", "output_dir": self.folder}
-        given |= {**SMALL, **WAYS[self.way]}
-        line = [sys.executable, "-m", "monai.bundle", "run", run_id, "--config_file", str(files)]
+        given |= {**SMALL, **own, "stage": stage}
+        if not recipes:
+            given["weights"] = self.films.parent / "backbone.pt"
+        line = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(files)]
         line += [word for key, value in given.items() for word in (f"--{key}", str(value))]
         environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
         with (self.folder / "log").open("ab") as log:

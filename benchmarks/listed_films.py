@@ -4,9 +4,9 @@
 
 The films are hard links to a few phantom films, so that each has a path and a header of its own to be read. In a
 process for each: the data list of a ``manifest.csv`` (half of the films with TB and a box each); the training's data
-sets of ``train.yaml`` on it, with ``cache_rate`` 0; and the films that ``inference.yaml`` finds in the folder. The
-figure is the private memory (RssAnon) after it, less that of the same process before it. No film is decoded, and no
-network is made.
+sets of ``train.yaml`` with ``demo.yaml`` on it, with ``cache_rate`` 0; and the films that ``inference.yaml`` finds in
+the folder. The figure is the private memory (RssAnon) after it, less that of the same process before it. No film is
+decoded.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from monai_tbkd.data.manifest import write_manifest  # noqa: E402
 from monai_tbkd.data.phantom import write_phantom_dataset  # noqa: E402
 
 COLUMNS = ("listed", "films", "measurement", "value", "unit")
+CONFIGS = REPOSITORY / "bundle" / "configs"
 BOX = [[30.0, 30.0, 60.0, 60.0]]
 
 
@@ -89,18 +90,21 @@ def measured(make: Callable[[Path], Any], folder: Path) -> float:
 
 
 def _training(folder: Path) -> Any:
-    parser = _parsed("train", dataset_dir=str(folder / "manifest.csv"), cache_rate=0.0, num_workers=0, min_side=16)
-    return [parser, *(parser.get_parsed_content(key) for key in ("teacher::dataset", "validate::dataset"))]
+    files = [CONFIGS / "train.yaml", REPOSITORY / "configs" / "demo.yaml"]
+    parser = _parsed(files, dataset_dir=str(folder / "manifest.csv"), cache_rate=0.0, num_workers=0, min_side=16)
+    return [parser, *(parser.get_parsed_content(key) for key in ("train::dataset", "validate::dataset"))]
 
 
 def _inference(folder: Path) -> Any:
-    parser = _parsed("inference", dataset_dir=str(folder / "films"), output_dir=str(folder / "out"), num_workers=0)
+    parser = _parsed(
+        [CONFIGS / "inference.yaml"], dataset_dir=str(folder / "films"), output_dir=str(folder / "out"), num_workers=0
+    )
     return [parser, parser.get_parsed_content("films")]
 
 
-def _parsed(name: str, **overrides: Any) -> ConfigParser:
+def _parsed(files: list[Path], **overrides: Any) -> ConfigParser:
     parser = ConfigParser()
-    parser.read_config(str(REPOSITORY / "bundle" / "configs" / f"{name}.yaml"))
+    parser.read_config([str(file) for file in files])
     parser.update({**overrides, "progress_bar": False})
     return parser
 

@@ -97,7 +97,8 @@ def main() -> None:
         print(f"  {name}: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
     print(f"  CPU seconds a film: {statistics.median(row['films_cpu_s'] for row in by[1]) / count:.3f}")
     settings = json.loads((bundle / "configs" / "inference.json").read_text())
-    network = f"{settings['backbone']}, width {settings['width']}, {settings['image_size']} pixels"
+    net = settings["network_def"]
+    network = f"{net['backbone']}, width {net.get('width', 1.0)}, {settings['image_size']} pixels"
     made = [{"network": network, "films": count, "size": args.size, **row} for row in rows]
     replace_rows(RESULT, list(made[0]), "network", [network], made)
 

@@ -47,6 +47,7 @@ from pydicom.uid import (
 
 from monai_tbkd.data.readers import decode_film
 from monai_tbkd.packaging import bundle_files
+from monai_tbkd.transforms import NormalizeFilm
 
 COLUMNS = ("measurement", "film", "side", "median", "low", "high", "unit", "repeats")
 Way = Callable[[], Any]
@@ -229,11 +230,8 @@ def keeping(path: Path, side: int, repeats: int) -> list[tuple[Any, ...]]:
     """
     named = path.with_name(f"{path.name} kept {side}.png")  # MONAI's own readers go by the suffix
     os.link(path, named)
-    train = config("train", num_workers=0, image_size=side, min_side=16)
-    part = train.get_parsed_content
-    ours = CacheDataset(
-        [{"image": str(path)}], Compose(part("train::deterministic_transforms")), progress=False, num_workers=0
-    )
+    keep = config("preprocessing", image_size=side, min_side=16, lung_crop=False).get_parsed_content("preprocessing")
+    ours = CacheDataset([{"image": str(path)}], keep, progress=False, num_workers=0)
     recipe = [
         LoadImaged(keys="image"),
         EnsureChannelFirstd(keys="image"),
@@ -241,22 +239,21 @@ def keeping(path: Path, side: int, repeats: int) -> list[tuple[Any, ...]]:
         ScaleIntensityd(keys="image"),
         Resized(keys="image", spatial_size=(side, side)),
     ]
-    stock = config("train", num_workers=0, image_size=side)
-    for node in stock["train::mirror"] + stock["train::random_transforms"]:
+    whole = {"image_size": side, "keep_features": False}
+    train, stock = config("train", **whole), config("train", **whole)
+    nodes = [node for node in stock["train::random_transforms"] if node["_target_"] in STOCK]
+    for node in nodes:
         node["_target_"], more = STOCK[node["_target_"]]
         node.update(more)
-    to_network = part("train::to_network")
-    changes = {
-        "mirror": (part("train::mirror"), stock.get_parsed_content("train::mirror")),
-        "all changes": (
-            part("train::mirror") + part("train::random_transforms"),
-            stock.get_parsed_content("train::mirror") + stock.get_parsed_content("train::random_transforms"),
-        ),
-    }
+    stock["train::random_transforms"] = nodes
+    every, stocks = (parser.get_parsed_content("train::random_transforms") for parser in (train, stock))
+    plain, *mine = every
+    to_network = NormalizeFilm()
+    changes = {"mirror": (mine[:1], stocks[:1]), "all changes": (mine, stocks)}
     theirs: dict[str, CacheDataset] = {}
     ways: dict[str, Way] = {}
     for name, (mine, stocks) in changes.items():
-        steps = Compose(part("train::plain") + mine)
+        steps = Compose([plain, *mine])
         theirs[name] = CacheDataset([{"image": str(named)}], Compose([*recipe, *stocks]), progress=False, num_workers=0)
         ways[f"{name}, ours"] = lambda steps=steps: steps(ours[0])
         ways[f"{name}, tutorials'"] = lambda name=name: theirs[name][0]

@@ -18,16 +18,14 @@ from monai.fl.utils.exchange_object import ExchangeObject
 from nvflare.apis.fl_constant import FLMetaKey
 
 from monai_tbkd.engines import federated_site
+from monai_tbkd.networks import ViewedNet
 from monai_tbkd.packaging import bundle_files
-
-PREFIX = {"teacher": "network.", "student": ""}
-"""Of the names of weights in the trainer's network: a teacher looks through a view."""
 
 
 def main() -> None:
     """Train and evaluate what the server sends, until it sends no more."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stage", choices=PREFIX, required=True)
+    parser.add_argument("--stage", choices=("teacher", "student"), required=True)
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--local_epochs", type=int, required=True)
     args = parser.parse_args()
@@ -37,7 +35,8 @@ def main() -> None:
     settings = {**own["settings"], "max_epochs": args.rounds * args.local_epochs}
     site = federated_site(args.stage, bundle_files(), settings, own.get("recipes", ()), args.local_epochs)
     site.initialize({ExtraItems.CLIENT_NAME: name})
-    prefix = PREFIX[args.stage]
+    # of the names of weights in the trainer's network, which may look through a view
+    prefix = "network." if isinstance(site.trainer.network, ViewedNet) else ""
     while flare.is_running():
         message = flare.receive()
         if message is None:

@@ -22,13 +22,11 @@ from monai_tbkd.packaging import bundle_files
 
 logger = logging.getLogger("federated")
 
-NETWORK = {"teacher": "teacher_network_def", "student": "network_def"}
-
 
 def main() -> None:
     """Simulate or export the job."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stage", choices=NETWORK, required=True)
+    parser.add_argument("--stage", choices=("teacher", "student"), required=True)
     parser.add_argument("--sites", nargs="+", required=True)
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--local_epochs", type=int, default=2, help="in each round")
@@ -41,7 +39,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     recipe = FedAvgRecipe(
         name=f"tbkd_{args.stage}",
-        model={"class_path": "monai_tbkd.networks.ActivationMapNet", "args": network_arguments(args)},
+        model=network(args),
         min_clients=len(args.sites),
         num_rounds=args.rounds + 1,
         train_script=str(Path(__file__).with_name("client.py")),
@@ -55,14 +53,14 @@ def main() -> None:
     logger.info("The server's files are in %s.", run.get_result())
 
 
-def network_arguments(args: argparse.Namespace) -> dict[str, object]:
-    """Of the network, as the bundle's configs have them."""
+def network(args: argparse.Namespace) -> dict[str, object]:
+    """Class and arguments of the network, as the bundle's configs have them."""
     config = ConfigParser()
     config.read_config([str(bundle_files() / "configs" / "train.yaml"), *args.recipes])
-    config.update(args.settings)
+    config.update({**args.settings, "stage": args.stage})
     config.parse()
-    name = NETWORK[args.stage]
-    return {key: config.get_parsed_content(f"{name}::{key}") for key in config[name] if key != "_target_"}
+    given = {key: config.get_parsed_content(f"network_def::{key}") for key in config["network_def"] if key[0] != "_"}
+    return {"class_path": config["network_def::_target_"], "args": given}
 
 
 if __name__ == "__main__":

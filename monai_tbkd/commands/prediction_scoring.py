@@ -56,8 +56,6 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         selection=args.selection,
         lung_field_dir=args.lung_field_dir,
-        split_at_middle=args.split_at_middle,
-        box_growth=args.box_growth,
     )
     point = _given_point(args)
     wanted = ("test",) if point else ("select", "test")

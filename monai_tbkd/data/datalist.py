@@ -58,8 +58,8 @@ def load_datalist(
         test: None as above; a size (as for `select`) cuts test from train by name hash, and own val and test splits
             are left unused.
         missing_annotation: see `check_datalist`.
-        folds: cross-validation by `split_by_fold` of the films that are in no val or test split; ``test`` is not used
-            then. None is no cross-validation.
+        folds: cross-validation by `split_by_fold` of the films that are in no val or test split, with the same share
+            of each source in every fold; ``test`` is not used then. None is no cross-validation.
         fold: the fold that is reported.
         seed: of the folds.
         labels: of the training images: ``whole``, or ``halves``, which are read off boxes, see `half_labels`.
@@ -94,7 +94,7 @@ def load_datalist(
     train: list[DatalistItem] = []
     reported: list[DatalistItem] = []
     whole: list[DatalistItem] = []
-    for source, items in zip(sources, loaded, strict=True):
+    for number, (source, items) in enumerate(zip(sources, loaded, strict=True)):
         if unlisted := unlisted_films(source, items):
             logger.info("%s: films that nothing in the data set names are left out (%s).", source, name_first(unlisted))
         if unread := unread_splits(source, find_layout(source) if layout == "auto" else layout, items):
@@ -104,7 +104,7 @@ def load_datalist(
         if labels == "halves":  # before anything is split, so that folds are of the same images
             films = [item for item in films if item["boxes"] is not None and item["size"] is not None]
         if folds is not None:
-            whole += films
+            whole += [{**item, "source": number} for item in films]
         elif test is None and own is not None:
             train += films
             reported += [item for item in items if item["split"] == own]

@@ -46,8 +46,7 @@ def split_by_fold(
     patients: dict[str, list[DatalistItem]] = defaultdict(list)
     for item in items:
         patient = item.get("patient_id")
-        source = item.get("source", "")
-        patients[f"patient:{source}:{patient}" if patient else f"name:{item['name']}"].append(item)
+        patients[f"patient:{patient}" if patient else f"name:{item['name']}"].append(item)
     strata: dict[tuple[str, str], list[str]] = defaultdict(list)
     for key in sorted(patients, key=natural_key):
         own = patients[key]
@@ -65,8 +64,8 @@ def split_by_fold(
         test = [keys[i] for i in order[fold::folds]]
         rest = [keys[i] for at, i in enumerate(order) if at % folds != fold]
         chosen = round(share * len(rest))
-        for part, dealt in (("test", test), ("select", rest[:chosen]), ("train", rest[chosen:])):
-            parts[part] += [item for key in dealt for item in patients[key]]
+        for part, taken in (("test", test), ("select", rest[:chosen]), ("train", rest[chosen:])):
+            parts[part] += [item for key in taken for item in patients[key]]
     return {name: sorted(part, key=lambda item: natural_key(item["name"])) for name, part in parts.items()}
 
 
@@ -77,13 +76,15 @@ def half_labels(items: Sequence[DatalistItem]) -> list[DatalistItem]:
     that reaches over the middle by less than 15 % of its width counts for one half alone. Left is the picture's.
 
     Args:
-        items: data list items with ``boxes`` and ``size``; those of TB images without boxes are left out.
+        items: data list items with ``boxes`` and ``size``; TB images without boxes are left out.
 
     Returns:
         The items with ``label`` as an array ``(2,)``.
     """
     labeled = []
     for item in items:
+        if item["size"] is None:  # cannot be read, which `check_datalist` says
+            labeled.append(item)
         if item["boxes"] is None or item["size"] is None:
             continue
         middle, label = item["size"][1] / 2, np.zeros(2, dtype=np.int64)

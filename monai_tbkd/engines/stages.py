@@ -94,8 +94,9 @@ def finished_part(checkpoint: str | Path, student: nn.Module, stage: str, view: 
     whole = whole_network(student)
     network = finished_network(checkpoint, whole, stage).to(next(whole.parameters()).device)
     if isinstance(student, FeatureMapNet) and isinstance(network, SymmetricMapNet):
-        theirs, own = (each.reduce.weight for each in (network, student.whole[0]))
-        if theirs.shape != own.shape or not torch.allclose(theirs, own, atol=1e-5):
+        whole = student.whole[0]
+        same = network.reduce.weight.shape == whole.reduce.weight.shape
+        if not same or not torch.allclose(network.reduce.weight, whole.reduce.weight, atol=1e-5):
             raise ValueError(
                 f"{checkpoint} was trained on features with other components: of another data set, preprocessing or "
                 "backbone; train it anew, or give another checkpoint folder (--ckpt_dir)."

@@ -31,25 +31,25 @@ class DistillationObjective(nn.Module):
         0.6931
     """
 
-    _inputs: dict[str, tuple[str, ...]]
-
     def __init__(self, pooling: nn.Module, terms: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__()
         self.pooling = pooling
-        self.losses, self.weights, self._inputs = nn.ModuleDict(), {}, {}
+        self.losses = nn.ModuleDict()
+        self.weights: dict[str, float] = {}
+        self.inputs: dict[str, tuple[str, ...]] = {}
         for name, term in terms.items():
             weight = float(term.get("weight", 1.0))
             if not weight >= 0 or "loss" not in term:
                 raise ValueError(f"The {name} term is {dict(term)}; expected a loss and a weight of 0 or above.")
             if weight > 0:
                 self.losses[name], self.weights[name] = term["loss"], weight
-                self._inputs[name] = tuple(term["loss"].inputs)
+                self.inputs[name] = tuple(term["loss"].inputs)
         if not self.weights:
             raise ValueError("All weights of the loss terms are 0; at least one has to be above 0.")
 
     def needs(self, name: str) -> bool:
         """Whether a term compares this input, such as ``teacher`` (map or logits) or ``box_mask``."""
-        return any(each.startswith(name) for inputs in self._inputs.values() for each in inputs)
+        return any(each.startswith(name) for inputs in self.inputs.values() for each in inputs)
 
     def forward(
         self,
@@ -74,9 +74,9 @@ class DistillationObjective(nn.Module):
         found["teacher_logits"] = None if teacher_map is None else self.pooling(teacher_map)
         terms: dict[str, torch.Tensor] = {}
         for name, loss in self.losses.items():
-            missing = [each for each in self._inputs[name] if found[each] is None]
+            missing = [each for each in self.inputs[name] if found[each] is None]
             if missing:
                 raise ValueError(f"The {name} term compares {', '.join(missing)}, which the batch does not bring.")
-            terms[name] = loss(*(found[each] for each in self._inputs[name]))
+            terms[name] = loss(*(found[each] for each in self.inputs[name]))
         total = torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()
         return {**terms, "total": total}

@@ -18,7 +18,6 @@ class LogitDistillationLoss(nn.Module):
 
     Args:
         temperature: T, above 0; higher shows more of what the teacher thinks of the classes it rejects.
-        independent: each column is a yes or no of its own, such as of a half of the film, and not one class of several.
 
     Raises:
         ValueError: T is not above 0.
@@ -31,14 +30,14 @@ class LogitDistillationLoss(nn.Module):
 
     inputs = ("logits", "teacher_logits")
 
-    def __init__(self, temperature: float = 4.0, independent: bool = False) -> None:
+    def __init__(self, temperature: float = 4.0) -> None:
         super().__init__()
         if not temperature > 0:
             raise ValueError(f"temperature is {temperature}; expected above 0.")
-        self.temperature, self.independent = float(temperature), independent
+        self.temperature = float(temperature)
 
     def forward(self, student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-        """Mean over the batch, and over columns that are independent.
+        """Mean over the batch.
 
         Args:
             student: logits ``(B, C)``; one column is one logit against 0.
@@ -55,8 +54,6 @@ class LogitDistillationLoss(nn.Module):
                 f"Student logits are {tuple(student.shape)} and teacher logits {tuple(teacher.shape)}; "
                 "both networks need the same number of classes."
             )
-        if self.independent:
-            student, teacher = student.reshape(-1, 1), teacher.reshape(-1, 1)
         t = self.temperature
         log_p = F.log_softmax(as_two_or_more(student) / t, dim=1)
         log_q = F.log_softmax(as_two_or_more(teacher.detach()) / t, dim=1)

@@ -14,16 +14,12 @@ class MapDistillationLoss(nn.Module):
 
     Class attention transfer: where the teacher looks for a class, the student shall look, however strongly. Maps of
     different size meet at the coarser of the two. Source: Guo et al., "Class Attention Transfer Based Knowledge
-    Distillation" (CAT-KD), CVPR 2023, https://arxiv.org/abs/2304.12777. With ``center=False`` and ``resolution=2`` this
-    is their published loss times the number of cells: they take the mean over cells, this takes the sum.
+    Distillation" (CAT-KD), CVPR 2023, https://arxiv.org/abs/2304.12777. With ``center=False`` and maps of 2 x 2 cells
+    this is their published loss times the number of cells: they take the mean over cells, this takes the sum.
 
     Args:
         center: subtract each map's mean first, so that only the place counts and not the general level. CAT-KD
             works on maps after ReLU features; a map in logits may be negative everywhere on a film without disease.
-        resolution: average both maps to this many cells a side first, as CAT-KD does (2 in the paper); None keeps them.
-
-    Raises:
-        ValueError: a resolution below 1.
 
     Example:
         >>> loss = MapDistillationLoss()
@@ -34,11 +30,9 @@ class MapDistillationLoss(nn.Module):
 
     inputs = ("map", "teacher_map")
 
-    def __init__(self, center: bool = True, resolution: int | None = None) -> None:
+    def __init__(self, center: bool = True) -> None:
         super().__init__()
-        if resolution is not None and resolution < 1:
-            raise ValueError(f"resolution is {resolution}; expected at least 1 cell a side, or None.")
-        self.center, self.resolution = center, resolution
+        self.center = center
 
     def forward(self, student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
         """Mean over films and classes.
@@ -54,12 +48,7 @@ class MapDistillationLoss(nn.Module):
             ValueError: batch or classes differ.
         """
         refuse_other_classes(student, teacher)
-        s, t = student, teacher.detach()
-        if self.resolution is None:
-            s, t = at_coarser_size(s, t)
-        else:
-            s, t = F.adaptive_avg_pool2d(s, self.resolution), F.adaptive_avg_pool2d(t, self.resolution)
-        s, t = self._unit(s), self._unit(t)
+        s, t = (self._unit(maps) for maps in at_coarser_size(student, teacher.detach()))
         return (s - t).square().sum(dim=-1).mean()
 
     def _unit(self, maps: torch.Tensor) -> torch.Tensor:

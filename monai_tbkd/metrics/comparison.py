@@ -36,8 +36,6 @@ class Comparison:
         mode: ``absolute`` or ``relative`` thresholds, see :class:`~monai_tbkd.transforms.MapToBoxes`.
         smallest_area: see there.
         largest_number: see there.
-        split_at_middle: see there.
-        box_growth: see ``growth`` there.
         resamples: bootstrap samples; 0 measures images one by one and leaves out all means.
         seed: of the bootstrap.
         selection: how the map threshold is chosen on the selection split: ``boxes`` (best mean union-mask IoU), or
@@ -61,8 +59,6 @@ class Comparison:
         seed: int = 0,
         selection: str = "boxes",
         lung_field_dir: str | os.PathLike[str] | None = None,
-        split_at_middle: bool = False,
-        box_growth: float = 0.0,
     ) -> None:
         if selection not in SELECTIONS:
             raise ValueError(f"selection is {selection!r}; expected one of {SELECTIONS}.")
@@ -80,10 +76,7 @@ class Comparison:
                     "on it; give annotations for some of its TB films."
                 )
         self.blind = blind_maps(train_items, self.items, grid, lung_field_dir)
-        self.fit: dict[str, Any] = {
-            "mode": mode, "smallest_area": smallest_area, "largest_number": largest_number,
-            "split_at_middle": split_at_middle, "growth": box_growth,
-        }  # fmt: skip
+        self.fit: dict[str, Any] = {"mode": mode, "smallest_area": smallest_area, "largest_number": largest_number}
         self.resamples, self.seed = resamples, seed
         self.measured: dict[str, PredictorMeasures] = {}
         """By predictor, what the last run measured on the reported split, film by film."""

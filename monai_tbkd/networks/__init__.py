@@ -12,9 +12,6 @@ from monai_tbkd.networks.lung_field import LungFieldNet
 from monai_tbkd.networks.map_pooling import (
     AverageMapPool,
     LogSumExpMapPool,
-    NoisyOrMapPool,
-    ProbabilisticMapPool,
-    TopKMapPool,
 )
 from monai_tbkd.networks.output_stride import set_output_stride
 from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, SymmetricMapHead, SymmetricMapNet, trained_part
@@ -29,11 +26,8 @@ __all__ = [
     "HemithoraxMapPool",
     "LogSumExpMapPool",
     "LungFieldNet",
-    "NoisyOrMapPool",
-    "ProbabilisticMapPool",
     "SymmetricMapHead",
     "SymmetricMapNet",
-    "TopKMapPool",
     "ViewedNet",
     "WeightReport",
     "as_two_or_more",

@@ -37,12 +37,11 @@ class ActivationMapNet(nn.Module):
         last_stage: the stage that the map is made from: ``"layer4"`` (output stride 32 or finer), ``"layer3"`` (16 or
             finer) or ``"layer2"`` (8). An earlier one looks at less of the film around each cell, so that its map can
             only point at what is there.
-        frozen_stages: how many of stem, layer1 ... layer4 are kept as they are: no gradient, batch norm in eval mode.
         frozen_statistics: every batch norm keeps the statistics that it was loaded with, while its weights learn: for
             small batches, as of many processes, and weights that bring good statistics.
 
     Raises:
-        ValueError: an unknown backbone, output stride or number of stages, or weights that don't fit.
+        ValueError: an unknown backbone or output stride, or weights that don't fit.
 
     Example:
         >>> net = ActivationMapNet("resnet18", num_classes=2, output_stride=16)
@@ -60,7 +59,6 @@ class ActivationMapNet(nn.Module):
         stride_in_1x1: bool = False,
         last_stage: str = "layer4",
         weights: str | Path | None = None,
-        frozen_stages: int = 0,
         frozen_statistics: bool = False,
     ) -> None:
         super().__init__()
@@ -75,8 +73,6 @@ class ActivationMapNet(nn.Module):
                 f"last_stage is {last_stage!r} with output_stride {output_stride}; expected one of "
                 f"{', '.join(f'{k} (output stride {v} or finer)' for k, v in NATURAL_STRIDE.items())}."
             )
-        if not 0 <= frozen_stages <= len(STAGES):
-            raise ValueError(f"frozen_stages is {frozen_stages}; expected 0 to {len(STAGES)} ({', '.join(STAGES)}).")
         self.architecture = {
             "network": "ActivationMapNet",
             "backbone": backbone,
@@ -87,7 +83,7 @@ class ActivationMapNet(nn.Module):
             "stride_in_1x1": stride_in_1x1,
             "last_stage": last_stage,
         }
-        self.frozen_stages, self.frozen_statistics = frozen_stages, frozen_statistics
+        self.frozen_statistics = frozen_statistics
         self.backbone = BACKBONES[backbone](
             spatial_dims=2,
             n_input_channels=in_channels,
@@ -108,8 +104,6 @@ class ActivationMapNet(nn.Module):
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
         if weights:
             load_backbone_weights(self.backbone, weights)
-        for module in self._frozen_modules():
-            module.requires_grad_(False)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Map of a batch of films.
@@ -134,19 +128,10 @@ class ActivationMapNet(nn.Module):
         return self.backbone.layer4(x)  # type: ignore[no-any-return]
 
     def train(self, mode: bool = True) -> ActivationMapNet:
-        """Training mode, in which frozen stages and frozen statistics stay as they are."""
+        """Training mode, in which frozen statistics stay as they are."""
         super().train(mode)
-        for module in self._frozen_modules():
-            module.eval()
         if self.frozen_statistics:
             for module in self.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
         return self
-
-    def _frozen_modules(self) -> list[nn.Module]:
-        modules: list[nn.Module] = []
-        if self.frozen_stages > 0:
-            modules += [self.backbone.conv1, self.backbone.bn1]
-        modules += [getattr(self.backbone, name) for name in STAGES[1 : self.frozen_stages]]
-        return modules

@@ -15,16 +15,15 @@ class HemithoraxMapPool(nn.Module):
 
     Args:
         r: sharpness of log-sum-exp, see :class:`LogSumExpMapPool`.
-        pool: of each half, ``(B, 1, h, w)`` to ``(B, 1)``, in place of log-sum-exp.
 
     Example:
         >>> HemithoraxMapPool()(torch.tensor([[[[1.0, 1.0, 3.0, 3.0]]]]))
         tensor([[1., 3.]])
     """
 
-    def __init__(self, r: float = 2.0, pool: nn.Module | None = None) -> None:
+    def __init__(self, r: float = 2.0) -> None:
         super().__init__()
-        self.pool = LogSumExpMapPool(r) if pool is None else pool
+        self.pool = LogSumExpMapPool(r)
 
     def forward(self, activation_map: torch.Tensor) -> torch.Tensor:
         """A column in the middle of an odd number belongs to both.

@@ -24,7 +24,6 @@ class SymmetricMapHead(nn.Module):
         hidden: channels between.
         convolutions: 3x3 convolutions between, each added to its input; with two of them a cell looks five cells wide.
         dropout: share of the channels that are left out in training.
-        start: bias of the map in logits before training; None leaves it at random near 0.
 
     Raises:
         ValueError: a number out of range.
@@ -41,7 +40,6 @@ class SymmetricMapHead(nn.Module):
         hidden: int = 64,
         convolutions: int = 0,
         dropout: float = 0.3,
-        start: float | None = None,
     ) -> None:
         super().__init__()
         if min(features, num_classes, hidden) < 1 or convolutions < 0 or not 0 <= dropout < 1:
@@ -53,8 +51,6 @@ class SymmetricMapHead(nn.Module):
         self.context = nn.ModuleList(nn.Conv2d(hidden, hidden, 3, padding=1) for _ in range(convolutions))
         self.last = nn.Conv2d(hidden, num_classes, 1)
         self.dropout = nn.Dropout2d(dropout)
-        if start is not None:
-            nn.init.constant_(self.last.bias, start)  # type: ignore[arg-type]
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Features ``(B, 2 D, h, w)``, the mirror image's in the second half, to a map in logits ``(B, C, h, w)``."""

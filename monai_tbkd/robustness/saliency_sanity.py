@@ -15,7 +15,7 @@ from torch import nn
 
 from monai_tbkd.metrics import Comparison, Predictions, bootstrap_mean, union_iou_sweep
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
-from monai_tbkd.networks import ActivationMapNet
+from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet
 from monai_tbkd.networks.checkpoint import load_finished
 from monai_tbkd.robustness import map_agreement
 from monai_tbkd.robustness.film_predictor import FilmPredictor
@@ -38,16 +38,20 @@ DEFINITIONS = {
 
 
 def stages_from_head(network: nn.Module) -> list[tuple[str, list[nn.Module]]]:
-    """The stages of an `ActivationMapNet`, with or without a view around it, from the head down to the stem.
+    """The stages of a network of this package, with or without a view around it, from the head down to the stem.
 
     Raises:
         ValueError: there is no such network in it.
     """
-    found = next((m for m in network.modules() if isinstance(m, ActivationMapNet)), None)
+    found = next((m for m in network.modules() if isinstance(m, (ActivationMapNet, SymmetricMapNet))), None)
     if found is None:
-        raise ValueError(f"{type(network).__name__} holds no ActivationMapNet, whose stages could be randomized.")
+        raise ValueError(
+            f"{type(network).__name__} holds no ActivationMapNet or SymmetricMapNet, whose stages could be randomized."
+        )
     backbone = found.backbone
     stages: list[tuple[str, list[nn.Module]]] = [("head", [found.head])]
+    if isinstance(found, SymmetricMapNet):
+        stages.append(("reduction", [found.reduce]))
     stages += [(name, [getattr(backbone, name)]) for name in ("layer4", "layer3", "layer2", "layer1")]
     stages.append(("stem", [backbone.conv1, backbone.bn1]))
     return [(name, modules) for name, modules in stages if any(True for m in modules for _ in m.parameters())]
@@ -59,7 +63,7 @@ def cascading_randomization(network: nn.Module, seed: int = 0) -> Iterator[tuple
     Source: Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, https://arxiv.org/abs/1810.03292.
 
     Args:
-        network: an `ActivationMapNet`, with or without a view; it stays as it is.
+        network: see `stages_from_head`; it stays as it is.
         seed: of the random weights.
 
     Yields:

@@ -26,6 +26,8 @@ from monai.utils import ensure_tuple_size
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from monai_tbkd.transforms.lung_crop import LUNG_FIELD
+
 
 class PlainFilmd(MapTransform, RandomizableTrait):
     """A film without MONAI's notes, which nothing here adds to. It is not copied: no step may write into it.
@@ -45,7 +47,7 @@ class PlainFilmd(MapTransform, RandomizableTrait):
 
 
 class RandMirrorFilmd(RandomizableTransform, MapTransform):
-    """Mirror a film left to right with a probability; draws as ``RandFlipd``.
+    """Mirror a film left to right with a probability, with its lung field and labels of halves; draws as ``RandFlipd``.
 
     Args:
         keys: of films ``(1, H, W)``.
@@ -61,11 +63,11 @@ class RandMirrorFilmd(RandomizableTransform, MapTransform):
         self.randomize(None)
         for key in self.key_iterator(d):
             d[key] = plain_film(d[key]).flip(-1) if self._do_transform else plain_film(d[key])
-        return d
+        return {**d, **mirrored_beside(d)} if self._do_transform else d
 
 
 class RandAffineFilmd(Randomizable, MapTransform):
-    """Turn, shift and zoom a film with a probability, bilinear; draws as ``RandAffined``.
+    """Turn, shift and zoom a film with a probability, with its lung field, bilinear; draws as ``RandAffined``.
 
     Args:
         keys: of films ``(1, H, W)`` uint8.
@@ -121,6 +123,9 @@ class RandAffineFilmd(Randomizable, MapTransform):
         matrix = self._matrix()
         for key in self.key_iterator(d):
             d[key] = moved(plain_film(d[key]), matrix, self.padding_mode)
+            if LUNG_FIELD in d and key == self.keys[0]:  # of fewer pixels
+                less = d[LUNG_FIELD].shape[-1] / d[key].shape[-1]
+                d[LUNG_FIELD] = moved(d[LUNG_FIELD], matrix * [1, 1, less], self.padding_mode)
         return d
 
     def _matrix(self) -> NDArray[np.float64]:
@@ -229,6 +234,16 @@ def bytes_by_table(film: torch.Tensor, table: NDArray[np.uint8]) -> torch.Tensor
     # bytes.translate is twice as fast as indexing an array
     changed = bytearray(film.contiguous().numpy()).translate(table.tobytes())
     return torch.frombuffer(changed, dtype=torch.uint8).reshape(film.shape)
+
+
+def mirrored_beside(data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    """What changes beside an image that is mirrored: its lung field, and the label of its left and right half."""
+    found: dict[Hashable, Any] = {}
+    if LUNG_FIELD in data:
+        found[LUNG_FIELD] = data[LUNG_FIELD].flip(-1)
+    if getattr(data.get("label"), "ndim", 0) == 1:
+        found["label"] = data["label"][::-1].copy()
+    return found
 
 
 def plain_film(film: torch.Tensor) -> torch.Tensor:

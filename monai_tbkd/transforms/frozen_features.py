@@ -14,10 +14,11 @@ from monai.transforms import MapTransform, RandomizableTransform
 
 from monai_tbkd.networks.bfloat16_support import has_bfloat16
 from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, swap_mirror
+from monai_tbkd.transforms.film_augmentation import mirrored_beside
+from monai_tbkd.transforms.lung_crop import LUNG_FIELD as LUNG_FIELD
 from monai_tbkd.transforms.normalize_film import NormalizeFilm
 
 PICTURE = "picture"
-LUNG_FIELD = "lung_field"
 _PICTURE_SIZE = 256
 
 
@@ -47,8 +48,6 @@ class FrozenFeaturesd(MapTransform):
             image = d[key].as_tensor() if isinstance(d[key], MetaTensor) else d[key]
             d[key] = self.features(image)
             d[PICTURE] = small_picture(image)
-        if LUNG_FIELD in d:
-            d[LUNG_FIELD] = (255 * torch.as_tensor(d[LUNG_FIELD]).float()).round().to(torch.uint8)
         return d
 
     @torch.no_grad()
@@ -90,11 +89,7 @@ class RandMirrorFeaturesd(RandomizableTransform, MapTransform):
             return d
         for key in self.key_iterator(d):
             d[key] = swap_mirror(d[key][None])[0]
-        if LUNG_FIELD in d:
-            d[LUNG_FIELD] = d[LUNG_FIELD].flip(-1)
-        if getattr(d.get("label"), "ndim", 0) == 1:  # of the left and of the right half
-            d["label"] = d["label"][::-1].copy()
-        return d
+        return {**d, **mirrored_beside(d)}
 
 
 def small_picture(image: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from monai_tbkd.transforms.lung_box import LungBoxFinder
 
 LUNG_CROP = "lung_crop"
+LUNG_FIELD = "lung_field"
 
 
 class CropToLungs(Transform):
@@ -76,7 +77,8 @@ class CropToLungs(Transform):
 class CropToLungsd(MapTransform):
     """Dictionary form of :class:`CropToLungs`.
 
-    Writes the place of the cut at ``place_key`` and, if that is not None, the lung field on it at ``field_key``.
+    Writes the place of the cut at ``place_key`` and, if that is not None, the lung field on it at ``field_key``, as
+    uint8 of 0-255.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class CropToLungsd(MapTransform):
         for key in self.key_iterator(d):
             cut, d[self.place_key], field = self.crop(d[key])
             if self.field_key is not None:
-                d[self.field_key] = field
+                d[self.field_key] = (255 * field).round().to(torch.uint8)
             d[key] = MetaTensor(cut, meta=d[key].meta) if isinstance(d[key], MetaTensor) else cut
         return d
 

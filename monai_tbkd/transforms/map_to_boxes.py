@@ -40,9 +40,6 @@ class MapToBoxes(Transform):
         score_threshold: films below this score get no boxes; 0 draws on every film.
         smallest_area: components below this share of the grid are dropped.
         largest_number: at most this many boxes, the highest scores first.
-        split_at_middle: cut components at the grid's middle column, so that both lungs never share a box.
-        growth: move each edge of a box outward by this share of its width or height, within the grid; for data whose
-            boxes are drawn loosely. Negative shrinks.
 
     Raises:
         ValueError: an unknown mode, or numbers out of range.
@@ -62,8 +59,6 @@ class MapToBoxes(Transform):
         score_threshold: float = 0.0,
         smallest_area: float = 0.002,
         largest_number: int = 8,
-        split_at_middle: bool = False,
-        growth: float = 0.0,
     ) -> None:
         self.to_mask = MapToMask(size, threshold, mode)
         if not is_number(score_threshold, 0, 1):
@@ -73,9 +68,6 @@ class MapToBoxes(Transform):
                 f"smallest_area is {smallest_area!r} and largest_number {largest_number!r}; expected a share of 0 "
                 "to below 1, and at least 1."
             )
-        if not -0.5 < growth <= 2:
-            raise ValueError(f"growth is {growth}; expected a share above -0.5 and up to 2.")
-        self.split_at_middle, self.growth = bool(split_at_middle), float(growth)
         self.score_threshold = float(score_threshold)
         self.smallest_area, self.largest_number = float(smallest_area), int(largest_number)
 
@@ -93,7 +85,7 @@ class MapToBoxes(Transform):
             return no_boxes()
         on_grid = upsample_map(tb_map, self.to_mask.size).cpu()
         values, mask = on_grid[0].numpy(), self.to_mask.mask_of(on_grid)[0].numpy()
-        components = large_components(mask, self.smallest_area, self.split_at_middle)
+        components = large_components(mask, self.smallest_area)
         rows = []
         for index, place in enumerate(ndimage.find_objects(components), start=1):
             if place is None:  # too small
@@ -105,25 +97,16 @@ class MapToBoxes(Transform):
             return no_boxes()
         rows.sort(key=lambda row: (-row[0], row[1]))  # equal scores: by place, so that the order is always the same
         rows = rows[: self.largest_number]
-        boxes = self._grown(torch.tensor([box for _, box in rows], dtype=torch.float32))
+        boxes = torch.tensor([box for _, box in rows], dtype=torch.float32)
         return Boxes(boxes, torch.tensor([s for s, _ in rows], dtype=torch.float32))
 
-    def _grown(self, boxes: torch.Tensor) -> torch.Tensor:
-        if not self.growth:
-            return boxes
-        height, width = self.to_mask.size
-        by = self.growth * (boxes[:, 2:] - boxes[:, :2])
-        edges = torch.tensor([width, height], dtype=boxes.dtype)
-        return torch.cat([(boxes[:, :2] - by).clamp(min=0), torch.minimum(boxes[:, 2:] + by, edges)], dim=1)
 
-
-def large_components(mask: NDArray[np.bool_], smallest_area: float, split_at_middle: bool = False) -> NDArray[np.int32]:
+def large_components(mask: NDArray[np.bool_], smallest_area: float) -> NDArray[np.int32]:
     """The connected components of a mask that are large enough for a box.
 
     Args:
         mask: ``(height, width)``; cells that touch at a corner are connected.
         smallest_area: of a component, as a share of the mask.
-        split_at_middle: cut components at the middle column.
 
     Returns:
         ``(height, width)``: 0 outside of them, and a number above 0 for each, not each number.
@@ -132,15 +115,7 @@ def large_components(mask: NDArray[np.bool_], smallest_area: float, split_at_mid
         >>> large_components(np.array([[1, 0, 1, 1]], dtype=bool), smallest_area=0.5).tolist()
         [[0, 0, 2, 2]]
     """
-    touching = np.ones((3, 3), dtype=int)
-    if split_at_middle:
-        middle = mask.shape[1] // 2
-        left, of_left = ndimage.label(mask[:, :middle], structure=touching)
-        right, _ = ndimage.label(mask[:, middle:], structure=touching)
-        right[right > 0] += of_left
-        components = np.concatenate([left, right], axis=1)
-    else:
-        components, _ = ndimage.label(mask, structure=touching)
+    components, _ = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
     large = np.bincount(components.ravel()) >= smallest_area * mask.size
     return np.asarray(np.where(large[components], components, 0), dtype=np.int32)
 
@@ -169,14 +144,10 @@ class MapToBoxesd(MapTransform):
         score_threshold: float = 0.5,
         smallest_area: float = 0.002,
         largest_number: int = 8,
-        split_at_middle: bool = False,
-        growth: float = 0.0,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.to_boxes = MapToBoxes(
-            size, threshold, mode, score_threshold, smallest_area, largest_number, split_at_middle, growth
-        )
+        self.to_boxes = MapToBoxes(size, threshold, mode, score_threshold, smallest_area, largest_number)
         self.score_key, self.box_key, self.box_score_key = score_key, box_key, box_score_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from monai.networks.layers import GaussianFilter
 from monai.transforms import Transform
 
-from monai_tbkd.networks.log_odds import UNKNOWN_LABEL, add_to_class
+from monai_tbkd.networks.log_odds import UNKNOWN_LABEL, add_to_class, class_log_odds
 from monai_tbkd.transforms.frozen_features import LUNG_FIELD
 
 TEACHER_MAP = "teacher_map"
@@ -96,11 +96,11 @@ class CloseByLabeld(Transform):
 
 
 class CenterMapd(Transform):
-    """Shift the map so that it is above 0 in a given share of the area of images with TB, and sharpen it.
+    """Shift TB's log-odds so that they are above 0 in a given share of the area of images with TB, and sharpen them.
 
     Args:
         area: share of the area of images with TB that shows disease. TBX11K's boxes take a tenth.
-        sharpness: factor of the shifted map.
+        sharpness: factor of the shifted log-odds.
 
     Raises:
         ValueError: an area that is not between 0 and 1.
@@ -130,4 +130,6 @@ class CenterMapd(Transform):
         if self.threshold is None:
             raise ValueError("The student's target has no threshold yet; fit it on the training images.")
         maps = data[TEACHER_MAP]
-        return {**data, TEACHER_MAP: self.sharpness * add_to_class(maps, torch.full_like(maps[:, :1], -self.threshold))}
+        log_odds = class_log_odds(maps)
+        wanted = self.sharpness * (log_odds - self.threshold)
+        return {**data, TEACHER_MAP: add_to_class(maps, wanted - log_odds)}

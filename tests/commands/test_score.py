@@ -116,14 +116,14 @@ def test_maps_of_any_size_are_scored_beside_blind_baselines(
 @pytest.mark.usefixtures("undrawn")
 def test_boxes_from_maps_are_drawn_as_asked(phantoms: Path, maps: Path, tmp_path: Path) -> None:
     found = {}
-    for name, more in {"plain": (), "grown": ("--split_at_middle", "--box_growth", "0.4")}.items():
+    for name, more in {"plain": (), "large": ("--smallest_area", "0.3", "--largest_number", "1")}.items():
         given = ("--maps", f"cam={maps}", "--map_threshold", "0.5", "--score_threshold", "0.5")
         assert main([*command(phantoms, tmp_path / name, *given), *more]) == 0
         found[name] = metrics_of(tmp_path / name / "out")
-    drawn = found["grown"]["provenance"]["evaluation"]
-    assert (drawn["split_at_middle"], drawn["growth"]) == (True, 0.4)
-    plain, grown = (found[name]["predictors"]["cam"]["best_box_iou"]["value"] for name in ("plain", "grown"))
-    assert plain > 0.6 > grown  # a grown box covers a true one 3.24 times, but for what lies beyond the film
+    drawn = found["large"]["provenance"]["evaluation"]
+    assert (drawn["smallest_area"], drawn["largest_number"]) == (0.3, 1)
+    plain, large = (found[name]["predictors"]["cam"]["best_box_iou"]["value"] for name in ("plain", "large"))
+    assert plain > 0.6 and large == 0  # no lesion takes three tenths of the image
 
 
 @pytest.mark.usefixtures("undrawn")

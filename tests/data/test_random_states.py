@@ -12,11 +12,11 @@ from monai.transforms import Compose, RandGaussianNoised
 
 from monai_tbkd.data.random_states import random_states, set_random_states
 from monai_tbkd.networks.weights import load_plain
-from monai_tbkd.transforms import RandAffineFilmd, RandBlurFilmd
+from monai_tbkd.transforms import RandAffineFilmd, RandGammaFilmd
 
 
 def loader(*more: Any) -> DataLoader:
-    transforms = [RandAffineFilmd("image", 1.0, 0.5), RandBlurFilmd("image", 1.0, sigma=(0.0, 0.1)), *more]
+    transforms = [RandAffineFilmd("image", 1.0, 0.5), RandGammaFilmd("image", 1.0, (0.5, 2.0)), *more]
     film = {"image": torch.arange(64, dtype=torch.uint8).reshape(1, 8, 8)}
     return DataLoader(Dataset([film] * 4, Compose(transforms)), batch_size=4, generator=torch.Generator())
 

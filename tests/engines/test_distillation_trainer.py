@@ -1,26 +1,36 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from ignite.engine import Events
 from monai.data import DataLoader, Dataset
+from monai.transforms import Compose
 from torch import nn
 
-from monai_tbkd.engines import TEACHER_MAP, DistillationTrainer
+from monai_tbkd.engines import DistillationTrainer
 from monai_tbkd.losses import (
-    AttentionTransferLoss,
+    BoxSupervisionLoss,
     CellDistillationLoss,
     DistillationObjective,
-    ExplanationAgreementLoss,
     LabelLoss,
     LogitDistillationLoss,
     MapDistillationLoss,
 )
 from monai_tbkd.networks import ActivationMapNet, AverageMapPool
-from monai_tbkd.transforms import NormalizeFilm
+from monai_tbkd.transforms import CenterMapd, CloseByLabeld, NormalizeFilm
+
+LOSSES = {
+    "label": LabelLoss,
+    "logits": LogitDistillationLoss,
+    "map": MapDistillationLoss,
+    "cells": CellDistillationLoss,
+    "boxes": BoxSupervisionLoss,
+}
 
 
-def films(number: int = 4, **more: torch.Tensor) -> Dataset:
+def films(number: int = 4, **more: Any) -> Dataset:
     g = torch.Generator().manual_seed(0)
     return Dataset([{"image": torch.rand(3, 32, 32, generator=g), "label": i % 2, **more} for i in range(number)])
 
@@ -30,21 +40,14 @@ def net() -> ActivationMapNet:
     return ActivationMapNet("resnet18", num_classes=2, width=0.125, last_stage="layer2", output_stride=8)
 
 
-def trainer(data: Dataset, teacher: nn.Module | None = None, **weights: float) -> DistillationTrainer:
+def trainer(data: Dataset, teacher: nn.Module | None = None, target: Any = None, **weights: float) -> Any:
     student = net()
-    objective = DistillationObjective(
-        AverageMapPool(),
-        LabelLoss(),
-        LogitDistillationLoss(2.0),
-        MapDistillationLoss(),
-        CellDistillationLoss(),
-        AttentionTransferLoss(["layer1", "layer2"]),
-        ExplanationAgreementLoss(),
-        **weights,
-    )
+    weights = weights or {"label": 1.0}
+    terms = {name: {"loss": LOSSES[name](), "weight": weight} for name, weight in weights.items()}
     return DistillationTrainer(
-        objective,
+        DistillationObjective(AverageMapPool(), terms),
         teacher,
+        target,
         device=torch.device("cpu"),
         max_epochs=1,
         train_data_loader=DataLoader(data, batch_size=4),
@@ -56,7 +59,7 @@ def trainer(data: Dataset, teacher: nn.Module | None = None, **weights: float) -
 def test_teacher_is_frozen_in_eval_mode_and_unchanged() -> None:
     teacher = net().train()
     before = {k: v.clone() for k, v in teacher.state_dict().items()}
-    engine = trainer(films(), teacher, logit_weight=1.0, map_weight=1.0)
+    engine = trainer(films(), teacher, logits=1.0, map=1.0)
     engine.run()
     assert not teacher.training
     assert not any(p.requires_grad for p in teacher.parameters())
@@ -65,7 +68,7 @@ def test_teacher_is_frozen_in_eval_mode_and_unchanged() -> None:
 
 
 def test_every_term_is_in_the_output_and_the_loss_is_their_sum() -> None:
-    engine = trainer(films(), net(), label_weight=0.5, logit_weight=2.0, map_weight=3.0)
+    engine = trainer(films(), net(), label=0.5, logits=2.0, map=3.0)
     engine.run()
     out = engine.state.output[0]
     total = 0.5 * out["loss_label"] + 2.0 * out["loss_logits"] + 3.0 * out["loss_map"]
@@ -78,80 +81,66 @@ def test_films_of_8_bits_train_as_what_the_network_takes_does() -> None:
     ready = [{**film, "image": NormalizeFilm()(film["image"])} for film in kept]
     weights = []
     for data, to_network in ((kept, NormalizeFilm()), (ready, None)):
-        engine = trainer(Dataset(data), net(), logit_weight=1.0, map_weight=1.0)
+        engine = trainer(Dataset(data), net(), logits=1.0, map=1.0)
         engine.to_network = to_network
         engine.run()
         weights.append(engine.network.state_dict())
     assert all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())
 
 
-def test_a_map_in_the_batch_takes_the_place_of_the_teacher() -> None:
-    class Never(nn.Module):
+def test_the_student_learns_from_the_target_made_of_the_teachers_map() -> None:
+    class Sure(nn.Module):
         def forward(self, image: torch.Tensor) -> torch.Tensor:
-            raise AssertionError("the teacher looked although its maps were there")
+            return torch.tensor([0.0, 3.0]).reshape(1, 2, 1, 1).expand(len(image), 2, 4, 4)
 
-    engine = trainer(films(**{TEACHER_MAP: torch.randn(2, 4, 4)}), Never(), map_weight=1.0)
-    engine.run()
-    assert "loss_map" in engine.state.output[0]
+    center = CenterMapd(sharpness=1.0)
+    center.threshold = 1.0
+    for target in (None, Compose([CloseByLabeld(), center])):
+        engine = trainer(films(), Sure(), target, cells=1.0)
+        before = engine.network(torch.stack([item["image"] for item in films()]))
+        engine.run()
+        q = torch.tensor(3.0).sigmoid() if target is None else torch.tensor(2.0).sigmoid()
+        log_p = before.detach().log_softmax(1)
+        entropy = -(q * q.log() + (1 - q) * (1 - q).log())
+        positive = -(q * log_p[:, 1] + (1 - q) * log_p[:, 0]) - entropy
+        negative = -log_p[:, 0] if target is not None else positive
+        expected = torch.stack([(positive if i % 2 else negative)[i].mean() for i in range(4)]).mean()
+        assert float(engine.state.output[0]["loss_cells"]) == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_boxes_reach_the_objective_where_a_term_compares_them() -> None:
+    mask = torch.full((1, 32, 32), 255, dtype=torch.uint8)
+    losses = {}
+    for known in (1.0, 0.0):
+        engine = trainer(films(box_mask=mask, boxes_known=known), boxes=1.0)
+        engine.run()
+        losses[known] = float(engine.state.output[0]["loss_boxes"])
+    assert losses[1.0] > 0.1 and losses[0.0] == 0
+    with pytest.raises(ValueError, match="The boxes term compares box_mask, which the batch does not bring"):
+        trainer(films(), boxes=1.0).run()
 
 
 def test_no_teacher_where_one_is_needed() -> None:
-    with pytest.raises(ValueError, match="give the trainer a teacher"):
-        trainer(films(), None, map_weight=1.0).run()
+    with pytest.raises(ValueError, match="The objective compares with a teacher, but the trainer has none"):
+        trainer(films(), None, map=1.0).run()
     trainer(films(), None).run()  # a teacher or a control needs none
+
+
+def test_a_teacher_that_no_term_compares_with_is_not_asked() -> None:
+    class Never(nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            raise AssertionError("the teacher looked although nothing compares with it")
+
+    trainer(films(), Never(), label=1.0, map=0.0).run()
 
 
 def test_distillation_brings_the_student_to_the_teacher() -> None:
     teacher = net()
     with torch.no_grad():
         teacher.head.weight.normal_(std=0.5, generator=torch.Generator().manual_seed(1))
-    engine = trainer(films(), teacher, label_weight=0.0, logit_weight=1.0, map_weight=1.0)
+    engine = trainer(films(), teacher, logits=1.0, map=1.0)
     engine.state.max_epochs = 30
     losses = []
     engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: losses.append(float(engine.state.output[0]["loss"])))
     engine.run()
     assert losses[-1] < 0.3 * losses[0]
-
-
-def test_features_of_both_networks_are_compared_and_no_hook_stays() -> None:
-    engine = trainer(films(), net(), label_weight=0.0, attention_weight=1.0)
-    hooks = []
-
-    def count() -> None:
-        modules = [*engine.network.modules(), *engine.teacher.modules()]
-        hooks.append(sum(len(module._forward_hooks) for module in modules))
-
-    engine.add_event_handler(Events.ITERATION_COMPLETED, count)
-    engine.run()
-    assert hooks == [0]
-    # the same weights, but the student's batch norm takes the batch's statistics
-    assert 0 < float(engine.state.output[0]["loss_attention"]) < 2
-
-
-def test_attention_transfer_brings_the_features_together() -> None:
-    teacher = net()
-    torch.manual_seed(1)
-    for module in teacher.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight)
-    engine = trainer(films(), teacher, label_weight=0.0, attention_weight=1.0)
-    engine.state.max_epochs = 30
-    losses = []
-    engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: losses.append(float(engine.state.output[0]["loss"])))
-    engine.run()
-    assert losses[-1] < 0.7 * losses[0]
-
-
-def test_without_the_attention_term_no_hook_is_ever_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise AssertionError("a hook was set")
-
-    engine = trainer(films(), net(), logit_weight=1.0, map_weight=1.0, cell_weight=1.0, explanation_weight=1.0)
-    monkeypatch.setattr(nn.Module, "register_forward_hook", refuse)
-    engine.run()
-    assert {"loss_cells", "loss_explanation"} <= set(engine.state.output[0])
-
-
-def test_cached_maps_have_no_features() -> None:
-    with pytest.raises(ValueError, match="set cache_teacher to false"):
-        trainer(films(**{TEACHER_MAP: torch.randn(2, 4, 4)}), None, attention_weight=1.0).run()

@@ -6,11 +6,12 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 import pytest
 import torch
-from ignite.engine import Events
+from ignite.engine import Engine, Events
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from monai_tbkd.handlers import TrainingState
@@ -28,14 +29,13 @@ def trainer(phantoms: Path, root: Path) -> Callable[..., Path]:
     def run(folder: str, stage: str = "control", plug: int | None = None, **overrides: Any) -> Path:
         out = root / folder
         where = {"dataset_dir": str(phantoms), "ckpt_dir": str(out / "models"), "output_dir": str(out)}
-        workflow = open_bundle(["train"], f"run_{stage}", **{**where, "max_epochs": 3, **overrides})
+        workflow = open_bundle(["train"], stage=stage, **{**where, "max_epochs": 3, **overrides})
         workflow.initialize()
-        key = "train" if stage == "student" else stage
-        engine = workflow.parser.get_parsed_content(f"{key}::trainer")
-        if plug is not None:
-            engine.add_event_handler(Events.ITERATION_COMPLETED(once=plug), _pull)
         try:
-            workflow.run()
+            with pytest.MonkeyPatch.context() as patch:
+                if plug is not None:
+                    patch.setattr(TrainingState, "attach", _attach_with_plug(plug))
+                workflow.run()
         except PulledPlugError:
             assert plug is not None
         finally:
@@ -59,6 +59,16 @@ def unbroken(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _pull() -> None:
     raise PulledPlugError
+
+
+def _attach_with_plug(step: int) -> Callable[[TrainingState, Engine], None]:
+    attach = TrainingState.attach
+
+    def attach_both(self: TrainingState, engine: Engine) -> None:
+        attach(self, engine)
+        engine.add_event_handler(Events.ITERATION_COMPLETED(once=step), _pull)
+
+    return attach_both
 
 
 def curves(folder: Path) -> list[tuple[str, int, float]]:
@@ -91,25 +101,33 @@ def test_broken_off_it_ends_as_an_unbroken_one(
 
 
 @pytest.mark.bundle
-def test_a_student_goes_on_with_its_schedules_and_cached_maps(train: Callable[..., Path], tmp_path: Path) -> None:
-    schedules = {"map": {"start": 0.0, "end": 1.0, "kind": "linear"}}
-    turned: dict[str, Any] = {"cache_teacher": True, "term_schedules": schedules, "random_blur": 0.5}
+def test_a_student_goes_on_with_its_teacher_and_its_target(train: Callable[..., Path], tmp_path: Path) -> None:
+    steps = [{"_target_": "monai_tbkd.transforms.CloseByLabeld"}, {"_target_": "monai_tbkd.transforms.CenterMapd"}]
+    target = {"_target_": "monai.transforms.Compose", "transforms": steps}
     shutil.copytree(train("unbroken", "teacher", max_epochs=1), tmp_path / "broken")
-    unbroken = train("unbroken", "student", teacher_epochs=1, **turned)
-    train("broken", "student", plug=4, teacher_epochs=1, **turned)
-    out = train("broken", "student", teacher_epochs=1, **turned)
+    unbroken = train("unbroken", "student", target=target)
+    train("broken", "student", plug=4, target=target)
+    out = train("broken", "student", target=target)
     assert same_weights(unbroken / "models" / "model.pt", out / "models" / "model.pt")
     assert curves(out / "tensorboard" / "student") == curves(unbroken / "tensorboard" / "student")
 
 
 @pytest.mark.bundle
-def test_other_changes_of_the_films_are_other_settings(train: Callable[..., Path]) -> None:
-    train("broken", plug=3, max_epochs=2, random_blur=0.5)
-    for changed in ({"random_blur": 0.4}, {"random_blur": 0.0}, {"random_blur": 0.5, "spectrum_swap": 0.1}):
+def test_other_changes_of_the_images_and_other_terms_are_other_settings(train: Callable[..., Path]) -> None:
+    mirror = {"_target_": "monai_tbkd.transforms.RandMirrorFilmd", "keys": "image", "prob": 0.5}
+    plain = {"_target_": "monai_tbkd.transforms.PlainFilmd", "keys": "image"}
+    own = {"max_epochs": 2, "train::random_transforms": [plain, mirror]}
+    train("broken", plug=3, **own)
+    changes = {
+        "random_transforms": {"train::random_transforms": [plain, {**mirror, "prob": 0.4}]},
+        "label_terms": {"label_terms::label::weight": 0.5},
+        "network_def": {"network_def::last_stage": "layer3"},
+    }
+    for name, changed in changes.items():
         with pytest.raises(RuntimeError) as refused:
-            train("broken", max_epochs=2, **changed)
-        assert "film_changes {'random_blur': 0.5} (here " in str(plain_cause(refused.value))
-    train("broken", max_epochs=2, random_blur=0.5)
+            train("broken", **own | changed)
+        assert name in str(plain_cause(refused.value))
+    train("broken", **own)
 
 
 @pytest.mark.bundle
@@ -156,7 +174,7 @@ def test_what_was_left_by_another_training_is_refused_with_a_sentence(train: Cal
     with pytest.raises(RuntimeError) as caught:
         train("broken", learning_rate=0.5)
     message = str(plain_cause(caught.value))
-    assert "learning_rate 0.0001 (here 0.5)" in message
+    assert "learning_rate 0.001 (here 0.5)" in message
     assert "--resume false" in message
     assert "\n" not in message
     assert state.read_bytes() == left
@@ -183,8 +201,58 @@ def test_a_state_runs_no_code(tmp_path: Path) -> None:
     network = torch.nn.Linear(1, 1)
     optimizer = torch.optim.AdamW(network.parameters())
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
-    handler = TrainingState(tmp_path / "model.pt", network, optimizer, schedule, {})
+    parts = {"network": network, "optimizer": optimizer, "schedule": schedule}
+    handler = TrainingState(tmp_path / "model.pt", parts, {})
     torch.save({"settings": Evil()}, handler.path)
     with pytest.raises(ValueError, match="can't be read"):
         handler._read(None)
     assert not (tmp_path / "ran").exists()
+
+
+def test_every_part_goes_on_as_it_was(tmp_path: Path) -> None:
+    def engine_of(weight: float) -> tuple[SimpleNamespace, dict[str, Any]]:
+        network = torch.nn.Linear(1, 1)
+        torch.nn.init.constant_(network.weight, weight)
+        optimizer = torch.optim.SGD(network.parameters(), lr=1.0, momentum=0.9)
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
+        state = SimpleNamespace(epoch=2, iteration=6, epoch_length=3, max_epochs=5)
+        loader = torch.utils.data.DataLoader([0])
+        parts = {"network": network, "optimizer": optimizer, "schedule": schedule, "counts": Counts()}
+        return SimpleNamespace(state=state, scaler=None, data_loader=loader), parts
+
+    class Counts:
+        number = 0
+
+        def state_dict(self) -> dict[str, int]:
+            return {"number": self.number}
+
+        def load_state_dict(self, state: dict[str, int]) -> None:
+            self.number = state["number"]
+
+    engine, parts = engine_of(1.0)
+    parts["network"](torch.ones(1, 1)).sum().backward()
+    parts["optimizer"].step()
+    parts["schedule"].step()
+    parts["counts"].number = 7
+    handler = TrainingState(tmp_path / "model.pt", parts, {"seed": 0})
+    handler.write(engine)
+
+    other, empty = engine_of(5.0)
+    other.state.epoch = other.state.iteration = 0
+    TrainingState(tmp_path / "model.pt", empty, {"seed": 0}, resume=False).go_on(other)
+    assert other.state.epoch == 0 and empty["network"].weight.item() == 5
+    TrainingState(tmp_path / "model.pt", empty, {"seed": 0}).go_on(other)
+    assert (other.state.epoch, other.state.iteration) == (2, 6)
+    assert empty["network"].weight.item() == parts["network"].weight.item() == 0
+    assert empty["optimizer"].param_groups[0]["lr"] == 0.5
+    assert empty["schedule"].last_epoch == 1 and empty["counts"].number == 7
+    (momentum,) = (s["momentum_buffer"] for p, s in empty["optimizer"].state.items() if p is empty["network"].weight)
+    assert momentum.item() == 1
+    with pytest.raises(ValueError, match=r"other settings: seed 0 \(here 1\)"):
+        TrainingState(tmp_path / "model.pt", empty, {"seed": 1}).go_on(other)
+
+    handler.remove(engine)
+    assert handler.path.is_file()  # of five epochs two are over
+    engine.state.epoch = 5
+    handler.remove(engine)
+    assert not handler.path.exists()

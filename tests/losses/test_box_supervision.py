@@ -5,9 +5,8 @@ import math
 import pytest
 import torch
 
-from monai_tbkd.losses import BoxSupervisionLoss, DistillationObjective, LabelLoss
+from monai_tbkd.losses import BoxSupervisionLoss
 from monai_tbkd.losses.box_supervision import cell_shares
-from monai_tbkd.networks import AverageMapPool
 
 
 def test_a_cell_counts_the_mask_around_its_pixel() -> None:
@@ -47,15 +46,3 @@ def test_films_whose_boxes_are_unknown_take_no_part() -> None:
 def test_other_films_are_refused() -> None:
     with pytest.raises(ValueError, match="Box masks"):
         BoxSupervisionLoss()(torch.zeros(2, 1, 2, 2), torch.zeros(1, 1, 8, 8))
-
-
-def test_the_objective_wants_masks_only_with_a_weight() -> None:
-    objective = DistillationObjective(AverageMapPool(), LabelLoss(), boxes=BoxSupervisionLoss(), box_weight=2.0)
-    maps, label, mask = torch.zeros(1, 1, 2, 2), torch.tensor([0]), torch.zeros(1, 1, 8, 8)
-    terms = objective(maps, label, box_mask=mask)
-    assert not objective.needs_teacher
-    assert float(terms["total"]) == pytest.approx(3 * math.log(2))
-    with pytest.raises(ValueError, match="no mask of boxes"):
-        objective(maps, label)
-    without = DistillationObjective(AverageMapPool(), LabelLoss(), boxes=BoxSupervisionLoss())
-    assert set(without(maps, label, box_mask=mask)) == {"label", "total"}

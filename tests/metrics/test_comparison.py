@@ -149,6 +149,19 @@ def test_the_blind_prior_knows_the_training_films_alone() -> None:
         assert (blind[split] == location_prior(train, GRID)).all()
 
 
+def test_shuffled_maps_are_the_students_own_on_other_images(comparison: Comparison) -> None:
+    by_split = {s: perfect(items) for s, items in comparison.items.items()}
+    found = comparison.run({"student": by_split})["predictors"]
+    shuffled = comparison.measured["shuffled_maps"]
+    own = comparison.measured["student"].maps
+    assert not np.array_equal(shuffled.maps, own)
+    assert {m.tobytes() for m in shuffled.maps} == {m.tobytes() for m in own}
+    assert shuffled.scores is None and found["shuffled_maps"]["blind"]
+    assert found["shuffled_maps"]["union_mask_miou"]["value"] < 0.5 < found["student"]["union_mask_miou"]["value"]
+    again = comparison.run({"student": by_split})["predictors"]
+    assert again["shuffled_maps"] == found["shuffled_maps"]
+
+
 def test_a_patient_in_both_splits_is_refused() -> None:
     select, test = films("s", 3, 1), films("r", 3, 2)
     select[0]["patient_id"] = test[0]["patient_id"] = "secret-id"

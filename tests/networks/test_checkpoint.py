@@ -30,7 +30,7 @@ def test_weights_without_their_record_are_not_finished(net: ActivationMapNet, tm
     path = tmp_path / "teacher.pt"
     torch.save(net.state_dict(), path)
     assert read_record(path) is None
-    with pytest.raises(FileNotFoundError, match="run_teacher"):
+    with pytest.raises(FileNotFoundError, match="--stage teacher"):
         load_finished(net, path, "teacher")
 
 

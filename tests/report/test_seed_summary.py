@@ -106,8 +106,8 @@ def test_a_table_of_films_comes_back_as_it_was_written(runs_made: list[Path]) ->
     assert len(table.names) == 16 and table.positive.sum() == 8
     assert table.patients is not None and len(set(table.patients)) == 6
     assert "p0" not in (runs_made[0] / FILE).read_text()  # patients by number alone
-    assert set(table.numbers["student"]) == {"union_mask_iou", "pointing", "score"}
-    assert set(table.numbers["blind_prior"]) == {"union_mask_iou", "pointing"}
+    assert set(table.numbers["student"]) == {"union_mask_iou", "box_union_iou", "pointing", "score"}
+    assert set(table.numbers["blind_prior"]) == {"union_mask_iou", "box_union_iou", "pointing"}
     assert np.isnan(table.numbers["student"]["union_mask_iou"]).sum() == 8  # films without TB
 
 

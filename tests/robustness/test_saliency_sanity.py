@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from monai_tbkd.networks import ActivationMapNet, FrameMaskView, ViewedNet
+from monai_tbkd.networks import ActivationMapNet, FrameMaskView, SymmetricMapNet, ViewedNet
 from monai_tbkd.robustness import SaliencySanity, cascading_randomization, rank_correlation
 from monai_tbkd.robustness.saliency_sanity import stages_from_head
 
@@ -61,7 +61,14 @@ def test_no_chance_of_others_is_used_up(network: ActivationMapNet) -> None:
 def test_a_network_is_found_behind_its_view(network: ActivationMapNet) -> None:
     viewed = ViewedNet(network, FrameMaskView(0.1))
     assert [name for name, _ in stages_from_head(viewed)] == ["head", "layer2", "layer1", "stem"]
-    with pytest.raises(ValueError, match="Conv2d holds no ActivationMapNet"):
+    symmetric = SymmetricMapNet("resnet18", components=4, width=0.125)
+    assert [name for name, _ in stages_from_head(symmetric)] == [
+        "head", "reduction", "layer4", "layer3", "layer2", "layer1", "stem"
+    ]  # fmt: skip
+    films = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    maps = [symmetric.eval()(films), *(changed(films) for _, changed in cascading_randomization(symmetric))]
+    assert not any(torch.allclose(before, after) for before, after in pairwise(maps))
+    with pytest.raises(ValueError, match="Conv2d holds no ActivationMapNet or SymmetricMapNet"):
         stages_from_head(nn.Conv2d(1, 1, 1))
     with pytest.raises(ValueError, match="give student"):
         SaliencySanity(repeats=["model.pt"])

@@ -10,6 +10,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, RandAdjustContrastd, RandAffined, RandFlipd
 from monai.utils import set_determinism
+from torch.nn import functional as F
 
 from monai_tbkd.transforms import PlainFilmd, RandAffineFilmd, RandGammaFilmd, RandMirrorFilmd
 from monai_tbkd.transforms.film_augmentation import moved, with_gamma
@@ -75,6 +76,28 @@ def test_all_of_them_are_monais_and_the_kept_film_stays(film: MetaTensor) -> Non
     assert changed > 10
     assert torch.equal(film, before)
     assert not film.applied_operations
+
+
+def test_lung_field_and_labels_of_halves_go_along_with_the_mirror(film: MetaTensor) -> None:
+    item = {"image": film, "lung_field": torch.tensor([[[1, 2, 3]]], dtype=torch.uint8), "label": np.array([1, 0])}
+    turned = RandMirrorFilmd("image", prob=1.0)(item)
+    assert turned["lung_field"].tolist() == [[[3, 2, 1]]] and turned["label"].tolist() == [0, 1]
+    still = RandMirrorFilmd("image", prob=0.0)(item)
+    assert still["lung_field"].tolist() == [[[1, 2, 3]]] and still["label"].tolist() == [1, 0]
+    assert RandMirrorFilmd("image", prob=1.0)({"image": film, "label": 1})["label"] == 1
+    assert item["label"].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_lung_field_of_fewer_pixels_moves_as_the_image_does(seed: int) -> None:
+    field = torch.zeros(1, 24, 24, dtype=torch.uint8)
+    field[0, 8:16, 5:14] = 255
+    image = field.repeat_interleave(4, -1).repeat_interleave(4, -2)
+    move = RandAffineFilmd("image", 1.0, rotate_range=0.3, scale_range=0.2, translate_range=[12, 20])
+    found = move.set_random_state(seed)({"image": image, "lung_field": field})
+    assert not torch.equal(found["lung_field"], field)
+    as_image = F.avg_pool2d(found["image"].float()[None], 4)[0]
+    assert (as_image - found["lung_field"].float()).abs().mean() < 4  # of 255
 
 
 def test_moved_by_hand() -> None:

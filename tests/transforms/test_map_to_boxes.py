@@ -34,26 +34,6 @@ def test_cells_that_touch_at_a_corner_are_one_box() -> None:
     assert MapToBoxes((4, 4), smallest_area=0.0)(tb_map).boxes.tolist() == [[0, 0, 4, 4]]
 
 
-def test_both_lungs_share_no_box_if_they_are_not_to() -> None:
-    tb_map = torch.zeros(1, 6, 10)
-    tb_map[0, 2, 1:9] = 0.8
-    tb_map[0, 4, 7:9] = 0.6
-    assert len(MapToBoxes((6, 10), smallest_area=0.0)(tb_map).boxes) == 2
-    split = MapToBoxes((6, 10), smallest_area=0.0, split_at_middle=True)(tb_map)
-    assert split.boxes.tolist() == [[1, 2, 5, 3], [5, 2, 9, 3], [7, 4, 9, 5]]
-    assert split.scores.tolist() == pytest.approx([0.8, 0.8, 0.6])
-
-
-def test_boxes_grow_within_the_film() -> None:
-    grown = MapToBoxes((8, 10), smallest_area=0.0, growth=0.5)(two_blobs())
-    assert grown.boxes.tolist() == [[0, 3.5, 3, 8], [4, 0, 10, 4]]
-    shrunken = MapToBoxes((8, 10), smallest_area=0.0, growth=-0.25)(two_blobs())
-    assert shrunken.boxes.tolist() == [[0.5, 5.75, 1.5, 7.25], [7, 1.5, 9, 2.5]]
-    for wrong in (-0.5, 2.1):
-        with pytest.raises(ValueError, match="growth is"):
-            MapToBoxes((8, 10), growth=wrong)
-
-
 def test_relative_threshold_and_flat_map() -> None:
     relative = MapToBoxes((8, 10), threshold=0.5, mode="relative", smallest_area=0.0)
     assert len(relative(two_blobs() * 0.01).boxes) == 2
