@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigParser
@@ -37,18 +38,27 @@ def running_parser() -> tuple[ConfigParser, str]:
     raise RuntimeError("This is an expression of a config; call it there.")
 
 
-def shared(name: str, file: str = "preprocessing.yaml") -> Any:
+def shared(name: str, file: str = "preprocessing") -> Any:
     """Take a part of a config file that several configs share, under the settings of the config that takes it.
 
     Args:
         name: id in the file.
-        file: beside the config, in the bundle's ``configs``. Its other ids are defaults, which the config may replace.
+        file: name without suffix, YAML or JSON, in ``configs`` of the config's ``bundle_root``, or else of the bundle
+            that this package came with. Its other ids are defaults, which the config may replace.
 
     Returns:
         The parsed content.
+
+    Raises:
+        FileNotFoundError: there is no such file.
     """
     parser, _ = running_parser()
-    content = read_config(bundle_files() / "configs" / file)
+    folders = [Path(parser.get_parsed_content("bundle_root"))] if "bundle_root" in parser else []
+    paths = [folder / "configs" / f"{file}{end}" for folder in (*folders, bundle_files()) for end in (".yaml", ".json")]
+    found = next((path for path in paths if path.is_file()), None)
+    if found is None:
+        raise FileNotFoundError(f"{paths[0]} is not there; expected the configs of a bundle.")
+    content = read_config(found)
     own = {name, "imports"}
     given = {key: parser.get_parsed_content(key) for key in content if key not in own and key in parser}
     return ConfigParser(config={**content, **given}).get_parsed_content(name)
