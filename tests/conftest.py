@@ -126,9 +126,8 @@ def run_bundle(configs: list[str], run_id: str = "run", **overrides: Any) -> Con
 
 
 def config_files(*configs: str) -> list[str]:
-    """Files of the bundle's configs by name, with the small recipe over the first."""
-    first, *others = (str(REPOSITORY / "bundle" / "configs" / f"{c}.yaml") for c in configs)
-    return [first, str(SMALL_RECIPE), *others]
+    """Files of the bundle's configs by name, with the small recipe over them."""
+    return [*(str(REPOSITORY / "bundle" / "configs" / f"{c}.yaml") for c in configs), str(SMALL_RECIPE)]
 
 
 def open_bundle(configs: list[str], run_id: str = "run", **overrides: Any) -> ConfigWorkflow:

@@ -31,7 +31,7 @@ def test_train_and_inference_have_every_property(phantoms: Path, tmp_path: Path)
     evaluate = open_bundle(["train", "evaluate"], **where)
     evaluate.initialize()
     assert evaluate.check_properties() == []
-    alone = open_bundle(["train"], "run_student", **where)
+    alone = open_bundle(["train"], stage="student", **where)
     alone.initialize()
     with pytest.raises(Exception) as caught:
         alone.run()

@@ -81,7 +81,7 @@ def test_a_second_generation_learns_from_the_first_student(small_run: Callable, 
     small_run(["train"], max_epochs=1, teacher_width=0.25)
     models = tmp_path / "models"
     first = (models / "model.pt").read_bytes()
-    small_run(["train"], "run_student", max_epochs=1, teacher_width=0.25, generation=2)
+    small_run(["train"], stage="student", max_epochs=1, teacher_width=0.25, generation=2)
     assert (models / "model.pt").read_bytes() == first
     record, teacher = (json.loads((models / f"{n}.json").read_text()) for n in ("model_2", "model"))
     assert record["stage"] == "student"
@@ -89,7 +89,7 @@ def test_a_second_generation_learns_from_the_first_student(small_run: Callable, 
     assert record["settings"]["teacher_sha256"] == teacher["sha256"]
     states = [read_state_dict(models / f"{n}.pt") for n in ("model", "model_2")]
     assert not torch.equal(states[0]["head.weight"], states[1]["head.weight"])
-    small_run(["train"], "run_control", max_epochs=1)
+    small_run(["train"], stage="control", max_epochs=1)
     small_run(["train", "evaluate"], generation=2, max_epochs=1)
     result = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert {"teacher", "control", "student"} <= set(result["predictors"])
