@@ -40,7 +40,6 @@ class _Loaded:
     model_version: str
     thresholds: dict[str, Any]
     smallest_area: float
-    split_at_middle: bool
     grid: int
     amp: bool
 
@@ -158,7 +157,7 @@ class FilmPipeline:
             return torch.zeros(loaded.grid, loaded.grid, dtype=torch.bool)
         to_mask = MapToMask((loaded.grid, loaded.grid), thresholds["map_threshold"], thresholds["mode"])
         mask = to_mask(tb_map)[0].cpu().numpy()
-        return torch.from_numpy(large_components(mask, area, loaded.split_at_middle) > 0)
+        return torch.from_numpy(large_components(mask, area) > 0)
 
     def _thresholds(self, loaded: _Loaded, options: FilmOptions | None) -> dict[str, Any]:
         if options is None:
@@ -227,7 +226,6 @@ class FilmPipeline:
             content("model_version"),
             dict(content("thresholds")),
             float(content("smallest_area")),
-            content("split_at_middle"),
             int(content("grid")),
             content("amp"),
         )

@@ -94,7 +94,7 @@ def test_values_get_the_type_of_their_default(
         (["--amp", "maybe"], "amp is 'maybe'; expected true or false"),
         (["--device", "0"], "device is 0, which is not there"),
         (["--device", "None"], "device is None, which is not there"),
-        (["--box_growth", "nan"], "box_growth is 'nan'; expected a number"),
+        (["--smallest_area", "nan"], "smallest_area is 'nan'; expected a number"),
         (["--device", "gpu"], "device is 'gpu', which is not there"),
         (["--batch_size", "0"], "batch_size is 0; expected a whole number, 1 or more"),
         (["--num_workers", "-1"], "num_workers is -1; expected a whole number, 0 or more"),
