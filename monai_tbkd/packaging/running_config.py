@@ -16,7 +16,8 @@ from monai_tbkd.packaging.bundle_location import bundle_files
 from monai_tbkd.packaging.config_layers import read_config
 
 _OF_MACHINE = {"device", "amp", "num_workers", "cache_rate", "progress_bar", "resume", "val_interval", "layout",
-               "stage", "select", "test", "missing_annotation", "grid"}  # fmt: skip
+               "stage", "select", "test", "missing_annotation", "grid", "patience",
+               "tracking_uri", "experiment_name", "run_name", "save_execute_config"}  # fmt: skip
 _OF_PLACE = ("_dir", "_root", "_file", "_checkpoint", "operating_point")
 _WORKFLOW = {"imports", "train", "validate", "evaluate", "robustness", "finetune", "datalist", "settings", "initialize",
              "finalize", "preprocessing", "_meta_"}  # fmt: skip
@@ -68,12 +69,14 @@ def config_settings() -> dict[str, Any]:
     """Settings of the running config that a training depends on, JSON-able.
 
     These are the ids at the top whose content is a number, a text, a flag or a list of them, without those of the
-    machine and its folders, and the text of the other sections, such as the loss terms.
+    machine and its folders, and the text of the other sections, such as the loss terms of the stage.
     """
     parser, _ = running_parser()
     found: dict[str, Any] = {}
+    student = "stage" in parser and parser.get_parsed_content("stage") == "student"
+    left_out = _OF_MACHINE | _WORKFLOW | ({"label_terms"} if student else {"student_terms", "target"})
     for key, raw in parser.get().items():
-        if key in _OF_MACHINE or key in _WORKFLOW or key.endswith(_OF_PLACE) or key.startswith("run"):
+        if key in left_out or key.endswith(_OF_PLACE) or key.startswith("run"):
             continue
         if isinstance(raw, dict):
             found[key] = json.dumps(raw, sort_keys=True, default=str)

@@ -170,6 +170,9 @@ def test_finished_teacher_is_taken_and_an_unfinished_one_is_not(
     small_run(["train"], max_epochs=1)
     assert path.stat().st_mtime_ns == first
     assert (tmp_path / "models" / "model.pt").is_file()
+    # what the student alone learns by is nothing to the teacher
+    small_run(["train"], max_epochs=1, **{"student_terms::map::weight": 2.0})
+    assert path.stat().st_mtime_ns == first
     path.with_suffix(".json").unlink()  # as a run leaves it that was killed before it had finished
     small_run(["train"], max_epochs=1)
     assert path.stat().st_mtime_ns != first
