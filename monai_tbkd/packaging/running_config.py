@@ -60,8 +60,8 @@ def shared(name: str, file: str = "preprocessing") -> Any:
     if found is None:
         raise FileNotFoundError(f"{paths[0]} is not there; expected the configs of a bundle.")
     content = read_config(found)
-    own = {name, "imports"}
-    given = {key: parser.get_parsed_content(key) for key in content if key not in own and key in parser}
+    wanted = {*content, "bundle_root"} - {name, "imports"}
+    given = {key: parser.get_parsed_content(key) for key in wanted if key in parser}
     return ConfigParser(config={**content, **given}).get_parsed_content(name)
 
 
