@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,8 @@ def fingerprint(part: Any) -> str:
     """SHA-256 of what a transform or network does: its class, its settings, and the content of its arrays.
 
     Args:
-        part: a transform, a list of them, a module, a number, a text, an array.
+        part: a transform, a list of them, a module, a number, a text, an array. An object with a method
+            ``fingerprint_of`` is known by what that returns.
     """
     digest = hashlib.sha256()
     _add(digest, part, 0)
@@ -106,15 +108,18 @@ def fingerprint(part: Any) -> str:
 def _add(digest: Any, part: Any, depth: int) -> None:
     if depth > 60:
         raise ValueError(f"A transform holds itself ({type(part).__name__}); it has no fingerprint.")
-    if isinstance(part, torch.nn.Module):
+    if hasattr(part, "fingerprint_of"):
         digest.update(type(part).__qualname__.encode())
-        for name, value in part.state_dict().items():
+        _add(digest, part.fingerprint_of(), depth + 1)
+    elif isinstance(part, torch.nn.Module):
+        digest.update(type(part).__qualname__.encode())
+        for name, value in (*_module_settings(part), *part.state_dict().items()):
             _add(digest, (name, value), depth + 1)
     elif isinstance(part, (np.ndarray, torch.Tensor)):
         array = np.ascontiguousarray(part.detach().cpu().numpy() if isinstance(part, torch.Tensor) else part)
         digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
     elif part is None or isinstance(part, (str, bytes, bool, int, float, torch.dtype, torch.device)):
-        digest.update(f"{type(part).__name__}:{part}\n".encode())
+        digest.update(f"{type(part).__name__}:{part!r}\n".encode())
     elif isinstance(part, Mapping):
         for key, value in part.items():
             _add(digest, (str(key), value), depth + 1)
@@ -122,10 +127,21 @@ def _add(digest: Any, part: Any, depth: int) -> None:
         digest.update(f"{len(part)}[".encode())
         for each in sorted(part, key=str) if isinstance(part, (set, frozenset)) else part:
             _add(digest, each, depth + 1)
-    elif isinstance(part, type) or not hasattr(part, "__dict__") or callable(getattr(part, "__code__", None)):
+    elif isinstance(part, type) or not hasattr(part, "__dict__"):
         digest.update(getattr(part, "__qualname__", type(part).__qualname__).encode())
+    elif isinstance(part, FunctionType):
+        code, inside = part.__code__, [cell.cell_contents for cell in part.__closure__ or ()]
+        constants = [each for each in code.co_consts if not isinstance(each, CodeType)]
+        _add(digest, (part.__qualname__, code.co_code, code.co_names, constants, inside), depth + 1)
     else:
         digest.update(type(part).__qualname__.encode())
         settings = {k: v for k, v in vars(part).items() if k.lstrip("_") not in _NOT_SETTINGS}
         for key in sorted(settings):
             _add(digest, (key, settings[key]), depth + 1)
+
+
+def _module_settings(module: torch.nn.Module) -> Iterator[tuple[str, Any]]:
+    """What parts of a module do beside their weights, such as strides and dilations: their numbers and words."""
+    for name, part in module.named_modules():
+        own = {k: v for k, v in vars(part).items() if k[0] != "_" and isinstance(v, (int, float, str, tuple))}
+        yield name, (type(part).__qualname__, {k: own[k] for k in sorted(own) if k != "training"})

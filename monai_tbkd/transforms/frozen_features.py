@@ -58,6 +58,11 @@ class FrozenFeaturesd(MapTransform):
         with self._one_at_a_time, torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
             return self.network.features(self.normalize(image)[None].to(device))[0].half().cpu()
 
+    def fingerprint_of(self) -> list[Any]:
+        """What the features depend on: not the head."""
+        network = self.network
+        return [self.keys, network.backbone, network.reduce, network.architecture["output_stride"], self.normalize]
+
     def __getstate__(self) -> dict[str, Any]:  # data loader processes get a lock of their own
         return {key: value for key, value in vars(self).items() if key != "_one_at_a_time"}
 
