@@ -27,24 +27,10 @@ if TYPE_CHECKING:  # pytest's controller, which runs no test, need not wait for 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-# the smallest run that goes through everything
-SMALL = {
-    "image_size": 64,
-    "min_side": 16,
-    "backbone": "resnet18",
-    "width": 0.125,
-    "last_stage": "layer2",
-    "output_stride": 8,
-    "max_epochs": 2,
-    "batch_size": 8,
-    "num_workers": 0,
-    "grid": 64,
-    "select": 0.34,
-    "bootstrap_resamples": 50,
-    "overlays": 4,
-    "device": "$torch.device('cpu')",
-    "progress_bar": False,
-}
+SMALL_RECIPE = REPOSITORY / "tests" / "small.yaml"
+"""The smallest run that goes through everything, as a recipe over train.yaml or inference.yaml."""
+SMALL_NETWORK: dict[str, Any] = {"backbone": "resnet18", "width": 0.125, "last_stage": "layer2", "output_stride": 8}
+"""Its network."""
 
 
 BUNDLE_FIXTURES = {"trained", "small_run", "packaged"}
@@ -139,13 +125,18 @@ def run_bundle(configs: list[str], run_id: str = "run", **overrides: Any) -> Con
     return workflow
 
 
+def config_files(*configs: str) -> list[str]:
+    """Files of the bundle's configs by name, with the small recipe over them."""
+    return [*(str(REPOSITORY / "bundle" / "configs" / f"{c}.yaml") for c in configs), str(SMALL_RECIPE)]
+
+
 def open_bundle(configs: list[str], run_id: str = "run", **overrides: Any) -> ConfigWorkflow:
     """The workflow of configs of the bundle, not yet run."""
     from monai.bundle import ConfigWorkflow
 
-    files = [str(REPOSITORY / "bundle" / "configs" / f"{c}.yaml") for c in configs]
     kind = "infer" if configs == ["inference"] else "train"
-    return ConfigWorkflow(files, run_id=run_id, workflow_type=kind, logging_file=False, **{**SMALL, **overrides})
+    given = {"device": "$torch.device('cpu')", **overrides}
+    return ConfigWorkflow(config_files(*configs), run_id=run_id, workflow_type=kind, logging_file=False, **given)
 
 
 @pytest.fixture(scope="session")
@@ -154,7 +145,7 @@ def trained(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     where = {"dataset_dir": str(phantoms), "ckpt_dir": str(folder / "models"), "output_dir": str(folder / "out")}
     run_bundle(["train"], **where)
-    run_bundle(["train"], "run_control", **where)
+    run_bundle(["train"], stage="control", **where)
     run_bundle(["train", "evaluate"], **where)
     return folder
 

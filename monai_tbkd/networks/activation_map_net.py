@@ -33,7 +33,8 @@ class ActivationMapNet(nn.Module):
         width: widening factor of every stage; below 1 for small machines (not with pretrained weights).
         stride_in_1x1: a bottleneck strides in its first 1x1 convolution (He et al. 2015, "v1") instead of its 3x3
             one (torchvision's "v1.5"). It has to be as the weights were trained.
-        weights: path of a torchvision-style ImageNet state dict for the backbone; None starts from scratch.
+        weights: path of a torchvision-style ImageNet state dict for the backbone; None or ``"random"`` starts from
+            scratch.
         last_stage: the stage that the map is made from: ``"layer4"`` (output stride 32 or finer), ``"layer3"`` (16 or
             finer) or ``"layer2"`` (8). An earlier one looks at less of the film around each cell, so that its map can
             only point at what is there.
@@ -102,7 +103,7 @@ class ActivationMapNet(nn.Module):
         self.head = nn.Conv2d(features, num_classes, kernel_size=1)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
-        if weights:
+        if weights and weights != "random":
             load_backbone_weights(self.backbone, weights)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:

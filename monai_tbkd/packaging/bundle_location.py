@@ -40,7 +40,7 @@ def bundle_files() -> Path:
 
 
 def recipe_files() -> Path:
-    """The recipes that lie over the bundle's configs (demo, tbx11k, paper, real_check).
+    """The recipes that lie over the bundle's configs (demo, paper, halves).
 
     Raises:
         FileNotFoundError: the package was installed without them.

@@ -94,14 +94,15 @@ def write_package(
 
 
 def packaged_configs(
-    source: str | Path, layers: Sequence[Mapping[str, Any]], as_requirement: bool = False
+    source: str | Path, facts: ModelFacts, layers: Sequence[Mapping[str, Any]], as_requirement: bool = False
 ) -> dict[str, dict[str, Any]]:
-    """The bundle's configs with recipes laid into them, by name without suffix.
+    """The bundle's configs with a model's values and recipes laid into them, by name without suffix.
 
     A recipe's ids go to the configs that have them; what none of them has is training's.
 
     Args:
         source: folder of the commented YAML.
+        facts: of the model.
         layers: recipes.
         as_requirement: leave ``initialize`` as it is, see `start_at_run`.
 
@@ -109,7 +110,12 @@ def packaged_configs(
         ValueError: something that can't be laid over, or a reference to a file that is not there.
     """
     configs = {p.stem: read_config(p) for p in sorted(Path(source).glob("*.yaml"))}
-    for layer in layers:
+    for config in configs.values():
+        if "network_def" in config:
+            config["network_def"] = facts.network_def(config["network_def"])
+    at_the_top = {key for config in configs.values() for key in config}
+    recorded = {key: value for key, value in facts.config_values.items() if key in at_the_top}
+    for layer in (recorded, *layers):
         known = {key for config in configs.values() for key in config}
         new = [first_part(key) for key in layer if first_part(key) not in known]
         for name, config in configs.items():
@@ -133,9 +139,7 @@ def _write(
     source = bundle_files()
     if lung_weights is not None:
         layers = [*layers, {"lung_weights": f"$@bundle_root + '/{LUNG_WEIGHTS}'"}]
-    known = {key for p in (source / "configs").glob("*.yaml") for key in read_config(p)}
-    recorded = {key: value for key, value in facts.config_values.items() if key in known}
-    configs = packaged_configs(source / "configs", [recorded, *layers], as_requirement)
+    configs = packaged_configs(source / "configs", facts, layers, as_requirement)
     texts = {name: as_json(config) for name, config in configs.items()}
     (root / "configs").mkdir(parents=True)
     for name, text in texts.items():
@@ -156,7 +160,7 @@ def _write(
 
     (root / "docs").mkdir()
     readme = (source / "docs" / "README.md").read_text(encoding="utf-8")
-    readme = model_readme(readme, facts, configs["train"], vendored=not as_requirement)
+    readme = model_readme(readme, facts, {**configs["preprocessing"], **configs["train"]}, vendored=not as_requirement)
     (root / "docs" / "README.md").write_text(readme, encoding="utf-8")
     licenses = (source / "docs" / "data_license.txt").read_text(encoding="utf-8")
     (root / "docs" / "data_license.txt").write_text(model_terms(licenses, facts, terms), encoding="utf-8")

@@ -60,7 +60,7 @@ def model_readme(text: str, facts: ModelFacts, config: Mapping[str, Any], vendor
     Args:
         text: the README of the bundle without a model.
         facts: of the model.
-        config: of training, as packaged.
+        config: of training, as packaged, over that of preprocessing.
         vendored: the code comes along.
     """
     sections = _Sections(re.sub(r"configs/(\w+)\.yaml", r"configs/\1.json", text))
@@ -134,12 +134,11 @@ def model_terms(text: str, facts: ModelFacts, terms: str | None) -> str:
 
 
 def _network(config: Mapping[str, Any]) -> str:
-    kind, backbone = config["network_def"]["_target_"].split(".")[-1], str(config["backbone"])
-    backbone = backbone.replace("resnet", "ResNet-") + (
-        "" if config["width"] == 1 else f" of {config['width']} its width"
-    )
+    network = config["network_def"]
+    kind, width, last = network["_target_"].split(".")[-1], network.get("width", 1), network.get("last_stage", "layer4")
+    backbone = str(network["backbone"]).replace("resnet", "ResNet-") + ("" if width == 1 else f" of {width} its width")
     if kind == "ActivationMapNet":
-        cut = "" if config["last_stage"] == "layer4" else f", cut off after {config['last_stage']}"
+        cut = "" if last == "layer4" else f", cut off after {last}"
         return f"The network is a {backbone}{cut}, followed by a 1x1 convolution"
     return (
         f"The network ({kind}) is a frozen {backbone} and a small head that compares each place with the other lung's"
@@ -147,8 +146,11 @@ def _network(config: Mapping[str, Any]) -> str:
 
 
 def _preprocessing(config: Mapping[str, Any]) -> str:
-    size, film = int(config["image_size"]), config.get("film_size", "@image_size")
-    film = size if film == "@image_size" else int(film)
+    size = int(config["image_size"])
+    film = int(config["film_size"]) if config["lung_crop"] else size
+    changes = "horizontal flips"
+    if not config["keep_features"]:
+        changes += ", small rotations,\nzooms and shifts, and changes of gamma"
     crop = (
         f" The film is then cut to the box of its lungs and brought to {size} x {size}." if config["lung_crop"] else ""
     )
@@ -156,18 +158,18 @@ def _preprocessing(config: Mapping[str, Any]) -> str:
         f"Films are read upright in one channel, resized to {film} x {film} (bilinear, anti-aliased) and stretched\n"
         f"between their 0.5 and 99.5 percentiles to 8 bits.{crop} The gray value is repeated to three channels and\n"
         "standardized with ImageNet's mean and deviation. A plain border of a third of a picture or more, as of a\n"
-        "screenshot, is cut off before; maps and boxes are those of the whole picture. Training adds horizontal\n"
-        "flips, small rotations, zooms and shifts, and changes of gamma."
+        f"screenshot, is cut off before; maps and boxes are those of the whole picture. Training adds {changes}."
     )
 
 
 def _training(facts: ModelFacts, config: Mapping[str, Any]) -> str:
     settings = facts.record.get("settings") or facts.record.get("training") or {}
     network = ", ".join(f"{key} {value}" for key, value in (facts.record.get("architecture") or {}).items())
+    epochs = " or ".join(re.findall(r"\d+", str(config["max_epochs"])))  # of a teacher, of others
     defaults = (
         "The values of `configs/train.json`, which a training from here on starts from, can all be set on the command "
         f"line:\nlearning rate {config['learning_rate']}, weight decay {config['weight_decay']}, "
-        f"{config['max_epochs']} epochs, batch size {config['batch_size']}. AMP and GPU are used where\nCUDA is "
+        f"{epochs} epochs, batch size {config['batch_size']}. AMP and GPU are used where\nCUDA is "
         "available. Memory need has not been measured."
     )
     lines = [

@@ -12,6 +12,9 @@ from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.networks.checkpoint import file_sha256, knows_no_real_film, read_record
 
 PHANTOMS = "phantom films: synthetic films drawn by a program (monai_tbkd phantom); no patient was ever imaged"
+# settings of a training that the folder's defaults have to be those of
+_RECORDED = ("image_size", "lung_crop", "film_size", "lung_field_key", "keep_features", "teacher_view", "label_terms",
+             "student_terms", "target")  # fmt: skip
 _MEASURES = {"union_mask_miou": "union-mask mIoU", "pointing_game": "pointing game", "auc": "AUC"}
 _BLIND = {"blind_prior": "blind prior (never looks at the film)", "center_box": "center box (never looks at the film)"}
 
@@ -39,9 +42,26 @@ class ModelFacts:
 
     @property
     def config_values(self) -> dict[str, Any]:
-        """Ids of the configs that the record knows the values of."""
-        size = (self.record.get("settings") or self.record.get("training") or {}).get("image_size")
-        return {**(self.record.get("architecture") or {}), **({} if size is None else {"image_size": size})}
+        """Ids of the configs that the record knows the values of: of the network, of what it sees, of its loss."""
+        settings = self.record.get("settings") or self.record.get("training") or {}
+        known = {key: _content(settings[key]) for key in _RECORDED if key in settings}
+        return {**(self.record.get("architecture") or {}), **known}
+
+    def network_def(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The network of a config as the record has it.
+
+        Args:
+            config: ``network_def`` of the config. Its references and expressions stay where they are of the network's
+                kind.
+        """
+        architecture = dict(self.record.get("architecture") or {})
+        kind = architecture.pop("network", None)
+        if kind is None:
+            return dict(config)
+        target = f"monai_tbkd.networks.{kind}"
+        meant = {key: value for key, value in config.items() if isinstance(value, str) and value[:1] in "@$"}
+        kept = meant if config["_target_"] == target else {k: v for k, v in meant.items() if k in architecture}
+        return {"_target_": target, **architecture, **kept, "weights": config.get("weights")}
 
     def numbers(self) -> dict[str, Any]:
         """The student's numbers with their intervals, for metadata; empty where none were given."""
@@ -102,6 +122,11 @@ def read_facts(
             raise ValueError(f"{metrics} is an evaluation of another model ({measured}) than {path} ({sha256}).")
     words = None if performance is None else read_text(performance).strip()
     return ModelFacts(path, record, trained_on or PHANTOMS, phantom, content, words, sha256)
+
+
+def _content(recorded: Any) -> Any:
+    """A section of a config is recorded as its text."""
+    return json.loads(recorded) if isinstance(recorded, str) and recorded.startswith("{") else recorded
 
 
 def _cell(value: Mapping[str, float] | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigParser
@@ -15,7 +16,8 @@ from monai_tbkd.packaging.bundle_location import bundle_files
 from monai_tbkd.packaging.config_layers import read_config
 
 _OF_MACHINE = {"device", "amp", "num_workers", "cache_rate", "progress_bar", "resume", "val_interval", "layout",
-               "stage", "select", "test", "missing_annotation", "grid"}  # fmt: skip
+               "stage", "select", "test", "missing_annotation", "grid", "patience",
+               "tracking_uri", "experiment_name", "run_name", "save_execute_config"}  # fmt: skip
 _OF_PLACE = ("_dir", "_root", "_file", "_checkpoint", "operating_point")
 _WORKFLOW = {"imports", "train", "validate", "evaluate", "robustness", "finetune", "datalist", "settings", "initialize",
              "finalize", "preprocessing", "_meta_"}  # fmt: skip
@@ -37,20 +39,29 @@ def running_parser() -> tuple[ConfigParser, str]:
     raise RuntimeError("This is an expression of a config; call it there.")
 
 
-def shared(name: str, file: str = "preprocessing.yaml") -> Any:
+def shared(name: str, file: str = "preprocessing") -> Any:
     """Take a part of a config file that several configs share, under the settings of the config that takes it.
 
     Args:
         name: id in the file.
-        file: beside the config, in the bundle's ``configs``. Its other ids are defaults, which the config may replace.
+        file: name without suffix, YAML or JSON, in ``configs`` of the config's ``bundle_root``, or else of the bundle
+            that this package came with. Its other ids are defaults, which the config may replace.
 
     Returns:
         The parsed content.
+
+    Raises:
+        FileNotFoundError: there is no such file.
     """
     parser, _ = running_parser()
-    content = read_config(bundle_files() / "configs" / file)
-    own = {name, "imports"}
-    given = {key: parser.get_parsed_content(key) for key in content if key not in own and key in parser}
+    folders = [Path(parser.get_parsed_content("bundle_root"))] if "bundle_root" in parser else []
+    paths = [folder / "configs" / f"{file}{end}" for folder in (*folders, bundle_files()) for end in (".yaml", ".json")]
+    found = next((path for path in paths if path.is_file()), None)
+    if found is None:
+        raise FileNotFoundError(f"{paths[0]} is not there; expected the configs of a bundle.")
+    content = read_config(found)
+    wanted = {*content, "bundle_root"} - {name, "imports"}
+    given = {key: parser.get_parsed_content(key) for key in wanted if key in parser}
     return ConfigParser(config={**content, **given}).get_parsed_content(name)
 
 
@@ -58,12 +69,14 @@ def config_settings() -> dict[str, Any]:
     """Settings of the running config that a training depends on, JSON-able.
 
     These are the ids at the top whose content is a number, a text, a flag or a list of them, without those of the
-    machine and its folders, and the text of the other sections, such as the loss terms.
+    machine and its folders, and the text of the other sections, such as the loss terms of the stage.
     """
     parser, _ = running_parser()
     found: dict[str, Any] = {}
+    student = "stage" in parser and parser.get_parsed_content("stage") == "student"
+    left_out = _OF_MACHINE | _WORKFLOW | ({"label_terms"} if student else {"student_terms", "target"})
     for key, raw in parser.get().items():
-        if key in _OF_MACHINE or key in _WORKFLOW or key.endswith(_OF_PLACE) or key.startswith("run"):
+        if key in left_out or key.endswith(_OF_PLACE) or key.startswith("run"):
             continue
         if isinstance(raw, dict):
             found[key] = json.dumps(raw, sort_keys=True, default=str)

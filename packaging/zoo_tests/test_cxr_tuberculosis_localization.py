@@ -28,12 +28,11 @@ TEST_CASE_1 = [
     {
         "bundle_root": BUNDLE,
         "image_size": SIDE,
-        "film_size": SIDE,
-        "backbone": "resnet18",
-        "width": 0.125,
+        "network_def::backbone": "resnet18",
+        "network_def::width": 0.125,
+        "weights": "random",
         "stride_in_1x1": False,
         "max_epochs": 2,
-        "teacher_epochs": 1,
         "batch_size": 4,
         "num_workers": 0,
         "grid": 64,
@@ -102,8 +101,9 @@ class TestTuberculosisLocalization(unittest.TestCase):
         evaluator.finalize()
         self.assertTrue(os.path.isfile(os.path.join(self.folder, "outputs", "metrics.json")))
 
-        known = ("bundle_root", "image_size", "film_size", "backbone", "width", "stride_in_1x1", "num_workers", "grid")
-        override = {k: v for k, v in override.items() if k in (*known, "dataset_dir", "ckpt_dir", "progress_bar")}
+        known = ("bundle_root", "image_size", "network_def::backbone", "network_def::width", "stride_in_1x1")
+        known += ("num_workers", "grid", "dataset_dir", "ckpt_dir", "progress_bar")
+        override = {k: v for k, v in override.items() if k in known}
         override.update(output_dir=os.path.join(self.folder, "predictions"), check_frontal="off")
         inferrer = self.workflow(["inference"], "inference", override)
         inferrer.initialize()

@@ -12,15 +12,14 @@ from monai_tbkd.backends.exported_net import open_network
 from monai_tbkd.backends.int8_quantization import Int8Network
 from monai_tbkd.backends.write_network import int8_network
 from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet
-from tests.conftest import SMALL
+from tests.conftest import SMALL_NETWORK
 
 SIDE = 64
-NET = ("backbone", "width", "last_stage", "output_stride")
 
 
 def small_net(**changes: Any) -> ActivationMapNet:
     torch.manual_seed(0)
-    return ActivationMapNet(num_classes=1, **{**{key: SMALL[key] for key in NET}, **changes}).eval()
+    return ActivationMapNet(num_classes=1, **{**SMALL_NETWORK, **changes}).eval()
 
 
 def mirrored_net() -> SymmetricMapNet:

@@ -27,21 +27,19 @@ from monai_tbkd.backends import (
 from monai_tbkd.backends.bfloat16_net import Bfloat16Net
 from monai_tbkd.backends.export_record import SUFFIXES, read_record
 from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet, model_version
-from tests.conftest import SMALL, run_bundle
+from tests.conftest import SMALL_NETWORK, SMALL_RECIPE, run_bundle
 
 pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 pytest.importorskip("monai_tbkd.backends.quiet_openvino").load_openvino()
 
 END = {kind: end for end, kind in SUFFIXES.items()}
-NET = ("image_size", "backbone", "width", "last_stage", "output_stride")
 
 
 def export(trained: Path, kind: str, output: Path, *more: str) -> Path:
     """The trained phantom model through the command."""
-    values = [f"--set={key}={SMALL[key]}" for key in (*NET, "min_side", "grid")]
     checkpoint = trained / "models" / "model.pt"
-    command = ["export", "--format", kind, "--checkpoint", str(checkpoint), "--output", str(output), *values, *more]
-    assert main(command) == 0
+    given = ["--checkpoint", str(checkpoint), "--output", str(output), "--recipe", str(SMALL_RECIPE)]
+    assert main(["export", "--format", kind, *given, *more]) == 0
     return output
 
 
@@ -157,8 +155,7 @@ def test_a_file_is_found_beside_checkpoints_by_its_format(exported: Path) -> Non
 
 
 def small_net(**changes: Any) -> ActivationMapNet:
-    settings = {key: SMALL[key] for key in NET if key != "image_size"}
-    return ActivationMapNet(num_classes=1, **{**settings, **changes}).eval()
+    return ActivationMapNet(num_classes=1, **{**SMALL_NETWORK, **changes}).eval()
 
 
 def test_a_file_of_another_network_size_or_pooling_is_refused(exported: Path) -> None:

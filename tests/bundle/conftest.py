@@ -24,4 +24,4 @@ def taught(small_run: Callable, trained: Path, tmp_path: Path) -> Callable:
     (tmp_path / "models").mkdir()
     for name in ("teacher.pt", "teacher.json"):
         shutil.copy(trained / "models" / name, tmp_path / "models" / name)
-    return partial(small_run, ["train"], "run_student")
+    return partial(small_run, ["train"], stage="student")

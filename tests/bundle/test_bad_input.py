@@ -115,11 +115,11 @@ def test_a_bomb_among_films_is_named_by_training_and_evaluation(
     os.link(bombs / bomb, phantom_copy / "imgs" / name)
     out = tmp_path / "new"
     if split == "train":
-        where, run = {"ckpt_dir": str(out)}, (["train"], "run_control")
+        run, where = ["train"], {"ckpt_dir": str(out), "stage": "control"}
     else:
         point = {"operating_point": str(out / "operating_point.json"), "output_dir": str(out)}
-        where, run = {"ckpt_dir": str(trained / "models"), **point}, (["train", "evaluate"], "run")
-    text = sentence(lambda: small_run(*run, dataset_dir=str(phantom_copy), **where))
+        run, where = ["train", "evaluate"], {"ckpt_dir": str(trained / "models"), **point}
+    text = sentence(lambda: small_run(run, dataset_dir=str(phantom_copy), **where))
     assert name in text
     assert "TOO_LARGE" in text
     assert not list(out.rglob("*.*"))  # nothing was trained or reported
@@ -130,7 +130,7 @@ def test_film_without_annotation_is_named_and_trained_by_its_label(
 ) -> None:
     (phantom_copy / "annotations" / "xml" / "tb0003.xml").unlink()
     shutil.rmtree(phantom_copy / "annotations" / "json")
-    small_run(["train"], "run_teacher", dataset_dir=str(phantom_copy), max_epochs=1)
+    small_run(["train"], stage="teacher", dataset_dir=str(phantom_copy), max_epochs=1)
     assert "tb0003" in caplog.text
     text = sentence(lambda: small_run(["train"], dataset_dir=str(phantom_copy), missing_annotation="error"))
     assert "tb0003" in text
@@ -139,21 +139,20 @@ def test_film_without_annotation_is_named_and_trained_by_its_label(
 def test_teacher_of_another_architecture_is_refused(small_run: Callable, tmp_path: Path) -> None:
     other = ActivationMapNet("resnet18", num_classes=1, width=0.25, last_stage="layer2", output_stride=8)
     write_checkpoint(other, tmp_path / "models" / "teacher.pt", {"epochs": 1})
-    for run_id in ("run", "run_student"):
-        text = sentence(lambda run_id=run_id: small_run(["train"], run_id))
-        assert "another architecture" in text
-        assert "width 0.25 (here 0.125)" in text
+    text = sentence(lambda: small_run(["train"]))
+    assert "another architecture" in text
+    assert "width 0.25 (here 0.125)" in text
     assert not (tmp_path / "models" / "model.pt").exists()
 
 
 def test_student_without_a_teacher_says_what_to_run(small_run: Callable) -> None:
-    text = sentence(lambda: small_run(["train"], "run_student"))
+    text = sentence(lambda: small_run(["train"], stage="student"))
     assert "no finished teacher" in text
-    assert "run_teacher" in text
+    assert "--stage teacher" in text
 
 
 def test_evaluation_before_training_says_what_to_run(small_run: Callable) -> None:
-    assert "run_student" in sentence(lambda: small_run(["train", "evaluate"]))
+    assert "--stage student" in sentence(lambda: small_run(["train", "evaluate"]))
 
 
 def test_inference_with_another_architecture_or_none(small_run: Callable, tmp_path: Path, phantoms: Path) -> None:
@@ -167,8 +166,8 @@ def test_inference_with_another_architecture_or_none(small_run: Callable, tmp_pa
 @pytest.mark.parametrize(
     ("numbers", "words"),
     [
-        ({"temperature": 0}, "temperature is 0"),
-        ({"max_epochs": 0}, "epochs is 0"),
+        ({"student_terms::logits::loss::temperature": 0, "stage": "student"}, "temperature is 0"),
+        ({"max_epochs": 0}, "max_epochs is 0"),
         ({"class_weights": [1.0, 2.0, 3.0]}, "class_weights has 3 values"),
         ({"output_stride": 5}, "output_stride"),
         ({"stride_in_1x1": "maybe"}, "expected true or false"),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
-from monai.bundle import ConfigWorkflow, verify_metadata, verify_net_in_out
+from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata, verify_net_in_out
 
 from monai_tbkd import __version__
+from monai_tbkd.networks import SymmetricMapNet
 from monai_tbkd.packaging.plain_errors import plain_cause
-from tests.conftest import REPOSITORY, SMALL, open_bundle
+from monai_tbkd.transforms import NormalizeFilm
+from tests.conftest import REPOSITORY, open_bundle
 
 CONFIGS = REPOSITORY / "bundle" / "configs"
 METADATA = json.loads((CONFIGS / "metadata.json").read_text())
@@ -20,6 +24,10 @@ METADATA = json.loads((CONFIGS / "metadata.json").read_text())
 
 def load(name: str) -> dict[str, Any]:
     return yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
+
+
+def load_recipe(name: str) -> dict[str, Any]:
+    return yaml.safe_load((REPOSITORY / "configs" / f"{name}.yaml").read_text())
 
 
 @pytest.mark.bundle
@@ -31,7 +39,7 @@ def test_train_and_inference_have_every_property(phantoms: Path, tmp_path: Path)
     evaluate = open_bundle(["train", "evaluate"], **where)
     evaluate.initialize()
     assert evaluate.check_properties() == []
-    alone = open_bundle(["train"], "run_student", **where)
+    alone = open_bundle(["train"], stage="student", **where)
     alone.initialize()
     with pytest.raises(Exception) as caught:
         alone.run()
@@ -75,35 +83,41 @@ def test_network_has_the_promised_input_and_output() -> None:
     )
 
 
-def test_preprocessing_of_inference_is_the_training_one() -> None:
-    train, inference = load("train"), load("inference")
-    gate = "monai_tbkd.transforms.CheckFrontald"  # changes no pixel
+def test_training_is_one_page_of_one_trainer_and_one_evaluator() -> None:
+    text = (CONFIGS / "train.yaml").read_text()
+    assert len(text.splitlines()) <= 250
+    assert "truth(" not in text  # flags have their types from read_settings
+    assert text.count("monai_tbkd.engines.DistillationTrainer") == text.count("monai.engines.SupervisedEvaluator") == 1
 
-    def on_the_image(transform: dict[str, Any]) -> bool:
-        return transform["_target_"] != gate and "film" not in (transform["keys"], transform.get("names"))
 
-    own = [each for each in inference["preprocessing"]["transforms"] if on_the_image(each)]
-    assert own[-1].pop("_disabled_") == "$@backend != 'torch'"  # exported networks normalize by themselves
-    assert own == train["train"]["deterministic_transforms"] + train["train"]["normalize"]
-    rules = ("voi", "min_age", "secondary_capture", "any_view", "any_body_part")
-    for key in (
-        *rules,
-        "pooling",
-        "num_classes",
-        "image_size",
-        "backbone",
-        "width",
-        "output_stride",
-        "last_stage",
-        "grid",
-    ):
+@pytest.mark.bundle
+def test_what_the_network_sees_in_inference_is_what_it_was_trained_on(phantoms: Path) -> None:
+    image = {"image": str(phantoms / "imgs" / "tb" / "tb0001.png"), "name": "tb0001.png"}
+    seen = []
+    for name in ("train", "inference"):
+        parser = ConfigParser()
+        parser.read_config(str(CONFIGS / f"{name}.yaml"))
+        # the gate changes no pixel, and refuses phantoms
+        parser.update({"check_frontal": "off", "min_side": 16})
+        seen.append(parser.get_parsed_content("preprocessing")(image)["image"].as_tensor())
+    assert seen[0].dtype == torch.uint8
+    assert seen[1].shape == (3, 384, 384)
+    assert torch.equal(NormalizeFilm()(seen[0]), seen[1])
+
+
+def test_defaults_of_inference_are_those_of_training() -> None:
+    train, inference, evaluate, shared = (load(name) for name in ("train", "inference", "evaluate", "preprocessing"))
+    for key in ("pooling", "num_classes", "image_size", "output_stride", "stride_in_1x1", "grid", "lung_crop"):
         assert inference[key] == train[key], key
-    evaluate = load("evaluate")
-    assert inference["stride_in_1x1"] == train["stride_in_1x1"]
-    for key in ("smallest_area", "largest_number", "split_at_middle", "box_growth"):
+    for key in ("smallest_area", "largest_number"):
         assert inference[key] == evaluate[key], key
-    own = {k: v for k, v in train["network_def"].items() if k not in ("weights", "frozen_stages", "frozen_statistics")}
+    for key in ("image_size", "lung_crop", "voi", "min_age", "secondary_capture", "any_view", "any_body_part"):
+        assert shared[key] == {**shared, **train}[key] == inference[key], key
+    # the teacher's head alone is another, and the student's is the network's default
+    own = {key: value for key, value in train["network_def"].items() if key != "convolutions"}
     assert inference["network_def"] == own
+    assert train["network_def"]["convolutions"].endswith("else 2")
+    assert inspect.signature(SymmetricMapNet).parameters["convolutions"].default == 2
 
 
 def numbers_as_text(node: Any, path: str = "") -> list[str]:
@@ -127,7 +141,7 @@ def test_no_number_loads_as_text_and_no_sigil_hides_in_one(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "configs").glob("*.yaml")), ids=lambda p: p.stem)
 def test_recipes_turn_only_what_the_bundle_has(path: Path) -> None:
-    known = set(load("train")) | set(load("evaluate")) | set(load("inference")) | {"real_data", "imports"}
+    known = {key for name in ("train", "evaluate", "inference", "preprocessing") for key in load(name)}
     assert {k.split("::")[0].lstrip("+") for k in yaml.safe_load(path.read_text())} <= known
 
 
@@ -141,27 +155,22 @@ def test_licence_and_documents_are_there() -> None:
 @pytest.mark.bundle
 @pytest.mark.parametrize("recipe", sorted(p.stem for p in (REPOSITORY / "configs").glob("*.yaml")))
 def test_recipe_runs_with_small_numbers(recipe: str, phantoms: Path, tmp_path: Path) -> None:
-    # what makes it small; networks' stages, strides, poolings, classes and terms stay the recipe's
-    small = {k: SMALL[k] for k in ("image_size", "backbone", "width", "batch_size", "num_workers", "grid", "device")}
-    small |= {
-        "stride_in_1x1": False,
-        "max_epochs": 1,
-        "teacher_epochs": 1,
-        "select": 0.34,
-        "bootstrap_resamples": 20,
-        "overlays": 1,
-    }
-    small |= {"teacher_backbone": "resnet18", "test": None, "progress_bar": False}
-    if recipe == "tbx11k":
-        small["image_size"] = 128  # so many cells that components can be fitted
+    # what makes it small; networks' kinds, strides, poolings, classes and terms stay the recipe's
+    small: dict[str, Any] = {
+        "image_size": 128, "min_side": 16, "network_def::backbone": "resnet18", "network_def::width": 0.125,
+        "max_epochs": 1, "batch_size": 8, "num_workers": 0, "grid": 64, "select": 0.34, "bootstrap_resamples": 20,
+        "overlays": 1, "device": "$torch.device('cpu')", "progress_bar": False,
+    }  # fmt: skip
+    if "network_def" not in load_recipe(recipe):
+        small["weights"] = "random"
     where = {"dataset_dir": str(phantoms), "ckpt_dir": str(tmp_path), "output_dir": str(tmp_path / "out")}
     files = [
         str(CONFIGS / "train.yaml"),
         str(CONFIGS / "evaluate.yaml"),
         str(REPOSITORY / "configs" / f"{recipe}.yaml"),
     ]
-    for configs, run_id in ((files[::2], "run"), (files, "run")):
-        workflow = ConfigWorkflow(configs, run_id=run_id, logging_file=False, **where, **small)
+    for configs in (files[::2], files):
+        workflow = ConfigWorkflow(configs, logging_file=False, **where, **small)
         workflow.initialize()
         workflow.run()
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["splits"]["test"]["tb_films_with_boxes"] == 5
@@ -170,11 +179,11 @@ def test_recipe_runs_with_small_numbers(recipe: str, phantoms: Path, tmp_path: P
 @pytest.mark.bundle
 def test_every_setting_of_the_evaluation_reaches_it(phantoms: Path, tmp_path: Path) -> None:
     given: dict[str, Any] = {
-        "threshold_mode": "relative", "smallest_area": 0.01, "largest_number": 3, "split_at_middle": True,
-        "box_growth": 0.25, "bootstrap_resamples": 17, "seed": 5, "selection": "otsu", "grid": 48,
+        "threshold_mode": "relative", "smallest_area": 0.01, "largest_number": 3,
+        "bootstrap_resamples": 17, "seed": 5, "selection": "otsu", "grid": 48,
     }  # fmt: skip
     where = {"dataset_dir": str(phantoms), "ckpt_dir": str(tmp_path), "output_dir": str(tmp_path)}
     workflow = open_bundle(["train", "evaluate"], **where, **given)
     found = workflow.parser.get_parsed_content("evaluate::comparison").settings
-    names = {"threshold_mode": "mode", "box_growth": "growth"}
-    assert found == {names.get(key, key): value for key, value in given.items()}
+    given["mode"] = given.pop("threshold_mode")
+    assert {key: found[key] for key in given} == given

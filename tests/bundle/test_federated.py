@@ -14,16 +14,15 @@ from monai.fl.utils.exchange_object import ExchangeObject
 from torch import nn
 
 from monai_tbkd.engines import federated_averaging, federated_site
-from monai_tbkd.networks import ActivationMapNet, ViewedNet
+from monai_tbkd.networks import ActivationMapNet, FrameMaskView, ViewedNet
 from monai_tbkd.networks.checkpoint import read_record
-from tests.conftest import REPOSITORY, SMALL, run_bundle
+from tests.conftest import REPOSITORY, SMALL_NETWORK, SMALL_RECIPE, run_bundle
 
 Sent = list[ExchangeObject]
 
 
 def network() -> ActivationMapNet:
-    settings = {key: SMALL[key] for key in ("backbone", "width", "last_stage", "output_stride")}
-    return ActivationMapNet(num_classes=1, **settings)
+    return ActivationMapNet(num_classes=1, **SMALL_NETWORK)
 
 
 class Watched(MonaiAlgo):
@@ -39,7 +38,8 @@ class Watched(MonaiAlgo):
 
 def open_site(stage: str, phantoms: Path, folder: Path, name: str, **more: Any) -> Watched:
     where = {"dataset_dir": str(phantoms), "ckpt_dir": str(folder / name), "output_dir": str(folder / name / "out")}
-    site = federated_site(stage, REPOSITORY / "bundle", {**SMALL, "max_epochs": 1, **where, **more})
+    settings = {"device": "$torch.device('cpu')", "max_epochs": 1, **where, **more}
+    site = federated_site(stage, REPOSITORY / "bundle", settings, [SMALL_RECIPE])
     site.__class__ = Watched
     site.sent = []
     site.initialize({ExtraItems.CLIENT_NAME: name})
@@ -75,7 +75,7 @@ def test_a_round_of_two_sites(phantoms: Path, tmp_path: Path) -> None:
     # the second holds more films out, so that it makes fewer steps and weighs less
     held_out = {"large": {}, "small": {"select": 0.6}}
     for stage, start, checkpoint in (
-        ("teacher", ViewedNet(network()), "teacher.pt"),
+        ("teacher", ViewedNet(network(), FrameMaskView(0.1)), "teacher.pt"),
         ("student", network(), "model.pt"),
     ):
         sites = [open_site(stage, phantoms, tmp_path, name, **more) for name, more in held_out.items()]
@@ -121,7 +121,7 @@ def check_received(folder: Path, checkpoint: str, stage: str, weights: dict[str,
 @pytest.mark.bundle
 def test_weights_before_the_last_round_are_not_recorded(phantoms: Path, tmp_path: Path) -> None:
     site = open_site("teacher", phantoms, tmp_path, "site", max_epochs=2)
-    weights = federated_averaging([site], ViewedNet(network()).state_dict(), rounds=1)
+    weights = federated_averaging([site], ViewedNet(network(), FrameMaskView(0.1)).state_dict(), rounds=1)
     site.evaluate(ExchangeObject(weights=weights))
     assert not (tmp_path / "site" / "teacher.pt").exists()
     weights = federated_averaging([site], weights, rounds=1)  # the site goes on where it was
@@ -135,7 +135,7 @@ def test_what_a_site_has_received_is_evaluated_and_an_unfinished_training_is_not
     phantoms: Path, tmp_path: Path
 ) -> None:
     for stage, start, checkpoint in (
-        ("teacher", ViewedNet(network()), "teacher.pt"),
+        ("teacher", ViewedNet(network(), FrameMaskView(0.1)), "teacher.pt"),
         ("student", network(), "model.pt"),
     ):
         left = (tmp_path / "site" / checkpoint).with_suffix(".training.pt")

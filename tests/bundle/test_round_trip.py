@@ -59,6 +59,7 @@ def chain() -> tuple[Any, Any]:
     parser.read_config(REPOSITORY / "bundle" / "configs" / "inference.yaml")
     numbers = {
         "image_size": SIDE, "output_stride": STRIDE, "grid": SIDE // CELL, "check_frontal": "off", "min_side": 16,
+        "lung_crop": False,
         "thresholds": {"map_threshold": 0.5, "score_threshold": 0.0, "mode": "absolute", "id": "test"},
     }  # fmt: skip
     for key, value in numbers.items():
@@ -247,9 +248,9 @@ def test_on_a_canvas_the_evaluation_meets_the_true_boxes(tmp_path: Path) -> None
     box = on_canvas(path, 0)
     parser = ConfigParser()
     parser.read_config(REPOSITORY / "bundle" / "configs" / "train.yaml")
-    parser.update({"image_size": SIDE, "output_stride": STRIDE, "grid": grid, "min_side": 16})
-    before = parser.get_parsed_content("train::deterministic_transforms")
-    before = [*before, parser.get_parsed_content("validate::preprocessing")]
+    numbers = {"image_size": SIDE, "output_stride": STRIDE, "grid": grid, "min_side": 16}
+    parser.update({**numbers, "lung_crop": False, "keep_features": False})
+    before = [parser.get_parsed_content(name) for name in ("preprocessing", "validate::preprocessing")]
     item: Any = {"image": str(path), "name": path.name, "boxes": [box], "size": [400, 700], "tb": 1.0}
     for step in before:
         item = step(item)

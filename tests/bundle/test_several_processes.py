@@ -18,20 +18,18 @@ import torch
 from monai_tbkd.__main__ import main
 from monai_tbkd.networks import read_state_dict
 from tests.bundle.inference_process import environment, overrides, rows_of, run_inference
-from tests.conftest import REPOSITORY, SMALL, run_bundle
+from tests.conftest import config_files, run_bundle
 from tests.data.films_by_hand import noise_png
 from tests.processes import run_ranks
 
 pytestmark = pytest.mark.system
 
-CONFIGS = REPOSITORY / "bundle" / "configs"
 TOLERANCE = 1e-6
 """Between weights of one and of two processes, after the steps of two epochs; gradients are summed in another order."""
 
 
 def words_of(configs: list[str], **given: Any) -> list[str]:
-    files = str([str(CONFIGS / f"{name}.yaml") for name in configs])
-    words = ["-m", "monai.bundle", "run", "--config_file", files]
+    words = ["-m", "monai.bundle", "run", "--config_file", str(config_files(*configs))]
     return [*words, *(word for key, value in given.items() for word in (f"--{key}", str(value)))]
 
 
@@ -47,14 +45,10 @@ def run(configs: list[str], processes: int, scratch: Path, **given: Any) -> str:
     return done.text
 
 
-def small(**more: Any) -> dict[str, Any]:
-    return {key: value for key, value in SMALL.items() if key != "device"} | more
-
-
 def test_evaluation_writes_what_one_process_writes(trained: Path, phantoms: Path, tmp_path: Path) -> None:
     where = {"dataset_dir": str(phantoms), "ckpt_dir": str(trained / "models")}
     given = {
-        name: small(**where, output_dir=str(tmp_path / name), operating_point=str(tmp_path / f"{name}.json"))
+        name: dict(**where, output_dir=str(tmp_path / name), operating_point=str(tmp_path / f"{name}.json"))
         for name in ("one", "two")
     }
     run(["train", "evaluate", "multi_gpu_evaluate"], 2, tmp_path, **given["two"])
@@ -67,11 +61,12 @@ def test_evaluation_writes_what_one_process_writes(trained: Path, phantoms: Path
 
 def test_training_gives_the_weights_of_one_process_and_writes_once(phantoms: Path, tmp_path: Path) -> None:
     # Batch statistics would be those of half a batch; random changes would be others in each process.
-    given = {"frozen_statistics": True, "train::random_transforms": [], "train::mirror": [], "val_interval": 2}
+    given = {"network_def::frozen_statistics": True, "val_interval": 2}
+    given |= {f"train::random_transforms::{step}::prob": 0.0 for step in (2, 3, 4)}
     states = []
     for processes in (1, 2):
         where = {"ckpt_dir": tmp_path / f"models_{processes}", "output_dir": tmp_path / f"out_{processes}"}
-        text = run(["train", "multi_gpu_train"], processes, tmp_path, **small(dataset_dir=phantoms, **where, **given))
+        text = run(["train", "multi_gpu_train"], processes, tmp_path, dataset_dir=phantoms, **where, **given)
         assert text.count("Finished: ") == 2  # teacher and student, once each
         files = {path.name for path in (tmp_path / f"models_{processes}").iterdir()}
         assert files == {"teacher.pt", "teacher.json", "model.pt", "model.json"}
@@ -80,7 +75,7 @@ def test_training_gives_the_weights_of_one_process_and_writes_once(phantoms: Pat
         states.append({name: read_state_dict(where["ckpt_dir"] / f"{name}.pt") for name in ("teacher", "model")})
     records = [json.loads((tmp_path / f"models_{n}" / "teacher.json").read_text()) for n in (1, 2)]
     assert records[0]["settings"] == records[1]["settings"]
-    assert records[0]["settings"]["frozen_statistics"] is True
+    assert json.loads(records[0]["settings"]["network_def"])["frozen_statistics"] is True
     for name in ("teacher", "model"):
         one, two = (state[name] for state in states)
         assert list(one) == list(two)  # nothing of a wrapper in the names
@@ -90,7 +85,7 @@ def test_training_gives_the_weights_of_one_process_and_writes_once(phantoms: Pat
 
 
 def test_a_batch_that_cannot_be_shared_is_named(phantoms: Path, tmp_path: Path) -> None:
-    given = small(dataset_dir=phantoms, ckpt_dir=tmp_path / "m", output_dir=tmp_path / "o") | {"batch_size": 7}
+    given = {"dataset_dir": phantoms, "ckpt_dir": tmp_path / "m", "output_dir": tmp_path / "o", "batch_size": 7}
     with pytest.raises(AssertionError, match="batch_size is 7 and there are 2 processes"):
         run(["train", "multi_gpu_train"], 2, tmp_path, **given)
 

@@ -22,7 +22,7 @@ from pydicom.uid import generate_uid
 
 from monai_tbkd.data.reason_codes import FilmError
 from tests.bundle.inference_process import overrides
-from tests.conftest import REPOSITORY, run_bundle
+from tests.conftest import REPOSITORY, SMALL_RECIPE, run_bundle
 from tests.dicom.dicom_films import odd_film
 
 DEPLOY = REPOSITORY / "deploy"
@@ -70,9 +70,10 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
 def model(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model with its recipe beside it."""
     folder = Path(shutil.copytree(trained / "models", tmp_path_factory.mktemp("deploy") / "model"))
-    turned = overrides(Path(), Path(), Path(), min_side=16)
+    turned = overrides(Path(), Path(), Path())
     kept = {k: v for k, v in turned.items() if k not in ("dataset_dir", "output_dir", "ckpt_dir", "num_workers")}
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(kept))
+    recipe = yaml.safe_load(SMALL_RECIPE.read_text())
+    (folder / "recipe.yaml").write_text(yaml.safe_dump({**recipe, **kept}))
     return folder
 
 

@@ -17,16 +17,15 @@ from monai_tbkd.label.app_folder import AppFolder, read_app_folder, write_app_fo
 from monai_tbkd.label.film_options import FilmOptions, read_options
 from monai_tbkd.label.film_pipeline import FilmPipeline
 from monai_tbkd.label.label_map import film_mask, mask_to_boxes
-from tests.conftest import REPOSITORY, SMALL, run_bundle
+from tests.conftest import REPOSITORY, SMALL_RECIPE, run_bundle
 
-KEYS = ("image_size", "min_side", "backbone", "width", "last_stage", "output_stride", "grid", "num_workers")
-OVERRIDES = {key: SMALL[key] for key in KEYS} | {"check_frontal": "off"}
+OVERRIDES = {"check_frontal": "off"}
 SEEN = {"score_threshold": 0.0, "map_threshold": 0.5, "threshold_mode": "relative"}
 
 
 @pytest.fixture
 def app(trained: Path, tmp_path: Path) -> AppFolder:
-    return write_app_folder(tmp_path / "app", REPOSITORY / "bundle", trained / "models", overrides=OVERRIDES)
+    return write_app_folder(tmp_path / "app", REPOSITORY / "bundle", trained / "models", [SMALL_RECIPE], OVERRIDES)
 
 
 @pytest.fixture

@@ -16,9 +16,7 @@ from monai_tbkd.label.teacher_pipeline import TeacherPipeline
 from monai_tbkd.metrics.map_disagreement import map_disagreement
 from monai_tbkd.networks.checkpoint import read_record, write_checkpoint
 from monai_tbkd.packaging import bundle_files
-from tests.conftest import SMALL
-
-TURNED = {k: SMALL[k] for k in ("image_size", "min_side", "backbone", "width", "last_stage", "output_stride", "grid")}
+from tests.conftest import SMALL_RECIPE
 
 
 class Store:
@@ -39,8 +37,8 @@ class Store:
 
 @pytest.fixture(scope="module")
 def app(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> AppFolder:
-    turned = {**TURNED, "check_frontal": "off"}
-    return write_app_folder(tmp_path_factory.mktemp("label") / "app", bundle_files(), trained / "models", (), turned)
+    folder, turned = tmp_path_factory.mktemp("label") / "app", {"check_frontal": "off"}
+    return write_app_folder(folder, bundle_files(), trained / "models", [SMALL_RECIPE], turned)
 
 
 @pytest.fixture

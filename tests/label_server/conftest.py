@@ -15,16 +15,14 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, generate_uid
 
 from monai_tbkd.label.app_folder import write_app_folder
 from monai_tbkd.label.film_ids import film_id
-from tests.conftest import REPOSITORY, SMALL, run_bundle
+from tests.conftest import REPOSITORY, SMALL_RECIPE, run_bundle
 from tests.data.golden_dicom import write_film
 from tests.dicom.dicom_films import COMPLETE
 from tests.label_server.bright_films import BrightFilm, bright_film, write_training_set
 from tests.label_server.servers import LabelServer, label_server, orthanc, why_no_orthanc
 
-NETWORK = {
-    "image_size": 128, "width": 0.25, "grid": 128, "check_frontal": "off", "num_workers": 0,
-    **{key: SMALL[key] for key in ("backbone", "last_stage", "output_stride", "min_side")},
-}  # fmt: skip
+SETTINGS = {"image_size": 128, "network_def::width": 0.25, "grid": 128, "check_frontal": "off"}
+"""Over the small recipe."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,7 +57,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a teacher and a student that find bright disks, with their operating point."""
     folder = tmp_path_factory.mktemp("label_model")
     small: dict[str, Any] = {
-        **NETWORK, "dataset_dir": str(write_training_set(folder / "data")), "ckpt_dir": str(folder / "models"),
+        **SETTINGS, "dataset_dir": str(write_training_set(folder / "data")), "ckpt_dir": str(folder / "models"),
         "output_dir": str(folder / "out"), "max_epochs": 10, "batch_size": 8, "val_interval": 10, "overlays": 0,
         "learning_rate": 2e-3, "select": 0.3,
     }  # fmt: skip
@@ -73,7 +71,7 @@ def new_app(weights: Path) -> Callable[[Path], Path]:
     """Writes an app folder below a folder."""
 
     def write(folder: Path) -> Path:
-        return write_app_folder(folder / "app", REPOSITORY / "bundle", weights, overrides=NETWORK).root
+        return write_app_folder(folder / "app", REPOSITORY / "bundle", weights, [SMALL_RECIPE], SETTINGS).root
 
     return write
 

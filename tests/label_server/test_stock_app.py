@@ -10,7 +10,6 @@ from pathlib import Path
 
 from monai_tbkd.packaging.bundle_package import write_package
 from monai_tbkd.packaging.model_facts import read_facts
-from tests.label_server.conftest import NETWORK
 from tests.label_server.servers import label_server
 
 NAME = "cxr_tuberculosis_localization"
@@ -31,9 +30,7 @@ def without_torchvision(folder: Path) -> str:
 
 def test_the_stock_app_loads_the_folder(weights: Path, tmp_path: Path) -> None:
     app = Path(shutil.copytree(stock_app(), tmp_path / "app"))
-    values = {
-        key: value for key, value in NETWORK.items() if key in ("grid", "check_frontal", "num_workers", "min_side")
-    }
+    values = {"grid": 128, "check_frontal": "off", "num_workers": 0, "min_side": 16}
     write_package(app / "model" / NAME, read_facts(weights / "model.pt", phantom=True), [values])
     (tmp_path / "films").mkdir()
     path = without_torchvision(tmp_path / "stubs")

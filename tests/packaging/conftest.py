@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from monai_tbkd.packaging.bundle_package import write_package
+from monai_tbkd.packaging.config_layers import read_config
 from monai_tbkd.packaging.model_facts import read_facts
-from tests.conftest import SMALL
+from tests.conftest import SMALL_RECIPE
 
 NAME = "cxr_tuberculosis_localization"
 # as a user would give them with --set; what the architecture is, the checkpoint's record knows
-SMALLER = {key: SMALL[key] for key in ("min_side", "grid", "num_workers", "bootstrap_resamples", "overlays", "select")}
+_TURNED = ("min_side", "grid", "num_workers", "bootstrap_resamples", "overlays", "select")
+SMALLER = {key: value for key, value in read_config(SMALL_RECIPE).items() if key in _TURNED}
 
 
 @pytest.fixture(scope="session")

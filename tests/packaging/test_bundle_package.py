@@ -22,7 +22,7 @@ from monai_tbkd.packaging.bundle_package import write_package
 from monai_tbkd.packaging.config_layers import as_json, read_config
 from monai_tbkd.packaging.file_hashes import differences
 from monai_tbkd.packaging.model_facts import read_facts
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, SMALL_RECIPE
 from tests.packaging.conftest import NAME, SMALLER
 
 
@@ -44,9 +44,16 @@ def test_every_config_is_there_as_json_with_its_models_values(packaged: Path) ->
     assert {p.stem for p in (packaged / "configs").glob("*.json")} == names
     for name in ("train", "inference"):
         content = config(packaged, name)
-        assert (content["backbone"], content["width"], content["image_size"]) == ("resnet18", 0.125, 64)
-        assert (content["last_stage"], content["output_stride"], content["grid"]) == ("layer2", 8, 64)
+        network = content["network_def"]
+        assert network["_target_"] == "monai_tbkd.networks.ActivationMapNet"
+        assert (network["backbone"], network["width"], network["last_stage"]) == ("resnet18", 0.125, "layer2")
+        assert (network["output_stride"], network["weights"]) == ("@output_stride", "@weights")
+        assert (content["image_size"], content["output_stride"], content["grid"]) == (64, 8, 64)
+        assert content["lung_crop"] is False
         assert not list((packaged / "configs").glob("*.yaml"))
+    assert config(packaged, "preprocessing")["min_side"] == 16
+    assert config(packaged, "train")["target"] is None
+    assert set(config(packaged, "train")["student_terms"]) == {"label", "logits", "map"}
     assert config(packaged, "evaluate")["bootstrap_resamples"] == 50
     assert "bootstrap_resamples" not in config(packaged, "train")
 
@@ -128,10 +135,7 @@ def test_a_model_of_real_films_needs_words_and_terms(trained: Path, tmp_path: Pa
     facts = read_facts(model, trained_on="87 films of a hospital")
     with pytest.raises(ValueError, match="--terms"):
         write_package(tmp_path / NAME, facts)
-    record = json.loads((trained / "models" / "model.json").read_text())
-    folder = write_package(
-        tmp_path / NAME, facts, [record["architecture"] | {"image_size": 64}], terms="Ask the hospital."
-    )
+    folder = write_package(tmp_path / NAME, facts, [read_config(SMALL_RECIPE)], terms="Ask the hospital.")
     assert "PHANTOM" not in (folder / "configs" / "metadata.json").read_text()
     assert "Ask the hospital." in (folder / "docs" / "data_license.txt").read_text()
     assert "phantom" not in model_version(folder / "models" / "model.pt")
@@ -162,7 +166,7 @@ def test_large_files_are_listed_with_their_hashes(
 def test_what_does_not_fit_is_refused_and_leaves_nothing(trained: Path, tmp_path: Path) -> None:
     facts = read_facts(trained / "models" / "model.pt")
     with pytest.raises(ValueError, match="another architecture"):
-        write_package(tmp_path / NAME, facts, [{"width": 0.25}])
+        write_package(tmp_path / NAME, facts, [{"network_def::width": 0.25}])
     with pytest.raises(ValueError, match="other settings"):
         write_package(tmp_path / NAME, facts, [{"image_size": 128}])
     assert list(tmp_path.iterdir()) == []
@@ -188,21 +192,21 @@ def test_command(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.bundle
-def test_the_tbx11k_recipes_model(tmp_path: Path) -> None:
-    """A network of another kind, cut films and lungs found by a plain finder."""
+def test_a_model_of_the_default_kind(tmp_path: Path) -> None:
+    """A symmetric network on images that are cut to the lungs, found by a plain finder."""
     from monai_tbkd.networks import SymmetricMapNet
     from monai_tbkd.networks.checkpoint import write_checkpoint
 
     network = SymmetricMapNet("resnet18", components=8, width=0.125)
     write_checkpoint(network, tmp_path / "model.pt", {"stage": "student", "training": {"image_size": 64}})
-    layers = [read_config(REPOSITORY / "configs" / "tbx11k.yaml"), network.architecture | {"film_size": 96}]
-    layers[1] = {k: v for k, v in layers[1].items() if k in ("backbone", "width", "film_size")}
-    layers[1] |= {"image_size": 64, "network_def::components": 8}
-    folder = write_package(tmp_path / NAME, read_facts(tmp_path / "model.pt", phantom=True), layers)
+    folder = write_package(tmp_path / NAME, read_facts(tmp_path / "model.pt", phantom=True), [{"film_size": 96}])
     inference = config(folder, "inference")
     assert inference["network_def"]["_target_"] == "monai_tbkd.networks.SymmetricMapNet"
-    assert (inference["lung_crop"], inference["film_size"], inference["image_size"]) == (True, 96, 64)
-    assert "teacher_network_def" not in inference
+    assert (inference["lung_crop"], inference["image_size"]) == (True, 64)
+    assert config(folder, "preprocessing")["film_size"] == 96
+    assert (inference["network_def"]["components"], inference["network_def"]["convolutions"]) == (8, 2)
+    # a teacher that is trained from here on has none
+    assert config(folder, "train")["network_def"]["convolutions"] == "$0 if @stage == 'teacher' else 2"
     readme = (folder / "docs" / "README.md").read_text()
     assert "cut to the box of its lungs" in readme
     assert "SymmetricMapNet" in readme

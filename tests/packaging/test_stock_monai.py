@@ -14,7 +14,6 @@ from monai.bundle import ConfigParser, create_workflow
 
 from monai_tbkd.packaging.verification.shrunken_runs import LAUNCHER
 from tests.bundle.inference_process import environment
-from tests.conftest import SMALL
 from tests.packaging.conftest import NAME
 from tests.processes import run_python
 
@@ -63,9 +62,9 @@ def test_create_workflow(bundle: Path, phantoms: Path, tmp_path: Path) -> None:
 def test_tracking_by_mlflow(bundle: Path, phantoms: Path, tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow", reason="the extra tracking is not installed")
     pytest.importorskip("sqlalchemy", reason="the extra tracking is not installed")
-    turned = {key: SMALL[key] for key in ("batch_size", "max_epochs", "progress_bar")}
+    turned = {"batch_size": 8, "max_epochs": 2, "progress_bar": False, "stage": "teacher"}
     where = {"ckpt_dir": tmp_path / "models", "output_dir": f"${str(tmp_path / 'out')!r}"}
-    given = words(dataset_dir=phantoms, **where, **turned, teacher_epochs=1, tracking="mlflow")
+    given = words(dataset_dir=phantoms, **where, **turned, tracking="mlflow")
     monai_bundle(bundle, "run", "--config_file", "configs/train.json", *given)
     database = tmp_path / "out" / "mlruns.db"
     assert database.is_file()

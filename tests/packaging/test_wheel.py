@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, SMALL
+from tests.conftest import REPOSITORY, SMALL_RECIPE
 from tests.processes import run_python
 
 pytestmark = pytest.mark.system
@@ -77,11 +77,10 @@ def run(site: Path, *words: str | Path, cwd: Path) -> str:
     return done.text
 
 
-def train(site: Path, config_file: str | Path, *words: str | Path, cwd: Path, run_id: str = "run") -> None:
-    small = [
-        x for k, v in (SMALL | {"max_epochs": 1, "select": 0.4}).items() if k != "device" for x in (f"--{k}", str(v))
-    ]
-    run(site, "-m", "monai.bundle", "run", run_id, "--config_file", config_file, *words, *small, cwd=cwd)
+def train(site: Path, *configs: str | Path, given: dict[str, object], cwd: Path) -> None:
+    files = str([*map(str, configs), str(SMALL_RECIPE)])
+    words = [str(x) for k, v in ({"max_epochs": 1, "select": 0.4} | given).items() for x in (f"--{k}", v)]
+    run(site, "-m", "monai.bundle", "run", "--config_file", files, *words, cwd=cwd)
 
 
 def test_wheel_holds_package_configs_recipes_and_no_weights(wheel: Path) -> None:
@@ -96,8 +95,9 @@ def test_wheel_holds_package_configs_recipes_and_no_weights(wheel: Path) -> None
         "_bundle/LICENSE",
         "_bundle/docs/README.md",
         "_recipes/demo.yaml",
-        "_recipes/study/hemithorax.yaml",
-        "_recipes/study/image_labels.yaml",
+        "_recipes/halves.yaml",
+        "_recipes/paper.yaml",
+        "_bundle/configs/preprocessing.yaml",
         "transforms/lung_box.npz",
     }
     assert {f"monai_tbkd/{n}" for n in expected} <= names
@@ -112,11 +112,10 @@ def test_main_job_from_the_wheel_in_another_folder(site: Path, work: Path, tmp_p
     configs = Path(run(site, "-m", "monai_tbkd", "bundle", cwd=tmp_path).strip()) / "configs"
     assert configs.is_relative_to(site)
     films = work / "films"
-    train(site, configs / "train.yaml", "--dataset_dir", films, cwd=tmp_path)
-    both = f"['{configs / 'train.yaml'}','{configs / 'evaluate.yaml'}']"
-    train(site, both, "--dataset_dir", films, cwd=tmp_path)
-    where = ("--dataset_dir", films / "imgs" / "tb", "--output_dir", "out")
-    train(site, configs / "inference.yaml", *where, cwd=tmp_path)
+    train(site, configs / "train.yaml", given={"dataset_dir": films}, cwd=tmp_path)
+    train(site, configs / "train.yaml", configs / "evaluate.yaml", given={"dataset_dir": films}, cwd=tmp_path)
+    where = {"dataset_dir": films / "imgs" / "tb", "output_dir": "out"}
+    train(site, configs / "inference.yaml", given=where, cwd=tmp_path)
     assert (tmp_path / "models" / "model.pt").is_file()
     assert (tmp_path / "outputs" / "metrics.json").is_file()
     assert len((tmp_path / "out" / "predictions.csv").read_text().splitlines()) == 1 + 12
@@ -124,11 +123,11 @@ def test_main_job_from_the_wheel_in_another_folder(site: Path, work: Path, tmp_p
 
 def test_from_the_root_and_from_inside_the_bundle_into_the_same_place(site: Path, work: Path) -> None:
     run(site, "-m", "monai_tbkd", "bundle", "--output", ".", cwd=work)
-    train(site, "bundle/configs/train.yaml", "--dataset_dir", "films", cwd=work, run_id="run_teacher")
+    train(site, "bundle/configs/train.yaml", given={"dataset_dir": "films", "stage": "teacher"}, cwd=work)
     teacher = work / "bundle" / "models" / "teacher.pt"
     written = teacher.stat().st_mtime_ns
     inside = work / "bundle"
-    train(site, "configs/train.yaml", "--dataset_dir", "../films", cwd=inside, run_id="run_student")
+    train(site, "configs/train.yaml", given={"dataset_dir": "../films", "stage": "student"}, cwd=inside)
     assert (inside / "models" / "model.pt").is_file()
     assert teacher.stat().st_mtime_ns == written
     assert {p.name for p in (inside / "outputs" / "tensorboard").iterdir()} >= {"teacher", "student"}

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from pydicom.uid import DigitalXRayImageStorageForPresentation, generate_uid
 
-from tests.conftest import SMALL
+from tests.conftest import SMALL_RECIPE
 from tests.data.golden_dicom import write_film
 from tests.dicom.dicom_films import COMPLETE
 from tests.pacs.orthanc_server import SR, OrthancServer
@@ -21,7 +21,6 @@ DX = {
     "Modality": "DX",
     "PresentationIntentType": "FOR PRESENTATION",
 }
-_TURNED = ("image_size", "backbone", "width", "last_stage", "output_stride", "grid", "min_side")
 
 
 def uid(*words: str) -> str:
@@ -47,11 +46,10 @@ def chest(path: Path, phantoms: Path, number: int = 0, study: str = "", **elemen
 
 def command(server: OrthancServer, models: Path, output: Path, *more: str) -> list[str]:
     """The command line, for the tiny model of the tests."""
-    settings = [f"{key}={SMALL[key]}" for key in _TURNED]
-    settings += ["device=$torch.device('cpu')", "progress_bar=false", "check_frontal=off", "score_threshold=0.0"]
+    settings = ["device=$torch.device('cpu')", "check_frontal=off", "score_threshold=0.0"]
     settings += ["map_threshold=0.5", "threshold_mode=relative"]  # boxes on every film
     head = ["pacs", "--url", server.url, "--output", str(output), "--ckpt_dir", str(models), "--patience", "20"]
-    return [*head, "--set", *settings, *more]
+    return [*head, "--config", str(SMALL_RECIPE), "--set", *settings, *more]
 
 
 def rows(output: Path) -> dict[str, dict[str, str]]:

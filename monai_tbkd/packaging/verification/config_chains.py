@@ -82,6 +82,15 @@ def check_configs(root: Path) -> tuple[list[Finding], dict[str, list[str]]]:
         except ValueError as e:
             found.append(Finding("configs", ERROR, str(e)))
             continue
+        takers = [other for other in files if _takes(files[other], name)]
+        if takers:
+            faults = missing([files[takers[0]], path])
+            found += [Finding("configs", ERROR, f"{path.name}: {fault}") for fault in faults]
+            if not faults:
+                found.append(
+                    Finding("configs", OK, f"{name}: taken by {', '.join(sorted(takers))}; nothing is missing.")
+                )
+            continue
         chain = chain_of(name, files)
         if chain is None:
             alone = missing([path])
@@ -97,6 +106,11 @@ def check_configs(root: Path) -> tuple[list[Finding], dict[str, list[str]]]:
     if "train" not in files and "inference" not in files:
         found.append(Finding("configs", ERROR, "there is neither a train nor an inference config."))
     return found, chains
+
+
+def _takes(path: Path, name: str) -> bool:
+    """Whether a config takes a part of another by :func:`monai_tbkd.packaging.shared`."""
+    return f"shared('{name}'" in path.read_text(encoding="utf-8")
 
 
 def _can_run(paths: Sequence[Path]) -> bool:
