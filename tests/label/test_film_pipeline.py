@@ -123,7 +123,8 @@ class TestAppFolder:
         app = read_app_folder(tmp_path / "app")
         assert (app.recipes, dict(app.overrides)) == (("demo.yaml",), {"image_size": 64, "min_age": 0})
         parser = app.parser()
-        assert (parser["image_size"], parser["backbone"], parser["min_age"]) == (64, "resnet18", 0)
+        found = [parser[key] for key in ("image_size", "network_def::backbone", "lung_crop", "min_age")]
+        assert found == [64, "resnet18", False, 0]
         assert (app.root / "main.py").is_file()
         assert app.teacher.is_file()
         assert main(argv) == 2  # never over one that is there

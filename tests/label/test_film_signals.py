@@ -87,7 +87,7 @@ def test_so_many_films_are_looked_at_and_none_twice(
 
 
 def test_a_new_model_has_new_signals(app: AppFolder, store: Store, tmp_path: Path) -> None:
-    own = write_app_folder(tmp_path / "app", bundle_files(), app.models, (), dict(app.overrides))
+    own = write_app_folder(tmp_path / "app", bundle_files(), app.models, [SMALL_RECIPE], dict(app.overrides))
     signals = FilmSignals(FilmPipeline(own))
     film = next(iter(store.films))
     before = signals.of(store, [film])[film]

@@ -175,10 +175,10 @@ def test_options_are_typed_as_flags_are() -> None:
     assert set_option("dataset_dir=20261130") == ("dataset_dir", "20261130")
     assert set_option("stride_in_1x1=yes") == ("stride_in_1x1", True)
     assert set_option("learning_rate=1e-4") == ("learning_rate", 1e-4)
-    assert set_option("teacher_margin=(0.1, 0.2, 0.1, 0.2)") == ("teacher_margin", [0.1, 0.2, 0.1, 0.2])
+    assert set_option("class_weights=(0.1, 0.2)") == ("class_weights", [0.1, 0.2])
     assert set_option("most_unlabeled=200") == ("most_unlabeled", 200)
     assert set_option("unlabeled=20261130") == ("unlabeled", "20261130")
-    assert set_option("teacher_margin=[0.1, 0.2, 0.1, 0.2]") == ("teacher_margin", [0.1, 0.2, 0.1, 0.2])
+    assert set_option("class_weights=[0.1, 0.2]") == ("class_weights", [0.1, 0.2])
 
 
 @pytest.mark.parametrize(
@@ -189,5 +189,5 @@ def test_words_for_yes_and_no(word: object, value: bool) -> None:
 
 
 def test_other_words_are_refused() -> None:
-    with pytest.raises(ValueError, match="cache_teacher is 'maybe'"):
-        truth("maybe", "cache_teacher")
+    with pytest.raises(ValueError, match="lung_crop is 'maybe'"):
+        truth("maybe", "lung_crop")
