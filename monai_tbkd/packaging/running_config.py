@@ -101,7 +101,7 @@ def run_stages() -> None:
         own = ConfigParser(config=copy.deepcopy(parser.get()))
         own["stage"] = each
         if stage == "all" and each == "teacher":
-            needed = [own.get_parsed_content(key) for key in ("network_def", "checkpoint", "settings")]
-            if is_finished(*needed, stage=each):
+            network, checkpoint, settings = map(own.get_parsed_content, ("network_def", "checkpoint", "settings"))
+            if is_finished(network, checkpoint, settings, each):
                 continue
         own.get_parsed_content("run_stage")
