@@ -75,7 +75,7 @@ class ActivationMapNet(nn.Module):
                 f"{', '.join(f'{k} (output stride {v} or finer)' for k, v in NATURAL_STRIDE.items())}."
             )
         self.architecture = {
-            "network": "ActivationMapNet",
+            "network_class": "ActivationMapNet",
             "backbone": backbone,
             "num_classes": num_classes,
             "in_channels": in_channels,

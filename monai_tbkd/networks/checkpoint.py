@@ -119,7 +119,9 @@ def check_architecture(network: nn.Module, record: Mapping[str, Any], path: str 
     own, theirs = getattr(network, "architecture", None), record.get("architecture")
     if own is None or theirs is None:
         return
-    differing = settings_that_differ({"network": own.get("network"), **theirs}, own)  # records before 0.2 had none
+    differing = settings_that_differ(
+        {"network_class": own.get("network_class"), **theirs}, own
+    )  # records before 0.2 had none
     if differing:
         raise ValueError(
             f"{path} is a checkpoint of another architecture: {differing}. Set these as they were when it "

@@ -37,9 +37,9 @@ def finished_network(checkpoint: str | Path, like: nn.Module, stage: str) -> nn.
     """
     architecture = (read_record(checkpoint) or {}).get("architecture") or {}
     own = getattr(like, "architecture", None)
-    kind = KNOWN_NETWORKS.get(str(architecture.get("network")))
+    kind = KNOWN_NETWORKS.get(str(architecture.get("network_class")))
     if kind is None or architecture == own:
         network = copy.deepcopy(like)
     else:
-        network = kind(**{key: value for key, value in architecture.items() if key != "network"})
+        network = kind(**{key: value for key, value in architecture.items() if key != "network_class"})
     return load_finished(network, checkpoint, stage).eval()

@@ -116,7 +116,7 @@ class SymmetricMapNet(nn.Module):
         self.head = SymmetricMapHead(components, num_classes, hidden, convolutions, dropout)
         self.output_stride = output_stride
         self.architecture = {
-            "network": "SymmetricMapNet", "backbone": backbone, "num_classes": num_classes,
+            "network_class": "SymmetricMapNet", "backbone": backbone, "num_classes": num_classes,
             "output_stride": output_stride, "width": width, "stride_in_1x1": stride_in_1x1, "components": components,
             "hidden": hidden, "convolutions": convolutions,
         }  # fmt: skip

@@ -55,7 +55,7 @@ class ModelFacts:
                 kind.
         """
         architecture = dict(self.record.get("architecture") or {})
-        kind = architecture.pop("network", None)
+        kind = architecture.pop("network_class", None)
         if kind is None:
             return dict(config)
         target = f"monai_tbkd.networks.{kind}"

@@ -65,7 +65,7 @@ class Own(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, channels, 1)
-        self.architecture = {"network": "Own", "channels": channels}
+        self.architecture = {"network_class": "Own", "channels": channels}
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return self.conv(image)

@@ -102,7 +102,7 @@ def test_state_dict_round_trip() -> None:
     net = small().eval()
     net.fit_components(torch.randn(50, net.reduce.in_channels))
     torch.manual_seed(5)
-    own = {key: value for key, value in net.architecture.items() if key != "network"}
+    own = {key: value for key, value in net.architecture.items() if key != "network_class"}
     other = SymmetricMapNet(**own).eval()  # type: ignore[arg-type]
     film = films((48, 48))
     assert not torch.allclose(other(film), net(film))
