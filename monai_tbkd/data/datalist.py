@@ -76,6 +76,8 @@ def load_datalist(
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}; expected one of {LAYOUTS}.")
+    if folds is None and fold:
+        raise DatalistError(f"fold is {fold} and folds is null; say how many there are, such as --folds 5.")
     if labels not in ("whole", "halves"):
         raise ValueError(f"labels is {labels!r}; expected whole or halves.")
     if not isinstance(dataset_dir, (str, os.PathLike)) and (
