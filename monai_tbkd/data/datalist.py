@@ -104,7 +104,7 @@ def load_datalist(
         own = next((split for split in ("val", "test") if any(item["split"] == split for item in items)), None)
         films = [item for item in items if item["split"] == "train"]
         if labels == "halves":  # before anything is split, so that folds are of the same images
-            films = [item for item in films if item["boxes"] is not None and item["size"] is not None]
+            films = [item for item in films if item["boxes"] is not None]
         if folds is not None:
             whole += [{**item, "source": number} for item in films]
         elif test is None and own is not None:

@@ -184,6 +184,15 @@ def test_halves_need_no_image_without_tb(tree: Tree) -> None:
         load_datalist(root, 1, folds=5)
 
 
+def test_an_image_that_cannot_be_read_is_named_with_labels_of_halves_too(tree: Tree) -> None:
+    root = tree(*(f"tb/tb{i}.png" for i in range(10)))
+    rows = [f'tb/tb{i}.png,tb,"[[0, 0, 9, 9]]"' for i in range(10)]
+    (root / "manifest.csv").write_text("\n".join(["image,label,boxes", *rows]))
+    (root / "tb" / "tb3.png").write_bytes(b"torn")
+    with pytest.raises(DatalistError, match="tb3.png"):
+        load_datalist(root, 1, folds=5, labels="halves")
+
+
 def test_a_fold_of_no_folds_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatalistError, match="fold is 1 and folds is null"):
         load_datalist(tmp_path, fold=1)
