@@ -25,7 +25,7 @@ import numpy as np
 import yaml
 
 from monai_tbkd.data.csv_cells import csv_line
-from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.data.whole_file import read_json_object, write_json
 from monai_tbkd.metrics.bootstrap import Interval, bootstrap_mean
 from monai_tbkd.metrics.image_level import weighted_image_level
 from monai_tbkd.metrics.weighted_bootstrap import bootstrap_draws, interval_of_draws
@@ -45,7 +45,7 @@ def main() -> None:
     args.output.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     settings = _settings(args)
-    write_json(args.output / "study.json", {"configs": [str(c) for c in args.configs], **settings})
+    refuse_another_study(args.output / "study.json", {"configs": [str(c) for c in args.configs], **settings})
     folds = args.only_folds or (range(args.folds) if args.folds else [0])
     for seed in args.seeds:
         for fold in folds:
@@ -87,6 +87,15 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
         "folds": args.folds,
         **given,
     }
+
+
+def refuse_another_study(path: Path, study: dict[str, Any]) -> None:
+    """Write down what a study is of; its folds must not stand in one table with those of other settings."""
+    known = read_json_object(path)
+    differing = [key for key in {**known, **study} if key != "features_dir" and known.get(key) != study.get(key)]
+    if known and differing:
+        raise SystemExit(f"{path.parent} has folds of another study ({', '.join(differing)}); give another --output.")
+    write_json(path, study)
 
 
 def run_fold(configs: list[Path], settings: dict[str, Any], folder: Path, stages: list[str], keep: bool) -> None:

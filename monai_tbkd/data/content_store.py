@@ -73,7 +73,7 @@ class ContentStore(PersistentDataset):
             if kept is None or not kept.is_file():  # of a transform, not of a file that was half written
                 raise
             logger.warning("%s is damaged (%s) and is made anew.", kept, type(error).__name__)
-            kept.unlink()
+            kept.unlink(missing_ok=True)  # another process may have been first
             return {**item_transformed, **super()._cachecheck(own)}
 
     def _file_name(self, item: Mapping[str, Any]) -> bytes:

@@ -76,6 +76,8 @@ def load_datalist(
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}; expected one of {LAYOUTS}.")
+    if folds is None and fold:
+        raise DatalistError(f"fold is {fold} and folds is null; say how many there are, such as --folds 5.")
     if labels not in ("whole", "halves"):
         raise ValueError(f"labels is {labels!r}; expected whole or halves.")
     if not isinstance(dataset_dir, (str, os.PathLike)) and (
@@ -102,7 +104,7 @@ def load_datalist(
         own = next((split for split in ("val", "test") if any(item["split"] == split for item in items)), None)
         films = [item for item in items if item["split"] == "train"]
         if labels == "halves":  # before anything is split, so that folds are of the same images
-            films = [item for item in films if item["boxes"] is not None and item["size"] is not None]
+            films = [item for item in films if item["boxes"] is not None]
         if folds is not None:
             whole += [{**item, "source": number} for item in films]
         elif test is None and own is not None:

@@ -11,6 +11,7 @@ from monai_tbkd.data.datalist_error import DatalistError
 from monai_tbkd.data.datalist_item import DatalistItem
 from monai_tbkd.data.film_classes import CLASS_NAMES
 from monai_tbkd.data.natural_order import natural_key
+from monai_tbkd.data.number_range import is_number
 
 
 def split_by_fold(
@@ -41,7 +42,7 @@ def split_by_fold(
         >>> {name: len(part) for name, part in split_by_fold(images, folds=5, fold=0).items()}
         {'train': 68, 'select': 12, 'test': 20}
     """
-    if folds < 2 or not 0 <= fold < folds:
+    if not is_number(folds, 2) or not is_number(fold, 0, folds - 1) or folds % 1 or fold % 1:
         raise DatalistError(f"fold is {fold} of folds {folds}; expected 2 folds or more, and a fold from 0 on.")
     patients: dict[str, list[DatalistItem]] = defaultdict(list)
     for item in items:

@@ -28,8 +28,9 @@ class DistillationTrainer(SupervisedTrainer):
     Args:
         objective: the terms and their weights.
         teacher: from what batches bring to maps ``(B, C, h, w)``; None where nothing is distilled.
-        target: from a batch with ``teacher_map`` to what the student learns from, see
-            :mod:`monai_tbkd.transforms.student_target`; None takes the teacher's map as it is.
+        target: from a batch with ``teacher_map`` to what the student's map learns from, see
+            :mod:`monai_tbkd.transforms.student_target`; None takes the teacher's map as it is. The teacher's logits are
+            those of its own map.
         to_network: from images as batches bring them, such as one channel of 8 bits, to what both networks take, on the
             device. None where batches bring what the networks take.
         kwargs: everything of :class:`monai.engines.SupervisedTrainer` but ``loss_function``.
@@ -51,6 +52,7 @@ class DistillationTrainer(SupervisedTrainer):
         # The teacher must not be reachable from the network, or checkpoints would hold it.
         self.teacher = teacher
         self._teacher_map: torch.Tensor | None = None
+        self._teacher_logits: torch.Tensor | None = None
         self._box_mask: torch.Tensor | None = None
 
     def _iteration(self, engine: SupervisedTrainer, batchdata: dict[str, torch.Tensor]) -> dict[str, Any]:
@@ -71,6 +73,7 @@ class DistillationTrainer(SupervisedTrainer):
         image = batchdata["image"].to(self.state.device, non_blocking=self.non_blocking)
         with torch.no_grad(), torch.autocast("cuda", enabled=self.amp and torch.cuda.is_available()):
             found: torch.Tensor = self.teacher(image).float()
+        self._teacher_logits = self.objective.pooling(found) if self.objective.needs("teacher_logits") else None
         if self.target is None:
             return found
         with torch.no_grad():
@@ -84,7 +87,7 @@ class DistillationTrainer(SupervisedTrainer):
         return mask.masked_fill(~known, torch.nan)
 
     def _objective_of_batch(self, student_map: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        terms = self.objective(student_map, label, self._teacher_map, self._box_mask)
+        terms = self.objective(student_map, label, self._teacher_map, self._box_mask, self._teacher_logits)
         # The base class decollates its output before it returns, so the terms have to be there by now.
         self.state.output.update({f"loss_{name}": value.detach() for name, value in terms.items() if name != "total"})
         return terms["total"]

@@ -154,8 +154,8 @@ class ModelComparison:
         cells = images["select"][0]["image"].shape[-2:]
         self.comparison.blind[LUNG_PRIOR] = {
             split: np.stack([
-                self.postprocessing({**own[i], "pred": prior.prior(own[i][LUNG_FIELD][None], cells)[0]})["tb_map"][0]
-                for i in range(len(own))
+                self.postprocessing({**item, "pred": prior.prior(item[LUNG_FIELD][None], cells)[0]})["tb_map"][0]
+                for item in map(own.__getitem__, range(len(own)))
             ])
             for split, own in images.items()
         }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -88,7 +89,9 @@ def fit_reduction(
         rows.append(stages.float().flatten(2)[..., at.to(device)].transpose(1, 2).flatten(0, 1).cpu())
     network.fit_components(torch.cat(rows))
     if kept is not None:
-        save_plain(network.reduce.state_dict(), kept)
+        own = kept.with_name(f"{kept.stem}-{uuid.uuid4().hex}.pt")  # another process may fit them at the same time
+        save_plain(network.reduce.state_dict(), own)
+        own.replace(kept)
     return network
 
 

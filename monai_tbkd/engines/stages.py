@@ -29,7 +29,7 @@ from monai_tbkd.transforms import NOTICE, notice_of
 logger = logging.getLogger(__name__)
 
 STAGES = ("teacher", "student", "control")
-COMPARABLE = ("image_size", "pooling", "train_films", "train_sha256")
+COMPARABLE = ("image_size", "pooling", "train_films", "train_sha256", "lung_crop", "lung_weights_sha256")
 """Settings without which networks cannot stand beside each other, or would be scored on images they were trained on."""
 _POSITIVE = ("image_size", "batch_size", "max_epochs")
 
@@ -169,12 +169,8 @@ def training_settings(
         value = settings.get(name, 1)
         if isinstance(value, (int, float)) and not value > 0:
             raise ValueError(f"{name} is {value}; expected above 0.")
-    hashed = {
-        f"{name}_sha256": file_sha256(str(settings[name]))
-        for name in ("weights", "lung_weights")
-        if settings.get(name) and Path(str(settings[name])).is_file()
-    }
-    own = {name: value for name, value in settings.items() if f"{name}_sha256" not in hashed}
+    hashed = {f"{name}_sha256": _hash_of_file(settings.get(name)) for name in ("weights", "lung_weights")}
+    own = {name: value for name, value in settings.items() if not hashed.get(f"{name}_sha256")}
     images = "\n".join(sorted(f"{item['name']} {item['label']}" for item in datalist["train"]))
     return {
         **own,
@@ -185,6 +181,10 @@ def training_settings(
     }
 
 
+def _hash_of_file(path: Any) -> str | None:
+    return file_sha256(str(path)) if path and Path(str(path)).is_file() else None
+
+
 def describe_module(module: nn.Module | None) -> str:
     """Kind, numbers and words of a pooling or a view in a line."""
     if module is None:
@@ -193,7 +193,13 @@ def describe_module(module: nn.Module | None) -> str:
     return f"{type(module).__name__}({numbers})"
 
 
-def load_trained(network: nn.Module, checkpoint: str | Path, pooling: nn.Module, image_size: int) -> nn.Module:
+def load_trained(
+    network: nn.Module,
+    checkpoint: str | Path,
+    pooling: nn.Module,
+    image_size: int,
+    preprocessing: Mapping[str, Any] | None = None,
+) -> nn.Module:
     """Load a model for inference, and refuse settings under which its scores would be wrong.
 
     A checkpoint without a record, such as a published one, is taken by its state dict alone.
@@ -203,15 +209,23 @@ def load_trained(network: nn.Module, checkpoint: str | Path, pooling: nn.Module,
         checkpoint: the model.
         pooling: that inference uses.
         image_size: of the films that inference feeds, in pixels.
+        preprocessing: ``lung_crop``, ``film_size`` and ``lung_weights`` (a path) of inference; those that the record
+            has must be the same. None compares none.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a checkpoint of another architecture, pooling or film size.
+        ValueError: a checkpoint of another architecture, pooling, film size or preprocessing.
     """
     record = read_record(checkpoint)
     if record is not None:
         check_architecture(network, record, checkpoint)
         here = {"image_size": image_size, "pooling": describe_module(pooling)}
+        theirs = record.get("settings") or {}
+        given = dict(preprocessing or {})
+        if "lung_weights" in given:
+            given["lung_weights_sha256"] = _hash_of_file(given.pop("lung_weights"))
+        known = {*theirs, "lung_weights_sha256"} if "lung_crop" in theirs else set()
+        here |= {name: value for name, value in given.items() if name in known}
         refuse_other_settings(record, here, checkpoint)
     return load_checkpoint(network, checkpoint)
 

@@ -239,7 +239,8 @@ class FilmPipeline:
     def _network(self, parser: ConfigParser) -> torch.nn.Module:
         """The network with its weights, on its device."""
         content = parser.get_parsed_content
-        load_trained(content("network_def"), self.weights, content("pooling"), content("image_size"))
+        preprocessing = {key: content(key) for key in ("lung_crop", "film_size", "lung_weights")}
+        load_trained(content("network_def"), self.weights, content("pooling"), content("image_size"), preprocessing)
         return content("network")
 
 

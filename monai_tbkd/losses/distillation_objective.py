@@ -57,6 +57,7 @@ class DistillationObjective(nn.Module):
         label: torch.Tensor,
         teacher_map: torch.Tensor | None = None,
         box_mask: torch.Tensor | None = None,
+        teacher_logits: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         """Each term, unweighted, and their weighted ``total``.
 
@@ -65,13 +66,16 @@ class DistillationObjective(nn.Module):
             label: class indices ``(B,)``, or ``(B, 2)`` of halves.
             teacher_map: ``(B, C, h', w')`` in logits; None without a teacher.
             box_mask: unions of drawn boxes ``(B, 1, H, W)`` of 0-1, nan for images whose boxes are not known.
+            teacher_logits: ``(B, C)``; None takes them from ``teacher_map``, which a target may have changed.
 
         Raises:
             ValueError: a term compares what is not given.
         """
         found = {"map": student_map, "label": label, "teacher_map": teacher_map, "box_mask": box_mask}
         found["logits"] = self.pooling(student_map)
-        found["teacher_logits"] = None if teacher_map is None else self.pooling(teacher_map)
+        if teacher_logits is None and teacher_map is not None:
+            teacher_logits = self.pooling(teacher_map)
+        found["teacher_logits"] = teacher_logits
         terms: dict[str, torch.Tensor] = {}
         for name, loss in self.losses.items():
             missing = [each for each in self.inputs[name] if found[each] is None]

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from monai_tbkd.networks.checkpoint import file_sha256
 from monai_tbkd.networks.weights import read_state_dict
 
 _SIDE = 400
@@ -38,8 +39,13 @@ class LungFieldNet(nn.Module):
     def __init__(self, path: str | Path) -> None:
         super().__init__()
         self.network = _load(Path(path)).eval()
+        self.sha256 = file_sha256(path)
         for parameter in self.network.parameters():  # TorchScript has no requires_grad_ for all of them
             parameter.requires_grad_(False)
+
+    def fingerprint_of(self) -> str:
+        """The file's hash: TorchScript may hold its weights where no state dict shows them."""
+        return self.sha256
 
     @torch.no_grad()
     def forward(self, films: torch.Tensor) -> torch.Tensor:

@@ -194,7 +194,11 @@ def _write_model(root: Path, facts: ModelFacts, torchscript: bool) -> None:
     parser.read_config(str(config))
     network, pooling = parser.get_parsed_content("network_def"), parser.get_parsed_content("pooling")
     size = int(parser["image_size"])
-    load_trained(network, model, pooling, size)  # refuses configs that are not this model's
+    own = root / LUNG_WEIGHTS
+    lungs = own if own.is_file() else parser.get_parsed_content("lung_weights")
+    preprocessing = {key: parser.get_parsed_content(key) for key in ("lung_crop", "film_size")}
+    # refuses configs that are not this model's
+    load_trained(network, model, pooling, size, {**preprocessing, "lung_weights": lungs})
     stored = torch.load(model, map_location="cpu", weights_only=True)
     if any(key in stored for key in ("model", "state_dict")):
         raise ValueError(f"{facts.checkpoint} is a checkpoint with more in it than a state dict; give the state dict.")

@@ -36,6 +36,7 @@ _PATH_ENDINGS = (
     "operating_point",
     "unlabeled",
 )
+_MAY_BE_NOTHING = ("features_dir", "board_dir")  # paths whose default is an expression, and null means none
 _FLAGS = ("amp", "progress_bar")  # whose defaults are expressions
 _LEAST = {"batch_size": 1, "num_workers": 0, "image_size": 1, "film_size": 1, "picture_size": 1, "grid": 1,
           "largest_number": 1, "max_epochs": 1, "val_interval": 1}  # fmt: skip
@@ -251,7 +252,7 @@ def _typed(key: str, raw: str, parsed: Any) -> Any:
         parsed: as a parser of literals reads it.
     """
     kind, word = _kind(key), raw.strip().lower()
-    nothing = None in _defaults().get(key, ()) and word in _NOTHING
+    nothing = word in _NOTHING and (None in _defaults().get(key, ()) or key in _MAY_BE_NOTHING)
     if kind in (Path, str):
         if nothing:
             return None

@@ -34,7 +34,7 @@ class SmoothMapd(Transform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
         if self.sigma > 0:
-            maps, reach = d[TEACHER_MAP], int(4 * self.sigma + 0.5)
+            maps, reach = d[TEACHER_MAP], max(int(4 * self.sigma + 0.5), 1)
             smooth = GaussianFilter(2, self.sigma, truncated=4.0).to(maps.device)
             padded = F.pad(maps, (reach,) * 4, mode="replicate")
             d[TEACHER_MAP] = smooth(padded)[..., reach:-reach, reach:-reach]
@@ -60,6 +60,11 @@ class AddLungPriord(Transform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
         if self.weight > 0:
+            if LUNG_FIELD not in d:
+                raise ValueError(
+                    "The student's target adds a location prior of the lungs, but images bring no lung field: set "
+                    "lung_crop to true and lung_field_key to lung_field, or the prior's weight in target to 0."
+                )
             maps = d[TEACHER_MAP]
             prior = self.prior(d[LUNG_FIELD].to(maps.device), (maps.shape[-2], maps.shape[-1]))
             d[TEACHER_MAP] = add_to_class(maps, self.weight * prior)
@@ -70,8 +75,13 @@ class AddLungPriord(Transform):
         field = lung_field.float() / 255.0
         rows = ((torch.arange(field.shape[-2]) + 0.5) / field.shape[-2] - self.margin) / (1 - 2 * self.margin)
         falling = (1 - rows).clamp(0.02, 1).to(field)[:, None]
-        # cell i lies on pixel stride * i: half a cell to the left of and above the middle of the i-th tile
-        at = [2 * torch.arange(n, device=field.device) / n - 1 for n in cells]
+        # cell i lies on pixel stride * i: half a cell to the left of and above the middle of the i-th tile; the field
+        # has a quarter of the pixels along each side
+        strides = [-(-4 * pixels // n) / 4 for pixels, n in zip(field.shape[-2:], cells, strict=True)]
+        at = [
+            2 * stride * torch.arange(n, device=field.device) / pixels - 1
+            for stride, pixels, n in zip(strides, field.shape[-2:], cells, strict=True)
+        ]
         grid = torch.stack(torch.meshgrid(at[1], at[0], indexing="xy"), dim=-1)[None].expand(len(field), -1, -1, -1)
         smooth = F.avg_pool2d(field, 7, stride=1, padding=3, count_include_pad=False) * falling
         placed = F.grid_sample(smooth, grid, padding_mode="border", align_corners=False)

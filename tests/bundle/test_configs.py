@@ -111,7 +111,16 @@ def test_defaults_of_inference_are_those_of_training() -> None:
         assert inference[key] == train[key], key
     for key in ("smallest_area", "largest_number"):
         assert inference[key] == evaluate[key], key
-    for key in ("image_size", "lung_crop", "voi", "min_age", "secondary_capture", "any_view", "any_body_part"):
+    for key in (
+        "image_size",
+        "lung_crop",
+        "film_size",
+        "voi",
+        "min_age",
+        "secondary_capture",
+        "any_view",
+        "any_body_part",
+    ):
         assert shared[key] == {**shared, **train}[key] == inference[key], key
     # the teacher's head alone is another, and the student's is the network's default
     own = {key: value for key, value in train["network_def"].items() if key != "convolutions"}

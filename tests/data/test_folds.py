@@ -182,3 +182,23 @@ def test_halves_need_no_image_without_tb(tree: Tree) -> None:
     assert len(load_datalist(root, 1, folds=5, labels="halves")["train"]) > 0
     with pytest.raises(DatalistError, match="one label only"):
         load_datalist(root, 1, folds=5)
+
+
+def test_an_image_that_cannot_be_read_is_named_with_labels_of_halves_too(tree: Tree) -> None:
+    root = tree(*(f"tb/tb{i}.png" for i in range(10)))
+    rows = [f'tb/tb{i}.png,tb,"[[0, 0, 9, 9]]"' for i in range(10)]
+    (root / "manifest.csv").write_text("\n".join(["image,label,boxes", *rows]))
+    (root / "tb" / "tb3.png").write_bytes(b"torn")
+    with pytest.raises(DatalistError, match="tb3.png"):
+        load_datalist(root, 1, folds=5, labels="halves")
+
+
+def test_a_fold_of_no_folds_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatalistError, match="fold is 1 and folds is null"):
+        load_datalist(tmp_path, fold=1)
+
+
+@pytest.mark.parametrize(("folds", "fold"), [("five", 0), (2.5, 0), (5, 0.5), (5, "0"), (True, 0)])
+def test_folds_that_are_no_whole_numbers_are_refused(folds: Any, fold: Any) -> None:
+    with pytest.raises(DatalistError, match="expected 2 folds or more"):
+        split_by_fold(images(tb=10), folds=folds, fold=fold)

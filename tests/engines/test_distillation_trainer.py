@@ -108,6 +108,19 @@ def test_the_student_learns_from_the_target_made_of_the_teachers_map() -> None:
         assert float(engine.state.output[0]["loss_cells"]) == pytest.approx(float(expected), rel=1e-3)
 
 
+def test_logits_are_compared_with_the_teachers_own_whatever_the_target() -> None:
+    losses = []
+    for target in (None, CloseByLabeld()):
+        engine = trainer(films(), net(), target, logits=1.0)
+        with torch.no_grad():
+            for parameter in engine.network.parameters():
+                parameter.mul_(0.5)
+        engine.run()
+        losses.append(float(engine.state.output[0]["loss_logits"]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert 0 < losses[0] < 1
+
+
 def test_boxes_reach_the_objective_where_a_term_compares_them() -> None:
     mask = torch.full((1, 32, 32), 255, dtype=torch.uint8)
     losses = {}

@@ -26,7 +26,7 @@ from monai_tbkd.networks import (
     SymmetricMapNet,
     trained_part,
 )
-from monai_tbkd.networks.checkpoint import write_checkpoint
+from monai_tbkd.networks.checkpoint import settings_that_differ, write_checkpoint
 from monai_tbkd.networks.symmetric_map_net import FeatureMapNet
 
 SETTINGS = {"image_size": 64, "max_epochs": 3}
@@ -207,6 +207,16 @@ def test_weights_are_known_by_their_content(tmp_path: Path) -> None:
     assert training_settings({"weights": "random"}, {"train": []}, nn.Identity())["weights"] == "random"
 
 
+def test_weights_that_are_no_longer_given_are_other_weights(tmp_path: Path) -> None:
+    (tmp_path / "lungs.pt").write_bytes(b"1")
+    given = {"weights": "random", "lung_weights": str(tmp_path / "lungs.pt")}
+    with_lungs, without = (
+        training_settings(each, {"train": []}, nn.Identity()) for each in (given, {**given, "lung_weights": None})
+    )
+    assert "lung_weights_sha256" in settings_that_differ(with_lungs, without)
+    assert "lung_weights_sha256" in settings_that_differ(without, with_lungs)
+
+
 def test_a_module_in_a_line() -> None:
     assert describe_module(None) == "none"
     assert describe_module(AverageMapPool()) == "AverageMapPool()"
@@ -230,3 +240,16 @@ def test_a_record_takes_settings_that_come_later() -> None:
     settings.update(teacher_sha256="a1")
     assert record["settings"]["teacher_sha256"] == "a1"
     assert record["stage"] == "student"
+
+
+def test_inference_refuses_another_preprocessing(net: ActivationMapNet, tmp_path: Path) -> None:
+    (tmp_path / "lungs.pt").write_bytes(b"1")
+    own = {"image_size": 64, "lung_crop": True, "film_size": 512, "lung_weights": str(tmp_path / "lungs.pt")}
+    pooling = LogSumExpMapPool(2.0)
+    settings = training_settings(own, {"train": []}, pooling)
+    write_checkpoint(net, tmp_path / "model.pt", {"epochs": 1, "settings": settings})
+    same = {key: own[key] for key in ("lung_crop", "film_size", "lung_weights")}
+    load_trained(net, tmp_path / "model.pt", pooling, 64, same)
+    for key, value in (("lung_crop", False), ("film_size", 256), ("lung_weights", None)):
+        with pytest.raises(ValueError, match=key):
+            load_trained(net, tmp_path / "model.pt", pooling, 64, {**same, key: value})

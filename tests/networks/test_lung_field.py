@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from monai_tbkd.data.content_store import fingerprint
 from monai_tbkd.networks import LungFieldNet
 
 
@@ -118,3 +119,21 @@ def test_graphs_that_cannot_be_run(tmp_path: Path) -> None:
     torch.save({"graph": GRAPH, "state_dict": {**weights(), "m.conv.weight": torch.zeros(1, 1, 5, 5)}}, path)
     with pytest.raises(ValueError, match="do not fit the graph"):
         LungFieldNet(path)
+
+
+def test_weights_that_no_state_dict_shows_count_in_the_name_of_kept_features(tmp_path: Path) -> None:
+    class Scaled(nn.Module):
+        def __init__(self, scale: float) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.tensor(scale))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.scale * x
+
+    found = []
+    for name, scale in (("a", 1.0), ("b", 1.0), ("c", 2.0)):
+        torch.jit.freeze(torch.jit.script(Scaled(scale).eval())).save(str(tmp_path / f"{name}.pt"))
+        found.append(LungFieldNet(tmp_path / f"{name}.pt"))
+    assert not any(net.state_dict() for net in found)
+    assert fingerprint(found[0]) != fingerprint(found[2])
+    assert fingerprint(found[0]) == fingerprint(LungFieldNet(tmp_path / "a.pt"))

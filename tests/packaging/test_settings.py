@@ -191,3 +191,9 @@ def test_words_for_yes_and_no(word: object, value: bool) -> None:
 def test_other_words_are_refused() -> None:
     with pytest.raises(ValueError, match="lung_crop is 'maybe'"):
         truth("maybe", "lung_crop")
+
+
+def test_features_may_be_kept_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settings(monkeypatch, "--features_dir", "null", "--film_size", "256", config="train")
+    assert found.get_parsed_content("features_dir") is None
+    assert found.get_parsed_content("film_size") == 256

@@ -46,6 +46,11 @@ def test_smoothing_keeps_levels_up_to_the_edge_and_each_class_apart() -> None:
     assert SmoothMapd(0.0)(of(maps))[TEACHER_MAP] is maps
 
 
+def test_a_little_smoothing_keeps_the_size() -> None:
+    maps = random_maps(2, 1, 6, 6)
+    torch.testing.assert_close(SmoothMapd(0.1)(of(maps))[TEACHER_MAP], maps, atol=1e-3, rtol=0)
+
+
 # ---------------------------------------------------------------- location prior
 
 
@@ -56,6 +61,20 @@ def test_prior_by_hand() -> None:
     # edge, which has no row above it, row 0 alone, which is more than 0.95
     expected = torch.logit(torch.tensor([0.95, 0.75, 0.5, 0.25]))
     torch.testing.assert_close(prior, expected[:, None].expand(4, 4), atol=1e-5, rtol=0)
+
+
+def test_prior_lies_right_where_the_size_is_no_multiple_of_the_stride() -> None:
+    # 200 pixels at a stride of 16 are 13 cells, which look at pixels 0 to 192: at quarters 0 to 48 of 50
+    field = torch.zeros(1, 1, 50, 50, dtype=torch.uint8)
+    field[..., 40:] = 255
+    row = AddLungPriord(margin=0.0).prior(field, (13, 13))[0, 0, 1]
+    assert (row[:10] < -4).all() and (row[11:] > 2).all()  # cell 10 looks at quarter 40, the edge
+    assert abs(float(torch.sigmoid(row[10])) - 0.5 * (1 - 4 / 50)) < 0.01
+
+
+def test_images_without_a_lung_field_are_told_from_a_fault() -> None:
+    with pytest.raises(ValueError, match="no lung field: set lung_crop to true"):
+        AddLungPriord()(of(random_maps(1, 1, 4, 4)))
 
 
 def test_prior_is_low_beside_the_lungs_and_lies_where_they_lie() -> None:
