@@ -119,9 +119,8 @@ def check_architecture(network: nn.Module, record: Mapping[str, Any], path: str 
     own, theirs = getattr(network, "architecture", None), record.get("architecture")
     if own is None or theirs is None:
         return
-    differing = settings_that_differ(
-        {"network_class": own.get("network_class"), **theirs}, own
-    )  # records before 0.2 had none
+    theirs = {"network_class": own.get("network_class"), **theirs}  # records before 0.2 had none
+    differing = settings_that_differ(theirs, own)
     if differing:
         raise ValueError(
             f"{path} is a checkpoint of another architecture: {differing}. Set these as they were when it "
