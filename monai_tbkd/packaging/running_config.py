@@ -111,9 +111,13 @@ def run_stages() -> None:
     for each in ("teacher", "student") if stage == "all" else (stage,):
         own = ConfigParser(config=copy.deepcopy(parser.get()))
         own["stage"] = each
-        parts = ("network_def", "checkpoint", "settings")
-        if stage == "all" and each == "teacher" and is_finished(*map(own.get_parsed_content, parts), each):
+        if stage == "all" and each == "teacher" and _has_finished(own):
             continue
         own.get_parsed_content("run_stage")
         del own
         gc.collect()  # what a stage keeps in memory of its images, before the next one does
+
+
+def _has_finished(teacher: ConfigParser) -> bool:
+    network, checkpoint, settings = map(teacher.get_parsed_content, ("network_def", "checkpoint", "settings"))
+    return is_finished(network, checkpoint, settings, "teacher")
