@@ -59,7 +59,7 @@ def test_tensorboard_has_terms_learning_rate_metrics_and_the_panel(trained: Path
 
 def test_metrics_json_has_every_model_and_baseline_with_intervals(trained: Path) -> None:
     result = json.loads((trained / "out" / "metrics.json").read_text())
-    blind = {"blind_prior", "center_box", "upper_lung_boxes", "whole_film", "mean_map"}
+    blind = {"blind_prior", "center_box", "upper_lung_boxes", "whole_film", "mean_map", "shuffled_maps"}
     assert set(result["predictors"]) == {"teacher", "control", "student"} | blind
     assert result["splits"]["test"] == {
         "films": 10,
