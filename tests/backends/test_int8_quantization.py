@@ -42,7 +42,7 @@ def test_the_work_of_blocks_by_hand() -> None:
     assert made.blocks["layer1.1"].work == 2 * 16 * 16 * width * width * 9
     assert made.float_share(["stem", "layer1.1"]) + made.float_share(["layer1.0", "layer2.0", "layer2.1"]) == 1.0
     twice = made_ready(mirrored_net(), 1)
-    assert twice.blocks["layer1.0"].work == 2 * 2 * 16 * 16 * 16 * 16 * 9  # the film and its mirror image
+    assert twice.blocks["layer1.0"].work == 2 * 16 * 16 * 16 * 16 * 9  # film and mirror image are one batch
 
 
 @pytest.mark.parametrize(("runtime", "kind"), [("onnxruntime", small_net), ("openvino", mirrored_net)])

@@ -176,7 +176,7 @@ def test_films_that_the_model_was_trained_on_are_found_out(
     network = nn.Linear(1, 1)
     network.architecture = {"num_classes": 1}  # type: ignore[assignment]
     model = tmp_path / "model.pt"
-    write_checkpoint(network, model, {"settings": training_settings(splits, nn.Identity())})
+    write_checkpoint(network, model, {"settings": training_settings({}, splits, nn.Identity())})
     head = ("name", "status", "source_format", "score_0_100", "model_version")
 
     def calibrate(*parts: str) -> str:

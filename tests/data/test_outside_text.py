@@ -58,7 +58,7 @@ def test_entities_are_refused_in_every_encoding(tmp_path: Path, encoding: str) -
 
 # Files of the package itself, and what a run has just written and no one else reads.
 OWN = {
-    "data/phantom/dataset.py", "engines/shortcut_study.py", "label/trainers.py", "pacs/archive_session.py",
+    "data/phantom/dataset.py", "label/trainers.py", "pacs/archive_session.py",
     "packaging/bundle_package.py", "packaging/vendored_code.py", "report/evaluation_page.py", "report/html_page.py",
     "report/prediction_table.py",
 }  # fmt: skip

@@ -53,7 +53,7 @@ def test_hparams_hold_settings_and_name_the_metrics(trained: Path, board: Path) 
     ).session_start_info.hparams
     assert start["network"].string_value == "student"
     assert start["image_size"].number_value == 64
-    assert start["temperature"].number_value == result["checkpoints"]["student"]["settings"]["temperature"]
+    assert start["warmup"].number_value == result["checkpoints"]["student"]["settings"]["warmup"]
     point = result["predictors"]["student"]["operating_point"]
     assert start["map_threshold"].number_value == pytest.approx(point["map_threshold"])
     experiment = plugin_data_pb2.HParamsPluginData.FromString(

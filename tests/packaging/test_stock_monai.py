@@ -62,7 +62,7 @@ def test_create_workflow(bundle: Path, phantoms: Path, tmp_path: Path) -> None:
 def test_tracking_by_mlflow(bundle: Path, phantoms: Path, tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow", reason="the extra tracking is not installed")
     pytest.importorskip("sqlalchemy", reason="the extra tracking is not installed")
-    turned = {"batch_size": 8, "max_epochs": 2, "progress_bar": False, "stage": "teacher"}
+    turned = {"batch_size": 8, "max_epochs": 2, "progress_bar": False, "stage": "teacher", "val_interval": 1}
     where = {"ckpt_dir": tmp_path / "models", "output_dir": f"${str(tmp_path / 'out')!r}"}
     given = words(dataset_dir=phantoms, **where, **turned, tracking="mlflow")
     monai_bundle(bundle, "run", "--config_file", "configs/train.json", *given)
