@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import shutil
 import signal
 import sys
 import threading
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STOPPED = 130
+_LONGEST = 15.0
 _CLEARING = 2.0
 """Seconds after a signal in which another one changes nothing, since images are being removed."""
 
@@ -64,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
     work = ArchiveRun(archive, query, args.output, args.config, _overrides(args))
     again, watching = args.again, False
-    before = _stop_by_signals(archive)
+    before = _stop_by_signals(archive, work)
     try:
         while True:
             try:
@@ -94,8 +97,13 @@ def wait(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def _stop_by_signals(archive: Archive) -> dict[int, Any]:
+def _stop_by_signals(archive: Archive, work: ArchiveRun) -> dict[int, Any]:
     """Let SIGTERM and the end of the terminal do what Ctrl-C does, and let none wait for the archive.
+
+    Args:
+        archive: gives up what it waits for.
+        work: its folder of images is removed, and the program ended, where a thread still waits for the archive
+            `_LONGEST` seconds after a signal.
 
     Returns:
         The handlers before.
@@ -107,6 +115,10 @@ def _stop_by_signals(archive: Archive) -> dict[int, Any]:
         archive.give_up()
         if time.monotonic() - heard_at > _CLEARING:
             heard_at = time.monotonic()
+            if _is_program():
+                last = threading.Timer(_LONGEST, _end, [work])
+                last.daemon = True
+                last.start()
             raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
@@ -155,3 +167,14 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
     if args.report_refused:
         given["report_refused"] = True
     return given
+
+
+def _is_program() -> bool:
+    """Whether this process is the command, and not a program that calls it."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return getattr(spec, "name", "") == "monai_tbkd.__main__"
+
+
+def _end(work: ArchiveRun) -> None:
+    shutil.rmtree(work.film_folder, ignore_errors=True)
+    os._exit(STOPPED)

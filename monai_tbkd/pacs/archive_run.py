@@ -89,7 +89,7 @@ class ArchiveRun:
         """
         if self._first:
             self._get("initialize")  # first: it reads the settings, and what was made before is dropped
-        table, scratch = self._get("predictions"), Path(self._get("film_folder"))
+        table, scratch = self._get("predictions"), self.film_folder
         if self._lock is None:
             self._lock = FolderLock(table.folder)
         if self._first:
@@ -110,6 +110,11 @@ class ArchiveRun:
             table.close()
         self._first = False
         return search.counts + status
+
+    @property
+    def film_folder(self) -> Path:
+        """Where images are while they are in work."""
+        return Path(self._get("film_folder"))
 
     def close(self) -> None:
         """Let another run have the folder."""

@@ -76,7 +76,7 @@ def test_a_kind_that_is_not_known_has_to_be_the_configs(tmp_path: Path) -> None:
     assert torch.equal(finished_network(tmp_path / "model.pt", Own(1), "student")(IMAGE), own(IMAGE))
     with pytest.raises(ValueError, match=r"another architecture: channels 1 \(here 2\)"):
         finished_network(tmp_path / "model.pt", Own(2), "student")
-    with pytest.raises(ValueError, match="another architecture: network 'Own'"):
+    with pytest.raises(ValueError, match="another architecture: network_class 'Own'"):
         finished_network(tmp_path / "model.pt", student(), "student")
 
 
