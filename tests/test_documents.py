@@ -213,7 +213,7 @@ class TestPapers:
     def test_the_card_says_of_the_blind_prior_what_the_files_say(self) -> None:
         card = (REPOSITORY / "docs" / "model_card.md").read_text(encoding="utf-8")
         student, control = (above_blind_prior("demo.csv", name) for name in ("student", "control"))
-        assert len(student) == len(control) == 3
+        assert len(student) == len(control) > 0
         sentence = "**The student is above the blind prior in every seed, the control in none.**"
         assert (sentence in card) == (all(student) and not any(control))
 
