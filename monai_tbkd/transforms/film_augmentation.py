@@ -62,8 +62,12 @@ class RandMirrorFilmd(RandomizableTransform, MapTransform):
         d = dict(data)
         self.randomize(None)
         for key in self.key_iterator(d):
-            d[key] = plain_film(d[key]).flip(-1) if self._do_transform else plain_film(d[key])
+            d[key] = self.mirrored(plain_film(d[key])) if self._do_transform else plain_film(d[key])
         return {**d, **mirrored_beside(d)} if self._do_transform else d
+
+    def mirrored(self, film: torch.Tensor) -> torch.Tensor:
+        """The mirror image of a film ``(1, H, W)``."""
+        return film.flip(-1)
 
 
 class RandAffineFilmd(Randomizable, MapTransform):

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import MapTransform, RandomizableTransform
+from monai.transforms import MapTransform
 
 from monai_tbkd.networks.bfloat16_support import has_bfloat16
 from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, swap_mirror
-from monai_tbkd.transforms.film_augmentation import mirrored_beside
+from monai_tbkd.transforms.film_augmentation import RandMirrorFilmd
 from monai_tbkd.transforms.lung_crop import LUNG_FIELD as LUNG_FIELD
 from monai_tbkd.transforms.normalize_film import NormalizeFilm
 
@@ -70,7 +70,7 @@ class FrozenFeaturesd(MapTransform):
         self._one_at_a_time = threading.Lock()
 
 
-class RandMirrorFeaturesd(RandomizableTransform, MapTransform):
+class RandMirrorFeaturesd(RandMirrorFilmd):
     """Mirror kept features left to right with a probability, with the lung field and the labels of halves.
 
     Args:
@@ -78,18 +78,9 @@ class RandMirrorFeaturesd(RandomizableTransform, MapTransform):
         prob: probability of mirroring.
     """
 
-    def __init__(self, keys: KeysCollection = "image", prob: float = 0.5, allow_missing_keys: bool = False) -> None:
-        MapTransform.__init__(self, keys, allow_missing_keys)
-        RandomizableTransform.__init__(self, prob)
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        d = dict(data)
-        self.randomize(None)
-        if not self._do_transform:
-            return d
-        for key in self.key_iterator(d):
-            d[key] = swap_mirror(d[key][None])[0]
-        return {**d, **mirrored_beside(d)}
+    def mirrored(self, film: torch.Tensor) -> torch.Tensor:
+        """Features ``(2 D, h, w)`` of the mirror image."""
+        return swap_mirror(film[None])[0]
 
 
 def small_picture(image: torch.Tensor) -> torch.Tensor:

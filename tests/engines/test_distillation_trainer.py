@@ -11,23 +11,11 @@ from torch import nn
 
 from monai_tbkd.engines import DistillationTrainer
 from monai_tbkd.losses import (
-    BoxSupervisionLoss,
-    CellDistillationLoss,
     DistillationObjective,
-    LabelLoss,
-    LogitDistillationLoss,
-    MapDistillationLoss,
 )
 from monai_tbkd.networks import ActivationMapNet, AverageMapPool
 from monai_tbkd.transforms import CenterMapd, CloseByLabeld, NormalizeFilm
-
-LOSSES = {
-    "label": LabelLoss,
-    "logits": LogitDistillationLoss,
-    "map": MapDistillationLoss,
-    "cells": CellDistillationLoss,
-    "boxes": BoxSupervisionLoss,
-}
+from tests.losses.test_distillation_objective import LOSSES
 
 
 def films(number: int = 4, **more: Any) -> Dataset:
