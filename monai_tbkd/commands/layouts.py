@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-LAYOUTS = ("auto", "tbx11k", "manifest", "kaggle_csv", "yolo", "class_folders")
+LAYOUTS = ("auto", "tbx11k", "manifest", "kaggle_csv", "yolo", "nlm", "da_db", "class_folders")

@@ -16,6 +16,7 @@ from monai_tbkd.data.film_classes import CLASS_NAMES
 from monai_tbkd.data.folds import half_labels, split_by_fold
 from monai_tbkd.data.kaggle_csv import is_kaggle_csv, load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
+from monai_tbkd.data.named_films import load_da_db, load_nlm, named_layout
 from monai_tbkd.data.splits import split_by_name_hash
 from monai_tbkd.data.tbx11k import load_tbx11k
 from monai_tbkd.data.unlisted_films import unlisted_films
@@ -24,7 +25,7 @@ from monai_tbkd.data.yolo import is_yolo, load_yolo
 
 logger = logging.getLogger(__name__)
 
-LAYOUTS = ("auto", "tbx11k", "manifest", "kaggle_csv", "yolo", "class_folders")
+LAYOUTS = ("auto", "tbx11k", "manifest", "kaggle_csv", "yolo", "nlm", "da_db", "class_folders")
 _DEFAULT_TEST = 0.2
 
 Source = str | os.PathLike[str]
@@ -41,6 +42,7 @@ def load_datalist(
     fold: int = 0,
     seed: int = 0,
     labels: str = "whole",
+    test_dir: Source | Sequence[Source] | None = None,
 ) -> dict[str, list[DatalistItem]]:
     """Read one or several data sets and split them.
 
@@ -53,7 +55,8 @@ def load_datalist(
         num_classes: 2 (or 1, one logit): TB or not; 3: health, sick, tb.
         layout: ``"tbx11k"`` (``imgs/`` in it), ``"manifest"`` (``manifest.csv`` in it, or a CSV file),
             ``"kaggle_csv"`` (a CSV file with columns ``fname``, ``bbox``, ``target``, or a folder with one),
-            ``"yolo"`` (``images/`` beside ``labels/``), ``"class_folders"``, or ``"auto"``, which looks in that order.
+            ``"yolo"`` (``images/`` beside ``labels/``), ``"nlm"`` (Shenzhen, Montgomery) and ``"da_db"`` (DA, DB) by the
+            names of the images, ``"class_folders"``, or ``"auto"``, which looks in that order.
         select: slice of train, below 1 a fraction of each class, else a number of TB films.
         test: None as above; a size (as for `select`) cuts test from train by name hash, and own val and test splits
             are left unused.
@@ -62,10 +65,13 @@ def load_datalist(
             of each source in every fold; ``test`` is not used then. None is no cross-validation.
         fold: the fold that is reported.
         seed: of the folds.
+        test_dir: data sets whose images are all reported, as of a hospital that is held out; ``dataset_dir`` then trains
+            and selects, and its own val and test splits are left unused.
         labels: of the training images: ``whole``, or ``halves``, which are read off boxes, see `half_labels`.
 
     Returns:
-        ``{"train": ..., "select": ..., "test": ...}`` of data list items.
+        ``{"train": ..., "select": ..., "test": ...}`` of data list items; ``source`` is the hospital, where the data set
+        does not say it the name of its folder.
 
     Raises:
         DatalistError: the data set cannot be used; the message names what is wrong and the mend.
@@ -80,23 +86,19 @@ def load_datalist(
         raise DatalistError(f"fold is {fold} and folds is null; say how many there are, such as --folds 5.")
     if labels not in ("whole", "halves"):
         raise ValueError(f"labels is {labels!r}; expected whole or halves.")
-    if not isinstance(dataset_dir, (str, os.PathLike)) and (
-        not isinstance(dataset_dir, Sequence)
-        or isinstance(dataset_dir, bytes)
-        or not all(isinstance(each, (str, os.PathLike)) for each in dataset_dir)
-    ):
+    held_out = [] if test_dir is None else _sources(test_dir, "test_dir")
+    if held_out and (folds is not None or test is not None):
         raise DatalistError(
-            f"dataset_dir is {str(dataset_dir)[:80]}; expected a folder, a CSV file, or a list of them."
+            f"test_dir is {name_first(held_out)}, and {'folds' if folds is not None else 'test'} is given too; both say "
+            "what is reported, so give one of them."
         )
-    sources = [dataset_dir] if isinstance(dataset_dir, (str, os.PathLike)) else list(dataset_dir)
-    if not sources:
-        raise DatalistError("dataset_dir is an empty list; name at least one folder.")
-    loaded = [load_source(source, num_classes, layout) for source in sources]
-    make_names_unique(sources, loaded)
+    sources = _sources(dataset_dir, "dataset_dir")
+    loaded = [load_source(source, num_classes, layout) for source in (*sources, *held_out)]
+    name_sources([*sources, *held_out], loaded)
     train: list[DatalistItem] = []
     reported: list[DatalistItem] = []
     whole: list[DatalistItem] = []
-    for number, (source, items) in enumerate(zip(sources, loaded, strict=True)):
+    for source, items in zip(sources, loaded, strict=False):  # not those held out
         if unlisted := unlisted_films(source, items):
             logger.info("%s: films that nothing in the data set names are left out (%s).", source, name_first(unlisted))
         if unread := unread_splits(source, find_layout(source) if layout == "auto" else layout, items):
@@ -106,13 +108,16 @@ def load_datalist(
         if labels == "halves":  # before anything is split, so that folds are of the same images
             films = [item for item in films if item["boxes"] is not None]
         if folds is not None:
-            whole += [{**item, "source": number} for item in films]
+            whole += films
+        elif held_out:
+            train += films
         elif test is None and own is not None:
             train += films
             reported += [item for item in items if item["split"] == own]
             logger.info("%s: reported on its own %s split.", source, own)
         else:
             whole += films
+    reported += [item for items in loaded[len(sources) :] for item in items]
     if folds is not None:
         splits = split_by_fold(whole, folds, fold, seed, select)
     else:
@@ -189,7 +194,7 @@ def find_layout(source: Source) -> str:
         "kaggle_csv": any(is_kaggle_csv(path) for path in source.glob("*.csv")),
         "yolo": is_yolo(source),
     }
-    return next((layout for layout, found in signs.items() if found), "class_folders")
+    return next((layout for layout, found in signs.items() if found), None) or named_layout(source) or "class_folders"
 
 
 _LOADERS: dict[str, Callable[[Source, int], list[DatalistItem]]] = {
@@ -197,12 +202,14 @@ _LOADERS: dict[str, Callable[[Source, int], list[DatalistItem]]] = {
     "manifest": load_manifest,
     "kaggle_csv": load_kaggle_csv,
     "yolo": load_yolo,
+    "nlm": load_nlm,
+    "da_db": load_da_db,
     "class_folders": load_class_folders,
 }
 
 
-def make_names_unique(sources: Sequence[Source], loaded: Sequence[list[DatalistItem]]) -> None:
-    """Put the source's folder before names that two sources share; other names, and so their split, stay.
+def name_sources(sources: Sequence[Source], loaded: Sequence[list[DatalistItem]]) -> None:
+    """Give items their ``source``, and put the folder before names that two data sets share; other names stay.
 
     Args:
         sources: folders or CSV files.
@@ -215,5 +222,20 @@ def make_names_unique(sources: Sequence[Source], loaded: Sequence[list[DatalistI
         taken[folder] += 1
         prefix = folder if taken[folder] == 1 else f"{folder}#{taken[folder]}"
         for item in items:
+            item.setdefault("source", prefix)
             if shared[item["name"]] > 1:
                 item["name"] = f"{prefix}/{item['name']}"
+
+
+def _sources(given: Source | Sequence[Source], setting: str) -> list[Source]:
+    if isinstance(given, (str, os.PathLike)):
+        return [given]
+    if (
+        not isinstance(given, Sequence)
+        or isinstance(given, bytes)
+        or not all(isinstance(each, (str, os.PathLike)) for each in given)
+    ):
+        raise DatalistError(f"{setting} is {str(given)[:80]}; expected a folder, a CSV file, or a list of them.")
+    if not given:
+        raise DatalistError(f"{setting} is an empty list; name at least one folder.")
+    return list(given)

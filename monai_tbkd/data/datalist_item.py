@@ -79,10 +79,10 @@ def image_labels(items: list[DatalistItem]) -> list[DatalistItem]:
         items: data list items.
 
     Returns:
-        One ``{"image", "label", "name"}`` an item.
+        One ``{"image", "label", "name"}`` an item, and its ``source`` where it has one.
 
     Example:
         >>> image_labels([{"image": "/a.png", "label": 1, "name": "a", "boxes": [[0, 0, 9, 9]]}])
         [{'image': '/a.png', 'label': 1, 'name': 'a'}]
     """
-    return [{key: item[key] for key in ("image", "label", "name")} for item in items]
+    return [{key: item[key] for key in ("image", "label", "name", "source") if key in item} for item in items]

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from monai_tbkd.data.absolute_path import absolute_path
-from monai_tbkd.data.datalist import Source, find_layout, load_source, make_names_unique
+from monai_tbkd.data.datalist import Source, find_layout, load_source, name_sources
 from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_findings import Finding, datalist_findings
 from monai_tbkd.data.datalist_item import DatalistItem
@@ -153,7 +153,7 @@ def _load(
         loaded.append(items)
         own = sorted({item["split"] for item in items}, key=_SPLITS.index)
         described.append({"path": str(absolute_path(source)), "layout": found, "films": len(items), "own_splits": own})
-    make_names_unique(sources, loaded)
+    name_sources(sources, loaded)
     return described, loaded, findings
 
 

@@ -16,13 +16,15 @@ from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import Boxes, DatalistItem, datalist_item
 from monai_tbkd.data.film_classes import class_of, known_words, plain_word
+from monai_tbkd.data.lesion_polygons import add_polygons, read_polygons
 from monai_tbkd.data.outside_text import read_csv
 from monai_tbkd.data.split_words import is_split_word, split_of
 from monai_tbkd.data.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 
-_COLUMNS = {"image", "label", "split", "boxes", "patient_id"}
+_COLUMNS = {"image", "label", "split", "boxes", "patient_id", "source"}
+_LESIONS = "lesions.json"
 _PATIENTS = ("patient", "patientid", "subject_id")
 _BOXES = {"bbox", "bboxes", "box", "boundingbox", "boundingboxes", "xmin"}
 _BLANK = {"", "na", "n/a", "nan", "none", "null", "-", "?", "[]"}
@@ -31,11 +33,14 @@ _BLANK = {"", "na", "n/a", "nan", "none", "null", "-", "?", "[]"}
 def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
     """Read a CSV file with the columns ``image`` and ``label`` and, where known, ``split``, ``boxes``, ``patient_id``.
 
+    ``lesions.json`` beside the table holds outlines of lesions, see `read_polygons`, in pixels of the image; where an
+    image has some, its boxes are those around them.
+
     Args:
         csv_path: the table, as `read_csv` reads it. ``image``: absolute, or relative to the table's folder and
             within it. ``label``: a word that `class_of` knows. ``split``: train, val or test. ``boxes``: JSON,
             ``[[xmin, ymin, xmax, ymax], ...]`` in pixels of the film. ``patient`` or ``subject_id`` will do
-            for ``patient_id``. Other columns are ignored, but one that holds splits where ``split`` is missing or
+            for ``patient_id``. ``source``: the hospital. Other columns are ignored, but one that holds splits where ``split`` is missing or
             blank, or that is called ``bbox`` where ``boxes`` is missing, is an error. Case does not count in names of
             columns.
         num_classes: label scheme, see `class_label`.
@@ -61,6 +66,7 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
                 "split": _split(row.get("split") or ""),
                 "boxes": _boxes(row.get("boxes") or ""),
                 "patient_id": (row.get("patient_id") or "").strip() or None,
+                "source": (row.get("source") or "").strip(),
             }
         except ValueError as error:
             faults.append(f"row {number} {error}")
@@ -72,12 +78,16 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
     if dropped:
         logger.warning("%s: boxes on films without TB are ignored (%s).", table, name_first(dropped))
     names = _names([path for path, _ in parsed], table.parent)
-    return [
-        datalist_item(
-            path, name, num_classes=num_classes, box_types=["unspecified"] * len(fields["boxes"] or []), **fields
-        )
-        for (path, fields), name in zip(parsed, names, strict=True)
-    ]
+    outlines = table.parent / _LESIONS
+    lesions = read_polygons(outlines) if outlines.is_file() else {}
+    items = []
+    for (path, fields), name in zip(parsed, names, strict=True):
+        source = fields.pop("source")
+        box_types = ["unspecified"] * len(fields["boxes"] or [])
+        item = datalist_item(path, name, num_classes=num_classes, box_types=box_types, **fields)
+        add_polygons(item, lesions.get(path.name))
+        items.append({**item, "source": source} if source else item)
+    return items
 
 
 def write_manifest(table: str | os.PathLike[str], films: Iterable[tuple[str, str, Sequence[Sequence[float]]]]) -> Path:
@@ -132,7 +142,7 @@ def _rows(table: Path) -> list[dict[str, str]]:
                     "it so, with [[xmin, ymin, xmax, ymax], ...] in pixels in each cell, or take it away."
                 )
     if not _words(rows, "split"):
-        for name in sorted(ignored):
+        for name in sorted(ignored | ({"source"} & set(own_name.values()))):
             words = _words(rows, name)
             if words and all(is_split_word(word) for word in words):
                 raise DatalistError(

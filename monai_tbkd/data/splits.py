@@ -15,14 +15,14 @@ from monai_tbkd.data.natural_order import natural_key
 def split_by_name_hash(
     items: Sequence[DatalistItem], test: float = 0, select: float = 0.15, salt: str = ""
 ) -> dict[str, list[DatalistItem]]:
-    """Cut a test and a select slice, each class in proportion.
+    """Cut a test and a select slice, each class of each source in proportion.
 
-    Films are ranked by SHA-256 of `salt` and patient (or name, where the patient is unknown) within their class; the
-    first go to test, the next to select. All films of a patient go together, with the rarest of their classes (tb,
+    Films are ranked by SHA-256 of `salt` and patient (or name, where the patient is unknown) within their class and
+    source; the first go to test, the next to select. All films of a patient go together, with the rarest of their classes (tb,
     then sick), so a slice can be larger than asked for by the films of one patient.
 
     Args:
-        items: data list items.
+        items: data list items; ``source`` and ``patient_id`` where known.
         test: below 1 a fraction of each class; 1 or more a number of TB films, with the same fraction of the others.
         select: likewise, of all `items`.
         salt: another text gives another split.
@@ -51,11 +51,12 @@ def split_by_name_hash(
         # The two kinds of key must not meet: a patient may be called what another film is called.
         key = f"patient:{item['patient_id']}" if item.get("patient_id") else f"name:{item['name']}"
         by_patient[key].append(item)
-    by_class: dict[str, list[str]] = defaultdict(list)
+    strata: dict[tuple[str, str], list[str]] = defaultdict(list)
     for key, films in by_patient.items():
-        by_class[max((film["class_name"] for film in films), key=CLASS_NAMES.index)].append(key)
+        rarest = max((film["class_name"] for film in films), key=CLASS_NAMES.index)
+        strata[rarest, str(films[0].get("source", ""))].append(key)
     parts: dict[str, list[DatalistItem]] = {"train": [], "select": [], "test": []}
-    for keys in by_class.values():
+    for keys in strata.values():
         keys.sort(key=lambda key: (_rank(salt, key), key))
         total = sum(len(by_patient[key]) for key in keys)
         wanted = {"test": round(test_part * total), "select": round(select_part * total)}

@@ -1,0 +1,112 @@
+"""Outlines of lesions, from a VGG Image Annotator (VIA) project or export, for scoring."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from monai_tbkd.data.datalist_error import DatalistError
+from monai_tbkd.data.datalist_item import DatalistItem
+from monai_tbkd.data.outside_text import read_text
+
+Lesions = list[tuple[str, list[list[float]]]]
+"""What each lesion is called, and its outline ``[[x, y], ...]`` in pixels of the image."""
+
+_CORNERS = 32
+_CHECKED = {"good", "on", "true", "1", "yes"}  # values of a checkbox, whose key is the finding then
+
+
+def read_polygons(path: Path) -> dict[str, Lesions]:
+    """Read a VIA project, a VIA export, or ``{image: {"regions": [{"label": ..., "points": [[x, y], ...]}]}}``.
+
+    Points and lines of two points have no area and are left out. Rectangles, circles and ellipses become polygons.
+
+    Args:
+        path: the JSON file.
+
+    Returns:
+        By the image's file name; an image whose regions have no area has none.
+
+    Raises:
+        DatalistError: not such a file.
+    """
+    try:
+        content = json.loads(read_text(path))
+        images = content.get("_via_img_metadata", content)
+        found: dict[str, Lesions] = {}
+        for key, image in images.items():
+            regions = image["regions"]
+            regions = regions.values() if isinstance(regions, Mapping) else regions
+            found.setdefault(image.get("filename", key), []).extend(_lesions(regions))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise DatalistError(
+            f"{path}: no outlines of lesions as VIA writes them ({type(error).__name__}: {error}); export the "
+            "annotations as JSON again."
+        ) from error
+    return found
+
+
+def add_polygons(item: DatalistItem, lesions: Lesions | None) -> None:
+    """Give an image with TB its outlines as ``polygons``, with the boxes around them; for scoring, never for training.
+
+    Args:
+        item: data list item, changed in place; other classes than TB stay as they are.
+        lesions: None or an empty list changes nothing.
+    """
+    if not lesions or item["class_name"] != "tb":
+        return
+    item["polygons"] = [points for _, points in lesions]
+    item["boxes"] = [
+        [min(x for x, _ in points), min(y for _, y in points), max(x for x, _ in points), max(y for _, y in points)]
+        for points in item["polygons"]
+    ]
+    item["box_types"] = [label for label, _ in lesions]
+
+
+def _lesions(regions: Iterable[Mapping[str, Any]]) -> Lesions:
+    found = []
+    for region in regions:
+        points = region["points"] if "points" in region else _outline(region["shape_attributes"])
+        points = [[float(x), float(y)] for x, y in points]
+        if not all(math.isfinite(number) for point in points for number in point):
+            raise ValueError("a point that is not finite")
+        if len(points) >= 3:
+            found.append((_label(region), points))
+    return found
+
+
+def _outline(shape: Mapping[str, Any]) -> list[list[float]]:
+    kind = shape["name"]
+    if kind in ("polygon", "polyline"):
+        return [list(point) for point in zip(shape["all_points_x"], shape["all_points_y"], strict=True)]
+    if kind == "rect":
+        x, y, right, bottom = shape["x"], shape["y"], shape["x"] + shape["width"], shape["y"] + shape["height"]
+        return [[x, y], [right, y], [right, bottom], [x, bottom]]
+    if kind in ("circle", "ellipse"):
+        across, down = (shape["r"], shape["r"]) if kind == "circle" else (shape["rx"], shape["ry"])
+        turn = shape.get("theta", 0.0)
+        around = [2 * math.pi * i / _CORNERS for i in range(_CORNERS)]
+        return [
+            [
+                shape["cx"] + across * math.cos(t) * math.cos(turn) - down * math.sin(t) * math.sin(turn),
+                shape["cy"] + across * math.cos(t) * math.sin(turn) + down * math.sin(t) * math.cos(turn),
+            ]
+            for t in around
+        ]
+    if kind == "point":
+        return []
+    raise ValueError(f"a shape {str(kind)[:40]!r}; expected polygon, polyline, rect, circle, ellipse or point")
+
+
+def _label(region: Mapping[str, Any]) -> str:
+    if "label" in region:
+        return str(region["label"])
+    for key, value in (region.get("region_attributes") or {}).items():
+        if isinstance(value, Mapping):  # a checkbox of several findings
+            value = next((name for name, checked in value.items() if checked), "")
+        if value:
+            return str(key if str(value).lower() in _CHECKED else value)
+    return "unspecified"

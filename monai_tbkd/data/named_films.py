@@ -1,0 +1,222 @@
+"""Data sets whose images say their class by their name: NLM's Shenzhen and Montgomery, and New Delhi's DA and DB."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from monai_tbkd.data.absolute_path import absolute_path
+from monai_tbkd.data.datalist_error import DatalistError, name_first
+from monai_tbkd.data.datalist_item import DatalistItem, datalist_item
+from monai_tbkd.data.film_classes import class_of, plain_word
+from monai_tbkd.data.film_folder import film_stem, list_films
+from monai_tbkd.data.lesion_polygons import Lesions, add_polygons, read_polygons
+from monai_tbkd.data.outside_text import read_csv, read_text
+from monai_tbkd.data.split_words import split_of
+
+_NAMES = {
+    "nlm": re.compile(r"(?P<set>CHN|MCU)CXR_(?P<number>\d+)_(?P<label>[01])", re.IGNORECASE),
+    "da_db": re.compile(
+        r"(?:(?P<set>d[ab])_)?(?:(?P<split>train|test)_)?(?P<label>[np])x?_?(?P<number>\d+)", re.IGNORECASE
+    ),
+}
+_EXAMPLES = {"nlm": "CHNCXR_0001_0.png or MCUCXR_0001_0.png", "da_db": "px1.jpg or nx1.jpg"}
+_NOT_IMAGES = re.compile("mask|annotation", re.IGNORECASE)
+_AGE = re.compile(r"(\d+)\s*(y|m(?!m)|d)", re.IGNORECASE)
+_YEARS = {"y": 1.0, "m": 1 / 12, "d": 1 / 365.25}
+_SEX = re.compile(r"\b(fe)?mal|sex\W+([fm])", re.IGNORECASE)
+
+
+def load_nlm(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
+    """Read the Shenzhen or the Montgomery set of the National Library of Medicine as downloaded, or both in one folder.
+
+    The last digit of ``CXR_png/CHNCXR_0001_0.png`` is the label. Age, sex and finding come from ``ClinicalReadings``,
+    or from a ``*metadata*.csv`` with the columns ``study_id`` and ``findings``; a reading that names another image is of
+    the same patient. TB findings that Yang et al. outlined (VIA's JSON in ``Annotations``, in pixels of the image)
+    become polygons and boxes, for scoring. Masks (``ManualMask``, ``*_mask.png``) are no images.
+
+    Args:
+        root: the folder, ``CXR_png`` itself, or one above.
+        num_classes: label scheme, see `class_label`.
+
+    Returns:
+        Data list items, all of train, with ``source`` (shenzhen or montgomery), ``patient_id`` and, where known,
+        ``age`` in years, ``sex`` (F or M), ``finding``, ``polygons`` and ``lung_masks``, paths.
+
+    Raises:
+        DatalistError: no such folder, an image of another name, one that is there twice, or annotations that cannot
+            be read.
+
+    Example:
+        >>> load_nlm("ChinaSet_AllFiles")  # doctest: +SKIP
+    """
+    root = absolute_path(root)
+    beside = root.parent if root.name.lower() == "cxr_png" else root
+    items, stems = [], []
+    for path, name, match in _matches(root, "nlm"):
+        source = {"chn": "shenzhen", "mcu": "montgomery"}[match["set"].lower()]
+        item = datalist_item(path, name, "tb" if match["label"] == "1" else "health", "train", num_classes)
+        items.append({**item, "source": source})
+        stems.append(match.group().upper())
+    twice = [stem for stem, count in Counter(stems).items() if count > 1]
+    if twice:
+        raise DatalistError(f"{root}: images that are there twice ({name_first(twice)}); keep one of each.")
+    lesions, masks = _lesions(beside), _lung_masks(beside)
+    readings = _readings(beside)
+    patients = _patients(stems, readings)
+    for item, stem in zip(items, stems, strict=True):
+        item["patient_id"] = patients[stem]
+        item |= _facts(readings.get(stem, ""))
+        if stem in masks:
+            item["lung_masks"] = masks[stem]
+        add_polygons(item, lesions.get(stem))
+    return items
+
+
+def load_da_db(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
+    """Read the sets DA and DB of Chauhan et al. (PLoS ONE 2014): ``px1.jpg`` has TB, ``nx1.jpg`` has none.
+
+    Folders ``Training`` and ``Testing``, or names like ``da_train_px1.jpg``, are splits. The set is told by a name that
+    starts with ``db_`` or a folder called like it (``DatasetB``); otherwise it is DA.
+
+    Args:
+        root: the folder.
+        num_classes: label scheme, see `class_label`.
+
+    Returns:
+        Data list items with ``source`` (da or db).
+
+    Raises:
+        DatalistError: no such folder, or an image of another name.
+
+    Example:
+        >>> load_da_db("DatasetA")  # doctest: +SKIP
+    """
+    root = absolute_path(root)
+    items = []
+    for path, name, match in _matches(root, "da_db"):
+        folders = [root.name, *Path(name).parts[:-1]]
+        split = next((s for s in map(split_of, (match["split"] or "", *reversed(folders[1:]))) if s), "train")
+        words = {plain_word(each).replace("_", "") for each in (match["set"] or "", *folders)}
+        source = "db" if words & {"db", "datasetb"} else "da"
+        class_name = "tb" if match["label"].lower() == "p" else "health"
+        items.append({**datalist_item(path, name, class_name, split, num_classes), "source": source})
+    return items
+
+
+def named_layout(root: Path) -> str | None:
+    """``"nlm"`` or ``"da_db"`` where every image of a folder is called so and no folder says a class, else None."""
+    films = _films(root)
+    if not films or any(class_of(part) for _, name in films for part in Path(name).parts[:-1]):
+        return None
+    return next((key for key, form in _NAMES.items() if all(_match(form, name) for _, name in films)), None)
+
+
+def _films(root: Path) -> list[tuple[Path, str]]:
+    """Images that are no masks, with their path under the root."""
+    try:
+        films = list_films(root)
+    except ValueError:  # none in it
+        return []
+    return [
+        (Path(film["image"]), film["name"])
+        for film in films
+        if not any(map(_NOT_IMAGES.search, (*Path(film["name"]).parts[:-1], film_stem(film["name"]))))
+    ]
+
+
+def _match(form: re.Pattern[str], name: str) -> re.Match[str] | None:
+    return form.fullmatch(film_stem(Path(name).name))
+
+
+def _matches(root: Path, layout: str) -> Iterator[tuple[Path, str, re.Match[str]]]:
+    if not root.is_dir():
+        raise DatalistError(f"{root}: there is no such folder; check dataset_dir.")
+    films = [(path, name, _match(_NAMES[layout], name)) for path, name in _films(root)]
+    strange = [name for _, name, match in films if match is None]
+    if strange:
+        raise DatalistError(
+            f"{root}: images that are not called like {_EXAMPLES[layout]} ({name_first(strange)}); their class is not "
+            "known, so take them out or name another layout."
+        )
+    yield from ((path, name, match) for path, name, match in films if match is not None)
+
+
+def _files(folder: Path, suffix: str) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() == suffix and path.name[0] != ".")
+
+
+def _lesions(folder: Path) -> dict[str, Lesions]:
+    """Outlines by stem: of the file that has all images, or else of the files of the first folder with such files."""
+    files = [path for path in _files(folder, ".json") if "annotation" in str(path.relative_to(folder)).lower()]
+    whole = [path for path in files if "allinone" in path.name.lower()][:1]
+    found: dict[str, Lesions] = {}
+    for path in whole or [path for path in files if path.parent == files[0].parent]:
+        found |= {film_stem(name).upper(): lesions for name, lesions in read_polygons(path).items()}
+    return found
+
+
+def _lung_masks(folder: Path) -> dict[str, list[str]]:
+    found = defaultdict(list)
+    for path in _files(folder, ".png"):
+        parts = path.relative_to(folder).parts[:-1]
+        if any("mask" in part.lower() for part in parts) and not any("annotation" in part.lower() for part in parts):
+            stem = path.stem.upper().removesuffix("_MASK")
+            if _NAMES["nlm"].fullmatch(stem):
+                found[stem].append(str(path))
+    return found
+
+
+def _readings(folder: Path) -> dict[str, str]:
+    """What the clinical reading of each image says."""
+    found: dict[str, str] = {}
+    for path in _files(folder, ".csv"):
+        if "metadata" in path.name.lower():
+            _, rows = read_csv(path)
+            for row in rows:
+                if "study_id" in row:
+                    sex = row.get("sex") or row.get("gender") or ""
+                    found[film_stem(row["study_id"]).upper()] = f"sex: {sex} {row.get('age')}y\n{row.get('findings')}"
+    for path in _files(folder, ".txt"):
+        if path.parent.name.lower() == "clinicalreadings":
+            try:
+                found[path.stem.upper()] = read_text(path)
+            except (OSError, UnicodeDecodeError) as error:
+                raise DatalistError(f"{path}: a reading that cannot be read as text ({error}).") from error
+    return found
+
+
+def _patients(stems: Iterable[str], readings: dict[str, str]) -> dict[str, str]:
+    """The patient of each image: the first of those that readings say to be one person's."""
+    first = {stem: stem for stem in stems}
+
+    def find(stem: str) -> str:
+        while first[stem] != stem:
+            stem = first[stem]
+        return stem
+
+    for stem in sorted(first):
+        for match in _NAMES["nlm"].finditer(readings.get(stem, "")):
+            other = match.group().upper()
+            if other in first:
+                low, high = sorted((find(stem), find(other)))
+                first[high] = low
+    return {stem: find(stem) for stem in first}
+
+
+def _facts(reading: str) -> dict[str, Any]:
+    """Age in years, sex and finding, as far as a reading says them: age and sex in its first lines, then the finding."""
+    lines = [line.strip() for line in reading.splitlines() if line.strip()]
+    head = [line for line in lines[:2] if _AGE.search(line) or _SEX.search(line)]
+    age, sex = _AGE.search(" ".join(head)), _SEX.search(" ".join(head))
+    facts: dict[str, Any] = {}
+    if age:
+        facts["age"] = round(int(age[1]) * _YEARS[age[2].lower()], 2)
+    if sex:
+        facts["sex"] = sex[2].upper() if sex[2] else "F" if sex[1] else "M"
+    finding = " ".join(lines[len(head) :])
+    return {**facts, "finding": finding} if finding else facts
