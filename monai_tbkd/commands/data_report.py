@@ -7,14 +7,12 @@ import sys
 from collections import Counter
 from typing import Any
 
-import numpy as np
-
 from monai_tbkd.data.datalist_findings import SEVERITIES
 from monai_tbkd.data.dataset_check import DatasetCheck, check_dataset
 from monai_tbkd.data.duplicates import KINDS
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.metrics.bootstrap import Interval
-from monai_tbkd.metrics.shortcut_reference import shortcut_reference, shortcut_verdict
+from monai_tbkd.metrics.shortcut_reference import film_shortcuts, shortcut_verdict
 
 _SHORTCUTS = {
     "thumbnail": "16 x 16 thumbnail and five intensity statistics",
@@ -31,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
         0 if the data set can be used, with or without warnings, 1 if not.
     """
     check = check_dataset(args.dataset_dir, args.layout, args.workers, args.duplicates)
-    shortcuts = _shortcuts(check) if args.shortcuts else None
+    shortcuts = film_shortcuts(check.items, check.scans) if args.shortcuts else None
     sys.stdout.write("\n".join(_report(check, shortcuts)) + "\n")
     if args.json is not None:
         content = check.as_dict()
@@ -40,20 +38,6 @@ def run(args: argparse.Namespace) -> int:
             content["shortcuts"] = {"auc": aucs, "meaning": shortcut_verdict(shortcuts)}
         write_json(args.json, content)
     return int(check.verdict == "not usable")
-
-
-def _shortcuts(check: DatasetCheck) -> dict[str, Interval]:
-    films = [(item, scan) for item, scan in zip(check.items, check.scans, strict=True) if scan.reason is None]
-    if not films:
-        return {}
-    # The two kinds of group must not meet: a patient may be called what another film is called.
-    groups = [f"patient:{i['patient_id']}" if i.get("patient_id") else f"name:{i['name']}" for i, _ in films]
-    return shortcut_reference(
-        np.stack([scan.thumbnail for _, scan in films]),
-        np.stack([scan.statistics for _, scan in films]),
-        np.array([item["class_name"] == "tb" for item, _ in films]),
-        groups,
-    )
 
 
 def _report(check: DatasetCheck, shortcuts: dict[str, Interval] | None) -> list[str]:
@@ -74,11 +58,17 @@ def _report(check: DatasetCheck, shortcuts: dict[str, Interval] | None) -> list[
 
 
 def _table(check: DatasetCheck) -> list[str]:
-    lines = [f"{'split':<6} {'class':<7} {'films':>7} {'boxes':>7} {'TB films without boxes':>23}"]
-    for split, classes in check.counts().items():
-        for name, count in classes.items():
-            bare = str(count["without_boxes"]) if name == "tb" else "-"
-            lines.append(f"{split:<6} {name:<7} {count['films']:>7} {count['boxes']:>7} {bare:>23}")
+    sources = check.counts_by_source()
+    several = len(sources) > 1
+    width = max(map(len, (*sources, "source"))) + 1
+    head = f"{'split':<6} {'class':<7} {'films':>7} {'boxes':>7} {'TB films without boxes':>23}"
+    lines = [f"{'source':<{width}}" * several + head]
+    for source, splits in sources.items():
+        for split, classes in splits.items():
+            for name, count in classes.items():
+                bare = str(count["without_boxes"]) if name == "tb" else "-"
+                row = f"{split:<6} {name:<7} {count['films']:>7} {count['boxes']:>7} {bare:>23}"
+                lines.append(f"{source:<{width}}" * several + row)
     return lines
 
 

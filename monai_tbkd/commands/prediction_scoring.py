@@ -42,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
     scores = _named(args.scores, predictors[0] if len(predictors) == 1 else None)
     if args.list_films is None:
         _check(args, maps, boxes, scores)
-    splits = load_datalist(args.dataset_dir, layout=args.layout, select=args.select, test=args.test)
+    splits = load_datalist(
+        args.dataset_dir, layout=args.layout, select=args.select, test=args.test, test_dir=args.test_dir
+    )
     if args.list_films is not None:
         return _list_films(args.list_films, splits)
     comparison = Comparison(

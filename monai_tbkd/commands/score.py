@@ -39,6 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     films.add_argument("--layout", choices=LAYOUTS, default="auto", help="of the data set (default auto)")
     films.add_argument("--select", type=_size, default=0.15, help="selection split: share or number (default 0.15)")
     films.add_argument("--test", type=_size, default=None, help="reported split, where it is not the data set's own")
+    films.add_argument("--test_dir", nargs="+", help="data sets that are all reported, as a hospital that is held out")
     films.add_argument("--lung_field_dir", type=Path, help="lung masks by film name, for one more blind baseline")
 
     given = p.add_argument_group("what is given")

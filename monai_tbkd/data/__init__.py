@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monai_tbkd.data.balanced_sampler import balanced_sampler
 from monai_tbkd.data.check_datalist import check_datalist
 from monai_tbkd.data.class_folders import load_class_folders
 from monai_tbkd.data.content_store import ContentStore
@@ -22,6 +23,7 @@ from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.data.frontal_gate import FrontalGate, GateVerdict
 from monai_tbkd.data.kaggle_csv import load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
+from monai_tbkd.data.named_films import load_da_db, load_nlm
 from monai_tbkd.data.processes import process_batch_size, share_of_batches
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 from monai_tbkd.data.splits import split_by_name_hash
@@ -43,6 +45,7 @@ __all__ = [
     "FrontalGate",
     "GateVerdict",
     "ReasonCode",
+    "balanced_sampler",
     "check_datalist",
     "class_label",
     "class_of",
@@ -54,9 +57,11 @@ __all__ = [
     "image_labels",
     "list_films",
     "load_class_folders",
+    "load_da_db",
     "load_datalist",
     "load_kaggle_csv",
     "load_manifest",
+    "load_nlm",
     "load_source",
     "load_tbx11k",
     "load_yolo",

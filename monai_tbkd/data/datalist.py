@@ -55,8 +55,8 @@ def load_datalist(
         num_classes: 2 (or 1, one logit): TB or not; 3: health, sick, tb.
         layout: ``"tbx11k"`` (``imgs/`` in it), ``"manifest"`` (``manifest.csv`` in it, or a CSV file),
             ``"kaggle_csv"`` (a CSV file with columns ``fname``, ``bbox``, ``target``, or a folder with one),
-            ``"yolo"`` (``images/`` beside ``labels/``), ``"nlm"`` (Shenzhen, Montgomery) and ``"da_db"`` (DA, DB) by the
-            names of the images, ``"class_folders"``, or ``"auto"``, which looks in that order.
+            ``"yolo"`` (``images/`` beside ``labels/``), ``"nlm"`` (Shenzhen, Montgomery) and ``"da_db"`` (DA, DB) by
+            names of images, ``"class_folders"``, or ``"auto"``, which looks in that order.
         select: slice of train, below 1 a fraction of each class, else a number of TB films.
         test: None as above; a size (as for `select`) cuts test from train by name hash, and own val and test splits
             are left unused.
@@ -65,13 +65,13 @@ def load_datalist(
             of each source in every fold; ``test`` is not used then. None is no cross-validation.
         fold: the fold that is reported.
         seed: of the folds.
-        test_dir: data sets whose images are all reported, as of a hospital that is held out; ``dataset_dir`` then trains
-            and selects, and its own val and test splits are left unused.
+        test_dir: data sets whose images are all reported, as of a hospital that is held out; ``dataset_dir`` then
+            trains and selects, and its own val and test splits are left unused.
         labels: of the training images: ``whole``, or ``halves``, which are read off boxes, see `half_labels`.
 
     Returns:
-        ``{"train": ..., "select": ..., "test": ...}`` of data list items; ``source`` is the hospital, where the data set
-        does not say it the name of its folder.
+        ``{"train": ..., "select": ..., "test": ...}`` of data list items; ``source`` is the hospital: the name
+        of the data set's folder where nothing else says it.
 
     Raises:
         DatalistError: the data set cannot be used; the message names what is wrong and the mend.
@@ -89,8 +89,8 @@ def load_datalist(
     held_out = [] if test_dir is None else _sources(test_dir, "test_dir")
     if held_out and (folds is not None or test is not None):
         raise DatalistError(
-            f"test_dir is {name_first(held_out)}, and {'folds' if folds is not None else 'test'} is given too; both say "
-            "what is reported, so give one of them."
+            f"test_dir is {name_first(held_out)}, and {'folds' if folds is not None else 'test'} is given too; both "
+            "say what is reported, so give one of them."
         )
     sources = _sources(dataset_dir, "dataset_dir")
     loaded = [load_source(source, num_classes, layout) for source in (*sources, *held_out)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -48,7 +49,8 @@ def datalist_findings(splits: Mapping[str, Sequence[DatalistItem]]) -> list[Find
         splits: data list items by split; ``"train"`` is checked for its classes.
 
     Returns:
-        Films that are missing, whose header cannot be read, that are listed twice or share a name; patients in two
+        Films that are missing, whose header cannot be read, that are listed twice or share a name; files that two
+        sources have (an error across splits, else a warning); patients in two
         splits; boxes outside their film, without area or of less than a pixel; masks; one class only in train; TB films
         without boxes (a warning). No finding holds a patient's id.
 
@@ -60,6 +62,7 @@ def datalist_findings(splits: Mapping[str, Sequence[DatalistItem]]) -> list[Find
     return [
         *_missing_films(items),
         *_twice(splits),
+        *_in_two_sources(splits),
         *_same_names(items),
         *_patients(splits),
         *_boxes_outside(items),
@@ -128,6 +131,36 @@ def _twice(splits: Mapping[str, Sequence[DatalistItem]]) -> list[Finding]:
     if within:
         sentence = f"Films listed twice ({name_first(within)}); list each once."
         findings.append(Finding("listed_twice", "error", sentence, tuple(within)))
+    return findings
+
+
+def _in_two_sources(splits: Mapping[str, Sequence[DatalistItem]]) -> list[Finding]:
+    """Images whose file two sources have, byte for byte; files of a size that no other source has are not read."""
+    if len({item.get("source") for part in splits.values() for item in part}) < 2:
+        return []
+    by_size: dict[int, list[tuple[str, DatalistItem]]] = defaultdict(list)
+    for split, part in splits.items():
+        for item in part:
+            if item["size"] is not None:
+                by_size[Path(item["image"]).stat().st_size].append((split, item))
+    by_content: dict[str, list[tuple[str, DatalistItem]]] = defaultdict(list)
+    for same in by_size.values():
+        if len({item.get("source") for _, item in same}) > 1:
+            for split, item in same:
+                with Path(item["image"]).open("rb") as file:
+                    by_content[hashlib.file_digest(file, "sha256").hexdigest()].append((split, item))
+    found = [each for each in by_content.values() if len({item.get("source") for _, item in each}) > 1]
+    findings = []
+    for severity, across in (("error", True), ("warning", False)):
+        chosen = [each for each in found if (len({split for split, _ in each}) > 1) is across]
+        if chosen:
+            named = name_first(
+                " and ".join(f"{item['name']} of {item.get('source')}" for _, item in each) for each in chosen
+            )
+            where = "in two sources and two splits" if across else "in two sources"
+            sentence = f"The same image {where} ({named}); take it out of one."
+            films = tuple(item["name"] for each in chosen for _, item in each)
+            findings.append(Finding("image_in_two_sources", severity, sentence, films))
     return findings
 
 

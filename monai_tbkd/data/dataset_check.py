@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -54,15 +54,14 @@ class DatasetCheck:
 
     def counts(self) -> dict[str, dict[str, dict[str, int]]]:
         """Films, boxes and TB films without boxes by split and class; classes without a film are left out."""
-        table: dict[str, dict[str, dict[str, int]]] = {}
-        for split, part in self.splits.items():
-            for name in CLASS_NAMES:
-                films = [item for item in part if item["class_name"] == name]
-                if films:
-                    bare = sum(item["boxes"] is None for item in films)
-                    boxes = sum(len(item["boxes"] or []) for item in films)
-                    table.setdefault(split, {})[name] = {"films": len(films), "boxes": boxes, "without_boxes": bare}
-        return table
+        return _counts(self.splits)
+
+    def counts_by_source(self) -> dict[str, dict[str, dict[str, dict[str, int]]]]:
+        """The same by hospital."""
+        return {
+            source: _counts({s: [i for i in part if i["source"] == source] for s, part in self.splits.items()})
+            for source in dict.fromkeys(str(item["source"]) for item in self.items)
+        }
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able; no patient's id is in it."""
@@ -72,6 +71,7 @@ class DatasetCheck:
             "verdict": self.verdict,
             "sources": self.sources,
             "counts": self.counts(),
+            "counts_by_source": self.counts_by_source(),
             "patients": len(_patients(items)),
             "formats": dict(Counter(scan.source_format for scan in usable)),
             "sizes": dict(Counter(f"{scan.size[0]} x {scan.size[1]}" for scan in usable).most_common()),
@@ -157,6 +157,18 @@ def _load(
     return described, loaded, findings
 
 
+def _counts(splits: Mapping[str, Sequence[DatalistItem]]) -> dict[str, dict[str, dict[str, int]]]:
+    table: dict[str, dict[str, dict[str, int]]] = {}
+    for split, part in splits.items():
+        for name in CLASS_NAMES:
+            films = [item for item in part if item["class_name"] == name]
+            if films:
+                bare = sum(item["boxes"] is None for item in films)
+                boxes = sum(len(item["boxes"] or []) for item in films)
+                table.setdefault(split, {})[name] = {"films": len(films), "boxes": boxes, "without_boxes": bare}
+    return table
+
+
 def _undecodable(check: DatasetCheck) -> list[Finding]:
     # Films whose header cannot be read are told of by datalist_findings.
     broken = [
@@ -200,6 +212,11 @@ def _duplicates(items: Sequence[DatalistItem], pairs: Sequence[DuplicatePair]) -
             "duplicates_within_split", "warning", [pair for pair in copies if not across(pair)],
             "The same film twice in a split",
             "take one of each pair out: it weighs double, and a cut by name may tear the pair apart.",
+        ),
+        *finding(
+            "duplicates_across_sources", "warning",
+            [pair for pair in copies if items[pair.first]["source"] != items[pair.second]["source"]],
+            "The same film in two sources", "a hospital that is held out is not unseen with it; take it out of one.",
         ),
         *finding(
             "duplicates_of_two_classes", "warning", conflicts,

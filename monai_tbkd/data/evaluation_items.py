@@ -15,8 +15,8 @@ def evaluation_items(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
         items: datalist items of a selection or reported split.
 
     Returns:
-        ``image``, ``name``, ``label``, ``tb`` (array ``(1,)``, 1 for TB), ``boxes`` in film pixels (an empty list
-        where there are none or they are unknown) and ``size`` [height, width].
+        ``image``, ``name``, ``label``, ``tb`` (array ``(1,)``, 1 for TB), ``boxes`` and ``polygons`` in film pixels
+        (empty lists where there are none or they are unknown) and ``size`` [height, width].
     """
     return [
         {
@@ -25,6 +25,7 @@ def evaluation_items(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
             "label": item["label"],
             "tb": np.array([item["class_name"] == "tb"], dtype=np.int64),
             "boxes": item["boxes"] or [],
+            "polygons": item.get("polygons") or [],
             "size": item["size"],
         }
         for item in items

@@ -40,9 +40,9 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
         csv_path: the table, as `read_csv` reads it. ``image``: absolute, or relative to the table's folder and
             within it. ``label``: a word that `class_of` knows. ``split``: train, val or test. ``boxes``: JSON,
             ``[[xmin, ymin, xmax, ymax], ...]`` in pixels of the film. ``patient`` or ``subject_id`` will do
-            for ``patient_id``. ``source``: the hospital. Other columns are ignored, but one that holds splits where ``split`` is missing or
-            blank, or that is called ``bbox`` where ``boxes`` is missing, is an error. Case does not count in names of
-            columns.
+            for ``patient_id``. ``source``: the hospital. Other columns are ignored, but one that holds splits where
+            ``split`` is missing or blank, or that is called ``bbox`` where ``boxes`` is missing, is an error. Case does
+            not count in names of columns.
         num_classes: label scheme, see `class_label`.
 
     Returns:

@@ -35,8 +35,8 @@ def load_nlm(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datalis
     """Read the Shenzhen or the Montgomery set of the National Library of Medicine as downloaded, or both in one folder.
 
     The last digit of ``CXR_png/CHNCXR_0001_0.png`` is the label. Age, sex and finding come from ``ClinicalReadings``,
-    or from a ``*metadata*.csv`` with the columns ``study_id`` and ``findings``; a reading that names another image is of
-    the same patient. TB findings that Yang et al. outlined (VIA's JSON in ``Annotations``, in pixels of the image)
+    or from a ``*metadata*.csv`` with the columns ``study_id`` and ``findings``; a reading that names another image is
+    of the same patient. TB findings that Yang et al. outlined (VIA's JSON in ``Annotations``, in pixels of the image)
     become polygons and boxes, for scoring. Masks (``ManualMask``, ``*_mask.png``) are no images.
 
     Args:
@@ -209,7 +209,7 @@ def _patients(stems: Iterable[str], readings: dict[str, str]) -> dict[str, str]:
 
 
 def _facts(reading: str) -> dict[str, Any]:
-    """Age in years, sex and finding, as far as a reading says them: age and sex in its first lines, then the finding."""
+    """Age in years, sex and finding, as far as a reading says them: age and sex in its first lines."""
     lines = [line.strip() for line in reading.splitlines() if line.strip()]
     head = [line for line in lines[:2] if _AGE.search(line) or _SEX.search(line)]
     age, sex = _AGE.search(" ".join(head)), _SEX.search(" ".join(head))

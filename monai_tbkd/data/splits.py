@@ -18,8 +18,8 @@ def split_by_name_hash(
     """Cut a test and a select slice, each class of each source in proportion.
 
     Films are ranked by SHA-256 of `salt` and patient (or name, where the patient is unknown) within their class and
-    source; the first go to test, the next to select. All films of a patient go together, with the rarest of their classes (tb,
-    then sick), so a slice can be larger than asked for by the films of one patient.
+    source; the first go to test, the next to select. All films of a patient go together, with the rarest of their
+    classes (tb, then sick), so a slice can be larger than asked for by the films of one patient.
 
     Args:
         items: data list items; ``source`` and ``patient_id`` where known.

@@ -8,6 +8,8 @@ from typing import Any
 from monai_tbkd.metrics import DEFINITIONS, Comparison, Predictions
 from monai_tbkd.metrics.blind_baselines import DEFINITIONS as BLIND_DEFINITIONS
 from monai_tbkd.metrics.provenance import split_sha256, versions
+from monai_tbkd.metrics.shortcut_reference import DEFINITIONS as SHORTCUT_DEFINITIONS
+from monai_tbkd.metrics.shortcut_reference import shortcuts_by_source
 from monai_tbkd.networks.checkpoint import PHANTOM_ONLY, knows_no_real_film
 from monai_tbkd.transforms import NOTICE, notice_of
 
@@ -39,11 +41,14 @@ def evaluation_result(
         given: operating points that are not to be chosen, see `Comparison.run`.
         inputs: files that predictions were read from, by predictor; None where networks made them.
     """
+    compared = comparison.run(predictions, given)
+    if comparison.resamples and any(row.get("auc") for row in compared["predictors"].values()):
+        compared["shortcuts"] = shortcuts_by_source(comparison.items["test"])
     phantom = any(knows_no_real_film(record) for record in checkpoints.values())
     return {
         "schema_version": SCHEMA_VERSION,
         "notice": notice_of(PHANTOM_ONLY) if phantom else NOTICE,
-        "definitions": {**DEFINITIONS, **BLIND_DEFINITIONS, "interval": _INTERVAL},
+        "definitions": {**DEFINITIONS, **BLIND_DEFINITIONS, **SHORTCUT_DEFINITIONS, "interval": _INTERVAL},
         **facts,
         "provenance": {
             "versions": versions(),
@@ -52,6 +57,6 @@ def evaluation_result(
             "settings": dict(settings),
             **({"inputs": dict(inputs)} if inputs else {}),
         },
-        **comparison.run(predictions, given),
+        **compared,
         "checkpoints": dict(checkpoints),
     }

@@ -66,10 +66,11 @@ class EvaluationBoard:
             self._settings(stage, result, name)
             if name == main:
                 rows = result["predictors"]
-                chart = forest_chart(rows, "union_mask_miou", "union-mask mIoU")
-                # not the name of a scalar: a tag holds one kind of thing
-                stage.writer.add_figure("evaluation/all_predictors", chart)
-                stage.writer.add_figure("evaluation/thresholds", threshold_chart(rows))
+                if "union_mask_miou" in rows[name]:
+                    chart = forest_chart(rows, "union_mask_miou", "union-mask mIoU")
+                    # not the name of a scalar: a tag holds one kind of thing
+                    stage.writer.add_figure("evaluation/all_predictors", chart)
+                    stage.writer.add_figure("evaluation/thresholds", threshold_chart(rows))
                 stage.add_text("evaluation/table", _as_code(table(result)))
                 for number, path in enumerate(overlays):
                     stage.add_image("evaluation/films", np.asarray(Image.open(path)), number, dataformats="HWC")
@@ -107,8 +108,8 @@ def final_metrics(result: Mapping[str, Any], name: str) -> dict[str, float]:
         name: of the network.
     """
     row = result["predictors"][name]
-    numbers = {key: row[key] for key in ("union_mask_miou", "best_box_iou", "pointing_game", "auc")}
-    numbers["union_mask_miou_minus_blind_prior"] = row["union_mask_miou_minus"][BLIND_PRIOR]
+    numbers = {key: row.get(key) for key in ("union_mask_miou", "best_box_iou", "pointing_game", "auc")}
+    numbers["union_mask_miou_minus_blind_prior"] = row.get("union_mask_miou_minus", {}).get(BLIND_PRIOR)
     known = {key: x["value"] for key, x in numbers.items() if x and x["value"] is not None}
     return {f"evaluation/{key}": float(value) for key, value in known.items() if math.isfinite(value)}
 

@@ -19,6 +19,7 @@ BLIND_PRIOR = "blind_prior"
 MEAN_MAP = "mean_map"
 LUNG_FIELD = "lung_field"
 SHUFFLED = "shuffled_maps"
+OWN_MASKS = "data_set"
 LUNG_PRIOR = "lung_prior"
 
 # Shares of the film's width and height. Drawn once, with a glance at TBX11K's location prior (512 pixels: x 80-224 and
@@ -55,16 +56,18 @@ def blind_maps(
         train_items: datalist items whose boxes fit the location prior.
         splits: items of the splits to predict.
         grid: cells along each side.
-        lung_field_dir: lung masks by film name; None leaves that baseline out.
+        lung_field_dir: see `lung_fields`; None leaves that baseline out.
 
     Returns:
-        By baseline and split ``(N, grid, grid)`` float32 of 0-1.
+        By baseline and split ``(N, grid, grid)`` float32 of 0-1; without `BLIND_PRIOR` where no training film has
+        boxes.
 
     Raises:
-        ValueError: no training film has boxes, or a lung mask is missing.
+        ValueError: a lung mask is missing.
     """
+    boxed = any(item.get("boxes") for item in train_items)
     fixed = {
-        BLIND_PRIOR: location_prior(train_items, grid),
+        **({BLIND_PRIOR: location_prior(train_items, grid)} if boxed else {}),
         "center_box": center_box(grid),
         "upper_lung_boxes": upper_lung_boxes(grid),
         "whole_film": np.ones((grid, grid), dtype=np.float32),
@@ -127,8 +130,9 @@ def lung_fields(items: Sequence[Mapping[str, Any]], folder: str | os.PathLike[st
     """Lung masks as maps of 0-1.
 
     Args:
-        items: datalist items; the mask of ``tb/a.png`` is ``folder/tb/a.png``.
-        folder: of the masks, gray pictures with lungs brighter than half of the brightest value.
+        items: datalist items; the mask of ``tb/a.png`` is ``folder/tb/a.png``, or their own ``lung_masks``.
+        folder: of the masks, gray pictures with lungs brighter than half of the brightest value; ``data_set`` takes the
+            masks that came with the data set.
         grid: cells along each side.
 
     Returns:
@@ -139,11 +143,16 @@ def lung_fields(items: Sequence[Mapping[str, Any]], folder: str | os.PathLike[st
     """
     maps = []
     for item in items:
-        path = Path(folder) / Path(str(item["name"])).with_suffix(".png")
+        paths = [Path(folder) / Path(str(item["name"])).with_suffix(".png")]
+        if str(folder) == OWN_MASKS:
+            paths = [Path(path) for path in item.get("lung_masks", ())]
         try:
-            mask = decode_film(path).pixels
+            masks = [decode_film(path).pixels for path in paths]
         except FilmError as error:
             raise ValueError(f"No lung field of {item['name']} ({error}); give one a film, or no folder.") from error
-        half = torch.from_numpy((mask > mask.max() / 2).astype(np.float32))[None, None]
-        maps.append(F.interpolate(half, size=(grid, grid), mode="area")[0, 0].numpy())
+        if not masks:
+            raise ValueError(f"No lung field of {item['name']} in its data set; give a folder of masks, or none.")
+        lungs = [torch.from_numpy((mask > mask.max() / 2).astype(np.float32))[None, None] for mask in masks]
+        parts = [F.interpolate(each, size=(grid, grid), mode="area")[0, 0].numpy() for each in lungs]
+        maps.append(np.sum(parts, axis=0).clip(0, 1))
     return np.stack(maps)

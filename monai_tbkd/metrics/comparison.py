@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,14 +20,16 @@ from monai_tbkd.metrics.split_truth import SplitTruth
 from monai_tbkd.metrics.weighted_bootstrap import bootstrap_draws, interval_of_draws
 from monai_tbkd.transforms import MapToBoxes, stretch_map
 
+logger = logging.getLogger(__name__)
+
 
 class Comparison:
     """Scores predictors on a reported split, with everything that is chosen chosen on a selection split.
 
     Each predictor, blind ones included, goes through the same steps: its map threshold is chosen on the TB films of the
     selection split, its score threshold is the one with the best sensitivity plus specificity there, boxes are fitted
-    by the same settings. Films whose boxes are unknown take no part in localization. Where films have patient ids,
-    intervals are over patients.
+    by the same settings. Films whose boxes are unknown take no part in localization; where no reported film has any,
+    localization and blind baselines are left out. Where films have patient ids, intervals are over patients.
 
     Args:
         train_items: datalist items; their boxes fit the blind location prior and nothing else.
@@ -39,11 +42,12 @@ class Comparison:
         resamples: bootstrap samples; 0 measures images one by one and leaves out all means.
         seed: of the bootstrap.
         selection: how the map threshold is chosen on the selection split: ``boxes`` (best mean union-mask IoU), or
-            without any box ``otsu`` or ``fraction``; see `choose_map_threshold`.
+            without any box ``otsu`` or ``fraction``; see `choose_map_threshold`. Where the selection split has no
+            boxes, ``boxes`` becomes ``fraction``.
         lung_field_dir: a folder of lung masks by film name, for the baseline that is the lung field alone; or None.
 
     Raises:
-        ValueError: a split without TB films that have boxes, or a film in both splits.
+        ValueError: a split without films, or a film in both splits.
     """
 
     def __init__(
@@ -63,21 +67,29 @@ class Comparison:
         if selection not in SELECTIONS:
             raise ValueError(f"selection is {selection!r}; expected one of {SELECTIONS}.")
         _refuse_overlap(select_items, test_items)
-        self.grid, self.mode, self.selection = grid, mode, selection
+        self.grid, self.mode = grid, mode
         self.items = {"select": list(select_items), "test": list(test_items)}
         for split, items in self.items.items():
             if not items:
                 raise ValueError(f"The {split} split has no film; give it some with --{split} (a share of the films).")
         self.truth = {split: SplitTruth(items, grid) for split, items in self.items.items()}
-        for split, truth in self.truth.items():
-            if not truth.boxed.any():
-                raise ValueError(
-                    f"The {split} split has {len(truth.items)} films and none with boxes, so nothing can be localized "
-                    "on it; give annotations for some of its TB films."
-                )
+        without = selection == "boxes" and not self.truth["select"].boxed.any()
+        self.selection = "fraction" if without else selection
+        self.localizes = bool(self.truth["test"].boxed.any())
         self.blind = blind_maps(train_items, self.items, grid, lung_field_dir)
         self.fit: dict[str, Any] = {"mode": mode, "smallest_area": smallest_area, "largest_number": largest_number}
         self.resamples, self.seed = resamples, seed
+        self.left_out = [
+            *(["No reported image has boxes or outlines of lesions: localization is left out."] * (not self.localizes)),
+            *(
+                ["No training image has boxes: there is no blind prior."]
+                * (self.localizes and BLIND_PRIOR not in self.blind)
+            ),
+            *(["No image of the selection split has boxes: map thresholds are chosen without any."] * without),
+        ]
+        """What the numbers lack, in sentences."""
+        for sentence in self.left_out:
+            logger.warning("%s", sentence)
         self.measured: dict[str, PredictorMeasures] = {}
         """By predictor, what the last run measured on the reported split, film by film."""
 
@@ -94,10 +106,10 @@ class Comparison:
                 they need no predictions for ``select``.
 
         Returns:
-            JSON-able: ``splits`` and ``predictors``, each of the latter with its numbers and intervals, its thresholds
-            and where they were chosen, and paired differences to every other predictor.
+            JSON-able: ``left_out``, ``splits`` and ``predictors``, each of the latter with its numbers and intervals,
+            its thresholds and where they were chosen, and paired differences to every other predictor.
         """
-        everyone = {**predictors, **self._blind(predictors)}
+        everyone = {**predictors, **(self._blind(predictors) if self.localizes else {})}
         rows: dict[str, dict[str, Any]] = {}
         measured: dict[str, PredictorMeasures] = {}
         for name, by_split in everyone.items():
@@ -117,15 +129,18 @@ class Comparison:
             summary = measured[name].summary() if self.resamples else {}
             rows[name] = {"blind": blind, **summary, "operating_point": points}
         self.measured = measured
+        result = {"splits": {s: truth.counts() for s, truth in self.truth.items()}, "predictors": rows}
         if not self.resamples:
-            return {"splits": {s: truth.counts() for s, truth in self.truth.items()}, "predictors": rows}
+            return result
         for name, row in rows.items():
             mine, others = measured[name], [other for other in rows if other != name]
-            row["union_mask_miou_minus"] = {other: self._miou_minus(mine, measured[other]) for other in others}
+            if self.localizes:
+                row["union_mask_miou_minus"] = {other: self._miou_minus(mine, measured[other]) for other in others}
             if not row["blind"]:
                 row["auc_minus"] = {o: self._auc_minus(mine, measured[o]) for o in others if o in predictors}
-                row["above_blind_prior"] = bool(row["union_mask_miou_minus"][BLIND_PRIOR]["low"] > 0)
-        return {"splits": {s: truth.counts() for s, truth in self.truth.items()}, "predictors": rows}
+                if BLIND_PRIOR in rows:
+                    row["above_blind_prior"] = bool(row["union_mask_miou_minus"][BLIND_PRIOR]["low"] > 0)
+        return {"left_out": self.left_out, **result}
 
     @property
     def settings(self) -> dict[str, Any]:

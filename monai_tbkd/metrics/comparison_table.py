@@ -2,39 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 
-_VERDICTS = {True: "above the blind prior", False: "NOT above the blind prior", None: "blind"}
+_VERDICTS = {True: "above the blind prior", False: "NOT above the blind prior", None: "-"}
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The comparison as text: a row a predictor, each number with its 95 % interval.
+    """The comparison as text: a row a predictor, each number with its 95 % interval, then networks by hospital.
 
     Args:
         result: of :meth:`~monai_tbkd.metrics.Comparison.run`.
     """
-    head = ("predictor", "union-mask mIoU", "minus blind prior", "best box IoU", "pointing game", "AUC", "verdict")
-    rows = [head]
-    for name, row in result["predictors"].items():
-        numbers = (
-            row["union_mask_miou"],
-            row["union_mask_miou_minus"].get(BLIND_PRIOR),
-            row["best_box_iou"],
-            row["pointing_game"],
-            row["auc"],
-        )
-        rows.append((name, *map(interval_text, numbers), _VERDICTS[row.get("above_blind_prior")]))
-    widths = [max(len(r[i]) for r in rows) for i in range(len(head))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths)).rstrip() for r in rows]
+    parts = []
     n = result["splits"]["test"]
-    of = resampled(n)
-    note = (
-        f"test: {n['films']} films, {n['tb_films_with_boxes']} TB films with boxes; 95 % bootstrap intervals over {of}"
+    if n["tb_films_with_boxes"]:
+        rows = [
+            ("predictor", "union-mask mIoU", "minus blind prior", "best box IoU", "pointing game", "AUC", "verdict")
+        ]
+        for name, row in result["predictors"].items():
+            numbers = (
+                row["union_mask_miou"],
+                row["union_mask_miou_minus"].get(BLIND_PRIOR),
+                row["best_box_iou"],
+                row["pointing_game"],
+                row["auc"],
+            )
+            verdict = "blind" if row["blind"] else _VERDICTS[row.get("above_blind_prior")]
+            rows.append((name, *map(interval_text, numbers), verdict))
+        parts.append(_aligned(rows))
+    parts.append(
+        f"test: {n['films']} films, {n['tb_films_with_boxes']} TB films with boxes; 95 % bootstrap intervals over "
+        f"{resampled(n)}"
     )
-    return "\n".join([*lines, note])
+    parts += result.get("left_out", [])
+    by_source = source_rows(result)
+    if by_source:
+        parts.append(_aligned([SOURCE_COLUMNS, *by_source]))
+    return "\n".join(parts)
+
+
+SOURCE_COLUMNS = (
+    "source",
+    "predictor",
+    "films (TB)",
+    "AUC",
+    "sensitivity",
+    "specificity",
+    "sensitivity at specificity 70 %",
+    "union-mask mIoU",
+    "pointing game",
+)
+"""Sensitivity and specificity are at the operating point; the last sensitivity is at the threshold with a specificity of
+70 % on the selection split."""
+
+
+def source_rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Networks by hospital, with the shortcut baseline of each, as cells of `SOURCE_COLUMNS`.
+
+    Args:
+        result: of an evaluation.
+    """
+    n, shortcuts = result["splits"]["test"], result.get("shortcuts", {})
+    networks = {name: row for name, row in result["predictors"].items() if not row["blind"]}
+    whole = {"films": n["films"], "tb_films": n.get("tb_films", 0)}
+    names = next((list(row["sources"]) for row in networks.values() if "sources" in row), [next(iter(shortcuts), "")])
+    rows = []
+    for source in names:
+        for name, row in networks.items():
+            own = row["sources"][source] if "sources" in row else {**row, **whole}
+            cuts = own.get("at_threshold", {})
+            numbers = (
+                own["auc"],
+                *(cuts.get("operating_point", {}).get(key) for key in ("sensitivity", "specificity")),
+                cuts.get("specificity_70", {}).get("sensitivity"),
+                own.get("union_mask_miou"),
+                own.get("pointing_game"),
+            )
+            if any(x for x in numbers[:4]) or "sources" in row:
+                rows.append((source, name, f"{own['films']} ({own['tb_films']})", *map(interval_text, numbers)))
+        for kind, auc in shortcuts.get(source, {}).items():
+            dashes = ("-",) * (len(SOURCE_COLUMNS) - 4)
+            rows.append((source, f"no lesion seen: {kind}", str(auc["n"]), interval_text(auc), *dashes))
+    return rows
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
 def resampled(counts: Mapping[str, int]) -> str:

@@ -76,6 +76,23 @@ def otsu_threshold(values: np.ndarray) -> float:
     return float(edges[1 + int(best[len(best) // 2])])
 
 
+def specificity_threshold(scores: np.ndarray, tb: np.ndarray, specificity: float = 0.7) -> float:
+    """The lowest score threshold with at least this specificity, halfway between two scores; WHO asks for 0.7.
+
+    Args:
+        scores: one a film ``(N,)`` of 0-1.
+        tb: ``(N,)`` bool, some without TB.
+        specificity: that is asked for.
+
+    Example:
+        >>> round(specificity_threshold(np.array([0.1, 0.2, 0.3, 0.9]), np.array([False, False, False, True])), 3)
+        0.6
+    """
+    edges = np.unique(scores)
+    candidates = [0.0, *(edges[1:] + edges[:-1]) / 2, np.nextafter(edges[-1], np.inf)]
+    return float(next(c for c in candidates if (scores[~tb] < c).mean() >= specificity - 1e-9))
+
+
 def youden_threshold(scores: np.ndarray | None, tb: np.ndarray) -> float | None:
     """The score threshold with the best sensitivity plus specificity, halfway between two scores.
 

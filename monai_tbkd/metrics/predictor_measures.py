@@ -24,6 +24,7 @@ from monai_tbkd.metrics import (
 from monai_tbkd.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_ratio, group_codes
 from monai_tbkd.metrics.calibration import calibration_summary
 from monai_tbkd.metrics.image_level import image_level_metrics
+from monai_tbkd.metrics.operating_point import specificity_threshold
 from monai_tbkd.metrics.pixel_counts import pixel_counts
 from monai_tbkd.metrics.pointing_game import PointingGame
 from monai_tbkd.metrics.proportions import wilson
@@ -49,6 +50,11 @@ DEFINITIONS: dict[str, str] = {
         "given as such are all taken and ranked by their own score"
     ),
     "auc": "area under the ROC curve, TB against all other films",
+    "at_threshold": (
+        "sensitivity and specificity at score thresholds of the selection split: operating_point, that of sensitivity "
+        "plus specificity, and specificity_70, the lowest with a specificity of 70 % there"
+    ),
+    "sources": "the same by hospital, where the reported split has several",
     "oracle": "what the threshold that is best on the reported films would have given: an upper bound, no result",
     **{f"groups_{name}": text for name, text in lesion_groups.DEFINITIONS.items()},
 }
@@ -119,6 +125,10 @@ class PredictorMeasures:
         self.select = select
         self.truth, self.maps, self.scores = truth, predictions.maps, predictions.scores
         self.map_threshold, self.resamples, self.seed = map_threshold, resamples, seed
+        self.cuts = {"operating_point": gated.score_threshold}
+        """Score thresholds, all chosen elsewhere."""
+        if select is not None:
+            self.cuts["specificity_70"] = specificity_threshold(*select)
         drawn = [served_boxes(predictions, i, gated) for i in range(len(self.maps))]
         self.boxes = [each.boxes.double().numpy() for each in drawn]
         """Boxes ``(n, 4)`` a film as served, on the grid."""
@@ -155,7 +165,12 @@ class PredictorMeasures:
 
     def summary(self) -> dict[str, Any]:
         """Every number with its interval and the number of films behind it, JSON-able."""
-        return {**self._regions(), **self._boxes(), **self._detections(), **self._image_level(), **self._by_group()}
+        numbers = self._image_level()
+        if len(self.truth.sources) > 1:
+            numbers["sources"] = {name: self._of_source(films) for name, films in self.truth.sources.items()}
+        if not self.truth.boxed.any():
+            return numbers
+        return {**self._regions(), **self._boxes(), **self._detections(), **numbers, **self._by_group()}
 
     def _regions(self) -> dict[str, Any]:
         truth = self.truth
@@ -253,7 +268,40 @@ class PredictorMeasures:
         if self.select is None:
             # A temperature of the films that it is reported on would be an oracle's.
             calibration["temperature_scaling"] = None
-        return {**{name: each.as_dict() for name, each in numbers.items()}, "calibration": calibration}
+        return {
+            **{name: each.as_dict() for name, each in numbers.items()},
+            "at_threshold": self._decisions(np.ones(len(tb), dtype=bool)),
+            "calibration": calibration,
+        }
+
+    def _decisions(self, films: np.ndarray) -> dict[str, Any]:
+        """Sensitivity and specificity on some films at the thresholds that were chosen elsewhere."""
+        scores, tb = np.asarray(self.scores, dtype=float), self.truth.tb
+        return {
+            name: {
+                "threshold": cut,
+                "sensitivity": self._share(np.where(films & tb, scores >= cut, np.nan)),
+                "specificity": self._share(np.where(films & ~tb, scores < cut, np.nan)),
+            }
+            for name, cut in self.cuts.items()
+        }
+
+    def _of_source(self, films: np.ndarray) -> dict[str, Any]:
+        """Numbers of one hospital: those of a split that has nothing else, in short."""
+        tb, patients = self.truth.tb[films], self.truth.patients
+        numbers: dict[str, Any] = {"films": int(films.sum()), "tb_films": int(tb.sum()), "auc": None}
+        if self.scores is not None and tb.any() and not tb.all():
+            own = None if patients is None else [p for p, use in zip(patients, films, strict=True) if use]
+            level = image_level_metrics(
+                np.asarray(self.scores, dtype=float)[films], tb, own, self.resamples, seed=self.seed
+            )
+            numbers |= {name: level[name].as_dict() for name in ("auc", "sensitivity_at_specificity_70")}
+            numbers["at_threshold"] = self._decisions(films)
+        if self.truth.boxed[films].any():
+            of = {"union_mask_miou": self.union_mask_iou, "box_union_miou": self.box_union_iou}
+            numbers |= {name: self._mean(np.where(films, values, np.nan)) for name, values in of.items()}
+            numbers["pointing_game"] = self._share(np.where(films, self.pointing, np.nan))
+        return numbers
 
     def _by_group(self) -> dict[str, Any]:
         truth = self.truth

@@ -23,7 +23,7 @@ def versions() -> dict[str, str]:
 
 
 def split_sha256(items: Sequence[Mapping[str, Any]]) -> str:
-    """Which films, labels and boxes a split has, whatever their order; the same names on another machine give the same.
+    """Which films, labels, boxes and outlines a split has, in any order; the same on another machine.
 
     Args:
         items: datalist items.
@@ -34,7 +34,11 @@ def split_sha256(items: Sequence[Mapping[str, Any]]) -> str:
         >>> split_sha256([a, b]) == split_sha256([b, a])
         True
     """
-    lines = sorted(f"{item['name']} {item['class_name']} {_numbers(item.get('boxes'))}" for item in items)
+    lines = sorted(
+        f"{item['name']} {item['class_name']} {_numbers(item.get('boxes'))}"
+        + "".join(f"; outline {_numbers(each)}" for each in item.get("polygons") or ())
+        for item in items
+    )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from monai_tbkd.data.film_scan import FilmScan, scan_films
 from monai_tbkd.metrics.bootstrap import Interval, area_under_roc, bootstrap_statistic
 
+DEFINITIONS = {
+    "shortcuts": (
+        "by hospital, the cross-validated AUC of linear models that see no detail: a 16 x 16 thumbnail with five "
+        "intensity statistics, and the outer frame alone; what an AUC has above it is what it is worth"
+    )
+}
 _THUMBNAIL = 16
 _FRAME_SIDE, _FRAME_WIDTH = 32, 3  # 9.4 % of the film on each side
 Floats = NDArray[np.float64]
@@ -78,6 +86,43 @@ def shortcut_reference(
 
         result[name] = bootstrap_statistic(auc, len(positive), resamples, groups=patients)
     return result
+
+
+def film_shortcuts(items: Sequence[Mapping[str, Any]], scans: Sequence[FilmScan]) -> dict[str, Interval]:
+    """`shortcut_reference` of films that were scanned; empty where none can be used.
+
+    Args:
+        items: data list items; ``patient_id`` where known.
+        scans: one an item.
+    """
+    films = [(item, scan) for item, scan in zip(items, scans, strict=True) if scan.reason is None]
+    if not films:
+        return {}
+    return shortcut_reference(
+        np.stack([scan.thumbnail for _, scan in films]),
+        np.stack([scan.statistics for _, scan in films]),
+        np.array([item["class_name"] == "tb" for item, _ in films]),
+        # The two kinds of group must not meet: a patient may be called what another film is called.
+        [f"patient:{i['patient_id']}" if i.get("patient_id") else f"name:{i['name']}" for i, _ in films],
+    )
+
+
+def shortcuts_by_source(items: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What an AUC is worth in each hospital: `film_shortcuts` within the films of one, JSON-able.
+
+    Args:
+        items: data list items; their files are read.
+
+    Returns:
+        By ``source``; hospitals with films of one class alone are left out.
+    """
+    found = {}
+    for source in dict.fromkeys(str(item.get("source", "")) for item in items):
+        own = [item for item in items if str(item.get("source", "")) == source]
+        if len({item["class_name"] == "tb" for item in own}) > 1:
+            aucs = film_shortcuts(own, scan_films([item["image"] for item in own]))
+            found[source] = {name: interval.as_dict() for name, interval in aucs.items()}
+    return {source: aucs for source, aucs in found.items() if aucs}
 
 
 def shortcut_verdict(aucs: dict[str, Interval]) -> str:

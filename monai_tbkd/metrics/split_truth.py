@@ -28,7 +28,7 @@ class SplitTruth:
     def __init__(self, items: Sequence[Mapping[str, Any]], grid: int) -> None:
         self.items, self.grid = list(items), grid
         self.masks = np.stack([film_box_mask(item, grid) for item in items])
-        """``(N, grid, grid)`` bool: union of the true boxes."""
+        """``(N, grid, grid)`` bool: union of the outlines of lesions, or else of the true boxes."""
         self.boxes = [
             rescale_boxes(torch.tensor(i["boxes"] or []), i["size"], (grid, grid)).double().numpy() for i in items
         ]
@@ -42,6 +42,10 @@ class SplitTruth:
         ids = [item.get("patient_id") for item in items]
         self.patients = ids if any(ids) else None
         """A patient id a film, None where none is known: then films are drawn."""
+        sources = [str(item.get("source", "")) for item in items]
+        names = dict.fromkeys(sources)
+        self.sources = {name: np.array([each == name for each in sources]) for name in names}
+        """By hospital its films ``(N,)`` bool."""
         self.film_groups, self.box_groups = film_groups(items), box_groups(items)
 
     def counts(self) -> dict[str, int]:

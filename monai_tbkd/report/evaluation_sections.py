@@ -29,6 +29,8 @@ def verdict(result: Mapping[str, Any]) -> str:
     """HTML: whether the network is above the blind prior, and how it stands to the others."""
     main = tables.main_network(result)
     rows = result["predictors"]
+    if "above_blind_prior" not in rows[main]:
+        return f'<div class="verdict not"><p class="lead">{escape(" ".join(result["left_out"]))}</p></div>'
     row, prior = rows[main], rows[BLIND_PRIOR]
     difference = row["union_mask_miou_minus"][BLIND_PRIOR]
     above, says_who = row["above_blind_prior"], called(main)
@@ -58,9 +60,10 @@ def verdict(result: Mapping[str, Any]) -> str:
 
 
 def doubts(result: Mapping[str, Any]) -> str:
-    """HTML: what was left out, cut or is doubtful of what was read; nothing for networks."""
+    """HTML: what was left out, cut or is doubtful."""
     read = result["provenance"].get("inputs", {})
-    said = [f"{words(name)}: {escape(text)}" for name, facts in read.items() for text in facts.get("warnings", ())]
+    said = [*map(escape, result.get("left_out", ()))]
+    said += [f"{words(name)}: {escape(text)}" for name, facts in read.items() for text in facts.get("warnings", ())]
     return f'<p class="basis"><strong>Warnings.</strong> {" ".join(said)}</p>' if said else ""
 
 
@@ -75,9 +78,9 @@ def head(result: Mapping[str, Any], sections: Mapping[str, str]) -> str:
     row, split = result["predictors"][main], result["splits"]["test"]
     films = ", ".join(f"{n} {words(name)}" for name, n in split.items() if name != "films")
     tiles = (
-        ("union-mask mIoU", row["union_mask_miou"]),
-        ("minus blind prior, paired", row["union_mask_miou_minus"][BLIND_PRIOR]),
-        ("pointing game", row["pointing_game"]),
+        ("union-mask mIoU", row.get("union_mask_miou")),
+        ("minus blind prior, paired", row.get("union_mask_miou_minus", {}).get(BLIND_PRIOR)),
+        ("pointing game", row.get("pointing_game")),
         ("AUC", row["auc"]),
     )
     shown = "".join(
@@ -86,7 +89,16 @@ def head(result: Mapping[str, Any], sections: Mapping[str, str]) -> str:
         for title, x in tiles
         if x and x["value"] is not None
     )
-    chart = charts.svg_uri(charts.forest_chart(result["predictors"], "union_mask_miou", "union-mask mIoU"))
+    chart = ""
+    if "union_mask_miou" in row:
+        chart = figure(
+            charts.svg_uri(charts.forest_chart(result["predictors"], "union_mask_miou", "union-mask mIoU")),
+            "Union-mask mIoU of all predictors with 95 % intervals; the blind prior's interval as a band.",
+            f"<b>Union-mask mIoU</b> of what looks at the film (circles) and blind baselines (diamonds), n = "
+            f"{row['union_mask_miou']['n']} TB films with boxes of the reported split, 95 % intervals. The band "
+            "is the blind prior's interval; what counts are the paired differences of the table.",
+            "one",
+        )
     return "\n".join(
         [
             "<h1>Where is tuberculosis on the film? Evaluation report</h1>",
@@ -100,22 +112,18 @@ def head(result: Mapping[str, Any], sections: Mapping[str, str]) -> str:
             doubts(result),
             f'<ul class="tiles" aria-label="{called(main)} in numbers">{shown}</ul>',
             tables.headline_table(result),
-            figure(
-                chart,
-                "Union-mask mIoU of all predictors with 95 % intervals; the blind prior's interval as a band.",
-                f"<b>Union-mask mIoU</b> of what looks at the film (circles) and blind baselines (diamonds), n = "
-                f"{row['union_mask_miou']['n']} TB films with boxes of the reported split, 95 % intervals. The band "
-                "is the blind prior's interval; what counts are the paired differences of the table.",
-                "one",
-            ),
+            chart,
+            tables.source_table(result),
             tables.difference_table(result),
         ]
     )
 
 
 def localization(result: Mapping[str, Any]) -> str:
-    """HTML: curves over thresholds, IoU levels and false boxes, and localization by every metric."""
+    """HTML: curves over thresholds, IoU levels and false boxes, and localization by every metric, where it is known."""
     rows = result["predictors"]
+    if "union_mask_miou" not in rows[tables.main_network(result)]:
+        return ""
     n = rows[tables.main_network(result)]["union_mask_miou"]["n"]
     curve = figure(
         charts.svg_uri(charts.threshold_chart(rows)),
@@ -153,7 +161,9 @@ def localization(result: Mapping[str, Any]) -> str:
 
 
 def lesions(result: Mapping[str, Any]) -> str:
-    """HTML: localization by size, number, side and type of the lesions."""
+    """HTML: localization by size, number, side and type of the lesions, where it is known."""
+    if "groups" not in result["predictors"][tables.main_network(result)]:
+        return ""
     return "\n".join(
         [
             tables.group_table(result, "union_mask_miou", "Union-mask mIoU"),

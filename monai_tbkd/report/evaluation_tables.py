@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
-from monai_tbkd.metrics.comparison_table import resampled
+from monai_tbkd.metrics.comparison_table import SOURCE_COLUMNS, resampled, source_rows
 from monai_tbkd.metrics.proportions import wilson
 from monai_tbkd.report.html_page import definitions, fact, facts, number, table, words
+from monai_tbkd.report.prediction_table import as_written
 
 Row = Mapping[str, Any]
 
 _HEADLINE: tuple[tuple[str, Callable[[Row], Any]], ...] = (
-    ("union-mask mIoU", lambda row: row["union_mask_miou"]),
-    ("minus blind prior, paired", lambda row: row["union_mask_miou_minus"].get(BLIND_PRIOR)),
-    ("best box IoU", lambda row: row["best_box_iou"]),
-    ("pointing game", lambda row: row["pointing_game"]),
-    ("PxAP", lambda row: row["pxap"]),
+    ("union-mask mIoU", lambda row: row.get("union_mask_miou")),
+    ("minus blind prior, paired", lambda row: row.get("union_mask_miou_minus", {}).get(BLIND_PRIOR)),
+    ("best box IoU", lambda row: row.get("best_box_iou")),
+    ("pointing game", lambda row: row.get("pointing_game")),
+    ("PxAP", lambda row: row.get("pxap")),
     ("AUC", lambda row: row["auc"]),
 )
 _DETAILS: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]] = {
@@ -161,6 +162,26 @@ def image_level_table(result: Mapping[str, Any]) -> str:
     return table(caption, ["metric", *map(words, rows)], {"": lines})
 
 
+def source_table(result: Mapping[str, Any]) -> str:
+    """Networks by hospital, beside what tells TB from its absence there without a look at any lesion."""
+    groups: dict[str, list[list[str]]] = {}
+    for source, name, films, *cells in source_rows(result):
+        shown = [f'{value} <span class="ci">{ends}</span>' if ends else value for value, _, ends in _parted(cells)]
+        groups.setdefault(escape(as_written(source)), []).append([words(name), films, *shown])
+    if not groups:
+        return ""
+    caption = (
+        f"<b>By hospital.</b> {basis(result)} {chosen_how(result)} Sensitivity and specificity are at the operating "
+        "point; the last sensitivity is at the threshold with a specificity of 70 % on the selection split. "
+        f"{escape(result['definitions'].get('shortcuts', ''))}."
+    )
+    return table(caption, list(SOURCE_COLUMNS[1:]), groups)
+
+
+def _parted(cells: Sequence[str]) -> list[tuple[str, str, str]]:
+    return [cell.partition(" ") for cell in cells]
+
+
 def decision_table(result: Mapping[str, Any], scores: Mapping[str, np.ndarray], positive: np.ndarray) -> str:
     """Films called TB at the chosen score thresholds.
 
@@ -237,7 +258,7 @@ def difference_table(result: Mapping[str, Any]) -> str:
     lines = [
         [
             f"{words(one)} minus {words(other)}",
-            number(rows[one]["union_mask_miou_minus"][other]),
+            number(rows[one].get("union_mask_miou_minus", {}).get(other)),
             number(rows[one]["auc_minus"][other]),
         ]
         for i, one in enumerate(names)
@@ -314,6 +335,8 @@ def definition_list(result: Mapping[str, Any]) -> str:
 
 def _badge(row: Row) -> str:
     above = row.get("above_blind_prior")
+    if above is None and not row["blind"]:
+        return "-"
     if above is None:
         return '<span class="badge">blind</span>'
     kind, text = ("above", "above the blind prior") if above else ("not", "NOT above the blind prior")

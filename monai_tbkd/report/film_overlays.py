@@ -65,7 +65,8 @@ def write_film_overlays(
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()  # nothing of an earlier evaluation may be taken for this one's
-    tb = [i for i, item in enumerate(items) if item["class_name"] == "tb" and item["boxes"]]
+    tb = [i for i, item in enumerate(items) if item["class_name"] == "tb"]
+    tb = [i for i in tb if items[i]["boxes"]] or tb
     other = [i for i, item in enumerate(items) if item["class_name"] != "tb"]
     chosen = spread(tb, number - number // 4) + spread(other, number // 4)
     order = [n for n in ("teacher", "control", "student") if n in predictions]

@@ -53,12 +53,13 @@ def write_film_table(path: str | Path, truth: SplitTruth, measured: Mapping[str,
         if each.scores is not None:
             columns[f"{name}.score"] = np.asarray(each.scores, dtype=float)
     with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        file.write(csv_line(["name", "class", "patient", "boxes", *columns]))
+        file.write(csv_line(["name", "class", "source", "patient", "boxes", *columns]))
         for i, item in enumerate(truth.items):
             boxes = "" if item["boxes"] is None else len(item["boxes"])
             patient = "" if truth.patients is None else int(codes[i])
             numbers = ("" if math.isnan(v[i]) else f"{v[i]:.9g}" for v in columns.values())
-            file.write(csv_line([as_written(str(item["name"])), item["class_name"], patient, boxes, *numbers]))
+            said = [as_written(str(text)) for text in (item["name"], item["class_name"], item.get("source", ""))]
+            file.write(csv_line([*said, patient, boxes, *numbers]))
     return path
 
 

@@ -115,6 +115,11 @@ class RobustnessStudy:
                     f"Severities are {list(severities)} and {kind} has {len(levels)} levels; expected 1 to "
                     f"{len(levels)} (0 is the clean film and always run)."
                 )
+        if BLIND_PRIOR not in comparison.blind or not comparison.localizes:
+            raise ValueError(
+                "No reported image, or no training image, has boxes; a robustness study needs both, so give it "
+                "such data."
+            )
         self.predictor, self.comparison, self.films = predictor, comparison, films
         chosen = corruption_levels if corruption_kinds is None else corruption_kinds
         self.levels, self.severities = {kind: list(corruption_levels[kind]) for kind in chosen}, sorted(severities)

@@ -1,8 +1,8 @@
-"""The union of a film's true boxes as a mask that collates."""
+"""The union of a film's true boxes, or of the outlines of its lesions, as a mask that collates."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,22 +35,56 @@ def box_masks(boxes: np.ndarray | torch.Tensor, size: tuple[int, int]) -> np.nda
     return mask
 
 
-def film_box_mask(item: Mapping[Any, Any], grid: int) -> np.ndarray:
-    """The union mask of a datalist item's boxes on a square grid, ``(grid, grid)`` bool.
+def polygon_masks(polygons: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """The union of polygons as a mask.
 
     Args:
-        item: with ``boxes`` in film pixels and ``size`` [height, width].
+        polygons: ``(n, 2)`` each, corners x, y on the grid; where lines cross, the even-odd rule tells what is inside.
+        size: (height, width) of the grid.
+
+    Returns:
+        ``(height, width)`` bool; a cell belongs to a polygon when its center does, and every polygon has at least one.
+
+    Example:
+        >>> polygon_masks([np.array([[0, 0], [4, 0], [0, 4]])], (4, 4)).astype(int)
+        array([[1, 1, 1, 0],
+               [1, 1, 0, 0],
+               [1, 0, 0, 0],
+               [0, 0, 0, 0]])
+    """
+    mask = np.zeros(size, dtype=bool)
+    y, x = np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5
+    for corners in polygons:
+        inside = np.zeros(size, dtype=bool)
+        for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+            rows = np.flatnonzero((y0 > y) != (y1 > y))  # that the side crosses
+            inside[rows] ^= x < (x0 + (y[rows] - y0) * (x1 - x0) / (y1 - y0))[:, None]
+        if not inside.any():
+            column, row = np.clip(np.mean(corners, axis=0).astype(int), 0, np.array(size)[::-1] - 1)
+            inside[row, column] = True
+        mask |= inside
+    return mask
+
+
+def film_box_mask(item: Mapping[Any, Any], grid: int) -> np.ndarray:
+    """The union mask of a datalist item's lesions on a square grid, ``(grid, grid)`` bool.
+
+    Args:
+        item: with ``boxes`` in film pixels and ``size`` [height, width]; where it has ``polygons``, the mask is theirs.
         grid: cells along each side.
     """
     height, width = item["size"]
+    if item.get("polygons"):
+        scale = np.array([grid / width, grid / height])
+        return polygon_masks([np.asarray(each, dtype=float) * scale for each in item["polygons"]], (grid, grid))
     boxes = np.asarray(item["boxes"] or [], dtype=float).reshape(-1, 4)
     return box_masks(boxes * np.array([grid / width, grid / height] * 2), (grid, grid))
 
 
 class BoxMaskd(Transform):
-    """Replace an item's ``boxes`` and ``size`` by their union mask.
+    """Replace an item's ``boxes``, ``polygons`` and ``size`` by their union mask.
 
-    Boxes are lists of different length, which do not collate; a mask of fixed size does. For evaluation alone.
+    They are lists of different length, which do not collate; a mask of fixed size does. For evaluation alone.
 
     Args:
         grid: cells along each side of the mask.
@@ -63,6 +97,6 @@ class BoxMaskd(Transform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
         d[self.mask_key] = torch.from_numpy(film_box_mask(d, self.grid))[None].to(torch.uint8)
-        for key in ("boxes", "size"):
-            d.pop(key)
+        for key in ("boxes", "size", "polygons"):
+            d.pop(key, None)
         return d
