@@ -139,3 +139,14 @@ def test_boxes_of_a_smaller_copy_are_a_warning(tmp_path: Path, caplog: pytest.Lo
     caplog.clear()
     check_datalist({"train": [film(tmp_path, boxes=[*boxes, [20.0, 2.0, 30.0, 9.0]]), well(tmp_path)]})
     assert "upper left" not in caplog.text
+
+
+def test_an_image_of_two_hospitals_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one, other = film(tmp_path), film(tmp_path, "other.png")  # the same pixels
+    one["source"], other["source"] = "here", "there"
+    with pytest.raises(
+        DatalistError, match=r"sources and two splits \(1: tb.png of here and other.png of there"
+    ):
+        check_datalist({"train": [one, well(tmp_path)], "test": [other]})
+    check_datalist({"train": [one, well(tmp_path), other]})
+    assert "The same image in two sources (1: " in caplog.text

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,3 +102,23 @@ def test_real_sources_merge(real_data: Path) -> None:
     splits = load_datalist([real_data / "TBX11K", real_data / "nih"], num_classes=2, select=100)
     assert sizes(splits) == {"train": 634, "select": 166, "test": 200}
     assert sum(item["label"] for item in splits["select"]) == 100
+
+
+def test_a_hospital_that_is_held_out_is_reported_whole(tree: Tree) -> None:
+    root = tree(*names("here/train/", 20), *names("here/val/"), *names("there/"), *names("third/test/", 3))
+    splits = load_datalist(root / "here", select=0.25, test_dir=[root / "there", root / "third"])
+    assert sizes(splits) == {"train": 30, "select": 10, "test": 26}
+    assert {item["source"] for item in splits["test"]} == {"there", "third"}
+    assert {item["source"] for item in splits["train"] + splits["select"]} == {"here"}
+    again = load_datalist(root / "here", select=0.25, test_dir=root / "third")
+    assert [again[name] for name in ("train", "select")] == [splits[name] for name in ("train", "select")]
+    for setting in ({"folds": 2}, {"test": 0.5}):
+        with pytest.raises(DatalistError, match="both say what is reported"):
+            load_datalist(root / "here", test_dir=root / "there", **setting)
+
+
+def test_every_source_has_its_part_of_the_selection_split(tree: Tree) -> None:
+    root = tree(*names("here/", 16), *names("there/", 8))
+    select = load_datalist([root / "here", root / "there"], select=0.25, test=0)["select"]
+    counts = Counter((item["source"], item["class_name"]) for item in select)
+    assert counts == {("here", "tb"): 4, ("here", "health"): 4, ("there", "tb"): 2, ("there", "health"): 2}

@@ -163,3 +163,15 @@ def test_tables_of_windows_are_read_or_named(tree: Tree, encoding: str) -> None:
     else:
         with pytest.raises(DatalistError, match=r"manifest\.csv: cannot be read .*save the file as UTF-8"):
             load_manifest(path)
+
+
+def test_outlines_beside_the_table_and_the_hospital(tree: Tree) -> None:
+    root = tree("a.png", "b.png", "c.png")
+    (root / "lesions.json").write_text(
+        '{"a.png": {"regions": [{"label": "Cavity", "points": [[2, 3], [9, 3], [2, 8]]}]}, "c.png": {"regions": []}}'
+    )
+    path = table(root, "image,label,boxes,source", "a.png,tb,,Here", "b.png,normal,,Here", 'c.png,tb,"[[1, 2, 3, 4]]",')
+    a, b, c = load_manifest(path)
+    assert (a["polygons"], a["boxes"], a["box_types"]) == ([[[2, 3], [9, 3], [2, 8]]], [[2, 3, 9, 8]], ["Cavity"])
+    assert (c["boxes"], "polygons" in c) == ([[1, 2, 3, 4]], False)
+    assert (a["source"], b["source"], "source" in c) == ("Here", "Here", False)

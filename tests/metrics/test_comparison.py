@@ -108,12 +108,64 @@ def test_unknown_boxes_take_no_part() -> None:
     assert row["auc"]["n"] == 11
 
 
-def test_a_film_in_both_splits_and_a_split_without_boxes_are_refused() -> None:
+def test_a_film_in_both_splits_is_refused() -> None:
     train, select = films("t", 3, 0), films("s", 3, 1)
     with pytest.raises(ValueError, match=r"6 films are in the selection split and in the reported one"):
         Comparison(train, select, select, grid=GRID)
-    with pytest.raises(ValueError, match="test split has 1 films and none with boxes"):
-        Comparison(train, select, [item("a", "tb", None)], grid=GRID)
+
+
+def without_boxes(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**each, "boxes": None if each["class_name"] == "tb" else []} for each in items]
+
+
+def test_without_boxes_the_scores_of_images_are_left() -> None:
+    select, test = films("s", 10, 1), without_boxes(films("r", 20, 2))
+    comparison = Comparison(films("t", 8, 0), select, test, grid=GRID, resamples=50)
+    predictions = {split: perfect(items) for split, items in comparison.items.items()}
+    result = comparison.run({"student": predictions})
+    (row,) = result["predictors"].values()
+    assert result["left_out"] == ["No reported image has boxes or outlines of lesions: localization is left out."]
+    assert row["auc"]["value"] == 1.0
+    assert not {"union_mask_miou", "ap", "groups", "above_blind_prior", "union_mask_miou_minus"} & set(row)
+    assert row["operating_point"]["map_threshold"] == pytest.approx(0.9)  # by the boxes of the selection split
+    text = table(result)
+    assert "localization is left out" in text and "union-mask mIoU  minus" not in text
+
+
+def test_without_boxes_to_choose_by_the_threshold_needs_none() -> None:
+    select, train = without_boxes(films("s", 10, 1)), without_boxes(films("t", 8, 0))
+    comparison = Comparison(train, select, films("r", 20, 2), grid=GRID, resamples=50)
+    predictions = {
+        split: perfect(films("s", 10, 1) if split == "select" else items) for split, items in comparison.items.items()
+    }
+    result = comparison.run({"student": predictions})
+    row = result["predictors"]["student"]
+    assert "no box used" in row["operating_point"]["chosen_on"]
+    assert comparison.settings["selection"] == "fraction"
+    assert len(result["left_out"]) == 2 and "blind_prior" not in result["predictors"]
+    assert row["union_mask_miou"]["value"] > 0.9 and "above_blind_prior" not in row
+    assert "mean_map" in row["union_mask_miou_minus"]
+
+
+def test_numbers_by_hospital_at_thresholds_of_other_images() -> None:
+    select = films("s", 10, 1)
+    here, there = ([{**each, "source": name} for each in films(name, 10, 2)] for name in ("here", "there"))
+    comparison = Comparison(films("t", 8, 0), select, here + without_boxes(there), grid=GRID, resamples=50)
+    # In the other hospital all scores are 0.3 higher: as good an AUC, and no specificity.
+    student = {"select": perfect(select), "test": perfect(here + there)}
+    student["test"].scores[20:] = np.minimum(student["test"].scores[20:] + 0.4, 1.0)
+    result = comparison.run({"student": student})
+    row = result["predictors"]["student"]
+    found = row["sources"]
+    assert [found[name]["auc"]["value"] for name in ("here", "there")] == [1.0, 1.0]
+    point = row["operating_point"]["score_threshold"]
+    assert [found[name]["at_threshold"]["operating_point"]["threshold"] for name in found] == [point, point]
+    assert [found[name]["at_threshold"]["operating_point"]["specificity"]["value"] for name in found] == [1.0, 0.0]
+    assert row["at_threshold"]["operating_point"]["specificity"]["value"] == 0.5
+    assert row["at_threshold"]["specificity_70"]["sensitivity"]["n"] == 20
+    assert found["here"]["union_mask_miou"]["n"] == 10 and "union_mask_miou" not in found["there"]
+    assert (found["there"]["films"], found["there"]["tb_films"]) == (20, 10)
+    assert [line.split()[:2] for line in table(result).splitlines()[-2:]] == [["here", "student"], ["there", "student"]]
 
 
 def test_a_share_that_is_one_on_every_film_is_not_certain(comparison: Comparison) -> None:

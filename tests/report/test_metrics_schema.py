@@ -16,6 +16,10 @@ from tests.conftest import REPOSITORY
 DOCUMENT = (REPOSITORY / "docs" / "metrics_json.md").read_text(encoding="utf-8")
 # keys that the small evaluation has no reason to write
 NOT_HERE = {
+    "predictors.<predictor>.sources.<source>.films",
+    "predictors.<predictor>.sources.<source>.tb_films",
+    "predictors.<predictor>.sources.<source>.<metric>",
+    "predictors.<predictor>.sources.<source>.at_threshold.<which>.<number>",
     "splits.<split>.patients",
     "splits.<split>.films_without_patient",
     "provenance.inputs.<predictor>.<fact>",
