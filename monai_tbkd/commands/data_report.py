@@ -12,7 +12,7 @@ from monai_tbkd.data.dataset_check import DatasetCheck, check_dataset
 from monai_tbkd.data.duplicates import KINDS
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.metrics.bootstrap import Interval
-from monai_tbkd.metrics.shortcut_reference import film_shortcuts, shortcut_verdict
+from monai_tbkd.metrics.shortcut_reference import film_shortcuts, shortcut_verdict, shortcuts_by_source
 
 _SHORTCUTS = {
     "thumbnail": "16 x 16 thumbnail and five intensity statistics",
@@ -50,7 +50,7 @@ def _report(check: DatasetCheck, shortcuts: dict[str, Interval] | None) -> list[
     if content["duplicates"] is not None:
         lines += ["", *_duplicates(content["duplicates"])]
     if shortcuts is not None:
-        lines += ["", *_shortcut_lines(check, shortcuts)]
+        lines += ["", *_shortcut_lines(check, shortcuts), *_shortcuts_of_sources(check)]
     lines.append("")
     for severity in reversed(SEVERITIES):
         lines += [f"{severity}: {finding.sentence}" for finding in check.findings if finding.severity == severity]
@@ -120,3 +120,14 @@ def _shortcut_lines(check: DatasetCheck, shortcuts: dict[str, Interval]) -> list
         for name, interval in shortcuts.items()
     ]
     return [*lines, f"  {shortcut_verdict(shortcuts)}"]
+
+
+def _shortcuts_of_sources(check: DatasetCheck) -> list[str]:
+    """The same within each hospital, where there are several: together they may tell the hospitals apart."""
+    if len(check.counts_by_source()) < 2:
+        return []
+    return [
+        f"  {source}: "
+        + ", ".join(f"{name} {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]" for name, auc in aucs.items())
+        for source, aucs in shortcuts_by_source(check.items, check.scans).items()
+    ]

@@ -43,7 +43,8 @@ def evaluation_result(
     """
     compared = comparison.run(predictions, given)
     if comparison.resamples and any(row.get("auc") for row in compared["predictors"].values()):
-        compared["shortcuts"] = shortcuts_by_source(comparison.items["test"])
+        shortcuts = shortcuts_by_source(comparison.items["test"])
+        compared["shortcuts"] = {s: {k: auc.as_dict() for k, auc in aucs.items()} for s, aucs in shortcuts.items()}
     phantom = any(knows_no_real_film(record) for record in checkpoints.values())
     return {
         "schema_version": SCHEMA_VERSION,

@@ -55,8 +55,8 @@ SOURCE_COLUMNS = (
     "union-mask mIoU",
     "pointing game",
 )
-"""Sensitivity and specificity are at the operating point; the last sensitivity is at the threshold with a specificity of
-70 % on the selection split."""
+"""Sensitivity and specificity are at the operating point; the last sensitivity is at the threshold with a specificity
+of 70 % on the selection split."""
 
 
 def source_rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:

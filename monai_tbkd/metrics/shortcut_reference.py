@@ -107,21 +107,24 @@ def film_shortcuts(items: Sequence[Mapping[str, Any]], scans: Sequence[FilmScan]
     )
 
 
-def shortcuts_by_source(items: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What an AUC is worth in each hospital: `film_shortcuts` within the films of one, JSON-able.
+def shortcuts_by_source(
+    items: Sequence[Mapping[str, Any]], scans: Sequence[FilmScan] | None = None
+) -> dict[str, dict[str, Interval]]:
+    """What an AUC is worth in each hospital: `film_shortcuts` within the films of one.
 
     Args:
-        items: data list items; their files are read.
+        items: data list items.
+        scans: one an item; None reads their files.
 
     Returns:
         By ``source``; hospitals with films of one class alone are left out.
     """
+    scans = scan_films([item["image"] for item in items]) if scans is None else scans
     found = {}
     for source in dict.fromkeys(str(item.get("source", "")) for item in items):
-        own = [item for item in items if str(item.get("source", "")) == source]
-        if len({item["class_name"] == "tb" for item in own}) > 1:
-            aucs = film_shortcuts(own, scan_films([item["image"] for item in own]))
-            found[source] = {name: interval.as_dict() for name, interval in aucs.items()}
+        own = [i for i, item in enumerate(items) if str(item.get("source", "")) == source]
+        if len({items[i]["class_name"] == "tb" for i in own}) > 1:
+            found[source] = film_shortcuts([items[i] for i in own], [scans[i] for i in own])
     return {source: aucs for source, aucs in found.items() if aucs}
 
 

@@ -82,6 +82,7 @@ def seed_chart(rows: Mapping[str, Row]) -> Figure:
     Args:
         rows: predictors of a summary of seeds.
     """
+    rows = {name: row for name, row in rows.items() if row["union_mask_miou"]["mean"] is not None}
     figure, axes = _figure(5.4, 0.34 * len(rows) + 0.75)
     prior = rows.get(BLIND_PRIOR, {}).get("union_mask_miou")
     if prior:

@@ -75,6 +75,8 @@ def write_seed_page(folder: str | Path, result: Mapping[str, Any]) -> Path:
 def _verdict(networks: Mapping[str, Any]) -> str:
     lines: list[str] = []
     for name, row in networks.items():
+        if "above_blind_prior" not in row:  # no boxes on reported or on training images
+            return ""
         difference = row["union_mask_miou_minus"][BLIND_PRIOR]
         says = "above the blind prior" if row["above_blind_prior"] else "NOT above the blind prior"
         who = called(name)
@@ -98,7 +100,7 @@ def _headline(rows: Mapping[str, Any], basis: str) -> str:
                 words(name),
                 _mean(iou),
                 spread_text(iou),
-                f"{iou['min']:.3f}, {iou['max']:.3f}",
+                "-" if iou["mean"] is None else f"{iou['min']:.3f}, {iou['max']:.3f}",
                 _mean(row["union_mask_miou_minus"].get(BLIND_PRIOR)),
                 _mean(row["pointing_game"]),
                 _mean(row["auc"]),
@@ -114,7 +116,7 @@ def _differences(networks: Mapping[str, Any], basis: str) -> str:
         for other in names[i + 1 :]:
             iou = networks[one]["union_mask_miou_minus"][other]
             auc = networks[one].get("auc_minus", {}).get(other)
-            each = ", ".join(f"{value:.3f}" for value in iou["per_seed"])
+            each = ", ".join("-" if value is None else f"{value:.3f}" for value in iou["per_seed"])
             lines.append([f"{words(one)} minus {words(other)}", _mean(iou), spread_text(iou), _mean(auc), each])
     caption = f"<b>Pairs compared.</b> {basis} Differences are paired by film and by seed."
     head = ["difference", "union-mask mIoU", "sd over seeds", "AUC", "union-mask mIoU, each seed"]

@@ -141,7 +141,9 @@ def seed_table(result: Mapping[str, Any]) -> str:
     """The summary as text: a row a predictor, means with their interval over seeds and films, spread over seeds."""
     rows = [("predictor", "union-mask mIoU", "sd", "minus blind prior", "pointing game", "AUC", "above in")]
     for name, row in result["predictors"].items():
-        above = "-" if row["blind"] else f"{row['seeds_above_blind_prior']} of {row['union_mask_miou']['seeds']}"
+        above = "-"
+        if "seeds_above_blind_prior" in row:
+            above = f"{row['seeds_above_blind_prior']} of {row['union_mask_miou']['seeds']}"
         difference = row["union_mask_miou_minus"].get(BLIND_PRIOR)
         cells = [
             mean_text(row["union_mask_miou"]),

@@ -26,7 +26,7 @@ def runs_made(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three evaluations of a student and a control, the control always worse."""
     folder = tmp_path_factory.mktemp("seeds")
     made = []
-    test = [{**item, "patient_id": f"p{i // 3}"} for i, item in enumerate(films("r", 8, 2))]
+    test = [{**item, "patient_id": f"p{i // 3}", "image": "not_there"} for i, item in enumerate(films("r", 8, 2))]
     comparison = Comparison(films("t", 8, 0), films("s", 5, 1), test, grid=GRID, resamples=20)
     comparison.blind = {"blind_prior": comparison.blind["blind_prior"]}  # the other baselines are summed up alike
     for seed, noise in enumerate((0.1, 0.25, 0.35)):
