@@ -144,6 +144,7 @@ def test_boxes_of_a_smaller_copy_are_a_warning(tmp_path: Path, caplog: pytest.Lo
 def test_an_image_of_two_hospitals_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     one, other = film(tmp_path), film(tmp_path, "other.png")  # the same pixels
     one["source"], other["source"] = "here", "there"
+    noise_png(tmp_path / "h.png", seed=1)
     with pytest.raises(DatalistError, match=r"sources and two splits \(1: tb.png of here and other.png of there"):
         check_datalist({"train": [one, well(tmp_path)], "test": [other]})
     check_datalist({"train": [one, well(tmp_path), other]})
