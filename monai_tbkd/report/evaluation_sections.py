@@ -26,11 +26,11 @@ TITLES = {
 
 
 def verdict(result: Mapping[str, Any]) -> str:
-    """HTML: whether the network is above the blind prior, and how it stands to the others."""
+    """HTML: whether the network is above the blind prior, and how it stands to the others; nothing without a prior."""
     main = tables.main_network(result)
     rows = result["predictors"]
     if "above_blind_prior" not in rows[main]:
-        return f'<div class="verdict not"><p class="lead">{escape(" ".join(result["left_out"]))}</p></div>'
+        return ""
     row, prior = rows[main], rows[BLIND_PRIOR]
     difference = row["union_mask_miou_minus"][BLIND_PRIOR]
     above, says_who = row["above_blind_prior"], called(main)
