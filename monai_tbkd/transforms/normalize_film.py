@@ -10,8 +10,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, RandomizableTrait, Transform
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from monai_tbkd.networks.gray_input import IMAGENET_MEAN, IMAGENET_STD
 
 
 class NormalizeFilm(Transform):

