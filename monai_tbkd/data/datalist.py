@@ -94,7 +94,7 @@ def load_datalist(
         )
     sources = _sources(dataset_dir, "dataset_dir")
     loaded = [load_source(source, num_classes, layout) for source in (*sources, *held_out)]
-    name_sources([*sources, *held_out], loaded)
+    name_sources([*sources, *held_out], loaded, len(held_out))
     train: list[DatalistItem] = []
     reported: list[DatalistItem] = []
     whole: list[DatalistItem] = []
@@ -208,16 +208,19 @@ _LOADERS: dict[str, Callable[[Source, int], list[DatalistItem]]] = {
 }
 
 
-def name_sources(sources: Sequence[Source], loaded: Sequence[list[DatalistItem]]) -> None:
+def name_sources(sources: Sequence[Source], loaded: Sequence[list[DatalistItem]], held_out: int = 0) -> None:
     """Give items their ``source``, and put the folder before names that two data sets share; other names stay.
 
     Args:
         sources: folders or CSV files.
         loaded: data list items of each, changed in place.
+        held_out: so many of the last ones do not change names of the others, and so neither splits nor trainings.
     """
-    shared = Counter(name for items in loaded for name in {item["name"] for item in items})
+    names = [{item["name"] for item in items} for items in loaded]
+    of_training, of_all = (Counter(n for own in part for n in own) for part in (names[: len(names) - held_out], names))
     taken: Counter[str] = Counter()
-    for source, items in zip(map(absolute_path, sources), loaded, strict=True):
+    for number, (source, items) in enumerate(zip(map(absolute_path, sources), loaded, strict=True)):
+        shared = of_training if number < len(names) - held_out else of_all
         folder = source.parent.name if source.suffix.lower() == ".csv" else source.name
         taken[folder] += 1
         prefix = folder if taken[folder] == 1 else f"{folder}#{taken[folder]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_hospital_without_boxes_is_reported(
     trained: Path, elsewhere: Path, small_run: Callable, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "monai_tbkd")
     shutil.copytree(trained / "models", tmp_path / "models")
     small_run(["train", "evaluate"], test_dir=str(elsewhere), board_dir=str(tmp_path / "board"))
     result = json.loads((tmp_path / "out" / "metrics.json").read_text())

@@ -155,3 +155,23 @@ def test_real_films(real_data: Path, tmp_path: Path, capsys: Capture) -> None:
     assert content["counts"] == {"train": {"tb": {"films": 60, "boxes": 89, "without_boxes": 1}}}
     films = {finding["kind"]: finding["films"] for finding in content["findings"]}
     assert films["not_annotated"] == ["tb/tb1199.png"]
+
+
+def test_hospitals_are_told_apart_and_an_image_of_two_is_named(tmp_path: Path, capsys: Capture) -> None:
+    for number, name in enumerate(
+        f"{place}/{kind}/{i}.png" for place in ("here", "there") for kind in ("tb", "normal") for i in range(3)
+    ):
+        noise_png(tmp_path / name, seed=number)
+    shutil.copy(tmp_path / "here/tb/0.png", tmp_path / "there/tb/9.png")
+    status, text, content = check(tmp_path / "here", tmp_path / "there", "--shortcuts", folder=tmp_path, capsys=capsys)
+    assert status == 0
+    assert {name: each["train"]["tb"]["films"] for name, each in content["counts_by_source"].items()} == {
+        "here": 3,
+        "there": 4,
+    }
+    found = {line[:12].rstrip() for line in text.splitlines()}
+    assert {"source split", "here   train", "there  train"} <= found
+    assert "  here: thumbnail " in text and "  there: thumbnail " in text
+    assert {"image_in_two_sources", "duplicates_across_sources"} <= {
+        k for k, v in kinds(content).items() if v == "warning"
+    }

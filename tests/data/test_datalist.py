@@ -105,11 +105,12 @@ def test_real_sources_merge(real_data: Path) -> None:
 
 
 def test_a_hospital_that_is_held_out_is_reported_whole(tree: Tree) -> None:
-    root = tree(*names("here/train/", 20), *names("here/val/"), *names("there/"), *names("third/test/", 3))
+    root = tree(*names("here/train/", 20), *names("here/val/"), *names("there/train/"), *names("third/test/", 3))
     splits = load_datalist(root / "here", select=0.25, test_dir=[root / "there", root / "third"])
     assert sizes(splits) == {"train": 30, "select": 10, "test": 26}
     assert {item["source"] for item in splits["test"]} == {"there", "third"}
     assert {item["source"] for item in splits["train"] + splits["select"]} == {"here"}
+    assert "there/train/tb/tb0.png" in {item["name"] for item in splits["test"]}  # as here has one of that name
     again = load_datalist(root / "here", select=0.25, test_dir=root / "third")
     assert [again[name] for name in ("train", "select")] == [splits[name] for name in ("train", "select")]
     for setting in ({"folds": 2}, {"test": 0.5}):
