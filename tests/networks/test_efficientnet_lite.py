@@ -16,7 +16,7 @@ from monai_tbkd.transforms import NormalizeFilm
 
 
 def drawn(name: str, *shape: int) -> torch.Tensor:
-    return torch.from_numpy(np.random.RandomState(zlib.crc32(name.encode())).randn(*shape)).float()  # noqa: NPY002
+    return torch.from_numpy(np.random.RandomState(zlib.crc32(name.encode())).randn(*shape)).float()
 
 
 def published(classes: int = 0) -> dict[str, torch.Tensor]:
@@ -86,7 +86,9 @@ def test_weights_as_published_take_images_as_they_are_normalized_here() -> None:
     image = torch.randint(0, 256, (1, 1, 45, 64), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         for ours, theirs in zip(
-            stages(net, NormalizeFilm()(image)), stages(plain, (image.expand(-1, 3, -1, -1) - 127.0) / 128.0), strict=True
+            stages(net, NormalizeFilm()(image)),
+            stages(plain, (image.expand(-1, 3, -1, -1) - 127.0) / 128.0),
+            strict=True,
         ):
             torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
 
