@@ -165,8 +165,8 @@ def _from_xrayvision(filters: torch.Tensor, state: Mapping[str, torch.Tensor], p
         found = "no fc" if classes is None else f"fc of {classes} classes"
         raise ValueError(
             f"{path} takes one input channel and has {found}, so that the scale of its input is not known; expected "
-            f"torchxrayvision's ResNet (fc of {_XRAYVISION_CLASSES} classes, input -1024 to 1024), or weights with three "
-            "input channels."
+            f"torchxrayvision's ResNet (fc of {_XRAYVISION_CLASSES} classes, input -1024 to 1024), or weights with "
+            "three input channels."
         )
     logger.info("Weights %s: one input channel, -1024 to 1024, of 512 x 512 pixels (--image_size 512).", path)
     return filters_of_gray(filters, 2048.0, -1024.0)
