@@ -30,7 +30,7 @@ TRAIN = Path(__file__).resolve().parent.parent / "bundle" / "configs" / "train.y
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset_dir", required=True)
-    parser.add_argument("--weights", required=True)
+    parser.add_argument("--weights", help="none for network_def#backbone=efficientnet_lite0, whose package has them")
     parser.add_argument("--images", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other settings of train.yaml")

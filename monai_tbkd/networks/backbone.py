@@ -28,7 +28,11 @@ def make_backbone(
 
     Args:
         name: one of `BACKBONES`.
-        output_stride: as of :class:`~monai_tbkd.networks.ActivationMapNet`, and so are the others.
+        output_stride: as of :class:`~monai_tbkd.networks.ActivationMapNet`.
+        in_channels: the same.
+        width: the same.
+        stride_in_1x1: the same.
+        last_stage: the same.
 
     Returns:
         The backbone, and the channels of its `stage_features`.

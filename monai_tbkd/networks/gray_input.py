@@ -9,7 +9,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def filters_of_gray(filters: torch.Tensor, scale: float, offset: float) -> torch.Tensor:
-    """First filters for a gray image as :class:`~monai_tbkd.transforms.NormalizeFilm` gives it, from those of another scale.
+    """Change first filters that were trained on another scale, for what :class:`NormalizeFilm` makes of a gray image.
 
     The three channels of a gray image are standardized with different means, so that a weighted sum of them gives any
     scale with its offset. It is exact at the borders too: zero padding is zero on both scales.
@@ -30,6 +30,8 @@ def filters_of_gray(filters: torch.Tensor, scale: float, offset: float) -> torch
         tensor([-1024.,  1024.])
     """
     mean, std = (torch.tensor(each, dtype=torch.float64) for each in (IMAGENET_MEAN, IMAGENET_STD))
-    conditions = torch.stack([1.0 / std, -mean / std])  # of the sum's scale and its offset; the smallest weights are taken
+    conditions = torch.stack(
+        [1.0 / std, -mean / std]
+    )  # of the sum's scale and its offset; the smallest weights are taken
     weights = torch.linalg.pinv(conditions) @ torch.tensor([scale, offset], dtype=torch.float64)
     return (filters.double() * weights[:, None, None]).to(filters.dtype)

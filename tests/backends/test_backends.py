@@ -249,9 +249,12 @@ assert calls
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.parametrize("options", [{"backbone": "resnet18", "width": 0.25}, {"backbone": "efficientnet_lite0"}])
 @pytest.mark.parametrize("kind", ["onnx", "openvino", "torchscript"])
-def test_a_network_that_mirrors_its_film_is_exported_as_it_is(kind: str, tmp_path: Path) -> None:
-    network = SymmetricMapNet("resnet18", components=8, width=0.25).eval()
+def test_a_network_that_mirrors_its_film_is_exported_as_it_is(
+    kind: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    network = SymmetricMapNet(**options, components=8).eval()
     record = {"model_version": "none", "checkpoint_sha256": "0", "architecture": network.architecture,
               "image_size": 64, "pooling": "none"}  # fmt: skip
     path = tmp_path / f"model{END[kind]}"

@@ -141,8 +141,7 @@ def test_a_random_transform_is_refused(tmp_path: Path) -> None:
 
 def network(**options: Any) -> SymmetricMapNet:
     torch.manual_seed(options.pop("seed", 0))
-    own = {"components": 6, "width": 0.125, **options}
-    net = SymmetricMapNet("resnet18", **own)
+    net = SymmetricMapNet(**{"backbone": "resnet18", "components": 6, "width": 0.125, **options})
     net.fit_components(torch.randn(50, net.reduce.in_channels, generator=torch.Generator().manual_seed(1)))
     return net
 
@@ -159,8 +158,9 @@ def test_features_are_shared_by_heads_and_seeds_and_by_nothing_else() -> None:
         network(components=5),
         network(output_stride=8),  # has the same weights
         network(width=0.25),
+        network(backbone="efficientnet_lite0", width=1.0),
     ]
-    assert len({own, *(fingerprint(FrozenFeaturesd(each)) for each in differing)}) == 5
+    assert len({own, *(fingerprint(FrozenFeaturesd(each)) for each in differing)}) == 6
     with torch.no_grad():
         net.reduce.bias.add_(1)
     assert fingerprint(FrozenFeaturesd(net)) != own

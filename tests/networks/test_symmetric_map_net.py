@@ -9,9 +9,14 @@ from monai_tbkd.networks import SymmetricMapHead, SymmetricMapNet
 from monai_tbkd.networks.symmetric_map_net import mirror_mean, swap_mirror
 
 
-def small(**options: int) -> SymmetricMapNet:
+def small(backbone: str = "resnet18", **options: int) -> SymmetricMapNet:
     torch.manual_seed(0)
-    return SymmetricMapNet("resnet18", components=6, hidden=8, width=0.125, **options)  # type: ignore[arg-type]
+    width = 0.125 if backbone == "resnet18" else 1.0
+    return SymmetricMapNet(backbone, components=6, hidden=8, width=width, **options)  # type: ignore[arg-type]
+
+
+def _firsts(channels: list[int]) -> list[int]:
+    return [sum(channels[:i]) for i in range(len(channels))]
 
 
 def films(size: tuple[int, int], number: int = 2) -> torch.Tensor:
@@ -27,8 +32,9 @@ def test_shape(stride: int, size: tuple[int, int], cells: tuple[int, int]) -> No
     assert net.features(films(size)).shape == (2, 12, *cells)
 
 
-def test_a_film_whose_cells_lie_alike_from_both_sides_is_mirrored_exactly() -> None:
-    net, film = small().eval(), films((33, 65))  # cells at 0, 16 ... 64: the last pixel
+@pytest.mark.parametrize("backbone", ["resnet18", "efficientnet_lite0"])
+def test_a_film_whose_cells_lie_alike_from_both_sides_is_mirrored_exactly(backbone: str) -> None:
+    net, film = small(backbone).eval(), films((33, 65))  # cells at 0, 16 ... 64: the last pixel
     torch.testing.assert_close(net(film.flip(-1)), net(film).flip(-1))
     torch.testing.assert_close(net.features(film.flip(-1)), swap_mirror(net.features(film)))
 
@@ -59,6 +65,23 @@ def test_position_stays_position(width: int, stride: int) -> None:
     mean = mirror_mean(WhereItLooks(), features, width, stride)[0, 0, 0]
     torch.testing.assert_close(mean[1:], at[1:])
     assert 0 <= float(mean[0]) < stride / 2  # beyond the mirror image's last cell that cell is repeated
+
+
+@pytest.mark.parametrize(("stride", "channels"), [(16, [112, 320]), (8, [40, 112, 320])])
+def test_stages_have_the_same_part_of_the_variance(stride: int, channels: list[int]) -> None:
+    net = small("efficientnet_lite0", output_stride=stride)
+    assert net.stage_channels == channels
+    stages = torch.cat([torch.randn(600, number) * 10.0**i for i, number in enumerate(channels)], dim=1)
+    found = []
+    for i, part in enumerate(stages.split(channels, dim=1)):
+        alone = torch.zeros_like(stages)  # one number of a stage moves in all cells, and nothing else does
+        alone.split(channels, dim=1)[i][:, 0] = part[:, 0]
+        found.append(alone)
+    moved = sum(found)
+    net = small("efficientnet_lite0", output_stride=stride)
+    assert net.fit_components(moved) == pytest.approx(1.0, abs=1e-6)
+    weights = [net.reduce.weight[:, each, 0, 0].norm() * moved[:, each].std() for each in _firsts(channels)]
+    assert max(weights) / min(weights) == pytest.approx(1.0, abs=0.15)
 
 
 def test_components_are_uncorrelated_and_have_no_mean() -> None:

