@@ -17,6 +17,7 @@ from monai.data import PersistentDataset
 from monai.transforms import Compose, RandomizableTrait
 
 from monai_tbkd import __version__
+from monai_tbkd.data.pasted_copies import PASTE
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class ContentStore(PersistentDataset):
         return sorted(i for name, i in first.items() if not (self.cache_dir / f"{name}.pt").is_file())
 
     def _cachecheck(self, item_transformed: Mapping[str, Any]) -> dict[str, Any]:
-        own = {"image": item_transformed["image"]}
+        own = {key: item_transformed[key] for key in ("image", PASTE) if key in item_transformed}
         try:
             return {**item_transformed, **super()._cachecheck(own)}
         except (RuntimeError, EOFError) as error:
@@ -77,7 +78,9 @@ class ContentStore(PersistentDataset):
             return {**item_transformed, **super()._cachecheck(own)}
 
     def _file_name(self, item: Mapping[str, Any]) -> bytes:
-        name = f"{content_sha256(item['image'])} {self._fingerprint} {__version__}"
+        paste = item.get(PASTE)
+        pasted = f"{content_sha256(paste['image'])} {paste['seed']} {paste['inverted']} " if paste else ""
+        name = f"{content_sha256(item['image'])} {pasted}{self._fingerprint} {__version__}"
         return hashlib.sha256(name.encode()).hexdigest()[:40].encode()
 
 

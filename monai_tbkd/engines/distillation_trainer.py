@@ -9,7 +9,9 @@ import torch
 from monai.engines import SupervisedTrainer
 from torch import nn
 
+from monai_tbkd.data.pasted_copies import OWN
 from monai_tbkd.losses import DistillationObjective
+from monai_tbkd.transforms.lung_crop import LUNG_FIELD
 from monai_tbkd.transforms.student_target import TEACHER_MAP
 
 BOX_MASK = "box_mask"
@@ -54,6 +56,7 @@ class DistillationTrainer(SupervisedTrainer):
         self._teacher_map: torch.Tensor | None = None
         self._teacher_logits: torch.Tensor | None = None
         self._box_mask: torch.Tensor | None = None
+        self._regions: dict[str, torch.Tensor] = {}
 
     def _iteration(self, engine: SupervisedTrainer, batchdata: dict[str, torch.Tensor]) -> dict[str, Any]:
         if self.to_network is not None:
@@ -61,6 +64,11 @@ class DistillationTrainer(SupervisedTrainer):
             batchdata = {**batchdata, "image": self.to_network(image)}
         self._teacher_map = self._teach(batchdata) if self.objective.needs("teacher") else None
         self._box_mask = self._boxes(batchdata) if self.objective.needs("box_mask") else None
+        self._regions = {
+            key: batchdata[key].to(self.state.device, non_blocking=self.non_blocking)
+            for key in (LUNG_FIELD, OWN)
+            if key in batchdata and self.objective.needs(key)
+        }
         return super()._iteration(engine, batchdata)
 
     def _teach(self, batchdata: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -87,7 +95,9 @@ class DistillationTrainer(SupervisedTrainer):
         return mask.masked_fill(~known, torch.nan)
 
     def _objective_of_batch(self, student_map: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        terms = self.objective(student_map, label, self._teacher_map, self._box_mask, self._teacher_logits)
+        terms = self.objective(
+            student_map, label, self._teacher_map, self._box_mask, self._teacher_logits, self._regions
+        )
         # The base class decollates its output before it returns, so the terms have to be there by now.
         self.state.output.update({f"loss_{name}": value.detach() for name, value in terms.items() if name != "total"})
         return terms["total"]

@@ -16,8 +16,10 @@ import torch
 from monai.data import CacheDataset, DataLoader, Dataset
 from monai.utils import convert_to_tensor
 from torch import nn
+from torch.utils.data import Dataset as TorchDataset
 
 from monai_tbkd.data.content_store import ContentStore, content_sha256, fingerprint
+from monai_tbkd.data.pasted_copies import CopiesDataset, with_pasted_copies
 from monai_tbkd.handlers.film_progress import with_progress
 from monai_tbkd.networks.bfloat16_support import has_bfloat16
 from monai_tbkd.networks.log_odds import class_log_odds
@@ -101,7 +103,9 @@ def kept_images(
     transform: Callable[[Any], Any],
     cache_dir: str | Path | None = None,
     cache_rate: float = 1.0,
-) -> CacheDataset:
+    pasted_copies: bool = False,
+    seed: int = 0,
+) -> TorchDataset[Any]:
     """Keep what a deterministic transform makes of images: on disk by content, and in memory.
 
     Args:
@@ -109,7 +113,10 @@ def kept_images(
         transform: see :class:`~monai_tbkd.data.ContentStore`.
         cache_dir: folder of the files; None keeps nothing on disk.
         cache_rate: fraction that is kept in memory.
+        pasted_copies: each image with its copies, see :func:`~monai_tbkd.data.with_pasted_copies`.
+        seed: of the copies.
     """
+    items = with_pasted_copies(items, seed) if pasted_copies else items
     store = ContentStore(items, transform, cache_dir)
     missing = store.missing()
     if missing:
@@ -117,7 +124,8 @@ def kept_images(
             made = ({"image": [i]} for i, _ in zip(missing, threads.map(store.__getitem__, missing), strict=True))
             deque(with_progress(made, len(missing), "features"), maxlen=0)
     bar = sys.stderr.isatty() and cache_dir is None
-    return CacheDataset(store, [], cache_rate=cache_rate, num_workers=None, progress=bar)
+    images = CacheDataset(store, [], cache_rate=cache_rate, num_workers=None, progress=bar)
+    return CopiesDataset(images) if pasted_copies else images
 
 
 def prepare_student(
@@ -178,13 +186,16 @@ def fit_target(
         image = batch.pop("image").to(device)
         batch[TEACHER_MAP] = teacher(image if to_network is None else to_network(image)).float()
         batches.append(batch)
-    found = {key: torch.cat([batch[key] for batch in batches]) for key in batches[0]}
+    found: dict[str, Any] = {key: torch.cat([batch[key] for batch in batches]) for key in batches[0]}
+    sources = [str(images[i]["source"]) for i in with_tb] if "source" in images[with_tb[0]] else None
+    if sources:
+        found["source"] = sources
     maps = found[TEACHER_MAP]
     places = found.get(LUNG_CROP, torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(len(maps), 4))
     shares = (places[:, 2] - places[:, 0]) * (places[:, 3] - places[:, 1])
     for step in steps:
         if hasattr(step, "fit"):
-            step.fit(class_log_odds(found[TEACHER_MAP]), shares)
+            step.fit(class_log_odds(found[TEACHER_MAP]), shares, sources)
         found = step(found)
 
 

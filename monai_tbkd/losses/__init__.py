@@ -9,6 +9,7 @@ from monai_tbkd.losses.distillation_objective import DistillationObjective
 from monai_tbkd.losses.label_loss import LabelLoss
 from monai_tbkd.losses.logit_distillation import LogitDistillationLoss
 from monai_tbkd.losses.map_distillation import MapDistillationLoss
+from monai_tbkd.losses.region_label_loss import RegionLabelLoss
 from monai_tbkd.networks.log_odds import UNKNOWN_LABEL
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "LabelLoss",
     "LogitDistillationLoss",
     "MapDistillationLoss",
+    "RegionLabelLoss",
 ]

@@ -17,7 +17,8 @@ class DistillationObjective(nn.Module):
     Args:
         pooling: map ``(B, C, h, w)`` to image-level logits ``(B, C)``.
         terms: by name, each ``{"loss": module, "weight": number}``. A loss names what it compares in ``inputs``:
-            ``logits`` and ``map`` of the network, ``teacher_logits`` and ``teacher_map``, ``label``, ``box_mask``. A
+            ``logits`` and ``map`` of the network, ``teacher_logits`` and ``teacher_map``, ``label``, ``box_mask``,
+            ``lung_field``, ``own``. A
             term of weight 0 is not computed.
 
     Raises:
@@ -58,6 +59,7 @@ class DistillationObjective(nn.Module):
         teacher_map: torch.Tensor | None = None,
         box_mask: torch.Tensor | None = None,
         teacher_logits: torch.Tensor | None = None,
+        regions: Mapping[str, torch.Tensor] | None = None,
     ) -> dict[str, torch.Tensor]:
         """Each term, unweighted, and their weighted ``total``.
 
@@ -67,18 +69,20 @@ class DistillationObjective(nn.Module):
             teacher_map: ``(B, C, h', w')`` in logits; None without a teacher.
             box_mask: unions of drawn boxes ``(B, 1, H, W)`` of 0-1, nan for images whose boxes are not known.
             teacher_logits: ``(B, C)``; None takes them from ``teacher_map``, which a target may have changed.
+            regions: what else terms compare, such as ``lung_field`` and ``own``.
 
         Raises:
             ValueError: a term compares what is not given.
         """
-        found = {"map": student_map, "label": label, "teacher_map": teacher_map, "box_mask": box_mask}
-        found["logits"] = self.pooling(student_map)
+        found = {"map": student_map, "label": label, "teacher_map": teacher_map, "box_mask": box_mask, **(regions or {})}
+        if self.needs("logits"):
+            found["logits"] = self.pooling(student_map)
         if teacher_logits is None and teacher_map is not None:
             teacher_logits = self.pooling(teacher_map)
         found["teacher_logits"] = teacher_logits
         terms: dict[str, torch.Tensor] = {}
         for name, loss in self.losses.items():
-            missing = [each for each in self.inputs[name] if found[each] is None]
+            missing = [each for each in self.inputs[name] if found.get(each) is None]
             if missing:
                 raise ValueError(f"The {name} term compares {', '.join(missing)}, which the batch does not bring.")
             terms[name] = loss(*(found[each] for each in self.inputs[name]))

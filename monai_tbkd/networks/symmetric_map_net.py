@@ -25,6 +25,7 @@ class SymmetricMapHead(nn.Module):
         hidden: channels between.
         convolutions: 3x3 convolutions between, each added to its input; with two of them a cell looks five cells wide.
         dropout: share of the channels that are left out in training.
+        mirror: False hides the mirror image's half from the head.
 
     Raises:
         ValueError: a number out of range.
@@ -41,6 +42,7 @@ class SymmetricMapHead(nn.Module):
         hidden: int = 64,
         convolutions: int = 0,
         dropout: float = 0.3,
+        mirror: bool = True,
     ) -> None:
         super().__init__()
         if min(features, num_classes, hidden) < 1 or convolutions < 0 or not 0 <= dropout < 1:
@@ -48,14 +50,15 @@ class SymmetricMapHead(nn.Module):
                 f"features is {features}, num_classes {num_classes}, hidden {hidden}, convolutions {convolutions} and "
                 f"dropout {dropout}; expected counts of at least 1 (convolutions 0) and a share below 1."
             )
-        self.first = nn.Conv2d(2 * features, hidden, 1)
+        self.seen = 2 * features if mirror else features
+        self.first = nn.Conv2d(self.seen, hidden, 1)
         self.context = nn.ModuleList(nn.Conv2d(hidden, hidden, 3, padding=1) for _ in range(convolutions))
         self.last = nn.Conv2d(hidden, num_classes, 1)
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Features ``(B, 2 D, h, w)``, the mirror image's in the second half, to a map in logits ``(B, C, h, w)``."""
-        x = F.relu(self.first(self.dropout(features)))
+        x = F.relu(self.first(self.dropout(features[:, : self.seen])))
         for convolution in self.context:
             x = x + F.relu(convolution(self.dropout(x)))
         return self.last(x)  # type: ignore[no-any-return]
@@ -75,6 +78,7 @@ class SymmetricMapNet(nn.Module):
         hidden: of :class:`SymmetricMapHead`.
         convolutions: of :class:`SymmetricMapHead`.
         dropout: of :class:`SymmetricMapHead`.
+        mirror: of :class:`SymmetricMapHead`; the map is the mean of the image's and its mirror image's in either case.
         width: widening factor of every stage.
         stride_in_1x1: as of :class:`ActivationMapNet`.
         weights: path of a state dict for the backbone, see :func:`load_backbone_weights`; None leaves it at random, for
@@ -101,6 +105,7 @@ class SymmetricMapNet(nn.Module):
         width: float = 1.0,
         stride_in_1x1: bool = False,
         weights: str | Path | None = None,
+        mirror: bool = True,
     ) -> None:
         super().__init__()
         if output_stride not in (16, 8):
@@ -114,12 +119,12 @@ class SymmetricMapNet(nn.Module):
         self.weights, self.stage_channels = inner.weights, inner.stage_channels
         components = min(components, sum(self.stage_channels))
         self.reduce = nn.Conv2d(sum(self.stage_channels), components, 1).requires_grad_(False)
-        self.head = SymmetricMapHead(components, num_classes, hidden, convolutions, dropout)
+        self.head = SymmetricMapHead(components, num_classes, hidden, convolutions, dropout, mirror)
         self.output_stride = output_stride
         self.architecture = {
             "network_class": "SymmetricMapNet", "backbone": backbone, "num_classes": num_classes,
             "output_stride": output_stride, "width": width, "stride_in_1x1": stride_in_1x1, "components": components,
-            "hidden": hidden, "convolutions": convolutions,
+            "hidden": hidden, "convolutions": convolutions, "mirror": mirror,
         }  # fmt: skip
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -208,7 +213,9 @@ class FeatureMapNet(nn.Module):
         self.head, self.width, self.output_stride = network.head, int(image_size), network.output_stride
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Features ``(B, 2 D, h, w)`` to a map in logits ``(B, C, h, w)``."""
+        """Features ``(B, 2 D, h, w)`` to a map in logits ``(B, C, h, w)``; ``(B, K, ...)`` of K copies stay together."""
+        if features.ndim == 5:
+            return self(features.flatten(0, 1)).unflatten(0, features.shape[:2])  # type: ignore[no-any-return]
         features = features.float()
         if self.training:
             return self.head(features)  # type: ignore[no-any-return]

@@ -26,6 +26,7 @@ from monai.utils import ensure_tuple_size
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from monai_tbkd.data.pasted_copies import OWN
 from monai_tbkd.transforms.lung_crop import LUNG_FIELD
 
 
@@ -243,8 +244,7 @@ def bytes_by_table(film: torch.Tensor, table: NDArray[np.uint8]) -> torch.Tensor
 def mirrored_beside(data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
     """What changes beside an image that is mirrored: its lung field, and the label of its left and right half."""
     found: dict[Hashable, Any] = {}
-    if LUNG_FIELD in data:
-        found[LUNG_FIELD] = data[LUNG_FIELD].flip(-1)
+    found.update({key: data[key].flip(-1) for key in (LUNG_FIELD, OWN) if key in data})
     if getattr(data.get("label"), "ndim", 0) == 1:
         found["label"] = data["label"][::-1].copy()
     return found

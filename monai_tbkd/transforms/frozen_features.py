@@ -79,8 +79,8 @@ class RandMirrorFeaturesd(RandMirrorFilmd):
     """
 
     def mirrored(self, film: torch.Tensor) -> torch.Tensor:
-        """Features ``(2 D, h, w)`` of the mirror image."""
-        return swap_mirror(film[None])[0]
+        """Features ``(2 D, h, w)`` of the mirror image, or ``(K, 2 D, h, w)`` of copies."""
+        return swap_mirror(film[None])[0] if film.ndim == 3 else swap_mirror(film)
 
 
 def small_picture(image: torch.Tensor) -> torch.Tensor:

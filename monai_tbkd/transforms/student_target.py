@@ -6,7 +6,7 @@ what it needs from all training images with TB, with the steps before it done; n
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from monai.networks.layers import GaussianFilter
 from monai.transforms import Transform
 
+from monai_tbkd.networks.cell_positions import sample_at_cells
 from monai_tbkd.networks.log_odds import UNKNOWN_LABEL, add_to_class, class_log_odds
 from monai_tbkd.transforms.frozen_features import LUNG_FIELD
 
@@ -75,16 +76,8 @@ class AddLungPriord(Transform):
         field = lung_field.float() / 255.0
         rows = ((torch.arange(field.shape[-2]) + 0.5) / field.shape[-2] - self.margin) / (1 - 2 * self.margin)
         falling = (1 - rows).clamp(0.02, 1).to(field)[:, None]
-        # cell i lies on pixel stride * i: half a cell to the left of and above the middle of the i-th tile; the field
-        # has a quarter of the pixels along each side
-        strides = [-(-4 * pixels // n) / 4 for pixels, n in zip(field.shape[-2:], cells, strict=True)]
-        at = [
-            2 * stride * torch.arange(n, device=field.device) / pixels - 1
-            for stride, pixels, n in zip(strides, field.shape[-2:], cells, strict=True)
-        ]
-        grid = torch.stack(torch.meshgrid(at[1], at[0], indexing="xy"), dim=-1)[None].expand(len(field), -1, -1, -1)
         smooth = F.avg_pool2d(field, 7, stride=1, padding=3, count_include_pad=False) * falling
-        placed = F.grid_sample(smooth, grid, padding_mode="border", align_corners=False)
+        placed = sample_at_cells(smooth, cells)
         return torch.logit(placed.clamp(self.least, self.most))
 
 
@@ -106,10 +99,12 @@ class CloseByLabeld(Transform):
 
 
 class CenterMapd(Transform):
-    """Shift TB's log-odds so that they are above 0 in a given share of the area of images with TB, and sharpen them.
+    """Shift TB's log-odds so that they are above 0 in a given fraction of the area of images with TB, and sharpen them.
+
+    The level of a map differs from hospital to hospital, so each ``source`` that was fitted has its own threshold.
 
     Args:
-        area: share of the area of images with TB that shows disease. TBX11K's boxes take a tenth.
+        area: fraction of the area of images with TB that shows disease. TBX11K's boxes take a tenth.
         sharpness: factor of the shifted log-odds.
 
     Raises:
@@ -118,28 +113,39 @@ class CenterMapd(Transform):
 
     def __init__(self, area: float = 0.1, sharpness: float = 2.0) -> None:
         if not 0 < area < 1:
-            raise ValueError(f"area is {area}; expected a share between 0 and 1.")
+            raise ValueError(f"area is {area}; expected a fraction between 0 and 1.")
         self.area, self.sharpness = float(area), float(sharpness)
         self.threshold: float | None = None
+        self.thresholds: dict[str, float] = {}
 
-    def fit(self, maps: torch.Tensor, image_shares: torch.Tensor) -> None:
-        """Choose the threshold.
+    def fit(self, maps: torch.Tensor, image_shares: torch.Tensor, sources: Sequence[str] | None = None) -> None:
+        """Choose the thresholds.
 
         Args:
             maps: log-odds ``(N, 1, h, w)`` of images with TB, with the steps before done.
-            image_shares: ``(N,)``, the share of the image that its map covers.
+            image_shares: ``(N,)``, the fraction of the image that its map covers.
+            sources: of each image; None is one source.
         """
+        self.threshold = self._reached(maps, image_shares)
+        for source in sorted(set(sources or ())):
+            own = torch.tensor([each == source for each in sources or ()])
+            self.thresholds[source] = self._reached(maps[own], image_shares[own])
+
+    def _reached(self, maps: torch.Tensor, image_shares: torch.Tensor) -> float:
         values = maps.flatten(1)
         weights = (image_shares.to(values) / values.shape[1])[:, None].expand_as(values).flatten()
         order = values.flatten().argsort(descending=True)
         reached = weights[order].cumsum(0) / len(maps)
         at = min(int(torch.searchsorted(reached, self.area)), len(order) - 1)
-        self.threshold = float(values.flatten()[order[at]])
+        return float(values.flatten()[order[at]])
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         if self.threshold is None:
             raise ValueError("The student's target has no threshold yet; fit it on the training images.")
         maps = data[TEACHER_MAP]
         log_odds = class_log_odds(maps)
-        wanted = self.sharpness * (log_odds - self.threshold)
+        sources = data.get("source") or [None] * len(maps)
+        found = [self.thresholds.get(source, self.threshold) for source in sources]
+        threshold = torch.tensor(found, device=maps.device, dtype=log_odds.dtype).reshape(-1, 1, 1, 1)
+        wanted = self.sharpness * (log_odds - threshold)
         return {**data, TEACHER_MAP: add_to_class(maps, wanted - log_odds)}

@@ -1,0 +1,83 @@
+"""Copies of training images in which regions of normal images are pasted: free labels of where disease is not."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+PASTE = "paste"
+OWN = "own"
+COPIES = 3
+LUNG_FIELD = "lung_field"
+
+
+def with_pasted_copies(items: Sequence[Mapping[str, Any]], seed: int = 0) -> list[dict[str, Any]]:
+    """List each image followed by two copies, in which complementary regions come from normal images.
+
+    The normal images are other ones of the same source, so that the style of a hospital tells nothing. Where a source
+    has fewer than two others, the copies are the image itself.
+
+    Args:
+        items: training images with ``image`` and ``label`` (0 is without TB), and ``source`` where known.
+        seed: of the choice of normal images and of the regions.
+
+    Returns:
+        Three items an image; what is pasted is at ``paste``: the path of the normal image, and the seed and side of the
+        regions, see :class:`~monai_tbkd.transforms.PasteRegionsd`.
+
+    Example:
+        >>> images = [{"image": f"{i}.png", "label": int(i > 2)} for i in range(4)]
+        >>> [sorted(item) for item in with_pasted_copies(images)[-3:]]
+        [['image', 'label'], ['image', 'label', 'paste'], ['image', 'label', 'paste']]
+    """
+    normal: dict[Any, list[str]] = defaultdict(list)
+    for item in items:
+        if np.ndim(item["label"]) == 0 and int(item["label"]) == 0:
+            normal[item.get("source")].append(item["image"])
+    listed: list[dict[str, Any]] = []
+    for number, item in enumerate(items):
+        others = [path for path in normal[item.get("source")] if path != item["image"]]
+        copies = [dict(item) for _ in range(COPIES)]
+        if len(others) >= COPIES - 1:
+            g = np.random.default_rng((seed, number))
+            chosen = g.choice(len(others), COPIES - 1, replace=False)
+            regions = int(g.integers(2**31))
+            for side, (copy, other) in enumerate(zip(copies[1:], chosen, strict=True)):
+                copy[PASTE] = {"image": others[other], "seed": regions, "inverted": bool(side)}
+        listed += copies
+    return listed
+
+
+class CopiesDataset(Dataset):  # type: ignore[type-arg]
+    """Stack the arrays of each image and its copies.
+
+    Args:
+        images: data set in which the copies of an image follow each other, see `with_pasted_copies`.
+
+    Example:
+        >>> data = [{"image": torch.zeros(2), "label": 1}] * 3
+        >>> CopiesDataset(data)[0]["image"].shape
+        torch.Size([3, 2])
+    """
+
+    def __init__(self, images: Any) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images) // COPIES
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        copies = [self.images[COPIES * index + i] for i in range(COPIES)]
+        found = {key: value for key, value in copies[0].items() if key != PASTE}
+        for key in ("image", LUNG_FIELD):
+            if key in found:
+                found[key] = torch.stack([torch.as_tensor(copy[key]) for copy in copies])
+        if LUNG_FIELD in found:
+            whole = torch.full_like(found[LUNG_FIELD][0], 255)
+            found[OWN] = torch.stack([torch.as_tensor(copy.get(OWN, whole)) for copy in copies])
+        return found
