@@ -40,6 +40,8 @@ def test_a_module_of_the_same_name_does_not_hide_what_it_defines() -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(AttributeError, match="no nothing"):
         importlib.import_module("monai_tbkd.data").nothing
+    with pytest.raises(AttributeError, match="monai_tbkd has no nowhere"):
+        monai_tbkd.nowhere  # noqa: B018
     with pytest.raises(ImportError, match="nothing"):
         exec("from monai_tbkd.data import nothing")
 
@@ -47,6 +49,7 @@ def test_an_unknown_name_is_refused() -> None:
 @pytest.mark.system
 def test_a_package_imports_nothing_that_is_not_asked_for(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
-    program.write_text("import sys, monai_tbkd.data, monai_tbkd.engines\nassert 'torch' not in sys.modules")
+    lines = ["import sys, monai_tbkd", "monai_tbkd.data, monai_tbkd.engines", "assert 'torch' not in sys.modules"]
+    program.write_text("\n".join(lines))
     environment = {**os.environ, "PYTHONPATH": str(Path(monai_tbkd.__file__).parents[1])}
     subprocess.run([sys.executable, str(program)], check=True, env=environment)

@@ -22,8 +22,9 @@ from monai_tbkd.networks.checkpoint import (
     refuse_other_settings,
 )
 from monai_tbkd.networks.finished_network import finished_network
-from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, SymmetricMapNet, alike, whole_network
+from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet
 from monai_tbkd.networks.trained_network import describe_module, hash_of_file
+from monai_tbkd.networks.trained_part import FeatureMapNet, alike, whole_network
 from monai_tbkd.transforms import NOTICE, notice_of
 
 logger = logging.getLogger(__name__)

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
         LogSumExpMapPool,
     )
     from monai_tbkd.networks.output_stride import set_output_stride
-    from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, SymmetricMapHead, SymmetricMapNet, trained_part
+    from monai_tbkd.networks.symmetric_map_net import SymmetricMapHead, SymmetricMapNet
     from monai_tbkd.networks.teacher_view import FrameMaskView, ViewedNet
+    from monai_tbkd.networks.trained_part import FeatureMapNet, trained_part
     from monai_tbkd.networks.weights import WeightReport, load_backbone_weights, load_checkpoint, read_state_dict
 
 __all__ = [

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from monai_tbkd.packaging.exit_status import FILMS_FAILED, end_with
     from monai_tbkd.packaging.extras import with_extra
     from monai_tbkd.packaging.plain_errors import show_errors_plainly
-    from monai_tbkd.packaging.running_config import shared
     from monai_tbkd.packaging.settings import literal, read_settings, set_option, truth
+    from monai_tbkd.packaging.shared_config import shared
     from monai_tbkd.packaging.training_config import config_settings, run_stages
 
 __all__ = [

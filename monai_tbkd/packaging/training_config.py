@@ -10,7 +10,8 @@ from typing import Any
 from monai.bundle import ConfigParser
 
 from monai_tbkd.engines.stages import is_finished
-from monai_tbkd.packaging.running_config import running_parser, shared_content
+from monai_tbkd.packaging.running_config import running_parser
+from monai_tbkd.packaging.shared_config import shared_content
 
 _OF_MACHINE = {"device", "amp", "num_workers", "cache_rate", "progress_bar", "resume", "val_interval", "layout",
                "stage", "select", "test", "missing_annotation", "grid", "patience", "max_pixels", "draw_film",

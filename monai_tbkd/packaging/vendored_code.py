@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def package_folder() -> Path:
     return Path(__file__).resolve().parents[1]
 
 
-def needed_files(texts: Iterable[str]) -> list[Path]:
+def needed_files(texts: Iterable[str], without: Collection[str] = ()) -> list[Path]:
     """Every file of this package that configs with these texts can reach, as paths under the package's folder.
 
     Modules are followed through their imports, also through those inside of functions, and a name of a package to the
@@ -29,12 +29,13 @@ def needed_files(texts: Iterable[str]) -> list[Path]:
 
     Args:
         texts: of the configs; dotted names in them (``monai_tbkd.networks.ActivationMapNet``) are where it begins.
+        without: modules that are not followed: those that are imported when a feature is asked for.
 
     Returns:
         Sorted paths.
     """
     root = package_folder()
-    modules = _reached(texts)
+    modules = _reached(texts, without)
     files = {_file(module).relative_to(root) for module in modules}
     for module in modules:
         words = set(_words(module))
@@ -42,17 +43,18 @@ def needed_files(texts: Iterable[str]) -> list[Path]:
     return sorted({*files, Path("py.typed")})
 
 
-def needed_distributions(texts: Iterable[str]) -> dict[str, str]:
+def needed_distributions(texts: Iterable[str], without: Collection[str] = ()) -> dict[str, str]:
     """What must be installed beside MONAI, PyTorch and NumPy for that code, with the versions that are installed here.
 
     Args:
         texts: as of `needed_files`.
+        without: as of `needed_files`.
 
     Returns:
         Names as packages are installed by, to versions.
     """
     found: set[str] = set()
-    for module in _reached(texts):
+    for module in _reached(texts, without):
         found |= {name.split(".")[0] for name in _imports(module) if not name.startswith(PACKAGE)}
     owners = packages_distributions()
     beyond = (name for name in found - _ALWAYS_THERE - set(sys.stdlib_module_names) if name in owners)
@@ -84,17 +86,18 @@ def _distribution(module: str, owners: Sequence[str]) -> str:
     return module
 
 
-def copy_code(texts: Iterable[str], target: str | Path) -> list[Path]:
+def copy_code(texts: Iterable[str], target: str | Path, without: Collection[str] = ()) -> list[Path]:
     """Write the needed files into a folder, as they are; packages list the names that came along.
 
     Args:
         texts: as of `needed_files`.
         target: the folder, such as ``DIR/monai_tbkd``.
+        without: as of `needed_files`.
 
     Returns:
         The files as written.
     """
-    files, written = needed_files(texts), []
+    files, written = needed_files(texts, without), []
     for file in files:
         copy = Path(target) / file
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -124,13 +127,14 @@ def _with_names_of(source: str, files: Iterable[Path]) -> str:
     return f"{head}if TYPE_CHECKING:\n{imports}\n__all__ = [\n{names}]\n\nnames_on_demand(__name__)\n"
 
 
-def _reached(texts: Iterable[str]) -> set[str]:
+def _reached(texts: Iterable[str], without: Collection[str]) -> set[str]:
     waiting = {PACKAGE}.union(*(_modules_of(name) for text in texts for name in _NAMED.findall(text)))
     reached: set[str] = set()
     while waiting:
         module = waiting.pop()
         reached.add(module)
-        own = (name for name in _imports(module) if name == PACKAGE or name.startswith(PACKAGE + "."))
+        names = (name for name in _imports(module) if f"{name}.".startswith(f"{PACKAGE}."))
+        own = (name for name in names if not any(f"{name}.".startswith(f"{each}.") for each in without))
         waiting |= {each for name in own for each in _modules_of(name)} - reached
     return reached
 

@@ -24,7 +24,7 @@ from monai_tbkd.networks import (
     trained_part,
 )
 from monai_tbkd.networks.checkpoint import settings_that_differ, write_checkpoint
-from monai_tbkd.networks.symmetric_map_net import FeatureMapNet
+from monai_tbkd.networks.trained_part import FeatureMapNet
 
 SETTINGS = {"image_size": 64, "max_epochs": 3}
 IMAGE = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
