@@ -39,7 +39,8 @@ def needed_files(texts: Iterable[str], without: Collection[str] = ()) -> list[Pa
     files = {_file(module).relative_to(root) for module in modules}
     for module in modules:
         words = set(_words(module))
-        files |= {f.relative_to(root) for f in _file(module).parent.iterdir() if f.suffix != ".py" and f.name in words}
+        beside = (f for f in _file(module).parent.iterdir() if f.name in words and f.suffix and f.suffix != ".py")
+        files |= {f.relative_to(root) for f in beside}
     return sorted({*files, Path("py.typed")})
 
 
