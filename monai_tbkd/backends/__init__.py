@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from monai_tbkd.backends.agreement import Agreement, agreement
-from monai_tbkd.backends.exported_net import ExportedNet
-from monai_tbkd.backends.film_input_net import FilmInputNet
-from monai_tbkd.backends.runtime import BACKENDS, exported_record, input_channels, runtime_network, runtime_version
-from monai_tbkd.backends.write_network import FORMATS, export_network
+from typing import TYPE_CHECKING
+
+from monai_tbkd import names_on_demand
+
+if TYPE_CHECKING:
+    from monai_tbkd.backends.agreement import Agreement, agreement
+    from monai_tbkd.backends.exported_net import ExportedNet
+    from monai_tbkd.backends.film_input_net import FilmInputNet
+    from monai_tbkd.backends.runtime import BACKENDS, exported_record, input_channels, runtime_network, runtime_version
+    from monai_tbkd.backends.write_network import FORMATS, export_network
 
 __all__ = [
     "BACKENDS",
@@ -21,3 +26,5 @@ __all__ = [
     "runtime_network",
     "runtime_version",
 ]
+
+names_on_demand(__name__)

@@ -15,7 +15,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "package",
         help="make the Model Zoo's folder from the bundle and a checkpoint",
         description="Make the folder that would be submitted to the Model Zoo as models/cxr_tuberculosis_localization: "
-        "configs as JSON, code, model, documents. Research use only, not for diagnosis.",
+        "configs as JSON, code, model, documents. It holds inference alone, unless --full. Research use only, not for "
+        "diagnosis.",
     )
     p.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder; absent or empty")
     add_training_options(p)
@@ -30,6 +31,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     p.add_argument("--lung_weights", type=Path, metavar="PT", help="lung-field network (TorchScript) to come along")
     p.add_argument("--url", help="where files of more than 25 MB will be fetched from; writes large_files.yml")
+    p.add_argument(
+        "--full", action="store_true", help="training, evaluation and every output too; inference alone otherwise"
+    )
     p.add_argument("--requirement", action="store_true", help="require this package by pip instead of copying its code")
     p.add_argument("--no_torchscript", action="store_true", help="leave models/model.ts out")
     p.add_argument("--hashes", type=Path, metavar="FILE", help="write a list of all files with hashes, outside of DIR")
@@ -60,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
         as_requirement=args.requirement,
         torchscript=not args.no_torchscript,
         lung_weights=args.lung_weights,
+        full=args.full,
     )
     files = [p for p in folder.rglob("*") if p.is_file()]
     size = sum(p.stat().st_size for p in files) / 1024**2

@@ -5,33 +5,38 @@ It needs highdicom: ``pip install monai_tbkd[dicom]``.
 
 from __future__ import annotations
 
-from monai_tbkd.data.own_results import MANUFACTURER, MODEL_NAME, is_own_result
-from monai_tbkd.dicom.box_report import (
-    LARGEST_REPORT,
-    BoxReport,
-    BoxReportError,
-    ReportBox,
-    box_report,
-    read_box_report,
-)
-from monai_tbkd.dicom.equipment import DRAWN_BY_ANNOTATOR, is_result_of
-from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding
-from monai_tbkd.dicom.film_results import KINDS, film_results, result_series, write_film_results
-from monai_tbkd.dicom.presentation_state import presentation_state
-from monai_tbkd.dicom.refusal_report import is_refusal, refusal_report
-from monai_tbkd.dicom.report_head import (
-    Author,
-    ReportHead,
-    is_about_tuberculosis,
-    is_measurement_report,
-    report_head,
-)
-from monai_tbkd.dicom.result_error import DicomResultError
-from monai_tbkd.dicom.result_writer import DicomResultWriter
-from monai_tbkd.dicom.secondary_capture import secondary_capture
-from monai_tbkd.dicom.segmentation import box_segmentation, map_segmentation
-from monai_tbkd.dicom.source_film import SourceFilm
-from monai_tbkd.dicom.structured_report import structured_report, write_structured_report
+from typing import TYPE_CHECKING
+
+from monai_tbkd import names_on_demand
+
+if TYPE_CHECKING:
+    from monai_tbkd.data.own_results import MANUFACTURER, MODEL_NAME, is_own_result
+    from monai_tbkd.dicom.box_report import (
+        LARGEST_REPORT,
+        BoxReport,
+        BoxReportError,
+        ReportBox,
+        box_report,
+        read_box_report,
+    )
+    from monai_tbkd.dicom.equipment import DRAWN_BY_ANNOTATOR, is_result_of
+    from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding
+    from monai_tbkd.dicom.film_results import KINDS, film_results, result_series, write_film_results
+    from monai_tbkd.dicom.presentation_state import presentation_state
+    from monai_tbkd.dicom.refusal_report import is_refusal, refusal_report
+    from monai_tbkd.dicom.report_head import (
+        Author,
+        ReportHead,
+        is_about_tuberculosis,
+        is_measurement_report,
+        report_head,
+    )
+    from monai_tbkd.dicom.result_error import DicomResultError
+    from monai_tbkd.dicom.result_writer import DicomResultWriter
+    from monai_tbkd.dicom.secondary_capture import secondary_capture
+    from monai_tbkd.dicom.segmentation import box_segmentation, map_segmentation
+    from monai_tbkd.dicom.source_film import SourceFilm
+    from monai_tbkd.dicom.structured_report import structured_report, write_structured_report
 
 __all__ = [
     "DRAWN_BY_ANNOTATOR",
@@ -68,3 +73,5 @@ __all__ = [
     "write_film_results",
     "write_structured_report",
 ]
+
+names_on_demand(__name__)

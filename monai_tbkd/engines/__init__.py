@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from monai_tbkd.engines.correction_films import boxed_films, correction_films, correction_sampler
-from monai_tbkd.engines.distillation_trainer import DistillationTrainer
-from monai_tbkd.engines.federated_averaging import average_updates, federated_averaging
-from monai_tbkd.engines.federated_site import federated_site
-from monai_tbkd.engines.fine_tuning import FineTuning, WorseModelError, film_maps, frozen_copy
-from monai_tbkd.engines.model_comparison import ModelComparison, load_operating_point
-from monai_tbkd.engines.model_release import release_model
-from monai_tbkd.engines.network_ahead import NetworkAhead
-from monai_tbkd.engines.preparation import fit_reduction, fit_target, kept_images, prepare_student
-from monai_tbkd.engines.stages import (
-    FinishedTeacher,
-    describe_module,
-    is_finished,
-    load_trained,
-    stage_path,
-    training_record,
-    training_settings,
-)
-from monai_tbkd.networks.checkpoint import file_sha256
+from typing import TYPE_CHECKING
+
+from monai_tbkd import names_on_demand
+
+if TYPE_CHECKING:
+    from monai_tbkd.engines.correction_films import boxed_films, correction_films, correction_sampler
+    from monai_tbkd.engines.distillation_trainer import DistillationTrainer
+    from monai_tbkd.engines.federated_averaging import average_updates, federated_averaging
+    from monai_tbkd.engines.federated_site import federated_site
+    from monai_tbkd.engines.fine_tuning import FineTuning, WorseModelError, film_maps, frozen_copy
+    from monai_tbkd.engines.inference_thresholds import load_operating_point
+    from monai_tbkd.engines.model_comparison import ModelComparison
+    from monai_tbkd.engines.model_release import release_model
+    from monai_tbkd.engines.network_ahead import NetworkAhead
+    from monai_tbkd.engines.preparation import fit_reduction, fit_target, kept_images, prepare_student
+    from monai_tbkd.engines.stages import (
+        FinishedTeacher,
+        is_finished,
+        stage_path,
+        training_record,
+        training_settings,
+    )
+    from monai_tbkd.networks.checkpoint import file_sha256
+    from monai_tbkd.networks.trained_network import describe_module, load_trained
 
 __all__ = [
     "DistillationTrainer",
@@ -51,3 +56,5 @@ __all__ = [
     "training_record",
     "training_settings",
 ]
+
+names_on_demand(__name__)

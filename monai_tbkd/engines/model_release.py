@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
 
 from monai_tbkd.data.whole_file import read_json_object, whole_file, write_json
 from monai_tbkd.engines.fine_tuning import MODEL, POINT
+from monai_tbkd.engines.inference_thresholds import KEPT_POINT
 from monai_tbkd.networks.checkpoint import read_record, record_path
 
 logger = logging.getLogger(__name__)
 
 PREVIOUS = "previous"
-_KEPT_POINT = "replaced"
-"""Key under which an operating point holds that of the model before, so that both models find their own at any time."""
 
 
 def release_model(candidate_dir: str | Path, served_dir: str | Path) -> str:
@@ -42,24 +40,13 @@ def release_model(candidate_dir: str | Path, served_dir: str | Path) -> str:
         raise ValueError(f"{candidate}: no finished model with its operating point; the served model stays.")
     _keep_previous(served)
     old = read_json_object(served / POINT)
-    old.pop(_KEPT_POINT, None)
-    write_json(served / POINT, {**point, **({_KEPT_POINT: old} if old else {})})
+    old.pop(KEPT_POINT, None)
+    write_json(served / POINT, {**point, **({KEPT_POINT: old} if old else {})})
     with whole_file(served / MODEL) as part:
         shutil.copyfile(candidate / MODEL, part)
     write_json(record_path(served / MODEL), record)
     logger.info("Served from now on: model %s", record["sha256"][:12])
     return str(record["sha256"])
-
-
-def point_of(content: dict[str, Any], sha256: str) -> dict[str, Any] | None:
-    """The operating point of a model in what an operating-point file holds; None where it is of other models.
-
-    Args:
-        content: of the file.
-        sha256: of the model's weights.
-    """
-    candidates = (content, content.get(_KEPT_POINT) or {})
-    return next((each for each in candidates if each.get("model_sha256") == sha256), None)
 
 
 def _keep_previous(served: Path) -> None:

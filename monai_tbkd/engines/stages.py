@@ -22,8 +22,9 @@ from monai_tbkd.networks.checkpoint import (
     refuse_other_settings,
 )
 from monai_tbkd.networks.finished_network import finished_network
-from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, SymmetricMapNet, alike, whole_network
-from monai_tbkd.networks.weights import load_checkpoint
+from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet
+from monai_tbkd.networks.trained_network import describe_module, hash_of_file
+from monai_tbkd.networks.trained_part import FeatureMapNet, alike, whole_network
 from monai_tbkd.transforms import NOTICE, notice_of
 
 logger = logging.getLogger(__name__)
@@ -175,7 +176,7 @@ def training_settings(
             raise ValueError(f"{name} is {value}; expected above 0.")
     if getattr(network, "weights", None):
         settings = {**settings, "weights": str(network.weights)}  # type: ignore[union-attr]
-    hashed = {f"{name}_sha256": _hash_of_file(settings.get(name)) for name in ("weights", "lung_weights")}
+    hashed = {f"{name}_sha256": hash_of_file(settings.get(name)) for name in ("weights", "lung_weights")}
     own = {name: value for name, value in settings.items() if not hashed.get(f"{name}_sha256")}
     images = "\n".join(sorted(f"{item['name']} {item['label']}" for item in datalist["train"]))
     return {
@@ -185,55 +186,6 @@ def training_settings(
         "train_films": len(datalist["train"]),
         "train_sha256": hashlib.sha256(images.encode()).hexdigest(),
     }
-
-
-def _hash_of_file(path: Any) -> str | None:
-    return file_sha256(str(path)) if path and Path(str(path)).is_file() else None
-
-
-def describe_module(module: nn.Module | None) -> str:
-    """Kind, numbers and words of a pooling or a view in a line."""
-    if module is None:
-        return "none"
-    numbers = ", ".join(f"{k}={v}" for k, v in vars(module).items() if isinstance(v, (float, str)))
-    return f"{type(module).__name__}({numbers})"
-
-
-def load_trained(
-    network: nn.Module,
-    checkpoint: str | Path,
-    pooling: nn.Module,
-    image_size: int,
-    preprocessing: Mapping[str, Any] | None = None,
-) -> nn.Module:
-    """Load a model for inference, and refuse settings under which its scores would be wrong.
-
-    A checkpoint without a record, such as a published one, is taken by its state dict alone.
-
-    Args:
-        network: gets the weights, in place.
-        checkpoint: the model.
-        pooling: that inference uses.
-        image_size: of the films that inference feeds, in pixels.
-        preprocessing: ``lung_crop``, ``film_size`` and ``lung_weights`` (a path) of inference; those that the record
-            has must be the same. None compares none.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: a checkpoint of another architecture, pooling, film size or preprocessing.
-    """
-    record = read_record(checkpoint)
-    if record is not None:
-        check_architecture(network, record, checkpoint)
-        here = {"image_size": image_size, "pooling": describe_module(pooling)}
-        theirs = record.get("settings") or {}
-        given = dict(preprocessing or {})
-        if "lung_weights" in given:
-            given["lung_weights_sha256"] = _hash_of_file(given.pop("lung_weights"))
-        known = {*theirs, "lung_weights_sha256"} if "lung_crop" in theirs else set()
-        here |= {name: value for name, value in given.items() if name in known}
-        refuse_other_settings(record, here, checkpoint)
-    return load_checkpoint(network, checkpoint)
 
 
 def training_record(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from monai_tbkd.handlers.evaluation_board import EvaluationBoard
-from monai_tbkd.handlers.film_progress import FilmProgress
-from monai_tbkd.handlers.finished_checkpoint import FinishedCheckpoint
-from monai_tbkd.handlers.localization_metrics import localization_metrics
-from monai_tbkd.handlers.map_recorder import MapRecorder
-from monai_tbkd.handlers.memory_release import MemoryRelease
-from monai_tbkd.handlers.overlay_panel import OverlayPanel, panel_items
-from monai_tbkd.handlers.prediction_writer import PredictionWriter
-from monai_tbkd.handlers.received_checkpoint import ReceivedCheckpoint
-from monai_tbkd.handlers.stage_writer import StageWriter
-from monai_tbkd.handlers.training_scalars import TrainingScalars, loss_summary
-from monai_tbkd.handlers.training_state import TrainingState
+from typing import TYPE_CHECKING
+
+from monai_tbkd import names_on_demand
+
+if TYPE_CHECKING:
+    from monai_tbkd.handlers.evaluation_board import EvaluationBoard
+    from monai_tbkd.handlers.film_progress import FilmProgress
+    from monai_tbkd.handlers.finished_checkpoint import FinishedCheckpoint
+    from monai_tbkd.handlers.localization_metrics import localization_metrics
+    from monai_tbkd.handlers.map_recorder import MapRecorder
+    from monai_tbkd.handlers.memory_release import MemoryRelease
+    from monai_tbkd.handlers.overlay_panel import OverlayPanel, panel_items
+    from monai_tbkd.handlers.prediction_writer import PredictionWriter
+    from monai_tbkd.handlers.received_checkpoint import ReceivedCheckpoint
+    from monai_tbkd.handlers.stage_writer import StageWriter
+    from monai_tbkd.handlers.training_scalars import TrainingScalars, loss_summary
+    from monai_tbkd.handlers.training_state import TrainingState
 
 __all__ = [
     "EvaluationBoard",
@@ -31,3 +36,5 @@ __all__ = [
     "loss_summary",
     "panel_items",
 ]
+
+names_on_demand(__name__)

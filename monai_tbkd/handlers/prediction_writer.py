@@ -14,9 +14,6 @@ from PIL import Image
 
 from monai_tbkd.data import FilmTurn, FilmWarning, ReasonCode
 from monai_tbkd.data.own_results import save_marked
-from monai_tbkd.metrics.calibrated_threshold import MIXED, input_kind_fault
-from monai_tbkd.report.film_pictures import FilmPicture
-from monai_tbkd.report.film_reports import FilmReports
 from monai_tbkd.report.prediction_table import (
     COLUMNS,
     DONE,
@@ -31,10 +28,10 @@ from monai_tbkd.report.prediction_table import (
     results_written,
 )
 from monai_tbkd.transforms import DrawOverlay, notice_of
-from monai_tbkd.transforms.overlay import film_for_display
 
 if TYPE_CHECKING:
     from monai_tbkd.dicom import DicomResultWriter
+    from monai_tbkd.report import FilmReports
 
 _LONGEST_NAME = 200
 
@@ -70,7 +67,7 @@ class PredictionWriter:
         threshold_id: str = "config",
         model_version: str = "",
         overlays: bool = True,
-        input_kind: str = MIXED,
+        input_kind: str = "mixed",
         dicom: DicomResultWriter | None = None,
         reports: FilmReports | None = None,
         overlay_format: str = "png",
@@ -117,7 +114,7 @@ class PredictionWriter:
             if note:
                 add_warning(row, FilmWarning.NO_DICOM_RESULT, note)
         if self.reports is not None:
-            self.reports.add(row, self._picture(batch, output, row))
+            self.reports.add_film(row, batch, output)
         self.table.append(row)
 
     def rows(self, engine: Engine) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], dict[str, Any]]]:
@@ -168,11 +165,17 @@ class PredictionWriter:
             n_boxes=len(boxes),
             boxes=turn.boxes_as_stored(boxes, (height, width)),
         )
-        fault = input_kind_fault(self.input_kind, meta.get("source_format"))
-        if fault:
+        if fault := self._fault_of_kind(meta.get("source_format")):
             row.update(decision=None, threshold_0_100=None, threshold_id=None, n_boxes=None, boxes=None)
             add_warning(row, FilmWarning.OTHER_INPUT_KIND, fault)
         return row
+
+    def _fault_of_kind(self, source_format: str | None) -> str:
+        if self.input_kind == "mixed":
+            return ""
+        from monai_tbkd.metrics.calibrated_threshold import input_kind_fault
+
+        return input_kind_fault(self.input_kind, source_format)
 
     def _draw(self, batch: Mapping[str, Any], output: Mapping[str, Any], row: Mapping[str, Any]) -> None:
         caption, boxes, scores = f"score {row['score_0_100']:.0f}, no threshold", torch.zeros(0, 4), torch.zeros(0)
@@ -193,17 +196,6 @@ class PredictionWriter:
         drawn = Image.fromarray(picture.permute(1, 2, 0).numpy())
         kind = "PNG" if self.overlay_format == "png" else "JPEG"
         save_marked(drawn, target, kind, **OVERLAY_FORMATS[self.overlay_format])
-
-    def _picture(
-        self, batch: Mapping[str, Any], output: Mapping[str, Any], row: Mapping[str, Any]
-    ) -> FilmPicture | None:
-        if row["status"] != DONE:
-            return None
-        film = film_for_display(batch.get("film", batch["image"]))
-        size = (int(batch["original_size"][0]), int(batch["original_size"][1]))
-        if row["decision"] is None:
-            return FilmPicture(film, size, tb_map=output["tb_map"])
-        return FilmPicture(film, size, output["pred_boxes"], output["pred_box_scores"], output["tb_map"])
 
     def _file_name(self, name: str) -> str:
         # a.dcm and a.png are two films

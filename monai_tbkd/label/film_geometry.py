@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
+from monai_tbkd.data.readers.file_format import HEAD_BYTES, ITK_FORMATS, sniff_format
 from monai_tbkd.data.readers.itk_header import read_header
-from monai_tbkd.data.readers.itk_image import ITK_FORMATS
 from monai_tbkd.data.readers.patient_axes import film_plane, upright_film
 from monai_tbkd.label.read_apart import read_apart
 

@@ -74,7 +74,13 @@ class DistillationObjective(nn.Module):
         Raises:
             ValueError: a term compares what is not given.
         """
-        found = {"map": student_map, "label": label, "teacher_map": teacher_map, "box_mask": box_mask, **(regions or {})}
+        found = {
+            "map": student_map,
+            "label": label,
+            "teacher_map": teacher_map,
+            "box_mask": box_mask,
+            **(regions or {}),
+        }
         if self.needs("logits"):
             found["logits"] = self.pooling(student_map)
         if teacher_logits is None and teacher_map is not None:

@@ -64,9 +64,7 @@ class RegionLabelLoss(nn.Module):
             ]
         return torch.stack(terms).sum()
 
-    def _loss(
-        self, tb: torch.Tensor, weight: torch.Tensor, wanted: torch.Tensor, taken: torch.Tensor
-    ) -> torch.Tensor:
+    def _loss(self, tb: torch.Tensor, weight: torch.Tensor, wanted: torch.Tensor, taken: torch.Tensor) -> torch.Tensor:
         """Cross-entropy of cells ``(B, n)`` pooled with weights ``(B, n)``, of the images that are taken."""
         weight = weight.clamp_min(1e-6)
         pooled = (torch.logsumexp(self.r * tb + weight.log(), dim=1) - weight.sum(dim=1).log()) / self.r

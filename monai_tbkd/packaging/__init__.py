@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from monai_tbkd.packaging.bundle_location import bundle_files, bundle_root, recipe_files
-from monai_tbkd.packaging.choices import choices
-from monai_tbkd.packaging.exit_status import FILMS_FAILED, end_with
-from monai_tbkd.packaging.extras import with_extra
-from monai_tbkd.packaging.plain_errors import show_errors_plainly
-from monai_tbkd.packaging.running_config import config_settings, run_stages, shared
-from monai_tbkd.packaging.settings import literal, read_settings, set_option, truth
+from typing import TYPE_CHECKING
+
+from monai_tbkd import names_on_demand
+
+if TYPE_CHECKING:
+    from monai_tbkd.packaging.bundle_location import bundle_files, bundle_root, recipe_files
+    from monai_tbkd.packaging.choices import choices
+    from monai_tbkd.packaging.exit_status import FILMS_FAILED, end_with
+    from monai_tbkd.packaging.extras import with_extra
+    from monai_tbkd.packaging.plain_errors import show_errors_plainly
+    from monai_tbkd.packaging.settings import literal, read_settings, set_option, truth
+    from monai_tbkd.packaging.shared_config import shared
+    from monai_tbkd.packaging.training_config import config_settings, run_stages
 
 __all__ = [
     "FILMS_FAILED",
@@ -27,3 +33,5 @@ __all__ = [
     "truth",
     "with_extra",
 ]
+
+names_on_demand(__name__)

@@ -30,6 +30,7 @@ from monai_tbkd.packaging.config_layers import (
 )
 from monai_tbkd.packaging.model_documents import model_metadata, model_readme, model_terms
 from monai_tbkd.packaging.model_facts import ModelFacts
+from monai_tbkd.packaging.plain_inference import LEFT_OUT, plain_inference, plain_layer
 from monai_tbkd.packaging.vendored_code import PACKAGE, copy_code, needed_distributions
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,11 @@ def write_package(
     as_requirement: bool = False,
     torchscript: bool = True,
     lung_weights: str | Path | None = None,
+    full: bool = False,
 ) -> Path:
     """Write the folder, whole or not at all.
+
+    It holds inference alone: images in, ``predictions.csv``, ``predictions.json`` and overlays out.
 
     Configs become JSON with the recipe laid into them and with the values that the checkpoint's record knows, so that
     the folder's defaults are those of its model.
@@ -64,6 +68,7 @@ def write_package(
         as_requirement: name this package as a requirement instead of copying its code.
         torchscript: write ``models/model.ts`` too.
         lung_weights: a lung-field network (TorchScript) that the lungs are found with; copied along.
+        full: all configs, with all that inference can put out, and their code. So it is `as_requirement`.
 
     Returns:
         The folder.
@@ -82,7 +87,7 @@ def write_package(
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.unfinished.", dir=target.parent))
     try:
-        _write(unfinished, facts, layers, terms, url, as_requirement, torchscript, lung_weights)
+        _write(unfinished, facts, layers, terms, url, as_requirement, torchscript, lung_weights, full or as_requirement)
         unfinished.chmod(0o755)
         if target.exists():
             target.rmdir()
@@ -94,7 +99,11 @@ def write_package(
 
 
 def packaged_configs(
-    source: str | Path, facts: ModelFacts, layers: Sequence[Mapping[str, Any]], as_requirement: bool = False
+    source: str | Path,
+    facts: ModelFacts,
+    layers: Sequence[Mapping[str, Any]],
+    as_requirement: bool = False,
+    full: bool = True,
 ) -> dict[str, dict[str, Any]]:
     """The bundle's configs with a model's values and recipes laid into them, by name without suffix.
 
@@ -105,11 +114,14 @@ def packaged_configs(
         facts: of the model.
         layers: recipes.
         as_requirement: leave ``initialize`` as it is, see `start_at_run`.
+        full: otherwise inference is made by `plain_inference`.
 
     Raises:
         ValueError: something that can't be laid over, or a reference to a file that is not there.
     """
     configs = {p.stem: read_config(p) for p in sorted(Path(source).glob("*.yaml"))}
+    if not full:
+        configs["inference"] = lay_over(configs["inference"], plain_layer())
     for config in configs.values():
         if "network_def" in config:
             config["network_def"] = facts.network_def(config["network_def"])
@@ -120,6 +132,9 @@ def packaged_configs(
         new = [first_part(key) for key in layer if first_part(key) not in known]
         for name, config in configs.items():
             configs[name] = lay_over(config, layer_for(config, layer, new if name == "train" else ()))
+    if not full:
+        given = {key: value for layer in layers for key, value in layer.items()}
+        configs["inference"] = plain_inference(configs["inference"], configs["preprocessing"], given)
     for name, config in configs.items():
         resolved = resolve_files(config, source)
         configs[name] = resolved if as_requirement else start_at_run(resolved)
@@ -135,12 +150,14 @@ def _write(
     as_requirement: bool,
     torchscript: bool,
     lung_weights: str | Path | None,
+    full: bool,
 ) -> None:
     source = bundle_files()
     if lung_weights is not None:
         layers = [*layers, {"lung_weights": f"$@bundle_root + '/{LUNG_WEIGHTS}'"}]
-    configs = packaged_configs(source / "configs", facts, layers, as_requirement)
-    texts = {name: as_json(config) for name, config in configs.items()}
+    configs = packaged_configs(source / "configs", facts, layers, as_requirement, full)
+    texts = {name: as_json(config) for name, config in configs.items() if full or name == "inference"}
+    without = () if full else LEFT_OUT
     (root / "configs").mkdir(parents=True)
     for name, text in texts.items():
         (root / "configs" / f"{name}.json").write_text(text, encoding="utf-8")
@@ -152,15 +169,15 @@ def _write(
             f"The package is version {__version__} and the bundle's metadata says {metadata['version']} with a "
             f"changelog for {', '.join(metadata['changelog'])}; put them in step."
         )
-    packages = {PACKAGE: __version__} if as_requirement else needed_distributions(texts.values())
-    metadata = model_metadata(metadata, facts, configs["inference"], packages)
+    packages = {PACKAGE: __version__} if as_requirement else needed_distributions(texts.values(), without)
+    metadata = model_metadata(metadata, facts, configs["inference"], packages, full)
     (root / "configs" / "metadata.json").write_text(as_json(metadata), encoding="utf-8")
     if not as_requirement:
-        copy_code(texts.values(), root / PACKAGE)
+        copy_code(texts.values(), root / PACKAGE, without)
 
     (root / "docs").mkdir()
     readme = (source / "docs" / "README.md").read_text(encoding="utf-8")
-    readme = model_readme(readme, facts, {**configs["preprocessing"], **configs["train"]}, vendored=not as_requirement)
+    readme = model_readme(readme, facts, {**configs["preprocessing"], **configs["train"]}, not as_requirement, full)
     (root / "docs" / "README.md").write_text(readme, encoding="utf-8")
     licenses = (source / "docs" / "data_license.txt").read_text(encoding="utf-8")
     (root / "docs" / "data_license.txt").write_text(model_terms(licenses, facts, terms), encoding="utf-8")

@@ -15,6 +15,17 @@ _PHANTOM_WARNING = (
     "**These weights were trained on phantom films alone: synthetic films drawn by a program. They know no real film,\n"
     "and what they put out for one means nothing.** They are here so that the software can be tried."
 )
+_OF_MONAI = ("pytorch-ignite", "fire", "PyYAML", "tqdm")  # its engines, its command line, its configs, a progress bar
+_TRAIN_ELSEWHERE = """
+
+This folder holds inference alone. Training, evaluation and further outputs (DICOM objects, pages, ONNX, OpenVINO) are
+in the package `monai_tbkd`, whose own `inference.yaml` takes this folder's model with `--ckpt_dir models`."""
+_INFERENCE = """A row for each image of a folder (PNG, JPEG, TIFF, BMP, DICOM, NIfTI) in `predictions.csv` and
+`predictions.json`, and an overlay each:
+
+```
+python -m monai.bundle run --config_file configs/inference.json --dataset_dir <folder> --output_dir <folder>
+```"""
 _CLASSES = {
     1: ("tuberculosis",),
     2: ("no tuberculosis", "tuberculosis"),
@@ -23,7 +34,11 @@ _CLASSES = {
 
 
 def model_metadata(
-    metadata: Mapping[str, Any], facts: ModelFacts, config: Mapping[str, Any], packages: Mapping[str, str]
+    metadata: Mapping[str, Any],
+    facts: ModelFacts,
+    config: Mapping[str, Any],
+    packages: Mapping[str, str],
+    full: bool = True,
 ) -> dict[str, Any]:
     """Metadata of the bundle with this model.
 
@@ -32,10 +47,16 @@ def model_metadata(
         facts: of the model.
         config: of inference, as packaged.
         packages: further required packages with versions; those that are named already keep theirs.
+        full: all configs come along, and not inference alone.
     """
     out = copy.deepcopy(dict(metadata))
     known = {_plain(name) for name in out["required_packages_version"]}
     out["required_packages_version"].update({k: v for k, v in packages.items() if _plain(k) not in known})
+    if not full:
+        kept = {_plain(name) for name in (*packages, *_OF_MONAI)}
+        required = out["required_packages_version"].items()
+        out["required_packages_version"] = {name: number for name, number in required if _plain(name) in kept}
+        out["data_type"] = out["data_type"].replace(", MetaImage, NRRD", "")
     out["data_source"] = f"Trained on {facts.trained_on}"
     out["eval_metrics"] = facts.numbers()
     if facts.phantom:
@@ -54,7 +75,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def model_readme(text: str, facts: ModelFacts, config: Mapping[str, Any], vendored: bool) -> str:
+def model_readme(text: str, facts: ModelFacts, config: Mapping[str, Any], vendored: bool, full: bool = True) -> str:
     """The bundle's README for this model: its numbers in place of the defaults', and JSON in place of YAML.
 
     Args:
@@ -62,6 +83,7 @@ def model_readme(text: str, facts: ModelFacts, config: Mapping[str, Any], vendor
         facts: of the model.
         config: of training, as packaged, over that of preprocessing.
         vendored: the code comes along.
+        full: all configs come along, and not inference alone.
     """
     sections = _Sections(re.sub(r"configs/(\w+)\.yaml", r"configs/\1.json", text))
     code = "The configs use the Python package `monai_tbkd`, which has to be installed."
@@ -102,6 +124,10 @@ def model_readme(text: str, facts: ModelFacts, config: Mapping[str, Any], vendor
         "A training writes its curves for TensorBoard: `train/loss/*`, `val/auc`, `val/union_mask_miou`, "
         "`val/pointing_game` and the pictures `val/overlays`."
     )
+    if not full:
+        sections.remove("#### Execute training", "#### Execute multi-GPU training", "#### Execute evaluation")
+        sections["## Training configuration"] += _TRAIN_ELSEWHERE
+        sections["#### Execute inference"] = _INFERENCE
     return re.sub(r"\[1,3,\d+,\d+\]", f"[1,3,{size},{size}]", str(sections))
 
 
@@ -230,6 +256,9 @@ class _Sections:
 
     def __setitem__(self, heading: str, body: str) -> None:
         self._part(heading)[1] = f"\n{body.strip()}\n\n"
+
+    def remove(self, *headings: str) -> None:
+        self.parts = [part for part in self.parts if part[0] not in headings]
 
     def __str__(self) -> str:
         return "\n".join(f"{heading}\n{body}".rstrip() + "\n" for heading, body in self.parts)

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-import gc
-import json
 import sys
-from pathlib import Path
-from typing import Any
 
 from monai.bundle import ConfigParser
 from monai.bundle.reference_resolver import ReferenceResolver
-
-from monai_tbkd.engines.stages import is_finished
-from monai_tbkd.packaging.bundle_location import bundle_files
-from monai_tbkd.packaging.config_layers import read_config
-
-_OF_MACHINE = {"device", "amp", "num_workers", "cache_rate", "progress_bar", "resume", "val_interval", "layout",
-               "stage", "select", "test", "missing_annotation", "grid", "patience", "max_pixels", "draw_film",
-               "picture_size", "tracking_uri", "experiment_name", "run_name", "save_execute_config"}  # fmt: skip
-_OF_PLACE = ("_dir", "_root", "_file", "_checkpoint", "operating_point")
-_WORKFLOW = {"imports", "train", "validate", "evaluate", "robustness", "finetune", "datalist", "settings", "initialize",
-             "finalize", "preprocessing", "network", "_meta_"}  # fmt: skip
 
 
 def running_parser() -> tuple[ConfigParser, str]:
@@ -38,86 +22,3 @@ def running_parser() -> tuple[ConfigParser, str]:
             return owner, steps
         frame = frame.f_back  # type: ignore[assignment]
     raise RuntimeError("This is an expression of a config; call it there.")
-
-
-def shared(name: str, file: str = "preprocessing") -> Any:
-    """Take a part of a config file that several configs share, under the settings of the config that takes it.
-
-    Args:
-        name: id in the file.
-        file: name without suffix, YAML or JSON, in ``configs`` of the config's ``bundle_root``, or else of the bundle
-            that this package came with. Its other ids are defaults, which the config may replace.
-
-    Returns:
-        The parsed content.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-    """
-    parser, _ = running_parser()
-    content = _shared_content(parser, file)
-    wanted = {*content, "bundle_root"} - {name, "imports"}
-    given = {key: parser.get_parsed_content(key) for key in wanted if key in parser}
-    return ConfigParser(config={**content, **given}).get_parsed_content(name)
-
-
-def _shared_content(parser: ConfigParser, file: str) -> dict[str, Any]:
-    folders = [Path(parser.get_parsed_content("bundle_root"))] if "bundle_root" in parser else []
-    paths = [folder / "configs" / f"{file}{end}" for folder in (*folders, bundle_files()) for end in (".yaml", ".json")]
-    found = next((path for path in paths if path.is_file()), None)
-    if found is None:
-        raise FileNotFoundError(f"{paths[0]} is not there; expected the configs of a bundle.")
-    return read_config(found)
-
-
-def config_settings() -> dict[str, Any]:
-    """Settings of the running config that a training depends on, JSON-able.
-
-    These are the ids at the top whose content is a number, a text, a flag or a list of them, without those of the
-    machine and its folders, and the text of the other sections, such as the loss terms of the stage. Those of
-    preprocessing.yaml count as well, given or not.
-    """
-    parser, _ = running_parser()
-    found: dict[str, Any] = {}
-    student = "stage" in parser and parser.get_parsed_content("stage") == "student"
-    left_out = _OF_MACHINE | _WORKFLOW | ({"label_terms"} if student else {"student_terms", "target"})
-    shared_ones = _shared_content(parser, "preprocessing") if "preprocessing" in parser else {}
-    for key, raw in {**shared_ones, **parser.get()}.items():
-        if key in left_out or key.endswith(_OF_PLACE) or key.startswith("run"):
-            continue
-        if isinstance(raw, dict):
-            found[key] = json.dumps(raw, sort_keys=True, default=str)
-            continue
-        if isinstance(raw, str) and raw.startswith("$") and "(" in raw.split(" if ")[0]:
-            continue  # a call makes an object
-        value = parser.get_parsed_content(key) if isinstance(raw, str) and raw[:1] in "@$" else raw
-        if value is None or isinstance(value, (str, bool, int, float, list, tuple)):
-            found[key] = value
-    found["random_transforms"] = json.dumps(parser.get("train::random_transforms", []), default=str)
-    return json.loads(json.dumps(found, default=str))  # type: ignore[no-any-return]
-
-
-def run_stages() -> None:
-    """Run the stage that the config names; ``all`` is the teacher, unless a finished one is there, then the student.
-
-    Each stage is run by the config's ``run_stage``, in a config of its own in which ``stage`` is the stage's name.
-
-    Raises:
-        ValueError: no such stage.
-    """
-    parser, _ = running_parser()
-    stage = parser.get_parsed_content("stage")
-    parser.get_parsed_content("checkpoint")  # refuses an unknown stage before features of all images are computed
-    for each in ("teacher", "student") if stage == "all" else (stage,):
-        own = ConfigParser(config=copy.deepcopy(parser.get()))
-        own["stage"] = each
-        if stage == "all" and each == "teacher" and _has_finished(own):
-            continue
-        own.get_parsed_content("run_stage")
-        del own
-        gc.collect()  # what a stage keeps in memory of its images, before the next one does
-
-
-def _has_finished(teacher: ConfigParser) -> bool:
-    network, checkpoint, settings = map(teacher.get_parsed_content, ("network_def", "checkpoint", "settings"))
-    return is_finished(network, checkpoint, settings, "teacher")

@@ -5,17 +5,22 @@ It needs highdicom: ``pip install monai_tbkd[pacs]``.
 
 from __future__ import annotations
 
-from monai_tbkd.pacs.annotator_reports import AnnotatorReports
-from monai_tbkd.pacs.archive import Archive, FilmAddress, FoundSeries
-from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveGoneError, ArchiveRefusalError
-from monai_tbkd.pacs.archive_films import ArchiveFilms
-from monai_tbkd.pacs.archive_run import ArchiveRun
-from monai_tbkd.pacs.archive_session import archive_session
-from monai_tbkd.pacs.archive_table import ArchiveTable
-from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
-from monai_tbkd.pacs.result_sender import ResultSender
-from monai_tbkd.pacs.study_query import StudyQuery
-from monai_tbkd.pacs.study_results import reported_films
+from typing import TYPE_CHECKING
+
+from monai_tbkd import names_on_demand
+
+if TYPE_CHECKING:
+    from monai_tbkd.pacs.annotator_reports import AnnotatorReports
+    from monai_tbkd.pacs.archive import Archive, FilmAddress, FoundSeries
+    from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveGoneError, ArchiveRefusalError
+    from monai_tbkd.pacs.archive_films import ArchiveFilms
+    from monai_tbkd.pacs.archive_run import ArchiveRun
+    from monai_tbkd.pacs.archive_session import archive_session
+    from monai_tbkd.pacs.archive_table import ArchiveTable
+    from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
+    from monai_tbkd.pacs.result_sender import ResultSender
+    from monai_tbkd.pacs.study_query import StudyQuery
+    from monai_tbkd.pacs.study_results import reported_films
 
 __all__ = [
     "AnnotatorReports",
@@ -35,3 +40,5 @@ __all__ = [
     "archive_session",
     "reported_films",
 ]
+
+names_on_demand(__name__)

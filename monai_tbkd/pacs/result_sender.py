@@ -91,7 +91,7 @@ class ResultSender(PredictionWriter):
             if self.overlays and row["status"] == DONE:
                 self._draw(batch, output, row)
             if self.reports is not None:
-                self.reports.add(row, self._picture(batch, output, row))
+                self.reports.add_film(row, batch, output)
             self.table.replace(row)
             path.unlink(missing_ok=True)
             self.counts[row["status"]] += 1

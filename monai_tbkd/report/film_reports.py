@@ -21,6 +21,7 @@ from monai_tbkd.report.film_page import film_page
 from monai_tbkd.report.film_pictures import FilmPicture, thumbnail
 from monai_tbkd.report.html_page import write_page
 from monai_tbkd.report.prediction_table import DONE, FAILED, FILM_REPORTS, OVERVIEW, THUMBNAILS, read_predictions
+from monai_tbkd.transforms.overlay import film_for_display
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,23 @@ class FilmReports:
             save_marked(thumbnail(picture), path, "JPEG", quality=80, optimize=True)
         html = film_page(row, picture, f"../{OVERVIEW}", self.side)
         return write_page(self.folder / FILM_REPORTS / f"{stem}.html", html)
+
+    def add_film(self, row: Mapping[str, Any], batch: Mapping[str, Any], output: Mapping[str, Any]) -> Path:
+        """Write the page of a film that has just been scored.
+
+        Args:
+            row: as for `add`.
+            batch: with ``image`` or, of the whole film, ``film``, and ``original_size``.
+            output: with ``tb_map``, ``pred_boxes`` and ``pred_box_scores``.
+        """
+        if row["status"] != DONE:
+            return self.add(row)
+        film = film_for_display(batch.get("film", batch["image"]))
+        size = (int(batch["original_size"][0]), int(batch["original_size"][1]))
+        picture = FilmPicture(film, size, tb_map=output["tb_map"])
+        if row["decision"] is not None:
+            picture = picture._replace(boxes=output["pred_boxes"], box_scores=output["pred_box_scores"])
+        return self.add(row, picture)
 
     def finish(self, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any], unfinished: str = "") -> Path:
         """Write the page of all films.

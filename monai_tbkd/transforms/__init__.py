@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-from monai_tbkd.transforms.box_mask import BoxMaskd, box_masks, film_box_mask
-from monai_tbkd.transforms.boxes_to_film import BoxesToFilm, BoxesToFilmd, rescale_boxes
-from monai_tbkd.transforms.cut_border import CutBorder, CutBorderd
-from monai_tbkd.transforms.drawn_boxes import DrawnBoxesd
-from monai_tbkd.transforms.film_augmentation import PlainFilmd, RandAffineFilmd, RandGammaFilmd, RandMirrorFilmd
-from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
-from monai_tbkd.transforms.frontal_gate import CheckFrontal, CheckFrontald
-from monai_tbkd.transforms.frozen_features import FrozenFeaturesd, RandMirrorFeaturesd
-from monai_tbkd.transforms.lung_box import LungBoxFinder, box_of_lungs
-from monai_tbkd.transforms.lung_crop import CropToLungs, CropToLungsd, MapToWholeFilm, MapToWholeFilmd
-from monai_tbkd.transforms.map_to_boxes import Boxes, MapToBoxes, MapToBoxesd
-from monai_tbkd.transforms.map_to_mask import MapToMask, MapToMaskd, stretch_map, upsample_map
-from monai_tbkd.transforms.map_to_score import (
-    MapToTBProbability,
-    MapToTBProbabilityd,
-    MapToTBScore,
-    MapToTBScored,
-)
-from monai_tbkd.transforms.normalize_film import NormalizeFilm, NormalizeFilmd
-from monai_tbkd.transforms.overlay import (
-    NOTICE,
-    DrawOverlay,
-    DrawOverlayd,
-    Panel,
-    blend_map,
-    draw_panels,
-    film_for_display,
-    notice_of,
-)
-from monai_tbkd.transforms.resize_film import ResizeFilm, ResizeFilmd
-from monai_tbkd.transforms.student_target import AddLungPriord, CenterMapd, CloseByLabeld, SmoothMapd
+from typing import TYPE_CHECKING
+
+from monai_tbkd import names_on_demand
+
+if TYPE_CHECKING:
+    from monai_tbkd.transforms.box_mask import BoxMaskd, box_masks, film_box_mask
+    from monai_tbkd.transforms.boxes_to_film import BoxesToFilm, BoxesToFilmd, rescale_boxes
+    from monai_tbkd.transforms.cut_border import CutBorder, CutBorderd
+    from monai_tbkd.transforms.drawn_boxes import DrawnBoxesd
+    from monai_tbkd.transforms.film_augmentation import PlainFilmd, RandAffineFilmd, RandGammaFilmd, RandMirrorFilmd
+    from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
+    from monai_tbkd.transforms.frontal_gate import CheckFrontal, CheckFrontald
+    from monai_tbkd.transforms.frozen_features import FrozenFeaturesd, RandMirrorFeaturesd
+    from monai_tbkd.transforms.lung_box import LungBoxFinder, box_of_lungs
+    from monai_tbkd.transforms.lung_crop import CropToLungs, CropToLungsd, MapToWholeFilm, MapToWholeFilmd
+    from monai_tbkd.transforms.map_to_boxes import Boxes, MapToBoxes, MapToBoxesd
+    from monai_tbkd.transforms.map_to_mask import MapToMask, MapToMaskd, stretch_map, upsample_map
+    from monai_tbkd.transforms.map_to_score import (
+        MapToTBProbability,
+        MapToTBProbabilityd,
+        MapToTBScore,
+        MapToTBScored,
+    )
+    from monai_tbkd.transforms.normalize_film import NormalizeFilm, NormalizeFilmd
+    from monai_tbkd.transforms.overlay import (
+        NOTICE,
+        DrawOverlay,
+        DrawOverlayd,
+        Panel,
+        blend_map,
+        draw_panels,
+        film_for_display,
+        notice_of,
+    )
+    from monai_tbkd.transforms.paste_regions import PasteRegionsd
+    from monai_tbkd.transforms.resize_film import ResizeFilm, ResizeFilmd
+    from monai_tbkd.transforms.student_target import AddLungPriord, CenterMapd, CloseByLabeld, SmoothMapd
 
 __all__ = [
     "NOTICE",
@@ -69,6 +75,7 @@ __all__ = [
     "NormalizeFilm",
     "NormalizeFilmd",
     "Panel",
+    "PasteRegionsd",
     "PlainFilmd",
     "RandAffineFilmd",
     "RandGammaFilmd",
@@ -88,3 +95,5 @@ __all__ = [
     "stretch_map",
     "upsample_map",
 ]
+
+names_on_demand(__name__)

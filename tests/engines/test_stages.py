@@ -10,9 +10,7 @@ from torch import nn
 
 from monai_tbkd.engines import (
     FinishedTeacher,
-    describe_module,
     is_finished,
-    load_trained,
     stage_path,
     training_record,
     training_settings,
@@ -20,14 +18,13 @@ from monai_tbkd.engines import (
 from monai_tbkd.engines.stages import finished_part
 from monai_tbkd.networks import (
     ActivationMapNet,
-    AverageMapPool,
     FrameMaskView,
     LogSumExpMapPool,
     SymmetricMapNet,
     trained_part,
 )
 from monai_tbkd.networks.checkpoint import settings_that_differ, write_checkpoint
-from monai_tbkd.networks.symmetric_map_net import FeatureMapNet
+from monai_tbkd.networks.trained_part import FeatureMapNet
 
 SETTINGS = {"image_size": 64, "max_epochs": 3}
 IMAGE = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -217,39 +214,9 @@ def test_weights_that_are_no_longer_given_are_other_weights(tmp_path: Path) -> N
     assert "lung_weights_sha256" in settings_that_differ(without, with_lungs)
 
 
-def test_a_module_in_a_line() -> None:
-    assert describe_module(None) == "none"
-    assert describe_module(AverageMapPool()) == "AverageMapPool()"
-    described = describe_module(FrameMaskView(0.25))
-    assert described == "FrameMaskView(top=0.25, right=0.25, bottom=0.25, left=0.25, fill=0.0)"
-
-
-def test_inference_refuses_settings_under_which_scores_would_be_wrong(net: ActivationMapNet, tmp_path: Path) -> None:
-    settings = {"image_size": 64, "pooling": "LogSumExpMapPool(r=2.0)"}
-    write_checkpoint(net, tmp_path / "model.pt", {"epochs": 1, "settings": settings})
-    load_trained(net, tmp_path / "model.pt", LogSumExpMapPool(2.0), 64)
-    with pytest.raises(ValueError, match=r"image_size 64 \(here 128\).*AverageMapPool"):
-        load_trained(net, tmp_path / "model.pt", AverageMapPool(), 128)
-    (tmp_path / "model.json").unlink()  # a published model has no record
-    load_trained(net, tmp_path / "model.pt", AverageMapPool(), 128)
-
-
 def test_a_record_takes_settings_that_come_later() -> None:
     settings: dict[str, object] = {"seed": 0, "teacher_sha256": None}
     record = training_record("student", settings)
     settings.update(teacher_sha256="a1")
     assert record["settings"]["teacher_sha256"] == "a1"
     assert record["stage"] == "student"
-
-
-def test_inference_refuses_another_preprocessing(net: ActivationMapNet, tmp_path: Path) -> None:
-    (tmp_path / "lungs.pt").write_bytes(b"1")
-    own = {"image_size": 64, "lung_crop": True, "film_size": 512, "lung_weights": str(tmp_path / "lungs.pt")}
-    pooling = LogSumExpMapPool(2.0)
-    settings = training_settings(own, {"train": []}, pooling)
-    write_checkpoint(net, tmp_path / "model.pt", {"epochs": 1, "settings": settings})
-    same = {key: own[key] for key in ("lung_crop", "film_size", "lung_weights")}
-    load_trained(net, tmp_path / "model.pt", pooling, 64, same)
-    for key, value in (("lung_crop", False), ("film_size", 256), ("lung_weights", None)):
-        with pytest.raises(ValueError, match=key):
-            load_trained(net, tmp_path / "model.pt", pooling, 64, {**same, key: value})

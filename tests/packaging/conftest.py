@@ -22,4 +22,4 @@ def packaged(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder; not to be changed (copy it)."""
     models, folder = trained / "models", tmp_path_factory.mktemp("packaged") / NAME
     facts = read_facts(models / "model.pt", metrics=trained / "out" / "metrics.json")
-    return write_package(folder, facts, [SMALLER])
+    return write_package(folder, facts, [SMALLER], full=True)

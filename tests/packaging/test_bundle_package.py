@@ -60,7 +60,7 @@ def test_every_config_is_there_as_json_with_its_models_values(packaged: Path) ->
 
 def test_the_same_bytes_again(packaged: Path, trained: Path, tmp_path: Path) -> None:
     facts = read_facts(trained / "models" / "model.pt", metrics=trained / "out" / "metrics.json")
-    again = write_package(tmp_path / NAME, facts, [SMALLER], torchscript=False)
+    again = write_package(tmp_path / NAME, facts, [SMALLER], torchscript=False, full=True)
     files = [p for p in packaged.rglob("*") if p.is_file() and p.suffix not in (".ts", ".pyc")]
     assert len(files) > 100
     for path in files:
@@ -199,7 +199,9 @@ def test_a_model_of_the_default_kind(tmp_path: Path) -> None:
 
     network = SymmetricMapNet("resnet18", components=8, width=0.125)
     write_checkpoint(network, tmp_path / "model.pt", {"stage": "student", "training": {"image_size": 64}})
-    folder = write_package(tmp_path / NAME, read_facts(tmp_path / "model.pt", phantom=True), [{"film_size": 96}])
+    folder = write_package(
+        tmp_path / NAME, read_facts(tmp_path / "model.pt", phantom=True), [{"film_size": 96}], full=True
+    )
     inference = config(folder, "inference")
     assert inference["network_def"]["_target_"] == "monai_tbkd.networks.SymmetricMapNet"
     assert (inference["lung_crop"], inference["image_size"]) == (True, 64)

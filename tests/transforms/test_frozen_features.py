@@ -9,7 +9,7 @@ import torch
 from monai.data import MetaTensor, decollate_batch, list_data_collate
 
 from monai_tbkd.networks import ActivationMapNet, FrameMaskView, SymmetricMapNet, ViewedNet, trained_part
-from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, alike, whole_network
+from monai_tbkd.networks.trained_part import FeatureMapNet, alike, whole_network
 from monai_tbkd.transforms import FrozenFeaturesd, NormalizeFilm, RandMirrorFeaturesd
 from monai_tbkd.transforms.frozen_features import PICTURE, small_picture
 

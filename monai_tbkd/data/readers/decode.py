@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import ModuleType
 
 from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.readers.decoded_film import DecodedFilm
 from monai_tbkd.data.readers.dicom import decode_dicom, dicom_size
-from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
+from monai_tbkd.data.readers.file_format import HEAD_BYTES, ITK_FORMATS, sniff_format
 from monai_tbkd.data.readers.film_limits import FilmLimits
-from monai_tbkd.data.readers.itk_image import ITK_FORMATS, decode_itk, itk_size
 from monai_tbkd.data.readers.nifti import decode_nifti, nifti_size
 from monai_tbkd.data.readers.picture import PICTURE_FORMATS, decode_picture, picture_size
 from monai_tbkd.data.readers.reader_process import decode_apart
@@ -52,7 +52,7 @@ def _decode(path: Path, file_format: str, voi: str, limits: FilmLimits, rules: F
     if file_format in PICTURE_FORMATS:
         return decode_picture(path, limits)
     if file_format in ITK_FORMATS:
-        return decode_itk(path, limits, file_format)
+        return _itk_image(path).decode_itk(path, limits, file_format)
     if file_format == "nifti":
         return decode_nifti(path, limits)
     return decode_dicom(path, limits, rules, voi=voi, headless=file_format == "headless_dicom")
@@ -75,10 +75,22 @@ def film_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     if file_format in PICTURE_FORMATS:
         return picture_size(path)
     if file_format in ITK_FORMATS:
-        return itk_size(path, file_format)
+        return _itk_image(path).itk_size(path, file_format)
     if file_format == "nifti":
         return nifti_size(path)
     return dicom_size(path, headless=file_format == "headless_dicom")
+
+
+def _itk_image(path: Path) -> ModuleType:
+    """The reader of MetaImage and NRRD, which the Model Zoo's folder does without."""
+    try:
+        from monai_tbkd.data.readers import itk_image
+    except ImportError as error:
+        raise FilmError(
+            ReasonCode.UNSUPPORTED_SYNTAX, path, "MetaImage and NRRD are read by the installed package alone (pip "
+            "install monai_tbkd); convert it to NIfTI, DICOM or PNG",
+        ) from error  # fmt: skip
+    return itk_image
 
 
 def _format_of(path: Path) -> str:

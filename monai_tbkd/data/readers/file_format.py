@@ -7,6 +7,7 @@ import zlib
 HEAD_BYTES = 1024
 """How many bytes of a file `sniff_format` wants to see."""
 
+ITK_FORMATS = ("metaimage", "nrrd")
 _GROUP_STARTS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 
 

@@ -20,7 +20,6 @@ from monai_tbkd.data.readers.itk_header import read_header
 from monai_tbkd.data.readers.patient_axes import film_plane, upright_film, vertical_first
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
-ITK_FORMATS = ("metaimage", "nrrd")
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
