@@ -61,7 +61,7 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
     for number, row in enumerate(rows, start=2):
         try:
             path = _film_path(table.parent, row["image"])
-            fields = {
+            fields: dict[str, Any] = {
                 "class_name": _class_name(row["label"]),
                 "split": _split(row.get("split") or ""),
                 "boxes": _boxes(row.get("boxes") or ""),

@@ -95,7 +95,17 @@ class ActivationMapNet(nn.Module):
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """The last feature map, ``(B, F, h, w)``, of films ``(B, in_channels, H, W)``."""
-        return stage_features(self.backbone, image)[-1]
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            return stage_features(self.backbone, image)[-1]
+        # the same of a ResNet; a script can't hand on a module, and refuses EfficientNet-Lite0, which can be traced
+        x = self.backbone.conv1(image)
+        x = self.backbone.bn1(x)
+        x = self.backbone.act(x)
+        x = self.backbone.maxpool(x)
+        x = self.backbone.layer1(x)
+        x = self.backbone.layer2(x)
+        x = self.backbone.layer3(x)
+        return self.backbone.layer4(x)  # type: ignore[no-any-return]
 
     def train(self, mode: bool = True) -> ActivationMapNet:
         """Training mode, in which frozen statistics stay as they are."""

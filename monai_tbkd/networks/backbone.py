@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from monai.networks.nets import resnet18, resnet34, resnet50
 from torch import nn
@@ -23,7 +25,7 @@ def make_backbone(
     width: float = 1.0,
     stride_in_1x1: bool = False,
     last_stage: str = "layer4",
-) -> tuple[nn.Module, list[int]]:
+) -> tuple[Any, list[int]]:
     """Make a backbone with random weights.
 
     Args:
@@ -79,7 +81,7 @@ def make_backbone(
     return backbone, [deep // 2, deep]
 
 
-def stage_features(backbone: nn.Module, image: torch.Tensor) -> list[torch.Tensor]:
+def stage_features(backbone: Any, image: torch.Tensor) -> list[torch.Tensor]:
     """Features of the last stages, each ``(B, F, h, w)``; cell ``(i, j)`` looks at pixel ``output_stride * (i, j)``.
 
     Of a ResNet these are layer3 and layer4, of EfficientNet-Lite0 those of each stride from the output stride on.

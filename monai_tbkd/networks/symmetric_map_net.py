@@ -186,7 +186,17 @@ class SymmetricMapNet(nn.Module):
 
     def stages(self, image: torch.Tensor) -> torch.Tensor:
         """Features of the last stages together, ``(B, F, h, w)``, of films ``(B, 3, H, W)``."""
-        return torch.cat(stage_features(self.backbone, image), dim=1)
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            return torch.cat(stage_features(self.backbone, image), dim=1)
+        # as of ActivationMapNet
+        x = self.backbone.conv1(image)
+        x = self.backbone.bn1(x)
+        x = self.backbone.act(x)
+        x = self.backbone.maxpool(x)
+        x = self.backbone.layer1(x)
+        x = self.backbone.layer2(x)
+        shallow = self.backbone.layer3(x)
+        return torch.cat([shallow, self.backbone.layer4(shallow)], dim=1)
 
     def train(self, mode: bool = True) -> SymmetricMapNet:
         """Training mode, in which the backbone keeps its batch-norm statistics."""
