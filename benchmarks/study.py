@@ -36,8 +36,16 @@ EVALUATE = Path(__file__).resolve().parent.parent / "bundle" / "configs" / "eval
 STAGES = ("teacher", "control", "student")
 SELECTIONS = ("boxes", "fraction")
 METRICS = {"union_mask_iou": "mask mIoU", "box_union_iou": "box mIoU", "pointing": "pointing game", "score": "AUC"}
-COLUMNS = ("selection", "predictor", "metric", "value", "low", "high", "n")
-Found = dict[str, dict[str, dict[str, list[float]]]]
+COLUMNS = ("selection", "source", "predictor", "metric", "value", "low", "high", "n")
+
+
+class Images:
+    """What evaluations wrote of images: numbers by predictor, metric and image; which have TB; their patients."""
+
+    def __init__(self) -> None:
+        self.found: Any = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+        self.positive: dict[str, bool] = {}
+        self.patients: dict[str, Any] = {}
 
 
 def main() -> None:
@@ -52,17 +60,22 @@ def main() -> None:
             folder = args.output / f"seed_{seed}_fold_{fold}"
             if not (folder / SELECTIONS[-1] / "films.csv").is_file():
                 run_fold(args.configs, {**settings, "seed": seed, "fold": fold}, folder, args.stages, args.keep)
-    rows = [row for how in SELECTIONS for row in table(how, *collect(args.output, how), args.resamples)]
+    rows = [
+        row
+        for how in SELECTIONS
+        for source, images in collect(args.output, how).items()
+        for row in table(how, source, images, args.resamples)
+    ]
     (args.output / "table.csv").write_text("".join(map(csv_line, [COLUMNS, *rows])), encoding="utf-8")
-    for how, predictor, metric, value, low, high, n in rows:
-        sys.stdout.write(f"{how:9} {predictor:24} {metric:28} {value} [{low}, {high}]  n = {n}\n")
+    for how, source, predictor, metric, value, low, high, n in rows:
+        sys.stdout.write(f"{how:9} {source:10} {predictor:24} {metric:16} {value} [{low}, {high}]  n = {n}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configs", nargs="+", type=Path, help="train.yaml and what lies over it")
     parser.add_argument("--dataset_dir", nargs="+", required=True)
-    parser.add_argument("--weights", required=True, help="of the backbone")
+    parser.add_argument("--weights", help="of the backbone, where its package does not bring them")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--features_dir", type=Path, help="kept features (a folder of the output)")
     parser.add_argument("--folds", type=int, help="cross-validation; without it the data set's own split is reported")
@@ -118,26 +131,24 @@ def _run(files: list[str], settings: dict[str, Any]) -> None:
     monai.bundle.run(run_id="run", config_file=files, logging_file=False, **settings)
 
 
-def collect(output: Path, how: str) -> tuple[Found, dict[str, bool], dict[str, Any]]:
-    """Numbers of each image by predictor, metric and image, one a seed; which images have TB; and their patients."""
-    found: Found = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    positive: dict[str, bool] = {}
-    patients: dict[str, Any] = {}
+def collect(output: Path, how: str) -> dict[str, Images]:
+    """Numbers of each image by predictor, metric and image, one a seed, of all images and of each source."""
+    by_source: dict[str, Images] = defaultdict(Images)
     for path in sorted(output.glob(f"seed_*_fold_*/{how}/films.csv")):
         films = read_film_table(path)
         fold = path.parent.parent.name.split("_fold_")[1]
         for i, name in enumerate(films.names):
-            positive[name] = bool(films.positive[i])
-            patients[name] = f"{fold}:{films.patients[i]}" if films.patients and films.patients[i] else name
-            for predictor, numbers in films.numbers.items():
-                for metric, values in numbers.items():
-                    found[predictor][metric][name].append(float(values[i]))
-    return found, positive, patients
+            for source in {"all", films.sources[i] or "all"}:
+                own = by_source[source]
+                own.positive[name] = bool(films.positive[i])
+                own.patients[name] = f"{fold}:{films.patients[i]}" if films.patients and films.patients[i] else name
+                for predictor, numbers in films.numbers.items():
+                    for metric, values in numbers.items():
+                        own.found[predictor][metric][name].append(float(values[i]))
+    return by_source if len(by_source) > 2 else {"all": by_source["all"]}
 
 
-def table(
-    how: str, found: Found, positive: dict[str, bool], patients: dict[str, Any], resamples: int
-) -> list[tuple[Any, ...]]:
+def table(how: str, source: str, images: Images, resamples: int) -> list[tuple[Any, ...]]:
     """A row a predictor and metric, and the student's paired differences, see `COLUMNS`."""
     rows: list[tuple[Any, ...]] = []
     means = {
@@ -145,43 +156,44 @@ def table(
             metric: {name: float(np.mean(values)) for name, values in by_name.items() if not np.isnan(values).any()}
             for metric, by_name in metrics.items()
         }
-        for predictor, metrics in found.items()
+        for predictor, metrics in images.found.items()
     }
     for predictor in sorted(means, key=lambda name: (name not in STAGES, name)):
         for metric in METRICS:
-            own = means[predictor].get(metric, {})
-            if own and metric == "score":
-                rows += _auc(how, predictor, own, positive, patients, resamples)
-            elif own:
-                rows.append((how, predictor, metric, *_numbers(own, patients, resamples)))
-            student = means.get("student", {}).get(metric, {})
-            pairs = {name: student[name] - own[name] for name in own if name in student}
-            if pairs and predictor != "student" and metric != "score":
-                rows.append((how, f"student minus {predictor}", metric, *_numbers(pairs, patients, resamples)))
+            own, student = means[predictor].get(metric, {}), means.get("student", {}).get(metric, {})
+            pairs = {name: student[name] for name in own if name in student} if predictor != "student" else {}
+            if metric == "score":
+                own, pairs = ({} if _one_class(each, images) else each for each in (own, pairs))
+            numbers = _auc if metric == "score" else _mean
+            shown = "auc" if metric == "score" else metric
+            if own:
+                rows.append((how, source, predictor, shown, *numbers(own, None, images, resamples)))
+            if pairs:
+                rows.append((how, source, f"student minus {predictor}", shown, *numbers(pairs, own, images, resamples)))
     return rows
 
 
-def _numbers(by_name: dict[str, float], patients: dict[str, Any], resamples: int) -> tuple[Any, ...]:
-    values = np.array(list(by_name.values()))
-    return _rounded(bootstrap_mean(values, resamples, groups=[patients[name] for name in by_name]))
+def _one_class(by_name: dict[str, float], images: Images) -> bool:
+    return len({images.positive[name] for name in by_name}) < 2
 
 
-def _auc(
-    how: str,
-    predictor: str,
-    scores: dict[str, float],
-    positive: dict[str, bool],
-    patients: dict[str, Any],
-    resamples: int,
-) -> list[tuple[Any, ...]]:
-    labels = np.array([positive[name] for name in scores])
-    if labels.all() or not labels.any():
-        return []
-    auc = weighted_image_level("auc", np.array(list(scores.values())), labels)
-    groups = [patients[name] for name in scores]
-    draws = bootstrap_draws(auc, len(labels), resamples, 0, groups)
-    value = float(auc(np.ones((1, len(labels))))[0])
-    return [(how, predictor, "auc", *_rounded(interval_of_draws(draws, value, len(labels))))]
+def _mean(by_name: dict[str, float], less: dict[str, float] | None, images: Images, resamples: int) -> tuple[Any, ...]:
+    """Mean of the images, or of what they have more than in ``less``, with its interval."""
+    values = np.array([value - (less[name] if less else 0) for name, value in by_name.items()])
+    return _rounded(bootstrap_mean(values, resamples, groups=[images.patients[name] for name in by_name]))
+
+
+def _auc(by_name: dict[str, float], less: dict[str, float] | None, images: Images, resamples: int) -> tuple[Any, ...]:
+    """AUC, or its paired difference: both are drawn from the same images."""
+    labels = np.array([images.positive[name] for name in by_name])
+    groups = [images.patients[name] for name in by_name]
+    value, draws = 0.0, np.zeros(resamples)
+    for sign, scores in ((1, by_name), (-1, less or {})):
+        if scores:
+            auc = weighted_image_level("auc", np.array([scores[name] for name in by_name]), labels)
+            value += sign * float(auc(np.ones((1, len(labels))))[0])
+            draws = draws + sign * bootstrap_draws(auc, len(labels), resamples, 0, groups)
+    return _rounded(interval_of_draws(draws, value, len(labels)))
 
 
 def _rounded(interval: Interval) -> tuple[Any, ...]:

@@ -30,6 +30,8 @@ class FilmTable(NamedTuple):
     """A number a patient, None where patients are not known."""
     numbers: dict[str, dict[str, np.ndarray]]
     """By predictor and one of `NUMBERS`, ``(N,)``; nan where a film has none."""
+    sources: list[str]
+    """The hospital of each film, empty where it is not known."""
 
 
 def write_film_table(path: str | Path, truth: SplitTruth, measured: Mapping[str, PredictorMeasures]) -> Path:
@@ -83,6 +85,7 @@ def read_film_table(path: str | Path) -> FilmTable:
             np.array([row["class"] == "tb" for row in rows]),
             patients if any(patients) else None,
             named,
+            [row.get("source") or "" for row in rows],
         )
     except (OSError, KeyError, IndexError, ValueError, TypeError) as error:
         raise ValueError(f"{path}: not a table of films as an evaluation writes it ({error}).") from error
