@@ -97,6 +97,7 @@ def test_wheel_holds_package_configs_recipes_and_no_weights(wheel: Path) -> None
         "_recipes/demo.yaml",
         "_recipes/halves.yaml",
         "_recipes/paper.yaml",
+        "packaging/plain_inference.yaml",
         "_bundle/configs/preprocessing.yaml",
         "transforms/lung_box.npz",
     }
