@@ -15,11 +15,11 @@ from monai_tbkd import __version__
 from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.packaging import literal
+from monai_tbkd.packaging.config_layers import find_config
 
 SETTINGS_FILE = "label_app.json"
 # what a model consists of; the teacher is for training and for the disagreement of teacher and student
 _MODEL_FILES = ("model.pt", "model.json", "operating_point.json", "teacher.pt", "teacher.json")
-_CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
 _MAIN = '''"""Started by monailabel; everything is in the package monai_tbkd. Research use only, not for diagnosis."""
 
 from monai_tbkd.label.stand_ins import stand_in_for_pydicom_seg
@@ -91,18 +91,6 @@ class AppFolder:
         for key, value in {**places, **dict(self.overrides), **overrides}.items():
             parser[key] = value
         return parser
-
-
-def find_config(folder: Path, name: str) -> Path:
-    """A config by its name without suffix.
-
-    Raises:
-        FileNotFoundError: there is none in the folder.
-    """
-    for suffix in _CONFIG_SUFFIXES:
-        if (folder / f"{name}{suffix}").is_file():
-            return folder / f"{name}{suffix}"
-    raise FileNotFoundError(f"{folder}: no {name}.yaml or {name}.json; expected the configs of a bundle.")
 
 
 def read_app_folder(root: str | Path) -> AppFolder:

@@ -110,6 +110,7 @@ def packaged_configs(
         ValueError: something that can't be laid over, or a reference to a file that is not there.
     """
     configs = {p.stem: read_config(p) for p in sorted(Path(source).glob("*.yaml"))}
+    configs["inference"]["ckpt_dir"] = "$@bundle_root + '/models'"  # the folder has its own
     for config in configs.values():
         if "network_def" in config:
             config["network_def"] = facts.network_def(config["network_def"])
