@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-STATUS = "The exit status is 0; 3 where images could not be read; 2 where something has to be mended first; 130 after Ctrl-C."
+STATUS = "Exit status: 0; 3 if images could not be read; 2 if something has to be mended first; 130 after Ctrl-C."
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -13,8 +13,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     p = subparsers.add_parser(
         "locate",
         help="find where tuberculosis is on images: score, decision and boxes, a line an image",
-        description="Find where tuberculosis is on chest X-rays (PNG, JPEG, TIFF, BMP, DICOM, NIfTI, MetaImage, NRRD): a "
-        "line an image, with score, decision and boxes (xmin ymin xmax ymax in its pixels), or the reason why not. "
+        description="Find where tuberculosis is on chest X-rays (PNG, JPEG, TIFF, BMP, DICOM, NIfTI, MetaImage, NRRD): "
+        "a line an image, with score, decision and boxes (xmin ymin xmax ymax in its pixels), or the reason why not. "
         f"Research use only, not for diagnosis. {STATUS}",
     )
     p.add_argument("images", nargs="+", metavar="IMAGE_OR_FOLDER", help="images, and folders with any below them")

@@ -9,12 +9,12 @@ import sys
 import types
 from collections.abc import Iterator
 
-_LEFT_OUT = ("matplotlib.pyplot", "mlflow", "nibabel", "nibabel.nifti1", "pandas", "skimage", "scipy.signal", "tensorboard",
-             "tensorboardX", "torch.utils.tensorboard", "itk", "cucim", "cv2", "h5py", "zarr", "transformers",
-             "onnx", "pynvml", "nrrd", "openslide", "sklearn")  # fmt: skip
+_LEFT_OUT = ("matplotlib.pyplot", "mlflow", "nibabel", "nibabel.nifti1", "pandas", "skimage", "scipy.signal",
+             "tensorboard", "tensorboardX", "torch.utils.tensorboard", "itk", "cucim", "cv2", "h5py", "zarr",
+             "transformers", "onnx", "pynvml", "nrrd", "openslide", "sklearn")  # fmt: skip
 """Optional to MONAI, and slow to import."""
 _OPTIMIZERS = "torch.distributed.optim"
-"""What ignite takes one class of, to ask whether an optimizer is of it; it brings most of torch.distributed and SymPy."""
+"""Ignite takes one class of it, to ask whether an optimizer is of that; it brings torch.distributed and SymPy along."""
 
 
 def import_monai_quickly() -> None:

@@ -127,7 +127,9 @@ class PredictionWriter:
         raise error
 
     def _row(self, batch: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        row = prediction_row(batch, output, self.score_threshold, self.threshold_id, self.input_kind, self.model_version)
+        row = prediction_row(
+            batch, output, self.score_threshold, self.threshold_id, self.input_kind, self.model_version
+        )
         return {**row, "seconds": round(seconds, 3)}
 
     def _draw(self, batch: Mapping[str, Any], output: Mapping[str, Any], row: Mapping[str, Any]) -> None:

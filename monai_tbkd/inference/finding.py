@@ -36,7 +36,7 @@ class Finding:
 
     @property
     def decision(self) -> str | None:
-        """``TB suggestive`` or ``not TB suggestive``; None without a score, or without a threshold for this kind of file."""
+        """``TB suggestive`` or ``not TB suggestive``; None without a score or a threshold for this kind of file."""
         return self.row["decision"]
 
     @property
@@ -51,7 +51,7 @@ class Finding:
 
     @property
     def map(self) -> NDArray[np.float32] | None:
-        """TB probabilities of 0-1 at each of the image's pixels as they are stored, ``(H, W)``; None without a score."""
+        """TB probabilities of 0-1 at the image's pixels as they are stored, ``(H, W)``; None without a score."""
         if self.score is None:
             return None
         size = (int(self._batch["original_size"][0]), int(self._batch["original_size"][1]))

@@ -29,7 +29,7 @@ Image = str | os.PathLike[str] | NDArray[Any] | torch.Tensor
 class LocalizationModel:
     """A model that finds where tuberculosis is on chest X-rays; :func:`load_model` makes it.
 
-    Research use only, not for diagnosis. What the images go through is inference.yaml, read by MONAI's ``ConfigParser``.
+    Research use only, not for diagnosis. What images go through is inference.yaml, read by MONAI's ``ConfigParser``.
 
     Args:
         parser: inference.yaml with what lies over it; weights are loaded here.
@@ -97,9 +97,7 @@ class LocalizationModel:
             more = {key: value for key, value in item.items() if key not in ("image", "film")}
             output = {} if item["reason"] else self.postprocessing({**more, "pred": next(maps)})
             found = self.thresholds
-            row = prediction_row(
-                item, output, found["score_threshold"], found["id"], found["input_kind"], self.version
-            )
+            row = prediction_row(item, output, found["score_threshold"], found["id"], found["input_kind"], self.version)
             yield Finding(row, float(output["score"]) if output else None, item, output)
 
     def _prepare(self, item: Mapping[Hashable, Any]) -> Any:
@@ -176,7 +174,11 @@ def _item(image: Any, number: int) -> dict[str, Any]:
     if pixels.ndim != 3 or pixels.shape[0] != 1:
         raise TypeError(f"An image is of shape {array.shape}; expected gray values (H, W) or (1, H, W).")
     own = film_meta((pixels.shape[1], pixels.shape[2]))
-    of_file = {key: known[key] for key in ("spacing_mm", "sop_instance_uid", "source_format", "turn", "warnings") if key in known}
+    of_file = {
+        key: known[key]
+        for key in ("spacing_mm", "sop_instance_uid", "source_format", "turn", "warnings")
+        if key in known
+    }
     meta = {**own, **of_file, "filename_or_obj": str(known.get("filename_or_obj", name))}
     return {"image": MetaTensor(_finite(pixels), meta=meta), "name": name}
 

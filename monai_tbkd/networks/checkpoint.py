@@ -173,7 +173,7 @@ def settings_that_differ(theirs: Mapping[str, Any], here: Mapping[str, Any]) -> 
 
 def file_sha256(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal; read anew only when the file has changed."""
-    found = os.stat(path)
+    found = Path(path).stat()
     return _sha256(os.path.realpath(path), found.st_mtime_ns, found.st_size, found.st_ino)
 
 

@@ -46,12 +46,9 @@ def model_settings(
     architecture = record.get("architecture") or {}
     facts = ModelFacts(Path(checkpoint), {"architecture": architecture, "settings": record.get("settings")}, "", False)
     values = {key: value for key, value in facts.config_values.items() if key in config}
-    refused = [key for key, value in {**architecture, **values}.items() if not _is_plain(value)]
-    if refused:
-        raise ValueError(
-            f"{checkpoint}: {refused[0]} is {({**architecture, **values})[refused[0]]!r} in its record; expected a number or "
-            "a word."
-        )
+    for key, value in {**architecture, **values}.items():
+        if not _is_plain(value):
+            raise ValueError(f"{checkpoint}: {key} is {value!r} in its record; expected a number or a word.")
     if str(architecture.get("network_class")) in KNOWN_NETWORKS:
         values["network_def"] = facts.network_def(config["network_def"])
     values |= _lung_field(record, Path(checkpoint).parent)
