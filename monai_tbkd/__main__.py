@@ -13,6 +13,7 @@ from monai_tbkd.commands import (
     bundle,
     calibrate,
     check_data,
+    demo,
     export,
     export_labels,
     label_app,
@@ -29,6 +30,7 @@ from monai_tbkd.commands import (
 
 COMMANDS = (
     locate,
+    demo,
     bundle,
     phantom,
     check_data,

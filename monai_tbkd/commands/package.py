@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from monai_tbkd.packaging.config_layers import read_config
     from monai_tbkd.packaging.file_hashes import write_hashes
     from monai_tbkd.packaging.model_facts import read_facts
-    from monai_tbkd.packaging.released_model import LICENSE
+    from monai_tbkd.packaging.released import LICENSE
 
     checkpoint = checkpoint_of(args)
     terms = args.terms or (checkpoint.with_name(LICENSE) if args.checkpoint is None else None)

@@ -12,7 +12,7 @@ def checkpoint_of(args: argparse.Namespace) -> Path:
     Raises:
         FileNotFoundError: there is no released model.
     """
-    from monai_tbkd.packaging.released_model import MODEL, released_model
+    from monai_tbkd.packaging.released import MODEL, released_model
 
     return args.checkpoint if args.checkpoint is not None else released_model() / MODEL
 

@@ -15,8 +15,10 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 
 from monai_tbkd.data import film_meta
+from monai_tbkd.data.number_range import is_number
 from monai_tbkd.data.readers import FilmLimits
 from monai_tbkd.inference.finding import Finding
+from monai_tbkd.metrics.calibrated_threshold import MIXED
 from monai_tbkd.packaging import bundle_files, literal, model_settings, released_model
 from monai_tbkd.packaging.config_layers import find_config, read_config
 from monai_tbkd.packaging.plain_errors import plain_cause
@@ -63,17 +65,19 @@ class LocalizationModel:
         return str(self._get("model_version"))
 
     @overload
-    def locate(self, images: Image) -> Finding: ...
+    def locate(self, images: Image, score_threshold: float | None = None) -> Finding: ...
 
     @overload
-    def locate(self, images: Sequence[Image]) -> list[Finding]: ...
+    def locate(self, images: list[Image], score_threshold: float | None = None) -> list[Finding]: ...
 
-    def locate(self, images: Image | Sequence[Image]) -> Finding | list[Finding]:
+    def locate(self, images: Image | list[Image], score_threshold: float | None = None) -> Finding | list[Finding]:
         """Look at one image, or at several in batches.
 
         Args:
             images: a file (PNG, JPEG, TIFF, BMP, DICOM, NIfTI, MetaImage, NRRD); an array or a tensor ``(H, W)`` or
                 ``(1, H, W)``, upright, rows first, larger is brighter; or a list of these.
+            score_threshold: 0-1, at or above which an image is called TB suggestive and has boxes; None takes that of
+                `thresholds`.
 
         Returns:
             A finding, or a list of them. A file that cannot be used has a reason, and nothing is raised.
@@ -82,12 +86,13 @@ class LocalizationModel:
             TypeError: an image that is none of these.
             ValueError: an array of one value, or with values that are not finite.
         """
-        if isinstance(images, (list, tuple)):
+        if isinstance(images, list):
             batches = [images[first : first + self._batch_size] for first in range(0, len(images), self._batch_size)]
-            return [finding for batch in batches for finding in self._findings(batch)]
-        return next(self._findings([images]))
+            return [finding for batch in batches for finding in self._findings(batch, score_threshold)]
+        return next(self._findings([images], score_threshold))
 
-    def _findings(self, images: Sequence[Any]) -> Iterator[Finding]:
+    def _findings(self, images: Sequence[Any], score_threshold: float | None) -> Iterator[Finding]:
+        found, postprocessing = self._thresholds(score_threshold)
         self._dataset.data = [_item(each, number) for number, each in enumerate(images)]
         items = [self._dataset[number] for number in range(len(images))]
         usable = [item["image"].as_tensor() for item in items if not item["reason"]]
@@ -95,10 +100,18 @@ class LocalizationModel:
             maps = iter(self.network(torch.stack(usable).to(self._device)).float() if usable else ())
         for item in items:
             more = {key: value for key, value in item.items() if key not in ("image", "film")}
-            output = {} if item["reason"] else self.postprocessing({**more, "pred": next(maps)})
-            found = self.thresholds
+            output = {} if item["reason"] else postprocessing({**more, "pred": next(maps)})
             row = prediction_row(item, output, found["score_threshold"], found["id"], found["input_kind"], self.version)
             yield Finding(row, float(output["score"]) if output else None, item, output)
+
+    def _thresholds(self, score_threshold: float | None) -> tuple[dict[str, Any], Any]:
+        if score_threshold in (None, self.thresholds["score_threshold"]):
+            return self.thresholds, self.postprocessing
+        if not is_number(score_threshold, 0, 1):
+            raise ValueError(f"score_threshold is {score_threshold!r}; expected 0 to 1.")
+        given = {"score_threshold": score_threshold, "id": f"given; {self.thresholds['id']}", "input_kind": MIXED}
+        self.parser["thresholds"] = {**self.thresholds, **given}
+        return self._get("thresholds"), self._get("postprocessing")
 
     def _prepare(self, item: Mapping[Hashable, Any]) -> Any:
         if isinstance(item["image"], str):

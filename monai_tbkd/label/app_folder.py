@@ -16,7 +16,7 @@ from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.packaging import literal, model_settings
 from monai_tbkd.packaging.config_layers import find_config
-from monai_tbkd.packaging.model_settings import LUNG_FIELD
+from monai_tbkd.packaging.recorded_settings import LUNG_FIELD
 
 SETTINGS_FILE = "label_app.json"
 # what a model consists of; the teacher is for training and for the disagreement of teacher and student

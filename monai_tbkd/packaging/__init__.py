@@ -6,9 +6,9 @@ from monai_tbkd.packaging.bundle_location import bundle_files, bundle_root, reci
 from monai_tbkd.packaging.choices import choices
 from monai_tbkd.packaging.exit_status import FILMS_FAILED, end_with
 from monai_tbkd.packaging.extras import with_extra
-from monai_tbkd.packaging.model_settings import model_settings, read_model
 from monai_tbkd.packaging.plain_errors import show_errors_plainly
-from monai_tbkd.packaging.released_model import models_folder, released_model
+from monai_tbkd.packaging.recorded_settings import model_settings, read_model
+from monai_tbkd.packaging.released import models_folder, released_model
 from monai_tbkd.packaging.running_config import config_settings, run_stages, shared
 from monai_tbkd.packaging.settings import literal, read_settings, set_option, truth
 

@@ -12,7 +12,7 @@ from monai_tbkd.networks.finished_network import KNOWN_NETWORKS
 from monai_tbkd.packaging.bundle_location import bundle_files
 from monai_tbkd.packaging.config_layers import find_config, read_config
 from monai_tbkd.packaging.model_facts import ModelFacts
-from monai_tbkd.packaging.released_model import called
+from monai_tbkd.packaging.released import called
 from monai_tbkd.packaging.running_config import running_parser
 from monai_tbkd.packaging.settings import literal, set_values
 
@@ -45,15 +45,15 @@ def model_settings(
         record = {"architecture": exported.get("architecture"), "settings": {"image_size": exported["image_size"]}}
     architecture = record.get("architecture") or {}
     facts = ModelFacts(Path(checkpoint), {"architecture": architecture, "settings": record.get("settings")}, "", False)
-    values = {key: value for key, value in facts.config_values.items() if key in config}
+    defaults = read_config(find_config(bundle_files() / "configs", "inference"))
+    free = {key for key, value in config.items() if key in defaults and defaults[key] == value}
+    values = {key: value for key, value in facts.config_values.items() if key in free}
     for key, value in {**architecture, **values}.items():
         if not _is_plain(value):
             raise ValueError(f"{checkpoint}: {key} is {value!r} in its record; expected a number or a word.")
     if str(architecture.get("network_class")) in KNOWN_NETWORKS:
         values["network_def"] = facts.network_def(config["network_def"])
     values |= _lung_field(record, Path(checkpoint).parent)
-    defaults = read_config(find_config(bundle_files() / "configs", "inference"))
-    free = {key for key, value in config.items() if key in defaults and defaults[key] == value}
     return {key: value for key, value in values.items() if key in free and config[key] != value}
 
 
