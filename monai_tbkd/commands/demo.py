@@ -23,8 +23,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     p = subparsers.add_parser(
         "demo",
         help="a page to try the model on, in the browser",
-        description="Start a page on this machine's loopback: drop an image, see map, boxes, score and threshold, or the "
-        "reason why not. Nothing is kept and nothing is sent. Ctrl-C ends it. Research use only, not for diagnosis.",
+        description="Start a page on this machine's loopback: drop an image, see map, boxes, score and threshold, or "
+        "the reason why not. Nothing is kept and nothing is sent. Ctrl-C ends it. Research use only, not for diagnosis.",
     )
     p.add_argument("--ckpt_dir", type=Path, metavar="DIR", help="folder of a model.pt (default: the released model)")
     p.add_argument("--port", type=int, default=7860, help="of the page (default 7860)")
@@ -66,12 +66,13 @@ def _page(ckpt_dir: Path | None) -> Any:
 
     model = load_model(ckpt_dir)
     at_work = ThreadPoolExecutor(1, "demo")  # one image at a time, and one process that decodes
-    notice = notice_of(model.version)
+    notice, start = notice_of(model.version), round(100 * model.thresholds["score_threshold"], 1)
 
     def look(file: str | None, threshold: float) -> tuple[Any, str]:
         if file is None:
             return None, ""
-        finding = at_work.submit(model.locate, file, threshold / 100).result()
+        given = None if threshold == start else threshold / 100
+        finding = at_work.submit(model.locate, file, given).result()
         return (finding.overlay() if finding.score is not None else None), line_of(finding.row)
 
     # uploads are removed after ten minutes at most
@@ -82,7 +83,6 @@ def _page(ckpt_dir: Path | None) -> Any:
         with gradio.Row():
             with gradio.Column():
                 file = gradio.File(label="Image: PNG, JPEG, TIFF, DICOM, NIfTI and others", type="filepath")
-                start = round(100 * model.thresholds["score_threshold"], 1)
                 threshold = gradio.Slider(
                     0, 100, start, step=0.1, label=f"Threshold of the score ({start:g}: the model's own)"
                 )

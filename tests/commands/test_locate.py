@@ -23,6 +23,7 @@ QUICK = [
     "threshold_mode=relative",
     "num_workers=0",
 ]
+ODD = r"inner/a\x1b[31mred.png"
 
 
 @pytest.fixture
@@ -46,13 +47,7 @@ def test_a_line_an_image_and_the_files_of_the_config(
     assert status == 3  # one could not be read
     assert said.err == ""  # no terminal, no notice; no word of MONAI
     lines, rows = said.out.splitlines(), read_predictions(out)["films"]
-    assert [line.partition(":")[0] for line in lines] == [
-        "0.png",
-        "1.png",
-        "2.png",
-        "half.png",
-        r"inner/a\x1b[31mred.png",
-    ]
+    assert [line.partition(":")[0] for line in lines] == ["0.png", "1.png", "2.png", "half.png", ODD]
     assert lines[3].startswith("half.png: failed, CORRUPT: ")
     for line, row in zip(lines, rows, strict=True):
         if row["score_0_100"] is not None:
@@ -71,7 +66,7 @@ def test_several_sources_and_no_file_left(
     before = sorted(tmp_path.rglob("*"))
     assert main(["locate", str(images / "inner"), "images/2.png", str(images / "2.png"), *QUICK]) == 0
     names = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()]
-    assert names == [r"inner/a\x1b[31mred.png", "2.png"]
+    assert names == [ODD, "2.png"]
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -92,11 +87,7 @@ def test_what_has_to_be_mended_is_one_sentence(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(released, "released_folder", lambda: tmp_path / "empty")
     (tmp_path / "empty").mkdir()
-    models = (
-        []
-        if (len(words) == 1 and words[0] == "images") or "--ckpt_dir" in words
-        else ["--ckpt_dir", str(trained / "models")]
-    )
+    models = [] if words == ["images"] or "--ckpt_dir" in words else ["--ckpt_dir", str(trained / "models")]
     assert main(["locate", *words, *models]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -106,15 +97,11 @@ def test_what_has_to_be_mended_is_one_sentence(
 
 
 @pytest.mark.system
-def test_a_pipe_that_nobody_reads_and_a_home_that_nobody_may_write_to(
-    trained: Path, images: Path, tmp_path: Path
-) -> None:
-    home = tmp_path / "home"
-    home.mkdir(mode=0o500)
+def test_a_pipe_that_nobody_reads_and_a_home_that_is_not_there(trained: Path, images: Path, tmp_path: Path) -> None:
     (images / "half.png").unlink()
     command = [sys.executable, "-m", "monai_tbkd", "locate", str(images), "--ckpt_dir", str(trained / "models"), *QUICK]
     line = f"{' '.join(map(repr, command))} | head -n 1; exit ${{PIPESTATUS[0]}}"
-    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "HOME": "/dev/null/home", "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     environment.pop("MPLCONFIGDIR", None)
     done = subprocess.run(
         ["bash", "-c", line], env=environment, capture_output=True, text=True, cwd=tmp_path, timeout=600
@@ -123,7 +110,6 @@ def test_a_pipe_that_nobody_reads_and_a_home_that_nobody_may_write_to(
     assert done.stdout.startswith("0.png: ")
     assert done.stdout.count("\n") == 1
     assert done.returncode == 141
-    assert list(home.iterdir()) == []
 
 
 @pytest.mark.system
@@ -131,8 +117,9 @@ def test_a_quick_start_leaves_out_what_is_not_needed_and_nothing_that_is() -> No
     script = (
         "import sys; from monai_tbkd.commands.quick_imports import import_monai_quickly as quick; quick();"
         "assert 'monai.apps.pathology' not in sys.modules and 'sympy' not in sys.modules, 'slow';"
-        "import monai, monai.losses, matplotlib.pyplot, nibabel; from torch.distributed.optim import ZeroRedundancyOptimizer;"
-        "assert ZeroRedundancyOptimizer.__module__.startswith('torch');"
+        "import monai, monai.losses, matplotlib.pyplot, nibabel;"
+        "from torch.distributed.optim import ZeroRedundancyOptimizer as real;"
+        "assert real.__module__.startswith('torch');"
         "from monai.transforms import LoadImage; from monai.apps.pathology.losses import HoVerNetLoss"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=REPOSITORY, timeout=600)
