@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "demo",
         help="a page to try the model on, in the browser",
         description="Start a page on this machine's loopback: drop an image, see map, boxes, score and threshold, or "
-        "the reason why not. Nothing is kept and nothing is sent. Ctrl-C ends it. Research use only, not for diagnosis.",
+        "the reason why not. Nothing is kept, nothing is sent. Ctrl-C ends it. Research use only, not for diagnosis.",
     )
     p.add_argument("--ckpt_dir", type=Path, metavar="DIR", help="folder of a model.pt (default: the released model)")
     p.add_argument("--port", type=int, default=7860, help="of the page (default 7860)")

@@ -15,11 +15,19 @@ from PIL import Image
 
 import monai_tbkd
 from monai_tbkd.inference import LocalizationModel
+from monai_tbkd.metrics.calibrated_threshold import BEFORE_USE
 from monai_tbkd.packaging import released
 from monai_tbkd.report.prediction_table import read_predictions
+from tests.conftest import REPOSITORY
 
 # boxes on every image, since the little model's scores are nearly the same
-SETTINGS = {"score_threshold": 0.0, "map_threshold": 0.5, "threshold_mode": "relative", "check_frontal": "off"}
+SETTINGS = {
+    "score_threshold": 0.0,
+    "map_threshold": 0.5,
+    "threshold_mode": "relative",
+    "check_frontal": "off",
+    "grid": 64,
+}
 
 
 @pytest.fixture
@@ -116,3 +124,9 @@ def test_the_released_model(trained: Path, tmp_path: Path, image: Path, monkeypa
     (tmp_path / "bundle" / "models").mkdir(parents=True)
     (tmp_path / "bundle" / "models" / "model.pt").touch()
     assert released.models_folder(tmp_path / "bundle") == str(tmp_path / "bundle" / "models")
+
+
+def test_the_page_on_it_says_what_a_site_does_first() -> None:
+    page = (REPOSITORY / "docs" / "locate.md").read_text(encoding="utf-8")
+    said = page.partition("<!-- before use: begin -->")[2].partition("<!-- before use: end -->")[0]
+    assert " ".join(said.split()) == BEFORE_USE
