@@ -28,6 +28,7 @@ from monai_tbkd.report.prediction_table import DONE, OVERVIEW, PredictionTable
 from monai_tbkd.transforms import notice_of
 
 PIPE_CLOSED, STOPPED = 141, 130
+_FEW = 4  # images that are done by the time that other processes would have begun
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,7 +51,9 @@ def run(args: argparse.Namespace) -> int:
             return _drop_output()
         except Exception as error:  # the parser wraps what this package refuses
             cause = plain_cause(error)
-            raise (cause or error) from (error if cause else None)
+            if cause is None:
+                raise
+            raise cause from error
     if args.open:
         page = (args.output / OVERVIEW).absolute()
         sys.stderr.write(f"{page}\n")
@@ -74,14 +77,10 @@ def _config(args: argparse.Namespace, output: Path) -> ConfigParser:
         "draw_overlays": args.output is not None,
         "draw_reports": args.output is not None,
         "progress_bar": number > 1 and sys.stderr.isatty(),
-        # a few images are done by the time that other processes have begun
         **({"num_workers": 0} if number <= _FEW else {}),
         **dict(map(set_option, args.settings)),
     })  # fmt: skip
     return parser
-
-
-_FEW = 4
 
 
 def _infer(parser: ConfigParser, args: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ from monai_tbkd.packaging.config_layers import find_config, read_config
 from monai_tbkd.packaging.plain_errors import plain_cause
 from monai_tbkd.report.prediction_row import prediction_row
 
-Image = str | os.PathLike[str] | NDArray[Any] | torch.Tensor
+ImageLike = str | os.PathLike[str] | NDArray[Any] | torch.Tensor
 """A file, or gray values ``(H, W)`` or ``(1, H, W)``, upright, larger is brighter."""
 
 
@@ -65,12 +65,12 @@ class LocalizationModel:
         return str(self._get("model_version"))
 
     @overload
-    def locate(self, images: Image, score_threshold: float | None = None) -> Finding: ...
+    def locate(self, images: ImageLike, score_threshold: float | None = None) -> Finding: ...
 
     @overload
-    def locate(self, images: list[Image], score_threshold: float | None = None) -> list[Finding]: ...
+    def locate(self, images: list[ImageLike], score_threshold: float | None = None) -> list[Finding]: ...
 
-    def locate(self, images: Image | list[Image], score_threshold: float | None = None) -> Finding | list[Finding]:
+    def locate(self, images: ImageLike | list[ImageLike], score_threshold: float | None = None) -> Finding | list[Finding]:
         """Look at one image, or at several in batches.
 
         Args:
