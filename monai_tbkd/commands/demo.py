@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,15 +43,20 @@ def run(args: argparse.Namespace) -> int:
     if importlib.util.find_spec("gradio") is None:
         raise ValueError("gradio is not installed; run pip install 'monai_tbkd[demo]'.")
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
-    with tempfile.TemporaryDirectory(prefix="tbkd_demo_") as scratch:
+    from monai_tbkd.commands.quick_imports import import_monai_quickly
+    from monai_tbkd.commands.quiet import quiet
+
+    with tempfile.TemporaryDirectory(prefix="tbkd_demo_") as scratch, quiet():
         os.environ["GRADIO_TEMP_DIR"] = scratch  # gone with the program
+        import_monai_quickly()
         import gradio
 
         theme = gradio.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"])  # others are fetched
         page = _page(args.ckpt_dir)
+        sys.stderr.write(f"The page is at http://127.0.0.1:{args.port}; Ctrl-C ends it.\n")
         page.launch(
-            server_name="127.0.0.1", server_port=args.port, share=False, inbrowser=args.open, show_error=True,
-            max_file_size=_EVERY_SIZE, ssr_mode=False, run_history=False, footer_links=[], enable_monitoring=False,
+            server_name="127.0.0.1", server_port=args.port, share=False, inbrowser=args.open, quiet=True,
+            show_error=True, max_file_size=_EVERY_SIZE, ssr_mode=False, run_history=False, footer_links=[], enable_monitoring=False,
             theme=theme, head=_POLICY,
         )  # fmt: skip
     return 0

@@ -70,7 +70,9 @@ class LocalizationModel:
     @overload
     def locate(self, images: list[ImageLike], score_threshold: float | None = None) -> list[Finding]: ...
 
-    def locate(self, images: ImageLike | list[ImageLike], score_threshold: float | None = None) -> Finding | list[Finding]:
+    def locate(
+        self, images: ImageLike | list[ImageLike], score_threshold: float | None = None
+    ) -> Finding | list[Finding]:
         """Look at one image, or at several in batches.
 
         Args:
