@@ -25,8 +25,8 @@ class BundleInferenceOperator(Operator):
         fragment: the app.
         input_folder: all that was sent.
         output_folder: gets ``predictions.csv``, ``.json`` and ``.html``, pages, overlays and ``dicom/``.
-        model_folder: ``model.pt`` with its record, ``operating_point.json``, and, where the model is of a recipe, the
-            recipe's ``*.yaml``, which are laid over ``inference.yaml`` in the order of their names.
+        model_folder: ``model.pt`` with its record and ``operating_point.json``; where the folder is empty or absent the
+            released model is taken. Its ``*.yaml`` are laid over ``inference.yaml`` in the order of their names.
 
     Named input:
         study_selected_series_list: of the SDK's series selector.
@@ -61,12 +61,13 @@ def run_inference(input_folder: Path, output_folder: Path, model_folder: Path, s
     Args:
         input_folder: the films, nested or not.
         output_folder: gets the results.
-        model_folder: the model and its recipe.
+        model_folder: the model and what is laid over the config; empty or absent, the released model is taken.
         selected: files.
 
     Returns:
         How many films could not be processed.
     """
+    own = {"ckpt_dir": literal(str(model_folder))} if model_folder.is_dir() and any(model_folder.iterdir()) else {}
     configs = [bundle_files() / "configs" / "inference.yaml", *sorted(model_folder.glob("*.yaml"))]
     workflow = ConfigWorkflow(
         [str(config) for config in configs],
@@ -74,7 +75,8 @@ def run_inference(input_folder: Path, output_folder: Path, model_folder: Path, s
         logging_file=False,
         dataset_dir=literal(str(input_folder)),
         output_dir=literal(str(output_folder)),
-        ckpt_dir=literal(str(model_folder)),
+        bundle_root=literal(str(bundle_files())),
+        **own,
         **_OVERRIDES,
     )
     workflow.parser["selection"] = CheckSelected(selected)

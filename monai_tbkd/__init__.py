@@ -8,7 +8,11 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from monai_tbkd.inference import Finding, LocalizationModel, load_model
+
 __version__ = "0.1.0"
+__all__ = ["Finding", "LocalizationModel", "__version__", "load_model", "names_on_demand"]
 
 
 def names_on_demand(package: str) -> None:
@@ -43,8 +47,10 @@ class _Package(ModuleType):
 
 if not TYPE_CHECKING:  # which would take any name then
 
-    def __getattr__(name: str) -> ModuleType:
-        """A folder of this package, as expressions of configs name it."""
+    def __getattr__(name: str) -> Any:
+        """Import a folder of this package, as expressions of configs name it, or a name of the Python API."""
+        if name in __all__:
+            return getattr(import_module(f"{__name__}.inference"), name)
         module = f"{__name__}.{name}"
         try:
             return import_module(module)

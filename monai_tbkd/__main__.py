@@ -6,15 +6,18 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from monai_tbkd import __version__
 from monai_tbkd.commands import (
     bundle,
     calibrate,
     check_data,
+    demo,
     export,
     export_labels,
     label_app,
+    locate,
     merge_predictions,
     package,
     pacs,
@@ -26,6 +29,8 @@ from monai_tbkd.commands import (
 )
 
 COMMANDS = (
+    locate,
+    demo,
     bundle,
     phantom,
     check_data,
@@ -46,7 +51,7 @@ COMMANDS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run a command; an error that a user can mend is one line, not a traceback."""
     parser = argparse.ArgumentParser(
-        prog="python -m monai_tbkd",
+        prog="tbkd" if Path(sys.argv[0]).name == "tbkd" else "python -m monai_tbkd",
         description="Find where tuberculosis is on chest X-rays. Research use only, not for diagnosis.",
     )
     parser.add_argument("--version", action="version", version=__version__)

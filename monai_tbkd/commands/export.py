@@ -22,7 +22,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     p.add_argument("--format", choices=FORMATS, required=True)
     add_training_options(p)
-    p.add_argument("--output", type=Path, help="the file; by default beside the checkpoint: model.onnx, .xml or .ts")
+    p.add_argument(
+        "--output",
+        type=Path,
+        help="the file; by default beside the checkpoint (of the released model: here): model.onnx, .xml or .ts",
+    )
     p.add_argument("--int8", action="store_true", help="weights and activations in 8 bits (onnx, openvino)")
     p.add_argument("--films", type=Path, help="folder of films by which 8-bit ranges are chosen; no label is needed")
     p.add_argument("--number", type=int, default=125, help="films of it that take part (default 125)")

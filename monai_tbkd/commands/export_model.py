@@ -19,13 +19,14 @@ from monai_tbkd.backends.exported_net import MapOf
 from monai_tbkd.backends.int8_quantization import Int8Network
 from monai_tbkd.backends.int8_search import block_errors, order_of, search
 from monai_tbkd.backends.write_network import int8_network
+from monai_tbkd.commands.training_options import checkpoint_of
 from monai_tbkd.data import list_films
 from monai_tbkd.data.film_dataset import film_error_in
 from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.engines import describe_module, load_trained
 from monai_tbkd.networks import model_version
 from monai_tbkd.networks.checkpoint import file_sha256, read_record
-from monai_tbkd.packaging import bundle_files, literal, recipe_files, set_option
+from monai_tbkd.packaging import bundle_files, literal, model_settings, recipe_files, set_option
 from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)
@@ -49,13 +50,16 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             "--int8 needs --films, a folder of films like those it will be used on, and nothing else does."
         )
+    is_released, args.checkpoint = args.checkpoint is None, checkpoint_of(args)
     parser = inference_config(args.checkpoint, args.recipe, args.values)
     network, pooling = (parser.get_parsed_content(key) for key in ("network_def", "pooling"))
     image_size = int(parser.get_parsed_content("image_size"))
     load_trained(network, args.checkpoint, pooling, image_size)
     network.eval()
     suffix = {kind: end for end, kind in SUFFIXES.items()}[args.format]
-    output = args.output or args.checkpoint.with_suffix((".int8" if args.int8 else "") + suffix)
+    # the released model's folder is the installation's
+    beside = Path(args.checkpoint.name) if is_released else args.checkpoint
+    output = args.output or beside.with_suffix((".int8" if args.int8 else "") + suffix)
     if output.suffix.lower() != suffix:
         raise ValueError(f"--output is {output}; a file of format {args.format} ends with {suffix}.")
     record = {
@@ -74,8 +78,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         written, found = export_network(network, output, record, size), None
     logger.info(
-        "%s: %s, %s, %.1f MB; maps differ from the network's by at most %.2g logits on noise (%s).",
-        output, args.format, written["precision"], _size(output) / 1e6, written["largest_difference"], NOTICE,
+        "%s: %s of %s, %s, %.1f MB; maps differ from the network's by at most %.2g logits on noise (%s).",
+        output, args.format, record["model_version"], written["precision"], _size(output) / 1e6,
+        written["largest_difference"], NOTICE,
     )  # fmt: skip
     if found is not None:
         logger.info("Against float32, on films that chose nothing: %s.", found)
@@ -192,6 +197,7 @@ def inference_config(checkpoint: Path, recipes: Sequence[str], values: Sequence[
     parser["backend"] = "torchscript"  # films in 8 bits, and normalization in the network
     parser["thresholds"] = _thresholds(checkpoint)
     parser["exported"] = None
+    parser.update(model_settings(parser.get(), checkpoint))
     parser["draw_film"] = False
     return parser
 

@@ -19,7 +19,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     p.add_argument("folder", type=Path, metavar="DIR", help="the new folder")
     p.add_argument("--bundle", type=Path, help="the bundle to serve (default: the one of this package)")
-    p.add_argument("--ckpt_dir", type=Path, help="folder of model.pt (default: models in the bundle)")
+    p.add_argument(
+        "--ckpt_dir", type=Path, help="folder of model.pt (default: models in the bundle, or else the released model)"
+    )
     p.add_argument(
         "--recipe", nargs="*", default=[], metavar="NAME|FILE", help="recipes that the model was trained with, in order"
     )
@@ -30,14 +32,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Write it and say how to start."""
     from monai_tbkd.label.app_folder import write_app_folder
-    from monai_tbkd.packaging import bundle_files, set_option
+    from monai_tbkd.networks import model_version
+    from monai_tbkd.packaging import bundle_files, models_folder, set_option
 
     bundle = args.bundle or bundle_files()
     recipes = [_recipe(name) for name in args.recipe]
     overrides = dict(set_option(text) for text in args.set)
-    app = write_app_folder(args.folder, bundle, args.ckpt_dir or bundle / "models", recipes, overrides)
+    app = write_app_folder(args.folder, bundle, args.ckpt_dir or models_folder(bundle), recipes, overrides)
     sys.stdout.write(
-        f"Wrote {app.root}. Start it with\n"
+        f"Wrote {app.root}, which serves {model_version(app.student)}. Start it with\n"
         f"  python -m monailabel.main start_server --app {app.root} --studies FILMS --host 127.0.0.1 "
         "--uvicorn_app monai_tbkd.label.server:app\n"
         "FILMS is a folder of films, or the address of a DICOMweb server.\n"

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from monai_tbkd.commands.training_options import add_training_options
+from monai_tbkd.commands.training_options import add_training_options, checkpoint_of
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,19 +47,23 @@ def run(args: argparse.Namespace) -> int:
         ValueError: something that a user can mend.
     """
     from monai_tbkd.data.outside_text import read_text
+    from monai_tbkd.networks import model_version
     from monai_tbkd.packaging import set_option
     from monai_tbkd.packaging.bundle_package import write_package
     from monai_tbkd.packaging.config_layers import read_config
     from monai_tbkd.packaging.file_hashes import write_hashes
     from monai_tbkd.packaging.model_facts import read_facts
+    from monai_tbkd.packaging.released import LICENSE
 
-    facts = read_facts(args.checkpoint, args.trained_on, args.phantom, args.metrics, args.performance)
+    checkpoint = checkpoint_of(args)
+    terms = args.terms or (checkpoint.with_name(LICENSE) if args.checkpoint is None else None)
+    facts = read_facts(checkpoint, args.trained_on, args.phantom, args.metrics, args.performance)
     layers = [read_config(_recipe(name)) for name in args.recipe] + [dict([set_option(text)]) for text in args.values]
     folder = write_package(
         args.output,
         facts,
         layers,
-        terms=None if args.terms is None else read_text(args.terms),
+        terms=None if terms is None else read_text(terms),
         url=args.url,
         as_requirement=args.requirement,
         torchscript=not args.no_torchscript,
@@ -68,7 +72,9 @@ def run(args: argparse.Namespace) -> int:
     )
     files = [p for p in folder.rglob("*") if p.is_file()]
     size = sum(p.stat().st_size for p in files) / 1024**2
-    sys.stdout.write(f"{folder}: {len(files)} files, {size:.1f} MB, trained on {facts.trained_on}\n")
+    sys.stdout.write(
+        f"{folder}: {len(files)} files, {size:.1f} MB, {model_version(checkpoint)}, trained on {facts.trained_on}\n"
+    )
     if args.hashes is not None:
         sys.stdout.write(f"{write_hashes(folder, args.hashes)}: their hashes\n")
     return 0

@@ -38,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add_archive_options(p)
     p.add_argument("--output", type=Path, required=True, help="folder for predictions.csv; the film in work lies in it")
-    p.add_argument("--ckpt_dir", type=Path, help="folder with model.pt (default: as in inference.yaml)")
+    p.add_argument("--ckpt_dir", type=Path, help="folder with model.pt (default: the released model)")
     p.add_argument("--config", nargs="+", action="extend", default=[], type=Path, metavar="YAML", help="recipes "
                    "that lie over inference.yaml")  # fmt: skip
     p.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", dest="settings", help="other "

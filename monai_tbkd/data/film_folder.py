@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from monai_tbkd.data.absolute_path import absolute_path
@@ -26,8 +27,11 @@ _FILM_SUFFIXES = (
 _NOT_FILM_NAMES = {"readme", "license", "licence", "copying", "notice", "changelog", "makefile"}
 
 
+PathLike = str | os.PathLike[str]
+
+
 def list_films(
-    folder_or_file: str | os.PathLike[str], recursive: bool = True, leave_out: str | os.PathLike[str] | None = None
+    source: PathLike | Sequence[PathLike], recursive: bool = True, leave_out: PathLike | None = None
 ) -> list[dict[str, str]]:
     """List every file that may be a film; whether it is one is told by its content, when it is read.
 
@@ -36,12 +40,13 @@ def list_films(
     sub-folder that may not be opened is listed itself, so that its films are not lost unnoticed.
 
     Args:
-        folder_or_file: a folder, or one film.
+        source: a folder, one film, or a list of these.
         recursive: look into sub-folders; a link back up is not followed twice.
         leave_out: a folder that is not looked into, such as the one that results are written to.
 
     Returns:
-        ``{"image": absolute path, "name": path under the folder with forward slashes}`` each, ``f2`` before ``f10``.
+        ``{"image": absolute path, "name": path under the folder with forward slashes}`` each, ``f2`` before ``f10``. Of
+        several sources each film is listed once, in their order, by its path under the folder that they have in common.
 
     Raises:
         FileNotFoundError: no such folder or file.
@@ -51,9 +56,12 @@ def list_films(
         >>> list_films("films")  # doctest: +SKIP
         [{'image': '/data/films/a.dcm', 'name': 'a.dcm'}]
     """
-    if not isinstance(folder_or_file, (str, os.PathLike)):
-        raise ValueError(f"dataset_dir is {folder_or_file!r}; expected one folder of films, or one film.")
-    root = absolute_path(folder_or_file)
+    if isinstance(source, (list, tuple)) and len(source) > 1:
+        return _of_several(source, recursive, leave_out)
+    source = source[0] if isinstance(source, (list, tuple)) and source else source
+    if not isinstance(source, (str, os.PathLike)):
+        raise ValueError(f"dataset_dir is {source!r}; expected a folder of films, one film, or a list of these.")
+    root = absolute_path(source)
     skipped = None if leave_out is None else os.path.realpath(absolute_path(leave_out))
     if skipped == os.path.realpath(root):
         raise ValueError(f"{root} is the folder of films and of results alike; give results a folder of their own.")
@@ -93,6 +101,13 @@ def list_films(
             f"{'' if recursive else ' (sub-folders were not looked into)'}."
         )
     return [{"image": str(root / name), "name": name} for name in sorted(names, key=natural_key)]
+
+
+def _of_several(sources: Sequence[PathLike], recursive: bool, leave_out: PathLike | None) -> list[dict[str, str]]:
+    roots = [absolute_path(each) for each in sources]
+    common = os.path.commonpath([root if root.is_dir() else root.parent for root in roots])
+    found = {film["image"]: film for root in roots for film in list_films(root, recursive, leave_out)}
+    return [{"image": image, "name": Path(image).relative_to(common).as_posix()} for image in found]
 
 
 def film_stem(name: str) -> str:

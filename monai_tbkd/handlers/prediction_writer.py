@@ -8,22 +8,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import torch
 from ignite.engine import Engine, Events
-from PIL import Image
 
-from monai_tbkd.data import FilmTurn, FilmWarning, ReasonCode
+from monai_tbkd.data import FilmWarning
 from monai_tbkd.data.own_results import save_marked
+from monai_tbkd.report.prediction_row import add_warning, prediction_overlay, prediction_row
 from monai_tbkd.report.prediction_table import (
-    COLUMNS,
     DONE,
-    FAILED,
-    NO_TB,
     OVERLAY_FORMATS,
-    REFUSED,
-    TB,
     PredictionTable,
-    as_written,
     known_overlay_format,
     results_written,
 )
@@ -131,69 +124,15 @@ class PredictionWriter:
         raise error
 
     def _row(self, batch: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        row: dict[str, Any] = dict.fromkeys(COLUMNS)
-        meta = batch["image"].meta
-        row.update(
-            name=as_written(batch["name"]),
-            path=as_written(str(meta["filename_or_obj"])),
-            status=DONE,
-            warnings=meta.get("warnings") or None,
-            source_format=meta.get("source_format") or None,
-            pixel_steps=meta.get("pixel_steps") or None,
-            sop_instance_uid=meta.get("sop_instance_uid") or None,
-            model_version=self.model_version,
-            seconds=round(seconds, 3),
+        row = prediction_row(
+            batch, output, self.score_threshold, self.threshold_id, self.input_kind, self.model_version
         )
-        if batch["reason"]:
-            reason = ReasonCode(batch["reason"])
-            row.update(status=FAILED if reason.is_failure else REFUSED, reason=reason.value, detail=batch["detail"])
-            return row
-        height, width = (int(length) for length in batch["original_size"])
-        turn = FilmTurn.from_text(meta.get("turn", ""))
-        score = float(output["score"])
-        boxes = [
-            [round(v, 2) for v in box] + [round(s, 4)]
-            for box, s in zip(output["pred_boxes"].tolist(), output["pred_box_scores"].tolist())
-        ]
-        row.update(
-            height=width if turn.transpose else height,
-            width=height if turn.transpose else width,
-            score_0_100=round(100 * score, 2),
-            threshold_0_100=round(100 * self.score_threshold, 2),
-            threshold_id=self.threshold_id,
-            decision=TB if score >= self.score_threshold else NO_TB,
-            n_boxes=len(boxes),
-            boxes=turn.boxes_as_stored(boxes, (height, width)),
-        )
-        if fault := self._fault_of_kind(meta.get("source_format")):
-            row.update(decision=None, threshold_0_100=None, threshold_id=None, n_boxes=None, boxes=None)
-            add_warning(row, FilmWarning.OTHER_INPUT_KIND, fault)
-        return row
-
-    def _fault_of_kind(self, source_format: str | None) -> str:
-        if self.input_kind == "mixed":
-            return ""
-        from monai_tbkd.metrics.calibrated_threshold import input_kind_fault
-
-        return input_kind_fault(self.input_kind, source_format)
+        return {**row, "seconds": round(seconds, 3)}
 
     def _draw(self, batch: Mapping[str, Any], output: Mapping[str, Any], row: Mapping[str, Any]) -> None:
-        caption, boxes, scores = f"score {row['score_0_100']:.0f}, no threshold", torch.zeros(0, 4), torch.zeros(0)
-        if row["decision"] is not None:
-            caption = f"score {row['score_0_100']:.0f} (threshold {row['threshold_0_100']:.0f}): {row['decision']}"
-            boxes, scores = output["pred_boxes"], output["pred_box_scores"]
-        picture = self._overlay(
-            batch.get("film", batch["image"]),
-            output["tb_map"],
-            boxes,
-            scores,
-            batch["original_size"],
-            str(row["name"]),
-            caption,
-        )
+        drawn = prediction_overlay(batch, output, row, self._overlay)
         target = self.table.folder / "overlays" / self._file_name(row["name"])
         target.parent.mkdir(parents=True, exist_ok=True)
-        drawn = Image.fromarray(picture.permute(1, 2, 0).numpy())
         kind = "PNG" if self.overlay_format == "png" else "JPEG"
         save_marked(drawn, target, kind, **OVERLAY_FORMATS[self.overlay_format])
 
@@ -209,9 +148,3 @@ class PredictionWriter:
             unique = f"{stem}_{number}"
         self._names.add(unique)
         return f"{unique}.{self.overlay_format}"
-
-
-def add_warning(row: dict[str, Any], warning: FilmWarning, detail: str) -> None:
-    """Add a warning to a row, and to its detail what it is about."""
-    row["warnings"] = "; ".join(filter(None, [row["warnings"], warning]))
-    row["detail"] = "; ".join(filter(None, [row["detail"], detail]))

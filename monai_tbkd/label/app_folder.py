@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from monai.bundle import ConfigParser
 from monai_tbkd import __version__
 from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.whole_file import write_json
-from monai_tbkd.packaging import literal
+from monai_tbkd.packaging import literal, model_settings
+from monai_tbkd.packaging.config_layers import find_config
+from monai_tbkd.packaging.recorded_settings import LUNG_FIELD
 
 SETTINGS_FILE = "label_app.json"
 # what a model consists of; the teacher is for training and for the disagreement of teacher and student
-_MODEL_FILES = ("model.pt", "model.json", "operating_point.json", "teacher.pt", "teacher.json")
-_CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
+_MODEL_FILES = ("model.pt", "model.json", "operating_point.json", LUNG_FIELD, "teacher.pt", "teacher.json")
 _MAIN = '''"""Started by monailabel; everything is in the package monai_tbkd. Research use only, not for diagnosis."""
 
 from monai_tbkd.label.stand_ins import stand_in_for_pydicom_seg
@@ -93,18 +94,6 @@ class AppFolder:
         return parser
 
 
-def find_config(folder: Path, name: str) -> Path:
-    """A config by its name without suffix.
-
-    Raises:
-        FileNotFoundError: there is none in the folder.
-    """
-    for suffix in _CONFIG_SUFFIXES:
-        if (folder / f"{name}{suffix}").is_file():
-            return folder / f"{name}{suffix}"
-    raise FileNotFoundError(f"{folder}: no {name}.yaml or {name}.json; expected the configs of a bundle.")
-
-
 def read_app_folder(root: str | Path) -> AppFolder:
     """Open an app folder.
 
@@ -167,6 +156,8 @@ def write_app_folder(
     for name in _MODEL_FILES:
         if (models / name).is_file():
             shutil.copy(models / name, app.models)
+    own = model_settings(app.parser().get(), app.student)
+    app = replace(app, overrides=tuple({**own, **dict(app.overrides)}.items()))
     (root / "main.py").write_text(_MAIN, encoding="utf-8")
     settings = {"monai_tbkd": __version__, "recipes": list(app.recipes), "overrides": dict(app.overrides)}
     write_json(root / SETTINGS_FILE, settings)

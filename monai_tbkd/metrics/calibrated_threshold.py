@@ -27,6 +27,13 @@ _KINDS = {
 INPUT_KINDS = (*_KINDS, MIXED)
 _KIND_OF = {source_format: kind for kind, formats in _KINDS.items() for source_format in formats}
 _TOLERANCE = 1e-9
+BEFORE_USE = (
+    "Before a site relies on a score, it scores images of its own whose truth is known by culture or a molecular test, "
+    "at least 50 with TB and 50 without, of the people and devices that it will be used on. "
+    "`python -m monai_tbkd calibrate` then tells AUC, sensitivity and specificity with their intervals, and writes a "
+    "threshold for this model and this kind of file. Another model version, device or file format needs it anew."
+)
+"""What a site does first; it stands wherever scores are shown to a person for the first time."""
 
 
 @dataclass(frozen=True)

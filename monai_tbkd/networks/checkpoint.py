@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +59,13 @@ def model_version(checkpoint: str | Path) -> str:
         checkpoint: the model.
 
     Returns:
-        Like ``"monai_tbkd 0.1.0, model 0a1b2c3d4e5f"``; of a model that knows no real film, with `PHANTOM_ONLY` at
-        the end.
+        Like ``"monai_tbkd 0.1.0, model 0a1b2c3d4e5f"``, with the ``name`` of the model's record, if it has one, in the
+        place of ``model``; of a model that knows no real film, with `PHANTOM_ONLY` at the end.
     """
+    record = read_record(checkpoint)
     model = file_sha256(checkpoint)[:12] if Path(checkpoint).is_file() else "untrained"
-    phantom = f", {PHANTOM_ONLY}" if knows_no_real_film(read_record(checkpoint)) else ""
-    return f"monai_tbkd {__version__}, model {model}{phantom}"
+    phantom = f", {PHANTOM_ONLY}" if knows_no_real_film(record) else ""
+    return f"monai_tbkd {__version__}, {(record or {}).get('name') or 'model'} {model}{phantom}"
 
 
 def knows_no_real_film(record: Mapping[str, Any] | None) -> bool:
@@ -169,6 +172,12 @@ def settings_that_differ(theirs: Mapping[str, Any], here: Mapping[str, Any]) -> 
 
 
 def file_sha256(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """SHA-256 of a file, in hexadecimal; read anew only when the file has changed."""
+    found = Path(path).stat()
+    return _sha256(os.path.realpath(path), found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+@cache
+def _sha256(path: str, *_: int) -> str:
     with open(path, "rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from monai_tbkd.packaging.exit_status import FILMS_FAILED, end_with
     from monai_tbkd.packaging.extras import with_extra
     from monai_tbkd.packaging.plain_errors import show_errors_plainly
+    from monai_tbkd.packaging.recorded_settings import model_settings, read_model
+    from monai_tbkd.packaging.released import models_folder, released_model
     from monai_tbkd.packaging.settings import literal, read_settings, set_option, truth
     from monai_tbkd.packaging.shared_config import shared
     from monai_tbkd.packaging.training_config import config_settings, run_stages
@@ -24,8 +26,12 @@ __all__ = [
     "config_settings",
     "end_with",
     "literal",
+    "model_settings",
+    "models_folder",
+    "read_model",
     "read_settings",
     "recipe_files",
+    "released_model",
     "run_stages",
     "set_option",
     "shared",

@@ -120,6 +120,7 @@ def packaged_configs(
         ValueError: something that can't be laid over, or a reference to a file that is not there.
     """
     configs = {p.stem: read_config(p) for p in sorted(Path(source).glob("*.yaml"))}
+    configs["inference"]["ckpt_dir"] = "$@bundle_root + '/models'"  # the folder has its own
     if not full:
         configs["inference"] = lay_over(configs["inference"], plain_layer())
     for config in configs.values():

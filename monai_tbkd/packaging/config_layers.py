@@ -16,7 +16,7 @@ from monai_tbkd.data.outside_text import read_text
 
 START = "start"
 """What a vendored bundle calls its ``initialize``, see `start_at_run`."""
-_SUFFIXES = (".json", ".yaml", ".yml")
+_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
@@ -34,6 +34,18 @@ def read_config(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds {type(content).__name__}; expected a mapping of ids to their content.")
     return content
+
+
+def find_config(folder: Path, name: str) -> Path:
+    """A config by its name without suffix.
+
+    Raises:
+        FileNotFoundError: there is none in the folder.
+    """
+    for suffix in _SUFFIXES:
+        if (folder / f"{name}{suffix}").is_file():
+            return folder / f"{name}{suffix}"
+    raise FileNotFoundError(f"{folder}: no {name}.yaml or {name}.json; expected the configs of a bundle.")
 
 
 def lay_over(config: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:

@@ -109,6 +109,7 @@ def read_facts(
         raise FileNotFoundError(f"There is no checkpoint {path}; give the path of a trained model.pt.")
     record = read_record(path) or {}
     phantom = phantom or knows_no_real_film(record)
+    trained_on = trained_on or record.get("trained_on")
     if not trained_on and not phantom:
         raise ValueError(
             f"{path}: its record does not say what films it was trained on; say so with --trained_on, and with "

@@ -123,20 +123,31 @@ def read_settings() -> None:
         ValueError: with one sentence for the user.
     """
     parser, steps = running_parser()
-    resolved = parser.ref_resolver.resolved_content
     values = _from_command_line(parser)
     values |= {key: _checked(key, value) for key, value in parser.get().items() if key not in values}
-    for key, value in values.items():
-        old = parser[key]
-        if value is not old and (type(value), value) != (type(old), old):
-            parser[key] = value
+    set_values(parser, steps, values)
     for key, least in _LEAST.items():
         number = _value(parser, key) if key in parser else least
         if isinstance(number, bool) or not isinstance(number, int) or number < least:
             raise ValueError(f"{key} is {number!r}; expected a whole number, {least} or more.")
     device = parser.get("device", "$")
     if not (isinstance(device, str) and device.startswith(_MEANINGFUL)):
-        parser["device"] = f"$torch.device({_existing_device(device)!r})"
+        set_values(parser, steps, {"device": f"$torch.device({_existing_device(device)!r})"})
+
+
+def set_values(parser: ConfigParser, steps: str, values: Mapping[str, Any]) -> None:
+    """Set values of the running config, of which nothing is kept but the steps that are done.
+
+    Args:
+        parser: of the config.
+        steps: id of the list that is being run, see :func:`monai_tbkd.packaging.running_config.running_parser`.
+        values: by id; what is there already changes nothing.
+    """
+    resolved = parser.ref_resolver.resolved_content
+    for key, value in values.items():
+        old = parser[key]
+        if value is not old and (type(value), value) != (type(old), old):
+            parser[key] = value
     if parser.ref_resolver.resolved_content is not resolved:  # setting a value empties it
         parser.parse(reset=True)
         done = {id_: value for id_, value in resolved.items() if id_.startswith(f"{steps}::")}

@@ -15,12 +15,12 @@ from ignite.engine import Engine
 from monai_tbkd.data import FilmError, FilmWarning, ReasonCode
 from monai_tbkd.dicom import KINDS, DicomResultError, FilmFinding, SourceFilm, film_results, refusal_report
 from monai_tbkd.handlers import PredictionWriter
-from monai_tbkd.handlers.prediction_writer import add_warning
 from monai_tbkd.pacs.archive import Archive, FilmAddress
 from monai_tbkd.pacs.archive_error import ArchiveError
 from monai_tbkd.pacs.archive_films import address_of
 from monai_tbkd.pacs.archive_table import PASSING
 from monai_tbkd.pacs.search_progress import SearchProgress
+from monai_tbkd.report.prediction_row import add_warning
 from monai_tbkd.report.prediction_table import DONE, FAILED
 
 logger = logging.getLogger(__name__)

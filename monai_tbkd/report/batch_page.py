@@ -10,6 +10,7 @@ from typing import Any
 
 from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.data.reason_codes import ReasonCode
+from monai_tbkd.metrics.calibrated_threshold import BEFORE_USE
 from monai_tbkd.report.film_page import codes
 from monai_tbkd.report.html_page import decimals, facts, page, section, table
 from monai_tbkd.report.prediction_table import DONE, FAILED, NO_TB, REFUSED, TB
@@ -46,6 +47,7 @@ def batch_page(
         "<h1>Chest films: where tuberculosis is suggested</h1>",
         f'<p class="basis">{len(rows)} films. {_threshold(rows, thresholds)}</p>',
         f'<div class="verdict refused"><p>{escape(unfinished)}</p></div>' if unfinished else "",
+        f'<p class="basis">{escape(BEFORE_USE)}</p>',
         _tiles(films, results),
         section("scores", "Scores", score_histogram(scored, thresholds)),
         section("refusals", "Refusals, failures and warnings", _reasons(rows)),

@@ -76,7 +76,8 @@ def _link_overlays(source: Path, folder: Path) -> None:
 
 
 def _name_missing(dataset_dir: Any, folder: Path, names: set[str]) -> None:
-    if not dataset_dir or not Path(dataset_dir).exists():
+    sources = dataset_dir if isinstance(dataset_dir, list) else [dataset_dir or ""]
+    if not all(each and Path(each).exists() for each in sources):
         logger.warning("%s is not here: whether every film has a row was not looked up.", dataset_dir or "dataset_dir")
         return
     left = [film["name"] for film in list_films(dataset_dir, leave_out=folder) if as_written(film["name"]) not in names]

@@ -1,0 +1,157 @@
+"""inference.yaml on the images of a command line, its rows as lines."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+import textwrap
+import webbrowser
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Engine, Events
+from monai.bundle import ConfigParser
+from tqdm import tqdm
+
+from monai_tbkd.data.film_folder import list_films
+from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.metrics.calibrated_threshold import BEFORE_USE
+from monai_tbkd.packaging import FILMS_FAILED, bundle_files, literal, released_model, set_option
+from monai_tbkd.packaging.config_layers import find_config
+from monai_tbkd.packaging.plain_errors import plain_cause
+from monai_tbkd.packaging.released import called
+from monai_tbkd.report.prediction_table import DONE, OVERVIEW, PredictionTable
+from monai_tbkd.transforms import notice_of
+
+PIPE_CLOSED, STOPPED = 141, 130
+_FEW = 4  # images that are done by the time that other processes would have begun
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look at each image and write its line.
+
+    Raises:
+        ValueError: something that a user can mend.
+        OSError: the same.
+    """
+    with tempfile.TemporaryDirectory(prefix="tbkd_") as scratch:
+        if args.open and args.output is None:
+            args.output = Path(tempfile.mkdtemp(prefix="tbkd_page_"))  # the browser reads it later
+        parser = _config(args, args.output or Path(scratch))
+        try:
+            status = _infer(parser, args)
+        except KeyboardInterrupt:
+            sys.stderr.write("Stopped.\n")
+            return STOPPED
+        except BrokenPipeError:
+            return _drop_output()
+        except Exception as error:  # the parser wraps what this package refuses
+            cause = plain_cause(error)
+            if cause is None:
+                raise
+            raise cause from error
+    if args.open:
+        page = (args.output / OVERVIEW).absolute()
+        sys.stderr.write(f"{page}\n")
+        webbrowser.open(page.as_uri())
+    return status
+
+
+def _config(args: argparse.Namespace, output: Path) -> ConfigParser:
+    """inference.yaml as the command line wants it."""
+    models = released_model() if args.ckpt_dir is None else args.ckpt_dir.absolute()
+    source = [literal(image) for image in args.images]
+    number = len(list_films(args.images, leave_out=output))
+    configs = bundle_files() / "configs"
+    parser = ConfigParser()
+    parser.read_config(str(find_config(configs, "inference")))
+    parser.update({
+        "bundle_root": literal(str(configs.parent)),
+        "ckpt_dir": literal(str(models)),
+        "dataset_dir": source if len(source) > 1 else source[0],
+        "output_dir": literal(str(output.absolute())),
+        "draw_overlays": args.output is not None,
+        "draw_reports": args.output is not None,
+        "progress_bar": number > 1 and sys.stderr.isatty(),
+        **({"num_workers": 0} if number <= _FEW else {}),
+        **dict(map(set_option, args.settings)),
+    })  # fmt: skip
+    return parser
+
+
+def _infer(parser: ConfigParser, args: argparse.Namespace) -> int:
+    get = parser.get_parsed_content
+    get("initialize")
+    table: PredictionTable = get("predictions")
+    _introduce(str(get("model_version")), Path(get("ckpt_dir")))
+    if not get("films_to_do"):
+        table.finish()
+        _write_lines(table.rows)
+    else:
+        evaluator = get("evaluator")
+        evaluator.logger.setLevel(logging.CRITICAL if not args.verbose else logging.INFO)
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED, _Lines(table))
+        evaluator.run()
+    return FILMS_FAILED if table.failed else 0
+
+
+class _Lines:
+    """Writes the lines of the rows that a batch has added."""
+
+    def __init__(self, table: PredictionTable) -> None:
+        self.table, self.written = table, 0
+
+    def __call__(self, engine: Engine) -> None:
+        rows = self.table.rows
+        _write_lines(rows[self.written :])
+        self.written = len(rows)
+
+
+def _write_lines(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        tqdm.write(line_of(row), file=sys.stdout)  # above the bar, where there is one
+    sys.stdout.flush()
+
+
+def line_of(row: Mapping[str, Any]) -> str:
+    """What a person needs of a row.
+
+    Example:
+        >>> row = dict(name="a.png", status="done", score_0_100=83.1, threshold_0_100=52.0, decision="TB suggestive",
+        ...            boxes=[[52.2, 38, 97, 120.6, 0.9]], warnings=None)
+        >>> line_of(row)
+        'a.png: 83.1, TB suggestive (threshold 52), box 52 38 97 121'
+    """
+    name = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(row["name"]))
+    if row["status"] != DONE:
+        detail = str(row["detail"]).removeprefix(f"{row['path']}: ").removesuffix(f" ({row['reason']}).")
+        return f"{name}: {row['status']}, {row['reason']}: {detail}"
+    words = [f"{row['score_0_100']:.1f}"]
+    if row["decision"] is None:
+        words.append(f"no decision ({row['detail']})")
+    else:
+        words.append(f"{row['decision']} (threshold {row['threshold_0_100']:g})")
+        words += [f"box {' '.join(f'{edge:.0f}' for edge in box[:4])}" for box in row["boxes"]]
+    warnings = [each for each in str(row["warnings"] or "").split("; ") if each not in ("", FilmWarning.UNTAGGED)]
+    if warnings:  # of a picture everybody sees that it has no tags
+        words.append(f"warning {' '.join(warnings)}")
+    return f"{name}: {', '.join(words)}"
+
+
+def _introduce(version: str, models: Path) -> None:
+    """Which model it is and what its scores are worth, where a person looks."""
+    if not sys.stderr.isatty():
+        return
+    notice = notice_of(version)
+    text = f"{version} ({called(models)}). {notice[0].upper()}{notice[1:]}. {BEFORE_USE}"
+    sys.stderr.write(textwrap.fill(text, min(100, os.get_terminal_size(sys.stderr.fileno()).columns or 100)) + "\n\n")
+
+
+def _drop_output() -> int:
+    """Nobody reads on, as after ``| head``: end without a word, here and when the interpreter closes the stream."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    return PIPE_CLOSED
