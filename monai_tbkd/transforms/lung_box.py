@@ -30,6 +30,7 @@ class LungBoxFinder:
     Args:
         lung_field: from films ``(B, 1, H, W)`` to probabilities of lung of the same shape, such as
             :class:`~monai_tbkd.networks.LungFieldNet`; None for the linear function alone.
+        box_of_field: False takes the linear function's box in any case, for a model that runs without the network.
 
     Example:
         >>> from monai_tbkd.data.phantom import make_film
@@ -38,8 +39,10 @@ class LungBoxFinder:
         [0.1, 0.1, 0.8, 0.8]
     """
 
-    def __init__(self, lung_field: Callable[[torch.Tensor], torch.Tensor] | None = None) -> None:
-        self.lung_field = lung_field
+    def __init__(
+        self, lung_field: Callable[[torch.Tensor], torch.Tensor] | None = None, box_of_field: bool = True
+    ) -> None:
+        self.lung_field, self.box_of_field = lung_field, box_of_field
         with np.load(BytesIO(files("monai_tbkd.transforms").joinpath("lung_box.npz").read_bytes())) as fitted:
             self.weight, self.bias = fitted["weight"].astype(np.float64), fitted["bias"].astype(np.float64)
 
@@ -52,7 +55,7 @@ class LungBoxFinder:
         if self.lung_field is None:
             return self.plain(film), None
         lungs = self.lung_field(film[None].float())[0]
-        box = box_of_lungs(lungs[0].cpu().numpy())
+        box = box_of_lungs(lungs[0].cpu().numpy()) if self.box_of_field else None
         return (self.plain(film) if box is None else box), lungs
 
     def plain(self, film: torch.Tensor) -> NDArray[np.float64]:

@@ -29,6 +29,7 @@ class CropToLungs(Transform):
         size: (height, width) of the cut in pixels. Proportions are not kept.
         margin: on each side, as a share of the cut.
         lung_field: for :class:`LungBoxFinder`.
+        box_of_field: for :class:`LungBoxFinder`.
 
     Raises:
         ValueError: a side below 1, or a margin that leaves nothing.
@@ -39,12 +40,13 @@ class CropToLungs(Transform):
         size: Sequence[int],
         margin: float = 0.07,
         lung_field: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        box_of_field: bool = True,
     ) -> None:
         self.size = (int(size[0]), int(size[1]))
         if min(self.size) < 1 or not 0 <= margin < 0.5:
             raise ValueError(f"size is {tuple(size)} and margin {margin}; expected at least 1, and 0 to below 0.5.")
         self.margin = float(margin)
-        self.finder = LungBoxFinder(lung_field)
+        self.finder = LungBoxFinder(lung_field, box_of_field)
 
     def __call__(self, film: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Cut a film.
@@ -90,9 +92,11 @@ class CropToLungsd(MapTransform):
         place_key: str = LUNG_CROP,
         field_key: str | None = None,
         allow_missing_keys: bool = False,
+        box_of_field: bool = True,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.crop, self.place_key, self.field_key = CropToLungs(size, margin, lung_field), place_key, field_key
+        self.crop = CropToLungs(size, margin, lung_field, box_of_field)
+        self.place_key, self.field_key = place_key, field_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
