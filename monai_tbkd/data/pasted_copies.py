@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,15 +17,15 @@ COPIES = 3
 LUNG_FIELD = "lung_field"
 
 
-def with_pasted_copies(items: Sequence[Mapping[str, Any]], seed: int = 0) -> list[dict[str, Any]]:
+def with_pasted_copies(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """List each image followed by two copies, in which complementary regions come from normal images.
 
-    The normal images are other ones of the same source, so that the style of a hospital tells nothing. Where a source
-    has fewer than two others, the copies are the image itself.
+    The normal images are other ones of the same source, so that the style of a hospital tells nothing. They are drawn by
+    the names of the images, so that most copies are the same in all folds and seeds. Where a source has fewer than two
+    others, the copies are the image itself.
 
     Args:
-        items: training images with ``image`` and ``label`` (0 is without TB), and ``source`` where known.
-        seed: of the choice of normal images and of the regions.
+        items: training images with ``image``, ``label`` (0 is without TB) and ``name``, and ``source`` where known.
 
     Returns:
         Three items an image; what is pasted is at ``paste``: the path of the normal image, and the seed and side of the
@@ -35,22 +36,26 @@ def with_pasted_copies(items: Sequence[Mapping[str, Any]], seed: int = 0) -> lis
         >>> [sorted(item) for item in with_pasted_copies(images)[-3:]]
         [['image', 'label'], ['image', 'label', 'paste'], ['image', 'label', 'paste']]
     """
-    normal: dict[Any, list[str]] = defaultdict(list)
+    normal: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
     for item in items:
         if np.ndim(item["label"]) == 0 and int(item["label"]) == 0:
-            normal[item.get("source")].append(item["image"])
+            normal[item.get("source")].append(item)
     listed: list[dict[str, Any]] = []
-    for number, item in enumerate(items):
-        others = [path for path in normal[item.get("source")] if path != item["image"]]
+    for item in items:
+        drawn = sorted((_number(item, other), other["image"]) for other in normal[item.get("source")])
+        chosen = [path for _, path in drawn if path != item["image"]][: COPIES - 1]
         copies = [dict(item) for _ in range(COPIES)]
-        if len(others) >= COPIES - 1:
-            g = np.random.default_rng((seed, number))
-            chosen = g.choice(len(others), COPIES - 1, replace=False)
-            regions = int(g.integers(2**31))
+        if len(chosen) == COPIES - 1:
             for side, (copy, other) in enumerate(zip(copies[1:], chosen, strict=True)):
-                copy[PASTE] = {"image": others[other], "seed": regions, "inverted": bool(side)}
+                copy[PASTE] = {"image": other, "seed": _number(item), "inverted": bool(side)}
         listed += copies
     return listed
+
+
+def _number(*items: Mapping[str, Any]) -> int:
+    """A number of 31 bits that depends on the names of images alone."""
+    names = "\n".join(str(item.get("name", item["image"])) for item in items)
+    return int.from_bytes(hashlib.sha256(names.encode()).digest()[:4], "big") >> 1
 
 
 class CopiesDataset(Dataset):  # type: ignore[type-arg]

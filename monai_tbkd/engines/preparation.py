@@ -104,7 +104,6 @@ def kept_images(
     cache_dir: str | Path | None = None,
     cache_rate: float = 1.0,
     pasted_copies: bool = False,
-    seed: int = 0,
 ) -> TorchDataset[Any]:
     """Keep what a deterministic transform makes of images: on disk by content, and in memory.
 
@@ -114,9 +113,8 @@ def kept_images(
         cache_dir: folder of the files; None keeps nothing on disk.
         cache_rate: fraction that is kept in memory.
         pasted_copies: each image with its copies, see :func:`~monai_tbkd.data.with_pasted_copies`.
-        seed: of the copies.
     """
-    items = with_pasted_copies(items, seed) if pasted_copies else items
+    items = with_pasted_copies(items) if pasted_copies else items
     store = ContentStore(items, transform, cache_dir)
     missing = store.missing()
     if missing:

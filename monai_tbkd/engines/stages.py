@@ -176,7 +176,9 @@ def training_settings(
             raise ValueError(f"{name} is {value}; expected above 0.")
     if getattr(network, "weights", None):
         settings = {**settings, "weights": str(network.weights)}  # type: ignore[union-attr]
-    hashed = {f"{name}_sha256": hash_of_file(settings.get(name)) for name in ("weights", "lung_weights", "field_weights")}
+    hashed = {
+        f"{name}_sha256": hash_of_file(settings.get(name)) for name in ("weights", "lung_weights", "field_weights")
+    }
     own = {name: value for name, value in settings.items() if not hashed.get(f"{name}_sha256")}
     images = "\n".join(sorted(f"{item['name']} {item['label']}" for item in datalist["train"]))
     return {

@@ -155,3 +155,13 @@ def test_bad_options() -> None:
         small(output_stride=32)
     with pytest.raises(ValueError, match="hidden 0"):
         SymmetricMapHead(4, hidden=0)
+
+
+def test_head_without_mirror_is_blind_to_the_other_half() -> None:
+    head = SymmetricMapHead(features=4, mirror=False).eval()
+    features = torch.randn(1, 8, 3, 3)
+    changed = features.clone()
+    changed[:, 4:] += 1
+    assert torch.equal(head(features), head(changed))
+    both = SymmetricMapHead(features=4).eval()
+    assert not torch.equal(both(features), both(changed))

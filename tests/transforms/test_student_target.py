@@ -199,3 +199,15 @@ def test_the_whole_target_in_the_configs_order() -> None:
     assert (found[:3] > 0).float().mean().item() == pytest.approx(0.1, abs=0.01)
     assert (found[3] < -100).all()
     assert torch.equal(data[TEACHER_MAP], random_maps(4, 1, 8, 8))  # the teacher's own map is left as it is
+
+
+def test_each_hospital_has_its_own_threshold() -> None:
+    maps = torch.cat([random_maps(4, 1, 10, 10), random_maps(4, 1, 10, 10) + 5])
+    sources = ["north"] * 4 + ["south"] * 4
+    center = CenterMapd(area=0.1)
+    center.fit(maps, torch.ones(8), sources)
+    above = (center({**of(maps), "source": sources})[TEACHER_MAP] > 0).float().flatten(1).mean(dim=1)
+    assert above[:4].mean().item() == pytest.approx(0.1, abs=0.01)
+    assert above[4:].mean().item() == pytest.approx(0.1, abs=0.01)
+    other = center({**of(maps[:1]), "source": ["elsewhere"]})[TEACHER_MAP]
+    torch.testing.assert_close(other, center(of(maps[:1]))[TEACHER_MAP])  # the threshold of all
