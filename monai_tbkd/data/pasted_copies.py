@@ -20,8 +20,8 @@ LUNG_FIELD = "lung_field"
 def with_pasted_copies(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """List each image followed by two copies, in which complementary regions come from normal images.
 
-    The normal images are other ones of the same source, so that the style of a hospital tells nothing. They are drawn by
-    the names of the images, so that most copies are the same in all folds and seeds. Where a source has fewer than two
+    The normal images are other ones of the same source, so that the style of a hospital tells nothing. Names draw them,
+    so that most copies are the same in all folds and seeds. Where a source has fewer than two
     others, the copies are the image itself.
 
     Args:
