@@ -1,6 +1,6 @@
 """Train the released model, and the one of the hospitals alone, by the bundle's own configs.
 
-    python scripts/release_model.py --hospitals SHENZHEN DA --more TBX11K --field_weights lungs.pt --output outputs/release
+    python scripts/release_model.py --hospitals SHENZHEN DA --more TBX11K --field_weights lungs.pt --output OUT
 
 Two models, each teacher, student and operating point (thresholds chosen without a box):
 
