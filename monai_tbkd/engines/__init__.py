@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from monai_tbkd.engines.model_comparison import ModelComparison
     from monai_tbkd.engines.model_release import release_model
     from monai_tbkd.engines.network_ahead import NetworkAhead
-    from monai_tbkd.engines.preparation import fit_reduction, fit_target, kept_images, prepare_student
+    from monai_tbkd.engines.preparation import (
+        fit_reduction,
+        fit_target,
+        kept_images,
+        prepare_student,
+        with_teacher_maps,
+    )
     from monai_tbkd.engines.stages import (
         FinishedTeacher,
         is_finished,
@@ -55,6 +61,7 @@ __all__ = [
     "stage_path",
     "training_record",
     "training_settings",
+    "with_teacher_maps",
 ]
 
 names_on_demand(__name__)

@@ -78,9 +78,12 @@ class DistillationTrainer(SupervisedTrainer):
                 "than the label's away."
             )
         self.teacher.eval().requires_grad_(False)
-        image = batchdata["image"].to(self.state.device, non_blocking=self.non_blocking)
-        with torch.no_grad(), torch.autocast("cuda", enabled=self.amp and torch.cuda.is_available()):
-            found: torch.Tensor = self.teacher(image).float()
+        if TEACHER_MAP in batchdata:  # of a teacher with another backbone
+            found = batchdata[TEACHER_MAP].to(self.state.device, non_blocking=self.non_blocking)
+        else:
+            image = batchdata["image"].to(self.state.device, non_blocking=self.non_blocking)
+            with torch.no_grad(), torch.autocast("cuda", enabled=self.amp and torch.cuda.is_available()):
+                found = self.teacher(image).float()
         self._teacher_logits = self.objective.pooling(found) if self.objective.needs("teacher_logits") else None
         if self.target is None:
             return found

@@ -5,22 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from monai.data import DataLoader
+from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedEvaluator
 from torch import nn
 
+from monai_tbkd.data.evaluation_items import evaluation_items
 from monai_tbkd.data.processes import go_on_alone, rank
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.engines.evaluation_result import evaluation_result
-from monai_tbkd.engines.stages import COMPARABLE, finished_part
+from monai_tbkd.engines.preparation import features_of
+from monai_tbkd.engines.stages import COMPARABLE, finished_part, has_other_features
 from monai_tbkd.handlers.evaluation_board import EvaluationBoard
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.metrics import Comparison, Predictions, table
 from monai_tbkd.metrics.blind_baselines import LUNG_PRIOR
 from monai_tbkd.networks.checkpoint import read_record, refuse_other_settings
+from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet
+from monai_tbkd.networks.trained_part import whole_network
 from monai_tbkd.report.evaluation_page import read_robustness, write_evaluation_page
 from monai_tbkd.report.film_overlays import write_film_overlays
 from monai_tbkd.report.film_table import FILE as FILM_TABLE
@@ -54,6 +58,8 @@ class ModelComparison:
         facts: kept in ``metrics.json``.
         report: whether to write ``report.html``.
         board_dir: folder for TensorBoard's runs of the evaluation; None writes none.
+        preprocessing: of train.yaml, for a network with another backbone than the student's.
+        kept_dir: folder of kept features.
     """
 
     def __init__(
@@ -72,7 +78,10 @@ class ModelComparison:
         facts: Mapping[str, Any] | None = None,
         report: bool = False,
         board_dir: str | Path | None = None,
+        preprocessing: Callable[[Any], Any] | None = None,
+        kept_dir: str | Path | None = None,
     ) -> None:
+        self.preprocessing, self.kept_dir = preprocessing, kept_dir
         self.report, self.board = report, None if board_dir is None else EvaluationBoard(board_dir)
         self.student, self.postprocessing = student, postprocessing
         self.evaluator, self.recorder, self.loaders, self.networks = evaluator, recorder, loaders, networks
@@ -128,9 +137,12 @@ class ModelComparison:
 
     def _predict(self, name: str) -> dict[str, Predictions]:
         spec = self.networks[name]
-        self.evaluator.network = finished_part(spec["checkpoint"], self.student, name, spec.get("view"))
+        network = finished_part(spec["checkpoint"], self.student, name, spec.get("view"))
+        self.evaluator.network = network
         out = {}
         for split, loader in self.loaders.items():
+            if has_other_features(self.student, network):
+                loader = self._own_loader(split, loader, network)
             logger.info("Evaluating the %s on the %s split (%d films).", name, split, len(loader.dataset))
             self.evaluator.data_loader = loader
             self.evaluator.state.epoch_length = len(loader)
@@ -138,6 +150,13 @@ class ModelComparison:
             if rank() == 0:
                 out[split] = self.recorder.predictions([i["name"] for i in self.comparison.items[split]])
         return out
+
+    def _own_loader(self, split: str, loader: DataLoader, network: nn.Module) -> DataLoader:
+        """The images of a split with the features of a network with another backbone."""
+        items, whole = evaluation_items(self.comparison.items[split]), cast(SymmetricMapNet, whole_network(network))
+        images = features_of(items, whole, self.preprocessing, self.kept_dir)
+        dataset = Dataset(images, loader.dataset.transform)
+        return DataLoader(dataset, batch_size=loader.batch_size, num_workers=loader.num_workers)
 
     def _add_lung_prior(self) -> None:
         """Add the target's location prior as a predictor that does not look at the lungs' disease."""

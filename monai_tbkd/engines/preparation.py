@@ -14,19 +14,24 @@ from typing import Any
 import numpy as np
 import torch
 from monai.data import CacheDataset, DataLoader, Dataset
+from monai.transforms import Compose
 from monai.utils import convert_to_tensor
 from torch import nn
 from torch.utils.data import Dataset as TorchDataset
 
 from monai_tbkd.data.content_store import ContentStore, content_sha256, fingerprint
 from monai_tbkd.data.pasted_copies import CopiesDataset, with_pasted_copies
+from monai_tbkd.engines.stages import FinishedTeacher
 from monai_tbkd.handlers.film_progress import with_progress
 from monai_tbkd.networks.bfloat16_support import has_bfloat16
 from monai_tbkd.networks.log_odds import class_log_odds
-from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet
+from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, swap_mirror
+from monai_tbkd.networks.trained_part import FeatureMapNet
 from monai_tbkd.networks.weights import load_plain, save_plain
+from monai_tbkd.transforms.frozen_features import MIRRORED_MAP, FrozenFeaturesd
 from monai_tbkd.transforms.lung_crop import LUNG_CROP
 from monai_tbkd.transforms.normalize_film import NormalizeFilm
+from monai_tbkd.transforms.paste_regions import PasteRegionsd
 from monai_tbkd.transforms.student_target import TEACHER_MAP
 
 logger = logging.getLogger(__name__)
@@ -126,6 +131,77 @@ def kept_images(
     return CopiesDataset(images) if pasted_copies else images
 
 
+def features_of(
+    items: Sequence[Mapping[str, Any]],
+    network: SymmetricMapNet,
+    preprocessing: Callable[[Any], Any],
+    cache_dir: str | Path | None = None,
+    cache_rate: float = 0.0,
+) -> TorchDataset[Any]:
+    """Kept features that a finished network has of images; those that its training kept are read.
+
+    Args:
+        items: with ``image``.
+        network: finished.
+        preprocessing: of train.yaml.
+        cache_dir: see `kept_images`.
+        cache_rate: see `kept_images`.
+    """
+    transform = Compose([PasteRegionsd(preprocessing), FrozenFeaturesd(network, "image")])
+    return kept_images(items, transform, cache_dir, cache_rate)
+
+
+class TaughtImages(TorchDataset):  # type: ignore[type-arg]
+    """Images with the maps that a teacher with another backbone has of them and of their mirror images.
+
+    Args:
+        images: as the student takes them.
+        maps: ``(2, C, h, w)`` of each image, in their order.
+    """
+
+    def __init__(self, images: TorchDataset[Any], maps: Sequence[torch.Tensor]) -> None:
+        self.images, self.maps = images, maps
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        own, mirrored = self.maps[index]
+        return {**self.images[index], TEACHER_MAP: own, MIRRORED_MAP: mirrored}
+
+
+@torch.no_grad()
+def with_teacher_maps(
+    images: TorchDataset[Any],
+    items: Sequence[Mapping[str, Any]],
+    teacher: FinishedTeacher | None,
+    preprocessing: Callable[[Any], Any],
+    cache_dir: str | Path | None = None,
+) -> TorchDataset[Any]:
+    """Add a teacher's maps to images whose features it can't take, since its backbone is another one.
+
+    Args:
+        images: training images with the student's features.
+        items: the same, with ``image``, the path.
+        teacher: None, one that has not finished, or one of the same backbone leaves the images as they are.
+        preprocessing: of train.yaml.
+        cache_dir: folder of kept features.
+    """
+    if teacher is None or not teacher.checkpoint.is_file():
+        return images
+    teacher.load()
+    network = teacher.network
+    if not isinstance(network, FeatureMapNet) or not teacher.has_own_features:
+        return images
+    kept = features_of(items, network.whole[0], preprocessing, cache_dir)
+    device = network.whole[0].reduce.weight.device
+    maps = []
+    for item in map(kept.__getitem__, range(len(items))):
+        features = item["image"].to(device)[None]
+        maps.append(torch.stack([network(each)[0].float().cpu() for each in (features, swap_mirror(features))]))
+    return TaughtImages(images, maps)
+
+
 def prepare_student(
     trainer: Any, images: Sequence[Mapping[str, Any]], settings: dict[str, Any], num_classes: int = 1
 ) -> None:
@@ -175,14 +251,15 @@ def fit_target(
     with_tb = [i for i in range(len(images)) if has_tb(images[i]["label"], num_classes)]
     if not with_tb:
         raise ValueError("There is no training image with TB, on which the student's target could be fitted.")
-    needed = {key for key in images[with_tb[0]] if key in ("image", "label", "lung_field", LUNG_CROP)}
+    needed = {key for key in images[with_tb[0]] if key in ("image", "label", "lung_field", LUNG_CROP, TEACHER_MAP)}
     batches = []
     teacher.eval()
     for start in range(0, len(with_tb), batch_size):
         own = [images[i] for i in with_tb[start : start + batch_size]]
         batch = {key: torch.stack([torch.as_tensor(each[key]) for each in own]) for key in needed}
         image = batch.pop("image").to(device)
-        batch[TEACHER_MAP] = teacher(image if to_network is None else to_network(image)).float()
+        if TEACHER_MAP not in batch:
+            batch[TEACHER_MAP] = teacher(image if to_network is None else to_network(image)).float()
         batches.append(batch)
     found: dict[str, Any] = {key: torch.cat([batch[key] for batch in batches]) for key in batches[0]}
     sources = [str(images[i]["source"]) for i in with_tb] if "source" in images[with_tb[0]] else None

@@ -46,6 +46,7 @@ class FinishedTeacher(nn.Module):
         student: what is trained, see :func:`monai_tbkd.networks.trained_part`; the teacher takes the same batches.
         view: through which the teacher sees images; None shows them as they are.
         settings: of the student; a teacher of other images, labels, image size or pooling is refused.
+        other_images: take a teacher of other training images, such as of fewer hospitals.
     """
 
     def __init__(
@@ -54,11 +55,18 @@ class FinishedTeacher(nn.Module):
         student: nn.Module,
         view: nn.Module | None = None,
         settings: Mapping[str, Any] | None = None,
+        other_images: bool = False,
     ) -> None:
         super().__init__()
         self.checkpoint, self._view = Path(checkpoint), [view]
-        self._student, self._settings = [student], {k: v for k, v in (settings or {}).items() if k in COMPARABLE}
+        compared = [k for k in COMPARABLE if not (other_images and k.startswith("train_"))]
+        self._student, self._settings = [student], {k: v for k, v in (settings or {}).items() if k in compared}
         self.network: nn.Module | None = None
+
+    @property
+    def has_own_features(self) -> bool:
+        """Whether its backbone is another than the student's, so that batches have to bring its maps."""
+        return has_other_features(self._student[0], self.network)
 
     def load(self) -> str:
         """Load the weights as they are now, freeze them, and return their SHA-256.
@@ -77,6 +85,8 @@ class FinishedTeacher(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         if self.network is None:
             self.load()
+        if self.has_own_features:
+            raise ValueError("The teacher has another backbone; batches have to bring its maps (with_teacher_maps).")
         return self.network(image)  # type: ignore[misc, no-any-return]
 
 
@@ -94,7 +104,10 @@ def finished_part(checkpoint: str | Path, student: nn.Module, stage: str, view: 
     """
     whole = whole_network(student)
     network = finished_network(checkpoint, whole, stage).to(next(whole.parameters()).device)
+    made = alike(student, network, view).eval()
     if isinstance(student, FeatureMapNet) and isinstance(network, SymmetricMapNet):
+        if has_other_features(student, made):
+            return made
         whole = student.whole[0]
         same = network.reduce.weight.shape == whole.reduce.weight.shape
         if not same or not torch.allclose(network.reduce.weight, whole.reduce.weight, atol=1e-5):
@@ -102,7 +115,17 @@ def finished_part(checkpoint: str | Path, student: nn.Module, stage: str, view: 
                 f"{checkpoint} was trained on features with other components: of another data set, preprocessing or "
                 "backbone; train it anew, or give another checkpoint folder (--ckpt_dir)."
             )
-    return alike(student, network, view).eval()
+    return made
+
+
+def has_other_features(student: nn.Module, other: nn.Module | None) -> bool:
+    """Whether another network has a backbone of its own, and so can't take the student's kept features."""
+    if not isinstance(student, FeatureMapNet) or not isinstance(other, FeatureMapNet):
+        return False
+    backbones = [
+        (each.whole[0].architecture["backbone"], each.whole[0].architecture["width"]) for each in (student, other)
+    ]
+    return backbones[0] != backbones[1]
 
 
 def stage_path(ckpt_dir: str | Path, stage: str) -> str:

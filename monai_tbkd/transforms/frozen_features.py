@@ -19,6 +19,7 @@ from monai_tbkd.transforms.lung_crop import LUNG_FIELD as LUNG_FIELD
 from monai_tbkd.transforms.normalize_film import NormalizeFilm
 
 PICTURE = "picture"
+TEACHER_MAP, MIRRORED_MAP = "teacher_map", "teacher_map_mirrored"
 _PICTURE_SIZE = 256
 
 
@@ -77,6 +78,13 @@ class RandMirrorFeaturesd(RandMirrorFilmd):
         keys: of features ``(2 D, h, w)``, see :class:`FrozenFeaturesd`.
         prob: probability of mirroring.
     """
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = super().__call__(data)
+        if MIRRORED_MAP in d:
+            other = d.pop(MIRRORED_MAP)
+            d[TEACHER_MAP] = other if self._do_transform else d[TEACHER_MAP]
+        return d
 
     def mirrored(self, film: torch.Tensor) -> torch.Tensor:
         """Features ``(2 D, h, w)`` of the mirror image, or ``(K, 2 D, h, w)`` of copies."""

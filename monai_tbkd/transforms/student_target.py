@@ -17,8 +17,8 @@ from monai.transforms import Transform
 from monai_tbkd.networks.cell_positions import sample_at_cells
 from monai_tbkd.networks.log_odds import UNKNOWN_LABEL, add_to_class, class_log_odds
 from monai_tbkd.transforms.frozen_features import LUNG_FIELD
+from monai_tbkd.transforms.frozen_features import TEACHER_MAP as TEACHER_MAP
 
-TEACHER_MAP = "teacher_map"
 _CLOSED = -100.0
 
 
