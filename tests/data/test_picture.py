@@ -228,3 +228,18 @@ def test_a_bigtiff_that_points_out_of_every_file_is_corrupt(tmp_path: Path) -> N
     with pytest.raises(FilmError) as caught:
         decode_film(tmp_path / "a")
     assert caught.value.reason is ReasonCode.CORRUPT
+
+
+def test_a_picture_of_many_hues_is_no_radiograph(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    gray = rng.integers(0, 256, (120, 100, 1)).astype(np.uint8)
+    tinted = (gray * np.array([0.8, 0.9, 1.0])).astype(np.uint8)
+    marked = np.repeat(gray, 3, axis=-1)
+    marked[:20, :60] = (255, 0, 0)
+    for name, pixels in (("tinted", tinted), ("marked", marked)):
+        film = decode_film(saved(tmp_path / f"{name}.png", Image.fromarray(pixels)))
+        assert "color to ITU-R 601 luma" in film.steps
+    many = Image.fromarray(rng.integers(0, 256, (12, 10, 3)).astype(np.uint8)).resize((100, 120))
+    with pytest.raises(FilmError, match="color photograph") as refused:
+        decode_film(saved(tmp_path / "many.jpg", many))
+    assert refused.value.reason == ReasonCode.COLOR

@@ -39,6 +39,8 @@ _TURNS = {2: "C", 3: "RC", 4: "R", 5: "T", 6: "TC", 7: "TRC", 8: "TR"}
 """The same in letters of `FilmTurn`."""
 # ITU-R BT.601-7, section 2.5.1.
 _LUMA = np.array([0.299, 0.587, 0.114])
+# pixels looked at, groups of the same brightness, distance of colors (of 255 a channel), part of the pixels
+_SAMPLE, _BRIGHTNESSES, _HUE, _MANY = 40_000, 32, 20, 0.2
 _DAMAGED = "the picture is cut short or damaged ({}); copy or export it again"
 
 
@@ -57,7 +59,7 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
         The film, upright.
 
     Raises:
-        FilmError: CORRUPT, MULTI_FRAME, COLOR (CMYK), TOO_SMALL or TOO_LARGE.
+        FilmError: CORRUPT, MULTI_FRAME, COLOR (CMYK, or many hues), TOO_SMALL or TOO_LARGE.
     """
     content = _read(path)
     if is_marked(content):
@@ -212,11 +214,25 @@ def _to_gray(path: Path, image: Image.Image) -> tuple[NDArray[np.float32], list[
         red, green, blue = (array[..., channel] for channel in range(3))
         if np.array_equal(red, green) and np.array_equal(red, blue):
             return red.astype(np.float32), [*steps, "equal channels to one"]
+        if _has_many_hues(array):
+            raise FilmError(ReasonCode.COLOR, path, "a color photograph or drawing; expected a gray radiograph")
         luma = np.empty((image.height, image.width), dtype=np.float32)
         for rows in strips(image.height, image.width):
             luma[rows] = array[rows, :, :3] @ _LUMA
         return luma, [*steps, "color to ITU-R 601 luma"]
     raise FilmError(ReasonCode.COLOR, path, f"pixels of mode {image.mode}; expected gray or RGB, so convert the film")
+
+
+def _has_many_hues(picture: NDArray[np.uint8]) -> bool:
+    """Whether a fifth of the picture has other colors than most pixels as bright as they are.
+
+    A stained or scanned film has one tint at each brightness; marks and letters of other colors take little room.
+    """
+    step = max(1, round((picture.shape[0] * picture.shape[1] / _SAMPLE) ** 0.5))
+    colors = picture[::step, ::step, :3].reshape(-1, 3).astype(np.float32)
+    alike = np.array_split(colors[np.argsort(colors @ _LUMA)], _BRIGHTNESSES)
+    other = [np.linalg.norm(part - np.median(part, axis=0), axis=1) > _HUE for part in alike if len(part)]
+    return bool(np.concatenate(other).mean() > _MANY)
 
 
 def _ends_black(image: Image.Image) -> bool:
