@@ -1,11 +1,13 @@
 """Train the released model, and the one of the hospitals alone, by the bundle's own configs.
 
-    python scripts/release_model.py --hospitals SHENZHEN DA --more TBX11K --field_weights lungs.pt --output OUT
+    python scripts/release_model.py --hospitals SHENZHEN DA --more TBX11K --weights resnet50.pth --output OUT
 
-Two models, each teacher, student and operating point (thresholds chosen without a box):
+Two models, each with thresholds that are chosen without a box:
 
-- ``image_labels``: from the hospitals, images with and without TB. Nothing of ``--more`` takes part in it.
-- ``released``: ``--more`` trains too, images with TB alone, by that label. It is copied to ``monai_tbkd/models``.
+- ``image_labels``: teacher, control and student from the hospitals, images with and without TB. Nothing of ``--more`` takes
+  part; it is what they are evaluated on.
+- ``released``: a student of the same teacher, which learns from the images of ``--more`` too, by their label TB. It goes to
+  ``monai_tbkd/models``. A tenth of all images is held out of the student alone, so that its evaluation is no result.
 
 On the same processor the same data give the same files, bit for bit; their hashes are printed and stand in the records.
 """
@@ -36,39 +38,43 @@ def main() -> None:
     """Train both models, and put the released one into the package."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hospitals", nargs="+", required=True, help="data sets with images with and without TB")
-    parser.add_argument("--more", nargs="*", default=[], help="data sets of images with TB alone")
+    parser.add_argument("--more", nargs="+", required=True, help="data sets of images with TB alone")
+    parser.add_argument("--weights", required=True, help="of the teacher's backbone, ResNet-50 from ImageNet")
+    parser.add_argument("--stride_in_1x1", action="store_true", help="the weights stride in the first 1x1 convolution")
     parser.add_argument("--field_weights", help="lung-field network (TorchScript) for training; the model runs without")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--features_dir", help="kept features (a folder of the output)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", type=Path, default=released_folder(), help="where the released model goes")
-    parser.add_argument("--only", choices=NAMES, help="make one of the two")
     args = parser.parse_args()
-    for name in NAMES if args.only is None else [args.only]:
-        more = args.more if name == "released" else []
-        folder = train(args, name, [*args.hospitals, *more])
-        put(folder, args.models if name == "released" else args.output, name)
-
-
-def train(args: argparse.Namespace, name: str, data: list[str]) -> Path:
-    """Train teacher and student, and choose the thresholds; returns the folder of the models."""
-    output = args.output / name
-    settings: dict[str, Any] = {
-        "dataset_dir": data,
-        "ckpt_dir": str(output / "models"),
-        "output_dir": str(output),
-        "features_dir": args.features_dir or str(args.output / "features"),
+    common: dict[str, Any] = {
+        "weights": args.weights,
+        "stride_in_1x1": args.stride_in_1x1,
         "field_weights": args.field_weights,
+        "features_dir": str(args.output / "features"),
         "seed": args.seed,
-        "logging_file": False,
+        "select": 0.1,
     }
-    monai.bundle.run(run_id="run", config_file=[TRAIN, RELEASE], **settings)
-    monai.bundle.run(run_id="run", config_file=[TRAIN, EVALUATE, RELEASE], selection="fraction", **settings)
-    return output / "models"
+    hospitals = {"dataset_dir": args.hospitals, "test_dir": args.more}
+    for stage in ("teacher", "student", "control"):
+        run(args.output / "image_labels", [], {**common, **hospitals, "stage": stage})
+    run(args.output / "image_labels", [EVALUATE], {**common, **hospitals, "selection": "fraction"})
+    put(args.output / "image_labels", args.output, "image_labels")
+    teacher = str(args.output / "image_labels" / "models" / "teacher.pt")
+    released = {"dataset_dir": [*args.hospitals, *args.more], "test": 0.1, "teacher_checkpoint": teacher}
+    run(args.output / "released", [], {**common, **released, "stage": "student"})
+    run(args.output / "released", [EVALUATE], {**common, **released, "stage": "student", "selection": "fraction"})
+    put(args.output / "released", args.models, "released")
 
 
-def put(folder: Path, target: Path, name: str) -> None:
-    """Copy a model with its record and thresholds; the record gets its public name and no path of this machine."""
+def run(output: Path, layers: list[str], settings: dict[str, Any]) -> None:
+    """Run the bundle, as ``python -m monai.bundle run`` does."""
+    folders = {"ckpt_dir": str(output / "models"), "output_dir": str(output)}
+    monai.bundle.run(run_id="run", config_file=[TRAIN, *layers, RELEASE], logging_file=False, **{**folders, **settings})
+
+
+def put(output: Path, target: Path, name: str) -> None:
+    """Copy a model with its record and thresholds; the record gets its public name."""
+    folder = output / "models"
     single = name != "released"
     weights = target / (f"model_{NAMES[name].replace('-', '_')}.pt" if single else "model.pt")
     if (folder / "model.pt").stat().st_size > LARGEST:
