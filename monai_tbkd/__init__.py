@@ -41,9 +41,6 @@ class _Package(ModuleType):
         if not (isinstance(value, ModuleType) and self._modules.get(name) == value.__name__):
             super().__setattr__(name, value)
 
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._modules})
-
 
 if not TYPE_CHECKING:  # which would take any name then
 

@@ -122,7 +122,8 @@ def check_architecture(network: nn.Module, record: Mapping[str, Any], path: str 
     own, theirs = getattr(network, "architecture", None), record.get("architecture")
     if own is None or theirs is None:
         return
-    theirs = {"network_class": own.get("network_class"), **theirs}  # records before 0.2 had none
+    before = {"network_class": own.get("network_class"), "mirror": True}  # records before 0.2 had none
+    theirs = {**{key: value for key, value in before.items() if key in own}, **theirs}
     differing = settings_that_differ(theirs, own)
     if differing:
         raise ValueError(
