@@ -4,9 +4,9 @@
 
 Two models, each with thresholds that are chosen without a box:
 
-- ``image_labels``: teacher, control and student from the hospitals, images with and without TB. Nothing of ``--more``
+- ``image_labels``: teacher, control and student of the hospitals, images with and without TB. Nothing of ``--more``
   takes part; it is what they are evaluated on.
-- ``released``: a student of the same teacher, which learns from the images of ``--more`` too, by their label TB. It goes
+- ``released``: a student of the same teacher, which learns from the images of ``--more`` too, by their label. It goes
   to ``monai_tbkd/models``. A tenth of the images is held out of the student alone; its evaluation is no result.
 
 On the same processor the same data give the same files, bit for bit; their hashes are printed and stand in the records.
