@@ -194,3 +194,29 @@ def test_no_weights_are_no_default(phantoms: Path, tmp_path: Path) -> None:
         run(["train"], phantoms, tmp_path, weights=None)
     assert "weights is null" in str(plain_cause(caught.value))
     assert not (tmp_path / "models").exists()
+
+
+def test_a_teacher_may_have_another_backbone(phantoms: Path, tmp_path: Path) -> None:
+    """Its maps come from its own features, also where it is evaluated; it is not shown the student's."""
+    write_weights(tmp_path)
+    torch.manual_seed(1)
+    torch.save(SymmetricMapNet("resnet18", width=0.25).backbone.state_dict(), tmp_path / "wider.pt")
+    other = {
+        "network_def::width": "$0.125 if @stage == 'teacher' else 0.25",
+        "network_def::weights": f"$@weights if @stage == 'teacher' else {str(tmp_path / 'wider.pt')!r}",
+        "bootstrap_resamples": 0,
+    }
+    run(["train"], phantoms, tmp_path, **other)
+    widths = [read_record(tmp_path / "models" / f"{name}.pt")["architecture"]["width"] for name in ("teacher", "model")]  # type: ignore[index]
+    assert widths == [0.125, 0.25]
+    features = kept(tmp_path)
+    run(["train", "evaluate"], phantoms, tmp_path, **other)
+    assert kept(tmp_path) > features  # of the reported images
+    own = run(
+        ["train", "evaluate"], phantoms, tmp_path, **{**other, "stage": "teacher", "output_dir": str(tmp_path / "own")}
+    )
+    assert own is not None
+    rows, alone = (
+        list(csv.DictReader((tmp_path / folder / "films.csv").read_text().splitlines())) for folder in ("out", "own")
+    )
+    assert [row["teacher.score"] for row in rows] == [row["teacher.score"] for row in alone]
