@@ -15,7 +15,7 @@ class RegionLabelLoss(nn.Module):
 
     An image with TB has TB somewhere in its own lungs, and so have its copies together, each of which holds a part of
     them. The pasted regions have none, whatever lies beside them, so that a cell can't answer for disease elsewhere.
-    Regions are pooled by log-sum-exp.
+    Regions are pooled by log-sum-exp. With three classes the whole image also says which of the others it is.
 
     Args:
         r: sharpness of the pooling, see :class:`~monai_tbkd.networks.LogSumExpMapPool`.
@@ -54,6 +54,9 @@ class RegionLabelLoss(nn.Module):
         wanted = (label.reshape(-1) == max(classes, 2) - 1).to(tb)
         pasted = known & (kept < 0.5).flatten(1).any(dim=1)
         terms = [self._loss(tb[:, 0], lungs[:, 0], wanted, known)]
+        if classes > 2 and known.any():  # which of the others it is: of the whole image alone
+            logits = self._pooled(maps[:, 0].flatten(2), lungs[:, :1])
+            terms[0] = F.cross_entropy(logits[known], label.reshape(-1)[known].long())
         if pasted.any():
             own_cells = (lungs * kept)[:, 1:].flatten(1)
             terms.append(self._loss(tb[:, 1:].flatten(1), own_cells, wanted, pasted))
@@ -66,6 +69,11 @@ class RegionLabelLoss(nn.Module):
 
     def _loss(self, tb: torch.Tensor, weight: torch.Tensor, wanted: torch.Tensor, taken: torch.Tensor) -> torch.Tensor:
         """Cross-entropy of cells ``(B, n)`` pooled with weights ``(B, n)``, of the images that are taken."""
+        if not taken.any():
+            return tb.sum() * 0.0
+        return F.binary_cross_entropy_with_logits(self._pooled(tb, weight)[taken], wanted[taken])
+
+    def _pooled(self, logits: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Log-sum-exp of the last axis, with weights."""
         weight = weight.clamp_min(1e-6)
-        pooled = (torch.logsumexp(self.r * tb + weight.log(), dim=1) - weight.sum(dim=1).log()) / self.r
-        return F.binary_cross_entropy_with_logits(pooled[taken], wanted[taken])
+        return (torch.logsumexp(self.r * logits + weight.log(), dim=-1) - weight.sum(dim=-1).log()) / self.r

@@ -52,3 +52,15 @@ def test_unknown_label_takes_no_part() -> None:
     labels, fields, parts = torch.tensor([1, -1]), FIELD.expand(2, -1, -1, -1, -1), own().expand(2, -1, -1, -1, -1)
     alone = RegionLabelLoss()(both[:1], labels[:1], FIELD, own())
     assert float(RegionLabelLoss()(both, labels, fields, parts)) == pytest.approx(float(alone))
+
+
+def test_three_classes_tell_the_others_apart() -> None:
+    maps_of_sick = torch.zeros(1, 3, 3, 4, 4)
+    maps_of_sick[:, :, 1] = 6
+    whole = torch.full_like(own(), 255)
+    right, wrong = (RegionLabelLoss()(maps_of_sick, torch.tensor([label]), FIELD, whole) for label in (1, 0))
+    assert float(right) < 0.1 < float(wrong)
+
+
+def test_batch_without_a_known_label_gives_zero() -> None:
+    assert float(RegionLabelLoss()(maps([(3, 3)] * 3), torch.tensor([-1]), FIELD, own())) == 0
