@@ -1,4 +1,4 @@
-"""The documents hold: numbers are those of the files, links lead somewhere, checklists are whole, the README is short."""
+"""The documents hold: numbers are the files', links lead somewhere, checklists are whole, the README is short."""
 
 from __future__ import annotations
 
