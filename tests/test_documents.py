@@ -1,4 +1,4 @@
-"""The documents hold: numbers are those of the files, links lead somewhere, checklists are whole."""
+"""The documents hold: numbers are the files', links lead somewhere, checklists are whole, the README is short."""
 
 from __future__ import annotations
 
@@ -177,6 +177,24 @@ class TestLinks:
         assert broken_links(document) == ["b.md", "#no-such", "e.png", "#code"]
 
 
+class TestReadme:
+    TEXT = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+    def test_is_short_and_begins_with_what_to_run(self) -> None:
+        lines = self.TEXT.splitlines()
+        assert len(lines) <= 130
+        assert [line.split()[1] for line in lines[:20] if line.startswith("make ")] == ["demo", "test"]
+
+    def test_numbers_in_its_sentence_are_those_of_the_file(self) -> None:
+        sentence = next(part for part in self.TEXT.split("\n\n") if part.startswith("**Labels of halves"))
+        with (REPOSITORY / "benchmarks" / "results" / "study_halves.csv").open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["selection"] == "boxes"]
+        values = {row["predictor"]: float(row["value"]) for row in rows if row["metric"] == "union_mask_iou"}
+        expected = [f"{values[name]:.2f}" for name in ("student", "control", "blind_prior")]
+        assert re.findall(r"\b0\.\d+", sentence) == expected
+        assert {row["n"] for row in rows} == set(re.findall(r"(\d+) TB images", sentence))
+
+
 def checklist(name: str) -> list[list[str]]:
     """Rows of a checklist: item, in short, answer, where."""
     lines = (REPOSITORY / "docs" / name).read_text(encoding="utf-8").splitlines()
@@ -204,7 +222,7 @@ class TestPapers:
     def test_says_what_it_is_for(self, paper: Path) -> None:
         assert paper.read_text(encoding="utf-8").splitlines()[2] == "**Research use only, not for diagnosis.**"
 
-    @pytest.mark.parametrize("paper", PAPERS, ids=lambda p: p.stem)
+    @pytest.mark.parametrize("paper", [*PAPERS, REPOSITORY / "README.md"], ids=lambda p: p.stem)
     def test_no_number_with_an_interval_is_typed(self, paper: Path, numbers: ModuleType) -> None:
         text = paper.read_text(encoding="utf-8")
         typed = COMMENT.sub("", CODE.sub("", numbers._MARKED.sub("", text)))
