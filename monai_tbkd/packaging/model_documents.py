@@ -166,9 +166,8 @@ def _network(config: Mapping[str, Any]) -> str:
     if kind == "ActivationMapNet":
         cut = "" if last == "layer4" else f", cut off after {last}"
         return f"The network is a {backbone}{cut}, followed by a 1x1 convolution"
-    return (
-        f"The network ({kind}) is a frozen {backbone} and a small head that compares each place with the other lung's"
-    )
+    seen = " that compares each position with the other lung's" if network.get("mirror", True) else ""
+    return f"The network ({kind}) is a frozen {backbone} and a small head{seen}"
 
 
 def _preprocessing(config: Mapping[str, Any]) -> str:
