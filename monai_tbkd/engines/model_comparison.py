@@ -153,6 +153,8 @@ class ModelComparison:
 
     def _own_loader(self, split: str, loader: DataLoader, network: nn.Module) -> DataLoader:
         """The images of a split with the features of a network with another backbone."""
+        if self.preprocessing is None:
+            raise ValueError("A network has another backbone than the student; give preprocessing, for its features.")
         items, whole = evaluation_items(self.comparison.items[split]), cast(SymmetricMapNet, whole_network(network))
         images = features_of(items, whole, self.preprocessing, self.kept_dir)
         dataset = Dataset(images, loader.dataset.transform)
