@@ -40,10 +40,8 @@ COLUMNS = ("selection", "source", "predictor", "metric", "value", "low", "high",
 
 
 class Images:
-    """What evaluations wrote of images: numbers by predictor, metric and image; which have TB; their patients."""
-
     def __init__(self) -> None:
-        self.found: Any = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+        self.found: Any = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))  # predictor, metric, image
         self.positive: dict[str, bool] = {}
         self.patients: dict[str, Any] = {}
 
@@ -163,7 +161,9 @@ def table(how: str, source: str, images: Images, resamples: int) -> list[tuple[A
             own, student = means[predictor].get(metric, {}), means.get("student", {}).get(metric, {})
             pairs = {name: student[name] for name in own if name in student} if predictor != "student" else {}
             if metric == "score":
-                own, pairs = ({} if _one_class(each, images) else each for each in (own, pairs))
+                own, pairs = (
+                    each if len({images.positive[name] for name in each}) > 1 else {} for each in (own, pairs)
+                )
             numbers = _auc if metric == "score" else _mean
             shown = "auc" if metric == "score" else metric
             if own:
@@ -171,10 +171,6 @@ def table(how: str, source: str, images: Images, resamples: int) -> list[tuple[A
             if pairs:
                 rows.append((how, source, f"student minus {predictor}", shown, *numbers(pairs, own, images, resamples)))
     return rows
-
-
-def _one_class(by_name: dict[str, float], images: Images) -> bool:
-    return len({images.positive[name] for name in by_name}) < 2
 
 
 def _mean(by_name: dict[str, float], less: dict[str, float] | None, images: Images, resamples: int) -> tuple[Any, ...]:
