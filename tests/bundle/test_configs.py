@@ -122,9 +122,10 @@ def test_defaults_of_inference_are_those_of_training() -> None:
         "any_body_part",
     ):
         assert shared[key] == {**shared, **train}[key] == inference[key], key
-    # the teacher's head alone is another, and the student's is the network's default
-    own = {key: value for key, value in train["network_def"].items() if key != "convolutions"}
-    assert inference["network_def"] == own
+    # the head is as the model's record says, and the checkpoint has all weights
+    own = {key: value for key, value in train["network_def"].items() if key not in ("convolutions", "mirror")}
+    assert inference["network_def"] == {**own, "weights": "@weights"}
+    assert train["network_def"]["mirror"] == "$@stage == 'teacher'"
     assert train["network_def"]["convolutions"].endswith("else 2")
     assert inspect.signature(SymmetricMapNet).parameters["convolutions"].default == 2
 

@@ -25,7 +25,8 @@ def test_a_film_in_many_strips_is_the_film_in_one(tmp_path: Path, monkeypatch: p
         PhotometricInterpretation="MONOCHROME1", PixelPaddingValue=9,
     )  # fmt: skip
     color = tmp_path / "a.png"
-    Image.fromarray(np.random.default_rng(1).integers(0, 256, (61, 40, 3), dtype=np.uint8)).save(color)
+    tinted = np.random.default_rng(1).integers(0, 256, (61, 40, 1)) * [1, 0.8, 0.7]  # in one hue
+    Image.fromarray(tinted.astype(np.uint8)).save(color)
     whole = [decode_film(path) for path in (dicom, color)]
     monkeypatch.setattr(film_strips, "_PIXELS", 200)
     for film, path in zip(whole, (dicom, color), strict=True):

@@ -183,7 +183,7 @@ def test_the_share_of_area_is_what_was_asked_for(classes: int) -> None:
 
 def test_what_is_refused() -> None:
     for area in (0.0, 1.0, float("nan")):
-        with pytest.raises(ValueError, match="expected a share between 0 and 1"):
+        with pytest.raises(ValueError, match="expected a fraction between 0 and 1"):
             CenterMapd(area=area)
     with pytest.raises(ValueError, match="no threshold yet"):
         CenterMapd()(of(random_maps(1, 1, 2, 2)))
