@@ -173,6 +173,8 @@ def test_recipe_runs_with_small_numbers(recipe: str, phantoms: Path, tmp_path: P
     }  # fmt: skip
     if "network_def" not in load_recipe(recipe):
         small["weights"] = "random"
+    if "network_def::weights" in load_recipe(recipe):
+        small["network_def::weights"] = "random"
     where = {"dataset_dir": str(phantoms), "ckpt_dir": str(tmp_path), "output_dir": str(tmp_path / "out")}
     files = [
         str(CONFIGS / "train.yaml"),
