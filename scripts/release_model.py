@@ -1,15 +1,11 @@
-"""Train the released model, and the one of the hospitals alone, by the bundle's own configs.
+"""Train the released model by the bundle's own configs.
 
-    python scripts/release_model.py --hospitals SHENZHEN DA --more TBX11K --weights resnet50.pth --output OUT
+    python scripts/release_model.py --hospitals SHENZHEN DA --test TBX11K --weights resnet50.pth --output OUT
 
-Two models, each with thresholds that are chosen without a box:
+Teacher, student and control learn from images of the hospitals, with and without TB, by labels of whole images.
+Thresholds are chosen on a held-out tenth, without a box. All are evaluated on ``--test``, which trains nothing.
 
-- ``image_labels``: teacher, control and student of the hospitals, images with and without TB. Nothing of ``--more``
-  takes part; it is what they are evaluated on.
-- ``released``: a student of the same teacher, which learns from the images of ``--more`` too, by their label. It goes
-  to ``monai_tbkd/models``. A tenth of the images is held out of the student alone; its evaluation is no result.
-
-On the same processor the same data give the same files, bit for bit; their hashes are printed and stand in the records.
+On the same processor the same data give the same files, bit for bit; the model's hash is printed and is in its record.
 """
 
 from __future__ import annotations
@@ -31,22 +27,24 @@ ROOT = Path(__file__).resolve().parent.parent
 TRAIN, EVALUATE = (str(ROOT / "bundle" / "configs" / f"{name}.yaml") for name in ("train", "evaluate"))
 RELEASE = str(ROOT / "configs" / "release.yaml")
 LARGEST = 16 * 10**6
-NAMES = {"image_labels": "image-labels-shenzhen-da", "released": "lite0-image-labels"}
+NAME = "lite0-image-labels"
 
 
 def main() -> None:
-    """Train both models, and put the released one into the package."""
+    """Train the model, evaluate it, and put it into the package."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hospitals", nargs="+", required=True, help="data sets with images with and without TB")
-    parser.add_argument("--more", nargs="+", required=True, help="data sets of images with TB alone")
+    parser.add_argument("--test", nargs="+", required=True, help="data sets that are reported")
     parser.add_argument("--weights", required=True, help="of the teacher's backbone, ResNet-50 from ImageNet")
     parser.add_argument("--stride_in_1x1", action="store_true", help="the weights stride in the first 1x1 convolution")
     parser.add_argument("--field_weights", help="lung-field network (TorchScript) for training; the model runs without")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--models", type=Path, default=released_folder(), help="where the released model goes")
+    parser.add_argument("--models", type=Path, default=released_folder(), help="where the model goes")
     args = parser.parse_args()
-    common: dict[str, Any] = {
+    settings: dict[str, Any] = {
+        "dataset_dir": args.hospitals,
+        "test_dir": args.test,
         "weights": args.weights,
         "stride_in_1x1": args.stride_in_1x1,
         "field_weights": args.field_weights,
@@ -54,16 +52,10 @@ def main() -> None:
         "seed": args.seed,
         "select": 0.1,
     }
-    hospitals = {"dataset_dir": args.hospitals, "test_dir": args.more}
     for stage in ("teacher", "student", "control"):
-        run(args.output / "image_labels", [], {**common, **hospitals, "stage": stage})
-    run(args.output / "image_labels", [EVALUATE], {**common, **hospitals, "selection": "fraction"})
-    put(args.output / "image_labels", args.output, "image_labels")
-    teacher = str(args.output / "image_labels" / "models" / "teacher.pt")
-    released = {"dataset_dir": [*args.hospitals, *args.more], "test": 0.1, "teacher_checkpoint": teacher}
-    run(args.output / "released", [], {**common, **released, "stage": "student"})
-    run(args.output / "released", [EVALUATE], {**common, **released, "stage": "student", "selection": "fraction"})
-    put(args.output / "released", args.models, "released")
+        run(args.output, [], {**settings, "stage": stage})
+    run(args.output, [EVALUATE], {**settings, "selection": "fraction"})
+    put(args.output / "models", args.models)
 
 
 def run(output: Path, layers: list[str], settings: dict[str, Any]) -> None:
@@ -72,20 +64,17 @@ def run(output: Path, layers: list[str], settings: dict[str, Any]) -> None:
     monai.bundle.run(run_id="run", config_file=[TRAIN, *layers, RELEASE], logging_file=False, **{**folders, **settings})
 
 
-def put(output: Path, target: Path, name: str) -> None:
-    """Copy a model with its record and thresholds; the record gets its public name."""
-    folder = output / "models"
-    single = name != "released"
-    weights = target / (f"model_{NAMES[name].replace('-', '_')}.pt" if single else "model.pt")
-    if (folder / "model.pt").stat().st_size > LARGEST:
-        raise SystemExit(f"{folder / 'model.pt'} has more than {LARGEST // 10**6} MB; the wheel takes no more.")
+def put(folder: Path, target: Path) -> None:
+    """Copy the model with its record and thresholds; the record gets its public name."""
+    weights = folder / "model.pt"
+    if weights.stat().st_size > LARGEST:
+        raise SystemExit(f"{weights} has more than {LARGEST // 10**6} MB; the wheel takes no more.")
     target.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(folder / "model.pt", weights)
+    for name in ("model.pt", "operating_point.json"):
+        shutil.copyfile(folder / name, target / name)
     record = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    write_json(weights.with_suffix(".json"), {**record, "name": NAMES[name]})
-    point = target / ("operating_point.json" if not single else f"{weights.stem}_operating_point.json")
-    shutil.copyfile(folder / "operating_point.json", point)
-    sys.stdout.write(f"{name}: {weights}, sha256 {file_sha256(weights)}, {weights.stat().st_size / 1e6:.1f} MB\n")
+    write_json(target / "model.json", {**record, "name": NAME})
+    sys.stdout.write(f"{target / 'model.pt'}: sha256 {file_sha256(weights)}, {weights.stat().st_size / 1e6:.1f} MB\n")
 
 
 if __name__ == "__main__":
