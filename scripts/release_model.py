@@ -54,7 +54,7 @@ def main() -> None:
     }
     for stage in ("teacher", "student", "control"):
         run(args.output, [], {**settings, "stage": stage})
-    run(args.output, [EVALUATE], {**settings, "selection": "fraction"})
+    run(args.output, [EVALUATE], {**settings, "selection": "fraction", "score_selection": "specificity_70"})
     put(args.output / "models", args.models)
 
 

@@ -14,7 +14,12 @@ import torch.nn.functional as F
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR, MEAN_MAP, SHUFFLED, blind_maps
 from monai_tbkd.metrics.bootstrap import bootstrap_mean
 from monai_tbkd.metrics.image_level import weighted_image_level
-from monai_tbkd.metrics.operating_point import SELECTIONS, choose_map_threshold, youden_threshold
+from monai_tbkd.metrics.operating_point import (
+    SCORE_SELECTIONS,
+    SELECTIONS,
+    choose_map_threshold,
+    choose_score_threshold,
+)
 from monai_tbkd.metrics.predictor_measures import Predictions, PredictorMeasures
 from monai_tbkd.metrics.split_truth import SplitTruth
 from monai_tbkd.metrics.weighted_bootstrap import bootstrap_draws, interval_of_draws
@@ -44,6 +49,7 @@ class Comparison:
         selection: how the map threshold is chosen on the selection split: ``boxes`` (best mean union-mask IoU), or
             without any box ``otsu`` or ``fraction``; see `choose_map_threshold`. Where the selection split has no
             boxes, ``boxes`` becomes ``fraction``.
+        score_selection: how the score threshold is chosen there, see `choose_score_threshold`.
         lung_field_dir: a folder of lung masks by film name, for the baseline that is the lung field alone; or None.
 
     Raises:
@@ -63,9 +69,13 @@ class Comparison:
         seed: int = 0,
         selection: str = "boxes",
         lung_field_dir: str | os.PathLike[str] | None = None,
+        score_selection: str = "youden",
     ) -> None:
         if selection not in SELECTIONS:
             raise ValueError(f"selection is {selection!r}; expected one of {SELECTIONS}.")
+        if score_selection not in SCORE_SELECTIONS:
+            raise ValueError(f"score_selection is {score_selection!r}; expected one of {SCORE_SELECTIONS}.")
+        self.score_selection = score_selection
         _refuse_overlap(select_items, test_items)
         self.grid, self.mode = grid, mode
         self.items = {"select": list(select_items), "test": list(test_items)}
@@ -149,6 +159,7 @@ class Comparison:
             "grid": self.grid,
             **self.fit,
             "selection": self.selection,
+            "score_selection": self.score_selection,
             "bootstrap_resamples": self.resamples,
             "seed": self.seed,
         }
@@ -163,7 +174,7 @@ class Comparison:
         threshold, how = choose_map_threshold(maps, truth.masks, truth.tb, self.selection)
         return {
             "map_threshold": threshold,
-            "score_threshold": youden_threshold(select.scores, truth.tb),
+            "score_threshold": choose_score_threshold(select.scores, truth.tb, self.score_selection),
             "mode": self.mode,
             "chosen_on": f"select split, {how}",
         }

@@ -7,6 +7,7 @@ import numpy as np
 from monai_tbkd.metrics.union_mask_iou import union_iou_sweep
 
 SELECTIONS = ("boxes", "otsu", "fraction")
+SCORE_SELECTIONS = ("youden", "specificity_70")
 _FRACTION = 0.1
 """Share of a TB film's area that is taken for lesion where no box says it; TBX11K's TB films have 0.096 on average."""
 _BINS = 512
@@ -108,3 +109,17 @@ def youden_threshold(scores: np.ndarray | None, tb: np.ndarray) -> float | None:
     candidates = np.concatenate([[0.0], (edges[1:] + edges[:-1]) / 2])
     value = [(scores[tb] >= c).mean() - (scores[~tb] >= c).mean() for c in candidates]
     return float(candidates[int(np.argmax(value))])
+
+
+def choose_score_threshold(scores: np.ndarray | None, tb: np.ndarray, selection: str = "youden") -> float | None:
+    """The score threshold of a predictor, from images that are not reported.
+
+    Args:
+        scores: one an image ``(N,)`` of 0-1, or None for a blind predictor, which has no threshold.
+        tb: ``(N,)`` bool.
+        selection: ``youden``, the best sensitivity plus specificity; or ``specificity_70``, the lowest threshold with a
+            specificity of 70 %, WHO's profile of a triage test, which leaves fewer images with TB without a box.
+    """
+    if selection == "specificity_70" and scores is not None and not tb.all():
+        return specificity_threshold(scores, tb)
+    return youden_threshold(scores, tb)

@@ -193,6 +193,7 @@ def test_every_setting_of_the_evaluation_reaches_it(phantoms: Path, tmp_path: Pa
     given: dict[str, Any] = {
         "threshold_mode": "relative", "smallest_area": 0.01, "largest_number": 3,
         "bootstrap_resamples": 17, "seed": 5, "selection": "otsu", "grid": 48,
+        "score_selection": "specificity_70",
     }  # fmt: skip
     where = {"dataset_dir": str(phantoms), "ckpt_dir": str(tmp_path), "output_dir": str(tmp_path)}
     workflow = open_bundle(["train", "evaluate"], **where, **given)

@@ -83,7 +83,7 @@ def train(site: Path, *configs: str | Path, given: dict[str, object], cwd: Path)
     run(site, "-m", "monai.bundle", "run", "--config_file", files, *words, cwd=cwd)
 
 
-def test_wheel_holds_package_configs_recipes_and_no_weights(wheel: Path) -> None:
+def test_wheel_holds_package_configs_recipes_and_the_released_model_alone(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     expected = {"__init__.py", "py.typed", "_bundle/configs/train.yaml", "_bundle/configs/metadata.json"}
     expected |= {
@@ -104,7 +104,13 @@ def test_wheel_holds_package_configs_recipes_and_no_weights(wheel: Path) -> None
     assert {f"monai_tbkd/{n}" for n in expected} <= names
     own = {p.relative_to(REPOSITORY).as_posix() for p in (REPOSITORY / "monai_tbkd").rglob("*.py")}
     assert own <= names
-    assert not [n for n in names if n.endswith((".pt", ".pth", ".png")) or n.startswith("tests")]
+    model = {
+        f"monai_tbkd/models/{n}" for n in ("model.pt", "model.json", "operating_point.json", "model_card.md", "LICENSE")
+    }
+    assert model <= names
+    others = [n for n in names - model if n.endswith((".pt", ".pth", ".png")) or n.startswith("tests")]
+    assert not others
+    assert zipfile.ZipFile(wheel).getinfo("monai_tbkd/models/model.pt").file_size <= 16 * 10**6
 
 
 def test_main_job_from_the_wheel_in_another_folder(site: Path, work: Path, tmp_path: Path) -> None:
