@@ -104,7 +104,7 @@ class SymmetricMapNet(nn.Module):
         width: float = 1.0,
         stride_in_1x1: bool = False,
         weights: str | Path | None = None,
-        mirror: bool = True,
+        mirror: bool = False,
     ) -> None:
         super().__init__()
         if output_stride not in (16, 8):
