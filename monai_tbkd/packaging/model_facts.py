@@ -13,8 +13,8 @@ from monai_tbkd.networks.checkpoint import file_sha256, knows_no_real_film, read
 
 PHANTOMS = "phantom films: synthetic films drawn by a program (monai_tbkd phantom); no patient was ever imaged"
 # settings of a training that the folder's defaults have to be those of
-_RECORDED = ("image_size", "lung_crop", "film_size", "lung_field_key", "keep_features", "teacher_view", "label_terms", "teacher_terms", "pasted_copies", "balance",
-             "student_terms", "target")  # fmt: skip
+_RECORDED = ("image_size", "lung_crop", "film_size", "lung_field_key", "keep_features", "teacher_view", "label_terms",
+             "teacher_terms", "pasted_copies", "balance", "student_terms", "target")  # fmt: skip
 _MEASURES = {"union_mask_miou": "union-mask mIoU", "pointing_game": "pointing game", "auc": "AUC"}
 _BLIND = {"blind_prior": "blind prior (never looks at the film)", "center_box": "center box (never looks at the film)"}
 

@@ -13,7 +13,17 @@ from tests.conftest import SMALL_RECIPE
 
 NAME = "cxr_tuberculosis_localization"
 # as a user would give them with --set; what the architecture is, the checkpoint's record knows
-_TURNED = ("min_side", "grid", "num_workers", "bootstrap_resamples", "overlays", "select")
+_TURNED = (
+    "teacher_terms",
+    "pasted_copies",
+    "balance",
+    "min_side",
+    "grid",
+    "num_workers",
+    "bootstrap_resamples",
+    "overlays",
+    "select",
+)
 SMALLER = {key: value for key, value in read_config(SMALL_RECIPE).items() if key in _TURNED}
 
 
