@@ -8,13 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch.utils.data import Dataset
 
 PASTE = "paste"
 OWN = "own"
 COPIES = 3
-LUNG_FIELD = "lung_field"
 
 
 def with_pasted_copies(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -56,33 +53,3 @@ def _number(*items: Mapping[str, Any]) -> int:
     """A number of 31 bits that depends on the names of images alone."""
     names = "\n".join(str(item.get("name", item["image"])) for item in items)
     return int.from_bytes(hashlib.sha256(names.encode()).digest()[:4], "big") >> 1
-
-
-class CopiesDataset(Dataset):  # type: ignore[type-arg]
-    """Stack the arrays of each image and its copies.
-
-    Args:
-        images: data set in which the copies of an image follow each other, see `with_pasted_copies`.
-
-    Example:
-        >>> data = [{"image": torch.zeros(2), "label": 1}] * 3
-        >>> CopiesDataset(data)[0]["image"].shape
-        torch.Size([3, 2])
-    """
-
-    def __init__(self, images: Any) -> None:
-        self.images = images
-
-    def __len__(self) -> int:
-        return len(self.images) // COPIES
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        copies = [self.images[COPIES * index + i] for i in range(COPIES)]
-        found = {key: value for key, value in copies[0].items() if key != PASTE}
-        for key in ("image", LUNG_FIELD):
-            if key in found:
-                found[key] = torch.stack([torch.as_tensor(copy[key]) for copy in copies])
-        if LUNG_FIELD in found:
-            whole = torch.full_like(found[LUNG_FIELD][0], 255)
-            found[OWN] = torch.stack([torch.as_tensor(copy.get(OWN, whole)) for copy in copies])
-        return found

@@ -16,13 +16,7 @@ if TYPE_CHECKING:
     from monai_tbkd.engines.model_comparison import ModelComparison
     from monai_tbkd.engines.model_release import release_model
     from monai_tbkd.engines.network_ahead import NetworkAhead
-    from monai_tbkd.engines.preparation import (
-        fit_reduction,
-        fit_target,
-        kept_images,
-        prepare_student,
-        with_teacher_maps,
-    )
+    from monai_tbkd.engines.preparation import fit_reduction, fit_target, prepare_student
     from monai_tbkd.engines.stages import (
         FinishedTeacher,
         is_finished,
@@ -30,6 +24,7 @@ if TYPE_CHECKING:
         training_record,
         training_settings,
     )
+    from monai_tbkd.engines.training_images import kept_images, with_teacher_maps
     from monai_tbkd.networks.checkpoint import file_sha256
     from monai_tbkd.networks.trained_network import describe_module, load_trained
 

@@ -16,8 +16,8 @@ from monai_tbkd.data.evaluation_items import evaluation_items
 from monai_tbkd.data.processes import go_on_alone, rank
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.engines.evaluation_result import evaluation_result
-from monai_tbkd.engines.preparation import features_of
 from monai_tbkd.engines.stages import COMPARABLE, finished_part, has_other_features
+from monai_tbkd.engines.training_images import features_of
 from monai_tbkd.handlers.evaluation_board import EvaluationBoard
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.metrics import Comparison, Predictions, table

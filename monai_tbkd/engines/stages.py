@@ -65,8 +65,8 @@ class FinishedTeacher(nn.Module):
 
     @property
     def has_own_features(self) -> bool:
-        """Whether its backbone is another than the student's, so that batches have to bring its maps."""
-        return has_other_features(self._student[0], self.network)
+        """Whether, by its record, its backbone is another than the student's: batches have to bring its maps."""
+        return _has_other_backbone(self._student[0], (read_record(self.checkpoint) or {}).get("architecture"))
 
     def load(self) -> str:
         """Load the weights as they are now, freeze them, and return their SHA-256.
@@ -85,7 +85,7 @@ class FinishedTeacher(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         if self.network is None:
             self.load()
-        if self.has_own_features:
+        if has_other_features(self._student[0], self.network):
             raise ValueError("The teacher has another backbone; batches have to bring its maps (with_teacher_maps).")
         return self.network(image)  # type: ignore[misc, no-any-return]
 
@@ -120,12 +120,14 @@ def finished_part(checkpoint: str | Path, student: nn.Module, stage: str, view: 
 
 def has_other_features(student: nn.Module, other: nn.Module | None) -> bool:
     """Whether another network has a backbone of its own, and so can't take the student's kept features."""
-    if not isinstance(student, FeatureMapNet) or not isinstance(other, FeatureMapNet):
+    return isinstance(other, FeatureMapNet) and _has_other_backbone(student, other.whole[0].architecture)
+
+
+def _has_other_backbone(student: nn.Module, architecture: Mapping[str, Any] | None) -> bool:
+    if not isinstance(student, FeatureMapNet) or (architecture or {}).get("network_class") != "SymmetricMapNet":
         return False
-    backbones = [
-        (each.whole[0].architecture["backbone"], each.whole[0].architecture["width"]) for each in (student, other)
-    ]
-    return backbones[0] != backbones[1]
+    own = student.whole[0].architecture
+    return any((architecture or {}).get(key, own[key]) != own[key] for key in ("backbone", "width"))
 
 
 def stage_path(ckpt_dir: str | Path, stage: str) -> str:

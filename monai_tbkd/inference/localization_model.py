@@ -21,7 +21,7 @@ from monai_tbkd.inference.finding import Finding
 from monai_tbkd.metrics.calibrated_threshold import MIXED
 from monai_tbkd.packaging import bundle_files, literal, model_settings, released_model
 from monai_tbkd.packaging.config_layers import find_config, read_config
-from monai_tbkd.packaging.plain_errors import plain_cause
+from monai_tbkd.packaging.parsed_content import parsed_content
 from monai_tbkd.report.prediction_row import prediction_row
 
 ImageLike = str | os.PathLike[str] | NDArray[Any] | torch.Tensor
@@ -122,13 +122,7 @@ class LocalizationModel:
         return self.preprocessing(item, start=1)  # the reader comes first
 
     def _get(self, key: str) -> Any:
-        try:
-            return self.parser.get_parsed_content(key)
-        except Exception as error:  # the parser wraps what this package refuses
-            cause = plain_cause(error)
-            if cause is None:
-                raise
-            raise cause from error
+        return parsed_content(self.parser, key)
 
 
 def load_model(

@@ -15,7 +15,7 @@ from monai.bundle import ConfigParser
 from monai_tbkd.data import FilmWarning, ReasonCode
 from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.packaging import bundle_files, literal
-from monai_tbkd.packaging.plain_errors import plain_cause
+from monai_tbkd.packaging.parsed_content import parsed_content
 from monai_tbkd.pacs.archive import Archive
 from monai_tbkd.pacs.archive_table import PASSING
 from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
@@ -147,13 +147,7 @@ class ArchiveRun:
         return sender.counts - before
 
     def _get(self, key: str) -> Any:
-        try:
-            return self._parser.get_parsed_content(key)
-        except Exception as error:  # the parser wraps what this package refuses
-            cause = plain_cause(error)
-            if cause is None:
-                raise
-            raise cause from error
+        return parsed_content(self._parser, key)
 
 
 def _remembered(rows: Sequence[Mapping[str, Any]], report_refused: bool) -> dict[str, str]:

@@ -80,6 +80,6 @@ def random_regions(seed: int, size: tuple[int, int]) -> torch.Tensor:
         if _LEAST < mask.mean() < 1 - _LEAST:
             break
     mask = 1 - mask if g.random() < 0.5 else mask
-    blended: torch.Tensor = GaussianFilter(2, max(width * _EDGE, 0.5))(mask)
-    # the filter takes zeros beyond the image
-    return (blended / GaussianFilter(2, max(width * _EDGE, 0.5))(torch.ones_like(mask)))[0].clamp(0, 1)
+    smooth = GaussianFilter(2, max(width * _EDGE, 0.5))
+    blended: torch.Tensor = smooth(mask) / smooth(torch.ones_like(mask))  # the filter takes zeros beyond the image
+    return blended[0].clamp(0, 1)

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import torch
-
-from monai_tbkd.data.pasted_copies import OWN, PASTE, CopiesDataset, with_pasted_copies
+from monai_tbkd.data.pasted_copies import PASTE, with_pasted_copies
 
 
 def test_copies_take_normal_images_of_the_same_source() -> None:
@@ -34,14 +32,3 @@ def test_most_copies_stay_when_the_training_images_change() -> None:
 def test_source_without_normal_images_has_plain_copies() -> None:
     items = [{"image": "n0", "label": 0, "source": "a"}, {"image": "t0", "label": 1, "source": "b"}]
     assert not any(PASTE in each for each in with_pasted_copies(items))
-
-
-def test_stack_of_copies_says_what_is_own() -> None:
-    field = torch.full((1, 2, 2), 9, dtype=torch.uint8)
-    own = torch.zeros(1, 2, 2, dtype=torch.uint8)
-    images = [{"image": torch.full((2, 3, 3), i), "lung_field": field, "label": 1} for i in range(3)]
-    images[1][OWN], images[1][PASTE] = own, {}
-    stack = CopiesDataset(images)[0]
-    assert stack["image"].shape == (3, 2, 3, 3) and stack["lung_field"].shape == (3, 1, 2, 2)
-    assert stack[OWN].flatten(1).float().mean(dim=1).tolist() == [255, 0, 255]
-    assert PASTE not in stack and stack["label"] == 1 and len(CopiesDataset(images)) == 1

@@ -166,7 +166,7 @@ def test_progress_is_told(items: list[dict[str, Any]], tmp_path: Path, caplog: p
         return original(batches, films, what)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("monai_tbkd.engines.preparation.with_progress", telling)
+        patch.setattr("monai_tbkd.engines.training_images.with_progress", telling)
         for _ in range(2):
             kept_images(items, Read(), tmp_path / "kept")
     assert told == [(10, "features")]  # nothing is missing the second time

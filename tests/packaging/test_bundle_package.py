@@ -47,7 +47,9 @@ def test_every_config_is_there_as_json_with_its_models_values(packaged: Path) ->
         network = content["network_def"]
         assert network["_target_"] == "monai_tbkd.networks.ActivationMapNet"
         assert (network["backbone"], network["width"], network["last_stage"]) == ("resnet18", 0.125, "layer2")
-        assert network["output_stride"] == "@output_stride" and "@weights" in network["weights"]
+        found = "$monai_tbkd.networks.initial_weights(@weights, @network_def::backbone)"
+        assert network["output_stride"] == "@output_stride"
+        assert network["weights"] == (found if name == "train" else "@weights")
         assert (content["image_size"], content["output_stride"], content["grid"]) == (64, 8, 64)
         assert content["lung_crop"] is False
         assert not list((packaged / "configs").glob("*.yaml"))
