@@ -17,7 +17,7 @@ from monai_tbkd.transforms.frozen_features import PICTURE, small_picture
 @pytest.fixture
 def net() -> SymmetricMapNet:
     torch.manual_seed(0)
-    net = SymmetricMapNet("resnet18", components=6, hidden=8, width=0.125)
+    net = SymmetricMapNet("resnet18", components=6, hidden=8, width=0.125, mirror=True)
     net.fit_components(torch.randn(60, net.reduce.in_channels, generator=torch.Generator().manual_seed(1)))
     return net
 
