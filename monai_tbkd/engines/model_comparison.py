@@ -104,7 +104,7 @@ class ModelComparison:
                 logger.warning("No finished %s at %s: left out of the comparison.", name, spec["checkpoint"])
                 continue
             if record is not None:
-                refuse_other_settings(record, self.settings, spec["checkpoint"])
+                refuse_other_settings(record, self._settings_of(name), spec["checkpoint"])
             records[name] = record
             predictions[name] = self._predict(name)
         self._add_lung_prior()
@@ -128,6 +128,13 @@ class ModelComparison:
             self.board.write(result, items, predictions, drawn)
         logger.info("\n%s", table(result))
         return result
+
+    def _settings_of(self, name: str) -> dict[str, Any]:
+        """What a network's record is compared with; a teacher of other images is compared without them."""
+        if not self.networks[name].get("other_images"):
+            return self.settings
+        logger.warning("The %s was trained on other images: where it has seen reported images, ignore its row.", name)
+        return {key: value for key, value in self.settings.items() if not key.startswith("train_")}
 
     def _check_teacher(self, records: Mapping[str, Any]) -> None:
         taught_by = (records.get("student") or {}).get("settings", {}).get("teacher_sha256")
