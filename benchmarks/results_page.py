@@ -1,7 +1,7 @@
 """Write docs/results.md from benchmarks/results.md.j2 and the CSV files of benchmarks/results.
 
-    python benchmarks/results_page.py            # after a benchmark has written its file
-    python benchmarks/results_page.py --check    # write nothing; exit status 1 if the page is out of date
+python benchmarks/results_page.py            # after a benchmark has written its file
+python benchmarks/results_page.py --check    # write nothing; exit status 1 if the page is out of date
 """
 
 from __future__ import annotations
