@@ -70,7 +70,7 @@ $(LABEL_VENV)/.installed: constraints.txt constraints-label.txt requirements-lab
 	PYTHON=$(PYTHON) scripts/install_label.sh $(LABEL_VENV)
 	touch $@
 
-install-label: $(LABEL_VENV)/.installed  ## make .venv-label with the MONAI Label server in it (docs/monai_label.md)
+install-label: $(LABEL_VENV)/.installed  ## make .venv-label with the MONAI Label server in it (docs/annotation.md)
 
 test-label: install-label  ## an annotator's whole way on real servers, and attacks on them (5 minutes)
 	$(LABEL_VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt pytest pytest-xdist hypothesis

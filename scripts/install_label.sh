@@ -7,7 +7,7 @@
 # a wheel. PYTHON names the interpreter (python3.11). Everything comes from the package registry that pip is set up for.
 #
 # monailabel 0.8.5 is installed without its requirements (--no-deps, which pip knows neither in an extra nor in a
-# requirements file), since two of them cannot be together with this project's: see docs/monai_label.md.
+# requirements file), since two of them cannot be together with this project's: see docs/annotation.md.
 set -euo pipefail
 root="$(cd "$(dirname "$0")/.." && pwd)"
 venv="${1:-.venv-label}"

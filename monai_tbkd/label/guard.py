@@ -1,6 +1,6 @@
 """Who may ask the MONAI Label server, and how much; `routes` says what may be asked.
 
-`docs/monai_label.md` lists what is allowed.
+`docs/annotation.md` lists what is allowed.
 """
 
 from __future__ import annotations

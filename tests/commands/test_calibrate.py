@@ -203,7 +203,7 @@ def test_films_that_the_model_was_trained_on_are_found_out(
 def test_the_example_of_the_manual_is_what_comes_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    example = (REPOSITORY / "docs" / "calibration.md").read_text().split("<!-- example: begin -->")[1]
+    example = (REPOSITORY / "docs" / "evaluation.md").read_text().split("<!-- example: begin -->")[1]
     code, command, printed = re.findall(r"```\w+\n(.*?)```", example.split("<!-- example: end -->")[0], re.S)
     monkeypatch.chdir(tmp_path)
     exec(code, {})

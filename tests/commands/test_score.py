@@ -445,7 +445,7 @@ def test_several_methods_are_compared_in_pairs(phantoms: Path, splits: Any, maps
 
 @pytest.mark.usefixtures("undrawn")
 def test_the_document_s_grad_cam_example_runs(phantoms: Path, tmp_path: Path) -> None:
-    text = (REPOSITORY / "docs" / "scoring.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "docs" / "evaluation.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     scope: dict[str, Any] = {}
     exec(example, scope)  # our own document

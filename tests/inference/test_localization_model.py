@@ -127,6 +127,6 @@ def test_the_released_model(trained: Path, tmp_path: Path, image: Path, monkeypa
 
 
 def test_the_page_on_it_says_what_a_site_does_first() -> None:
-    page = (REPOSITORY / "docs" / "locate.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "quickstart.md").read_text(encoding="utf-8")
     said = page.partition("<!-- before use: begin -->")[2].partition("<!-- before use: end -->")[0]
     assert " ".join(said.split()) == BEFORE_USE

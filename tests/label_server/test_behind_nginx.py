@@ -1,4 +1,4 @@
-"""The recipe of docs/monai_label.md, as it stands there: nginx with TLS and passwords before a real server."""
+"""The recipe of docs/annotation.md, as it stands there: nginx with TLS and passwords before a real server."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Proxy:
 
 def recipe() -> str:
     """The block of the page."""
-    page = (REPOSITORY / "docs" / "monai_label.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "annotation.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```nginx\n(.*?)```", page, re.DOTALL)
     return str(block)
 
@@ -160,7 +160,7 @@ def test_monai_labels_client_works_through_it(proxy: Proxy, films: dict[str, Kno
     assert said["status"] == "done" and said["boxes"]
     label = tmp_path / "a.json"
     label.write_text('{"image_label": "health"}')
-    client = MONAILabelClient(proxy.url, tmpdir=str(tmp_path))  # one request, one client: see docs/monai_label.md
+    client = MONAILabelClient(proxy.url, tmpdir=str(tmp_path))  # one request, one client: see docs/annotation.md
     client.update_auth({"token_type": "Basic", "access_token": secret})
     client.save_label("a.png", str(label), params={})
     kept = proxy.server.app.parent / "films" / "tbkd_labels" / "labels" / "final" / "a.png.json"

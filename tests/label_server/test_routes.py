@@ -133,7 +133,7 @@ def save(
 
 
 def test_the_page_lists_every_route(ask: Client) -> None:
-    page = (REPOSITORY / "docs" / "monai_label.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "annotation.md").read_text(encoding="utf-8")
     paths = ask("GET", "/openapi.json").json()["paths"]
     assert len(paths) > 15
     for path in paths:

@@ -1,4 +1,4 @@
-"""docs/metrics_json.md and what evaluate writes."""
+"""docs/evaluation.md and what evaluate writes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from monai_tbkd.engines.evaluation_result import SCHEMA_VERSION
 from tests.conftest import REPOSITORY
 
-DOCUMENT = (REPOSITORY / "docs" / "metrics_json.md").read_text(encoding="utf-8")
+DOCUMENT = (REPOSITORY / "docs" / "evaluation.md").read_text(encoding="utf-8")
 # keys that the small evaluation has no reason to write
 NOT_HERE = {
     "predictors.<predictor>.sources.<source>.films",
@@ -77,7 +77,7 @@ def test_every_key_that_is_written_is_documented_with_its_type(leaves: Any) -> N
     for path, value in leaves:
         # the most exact row: a literal key before a placeholder
         found = min((key for key, form in forms.items() if fits(path, form)), key=lambda k: k.count("<"), default=None)
-        assert found is not None, f"not in docs/metrics_json.md: {'.'.join(path)}"
+        assert found is not None, f"not in docs/evaluation.md: {'.'.join(path)}"
         assert types[found] == "any" or kind(value) in [*types[found].split(" or "), types[found]], (path, value)
 
 
