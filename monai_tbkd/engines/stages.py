@@ -12,7 +12,9 @@ import torch
 from torch import nn
 
 from monai_tbkd import __version__
+from monai_tbkd.data.content_store import fingerprint
 from monai_tbkd.data.film_origin import film_origins
+from monai_tbkd.engines.preparation import read_components
 from monai_tbkd.networks.checkpoint import (
     PHANTOM_ONLY,
     check_architecture,
@@ -113,7 +115,8 @@ def finished_part(checkpoint: str | Path, student: nn.Module, stage: str, view: 
         if not same or not torch.allclose(network.reduce.weight, whole.reduce.weight, atol=1e-5):
             raise ValueError(
                 f"{checkpoint} was trained on features with other components: of another data set, preprocessing or "
-                "backbone; train it anew, or give another checkpoint folder (--ckpt_dir)."
+                "backbone; set components as it was when it was trained, train it anew, or give another checkpoint "
+                "folder (--ckpt_dir)."
             )
     return made
 
@@ -184,7 +187,7 @@ def training_settings(
     pooling: nn.Module,
     network: nn.Module | None = None,
 ) -> dict[str, Any]:
-    """What a training depends on: settings of the config, initial weights by their hash, images and labels.
+    """What a training depends on: settings of the config, weights and components by their hash, images and labels.
 
     Args:
         settings: of the config, JSON-able, see :func:`monai_tbkd.packaging.config_settings`.
@@ -204,6 +207,8 @@ def training_settings(
     hashed = {
         f"{name}_sha256": hash_of_file(settings.get(name)) for name in ("weights", "lung_weights", "field_weights")
     }
+    if settings.get("components") and network is not None:
+        hashed["components_sha256"] = fingerprint(read_components(settings["components"], network))
     own = {name: value for name, value in settings.items() if not hashed.get(f"{name}_sha256")}
     images = "\n".join(sorted(f"{item['name']} {item['label']}" for item in datalist["train"]))
     return {
