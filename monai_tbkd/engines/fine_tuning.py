@@ -1,4 +1,4 @@
-"""A served model, fine-tuned on an annotator's films: its thresholds, its checks, its record."""
+"""A served model, fine-tuned on an annotator's images: its thresholds, its checks, its record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,19 +29,8 @@ BEFORE, AFTER = "miou_of_training_images_before", "miou_of_training_images_after
 MODEL, POINT, SUMMARY = "model.pt", "operating_point.json", "fine_tuning.json"
 
 
-class WorseModelError(ValueError):
-    """A fine-tuned model that must not be served."""
-
-
-@dataclass(frozen=True)
-class MapThreshold:
-    """A threshold of maps.
-
-    Args:
-        value: 0-1.
-        mode: ``absolute`` or ``relative``.
-        chosen_on: in words.
-    """
+class MapThreshold(NamedTuple):
+    """A threshold of maps of 0-1, its mode (``absolute`` or ``relative``), and what it was chosen on, in words."""
 
     value: float
     mode: str
@@ -49,21 +38,15 @@ class MapThreshold:
 
 
 def frozen_copy(network: nn.Module) -> nn.Module:
-    """A model as it is now, as the teacher of what becomes of it.
+    """Copy a model as it is now, as the teacher of its fine-tuning.
 
-    Li and Hoiem, "Learning without Forgetting", ECCV 2016, https://arxiv.org/abs/1606.09282: the model before holds the
-    model after to what it said.
+    Li and Hoiem, "Learning without Forgetting", ECCV 2016, https://arxiv.org/abs/1606.09282.
     """
     return copy.deepcopy(network).eval().requires_grad_(False)
 
 
 def largest_change(before: nn.Module, after: nn.Module) -> float:
-    """The largest difference of a weight, or of a statistic of batch norm, of two networks of one architecture.
-
-    Args:
-        before: a network.
-        after: the same, trained.
-    """
+    """Largest difference of a weight, or of a statistic of batch norm, of two networks of one architecture."""
     old = before.state_dict()
     weights = {name: value for name, value in after.state_dict().items() if value.is_floating_point()}
     return max(float((value.double() - old[name].double()).abs().max()) for name, value in weights.items())
@@ -76,17 +59,14 @@ def film_maps(
     to_map: Callable[[dict[str, Any]], Any],
     grid: int,
 ) -> np.ndarray:
-    """A network's maps of films.
+    """Compute a network's maps of images, ``(N, grid, grid)`` float32 of 0-1.
 
     Args:
         network: from ``(B, 3, H, W)`` to maps in logits; put into eval mode.
         films: of `correction_films`.
-        to_network: dictionary transform from the kept film to the network's input.
+        to_network: dictionary transform from the kept image to the network's input.
         to_map: dictionary transform from ``pred`` to ``tb_map``.
-        grid: cells along each side of the result.
-
-    Returns:
-        ``(N, grid, grid)`` float32 of 0-1.
+        grid: cells along each side.
     """
     network.eval()
     device = next(network.parameters()).device
@@ -108,13 +88,13 @@ def true_masks(films: Sequence[Film]) -> np.ndarray:
 def threshold_of_boxes(
     maps: np.ndarray, masks: np.ndarray, served: Mapping[str, Any], fewest_boxed: int = 5
 ) -> MapThreshold:
-    """The map threshold that fits drawn boxes best, or the served one where there are too few.
+    """Choose the map threshold that fits drawn boxes best, or the served one where there are too few.
 
     Args:
-        maps: of films with boxes, ``(N, H, W)``.
+        maps: of images with boxes, ``(N, H, W)``.
         masks: their unions of boxes, ``(N, H, W)`` bool.
         served: the operating point so far: ``map_threshold``, ``mode``, ``id``.
-        fewest_boxed: films with boxes that a choice needs.
+        fewest_boxed: images with boxes that a choice needs.
     """
     mode = str(served["mode"])
     if len(maps) < fewest_boxed:
@@ -124,20 +104,20 @@ def threshold_of_boxes(
 
 
 def mean_iou(maps: np.ndarray, masks: np.ndarray, threshold: float, mode: str) -> float | None:
-    """Mean union-mask IoU of maps at a threshold; None without films."""
+    """Mean union-mask IoU of maps at a threshold; None without images."""
     if not len(maps):
         return None
     return float(np.nanmean(union_iou_sweep(as_mode(maps, mode), masks, np.array([threshold]))))
 
 
 def as_mode(maps: np.ndarray, mode: str) -> np.ndarray:
-    """Maps on the scale that a threshold of this mode is on."""
+    """Bring maps to the scale that a threshold of this mode is on."""
     if mode != "relative":
         return maps
-    stretched: np.ndarray = stretch_map(torch.from_numpy(maps)[:, None])[:, 0].numpy()
-    return stretched
+    return np.asarray(stretch_map(torch.from_numpy(maps)[:, None])[:, 0])
 
 
+@dataclass
 class FineTuning:
     """What follows the training: choose the threshold, check, and write a candidate that can be served.
 
@@ -154,46 +134,34 @@ class FineTuning:
         facts: of the training, JSON-able: kept in the record.
         required: settings that a model has to be loaded under: ``image_size`` and ``pooling``.
         fewest_boxed: see `threshold_of_boxes`.
-        largest_drop: a candidate whose mIoU on the drawn boxes is lower than the served model's by more than this is
-            refused.
+        largest_drop: a candidate whose mIoU on the drawn boxes is lower than the served model's by more is refused.
         version: of the program.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        teacher: nn.Module,
-        films: Sequence[Film],
-        to_network: Callable[[dict[str, Any]], Any],
-        to_map: Callable[[dict[str, Any]], Any],
-        grid: int,
-        served: Mapping[str, Any],
-        checkpoint: str | Path,
-        candidate_dir: str | Path,
-        facts: Mapping[str, Any],
-        required: Mapping[str, Any],
-        fewest_boxed: int = 5,
-        largest_drop: float = 0.1,
-        version: str = "",
-    ) -> None:
-        self.network, self.teacher, self.films, self.grid = network, teacher, films, grid
-        self.to_network, self.to_map = to_network, to_map
-        self.served, self.checkpoint, self.candidate_dir = served, Path(checkpoint), Path(candidate_dir)
-        self.facts, self.required, self.version = dict(facts), dict(required), version
-        self.fewest_boxed, self.largest_drop = fewest_boxed, largest_drop
+    network: nn.Module
+    teacher: nn.Module
+    films: Sequence[Film]
+    to_network: Callable[[dict[str, Any]], Any]
+    to_map: Callable[[dict[str, Any]], Any]
+    grid: int
+    served: Mapping[str, Any]
+    checkpoint: str | Path
+    candidate_dir: str | Path
+    facts: Mapping[str, Any]
+    required: Mapping[str, Any]
+    fewest_boxed: int = 5
+    largest_drop: float = 0.1
+    version: str = ""
 
     def finish(self) -> dict[str, Any]:
-        """Write the candidate.
-
-        Returns:
-            What ``fine_tuning.json`` holds.
+        """Write the candidate; returns what ``fine_tuning.json`` holds.
 
         Raises:
-            WorseModelError: weights that are not finite, or a map that has got much worse on the drawn boxes.
+            ValueError: weights that are not finite, or a map that has got much worse on the drawn boxes.
         """
-        broken = [name for name, value in self.network.state_dict().items() if not bool(torch.isfinite(value).all())]
+        broken = [name for name, value in self.network.state_dict().items() if not torch.isfinite(value).all()]
         if broken:
-            raise WorseModelError(
+            raise ValueError(
                 f"The fine-tuned weights are not finite ({broken[0]}); the served model stays. A smaller "
                 "finetune_learning_rate may help."
             )
@@ -206,7 +174,7 @@ class FineTuning:
         old = mean_iou(before, masks, float(self.served["map_threshold"]), str(self.served["mode"]))
         new = mean_iou(after, masks, chosen.value, chosen.mode)
         if old is not None and new is not None and len(boxed) >= self.fewest_boxed and new < old - self.largest_drop:
-            raise WorseModelError(
+            raise ValueError(
                 f"On {len(boxed)} films with drawn boxes the fine-tuned model has an mIoU of {new:.3f} and the served "
                 f"one {old:.3f}; the served model stays. Fewer epochs or a smaller finetune_learning_rate may help, or "
                 "a larger largest_drop if this is meant."
@@ -223,7 +191,7 @@ class FineTuning:
         return self._write(chosen, {**measured, "weights_changed": change > 0, "largest_weight_change": change})
 
     def _write(self, chosen: MapThreshold, measured: Mapping[str, Any]) -> dict[str, Any]:
-        before = read_record(self.checkpoint) or {}
+        before, folder = read_record(self.checkpoint) or {}, Path(self.candidate_dir)
         summary = {
             **self.facts,
             "films": self._films(),
@@ -236,7 +204,7 @@ class FineTuning:
         settings = {**before.get("settings", {}), **self.required}
         record = {**training_record("student", settings, version=self.version),
                   "fine_tuning": [*before.get("fine_tuning", []), summary]}  # fmt: skip
-        written = write_checkpoint(self.network, self.candidate_dir / MODEL, record)
+        written = write_checkpoint(self.network, folder / MODEL, record)
         point = {
             "map_threshold": chosen.value,
             "score_threshold": float(self.served["score_threshold"]),
@@ -245,8 +213,8 @@ class FineTuning:
             "chosen_on": f"{chosen.chosen_on}; score: {str(self.served['id']).rpartition('; score: ')[2]}",
             "model_sha256": written["sha256"],
         }
-        write_json(self.candidate_dir / POINT, point)
-        write_json(self.candidate_dir / SUMMARY, summary)
+        write_json(folder / POINT, point)
+        write_json(folder / SUMMARY, summary)
         logger.info(
             "Fine-tuned: mIoU on %s films with drawn boxes %s before, %s after (on the films trained on).",
             measured["films_with_boxes"], measured[BEFORE], measured[AFTER],

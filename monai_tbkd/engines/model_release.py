@@ -1,4 +1,4 @@
-"""A new model in place of the one that is served."""
+"""Serve a new model in place of another."""
 
 from __future__ import annotations
 
@@ -17,18 +17,15 @@ PREVIOUS = "previous"
 
 
 def release_model(candidate_dir: str | Path, served_dir: str | Path) -> str:
-    """Serve a candidate: one rename of its weights makes it the model.
+    """Serve a candidate: one rename of its weights makes it the model; returns its SHA-256.
 
-    Before it, the candidate's thresholds are put beside those of the model that is served; whichever weights a server
-    reads finds its own by their hash. After it, the record follows. A run that is killed in between leaves the old
-    model or the new one, each with its thresholds, at worst without a record. The model before is in ``previous/``.
+    Before it, the candidate's thresholds are put beside those of the served model; a server finds those of its weights
+    by their hash. After it, the record follows. A run that is killed in between leaves the old or the new model, each
+    with its thresholds, at worst without a record. The model before is in ``previous/``.
 
     Args:
         candidate_dir: with ``model.pt``, its record and its operating point.
         served_dir: with ``model.pt``.
-
-    Returns:
-        SHA-256 of the new model.
 
     Raises:
         ValueError: a candidate without a record, or with the operating point of another model.

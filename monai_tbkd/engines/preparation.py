@@ -1,10 +1,11 @@
-"""What is fitted before a stage is trained: the reduction of the features, and the student's target."""
+"""Fit the feature components and the student's target on training images."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from monai.utils import convert_to_tensor
 from torch import nn
 
 from monai_tbkd.data.content_store import content_sha256, fingerprint
-from monai_tbkd.handlers.film_progress import with_progress
+from monai_tbkd.handlers.film_progress import FilmProgress
 from monai_tbkd.networks.bfloat16_support import has_bfloat16
 from monai_tbkd.networks.checkpoint import read_record, settings_that_differ
 from monai_tbkd.networks.log_odds import class_log_odds
@@ -141,12 +142,12 @@ def read_components(source: str | Path, network: nn.Module) -> dict[str, torch.T
 def prepare_student(
     trainer: Any, images: Sequence[Mapping[str, Any]], settings: dict[str, Any], num_classes: int = 1
 ) -> None:
-    """Load a student's teacher and fit the target; other stages need nothing.
+    """Load a student's teacher, add its hash to the training's settings, and fit the target; other stages need nothing.
 
     Args:
         trainer: a :class:`~monai_tbkd.engines.DistillationTrainer`.
         images: see `fit_target`.
-        settings: of the training; the teacher's hash is added.
+        settings: of the training.
         num_classes: label scheme.
     """
     if trainer.teacher is None:
@@ -168,7 +169,7 @@ def fit_target(
     batch_size: int = 32,
     device: torch.device | str = "cpu",
 ) -> None:
-    """Fit what the student's target needs, on the teacher's maps of the training images with TB.
+    """Fit the student's target on the teacher's maps of the training images with TB.
 
     Args:
         target: a ``Compose`` of :mod:`monai_tbkd.transforms.student_target`; steps with a ``fit`` are fitted in their
@@ -179,9 +180,11 @@ def fit_target(
         num_classes: label scheme; tuberculosis is the last class.
         batch_size: images at a time.
         device: of the teacher.
+
+    Raises:
+        ValueError: no image with TB.
     """
-    steps: Iterable[Any] = getattr(target, "transforms", [target])
-    steps = list(steps)
+    steps: list[Any] = list(getattr(target, "transforms", [target]))
     if not any(hasattr(step, "fit") for step in steps):
         return
     with_tb = [i for i in range(len(images)) if has_tb(images[i]["label"], num_classes)]
@@ -201,15 +204,26 @@ def fit_target(
     sources = [str(images[i]["source"]) for i in with_tb] if "source" in images[with_tb[0]] else None
     if sources:
         found["source"] = sources
-    maps = found[TEACHER_MAP]
-    places = found.get(LUNG_CROP, torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(len(maps), 4))
-    shares = (places[:, 2] - places[:, 0]) * (places[:, 3] - places[:, 1])
+    crops = found.get(LUNG_CROP, torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(len(with_tb), 4))
+    shares = (crops[:, 2] - crops[:, 0]) * (crops[:, 3] - crops[:, 1])
     for step in steps:
         if hasattr(step, "fit"):
             step.fit(class_log_odds(found[TEACHER_MAP]), shares, sources)
         found = step(found)
 
 
+def with_progress(batches: Iterable[dict[str, Any]], number: int, what: str) -> Iterator[dict[str, Any]]:
+    """Pass on batches with ``image``, and tell how many of ``number`` images are done: a bar, or lines in the log."""
+    progress = FilmProgress(number, bar=sys.stderr.isatty(), every_seconds=30, what=what)
+    progress.start()
+    try:
+        for batch in batches:
+            yield batch
+            progress.advance(len(batch["image"]))
+    finally:
+        progress.close()
+
+
 def has_tb(label: Any, num_classes: int = 1) -> bool:
-    """Whether a label says TB: a class index, or one of the labels ``(2,)`` of both halves."""
+    """Whether a label says TB: a class index, or labels ``(2,)`` of both halves."""
     return int(np.max(np.asarray(label))) == max(num_classes, 2) - 1

@@ -10,10 +10,9 @@ from monai_tbkd.metrics import Predictions
 
 
 class MapRecorder:
-    """Collect ``tb_map`` and ``score`` of every film that an evaluator sees, by name.
+    """Collect ``tb_map`` and ``score`` of every image that an evaluator sees, by name.
 
-    Maps are kept on the grid that post-processing leaves them on: 64 kilobytes a film for one of 128 x 128 cells. Half
-    precision would round a sure network's probabilities to 1.
+    Maps keep the grid and the precision of post-processing: 64 kilobytes an image for 128 x 128 cells.
     """
 
     def __init__(self) -> None:
@@ -27,7 +26,7 @@ class MapRecorder:
         engine.add_event_handler(Events.COMPLETED, self.gather)
 
     def reset(self) -> None:
-        """Forget everything, at the start of each run."""
+        """Start anew, at the start of each run."""
         self.maps, self.scores = {}, {}
 
     def gather(self) -> None:
@@ -44,11 +43,7 @@ class MapRecorder:
             self.scores[batch["name"]] = float(output["score"])
 
     def predictions(self, names: list[str]) -> Predictions:
-        """Maps and scores of the named films, in that order.
-
-        Raises:
-            ValueError: a film was not seen.
-        """
+        """Maps and scores of the named images, in that order; ValueError for one that was not seen."""
         missing = [n for n in names if n not in self.maps]
         if missing:
             raise ValueError(f"{len(missing)} films were not evaluated (first: {missing[0]}).")

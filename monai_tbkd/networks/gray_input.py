@@ -21,13 +21,6 @@ def filters_of_gray(filters: torch.Tensor, scale: float, offset: float) -> torch
 
     Returns:
         Filters ``(F, 3, k, k)``.
-
-    Example:
-        >>> from monai_tbkd.transforms import NormalizeFilm
-        >>> filters = filters_of_gray(torch.ones(1, 1, 1, 1), scale=2048.0, offset=-1024.0)
-        >>> image = torch.tensor([0.0, 255.0]).reshape(1, 1, 2)
-        >>> torch.nn.functional.conv2d(NormalizeFilm()(image), filters).flatten().round()
-        tensor([-1024.,  1024.])
     """
     mean, std = (torch.tensor(each, dtype=torch.float64) for each in (IMAGENET_MEAN, IMAGENET_STD))
     conditions = torch.stack(

@@ -1,4 +1,4 @@
-"""The union of a film's true boxes, or of the outlines of its lesions, as a mask that collates."""
+"""Masks of an image's true boxes, or of the outlines of its lesions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monai.transforms import Transform
 
 
 def box_masks(boxes: np.ndarray | torch.Tensor, size: tuple[int, int]) -> np.ndarray:
-    """The union of boxes as a mask.
+    """Rasterize the union of boxes.
 
     Args:
         boxes: ``(n, 4)`` on the grid: xmin, ymin, xmax, ymax; x = column; half-open pixel edges.
@@ -36,10 +36,10 @@ def box_masks(boxes: np.ndarray | torch.Tensor, size: tuple[int, int]) -> np.nda
 
 
 def polygon_masks(polygons: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """The union of polygons as a mask.
+    """Rasterize the union of polygons.
 
     Args:
-        polygons: ``(n, 2)`` each, corners x, y on the grid; where lines cross, the even-odd rule tells what is inside.
+        polygons: ``(n, 2)`` each, corners x, y on the grid; where lines cross, the even-odd rule says what is inside.
         size: (height, width) of the grid.
 
     Returns:
@@ -67,10 +67,10 @@ def polygon_masks(polygons: Sequence[np.ndarray], size: tuple[int, int]) -> np.n
 
 
 def film_box_mask(item: Mapping[Any, Any], grid: int) -> np.ndarray:
-    """The union mask of a datalist item's lesions on a square grid, ``(grid, grid)`` bool.
+    """Union mask of a datalist item's lesions on a square grid, ``(grid, grid)`` bool.
 
     Args:
-        item: with ``boxes`` in film pixels and ``size`` [height, width]; where it has ``polygons``, the mask is theirs.
+        item: with ``boxes`` in pixels and ``size`` [height, width]; where it has ``polygons``, the mask is theirs.
         grid: cells along each side.
     """
     height, width = item["size"]
@@ -82,21 +82,17 @@ def film_box_mask(item: Mapping[Any, Any], grid: int) -> np.ndarray:
 
 
 class BoxMaskd(Transform):
-    """Replace an item's ``boxes``, ``polygons`` and ``size`` by their union mask.
+    """Replace an item's ``boxes``, ``polygons`` and ``size``, which do not collate, by ``box_mask``.
 
-    They are lists of different length, which do not collate; a mask of fixed size does. For evaluation alone.
-
-    Args:
-        grid: cells along each side of the mask.
-        mask_key: gets the mask, ``(1, grid, grid)`` uint8; empty where a film has no boxes or they are unknown.
+    The mask is ``(1, grid, grid)`` uint8; empty where an image has no boxes or they are unknown.
     """
 
-    def __init__(self, grid: int, mask_key: str = "box_mask") -> None:
-        self.grid, self.mask_key = int(grid), mask_key
+    def __init__(self, grid: int) -> None:
+        self.grid = int(grid)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
-        d[self.mask_key] = torch.from_numpy(film_box_mask(d, self.grid))[None].to(torch.uint8)
+        d["box_mask"] = torch.from_numpy(film_box_mask(d, self.grid))[None].to(torch.uint8)
         for key in ("boxes", "size", "polygons"):
             d.pop(key, None)
         return d

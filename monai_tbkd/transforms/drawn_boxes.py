@@ -1,4 +1,4 @@
-"""The boxes that an annotator has drawn, as masks on what the network sees and on the whole film."""
+"""Masks of drawn boxes on the network's input and on the whole image."""
 
 from __future__ import annotations
 
@@ -18,29 +18,25 @@ from monai_tbkd.transforms.lung_crop import LUNG_CROP, resample
 
 
 class DrawnBoxesd(MapTransform):
-    """Replace an item's ``boxes`` by masks that move with the film.
+    """Replace an item's ``boxes`` by masks that can be moved with the image.
 
-    It comes after the film has been read and brought to the network's size. Boxes are in pixels of the upright film, as
-    in every data list; the item says where the film was cut, to what plain borders leave of it and to its lungs.
-
-    Writes ``box_mask`` ``(1, H, W)`` uint8 of 0 and 255 on the network's input, ``true_mask`` ``(1, grid, grid)`` bool
-    on the whole upright film, and ``boxes_known`` (1.0, or 0.0 where ``boxes`` is None).
+    It comes after the image has been brought to the network's size. Boxes ``[xmin, ymin, xmax, ymax]`` are in pixels of
+    the upright image, or None where nobody has drawn any. Writes ``box_mask`` ``(1, H, W)`` uint8 of 0 and 255 on the
+    network's input, ``true_mask`` ``(1, grid, grid)`` bool on the whole upright image, and ``boxes_known`` (1.0, or 0.0
+    where ``boxes`` is None).
 
     Args:
         grid: cells along each side of ``true_mask``.
-        keys: the film, ``(1, H, W)`` with MONAI's notes.
-        box_key: boxes ``[xmin, ymin, xmax, ymax]``, or None where nobody has drawn any.
+        keys: the image, ``(1, H, W)`` with MONAI's metadata.
     """
 
-    def __init__(
-        self, grid: int, keys: KeysCollection = "image", box_key: str = "boxes", allow_missing_keys: bool = False
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.grid, self.box_key = int(grid), box_key
+    def __init__(self, grid: int, keys: KeysCollection = "image") -> None:
+        super().__init__(keys)
+        self.grid = int(grid)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
-        boxes = d.pop(self.box_key)
+        boxes = d.pop("boxes")
         for key in self.key_iterator(d):
             film = d[key]
             meta = film.meta if isinstance(film, MetaTensor) else {}
@@ -53,7 +49,7 @@ class DrawnBoxesd(MapTransform):
 
 
 def _seen(item: Mapping[Hashable, Any]) -> NDArray[np.float64]:
-    """The place of what the network sees: of the cut to the lungs, which lies inside of what plain borders leave."""
+    """Position of the crop to the lungs, which lies inside of what plain borders leave, on the whole image."""
     inside, lungs = (np.asarray(item.get(key, (0, 0, 1, 1)), dtype=np.float64) for key in (INSIDE, LUNG_CROP))
     return np.tile(inside[:2], 2) + lungs * np.tile(inside[2:] - inside[:2], 2)
 

@@ -1,4 +1,4 @@
-"""The box around both lungs of a film."""
+"""The box around both lungs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _RANGE = ((0.0, 0.30), (0.0, 0.35), (0.70, 1.0), (0.55, 1.0))
 
 
 class LungBoxFinder:
-    """Find the box around both lungs, as shares of the film's width and height.
+    """Find the box around both lungs, in fractions of the image's width and height.
 
     With a lung-field network it is the box of the network's two largest regions, where these look like two lungs.
-    Otherwise, and without one, it is a linear function of a thumbnail with a flat histogram. Its coefficients were
-    fitted on phantom films alone (``benchmarks/lung_box_fit.py``, which also measures it on real films).
+    Otherwise it is a linear function of a thumbnail with a flat histogram, fitted on phantoms alone
+    (``benchmarks/lung_box_fit.py``, which also measures it on real images).
 
     Args:
-        lung_field: from films ``(B, 1, H, W)`` to probabilities of lung of the same shape, such as
+        lung_field: from images ``(B, 1, H, W)`` to probabilities of lung of the same shape, such as
             :class:`~monai_tbkd.networks.LungFieldNet`; None for the linear function alone.
         box_of_field: False takes the linear function's box in any case, for a model that runs without the network.
 
@@ -47,7 +47,7 @@ class LungBoxFinder:
             self.weight, self.bias = fitted["weight"].astype(np.float64), fitted["bias"].astype(np.float64)
 
     def __call__(self, film: torch.Tensor) -> NDArray[np.float64]:
-        """Film ``(1, H, W)`` of gray values to ``[xmin, ymin, xmax, ymax]``, shares of width and height, 0-1."""
+        """Image ``(1, H, W)`` of gray values to ``[xmin, ymin, xmax, ymax]``, fractions of width and height, 0-1."""
         return self.look(film)[0]
 
     def look(self, film: torch.Tensor) -> tuple[NDArray[np.float64], torch.Tensor | None]:
@@ -59,17 +59,13 @@ class LungBoxFinder:
         return (self.plain(film) if box is None else box), lungs
 
     def plain(self, film: torch.Tensor) -> NDArray[np.float64]:
-        """The linear function's box, kept within what lungs of upright films have."""
+        """The linear function's box, limited to positions that lungs of upright images have."""
         found = thumbnail(film).ravel() @ self.weight + self.bias
         return np.array([np.clip(value, *limits) for value, limits in zip(found, _RANGE, strict=True)])
 
 
 def box_of_lungs(lungs: NDArray[Any]) -> NDArray[np.float64] | None:
-    """The box of a lung field's two largest regions, or None where they don't look like two lungs.
-
-    Args:
-        lungs: ``(H, W)``, probabilities of 0-1.
-    """
+    """Box of the two largest regions of a lung field ``(H, W)`` of 0-1; None if they don't look like two lungs."""
     mask = lungs > 0.5
     regions, number = ndimage.label(mask)
     if number == 0:
@@ -86,7 +82,7 @@ def box_of_lungs(lungs: NDArray[Any]) -> NDArray[np.float64] | None:
 
 
 def thumbnail(film: torch.Tensor) -> NDArray[np.float64]:
-    """A film ``(1, H, W)`` as 32 x 32 cells with the share of darker pixels in each, so that exposure drops out."""
+    """Reduce an image ``(1, H, W)`` to 32 x 32 cells with the fraction of darker pixels in each."""
     side = 4 * THUMBNAIL
     small = F.interpolate(
         film[None].float(), size=(side, side), mode="bilinear", align_corners=False, antialias=True
