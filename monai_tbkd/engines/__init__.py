@@ -10,10 +10,9 @@ if TYPE_CHECKING:
     from monai_tbkd.engines.correction_films import boxed_films, correction_films, correction_sampler
     from monai_tbkd.engines.distillation_trainer import DistillationTrainer
     from monai_tbkd.engines.federated import average_updates, federated_averaging, federated_site
-    from monai_tbkd.engines.fine_tuning import FineTuning, film_maps, frozen_copy
+    from monai_tbkd.engines.fine_tuning import FineTuning, film_maps, frozen_copy, release_model
     from monai_tbkd.engines.inference_thresholds import load_operating_point
     from monai_tbkd.engines.model_comparison import ModelComparison
-    from monai_tbkd.engines.model_release import release_model
     from monai_tbkd.engines.network_ahead import NetworkAhead
     from monai_tbkd.engines.preparation import fit_reduction, fit_target, prepare_student
     from monai_tbkd.engines.stages import (

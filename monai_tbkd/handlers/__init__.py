@@ -9,8 +9,7 @@ from monai_tbkd import names_on_demand
 if TYPE_CHECKING:
     from monai_tbkd.handlers.film_progress import FilmProgress
     from monai_tbkd.handlers.finished_checkpoint import FinishedCheckpoint, ReceivedCheckpoint
-    from monai_tbkd.handlers.localization_metrics import localization_metrics
-    from monai_tbkd.handlers.map_recorder import MapRecorder
+    from monai_tbkd.handlers.map_recorder import MapRecorder, localization_metrics
     from monai_tbkd.handlers.memory_release import MemoryRelease
     from monai_tbkd.handlers.overlay_panel import OverlayPanel
     from monai_tbkd.handlers.prediction_writer import PredictionWriter

@@ -1,12 +1,13 @@
-"""Keep the maps and scores of an evaluation."""
+"""Maps, scores and localization metrics of an evaluation."""
 
 from __future__ import annotations
 
 import numpy as np
 from ignite.engine import Engine, Events
+from monai.handlers import IgniteMetricHandler, from_engine
 
 from monai_tbkd.data.processes import gather_to_first
-from monai_tbkd.metrics import Predictions
+from monai_tbkd.metrics import PointingGame, Predictions, UnionMaskIoU
 
 
 class MapRecorder:
@@ -49,3 +50,18 @@ class MapRecorder:
             raise ValueError(f"{len(missing)} films were not evaluated (first: {missing[0]}).")
         maps = np.stack([self.maps[n] for n in names]).astype(np.float32)
         return Predictions(maps, np.array([self.scores[n] for n in names]))
+
+
+def localization_metrics() -> dict[str, IgniteMetricHandler]:
+    """Union-mask mIoU and pointing game, for ``additional_metrics`` of an evaluator.
+
+    Post-processing has to leave ``tb_mask``, ``tb_map`` and ``true_mask`` in the output.
+    """
+    return {
+        "val/union_mask_miou": IgniteMetricHandler(
+            metric_fn=UnionMaskIoU(), output_transform=from_engine(["tb_mask", "true_mask"])
+        ),
+        "val/pointing_game": IgniteMetricHandler(
+            metric_fn=PointingGame(), output_transform=from_engine(["tb_map", "true_mask"])
+        ),
+    }

@@ -10,7 +10,7 @@ from torch import nn
 
 
 class DistillationObjective(nn.Module):
-    """Weighted sum of loss terms; teacher, student and control are trained by the same code with other terms.
+    """Weighted sum of loss terms.
 
     Args:
         pooling: map ``(B, C, h, w)`` to image-level logits ``(B, C)``.
@@ -20,13 +20,6 @@ class DistillationObjective(nn.Module):
 
     Raises:
         ValueError: a negative weight, a term without a loss, or no term with a weight above 0.
-
-    Example:
-        >>> from monai_tbkd.losses import LabelLoss
-        >>> from monai_tbkd.networks import AverageMapPool
-        >>> objective = DistillationObjective(AverageMapPool(), {"label": {"loss": LabelLoss(), "weight": 1.0}})
-        >>> round(float(objective(torch.zeros(1, 1, 2, 2), torch.tensor([1]))["total"]), 4)
-        0.6931
     """
 
     def __init__(self, pooling: nn.Module, terms: Mapping[str, Mapping[str, Any]]) -> None:

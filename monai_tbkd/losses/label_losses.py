@@ -19,13 +19,6 @@ class LabelLoss(nn.Module):
 
     Args:
         class_weights: one weight a class, or None for 1 each. One logit takes two: (rest, TB).
-
-    Raises:
-        ValueError: in a call, another number of class weights.
-
-    Example:
-        >>> round(float(LabelLoss()(torch.zeros(1, 1), torch.tensor([1]))), 4)
-        0.6931
     """
 
     class_weights: torch.Tensor | None
@@ -51,14 +44,6 @@ class BalancedLabelLoss(nn.Module):
     """Binary cross-entropy in which yes and no weigh the same, however many of each a batch has.
 
     Logits are ``(B, K)``, labels 0 or 1 ``(B, K)``, or ``(B,)`` where K is 1.
-
-    Raises:
-        ValueError: in a call, another number of labels.
-
-    Example:
-        >>> loss = BalancedLabelLoss()
-        >>> round(float(loss(torch.zeros(2, 2), torch.tensor([[1, 0], [0, 0]]))), 4)  # log 2
-        0.6931
     """
 
     inputs = ("logits", "label")
@@ -142,11 +127,6 @@ class BoxSupervisionLoss(nn.Module):
     """Binary cross-entropy of each cell's TB probability with the fraction of its surroundings that lies in a box.
 
     The only loss of this package that compares with boxes. It is for boxes drawn by an annotator, and off by default.
-
-    Example:
-        >>> maps, mask = torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 16, 16)
-        >>> round(float(BoxSupervisionLoss()(maps, mask)), 4)
-        0.6931
     """
 
     inputs = ("map", "box_mask")

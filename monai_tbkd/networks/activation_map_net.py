@@ -94,21 +94,9 @@ class ActivationMapNet(nn.Module):
 
 
 def hold_batch_statistics(network: nn.Module) -> RemovableHandle:
-    """Keep the running statistics of a network's batch norms from its next forward pass on.
+    """Keep the running statistics of batch norms from the next forward pass on; their weights go on learning.
 
-    Their weights go on learning.
-
-    For fine-tuning on few images, whose statistics are far from those of the first training.
-
-    Returns:
-        A handle whose ``remove()`` ends it.
-
-    Example:
-        >>> net = nn.Sequential(nn.BatchNorm2d(1))
-        >>> handle = hold_batch_statistics(net)
-        >>> _ = net.train()(torch.full((2, 1, 2, 2), 9.0))
-        >>> net[0].running_mean
-        tensor([0.])
+    For fine-tuning on few images. Returns a handle whose ``remove()`` ends it.
     """
     return network.register_forward_pre_hook(_hold)
 

@@ -36,13 +36,6 @@ def mean_around_cells(mask: torch.Tensor, cells: tuple[int, int]) -> torch.Tenso
     """Mean of a mask ``(B, 1, H, W)``, of the input's size, one stride wide around each cell: ``(B, 1, *cells)``.
 
     What lies beyond the image does not count.
-
-    Raises:
-        ValueError: a mask smaller than the map.
-
-    Example:
-        >>> mean_around_cells(torch.tensor([[[[1.0, 1, 1, 0, 0, 0, 0, 0]]]]).expand(1, 1, 8, 8), (2, 2))[0, 0, 0]
-        tensor([1.0000, 0.2500])
     """
     if mask.shape[-2] < cells[0] or mask.shape[-1] < cells[1]:
         raise ValueError(f"Masks are {tuple(mask.shape[-2:])} for a map of {cells}; expected at least as many pixels.")
@@ -57,10 +50,6 @@ def at_coarser_size(one: torch.Tensor, other: torch.Tensor) -> tuple[torch.Tenso
 
     Every second cell of a map of stride 8 lies on a cell of one of stride 16: cells are left out where that gives the
     size, and averaged where it does not.
-
-    Example:
-        >>> at_coarser_size(torch.arange(5.0).reshape(1, 1, 1, 5), torch.zeros(1, 1, 1, 3))[0]
-        tensor([[[[0., 2., 4.]]]])
     """
     size = (min(one.shape[-2], other.shape[-2]), min(one.shape[-1], other.shape[-1]))
     return _at_size(one, size), _at_size(other, size)
@@ -94,11 +83,7 @@ def mean_with_mirror(own: torch.Tensor, mirrored: torch.Tensor, width: int, outp
 def on_tiles(maps: torch.Tensor, output_stride: int, size: tuple[int, int], tile: int) -> torch.Tensor:
     """Read maps ``(B, C, h, w)`` on a finer grid whose cells are tiles of the image, about ``tile`` pixels wide.
 
-    Args:
-        maps: of an input of ``size``.
-        output_stride: pixels per cell.
-        size: (height, width) of the input in pixels.
-        tile: width of a tile in pixels.
+    ``size`` is (height, width) of the input in pixels.
     """
     positions = []
     for cells, pixels in zip(maps.shape[-2:], size):

@@ -27,7 +27,7 @@ _SCALE, _OFFSET = 255.0 / 128.0, -127.0 / 128.0
 class EfficientNetLite0(nn.Module):
     """The convolutions of EfficientNet-Lite0, in stages that are named as those of MONAI's ResNets.
 
-    Inverted residual blocks with ReLU6 and without squeeze-and-excitation (Tan and Le, "EfficientNet", ICML 2019,
+    Inverted residual blocks with ReLU6 and without squeeze-and-excitation (Tan and Le, ICML 2019,
     https://arxiv.org/abs/1905.11946; the Lite form by its authors, 2020). Padding is TensorFlow's "same": a convolution
     with stride 2 pads an even size by less at the left than at the right, so that cell j of stride 16 lies on about
     pixel 16 j + 9, not on 16 j as in a ResNet. `on_grid` interpolates features at 16 j.
@@ -35,10 +35,6 @@ class EfficientNetLite0(nn.Module):
     Args:
         output_stride: pixels between two cells of the grid, 32, 16 or 8.
         last_stage: ``"layer4"`` (stride 32), ``"layer3"`` (16) or ``"layer2"`` (8); later stages are left out.
-
-    Example:
-        >>> [tuple(each.shape) for each in EfficientNetLite0().eval().features(torch.zeros(1, 3, 64, 64))]
-        [(1, 112, 4, 4), (1, 320, 4, 4)]
     """
 
     layer1: nn.Module

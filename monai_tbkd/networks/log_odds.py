@@ -9,17 +9,9 @@ UNKNOWN_LABEL = -1
 
 
 def class_log_odds(logits: torch.Tensor, class_index: int = -1) -> torch.Tensor:
-    """Log-odds of one class against all others: ``(B, C, ...)`` to ``(B, 1, ...)``.
+    """Log-odds of one class against all others: ``(B, C, ...)`` to ``(B, 1, ...)``; a single channel stays as it is.
 
-    The sigmoid of the result is the softmax probability of the class. A single channel is one logit already.
-
-    Args:
-        logits: a map ``(B, C, h, w)`` or image-level logits ``(B, C)``.
-        class_index: the class; the last by default, which is tuberculosis in every label scheme.
-
-    Example:
-        >>> class_log_odds(torch.tensor([[1.0, 3.0]]))
-        tensor([[2.]])
+    The class is the last by default, which is tuberculosis in every label scheme.
     """
     channels = logits.shape[1]
     if channels == 1:

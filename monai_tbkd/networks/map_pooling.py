@@ -19,13 +19,6 @@ class LogSumExpMapPool(nn.Module):
     """Log-sum-exp over the map, ``1/r log mean exp(r x)``: between the mean (r to 0) and the maximum (r to infinity).
 
     Source: Pinheiro and Collobert, CVPR 2015, https://arxiv.org/abs/1411.6228.
-
-    Args:
-        r: sharpness, above 0.
-
-    Example:
-        >>> LogSumExpMapPool(r=2.0)(torch.ones(1, 1, 4, 4))
-        tensor([[1.]])
     """
 
     def __init__(self, r: float = 2.0) -> None:
@@ -44,13 +37,6 @@ class HemithoraxMapPool(nn.Module):
     """Log-sum-exp of the left and of the right half of a map, ``(B, 1, h, w)`` to ``(B, 2)``, for labels of halves.
 
     Left and right are the image's, not the patient's. A column in the middle of an odd number belongs to both.
-
-    Raises:
-        ValueError: in a call, more than one channel, or a single column.
-
-    Example:
-        >>> HemithoraxMapPool()(torch.tensor([[[[1.0, 1.0, 3.0, 3.0]]]]))
-        tensor([[1., 3.]])
     """
 
     def __init__(self, r: float = 2.0) -> None:

@@ -26,13 +26,6 @@ class SymmetricMapHead(nn.Module):
         convolutions: 3x3 convolutions between, each added to its input.
         dropout: fraction of the channels that are left out in training.
         mirror: False hides the mirror image's half from the head.
-
-    Raises:
-        ValueError: a number out of range.
-
-    Example:
-        >>> SymmetricMapHead(features=8, num_classes=1)(torch.zeros(2, 16, 6, 6)).shape
-        torch.Size([2, 1, 6, 6])
     """
 
     def __init__(

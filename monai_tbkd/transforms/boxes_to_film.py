@@ -15,14 +15,11 @@ def rescale_boxes(boxes: torch.Tensor, from_size: Sequence[int], to_size: Sequen
 
     Args:
         boxes: ``(n, 4)``: xmin, ymin, xmax, ymax; x = column; half-open pixel edges.
-        from_size: (height, width) of their grid.
-        to_size: (height, width) of the new grid.
+        from_size: (height, width) of their grid, above 0.
+        to_size: (height, width) of the new grid, above 0.
 
     Returns:
         ``(n, 4)`` float32.
-
-    Raises:
-        ValueError: a size of 0 or below.
 
     Example:
         >>> rescale_boxes(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), (4, 4), (8, 40))

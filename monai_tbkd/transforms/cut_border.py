@@ -30,27 +30,17 @@ class CutBorder(Transform):
 
     Args:
         min_side: shortest height or width of what is inside of a border, in pixels.
-
-    Example:
-        >>> film = torch.zeros(1, 100, 400)
-        >>> film[:, :, 100:200] = torch.rand(1, 100, 100)
-        >>> cut, position = CutBorder()(film)
-        >>> cut.shape, position
-        (torch.Size([1, 100, 100]), tensor([0.2500, 0.0000, 0.5000, 1.0000]))
     """
 
     def __init__(self, min_side: int = 1) -> None:
         self.min_side = int(min_side)
 
     def __call__(self, film: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cut an image ``(1, H, W)`` as the reader gives it.
+        """Cut an image ``(1, H, W)`` as the reader gives it; TOO_SMALL (FilmError) if too little is left.
 
         Returns:
             What is inside, and its position: ``[xmin, ymin, xmax, ymax]`` in fractions of the image's width and height,
             float32; 0, 0, 1, 1 for an image that is not cut.
-
-        Raises:
-            FilmError: TOO_SMALL, what is inside is shorter than `min_side`.
         """
         plain = plain_tensor(film)
         height, width = (int(side) for side in plain.shape[-2:])

@@ -34,11 +34,6 @@ class PlainFilmd(MapTransform, RandomizableTrait):
     """Remove MONAI's metadata; the image is not copied, so no step may write into it.
 
     Marked as random, so that MONAI's ``CacheDataset`` keeps the image with its metadata.
-
-    Example:
-        >>> from monai.data import MetaTensor
-        >>> type(PlainFilmd("image")({"image": MetaTensor(torch.zeros(1, 2, 2))})["image"])
-        <class 'torch.Tensor'>
     """
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -46,13 +41,9 @@ class PlainFilmd(MapTransform, RandomizableTrait):
 
 
 class RandMirrorFilmd(RandomizableTransform, MapTransform):
-    """Mirror an image left to right with a probability, with its lung field and labels of halves.
+    """Mirror images ``(1, H, W)`` with a probability, with the lung field and labels of halves.
 
     Draws as ``RandFlipd``.
-
-    Args:
-        keys: of images ``(1, H, W)``.
-        prob: probability of mirroring.
     """
 
     def __init__(self, keys: KeysCollection = "image", prob: float = 0.5) -> None:
@@ -72,20 +63,14 @@ class RandMirrorFilmd(RandomizableTransform, MapTransform):
 
 
 class RandAffineFilmd(Randomizable, MapTransform):
-    """Rotate, shift and zoom an image with a probability, with its lung field, bilinear; draws as ``RandAffined``.
+    """Rotate, shift and zoom images ``(1, H, W)`` uint8 with their lung field, bilinear; draws as ``RandAffined``.
 
     Args:
-        keys: of images ``(1, H, W)`` uint8.
+        keys: of the images.
         prob: probability of a change.
         rotate_range: as in ``RandAffined``, in radians.
         scale_range: as there, a fraction; a single number is for rows alone.
         translate_range: as there, pixels of rows and columns.
-
-    Example:
-        >>> still = RandAffineFilmd("image", prob=1.0, rotate_range=0.0)
-        >>> still({"image": torch.full((1, 2, 2), 7, dtype=torch.uint8)})["image"]
-        tensor([[[7, 7],
-                 [7, 7]]], dtype=torch.uint8)
     """
 
     def __init__(
@@ -135,10 +120,10 @@ class RandAffineFilmd(Randomizable, MapTransform):
 
 
 class RandGammaFilmd(Randomizable, MapTransform):
-    """Change an image's contrast by a gamma curve with a probability; draws as ``RandAdjustContrastd``.
+    """Change the contrast of images ``(1, H, W)`` uint8 by a gamma curve; draws as ``RandAdjustContrastd``.
 
     Args:
-        keys: of images ``(1, H, W)`` uint8.
+        keys: of the images.
         prob: probability of a change.
         gamma: range of the exponent.
     """

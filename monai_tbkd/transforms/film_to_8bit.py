@@ -15,14 +15,11 @@ from monai_tbkd.transforms.plain_tensor import plain_tensor, with_meta_of
 
 
 class FilmTo8Bit(Transform):
-    """Stretch an image's gray values between two percentiles to 0-255, whatever its source.
+    """Stretch gray values ``(1, H, W)`` between two percentiles to 0-255, uint8; an image of one value becomes 0.
 
     Args:
         lower: percentile that becomes 0.
         upper: percentile that becomes 255.
-
-    Raises:
-        ValueError: percentiles out of order or range.
 
     Example:
         >>> FilmTo8Bit(0, 100)(torch.tensor([[[0.0, 4095.0]]]))
@@ -35,7 +32,6 @@ class FilmTo8Bit(Transform):
         self.lower, self.upper = float(lower), float(upper)
 
     def __call__(self, film: torch.Tensor) -> torch.Tensor:
-        """``(1, H, W)`` of any range to ``(1, H, W)`` uint8. An image of one value becomes 0 throughout."""
         values = np.asarray(plain_tensor(film), dtype=np.float32)
         levels = _whole_levels(values)
         if levels is None:

@@ -38,38 +38,27 @@ _REFUSALS = {
 
 
 class CheckFrontal(Transform):
-    """Return an image as it is, or refuse it if it does not look like an upright frontal chest X-ray.
+    """Return an image as it is, or refuse it (FilmError) if it does not look like an upright frontal chest X-ray.
 
     Args:
         which: ``"untagged"`` refuses what no DICOM tag contradicts: an image that looks turned or upside down unless
             PatientOrientation is known, one that looks like no chest X-ray unless view and body part are known, one
             that looks inverted in any case. Where tags contradict, the image gets the warning LOOKS_DOUBTFUL. ``"all"``
             refuses any such image, ``"off"`` checks none.
-        threshold: lowest score of a chest X-ray, see `FrontalGate`; a higher one refuses more.
-
-    Raises:
-        ValueError: `which` is not known.
-
-    Example:
-        >>> CheckFrontal()(torch.zeros(1, 64, 64))
-        Traceback (most recent call last):
-        monai_tbkd.data.reason_codes.FilmError: the film: the picture does not look like a frontal chest film; ...
     """
 
-    def __init__(self, which: str | bool = "untagged", threshold: float = 0.0) -> None:
+    def __init__(self, which: str | bool = "untagged") -> None:
         if which is False:  # what YAML makes of off
             which = "off"
         if which not in WHICH:
             raise ValueError(f"check_frontal is {which!r}; expected one of {WHICH}.")
         self.which = str(which)
-        self.gate = FrontalGate(threshold)
+        self.gate = FrontalGate()
 
     def __call__(self, film: torch.Tensor) -> torch.Tensor:
-        """``(1, H, W)`` as the reader gives it, before it is resized, to the same.
+        """Check an image ``(1, H, W)`` as the reader gives it.
 
-        Raises:
-            FilmError: NOT_FRONTAL for a film upside down, turned or inverted, NOT_CHEST for any other picture.
-            ValueError: not one channel of two axes.
+        NOT_FRONTAL if it is turned or inverted, else NOT_CHEST.
         """
         meta: dict[str, Any] = film.meta if isinstance(film, MetaTensor) else {}
         if self.which == "off":

@@ -28,15 +28,8 @@ class LungBoxFinder:
     (``benchmarks/lung_box_fit.py``, which also measures it on real images).
 
     Args:
-        lung_field: from images ``(B, 1, H, W)`` to probabilities of lung of the same shape, such as
-            :class:`~monai_tbkd.networks.LungFieldNet`; None for the linear function alone.
+        lung_field: from images ``(B, 1, H, W)`` to probabilities of lung of the same shape, or None.
         box_of_field: False takes the linear function's box in any case, for a model that runs without the network.
-
-    Example:
-        >>> from monai_tbkd.data.phantom import make_film
-        >>> film = make_film("health", seed=1, size=128).image
-        >>> [round(float(x), 1) for x in LungBoxFinder()(torch.from_numpy(film)[None])]
-        [0.1, 0.1, 0.8, 0.8]
     """
 
     def __init__(

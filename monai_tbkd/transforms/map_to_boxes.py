@@ -34,16 +34,12 @@ class MapToBoxes(Transform):
     whose score is below ``score_threshold`` gets no boxes in either mode.
 
     Args:
-        size: (height, width) of the grid on which boxes are drawn, in pixels; the map is brought to it.
-        threshold: cells at or above it count. ``absolute``: a probability of 0-1. ``relative``: a fraction of 0-1 of
-            the way from the map's smallest to its largest value.
-        mode: ``absolute`` or ``relative``.
+        size: of :class:`MapToMask`; the grid on which boxes are drawn.
+        threshold: of :class:`MapToMask`.
+        mode: of :class:`MapToMask`.
         score_threshold: images below this score get no boxes; 0 draws on every image.
         smallest_area: components below this fraction of the grid are dropped.
         largest_number: at most this many boxes, the highest scores first.
-
-    Raises:
-        ValueError: an unknown mode, or numbers out of range.
 
     Example:
         >>> tb_map = torch.zeros(1, 4, 4)
@@ -73,11 +69,9 @@ class MapToBoxes(Transform):
         self.smallest_area, self.largest_number = float(smallest_area), int(largest_number)
 
     def __call__(self, tb_map: torch.Tensor, score: float | torch.Tensor | None = None) -> Boxes:
-        """Boxes of one image on the grid of ``size``; a box's score is the largest probability in its component.
+        """Boxes of a map ``(1, h, w)`` of 0-1, on the grid.
 
-        Args:
-            tb_map: TB probabilities ``(1, h, w)`` of 0-1.
-            score: the image's score of 0-1; None draws whatever it is.
+        A box's score is the largest probability in its component.
         """
         if score is not None and float(score) < self.score_threshold:
             return no_boxes()
@@ -100,18 +94,14 @@ class MapToBoxes(Transform):
 
 
 def large_components(mask: NDArray[np.bool_], smallest_area: float) -> NDArray[np.int32]:
-    """Label the connected components of a mask that are large enough for a box.
+    """Label the connected components (also by corners) of a mask ``(height, width)`` that are large enough for a box.
 
     Args:
-        mask: ``(height, width)``; cells that touch at a corner are connected.
+        mask: ``(height, width)``.
         smallest_area: of a component, as a fraction of the mask.
 
     Returns:
         ``(height, width)``: 0 outside of them, and a number above 0 for each, not each number.
-
-    Example:
-        >>> large_components(np.array([[1, 0, 1, 1]], dtype=bool), smallest_area=0.5).tolist()
-        [[0, 0, 2, 2]]
     """
     components, _ = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
     large = np.bincount(components.ravel()) >= smallest_area * mask.size

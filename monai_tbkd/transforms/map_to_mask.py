@@ -38,10 +38,6 @@ class MapToMask(Transform):
 
     Raises:
         ValueError: an unknown mode, or a threshold out of range.
-
-    Example:
-        >>> MapToMask(size=(1, 2), threshold=0.5)(torch.tensor([[[0.2, 0.7]]]))
-        tensor([[[False,  True]]])
     """
 
     def __init__(self, size: tuple[int, int], threshold: float = 0.5, mode: str = "absolute") -> None:

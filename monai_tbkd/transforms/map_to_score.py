@@ -15,11 +15,7 @@ from monai_tbkd.transforms.plain_tensor import plain_tensor
 
 
 class MapToTBScore(Transform):
-    """Pool an activation map in logits ``(C, h, w)``; returns the probability of tuberculosis, ``(1,)`` of 0-1.
-
-    Args:
-        pooling: the pooling that the network was trained with, ``(B, C, h, w)`` to ``(B, C)``.
-    """
+    """Pool an activation map in logits ``(C, h, w)`` to the probability of tuberculosis, ``(1,)`` of 0-1."""
 
     def __init__(self, pooling: Callable[[torch.Tensor], torch.Tensor]) -> None:
         self.pooling = pooling
@@ -41,11 +37,10 @@ class MapToTBScored(MapTransform):
 
 
 class MapToTBProbability(Transform):
-    """The probability of tuberculosis at each position of the image, on tiles of it.
+    """TB probabilities ``(1, height / cell, width / cell)`` on tiles of the image, of a map in logits ``(C, h, w)``.
 
-    Cell ``i`` of a network's map lies on pixel ``output_stride * i`` (:mod:`monai_tbkd.networks.cell_positions`). Here
-    it is interpolated on a finer grid whose cells are tiles of the image, so that everything after may treat it as a
-    picture.
+    Cell ``i`` of a network's map lies on pixel ``output_stride * i`` (:mod:`monai_tbkd.networks.cell_positions`); the
+    result may be treated as a picture of the image.
 
     Args:
         output_stride: pixels of the network's input per cell of its map.
@@ -54,10 +49,6 @@ class MapToTBProbability(Transform):
 
     Raises:
         ValueError: numbers that are not above 0, or in a call a map that is not of such an input.
-
-    Example:
-        >>> MapToTBProbability(output_stride=16, size=(48, 80))(torch.zeros(1, 3, 5)).shape
-        torch.Size([1, 12, 20])
     """
 
     def __init__(self, output_stride: int, size: Sequence[int], cell: int = 4) -> None:
@@ -66,7 +57,6 @@ class MapToTBProbability(Transform):
             raise ValueError(f"output_stride is {output_stride}, size {tuple(size)} and cell {cell}; expected above 0.")
 
     def __call__(self, activation_map: torch.Tensor) -> torch.Tensor:
-        """Map in logits ``(C, h, w)`` to probabilities ``(1, height / cell, width / cell)`` of 0-1."""
         expected = tuple(-(-s // self.output_stride) for s in self.size)
         if tuple(activation_map.shape[-2:]) != expected:
             raise ValueError(

@@ -14,18 +14,13 @@ from monai_tbkd.transforms.plain_tensor import plain_tensor, with_meta_of
 
 
 class NormalizeFilm(Transform):
-    """Scale a gray image of 0-255 to 0-1, repeat it to the network's channels and standardize each.
+    """Scale gray images of 0-255 to 0-1, repeat them to the network's channels and standardize each.
+
+    ``(1, H, W)`` to ``(C, H, W)`` in float32, or a batch of them, ``(B, 1, H, W)``.
 
     Args:
         mean: a mean for each channel, in units of 0-1; ImageNet's by default.
         std: a standard deviation for each channel.
-
-    Raises:
-        ValueError: mean and std of different length, or in a call an image of more than one channel.
-
-    Example:
-        >>> NormalizeFilm(mean=(0.5,), std=(0.5,))(torch.full((1, 2, 2), 255.0)).max()
-        tensor(1.)
     """
 
     def __init__(self, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> None:
@@ -34,7 +29,6 @@ class NormalizeFilm(Transform):
         self.mean, self.std = tuple(mean), tuple(std)
 
     def __call__(self, film: torch.Tensor) -> torch.Tensor:
-        """``(1, H, W)`` of 0-255 to ``(C, H, W)`` in float32, or a batch of them, ``(B, 1, H, W)``."""
         if film.ndim not in (3, 4) or film.shape[-3] != 1:
             raise ValueError(
                 f"The film is {tuple(film.shape)}; expected one gray channel, (1, H, W), or a batch of such films."

@@ -54,15 +54,7 @@ def _spread(values: torch.Tensor, film: torch.Tensor) -> np.ndarray:
 
 
 def map_colors(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Colors of a map and how strongly they are laid over an image: the more probable, the more.
-
-    The scale is absolute (0-1), never stretched image by image.
-
-    Args:
-        values: probabilities of 0-1, of any shape; what lies beyond is clipped.
-
-    Returns:
-        Colors of 0-255 ``(..., 3)`` and opacities of 0-1 ``(...)``, both float32.
+    """Colors 0-255 ``(..., 3)`` and opacities 0-1 ``(...)`` of probabilities ``(...)``; the scale is absolute, 0-1.
 
     Example:
         >>> map_colors(np.array([0.0, 1.0]))[1].round(2)
@@ -83,14 +75,9 @@ def _colors() -> np.ndarray:
 
 
 def blend_map(film: np.ndarray, tb_map: np.ndarray) -> np.ndarray:
-    """Lay a map over an image, in the colors of `map_colors`: ``(H, W, 3)`` uint8.
+    """Lay a map ``(H, W)`` of 0-1 over an image ``(H, W)`` uint8, in the colors of `map_colors`.
 
-    Args:
-        film: gray values ``(H, W)`` uint8.
-        tb_map: probabilities ``(H, W)`` of 0-1.
-
-    Raises:
-        ValueError: image and map of different size.
+    ``(H, W, 3)`` uint8.
     """
     if film.shape != tb_map.shape:
         raise ValueError(
@@ -111,22 +98,15 @@ def draw_panels(
     notice: str = NOTICE,
     film_size: Sequence[int] | None = None,
 ) -> Image.Image:
-    """Draw panels of one image side by side, with a title and the notice that this is no diagnosis.
-
-    Returns an RGB picture.
+    """Draw panels of one image side by side, with a title and the notice; returns an RGB picture.
 
     Args:
         film: gray values ``(H, W)`` uint8, on any grid that shows the whole image.
-        panels: what to show, from left to right.
+        panels: from left to right.
         title: line on top.
         panel_size: the longer side of a panel, in pixels of the picture.
         notice: line at the bottom.
-        film_size: (height, width) in the pixels that boxes refer to, whose proportions a panel gets; the image's own by
-            default.
-
-    Example:
-        >>> draw_panels(np.zeros((8, 8), np.uint8), [Panel("film")], "a film", panel_size=64).size
-        (64, 126)
+        film_size: (height, width) in the pixels that boxes refer to, whose proportions a panel gets; None: of ``film``.
     """
     height, width = (int(length) for length in (film.shape if film_size is None else film_size))
     scale = panel_size / max(height, width)

@@ -21,21 +21,14 @@ _TRUNCATED = 4.0
 
 
 class ResizeFilm(Transform):
-    """Resize an image: bilinear, after Gaussian smoothing against aliasing.
+    """Resize an image ``(C, H, W)``, to float32: bilinear, after Gaussian smoothing against aliasing.
 
     Within the image this is MONAI's ``Resize`` with ``anti_aliasing``, which takes zeros beyond the image and so
-    darkens bright edges. Here weights sum to 1 at the edges, and only what is needed is computed: an image of 2000 x
-    2000 pixels takes a fraction of the time and of the memory (``benchmarks/reading.py``).
+    darkens bright edges. Here weights sum to 1 at the edges, and only what is needed is computed
+    (``benchmarks/reading.py``).
 
     Args:
         size: (height, width) in pixels. Proportions are not kept.
-
-    Raises:
-        ValueError: a side below 1.
-
-    Example:
-        >>> ResizeFilm((1, 2))(torch.full((1, 3, 7), 5.0))
-        tensor([[[5.0000, 5.0000]]])
     """
 
     def __init__(self, size: Sequence[int]) -> None:
@@ -44,7 +37,6 @@ class ResizeFilm(Transform):
         self.size = (int(size[0]), int(size[1]))
 
     def __call__(self, film: torch.Tensor) -> torch.Tensor:
-        """``(C, H, W)`` of any type to ``(C, height, width)`` float32."""
         values = np.asarray(plain_tensor(film), dtype=np.float32)
         if values.shape[-2:] != self.size:
             rows, columns = (resampling_weights(n, m) for n, m in zip(values.shape[-2:], self.size))
