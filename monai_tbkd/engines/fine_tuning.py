@@ -121,39 +121,22 @@ def as_mode(maps: np.ndarray, mode: str) -> np.ndarray:
 
 @dataclass
 class FineTuning:
-    """What follows the training: choose the threshold, check, and write a candidate that can be served.
+    """What follows the training: choose the threshold, check, and write a candidate that can be served."""
 
-    Args:
-        network: the student, trained.
-        teacher: the served model as it was.
-        films: of `correction_films`.
-        to_network: see `film_maps`.
-        to_map: see `film_maps`.
-        grid: cells on which masks are compared.
-        served: operating point of the served model, as `load_operating_point` gives it.
-        checkpoint: the served model, for its record.
-        candidate_dir: gets ``model.pt``, ``model.json``, ``operating_point.json`` and ``fine_tuning.json``.
-        facts: of the training, JSON-able: kept in the record.
-        required: settings that a model has to be loaded under: ``image_size`` and ``pooling``.
-        fewest_boxed: see `threshold_of_boxes`.
-        largest_drop: a candidate whose mIoU on the drawn boxes is lower than the served model's by more is refused.
-        version: of the program.
-    """
-
-    network: nn.Module
-    teacher: nn.Module
-    films: Sequence[Film]
-    to_network: Callable[[dict[str, Any]], Any]
-    to_map: Callable[[dict[str, Any]], Any]
-    grid: int
-    served: Mapping[str, Any]
-    checkpoint: str | Path
-    candidate_dir: str | Path
-    facts: Mapping[str, Any]
-    required: Mapping[str, Any]
-    fewest_boxed: int = 5
-    largest_drop: float = 0.1
-    version: str = ""
+    network: nn.Module  # the student, trained
+    teacher: nn.Module  # the served model as it was
+    films: Sequence[Film]  # of `correction_films`
+    to_network: Callable[[dict[str, Any]], Any]  # see `film_maps`
+    to_map: Callable[[dict[str, Any]], Any]  # see `film_maps`
+    grid: int  # cells along each side on which masks are compared
+    served: Mapping[str, Any]  # operating point of the served model, of `load_operating_point`
+    checkpoint: str | Path  # the served model, for its record
+    candidate_dir: str | Path  # gets model.pt, model.json, operating_point.json and fine_tuning.json
+    facts: Mapping[str, Any]  # of the training, JSON-able: kept in the record
+    required: Mapping[str, Any]  # settings that a model has to be loaded under: image_size and pooling
+    fewest_boxed: int = 5  # see `threshold_of_boxes`
+    largest_drop: float = 0.1  # of the mIoU on the drawn boxes, that a candidate may have
+    version: str = ""  # of the program
 
     def finish(self) -> dict[str, Any]:
         """Write the candidate; returns what ``fine_tuning.json`` holds.

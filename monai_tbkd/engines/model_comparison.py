@@ -37,49 +37,27 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class ModelComparison:
-    """Runs each finished network over the selection and the reported split, writes ``metrics.json`` and reports.
+    """Run each finished network over the selection and the reported split, and write ``metrics.json`` and reports.
 
     A network whose training has not finished is left out with a warning; the student has to be there.
-
-    Args:
-        evaluator: with post-processing that leaves ``tb_map`` and ``score``, and ``recorder`` among its handlers. Its
-            network and data are set here.
-        recorder: collects maps.
-        loaders: data of the ``select`` and ``test`` splits.
-        networks: by name (``student``, ``control``, ``teacher``): its ``checkpoint`` and, where it gets images through
-            one, its ``view``.
-        comparison: scores and compares.
-        output_dir: gets ``metrics.json``, ``report.html`` and ``comparison/``, pictures of reported images.
-        operating_point: file for the student's thresholds, read by inference.
-        student: what is trained, see :func:`monai_tbkd.networks.trained_part`.
-        postprocessing: of the evaluator; with it and kept lung fields, the lungs' location prior alone is a baseline.
-        overlays: number of reported images to draw.
-        settings: of this evaluation; a network that was trained on other images, or with another image size or pooling,
-            is
-            refused.
-        facts: kept in ``metrics.json``.
-        report: whether to write ``report.html``.
-        board_dir: folder for TensorBoard's runs of the evaluation; None writes none.
-        preprocessing: of train.yaml, for a network with another backbone than the student's.
-        kept_dir: folder of kept features.
     """
 
-    evaluator: SupervisedEvaluator
-    recorder: MapRecorder
-    loaders: Mapping[str, DataLoader]
-    networks: Mapping[str, Mapping[str, Any]]
+    evaluator: SupervisedEvaluator  # leaves tb_map and score; its network and data are set here
+    recorder: MapRecorder  # among the evaluator's handlers
+    loaders: Mapping[str, DataLoader]  # of the splits select and test
+    networks: Mapping[str, Mapping[str, Any]]  # student, control, teacher: checkpoint and, if it has one, view
     comparison: Comparison
-    output_dir: str | Path
-    operating_point: str | Path
-    student: nn.Module
-    postprocessing: Callable[[dict[str, Any]], dict[str, Any]] | None = None
-    overlays: int = 12
-    settings: Mapping[str, Any] | None = None
-    facts: Mapping[str, Any] | None = None
-    report: bool = False
-    board_dir: str | Path | None = None
-    preprocessing: Callable[[Any], Any] | None = None
-    kept_dir: str | Path | None = None
+    output_dir: str | Path  # gets metrics.json, report.html and comparison/, pictures of reported images
+    operating_point: str | Path  # file for the student's thresholds, read by inference
+    student: nn.Module  # what is trained, see `trained_part`
+    postprocessing: Callable[[dict[str, Any]], dict[str, Any]] | None = None  # of the evaluator, for the lungs' prior
+    overlays: int = 12  # reported images to draw
+    settings: Mapping[str, Any] | None = None  # a network trained with others (`COMPARABLE`) is refused
+    facts: Mapping[str, Any] | None = None  # kept in metrics.json
+    report: bool = False  # write report.html
+    board_dir: str | Path | None = None  # for TensorBoard's runs of the evaluation
+    preprocessing: Callable[[Any], Any] | None = None  # of train.yaml, for a network with another backbone
+    kept_dir: str | Path | None = None  # of kept features
 
     def run(self) -> dict[str, Any]:
         """Evaluate, compare, write; returns the content of ``metrics.json`` (of several processes the first one).

@@ -66,7 +66,9 @@ class FinishedTeacher(nn.Module):
     @property
     def has_own_features(self) -> bool:
         """Whether, by its record, its backbone is another than the student's: batches have to bring its maps."""
-        return _has_other_backbone(self._student[0], (read_record(self.checkpoint) or {}).get("architecture"))
+        student, its = self._student[0], (read_record(self.checkpoint) or {}).get("architecture") or {}
+        is_symmetric = its.get("network_class") == "SymmetricMapNet"
+        return is_symmetric and isinstance(student, FeatureMapNet) and not student.shares_backbone(its)
 
     def load(self) -> str:
         """Load the weights as they are now, freeze them, and return their SHA-256.
@@ -109,7 +111,7 @@ def finished_part(checkpoint: str | Path, student: nn.Module, stage: str, view: 
         return trained_part(network, False, view=view).eval()
     made = trained_part(network, True, student.width, view).eval()
     if not has_other_features(student, made):
-        own, its = student.whole[0].reduce.weight, network.reduce.weight
+        own, its = student.whole_network.reduce.weight, network.reduce.weight
         if own.shape != its.shape or not torch.allclose(its, own, atol=1e-5):  # type: ignore[operator, union-attr, arg-type]
             raise ValueError(
                 f"{checkpoint} was trained on features with other components: of another data set, preprocessing or "
@@ -120,15 +122,10 @@ def finished_part(checkpoint: str | Path, student: nn.Module, stage: str, view: 
 
 
 def has_other_features(student: nn.Module, other: nn.Module | None) -> bool:
-    """Whether another network has a backbone of its own, and so can't take the student's kept features."""
-    return isinstance(other, FeatureMapNet) and _has_other_backbone(student, other.whole[0].architecture)
-
-
-def _has_other_backbone(student: nn.Module, architecture: Mapping[str, Any] | None) -> bool:
-    if not isinstance(student, FeatureMapNet) or (architecture or {}).get("network_class") != "SymmetricMapNet":
+    """Whether a network of `finished_part` has a backbone of its own, and so can't take the student's kept features."""
+    if not (isinstance(student, FeatureMapNet) and isinstance(other, FeatureMapNet)):
         return False
-    own = student.whole[0].architecture
-    return any((architecture or {}).get(key, own[key]) != own[key] for key in ("backbone", "width"))
+    return not student.shares_backbone(other.whole_network.architecture)
 
 
 def stage_path(ckpt_dir: str | Path, stage: str) -> str:

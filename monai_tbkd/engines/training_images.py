@@ -101,8 +101,8 @@ def with_teacher_maps(
         return images
     teacher.load()
     network = cast(FeatureMapNet, teacher.network)
-    kept = features_of(items, network.whole[0], preprocessing, cache_dir)
-    device = network.whole[0].reduce.weight.device
+    kept = features_of(items, network.whole_network, preprocessing, cache_dir)
+    device = network.whole_network.reduce.weight.device
     maps = []
     for item in map(kept.__getitem__, range(len(items))):
         features = item["image"].to(device)[None]

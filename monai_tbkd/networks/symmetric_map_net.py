@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -195,6 +197,16 @@ class FeatureMapNet(nn.Module):
         self.whole = [network]  # in a list, so that the frozen backbone is no part of this module
         self.head, self.width, self.output_stride = network.head, int(image_size), network.output_stride
 
+    @property
+    def whole_network(self) -> SymmetricMapNet:
+        """The whole network."""
+        return self.whole[0]
+
+    def shares_backbone(self, architecture: Mapping[str, Any]) -> bool:
+        """Whether a :class:`SymmetricMapNet` of this architecture can take the same features."""
+        own = self.whole_network.architecture
+        return all(architecture.get(key, own[key]) == own[key] for key in ("backbone", "width"))
+
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Features ``(B, 2 D, h, w)`` to a map in logits ``(B, C, h, w)``, or of K copies ``(B, K, ...)``."""
         if features.ndim == 5:
@@ -231,9 +243,7 @@ def trained_part(
 
 def whole_network(trained: nn.Module) -> nn.Module:
     """The whole network of what is trained, see `trained_part`."""
-    if isinstance(trained, FeatureMapNet):
-        return trained.whole[0]
-    return trained.network if isinstance(trained, ViewedNet) else trained
+    return getattr(trained, "whole_network", trained)
 
 
 def swap_mirror(features: torch.Tensor) -> torch.Tensor:

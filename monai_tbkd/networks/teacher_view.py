@@ -39,5 +39,10 @@ class ViewedNet(nn.Module):
         self.network = network
         self.view = nn.Identity() if view is None else view
 
+    @property
+    def whole_network(self) -> nn.Module:
+        """The network without its view."""
+        return self.network
+
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return self.network(self.view(image))  # type: ignore[no-any-return]
