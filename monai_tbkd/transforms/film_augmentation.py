@@ -62,7 +62,18 @@ class RandMirrorFilmd(RandomizableTransform, MapTransform):
         return film.flip(-1)
 
 
-class RandAffineFilmd(Randomizable, MapTransform):
+class _DrawnByMonai(Randomizable, MapTransform):
+    """Changes an image as a MONAI transform has drawn, which is at ``drawn``."""
+
+    drawn: Any
+
+    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> _DrawnByMonai:
+        """As MONAI's, of the transform that draws."""
+        self.drawn.set_random_state(seed, state)
+        return self
+
+
+class RandAffineFilmd(_DrawnByMonai):
     """Rotate, shift and zoom images ``(1, H, W)`` uint8 with their lung field, bilinear; draws as ``RandAffined``.
 
     Args:
@@ -84,11 +95,6 @@ class RandAffineFilmd(Randomizable, MapTransform):
         MapTransform.__init__(self, keys)
         ranges = {"rotate_range": rotate_range, "scale_range": scale_range, "translate_range": translate_range}
         self.drawn = RandAffined(self.keys, prob=prob, **ranges)
-
-    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandAffineFilmd:
-        """As MONAI's, of the transform that draws."""
-        self.drawn.set_random_state(seed, state)
-        return self
 
     def randomize(self, data: Any | None = None) -> None:
         """Draw whether and how the next image is moved."""
@@ -119,7 +125,7 @@ class RandAffineFilmd(Randomizable, MapTransform):
         return np.column_stack([turn * scale, turn @ shift])
 
 
-class RandGammaFilmd(Randomizable, MapTransform):
+class RandGammaFilmd(_DrawnByMonai):
     """Change the contrast of images ``(1, H, W)`` uint8 by a gamma curve; draws as ``RandAdjustContrastd``.
 
     Args:
@@ -129,18 +135,10 @@ class RandGammaFilmd(Randomizable, MapTransform):
     """
 
     def __init__(
-        self,
-        keys: KeysCollection = "image",
-        prob: float = 0.1,
-        gamma: tuple[float, float] = (0.5, 4.5),
+        self, keys: KeysCollection = "image", prob: float = 0.1, gamma: tuple[float, float] = (0.5, 4.5)
     ) -> None:
         MapTransform.__init__(self, keys)
         self.drawn = RandAdjustContrastd(self.keys, prob=prob, gamma=gamma)
-
-    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandGammaFilmd:
-        """As MONAI's, of the transform that draws."""
-        self.drawn.set_random_state(seed, state)
-        return self
 
     def randomize(self, data: Any | None = None) -> None:
         """Draw whether and how the next image is changed."""
@@ -151,9 +149,7 @@ class RandGammaFilmd(Randomizable, MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
         self.randomize()
-        if not self.drawn._do_transform:
-            return d
-        for key in self.key_iterator(d):
+        for key in self.key_iterator(d) if self.drawn._do_transform else ():
             d[key] = with_gamma(plain_tensor(d[key]), float(self.drawn.adjuster.gamma_value))
         return d
 
