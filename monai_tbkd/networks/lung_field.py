@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import nn
 
 from monai_tbkd.networks.checkpoint import file_sha256
@@ -48,17 +49,20 @@ class LungFieldNet(nn.Module):
         """Images ``(B, 1, H, W)`` of gray values to probabilities of lung, ``(B, 1, H, W)`` of 0-1."""
         size = (int(films.shape[-2]), int(films.shape[-1]))
         x = F.interpolate(films.float(), size=(_SIDE, _SIDE), mode="bilinear", align_corners=False, antialias=True)
-        x = torch.stack([_flat_histogram(film) for film in x])
+        x = torch.stack([_standardized(film) for film in x])
         lungs = self.network(x)[:, :1].float()
         return F.interpolate(lungs, size=size, mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)
 
 
-def _flat_histogram(film: torch.Tensor) -> torch.Tensor:
-    values = film.cpu().numpy().astype(np.float64)
+def flat_histogram(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Flatten the histogram of an image: the fraction of its pixels that are at most as bright, for each pixel."""
     low, high = values.min(), values.max()
     levels = np.rint((values - low) / max(high - low, 1e-9) * 255).astype(np.int64)
-    share = np.bincount(levels.ravel(), minlength=256).cumsum() / levels.size
-    flat = share[levels]
+    return np.asarray((np.bincount(levels.ravel(), minlength=256).cumsum() / levels.size)[levels])
+
+
+def _standardized(film: torch.Tensor) -> torch.Tensor:
+    flat = flat_histogram(film.cpu().numpy().astype(np.float64))
     flat = (flat - flat.mean()) / max(flat.std(), 1e-6)
     return torch.from_numpy(flat.astype(np.float32)).to(film.device)
 

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from monai_tbkd.networks.lung_field import flat_histogram
+
 THUMBNAIL = 32
 """Cells along each side of the picture that the plain finder looks at."""
 _SMALLEST = (0.40, 0.35)
@@ -80,7 +82,4 @@ def thumbnail(film: torch.Tensor) -> NDArray[np.float64]:
     small = F.interpolate(
         film[None].float(), size=(side, side), mode="bilinear", align_corners=False, antialias=True
     )[0, 0].double().cpu().numpy()  # fmt: skip
-    low, high = small.min(), small.max()
-    levels = np.rint((small - low) / max(high - low, 1e-9) * 255).astype(np.int64)
-    share = np.bincount(levels.ravel(), minlength=256).cumsum() / levels.size
-    return np.asarray(share[levels].reshape(THUMBNAIL, 4, THUMBNAIL, 4).mean(axis=(1, 3)))
+    return np.asarray(flat_histogram(small).reshape(THUMBNAIL, 4, THUMBNAIL, 4).mean(axis=(1, 3)))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -156,22 +155,6 @@ def test_without_a_folder_images_are_kept_in_memory_alone(items: list[dict[str, 
     images = kept_images(items, reads, None, 1.0)
     assert [images[i]["name"] for i in range(10)] == [images[i]["name"] for i in range(10)]
     assert sorted(reads.overrides) == sorted(f"{i}.raw" for i in range(10))
-
-
-def test_progress_is_told(items: list[dict[str, Any]], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    original = kept_images.__globals__["with_progress"]
-    told: list[tuple[int, str]] = []
-
-    def telling(batches: Any, films: int, what: str) -> Any:
-        told.append((films, what))
-        return original(batches, films, what)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("monai_tbkd.engines.training_images.with_progress", telling)
-        for _ in range(2):
-            kept_images(items, Read(), tmp_path / "kept")
-    assert told == [(10, "features")]  # nothing is missing the second time
 
 
 # ---------------------------------------------------------------- the student's target
