@@ -26,6 +26,7 @@ from monai.visualize import CAM, GradCAM
 from torch import nn
 
 from monai_tbkd.networks import ActivationMapNet, AverageMapPool
+from monai_tbkd.networks.backbone import stage_features
 from monai_tbkd.transforms import MapToBoxes, MapToTBProbability, MapToTBScore
 
 BASE = "bare forward pass"
@@ -36,7 +37,6 @@ class Classifier(nn.Module):
 
     def __init__(self, network: ActivationMapNet) -> None:
         super().__init__()
-        self.features = network
         self.fc = nn.Linear(network.head.in_channels, network.head.out_channels)
         with torch.no_grad():
             self.fc.weight.copy_(network.head.weight.flatten(1))
@@ -44,7 +44,7 @@ class Classifier(nn.Module):
         self.backbone = network.backbone
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.fc(self.features.features(image).mean((-2, -1)))  # type: ignore[no-any-return]
+        return self.fc(stage_features(self.backbone, image)[-1].mean((-2, -1)))  # type: ignore[no-any-return]
 
 
 def stub_torchvision() -> None:

@@ -9,12 +9,10 @@ from monai_tbkd import names_on_demand
 if TYPE_CHECKING:
     from monai_tbkd.engines.correction_films import boxed_films, correction_films, correction_sampler
     from monai_tbkd.engines.distillation_trainer import DistillationTrainer
-    from monai_tbkd.engines.federated_averaging import average_updates, federated_averaging
-    from monai_tbkd.engines.federated_site import federated_site
-    from monai_tbkd.engines.fine_tuning import FineTuning, WorseModelError, film_maps, frozen_copy
+    from monai_tbkd.engines.federated import average_updates, federated_averaging, federated_site
+    from monai_tbkd.engines.fine_tuning import FineTuning, film_maps, frozen_copy, release_model
     from monai_tbkd.engines.inference_thresholds import load_operating_point
     from monai_tbkd.engines.model_comparison import ModelComparison
-    from monai_tbkd.engines.model_release import release_model
     from monai_tbkd.engines.network_ahead import NetworkAhead
     from monai_tbkd.engines.preparation import fit_reduction, fit_target, prepare_student
     from monai_tbkd.engines.stages import (
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     )
     from monai_tbkd.engines.training_images import kept_images, with_teacher_maps
     from monai_tbkd.networks.checkpoint import file_sha256
-    from monai_tbkd.networks.trained_network import describe_module, load_trained
+    from monai_tbkd.networks.finished_network import describe_module, load_trained
 
 __all__ = [
     "DistillationTrainer",
@@ -34,7 +32,6 @@ __all__ = [
     "FinishedTeacher",
     "ModelComparison",
     "NetworkAhead",
-    "WorseModelError",
     "average_updates",
     "boxed_films",
     "correction_films",

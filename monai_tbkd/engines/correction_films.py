@@ -1,4 +1,4 @@
-"""An annotator's films to train on: corrected ones, and others of the same place that hold the model where it is."""
+"""An annotator's images to train on: corrected ones, and unlabeled ones of the same source."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ def correction_films(
     most_unlabeled: int = 200,
     seed: int = 0,
 ) -> list[Film]:
-    """Read an annotator's films, once.
+    """Read an annotator's images, once.
 
     Args:
-        corrected: data list items with their image-level label; ``boxes`` is None where a film with TB has none drawn.
-        unlabeled: films without a label, ``image`` and ``name``; they only compare student and teacher.
-        transform: from an item to the film as it is kept in memory.
-        most_unlabeled: of these films at most so many are read, the same ones for the same seed.
+        corrected: data list items with their image-level label; ``boxes`` is None where an image with TB has none
+            drawn.
+        unlabeled: images without a label, ``image`` and ``name``; they only compare student and teacher.
+        transform: from an item to the image as it is kept in memory.
+        most_unlabeled: at most so many of these are read, the same ones for the same seed.
         seed: of that choice.
 
     Returns:
-        Films with ``name``, ``label`` (`UNKNOWN_LABEL` for the unlabeled), ``tb`` (whether a corrected film has TB) and
-        what the transform gives. A film that cannot be read is left out, with its reason in the log.
+        Images with ``name``, ``label`` (`UNKNOWN_LABEL` for the unlabeled), ``tb`` (whether a corrected image has TB)
+        and what the transform gives. One that cannot be read is left out, with its reason in the log.
 
     Raises:
-        ValueError: none of the corrected films can be used, or their boxes are not in pixels.
+        ValueError: none of the corrected images can be used, or their boxes are not in pixels.
     """
     findings = box_unit_findings([item for item in corrected if item.get("size")])
     faults = [finding.sentence for finding in findings if finding.severity == "error"]
@@ -87,26 +88,22 @@ def correction_films(
 
 
 def boxed_films(films: Sequence[Film]) -> list[Film]:
-    """The corrected films with TB whose boxes are known."""
+    """The corrected images with TB whose boxes are known."""
     return [film for film in films if film["tb"] and film["boxes_known"] and bool(film["true_mask"].any())]
 
 
 def correction_sampler(films: Sequence[Film], share: float = 0.5, seed: int = 0) -> WeightedRandomSampler:
-    """Draw films so that corrected ones are a fixed share, and films with TB and without as many of these.
+    """Draw images so that corrected ones are a fixed fraction, and images with TB and without as many of these.
 
-    An annotator starts with whatever comes first, often one class alone; films of both classes count alike as soon as
-    there are both.
+    An epoch has each corrected image once on average.
 
     Args:
         films: of `correction_films`.
-        share: of corrected films among those drawn, above 0 to 1; 1 where there are no others.
+        share: of corrected images among those drawn, above 0 to 1; 1 where there are no others.
         seed: of the drawing.
 
-    Returns:
-        A sampler; an epoch has each corrected film once on average.
-
     Raises:
-        ValueError: a share out of range.
+        ValueError: a fraction out of range.
     """
     if not 0 < share <= 1:
         raise ValueError(f"correction_share is {share}; expected above 0, at most 1.")

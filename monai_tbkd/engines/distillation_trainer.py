@@ -21,18 +21,17 @@ BOXES_KNOWN = "boxes_known"
 class DistillationTrainer(SupervisedTrainer):
     """MONAI's ``SupervisedTrainer`` with a frozen teacher and an objective of several terms.
 
-    ``network`` is the student, so that checkpoints, validation and exports see only the student. The teacher gets the
-    very batch that the student gets, in eval mode and without gradients. Without a teacher this trains a teacher, or a
-    control. Each term is in ``engine.state.output`` as ``loss_<term>``. Boxes reach the objective only where a term
-    compares them and batches bring their masks (``box_mask`` ``(B, 1, H, W)`` uint8 of 0-255, with ``boxes_known``
-    ``(B,)``).
+    ``network`` is the student alone, for checkpoints, validation and exports. The teacher gets the student's batch, in
+    eval mode and without gradients. Without a teacher this trains a teacher, or a control. Each term is in
+    ``engine.state.output`` as ``loss_<term>``. Boxes reach the objective only where a term compares them and batches
+    have their masks (``box_mask`` ``(B, 1, H, W)`` uint8 of 0-255, with ``boxes_known`` ``(B,)``).
 
     Args:
         objective: the terms and their weights.
         teacher: from what batches bring to maps ``(B, C, h, w)``; None where nothing is distilled.
         target: from a batch with ``teacher_map`` to what the student's map learns from, see
-            :mod:`monai_tbkd.transforms.student_target`; None takes the teacher's map as it is. The teacher's logits are
-            those of its own map.
+            :mod:`monai_tbkd.transforms.student_target`; None takes the teacher's map. The teacher's logits are those of
+            its own map.
         to_network: from images as batches bring them, such as one channel of 8 bits, to what both networks take, on the
             device. None where batches bring what the networks take.
         kwargs: everything of :class:`monai.engines.SupervisedTrainer` but ``loss_function``.
@@ -51,27 +50,29 @@ class DistillationTrainer(SupervisedTrainer):
     ) -> None:
         super().__init__(loss_function=self._objective_of_batch, **kwargs)
         self.objective, self.to_network, self.target = objective, to_network, target
-        # The teacher must not be reachable from the network, or checkpoints would hold it.
+        # the teacher must not be reachable from the network, or checkpoints would hold it
         self.teacher = teacher
-        self._teacher_map: torch.Tensor | None = None
-        self._teacher_logits: torch.Tensor | None = None
-        self._box_mask: torch.Tensor | None = None
-        self._regions: dict[str, torch.Tensor] = {}
+        self._compared: dict[str, Any] = {}
 
     def _iteration(self, engine: SupervisedTrainer, batchdata: dict[str, torch.Tensor]) -> dict[str, Any]:
         if self.to_network is not None:
-            image = batchdata["image"].to(self.state.device, non_blocking=self.non_blocking)
-            batchdata = {**batchdata, "image": self.to_network(image)}
-        self._teacher_map = self._teach(batchdata) if self.objective.needs("teacher") else None
-        self._box_mask = self._boxes(batchdata) if self.objective.needs("box_mask") else None
-        self._regions = {
-            key: batchdata[key].to(self.state.device, non_blocking=self.non_blocking)
+            batchdata = {**batchdata, "image": self.to_network(self._on_device(batchdata["image"]))}
+        self._compared = self._teach(batchdata) if self.objective.needs("teacher") else {}
+        if self.objective.needs("box_mask") and BOX_MASK in batchdata:
+            mask = self._on_device(batchdata[BOX_MASK]).float() / 255
+            known = batchdata[BOXES_KNOWN].to(mask.device).reshape(-1, 1, 1, 1) > 0
+            self._compared["box_mask"] = mask.masked_fill(~known, torch.nan)
+        self._compared["regions"] = {
+            key: self._on_device(batchdata[key])
             for key in (LUNG_FIELD, OWN)
             if key in batchdata and self.objective.needs(key)
         }
         return super()._iteration(engine, batchdata)
 
-    def _teach(self, batchdata: dict[str, torch.Tensor]) -> torch.Tensor:
+    def _on_device(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to(self.state.device, non_blocking=self.non_blocking)
+
+    def _teach(self, batchdata: dict[str, torch.Tensor]) -> dict[str, Any]:
         if self.teacher is None:
             raise ValueError(
                 "The objective compares with a teacher, but the trainer has none; give it one, or take the terms other "
@@ -79,28 +80,19 @@ class DistillationTrainer(SupervisedTrainer):
             )
         self.teacher.eval().requires_grad_(False)
         if TEACHER_MAP in batchdata:  # of a teacher with another backbone
-            found = batchdata[TEACHER_MAP].to(self.state.device, non_blocking=self.non_blocking)
+            found = self._on_device(batchdata[TEACHER_MAP])
         else:
-            image = batchdata["image"].to(self.state.device, non_blocking=self.non_blocking)
+            image = self._on_device(batchdata["image"])
             with torch.no_grad(), torch.autocast("cuda", enabled=self.amp and torch.cuda.is_available()):
                 found = self.teacher(image).float()
-        self._teacher_logits = self.objective.pooling(found) if self.objective.needs("teacher_logits") else None
-        if self.target is None:
-            return found
-        with torch.no_grad():
-            return self.target({**batchdata, TEACHER_MAP: found})[TEACHER_MAP]  # type: ignore[no-any-return]
-
-    def _boxes(self, batchdata: dict[str, torch.Tensor]) -> torch.Tensor | None:
-        if BOX_MASK not in batchdata:
-            return None
-        mask = batchdata[BOX_MASK].to(self.state.device, non_blocking=self.non_blocking).float() / 255
-        known = batchdata[BOXES_KNOWN].to(mask.device).reshape(-1, 1, 1, 1) > 0
-        return mask.masked_fill(~known, torch.nan)
+        logits = self.objective.pooling(found) if self.objective.needs("teacher_logits") else None
+        if self.target is not None:
+            with torch.no_grad():
+                found = self.target({**batchdata, TEACHER_MAP: found})[TEACHER_MAP]
+        return {"teacher_map": found, "teacher_logits": logits}
 
     def _objective_of_batch(self, student_map: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        terms = self.objective(
-            student_map, label, self._teacher_map, self._box_mask, self._teacher_logits, self._regions
-        )
-        # The base class decollates its output before it returns, so the terms have to be there by now.
+        terms = self.objective(student_map, label, **self._compared)
+        # the base class decollates its output before it returns, so the terms have to be there by now.
         self.state.output.update({f"loss_{name}": value.detach() for name, value in terms.items() if name != "total"})
         return terms["total"]

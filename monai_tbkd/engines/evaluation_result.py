@@ -30,10 +30,10 @@ def evaluation_result(
     given: Mapping[str, Mapping[str, Any]] | None = None,
     inputs: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Compare, and put what the numbers rest on beside them.
+    """Compare, and add what the numbers rest on.
 
     Args:
-        comparison: of the films.
+        comparison: of the images.
         predictions: by predictor and split.
         facts: kept on top, such as ``version`` and ``seed``.
         settings: of the run.

@@ -1,26 +1,28 @@
-"""A served model, fine-tuned on an annotator's films: its thresholds, its checks, its record."""
+"""A served model, fine-tuned on an annotator's images: its thresholds, its checks, its record."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
 import logging
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.data.whole_file import read_json_object, whole_file, write_json
 from monai_tbkd.engines.correction_films import Film, boxed_films
+from monai_tbkd.engines.inference_thresholds import KEPT_POINT
 from monai_tbkd.engines.stages import training_record
 from monai_tbkd.metrics import union_iou_sweep
 from monai_tbkd.metrics.operating_point import choose_map_threshold
-from monai_tbkd.networks.checkpoint import file_sha256, read_record, write_checkpoint
+from monai_tbkd.networks.checkpoint import file_sha256, read_record, record_path, write_checkpoint
 from monai_tbkd.transforms import stretch_map
 
 logger = logging.getLogger(__name__)
@@ -29,19 +31,8 @@ BEFORE, AFTER = "miou_of_training_images_before", "miou_of_training_images_after
 MODEL, POINT, SUMMARY = "model.pt", "operating_point.json", "fine_tuning.json"
 
 
-class WorseModelError(ValueError):
-    """A fine-tuned model that must not be served."""
-
-
-@dataclass(frozen=True)
-class MapThreshold:
-    """A threshold of maps.
-
-    Args:
-        value: 0-1.
-        mode: ``absolute`` or ``relative``.
-        chosen_on: in words.
-    """
+class MapThreshold(NamedTuple):
+    """A threshold of maps of 0-1, its mode (``absolute`` or ``relative``), and what it was chosen on, in words."""
 
     value: float
     mode: str
@@ -49,21 +40,15 @@ class MapThreshold:
 
 
 def frozen_copy(network: nn.Module) -> nn.Module:
-    """A model as it is now, as the teacher of what becomes of it.
+    """Copy a model as it is now, as the teacher of its fine-tuning.
 
-    Li and Hoiem, "Learning without Forgetting", ECCV 2016, https://arxiv.org/abs/1606.09282: the model before holds the
-    model after to what it said.
+    Li and Hoiem, "Learning without Forgetting", ECCV 2016, https://arxiv.org/abs/1606.09282.
     """
     return copy.deepcopy(network).eval().requires_grad_(False)
 
 
 def largest_change(before: nn.Module, after: nn.Module) -> float:
-    """The largest difference of a weight, or of a statistic of batch norm, of two networks of one architecture.
-
-    Args:
-        before: a network.
-        after: the same, trained.
-    """
+    """Largest difference of a weight, or of a statistic of batch norm, of two networks of one architecture."""
     old = before.state_dict()
     weights = {name: value for name, value in after.state_dict().items() if value.is_floating_point()}
     return max(float((value.double() - old[name].double()).abs().max()) for name, value in weights.items())
@@ -76,17 +61,14 @@ def film_maps(
     to_map: Callable[[dict[str, Any]], Any],
     grid: int,
 ) -> np.ndarray:
-    """A network's maps of films.
+    """Compute a network's maps of images, ``(N, grid, grid)`` float32 of 0-1.
 
     Args:
         network: from ``(B, 3, H, W)`` to maps in logits; put into eval mode.
         films: of `correction_films`.
-        to_network: dictionary transform from the kept film to the network's input.
+        to_network: dictionary transform from the kept image to the network's input.
         to_map: dictionary transform from ``pred`` to ``tb_map``.
-        grid: cells along each side of the result.
-
-    Returns:
-        ``(N, grid, grid)`` float32 of 0-1.
+        grid: cells along each side.
     """
     network.eval()
     device = next(network.parameters()).device
@@ -108,13 +90,13 @@ def true_masks(films: Sequence[Film]) -> np.ndarray:
 def threshold_of_boxes(
     maps: np.ndarray, masks: np.ndarray, served: Mapping[str, Any], fewest_boxed: int = 5
 ) -> MapThreshold:
-    """The map threshold that fits drawn boxes best, or the served one where there are too few.
+    """Choose the map threshold that fits drawn boxes best, or the served one where there are too few.
 
     Args:
-        maps: of films with boxes, ``(N, H, W)``.
+        maps: of images with boxes, ``(N, H, W)``.
         masks: their unions of boxes, ``(N, H, W)`` bool.
         served: the operating point so far: ``map_threshold``, ``mode``, ``id``.
-        fewest_boxed: films with boxes that a choice needs.
+        fewest_boxed: images with boxes that a choice needs.
     """
     mode = str(served["mode"])
     if len(maps) < fewest_boxed:
@@ -124,76 +106,47 @@ def threshold_of_boxes(
 
 
 def mean_iou(maps: np.ndarray, masks: np.ndarray, threshold: float, mode: str) -> float | None:
-    """Mean union-mask IoU of maps at a threshold; None without films."""
+    """Mean union-mask IoU of maps at a threshold; None without images."""
     if not len(maps):
         return None
     return float(np.nanmean(union_iou_sweep(as_mode(maps, mode), masks, np.array([threshold]))))
 
 
 def as_mode(maps: np.ndarray, mode: str) -> np.ndarray:
-    """Maps on the scale that a threshold of this mode is on."""
+    """Bring maps to the scale that a threshold of this mode is on."""
     if mode != "relative":
         return maps
-    stretched: np.ndarray = stretch_map(torch.from_numpy(maps)[:, None])[:, 0].numpy()
-    return stretched
+    return np.asarray(stretch_map(torch.from_numpy(maps)[:, None])[:, 0])
 
 
+@dataclass
 class FineTuning:
-    """What follows the training: choose the threshold, check, and write a candidate that can be served.
+    """What follows the training: choose the threshold, check, and write a candidate that can be served."""
 
-    Args:
-        network: the student, trained.
-        teacher: the served model as it was.
-        films: of `correction_films`.
-        to_network: see `film_maps`.
-        to_map: see `film_maps`.
-        grid: cells on which masks are compared.
-        served: operating point of the served model, as `load_operating_point` gives it.
-        checkpoint: the served model, for its record.
-        candidate_dir: gets ``model.pt``, ``model.json``, ``operating_point.json`` and ``fine_tuning.json``.
-        facts: of the training, JSON-able: kept in the record.
-        required: settings that a model has to be loaded under: ``image_size`` and ``pooling``.
-        fewest_boxed: see `threshold_of_boxes`.
-        largest_drop: a candidate whose mIoU on the drawn boxes is lower than the served model's by more than this is
-            refused.
-        version: of the program.
-    """
-
-    def __init__(
-        self,
-        network: nn.Module,
-        teacher: nn.Module,
-        films: Sequence[Film],
-        to_network: Callable[[dict[str, Any]], Any],
-        to_map: Callable[[dict[str, Any]], Any],
-        grid: int,
-        served: Mapping[str, Any],
-        checkpoint: str | Path,
-        candidate_dir: str | Path,
-        facts: Mapping[str, Any],
-        required: Mapping[str, Any],
-        fewest_boxed: int = 5,
-        largest_drop: float = 0.1,
-        version: str = "",
-    ) -> None:
-        self.network, self.teacher, self.films, self.grid = network, teacher, films, grid
-        self.to_network, self.to_map = to_network, to_map
-        self.served, self.checkpoint, self.candidate_dir = served, Path(checkpoint), Path(candidate_dir)
-        self.facts, self.required, self.version = dict(facts), dict(required), version
-        self.fewest_boxed, self.largest_drop = fewest_boxed, largest_drop
+    network: nn.Module  # the student, trained
+    teacher: nn.Module  # the served model as it was
+    films: Sequence[Film]  # of `correction_films`
+    to_network: Callable[[dict[str, Any]], Any]  # see `film_maps`
+    to_map: Callable[[dict[str, Any]], Any]  # see `film_maps`
+    grid: int  # cells along each side on which masks are compared
+    served: Mapping[str, Any]  # operating point of the served model, of `load_operating_point`
+    checkpoint: str | Path  # the served model, for its record
+    candidate_dir: str | Path  # gets model.pt, model.json, operating_point.json and fine_tuning.json
+    facts: Mapping[str, Any]  # of the training, JSON-able: kept in the record
+    required: Mapping[str, Any]  # settings that a model has to be loaded under: image_size and pooling
+    fewest_boxed: int = 5  # see `threshold_of_boxes`
+    largest_drop: float = 0.1  # of the mIoU on the drawn boxes, that a candidate may have
+    version: str = ""  # of the program
 
     def finish(self) -> dict[str, Any]:
-        """Write the candidate.
-
-        Returns:
-            What ``fine_tuning.json`` holds.
+        """Write the candidate; returns what ``fine_tuning.json`` holds.
 
         Raises:
-            WorseModelError: weights that are not finite, or a map that has got much worse on the drawn boxes.
+            ValueError: weights that are not finite, or a map that has got much worse on the drawn boxes.
         """
-        broken = [name for name, value in self.network.state_dict().items() if not bool(torch.isfinite(value).all())]
+        broken = [name for name, value in self.network.state_dict().items() if not torch.isfinite(value).all()]
         if broken:
-            raise WorseModelError(
+            raise ValueError(
                 f"The fine-tuned weights are not finite ({broken[0]}); the served model stays. A smaller "
                 "finetune_learning_rate may help."
             )
@@ -206,7 +159,7 @@ class FineTuning:
         old = mean_iou(before, masks, float(self.served["map_threshold"]), str(self.served["mode"]))
         new = mean_iou(after, masks, chosen.value, chosen.mode)
         if old is not None and new is not None and len(boxed) >= self.fewest_boxed and new < old - self.largest_drop:
-            raise WorseModelError(
+            raise ValueError(
                 f"On {len(boxed)} films with drawn boxes the fine-tuned model has an mIoU of {new:.3f} and the served "
                 f"one {old:.3f}; the served model stays. Fewer epochs or a smaller finetune_learning_rate may help, or "
                 "a larger largest_drop if this is meant."
@@ -223,7 +176,7 @@ class FineTuning:
         return self._write(chosen, {**measured, "weights_changed": change > 0, "largest_weight_change": change})
 
     def _write(self, chosen: MapThreshold, measured: Mapping[str, Any]) -> dict[str, Any]:
-        before = read_record(self.checkpoint) or {}
+        before, folder = read_record(self.checkpoint) or {}, Path(self.candidate_dir)
         summary = {
             **self.facts,
             "films": self._films(),
@@ -236,7 +189,7 @@ class FineTuning:
         settings = {**before.get("settings", {}), **self.required}
         record = {**training_record("student", settings, version=self.version),
                   "fine_tuning": [*before.get("fine_tuning", []), summary]}  # fmt: skip
-        written = write_checkpoint(self.network, self.candidate_dir / MODEL, record)
+        written = write_checkpoint(self.network, folder / MODEL, record)
         point = {
             "map_threshold": chosen.value,
             "score_threshold": float(self.served["score_threshold"]),
@@ -245,8 +198,8 @@ class FineTuning:
             "chosen_on": f"{chosen.chosen_on}; score: {str(self.served['id']).rpartition('; score: ')[2]}",
             "model_sha256": written["sha256"],
         }
-        write_json(self.candidate_dir / POINT, point)
-        write_json(self.candidate_dir / SUMMARY, summary)
+        write_json(folder / POINT, point)
+        write_json(folder / SUMMARY, summary)
         logger.info(
             "Fine-tuned: mIoU on %s films with drawn boxes %s before, %s after (on the films trained on).",
             measured["films_with_boxes"], measured[BEFORE], measured[AFTER],
@@ -262,3 +215,40 @@ class FineTuning:
             "unlabeled": len(self.films) - len(labeled),
             "sha256": hashlib.sha256(lines.encode()).hexdigest(),
         }
+
+
+def release_model(candidate_dir: str | Path, served_dir: str | Path) -> str:
+    """Serve a candidate: one rename of its weights makes it the model; returns its SHA-256.
+
+    Before it, the candidate's thresholds are put beside those of the served model; a server finds those of its weights
+    by their hash. After it, the record follows. A run that is killed in between leaves the old or the new model, each
+    with its thresholds, at worst without a record. The model before is in ``previous/``.
+
+    Args:
+        candidate_dir: with ``model.pt``, its record and its operating point.
+        served_dir: with ``model.pt``.
+
+    Raises:
+        ValueError: a candidate without a record, or with the operating point of another model.
+    """
+    candidate, served = Path(candidate_dir), Path(served_dir)
+    record = read_record(candidate / MODEL)
+    point = read_json_object(candidate / POINT)
+    if record is None or point.get("model_sha256") != record["sha256"]:
+        raise ValueError(f"{candidate}: no finished model with its operating point; the served model stays.")
+    previous = served / "previous"
+    previous.mkdir(parents=True, exist_ok=True)
+    for path in (served / MODEL, record_path(served / MODEL), served / POINT):
+        if path.is_file():
+            with whole_file(previous / path.name) as part:
+                shutil.copyfile(path, part)
+        else:
+            (previous / path.name).unlink(missing_ok=True)
+    old = read_json_object(served / POINT)
+    old.pop(KEPT_POINT, None)
+    write_json(served / POINT, {**point, **({KEPT_POINT: old} if old else {})})
+    with whole_file(served / MODEL) as part:
+        shutil.copyfile(candidate / MODEL, part)
+    write_json(record_path(served / MODEL), record)
+    logger.info("Served from now on: model %s", record["sha256"][:12])
+    return str(record["sha256"])

@@ -39,30 +39,26 @@ def load_operating_point(
         mode: ``absolute`` or ``relative``, or None to take the chosen one.
         threshold_file: what ``calibrate`` wrote, for the score threshold; or None.
         model_version: of the model, which the calibrated threshold has to belong to.
-        exported: record of an exported file, where that is used in place of the checkpoint; its own operating point is
-            taken.
+        exported: record of an exported file that is used in place of the checkpoint; it has its own operating point.
 
     Returns:
-        ``map_threshold``, ``score_threshold``, ``mode``, ``id``, which says where they come from, and ``input_kind``,
-        the kind of film that a calibrated score threshold holds for (``mixed``: all).
+        ``map_threshold``, ``score_threshold``, ``mode``, ``id`` (where they come from) and ``input_kind``, the kind of
+        image that a calibrated score threshold holds for (``mixed``: all).
 
     Raises:
         ValueError: a calibrated threshold of another model, a file that is none, or a given value out of range.
     """
     point = {"map_threshold": 0.5, "score_threshold": 0.5, "mode": "absolute"}
-    source = "default"
+    source, chosen = "default", None
     if exported is not None:
         chosen = exported.get("operating_point")
-        if chosen is not None:
-            point = {k: chosen[k] for k in point}
-            source = f"evaluate: {chosen['chosen_on']}"
     elif Path(path).is_file() and Path(checkpoint).is_file():
         chosen = _read_point(Path(path), file_sha256(checkpoint))
-        if chosen is not None:
-            point = {k: chosen[k] for k in point}
-            source = f"evaluate: {chosen['chosen_on']}"
-        else:
+        if chosen is None:
             logger.warning("%s is of another model than %s and is not used.", path, checkpoint)
+    if chosen is not None:
+        point = {k: chosen[k] for k in point}
+        source = f"evaluate: {chosen['chosen_on']}"
     input_kind = "mixed"
     if threshold_file is not None and score_threshold is None:
         from monai_tbkd.metrics.calibrated_threshold import load_threshold
@@ -86,7 +82,8 @@ def _read_point(path: Path, sha256: str) -> dict[str, Any] | None:
     """What an evaluation has chosen for a model; None where the file is of another."""
     try:
         content = json.loads(read_text(path))
-        chosen = point_of(content, sha256)
+        candidates = (content, content.get(KEPT_POINT) or {})
+        chosen = next((each for each in candidates if each.get("model_sha256") == sha256), None)
         if chosen is None:
             return None
         valid = all(is_number(chosen[key], 0, 1) for key in ("map_threshold", "score_threshold"))
@@ -96,14 +93,3 @@ def _read_point(path: Path, sha256: str) -> dict[str, Any] | None:
     if not valid:
         raise ValueError(f"{path}: thresholds or words that cannot be; run evaluate again.")
     return chosen
-
-
-def point_of(content: dict[str, Any], sha256: str) -> dict[str, Any] | None:
-    """The operating point of a model in what an operating-point file holds; None where it is of other models.
-
-    Args:
-        content: of the file.
-        sha256: of the model's weights.
-    """
-    candidates = (content, content.get(KEPT_POINT) or {})
-    return next((each for each in candidates if each.get("model_sha256") == sha256), None)

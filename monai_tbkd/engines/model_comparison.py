@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,16 +16,15 @@ from torch import nn
 from monai_tbkd.data.evaluation_items import evaluation_items
 from monai_tbkd.data.processes import go_on_alone, rank
 from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.engines.evaluation_board import EvaluationBoard
 from monai_tbkd.engines.evaluation_result import evaluation_result
 from monai_tbkd.engines.stages import COMPARABLE, finished_part, has_other_features
 from monai_tbkd.engines.training_images import features_of
-from monai_tbkd.handlers.evaluation_board import EvaluationBoard
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.metrics import Comparison, Predictions, table
 from monai_tbkd.metrics.blind_baselines import LUNG_PRIOR
 from monai_tbkd.networks.checkpoint import read_record, refuse_other_settings
-from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet
-from monai_tbkd.networks.trained_part import whole_network
+from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, whole_network
 from monai_tbkd.report.evaluation_page import read_robustness, write_evaluation_page
 from monai_tbkd.report.film_overlays import write_film_overlays
 from monai_tbkd.report.film_table import FILE as FILM_TABLE
@@ -35,60 +35,29 @@ from monai_tbkd.transforms.student_target import AddLungPriord
 logger = logging.getLogger(__name__)
 
 
+@dataclass
 class ModelComparison:
-    """Runs each finished network over the selection and the reported split, writes ``metrics.json`` and reports.
+    """Run each finished network over the selection and the reported split, and write ``metrics.json`` and reports.
 
-    A network whose training has not finished is left out, and said so; the student has to be there.
-
-    Args:
-        evaluator: with post-processing that leaves ``tb_map`` and ``score``, and ``recorder`` among its handlers. Its
-            network and data are set here.
-        recorder: collects maps.
-        loaders: data of the ``select`` and ``test`` splits.
-        networks: by name (``student``, ``control``, ``teacher``): its ``checkpoint`` and, where it sees images through
-            one, its ``view``.
-        student: what is trained, see :func:`monai_tbkd.networks.trained_part`.
-        comparison: scores and compares.
-        output_dir: gets ``metrics.json``, ``report.html`` and ``comparison/``, pictures of reported films.
-        operating_point: file for the student's thresholds, read by inference.
-        postprocessing: of the evaluator; with it and kept lung fields, the lungs' location prior alone is a baseline.
-        overlays: number of reported films to draw.
-        settings: of this evaluation; a network that was trained under other films, film size or pooling is refused, as
-            it might be scored on films it has seen.
-        facts: kept in ``metrics.json``.
-        report: whether to write ``report.html``.
-        board_dir: folder for TensorBoard's runs of the evaluation; None writes none.
-        preprocessing: of train.yaml, for a network with another backbone than the student's.
-        kept_dir: folder of kept features.
+    A network whose training has not finished is left out with a warning; the student has to be there.
     """
 
-    def __init__(
-        self,
-        evaluator: SupervisedEvaluator,
-        recorder: MapRecorder,
-        loaders: Mapping[str, DataLoader],
-        networks: Mapping[str, Mapping[str, Any]],
-        comparison: Comparison,
-        output_dir: str | Path,
-        operating_point: str | Path,
-        student: nn.Module,
-        postprocessing: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
-        overlays: int = 12,
-        settings: Mapping[str, Any] | None = None,
-        facts: Mapping[str, Any] | None = None,
-        report: bool = False,
-        board_dir: str | Path | None = None,
-        preprocessing: Callable[[Any], Any] | None = None,
-        kept_dir: str | Path | None = None,
-    ) -> None:
-        self.preprocessing, self.kept_dir = preprocessing, kept_dir
-        self.report, self.board = report, None if board_dir is None else EvaluationBoard(board_dir)
-        self.student, self.postprocessing = student, postprocessing
-        self.evaluator, self.recorder, self.loaders, self.networks = evaluator, recorder, loaders, networks
-        self.comparison, self.overlays, self.facts = comparison, overlays, dict(facts or {})
-        self.all_settings = dict(settings or {})
-        self.settings = {k: v for k, v in (settings or {}).items() if k in COMPARABLE}
-        self.output_dir, self.operating_point = Path(output_dir), Path(operating_point)
+    evaluator: SupervisedEvaluator  # leaves tb_map and score; its network and data are set here
+    recorder: MapRecorder  # among the evaluator's handlers
+    loaders: Mapping[str, DataLoader]  # of the splits select and test
+    networks: Mapping[str, Mapping[str, Any]]  # student, control, teacher: checkpoint and, if it has one, view
+    comparison: Comparison
+    output_dir: str | Path  # gets metrics.json, report.html and comparison/, pictures of reported images
+    operating_point: str | Path  # file for the student's thresholds, read by inference
+    student: nn.Module  # what is trained, see `trained_part`
+    postprocessing: Callable[[dict[str, Any]], dict[str, Any]] | None = None  # of the evaluator, for the lungs' prior
+    overlays: int = 12  # reported images to draw
+    settings: Mapping[str, Any] | None = None  # a network trained with others (`COMPARABLE`) is refused
+    facts: Mapping[str, Any] | None = None  # kept in metrics.json
+    report: bool = False  # write report.html
+    board_dir: str | Path | None = None  # for TensorBoard's runs of the evaluation
+    preprocessing: Callable[[Any], Any] | None = None  # of train.yaml, for a network with another backbone
+    kept_dir: str | Path | None = None  # of kept features
 
     def run(self) -> dict[str, Any]:
         """Evaluate, compare, write; returns the content of ``metrics.json`` (of several processes the first one).
@@ -96,6 +65,7 @@ class ModelComparison:
         Raises:
             FileNotFoundError: the student has not finished.
         """
+        settings, folder = self.settings or {}, Path(self.output_dir)
         records: dict[str, Any] = {}
         predictions: dict[str, dict[str, Predictions]] = {}
         for name, spec in self.networks.items():
@@ -104,7 +74,7 @@ class ModelComparison:
                 logger.warning("No finished %s at %s: left out of the comparison.", name, spec["checkpoint"])
                 continue
             if record is not None:
-                refuse_other_settings(record, self._settings_of(name), spec["checkpoint"])
+                refuse_other_settings(record, self._compared_settings(name), spec["checkpoint"])
             records[name] = record
             predictions[name] = self._predict(name)
         self._add_lung_prior()
@@ -113,28 +83,29 @@ class ModelComparison:
         self._check_teacher(records)
         if not self.comparison.resamples:
             result = self.comparison.run(predictions)
-            write_film_table(self.output_dir / FILM_TABLE, self.comparison.truth["test"], self.comparison.measured)
+            write_film_table(folder / FILM_TABLE, self.comparison.truth["test"], self.comparison.measured)
             return result
-        result = evaluation_result(self.comparison, predictions, self.facts, self.all_settings, records)
-        write_json(self.output_dir / "metrics.json", result)
-        write_film_table(self.output_dir / FILM_TABLE, self.comparison.truth["test"], self.comparison.measured)
+        result = evaluation_result(self.comparison, predictions, self.facts or {}, settings, records)
+        write_json(folder / "metrics.json", result)
+        write_film_table(folder / FILM_TABLE, self.comparison.truth["test"], self.comparison.measured)
         self._write_operating_point(result)
         items, fit = self.comparison.items["test"], self.comparison.box_fitting
-        drawn = write_film_overlays(self.output_dir / "comparison", items, predictions, result, self.overlays, fit)
+        drawn = write_film_overlays(folder / "comparison", items, predictions, result, self.overlays, fit)
         if self.report:
-            robustness = read_robustness(self.output_dir, result)
-            write_evaluation_page(self.output_dir, result, items, predictions, fit, robustness)
-        if self.board is not None:
-            self.board.write(result, items, predictions, drawn)
+            robustness = read_robustness(folder, result)
+            write_evaluation_page(folder, result, items, predictions, fit, robustness)
+        if self.board_dir is not None:
+            EvaluationBoard(self.board_dir).write(result, items, predictions, drawn)
         logger.info("\n%s", table(result))
         return result
 
-    def _settings_of(self, name: str) -> dict[str, Any]:
-        """What a network's record is compared with; a teacher of other images is compared without them."""
-        if not self.networks[name].get("other_images"):
-            return self.settings
-        logger.warning("The %s was trained on other images: where it has seen reported images, ignore its row.", name)
-        return {key: value for key, value in self.settings.items() if not key.startswith("train_")}
+    def _compared_settings(self, name: str) -> dict[str, Any]:
+        """Select the settings that a network's record is compared with; a teacher of other images has its own images."""
+        others = bool(self.networks[name].get("other_images"))
+        if others:
+            logger.warning("The %s was trained on other images: where it has seen reported images, ignore its row.", name)
+        settings = self.settings or {}
+        return {k: v for k, v in settings.items() if k in COMPARABLE and not (others and k.startswith("train_"))}
 
     def _check_teacher(self, records: Mapping[str, Any]) -> None:
         taught_by = (records.get("student") or {}).get("settings", {}).get("teacher_sha256")
@@ -159,7 +130,7 @@ class ModelComparison:
         return out
 
     def _own_loader(self, split: str, loader: DataLoader, network: nn.Module) -> DataLoader:
-        """The images of a split with the features of a network with another backbone."""
+        """Load a split with the features of a network with another backbone."""
         if self.preprocessing is None:
             raise ValueError("A network has another backbone than the student; give preprocessing, for its features.")
         items, whole = evaluation_items(self.comparison.items[split]), cast(SymmetricMapNet, whole_network(network))
@@ -168,7 +139,7 @@ class ModelComparison:
         return DataLoader(dataset, batch_size=loader.batch_size, num_workers=loader.num_workers)
 
     def _add_lung_prior(self) -> None:
-        """Add the target's location prior as a predictor that does not look at the lungs' disease."""
+        """Add the target's location prior, which depends on the lung field alone, as a blind predictor."""
         images = {split: loader.dataset for split, loader in self.loaders.items()}
         if self.postprocessing is None or any(LUNG_FIELD not in each[0] for each in images.values()):
             return

@@ -1,4 +1,4 @@
-"""The network at its next films while the results of the present ones are written."""
+"""Prefetch the next batch's forward pass in a thread."""
 
 from __future__ import annotations
 
@@ -17,13 +17,10 @@ class _Computed(NamedTuple):
 
 
 class NetworkAhead(nn.Module):
-    """A network that has computed the next batch by the time its turn comes.
+    """A network that computes the next batch in a thread while the results of the present one are written.
 
-    An evaluator goes through a batch step by step: wait for the films, network, boxes, pictures, rows. Here a thread
-    gets batch n + 1 and takes the network over it while the evaluator is at what comes after the network of batch n.
-    What comes out, and in which order, is the same; one batch more is in memory, and a batch is done with before what
-    befalls the next is known. Give the evaluator this in the place of its network, and :meth:`over` of its loader in
-    the place of the loader:
+    Results and their order are the same; one batch more is in memory. Give the evaluator this in place of its network,
+    and :meth:`over` of its loader in place of the loader:
 
     .. code-block:: yaml
 
@@ -32,14 +29,13 @@ class NetworkAhead(nn.Module):
           val_data_loader: $@network_ahead.over(@dataloader)
           network: '@network_ahead'
 
-    It is for inference on a CPU: the network is put into evaluation mode and stays there, and no gradients are kept. On
-    another device it is called as ever. So it is for input that is not the batch's film as it was loaded (the patches
-    of a sliding window): from the first such call on nothing goes ahead but the loading.
+    It is for inference on a CPU: the network stays in eval mode, without gradients. On another device, and from the
+    first call with other input than the batch's image on (patches of a sliding window), only the loading is prefetched.
 
     Args:
-        network: from films ``(B, C, H, W)`` to maps.
+        network: from images ``(B, C, H, W)`` to maps.
         device: where it computes.
-        key: of the film in a batch.
+        key: of the image in a batch.
     """
 
     def __init__(self, network: nn.Module, device: torch.device | str = "cpu", key: str = CommonKeys.IMAGE) -> None:
@@ -52,15 +48,11 @@ class NetworkAhead(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> NetworkAhead:
-        """Evaluation mode, whatever is asked for: a switch would come during the thread's work."""
+        """Stay in eval mode: a switch would come during the thread's work."""
         return super().train(False)
 
     def over(self, loader: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-        """The batches of a loader, each with its map under way.
-
-        Args:
-            loader: it has a length, as :class:`monai.data.DataLoader`.
-        """
+        """The batches of a loader with a length, each with its map under way."""
         return _BatchesAhead(self, loader)
 
     def forward(self, film: torch.Tensor) -> torch.Tensor:
@@ -100,7 +92,7 @@ class NetworkAhead(nn.Module):
 
 
 class _BatchesAhead:
-    """What an engine wants of a loader: an end, and a new beginning at each run."""
+    """An iterable with a length that can be started again."""
 
     def __init__(self, network: NetworkAhead, loader: Iterable[Mapping[str, Any]]) -> None:
         self.network, self.loader = network, loader

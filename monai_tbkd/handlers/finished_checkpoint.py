@@ -19,9 +19,8 @@ logger = logging.getLogger(__name__)
 class FinishedCheckpoint:
     """Write the weights of the last epoch, with a record, once all epochs are done.
 
-    A training that was interrupted or killed writes nothing, so it is never taken for a finished one. No epoch is
-    selected: selection by a score that shortcuts can satisfy would choose the shortcut. Of several processes the first
-    writes.
+    A training that was stopped writes nothing. No epoch is selected: selection by a score that shortcuts can satisfy
+    would choose the shortcut. Of several processes the first writes.
 
     Args:
         network: what is written.
@@ -40,8 +39,40 @@ class FinishedCheckpoint:
         """Write, if the last epoch was reached."""
         if engine.state.epoch < (engine.state.max_epochs or 0):
             logger.warning("Stopped after epoch %d of %s: not recorded.", engine.state.epoch, engine.state.max_epochs)
-            return
+        else:
+            self.write(engine.state.epoch)
+
+    def write(self, epochs: int) -> None:
+        """Write weights and record."""
         if rank() == 0:
-            write_checkpoint(self.network, self.path, {**self.record, "epochs": engine.state.epoch})
+            write_checkpoint(self.network, self.path, {**self.record, "epochs": epochs})
             logger.info("Finished: %s", self.path)
-        wait_for_all()  # whoever goes on finds it
+        wait_for_all()  # before any process reads it
+
+
+class ReceivedCheckpoint(FinishedCheckpoint):
+    """Write the weights that a site of a federation has received and evaluated, once all rounds are done.
+
+    For the evaluator of :class:`monai.fl.client.MonaiAlgo`, which runs with the number of the epoch that would come
+    next.
+
+    Args:
+        network: as of :class:`FinishedCheckpoint`.
+        path: the same.
+        epochs: of all rounds together.
+        record: the same.
+    """
+
+    def __init__(
+        self, network: nn.Module, path: str | Path, epochs: int, record: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(network, path, record)
+        self.epochs = epochs
+
+    def __call__(self, engine: Engine) -> None:
+        """Write, if the site has trained in all epochs."""
+        done = engine.state.epoch - 1
+        if done < self.epochs:
+            logger.info("Evaluated after epoch %d of %d: not recorded.", done, self.epochs)
+        else:
+            self.write(done)

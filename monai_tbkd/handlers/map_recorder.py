@@ -1,19 +1,19 @@
-"""Keep the maps and scores of an evaluation."""
+"""Maps, scores and localization metrics of an evaluation."""
 
 from __future__ import annotations
 
 import numpy as np
 from ignite.engine import Engine, Events
+from monai.handlers import IgniteMetricHandler, from_engine
 
 from monai_tbkd.data.processes import gather_to_first
-from monai_tbkd.metrics import Predictions
+from monai_tbkd.metrics import PointingGame, Predictions, UnionMaskIoU
 
 
 class MapRecorder:
-    """Collect ``tb_map`` and ``score`` of every film that an evaluator sees, by name.
+    """Collect ``tb_map`` and ``score`` of every image that an evaluator sees, by name.
 
-    Maps are kept on the grid that post-processing leaves them on: 64 kilobytes a film for one of 128 x 128 cells. Half
-    precision would round a sure network's probabilities to 1.
+    Maps keep the grid and the precision of post-processing: 64 kilobytes an image for 128 x 128 cells.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class MapRecorder:
         engine.add_event_handler(Events.COMPLETED, self.gather)
 
     def reset(self) -> None:
-        """Forget everything, at the start of each run."""
+        """Start anew, at the start of each run."""
         self.maps, self.scores = {}, {}
 
     def gather(self) -> None:
@@ -44,13 +44,24 @@ class MapRecorder:
             self.scores[batch["name"]] = float(output["score"])
 
     def predictions(self, names: list[str]) -> Predictions:
-        """Maps and scores of the named films, in that order.
-
-        Raises:
-            ValueError: a film was not seen.
-        """
+        """Maps and scores of the named images, in that order; ValueError for one that was not seen."""
         missing = [n for n in names if n not in self.maps]
         if missing:
             raise ValueError(f"{len(missing)} films were not evaluated (first: {missing[0]}).")
         maps = np.stack([self.maps[n] for n in names]).astype(np.float32)
         return Predictions(maps, np.array([self.scores[n] for n in names]))
+
+
+def localization_metrics() -> dict[str, IgniteMetricHandler]:
+    """Union-mask mIoU and pointing game, for ``additional_metrics`` of an evaluator.
+
+    Post-processing has to leave ``tb_mask``, ``tb_map`` and ``true_mask`` in the output.
+    """
+    return {
+        "val/union_mask_miou": IgniteMetricHandler(
+            metric_fn=UnionMaskIoU(), output_transform=from_engine(["tb_mask", "true_mask"])
+        ),
+        "val/pointing_game": IgniteMetricHandler(
+            metric_fn=PointingGame(), output_transform=from_engine(["tb_map", "true_mask"])
+        ),
+    }

@@ -1,4 +1,4 @@
-"""Memory of films that are done, given back at once."""
+"""Garbage collection after each batch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ignite.engine import Engine, Events
 
 
 class MemoryRelease:
-    """Collect after each batch what refers to itself, so that memory depends on the films in work, not on their number.
+    """Collect reference cycles after each batch, so that memory depends on the images in work, not on their number.
 
-    DICOM results and web requests are made of objects in reference cycles, which Python looks for the more rarely the
-    more objects a program has. Till then they lie between the large arrays of films, and the memory there goes back to
-    nobody (``benchmarks/pacs_run.py`` measures it). What was there before the run is not looked through each time.
+    DICOM results and web requests consist of objects in reference cycles, which Python collects rarely and whose memory
+    lies between the large arrays of images (``benchmarks/pacs_run.py``). Unlike MONAI's ``GarbageCollector``, what was
+    there before the run is frozen and not traversed each time.
     """
 
     def attach(self, engine: Engine) -> None:
@@ -22,7 +22,7 @@ class MemoryRelease:
         engine.add_event_handler(Events.COMPLETED, gc.unfreeze)
 
     def start(self) -> None:
-        """Leave out what the program itself holds."""
+        """Freeze what the program holds."""
         gc.collect()
         gc.freeze()
 

@@ -1,4 +1,4 @@
-"""A fixed set of films with their maps and boxes in TensorBoard."""
+"""A fixed set of images with their maps and boxes in TensorBoard."""
 
 from __future__ import annotations
 
@@ -17,28 +17,23 @@ from monai_tbkd.transforms.frozen_features import PICTURE
 
 
 class OverlayPanel:
-    """Draw the same films at every validation, one below the other, so that one sees the map move.
+    """Draw the same images at every validation, one below the other.
 
-    Attach it to an evaluator whose post-processing leaves ``tb_map``, ``score``, ``pred_boxes`` and
-    ``pred_box_scores`` in its output, on data with ``name``.
+    Post-processing has to leave ``tb_map``, ``score``, ``pred_boxes`` and ``pred_box_scores`` in the output, on data
+    with ``name``.
 
     Args:
         summary_writer: the run's shared writer.
         items: datalist items, with ``name``, ``class_name``, ``boxes`` and ``size``; the first four with boxes and the
             first two of the other classes are drawn.
         grid: cells along each side of the grid that predicted boxes refer to.
-        tag: name of the picture in TensorBoard.
     """
 
-    def __init__(
-        self,
-        summary_writer: StageWriter,
-        items: Sequence[dict[str, Any]],
-        grid: int,
-        tag: str = "val/overlays",
-    ) -> None:
-        self.writer, self.tag, self.grid_size = summary_writer, tag, (grid, grid)
-        self.items = {item["name"]: item for item in panel_items(items)}
+    def __init__(self, summary_writer: StageWriter, items: Sequence[dict[str, Any]], grid: int) -> None:
+        self.writer, self.grid_size = summary_writer, (grid, grid)
+        with_boxes = [item for item in items if item["class_name"] == "tb" and item["boxes"]][:4]
+        others = [item for item in items if item["class_name"] != "tb"][:2]
+        self.items = {item["name"]: item for item in (*with_boxes, *others)}
         self.pictures: dict[str, Image.Image] = {}
 
     def attach(self, engine: Engine) -> None:
@@ -47,14 +42,14 @@ class OverlayPanel:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
 
     def collect(self, engine: Engine) -> None:
-        """Draw those films of the batch that are in the panel."""
+        """Draw those images of the batch that are in the panel."""
         for batch, output in zip(engine.state.batch, engine.state.output):
             item = self.items.get(batch["name"])
             if item is not None:
                 self.pictures[item["name"]] = self._draw(item, batch.get(PICTURE, batch["image"]), output)
 
     def write(self, engine: Engine) -> None:
-        """Write the panel, with the films that other processes have seen."""
+        """Write the panel, with the images that other processes have seen."""
         for part in gather_to_first(self.pictures) or []:
             self.pictures |= part
         pictures = [self.pictures[name] for name in self.items if name in self.pictures]
@@ -62,7 +57,7 @@ class OverlayPanel:
             width = max(p.width for p in pictures)
             sheet = np.concatenate([np.pad(np.asarray(p), ((0, 0), (0, width - p.width), (0, 0))) for p in pictures])
             # ValidationHandler gives the evaluator the trainer's epoch
-            self.writer.add_image(self.tag, sheet, engine.state.epoch, dataformats="HWC")
+            self.writer.add_image("val/overlays", sheet, engine.state.epoch, dataformats="HWC")
             self.writer.flush()
         self.pictures = {}
 
@@ -76,15 +71,3 @@ class OverlayPanel:
             Panel("map, predicted boxes", output["tb_map"], boxes=boxes, box_scores=output["pred_box_scores"]),
         ]
         return draw_panels(film, panels, f"{item['name']} ({item['class_name']})   score {score:.0f}", panel_size=256)
-
-
-def panel_items(items: Sequence[dict[str, Any]], tb: int = 4, other: int = 2) -> list[dict[str, Any]]:
-    """The first films with boxes and the first of the other classes, a fixed choice.
-
-    Args:
-        items: datalist items.
-        tb: films with tuberculosis.
-        other: films without.
-    """
-    positive = [i for i in items if i["class_name"] == "tb" and i["boxes"]][:tb]
-    return positive + [i for i in items if i["class_name"] != "tb"][:other]

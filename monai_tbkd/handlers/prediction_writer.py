@@ -1,4 +1,4 @@
-"""A row for each film of an inference: score and boxes, or the reason why not."""
+"""A row for each image of an inference: score and boxes, or the reason why there are none."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ _LONGEST_NAME = 200
 
 
 class PredictionWriter:
-    """Write a row for each film as soon as it has been through the network, and an overlay and a page of it.
+    """Write a row, an overlay and a page for each image as soon as it has been through the network.
 
-    A film without a score has its reason and no number (empty in CSV, null in JSON). Boxes are in the pixels of the
-    original film as they are stored: xmin, ymin, xmax, ymax, score; x = column. No patient data is written: films go
-    by their file names.
+    An image without a score has its reason and no number (empty in CSV, null in JSON). Boxes are in the pixels of the
+    original image as stored: xmin, ymin, xmax, ymax, score; x = column. No patient data is written: images go by their
+    file names.
 
     Args:
         table: gets the rows; already started.
-        score_threshold: films at or above it (0-1) are called TB suggestive.
+        score_threshold: images at or above it (0-1) are called TB suggestive.
         threshold_id: where the threshold comes from.
-        model_version: what made the predictions.
-        overlays: draw ``overlays/<film>.png`` (or ``.jpg``), upright. The film is taken from the batch's ``film`` (gray
-            values of the whole film, ``(1, H, W)`` uint8), or, without one, from its ``image``.
-        input_kind: of the films that the threshold holds for (``picture``, ``dicom``, ``converted``; ``mixed``: all). A
-            film of another kind gets its score, a warning, and neither a decision nor boxes.
-        dicom: writes DICOM results of the films that were scored; a film without any gets a warning and the reason.
-        reports: make a page of each film; it takes the film as overlays do.
+        model_version: of the model.
+        overlays: draw ``overlays/<name>.png`` (or ``.jpg``), upright. The picture is the batch's ``film`` (gray values
+            of the whole image, ``(1, H, W)`` uint8), or, without one, its ``image``.
+        input_kind: of the images that the threshold holds for (``picture``, ``dicom``, ``converted``; ``mixed``: all).
+            An image of another kind gets its score, a warning, and neither a decision nor boxes.
+        dicom: writes DICOM results of the images that were scored; an image without any gets a warning and the reason.
+        reports: makes a page of each image.
         overlay_format: ``png``, or ``jpg``, which is a fraction of the work and of the size.
 
     Raises:
@@ -73,7 +73,7 @@ class PredictionWriter:
         self.overlay_format = known_overlay_format(overlay_format)
         self._overlay = DrawOverlay(notice=notice_of(model_version))
         self._clock = 0.0
-        # The overlays of rows that are there already keep their names.
+        # overlays of rows that are there already keep their names
         self._names: set[str] = set()
         for row in table.rows:
             if row["status"] == DONE:
@@ -93,13 +93,13 @@ class PredictionWriter:
         self._clock = time.perf_counter()
 
     def write(self, engine: Engine) -> None:
-        """Add the films of one batch."""
+        """Add the images of one batch."""
         for batch, output, row in self.rows(engine):
             with results_written(self.table.folder):
                 self._write_film(batch, output, row)
 
     def _write_film(self, batch: Mapping[str, Any], output: Mapping[str, Any], row: dict[str, Any]) -> None:
-        # Picture and page first, so that a film with a row has them.
+        # picture and page first, so that an image with a row has them
         if self.overlays and row["status"] == DONE:
             self._draw(batch, output, row)
         if self.dicom is not None and row["status"] == DONE:
@@ -111,23 +111,20 @@ class PredictionWriter:
         self.table.append(row)
 
     def rows(self, engine: Engine) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], dict[str, Any]]]:
-        """The films of one batch: each as it went into the network, what came out, and its row, not yet written."""
+        """The images of one batch: each as it went into the network, what came out, and its row, not yet written."""
         films = list(zip(engine.state.batch, engine.state.output))
         now = time.perf_counter()
         seconds, self._clock = (now - self._clock) / max(len(films), 1), now
         for batch, output in films:
-            yield batch, output, self._row(batch, output, seconds)
+            row = prediction_row(
+                batch, output, self.score_threshold, self.threshold_id, self.input_kind, self.model_version
+            )
+            yield batch, output, {**row, "seconds": round(seconds, 3)}
 
     def abort(self, error: BaseException) -> None:
-        """Keep what is written, and let the error through."""
+        """Keep what is written, and raise the error again."""
         self.table.break_off()
         raise error
-
-    def _row(self, batch: Mapping[str, Any], output: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        row = prediction_row(
-            batch, output, self.score_threshold, self.threshold_id, self.input_kind, self.model_version
-        )
-        return {**row, "seconds": round(seconds, 3)}
 
     def _draw(self, batch: Mapping[str, Any], output: Mapping[str, Any], row: Mapping[str, Any]) -> None:
         drawn = prediction_overlay(batch, output, row, self._overlay)

@@ -1,12 +1,15 @@
-"""One TensorBoard writer a stage, opened when the stage begins."""
+"""TensorBoard's curves of a stage."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
+from ignite.engine import Engine, Events
+from torch.optim import Optimizer
 from torch.utils.tensorboard import SummaryWriter
 
 from monai_tbkd.data.processes import rank
@@ -16,16 +19,13 @@ _EVENTS = "events.out.tfevents.*"
 
 
 class StageWriter:
-    """A ``SummaryWriter`` that opens at the first thing written, and then takes the place of an earlier run's events.
+    """A ``SummaryWriter`` that opens at the first thing written, and replaces the events of an earlier run.
 
-    A config builds the writers of all its stages; only one that is run leaves an event file, and its curves are not
-    mixed with those of a run before. Of several processes the first writes.
-
-    Args:
-        log_dir: folder of the stage.
+    A config builds the writers of all its stages; only a stage that is run leaves an event file. Of several processes
+    the first writes.
 
     Raises:
-        OSError: when something is written, if it can't be; with the folder.
+        OSError: when something can't be written; with the folder.
     """
 
     def __init__(self, log_dir: str | Path) -> None:
@@ -34,17 +34,17 @@ class StageWriter:
         self._kept: dict[str, int] = {}
 
     def written(self) -> dict[str, int]:
-        """The event files that belong to this run, by name, with their sizes in bytes up to now."""
+        """The event files of this run, by name, with their sizes in bytes up to now."""
         self.flush()
         opened = self._writer is not None  # then all that is there
         paths = self.log_dir.glob(_EVENTS) if opened else (self.log_dir / name for name in self._kept)
         return {path.name: path.stat().st_size for path in paths}
 
     def go_on(self, written: Mapping[str, int]) -> None:
-        """Go on with the curves of a run that was broken off: what it wrote later is cut off, so that no step is twice.
+        """Continue the curves of an interrupted run: what it wrote later is cut off, so that no step is twice.
 
         Args:
-            written: what `written` has given then; files that are gone are left out.
+            written: what `written` gave then; files that are gone are left out.
 
         Raises:
             RuntimeError: something has been written already.
@@ -66,22 +66,15 @@ class StageWriter:
             self._writer = SummaryWriter(str(self.log_dir))
         return self._writer
 
-    def add_scalar(self, *args: Any, **kwargs: Any) -> None:
-        """As of ``SummaryWriter``."""
-        self._add("add_scalar", *args, **kwargs)
-
-    def add_image(self, *args: Any, **kwargs: Any) -> None:
-        """As of ``SummaryWriter``."""
-        self._add("add_image", *args, **kwargs)
-
-    def add_text(self, *args: Any, **kwargs: Any) -> None:
-        """As of ``SummaryWriter``."""
-        self._add("add_text", *args, **kwargs)
-
     def _add(self, method: str, *args: Any, **kwargs: Any) -> None:
+        """Call a method of ``SummaryWriter``, in the first process."""
         if rank() == 0:
             with faults_of(self.log_dir):
                 getattr(self.writer, method)(*args, **kwargs)
+
+    add_scalar = partialmethod(_add, "add_scalar")
+    add_image = partialmethod(_add, "add_image")
+    add_text = partialmethod(_add, "add_text")
 
     def flush(self) -> None:
         """Write out what is pending, if anything was written."""
@@ -94,3 +87,34 @@ class StageWriter:
         if self._writer is not None:
             with faults_of(self.log_dir):
                 self._writer.close()
+
+
+class TrainingScalars:
+    """Write ``train/loss/<term>``, ``train/loss/total`` and ``train/lr`` at every iteration.
+
+    Args:
+        summary_writer: the run's shared writer.
+        optimizer: its first parameter group has the learning rate.
+    """
+
+    def __init__(self, summary_writer: StageWriter, optimizer: Optimizer) -> None:
+        self.writer, self.optimizer = summary_writer, optimizer
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a trainer."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: self.writer.flush())
+
+    def __call__(self, engine: Engine) -> None:
+        """Write the iteration's numbers."""
+        step, output = engine.state.iteration, engine.state.output
+        # MONAI's engines decollate their output: one dictionary an image, with the batch's losses in each
+        for key, value in loss_summary(output if isinstance(output, list) else [output]).items():
+            self.writer.add_scalar(f"train/loss/{key}", value, step)
+        self.writer.add_scalar("train/lr", self.optimizer.param_groups[0]["lr"], step)
+
+
+def loss_summary(output: list[dict[str, Any]]) -> dict[str, float]:
+    """The loss terms of a decollated output, ``total`` and each ``loss_<term>``, as for ``StatsHandler``."""
+    first = output[0]
+    return {"total": float(first["loss"]), **{k[5:]: float(v) for k, v in first.items() if k.startswith("loss_")}}

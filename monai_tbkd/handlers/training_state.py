@@ -1,4 +1,4 @@
-"""All that a training goes on from when it was killed, written after each epoch."""
+"""The state of an unfinished training, written after each epoch."""
 
 from __future__ import annotations
 
@@ -22,22 +22,20 @@ logger = logging.getLogger(__name__)
 
 
 class TrainingState:
-    """Write where a training stands after each epoch, and go on from what a killed one has left.
+    """Write the state of a training after each epoch, and resume from what a killed one has left.
 
-    On a CPU a training that was killed, however often, ends with the very weights and curves of an unbroken one: the
-    file has the network, the optimizer, the learning rate's schedule, the state of all random numbers and the sizes of
-    the event files. It stands beside the checkpoint as ``*.training.pt``, is written whole or not at all, read without
-    running code from it, and removed when the training has finished. It comes last among a trainer's handlers, after
-    `FinishedCheckpoint`, so that an epoch with its validation is over when it is written. Of several processes the
-    first writes; all go on.
+    On a CPU a training that was killed ends with the very weights and curves of an uninterrupted one: the file has the
+    network, the optimizer, the learning rate's schedule, the states of all random generators and the sizes of the event
+    files. It stands beside the checkpoint as ``*.training.pt``, is written atomically, read without running code from
+    it, and removed when the training has finished. It comes last among a trainer's handlers, after
+    `FinishedCheckpoint`. Of several processes the first writes.
 
     Args:
         checkpoint: where the finished weights will be, ``*.pt``.
-        parts: what has a state, by name: network (without the wrapper of several processes), optimizer, schedule of the
-            learning rate.
+        parts: what has a state, by name: network (without the wrapper of several processes), optimizer, schedule.
         settings: what the training depends on, JSON-able; a state of other settings is refused.
         summary_writer: of the stage.
-        validator: the evaluator whose best metric so far is told in the log.
+        validator: the evaluator whose best metric so far is logged.
         resume: false trains anew, whatever was left.
 
     Raises:
@@ -64,7 +62,7 @@ class TrainingState:
         engine.add_event_handler(Events.COMPLETED, self.remove)
 
     def go_on(self, engine: Trainer) -> None:
-        """Take up what a killed training has left, if anything."""
+        """Load the state of a killed training, if there is one."""
         # where machines don't share their disks, the first one's file counts
         state = from_first(self._read(engine) if rank() == 0 and self.resume else None)
         if state is None:
@@ -82,7 +80,7 @@ class TrainingState:
         logger.info("Going on after epoch %d of %d: %s", state["epoch"], engine.state.max_epochs, self.path)
 
     def write(self, engine: Trainer) -> None:
-        """Write where the training stands."""
+        """Write the state."""
         drawn = gather_to_first(random_states(engine.data_loader))
         if drawn is None:
             return
@@ -100,7 +98,7 @@ class TrainingState:
         save_plain(state, self.path)
 
     def remove(self, engine: Engine) -> None:
-        """Remove the file, as the training has finished; one that was stopped keeps it."""
+        """Remove the file, if the training has finished."""
         if engine.state.epoch >= (engine.state.max_epochs or 0):
             if rank() == 0:
                 self.path.unlink(missing_ok=True)
@@ -132,5 +130,5 @@ class TrainingState:
 
 
 def training_state_path(checkpoint: str | Path) -> Path:
-    """Where the state of an unfinished training stands: of ``model.pt`` it is ``model.training.pt``."""
+    """Path of the state of an unfinished training: of ``model.pt`` it is ``model.training.pt``."""
     return Path(checkpoint).with_suffix(".training.pt")

@@ -1,4 +1,4 @@
-"""What a model says of one image."""
+"""What a model finds on one image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monai_tbkd.transforms import DrawOverlay, notice_of, upsample_map
 
 @dataclass(frozen=True)
 class Finding:
-    """What a model says of one image; a refused image has a reason and no score.
+    """What a model finds on one image; a refused image has a reason and no score.
 
     Attributes:
         row: what ``predictions.json`` holds of the image: name, status, decision, warnings, model version and more.
@@ -59,14 +59,7 @@ class Finding:
         return turn.as_stored(upsample_map(self._output["tb_map"], size)[0].cpu().numpy())
 
     def overlay(self, size: int = 640) -> Image.Image:
-        """The image beside itself with map and boxes, upright.
-
-        Args:
-            size: the longer side of each of the two, in pixels.
-
-        Raises:
-            ValueError: the image has no score.
-        """
+        """The image beside itself with map and boxes, upright, each ``size`` pixels on its longer side."""
         if self.score is None:
             raise ValueError(f"{self.row['name']} has no map: {self.reason}")
         notice = notice_of(str(self.row["model_version"]))

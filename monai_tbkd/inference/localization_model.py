@@ -31,19 +31,12 @@ ImageLike = str | os.PathLike[str] | NDArray[Any] | torch.Tensor
 class LocalizationModel:
     """A model that finds where tuberculosis is on chest X-rays; :func:`load_model` makes it.
 
-    Research use only, not for diagnosis. What images go through is inference.yaml, read by MONAI's ``ConfigParser``.
-
-    Args:
-        parser: inference.yaml with what lies over it; weights are loaded here.
+    Research use only, not for diagnosis. Preprocessing and post-processing are those of inference.yaml.
 
     Attributes:
         network: from normalized images ``(B, 3, H, W)`` to maps in logits ``(B, 1, h, w)``; an ordinary module.
         preprocessing: from a file to the network's input.
         parser: the config; ``parser.get_parsed_content("pooling")`` and so on.
-
-    Raises:
-        FileNotFoundError: no weights.
-        ValueError: weights that do not fit the settings.
     """
 
     def __init__(self, parser: ConfigParser) -> None:
@@ -73,7 +66,7 @@ class LocalizationModel:
     def locate(
         self, images: ImageLike | list[ImageLike], score_threshold: float | None = None
     ) -> Finding | list[Finding]:
-        """Look at one image, or at several in batches.
+        """Find tuberculosis on one image, or on several in batches.
 
         Args:
             images: a file (PNG, JPEG, TIFF, BMP, DICOM, NIfTI, MetaImage, NRRD); an array or a tensor ``(H, W)`` or
@@ -183,16 +176,9 @@ def _item(image: Any, number: int) -> dict[str, Any]:
     if pixels.ndim != 3 or pixels.shape[0] != 1:
         raise TypeError(f"An image is of shape {array.shape}; expected gray values (H, W) or (1, H, W).")
     own = film_meta((pixels.shape[1], pixels.shape[2]))
-    of_file = {
-        key: known[key]
-        for key in ("spacing_mm", "sop_instance_uid", "source_format", "turn", "warnings")
-        if key in known
-    }
-    meta = {**own, **of_file, "filename_or_obj": str(known.get("filename_or_obj", name))}
-    return {"image": MetaTensor(_finite(pixels), meta=meta), "name": name}
-
-
-def _finite(pixels: NDArray[np.float32]) -> torch.Tensor:
+    kept = ("spacing_mm", "sop_instance_uid", "source_format", "turn", "warnings")
+    of_file = {key: known[key] for key in kept if key in known}
     if not np.isfinite(pixels).all() or pixels.min() == pixels.max():
         raise ValueError("An image has values that are not finite, or all of one value.")
-    return torch.from_numpy(pixels)
+    meta = {**own, **of_file, "filename_or_obj": str(known.get("filename_or_obj", name))}
+    return {"image": MetaTensor(torch.from_numpy(pixels), meta=meta), "name": name}

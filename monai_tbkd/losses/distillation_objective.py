@@ -8,28 +8,18 @@ from typing import Any
 import torch
 from torch import nn
 
-LABEL_TERMS = ("label",)
-
 
 class DistillationObjective(nn.Module):
-    """Weighted sum of loss terms; teacher, student and control are trained by the same code with other terms.
+    """Weighted sum of loss terms.
 
     Args:
         pooling: map ``(B, C, h, w)`` to image-level logits ``(B, C)``.
         terms: by name, each ``{"loss": module, "weight": number}``. A loss names what it compares in ``inputs``:
-            ``logits`` and ``map`` of the network, ``teacher_logits`` and ``teacher_map``, ``label``, ``box_mask``,
-            ``lung_field``, ``own``. A
-            term of weight 0 is not computed.
+            ``logits``, ``map``, ``teacher_logits``, ``teacher_map``, ``label``, ``box_mask``, ``lung_field``, ``own``.
+            A term of weight 0 is not computed.
 
     Raises:
         ValueError: a negative weight, a term without a loss, or no term with a weight above 0.
-
-    Example:
-        >>> from monai_tbkd.losses import LabelLoss
-        >>> from monai_tbkd.networks import AverageMapPool
-        >>> objective = DistillationObjective(AverageMapPool(), {"label": {"loss": LabelLoss(), "weight": 1.0}})
-        >>> round(float(objective(torch.zeros(1, 1, 2, 2), torch.tensor([1]))["total"]), 4)
-        0.6931
     """
 
     def __init__(self, pooling: nn.Module, terms: Mapping[str, Mapping[str, Any]]) -> None:
@@ -74,13 +64,8 @@ class DistillationObjective(nn.Module):
         Raises:
             ValueError: a term compares what is not given.
         """
-        found = {
-            "map": student_map,
-            "label": label,
-            "teacher_map": teacher_map,
-            "box_mask": box_mask,
-            **(regions or {}),
-        }
+        found = {"map": student_map, "label": label, "teacher_map": teacher_map, "box_mask": box_mask}
+        found |= regions or {}
         if self.needs("logits"):
             found["logits"] = self.pooling(student_map)
         if teacher_logits is None and teacher_map is not None:

@@ -7,23 +7,15 @@ from typing import TYPE_CHECKING
 from monai_tbkd import names_on_demand
 
 if TYPE_CHECKING:
-    from monai_tbkd.networks.activation_map_net import ActivationMapNet
+    from monai_tbkd.networks.activation_map_net import ActivationMapNet, hold_batch_statistics
     from monai_tbkd.networks.checkpoint import model_version
     from monai_tbkd.networks.finished_network import finished_network
-    from monai_tbkd.networks.half_pooling import HemithoraxMapPool
-    from monai_tbkd.networks.held_statistics import hold_batch_statistics
     from monai_tbkd.networks.log_odds import as_two_or_more, class_log_odds
     from monai_tbkd.networks.lung_field import LungFieldNet
-    from monai_tbkd.networks.map_pooling import (
-        AverageMapPool,
-        LogSumExpMapPool,
-    )
-    from monai_tbkd.networks.output_stride import set_output_stride
-    from monai_tbkd.networks.symmetric_map_net import SymmetricMapHead, SymmetricMapNet
+    from monai_tbkd.networks.map_pooling import AverageMapPool, HemithoraxMapPool, LogSumExpMapPool
+    from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, SymmetricMapHead, SymmetricMapNet, trained_part
     from monai_tbkd.networks.teacher_view import FrameMaskView, ViewedNet
-    from monai_tbkd.networks.trained_part import FeatureMapNet, trained_part
     from monai_tbkd.networks.weights import (
-        WeightReport,
         initial_weights,
         load_backbone_weights,
         load_checkpoint,
@@ -41,7 +33,6 @@ __all__ = [
     "SymmetricMapHead",
     "SymmetricMapNet",
     "ViewedNet",
-    "WeightReport",
     "as_two_or_more",
     "class_log_odds",
     "finished_network",
@@ -51,7 +42,6 @@ __all__ = [
     "load_checkpoint",
     "model_version",
     "read_state_dict",
-    "set_output_stride",
     "trained_part",
 ]
 

@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from monai_tbkd.networks.backbone import make_backbone, stage_features
 from monai_tbkd.networks.weights import load_backbone_weights
 
 
 class ActivationMapNet(nn.Module):
-    """A fully convolutional backbone that returns one tensor, the class activation map in logits.
+    """A fully convolutional network that returns the class activation map in logits.
 
-    The classification head is a 1x1 convolution on the last feature map, so that the map costs no more than the
-    forward pass and pooling it gives the image-level logits: with average pooling this is exactly global average
-    pooling, a linear layer and CAM (Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR
-    2016, https://arxiv.org/abs/1512.04150), bias included.
+    The head is a 1x1 convolution on the last feature map. With average pooling this is global average pooling, a linear
+    layer and CAM (Zhou et al., CVPR 2016, https://arxiv.org/abs/1512.04150), bias included.
 
     Args:
-        backbone: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``, MONAI's, in two dimensions (their keys are
-            torchvision's), or ``"efficientnet_lite0"``.
+        backbone: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``, MONAI's (their keys are torchvision's), or
+            ``"efficientnet_lite0"``.
         num_classes: channels C of the map. 1 stands for one logit, TB against the rest.
-        in_channels: channels of the film, 3 for weights from ImageNet (the gray channel repeated).
+        in_channels: channels of the image, 3 for weights from ImageNet (the gray channel repeated).
         output_stride: pixels of the input per cell of the map: 32, 16 or 8 (dilation in place of stride; of
             EfficientNet-Lite0 the last features are interpolated).
-        width: widening factor of every stage of a ResNet; below 1 for small machines (not with pretrained weights).
+        width: widening factor of every stage of a ResNet (not with pretrained weights).
         stride_in_1x1: a bottleneck strides in its first 1x1 convolution (He et al. 2015, "v1") instead of its 3x3
             one (torchvision's "v1.5"). It has to be as the weights were trained.
         weights: path of a state dict for the backbone, see :func:`load_backbone_weights`; None or ``"random"`` starts
             from scratch.
-        last_stage: the stage that the map is made from: ``"layer4"`` (output stride 32 or finer), ``"layer3"`` (16 or
-            finer) or ``"layer2"`` (8). An earlier one looks at less of the film around each cell, so that its map can
-            only point at what is there.
-        frozen_statistics: every batch norm keeps the statistics that it was loaded with, while its weights learn: for
-            small batches, as of many processes, and weights that bring good statistics.
+        last_stage: stage that the map is made from: ``"layer4"`` (output stride 32 or finer), ``"layer3"`` (16 or
+            finer) or ``"layer2"`` (8). An earlier stage has a smaller receptive field.
+        frozen_statistics: batch norms keep the statistics that they were loaded with, while their weights learn: for
+            small batches.
 
     Raises:
         ValueError: an unknown backbone or output stride, or weights that don't fit.
@@ -83,35 +82,26 @@ class ActivationMapNet(nn.Module):
             load_backbone_weights(self.backbone, weights)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Map of a batch of films.
-
-        Args:
-            image: films, ``(B, in_channels, H, W)``, normalized.
-
-        Returns:
-            The class activation map in logits, ``(B, num_classes, ceil(H / output_stride), ceil(W / output_stride))``.
-        """
-        return self.head(self.features(image))  # type: ignore[no-any-return]
-
-    def features(self, image: torch.Tensor) -> torch.Tensor:
-        """The last feature map, ``(B, F, h, w)``, of films ``(B, in_channels, H, W)``."""
-        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
-            return stage_features(self.backbone, image)[-1]
-        # the same of a ResNet; a script can't hand on a module, and refuses EfficientNet-Lite0, which can be traced
-        x = self.backbone.conv1(image)
-        x = self.backbone.bn1(x)
-        x = self.backbone.act(x)
-        x = self.backbone.maxpool(x)
-        x = self.backbone.layer1(x)
-        x = self.backbone.layer2(x)
-        x = self.backbone.layer3(x)
-        return self.backbone.layer4(x)  # type: ignore[no-any-return]
+        """Normalized images ``(B, in_channels, H, W)`` to maps ``(B, num_classes, ceil(H / stride), ...)``."""
+        return self.head(stage_features(self.backbone, image)[-1])  # type: ignore[no-any-return]
 
     def train(self, mode: bool = True) -> ActivationMapNet:
-        """Training mode, in which frozen statistics stay as they are."""
+        """Set training mode; frozen statistics stay as they are."""
         super().train(mode)
         if self.frozen_statistics:
-            for module in self.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
+            _hold(self)
         return self
+
+
+def hold_batch_statistics(network: nn.Module) -> RemovableHandle:
+    """Keep the running statistics of batch norms from the next forward pass on; their weights go on learning.
+
+    For fine-tuning on few images. Returns a handle whose ``remove()`` ends it.
+    """
+    return network.register_forward_pre_hook(_hold)
+
+
+def _hold(network: nn.Module, *_: Any) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()

@@ -1,19 +1,19 @@
-"""Backbones by their names, and their features where the map's cells look."""
+"""Backbones by name; their features come on a grid whose cell ``i`` lies on pixel ``output_stride * i``."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from monai.networks.nets import resnet18, resnet34, resnet50
+from monai.networks.nets import ResNet, ResNetFeatures, resnet18, resnet34, resnet50
 from torch import nn
 
 from monai_tbkd.networks.efficientnet_lite import CHANNELS, EfficientNetLite0
-from monai_tbkd.networks.output_stride import OUTPUT_STRIDES, set_output_stride, stride_in_first_convolution
 
 LITE = "efficientnet_lite0"
 _RESNETS = {"resnet18": resnet18, "resnet34": resnet34, "resnet50": resnet50}
 BACKBONES = (*_RESNETS, LITE)
+OUTPUT_STRIDES = (32, 16, 8)
 _STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 _NATURAL_STRIDE = {"layer2": 8, "layer3": 16, "layer4": 32}
 
@@ -26,21 +26,13 @@ def make_backbone(
     stride_in_1x1: bool = False,
     last_stage: str = "layer4",
 ) -> tuple[Any, list[int]]:
-    """Make a backbone with random weights.
-
-    Args:
-        name: one of `BACKBONES`.
-        output_stride: as of :class:`~monai_tbkd.networks.ActivationMapNet`.
-        in_channels: the same.
-        width: the same.
-        stride_in_1x1: the same.
-        last_stage: the same.
+    """Make a backbone with random weights; arguments are as of :class:`~monai_tbkd.networks.ActivationMapNet`.
 
     Returns:
         The backbone, and the channels of its `stage_features`.
 
     Raises:
-        ValueError: an unknown backbone, or an option that it does not know.
+        ValueError: an unknown backbone, or an option that it does not have.
     """
     if name not in BACKBONES:
         raise ValueError(f"backbone is {name!r}; expected one of {', '.join(BACKBONES)}.")
@@ -72,7 +64,7 @@ def make_backbone(
         widen_factor=width,
     )
     if stride_in_1x1:
-        stride_in_first_convolution(backbone)
+        _stride_in_first_convolution(backbone)
     set_output_stride(backbone, output_stride)
     used = _STAGES.index(last_stage)
     deep = int(64 * 2 ** (used - 1) * width) * backbone.layer1[0].expansion
@@ -82,21 +74,44 @@ def make_backbone(
 
 
 def stage_features(backbone: Any, image: torch.Tensor) -> list[torch.Tensor]:
-    """Features of the last stages, each ``(B, F, h, w)``; cell ``(i, j)`` looks at pixel ``output_stride * (i, j)``.
+    """Features of the last stages of normalized images ``(B, C, H, W)``, each ``(B, F, h, w)``.
 
     Of a ResNet these are layer3 and layer4, of EfficientNet-Lite0 those of each stride from the output stride on.
-
-    Args:
-        backbone: of `make_backbone`.
-        image: ``(B, C, H, W)``, normalized.
     """
-    if isinstance(backbone, EfficientNetLite0):
-        return backbone.features(image)
-    x = backbone.conv1(image)
-    x = backbone.bn1(x)
-    x = backbone.act(x)
-    x = backbone.maxpool(x)
-    x = backbone.layer1(x)
-    x = backbone.layer2(x)
-    shallow = backbone.layer3(x)
-    return [shallow, backbone.layer4(shallow)]
+    if isinstance(backbone, ResNet):
+        return ResNetFeatures.forward(backbone, image)[-2:]  # type: ignore[no-any-return]
+    return backbone.features(image)  # type: ignore[no-any-return]
+
+
+def set_output_stride(backbone: ResNet, output_stride: int) -> None:
+    """Give a ResNet of output stride 32 an output stride of 32, 16 or 8, in place, keeping its weights.
+
+    A stage that no longer strides sees its input at twice the resolution it was trained for, so every later 3x3
+    convolution is dilated by the stride that was taken away (Yu and Koltun, "Multi-Scale Context Aggregation by
+    Dilated Convolutions", ICLR 2016, https://arxiv.org/abs/1511.07122), as torchvision's
+    ``replace_stride_with_dilation`` does.
+    """
+    dilation = 1
+    for stage, stride_so_far in ((backbone.layer3, 16), (backbone.layer4, 32)):
+        if stride_so_far <= output_stride:
+            continue
+        before, dilation = dilation, dilation * 2
+        for index, block in enumerate(stage):
+            first = True  # the first 3x3 convolution still sees the finer input of the stage before
+            for module in block.modules():
+                if not isinstance(module, nn.Conv2d):
+                    continue
+                module.stride = (1, 1)
+                if module.kernel_size == (3, 3):
+                    d = before if index == 0 and first else dilation
+                    module.dilation, module.padding = (d, d), (d, d)
+                    first = False
+
+
+def _stride_in_first_convolution(backbone: ResNet) -> None:
+    """Move the stride of every bottleneck from its 3x3 to its first 1x1 convolution ("v1"), in place."""
+    for stage in (backbone.layer2, backbone.layer3, backbone.layer4):
+        block = stage[0]
+        if not hasattr(block, "conv3"):
+            raise ValueError("stride_in_1x1 is for bottlenecks (resnet50); resnet18 and resnet34 have none.")
+        block.conv1.stride, block.conv2.stride = block.conv2.stride, (1, 1)

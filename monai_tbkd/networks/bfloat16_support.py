@@ -9,14 +9,9 @@ _INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 def has_bfloat16(device: torch.device | str = "cpu") -> bool:
-    """Whether bfloat16 is faster than float32 on a device; without instructions for it, it is many times slower.
+    """Tell whether bfloat16 is faster than float32 on a device; without instructions for it, it is many times slower.
 
-    Args:
-        device: other devices than processors and NVIDIA's are taken to have it.
-
-    Example:
-        >>> has_bfloat16("cpu") in (True, False)
-        True
+    Devices other than processors and NVIDIA's are taken to have it.
     """
     kind = torch.device(device).type
     if kind == "cuda":

@@ -22,23 +22,15 @@ PHANTOM_ONLY = "phantom films only"
 
 
 def record_path(checkpoint: str | Path) -> Path:
-    """Where the record of a checkpoint stands: ``model.pt`` has ``model.json``."""
+    """Path of a checkpoint's record: ``model.pt`` has ``model.json``."""
     return Path(checkpoint).with_suffix(".json")
 
 
 def write_checkpoint(network: nn.Module, path: str | Path, record: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a network's state dict and its record, each whole or not at all.
+    """Write a network's state dict and its record, each atomically; returns the record as written.
 
-    The record is written last and holds the hash of the weights, so that a run that was killed in between leaves
-    nothing that could be taken for a finished one.
-
-    Args:
-        network: its state dict is written.
-        path: the checkpoint, ``*.pt``.
-        record: JSON-able facts of the training.
-
-    Returns:
-        The record as written.
+    The record is written last and holds the hash of the weights, so that nothing that a killed run leaves is taken for
+    a finished checkpoint.
     """
     record_path(path).unlink(missing_ok=True)
     save_plain(network.state_dict(), path)
@@ -53,14 +45,10 @@ def write_checkpoint(network: nn.Module, path: str | Path, record: Mapping[str, 
 
 
 def model_version(checkpoint: str | Path) -> str:
-    """The program's version and the model's hash, which a threshold and a score belong to.
+    """The program's version and the model's hash, like ``"monai_tbkd 0.1.0, model 0a1b2c3d4e5f"``.
 
-    Args:
-        checkpoint: the model.
-
-    Returns:
-        Like ``"monai_tbkd 0.1.0, model 0a1b2c3d4e5f"``, with the ``name`` of the model's record, if it has one, in the
-        place of ``model``; of a model that knows no real film, with `PHANTOM_ONLY` at the end.
+    The ``name`` of the model's record stands in place of ``model``; `PHANTOM_ONLY` follows where it knows no real
+    image.
     """
     record = read_record(checkpoint)
     model = file_sha256(checkpoint)[:12] if Path(checkpoint).is_file() else "untrained"
@@ -89,15 +77,12 @@ def read_record(path: str | Path) -> dict[str, Any] | None:
 
 
 def load_finished(network: nn.Module, path: str | Path, stage: str) -> nn.Module:
-    """Load the checkpoint of a stage that has finished.
+    """Load the checkpoint of a finished stage into a network.
 
     Args:
         network: gets the weights, in place.
         path: the checkpoint.
         stage: ``teacher``, ``student`` or ``control``, for the message.
-
-    Returns:
-        The network.
 
     Raises:
         FileNotFoundError: the stage has not finished.
@@ -114,11 +99,7 @@ def load_finished(network: nn.Module, path: str | Path, stage: str) -> nn.Module
 
 
 def check_architecture(network: nn.Module, record: Mapping[str, Any], path: str | Path) -> None:
-    """Refuse a checkpoint whose record names another architecture, as an equal state dict can hide one.
-
-    Raises:
-        ValueError: with each setting that differs.
-    """
+    """Refuse (ValueError) a checkpoint whose record names another architecture; an equal state dict can hide one."""
     own, theirs = getattr(network, "architecture", None), record.get("architecture")
     if own is None or theirs is None:
         return
@@ -133,17 +114,9 @@ def check_architecture(network: nn.Module, record: Mapping[str, Any], path: str 
 
 
 def refuse_other_settings(record: Mapping[str, Any], settings: Mapping[str, Any], path: str | Path) -> None:
-    """Refuse a checkpoint whose training depended on other settings than those given.
+    """Refuse (ValueError) a checkpoint whose record has other ``settings`` than those given.
 
-    A record without settings, such as a published model's, passes.
-
-    Args:
-        record: of the checkpoint.
-        settings: that it should have; its others don't matter.
-        path: of the checkpoint, for the message.
-
-    Raises:
-        ValueError: with each setting that differs.
+    A record without settings passes, and so do settings of the record that are not given.
     """
     theirs = record.get("settings")
     if theirs is None:
@@ -158,11 +131,9 @@ def refuse_other_settings(record: Mapping[str, Any], settings: Mapping[str, Any]
 
 
 def settings_that_differ(theirs: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    """Each setting that is another here, for a message; empty where there is none.
+    """List each setting of ``here`` that was another, for a message; empty where there is none.
 
-    Args:
-        theirs: settings as they were.
-        here: settings that are compared; one that is false, 0 or empty is the same as one that there was not yet.
+    A setting that is false, 0 or empty equals one that is missing.
 
     Example:
         >>> settings_that_differ({"seed": 0, "epochs": 20}, {"seed": 1, "lung_crop": False})

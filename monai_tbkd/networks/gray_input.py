@@ -9,25 +9,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def filters_of_gray(filters: torch.Tensor, scale: float, offset: float) -> torch.Tensor:
-    """Change first filters that were trained on another scale, for what :class:`NormalizeFilm` makes of a gray image.
+    """Change filters ``(F, 1, k, k)`` that were trained on ``scale * gray + offset`` (gray of 0-1) for `NormalizeFilm`.
 
     The three channels of a gray image are standardized with different means, so that a weighted sum of them gives any
-    scale with its offset. It is exact at the borders too: zero padding is zero on both scales.
-
-    Args:
-        filters: ``(F, 1, k, k)``, that were trained on ``scale * gray + offset``, gray of 0-1.
-        scale: see above.
-        offset: see above.
-
-    Returns:
-        Filters ``(F, 3, k, k)``.
-
-    Example:
-        >>> from monai_tbkd.transforms import NormalizeFilm
-        >>> filters = filters_of_gray(torch.ones(1, 1, 1, 1), scale=2048.0, offset=-1024.0)
-        >>> image = torch.tensor([0.0, 255.0]).reshape(1, 1, 2)
-        >>> torch.nn.functional.conv2d(NormalizeFilm()(image), filters).flatten().round()
-        tensor([-1024.,  1024.])
+    scale with its offset, exactly, at the zero-padded borders too. Returns ``(F, 3, k, k)``.
     """
     mean, std = (torch.tensor(each, dtype=torch.float64) for each in (IMAGENET_MEAN, IMAGENET_STD))
     conditions = torch.stack(

@@ -9,20 +9,9 @@ UNKNOWN_LABEL = -1
 
 
 def class_log_odds(logits: torch.Tensor, class_index: int = -1) -> torch.Tensor:
-    """Log-odds of one class against all others, cell by cell.
+    """Log-odds of one class against all others: ``(B, C, ...)`` to ``(B, 1, ...)``; a single channel stays as it is.
 
-    The sigmoid of the result is the softmax probability of the class. A single channel is one logit already.
-
-    Args:
-        logits: a map ``(B, C, h, w)`` or image-level logits ``(B, C)``.
-        class_index: the class; the last by default, which is tuberculosis in every label scheme here.
-
-    Returns:
-        Log-odds with one channel, ``(B, 1, h, w)`` or ``(B, 1)``.
-
-    Example:
-        >>> class_log_odds(torch.tensor([[1.0, 3.0]]))
-        tensor([[2.]])
+    The class is the last by default, which is tuberculosis in every label scheme.
     """
     channels = logits.shape[1]
     if channels == 1:
@@ -33,16 +22,16 @@ def class_log_odds(logits: torch.Tensor, class_index: int = -1) -> torch.Tensor:
 
 
 def as_two_or_more(logits: torch.Tensor) -> torch.Tensor:
-    """Image-level logits ``(B, C)`` as ``(B, max(C, 2))``: one logit z becomes the equivalent pair (0, z)."""
+    """Turn logits ``(B, 1, ...)`` into the equivalent pair (0, z), ``(B, 2, ...)``; others stay as they are."""
     if logits.shape[1] == 1:
         return torch.cat([torch.zeros_like(logits), logits], dim=1)
     return logits
 
 
 def add_to_class(logits: torch.Tensor, added: torch.Tensor, class_index: int = -1) -> torch.Tensor:
-    """Logits ``(B, C, h, w)`` with ``added`` ``(B, 1, h, w)`` on one class, the last by default.
+    """Add ``(B, 1, h, w)`` to one class of logits ``(B, C, h, w)``, the last by default.
 
-    The class's log-odds change by just that.
+    Its log-odds change by just that.
     """
     out = logits.clone()
     index = class_index % logits.shape[1]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import nn
 
 from monai_tbkd.networks.checkpoint import file_sha256
@@ -20,16 +21,12 @@ _KINDS = ("InputLayer", "Conv2D", "Conv2DTranspose", "BatchNormalization", "Leak
 
 
 class LungFieldNet(nn.Module):
-    """Probability of lung at each place of a film, by a network from a file.
+    """Probability of lung at each pixel, by a network from a file.
 
-    Films are brought to 400 x 400 pixels, their histogram is flattened and they are standardized, which is what
-    lung-field networks trained on JSRT (Shiraishi et al., AJR 2000) expect. Two kinds of file are taken:
-
-    - TorchScript, from ``(B, 1, 400, 400)`` to probabilities of 0-1 (channel 0: lungs);
-    - a Keras network written down as ``graph`` (a list of layers: class, name, inputs, sizes) and ``state_dict``.
-
-    Args:
-        path: the file.
+    Images are brought to 400 x 400 pixels, their histogram is flattened and they are standardized, which is what
+    lung-field networks trained on JSRT (Shiraishi et al., AJR 2000) expect. Two kinds of file are taken: TorchScript,
+    from ``(B, 1, 400, 400)`` to probabilities of 0-1 (channel 0: lungs); and a Keras network as ``graph`` (a list of
+    layers: class, name, inputs, sizes) with its ``state_dict``.
 
     Raises:
         FileNotFoundError: no such file.
@@ -44,25 +41,28 @@ class LungFieldNet(nn.Module):
             parameter.requires_grad_(False)
 
     def fingerprint_of(self) -> str:
-        """The file's hash: TorchScript may hold its weights where no state dict shows them."""
+        """The file's hash: a state dict need not show all weights of TorchScript."""
         return self.sha256
 
     @torch.no_grad()
     def forward(self, films: torch.Tensor) -> torch.Tensor:
-        """Films ``(B, 1, H, W)`` of gray values to probabilities of lung, ``(B, 1, H, W)`` of 0-1."""
+        """Images ``(B, 1, H, W)`` of gray values to probabilities of lung, ``(B, 1, H, W)`` of 0-1."""
         size = (int(films.shape[-2]), int(films.shape[-1]))
         x = F.interpolate(films.float(), size=(_SIDE, _SIDE), mode="bilinear", align_corners=False, antialias=True)
-        x = torch.stack([_flat_histogram(film) for film in x])
+        x = torch.stack([_standardized(film) for film in x])
         lungs = self.network(x)[:, :1].float()
         return F.interpolate(lungs, size=size, mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)
 
 
-def _flat_histogram(film: torch.Tensor) -> torch.Tensor:
-    values = film.cpu().numpy().astype(np.float64)
+def flat_histogram(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Flatten the histogram of an image: the fraction of its pixels that are at most as bright, for each pixel."""
     low, high = values.min(), values.max()
     levels = np.rint((values - low) / max(high - low, 1e-9) * 255).astype(np.int64)
-    share = np.bincount(levels.ravel(), minlength=256).cumsum() / levels.size
-    flat = share[levels]
+    return np.asarray((np.bincount(levels.ravel(), minlength=256).cumsum() / levels.size)[levels])
+
+
+def _standardized(film: torch.Tensor) -> torch.Tensor:
+    flat = flat_histogram(film.cpu().numpy().astype(np.float64))
     flat = (flat - flat.mean()) / max(flat.std(), 1e-6)
     return torch.from_numpy(flat.astype(np.float32)).to(film.device)
 
@@ -93,7 +93,7 @@ def _load(path: Path) -> nn.Module:
 
 
 class _GraphNet(nn.Module):
-    """Runs a list of Keras layers, with Keras' sizes: "same" padding, the odd pixel at the end."""
+    """Runs a list of Keras layers with Keras' sizes: "same" padding, the odd pixel at the end."""
 
     def __init__(self, graph: Sequence[Mapping[str, Any]], path: Path) -> None:
         super().__init__()

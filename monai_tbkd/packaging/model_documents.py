@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monai_tbkd.packaging.model_facts import ModelFacts
-from monai_tbkd.transforms.overlay import NOTICE
+from monai_tbkd.transforms.notice import NOTICE
 
 PHANTOM_NAME = "PHANTOM FILMS ONLY, knows no real film"
 _PHANTOM_WARNING = (

@@ -244,7 +244,7 @@ def _kind(key: str) -> type | None:
     if key in _FLAGS:
         return bool
     is_number = any(isinstance(value, (int, float)) for value in _defaults().get(key, ()))
-    if key.endswith(_PATH_ENDINGS) and not is_number and key != "class_weights":
+    if (key.endswith(_PATH_ENDINGS) and not is_number and key != "class_weights") or key == "components":
         return Path
     for value in _defaults().get(key, ()):
         if isinstance(value, str) and value.startswith("@") and value[1:].isidentifier():

@@ -1,4 +1,4 @@
-"""Film normalization; map to score, map to boxes, back to film pixels; overlays."""
+"""Preprocessing; kept features; the student's target; map to score, mask and boxes; overlays."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 from monai_tbkd import names_on_demand
 
 if TYPE_CHECKING:
-    from monai_tbkd.transforms.box_mask import BoxMaskd, box_masks, film_box_mask
-    from monai_tbkd.transforms.boxes_to_film import BoxesToFilm, BoxesToFilmd, rescale_boxes
+    from monai_tbkd.transforms.box_mask import BoxMaskd, DrawnBoxesd, box_masks, film_box_mask
+    from monai_tbkd.transforms.boxes_to_film import BoxesToFilmd, rescale_boxes
     from monai_tbkd.transforms.cut_border import CutBorder, CutBorderd
-    from monai_tbkd.transforms.drawn_boxes import DrawnBoxesd
     from monai_tbkd.transforms.film_augmentation import PlainFilmd, RandAffineFilmd, RandGammaFilmd, RandMirrorFilmd
     from monai_tbkd.transforms.film_to_8bit import FilmTo8Bit, FilmTo8Bitd
     from monai_tbkd.transforms.frontal_gate import CheckFrontal, CheckFrontald
     from monai_tbkd.transforms.frozen_features import FrozenFeaturesd, RandMirrorFeaturesd
     from monai_tbkd.transforms.lung_box import LungBoxFinder, box_of_lungs
-    from monai_tbkd.transforms.lung_crop import CropToLungs, CropToLungsd, MapToWholeFilm, MapToWholeFilmd
+    from monai_tbkd.transforms.lung_crop import CropToLungs, CropToLungsd, MapToWholeFilmd
     from monai_tbkd.transforms.map_to_boxes import Boxes, MapToBoxes, MapToBoxesd
     from monai_tbkd.transforms.map_to_mask import MapToMask, MapToMaskd, stretch_map, upsample_map
     from monai_tbkd.transforms.map_to_score import (
@@ -26,15 +25,13 @@ if TYPE_CHECKING:
         MapToTBScored,
     )
     from monai_tbkd.transforms.normalize_film import NormalizeFilm, NormalizeFilmd
+    from monai_tbkd.transforms.notice import NOTICE, notice_of
     from monai_tbkd.transforms.overlay import (
-        NOTICE,
         DrawOverlay,
-        DrawOverlayd,
         Panel,
         blend_map,
         draw_panels,
         film_for_display,
-        notice_of,
     )
     from monai_tbkd.transforms.paste_regions import PasteRegionsd
     from monai_tbkd.transforms.resize_film import ResizeFilm, ResizeFilmd
@@ -45,7 +42,6 @@ __all__ = [
     "AddLungPriord",
     "BoxMaskd",
     "Boxes",
-    "BoxesToFilm",
     "BoxesToFilmd",
     "CenterMapd",
     "CheckFrontal",
@@ -56,7 +52,6 @@ __all__ = [
     "CutBorder",
     "CutBorderd",
     "DrawOverlay",
-    "DrawOverlayd",
     "DrawnBoxesd",
     "FilmTo8Bit",
     "FilmTo8Bitd",
@@ -70,7 +65,6 @@ __all__ = [
     "MapToTBProbabilityd",
     "MapToTBScore",
     "MapToTBScored",
-    "MapToWholeFilm",
     "MapToWholeFilmd",
     "NormalizeFilm",
     "NormalizeFilmd",

@@ -1,4 +1,4 @@
-"""The union of a film's true boxes, or of the outlines of its lesions, as a mask that collates."""
+"""Masks of an image's true boxes, or of the outlines of its lesions."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.transforms import Transform
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform, Transform
+from numpy.typing import NDArray
+
+from monai_tbkd.transforms.cut_border import INSIDE
+from monai_tbkd.transforms.lung_crop import LUNG_CROP, resample
 
 
 def box_masks(boxes: np.ndarray | torch.Tensor, size: tuple[int, int]) -> np.ndarray:
-    """The union of boxes as a mask.
+    """Rasterize the union of boxes; a cell belongs to a box when its center does, and every box has at least one cell.
 
     Args:
         boxes: ``(n, 4)`` on the grid: xmin, ymin, xmax, ymax; x = column; half-open pixel edges.
-        size: (height, width) of the grid.
-
-    Returns:
-        ``(height, width)`` bool; a cell belongs to a box when its center does, and every box has at least one cell.
+        size: (height, width) of the grid, and of the result, bool.
 
     Example:
-        >>> box_masks(np.array([[1, 0, 3, 2]]), (3, 4)).astype(int)
+        >>> box_masks(np.array([[1, 0, 3, 2]]), (2, 4)).astype(int)
         array([[0, 1, 1, 0],
-               [0, 1, 1, 0],
-               [0, 0, 0, 0]])
+               [0, 1, 1, 0]])
     """
     height, width = size
     mask = np.zeros(size, dtype=bool)
@@ -36,21 +38,11 @@ def box_masks(boxes: np.ndarray | torch.Tensor, size: tuple[int, int]) -> np.nda
 
 
 def polygon_masks(polygons: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """The union of polygons as a mask.
+    """Rasterize the union of polygons by the even-odd rule; every polygon has at least one cell.
 
     Args:
-        polygons: ``(n, 2)`` each, corners x, y on the grid; where lines cross, the even-odd rule tells what is inside.
-        size: (height, width) of the grid.
-
-    Returns:
-        ``(height, width)`` bool; a cell belongs to a polygon when its center does, and every polygon has at least one.
-
-    Example:
-        >>> polygon_masks([np.array([[0, 0], [4, 0], [0, 4]])], (4, 4)).astype(int)
-        array([[1, 1, 1, 0],
-               [1, 1, 0, 0],
-               [1, 0, 0, 0],
-               [0, 0, 0, 0]])
+        polygons: ``(n, 2)`` each, corners x, y on the grid.
+        size: (height, width) of the grid, and of the result, bool.
     """
     mask = np.zeros(size, dtype=bool)
     y, x = np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5
@@ -67,10 +59,10 @@ def polygon_masks(polygons: Sequence[np.ndarray], size: tuple[int, int]) -> np.n
 
 
 def film_box_mask(item: Mapping[Any, Any], grid: int) -> np.ndarray:
-    """The union mask of a datalist item's lesions on a square grid, ``(grid, grid)`` bool.
+    """Union mask of a datalist item's lesions on a square grid, ``(grid, grid)`` bool.
 
     Args:
-        item: with ``boxes`` in film pixels and ``size`` [height, width]; where it has ``polygons``, the mask is theirs.
+        item: with ``boxes`` in pixels and ``size`` [height, width]; where it has ``polygons``, the mask is theirs.
         grid: cells along each side.
     """
     height, width = item["size"]
@@ -82,21 +74,59 @@ def film_box_mask(item: Mapping[Any, Any], grid: int) -> np.ndarray:
 
 
 class BoxMaskd(Transform):
-    """Replace an item's ``boxes``, ``polygons`` and ``size`` by their union mask.
+    """Replace an item's ``boxes``, ``polygons`` and ``size``, which do not collate, by ``box_mask``.
 
-    They are lists of different length, which do not collate; a mask of fixed size does. For evaluation alone.
-
-    Args:
-        grid: cells along each side of the mask.
-        mask_key: gets the mask, ``(1, grid, grid)`` uint8; empty where a film has no boxes or they are unknown.
+    The mask is ``(1, grid, grid)`` uint8; empty where an image has no boxes or they are unknown.
     """
 
-    def __init__(self, grid: int, mask_key: str = "box_mask") -> None:
-        self.grid, self.mask_key = int(grid), mask_key
+    def __init__(self, grid: int) -> None:
+        self.grid = int(grid)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
-        d[self.mask_key] = torch.from_numpy(film_box_mask(d, self.grid))[None].to(torch.uint8)
+        d["box_mask"] = torch.from_numpy(film_box_mask(d, self.grid))[None].to(torch.uint8)
         for key in ("boxes", "size", "polygons"):
             d.pop(key, None)
         return d
+
+
+class DrawnBoxesd(MapTransform):
+    """Replace an item's ``boxes`` by masks that can be moved with the image.
+
+    It comes after the image has been brought to the network's size. Boxes ``[xmin, ymin, xmax, ymax]`` are in pixels of
+    the upright image, or None where nobody has drawn any. Writes ``box_mask`` ``(1, H, W)`` uint8 of 0 and 255 on the
+    network's input, ``true_mask`` ``(1, grid, grid)`` bool on the whole upright image, and ``boxes_known`` (1.0, or 0.0
+    where ``boxes`` is None).
+
+    Args:
+        grid: cells along each side of ``true_mask``.
+        keys: the image, ``(1, H, W)`` with MONAI's metadata.
+    """
+
+    def __init__(self, grid: int, keys: KeysCollection = "image") -> None:
+        super().__init__(keys)
+        self.grid = int(grid)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        boxes = d.pop("boxes")
+        for key in self.key_iterator(d):
+            film = d[key]
+            meta = film.meta if isinstance(film, MetaTensor) else {}
+            size = [int(v) for v in meta.get("original_size", film.shape[-2:])]
+            item = {"boxes": boxes or [], "size": size}
+            d["box_mask"] = _on_network_input(item, (int(film.shape[-2]), int(film.shape[-1])), d)
+            d["true_mask"] = torch.from_numpy(film_box_mask(item, self.grid))[None]
+            d["boxes_known"] = float(boxes is not None)
+        return d
+
+
+def _on_network_input(
+    item: Mapping[Any, Any], size: tuple[int, int], positions: Mapping[Hashable, Any]
+) -> torch.Tensor:
+    # the crop to the lungs lies inside of what plain borders leave
+    inside, lungs = (np.asarray(positions.get(key, (0, 0, 1, 1)), dtype=np.float64) for key in (INSIDE, LUNG_CROP))
+    crop: NDArray[np.float64] = np.tile(inside[:2], 2) + lungs * np.tile(inside[2:] - inside[:2], 2)
+    fine = 2 * max(size)  # so fine that a crop of it has edges as sharp as an image of this size can have
+    mask = torch.from_numpy(film_box_mask(item, fine))[None, None].float()
+    return (resample(mask, crop, size)[0] * 255).round().to(torch.uint8)

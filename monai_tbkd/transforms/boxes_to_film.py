@@ -1,4 +1,4 @@
-"""Boxes from the network's grid to the film's pixels, and back."""
+"""Boxes from one grid to another that shows the same image."""
 
 from __future__ import annotations
 
@@ -7,24 +7,19 @@ from typing import Any
 
 import torch
 from monai.config import KeysCollection
-from monai.transforms import MapTransform, Transform
+from monai.transforms import MapTransform
 
 
 def rescale_boxes(boxes: torch.Tensor, from_size: Sequence[int], to_size: Sequence[int]) -> torch.Tensor:
-    """Boxes on one grid as boxes on another that shows the same film.
-
-    The way is by size alone, as a resize goes, edge to edge; no affine takes part.
+    """Scale boxes by the sizes of two grids, edge to edge, and clip them to the new one.
 
     Args:
         boxes: ``(n, 4)``: xmin, ymin, xmax, ymax; x = column; half-open pixel edges.
-        from_size: (height, width) of their grid.
-        to_size: (height, width) of the new grid.
+        from_size: (height, width) of their grid, above 0.
+        to_size: (height, width) of the new grid, above 0.
 
     Returns:
-        ``(n, 4)`` float32, clipped to the new grid.
-
-    Raises:
-        ValueError: a size of 0 or below.
+        ``(n, 4)`` float32.
 
     Example:
         >>> rescale_boxes(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), (4, 4), (8, 40))
@@ -39,48 +34,20 @@ def rescale_boxes(boxes: torch.Tensor, from_size: Sequence[int], to_size: Sequen
     return torch.minimum(scaled.clamp(min=0), edge).float()
 
 
-class BoxesToFilm(Transform):
-    """Bring boxes from the network's grid into the pixels of the original film.
+class BoxesToFilmd(MapTransform):
+    """Bring boxes from the network's grid into the pixels of the original image; none where it has no size.
 
     Args:
         grid_size: (height, width) of the grid.
+        keys: boxes ``(n, 4)`` on the grid.
+        size_key: key of the original image's (height, width).
+        place_key: key of the grid's position on the image, xmin, ymin, xmax, ymax in fractions of width and height;
+            None, or an item without it: the grid spans the image.
 
     Example:
-        >>> BoxesToFilm((256, 256))(torch.tensor([[0.0, 128.0, 256.0, 192.0]]), (1000, 500))
+        >>> item = {"pred_boxes": torch.tensor([[0.0, 128.0, 256.0, 192.0]]), "original_size": (1000, 500)}
+        >>> BoxesToFilmd((256, 256))(item)["pred_boxes"]
         tensor([[  0., 500., 500., 750.]])
-    """
-
-    def __init__(self, grid_size: tuple[int, int]) -> None:
-        self.grid_size = (int(grid_size[0]), int(grid_size[1]))
-
-    def __call__(
-        self, boxes: torch.Tensor, film_size: Sequence[int], place: Sequence[float] | torch.Tensor = (0, 0, 1, 1)
-    ) -> torch.Tensor:
-        """Boxes on the grid as boxes on the film.
-
-        Args:
-            boxes: ``(n, 4)``.
-            film_size: (height, width).
-            place: of the grid, xmin, ymin, xmax, ymax in shares of the film's width and height.
-
-        Returns:
-            ``(n, 4)``; none where a refused film has no size.
-        """
-        height, width = (int(v) for v in film_size)
-        if height == 0 and width == 0:
-            return torch.zeros((0, 4))
-        x0, y0, x1, y1 = (round(float(v) * side) for v, side in zip(place, (width, height) * 2, strict=True))
-        return rescale_boxes(boxes, self.grid_size, (y1 - y0, x1 - x0)) + torch.tensor([x0, y0] * 2)
-
-
-class BoxesToFilmd(MapTransform):
-    """Dictionary form of :class:`BoxesToFilm`.
-
-    Args:
-        keys: boxes ``(n, 4)`` on the network's grid.
-        grid_size: (height, width) of the network's grid.
-        size_key: where the original film's (height, width) stands.
-        place_key: where the place of the grid on the film stands; None, or a film without one: it spans the film.
     """
 
     def __init__(
@@ -89,14 +56,19 @@ class BoxesToFilmd(MapTransform):
         keys: KeysCollection = "pred_boxes",
         size_key: str = "original_size",
         place_key: str | None = None,
-        allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.to_film = BoxesToFilm(grid_size)
+        super().__init__(keys)
+        self.grid_size = (int(grid_size[0]), int(grid_size[1]))
         self.size_key, self.place_key = size_key, place_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
+        height, width = (int(v) for v in d[self.size_key])
+        position = d.get(self.place_key, (0, 0, 1, 1))
+        x0, y0, x1, y1 = (round(float(v) * side) for v, side in zip(position, (width, height) * 2, strict=True))
         for key in self.key_iterator(d):
-            d[key] = self.to_film(d[key], d[self.size_key], d.get(self.place_key, (0, 0, 1, 1)))
+            if height == 0 and width == 0:  # refused
+                d[key] = torch.zeros((0, 4))
+            else:
+                d[key] = rescale_boxes(d[key], self.grid_size, (y1 - y0, x1 - x0)) + torch.tensor([x0, y0] * 2)
         return d

@@ -1,4 +1,4 @@
-"""A picture cut to the radiograph in it, where plain borders take much of it."""
+"""Cut large plain borders off an image."""
 
 from __future__ import annotations
 
@@ -13,75 +13,59 @@ from monai.transforms import MapTransform, Transform
 
 from monai_tbkd.data import FilmError, FilmWarning, ReasonCode
 from monai_tbkd.data.plain_border import inside_border
+from monai_tbkd.transforms.plain_tensor import plain_tensor, with_meta_of
 
 INSIDE = "inside"
-"""Where an item says which part of the film is left without plain borders."""
+"""Key of the part of the image that is left without plain borders."""
 
 LONGEST = 1.5
-"""Height to width, or width to height, from which on a picture has an unusual shape; chest X-rays have up to 1.3."""
+"""Height to width, or width to height, from which on an image has an unusual shape; chest X-rays have up to 1.3."""
 
 
 class CutBorder(Transform):
-    """Cut large plain borders off: a screenshot or a scan is mostly canvas, and a network would see a tiny radiograph.
+    """Cut large plain borders off, as of a screenshot or a scan; small ones stay.
 
-    A picture with small borders is passed on as it is. The metadata get a warning where a border is cut off, where
-    plain lines part several pictures, and where what is left is far from a radiograph's proportions.
+    The metadata get a warning where a border is cut off, where plain lines part several pictures, and where what is
+    left has unusual proportions.
 
     Args:
         min_side: shortest height or width of what is inside of a border, in pixels.
-
-    Example:
-        >>> film = torch.zeros(1, 100, 400)
-        >>> film[:, :, 100:200] = torch.rand(1, 100, 100)
-        >>> cut, place = CutBorder()(film)
-        >>> cut.shape, place
-        (torch.Size([1, 100, 100]), tensor([0.2500, 0.0000, 0.5000, 1.0000]))
     """
 
     def __init__(self, min_side: int = 1) -> None:
         self.min_side = int(min_side)
 
     def __call__(self, film: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cut a film.
-
-        Args:
-            film: ``(1, H, W)`` as the reader gives it.
+        """Cut an image ``(1, H, W)`` as the reader gives it; TOO_SMALL (FilmError) if too little is left.
 
         Returns:
-            What is inside, and its place: ``[xmin, ymin, xmax, ymax]`` in shares of the film's width and height,
-            float32; 0, 0, 1, 1 for a film that is not cut.
-
-        Raises:
-            FilmError: TOO_SMALL, what is inside is shorter than `min_side`.
+            What is inside, and its position: ``[xmin, ymin, xmax, ymax]`` in fractions of the image's width and height,
+            float32; 0, 0, 1, 1 for an image that is not cut.
         """
-        plain = film.as_tensor() if isinstance(film, MetaTensor) else film
+        plain = plain_tensor(film)
         height, width = (int(side) for side in plain.shape[-2:])
         inside = inside_border(np.asarray(plain)[0])
         x0, y0, x1, y1 = inside.box
-        place = torch.tensor([x0 / width, y0 / height, x1 / width, y1 / height])
+        position = torch.tensor([x0 / width, y0 / height, x1 / width, y1 / height])
         sides, is_cut = (y1 - y0, x1 - x0), inside.box != (0, 0, width, height)
+        meta: dict[str, Any] = film.meta if isinstance(film, MetaTensor) else {}
         if is_cut and min(sides) < self.min_side:
             raise FilmError(
                 ReasonCode.TOO_SMALL,
-                str(film.meta.get("filename_or_obj", "the film")) if isinstance(film, MetaTensor) else "the film",
+                str(meta.get("filename_or_obj", "the film")),
                 f"a plain border takes {inside.border:.0%} of the picture, and what is inside has {sides[0]} x "
                 f"{sides[1]} pixels; expected at least {self.min_side} a side: give the image itself",
             )
-        if isinstance(film, MetaTensor):
-            warnings = {
-                FilmWarning.PLAIN_BORDER: is_cut,
-                FilmWarning.SEVERAL_PICTURES: inside.several,
-                FilmWarning.UNUSUAL_SHAPE: max(sides) >= LONGEST * min(sides),
-            }
-            _note(film.meta, "warnings", *(code for code, there in warnings.items() if there))
-            if is_cut:
-                _note(
-                    film.meta, "pixel_steps", f"plain border cut off: rows {y0} to {y1}, columns {x0} to {x1} are left"
-                )
+        warnings = {
+            FilmWarning.PLAIN_BORDER: is_cut,
+            FilmWarning.SEVERAL_PICTURES: inside.several,
+            FilmWarning.UNUSUAL_SHAPE: max(sides) >= LONGEST * min(sides),
+        }
+        _note(meta, "warnings", *(code for code, there in warnings.items() if there))
         if is_cut:
-            cut = plain[..., y0:y1, x0:x1].contiguous()
-            film = MetaTensor(cut, meta=film.meta) if isinstance(film, MetaTensor) else cut
-        return film, place
+            _note(meta, "pixel_steps", f"plain border cut off: rows {y0} to {y1}, columns {x0} to {x1} are left")
+            film = with_meta_of(film, plain[..., y0:y1, x0:x1].contiguous())
+        return film, position
 
 
 def _note(meta: dict[str, Any], key: str, *texts: str) -> None:
@@ -89,16 +73,10 @@ def _note(meta: dict[str, Any], key: str, *texts: str) -> None:
 
 
 class CutBorderd(MapTransform):
-    """Dictionary form of :class:`CutBorder`; writes the place at ``place_key``."""
+    """Dictionary form of :class:`CutBorder`; writes the position at ``place_key``."""
 
-    def __init__(
-        self,
-        keys: KeysCollection = "image",
-        min_side: int = 1,
-        place_key: str = INSIDE,
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
+    def __init__(self, keys: KeysCollection = "image", min_side: int = 1, place_key: str = INSIDE) -> None:
+        super().__init__(keys)
         self.cut, self.place_key = CutBorder(min_side), place_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:

@@ -1,8 +1,8 @@
-"""Random changes of a film that stays one plain channel of 8 bits.
+"""Random changes of an image that stays one plain channel of 8 bits.
 
-MONAI's own transforms work in 32-bit floats and note on each film what was done to it, which costs more than the change
-itself. These draw the same random numbers, so that they change a film as MONAI's do under the same seed, up to the
-rounding to 8 bits; a film is a twelfth as large on its way to the network (``benchmarks/reading.py``).
+MONAI's own transforms work in 32-bit floats and note each change on the image, which costs more than the change itself.
+These draw the same random numbers, so that they change an image as MONAI's do under the same seed, up to the rounding
+to 8 bits (``benchmarks/reading.py``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.data import MetaTensor
 from monai.transforms import (
     MapTransform,
     RandAdjustContrastd,
@@ -28,65 +27,61 @@ from torch.nn import functional as F
 
 from monai_tbkd.data.pasted_copies import OWN
 from monai_tbkd.transforms.lung_crop import LUNG_FIELD
+from monai_tbkd.transforms.plain_tensor import plain_tensor
 
 
 class PlainFilmd(MapTransform, RandomizableTrait):
-    """A film without MONAI's notes, which nothing here adds to. It is not copied: no step may write into it.
+    """Remove MONAI's metadata; the image is not copied, so no step may write into it.
 
-    Marked as random, so that MONAI's ``CacheDataset`` keeps the film with its notes.
-
-    Example:
-        >>> type(PlainFilmd("image")({"image": MetaTensor(torch.zeros(1, 2, 2))})["image"])
-        <class 'torch.Tensor'>
+    Marked as random, so that MONAI's ``CacheDataset`` keeps the image with its metadata.
     """
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[key] = plain_film(d[key])
-        return d
+        return {**data, **{key: plain_tensor(data[key]) for key in self.key_iterator(dict(data))}}
 
 
 class RandMirrorFilmd(RandomizableTransform, MapTransform):
-    """Mirror a film left to right with a probability, with its lung field and labels of halves; draws as ``RandFlipd``.
+    """Mirror images ``(1, H, W)`` with a probability, with the lung field and labels of halves.
 
-    Args:
-        keys: of films ``(1, H, W)``.
-        prob: probability of mirroring.
+    Draws as ``RandFlipd``.
     """
 
-    def __init__(self, keys: KeysCollection = "image", prob: float = 0.5, allow_missing_keys: bool = False) -> None:
-        MapTransform.__init__(self, keys, allow_missing_keys)
+    def __init__(self, keys: KeysCollection = "image", prob: float = 0.5) -> None:
+        MapTransform.__init__(self, keys)
         RandomizableTransform.__init__(self, prob)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
         self.randomize(None)
         for key in self.key_iterator(d):
-            d[key] = self.mirrored(plain_film(d[key])) if self._do_transform else plain_film(d[key])
+            d[key] = self.mirrored(plain_tensor(d[key])) if self._do_transform else plain_tensor(d[key])
         return {**d, **mirrored_beside(d)} if self._do_transform else d
 
     def mirrored(self, film: torch.Tensor) -> torch.Tensor:
-        """The mirror image of a film ``(1, H, W)``."""
+        """The mirror image of an image ``(1, H, W)``."""
         return film.flip(-1)
 
 
-class RandAffineFilmd(Randomizable, MapTransform):
-    """Turn, shift and zoom a film with a probability, with its lung field, bilinear; draws as ``RandAffined``.
+class _DrawnByMonai(Randomizable, MapTransform):
+    """Changes an image as a MONAI transform has drawn, which is at ``drawn``."""
+
+    drawn: Any
+
+    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> _DrawnByMonai:
+        """As MONAI's, of the transform that draws."""
+        self.drawn.set_random_state(seed, state)
+        return self
+
+
+class RandAffineFilmd(_DrawnByMonai):
+    """Rotate, shift and zoom images ``(1, H, W)`` uint8 with their lung field, bilinear; draws as ``RandAffined``.
 
     Args:
-        keys: of films ``(1, H, W)`` uint8.
+        keys: of the images.
         prob: probability of a change.
         rotate_range: as in ``RandAffined``, in radians.
-        scale_range: as there, a share; a single number is for rows alone.
+        scale_range: as there, a fraction; a single number is for rows alone.
         translate_range: as there, pixels of rows and columns.
-        padding_mode: of ``torch.nn.functional.grid_sample``, for what comes from beyond the film.
-
-    Example:
-        >>> still = RandAffineFilmd("image", prob=1.0, rotate_range=0.0)
-        >>> still({"image": torch.full((1, 2, 2), 7, dtype=torch.uint8)})["image"]
-        tensor([[[7, 7],
-                 [7, 7]]], dtype=torch.uint8)
     """
 
     def __init__(
@@ -96,27 +91,13 @@ class RandAffineFilmd(Randomizable, MapTransform):
         rotate_range: Any = None,
         scale_range: Any = None,
         translate_range: Any = None,
-        padding_mode: str = "zeros",
-        allow_missing_keys: bool = False,
     ) -> None:
-        MapTransform.__init__(self, keys, allow_missing_keys)
-        self.padding_mode = padding_mode
-        self.drawn = RandAffined(
-            self.keys,
-            prob=prob,
-            rotate_range=rotate_range,
-            scale_range=scale_range,
-            translate_range=translate_range,
-            allow_missing_keys=allow_missing_keys,
-        )
-
-    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandAffineFilmd:
-        """As MONAI's, of the transform that draws."""
-        self.drawn.set_random_state(seed, state)
-        return self
+        MapTransform.__init__(self, keys)
+        ranges = {"rotate_range": rotate_range, "scale_range": scale_range, "translate_range": translate_range}
+        self.drawn = RandAffined(self.keys, prob=prob, **ranges)
 
     def randomize(self, data: Any | None = None) -> None:
-        """Draw whether and how the next film is moved."""
+        """Draw whether and how the next image is moved."""
         self.drawn.randomize(data)
         self.drawn.rand_affine.randomize()
 
@@ -127,10 +108,10 @@ class RandAffineFilmd(Randomizable, MapTransform):
             return d
         matrix = self._matrix()
         for key in self.key_iterator(d):
-            d[key] = moved(plain_film(d[key]), matrix, self.padding_mode)
+            d[key] = moved(plain_tensor(d[key]), matrix)
             if LUNG_FIELD in d and key == self.keys[0]:  # of fewer pixels
                 less = d[LUNG_FIELD].shape[-1] / d[key].shape[-1]
-                d[LUNG_FIELD] = moved(d[LUNG_FIELD], matrix * [1, 1, less], self.padding_mode)
+                d[LUNG_FIELD] = moved(d[LUNG_FIELD], matrix * [1, 1, less])
         return d
 
     def _matrix(self) -> NDArray[np.float64]:
@@ -144,32 +125,23 @@ class RandAffineFilmd(Randomizable, MapTransform):
         return np.column_stack([turn * scale, turn @ shift])
 
 
-class RandGammaFilmd(Randomizable, MapTransform):
-    """Change a film's contrast by a gamma curve with a probability; draws as ``RandAdjustContrastd``.
+class RandGammaFilmd(_DrawnByMonai):
+    """Change the contrast of images ``(1, H, W)`` uint8 by a gamma curve; draws as ``RandAdjustContrastd``.
 
     Args:
-        keys: of films ``(1, H, W)`` uint8.
+        keys: of the images.
         prob: probability of a change.
         gamma: range of the exponent.
     """
 
     def __init__(
-        self,
-        keys: KeysCollection = "image",
-        prob: float = 0.1,
-        gamma: tuple[float, float] = (0.5, 4.5),
-        allow_missing_keys: bool = False,
+        self, keys: KeysCollection = "image", prob: float = 0.1, gamma: tuple[float, float] = (0.5, 4.5)
     ) -> None:
-        MapTransform.__init__(self, keys, allow_missing_keys)
-        self.drawn = RandAdjustContrastd(self.keys, prob=prob, gamma=gamma, allow_missing_keys=allow_missing_keys)
-
-    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandGammaFilmd:
-        """As MONAI's, of the transform that draws."""
-        self.drawn.set_random_state(seed, state)
-        return self
+        MapTransform.__init__(self, keys)
+        self.drawn = RandAdjustContrastd(self.keys, prob=prob, gamma=gamma)
 
     def randomize(self, data: Any | None = None) -> None:
-        """Draw whether and how the next film is changed."""
+        """Draw whether and how the next image is changed."""
         self.drawn.randomize(data)
         if self.drawn._do_transform:
             self.drawn.adjuster.randomize(None)
@@ -177,23 +149,17 @@ class RandGammaFilmd(Randomizable, MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
         self.randomize()
-        if not self.drawn._do_transform:
-            return d
-        for key in self.key_iterator(d):
-            d[key] = with_gamma(plain_film(d[key]), float(self.drawn.adjuster.gamma_value))
+        for key in self.key_iterator(d) if self.drawn._do_transform else ():
+            d[key] = with_gamma(plain_tensor(d[key]), float(self.drawn.adjuster.gamma_value))
         return d
 
 
-def moved(film: torch.Tensor, matrix: NDArray[np.float64], padding_mode: str = "zeros") -> torch.Tensor:
-    """An affine map of a film, bilinear.
+def moved(film: torch.Tensor, matrix: NDArray[np.float64]) -> torch.Tensor:
+    """Apply an affine map to an image ``(1, H, W)`` uint8, bilinear, with zeros beyond it.
 
     Args:
-        film: ``(1, H, W)`` uint8.
-        matrix: ``(2, 3)`` from (row, column, 1) of the result to (row, column) of the film, in pixels from the center.
-        padding_mode: what lies beyond the film.
-
-    Returns:
-        ``(1, H, W)`` uint8.
+        film: the image.
+        matrix: ``(2, 3)`` from (row, column, 1) of the result to (row, column) of the image, in pixels from the center.
     """
     height, width = film.shape[-2:]
     # x before y, in halves of the film
@@ -203,19 +169,12 @@ def moved(film: torch.Tensor, matrix: NDArray[np.float64], padding_mode: str = "
     # as complex numbers both coordinates are added at once, in a fraction of the time
     x_and_y = [torch.view_as_complex(torch.from_numpy(each.astype(np.float32))) for each in (rows, columns)]
     grid = torch.view_as_real(x_and_y[0][:, None] + x_and_y[1])[None]  # (1, H, W, 2)
-    out = F.grid_sample(film[None].float(), grid, mode="bilinear", padding_mode=padding_mode, align_corners=False)
+    out = F.grid_sample(film[None].float(), grid, mode="bilinear", align_corners=False)
     return out[0].round_().to(torch.uint8)
 
 
 def with_gamma(film: torch.Tensor, gamma: float) -> torch.Tensor:
-    """A gamma curve between a film's extremes, by a table of 256 values.
-
-    Args:
-        film: ``(1, H, W)`` uint8.
-        gamma: the exponent; below 1 brightens.
-
-    Returns:
-        ``(1, H, W)`` uint8.
+    """Apply a gamma curve between the extremes of an image ``(1, H, W)`` uint8; below 1 brightens.
 
     Example:
         >>> with_gamma(torch.tensor([[[0, 50, 200]]], dtype=torch.uint8), 0.5)
@@ -223,33 +182,16 @@ def with_gamma(film: torch.Tensor, gamma: float) -> torch.Tensor:
     """
     low, high = int(film.min()), int(film.max())
     share = np.clip((np.arange(256) - low) / max(high - low, 1), 0, 1)
-    return bytes_by_table(film, np.rint(share**gamma * (high - low) + low).astype(np.uint8))
-
-
-def bytes_by_table(film: torch.Tensor, table: NDArray[np.uint8]) -> torch.Tensor:
-    """Each gray value of a film by its value in a table.
-
-    Args:
-        film: ``(1, H, W)`` uint8.
-        table: ``(256,)``.
-
-    Returns:
-        ``(1, H, W)`` uint8, a new film.
-    """
+    table = np.rint(share**gamma * (high - low) + low).astype(np.uint8)
     # bytes.translate is twice as fast as indexing an array
     changed = bytearray(film.contiguous().numpy()).translate(table.tobytes())
     return torch.frombuffer(changed, dtype=torch.uint8).reshape(film.shape)
 
 
 def mirrored_beside(data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-    """What changes beside an image that is mirrored: its lung field, and the label of its left and right half."""
+    """What is mirrored with an image: its lung field, and the label of its left and right half."""
     found: dict[Hashable, Any] = {}
     found.update({key: data[key].flip(-1) for key in (LUNG_FIELD, OWN) if key in data})
     if getattr(data.get("label"), "ndim", 0) == 1:
         found["label"] = data["label"][::-1].copy()
     return found
-
-
-def plain_film(film: torch.Tensor) -> torch.Tensor:
-    """A film without MONAI's notes; not copied."""
-    return film.as_tensor() if isinstance(film, MetaTensor) else film

@@ -1,4 +1,4 @@
-"""Any film's gray values to 8 bits."""
+"""Gray values of any range to 8 bits."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 from numpy.typing import NDArray
 
+from monai_tbkd.transforms.plain_tensor import plain_tensor, with_meta_of
+
 
 class FilmTo8Bit(Transform):
-    """Stretch a film's gray values between two percentiles to 0-255.
-
-    The same step for every source, so that 8-bit pictures and 12-bit DICOM reach the network alike.
+    """Stretch gray values ``(1, H, W)`` between two percentiles to 0-255, uint8; an image of one value becomes 0.
 
     Args:
         lower: percentile that becomes 0.
         upper: percentile that becomes 255.
-
-    Raises:
-        ValueError: percentiles out of order or range.
 
     Example:
         >>> FilmTo8Bit(0, 100)(torch.tensor([[[0.0, 4095.0]]]))
@@ -36,8 +32,7 @@ class FilmTo8Bit(Transform):
         self.lower, self.upper = float(lower), float(upper)
 
     def __call__(self, film: torch.Tensor) -> torch.Tensor:
-        """``(1, H, W)`` of any range to ``(1, H, W)`` uint8. A film of one value becomes 0 throughout."""
-        values = np.asarray(film.as_tensor() if isinstance(film, MetaTensor) else film, dtype=np.float32)
+        values = np.asarray(plain_tensor(film), dtype=np.float32)
         levels = _whole_levels(values)
         if levels is None:
             low, high = np.percentile(values, (self.lower, self.upper))
@@ -48,27 +43,18 @@ class FilmTo8Bit(Transform):
             present = np.flatnonzero(counts)[[0, -1]].astype(np.float32)
             table = _to_8bit(np.arange(len(counts), dtype=np.float32), low, high, present)
             out = torch.from_numpy(table[levels])
-        return MetaTensor(out, meta=film.meta) if isinstance(film, MetaTensor) else out
+        return with_meta_of(film, out)
 
 
 class FilmTo8Bitd(MapTransform):
     """Dictionary form of :class:`FilmTo8Bit`."""
 
-    def __init__(
-        self,
-        keys: KeysCollection = "image",
-        lower: float = 0.5,
-        upper: float = 99.5,
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.to_8bit = FilmTo8Bit(lower, upper)
+    def __init__(self, keys: KeysCollection = "image") -> None:
+        super().__init__(keys)
+        self.to_8bit = FilmTo8Bit()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[key] = self.to_8bit(d[key])
-        return d
+        return {**data, **{key: self.to_8bit(data[key]) for key in self.key_iterator(dict(data))}}
 
 
 def _to_8bit(
@@ -81,7 +67,7 @@ def _to_8bit(
 
 
 def _whole_levels(values: NDArray[np.float32]) -> NDArray[np.uint16] | None:
-    """The film as whole numbers, or None if it has others."""
+    """The image as whole numbers, or None if it has others."""
     if values.size == 0 or not (values.min() >= 0 and values.max() <= 65535):
         return None
     levels = values.astype(np.uint16)

@@ -1,4 +1,4 @@
-"""Refuse pictures without tags that are no upright frontal chest films, and doubt tags that such a picture has."""
+"""Refuse images that are no upright frontal chest X-rays, unless DICOM tags say that they are."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from monai.transforms import MapTransform, Transform
 
 from monai_tbkd.data import FilmError, FilmWarning, ReasonCode
 from monai_tbkd.data.frontal_gate import FrontalGate
+from monai_tbkd.transforms.plain_tensor import plain_tensor
 
 WHICH = ("untagged", "all", "off")
 
@@ -37,47 +38,34 @@ _REFUSALS = {
 
 
 class CheckFrontal(Transform):
-    """Pass a film on as it is, or refuse it if it does not look like an upright frontal chest film.
-
-    A DICOM file says in its tags what it shows; a PNG or a JPEG says nothing, and a network gives a score to anything.
+    """Return an image as it is, or refuse it (FilmError) if it does not look like an upright frontal chest X-ray.
 
     Args:
-        which: ``"untagged"`` refuses what no DICOM tag vouches for: a film that looks turned or upside down unless
-            PatientOrientation is known, one that looks like no chest film unless view and body part are known, one that
-            looks inverted in any case. Where the tags say otherwise, the film passes with the warning LOOKS_DOUBTFUL.
-            ``"all"`` refuses any such film, ``"off"`` looks at none.
-        threshold: lowest score of a chest film, see `FrontalGate`; a higher one refuses more of everything.
-
-    Raises:
-        ValueError: `which` is not known.
-
-    Example:
-        >>> CheckFrontal()(torch.zeros(1, 64, 64))
-        Traceback (most recent call last):
-        monai_tbkd.data.reason_codes.FilmError: the film: the picture does not look like a frontal chest film; ...
+        which: ``"untagged"`` refuses what no DICOM tag contradicts: an image that looks turned or upside down unless
+            PatientOrientation is known, one that looks like no chest X-ray unless view and body part are known, one
+            that looks inverted in any case. Where tags contradict, the image gets the warning LOOKS_DOUBTFUL. ``"all"``
+            refuses any such image, ``"off"`` checks none.
     """
 
-    def __init__(self, which: str | bool = "untagged", threshold: float = 0.0) -> None:
+    def __init__(self, which: str | bool = "untagged") -> None:
         if which is False:  # what YAML makes of off
             which = "off"
         if which not in WHICH:
             raise ValueError(f"check_frontal is {which!r}; expected one of {WHICH}.")
         self.which = str(which)
-        self.gate = FrontalGate(threshold)
+        self.gate = FrontalGate()
 
     def __call__(self, film: torch.Tensor) -> torch.Tensor:
-        """``(1, H, W)`` as the reader gives it, before it is resized, to the same.
+        """Check an image ``(1, H, W)`` as the reader gives it.
 
-        Raises:
-            FilmError: NOT_FRONTAL for a film upside down, turned or inverted, NOT_CHEST for any other picture.
-            ValueError: not one channel of two axes.
+        NOT_FRONTAL if it is turned or inverted, else NOT_CHEST.
         """
         meta: dict[str, Any] = film.meta if isinstance(film, MetaTensor) else {}
         if self.which == "off":
             return film
         if film.ndim != 3 or film.shape[0] != 1:
             raise ValueError(f"The film is {tuple(film.shape)}; expected one gray channel, (1, H, W).")
-        verdict = self.gate(np.asarray(film.as_tensor() if isinstance(film, MetaTensor) else film)[0])
+        verdict = self.gate(np.asarray(plain_tensor(film))[0])
         if not verdict.accepted and self.which == "untagged" and _is_vouched(meta, verdict.kind):
             warnings = str(meta.get("warnings", ""))
             meta["warnings"] = "; ".join(filter(None, [warnings, FilmWarning.LOOKS_DOUBTFUL]))
@@ -88,7 +76,7 @@ class CheckFrontal(Transform):
 
 
 def _is_vouched(meta: Mapping[str, Any], kind: str) -> bool:
-    """Whether tags say that the film is not what it looks like."""
+    """Whether tags say that the image is not what it looks like."""
     if meta.get("source_format") != "dicom":
         return False
     unknown = set(str(meta.get("warnings", "")).split("; "))
@@ -102,18 +90,9 @@ def _is_vouched(meta: Mapping[str, Any], kind: str) -> bool:
 class CheckFrontald(MapTransform):
     """Dictionary form of :class:`CheckFrontal`."""
 
-    def __init__(
-        self,
-        keys: KeysCollection = "image",
-        which: str | bool = "untagged",
-        threshold: float = 0.0,
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.check = CheckFrontal(which, threshold)
+    def __init__(self, keys: KeysCollection = "image", which: str | bool = "untagged") -> None:
+        super().__init__(keys)
+        self.check = CheckFrontal(which)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[key] = self.check(d[key])
-        return d
+        return {**data, **{key: self.check(data[key]) for key in self.key_iterator(dict(data))}}

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from monai.config import KeysCollection
-from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from monai_tbkd.networks.bfloat16_support import has_bfloat16
@@ -17,6 +16,7 @@ from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, swap_mirror
 from monai_tbkd.transforms.film_augmentation import RandMirrorFilmd
 from monai_tbkd.transforms.lung_crop import LUNG_FIELD as LUNG_FIELD
 from monai_tbkd.transforms.normalize_film import NormalizeFilm
+from monai_tbkd.transforms.plain_tensor import plain_tensor
 
 PICTURE = "picture"
 TEACHER_MAP, MIRRORED_MAP = "teacher_map", "teacher_map_mirrored"
@@ -26,9 +26,8 @@ _PICTURE_SIZE = 256
 class FrozenFeaturesd(MapTransform):
     """Replace an 8-bit image by the features that a frozen backbone has of it and of its mirror image.
 
-    The transform is deterministic, so that a data set keeps its result (:class:`~monai_tbkd.data.ContentStore`) and the
-    backbone sees each image once, however many heads, folds and seeds are trained. It computes in bfloat16 where the
-    device has instructions for it, else in float32, and keeps half precision.
+    The transform is deterministic, so that its result can be kept (:class:`~monai_tbkd.data.ContentStore`). It computes
+    in bfloat16 where the device has instructions for it, else in float32, and keeps half precision.
 
     Args:
         network: in eval mode; its reduction has been fitted.
@@ -36,17 +35,15 @@ class FrozenFeaturesd(MapTransform):
             TensorBoard is kept at ``picture``.
     """
 
-    def __init__(
-        self, network: SymmetricMapNet, keys: KeysCollection = "image", allow_missing_keys: bool = False
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
+    def __init__(self, network: SymmetricMapNet, keys: KeysCollection = "image") -> None:
+        super().__init__(keys)
         self.network, self.normalize = network.eval(), NormalizeFilm()
         self._one_at_a_time = threading.Lock()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
         for key in self.key_iterator(d):
-            image = d[key].as_tensor() if isinstance(d[key], MetaTensor) else d[key]
+            image = plain_tensor(d[key])
             d[key] = self.features(image)
             d[PICTURE] = small_picture(image)
         return d
@@ -72,12 +69,7 @@ class FrozenFeaturesd(MapTransform):
 
 
 class RandMirrorFeaturesd(RandMirrorFilmd):
-    """Mirror kept features left to right with a probability, with the lung field and the labels of halves.
-
-    Args:
-        keys: of features ``(2 D, h, w)``, see :class:`FrozenFeaturesd`.
-        prob: probability of mirroring.
-    """
+    """Mirror kept features ``(2 D, h, w)`` with a probability, with the lung field and labels of halves."""
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = super().__call__(data)

@@ -1,4 +1,4 @@
-"""The box around both lungs of a film."""
+"""The box around both lungs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from monai_tbkd.networks.lung_field import flat_histogram
+
 THUMBNAIL = 32
 """Cells along each side of the picture that the plain finder looks at."""
 _SMALLEST = (0.40, 0.35)
@@ -21,22 +23,15 @@ _RANGE = ((0.0, 0.30), (0.0, 0.35), (0.70, 1.0), (0.55, 1.0))
 
 
 class LungBoxFinder:
-    """Find the box around both lungs, as shares of the film's width and height.
+    """Find the box around both lungs, in fractions of the image's width and height.
 
     With a lung-field network it is the box of the network's two largest regions, where these look like two lungs.
-    Otherwise, and without one, it is a linear function of a thumbnail with a flat histogram. Its coefficients were
-    fitted on phantom films alone (``benchmarks/lung_box_fit.py``, which also measures it on real films).
+    Otherwise it is a linear function of a thumbnail with a flat histogram, fitted on phantoms alone
+    (``benchmarks/lung_box_fit.py``, which also measures it on real images).
 
     Args:
-        lung_field: from films ``(B, 1, H, W)`` to probabilities of lung of the same shape, such as
-            :class:`~monai_tbkd.networks.LungFieldNet`; None for the linear function alone.
+        lung_field: from images ``(B, 1, H, W)`` to probabilities of lung of the same shape, or None.
         box_of_field: False takes the linear function's box in any case, for a model that runs without the network.
-
-    Example:
-        >>> from monai_tbkd.data.phantom import make_film
-        >>> film = make_film("health", seed=1, size=128).image
-        >>> [round(float(x), 1) for x in LungBoxFinder()(torch.from_numpy(film)[None])]
-        [0.1, 0.1, 0.8, 0.8]
     """
 
     def __init__(
@@ -47,7 +42,7 @@ class LungBoxFinder:
             self.weight, self.bias = fitted["weight"].astype(np.float64), fitted["bias"].astype(np.float64)
 
     def __call__(self, film: torch.Tensor) -> NDArray[np.float64]:
-        """Film ``(1, H, W)`` of gray values to ``[xmin, ymin, xmax, ymax]``, shares of width and height, 0-1."""
+        """Image ``(1, H, W)`` of gray values to ``[xmin, ymin, xmax, ymax]``, fractions of width and height, 0-1."""
         return self.look(film)[0]
 
     def look(self, film: torch.Tensor) -> tuple[NDArray[np.float64], torch.Tensor | None]:
@@ -59,17 +54,13 @@ class LungBoxFinder:
         return (self.plain(film) if box is None else box), lungs
 
     def plain(self, film: torch.Tensor) -> NDArray[np.float64]:
-        """The linear function's box, kept within what lungs of upright films have."""
+        """The linear function's box, limited to positions that lungs of upright images have."""
         found = thumbnail(film).ravel() @ self.weight + self.bias
         return np.array([np.clip(value, *limits) for value, limits in zip(found, _RANGE, strict=True)])
 
 
 def box_of_lungs(lungs: NDArray[Any]) -> NDArray[np.float64] | None:
-    """The box of a lung field's two largest regions, or None where they don't look like two lungs.
-
-    Args:
-        lungs: ``(H, W)``, probabilities of 0-1.
-    """
+    """Box of the two largest regions of a lung field ``(H, W)`` of 0-1; None if they don't look like two lungs."""
     mask = lungs > 0.5
     regions, number = ndimage.label(mask)
     if number == 0:
@@ -86,12 +77,9 @@ def box_of_lungs(lungs: NDArray[Any]) -> NDArray[np.float64] | None:
 
 
 def thumbnail(film: torch.Tensor) -> NDArray[np.float64]:
-    """A film ``(1, H, W)`` as 32 x 32 cells with the share of darker pixels in each, so that exposure drops out."""
+    """Reduce an image ``(1, H, W)`` to 32 x 32 cells with the fraction of darker pixels in each."""
     side = 4 * THUMBNAIL
     small = F.interpolate(
         film[None].float(), size=(side, side), mode="bilinear", align_corners=False, antialias=True
     )[0, 0].double().cpu().numpy()  # fmt: skip
-    low, high = small.min(), small.max()
-    levels = np.rint((small - low) / max(high - low, 1e-9) * 255).astype(np.int64)
-    share = np.bincount(levels.ravel(), minlength=256).cumsum() / levels.size
-    return np.asarray(share[levels].reshape(THUMBNAIL, 4, THUMBNAIL, 4).mean(axis=(1, 3)))
+    return np.asarray(flat_histogram(small).reshape(THUMBNAIL, 4, THUMBNAIL, 4).mean(axis=(1, 3)))

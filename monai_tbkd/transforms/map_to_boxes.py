@@ -17,32 +17,29 @@ from monai_tbkd.transforms.map_to_mask import MapToMask, upsample_map
 
 
 class Boxes(NamedTuple):
-    """Boxes of one film, the highest score first."""
+    """Boxes of one image, the highest score first.
+
+    ``boxes`` are ``(n, 4)`` float32: xmin, ymin, xmax, ymax; x = column; half-open pixel edges. ``scores`` are ``(n,)``
+    float32 of 0-1.
+    """
 
     boxes: torch.Tensor
-    """``(n, 4)`` float32: xmin, ymin, xmax, ymax; x = column; half-open pixel edges."""
     scores: torch.Tensor
-    """``(n,)`` float32 of 0-1."""
 
 
 class MapToBoxes(Transform):
-    """Threshold a map, take its connected components, and give each a box and a score.
+    """Threshold a map, and turn each connected component into a box with a score.
 
-    A relative threshold always finds something, on a healthy film as well (Choe et al., "Evaluating Weakly Supervised
-    Object Localization Methods Right", CVPR 2020, draw boxes so). Therefore a film whose score is below
-    ``score_threshold`` gets no boxes in either mode.
+    A relative threshold always finds something, on a healthy image as well (Choe et al., CVPR 2020). Therefore an image
+    whose score is below ``score_threshold`` gets no boxes in either mode.
 
     Args:
-        size: (height, width) of the grid on which boxes are drawn, in pixels; the map is brought to it.
-        threshold: cells at or above it count. ``absolute``: a probability of 0-1. ``relative``: a share of 0-1 of the
-            way from the map's smallest to its largest value.
-        mode: ``absolute`` or ``relative``.
-        score_threshold: films below this score get no boxes; 0 draws on every film.
-        smallest_area: components below this share of the grid are dropped.
+        size: of :class:`MapToMask`; the grid on which boxes are drawn.
+        threshold: of :class:`MapToMask`.
+        mode: of :class:`MapToMask`.
+        score_threshold: images below this score get no boxes; 0 draws on every image.
+        smallest_area: components below this fraction of the grid are dropped.
         largest_number: at most this many boxes, the highest scores first.
-
-    Raises:
-        ValueError: an unknown mode, or numbers out of range.
 
     Example:
         >>> tb_map = torch.zeros(1, 4, 4)
@@ -72,14 +69,9 @@ class MapToBoxes(Transform):
         self.smallest_area, self.largest_number = float(smallest_area), int(largest_number)
 
     def __call__(self, tb_map: torch.Tensor, score: float | torch.Tensor | None = None) -> Boxes:
-        """Boxes of one film.
+        """Boxes of a map ``(1, h, w)`` of 0-1, on the grid.
 
-        Args:
-            tb_map: TB probabilities ``(1, h, w)`` of 0-1.
-            score: the film's score of 0-1; None draws whatever it is.
-
-        Returns:
-            Boxes on the grid of ``size``. A box's score is the largest probability in its component.
+        A box's score is the largest probability in its component.
         """
         if score is not None and float(score) < self.score_threshold:
             return no_boxes()
@@ -102,18 +94,14 @@ class MapToBoxes(Transform):
 
 
 def large_components(mask: NDArray[np.bool_], smallest_area: float) -> NDArray[np.int32]:
-    """The connected components of a mask that are large enough for a box.
+    """Label the connected components (also by corners) of a mask ``(height, width)`` that are large enough for a box.
 
     Args:
-        mask: ``(height, width)``; cells that touch at a corner are connected.
-        smallest_area: of a component, as a share of the mask.
+        mask: ``(height, width)``.
+        smallest_area: of a component, as a fraction of the mask.
 
     Returns:
         ``(height, width)``: 0 outside of them, and a number above 0 for each, not each number.
-
-    Example:
-        >>> large_components(np.array([[1, 0, 1, 1]], dtype=bool), smallest_area=0.5).tolist()
-        [[0, 0, 2, 2]]
     """
     components, _ = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
     large = np.bincount(components.ravel()) >= smallest_area * mask.size
@@ -121,37 +109,31 @@ def large_components(mask: NDArray[np.bool_], smallest_area: float) -> NDArray[n
 
 
 def no_boxes() -> Boxes:
-    """Boxes of a film that has none: ``(0, 4)`` and ``(0,)``."""
+    """Boxes of an image that has none."""
     return Boxes(torch.zeros((0, 4)), torch.zeros(0))
 
 
 class MapToBoxesd(MapTransform):
     """Dictionary form of :class:`MapToBoxes`.
 
-    Reads the map at ``keys`` and the score at ``score_key``; writes ``box_key`` ``(n, 4)`` and ``box_score_key``
-    ``(n,)``. It belongs into a post-processing chain, where every film has its own dictionary.
+    Reads the map at ``keys`` and ``score``, writes ``pred_boxes`` ``(n, 4)`` and
+
+    ``pred_box_scores`` ``(n,)``, for a single image.
     """
 
     def __init__(
         self,
         size: tuple[int, int],
         keys: KeysCollection = "tb_map",
-        score_key: str = "score",
-        box_key: str = "pred_boxes",
-        box_score_key: str = "pred_box_scores",
         threshold: float = 0.5,
         mode: str = "absolute",
         score_threshold: float = 0.5,
         smallest_area: float = 0.002,
         largest_number: int = 8,
-        allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(keys, allow_missing_keys)
+        super().__init__(keys)
         self.to_boxes = MapToBoxes(size, threshold, mode, score_threshold, smallest_area, largest_number)
-        self.score_key, self.box_key, self.box_score_key = score_key, box_key, box_score_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[self.box_key], d[self.box_score_key] = self.to_boxes(d[key], d[self.score_key])
-        return d
+        boxes, scores = self.to_boxes(data[self.keys[0]], data["score"])
+        return {**data, "pred_boxes": boxes, "pred_box_scores": scores}

@@ -8,41 +8,36 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from monai.config import KeysCollection
-from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 
 from monai_tbkd.data.number_range import is_number
+from monai_tbkd.transforms.plain_tensor import plain_tensor
 
 THRESHOLD_MODES = ("absolute", "relative")
 
 
 def upsample_map(tb_map: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """A map ``(1, h, w)`` on a grid of ``size`` (height, width), bilinear, edge to edge."""
-    plain = tb_map.as_tensor() if isinstance(tb_map, MetaTensor) else tb_map
-    return F.interpolate(plain[None].float(), size=size, mode="bilinear", align_corners=False)[0]
+    """Bring a map ``(1, h, w)`` to a grid of ``size`` (height, width), bilinear, edge to edge."""
+    return F.interpolate(plain_tensor(tb_map)[None].float(), size=size, mode="bilinear", align_corners=False)[0]
 
 
 def stretch_map(values: torch.Tensor) -> torch.Tensor:
-    """Maps ``(..., H, W)`` stretched film by film to 0-1; a flat map has no place that stands out and becomes 0."""
+    """Stretch maps ``(..., H, W)`` one by one to 0-1; a flat map becomes 0."""
     low, high = values.amin(dim=(-2, -1), keepdim=True), values.amax(dim=(-2, -1), keepdim=True)
     return (values - low) / torch.where(high > low, high - low, torch.inf)
 
 
 class MapToMask(Transform):
-    """Threshold a map on a given grid.
+    """Threshold a map ``(1, h, w)`` of 0-1 on a given grid; returns a mask ``(1, *size)``, bool.
 
     Args:
         size: (height, width) of the grid, in pixels; the map is brought to it first.
-        threshold: cells at or above it count. ``absolute``: a probability of 0-1. ``relative``: a share of 0-1 of the
-            way from the map's smallest to its largest value.
+        threshold: cells at or above it count. ``absolute``: a probability of 0-1. ``relative``: a fraction of 0-1 of
+            the way from the map's smallest to its largest value.
         mode: ``absolute`` or ``relative``.
 
     Raises:
         ValueError: an unknown mode, or a threshold out of range.
-
-    Example:
-        >>> MapToMask(size=(1, 2), threshold=0.5)(torch.tensor([[[0.2, 0.7]]]))
-        tensor([[[False,  True]]])
     """
 
     def __init__(self, size: tuple[int, int], threshold: float = 0.5, mode: str = "absolute") -> None:
@@ -56,7 +51,6 @@ class MapToMask(Transform):
         self.threshold, self.mode = float(threshold), mode
 
     def __call__(self, tb_map: torch.Tensor) -> torch.Tensor:
-        """Map ``(1, h, w)`` of 0-1 to a mask ``(1, *size)``, bool."""
         return self.mask_of(upsample_map(tb_map, self.size))
 
     def mask_of(self, values: torch.Tensor) -> torch.Tensor:
@@ -68,23 +62,17 @@ class MapToMask(Transform):
 
 
 class MapToMaskd(MapTransform):
-    """Dictionary form of :class:`MapToMask`: reads the map at ``keys``, writes the mask at ``mask_key``."""
+    """Dictionary form of :class:`MapToMask`: reads the map at ``keys``, writes the mask at ``tb_mask``."""
 
     def __init__(
         self,
         size: tuple[int, int],
         keys: KeysCollection = "tb_map",
-        mask_key: str = "tb_mask",
         threshold: float = 0.5,
         mode: str = "absolute",
-        allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(keys, allow_missing_keys)
+        super().__init__(keys)
         self.to_mask = MapToMask(size, threshold, mode)
-        self.mask_key = mask_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[self.mask_key] = self.to_mask(d[key])
-        return d
+        return {**data, "tb_mask": self.to_mask(data[self.keys[0]])}

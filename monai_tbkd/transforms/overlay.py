@@ -1,24 +1,21 @@
-"""Pictures of films with maps and boxes."""
+"""Pictures of images with maps and boxes."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
 from matplotlib import colormaps
-from monai.config import KeysCollection
-from monai.transforms import MapTransform, Transform
+from monai.transforms import Transform
 from PIL import Image, ImageDraw, ImageFont
 
 from monai_tbkd.transforms.boxes_to_film import rescale_boxes
 from monai_tbkd.transforms.map_to_mask import upsample_map
+from monai_tbkd.transforms.notice import NOTICE
 
-NOTICE = "research use only, not for diagnosis"
-PHANTOM_NOTICE = "trained on phantom films, knows no real film"
 TRUE_COLOR, PREDICTED_COLOR = (64, 224, 255), (255, 196, 0)
 CAPTION_HEIGHT = 22
 STRONGEST_BLEND = 0.65
@@ -26,13 +23,13 @@ STRONGEST_BLEND = 0.65
 
 @dataclass
 class Panel:
-    """One picture of a film.
+    """One picture of an image.
 
     Args:
         caption: line above it.
-        tb_map: TB probabilities ``(1, h, w)`` of 0-1 laid over the film, or None.
-        true_boxes: ``(n, 4)`` in the film's pixels, x = column, or None.
-        boxes: predicted boxes ``(n, 4)`` in the film's pixels, or None.
+        tb_map: TB probabilities ``(1, h, w)`` of 0-1 laid over the image, or None.
+        true_boxes: ``(n, 4)`` in the image's pixels, x = column, or None.
+        boxes: predicted boxes ``(n, 4)`` in the image's pixels, or None.
         box_scores: their scores ``(n,)`` of 0-1, or None.
     """
 
@@ -44,14 +41,7 @@ class Panel:
 
 
 def film_for_display(image: torch.Tensor) -> np.ndarray:
-    """A film's first channel, in whatever units, as 8-bit gray values.
-
-    Args:
-        image: ``(C, H, W)``.
-
-    Returns:
-        ``(H, W)`` uint8, the smallest value 0 and the largest 255.
-    """
+    """Stretch the first channel of an image ``(C, H, W)`` to gray values ``(H, W)`` uint8 of 0 to 255."""
     gray = image[0].detach().cpu()
     if gray.dtype == torch.uint8:  # each level once, and not each pixel
         return _spread(torch.arange(256, dtype=torch.uint8), gray)[np.asarray(gray)]
@@ -63,17 +53,8 @@ def _spread(values: torch.Tensor, film: torch.Tensor) -> np.ndarray:
     return ((values.float() - low) / (high - low).clamp(min=1e-6) * 255).clamp(0, 255).numpy().astype(np.uint8)
 
 
-def map_colors(values: np.ndarray, colormap: str = "inferno") -> tuple[np.ndarray, np.ndarray]:
-    """The colors of a map and how strongly they are laid over a film: the more probable, the more.
-
-    The scale is absolute (0-1), never stretched film by film: where there is nothing, the film stays gray.
-
-    Args:
-        values: probabilities of 0-1, of any shape; what lies beyond is clipped.
-        colormap: a perceptually uniform color map of matplotlib.
-
-    Returns:
-        Colors of 0-255 ``(..., 3)`` and opacities of 0-1 ``(...)``, both float32.
+def map_colors(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Colors 0-255 ``(..., 3)`` and opacities 0-1 ``(...)`` of probabilities ``(...)``; the scale is absolute, 0-1.
 
     Example:
         >>> map_colors(np.array([0.0, 1.0]))[1].round(2)
@@ -81,50 +62,32 @@ def map_colors(values: np.ndarray, colormap: str = "inferno") -> tuple[np.ndarra
     """
     values = np.clip(np.asarray(values, dtype=np.float32), 0.0, 1.0)
     # the map's black end would darken the film
-    colors = _colors(colormap)
+    colors = _colors()
     index = np.minimum(((0.15 + 0.85 * values) * len(colors)).astype(np.intp), len(colors) - 1)
     return colors.take(index, axis=0), np.float32(STRONGEST_BLEND) * values
 
 
 @cache
-def _colors(colormap: str) -> np.ndarray:
-    """The steps of a color map, 0-255 ``(steps, 3)``."""
-    steps = colormaps[colormap].N
-    return np.asarray(colormaps[colormap](np.arange(steps))[:, :3] * 255.0, dtype=np.float32)
+def _colors() -> np.ndarray:
+    """The steps of a perceptually uniform color map, 0-255 ``(steps, 3)``."""
+    inferno = colormaps["inferno"]
+    return np.asarray(inferno(np.arange(inferno.N))[:, :3] * 255.0, dtype=np.float32)
 
 
-def blend_map(film: np.ndarray, tb_map: np.ndarray, colormap: str = "inferno") -> np.ndarray:
-    """Lay a map over a film, in the colors of `map_colors`.
+def blend_map(film: np.ndarray, tb_map: np.ndarray) -> np.ndarray:
+    """Lay a map ``(H, W)`` of 0-1 over an image ``(H, W)`` uint8, in the colors of `map_colors`.
 
-    Args:
-        film: gray values ``(H, W)`` uint8.
-        tb_map: probabilities ``(H, W)`` of 0-1.
-        colormap: a perceptually uniform color map of matplotlib.
-
-    Returns:
-        ``(H, W, 3)`` uint8.
-
-    Raises:
-        ValueError: film and map of different size.
+    ``(H, W, 3)`` uint8.
     """
     if film.shape != tb_map.shape:
         raise ValueError(
             f"The film is {film.shape} and the map {tb_map.shape}; bring the map to the film's size first."
         )
-    color, alpha = map_colors(tb_map, colormap)
+    color, alpha = map_colors(tb_map)
     gray = film.astype(np.float32)
     # color by color: short last axes are slow
     blended = [np.rint(gray + alpha * (color[..., each] - gray)).astype(np.uint8) for each in range(3)]
     return np.stack(blended, axis=-1)
-
-
-def notice_of(model_version: str = "") -> str:
-    """The notice on what a model puts out; of a model that knows no real film, with these words as well.
-
-    Args:
-        model_version: as :func:`monai_tbkd.networks.model_version` gives it.
-    """
-    return f"{NOTICE}; {PHANTOM_NOTICE}" if "phantom films only" in model_version else NOTICE
 
 
 def draw_panels(
@@ -135,23 +98,15 @@ def draw_panels(
     notice: str = NOTICE,
     film_size: Sequence[int] | None = None,
 ) -> Image.Image:
-    """Panels of one film side by side, with a title and the notice that this is no diagnosis.
+    """Draw panels of one image side by side, with a title and the notice; returns an RGB picture.
 
     Args:
-        film: gray values ``(H, W)`` uint8, on any grid that shows the whole film.
-        panels: what to show, from left to right.
+        film: gray values ``(H, W)`` uint8, on any grid that shows the whole image.
+        panels: from left to right.
         title: line on top.
         panel_size: the longer side of a panel, in pixels of the picture.
         notice: line at the bottom.
-        film_size: (height, width) in the pixels that boxes refer to, whose proportions a panel gets; the film's own by
-            default.
-
-    Returns:
-        An RGB picture.
-
-    Example:
-        >>> draw_panels(np.zeros((8, 8), np.uint8), [Panel("film")], "a film", panel_size=64).size
-        (64, 126)
+        film_size: (height, width) in the pixels that boxes refer to, whose proportions a panel gets; None: of ``film``.
     """
     height, width = (int(length) for length in (film.shape if film_size is None else film_size))
     scale = panel_size / max(height, width)
@@ -175,7 +130,7 @@ def draw_panels(
 
 
 class DrawOverlay(Transform):
-    """Draw a film beside the same film with its map and boxes.
+    """Draw an image beside the same image with its map and boxes.
 
     Args:
         panel_size: the longer side of each of the two panels, in pixels of the picture.
@@ -195,56 +150,21 @@ class DrawOverlay(Transform):
         title: str = "",
         caption: str = "map and boxes",
     ) -> torch.Tensor:
-        """The picture.
+        """The picture, ``(3, height, width)`` uint8.
 
         Args:
-            image: the film as the network saw it, ``(C, H, W)``.
+            image: as the network got it, ``(C, H, W)``.
             tb_map: TB probabilities ``(1, h, w)`` of 0-1.
-            boxes: ``(n, 4)`` in pixels of the original film, x = column.
+            boxes: ``(n, 4)`` in pixels of the original image, x = column.
             box_scores: ``(n,)`` of 0-1.
-            film_size: (height, width) of the original film, whose proportions the picture gets.
+            film_size: (height, width) of the original image, whose proportions the picture gets.
             title: line on top.
             caption: line above the right panel.
-
-        Returns:
-            ``(3, height, width)`` uint8.
         """
         film = film_for_display(image)
         panels = [Panel("film"), Panel(caption, tb_map, boxes=boxes, box_scores=box_scores)]
         sheet = draw_panels(film, panels, title, self.panel_size, self.notice, film_size)
         return torch.from_numpy(np.array(sheet)).permute(2, 0, 1)
-
-
-class DrawOverlayd(MapTransform):
-    """Dictionary form of :class:`DrawOverlay`: reads the film at ``keys``, writes the picture at ``overlay_key``.
-
-    It expects ``pred_boxes`` in film pixels, so put it after :class:`~monai_tbkd.transforms.BoxesToFilmd`.
-    """
-
-    def __init__(
-        self,
-        keys: KeysCollection = "image",
-        map_key: str = "tb_map",
-        box_key: str = "pred_boxes",
-        box_score_key: str = "pred_box_scores",
-        size_key: str = "original_size",
-        overlay_key: str = "overlay",
-        panel_size: int = 384,
-        allow_missing_keys: bool = False,
-        notice: str = NOTICE,
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.draw = DrawOverlay(panel_size, notice)
-        self.map_key, self.box_key, self.box_score_key = map_key, box_key, box_score_key
-        self.size_key, self.overlay_key = size_key, overlay_key
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[self.overlay_key] = self.draw(
-                d[key], d[self.map_key], d[self.box_key], d[self.box_score_key], d[self.size_key]
-            )
-        return d
 
 
 def _draw_boxes(

@@ -7,23 +7,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
 from monai.networks.layers import GaussianFilter
 from monai.transforms import Transform
 
 from monai_tbkd.data.pasted_copies import OWN, PASTE
 from monai_tbkd.transforms.lung_crop import LUNG_FIELD
+from monai_tbkd.transforms.plain_tensor import with_meta_of
 
 _EDGE = 1 / 64  # standard deviation of the blended edge, as a fraction of the image
 _LEAST = 0.12  # fraction of the image that each of the two keeps
 
 
 class PasteRegionsd(Transform):
-    """Read an image and, where its item says so, paste regions of a normal image into it.
+    """Read an image and, where its item has a ``paste``, paste regions of a normal image into it.
 
-    The images are crops of the lungs, so that the same position is the same part of the lungs in both. Regions are the
-    left or the right half, or parts of both above or below a random row; edges are blended. The lung field is blended
-    alike.
+    The images are crops of the lungs, so that positions correspond. Regions are the left or the right half, or parts of
+    both above or below a random row; edges are blended, and the lung field alike.
 
     Args:
         preprocessing: from ``{"image": path}`` to the 8-bit crop at ``image``.
@@ -48,7 +47,7 @@ class PasteRegionsd(Transform):
         own = 1 - own if paste["inverted"] else own
         image, other = (torch.as_tensor(each["image"]).float() for each in (d, normal))
         mixed = (own * image + (1 - own) * other).round().to(torch.uint8)
-        d["image"] = MetaTensor(mixed, meta=d["image"].meta) if isinstance(d["image"], MetaTensor) else mixed
+        d["image"] = with_meta_of(d["image"], mixed)
         small = own[:, ::4, ::4]
         d[OWN] = (255 * small).round().to(torch.uint8)
         if LUNG_FIELD in d:
@@ -57,11 +56,9 @@ class PasteRegionsd(Transform):
 
 
 def random_regions(seed: int, size: tuple[int, int]) -> torch.Tensor:
-    """Draw regions ``(1, H, W)`` of 0-1 with blended edges, which take about half of an image.
+    """Draw regions ``(1, *size)`` of 0-1 with blended edges, which take about half of an image.
 
-    Args:
-        seed: the same regions for the same seed.
-        size: (height, width) in pixels.
+    The same for the same seed.
     """
     g = np.random.default_rng(seed)
     height, width = size

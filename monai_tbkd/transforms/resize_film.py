@@ -1,4 +1,4 @@
-"""A film to the network's size."""
+"""An image to the network's size."""
 
 from __future__ import annotations
 
@@ -9,34 +9,26 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 from scipy.sparse import csr_array
 from scipy.special import erf
 
 from monai_tbkd.data.number_range import is_number
+from monai_tbkd.transforms.plain_tensor import plain_tensor, with_meta_of
 
 _TRUNCATED = 4.0
 """Where the smoothing ends, in standard deviations (MONAI's)."""
 
 
 class ResizeFilm(Transform):
-    """Resize a film: bilinear, after the Gaussian smoothing that keeps small structures from flickering (aliasing).
+    """Resize an image ``(C, H, W)``, to float32: bilinear, after Gaussian smoothing against aliasing.
 
-    Within the film this is MONAI's ``Resize`` with ``anti_aliasing``. That smooths the whole film in full size, with
-    zeros beyond its edge, so that bright edges are darkened, which a stretch of gray values then spreads over the film.
-    Here weights are brought to a sum of 1 at the edges, and only what is needed is computed: a film of 2000 x 2000
-    pixels takes a fraction of the time and of the memory (``benchmarks/reading.py``).
+    Within the image this is MONAI's ``Resize`` with ``anti_aliasing``, which takes zeros beyond the image and so
+    darkens bright edges. Here weights sum to 1 at the edges, and only what is needed is computed
+    (``benchmarks/reading.py``).
 
     Args:
-        size: (height, width) in pixels. Proportions are not kept: boxes go back by size alone.
-
-    Raises:
-        ValueError: a side below 1.
-
-    Example:
-        >>> ResizeFilm((1, 2))(torch.full((1, 3, 7), 5.0))
-        tensor([[[5.0000, 5.0000]]])
+        size: (height, width) in pixels. Proportions are not kept.
     """
 
     def __init__(self, size: Sequence[int]) -> None:
@@ -45,44 +37,31 @@ class ResizeFilm(Transform):
         self.size = (int(size[0]), int(size[1]))
 
     def __call__(self, film: torch.Tensor) -> torch.Tensor:
-        """``(C, H, W)`` of any type to ``(C, height, width)`` float32."""
-        values = np.asarray(film.as_tensor() if isinstance(film, MetaTensor) else film, dtype=np.float32)
+        values = np.asarray(plain_tensor(film), dtype=np.float32)
         if values.shape[-2:] != self.size:
             rows, columns = (resampling_weights(n, m) for n, m in zip(values.shape[-2:], self.size))
             values = np.stack([np.ascontiguousarray((columns @ (rows @ channel).T).T) for channel in values])
-        out = torch.from_numpy(values)
-        return MetaTensor(out, meta=film.meta) if isinstance(film, MetaTensor) else out
+        return with_meta_of(film, torch.from_numpy(values))
 
 
 class ResizeFilmd(MapTransform):
     """Dictionary form of :class:`ResizeFilm`."""
 
-    def __init__(self, size: Sequence[int], keys: KeysCollection = "image", allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys)
+    def __init__(self, size: Sequence[int], keys: KeysCollection = "image") -> None:
+        super().__init__(keys)
         self.resize = ResizeFilm(size)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[key] = self.resize(d[key])
-        return d
+        return {**data, **{key: self.resize(data[key]) for key in self.key_iterator(dict(data))}}
 
 
 @lru_cache(maxsize=64)
 def resampling_weights(length: int, new_length: int) -> csr_array:
-    """What each new pixel of a row is made of.
-
-    Args:
-        length: pixels of the row.
-        new_length: pixels that it is to have.
-
-    Returns:
-        ``(new_length, length)``, sparse float32; each row sums to 1.
-    """
+    """Weights of a row's ``length`` pixels in each new one, ``(new_length, length)``, sparse float32; rows sum to 1."""
     sigma = max(0.0, (length / new_length - 1) / 2)
     tail = int(max(sigma * _TRUNCATED, 0.5) + 0.5) if sigma else 0
     offsets = np.arange(-tail, tail + 1)
-    # the share of a Gaussian that falls on each pixel
+    # the fraction of a Gaussian that falls on each pixel
     edges = (np.arange(-tail, tail + 2) - 0.5) / (sigma * 2**0.5) if sigma else np.array([-np.inf, np.inf])
     smoothing = np.diff(erf(edges)) / 2
     centers = (np.arange(new_length) + 0.5) * length / new_length - 0.5

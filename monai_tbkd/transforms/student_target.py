@@ -1,7 +1,7 @@
-"""What a student learns from: the teacher's map, smoothed, with a location prior, above 0 where there is disease.
+"""The student's target: the teacher's map, smoothed, with a location prior, above 0 where there is disease.
 
-Each transform works on a batch: ``teacher_map`` ``(B, C, h, w)`` in logits, and what the images bring. ``fit`` takes
-what it needs from all training images with TB, with the steps before it done; no box takes part.
+Each transform works on a batch: ``teacher_map`` ``(B, C, h, w)`` in logits, and what the images bring. ``fit`` gets all
+training images with TB, after the steps before; no box takes part.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CLOSED = -100.0
 
 
 class SmoothMapd(Transform):
-    """Smooth the teacher's map by a Gaussian, since cells of a teacher that sees each place by itself are noisy.
+    """Smooth the teacher's map by a Gaussian.
 
     Args:
         sigma: standard deviation in cells of the map; 0 leaves the map as it is.
@@ -45,12 +45,11 @@ class SmoothMapd(Transform):
 class AddLungPriord(Transform):
     """Add the logits of a location prior: the image's lung field, with a weight that falls from apex to base.
 
-    Tuberculosis of adults is most frequent in the upper zones of the lungs. The prior needs no box, and what it adds
-    is in the student afterwards.
+    Tuberculosis of adults is most frequent in the upper zones of the lungs.
 
     Args:
-        weight: of the prior beside the map; 0 leaves the prior out.
-        margin: share of the crop above and below the lungs, as of :class:`CropToLungs`.
+        weight: of the prior; 0 leaves it out.
+        margin: fraction of the crop above and below the lungs, as of :class:`CropToLungs`.
         least: probability outside the lungs.
         most: probability at the apex.
     """
@@ -84,8 +83,7 @@ class AddLungPriord(Transform):
 class CloseByLabeld(Transform):
     """Take disease out of the map where the label rules it out: everywhere in an image without TB.
 
-    The label is known in training, and the teacher may err. An image whose label is not known keeps its map; a label
-    ``(B, 2)`` of the left and the right half closes a half.
+    An image of unknown label keeps its map; a label ``(B, 2)`` of the left and the right half closes a half.
     """
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -101,7 +99,7 @@ class CloseByLabeld(Transform):
 class CenterMapd(Transform):
     """Shift TB's log-odds so that they are above 0 in a given fraction of the area of images with TB, and sharpen them.
 
-    The level of a map differs from hospital to hospital, so each ``source`` that was fitted has its own threshold.
+    Each ``source`` (hospital) that was fitted has its own threshold.
 
     Args:
         area: fraction of the area of images with TB that shows disease. TBX11K's boxes take a tenth.

@@ -126,6 +126,42 @@ def test_a_second_run_reads_no_image(copied: Path, phantoms: Path, monkeypatch: 
     assert torch.equal(before["reduce.weight"], after["reduce.weight"])
 
 
+def test_other_training_images_share_features_by_the_components_of_a_checkpoint(
+    copied: Path, phantoms: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of the images, in another layout: no image is read, whether a checkpoint or a folder of them is given."""
+    for name in ("health", "tb"):
+        (copied / "part" / name).mkdir(parents=True)
+        for path in sorted((phantoms / "imgs" / name).glob("*.png"))[:7]:
+            shutil.copy(path, copied / "part" / name)
+    before, files = weights(copied), kept(copied)
+    monkeypatch.setattr(CXRReader, "read", lambda *args: pytest.fail("an image is read"))
+    records = []
+    for source, ckpt in ((copied / "models" / "teacher.pt", "one"), (copied / "models", "two")):
+        given = {"components": str(source), "ckpt_dir": str(copied / ckpt)}
+        run(["train"], copied / "part", copied, stage="control", **given)
+        assert kept(copied) == files
+        after = read_state_dict(copied / ckpt / "control.pt")
+        assert torch.equal(before["reduce.weight"], after["reduce.weight"])
+        records.append(read_record(copied / ckpt / "control.pt"))
+    assert records[0]["settings"] == records[1]["settings"]  # type: ignore[index]
+    assert records[0]["settings"]["components_sha256"] and "components" not in records[0]["settings"]  # type: ignore[index]
+
+
+def test_components_of_another_backbone_are_refused(copied: Path, phantoms: Path) -> None:
+    torch.save(SymmetricMapNet("resnet18", width=0.125).backbone.state_dict(), copied / "other.pt")
+    for source, given, expected in (
+        ("models/model.pt", {"network_def::output_stride": 8}, "model.pt: output_stride 16 (here 8)"),
+        ("models", {"weights": str(copied / "other.pt")}, "teacher.pt: other weights of the backbone"),
+        ("resnet.pt", {}, "resnet.pt: no finished checkpoint of this project"),
+        ("none", {}, "which does not exist"),
+    ):
+        more = {"components": str(copied / source), "ckpt_dir": str(copied / "new"), **given}
+        with pytest.raises(Exception) as caught:
+            run(["train"], phantoms, copied, stage="control", **more)
+        assert expected in str(plain_cause(caught.value))
+
+
 def test_other_sizes_of_images_have_other_features(copied: Path, phantoms: Path) -> None:
     files = kept(copied)
     run(["train"], phantoms, copied, stage="control", image_size=96, max_epochs=1)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -13,9 +12,9 @@ import torch
 from monai.transforms import Compose, Transform
 from torch import nn
 
-from monai_tbkd.engines import fit_reduction, fit_target, kept_images, prepare_student
+from monai_tbkd.engines import fit_reduction, fit_target, kept_images, prepare_student, training_settings
 from monai_tbkd.engines.preparation import has_tb
-from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet
+from monai_tbkd.networks import ActivationMapNet, LogSumExpMapPool, SymmetricMapNet
 from monai_tbkd.transforms import AddLungPriord, CenterMapd, CloseByLabeld, FrozenFeaturesd, SmoothMapd
 from monai_tbkd.transforms.student_target import TEACHER_MAP
 
@@ -60,7 +59,7 @@ def reduction(network: nn.Module) -> torch.Tensor:
 def test_components_are_kept_and_shared_by_folds_and_seeds(items: list[dict[str, Any]], tmp_path: Path) -> None:
     first, reads = net(), Read()
     before = reduction(first).clone()
-    assert fit_reduction(first.train(), splits(items, 6, 2), reads, tmp_path / "kept", "w.pt", folds=5) is first
+    assert fit_reduction(first.train(), splits(items, 6, 2), reads, tmp_path / "kept", folds=5) is first
     assert not first.training and not torch.equal(reduction(first), before)
     assert sorted(reads.overrides) == sorted(Path(item["image"]).name for item in items)
     (kept,) = (tmp_path / "kept").iterdir()
@@ -68,10 +67,10 @@ def test_components_are_kept_and_shared_by_folds_and_seeds(items: list[dict[str,
     # another fold, in another folder, under another seed and with another head
     moved = [{**item, "image": shutil.copy(item["image"], tmp_path / item["name"])} for item in items[::-1]]
     other, reads = net(convolutions=0), Read()
-    fit_reduction(other, splits(moved, 5, 3), reads, tmp_path / "kept", "w.pt", folds=5)
+    fit_reduction(other, splits(moved, 5, 3), reads, tmp_path / "kept", folds=5)
     assert reads.overrides == []
     assert torch.equal(reduction(other), reduction(first))
-    fit_reduction(net(output_stride=8), splits(items, 6, 2), reads, tmp_path / "kept", "w.pt", folds=5)
+    fit_reduction(net(output_stride=8), splits(items, 6, 2), reads, tmp_path / "kept", folds=5)
     assert len(list((tmp_path / "kept").iterdir())) == 2
 
 
@@ -81,27 +80,27 @@ def test_what_is_fitted_is_the_same_whatever_was_drawn_before(items: list[dict[s
         torch.manual_seed(seed)
         network = net()
         torch.rand(seed)
-        found.append(reduction(fit_reduction(network, splits(items, 6, 2), Read(), None, "w.pt")))
+        found.append(reduction(fit_reduction(network, splits(items, 6, 2), Read())))
     assert torch.equal(*found)
 
 
 def test_reported_images_take_no_part_without_folds(items: list[dict[str, Any]]) -> None:
     reads = Read()
-    fit_reduction(net(), splits(items, 6, 2), reads, None, "w.pt")
+    fit_reduction(net(), splits(items, 6, 2), reads)
     assert sorted(reads.overrides) == [f"{i}.raw" for i in range(8)]
 
 
 def test_a_sample_is_drawn_by_content(items: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monai_tbkd.engines.preparation._IMAGES", 3)
     first, again = Read(), Read()
-    fit_reduction(net(), splits(items, 6, 4), first, None, "w.pt")
-    fit_reduction(net(), splits(items[::-1], 6, 4), again, None, "w.pt")
+    fit_reduction(net(), splits(items, 6, 4), first)
+    fit_reduction(net(), splits(items[::-1], 6, 4), again)
     assert len(first.overrides) == 3 and first.overrides == again.overrides
     assert first.overrides != ["0.raw", "1.raw", "2.raw"]
 
 
 def test_components_are_uncorrelated_on_the_images(items: list[dict[str, Any]]) -> None:
-    network = fit_reduction(net(), splits(items, 10, 0), Read(), None, "w.pt")
+    network = fit_reduction(net(), splits(items, 10, 0), Read())
     features = FrozenFeaturesd(network)
     found = torch.cat([features(Read()(item))["image"][:5].float().flatten(1) for item in items], dim=1)
     covariance = torch.cov(found)
@@ -112,12 +111,12 @@ def test_components_are_uncorrelated_on_the_images(items: list[dict[str, Any]]) 
 def test_damaged_components_are_made_anew(
     items: list[dict[str, Any]], tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = reduction(fit_reduction(net(), splits(items, 6, 2), Read(), tmp_path / "kept", "w.pt"))
+    first = reduction(fit_reduction(net(), splits(items, 6, 2), Read(), tmp_path / "kept"))
     (kept,) = (tmp_path / "kept").iterdir()
     kept.write_bytes(damage)
     for warned in (True, False):
         caplog.clear()
-        again = fit_reduction(net(), splits(items, 6, 2), Read(), tmp_path / "kept", "w.pt")
+        again = fit_reduction(net(), splits(items, 6, 2), Read(), tmp_path / "kept")
         assert torch.equal(reduction(again), first)
         assert ("is damaged" in caplog.text) is warned
 
@@ -125,9 +124,11 @@ def test_damaged_components_are_made_anew(
 def test_a_backbone_at_random_is_refused_and_networks_that_are_trained_whole_need_nothing() -> None:
     for none in (None, ""):
         with pytest.raises(ValueError, match=r"weights is null.*--weights PATH.*configs/demo.yaml"):
-            fit_reduction(net(), {}, Read(), None, none)
+            fit_reduction(net(weights=none), {}, Read())
     other = ActivationMapNet("resnet18", 1, width=0.125).train()
     assert fit_reduction(other, {}, Read()) is other and other.training
+    with pytest.raises(ValueError, match="ActivationMapNet has none"):
+        training_settings({"components": "teacher.pt"}, {"train": []}, LogSumExpMapPool(2.0), other)
 
 
 # ---------------------------------------------------------------- kept images
@@ -154,22 +155,6 @@ def test_without_a_folder_images_are_kept_in_memory_alone(items: list[dict[str, 
     images = kept_images(items, reads, None, 1.0)
     assert [images[i]["name"] for i in range(10)] == [images[i]["name"] for i in range(10)]
     assert sorted(reads.overrides) == sorted(f"{i}.raw" for i in range(10))
-
-
-def test_progress_is_told(items: list[dict[str, Any]], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    original = kept_images.__globals__["with_progress"]
-    told: list[tuple[int, str]] = []
-
-    def telling(batches: Any, films: int, what: str) -> Any:
-        told.append((films, what))
-        return original(batches, films, what)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("monai_tbkd.engines.training_images.with_progress", telling)
-        for _ in range(2):
-            kept_images(items, Read(), tmp_path / "kept")
-    assert told == [(10, "features")]  # nothing is missing the second time
 
 
 # ---------------------------------------------------------------- the student's target

@@ -18,13 +18,13 @@ from monai_tbkd.engines import (
 from monai_tbkd.engines.stages import finished_part
 from monai_tbkd.networks import (
     ActivationMapNet,
+    FeatureMapNet,
     FrameMaskView,
     LogSumExpMapPool,
     SymmetricMapNet,
     trained_part,
 )
 from monai_tbkd.networks.checkpoint import settings_that_differ, write_checkpoint
-from monai_tbkd.networks.trained_part import FeatureMapNet
 
 SETTINGS = {"image_size": 64, "max_epochs": 3}
 IMAGE = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))

@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 
+from monai_tbkd.engines.preparation import with_progress
 from monai_tbkd.handlers import film_progress
-from monai_tbkd.handlers.film_progress import with_progress
 
 
 @pytest.fixture

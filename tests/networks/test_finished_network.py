@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet
+from monai_tbkd.networks import ActivationMapNet, AverageMapPool, LogSumExpMapPool, SymmetricMapNet
 from monai_tbkd.networks.checkpoint import write_checkpoint
-from monai_tbkd.networks.finished_network import finished_network
+from monai_tbkd.networks.finished_network import describe_module, finished_network, hash_of_file, load_trained
 
 IMAGE = torch.rand(1, 3, 64, 64)
 
@@ -85,3 +85,32 @@ def test_a_stage_that_has_not_finished(tmp_path: Path) -> None:
     for name in ("teacher.pt", "none.pt"):
         with pytest.raises(FileNotFoundError, match=r"no finished teacher .* --stage teacher"):
             finished_network(tmp_path / name, student(), "teacher")
+
+
+@pytest.fixture
+def net() -> ActivationMapNet:
+    torch.manual_seed(0)
+    return ActivationMapNet("resnet18", num_classes=1, width=0.125)
+
+
+def test_inference_refuses_settings_under_which_scores_would_be_wrong(net: ActivationMapNet, tmp_path: Path) -> None:
+    settings = {"image_size": 64, "pooling": "LogSumExpMapPool(r=2.0)"}
+    write_checkpoint(net, tmp_path / "model.pt", {"epochs": 1, "settings": settings})
+    load_trained(net, tmp_path / "model.pt", LogSumExpMapPool(2.0), 64)
+    with pytest.raises(ValueError, match=r"image_size 64 \(here 128\).*AverageMapPool"):
+        load_trained(net, tmp_path / "model.pt", AverageMapPool(), 128)
+    (tmp_path / "model.json").unlink()  # a published model has no record
+    load_trained(net, tmp_path / "model.pt", AverageMapPool(), 128)
+
+
+def test_inference_refuses_another_preprocessing(net: ActivationMapNet, tmp_path: Path) -> None:
+    (tmp_path / "lungs.pt").write_bytes(b"1")
+    own = {"image_size": 64, "lung_crop": True, "film_size": 512, "lung_weights": str(tmp_path / "lungs.pt")}
+    pooling = LogSumExpMapPool(2.0)
+    settings = {**own, "lung_weights_sha256": hash_of_file(own["lung_weights"]), "pooling": describe_module(pooling)}
+    write_checkpoint(net, tmp_path / "model.pt", {"epochs": 1, "settings": settings})
+    same = {key: own[key] for key in ("lung_crop", "film_size", "lung_weights")}
+    load_trained(net, tmp_path / "model.pt", pooling, 64, same)
+    for key, value in (("lung_crop", False), ("film_size", 256), ("lung_weights", None)):
+        with pytest.raises(ValueError, match=key):
+            load_trained(net, tmp_path / "model.pt", pooling, 64, {**same, key: value})

@@ -145,11 +145,6 @@ def test_without_convolutions_each_cell_is_judged_by_itself() -> None:
         assert int((columns - 2).abs().max()) == reach
 
 
-def test_it_scripts() -> None:
-    net, film = small().eval(), films((48, 48))
-    torch.testing.assert_close(torch.jit.script(net)(film), net(film))
-
-
 def test_bad_options() -> None:
     with pytest.raises(ValueError, match="output_stride is 32"):
         small(output_stride=32)

@@ -8,13 +8,6 @@ from hypothesis import strategies as st
 from monai_tbkd.transforms import BoxesToFilmd, rescale_boxes
 
 
-def test_by_hand_on_a_film_that_is_not_square() -> None:
-    out = BoxesToFilmd((256, 256))(
-        {"pred_boxes": torch.tensor([[0.0, 128.0, 256.0, 192.0]]), "original_size": [1000, 500]}
-    )
-    assert out["pred_boxes"].tolist() == [[0, 500, 500, 750]]
-
-
 @given(
     st.tuples(*[st.floats(0, 1) for _ in range(4)]),
     st.tuples(st.integers(1, 4000), st.integers(1, 4000)),

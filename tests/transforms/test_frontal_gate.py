@@ -100,11 +100,6 @@ def test_it_takes_what_the_reader_gives(tmp_path: Path) -> None:
         CheckFrontald()(load({"image": tmp_path / "wrong.png"}))
 
 
-def test_threshold_reaches_the_gate() -> None:
-    with pytest.raises(FilmError, match="NOT_CHEST"):
-        CheckFrontal(threshold=1000)(film())
-
-
 def test_errors() -> None:
     with pytest.raises(ValueError, match="'on'; expected one of"):
         CheckFrontal("on")

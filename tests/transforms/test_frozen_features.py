@@ -8,8 +8,15 @@ import pytest
 import torch
 from monai.data import MetaTensor, decollate_batch, list_data_collate
 
-from monai_tbkd.networks import ActivationMapNet, FrameMaskView, SymmetricMapNet, ViewedNet, trained_part
-from monai_tbkd.networks.trained_part import FeatureMapNet, alike, whole_network
+from monai_tbkd.networks import (
+    ActivationMapNet,
+    FeatureMapNet,
+    FrameMaskView,
+    SymmetricMapNet,
+    ViewedNet,
+    trained_part,
+)
+from monai_tbkd.networks.symmetric_map_net import whole_network
 from monai_tbkd.transforms import FrozenFeaturesd, NormalizeFilm, RandMirrorFeaturesd
 from monai_tbkd.transforms.frozen_features import PICTURE, small_picture
 
@@ -136,11 +143,3 @@ def test_what_is_trained_of_a_network(net: SymmetricMapNet) -> None:
         trained_part(other, True, 64)
     with pytest.raises(ValueError, match="a view of the images needs the images"):
         trained_part(net, True, 64, view)
-
-
-def test_a_teacher_takes_the_batches_of_its_student(net: SymmetricMapNet) -> None:
-    teacher = SymmetricMapNet("resnet18", components=6, hidden=4, convolutions=0, width=0.125)
-    kept = alike(trained_part(net, True, 64), teacher)
-    assert isinstance(kept, FeatureMapNet) and kept.head is teacher.head and kept.width == 64
-    assert alike(ViewedNet(net), teacher) is teacher
-    assert isinstance(alike(net, teacher, FrameMaskView(0.1)), ViewedNet)

@@ -6,7 +6,7 @@ import torch
 from monai.data import MetaTensor
 
 from monai_tbkd.data.phantom import make_film
-from monai_tbkd.transforms import CropToLungs, CropToLungsd, MapToWholeFilm, MapToWholeFilmd
+from monai_tbkd.transforms import CropToLungs, CropToLungsd, MapToWholeFilmd
 from monai_tbkd.transforms.lung_crop import lung_ellipses, resample
 
 
@@ -16,6 +16,10 @@ def lungs_at(films: torch.Tensor) -> torch.Tensor:
     height, width = films.shape[-2:]
     field[..., round(0.1 * height) : round(0.9 * height), round(0.2 * width) : round(0.8 * width)] = 1.0
     return field
+
+
+def whole(size: tuple[int, int], tb_map: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    return MapToWholeFilmd(size)({"tb_map": tb_map, "lung_crop": place})["tb_map"]
 
 
 def test_place_by_hand() -> None:
@@ -41,7 +45,7 @@ def test_a_block_comes_back_to_its_place() -> None:
     film[0, 36:52, 80:96] = 255
     film[film < 255] //= 2
     cut, place, _ = CropToLungs((96, 96))(film)
-    back = MapToWholeFilm((128, 128))(cut.float() / 255, place)[0] > 0.75
+    back = whole((128, 128), cut.float() / 255, place)[0] > 0.75
     truth = torch.zeros(128, 128, dtype=torch.bool)
     truth[36:52, 80:96] = True
     wider = torch.zeros_like(truth)
@@ -57,7 +61,7 @@ def test_beyond_the_cut_there_is_nothing_and_beyond_the_film_its_edge() -> None:
     place = np.array([-0.5, 0.25, 0.5, 0.75])
     film = torch.arange(4.0).repeat(4, 1)[None, None]
     assert resample(film, place, (2, 4))[0, 0].tolist() == [[0.0, 0.0, 0.0, 1.0]] * 2
-    back = MapToWholeFilm((4, 4))(torch.ones(1, 2, 4), torch.from_numpy(place))
+    back = whole((4, 4), torch.ones(1, 2, 4), torch.from_numpy(place))
     assert back[0].tolist() == [[0.0] * 4, [1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [0.0] * 4]
 
 
@@ -74,7 +78,7 @@ def test_type_is_kept() -> None:
 
 
 def test_refused_film_has_a_map_of_nothing() -> None:
-    assert torch.equal(MapToWholeFilm((3, 5))(torch.ones(1, 2, 2), torch.zeros(4)), torch.zeros(1, 3, 5))
+    assert torch.equal(whole((3, 5), torch.ones(1, 2, 2), torch.zeros(4)), torch.zeros(1, 3, 5))
 
 
 def test_without_a_network_the_field_is_two_ellipses() -> None:
@@ -97,10 +101,10 @@ def test_dictionary_forms() -> None:
     assert torch.equal(data["field"], (255 * field).byte())
     assert set(CropToLungsd((32, 32))({"image": film})) == {"image", "lung_crop"}
     back = MapToWholeFilmd((64, 64))({**data, "tb_map": MetaTensor(torch.ones(1, 8, 8))})["tb_map"]
-    torch.testing.assert_close(back, MapToWholeFilm((64, 64))(torch.ones(1, 8, 8), place))
+    torch.testing.assert_close(back, whole((64, 64), torch.ones(1, 8, 8), place))
     assert not isinstance(back, MetaTensor)
-    whole = torch.rand(1, 8, 8)
-    assert MapToWholeFilmd((64, 64))({"tb_map": whole})["tb_map"] is whole  # was not cut
+    uncut = torch.rand(1, 8, 8)
+    assert MapToWholeFilmd((64, 64))({"tb_map": uncut})["tb_map"] is uncut
 
 
 def test_bad_options() -> None:

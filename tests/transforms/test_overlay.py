@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from monai_tbkd.transforms import DrawOverlayd, Panel, blend_map, draw_panels, film_for_display
+from monai_tbkd.transforms import DrawOverlay, Panel, blend_map, draw_panels, film_for_display
 from monai_tbkd.transforms.overlay import CAPTION_HEIGHT, PREDICTED_COLOR, TRUE_COLOR
 
 FILM = np.full((40, 80), 100, dtype=np.uint8)
@@ -56,14 +56,8 @@ def test_film_for_display_spans_gray_in_any_units() -> None:
     assert film.tolist() == [[0, 127, 255]]
 
 
-def test_dictionary_form_has_the_proportions_of_the_original_film() -> None:
-    data = {
-        "image": torch.rand(3, 64, 64),
-        "tb_map": torch.zeros(1, 4, 4),
-        "pred_boxes": torch.tensor([[100.0, 50.0, 300.0, 150.0]]),
-        "pred_box_scores": torch.tensor([0.8]),
-        "original_size": torch.tensor([200, 400]),
-    }
-    picture = DrawOverlayd(panel_size=200)(data)["overlay"]
+def test_the_pictures_have_the_proportions_of_the_original_film() -> None:
+    box, scores, size = torch.tensor([[100.0, 50.0, 300.0, 150.0]]), torch.tensor([0.8]), torch.tensor([200, 400])
+    picture = DrawOverlay(panel_size=200)(torch.rand(3, 64, 64), torch.zeros(1, 4, 4), box, scores, size)
     assert picture.shape == (3, 100 + 2 * CAPTION_HEIGHT + 18, 400)
     assert tuple(picture[:, 2 * CAPTION_HEIGHT + 74, 200 + 149].tolist()) == PREDICTED_COLOR  # lower right corner

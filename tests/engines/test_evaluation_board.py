@@ -11,8 +11,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.plugins.pr_curve import plugin_data_pb2 as pr_curve_pb2
 from tensorboard.util.tensor_util import make_ndarray
 
-from monai_tbkd.handlers import EvaluationBoard
-from monai_tbkd.handlers.evaluation_board import final_metrics, run_settings
+from monai_tbkd.engines.evaluation_board import EvaluationBoard, final_metrics, run_settings
 from monai_tbkd.metrics import Comparison, Predictions
 
 GRID = 16

@@ -22,16 +22,13 @@ _PR_THRESHOLDS = 127  # TensorBoard's own
 
 
 class EvaluationBoard:
-    """Writes a run for each network: PR curve, reliability figure, settings with final metrics, configuration as text.
+    """Write a run for each network: PR curve, reliability, settings with final metrics, configuration as text.
 
-    The run of the network that the evaluation is about, the student, has the figures over all predictors, the table and
-    some films with their maps and boxes as well. A run of an earlier evaluation is replaced.
+    The student's run also has the figures over all predictors, the table, and some images with maps and boxes. A run of
+    an earlier evaluation is replaced.
 
     Args:
         log_dir: gets a folder a network.
-
-    Example:
-        >>> EvaluationBoard("outputs/tensorboard/evaluation")  # doctest: +SKIP
     """
 
     def __init__(self, log_dir: str | Path) -> None:
@@ -50,7 +47,7 @@ class EvaluationBoard:
             result: of the comparison, as in ``metrics.json``.
             items: datalist items of the reported split.
             predictions: by network, with a ``test`` split in the order of the items.
-            overlays: pictures of films.
+            overlays: pictures of images.
         """
         positive = np.array([item["class_name"] == "tb" for item in items])
         main = main_network(result)
@@ -89,9 +86,7 @@ class EvaluationBoard:
 def run_settings(result: Mapping[str, Any], name: str) -> dict[str, bool | int | float | str]:
     """What a network was trained and is compared under, as TensorBoard's hparams take it.
 
-    Args:
-        result: of the comparison, as in ``metrics.json``.
-        name: of the network.
+    ``result`` as in ``metrics.json``.
     """
     record = (result.get("checkpoints") or {}).get(name) or {}
     point = result["predictors"][name]["operating_point"]
@@ -101,12 +96,7 @@ def run_settings(result: Mapping[str, Any], name: str) -> dict[str, bool | int |
 
 
 def final_metrics(result: Mapping[str, Any], name: str) -> dict[str, float]:
-    """The numbers of a network that runs are compared by, those that there are.
-
-    Args:
-        result: of the comparison, as in ``metrics.json``.
-        name: of the network.
-    """
+    """The numbers of a network that runs are compared by, those that there are; ``result`` as in ``metrics.json``."""
     row = result["predictors"][name]
     numbers = {key: row.get(key) for key in ("union_mask_miou", "best_box_iou", "pointing_game", "auc")}
     numbers["union_mask_miou_minus_blind_prior"] = row.get("union_mask_miou_minus", {}).get(BLIND_PRIOR)
@@ -126,5 +116,4 @@ def _configuration(result: Mapping[str, Any], name: str) -> str:
 
 
 def _as_code(text: str) -> str:
-    """Markdown that keeps lines and columns: indented by four."""
     return "\n".join("    " + line for line in text.splitlines())
