@@ -24,11 +24,11 @@ from in_turns import RESULTS, median, number_row, write
 from monai.bundle import ConfigWorkflow
 
 from monai_tbkd.backends import export_network
+from monai_tbkd.bundle import bundle_files
 from monai_tbkd.data.phantom import write_phantom_dataset
 from monai_tbkd.data.readers import decode
 from monai_tbkd.engines import describe_module
 from monai_tbkd.networks import ActivationMapNet, LogSumExpMapPool
-from monai_tbkd.packaging import bundle_files
 
 UNGUARDED = ", decoded in the worker"
 INFERENCE: dict[str, dict[str, Any]] = {

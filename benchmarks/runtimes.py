@@ -31,8 +31,8 @@ from monai_tbkd.backends.bfloat16_net import Bfloat16Net
 from monai_tbkd.backends.exported_net import PRECISIONS
 from monai_tbkd.backends.quiet_openvino import openvino_core
 from monai_tbkd.backends.write_network import int8_network
+from monai_tbkd.bundle import bundle_files
 from monai_tbkd.networks import ActivationMapNet
-from monai_tbkd.packaging import bundle_files
 
 BASE = "torch float32"
 MIXED = ("stem", "layer1.0", "layer1.1")

@@ -45,7 +45,7 @@ def test_every_part_has_its_row() -> None:
     parts = {folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").exists()}
     assert {name for name, _ in PARTS} == parts
     tops = {folder.rstrip("/") for folder, _ in ROWS if "/" not in folder.rstrip("/")}
-    assert tops == {"bundle", "configs", "deploy", "docs", "packaging", "scripts", "benchmarks", "tests"}
+    assert tops == {"bundle", "configs", "deploy", "docs", "scripts", "benchmarks", "tests"}
     assert all((ROOT / top).is_dir() for top in tops)
 
 

@@ -19,6 +19,7 @@ from monai_tbkd.backends.exported_net import MapOf
 from monai_tbkd.backends.int8_quantization import Int8Network
 from monai_tbkd.backends.int8_search import block_errors, order_of, search
 from monai_tbkd.backends.write_network import int8_network
+from monai_tbkd.bundle import bundle_files, literal, model_settings, recipe_files, set_option
 from monai_tbkd.commands.training_options import checkpoint_of
 from monai_tbkd.data import list_films
 from monai_tbkd.data.film_dataset import film_error_in
@@ -26,7 +27,6 @@ from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.engines import describe_module, load_trained
 from monai_tbkd.networks import model_version
 from monai_tbkd.networks.checkpoint import file_sha256, read_record
-from monai_tbkd.packaging import bundle_files, literal, model_settings, recipe_files, set_option
 from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)

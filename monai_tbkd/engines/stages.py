@@ -187,7 +187,7 @@ def training_settings(
     """What a training depends on: settings of the config, initial weights by their hash, images and labels.
 
     Args:
-        settings: of the config, JSON-able, see :func:`monai_tbkd.packaging.config_settings`.
+        settings: of the config, JSON-able, see :func:`monai_tbkd.bundle.config_settings`.
         datalist: with a ``train`` split.
         pooling: from maps to logits.
         network: whose initial ``weights`` count, wherever they were found; None takes those of the settings.
