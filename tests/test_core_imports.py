@@ -17,8 +17,8 @@ PROGRAM = """
 import sys
 from pathlib import Path
 
-EXTRAS = {"dicomweb_client", "gradio", "highdicom", "mlflow", "monailabel", "nvflare", "onnx", "onnxruntime", "openvino",
-          "requests"}
+EXTRAS = {"dicomweb_client", "gradio", "highdicom", "mlflow", "monailabel", "nvflare", "onnx", "onnxruntime",
+          "openvino", "requests"}
 OF_PYTHON = ("importlib", "_frozen_importlib", "monai.utils.module")
 
 

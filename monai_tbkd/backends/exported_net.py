@@ -108,11 +108,7 @@ def _leave_runtimes_to_their_process() -> None:
 
 
 def onnx_session(model: str | bytes, optimized: bool = True) -> Any:
-    """Open an ONNX network by its path or content, with as many threads as torch.
-
-    Raises:
-        ValueError: onnxruntime is not installed.
-    """
+    """Open an ONNX network by its path or content, with as many threads as torch."""
     runtime, found = optional_import("onnxruntime")
     if not found:
         raise ValueError("onnxruntime is not installed; install it by pip install 'monai_tbkd[export]'.")
@@ -157,9 +153,6 @@ def load_openvino() -> Any:
 
     ``import openvino`` sends an event to an analytics service if the package ``openvino_telemetry``, which pip installs
     with it, can be imported; else it takes a stub. It is too late once another part of the program has imported it.
-
-    Raises:
-        ValueError: OpenVINO is not installed.
     """
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -173,13 +166,9 @@ def load_openvino() -> Any:
 def openvino_core() -> Any:
     """Return the process's one ``openvino.Core``, which lives as long as the process.
 
-    On processors with AMX each Core sets the thread's alternate signal stack when it is first used, and when it is
-    destroyed unmaps it and puts the earlier one back (OpenVINO pull request 11894). Two whose lives overlap leave the
-    thread with a stack that is unmapped, and the next signal, such as that of a data loader's worker that ended, kills
-    the process.
-
-    Raises:
-        ValueError: OpenVINO is not installed.
+    On processors with AMX each Core replaces the thread's alternate signal stack and, when destroyed, puts the earlier
+    one back (OpenVINO pull request 11894). Two whose lives overlap leave a stack that is unmapped, and the next signal
+    kills the process.
     """
     return load_openvino().Core()
 

@@ -112,15 +112,11 @@ class Int8Network:
     def write(self, target: Path, keep: Collection[str] = ()) -> Path:
         """Write it as ONNX, weights channel by channel and activations tensor by tensor in 8 bits.
 
-        Of the 8 bits of a weight 7 are used, so that all processors give the same maps; see :data:`WEIGHT_BITS`.
+        It gets pairs of QuantizeLinear and DequantizeLinear, which onnxruntime and OpenVINO turn into 8-bit kernels.
 
         Args:
-            target: gets pairs of QuantizeLinear and DequantizeLinear, which onnxruntime and OpenVINO both turn into
-                8-bit kernels.
+            target: the file.
             keep: blocks that stay float32.
-
-        Returns:
-            The target.
 
         Raises:
             ValueError: an unknown block.
@@ -202,13 +198,7 @@ class Choice(NamedTuple):
 
 
 def block_errors(network: Int8Network, films: Sequence[torch.Tensor], runtime: str) -> dict[str, float]:
-    """Measure the mean squared change of the map, in logits squared, by each block alone in 8 bits.
-
-    Args:
-        network: of whose blocks the error is.
-        films: ``(1, H, W)`` uint8; a few of those that chose the ranges.
-        runtime: ``onnxruntime`` or ``openvino``.
-    """
+    """Measure the mean squared change of the map, in logits squared, by each block alone in 8 bits."""
 
     def maps(keep: Collection[str]) -> torch.Tensor:
         with network.opened(keep, runtime) as run:
@@ -232,7 +222,7 @@ def search(
 
     Args:
         network: what is written.
-        order: of blocks, see :func:`order_of`.
+        order: of blocks, see `order_of`.
         judge: how far the maps of a network agree, and whether that is enough.
         runtime: ``onnxruntime`` or ``openvino``.
 

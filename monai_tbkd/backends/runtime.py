@@ -42,11 +42,7 @@ class Bfloat16Net(nn.Module):
 
 
 def input_channels(backend: str) -> int:
-    """Return the channels of a backend's input: 3, normalized, or 1 of 8 bits, since normalization is in the file.
-
-    Raises:
-        ValueError: an unknown backend.
-    """
+    """Return the channels of a backend's input: 3, normalized, or 1 of 8 bits, since normalization is in the file."""
     if backend not in BACKENDS:
         raise ValueError(f"backend is {backend!r}; expected one of {', '.join(BACKENDS)}.")
     return 3 if backend == TORCH else 1
@@ -59,10 +55,6 @@ def exported_record(backend: str, exported_model: str | Path | None, folder: str
         backend: its name.
         exported_model: the file; None takes ``model`` in `folder`, with the suffix of the backend's format.
         folder: of checkpoints.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: an unknown backend, or a file of another kind.
     """
     if input_channels(backend) == 3:
         return None
@@ -75,10 +67,6 @@ def runtime_version(checkpoint: str | Path, record: dict[str, Any] | None) -> st
 
     A float file counts as its checkpoint, so that a calibrated threshold holds for both. An int8 file gives slightly
     other scores and is a model of its own.
-
-    Args:
-        checkpoint: of the torch backend.
-        record: of the exported file, or None.
     """
     return model_version(checkpoint) if record is None else str(record["model_version"])
 

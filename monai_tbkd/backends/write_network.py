@@ -139,17 +139,14 @@ def int8_network(
     progress: bool = False,
     share: float | None = 0.5,
 ) -> Int8Network:
-    """Make a network ready to be written in 8 bits, more than once if need be.
+    """Make a network ready to be written in 8 bits, see :class:`~monai_tbkd.backends.int8_quantization.Int8Network`.
 
     Args:
         network: from normalized images ``(B, 3, H, W)`` to maps in logits.
         size: (height, width) of the images.
         films: ``(1, H, W)`` uint8 by which ranges are chosen.
         progress: show a bar, on a terminal.
-        share: as of :class:`~monai_tbkd.backends.int8_quantization.Int8Network`.
-
-    Raises:
-        ValueError: no images, or a package that is missing.
+        share: of `equalize`.
     """
     with tempfile.TemporaryDirectory() as folder:
         onnx_file = Path(folder) / "network.onnx"

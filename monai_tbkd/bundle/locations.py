@@ -10,16 +10,10 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def bundle_root(start: str | Path | None = None) -> str:
-    """Find the folder that checkpoints and outputs belong to.
+    """Return the folder that checkpoints and outputs belong to, as an absolute path.
 
-    This is the bundle that this code was copied into, if any; else `start` if it is a bundle, or its subfolder
-    ``bundle``; else `start` itself.
-
-    Args:
-        start: the current folder by default.
-
-    Returns:
-        An absolute path.
+    This is the bundle that this code was copied into, if any; else `start` (the current folder) if it is a bundle, or
+    its subfolder ``bundle``; else `start` itself.
     """
     here = Path(start or Path.cwd()).resolve()
     own = [] if start else [_PACKAGE.parent]

@@ -35,7 +35,7 @@ def set_values(parser: ConfigParser, steps: str, values: Mapping[str, Any]) -> N
 
     Args:
         parser: of the config.
-        steps: id of the list that is being run, see :func:`running_parser`.
+        steps: id of the list that is being run, see `running_parser`.
         values: by id.
     """
     resolved = parser.ref_resolver.resolved_content

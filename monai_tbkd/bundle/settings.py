@@ -35,11 +35,7 @@ _C_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def truth(value: object, name: str = "a flag") -> bool:
-    """Read a yes or no: a bool, or true, false, yes, no, on, off, 1 or 0 in any case.
-
-    Args:
-        value: to be read.
-        name: of the setting, for the message.
+    """Read a yes or no: a bool, or true, false, yes, no, on, off, 1 or 0 in any case; `name` is for the message.
 
     Raises:
         ValueError: anything else.
@@ -58,7 +54,7 @@ def choices(value: object, usual: Sequence[str] = ()) -> tuple[str, ...]:
     """Read a choice of several words, from a config or the command line.
 
     Args:
-        value: false or none for nothing, true for the usual, one word, words with commas, or a list of words.
+        value: false or none for nothing, true for `usual`, one word, words with commas, or a list of words.
         usual: what true stands for.
 
     Returns:
@@ -239,13 +235,7 @@ def _kind(key: str) -> type | None:
 
 
 def _typed(key: str, raw: str, parsed: Any) -> Any:
-    """Give a value from the command line its type.
-
-    Args:
-        key: of the setting.
-        raw: as it was typed.
-        parsed: as a parser of literals reads it.
-    """
+    """Give a value from the command line its type: `raw` as it was typed, `parsed` by a parser of literals."""
     kind, word = _kind(key), raw.strip().lower()
     nothing = word in _NOTHING and (None in _defaults().get(key, ()) or key in _MAY_BE_NOTHING)
     if kind in (Path, str):

@@ -163,14 +163,9 @@ def scores_and_boxes(
 def inference_config(checkpoint: Path, recipes: Sequence[str], values: Sequence[str]) -> ConfigParser:
     """Read inference.yaml for a model, its images in 8 bits, its boxes drawn whatever the score.
 
-    Args:
-        checkpoint: the model.
-        recipes: names or files.
-        values: ``ID=VALUE``.
-
     Raises:
         FileNotFoundError: no such recipe.
-        ValueError: a value of no id.
+        ValueError: a value (``ID=VALUE``) of no id.
     """
     files = [bundle_files() / "configs" / "inference.yaml", *map(recipe_file, recipes)]
     parser = ConfigParser()

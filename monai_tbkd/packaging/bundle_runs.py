@@ -59,13 +59,9 @@ def read_runs(path: Path, places: Mapping[str, Path]) -> list[dict[str, Any]]:
 def run_configs(
     root: Path, runs: Sequence[Mapping[str, Any]], chains: Mapping[str, Sequence[str]], work: Path
 ) -> list[Finding]:
-    """Run configs, and check the properties of those that are a training or an inference.
+    """Run configs (see `read_runs`), and check the properties of those that are a training or an inference.
 
-    Args:
-        root: the bundle.
-        runs: see `read_runs`.
-        chains: of each config, to know which no run covers.
-        work: a folder to work in.
+    `chains` are of each config, to know which no run covers.
     """
     files = config_files(root)
     found: list[Finding] = []
@@ -95,13 +91,13 @@ def run_configs(
 
 
 def launch(root: Path, arguments: Sequence[str], work: Path, processes: int = 1) -> subprocess.CompletedProcess[str]:
-    """Start a program with the bundle's own code or none, see `launcher`.
+    """Start a program with the bundle's own code or none, see `launcher`; several processes by torchrun.
 
     Args:
         root: the bundle.
         arguments: a module, a script or a check, and its arguments.
         work: the working directory.
-        processes: above 1 started by torchrun.
+        processes: how many.
     """
     work.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-W", "ignore"]

@@ -19,11 +19,7 @@ def config_files(root: Path) -> dict[str, Path]:
 
 
 def chain_of(name: str, files: dict[str, Path]) -> list[str] | None:
-    """Find the fewest configs under which everything that a config refers to is there and something can be run.
-
-    Returns:
-        Names, the config itself last; None where there is no such chain.
-    """
+    """Find the fewest configs, `name` last, under which all that it refers to is there and something can be run."""
     before: list[list[str]] = [[], ["train"], ["train", "evaluate"], ["inference"]]
     if "infer" in name:
         before = [[], ["inference"], ["train"]]
@@ -55,11 +51,7 @@ def missing(paths: Sequence[Path]) -> list[str]:
 
 
 def check_configs(root: Path) -> tuple[list[Finding], dict[str, list[str]]]:
-    """Check that each config can be read and has what it refers to, alone or over others.
-
-    Returns:
-        Findings, and the chain of each config that has one.
-    """
+    """Check that each config can be read and has what it refers to; return findings, and each config's chain."""
     files = config_files(root)
     found: list[Finding] = []
     chains: dict[str, list[str]] = {}

@@ -19,11 +19,7 @@ def files_of(folder: str | Path) -> list[str]:
 
 
 def write_hashes(folder: str | Path, target: str | Path) -> Path:
-    """Write the list, in the form that ``sha256sum --check`` reads.
-
-    Args:
-        folder: whose files are listed.
-        target: the list.
+    """Write a list of a folder's files, in the form that ``sha256sum --check`` reads.
 
     Raises:
         ValueError: the list would lie inside of the folder, where whoever changes a file can change it too.
@@ -38,14 +34,7 @@ def write_hashes(folder: str | Path, target: str | Path) -> Path:
 
 
 def differences(folder: str | Path, listed_in: str | Path) -> list[str]:
-    """Compare a folder with a list: changed, missing and unlisted files, and links.
-
-    Args:
-        folder: to check.
-        listed_in: lines of a SHA-256 and a path in the folder.
-
-    Returns:
-        A sentence each; empty where folder and list agree.
+    """Compare a folder with a list: changed, missing and unlisted files, and links, a sentence each.
 
     Raises:
         ValueError: the file is no such list.

@@ -41,11 +41,7 @@ class OwnCodeOnly:
 
 
 def check_network(root: Path, config: str) -> list[tuple[str, str, str]]:
-    """Check the network's promised input and output, its TorchScript export, and that both are equal.
-
-    Returns:
-        (check, level, text) each.
-    """
+    """Check the network's promised input and output, and its TorchScript: (check, level, text) each."""
     import torch
     from monai.bundle import ConfigParser, ckpt_export, verify_net_in_out
 
@@ -89,12 +85,7 @@ def check_network(root: Path, config: str) -> list[tuple[str, str, str]]:
 
 
 def check_properties(root: Path, wanted: str) -> dict[str, Any]:
-    """List the properties that MONAI expects of a workflow and that it lacks.
-
-    Args:
-        root: not used.
-        wanted: JSON of configs, kind of the workflow, and overrides.
-    """
+    """List the properties of a workflow that it lacks; `wanted` is JSON of configs, kind and overrides."""
     from monai.bundle import ConfigWorkflow
 
     configs, kind, overrides = json.loads(wanted)

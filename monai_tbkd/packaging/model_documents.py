@@ -140,13 +140,7 @@ def model_readme(text: str, facts: ModelFacts, config: Mapping[str, Any], vendor
 
 
 def model_terms(text: str, facts: ModelFacts, terms: str | None) -> str:
-    """Return ``data_license.txt`` of a bundle that holds weights.
-
-    Args:
-        text: of the bundle without a model.
-        facts: of the model.
-        terms: of what it was trained on, or None for phantom images, whose terms are in the text.
-    """
+    """Return ``data_license.txt`` of a bundle that holds weights; `terms` is None for phantom images."""
     own = (
         "The bundle contains no film and no annotation. It holds weights (models/, SHA-256 of model.pt\n"
         f"{facts.sha256})\nthat were trained on:\n\n  {facts.trained_on}\n\nTerms of what the weights were trained on:"

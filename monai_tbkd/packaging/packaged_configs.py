@@ -102,10 +102,6 @@ def plain_inference(inference: Mapping[str, Any], preprocessing: Mapping[str, An
 def lay_over(config: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
     """Lay a recipe over a copy of a config by MONAI's rules: nested ids replace, ``+id`` merges.
 
-    Args:
-        config: not changed.
-        layer: ids, also nested ones (``validate::handlers``), to their new content.
-
     Raises:
         ValueError: a nested id into something that is not there.
     """
@@ -124,16 +120,12 @@ def first_part(key: str) -> str:
 
 
 def resolve_files(node: Any, folder: str | Path) -> Any:
-    """Replace ``%file.yaml::id`` by what is there, since other folders lack the file.
+    """Replace ``%file.yaml::id`` in a config by what is there, since other folders lack the file.
 
     Macros within the config itself (``%network_def``) stay; those in what was read are resolved in their own file.
 
-    Args:
-        node: a config or part of one.
-        folder: that relative file names start from.
-
     Raises:
-        ValueError: no such file, or no such id in it.
+        ValueError: no such file in `folder`, or no such id in it.
     """
     if isinstance(node, Mapping):
         return {key: resolve_files(value, folder) for key, value in node.items()}
@@ -169,7 +161,7 @@ def start_at_run(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_json(config: Mapping[str, Any]) -> str:
-    """Write a config as the same bytes on every machine: keys in their order, four spaces, one line at the end.
+    """Write a config as the same bytes on every machine.
 
     Raises:
         ValueError: something that JSON can't hold, such as a date or a number that is not finite.

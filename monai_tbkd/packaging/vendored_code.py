@@ -42,15 +42,9 @@ def needed_files(texts: Iterable[str], without: Collection[str] = ()) -> list[Pa
 
 
 def needed_distributions(texts: Iterable[str], without: Collection[str] = ()) -> dict[str, str]:
-    """Return what must be installed beside MONAI, PyTorch and NumPy for that code, with the versions installed here.
+    """Return versions of what must be installed beside MONAI, PyTorch and NumPy for that code, see `needed_files`.
 
-    Args:
-        texts: as of `needed_files`.
-        without: as of `needed_files`.
-
-    Returns:
-        Versions by the names that packages are installed by. What this package asks for in extras alone is left out:
-        configs run without it until it is turned on.
+    What this package asks for in extras alone is left out: configs run without it until it is turned on.
     """
     imported = {name.split(".")[0] for module in _reached(texts, without) for name in _imports(module)}
     owners = packages_distributions()
@@ -76,16 +70,7 @@ def normal_name(name: str) -> str:
 
 
 def copy_code(texts: Iterable[str], target: str | Path, without: Collection[str] = ()) -> list[Path]:
-    """Copy the needed files into a folder, as they are; packages list the names that came along.
-
-    Args:
-        texts: as of `needed_files`.
-        target: the folder, such as ``DIR/monai_tbkd``.
-        without: as of `needed_files`.
-
-    Returns:
-        The files as written.
-    """
+    """Copy the needed files into a folder; packages list the names that came along. See `needed_files`."""
     files = needed_files(texts, without)
     for file in files:
         copy = Path(target) / file
