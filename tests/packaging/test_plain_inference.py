@@ -83,17 +83,9 @@ def test_stock_monai_runs_it_from_elsewhere_and_it_finds_what_the_full_one_finds
     given = {"dataset_dir": films, "map_threshold": 0.5, "score_threshold": 0.0, "threshold_mode": "relative"}
 
     kept = {key: value for key, value in environment(tmp_path).items() if key != "PYTHONPATH"}
-    command = [
-        str(LAUNCHER),
-        str(bundle),
-        "monai.bundle",
-        "run",
-        "--config_file",
-        str(bundle / "configs/inference.json"),
-    ]
-    words = [
-        word for key, value in {**given, "output_dir": tmp_path / "a"}.items() for word in (f"--{key}", str(value))
-    ]
+    config = str(bundle / "configs" / "inference.json")
+    command = [str(LAUNCHER), str(bundle), "monai.bundle", "run", "--config_file", config]
+    words = [str(w) for key, value in {**given, "output_dir": tmp_path / "a"}.items() for w in (f"--{key}", value)]
     done = run_python([*command, *words], tmp_path, kept)
     assert done.status == 3, done.text[-3000:]  # an image failed
 
