@@ -307,7 +307,7 @@ def test_export_says_what_is_missing(trained: Path, tmp_path: Path, capsys: pyte
     assert "image_size 64 (here 96)" in capsys.readouterr().err
     assert main([*command, "--output", str(tmp_path / "model.ts")]) == 2
     assert main([*command, "--recipe", "nothing"]) == 2
-    assert "there are demo" in capsys.readouterr().err
+    assert "expected one of demo" in capsys.readouterr().err
 
 
 @pytest.mark.system
