@@ -76,10 +76,11 @@ test-label: install-label  ## an annotator's whole way on real servers, and atta
 	$(LABEL_VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt pytest pytest-xdist hypothesis
 	$(LABEL_VENV)/bin/python -m pytest $(IN_PARALLEL) --durations=30 tests/label_server monai_tbkd/label
 
-lint: install-dev  ## ruff and mypy
+lint: install-dev  ## ruff, mypy, and the limits on the size of package and docs
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) scripts/count_house.py --check
 
 format: install-dev  ## let ruff put the code in order
 	$(PY) -m ruff check --fix .

@@ -13,10 +13,10 @@ import torch
 from monai.bundle import ConfigParser
 from monai.utils import convert_to_tensor
 
+from monai_tbkd.bundle import bundle_files, recipe_files
 from monai_tbkd.engines.stages import finished_part
 from monai_tbkd.metrics import Comparison, Predictions
 from monai_tbkd.networks import class_log_odds
-from monai_tbkd.packaging import bundle_files, recipe_files
 from monai_tbkd.transforms import MapToTBProbability
 
 

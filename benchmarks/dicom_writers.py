@@ -33,8 +33,8 @@ from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
+from monai_tbkd.bundle import bundle_files
 from monai_tbkd.data.phantom import CLASS_NAMES, make_film
-from monai_tbkd.packaging import bundle_files
 
 COLUMNS = ("network", "film", "results", "measurement", "median", "low", "high", "unit", "repeats")
 SHAPES = ((1700, 1400), (2900, 2400))

@@ -31,8 +31,8 @@ from monai.transforms import (
     ScaleIntensityd,
 )
 
+from monai_tbkd.bundle import bundle_files
 from monai_tbkd.data.phantom import write_phantom_dataset
-from monai_tbkd.packaging import bundle_files
 from monai_tbkd.transforms import NormalizeFilm, PlainFilmd, RandMirrorFilmd
 
 BASE = "read each time"

@@ -24,11 +24,12 @@ from in_turns import RESULTS, median, number_row, write
 from monai.bundle import ConfigWorkflow
 
 from monai_tbkd.backends import export_network
+from monai_tbkd.backends.write_network import int8_network
+from monai_tbkd.bundle import bundle_files
 from monai_tbkd.data.phantom import write_phantom_dataset
 from monai_tbkd.data.readers import decode
 from monai_tbkd.engines import describe_module
 from monai_tbkd.networks import ActivationMapNet, LogSumExpMapPool
-from monai_tbkd.packaging import bundle_files
 
 UNGUARDED = ", decoded in the worker"
 INFERENCE: dict[str, dict[str, Any]] = {
@@ -81,8 +82,9 @@ def main() -> None:
             record = {"model_version": "random", "checkpoint_sha256": "0", "architecture": network.architecture,
                       "image_size": 512, "pooling": describe_module(LogSumExpMapPool(2.0))}  # fmt: skip
             path = folder / ("model.onnx" if args.backend == "onnxruntime" else "model.xml")
-            noise = [torch.randint(0, 256, (1, 512, 512), dtype=torch.uint8) for _ in range(4)] if args.int8 else None
-            export_network(network, path, record, (512, 512), noise)
+            noise = [torch.randint(0, 256, (1, 512, 512), dtype=torch.uint8) for _ in range(4)]
+            int8 = int8_network(network, (512, 512), noise) if args.int8 else None
+            export_network(network, path, record, (512, 512), int8)
             settings["exported_model"] = str(path)
         ways = ["films", "network", *INFERENCE]
         if args.reader_process:

@@ -27,6 +27,8 @@ from nibabel import Nifti1Image
 from PIL import Image
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
+from monai_tbkd.bundle import choices, truth
+from monai_tbkd.bundle.config_files import read_config
 from monai_tbkd.data import CXRReader, load_datalist
 from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.film_shards import parse_shard
@@ -43,8 +45,6 @@ from monai_tbkd.engines import load_operating_point
 from monai_tbkd.label.cvat_labels import read_cvat_xml
 from monai_tbkd.label.film_label import read_label
 from monai_tbkd.metrics.calibrated_threshold import load_threshold
-from monai_tbkd.packaging import choices, truth
-from monai_tbkd.packaging.config_layers import read_config
 from monai_tbkd.packaging.file_hashes import differences
 from monai_tbkd.transforms import CheckFrontal, MapToBoxes, ResizeFilm
 

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from monai.bundle import ConfigWorkflow
 
+from monai_tbkd.bundle import set_option
 from monai_tbkd.data import ContentStore, image_labels
 from monai_tbkd.networks.bfloat16_support import has_bfloat16
-from monai_tbkd.packaging import set_option
 from monai_tbkd.transforms import NormalizeFilm
 
 TRAIN = Path(__file__).resolve().parent.parent / "bundle" / "configs" / "train.yaml"

@@ -45,8 +45,8 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from monai_tbkd.bundle import bundle_files
 from monai_tbkd.data.readers import decode_film
-from monai_tbkd.packaging import bundle_files
 from monai_tbkd.transforms import NormalizeFilm
 
 COLUMNS = ("measurement", "film", "side", "median", "low", "high", "unit", "repeats")

@@ -27,12 +27,11 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from monai_tbkd.backends import ExportedNet, FilmInputNet, export_network
-from monai_tbkd.backends.bfloat16_net import Bfloat16Net
-from monai_tbkd.backends.exported_net import PRECISIONS
-from monai_tbkd.backends.quiet_openvino import openvino_core
+from monai_tbkd.backends.exported_net import PRECISIONS, openvino_core
+from monai_tbkd.backends.runtime import Bfloat16Net
 from monai_tbkd.backends.write_network import int8_network
+from monai_tbkd.bundle import bundle_files
 from monai_tbkd.networks import ActivationMapNet
-from monai_tbkd.packaging import bundle_files
 
 BASE = "torch float32"
 MIXED = ("stem", "layer1.0", "layer1.1")
@@ -193,9 +192,10 @@ def added_steps(
     with tempfile.TemporaryDirectory() as folder:
         parts = steps(args.size, write_png(films[0], folder))
         item = parts[0]()
+        int8 = int8_network(network, (args.size,) * 2, films[1:])
         for runtime, suffix, bare in (("onnxruntime", "onnx", bare_onnx), ("openvino", "xml", bare_openvino)):
             path = Path(folder) / f"model.{suffix}"
-            export_network(network, path, record, (args.size,) * 2, films[1:])
+            export_network(network, path, record, (args.size,) * 2, int8)
             net = ExportedNet(path)
             ways = {
                 "bare": bare(path, picture),

@@ -6,7 +6,7 @@ import sys
 
 from app import ChestFilmApp
 
-from monai_tbkd.packaging import FILMS_FAILED, show_errors_plainly
+from monai_tbkd.bundle import FILMS_FAILED, show_errors_plainly
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from monai.bundle import ConfigWorkflow
 from monai.deploy.core import Fragment, Operator, OperatorSpec
 from series_selection import CheckSelected
 
-from monai_tbkd.packaging import bundle_files, literal
+from monai_tbkd.bundle import bundle_files, literal
 
 # what the app decides; everything else is the bundle's, or of the configs in the model's folder
 _OVERRIDES: dict[str, Any] = {"dicom_output": True, "num_workers": 0, "progress_bar": False, "resume": False}

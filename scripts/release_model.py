@@ -23,9 +23,9 @@ from typing import Any
 
 import monai.bundle
 
+from monai_tbkd.bundle.locations import released_folder
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.networks.checkpoint import file_sha256
-from monai_tbkd.packaging.released import released_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAIN, EVALUATE = (str(ROOT / "bundle" / "configs" / f"{name}.yaml") for name in ("train", "evaluate"))

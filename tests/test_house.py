@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -45,7 +47,7 @@ def test_every_part_has_its_row() -> None:
     parts = {folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").exists()}
     assert {name for name, _ in PARTS} == parts
     tops = {folder.rstrip("/") for folder, _ in ROWS if "/" not in folder.rstrip("/")}
-    assert tops == {"bundle", "configs", "deploy", "docs", "packaging", "scripts", "benchmarks", "tests"}
+    assert tops == {"bundle", "configs", "deploy", "docs", "scripts", "benchmarks", "tests"}
     assert all((ROOT / top).is_dir() for top in tops)
 
 
@@ -60,3 +62,17 @@ def test_no_two_parts_import_from_each_other() -> None:
         for name in free:
             del arrows[name]
     assert arrows == {}
+
+
+def test_the_house_is_counted_and_no_larger_than_its_limits(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "count_house.py"))
+    counts = script["count"]()
+    assert counts["rooms"] == len(PARTS)
+    assert counts["arrows"] == sum(len({other for _, other in imported(name)}) for name, _ in PARTS)
+    monkeypatch.setattr(sys, "argv", ["count_house.py", "--check"])
+    assert script["main"]() == 0, capsys.readouterr().out
+    script["LIMITS"]["package lines"] = 100
+    assert script["main"]() == 1
+    assert "at most 100   <-- above" in capsys.readouterr().out

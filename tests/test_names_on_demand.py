@@ -30,10 +30,10 @@ def test_every_name_is_found_in_its_module(room: str) -> None:
 
 
 def test_a_module_of_the_same_name_does_not_hide_what_it_defines() -> None:
-    import monai_tbkd.packaging
+    import monai_tbkd.backends
 
-    importlib.reload(importlib.import_module("monai_tbkd.packaging.choices"))
-    assert callable(monai_tbkd.packaging.choices)
+    importlib.reload(importlib.import_module("monai_tbkd.backends.agreement"))
+    assert callable(monai_tbkd.backends.agreement)
 
 
 def test_an_unknown_name_is_refused() -> None:

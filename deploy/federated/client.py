@@ -17,9 +17,9 @@ from monai.fl.utils.constants import ExtraItems, FlStatistics
 from monai.fl.utils.exchange_object import ExchangeObject
 from nvflare.apis.fl_constant import FLMetaKey
 
+from monai_tbkd.bundle import bundle_files
 from monai_tbkd.engines import federated_site
 from monai_tbkd.networks import ViewedNet
-from monai_tbkd.packaging import bundle_files
 
 
 def main() -> None:

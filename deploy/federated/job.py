@@ -18,7 +18,7 @@ from monai.bundle import ConfigParser
 from nvflare.app_opt.pt.recipes.fedavg import FedAvgRecipe
 from nvflare.recipe import SimEnv
 
-from monai_tbkd.packaging import bundle_files
+from monai_tbkd.bundle import bundle_files
 
 logger = logging.getLogger("federated")
 

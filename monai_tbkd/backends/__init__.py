@@ -1,4 +1,4 @@
-"""A trained network as a file for other runtimes, and those runtimes in the place of the network."""
+"""A trained network as a file for other runtimes, and those runtimes in place of the network."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from monai_tbkd import names_on_demand
 if TYPE_CHECKING:
     from monai_tbkd.backends.agreement import Agreement, agreement
     from monai_tbkd.backends.exported_net import ExportedNet
-    from monai_tbkd.backends.film_input_net import FilmInputNet
     from monai_tbkd.backends.runtime import BACKENDS, exported_record, input_channels, runtime_network, runtime_version
-    from monai_tbkd.backends.write_network import FORMATS, export_network
+    from monai_tbkd.backends.write_network import FORMATS, FilmInputNet, export_network
 
 __all__ = [
     "BACKENDS",

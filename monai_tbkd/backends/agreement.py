@@ -1,4 +1,4 @@
-"""How much scores and boxes of one runtime are those of another."""
+"""Agreement of two runtimes' scores and boxes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Film = tuple[float, torch.Tensor]
 
 
 class Agreement(NamedTuple):
-    """Of films that went through both."""
+    """Of images that went through both."""
 
     films: int
     score_change: float
     """Mean absolute change of the score, 0-1."""
     largest_score_change: float
     boxes: int
-    """Boxes of both, on films where there are any."""
+    """Boxes of both, on images where there are any."""
     box_iou: float
     """Mean, over the boxes of both, of the IoU with the best box of the other; a box without a partner counts 0."""
     mask_iou: float
-    """Mean over films with a box of the IoU of the places that are in a box."""
+    """Mean over images with a box of the IoU of the unions of boxes."""
 
     def __str__(self) -> str:
         return (
@@ -34,11 +34,11 @@ class Agreement(NamedTuple):
 
 
 def agreement(one: Sequence[Film], other: Sequence[Film]) -> Agreement:
-    """Compare two runtimes film by film.
+    """Compare two runtimes image by image.
 
     Args:
-        one: a score of 0-1 and boxes ``(n, 4)`` (xmin, ymin, xmax, ymax; half-open) of each film.
-        other: the same films.
+        one: a score of 0-1 and boxes ``(n, 4)`` (xmin, ymin, xmax, ymax; half-open) of each image.
+        other: the same images.
 
     Example:
         >>> film = (0.5, torch.tensor([[0.0, 0.0, 4.0, 4.0]]))
@@ -48,16 +48,14 @@ def agreement(one: Sequence[Film], other: Sequence[Film]) -> Agreement:
     changes = [abs(a - b) for (a, _), (b, _) in zip(one, other, strict=True)]
     overlaps: list[float] = []
     masks: list[float] = []
-    for (_, a), (_, b) in zip(one, other, strict=True):
-        if not len(a) and not len(b):
-            continue
-        if not len(a) or not len(b):
+    for a, b in ((a, b) for (_, a), (_, b) in zip(one, other, strict=True) if len(a) or len(b)):
+        if len(a) and len(b):
+            table = torch.as_tensor(box_iou(a, b))
+            overlaps += [*table.amax(dim=1).tolist(), *table.amax(dim=0).tolist()]
+            masks.append(_union_iou(a.numpy(), b.numpy()))
+        else:
             overlaps += [0.0] * (len(a) + len(b))
             masks.append(0.0)
-            continue
-        table = torch.as_tensor(box_iou(a, b))
-        overlaps += [*table.amax(dim=1).tolist(), *table.amax(dim=0).tolist()]
-        masks.append(_union_iou(a.numpy(), b.numpy()))
     return Agreement(
         films=len(changes),
         score_change=float(np.mean(changes)) if changes else 0.0,
@@ -69,7 +67,7 @@ def agreement(one: Sequence[Film], other: Sequence[Film]) -> Agreement:
 
 
 def _union_iou(a: np.ndarray, b: np.ndarray) -> float:
-    # On the grid that all edges make, exactly.
+    """Compute the IoU of two unions of boxes exactly, on the grid of all edges."""
     xs, ys = (np.unique(np.concatenate([a[:, [k, k + 2]].ravel(), b[:, [k, k + 2]].ravel()])) for k in (0, 1))
     area = np.diff(ys)[:, None] * np.diff(xs)[None]
     inside = [np.zeros(area.shape, dtype=bool) for _ in range(2)]

@@ -1,31 +1,37 @@
-"""Weights and activations in 8 bits, their ranges chosen on films."""
+"""Write a network in 8 bits, ranges chosen on images, with as few blocks in 32 bits as its boxes need."""
 
 from __future__ import annotations
 
 import logging
 import re
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from monai.utils import optional_import
+from numpy.typing import NDArray
+from tqdm import tqdm
 
+from monai_tbkd.backends.agreement import Agreement
 from monai_tbkd.backends.channel_equalization import equalize
-from monai_tbkd.backends.channel_ranges import ChannelRange, channel_ranges
+from monai_tbkd.backends.exported_net import MapOf, onnx_session, open_network
 
-_OPERATIONS = ("Conv", "Relu", "Add", "MaxPool")
-# Nodes are named after their modules: /network/conv1_1/Conv, /network/layer1/layer1.0/conv1_1/Conv.
-_BLOCK = re.compile(r"/network/(?:layer\d/)?(layer\d\.\d+|conv1|act|maxpool|reduce)(?:_\d+)?/")
-_STEM = ("conv1", "act", "maxpool")
-
+logger = logging.getLogger(__name__)
 
 WEIGHT_BITS = 7
 """Of weights in 8-bit files, -64..64. Processors without VNNI instructions add pairs of products of 8 bits in 16: with
 weights of 8 bits a sum saturates (2 x 255 x 127), and the file that was checked on one processor has other maps on
 another. With 7 bits the largest is 2 x 255 x 64 = 32640, and all processors give the same."""
+LARGEST_SHARE = 0.4
+"""Of the work that may stay in 32 bits; with more a file in bfloat16 would be faster."""
+_OPERATIONS = ("Conv", "Relu", "Add", "MaxPool")
+# Nodes are named after their modules: /network/conv1_1/Conv, /network/layer1/layer1.0/conv1_1/Conv.
+_BLOCK = re.compile(r"/network/(?:layer\d/)?(layer\d\.\d+|conv1|act|maxpool|reduce)(?:_\d+)?/")
+_STEM = ("conv1", "act", "maxpool")
 
 
 class Block(NamedTuple):
@@ -33,7 +39,19 @@ class Block(NamedTuple):
 
     nodes: tuple[str, ...]
     work: float
-    """Multiplications of its convolutions for a film."""
+    """Multiplications of its convolutions for an image."""
+
+
+class ChannelRange(NamedTuple):
+    """Lowest and highest value ``(C,)`` of a tensor ``(B, C, h, w)``, over images and positions."""
+
+    lowest: NDArray[np.float32]
+    highest: NDArray[np.float32]
+
+    @property
+    def peak(self) -> NDArray[np.float32]:
+        """The largest absolute value of each channel."""
+        return np.maximum(self.highest, -self.lowest)
 
 
 class Int8Network:
@@ -49,7 +67,7 @@ class Int8Network:
         share: of :func:`~monai_tbkd.backends.channel_equalization.equalize`; None leaves the channels as they are.
 
     Raises:
-        ValueError: no films, or onnxruntime or onnx is not installed.
+        ValueError: no images, or onnxruntime or onnx is not installed.
     """
 
     def __init__(
@@ -57,16 +75,20 @@ class Int8Network:
     ) -> None:
         if not films:
             raise ValueError("There are no films to choose 8-bit ranges by; give 100 or so.")
-        if not optional_import("onnxruntime")[1]:
+        prepare, found = optional_import("onnxruntime.quantization.shape_inference", name="quant_pre_process")
+        if not found:
             raise ValueError("onnxruntime is not installed; install it by pip install 'monai_tbkd[export]'.")
-        prepare, _ = optional_import("onnxruntime.quantization.shape_inference", name="quant_pre_process")
         onnx, _ = optional_import("onnx")
         with tempfile.TemporaryDirectory(dir=source.parent) as folder:
             folded = Path(folder) / "folded.onnx"
             prepare(str(source), str(folded), skip_symbolic_shape=True)
             self.model: Any = onnx.load(str(folded))
         self.blocks = _blocks(self.model.graph)
-        self.ranges = channel_ranges(self.model, self._tensors(), films, progress)
+        constant = {entry.name for entry in self.model.graph.initializer}
+        inside = {name for block in self.blocks.values() for name in block.nodes}
+        nodes = [node for node in self.model.graph.node if node.name in inside]
+        tensors = [name for node in nodes for name in (*node.input, *node.output) if name not in constant]
+        self.ranges = channel_ranges(self.model, list(dict.fromkeys(tensors)), films, progress)
         if share is not None:
             self.equalize(share)
 
@@ -79,21 +101,22 @@ class Int8Network:
         }
 
     def float_share(self, keep: Collection[str]) -> float:
-        """The share, 0-1, of the work of all blocks that is in the ones that stay float32."""
+        """Return the fraction, 0-1, of the work of all blocks that is in the ones that stay float32."""
         return sum(self.blocks[name].work for name in keep) / sum(block.work for block in self.blocks.values())
+
+    def described(self, keep: Sequence[str]) -> str:
+        """Describe in words which blocks stay float32."""
+        share = f"{100 * self.float_share(keep):.0f} % of the work"
+        return f"{', '.join(keep)} in 32 bits ({share})" if keep else "all in 8 bits"
 
     def write(self, target: Path, keep: Collection[str] = ()) -> Path:
         """Write it as ONNX, weights channel by channel and activations tensor by tensor in 8 bits.
 
-        Of the 8 bits of a weight 7 are used, so that all processors give the same maps; see :data:`WEIGHT_BITS`.
+        It gets pairs of QuantizeLinear and DequantizeLinear, which onnxruntime and OpenVINO turn into 8-bit kernels.
 
         Args:
-            target: gets pairs of QuantizeLinear and DequantizeLinear, which onnxruntime and OpenVINO both turn into
-                8-bit kernels.
+            target: the file.
             keep: blocks that stay float32.
-
-        Returns:
-            The target.
 
         Raises:
             ValueError: an unknown block.
@@ -130,13 +153,98 @@ class Int8Network:
         onnx.save(work.model.model, str(target))
         return target
 
-    def _tensors(self) -> list[str]:
-        """All activations that are quantized where every block is."""
-        constant = {entry.name for entry in self.model.graph.initializer}
-        inside = {name for block in self.blocks.values() for name in block.nodes}
-        nodes = [node for node in self.model.graph.node if node.name in inside]
-        names = [name for node in nodes for name in (*node.input, *node.output) if name not in constant]
-        return list(dict.fromkeys(names))
+    @contextmanager
+    def opened(self, keep: Collection[str], runtime: str) -> Iterator[MapOf]:
+        """Write it with blocks in float32, and open it by ``onnxruntime`` or ``openvino``."""
+        with tempfile.TemporaryDirectory() as folder:
+            yield open_network(self.write(Path(folder) / "network.onnx", keep), runtime)
+
+
+def channel_ranges(
+    model: Any, tensors: Sequence[str], films: Sequence[torch.Tensor], progress: bool = False
+) -> dict[str, ChannelRange]:
+    """Run an ONNX network on images and note the range of every channel.
+
+    Args:
+        model: an ``onnx.ModelProto`` of opset 17 or below with the input ``film``.
+        tensors: names of activations ``(B, C, h, w)``.
+        films: ``(1, H, W)`` uint8, at least one.
+        progress: show a bar, on a terminal.
+    """
+    onnx, _ = optional_import("onnx")
+    watched = onnx.ModelProto()
+    watched.CopyFrom(model)
+    names = []
+    for reduced in ("ReduceMin", "ReduceMax"):  # in the graph, so that no activation has to be kept
+        for tensor in tensors:
+            names.append(f"{tensor}:{reduced}")
+            watched.graph.node.append(onnx.helper.make_node(reduced, [tensor], names[-1:], axes=[0, 2, 3], keepdims=0))
+            watched.graph.output.append(onnx.helper.make_tensor_value_info(names[-1], onnx.TensorProto.FLOAT, None))
+    session = onnx_session(watched.SerializeToString())
+    lowest, highest = [[np.full(1, sign * np.inf, dtype=np.float32)] * len(tensors) for sign in (1, -1)]
+    for film in tqdm(films, desc="8-bit ranges", unit="film", disable=None if progress else True):
+        found = session.run(names, {"film": film[None].cpu().numpy()})
+        lowest = [np.minimum(a, b) for a, b in zip(lowest, found[: len(tensors)], strict=True)]
+        highest = [np.maximum(a, b) for a, b in zip(highest, found[len(tensors) :], strict=True)]
+    return {name: ChannelRange(low, high) for name, low, high in zip(tensors, lowest, highest, strict=True)}
+
+
+class Choice(NamedTuple):
+    """Blocks that stay in 32 bits, and how it then agrees."""
+
+    keep: tuple[str, ...]
+    found: Agreement
+    agrees: bool
+
+
+def block_errors(network: Int8Network, films: Sequence[torch.Tensor], runtime: str) -> dict[str, float]:
+    """Measure the mean squared change of the map, in logits squared, by each block alone in 8 bits."""
+
+    def maps(keep: Collection[str]) -> torch.Tensor:
+        with network.opened(keep, runtime) as run:
+            return torch.cat([run(film[None]) for film in films])
+
+    blocks = set(network.blocks)
+    exact = maps(blocks)
+    bar = tqdm(network.blocks, desc="blocks", unit="block", disable=None)
+    return {name: float((maps(blocks - {name}) - exact).square().mean()) for name in bar}
+
+
+def order_of(network: Int8Network, errors: Mapping[str, float]) -> list[str]:
+    """Order blocks by how much error a multiplication less in 8 bits takes away, the worst first."""
+    return sorted(errors, key=lambda name: errors[name] / max(network.blocks[name].work, 1.0), reverse=True)
+
+
+def search(
+    network: Int8Network, order: Sequence[str], judge: Callable[[MapOf], tuple[Agreement, bool]], runtime: str
+) -> Choice:
+    """Find the fewest blocks, the first of an order, that have to stay in 32 bits, by bisection.
+
+    Args:
+        network: what is written.
+        order: of blocks, see `order_of`.
+        judge: how far the maps of a network agree, and whether that is enough.
+        runtime: ``onnxruntime`` or ``openvino``.
+
+    Returns:
+        The fewest blocks that agree or else, as none does, the choice whose boxes agree best.
+    """
+
+    def attempt(number: int) -> Choice:
+        keep = tuple(order[:number])
+        with network.opened(keep, runtime) as run:
+            tried = Choice(keep, *judge(run))
+        logger.info("%s: %s.", network.described(keep), tried.found)
+        return tried
+
+    tried = [attempt(0)]
+    low = 1
+    high = max(n for n in range(len(order) + 1) if n == 0 or network.float_share(order[:n]) <= LARGEST_SHARE)
+    while not tried[0].agrees and low <= high:
+        middle = (low + high) // 2
+        tried.append(attempt(middle))
+        low, high = (low, middle - 1) if tried[-1].agrees else (middle + 1, high)
+    return min(tried, key=lambda each: (not each.agrees, len(each.keep) if each.agrees else -each.found.box_iou))
 
 
 def _block(node: str) -> str | None:
@@ -147,19 +255,17 @@ def _block(node: str) -> str | None:
 
 
 def _blocks(graph: Any) -> dict[str, Block]:
-    """Blocks by their names, in the order in which a film goes through them."""
+    """Find blocks by their names, in the order in which an image goes through them."""
     weights = {entry.name: list(entry.dims) for entry in graph.initializer}
     sizes = {
         entry.name: [side.dim_value for side in entry.type.tensor_type.shape.dim[2:]] for entry in graph.value_info
     }
-    nodes: dict[str, list[str]] = {}
-    work: dict[str, float] = {}
+    blocks: dict[str, Block] = {}
     for node in graph.node:
         name = _block(node.name)
-        if name is None or node.op_type not in _OPERATIONS:
-            continue
-        nodes.setdefault(name, []).append(node.name)
-        if node.op_type == "Conv":
-            cells = float(np.prod(sizes.get(node.output[0], [0])))
-            work[name] = work.get(name, 0.0) + cells * float(np.prod(weights[node.input[1]]))
-    return {name: Block(tuple(nodes[name]), work.get(name, 0.0)) for name in nodes}
+        if name is not None and node.op_type in _OPERATIONS:
+            nodes, work = blocks.get(name, Block((), 0.0))
+            if node.op_type == "Conv":
+                work += float(np.prod(sizes.get(node.output[0], [0]))) * float(np.prod(weights[node.input[1]]))
+            blocks[name] = Block((*nodes, node.name), work)
+    return blocks

@@ -1,4 +1,4 @@
-"""A trained network as ONNX, OpenVINO or TorchScript, checked against the network it was made from."""
+"""Write a trained network as ONNX, OpenVINO or TorchScript, and compare it with the network."""
 
 from __future__ import annotations
 
@@ -14,11 +14,19 @@ import torch
 from monai.utils import optional_import
 from torch import nn
 
-from monai_tbkd.backends.export_record import KEY, SUFFIXES, add_record, format_of
-from monai_tbkd.backends.exported_net import INPUT, OUTPUT, ExportedNet
-from monai_tbkd.backends.film_input_net import FilmInputNet
+from monai_tbkd.backends.exported_net import (
+    INPUT,
+    KEY,
+    OUTPUT,
+    SUFFIXES,
+    ExportedNet,
+    add_record,
+    format_of,
+    load_openvino,
+    openvino_core,
+)
 from monai_tbkd.backends.int8_quantization import WEIGHT_BITS, Int8Network
-from monai_tbkd.backends.quiet_openvino import load_openvino, openvino_core
+from monai_tbkd.transforms.normalize_film import NormalizeFilm
 
 FORMATS = tuple(SUFFIXES.values())
 TOLERANCE = 1.0e-4
@@ -28,30 +36,50 @@ _OPSET = 17  # the oldest that has all that is used, for runtimes that are older
 logger = logging.getLogger(__name__)
 
 
+class FilmInputNet(nn.Module):
+    """A network with its normalization inside: images ``(B, 1, H, W)`` of 0-255 to maps in logits.
+
+    Args:
+        network: from normalized images ``(B, 3, H, W)`` to maps in logits ``(B, C, h, w)``.
+
+    Example:
+        >>> from monai_tbkd.networks import ActivationMapNet
+        >>> net = FilmInputNet(ActivationMapNet("resnet18", width=0.25)).eval()
+        >>> net(torch.zeros(1, 1, 64, 64, dtype=torch.uint8)).shape
+        torch.Size([1, 2, 2, 2])
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.normalize = NormalizeFilm()
+
+    def forward(self, film: torch.Tensor) -> torch.Tensor:
+        """Map images ``(B, 1, H, W)``, uint8 or float, to logits ``(B, C, h, w)``."""
+        return self.network(self.normalize(film))  # type: ignore[no-any-return]
+
+
 def export_network(
     network: nn.Module,
     path: str | Path,
     record: Mapping[str, Any],
     size: tuple[int, int],
-    calibration: Sequence[torch.Tensor] | Int8Network | None = None,
-    films: Sequence[torch.Tensor] = (),
+    int8: Int8Network | None = None,
     keep: Collection[str] = (),
 ) -> dict[str, Any]:
     """Write a network, its normalization inside, with a record of what it is, and run what was written.
 
     Args:
-        network: from normalized films ``(B, 3, H, W)`` to maps in logits.
+        network: from normalized images ``(B, 3, H, W)`` to maps in logits.
         path: the file, ``*.onnx``, ``*.xml`` (OpenVINO; its weights go beside it) or ``*.ts`` (TorchScript). Input
             ``film`` is ``(B, 1, H, W)`` uint8, output ``map`` ``(B, C, h, w)`` float32, B free.
-        record: see :func:`~monai_tbkd.backends.export_record.read_record`; precision and format are added here.
-        size: (height, width) of the films.
-        calibration: films ``(1, H, W)`` uint8 by which ranges for int8 are chosen, or what :func:`int8_network` made of
-            them; None leaves float32.
-        films: more of them, to compare both networks on; noise is taken in any case.
+        record: see :func:`~monai_tbkd.backends.exported_net.read_record`; precision and format are added here.
+        size: (height, width) of the images.
+        int8: what :func:`int8_network` made of the network; None writes float32.
         keep: blocks that stay float32 in an int8 file, see :class:`~monai_tbkd.backends.int8_quantization.Int8Network`.
 
     Returns:
-        The record as written, with ``largest_difference`` to the network's maps, in logits.
+        The record as written, with ``largest_difference`` to the network's maps on noise, in logits.
 
     Raises:
         ValueError: an unknown suffix, a package that is missing, int8 in TorchScript, or (never seen) a float file that
@@ -59,39 +87,39 @@ def export_network(
     """
     path = Path(path)
     kind = format_of(path)
-    if calibration is not None and kind == "torchscript":
+    if int8 is not None and kind == "torchscript":
         raise ValueError(
             "int8 is written as ONNX or OpenVINO; PyTorch's own int8 would need a network of another make."
         )
-    precision = "float32" if calibration is None else "int8"
-    full = {**record, "format": kind, "precision": precision}
-    if calibration is not None:
+    full = {**record, "format": kind, "precision": "float32" if int8 is None else "int8"}
+    if int8 is not None:
         full["weight_bits"] = WEIGHT_BITS
     own = FilmInputNet(network).cpu().eval()
     noise = _noise(size)
     path.parent.mkdir(parents=True, exist_ok=True)
     with torch.no_grad(), tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        part = Path(folder) / path.name
+        part, onnx_file = Path(folder) / path.name, Path(folder) / "network.onnx"
         if kind == "torchscript":
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # as below
+                warnings.simplefilter("ignore")  # as in _write_onnx
                 traced = torch.jit.trace(own, noise, check_trace=False)  # type: ignore[no-untyped-call]
             torch.jit.save(traced, str(part), _extra_files={f"{KEY}.json": json.dumps(full)})  # type: ignore[no-untyped-call]
+        elif int8 is None:
+            _write_onnx(own, noise, onnx_file)
         else:
-            onnx_file = Path(folder) / "network.onnx"
-            if calibration is None:
-                _write_onnx(own, noise, onnx_file)
-            else:
-                made = calibration if isinstance(calibration, Int8Network) else int8_network(network, size, calibration)
-                made.write(onnx_file, keep)
-            if kind == "onnx":
-                add_record(onnx_file, full)
-                onnx_file.rename(part)
-            else:
-                _write_openvino(onnx_file, part, full)
-        batches = [noise, *(film[None] for film in films)]
-        full["largest_difference"], largest = _difference(own, ExportedNet(part), batches)
-        if precision == "float32" and not full["largest_difference"] <= TOLERANCE * max(1.0, largest):
+            int8.write(onnx_file, keep)
+        if kind == "onnx":
+            add_record(onnx_file, full)
+            onnx_file.rename(part)
+        elif kind == "openvino":
+            openvino = load_openvino()
+            model = openvino_core().read_model(str(onnx_file))
+            model.set_rt_info(json.dumps(full), [KEY])
+            openvino.save_model(model, str(part), compress_to_fp16=False)
+        expected = own(noise)
+        full["largest_difference"] = float((expected - ExportedNet(part)(noise)).abs().max())
+        largest = max(1.0, float(expected.abs().max()))  # rounding errors go with it
+        if int8 is None and not full["largest_difference"] <= TOLERANCE * largest:
             raise ValueError(
                 f"{path}: the written network's maps differ from the network's by {full['largest_difference']:.2g} "
                 f"logits, more than {TOLERANCE}; it was not kept. Please report this with the versions of torch, onnx "
@@ -111,17 +139,14 @@ def int8_network(
     progress: bool = False,
     share: float | None = 0.5,
 ) -> Int8Network:
-    """A network made ready to be written in 8 bits, more than once if need be.
+    """Make a network ready to be written in 8 bits, see :class:`~monai_tbkd.backends.int8_quantization.Int8Network`.
 
     Args:
-        network: from normalized films ``(B, 3, H, W)`` to maps in logits.
-        size: (height, width) of the films.
+        network: from normalized images ``(B, 3, H, W)`` to maps in logits.
+        size: (height, width) of the images.
         films: ``(1, H, W)`` uint8 by which ranges are chosen.
         progress: show a bar, on a terminal.
-        share: as of :class:`~monai_tbkd.backends.int8_quantization.Int8Network`.
-
-    Raises:
-        ValueError: no films, or a package that is missing.
+        share: of `equalize`.
     """
     with tempfile.TemporaryDirectory() as folder:
         onnx_file = Path(folder) / "network.onnx"
@@ -149,17 +174,3 @@ def _write_onnx(network: nn.Module, film: torch.Tensor, path: Path) -> None:
             opset_version=_OPSET,
             dynamo=False,
         )
-
-
-def _write_openvino(onnx_file: Path, path: Path, record: Mapping[str, Any]) -> None:
-    openvino = load_openvino()
-    model = openvino_core().read_model(str(onnx_file))
-    model.set_rt_info(json.dumps(dict(record)), [KEY])
-    openvino.save_model(model, str(path), compress_to_fp16=False)
-
-
-@torch.no_grad()
-def _difference(own: nn.Module, written: nn.Module, batches: Sequence[torch.Tensor]) -> tuple[float, float]:
-    """The largest difference of the maps, and the largest logit, which rounding errors go with."""
-    pairs = [(own(batch), written(batch)) for batch in batches]
-    return max(float((a - b).abs().max()) for a, b in pairs), max(float(a.abs().max()) for a, _ in pairs)

@@ -18,12 +18,7 @@ SECRETS = (
 
 
 def add_archive_options(p: argparse.ArgumentParser, required: bool = True) -> None:
-    """Add where the archive is, what is asked of it, and how the connection is secured.
-
-    Args:
-        p: of a command.
-        required: whether the command does nothing without an archive.
-    """
+    """Add where the archive is, what is asked of it, and how the connection is secured."""
     p.add_argument("--url", required=required, help="of the archive's DICOMweb, like https://host:8042/dicom-web")
     p.add_argument("--query", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="which studies and "
                    "series, like StudyDate=20260101-20261231 BodyPartExamined=CHEST")  # fmt: skip
@@ -35,10 +30,10 @@ def add_archive_options(p: argparse.ArgumentParser, required: bool = True) -> No
 
 
 def open_archive(args: argparse.Namespace) -> tuple[Archive, StudyQuery]:
-    """The archive of a command line, and what is asked of it; nothing has been asked yet.
+    """Open the archive of a command line, and read what is asked of it; nothing is asked yet.
 
     Raises:
-        ValueError: a package is missing, or something that a user can mend.
+        ValueError: a package is missing, or an option is wrong.
         OSError: a file is missing.
     """
     lacking = [each for each in ("dicomweb_client", "highdicom") if importlib.util.find_spec(each) is None]
@@ -53,11 +48,7 @@ def open_archive(args: argparse.Namespace) -> tuple[Archive, StudyQuery]:
 
 
 def refuse_negative(**values: float | None) -> None:
-    """Refuse numbers below 0, and what is no number or without end.
-
-    Raises:
-        ValueError: one is.
-    """
+    """Refuse numbers below 0, and what is no number or without end, by a ValueError."""
     for name, value in values.items():
         if value is not None and not 0 <= value < threading.TIMEOUT_MAX:
             raise ValueError(f"{name} is {value}; expected 0 or more.")

@@ -22,7 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Print or copy."""
-    from monai_tbkd.packaging import bundle_files, recipe_files
+    from monai_tbkd.bundle import bundle_files, recipe_files
 
     if args.output is None:
         sys.stdout.write(f"{recipe_files() if args.recipes else bundle_files()}\n")

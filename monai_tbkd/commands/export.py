@@ -39,7 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run it."""
+    """Run the export."""
     from monai_tbkd.commands.export_model import run as run_it
 
     return run_it(args)

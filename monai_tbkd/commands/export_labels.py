@@ -27,8 +27,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Write and say what."""
+    from monai_tbkd.bundle.plain_errors import FILMS_FAILED
     from monai_tbkd.label.label_export import collect_labels, write_coco, write_manifest
-    from monai_tbkd.packaging.exit_status import FILMS_FAILED
 
     export = collect_labels(args.store, args.tag)
     args.output.mkdir(parents=True, exist_ok=True)

@@ -14,11 +14,10 @@ from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 
 from monai_tbkd.backends import Agreement, ExportedNet, FilmInputNet, agreement, export_network
-from monai_tbkd.backends.export_record import SUFFIXES
-from monai_tbkd.backends.exported_net import MapOf
-from monai_tbkd.backends.int8_quantization import Int8Network
-from monai_tbkd.backends.int8_search import block_errors, order_of, search
+from monai_tbkd.backends.exported_net import MapOf, suffix_of
+from monai_tbkd.backends.int8_quantization import Int8Network, block_errors, order_of, search
 from monai_tbkd.backends.write_network import int8_network
+from monai_tbkd.bundle import bundle_files, literal, model_settings, recipe_file, set_option
 from monai_tbkd.commands.training_options import checkpoint_of
 from monai_tbkd.data import list_films
 from monai_tbkd.data.film_dataset import film_error_in
@@ -26,25 +25,24 @@ from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.engines import describe_module, load_trained
 from monai_tbkd.networks import model_version
 from monai_tbkd.networks.checkpoint import file_sha256, read_record
-from monai_tbkd.packaging import bundle_files, literal, model_settings, recipe_files, set_option
 from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)
 
 Pair = tuple[torch.Tensor, torch.Tensor | None]
-"""A film and the place of its cut."""
+"""An image and the position of its crop."""
 
 SMALLEST_IOU, LARGEST_CHANGE = 0.95, 0.01
 """What an 8-bit model is to keep: mean IoU of its boxes with those of float32, and mean change of the score."""
-_RANKED, _SEARCHED = 4, 25  # films by which blocks are put in order, and by which the fewest are found
-_CHECKED = 5  # one film in so many is kept to compare both networks on
+_RANKED, _SEARCHED = 4, 25  # images by which blocks are put in order, and by which the fewest are found
+_CHECKED = 5  # one image in so many is kept to compare both networks on
 
 
 def run(args: argparse.Namespace) -> int:
-    """Load, write, and say how much the written network agrees.
+    """Load, write, and log how much the written network agrees.
 
     Raises:
-        ValueError: settings that the model was not trained with, or int8 without films.
+        ValueError: settings that the model was not trained with, or int8 without images.
     """
     if args.int8 != (args.films is not None):
         raise ValueError(
@@ -56,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     image_size = int(parser.get_parsed_content("image_size"))
     load_trained(network, args.checkpoint, pooling, image_size)
     network.eval()
-    suffix = {kind: end for end, kind in SUFFIXES.items()}[args.format]
+    suffix = suffix_of(args.format)
     # the released model's folder is the installation's
     beside = Path(args.checkpoint.name) if is_released else args.checkpoint
     output = args.output or beside.with_suffix((".int8" if args.int8 else "") + suffix)
@@ -72,15 +70,15 @@ def run(args: argparse.Namespace) -> int:
         "operating_point": _operating_point(Path(parser.get_parsed_content("operating_point")), args.checkpoint),
         "training": (read_record(args.checkpoint) or {}).get("training"),
     }
-    size = (image_size, image_size)
     if args.int8:
-        written, found = _in_8_bits(args, parser, network, output, record, size)
+        written, found = _in_8_bits(args, parser, network, output, record)
     else:
-        written, found = export_network(network, output, record, size), None
+        written, found = export_network(network, output, record, (image_size, image_size)), None
+    parts = (output, output.with_suffix(".bin")) if output.suffix == ".xml" else (output,)
     logger.info(
         "%s: %s of %s, %s, %.1f MB; maps differ from the network's by at most %.2g logits on noise (%s).",
-        output, args.format, record["model_version"], written["precision"], _size(output) / 1e6,
-        written["largest_difference"], NOTICE,
+        output, args.format, record["model_version"], written["precision"],
+        sum(part.stat().st_size for part in parts) / 1e6, written["largest_difference"], NOTICE,
     )  # fmt: skip
     if found is not None:
         logger.info("Against float32, on films that chose nothing: %s.", found)
@@ -93,51 +91,45 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _in_8_bits(
-    args: argparse.Namespace,
-    parser: ConfigParser,
-    network: torch.nn.Module,
-    output: Path,
-    record: dict[str, Any],
-    size: tuple[int, int],
+    args: argparse.Namespace, parser: ConfigParser, network: torch.nn.Module, output: Path, record: dict[str, Any]
 ) -> tuple[dict[str, Any], Agreement]:
-    """The file with as few blocks in 32 bits as its boxes need, or as asked for; and how it agrees on other films."""
-    films, places = read_films(parser, args.films, args.number)
-    pairs = list(zip(films, places, strict=True))
+    """Write the file with as few blocks in 32 bits as its boxes need, or as asked for; compare it on other images."""
+    pairs = list(zip(*read_films(parser, args.films, args.number), strict=True))
     used = [pair for number, pair in enumerate(pairs) if number % _CHECKED]
     judge = _judge(parser, network, pairs[::_CHECKED])
+    size = (record["image_size"],) * 2
     made = int8_network(network, size, [film for film, _ in used], progress=True)
-    if args.keep_float32 is None:
-        keep = _fewest_blocks(made, "openvino" if args.format == "openvino" else "onnxruntime", parser, network, used)
-    else:
-        keep = tuple(args.keep_float32)
+    runtime = "openvino" if args.format == "openvino" else "onnxruntime"
+    keep = args.keep_float32
+    if keep is None:
+        keep = _fewest_blocks(made, runtime, parser, network, used)
     facts = {"films": len(used), "checked": len(pairs) - len(used), "float32": list(keep)}
-    written = export_network(network, output, {**record, "calibration": facts}, size, made, keep=keep)
+    written = export_network(network, output, {**record, "calibration": facts}, size, made, keep)
     return written, judge(ExportedNet(output))
 
 
 def _fewest_blocks(
     made: Int8Network, runtime: str, parser: ConfigParser, network: torch.nn.Module, used: Sequence[Pair]
 ) -> tuple[str, ...]:
-    """The blocks to keep in 32 bits, by films that chose the ranges as well."""
-    errors = block_errors(made, [film for film, _ in _spread(used, _RANKED)], runtime)
-    judge = _judge(parser, network, _spread(used, _SEARCHED))
+    """Find the blocks to keep in 32 bits, by images that chose the ranges as well."""
+
+    def spread(number: int) -> Sequence[Pair]:
+        return used[:: max(1, -(-len(used) // number))]
+
+    errors = block_errors(made, [film for film, _ in spread(_RANKED)], runtime)
+    judge = _judge(parser, network, spread(_SEARCHED))
 
     def judged(maps_of: MapOf) -> tuple[Agreement, bool]:
         found = judge(maps_of)
         return found, _agrees(found)
 
-    taken = search(made, order_of(made, errors), judged, runtime)[0]
-    logger.info("Taken: %s.", taken.described(made))
+    taken = search(made, order_of(made, errors), judged, runtime)
+    logger.info("Taken: %s.", made.described(taken.keep))
     return taken.keep
 
 
-def _spread(pairs: Sequence[Pair], number: int) -> Sequence[Pair]:
-    """So many of them or fewer, from first to last."""
-    return pairs[:: max(1, -(-len(pairs) // number))]
-
-
 def _judge(parser: ConfigParser, network: torch.nn.Module, pairs: Sequence[Pair]) -> Callable[[MapOf], Agreement]:
-    """How a network's maps agree with float32's on films."""
+    """Return a function that compares a network's maps with float32's on images."""
     films, places = [film for film, _ in pairs], [place for _, place in pairs]
     expected = scores_and_boxes(parser, FilmInputNet(network), films, places)
     return lambda maps_of: agreement(expected, scores_and_boxes(parser, maps_of, films, places))
@@ -148,18 +140,15 @@ def _agrees(found: Agreement) -> bool:
 
 
 def scores_and_boxes(
-    parser: ConfigParser,
-    network: MapOf,
-    films: Sequence[torch.Tensor],
-    places: Sequence[torch.Tensor | None],
+    parser: ConfigParser, network: MapOf, films: Sequence[torch.Tensor], places: Sequence[torch.Tensor | None]
 ) -> list[tuple[float, torch.Tensor]]:
-    """Scores (0-1) and boxes ``(n, 4)`` of films through the post-processing of inference, boxes whatever the score.
+    """Compute scores (0-1) and boxes ``(n, 4)`` by the post-processing of inference, boxes whatever the score.
 
     Args:
         parser: of inference.yaml.
-        network: from films ``(B, 1, H, W)`` uint8 to maps.
+        network: from images ``(B, 1, H, W)`` uint8 to maps.
         films: ``(1, H, W)`` uint8.
-        places: of their cuts, or None each.
+        places: positions of their crops, or None each.
     """
     steps = parser.get_parsed_content("postprocessing")
     found: list[tuple[float, torch.Tensor]] = []
@@ -172,18 +161,13 @@ def scores_and_boxes(
 
 
 def inference_config(checkpoint: Path, recipes: Sequence[str], values: Sequence[str]) -> ConfigParser:
-    """inference.yaml for a model, its films in 8 bits, its boxes drawn whatever the score.
-
-    Args:
-        checkpoint: the model.
-        recipes: names or files.
-        values: ``ID=VALUE``.
+    """Read inference.yaml for a model, its images in 8 bits, its boxes drawn whatever the score.
 
     Raises:
         FileNotFoundError: no such recipe.
-        ValueError: a value of no id.
+        ValueError: a value (``ID=VALUE``) of no id.
     """
-    files = [bundle_files() / "configs" / "inference.yaml", *(_recipe(name) for name in recipes)]
+    files = [bundle_files() / "configs" / "inference.yaml", *map(recipe_file, recipes)]
     parser = ConfigParser()
     parser.read_config([str(file) for file in files])
     for entry in values:
@@ -191,23 +175,19 @@ def inference_config(checkpoint: Path, recipes: Sequence[str], values: Sequence[
         if key.split("::")[0] not in parser:
             raise ValueError(f"--set {entry}: inference.yaml has no {key}.")
         parser[key] = value
-    parser["ckpt_dir"] = literal(str(checkpoint.parent))
-    parser["student_checkpoint"] = literal(str(checkpoint))
-    parser["device"] = "cpu"
-    parser["backend"] = "torchscript"  # films in 8 bits, and normalization in the network
-    parser["thresholds"] = _thresholds(checkpoint)
-    parser["exported"] = None
+    point = _operating_point(checkpoint.with_name("operating_point.json"), checkpoint) or {}
+    parser.update({
+        "ckpt_dir": literal(str(checkpoint.parent)),
+        "student_checkpoint": literal(str(checkpoint)),
+        "device": "cpu",
+        "backend": "torchscript",  # images in 8 bits, and normalization in the network
+        "exported": None,
+        "thresholds": {"map_threshold": point.get("map_threshold", 0.5), "mode": point.get("mode", "absolute"),
+                       "score_threshold": 0.0},
+    })  # fmt: skip
     parser.update(model_settings(parser.get(), checkpoint))
     parser["draw_film"] = False
     return parser
-
-
-def _recipe(name: str) -> Path:
-    for candidate in (Path(name), recipe_files() / f"{name}.yaml"):
-        if candidate.is_file():
-            return candidate
-    known = ", ".join(sorted(p.stem for p in recipe_files().glob("*.yaml")))
-    raise FileNotFoundError(f"--recipe {name}: no such file, and no recipe of that name; there are {known}.")
 
 
 def _operating_point(path: Path, checkpoint: Path) -> dict[str, Any] | None:
@@ -220,15 +200,8 @@ def _operating_point(path: Path, checkpoint: Path) -> dict[str, Any] | None:
     return {key: point[key] for key in ("map_threshold", "score_threshold", "mode", "chosen_on")}
 
 
-def _thresholds(checkpoint: Path) -> dict[str, Any]:
-    """Of the comparison: boxes are drawn whatever the score, so that there are some to compare."""
-    chosen = _operating_point(checkpoint.with_name("operating_point.json"), checkpoint) or {}
-    return {"map_threshold": chosen.get("map_threshold", 0.5), "mode": chosen.get("mode", "absolute"),
-            "score_threshold": 0.0}  # fmt: skip
-
-
 def read_films(parser: ConfigParser, folder: Path, number: int) -> tuple[list[torch.Tensor], list[torch.Tensor | None]]:
-    """Films ``(1, H, W)`` uint8 of a folder, spread over it, and the places of their cuts."""
+    """Read images ``(1, H, W)`` uint8 of a folder, spread over it, and the positions of their crops."""
     if number < _CHECKED:
         raise ValueError(f"--number is {number}; expected {_CHECKED} films or more.")
     listed = list_films(folder)
@@ -253,8 +226,3 @@ def read_films(parser: ConfigParser, folder: Path, number: int) -> tuple[list[to
     if len(films) < _CHECKED:
         raise ValueError(f"{folder} has {len(films)} films that can be used; give at least {_CHECKED}, better 100.")
     return films, places
-
-
-def _size(path: Path) -> int:
-    parts = (path, path.with_suffix(".bin")) if path.suffix == ".xml" else (path,)
-    return sum(part.stat().st_size for part in parts)

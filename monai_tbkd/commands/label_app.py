@@ -31,9 +31,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Write it and say how to start."""
+    from monai_tbkd.bundle import bundle_files, models_folder, set_option
     from monai_tbkd.label.app_folder import write_app_folder
     from monai_tbkd.networks import model_version
-    from monai_tbkd.packaging import bundle_files, models_folder, set_option
 
     bundle = args.bundle or bundle_files()
     recipes = [_recipe(name) for name in args.recipe]
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _recipe(name: str) -> Path:
     """A file, or a recipe of the package by name."""
-    from monai_tbkd.packaging import recipe_files
+    from monai_tbkd.bundle import recipe_files
 
     packaged = recipe_files() / f"{name}.yaml"
     return packaged if "/" not in name and not Path(name).is_file() and packaged.is_file() else Path(name)

@@ -17,13 +17,13 @@ from ignite.engine import Engine, Events
 from monai.bundle import ConfigParser
 from tqdm import tqdm
 
+from monai_tbkd.bundle import FILMS_FAILED, bundle_files, literal, released_model, set_option
+from monai_tbkd.bundle.config_files import find_config
+from monai_tbkd.bundle.locations import called
+from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.data.film_folder import list_films
 from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.metrics.calibrated_threshold import BEFORE_USE
-from monai_tbkd.packaging import FILMS_FAILED, bundle_files, literal, released_model, set_option
-from monai_tbkd.packaging.config_layers import find_config
-from monai_tbkd.packaging.plain_errors import plain_cause
-from monai_tbkd.packaging.released import called
 from monai_tbkd.report.prediction_table import DONE, OVERVIEW, PredictionTable
 from monai_tbkd.transforms import notice_of
 

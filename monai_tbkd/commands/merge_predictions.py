@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: a part is missing, or the parts don't belong together.
     """
-    from monai_tbkd.packaging.exit_status import FILMS_FAILED
+    from monai_tbkd.bundle.plain_errors import FILMS_FAILED
     from monai_tbkd.report.merged_predictions import merge_predictions
 
     return FILMS_FAILED if merge_predictions(args.output_dir).failed else 0

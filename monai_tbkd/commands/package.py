@@ -41,24 +41,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read, write, and say where.
-
-    Raises:
-        ValueError: something that a user can mend.
-    """
+    """Write the folder, and print where."""
+    from monai_tbkd.bundle import recipe_file, set_option
+    from monai_tbkd.bundle.config_files import read_config
+    from monai_tbkd.bundle.locations import LICENSE
     from monai_tbkd.data.outside_text import read_text
     from monai_tbkd.networks import model_version
-    from monai_tbkd.packaging import set_option
     from monai_tbkd.packaging.bundle_package import write_package
-    from monai_tbkd.packaging.config_layers import read_config
     from monai_tbkd.packaging.file_hashes import write_hashes
     from monai_tbkd.packaging.model_facts import read_facts
-    from monai_tbkd.packaging.released import LICENSE
 
     checkpoint = checkpoint_of(args)
     terms = args.terms or (checkpoint.with_name(LICENSE) if args.checkpoint is None else None)
     facts = read_facts(checkpoint, args.trained_on, args.phantom, args.metrics, args.performance)
-    layers = [read_config(_recipe(name)) for name in args.recipe] + [dict([set_option(text)]) for text in args.values]
+    layers = [read_config(recipe_file(name)) for name in args.recipe] + [
+        dict([set_option(text)]) for text in args.values
+    ]
     folder = write_package(
         args.output,
         facts,
@@ -70,26 +68,9 @@ def run(args: argparse.Namespace) -> int:
         lung_weights=args.lung_weights,
         full=args.full,
     )
-    files = [p for p in folder.rglob("*") if p.is_file()]
-    size = sum(p.stat().st_size for p in files) / 1024**2
-    sys.stdout.write(
-        f"{folder}: {len(files)} files, {size:.1f} MB, {model_version(checkpoint)}, trained on {facts.trained_on}\n"
-    )
+    sizes = [p.stat().st_size for p in folder.rglob("*") if p.is_file()]
+    sys.stdout.write(f"{folder}: {len(sizes)} files, {sum(sizes) / 1024**2:.1f} MB, {model_version(checkpoint)}, "
+                     f"trained on {facts.trained_on}\n")  # fmt: skip
     if args.hashes is not None:
         sys.stdout.write(f"{write_hashes(folder, args.hashes)}: their hashes\n")
     return 0
-
-
-def _recipe(name: str) -> Path:
-    from monai_tbkd.packaging import recipe_files
-
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml", ".json"):
-        if not path.is_file():
-            raise ValueError(f"There is no recipe {path}.")
-        return path
-    path = recipe_files() / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in recipe_files().glob("*.yaml")))
-        raise ValueError(f"There is no recipe {name}; expected one of {known}, or a file.")
-    return path

@@ -144,7 +144,7 @@ def _pass(work: ArchiveRun, limit: int | None, again: bool) -> int:
 
 
 def _status(work: ArchiveRun, failed: bool) -> int:
-    from monai_tbkd.packaging import FILMS_FAILED
+    from monai_tbkd.bundle import FILMS_FAILED
 
     return FILMS_FAILED if failed or work.archive.cut_short else 0
 
@@ -157,7 +157,7 @@ def _tell(counts: Counter[str], given: str) -> None:
 
 
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:
-    from monai_tbkd.packaging import literal, set_option
+    from monai_tbkd.bundle import literal, set_option
 
     given: dict[str, Any] = dict(set_option(option) for option in args.settings)
     if args.ckpt_dir is not None:

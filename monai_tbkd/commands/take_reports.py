@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if (args.url is None) == (args.reports is None):
         raise ValueError("expected one of --url, of a PACS, and --reports, files.")
-    from monai_tbkd.packaging import FILMS_FAILED, with_extra
+    from monai_tbkd.bundle import FILMS_FAILED, with_extra
 
     with_extra(("take_reports",), "highdicom", "dicom")
     from monai_tbkd.label.label_export import LABELS_FOLDER

@@ -1,4 +1,4 @@
-"""What a model was trained with, as options of commands that build its network anew."""
+"""Options of commands that build the network of a trained model."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def checkpoint_of(args: argparse.Namespace) -> Path:
-    """The checkpoint of a command line, or that of the released model.
+    """Return the checkpoint of a command line, or that of the released model.
 
     Raises:
         FileNotFoundError: there is no released model.
     """
-    from monai_tbkd.packaging.released import MODEL, released_model
+    from monai_tbkd.bundle.locations import MODEL, released_model
 
     return args.checkpoint if args.checkpoint is not None else released_model() / MODEL
 

@@ -34,9 +34,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check and print, line by line as it comes."""
-    from monai_tbkd.packaging.verification import ERROR
-    from monai_tbkd.packaging.verification.bundle_verification import verify
+    """Check, and print each finding as it comes."""
+    from monai_tbkd.packaging.bundle_verification import verify
+    from monai_tbkd.packaging.zoo_rules import ERROR
 
     found = []
     with tempfile.TemporaryDirectory(prefix="verify_bundle_") as work:

@@ -41,7 +41,7 @@ def federated_site(
         FileNotFoundError: a bundle without the config.
 
     Example:
-        >>> from monai_tbkd.packaging import bundle_root
+        >>> from monai_tbkd.bundle import bundle_root
         >>> site = federated_site("teacher", bundle_root(), {"dataset_dir": "FILMS", "ckpt_dir": "MODELS"})
     """
     if stage not in ("teacher", "student"):

@@ -174,7 +174,7 @@ def training_settings(
     """What a training depends on: settings of the config, weights and components by their hash, images and labels.
 
     Args:
-        settings: of the config, JSON-able, see :func:`monai_tbkd.packaging.config_settings`.
+        settings: of the config, JSON-able, see :func:`monai_tbkd.bundle.config_settings`.
         datalist: with a ``train`` split.
         pooling: from maps to logits.
         network: its initial ``weights`` count; None takes those of the settings.

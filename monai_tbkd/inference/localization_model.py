@@ -14,14 +14,14 @@ from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from numpy.typing import NDArray
 
+from monai_tbkd.bundle import bundle_files, literal, model_settings, released_model
+from monai_tbkd.bundle.config_files import find_config, read_config
+from monai_tbkd.bundle.plain_errors import parsed_content
 from monai_tbkd.data import film_meta
 from monai_tbkd.data.number_range import is_number
 from monai_tbkd.data.readers import FilmLimits
 from monai_tbkd.inference.finding import Finding
 from monai_tbkd.metrics.calibrated_threshold import MIXED
-from monai_tbkd.packaging import bundle_files, literal, model_settings, released_model
-from monai_tbkd.packaging.config_layers import find_config, read_config
-from monai_tbkd.packaging.parsed_content import parsed_content
 from monai_tbkd.report.prediction_row import prediction_row
 
 ImageLike = str | os.PathLike[str] | NDArray[Any] | torch.Tensor

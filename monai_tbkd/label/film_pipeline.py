@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from monai.bundle import ConfigParser
 
+from monai_tbkd.bundle import literal
 from monai_tbkd.data import FilmTurn, ReasonCode
 from monai_tbkd.data.film_dataset import film_error_in
 from monai_tbkd.engines import load_trained
@@ -20,7 +21,6 @@ from monai_tbkd.label.app_folder import AppFolder
 from monai_tbkd.label.film_options import FilmOptions, shown
 from monai_tbkd.label.film_result import FilmResult
 from monai_tbkd.metrics.calibrated_threshold import input_kind_fault
-from monai_tbkd.packaging import literal
 from monai_tbkd.transforms import MapToMask
 from monai_tbkd.transforms.map_to_boxes import large_components
 

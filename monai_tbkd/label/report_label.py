@@ -10,11 +10,11 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.misc import is_dicom
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from monai_tbkd.bundle.plain_errors import with_extra
 from monai_tbkd.label.cvat_labels import Shape
 from monai_tbkd.label.film_result import LABEL
 from monai_tbkd.label.film_words import NOT_TB, film_word
 from monai_tbkd.label.label_limits import read_text_label
-from monai_tbkd.packaging.extras import with_extra
 
 if TYPE_CHECKING:
     from monai_tbkd.dicom import BoxReport

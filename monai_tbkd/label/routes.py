@@ -21,6 +21,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse
 
+from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.data import FilmError
 from monai_tbkd.label.dicomweb_proxy import DicomwebProxy
 from monai_tbkd.label.guard import LARGEST_TEXT, GuardRules
@@ -61,7 +62,6 @@ from monai_tbkd.label.route_models import (
     UploadQuery,
 )
 from monai_tbkd.label.uploads import kept_upload, new_session, upload_name
-from monai_tbkd.packaging.plain_errors import plain_cause
 
 if TYPE_CHECKING:
     from monai_tbkd.label.app import TuberculosisApp

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from monai_tbkd.bundle import truth
 from monai_tbkd.label.guard import MEGABYTE, GuardRules
-from monai_tbkd.packaging import truth
 
 TOKEN_VARIABLE = "TBKD_LABEL_TOKEN"
 """Environment variable with the token: a command line can be read by everyone on the machine."""

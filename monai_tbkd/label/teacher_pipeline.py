@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from monai.bundle import ConfigParser
 
+from monai_tbkd.bundle import literal
 from monai_tbkd.engines import describe_module
 from monai_tbkd.label.app_folder import AppFolder
 from monai_tbkd.label.film_pipeline import FilmPipeline
 from monai_tbkd.networks import ViewedNet, finished_network
 from monai_tbkd.networks.checkpoint import read_record, refuse_other_settings
-from monai_tbkd.packaging import literal
 
 
 class TeacherPipeline(FilmPipeline):

@@ -12,12 +12,12 @@ from monai.bundle import run
 from monailabel.interfaces.tasks.train import TrainTask
 from pydantic import ValidationError
 
+from monai_tbkd.bundle import literal
 from monai_tbkd.data import write_corrections
 from monai_tbkd.label.annotator_work import as_correction, finished_labels, unlabeled_paths
 from monai_tbkd.label.app_folder import AppFolder
 from monai_tbkd.label.request_models import ClientParams, TrainParams, sentence
 from monai_tbkd.networks.checkpoint import read_record
-from monai_tbkd.packaging import literal
 
 if TYPE_CHECKING:
     from monai_tbkd.label.app import TuberculosisApp

@@ -1,4 +1,4 @@
-"""The folder that would be submitted to the Model Zoo, made from the bundle's sources and a checkpoint."""
+"""Make the folder that would be submitted to the Model Zoo, from the bundle's sources and a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,21 +16,12 @@ import yaml
 from monai.bundle import ConfigParser, ckpt_export
 
 from monai_tbkd import __version__
+from monai_tbkd.bundle import bundle_files
 from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.engines import file_sha256, load_trained
-from monai_tbkd.packaging.bundle_location import bundle_files
-from monai_tbkd.packaging.config_layers import (
-    as_json,
-    first_part,
-    lay_over,
-    layer_for,
-    read_config,
-    resolve_files,
-    start_at_run,
-)
 from monai_tbkd.packaging.model_documents import model_metadata, model_readme, model_terms
 from monai_tbkd.packaging.model_facts import ModelFacts
-from monai_tbkd.packaging.plain_inference import LEFT_OUT, plain_inference, plain_layer
+from monai_tbkd.packaging.packaged_configs import LEFT_OUT, as_json, packaged_configs
 from monai_tbkd.packaging.vendored_code import PACKAGE, copy_code, needed_distributions
 
 logger = logging.getLogger(__name__)
@@ -38,6 +29,7 @@ logger = logging.getLogger(__name__)
 LARGEST_FILE = 25 * 1024 * 1024
 """Bytes of a file that the Model Zoo's repository takes; larger ones are fetched by ``large_files.yml``."""
 LUNG_WEIGHTS = "models/lung_field.pt"
+_DOCUMENTS = ("README.md", "data_license.txt")
 
 
 def write_package(
@@ -53,22 +45,20 @@ def write_package(
 ) -> Path:
     """Write the folder, whole or not at all.
 
-    It holds inference alone: images in, ``predictions.csv``, ``predictions.json`` and overlays out.
-
-    Configs become JSON with the recipe laid into them and with the values that the checkpoint's record knows, so that
-    the folder's defaults are those of its model.
+    It holds inference alone: images in, ``predictions.csv``, ``predictions.json`` and overlays out. Configs become JSON
+    with the recipe and the values that the checkpoint's record knows laid into them.
 
     Args:
         output: the folder; absent or empty.
         facts: of the checkpoint.
         layers: recipes, then single values, each by ids as MONAI writes them.
-        terms: of the films that the model was trained on; needed for other than phantom films.
+        terms: of the images that the model was trained on; needed for other than phantom images.
         url: where the files of ``models/`` will be fetched from; those that are too large for the zoo are then listed
             in ``large_files.yml``.
-        as_requirement: name this package as a requirement instead of copying its code.
+        as_requirement: name this package as a requirement instead of copying its code. Implies `full`.
         torchscript: write ``models/model.ts`` too.
         lung_weights: a lung-field network (TorchScript) that the lungs are found with; copied along.
-        full: all configs, with all that inference can put out, and their code. So it is `as_requirement`.
+        full: all configs, with all that inference can put out, and their code.
 
     Returns:
         The folder.
@@ -77,17 +67,28 @@ def write_package(
         FileExistsError: the folder holds something.
         ValueError: the checkpoint does not fit the configs, terms are missing, or versions disagree.
     """
-    target = Path(output)
+    target, full = Path(output), full or as_requirement
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise FileExistsError(f"{target} is there already and holds something; give a new folder, or remove it.")
     if not facts.phantom and not terms:
         raise ValueError(
             f"The terms of what {facts.checkpoint} was trained on have to be in the folder; give them by --terms FILE."
         )
+    source = bundle_files()
+    if lung_weights is not None:
+        layers = [*layers, {"lung_weights": f"$@bundle_root + '/{LUNG_WEIGHTS}'"}]
+    configs = packaged_configs(source / "configs", facts.record, layers, as_requirement, full)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.unfinished.", dir=target.parent))
     try:
-        _write(unfinished, facts, layers, terms, url, as_requirement, torchscript, lung_weights, full or as_requirement)
+        for name in ("configs", "docs", "models"):
+            (unfinished / name).mkdir()
+        _write_configs(unfinished, source, configs, facts, as_requirement, full)
+        _write_documents(unfinished, source, configs, facts, terms, as_requirement, full)
+        if lung_weights is not None:
+            shutil.copyfile(lung_weights, unfinished / LUNG_WEIGHTS)
+        _write_model(unfinished, facts, torchscript)
+        _list_large_files(unfinished, url)
         unfinished.chmod(0o755)
         if target.exists():
             target.rmdir()
@@ -98,97 +99,42 @@ def write_package(
     return target
 
 
-def packaged_configs(
-    source: str | Path,
-    facts: ModelFacts,
-    layers: Sequence[Mapping[str, Any]],
-    as_requirement: bool = False,
-    full: bool = True,
-) -> dict[str, dict[str, Any]]:
-    """The bundle's configs with a model's values and recipes laid into them, by name without suffix.
-
-    A recipe's ids go to the configs that have them; what none of them has is training's.
-
-    Args:
-        source: folder of the commented YAML.
-        facts: of the model.
-        layers: recipes.
-        as_requirement: leave ``initialize`` as it is, see `start_at_run`.
-        full: otherwise inference is made by `plain_inference`.
-
-    Raises:
-        ValueError: something that can't be laid over, or a reference to a file that is not there.
-    """
-    configs = {p.stem: read_config(p) for p in sorted(Path(source).glob("*.yaml"))}
-    configs["inference"]["ckpt_dir"] = "$@bundle_root + '/models'"  # the folder has its own
-    if not full:
-        configs["inference"] = lay_over(configs["inference"], plain_layer())
-    for config in configs.values():
-        if "network_def" in config:
-            config["network_def"] = facts.network_def(config["network_def"])
-    at_the_top = {key for config in configs.values() for key in config}
-    recorded = {key: value for key, value in facts.config_values.items() if key in at_the_top}
-    for layer in (recorded, *layers):
-        known = {key for config in configs.values() for key in config}
-        new = [first_part(key) for key in layer if first_part(key) not in known]
-        for name, config in configs.items():
-            configs[name] = lay_over(config, layer_for(config, layer, new if name == "train" else ()))
-    if not full:
-        given = {key: value for layer in layers for key, value in layer.items()}
-        configs["inference"] = plain_inference(configs["inference"], configs["preprocessing"], given)
-    for name, config in configs.items():
-        resolved = resolve_files(config, source)
-        configs[name] = resolved if as_requirement else start_at_run(resolved)
-    return configs
-
-
-def _write(
-    root: Path,
-    facts: ModelFacts,
-    layers: Sequence[Mapping[str, Any]],
-    terms: str | None,
-    url: str | None,
-    as_requirement: bool,
-    torchscript: bool,
-    lung_weights: str | Path | None,
-    full: bool,
+def _write_configs(
+    root: Path, source: Path, configs: Mapping[str, dict[str, Any]], facts: ModelFacts, as_requirement: bool, full: bool
 ) -> None:
-    source = bundle_files()
-    if lung_weights is not None:
-        layers = [*layers, {"lung_weights": f"$@bundle_root + '/{LUNG_WEIGHTS}'"}]
-    configs = packaged_configs(source / "configs", facts, layers, as_requirement, full)
+    """Write configs, metadata and the code that they need."""
     texts = {name: as_json(config) for name, config in configs.items() if full or name == "inference"}
-    without = () if full else LEFT_OUT
-    (root / "configs").mkdir(parents=True)
     for name, text in texts.items():
         (root / "configs" / f"{name}.json").write_text(text, encoding="utf-8")
     shutil.copyfile(source / "configs" / "logging.conf", root / "configs" / "logging.conf")
-
     metadata = json.loads((source / "configs" / "metadata.json").read_text(encoding="utf-8"))
     if metadata["version"] != __version__ or __version__ not in metadata["changelog"]:
         raise ValueError(
             f"The package is version {__version__} and the bundle's metadata says {metadata['version']} with a "
             f"changelog for {', '.join(metadata['changelog'])}; put them in step."
         )
+    without = () if full else LEFT_OUT
     packages = {PACKAGE: __version__} if as_requirement else needed_distributions(texts.values(), without)
     metadata = model_metadata(metadata, facts, configs["inference"], packages, full)
     (root / "configs" / "metadata.json").write_text(as_json(metadata), encoding="utf-8")
     if not as_requirement:
         copy_code(texts.values(), root / PACKAGE, without)
 
-    (root / "docs").mkdir()
-    readme = (source / "docs" / "README.md").read_text(encoding="utf-8")
-    readme = model_readme(readme, facts, {**configs["preprocessing"], **configs["train"]}, not as_requirement, full)
-    (root / "docs" / "README.md").write_text(readme, encoding="utf-8")
-    licenses = (source / "docs" / "data_license.txt").read_text(encoding="utf-8")
-    (root / "docs" / "data_license.txt").write_text(model_terms(licenses, facts, terms), encoding="utf-8")
-    shutil.copyfile(source / "LICENSE", root / "LICENSE")
 
-    (root / "models").mkdir()
-    if lung_weights is not None:
-        shutil.copyfile(lung_weights, root / LUNG_WEIGHTS)
-    _write_model(root, facts, torchscript)
-    _list_large_files(root, url)
+def _write_documents(
+    root: Path,
+    source: Path,
+    configs: Mapping[str, dict[str, Any]],
+    facts: ModelFacts,
+    terms: str | None,
+    as_requirement: bool,
+    full: bool,
+) -> None:
+    readme, licenses = ((source / "docs" / name).read_text(encoding="utf-8") for name in _DOCUMENTS)
+    readme = model_readme(readme, facts, {**configs["preprocessing"], **configs["train"]}, not as_requirement, full)
+    for name, text in zip(_DOCUMENTS, (readme, model_terms(licenses, facts, terms)), strict=True):
+        (root / "docs" / name).write_text(text, encoding="utf-8")
+    shutil.copyfile(source / "LICENSE", root / "LICENSE")
 
 
 def _write_model(root: Path, facts: ModelFacts, torchscript: bool) -> None:
@@ -233,22 +179,20 @@ def _write_model(root: Path, facts: ModelFacts, torchscript: bool) -> None:
 
 def _list_large_files(root: Path, url: str | None) -> None:
     large = [p for p in sorted(root.rglob("*")) if p.is_file() and p.stat().st_size > LARGEST_FILE]
-    if not large:
-        return
-    if url is None:
+    if large and url is None:
         logger.warning(
-            "%s: larger than the zoo takes (%d MB); give --url with the place that it can be fetched from.",
+            "%s: larger than the zoo takes (%d MB); give --url with the address that it can be fetched from.",
             ", ".join(p.relative_to(root).as_posix() for p in large), LARGEST_FILE // 1024**2,
         )  # fmt: skip
-        return
-    entries = [
-        {
-            "path": p.relative_to(root).as_posix(),
-            "url": f"{url.rstrip('/')}/{p.name}",
-            "hash_val": file_sha256(p),
-            "hash_type": "sha256",
-        }
-        for p in large
-    ]
-    text = yaml.safe_dump({"large_files": entries}, sort_keys=False)
-    (root / "large_files.yml").write_text(text, encoding="utf-8")
+    elif large and url is not None:
+        entries = [
+            {
+                "path": p.relative_to(root).as_posix(),
+                "url": f"{url.rstrip('/')}/{p.name}",
+                "hash_val": file_sha256(p),
+                "hash_type": "sha256",
+            }
+            for p in large
+        ]
+        text = yaml.safe_dump({"large_files": entries}, sort_keys=False)
+        (root / "large_files.yml").write_text(text, encoding="utf-8")

@@ -7,25 +7,19 @@ from pathlib import Path
 from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.networks.checkpoint import file_sha256
 
-_MADE_BY_PYTHON = "__pycache__"
-
 
 def files_of(folder: str | Path) -> list[str]:
-    """Every file of a folder by its path in it, with forward slashes, sorted; links count, what they lead to does not.
+    """List a folder's files and links, as sorted paths with forward slashes; links are not followed.
 
     Byte code that Python has left is no file of the folder.
     """
     root = Path(folder)
     paths = (p for p in root.rglob("*") if p.is_file() or p.is_symlink())
-    return sorted(p.relative_to(root).as_posix() for p in paths if _MADE_BY_PYTHON not in p.parts)
+    return sorted(p.relative_to(root).as_posix() for p in paths if "__pycache__" not in p.parts)
 
 
 def write_hashes(folder: str | Path, target: str | Path) -> Path:
-    """Write the list, in the form that ``sha256sum --check`` reads.
-
-    Args:
-        folder: whose files are listed.
-        target: the list.
+    """Write a list of a folder's files, in the form that ``sha256sum --check`` reads.
 
     Raises:
         ValueError: the list would lie inside of the folder, where whoever changes a file can change it too.
@@ -40,14 +34,7 @@ def write_hashes(folder: str | Path, target: str | Path) -> Path:
 
 
 def differences(folder: str | Path, listed_in: str | Path) -> list[str]:
-    """What in a folder is not as a list says: changed, missing and unlisted files, and links.
-
-    Args:
-        folder: to check.
-        listed_in: lines of a SHA-256 and a path in the folder.
-
-    Returns:
-        A sentence each; empty where folder and list agree.
+    """Compare a folder with a list: changed, missing and unlisted files, and links, a sentence each.
 
     Raises:
         ValueError: the file is no such list.
@@ -60,13 +47,12 @@ def differences(folder: str | Path, listed_in: str | Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{listed_in}: not text in UTF-8 ({error.reason}); expected a list of hashes.") from error
     for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
         value, _, name = line.partition(" ")
         name = name.lstrip(" *")
-        if len(value) != 64 or not name:
+        if line.strip() and (len(value) != 64 or not name):
             raise ValueError(f"{listed_in}, line {number}: expected a SHA-256 and a path, found {line[:80]!r}.")
-        wanted[name] = value.lower()
+        if line.strip():
+            wanted[name] = value.lower()
     if not wanted:
         raise ValueError(f"{listed_in} lists no file.")
     there, found = set(files_of(root)), []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,59 +12,34 @@ from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.networks.checkpoint import file_sha256, knows_no_real_film, read_record
 
 PHANTOMS = "phantom films: synthetic films drawn by a program (monai_tbkd phantom); no patient was ever imaged"
-# settings of a training that the folder's defaults have to be those of
-_RECORDED = ("image_size", "lung_crop", "film_size", "lung_field_key", "keep_features", "teacher_view", "label_terms",
-             "teacher_terms", "pasted_copies", "balance", "student_terms", "target")  # fmt: skip
 _MEASURES = {"union_mask_miou": "union-mask mIoU", "pointing_game": "pointing game", "auc": "AUC"}
 _BLIND = {"blind_prior": "blind prior (never looks at the film)", "center_box": "center box (never looks at the film)"}
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """A checkpoint, its record, and what its documents have to say.
+    """A checkpoint, its record, and what its documents say.
 
     Attributes:
         checkpoint: the model.
+        sha256: of its file.
         record: beside it, or empty.
         trained_on: in words.
-        phantom: whether it knows no real film.
+        phantom: whether it was trained on phantom images alone.
         metrics: content of ``metrics.json`` of an evaluation of this model, or None.
         performance: Markdown in place of a table from ``metrics``, or None.
     """
 
     checkpoint: Path
+    sha256: str
     record: Mapping[str, Any]
     trained_on: str
     phantom: bool
     metrics: Mapping[str, Any] | None = None
     performance: str | None = None
-    sha256: str = field(default="")
-
-    @property
-    def config_values(self) -> dict[str, Any]:
-        """Ids of the configs that the record knows the values of: of the network, of what it sees, of its loss."""
-        settings = self.record.get("settings") or self.record.get("training") or {}
-        known = {key: _content(settings[key]) for key in _RECORDED if key in settings}
-        return {**(self.record.get("architecture") or {}), **known}
-
-    def network_def(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The network of a config as the record has it.
-
-        Args:
-            config: ``network_def`` of the config. Its references and expressions stay where they are of the network's
-                kind.
-        """
-        architecture = dict(self.record.get("architecture") or {})
-        kind = architecture.pop("network_class", None)
-        if kind is None:
-            return dict(config)
-        target = f"monai_tbkd.networks.{kind}"
-        meant = {key: value for key, value in config.items() if isinstance(value, str) and value[:1] in "@$"}
-        kept = meant if config["_target_"] == target else {k: v for k, v in meant.items() if k in architecture}
-        return {"_target_": target, **architecture, **kept, "weights": config.get("weights")}
 
     def numbers(self) -> dict[str, Any]:
-        """The student's numbers with their intervals, for metadata; empty where none were given."""
+        """Return the student's numbers with their intervals, for metadata; empty where none were given."""
         if self.metrics is None:
             return {}
         row, split = self.metrics["predictors"]["student"], self.metrics["splits"]["test"]
@@ -73,13 +48,13 @@ class ModelFacts:
         return {**numbers, "films": split["films"], "tb_films_with_boxes": split["tb_films_with_boxes"]}
 
     def table(self) -> str:
-        """Networks and blind baselines as a Markdown table with intervals."""
-        if self.metrics is None:
-            return ""
+        """Return networks and blind baselines as a Markdown table with intervals."""
         lines = ["| | " + " | ".join(_MEASURES.values()) + " |", "|---|" + "---|" * len(_MEASURES)]
-        for name, row in self.metrics["predictors"].items():
+        for name, row in (self.metrics or {"predictors": {}})["predictors"].items():
             if name in ("teacher", "control", "student", *_BLIND):
-                cells = [_cell(row.get(measure)) for measure in _MEASURES]
+                cells = [
+                    f"{v['value']:.3f} [{v['low']:.3f}, {v['high']:.3f}]" if v else "" for v in map(row.get, _MEASURES)
+                ]
                 lines.append(f"| {_BLIND.get(name, name)} | " + " | ".join(cells) + " |")
         return "\n".join(lines)
 
@@ -95,14 +70,14 @@ def read_facts(
 
     Args:
         checkpoint: a state dict.
-        trained_on: the films in words; may be left out for phantom films.
-        phantom: it knows no real film, where its record does not say so.
+        trained_on: the images in words; may be left out for phantom images.
+        phantom: it was trained on phantom images alone, where its record does not say so.
         metrics: ``metrics.json`` of its evaluation.
         performance: a Markdown file with its numbers, where they come from elsewhere.
 
     Raises:
         FileNotFoundError: no such checkpoint.
-        ValueError: nobody says what it was trained on, or the numbers are another model's.
+        ValueError: it is unknown what it was trained on, or the numbers are another model's.
     """
     path = Path(checkpoint)
     if not path.is_file():
@@ -122,13 +97,4 @@ def read_facts(
         if measured != sha256:
             raise ValueError(f"{metrics} is an evaluation of another model ({measured}) than {path} ({sha256}).")
     words = None if performance is None else read_text(performance).strip()
-    return ModelFacts(path, record, trained_on or PHANTOMS, phantom, content, words, sha256)
-
-
-def _content(recorded: Any) -> Any:
-    """A section of a config is recorded as its text."""
-    return json.loads(recorded) if isinstance(recorded, str) and recorded.startswith("{") else recorded
-
-
-def _cell(value: Mapping[str, float] | None) -> str:
-    return "" if not value else f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+    return ModelFacts(path, sha256, record, trained_on or PHANTOMS, phantom, content, words)

@@ -12,10 +12,10 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
+from monai_tbkd.bundle import bundle_files, literal
+from monai_tbkd.bundle.plain_errors import parsed_content
 from monai_tbkd.data import FilmWarning, ReasonCode
 from monai_tbkd.data.folder_lock import FolderLock
-from monai_tbkd.packaging import bundle_files, literal
-from monai_tbkd.packaging.parsed_content import parsed_content
 from monai_tbkd.pacs.archive import Archive
 from monai_tbkd.pacs.archive_table import PASSING
 from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm

@@ -24,13 +24,13 @@ from monai_tbkd.backends import (
     runtime_network,
     runtime_version,
 )
-from monai_tbkd.backends.bfloat16_net import Bfloat16Net
-from monai_tbkd.backends.export_record import SUFFIXES, read_record
+from monai_tbkd.backends.exported_net import SUFFIXES, read_record
+from monai_tbkd.backends.runtime import Bfloat16Net
 from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet, model_version
 from tests.conftest import SMALL_NETWORK, SMALL_RECIPE, run_bundle
 
 pytest.importorskip("onnxruntime", reason="the extra export is not installed")
-pytest.importorskip("monai_tbkd.backends.quiet_openvino").load_openvino()
+pytest.importorskip("monai_tbkd.backends.exported_net").load_openvino()
 
 END = {kind: end for end, kind in SUFFIXES.items()}
 
@@ -307,13 +307,13 @@ def test_export_says_what_is_missing(trained: Path, tmp_path: Path, capsys: pyte
     assert "image_size 64 (here 96)" in capsys.readouterr().err
     assert main([*command, "--output", str(tmp_path / "model.ts")]) == 2
     assert main([*command, "--recipe", "nothing"]) == 2
-    assert "there are demo" in capsys.readouterr().err
+    assert "expected one of demo" in capsys.readouterr().err
 
 
 @pytest.mark.system
 def test_openvino_sends_nothing_home() -> None:
     program = (
-        "import sys; from monai_tbkd.backends.quiet_openvino import load_openvino; ov = load_openvino(); "
+        "import sys; from monai_tbkd.backends.exported_net import load_openvino; ov = load_openvino(); "
         "assert ov.Core().available_devices; "
         "print([name for name in sys.modules if name.startswith('openvino_telemetry.')])"
     )

@@ -12,7 +12,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 
 from monai_tbkd.backends.channel_equalization import equalize  # noqa: E402
-from monai_tbkd.backends.channel_ranges import channel_ranges  # noqa: E402
+from monai_tbkd.backends.int8_quantization import channel_ranges  # noqa: E402
 from tests.backends.int8_networks import made_ready, make_uneven, map_error, mirrored_net, noise, small_net  # noqa: E402
 
 pytestmark = pytest.mark.bundle  # whole networks are exported and run

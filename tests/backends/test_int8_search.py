@@ -10,9 +10,8 @@ import torch
 
 pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 
-from monai_tbkd.backends import Agreement, int8_search
-from monai_tbkd.backends.int8_quantization import Int8Network
-from monai_tbkd.backends.int8_search import block_errors, order_of, search
+from monai_tbkd.backends import Agreement, int8_quantization
+from monai_tbkd.backends.int8_quantization import Int8Network, block_errors, order_of, search
 from tests.backends.int8_networks import made_ready, noise, small_net
 
 pytestmark = pytest.mark.bundle  # whole networks are exported and run
@@ -66,22 +65,22 @@ def judged_by(made: Int8Network, needed: int, monkeypatch: pytest.MonkeyPatch) -
 def test_the_fewest_blocks_that_agree_are_taken(
     needed: int, made: Int8Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(int8_search, "LARGEST_SHARE", 1.0)
+    monkeypatch.setattr(int8_quantization, "LARGEST_SHARE", 1.0)
     judge, seen = judged_by(made, needed, monkeypatch)
-    tried = search(made, BLOCKS, judge, "onnxruntime")
-    assert tried[0].keep == tuple(BLOCKS[:needed])
-    assert tried[0].agrees
-    assert len(tried) == len(seen) == len(set(seen)) <= 4
+    taken = search(made, BLOCKS, judge, "onnxruntime")
+    assert taken.keep == tuple(BLOCKS[:needed])
+    assert taken.agrees
+    assert len(seen) == len(set(seen)) <= 4
 
 
 def test_no_more_than_a_share_stays_and_then_the_best_is_taken(
     made: Int8Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(int8_search, "LARGEST_SHARE", made.float_share(BLOCKS[:2]))
+    monkeypatch.setattr(int8_quantization, "LARGEST_SHARE", made.float_share(BLOCKS[:2]))
     judge, seen = judged_by(made, 4, monkeypatch)
-    tried = search(made, BLOCKS, judge, "openvino")
+    taken = search(made, BLOCKS, judge, "openvino")
     assert max(seen) == 2
-    assert not tried[0].agrees
-    assert tried[0].keep == ("stem", "layer1.0")
-    assert tried[0].described(made).startswith("stem, layer1.0 in 32 bits (")
-    assert tried[-1].described(made) == "all in 8 bits"
+    assert not taken.agrees
+    assert taken.keep == ("stem", "layer1.0")
+    assert made.described(taken.keep).startswith("stem, layer1.0 in 32 bits (")
+    assert made.described(()) == "all in 8 bits"

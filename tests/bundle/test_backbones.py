@@ -11,8 +11,8 @@ import pytest
 import torch
 from monai.networks.nets import resnet18
 
+from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.networks.checkpoint import file_sha256, read_record
-from monai_tbkd.packaging.plain_errors import plain_cause
 from tests.bundle.test_kept_features import run
 from tests.networks.test_efficientnet_lite import published
 

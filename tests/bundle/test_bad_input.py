@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from monai.bundle import ConfigWorkflow
 
+from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.networks import ActivationMapNet
 from monai_tbkd.networks.checkpoint import write_checkpoint
-from monai_tbkd.packaging.plain_errors import plain_cause
 from tests.conftest import REPOSITORY
 from tests.data.large_films import write_large_films
 from tests.processes import run_python

@@ -13,8 +13,8 @@ import yaml
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata, verify_net_in_out
 
 from monai_tbkd import __version__
+from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.networks import SymmetricMapNet
-from monai_tbkd.packaging.plain_errors import plain_cause
 from monai_tbkd.transforms import NormalizeFilm
 from tests.conftest import REPOSITORY, open_bundle
 

@@ -14,8 +14,8 @@ import pydicom
 import pytest
 from PIL import Image
 
+from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.data import FilmTurn
-from monai_tbkd.packaging.plain_errors import plain_cause
 from tests.bundle.inference_process import overrides
 from tests.conftest import run_bundle
 from tests.data.golden_dicom import write_film

@@ -13,12 +13,12 @@ import pytest
 import torch
 from monai.bundle import ConfigWorkflow
 
+from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.data import CXRReader
 from monai_tbkd.handlers import TrainingState
 from monai_tbkd.networks import SymmetricMapNet, read_state_dict
 from monai_tbkd.networks.checkpoint import read_record, write_checkpoint
 from monai_tbkd.networks.finished_network import finished_network
-from monai_tbkd.packaging.plain_errors import plain_cause
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.bundle

@@ -13,11 +13,11 @@ import torch
 import yaml
 from monai.bundle import ConfigWorkflow
 
+from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.data import Correction, load_tbx11k, write_corrections
 from monai_tbkd.engines import load_operating_point
 from monai_tbkd.networks import read_state_dict
 from monai_tbkd.networks.checkpoint import file_sha256, read_record, write_checkpoint
-from monai_tbkd.packaging.plain_errors import plain_cause
 from tests.conftest import REPOSITORY, run_bundle
 
 CONFIGS = ["train", "label_finetune"]

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.networks import read_state_dict
-from monai_tbkd.packaging.plain_errors import plain_cause
 from monai_tbkd.transforms import rescale_boxes
 from tests.conftest import run_bundle
 

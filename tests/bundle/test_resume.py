@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_tbkd.packaging.plain_errors import plain_cause
+from monai_tbkd.bundle.plain_errors import plain_cause
 from tests.bundle.inference_process import overrides, rows_of, run_inference, start_inference
 from tests.conftest import run_bundle
 from tests.data.films_by_hand import noise_png

@@ -11,8 +11,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.networks import read_state_dict
-from monai_tbkd.packaging.plain_errors import plain_cause
 
 CELLS = {"weight": 1.0, "loss": {"_target_": "monai_tbkd.losses.CellDistillationLoss"}}
 TARGET = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from monai_tbkd.__main__ import main
-from monai_tbkd.packaging import released
+from monai_tbkd.bundle import locations
 from monai_tbkd.report.prediction_table import read_predictions
 from tests.conftest import REPOSITORY
 
@@ -62,7 +62,7 @@ def test_several_sources_and_no_file_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(released, "released_folder", lambda: trained / "models")
+    monkeypatch.setattr(locations, "released_folder", lambda: trained / "models")
     before = sorted(tmp_path.rglob("*"))
     assert main(["locate", str(images / "inner"), "images/2.png", str(images / "2.png"), *QUICK]) == 0
     names = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()]
@@ -85,7 +85,7 @@ def test_what_has_to_be_mended_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(released, "released_folder", lambda: tmp_path / "empty")
+    monkeypatch.setattr(locations, "released_folder", lambda: tmp_path / "empty")
     (tmp_path / "empty").mkdir()
     models = [] if words == ["images"] or "--ckpt_dir" in words else ["--ckpt_dir", str(trained / "models")]
     assert main(["locate", *words, *models]) == 2

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from monai_tbkd.bundle.config_files import read_config
 from monai_tbkd.data import CXRReader, load_datalist
 from monai_tbkd.data.datalist_error import DatalistError
 from monai_tbkd.data.kaggle_csv import load_kaggle_csv
@@ -24,7 +25,6 @@ from monai_tbkd.label.cvat_labels import read_cvat_xml
 from monai_tbkd.label.film_label import four_numbers
 from monai_tbkd.metrics.calibrated_threshold import load_threshold
 from monai_tbkd.networks.checkpoint import file_sha256
-from monai_tbkd.packaging.config_layers import read_config
 from monai_tbkd.packaging.file_hashes import differences
 from monai_tbkd.transforms import MapToBoxes, ResizeFilm
 

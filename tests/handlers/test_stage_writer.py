@@ -10,8 +10,8 @@ from typing import NoReturn
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
+from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.handlers import StageWriter
-from monai_tbkd.packaging.plain_errors import plain_cause
 
 
 def test_a_full_disk_is_told_with_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,10 @@ import torch
 from ignite.engine import Engine, Events
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.handlers import TrainingState
 from monai_tbkd.handlers.training_state import training_state_path
 from monai_tbkd.networks import read_state_dict
-from monai_tbkd.packaging.plain_errors import plain_cause
 from tests.conftest import open_bundle
 
 

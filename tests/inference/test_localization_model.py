@@ -14,9 +14,9 @@ from monai.data import MetaTensor
 from PIL import Image
 
 import monai_tbkd
+from monai_tbkd.bundle import locations
 from monai_tbkd.inference import LocalizationModel
 from monai_tbkd.metrics.calibrated_threshold import BEFORE_USE
-from monai_tbkd.packaging import released
 from monai_tbkd.report.prediction_table import read_predictions
 from tests.conftest import REPOSITORY
 
@@ -111,19 +111,19 @@ def test_a_record_cannot_have_code_run(trained: Path, tmp_path: Path) -> None:
 
 
 def test_the_released_model(trained: Path, tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(released, "released_folder", lambda: tmp_path)
+    monkeypatch.setattr(locations, "released_folder", lambda: tmp_path)
     with pytest.raises(FileNotFoundError, match="make release-model"):
         monai_tbkd.load_model()
-    assert released.models_folder(tmp_path / "bundle") == str(tmp_path / "bundle" / "models")
+    assert locations.models_folder(tmp_path / "bundle") == str(tmp_path / "bundle" / "models")
     shutil.copytree(trained / "models", tmp_path, dirs_exist_ok=True)
     record = json.loads((tmp_path / "model.json").read_text())
     (tmp_path / "model.json").write_text(json.dumps({**record, "name": "little"}))
-    assert released.models_folder(tmp_path / "bundle") == str(tmp_path)
+    assert locations.models_folder(tmp_path / "bundle") == str(tmp_path)
     assert f"little {record['sha256'][:12]}" in monai_tbkd.load_model().version
     # a model that was trained in the bundle comes first
     (tmp_path / "bundle" / "models").mkdir(parents=True)
     (tmp_path / "bundle" / "models" / "model.pt").touch()
-    assert released.models_folder(tmp_path / "bundle") == str(tmp_path / "bundle" / "models")
+    assert locations.models_folder(tmp_path / "bundle") == str(tmp_path / "bundle" / "models")
 
 
 def test_the_page_on_it_says_what_a_site_does_first() -> None:

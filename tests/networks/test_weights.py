@@ -7,10 +7,10 @@ import torch
 from monai.networks.nets import resnet50
 from torch import nn
 
+from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.networks import ActivationMapNet, load_backbone_weights, load_checkpoint
 from monai_tbkd.networks.backbone import LITE, stage_features
 from monai_tbkd.networks.weights import initial_weights, load_plain, save_plain
-from monai_tbkd.packaging.plain_errors import plain_cause
 from monai_tbkd.transforms import NormalizeFilm
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,23 +14,14 @@ from monai.bundle import ConfigParser, load, verify_metadata
 
 from monai_tbkd import __version__
 from monai_tbkd.__main__ import main
+from monai_tbkd.bundle.config_files import read_config
 from monai_tbkd.networks.checkpoint import model_version
-from monai_tbkd.packaging import vendored_code
 from monai_tbkd.packaging.bundle_package import write_package
-from monai_tbkd.packaging.config_layers import as_json, read_config
 from monai_tbkd.packaging.file_hashes import differences
 from monai_tbkd.packaging.model_facts import read_facts
+from monai_tbkd.packaging.packaged_configs import as_json
 from tests.conftest import REPOSITORY, SMALL_RECIPE
 from tests.packaging.conftest import NAME, SMALLER
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _sources_are_read_once() -> Iterator[None]:
-    """Each of the folders is made of the same code."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("_imports", "_modules_of", "packages_distributions"):
-            patch.setattr(vendored_code, name, cache(getattr(vendored_code, name)))
-        yield
 
 
 def config(folder: Path, name: str) -> dict:
@@ -152,17 +141,9 @@ def test_large_files_are_listed_with_their_hashes(
     assert not (tmp_path / "without" / "large_files.yml").exists()
     assert "models/model.pt" in caplog.text
     folder = write_package(tmp_path / NAME, facts, [SMALLER], torchscript=False, url="https://example.org/v1/")
-    (entry,) = [
-        e
-        for e in yaml.safe_load((folder / "large_files.yml").read_text())["large_files"]
-        if e["path"] == "models/model.pt"
-    ]
-    assert entry == {
-        "path": "models/model.pt",
-        "url": "https://example.org/v1/model.pt",
-        "hash_val": facts.sha256,
-        "hash_type": "sha256",
-    }
+    entries = yaml.safe_load((folder / "large_files.yml").read_text())["large_files"]
+    url = "https://example.org/v1/model.pt"
+    assert {"path": "models/model.pt", "url": url, "hash_val": facts.sha256, "hash_type": "sha256"} in entries
 
 
 def test_what_does_not_fit_is_refused_and_leaves_nothing(trained: Path, tmp_path: Path) -> None:

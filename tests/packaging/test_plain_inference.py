@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from monai.bundle import create_workflow
 
-from monai_tbkd.networks import SymmetricMapNet
-from monai_tbkd.networks.checkpoint import write_checkpoint
-from monai_tbkd.packaging import vendored_code
 from monai_tbkd.packaging.bundle_package import write_package
-from monai_tbkd.packaging.model_facts import ModelFacts, read_facts
-from monai_tbkd.packaging.verification.shrunken_runs import LAUNCHER
+from monai_tbkd.packaging.bundle_runs import LAUNCHER
+from monai_tbkd.packaging.model_facts import ModelFacts
 from tests.bundle.inference_process import environment
 from tests.data.good_films import GOOD
 from tests.packaging.conftest import NAME
@@ -28,23 +22,6 @@ FILES, LINES = 80, 9020
 """How much Python comes along: less is better, and more has to be worth it."""
 TURNED = {"film_size": 96, "grid": 64, "min_side": 16, "check_frontal": "off", "num_workers": 0}
 FORMATS = ("png16", "jpeg", "dicom", "dicom_rle", "nifti_gz", "metaimage")
-
-
-@pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> ModelFacts:
-    torch.manual_seed(0)
-    checkpoint = tmp_path_factory.mktemp("model") / "model.pt"
-    network = SymmetricMapNet("resnet18", components=8, width=0.125)
-    write_checkpoint(network, checkpoint, {"stage": "student", "training": {"image_size": 64}})
-    return read_facts(checkpoint, phantom=True)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _sources_are_read_once() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("_imports", "_modules_of"):
-            patch.setattr(vendored_code, name, cache(getattr(vendored_code, name)))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +35,7 @@ def test_it_is_short(plain: Path) -> None:
     assert len(texts) <= FILES
     assert sum(map(len, texts)) <= LINES
     rooms = {path.parent.name for path in plain.glob("monai_tbkd/*/__init__.py")}
-    assert rooms == {"data", "engines", "handlers", "networks", "packaging", "report", "transforms"}
+    assert rooms == {"bundle", "data", "engines", "handlers", "networks", "report", "transforms"}
 
 
 @pytest.mark.bundle
@@ -106,17 +83,9 @@ def test_stock_monai_runs_it_from_elsewhere_and_it_finds_what_the_full_one_finds
     given = {"dataset_dir": films, "map_threshold": 0.5, "score_threshold": 0.0, "threshold_mode": "relative"}
 
     kept = {key: value for key, value in environment(tmp_path).items() if key != "PYTHONPATH"}
-    command = [
-        str(LAUNCHER),
-        str(bundle),
-        "monai.bundle",
-        "run",
-        "--config_file",
-        str(bundle / "configs/inference.json"),
-    ]
-    words = [
-        word for key, value in {**given, "output_dir": tmp_path / "a"}.items() for word in (f"--{key}", str(value))
-    ]
+    config = str(bundle / "configs" / "inference.json")
+    command = [str(LAUNCHER), str(bundle), "monai.bundle", "run", "--config_file", config]
+    words = [str(w) for key, value in {**given, "output_dir": tmp_path / "a"}.items() for w in (f"--{key}", value)]
     done = run_python([*command, *words], tmp_path, kept)
     assert done.status == 3, done.text[-3000:]  # an image failed
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, create_workflow
 
-from monai_tbkd.packaging.verification.shrunken_runs import LAUNCHER
+from monai_tbkd.packaging.bundle_runs import LAUNCHER
 from tests.bundle.inference_process import environment
 from tests.packaging.conftest import NAME
 from tests.processes import run_python

@@ -1,25 +1,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
-import pytest
-
 from monai_tbkd import listed_names
-from monai_tbkd.packaging import vendored_code
 from monai_tbkd.packaging.vendored_code import PACKAGE, copy_code, needed_distributions, needed_files, package_folder
 
 TEXTS = ["$monai_tbkd.data.CXRReader", '{"_target_": "monai_tbkd.transforms.CheckFrontald"}']
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _sources_are_read_once() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("_imports", "_modules_of"):
-            patch.setattr(vendored_code, name, cache(getattr(vendored_code, name)))
-        yield
 
 
 def test_what_is_reached_comes_along_and_nothing_else() -> None:

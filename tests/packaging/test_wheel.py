@@ -28,12 +28,8 @@ def call(*command: str | Path, cwd: Path) -> str:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     # a copy, so that build folders don't end up in the source tree
-    tracked = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        check=True,
-    ).stdout.decode()
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    tracked = subprocess.run(listing, cwd=REPOSITORY, capture_output=True, check=True).stdout.decode()
     for name in filter(None, tracked.split("\0")):
         source, target = REPOSITORY / name, folder / "source" / name
         if source.is_file():
@@ -85,28 +81,18 @@ def train(site: Path, *configs: str | Path, given: dict[str, object], cwd: Path)
 
 def test_wheel_holds_package_configs_recipes_and_the_released_model_alone(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    expected = {"__init__.py", "py.typed", "_bundle/configs/train.yaml", "_bundle/configs/metadata.json"}
-    expected |= {
-        "report/page.css",
-        "report/films.css",
-        "report/batch_page.js",
-        "data/frontal_gate.npz",
-        "_bundle/configs/logging.conf",
-        "_bundle/LICENSE",
-        "_bundle/docs/README.md",
-        "_recipes/demo.yaml",
-        "_recipes/halves.yaml",
-        "_recipes/paper.yaml",
-        "packaging/plain_inference.yaml",
-        "_bundle/configs/preprocessing.yaml",
-        "transforms/lung_box.npz",
-    }
+    expected = {
+        "__init__.py", "py.typed", "_bundle/configs/train.yaml", "_bundle/configs/metadata.json", "report/page.css",
+        "report/films.css", "report/batch_page.js", "data/frontal_gate.npz", "_bundle/configs/logging.conf",
+        "_bundle/LICENSE", "_bundle/docs/README.md", "_recipes/demo.yaml", "_recipes/halves.yaml",
+        "_recipes/paper.yaml", "packaging/plain_inference.yaml", "packaging/own_runs.yaml",
+        "_bundle/configs/preprocessing.yaml", "transforms/lung_box.npz",
+    }  # fmt: skip
     assert {f"monai_tbkd/{n}" for n in expected} <= names
     own = {p.relative_to(REPOSITORY).as_posix() for p in (REPOSITORY / "monai_tbkd").rglob("*.py")}
     assert own <= names
-    model = {
-        f"monai_tbkd/models/{n}" for n in ("model.pt", "model.json", "operating_point.json", "model_card.md", "LICENSE")
-    }
+    names_of_model = ("model.pt", "model.json", "operating_point.json", "model_card.md", "LICENSE")
+    model = {f"monai_tbkd/models/{name}" for name in names_of_model}
     assert model <= names
     others = [n for n in names - model if n.endswith((".pt", ".pth", ".png")) or n.startswith("tests")]
     assert not others

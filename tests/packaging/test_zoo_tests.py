@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_tbkd.packaging.verification.shrunken_runs import LAUNCHER
+from monai_tbkd.packaging.bundle_runs import LAUNCHER
 from tests.bundle.inference_process import environment
 from tests.conftest import REPOSITORY
 from tests.packaging.conftest import NAME
@@ -16,7 +16,7 @@ from tests.processes import run_python, run_ranks
 pytestmark = pytest.mark.system
 
 pytest.importorskip("parameterized", reason="the zoo's tests are written with parameterized")
-TESTS = REPOSITORY / "packaging" / "zoo_tests"
+TESTS = REPOSITORY / "tests" / "packaging" / "zoo_tests"
 
 
 @pytest.fixture

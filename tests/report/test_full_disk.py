@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_tbkd.packaging.plain_errors import plain_cause
+from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.report.prediction_table import PredictionTable, results_written
 
 
