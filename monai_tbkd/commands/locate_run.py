@@ -24,7 +24,7 @@ from monai_tbkd.packaging import FILMS_FAILED, bundle_files, literal, released_m
 from monai_tbkd.packaging.config_layers import find_config
 from monai_tbkd.packaging.plain_errors import plain_cause
 from monai_tbkd.packaging.released import called
-from monai_tbkd.report.prediction_table import DONE, OVERVIEW, PredictionTable
+from monai_tbkd.results.prediction_table import DONE, OVERVIEW, PredictionTable
 from monai_tbkd.transforms import notice_of
 
 PIPE_CLOSED, STOPPED = 141, 130

@@ -22,7 +22,7 @@ from monai_tbkd.metrics.calibrated_threshold import MIXED
 from monai_tbkd.packaging import bundle_files, literal, model_settings, released_model
 from monai_tbkd.packaging.config_layers import find_config, read_config
 from monai_tbkd.packaging.parsed_content import parsed_content
-from monai_tbkd.report.prediction_row import prediction_row
+from monai_tbkd.results.prediction_row import prediction_row
 
 ImageLike = str | os.PathLike[str] | NDArray[Any] | torch.Tensor
 """A file, or gray values ``(H, W)`` or ``(1, H, W)``, upright, larger is brighter."""

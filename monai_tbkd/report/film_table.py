@@ -14,7 +14,7 @@ from monai_tbkd.data.whole_file import whole_file
 from monai_tbkd.metrics.bootstrap import group_codes
 from monai_tbkd.metrics.predictor_measures import PredictorMeasures
 from monai_tbkd.metrics.split_truth import SplitTruth
-from monai_tbkd.report.prediction_table import as_written
+from monai_tbkd.results.prediction_table import as_written
 
 FILE = "films.csv"
 NUMBERS = ("union_mask_iou", "box_union_iou", "pointing", "score")

@@ -11,8 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from monai_tbkd.report.batch_page import AT_ONCE, batch_page, film_row
-from monai_tbkd.report.score_histogram import score_histogram
+from monai_tbkd.report.batch_page import AT_ONCE, batch_page
 from tests.report.parsed_page import Page
 from tests.report.test_film_page import NASTY, refused, row
 

@@ -20,7 +20,7 @@ from monai_tbkd.metrics.comparison_table import interval_text
 from monai_tbkd.report import write_evaluation_page
 from monai_tbkd.report.evaluation_films import choose_films, film_ious
 from monai_tbkd.report.evaluation_page import read_robustness
-from monai_tbkd.report.evaluation_sections import verdict
+
 from monai_tbkd.report.film_pictures import panel_pictures
 from monai_tbkd.transforms import Panel, film_box_mask
 from tests.report.parsed_page import Page
