@@ -17,6 +17,7 @@ from monai_tbkd.transforms import NOTICE
 
 _CURVE, _POINT, _BOX = "#2a5d9f", "#c4561b", "#3f8f4f"
 _PRINTED = range(10, 100, 20)
+_HOPEFUL = "A threshold that is chosen and reported on the same films is a little too hopeful."
 
 
 def write_calibration_picture(
@@ -119,6 +120,7 @@ def calibration_text(
                 for name, digits in columns.items()
             )
             cells.append((f"{row['threshold']:g}{' <' if is_chosen else ''}", *numbers))
+    prevalence = summary["program"]["prevalence"]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         [
@@ -126,8 +128,6 @@ def calibration_text(
             f"{scored}; {len(summary['not_scored'])} more have no score. Intervals: {summary['intervals']}.",
             *(f"  {name:<30}{text}" for name, text in facts.items()),
             *("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in cells),
-            f"<: chosen by {threshold.chosen_by}. PPV, tests and cost at prevalence "
-            f"{summary['program']['prevalence']:g}. A threshold that is chosen and reported on the same films is a "
-            "little too hopeful.",
+            f"<: chosen by {threshold.chosen_by}. PPV, tests and cost at prevalence {prevalence:g}. {_HOPEFUL}",
         ]
     )

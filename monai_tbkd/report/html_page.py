@@ -69,7 +69,7 @@ def page(
     policy = "default-src 'none'; img-src data:" + " 'self' file:" * picture_files + "; style-src 'unsafe-inline'"
     if code:
         policy += f"; script-src 'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
-    return render(
+    document = render(
         "page.html",
         title=title,
         notice=capital(notice).rstrip(".") + ".",
@@ -78,6 +78,7 @@ def page(
         script=Markup(code),
         body=render(template, **values),
     )
+    return str(document)
 
 
 def render(template: str, **values: Any) -> Markup:

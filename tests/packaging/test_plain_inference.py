@@ -58,7 +58,7 @@ def test_it_is_short(plain: Path) -> None:
     assert len(texts) <= FILES
     assert sum(map(len, texts)) <= LINES
     rooms = {path.parent.name for path in plain.glob("monai_tbkd/*/__init__.py")}
-    assert rooms == {"data", "engines", "handlers", "networks", "packaging", "report", "transforms"}
+    assert rooms == {"data", "engines", "handlers", "networks", "packaging", "results", "transforms"}
 
 
 @pytest.mark.bundle
