@@ -1,4 +1,4 @@
-"""The ``report`` command: an evaluation's report anew, several seeds in one, or the pages of an inference."""
+"""The ``report`` command: pages of an evaluation, of several seeds, or of an inference."""
 
 from __future__ import annotations
 

@@ -40,34 +40,19 @@ def svg_uri(figure: Figure) -> str:
 
 
 def color_of(name: str, names: Iterable[str] = ()) -> str:
-    """Choose the color of a predictor, the same in all charts of a report.
-
-    Args:
-        name: of the predictor.
-        names: of all of them; those without a color of their own take turns.
-    """
+    """Choose the color of a predictor; those without a color of their own take turns in the order of ``names``."""
     others = [each for each in names if each not in COLORS]
     return COLORS.get(name) or _OTHERS[others.index(name) % len(_OTHERS) if name in others else 0]
 
 
 def forest_chart(rows: Mapping[str, Row], metric: str, label: str) -> Figure:
-    """Draw one metric of all predictors with intervals, the blind prior's as a band.
-
-    Args:
-        rows: predictors of ``metrics.json``.
-        metric: a key with an interval.
-        label: of the axis.
-    """
+    """Draw a metric of all predictors of ``metrics.json`` with intervals, the blind prior's as a band."""
     known = {name: row[metric] for name, row in rows.items() if row.get(metric) and row[metric]["value"] is not None}
     return _forest(rows, known, label)
 
 
 def seed_chart(rows: Mapping[str, Row]) -> Figure:
-    """Draw the union-mask mIoU of each seed, and the mean with its interval over seeds and films.
-
-    Args:
-        rows: predictors of a summary of seeds.
-    """
+    """Draw the union-mask mIoU of each seed, and the mean with its interval over seeds and films."""
     found = {name: row["union_mask_miou"] for name, row in rows.items()}
     known = {
         name: {"value": x["mean"], "each": x["per_seed"], **x["over_seeds_and_films"]}
@@ -196,12 +181,7 @@ def precision_recall_chart(rows: Mapping[str, Row], scores: Mapping[str, np.ndar
 
 
 def reliability_chart(rows: Mapping[str, Row], names: Sequence[str]) -> Figure:
-    """Draw the fraction with TB against the mean score of bins of equal mass.
-
-    Args:
-        rows: predictors of ``metrics.json``.
-        names: those to draw; only the first has intervals.
-    """
+    """Draw the fraction with TB against the mean score of bins of equal mass, with intervals for the first name."""
     figure, axes = _figure()
     axes.plot([0, 1], [0, 1], ":", color="0.6", lw=1)
     for name in names:

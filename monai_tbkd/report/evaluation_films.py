@@ -34,13 +34,7 @@ class ChosenFilms(NamedTuple):
 
 
 def film_ious(items: Items, maps: np.ndarray, to_boxes: MapToBoxes) -> np.ndarray:
-    """Compute the union-mask IoU of each image ``(N,)`` as the comparison does; nan without known boxes.
-
-    Args:
-        items: datalist items.
-        maps: TB maps ``(N, h, w)`` of 0-1.
-        to_boxes: whose mask, at its threshold, is compared.
-    """
+    """Compute the union-mask IoU of each image ``(N,)`` as the comparison does; nan without known boxes."""
     values = np.full(len(items), np.nan)
     for index, (item, tb_map) in enumerate(zip(items, maps, strict=True)):
         if item["boxes"]:
@@ -51,13 +45,7 @@ def film_ious(items: Items, maps: np.ndarray, to_boxes: MapToBoxes) -> np.ndarra
 
 
 def choose_films(ious: np.ndarray, scores: np.ndarray | None, positive: np.ndarray, number: int = 3) -> ChosenFilms:
-    """Choose images to show.
-
-    Args:
-        ious: `film_ious`.
-        scores: of the images ``(N,)``, or None.
-        positive: which have TB, bool ``(N,)``.
-        number: of each kind, at most.
+    """Choose at most so many images of each kind by IoU, score and class, each ``(N,)``.
 
     Example:
         >>> choose_films(np.array([0.1, 0.9, 0.5, np.nan]), np.array([0, 0, 0, 1.0]), np.arange(4) < 3, 1)
@@ -76,17 +64,9 @@ def choose_films(ious: np.ndarray, scores: np.ndarray | None, positive: np.ndarr
 def film_groups(
     items: Items, predictions: BySplit, result: Mapping[str, Any], fit: Fit, main: str
 ) -> list[dict[str, Any]]:
-    """Draw the best, median and worst images, and the false alarms with the highest scores.
+    """Draw the best, median and worst images of the main network, and its false alarms with the highest scores.
 
-    Args:
-        items: datalist items of the reported split.
-        predictions: by network, with a ``test`` split in the order of the items.
-        result: of the comparison, for operating points.
-        fit: from an operating point to the box fitting that was scored.
-        main: the network whose images are best or worst.
-
-    Returns:
-        Groups with ``title``, ``text`` and ``films``, which the template shows.
+    Arguments as of `write_evaluation_page`. The groups have ``title``, ``text`` and ``films``.
     """
     names = [n for n in _ORDER if n in predictions] + [n for n in predictions if n not in _ORDER]
     fitted = {name: fit(result["predictors"][name]["operating_point"]) for name in names}
@@ -128,14 +108,7 @@ def film_groups(
 def network_panels(
     index: int, size: Sequence[int], predictions: BySplit, fitted: Mapping[str, MapToBoxes]
 ) -> Iterator[tuple[str, Panel, float | None, int]]:
-    """Yield each network's name, map with boxes, score and number of boxes of one image.
-
-    Args:
-        index: of the image in the reported split.
-        size: (height, width) of the image.
-        predictions: by network, with a ``test`` split.
-        fitted: the box fitting by network.
-    """
+    """Yield each network's name, map with boxes, score and number of boxes of the image at an index."""
     for name, by_split in predictions.items():
         test, to_boxes = by_split["test"], fitted[name]
         tb_map = torch.from_numpy(np.asarray(test.maps[index], dtype=np.float32))[None]
@@ -150,13 +123,8 @@ def write_film_overlays(
 ) -> list[Path]:
     """Write ``<image>.png`` for some images: the true boxes, then each network's map and boxes.
 
-    Args:
-        folder: gets the files.
-        items: datalist items of the reported split.
-        predictions: by network, with a ``test`` split in the order of the items.
-        result: of the comparison, for operating points.
-        number: images to draw: three quarters with TB, evenly spread over the split (not picked by quality).
-        fit: from an operating point to the box fitting that was scored.
+    Three quarters of the images have TB; they are evenly spread over the split, not picked by quality. Other arguments
+    as of `write_evaluation_page`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,8 @@ from PIL import Image
 from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.data.reason_codes import ReasonCode
 from monai_tbkd.report.film_pictures import FilmPicture, color_key, fit_side, map_layer
-from monai_tbkd.report.html_page import Table, capital, decimals, page, picture_uri
-from monai_tbkd.results.prediction_table import DONE, REFUSED, TB
+from monai_tbkd.report.html_page import Table, decimals, page, picture_uri
+from monai_tbkd.results.prediction_table import DONE, TB
 from monai_tbkd.transforms import notice_of
 from monai_tbkd.transforms.overlay import PREDICTED_COLOR
 
@@ -28,7 +28,6 @@ def film_page(row: Mapping[str, Any], picture: FilmPicture | None, overview: str
         side: the longer side of the shown image, in pixels.
     """
     name, notice = str(row["name"]), notice_of(str(row["model_version"] or ""))
-    kind, lead, lines = _verdict(row)
     score, threshold = row["score_0_100"], row["threshold_0_100"]
     facts = {"model": row["model_version"], "threshold from": row["threshold_id"],
              "SOP Instance UID": row["sop_instance_uid"], "use": notice}  # fmt: skip
@@ -37,19 +36,16 @@ def film_page(row: Mapping[str, Any], picture: FilmPicture | None, overview: str
         row=row,
         overview=overview,
         format={"dicom": "DICOM"}.get(row["source_format"], str(row["source_format"] or "").upper()),
-        kind=kind,
-        lead=lead,
-        lines=lines,
+        found=row["decision"] == TB,
         reason=ReasonCode(row["reason"]) if row["reason"] else None,
         score="" if score is None else decimals(score),
         threshold="" if threshold is None else decimals(threshold),
+        exact=score_and_threshold(row) if score is not None else None,
         done=row["status"] == DONE,
         panels=_panels(picture, side) if picture is not None else None,
         key=color_key(),
         boxes=_box_table(row),
         warnings=[(code, MEANINGS.get(code, "")) for code in codes(row["warnings"])],
-        detail=row["detail"] if row["status"] == DONE and row["decision"] is not None else None,
-        steps=[step for step in (row["pixel_steps"] or "").split("; ") if step],
         facts={key: value for key, value in facts.items() if value},
     )  # fmt: skip
 
@@ -60,8 +56,6 @@ def score_and_threshold(row: Mapping[str, Any]) -> tuple[str, str]:
     Example:
         >>> score_and_threshold({"score_0_100": 62.04, "threshold_0_100": 62.01})
         ('62.04', '62.01')
-        >>> score_and_threshold({"score_0_100": 68.95, "threshold_0_100": None})
-        ('69.0', '')
     """
     score, threshold = row["score_0_100"], row["threshold_0_100"]
     if threshold is None:
@@ -78,22 +72,6 @@ def codes(joined: str | None) -> list[str]:
         (['UNTAGGED', 'LOOKS_DOUBTFUL'], [])
     """
     return [code for code in (joined or "").split("; ") if code]
-
-
-def _verdict(row: Mapping[str, Any]) -> tuple[str, str, list[str]]:
-    """CSS class, headline and sentences."""
-    if row["status"] != DONE:
-        lead = "Refused: no score" if row["status"] == REFUSED else "Could not be processed: no score"
-        return "refused", lead, [str(row["detail"] or "")]
-    score, threshold = score_and_threshold(row)
-    if row["decision"] is None:
-        return "refused", f"Score {score}, no decision", [str(row["detail"] or "No threshold holds for this film.")]
-    found, number = row["decision"] == TB, row["n_boxes"]
-    boxes = "no box" if not number else f"{number} {'box' if number == 1 else 'boxes'}"
-    lines = [f"Score {score} of 100, {'at or above' if found else 'below'} the threshold of {threshold}; {boxes}."]
-    if found and not number:
-        lines.append("The score is above its threshold and no part of the map above the map's: look at the map.")
-    return "found" if found else "none", capital(str(row["decision"])), lines
 
 
 def _panels(picture: FilmPicture, side: int) -> dict[str, Any]:

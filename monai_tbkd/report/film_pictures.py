@@ -37,14 +37,7 @@ class FilmPicture(NamedTuple):
 
 
 def open_film(path: str | Path, voi: str = "first") -> tuple[np.ndarray, dict[str, Any]]:
-    """Read an image as it is shown, whether or not it may be scored.
-
-    Args:
-        path: the file.
-        voi: as in `CXRReader`.
-
-    Returns:
-        8-bit gray values ``(H, W)``, upright, and the metadata of `film_meta`.
+    """Read 8-bit gray values ``(H, W)``, upright, and metadata of an image, whether or not it may be scored.
 
     Raises:
         FilmError: it cannot be decoded.
@@ -55,13 +48,7 @@ def open_film(path: str | Path, voi: str = "first") -> tuple[np.ndarray, dict[st
 
 
 def panel_pictures(film: np.ndarray, panels: Sequence[Panel], side: int) -> list[Image.Image]:
-    """Draw panels as `draw_panels` does, one picture each, without the lines of text around them.
-
-    Args:
-        film: gray values ``(H, W)`` uint8, in the pixels that boxes refer to.
-        panels: what to show.
-        side: the longer side of each, in pixels.
-    """
+    """Draw panels as `draw_panels` does, one picture each, ``side`` pixels long, without the text around them."""
     sheet = draw_panels(film, panels, "", side)
     width = sheet.width // len(panels)
     top, bottom = 2 * CAPTION_HEIGHT, sheet.height - 18
@@ -81,12 +68,12 @@ def fit_side(size: Sequence[int], side: int) -> tuple[int, int]:
 
 
 def map_layer(tb_map: torch.Tensor, size: Sequence[int], side: int = 192) -> Image.Image:
-    """Draw a map alone, transparent where it is 0; laid over the image it gives what `blend_map` gives.
+    """Draw a map alone, transparent where it is 0; laid over the image it looks like `blend_map`.
 
     Args:
         tb_map: probabilities of 0-1 ``(1, h, w)``.
-        size: (height, width) of the image, whose proportions the picture gets.
-        side: its longer side in pixels; the browser smooths it.
+        size: (height, width) of the image.
+        side: longer side of the picture in pixels; the browser smooths it.
     """
     values = upsample_map(tb_map.detach().cpu(), fit_side(size, side))[0].clamp(0, 1).numpy()
     colors, opacity = map_colors(np.arange(256) / 255)

@@ -47,12 +47,7 @@ class FilmReports:
         (self.folder / THUMBNAILS).mkdir(parents=True, exist_ok=True)
 
     def add(self, row: Mapping[str, Any], picture: FilmPicture | None = None) -> Path:
-        """Write the page of one image, and its thumbnail.
-
-        Args:
-            row: as in ``predictions.json``.
-            picture: the image; without one, the file is opened, unless it could not be read.
-        """
+        """Write the page and thumbnail of an image; without a picture, its file is read."""
         if picture is None and row["status"] != FAILED:
             picture = self._open(row)
         stem = page_stem(str(row["name"]))
@@ -63,13 +58,7 @@ class FilmReports:
         return write_page(self.folder / FILM_REPORTS / f"{stem}.html", html)
 
     def add_film(self, row: Mapping[str, Any], batch: Mapping[str, Any], output: Mapping[str, Any]) -> Path:
-        """Write the page of an image that has just been scored.
-
-        Args:
-            row: as for `add`.
-            batch: with ``image`` or, of the whole image, ``film``, and ``original_size``.
-            output: with ``tb_map``, ``pred_boxes`` and ``pred_box_scores``.
-        """
+        """Write the page of an image that was just scored; ``batch`` and ``output`` as of `prediction_overlay`."""
         if row["status"] != DONE:
             return self.add(row)
         film = film_for_display(batch.get("film", batch["image"]))
@@ -109,9 +98,7 @@ class FilmReports:
 
 
 def write_reports(output_dir: str | Path) -> Path:
-    """Write ``predictions.html`` of an earlier inference, and the missing pages of images, and return the former.
-
-    Such pages show the image and its boxes, if its file is still there, and no map.
+    """Write ``predictions.html`` of an earlier inference, and the missing pages of images, which have no map.
 
     Raises:
         FileNotFoundError: no ``predictions.json`` there.

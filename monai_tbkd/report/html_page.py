@@ -57,12 +57,12 @@ def page(
     """Render a document whose content security policy keeps the browser from loading anything from elsewhere.
 
     Args:
-        template: file name of the body's template in this folder.
+        template: of the body, a file in this folder.
         title: of the window.
         notice: shown at the top and at the bottom.
         styles: style sheets added to ``page.css``.
-        script: the only script that the browser will run; none if empty.
-        picture_files: the body shows picture files beside the page; otherwise all are embedded.
+        script: the only script that the browser will run.
+        picture_files: allow picture files beside the page.
         values: of the template.
     """
     code = _read(script) if script else ""

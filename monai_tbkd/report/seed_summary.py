@@ -60,16 +60,7 @@ def read_run(folder: str | Path) -> Run:
 
 
 def summarize_runs(runs: Sequence[Run], resamples: int = 2000, seed: int = 0) -> dict[str, Any]:
-    """Compute means over seeds with intervals, of every predictor that all runs have.
-
-    Args:
-        runs: of networks that differ in their seed.
-        resamples: bootstrap samples.
-        seed: of the resampling.
-
-    Returns:
-        JSON-able: ``runs``, ``splits``, and ``predictors`` with ``union_mask_miou``, ``pointing_game``, ``auc`` and
-        their paired differences, each as `SeedSummary` has it.
+    """Compute means over seeds with bootstrap intervals, of every predictor that all runs have, as in ``seeds.json``.
 
     Raises:
         ValueError: fewer than two runs, or runs that differ in more than their seed.

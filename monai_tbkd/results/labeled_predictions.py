@@ -25,27 +25,14 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class LabeledPredictions:
-    """Predictions of images with a known class, in the order of the predictions.
+    """Predictions of images with a known class, in the order of the predictions."""
 
-    Attributes:
-        names: as in the labels.
-        scores: 0-100, ``(N,)``; nan without a score.
-        positive: which have TB, bool ``(N,)``.
-        patients: ids, None where unknown.
-        splits: of the data set.
-        not_scored: ``name``, ``status``, ``reason`` and ``tb`` of each image without a score.
-        model_version: of the model.
-        input_kind: kind of the images.
-        without_label: predictions of unlabeled images.
-        without_prediction: labeled images without a prediction.
-    """
-
-    names: list[str]
-    scores: np.ndarray
-    positive: np.ndarray
+    names: list[str]  # as in the labels
+    scores: np.ndarray  # 0-100, (N,); nan without a score
+    positive: np.ndarray  # bool (N,)
     patients: list[str | None]
     splits: list[str]
-    not_scored: list[dict[str, Any]]
+    not_scored: list[dict[str, Any]]  # name, status, reason and tb
     model_version: str
     input_kind: str
     without_label: list[str]
