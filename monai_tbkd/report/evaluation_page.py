@@ -16,12 +16,13 @@ from markupsafe import Markup
 
 from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.metrics import Predictions
-from monai_tbkd.metrics.comparison_table import resampled
+from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
+from monai_tbkd.metrics.comparison_table import SOURCE_COLUMNS, resampled
 from monai_tbkd.report import evaluation_charts as charts
 from monai_tbkd.report import evaluation_tables as tables
 from monai_tbkd.report.evaluation_films import Fit, film_groups
 from monai_tbkd.report.film_pictures import color_key
-from monai_tbkd.report.html_page import Table, page, write_page
+from monai_tbkd.report.html_page import page, write_page
 from monai_tbkd.report.robustness_section import robustness_section
 
 logger = logging.getLogger(__name__)
@@ -114,18 +115,12 @@ def _write(
     robustness: Mapping[str, Any] | None,
 ) -> Path:
     rows, main, test = result["predictors"], tables.main_network(result), result["splits"]["test"]
-    chosen = [row["operating_point"]["chosen_on"] for row in rows.values() if not row["blind"]]
     kind = "Networks trained on image-level labels"
     if "inputs" in result["provenance"]:
         kind = "Maps and boxes that were made elsewhere"
-    shown: dict[str, Table] = {
-        "headline": tables.headline_table(result, kind),
-        "sources": tables.source_table(result),
-        "differences": tables.difference_table(result),
-    }
+    networks = {name: row for name, row in rows.items() if not row["blind"]}
     pictures = {}
     if localized := "union_mask_miou" in rows[main]:
-        shown |= {"details": tables.details_table(result), "operating_points": tables.operating_point_table(result)}
         pictures = {
             "forest": charts.forest_chart(rows, "union_mask_miou", "union-mask mIoU"),
             "thresholds": charts.threshold_chart(rows),
@@ -134,17 +129,16 @@ def _write(
         for key, label in (("froc", "false boxes a film"), ("froc_without_tb", "false boxes a film without TB")):
             if key in rows[main]:
                 pictures[key] = charts.froc_chart(rows, key, label)
-    if "groups" in rows[main]:
-        shown |= {f"by_{key}": tables.group_table(result, key) for key in ("union_mask_miou", "best_box_iou")}
-    others = [name for name, row in rows.items() if not row["blind"] and name != main]
-    others.sort(key=lambda name: {"control": 0, "teacher": 1}.get(name, 2))
     html = page(
         "evaluation.html", "Evaluation report", str(result["notice"]),
         result=result, rows=rows, main=main, row=rows[main], test=test, kind=kind, localized=localized,
-        given=any(how.startswith("given") for how in chosen),
+        given=any(row["operating_point"]["chosen_on"].startswith("given") for row in networks.values()),
         resampled=resampled(test),
-        others=others,
-        tables=shown,
+        others=sorted(set(networks) - {main}, key=["control", "teacher", *rows].index),
+        pairs=tables.pairs(networks),
+        sources=tables.by_source(result),
+        source_columns=list(SOURCE_COLUMNS[1:]),
+        compared={name: row for name, row in rows.items() if name in networks or name == BLIND_PRIOR},
         charts={name: charts.svg_uri(chart) for name, chart in pictures.items()},
         scores=drawn["scores"],
         groups=drawn["groups"],
@@ -173,8 +167,8 @@ def _scores(
     found: dict[str, Any] = {
         "first": order[0],
         "n": rows[order[0]]["auc"]["n"],
+        "rows": {name: row for name, row in rows.items() if row.get("auc")},
         "charts": {"reliability": charts.reliability_chart(rows, order)},
-        "table": tables.image_level_table(result),
         "decisions": None,
     }
     if scores and positive is not None:
@@ -191,7 +185,7 @@ def _scores(
             "first_scored": first,
             "positive": int(positive.sum()),
             "negative": int((~positive).sum()),
-            "decisions": tables.decision_table(result, known, positive),
+            "decisions": tables.decisions(result, known, positive),
         }
     found["charts"] = {name: charts.svg_uri(chart) for name, chart in found["charts"].items()}
     return found

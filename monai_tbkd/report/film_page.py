@@ -10,7 +10,7 @@ from PIL import Image
 from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.data.reason_codes import ReasonCode
 from monai_tbkd.report.film_pictures import FilmPicture, color_key, fit_side, map_layer
-from monai_tbkd.report.html_page import Table, decimals, page, picture_uri
+from monai_tbkd.report.html_page import decimals, page, picture_uri
 from monai_tbkd.results.prediction_table import DONE, TB
 from monai_tbkd.transforms import notice_of
 from monai_tbkd.transforms.overlay import PREDICTED_COLOR
@@ -44,7 +44,6 @@ def film_page(row: Mapping[str, Any], picture: FilmPicture | None, overview: str
         done=row["status"] == DONE,
         panels=_panels(picture, side) if picture is not None else None,
         key=color_key(),
-        boxes=_box_table(row),
         warnings=[(code, MEANINGS.get(code, "")) for code in codes(row["warnings"])],
         facts={key: value for key, value in facts.items() if value},
     )  # fmt: skip
@@ -89,11 +88,3 @@ def _panels(picture: FilmPicture, side: int) -> dict[str, Any]:
         "font": 0.034 * max(picture.size),
         "color": PREDICTED_COLOR,
     }
-
-
-def _box_table(row: Mapping[str, Any]) -> Table:
-    rows = [
-        (str(number), f"{100 * score:.0f}", *(f"{edge:.0f}" for edge in edges))
-        for number, (*edges, score) in enumerate(row["boxes"] or [], start=1)
-    ]
-    return Table(("box", "score", "left", "top", "right", "bottom"), {"": rows} if rows else {})

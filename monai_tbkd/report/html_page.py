@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -19,30 +19,6 @@ from monai_tbkd.data.whole_file import whole_file
 from monai_tbkd.metrics.comparison_table import interval_text
 
 _FOLDER = Path(__file__).parent
-
-
-class Cell(NamedTuple):
-    """A table cell: its text, smaller text below it, and the CSS class of the first."""
-
-    text: str
-    small: str = ""
-    kind: str = ""
-
-
-class Table(NamedTuple):
-    """A table: column titles, and rows by the heading above them (none where it is empty).
-
-    A row is its name and its cells, all text or `Cell`.
-    """
-
-    head: Sequence[str | Cell]
-    groups: Mapping[str, Sequence[Sequence[str | Cell]]]
-
-    @property
-    def left(self) -> list[bool]:
-        """Which columns hold words and are aligned to the left."""
-        rows = [row for group in self.groups.values() for row in group]
-        return [any(_is_text(row[i]) for row in rows) for i in range(len(self.head))]
 
 
 def page(
@@ -91,6 +67,7 @@ def _environment() -> Environment:
     environment = Environment(
         autoescape=True,
         auto_reload=False,
+        extensions=["jinja2.ext.do"],
         loader=FileSystemLoader(_FOLDER),
         lstrip_blocks=True,
         trim_blocks=True,
@@ -98,8 +75,9 @@ def _environment() -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     environment.filters |= {
-        each.__name__: each for each in (called, capital, decimals, interval_text, is_hash, number, words)
+        each.__name__: each for each in (called, capital, decimals, dig, interval_text, is_hash, number, words)
     }
+    environment.filters["of"] = lambda path, row: dig(row, path)
     environment.globals["ui"] = environment.get_template("parts.html").module
     return environment
 
@@ -115,15 +93,23 @@ def write_page(path: Path, html: str) -> Path:
     return path
 
 
-def number(x: Mapping[str, Any] | None) -> Cell:
-    """Format a number of ``metrics.json`` and its interval to three digits, or a dash.
+def number(x: Mapping[str, Any] | str | None) -> tuple[str, str]:
+    """Format a number of ``metrics.json`` to three digits, and its interval; a dash for None.
 
     Example:
-        >>> number({"value": 0.25, "low": 0.1, "high": 0.5, "n": 9})
-        Cell(text='0.250', small='[0.100, 0.500]', kind='')
+        >>> number({"value": 0.25, "low": 0.1, "high": 0.5, "n": 9}), number(None), number("3, 4")
+        (('0.250', '[0.100, 0.500]'), ('-', ''), ('3, 4', ''))
     """
-    value, _, interval = interval_text(x).partition(" ")
-    return Cell(value, interval)
+    text = x if isinstance(x, str) else interval_text(x)
+    value, _, interval = text.partition(" ") if text.endswith("]") else (text, "", "")
+    return value, interval
+
+
+def dig(row: Any, path: str) -> Any:
+    """Look a value up by a path such as ``oracle/union_mask_miou``; None if there is none."""
+    for key in path.split("/"):
+        row = (row or {}).get(key)
+    return row
 
 
 def picture_uri(picture: Image.Image, kind: str = "JPEG", **options: Any) -> str:
@@ -166,14 +152,3 @@ def called(name: str) -> str:
 def is_hash(text: str) -> bool:
     """Whether a text is a SHA-256."""
     return len(text) == 64 and set(text) <= set("0123456789abcdef")
-
-
-def fact(value: Any) -> Cell:
-    """Format a setting or a hash; ``none`` for None."""
-    text = "none" if value is None else str(value)
-    return Cell(text, kind="hash" if is_hash(text) else "")
-
-
-def _is_text(cell: str | Cell) -> bool:
-    text, kind = (cell, "") if isinstance(cell, str) else (cell.text, cell.kind)
-    return bool(kind) or text[:1].isalpha()

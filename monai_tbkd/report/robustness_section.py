@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup
 
 from monai_tbkd.metrics.comparison_table import resampled
 from monai_tbkd.report.evaluation_charts import color_of, severity_chart, svg_uri
-from monai_tbkd.report.html_page import Cell, Table, number, render, words
+from monai_tbkd.report.html_page import render, words
 
 Study = Mapping[str, Any]
-Groups = dict[str, list[Sequence[str | Cell]]]
-
-_CUES = (
-    ("score change", "score_change"),
-    ("on TB films", "score_change_tb"),
-    ("without TB", "score_change_without_tb"),
-    ("flips to TB", "flips_to_tb"),
-    ("flips to not TB", "flips_to_not_tb"),
-    ("map on the cue", "energy_on_cue"),
-    ("there without it", "energy_there_without"),
-    ("boxes on the cue", "boxes_on_cue"),
-    ("there without it", "boxes_there_without"),
-)
-_OCCLUSIONS = (
-    ("AUC", "auc"),
-    ("minus clean AUC", "auc_minus_clean"),
-    ("AUC against healthy films", "auc_against_health"),
-    ("flips to TB", "flips_to_tb"),
-    ("flips to not TB", "flips_to_not_tb"),
-)
 
 
 def robustness_section(study: Study) -> Markup:
@@ -41,13 +21,6 @@ def robustness_section(study: Study) -> Markup:
         study: content of ``robustness.json``; what it lacks is left out.
     """
     networks = study["networks"]
-    occlusions = [found for row in networks.values() for found in row.get("occlusions", {}).values()]
-    drops = [
-        [words(name), *(number(row["mean_relative_drop"].get(key)) for key in ("union_mask_miou", "auc"))]
-        for name, row in networks.items()
-        if row.get("mean_relative_drop")
-    ]
-    linear = study.get("without_detail") or {}
     return render(
         "robustness.html",
         study=study,
@@ -55,11 +28,8 @@ def robustness_section(study: Study) -> Markup:
         resampled=resampled(study["splits"]["test"]),
         colors={name: color_of(name, networks) for name in networks},
         charts=_corruption_charts(study) if any(row.get("corruptions") for row in networks.values()) else [],
-        drops=Table(["network", "union-mask mIoU", "AUC"], {"": drops}),
-        cues=_table(study, "cues", _CUES),
-        occlusions=_table(study, "occlusions", [(t, k) for t, k in _OCCLUSIONS if any(k in x for x in occlusions)]),
-        linear=linear,
-        sanity=Table(["maps", "SSIM", "Spearman", "IoU"], _sanity(study.get("saliency_sanity") or {})),
+        groups={what: _by_kind(study, what) for what in ("cues", "occlusions")},
+        sanity=_sanity(study.get("saliency_sanity") or {}),
     )
 
 
@@ -85,28 +55,25 @@ def _corruption_charts(study: Study) -> list[dict[str, Any]]:
     return figures
 
 
-def _table(study: Study, what: str, numbers: Sequence[tuple[str, str]]) -> Table:
+def _by_kind(study: Study, what: str) -> dict[str, list[tuple[str, Any]]]:
+    """Numbers of each network by kind of cue or occlusion and its meaning."""
     meaning = study["definitions"].get(what, {})
-    groups: Groups = {}
+    groups: dict[str, list[tuple[str, Any]]] = {}
     for name, row in study["networks"].items():
         for kind, found in row.get(what, {}).items():
             title = words(kind) + (f": {meaning[kind]}" if kind in meaning else "")
-            groups.setdefault(title, []).append([words(name), *(number(found.get(key)) for _, key in numbers)])
-    return Table(["network", *(title for title, _ in numbers)], groups)
+            groups.setdefault(title, []).append((words(name), found))
+    return groups
 
 
-def _sanity(sanity: Mapping[str, Any]) -> Groups:
-    def line(title: str, numbers: Mapping[str, Any]) -> list[str | Cell]:
-        return [title, *(number(numbers.get(key)) for key in ("ssim", "spearman", "iou"))]
-
-    groups: Groups = {}
+def _sanity(sanity: Mapping[str, Any]) -> dict[str, list[tuple[str, Any]]]:
+    groups: dict[str, list[tuple[str, Any]]] = {}
     what = {"trained": "as trained", "head": "random head", "chance": "chance: the map of another film"}
     for name, stages in sanity.get("cascade", {}).items():
         groups[f"randomized, {words(name)}"] = [
-            line(what.get(stage, f"random from the head down to {stage}"), numbers) for stage, numbers in stages.items()
+            (what.get(stage, f"random from the head down to {stage}"), numbers) for stage, numbers in stages.items()
         ]
     for check in ("reproducibility", "repeatability"):
         for pair, numbers in sanity.get(check, {}).items():
-            lines = [line(words(pair), numbers), line("chance: another film", numbers["chance"])]
-            groups.setdefault(check, []).extend(lines)
+            groups.setdefault(check, []).extend([(words(pair), numbers), ("chance: another film", numbers["chance"])])
     return groups

@@ -257,14 +257,10 @@ def as_written(name: str) -> str:
     return name.encode("utf-8", errors="backslashreplace").decode().replace("\r", "\\r").replace("\n", "\\n")
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return json.dumps(value) if isinstance(value, list) else as_written(str(value))
-
-
 def _csv_line(row: Mapping[str, Any]) -> bytes:
-    return csv_line(_cell(row[column]) for column in COLUMNS).encode()
+    values = (row[column] for column in COLUMNS)
+    cells = (json.dumps(v) if isinstance(v, list) else None if v is None else as_written(str(v)) for v in values)
+    return csv_line(cells).encode()
 
 
 def _json_line(row: Mapping[str, Any]) -> bytes:
