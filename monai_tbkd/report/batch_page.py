@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from monai_tbkd.metrics.calibrated_threshold import BEFORE_USE
 from monai_tbkd.report.film_page import MEANINGS, codes
 from monai_tbkd.report.html_page import decimals, page
@@ -15,7 +17,7 @@ from monai_tbkd.transforms import notice_of
 AT_ONCE = 100
 """Rows shown at first; without a script these and no more."""
 UNDECIDED = "no decision"
-BINS = 20
+_BINS = 20
 _SHADES = {TB: "tb", NO_TB: "no-tb", UNDECIDED: "undecided"}
 _RESULTS = {TB: TB, NO_TB: NO_TB, UNDECIDED: "scored, no decision", REFUSED: "refused", FAILED: "failed"}
 
@@ -56,7 +58,7 @@ def batch_page(
         names=_RESULTS,
         shades=_SHADES,
         meanings=MEANINGS,
-        histogram=score_histogram(scored, thresholds) if scored else None,
+        histogram=_histogram(scored, thresholds) if scored else None,
         groups={title: counts.most_common() for title, counts in groups.items() if counts},
         warnings=warnings.most_common(),
         first=sorted(films, key=lambda film: -1.0 if film["score"] is None else film["score"], reverse=True)[:AT_ONCE],
@@ -72,38 +74,26 @@ def batch_page(
     )  # fmt: skip
 
 
-def score_histogram(rows: Sequence[Mapping[str, Any]], thresholds: Sequence[float]) -> dict[str, Any]:
-    """Count scores in 20 bins by decision; each bar of the page links to its images.
-
-    Args:
-        rows: images with a score.
-        thresholds: 0-100, to be marked.
-    """
-    width = 100 // BINS
-    counts = Counter((score_bin(row["score_0_100"]), row["decision"] or UNDECIDED) for row in rows)
-    bars = [
-        {"low": i * width, "high": (i + 1) * width, "number": sum(counts[i, kind] for kind in _SHADES),
-         "parts": [(shade, counts[i, kind]) for kind, shade in _SHADES.items() if counts[i, kind]]}
-        for i in range(BINS)
-    ]  # fmt: skip
-    there = {kind for _, kind in counts}
+def _histogram(rows: Sequence[Mapping[str, Any]], thresholds: Sequence[float]) -> dict[str, Any]:
+    """Count scores in 20 bins by decision; a score of 100 is in the last."""
+    by_kind = {kind: [row["score_0_100"] for row in rows if (row["decision"] or UNDECIDED) == kind] for kind in _SHADES}
+    counts = {kind: np.histogram(scores, _BINS, (0, 100))[0].tolist() for kind, scores in by_kind.items()}
+    numbers, width = [sum(each) for each in zip(*counts.values(), strict=True)], 100 // _BINS
     return {
         "films": len(rows),
-        "bars": bars,
-        "tallest": max(bar["number"] for bar in bars),
+        "bars": [
+            {
+                "low": i * width,
+                "high": (i + 1) * width,
+                "number": number,
+                "parts": [(_SHADES[kind], each[i]) for kind, each in counts.items() if each[i]],
+            }
+            for i, number in enumerate(numbers)
+        ],
+        "tallest": max(numbers),
         "thresholds": thresholds,
-        "key": [(kind, shade) for kind, shade in _SHADES.items() if kind in there],
+        "key": [(kind, _SHADES[kind]) for kind, scores in by_kind.items() if scores],
     }
-
-
-def score_bin(score: float) -> int:
-    """Find the bar of a score of 0-100.
-
-    Example:
-        >>> score_bin(0), score_bin(4.99), score_bin(5), score_bin(100)
-        (0, 0, 1, 19)
-    """
-    return min(int(score * BINS / 100), BINS - 1)
 
 
 def _entry(row: Mapping[str, Any], page_link: str, picture: str) -> dict[str, Any]:

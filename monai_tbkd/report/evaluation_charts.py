@@ -139,13 +139,7 @@ def accuracy_chart(rows: Mapping[str, Row]) -> Figure:
 
 
 def roc_chart(rows: Mapping[str, Row], scores: Mapping[str, np.ndarray], positive: np.ndarray) -> Figure:
-    """Draw ROC curves of the networks, with the chosen score thresholds and WHO's minimum.
-
-    Args:
-        rows: predictors of ``metrics.json``.
-        scores: ``(N,)`` of 0-1 by network.
-        positive: which images have TB, bool ``(N,)``.
-    """
+    """Draw ROC curves of the networks, with the chosen score thresholds and WHO's minimum; all arrays are ``(N,)``."""
     figure, axes = _figure()
     sensitivity, false = WHO_MINIMUM[0], 1 - WHO_MINIMUM[1]
     axes.add_patch(Rectangle((0, sensitivity), false, 1 - sensitivity, color="#009e73", alpha=0.13, lw=0))
@@ -227,9 +221,9 @@ def severity_chart(
 
     Args:
         title: the corruption.
-        curves: by network, an interval by severity; the clean image is ``"0"``.
-        label: of the axis.
-        limits: of the axis, the same for all corruptions.
+        curves: by network, an interval by severity; ``"0"`` is the clean image.
+        label: of the y axis.
+        limits: of the y axis.
         chance: drawn as a dotted line.
     """
     figure, axes = _figure(3.1, 2.45)

@@ -88,12 +88,7 @@ def refresh_evaluation_page(output_dir: str | Path) -> Path:
 
 
 def read_robustness(output_dir: str | Path, result: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Read ``robustness.json`` if there is one of the same networks, which have the same thresholds.
-
-    Args:
-        output_dir: where it is.
-        result: of the comparison.
-    """
+    """Read ``robustness.json`` if there is one of the networks of ``result``, which have the same thresholds."""
     path = Path(output_dir) / _ROBUSTNESS
     if not path.is_file():
         return None
@@ -153,13 +148,7 @@ def _write(
 def _scores(
     result: Mapping[str, Any], scores: Mapping[str, np.ndarray] | None = None, positive: np.ndarray | None = None
 ) -> dict[str, Any] | None:
-    """Charts and tables of image-level scores; None where no network gives scores.
-
-    Args:
-        result: of the comparison.
-        scores: ``(N,)`` of 0-1 by network; without them the curves that need each image's score are left out.
-        positive: which images have TB, bool ``(N,)``.
-    """
+    """Charts and tables of image-level scores ``(N,)``, those that there are; None where no network gives scores."""
     rows, main = result["predictors"], tables.main_network(result)
     order = sorted((name for name, row in rows.items() if row.get("auc")), key=lambda name: name != main)
     if not order:

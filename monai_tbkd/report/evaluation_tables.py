@@ -38,11 +38,6 @@ def decisions(
 ) -> dict[str, list[Any]]:
     """Count images called TB at the chosen score thresholds, by network.
 
-    Args:
-        result: of the comparison.
-        scores: ``(N,)`` of 0-1 by network.
-        positive: which images have TB, bool ``(N,)``.
-
     Returns:
         Threshold, sensitivity and specificity with Wilson intervals, true positives, missed, false positives and true
         negatives.
@@ -60,12 +55,7 @@ def decisions(
 
 
 def provenance(result: Mapping[str, Any], metrics_sha256: str | None) -> dict[str, Any]:
-    """Collect data, settings, checkpoints, inputs and versions.
-
-    Args:
-        result: content of ``metrics.json``.
-        metrics_sha256: of the file.
-    """
+    """Collect data, settings, checkpoints, inputs and versions; the hash is that of ``metrics.json``."""
     origin, splits = result["provenance"], result["splits"]
     data = {}
     for split, sha256 in {"train": origin["settings"].get("train_sha256"), **origin["splits_sha256"]}.items():

@@ -15,11 +15,15 @@ from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.metrics.image_level import weighted_image_level
 from monai_tbkd.metrics.seeds import summarize_seeds
 from monai_tbkd.metrics.weighted_bootstrap import Statistic, weighted_mean
+from monai_tbkd.report.evaluation_charts import seed_chart, svg_uri
+from monai_tbkd.report.evaluation_tables import pairs
 from monai_tbkd.report.film_table import FILE as FILM_TABLE
 from monai_tbkd.report.film_table import FilmTable, read_film_table
+from monai_tbkd.report.html_page import page, write_page
 from monai_tbkd.transforms import NOTICE
 
 SCHEMA_VERSION = 1
+PAGE = "seeds.html"
 DEFINITIONS = {
     "mean": "of the seeds' numbers, each over the same films",
     "sd": "standard deviation over seeds, with n - 1",
@@ -139,6 +143,28 @@ def seed_table(result: Mapping[str, Any]) -> str:
         "boxes; means over seeds, 95 % bootstrap intervals over seeds and films"
     )
     return "\n".join([*lines, note])
+
+
+def write_seed_page(folder: str | Path, result: Mapping[str, Any]) -> Path:
+    """Write ``seeds.html`` of a summary by `summarize_runs` into a folder."""
+    rows = result["predictors"]
+    networks = {name: row for name, row in rows.items() if not row["blind"]}
+    order = ("student", "teacher", "control")
+    html = page(
+        PAGE, "Several seeds", str(result["notice"]),
+        result=result,
+        rows=rows,
+        networks={name: networks[name] for name in (*order, *networks) if name in networks},
+        pairs=pairs(networks),
+        mean=mean_text,
+        spread=spread_text,
+        test=result["splits"]["test"],
+        chart=svg_uri(seed_chart(rows)),
+        facts={f"{run['name']}, seed {run['seed']}": run["metrics_sha256"] for run in result["runs"]}
+        | {f"films of {split}": sha256 for split, sha256 in result["splits_sha256"].items()}
+        | {"version": result["version"]},
+    )  # fmt: skip
+    return write_page(Path(folder) / PAGE, html)
 
 
 def mean_text(x: Mapping[str, Any] | None) -> str:

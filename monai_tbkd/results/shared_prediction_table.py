@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,13 @@ class SharedPredictionTable(PredictionTable):
     killed run are taken up by the next one, with any number of processes. Arguments as of `PredictionTable`.
     """
 
-    def __init__(
-        self,
-        output_dir: str | Path,
-        settings: Mapping[str, Any] | None = None,
-        resume: bool = False,
-        reports: Any = None,
-    ) -> None:
-        super().__init__(output_dir, settings, resume, reports)
-        self._parts = self.folder / "parts"
-        self._part = PredictionTable(self._parts / str(rank()), settings)
+    @property
+    def _parts(self) -> Path:
+        return self.folder / "parts"
+
+    @cached_property
+    def _part(self) -> PredictionTable:
+        return PredictionTable(self._parts / str(rank()), self.settings)
 
     def start(self, films: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Take up earlier rows and return the images left for this process.

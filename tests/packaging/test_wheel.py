@@ -88,6 +88,8 @@ def test_wheel_holds_package_configs_recipes_and_the_released_model_alone(wheel:
     expected = {"__init__.py", "py.typed", "_bundle/configs/train.yaml", "_bundle/configs/metadata.json"}
     expected |= {
         "report/page.css",
+        "report/page.html",
+        "report/film.html",
         "report/films.css",
         "report/batch_page.js",
         "data/frontal_gate.npz",
