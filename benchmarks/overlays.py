@@ -22,7 +22,7 @@ from in_turns import RESULTS, in_turns, number_row, rows, write
 from PIL import Image
 
 from monai_tbkd.data.phantom import ShortcutSpec, make_film
-from monai_tbkd.report.prediction_table import OVERLAY_FORMATS
+from monai_tbkd.results.prediction_table import OVERLAY_FORMATS
 from monai_tbkd.transforms import DrawOverlay
 
 WAYS: dict[str, dict[str, Any]] = {

@@ -6,50 +6,19 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from monai_tbkd import __version__
-from monai_tbkd.commands import (
-    bundle,
-    calibrate,
-    check_data,
-    demo,
-    export,
-    export_labels,
-    label_app,
-    locate,
-    merge_predictions,
-    package,
-    pacs,
-    phantom,
-    report,
-    score,
-    take_reports,
-    verify_bundle,
-)
 
 COMMANDS = (
-    locate,
-    demo,
-    bundle,
-    phantom,
-    check_data,
-    calibrate,
-    export,
-    score,
-    report,
-    merge_predictions,
-    label_app,
-    take_reports,
-    export_labels,
-    pacs,
-    package,
-    verify_bundle,
-)
+    "locate", "demo", "bundle", "phantom", "check_data", "calibrate", "export", "score", "report", "merge_predictions",
+    "label_app", "take_reports", "export_labels", "pacs", "package", "verify_bundle",
+)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the command line and run a command; an error that a user can mend is one line, not a traceback."""
+    """Run a command and return its exit status; ValueError and OSError become one line, not a traceback."""
     parser = argparse.ArgumentParser(
         prog="tbkd" if Path(sys.argv[0]).name == "tbkd" else "python -m monai_tbkd",
         description="Find where tuberculosis is on chest X-rays. Research use only, not for diagnosis.",
@@ -57,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
-        command.add_parser(subparsers)
+        import_module(f"monai_tbkd.commands.{command}").add_parser(subparsers)
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:

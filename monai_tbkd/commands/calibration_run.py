@@ -26,10 +26,9 @@ from monai_tbkd.metrics.image_level import image_level_metrics
 from monai_tbkd.metrics.screening_table import COLUMNS, Program, screening_table
 from monai_tbkd.networks.checkpoint import file_sha256, read_record
 from monai_tbkd.networks.training_films import films_trained_on
-from monai_tbkd.report.calibration_picture import write_calibration_picture
-from monai_tbkd.report.calibration_text import calibration_text
-from monai_tbkd.report.labeled_predictions import LabeledPredictions, read_labeled_predictions
-from monai_tbkd.report.prediction_table import as_written
+from monai_tbkd.report.calibration_report import calibration_text, write_calibration_picture
+from monai_tbkd.results.labeled_predictions import LabeledPredictions, read_labeled_predictions
+from monai_tbkd.results.prediction_table import as_written
 from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""``demo``: a page to try the model on, on this machine alone."""
+"""The ``demo`` command: a page to try the model on, on this machine alone."""
 
 from __future__ import annotations
 
@@ -34,12 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve the page until Ctrl-C.
-
-    Raises:
-        ValueError: Gradio is not installed.
-        OSError: no model, or a port that is taken.
-    """
+    """Serve the page until Ctrl-C."""
     if importlib.util.find_spec("gradio") is None:
         raise ValueError("gradio is not installed; run pip install 'monai_tbkd[demo]'.")
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}

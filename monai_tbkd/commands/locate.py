@@ -1,8 +1,9 @@
-"""``locate``: boxes on images of one's own, a line each."""
+"""The ``locate`` command: find tuberculosis on images, a line each."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 
 STATUS = "Exit status: 0; 3 if images could not be read; 2 if something has to be mended first; 130 after Ctrl-C."
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from monai_tbkd.commands.quick_imports import import_monai_quickly
     from monai_tbkd.commands.quiet import quiet
 
-    with quiet(args.verbose):
+    with contextlib.nullcontext() if args.verbose else quiet():
         if not args.verbose:
             import_monai_quickly()
         from monai_tbkd.commands.locate_run import run as run_it

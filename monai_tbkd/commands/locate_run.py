@@ -1,4 +1,4 @@
-"""inference.yaml on the images of a command line, its rows as lines."""
+"""Run inference.yaml on the images of a command line and print a line each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ignite.engine import Engine, Events
+from ignite.engine import Events
 from monai.bundle import ConfigParser
 from tqdm import tqdm
 
@@ -24,20 +24,15 @@ from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.data.film_folder import list_films
 from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.metrics.calibrated_threshold import BEFORE_USE
-from monai_tbkd.report.prediction_table import DONE, OVERVIEW, PredictionTable
+from monai_tbkd.results.prediction_table import DONE, OVERVIEW, PredictionTable
 from monai_tbkd.transforms import notice_of
 
 PIPE_CLOSED, STOPPED = 141, 130
-_FEW = 4  # images that are done by the time that other processes would have begun
+_FEW = 4  # so many images are done before worker processes would have started
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at each image and write its line.
-
-    Raises:
-        ValueError: something that a user can mend.
-        OSError: the same.
-    """
+    """Locate and return the exit status; ValueError and OSError are for the user to mend."""
     with tempfile.TemporaryDirectory(prefix="tbkd_") as scratch:
         if args.open and args.output is None:
             args.output = Path(tempfile.mkdtemp(prefix="tbkd_page_"))  # the browser reads it later
@@ -47,8 +42,9 @@ def run(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             sys.stderr.write("Stopped.\n")
             return STOPPED
-        except BrokenPipeError:
-            return _drop_output()
+        except BrokenPipeError:  # nobody reads on, as after ``| head``
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # the interpreter flushes it at exit
+            return PIPE_CLOSED
         except Exception as error:  # the parser wraps what this package refuses
             cause = plain_cause(error)
             if cause is None:
@@ -62,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _config(args: argparse.Namespace, output: Path) -> ConfigParser:
-    """inference.yaml as the command line wants it."""
+    """Read inference.yaml and apply the command line."""
     models = released_model() if args.ckpt_dir is None else args.ckpt_dir.absolute()
     source = [literal(image) for image in args.images]
     number = len(list_films(args.images, leave_out=output))
@@ -88,37 +84,28 @@ def _infer(parser: ConfigParser, args: argparse.Namespace) -> int:
     get("initialize")
     table: PredictionTable = get("predictions")
     _introduce(str(get("model_version")), Path(get("ckpt_dir")))
-    if not get("films_to_do"):
-        table.finish()
-        _write_lines(table.rows)
-    else:
+    written = 0
+
+    def write_lines() -> None:
+        nonlocal written
+        for row in table.rows[written:]:
+            tqdm.write(line_of(row), file=sys.stdout)  # above the bar, where there is one
+        sys.stdout.flush()
+        written = len(table.rows)
+
+    if get("films_to_do"):
         evaluator = get("evaluator")
         evaluator.logger.setLevel(logging.CRITICAL if not args.verbose else logging.INFO)
-        evaluator.add_event_handler(Events.ITERATION_COMPLETED, _Lines(table))
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED, write_lines)
         evaluator.run()
+    else:
+        table.finish()
+        write_lines()
     return FILMS_FAILED if table.failed else 0
 
 
-class _Lines:
-    """Writes the lines of the rows that a batch has added."""
-
-    def __init__(self, table: PredictionTable) -> None:
-        self.table, self.written = table, 0
-
-    def __call__(self, engine: Engine) -> None:
-        rows = self.table.rows
-        _write_lines(rows[self.written :])
-        self.written = len(rows)
-
-
-def _write_lines(rows: list[dict[str, Any]]) -> None:
-    for row in rows:
-        tqdm.write(line_of(row), file=sys.stdout)  # above the bar, where there is one
-    sys.stdout.flush()
-
-
 def line_of(row: Mapping[str, Any]) -> str:
-    """What a person needs of a row.
+    """Write a row as a line for a person.
 
     Example:
         >>> row = dict(name="a.png", status="done", score_0_100=83.1, threshold_0_100=52.0, decision="TB suggestive",
@@ -143,15 +130,9 @@ def line_of(row: Mapping[str, Any]) -> str:
 
 
 def _introduce(version: str, models: Path) -> None:
-    """Which model it is and what its scores are worth, where a person looks."""
+    """Tell a person at a terminal which model it is and how to use its scores."""
     if not sys.stderr.isatty():
         return
     notice = notice_of(version)
     text = f"{version} ({called(models)}). {notice[0].upper()}{notice[1:]}. {BEFORE_USE}"
     sys.stderr.write(textwrap.fill(text, min(100, os.get_terminal_size(sys.stderr.fileno()).columns or 100)) + "\n\n")
-
-
-def _drop_output() -> int:
-    """Nobody reads on, as after ``| head``: end without a word, here and when the interpreter closes the stream."""
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    return PIPE_CLOSED

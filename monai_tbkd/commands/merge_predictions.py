@@ -25,6 +25,6 @@ def run(args: argparse.Namespace) -> int:
         ValueError: a part is missing, or the parts don't belong together.
     """
     from monai_tbkd.bundle.plain_errors import FILMS_FAILED
-    from monai_tbkd.report.merged_predictions import merge_predictions
+    from monai_tbkd.results.merged_predictions import merge_predictions
 
     return FILMS_FAILED if merge_predictions(args.output_dir).failed else 0

@@ -28,7 +28,7 @@ from monai_tbkd.metrics.provenance import split_sha256
 from monai_tbkd.report.evaluation_page import write_evaluation_page
 from monai_tbkd.report.film_table import FILE as FILM_TABLE
 from monai_tbkd.report.film_table import write_film_table
-from monai_tbkd.report.prediction_table import as_written
+from monai_tbkd.results.prediction_table import as_written
 
 logger = logging.getLogger(__name__)
 

@@ -1,9 +1,8 @@
-"""Only what the program itself has to say."""
+"""Silence libraries, so that a command prints only what it has to say."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import os
 import sys
@@ -12,21 +11,11 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def quiet(verbose: bool = False) -> Iterator[None]:
-    """Leave out what libraries write: their warnings, their logs, and what decoders in C print.
-
-    This program's own log keeps its warnings. Its standard streams go on; what is written to their file descriptors
-    by others is dropped.
-
-    Args:
-        verbose: leave out nothing.
-    """
-    if verbose:
-        yield
-        return
+def quiet() -> Iterator[None]:
+    """Drop warnings and logs of libraries and what decoders in C print; this package's warnings stay."""
     root, own = logging.getLogger(), logging.getLogger("monai_tbkd")
     levels, handlers = (root.level, own.level), root.handlers[:]
-    with _streams_of_our_own(), warnings.catch_warnings():
+    with _detached("stdout"), _detached("stderr"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.basicConfig(level=logging.CRITICAL, format="%(message)s", stream=sys.stderr, force=True)
         own.setLevel(logging.WARNING)
@@ -39,33 +28,25 @@ def quiet(verbose: bool = False) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _streams_of_our_own() -> Iterator[None]:
-    """Python's standard streams on copies of their descriptors, and nothing behind the descriptors themselves."""
-    streams = {"stdout": sys.stdout, "stderr": sys.stderr}
-    kept: dict[int, int] = {}
-    for name, stream in streams.items():
-        try:
-            number = stream.fileno()
-        except (OSError, ValueError, AttributeError, io.UnsupportedOperation):  # as in a notebook, or closed
-            continue
-        if number not in (1, 2):
-            continue
-        stream.flush()
-        kept[number] = os.dup(number)
-        copy = open(os.dup(number), "w", encoding=stream.encoding, errors=stream.errors, buffering=1)  # noqa: SIM115
-        setattr(sys, name, copy)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, number)
-        os.close(nowhere)
+def _detached(name: str) -> Iterator[None]:
+    """Move a standard stream to a copy of its descriptor, and drop what others write to the descriptor."""
+    stream = getattr(sys, name)
+    try:
+        number = stream.fileno()
+    except (OSError, ValueError, AttributeError):  # in a notebook, or closed
+        number = -1
+    if number not in (1, 2):
+        yield
+        return
+    stream.flush()
+    own = open(os.dup(number), "w", encoding=stream.encoding, errors=stream.errors, buffering=1)  # noqa: SIM115
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), number)
+    setattr(sys, name, own)
     try:
         yield
     finally:
-        for number, copy_of in kept.items():
-            os.dup2(copy_of, number)
-            os.close(copy_of)
-        for name, stream in streams.items():
-            own = getattr(sys, name)
-            setattr(sys, name, stream)
-            if own is not stream:
-                with contextlib.suppress(BrokenPipeError):
-                    own.close()
+        os.dup2(own.fileno(), number)
+        setattr(sys, name, stream)
+        with contextlib.suppress(BrokenPipeError):
+            own.close()

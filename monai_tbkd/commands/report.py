@@ -1,4 +1,4 @@
-"""The ``report`` command: an evaluation's report anew, several seeds in one, or the pages of an inference."""
+"""The ``report`` command: pages of an evaluation, of several seeds, or of an inference."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from monai_tbkd.data.whole_file import write_json
     from monai_tbkd.report.evaluation_page import refresh_evaluation_page
     from monai_tbkd.report.film_reports import write_reports
-    from monai_tbkd.report.seed_page import write_seed_page
-    from monai_tbkd.report.seed_summary import read_run, seed_table, summarize_runs
+    from monai_tbkd.report.seed_summary import read_run, seed_table, summarize_runs, write_seed_page
 
     if len(args.runs) == 1:
         folder = args.runs[0]

@@ -25,8 +25,8 @@ from monai_tbkd.metrics import Comparison, Predictions, table
 from monai_tbkd.metrics.blind_baselines import LUNG_PRIOR
 from monai_tbkd.networks.checkpoint import read_record, refuse_other_settings
 from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, whole_network
+from monai_tbkd.report.evaluation_films import write_film_overlays
 from monai_tbkd.report.evaluation_page import read_robustness, write_evaluation_page
-from monai_tbkd.report.film_overlays import write_film_overlays
 from monai_tbkd.report.film_table import FILE as FILM_TABLE
 from monai_tbkd.report.film_table import write_film_table
 from monai_tbkd.transforms.frozen_features import LUNG_FIELD

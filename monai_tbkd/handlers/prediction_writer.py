@@ -12,8 +12,8 @@ from ignite.engine import Engine, Events
 
 from monai_tbkd.data import FilmWarning
 from monai_tbkd.data.own_results import save_marked
-from monai_tbkd.report.prediction_row import add_warning, prediction_overlay, prediction_row
-from monai_tbkd.report.prediction_table import (
+from monai_tbkd.results.prediction_row import add_warning, prediction_overlay, prediction_row
+from monai_tbkd.results.prediction_table import (
     DONE,
     OVERLAY_FORMATS,
     PredictionTable,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from monai_tbkd.data import FilmTurn
-from monai_tbkd.report.prediction_row import prediction_overlay
+from monai_tbkd.results.prediction_row import prediction_overlay
 from monai_tbkd.transforms import DrawOverlay, notice_of, upsample_map
 
 

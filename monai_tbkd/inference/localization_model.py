@@ -22,7 +22,7 @@ from monai_tbkd.data.number_range import is_number
 from monai_tbkd.data.readers import FilmLimits
 from monai_tbkd.inference.finding import Finding
 from monai_tbkd.metrics.calibrated_threshold import MIXED
-from monai_tbkd.report.prediction_row import prediction_row
+from monai_tbkd.results.prediction_row import prediction_row
 
 ImageLike = str | os.PathLike[str] | NDArray[Any] | torch.Tensor
 """A file, or gray values ``(H, W)`` or ``(1, H, W)``, upright, larger is brighter."""

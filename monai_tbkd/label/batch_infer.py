@@ -10,7 +10,7 @@ import torch
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 
 from monai_tbkd.label.film_ids import is_safe_id
-from monai_tbkd.report.prediction_table import DONE, FAILED, REFUSED
+from monai_tbkd.results.prediction_table import DONE, FAILED, REFUSED
 
 logger = logging.getLogger(__name__)
 

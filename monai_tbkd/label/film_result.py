@@ -9,7 +9,7 @@ import torch
 
 from monai_tbkd.data import FilmTurn
 from monai_tbkd.data.reason_codes import ReasonCode
-from monai_tbkd.report.prediction_table import DONE, FAILED, NO_TB, REFUSED, TB
+from monai_tbkd.results.prediction_table import DONE, FAILED, NO_TB, REFUSED, TB
 from monai_tbkd.transforms import notice_of
 
 LABEL = "tuberculosis"

@@ -21,7 +21,7 @@ from monai_tbkd.pacs.archive_table import PASSING
 from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
 from monai_tbkd.pacs.search_progress import SearchProgress
 from monai_tbkd.pacs.study_query import StudyQuery
-from monai_tbkd.report.prediction_table import FAILED, REFUSED
+from monai_tbkd.results.prediction_table import FAILED, REFUSED
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,6 @@ class ArchiveRun:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
             progress.close()
-            table.close()
         self._first = False
         return search.counts + status
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monai_tbkd.data import ReasonCode
-from monai_tbkd.report import PredictionTable
+from monai_tbkd.results import PredictionTable
 
 PASSING = {ReasonCode.NOT_READABLE, ReasonCode.NOT_FETCHED, ReasonCode.NOT_STORED, ReasonCode.INTERNAL}
 """Failures that may be gone at the next pass. An image that is damaged stays so: its UID is of this very content."""

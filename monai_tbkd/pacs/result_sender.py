@@ -20,8 +20,8 @@ from monai_tbkd.pacs.archive_error import ArchiveError
 from monai_tbkd.pacs.archive_films import address_of
 from monai_tbkd.pacs.archive_table import PASSING
 from monai_tbkd.pacs.search_progress import SearchProgress
-from monai_tbkd.report.prediction_row import add_warning
-from monai_tbkd.report.prediction_table import DONE, FAILED
+from monai_tbkd.results.prediction_row import add_warning
+from monai_tbkd.results.prediction_table import DONE, FAILED
 
 logger = logging.getLogger(__name__)
 

@@ -12,21 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.metrics import Predictions
-from monai_tbkd.report import evaluation_sections as sections
+from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
+from monai_tbkd.metrics.comparison_table import SOURCE_COLUMNS, resampled
+from monai_tbkd.report import evaluation_charts as charts
 from monai_tbkd.report import evaluation_tables as tables
-from monai_tbkd.report.evaluation_films import Fit, film_figures
-from monai_tbkd.report.html_page import page, section, write_page
+from monai_tbkd.report.evaluation_films import Fit, film_groups
+from monai_tbkd.report.film_pictures import color_key
+from monai_tbkd.report.html_page import page, write_page
 from monai_tbkd.report.robustness_section import robustness_section
 
 logger = logging.getLogger(__name__)
 
 FILE = "report.html"
 _METRICS, _ROBUSTNESS = "metrics.json", "robustness.json"
-# what only the evaluation itself can draw: it has the films and a score for each
-_OF_FILMS = ("scores", "films")
 
 
 def write_evaluation_page(
@@ -37,7 +39,7 @@ def write_evaluation_page(
     fit: Fit,
     robustness: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write ``report.html``: tables, curves, films, provenance and definitions, all in one file that loads nothing.
+    """Write ``report.html``: tables, curves, images, provenance and definitions, all in one file that loads nothing.
 
     Args:
         output_dir: gets the file; the hash of ``metrics.json`` there goes into it.
@@ -46,34 +48,21 @@ def write_evaluation_page(
         predictions: by network, with a ``test`` split in the order of the items.
         fit: from an operating point to the box fitting that was scored.
         robustness: content of ``robustness.json``, or None.
-
-    Returns:
-        The file.
     """
-    main = tables.main_network(result)
     positive = np.array([item["class_name"] == "tb" for item in items])
     scores = {name: np.asarray(p["test"].scores) for name, p in predictions.items() if p["test"].scores is not None}
-    whole = bool(positive.any() and not positive.all())
-    drawn = {
-        "scores": section(
-            "scores", "Scores of whole films", sections.film_scores(result, scores, positive) if whole else ""
-        ),
-        "films": section("films", "Films: best, median, worst", film_figures(items, predictions, result, fit, main)),
+    drawn: dict[str, Any] = {
+        "groups": film_groups(items, predictions, result, fit, tables.main_network(result)),
+        "scores": _scores(result, scores, positive) if positive.any() and not positive.all() else None,
     }
-    return _write(Path(output_dir), result, drawn, robustness)
+    return _write(Path(output_dir), result, drawn, {}, robustness)
 
 
 def refresh_evaluation_page(output_dir: str | Path) -> Path:
-    """Write ``report.html`` anew from ``metrics.json`` and ``robustness.json``, as after a robustness study.
+    """Write ``report.html`` again from ``metrics.json`` and ``robustness.json`` of an evaluation's ``output_dir``.
 
-    What the evaluation drew of films and scores is kept if the report there is of the same ``metrics.json``; otherwise
-    the new one has none of it, and the log says so.
-
-    Args:
-        output_dir: of the evaluation.
-
-    Returns:
-        The file.
+    Images and score curves are kept if the report there is of the same ``metrics.json``; otherwise the new one has
+    none, and the log says so.
 
     Raises:
         FileNotFoundError: no ``metrics.json`` there.
@@ -87,55 +76,108 @@ def refresh_evaluation_page(output_dir: str | Path) -> Path:
     if not isinstance(result, dict) or "predictors" not in result or "splits" not in result:
         raise ValueError(f"{path} has no predictors and splits; expected what an evaluation (evaluate.yaml) wrote.")
     old = (folder / FILE).read_text(encoding="utf-8") if (folder / FILE).is_file() else ""
-    kept: dict[str, str] = {}
+    kept: dict[str, Markup] = {}
     if str(_metrics_sha256(folder)) in old:
-        found = ((name, re.search(rf'<section id="{name}">.*?</section>', old, re.DOTALL)) for name in _OF_FILMS)
-        kept = {name: match.group() for name, match in found if match}
+        for name in ("scores", "films"):
+            if found := re.search(rf'<section id="{name}">\s*<h2>.*?</h2>(.*?)</section>', old, re.DOTALL):
+                kept[name] = Markup(found[1])
     if not kept:
         logger.warning("%s: no report of these metrics to take films and curves from; it will have none.", folder)
-    return _write(folder, result, kept, read_robustness(folder, result))
+    drawn = {"groups": [], "scores": None if "scores" in kept else _scores(result)}
+    return _write(folder, result, drawn, kept, read_robustness(folder, result))
 
 
 def read_robustness(output_dir: str | Path, result: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Content of ``robustness.json``, if there is one of the same networks.
-
-    Args:
-        output_dir: where it is.
-        result: of the comparison; the thresholds of a study of the same networks are the same.
-    """
+    """Read ``robustness.json`` if there is one of the networks of ``result``, which have the same thresholds."""
     path = Path(output_dir) / _ROBUSTNESS
     if not path.is_file():
         return None
     study: dict[str, Any] = json.loads(read_text(path))
     for name, row in study["networks"].items():
-        here = (result["predictors"].get(name) or {}).get("operating_point")
-        there = row["operating_point"]
-        same = here is not None and all(
-            math.isclose(here[key], there[key], abs_tol=1e-4) for key in ("map_threshold", "score_threshold")
-        )
-        if not same:
+        here, there = (result["predictors"].get(name) or {}).get("operating_point"), row["operating_point"]
+        keys = ("map_threshold", "score_threshold")
+        if here is None or not all(math.isclose(here[key], there[key], abs_tol=1e-4) for key in keys):
             logger.warning("%s is of another %s than these metrics and is left out; run the study anew.", path, name)
             return None
     return study
 
 
 def _write(
-    folder: Path, result: Mapping[str, Any], drawn: Mapping[str, str], robustness: Mapping[str, Any] | None
+    folder: Path,
+    result: Mapping[str, Any],
+    drawn: Mapping[str, Any],
+    kept: Mapping[str, Markup],
+    robustness: Mapping[str, Any] | None,
 ) -> Path:
-    parts = {
-        "localization": section("localization", "Localization", sections.localization(result)),
-        "lesions": section("lesions", "Kinds of lesion", sections.lesions(result)),
-        "scores": drawn.get("scores") or section("scores", "Scores of whole films", sections.film_scores(result)),
-        "films": drawn.get("films", ""),
-        "robustness": section("robustness", "Robustness", robustness_section(robustness) if robustness else ""),
-        "provenance": section(
-            "provenance", "Data and model provenance", tables.provenance_tables(result, _metrics_sha256(folder))
-        ),
-        "definitions": section("definitions", "Definitions", tables.definition_list(result)),
+    rows, main, test = result["predictors"], tables.main_network(result), result["splits"]["test"]
+    kind = "Networks trained on image-level labels"
+    if "inputs" in result["provenance"]:
+        kind = "Maps and boxes that were made elsewhere"
+    networks = {name: row for name, row in rows.items() if not row["blind"]}
+    pictures = {}
+    if localized := "union_mask_miou" in rows[main]:
+        pictures = {
+            "forest": charts.forest_chart(rows, "union_mask_miou", "union-mask mIoU"),
+            "thresholds": charts.threshold_chart(rows),
+            "accuracy": charts.accuracy_chart(rows),
+        }
+        for key, label in (("froc", "false boxes a film"), ("froc_without_tb", "false boxes a film without TB")):
+            if key in rows[main]:
+                pictures[key] = charts.froc_chart(rows, key, label)
+    html = page(
+        "evaluation.html", "Evaluation report", str(result["notice"]),
+        result=result, rows=rows, main=main, row=rows[main], test=test, kind=kind, localized=localized,
+        given=any(row["operating_point"]["chosen_on"].startswith("given") for row in networks.values()),
+        resampled=resampled(test),
+        others=sorted(set(networks) - {main}, key=["control", "teacher", *rows].index),
+        pairs=tables.pairs(networks),
+        sources=tables.by_source(result),
+        source_columns=list(SOURCE_COLUMNS[1:]),
+        compared={name: row for name, row in rows.items() if name in networks or name == BLIND_PRIOR},
+        charts={name: charts.svg_uri(chart) for name, chart in pictures.items()},
+        scores=drawn["scores"],
+        groups=drawn["groups"],
+        key=color_key(),
+        kept=kept,
+        robustness=robustness_section(robustness) if robustness else "",
+        provenance=tables.provenance(result, _metrics_sha256(folder)),
+    )  # fmt: skip
+    return write_page(folder / FILE, html)
+
+
+def _scores(
+    result: Mapping[str, Any], scores: Mapping[str, np.ndarray] | None = None, positive: np.ndarray | None = None
+) -> dict[str, Any] | None:
+    """Charts and tables of image-level scores ``(N,)``, those that there are; None where no network gives scores."""
+    rows, main = result["predictors"], tables.main_network(result)
+    order = sorted((name for name, row in rows.items() if row.get("auc")), key=lambda name: name != main)
+    if not order:
+        return None
+    found: dict[str, Any] = {
+        "first": order[0],
+        "n": rows[order[0]]["auc"]["n"],
+        "rows": {name: row for name, row in rows.items() if row.get("auc")},
+        "charts": {"reliability": charts.reliability_chart(rows, order)},
+        "decisions": None,
     }
-    there = {name: html for name, html in parts.items() if html}
-    body = "\n".join([sections.head(result, there), *there.values()])
-    return write_page(folder / FILE, page("Evaluation report", str(result["notice"]), body))
+    if scores and positive is not None:
+        known = {name: scores[name] for name in order if name in scores}
+        first = next(iter(known))
+        threshold = rows[first]["operating_point"]["score_threshold"]
+        color = charts.color_of(first, rows)
+        found["charts"] |= {
+            "roc": charts.roc_chart(rows, known, positive),
+            "precision_recall": charts.precision_recall_chart(rows, known, positive),
+            "histogram": charts.score_chart(known[first], positive, threshold, first.replace("_", " "), color),
+        }
+        found |= {
+            "first_scored": first,
+            "positive": int(positive.sum()),
+            "negative": int((~positive).sum()),
+            "decisions": tables.decisions(result, known, positive),
+        }
+    found["charts"] = {name: charts.svg_uri(chart) for name, chart in found["charts"].items()}
+    return found
 
 
 def _metrics_sha256(folder: Path) -> str | None:

@@ -1,61 +1,60 @@
-"""One film on a page: what was found, where, and by what."""
+"""Page of one image: what was found, where, and by what."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
+
+from PIL import Image
 
 from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.data.reason_codes import ReasonCode
-from monai_tbkd.report.color_key import color_key
-from monai_tbkd.report.film_pictures import FilmPicture, film_panels
-from monai_tbkd.report.html_page import decimals, facts, page, section, table
-from monai_tbkd.report.prediction_table import DONE, REFUSED, TB
-from monai_tbkd.report.score_scale import score_scale
+from monai_tbkd.report.film_pictures import FilmPicture, color_key, fit_side, map_layer
+from monai_tbkd.report.html_page import decimals, page, picture_uri
+from monai_tbkd.results.prediction_table import DONE, TB
 from monai_tbkd.transforms import notice_of
+from monai_tbkd.transforms.overlay import PREDICTED_COLOR
 
-_READING = (
-    "The map says where the score comes from, cell by cell; it does not outline lesions, and a bright place need not "
-    "be one. Boxes are drawn around what is at or above the map's threshold, on films whose score is at or above the "
-    "score's. A score is no probability of disease unless it was calibrated on films like these."
-)
+MEANINGS = {code.value: code.meaning for code in (*ReasonCode, *FilmWarning)}
 
 
 def film_page(row: Mapping[str, Any], picture: FilmPicture | None, overview: str = "", side: int = 640) -> str:
-    """The whole document.
-
-    Nothing stands in it that is not in the row or on the film: no patient data but what is burned into the pixels.
+    """Render the page of one image; it shows nothing that is not in the row or in the pixels.
 
     Args:
-        row: of the film, as in ``predictions.json``.
-        picture: the film, or None where it cannot be shown.
-        overview: link to the page of all films; none if empty.
-        side: the longer side of the film's picture, in pixels.
+        row: of the image, as in ``predictions.json``.
+        picture: the image, or None where it cannot be shown.
+        overview: link to the page of all images; none if empty.
+        side: the longer side of the shown image, in pixels.
     """
-    name = str(row["name"])
-    parts = [
-        f'<p class="crumbs"><a href="{escape(overview)}">All films</a></p>' if overview else "",
-        f'<h1 class="name">{escape(name)}</h1>',
-        f'<p class="basis">{escape(_what_it_is(row))}</p>',
-        _verdict(row),
-        score_scale(row["score_0_100"], row["threshold_0_100"]) if row["score_0_100"] is not None else "",
-        section("film", "Film", _film(row, picture, name, side)),
-        section("doubts", "Warnings", _warnings(row)),
-        section("pixels", "What was done to the pixels", _pixels(row)),
-        section("provenance", "Version", _provenance(row)),
-    ]
-    return page(name, notice_of(str(row.get("model_version") or "")), "\n".join(filter(None, parts)), ("films.css",))
+    name, notice = str(row["name"]), notice_of(str(row["model_version"] or ""))
+    score, threshold = row["score_0_100"], row["threshold_0_100"]
+    facts = {"model": row["model_version"], "threshold from": row["threshold_id"],
+             "SOP Instance UID": row["sop_instance_uid"], "use": notice}  # fmt: skip
+    return page(
+        "film.html", name, notice, ("films.css",),
+        row=row,
+        overview=overview,
+        format={"dicom": "DICOM"}.get(row["source_format"], str(row["source_format"] or "").upper()),
+        found=row["decision"] == TB,
+        reason=ReasonCode(row["reason"]) if row["reason"] else None,
+        score="" if score is None else decimals(score),
+        threshold="" if threshold is None else decimals(threshold),
+        exact=score_and_threshold(row) if score is not None else None,
+        done=row["status"] == DONE,
+        panels=_panels(picture, side) if picture is not None else None,
+        key=color_key(),
+        warnings=[(code, MEANINGS.get(code, "")) for code in codes(row["warnings"])],
+        facts={key: value for key, value in facts.items() if value},
+    )  # fmt: skip
 
 
 def score_and_threshold(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Both as people read them: with so many digits that they do not look alike where they decide.
+    """Format both with as many digits as it takes to tell them apart.
 
     Example:
         >>> score_and_threshold({"score_0_100": 62.04, "threshold_0_100": 62.01})
         ('62.04', '62.01')
-        >>> score_and_threshold({"score_0_100": 68.95, "threshold_0_100": None})
-        ('69.0', '')
     """
     score, threshold = row["score_0_100"], row["threshold_0_100"]
     if threshold is None:
@@ -64,69 +63,8 @@ def score_and_threshold(row: Mapping[str, Any]) -> tuple[str, str]:
     return decimals(score, digits), decimals(threshold, digits)
 
 
-def _what_it_is(row: Mapping[str, Any]) -> str:
-    kind = row["source_format"]
-    size = f"{row['width']} x {row['height']} pixels" if row["width"] else ""
-    return ", ".join(filter(None, [{"dicom": "DICOM"}.get(kind, str(kind or "").upper()), size])) or "Size unknown"
-
-
-def _verdict(row: Mapping[str, Any]) -> str:
-    lines, kind = [], "none"
-    if row["status"] != DONE:
-        kind, reason = "refused", ReasonCode(row["reason"])
-        lead = "Refused: no score" if row["status"] == REFUSED else "Could not be processed: no score"
-        lines = [f"{_capital(reason.meaning)} (<code>{reason}</code>).", escape(str(row["detail"] or ""))]
-    elif row["decision"] is None:
-        kind, lead = "refused", f"Score {score_and_threshold(row)[0]}, no decision"
-        lines = [escape(str(row["detail"] or "No threshold holds for this film."))]
-    else:
-        lead = str(row["decision"])
-        kind = "found" if lead == TB else "none"
-        side = "at or above" if lead == TB else "below"
-        score, threshold = score_and_threshold(row)
-        number = row["n_boxes"]
-        boxes = "no box" if not number else f"{number} {'box' if number == 1 else 'boxes'}"
-        lines = [f"Score {score} of 100, {side} the threshold of {threshold}; {boxes}."]
-        if lead == TB and not number:
-            lines.append("The score is above its threshold and no part of the map above the map's: look at the map.")
-    text = "".join(f"<p>{line}</p>" for line in lines if line)
-    return f'<div class="verdict {kind}"><p class="lead"><strong>{escape(_capital(lead))}</strong></p>{text}</div>'
-
-
-def _film(row: Mapping[str, Any], picture: FilmPicture | None, name: str, side: int) -> str:
-    if picture is None:
-        return '<p class="basis">The film cannot be shown.</p>'
-    if row["status"] != DONE:
-        return film_panels(picture, name, side) + "<p>The film as it was refused. Nothing was looked for on it.</p>"
-    parts = [film_panels(picture, name, side), color_key(true_boxes=False)]
-    if picture.tb_map is None:
-        parts.append('<p class="basis">The map was not kept; another inference draws it.</p>')
-    return "".join([*parts, _box_table(row), f"<p>{_READING}</p>"])
-
-
-def _box_table(row: Mapping[str, Any]) -> str:
-    if not row["boxes"]:
-        return ""
-    rows = [
-        (str(number), f"{100 * score:.0f}", *(f"{edge:.0f}" for edge in edges))
-        for number, (*edges, score) in enumerate(row["boxes"], start=1)
-    ]
-    caption = "<b>Boxes</b> in pixels as the file stores them, from its upper left corner; scores 0-100."
-    return table(caption, ("box", "score", "left", "top", "right", "bottom"), {"": rows})
-
-
-def _warnings(row: Mapping[str, Any]) -> str:
-    items = [
-        f"<dt><code>{escape(code)}</code></dt><dd>{escape(_meaning(code))}</dd>" for code in codes(row["warnings"])
-    ]
-    # a film without a decision has its detail above
-    more = row["detail"] if row["status"] == DONE and row["decision"] is not None else None
-    items += [f"<dd>{escape(_capital(str(more)))}.</dd>"] if more else []
-    return f"<dl>{''.join(items)}</dl>" if items else ""
-
-
 def codes(joined: str | None) -> list[str]:
-    """The codes in a row's warnings.
+    """Split the warnings of a row.
 
     Example:
         >>> codes("UNTAGGED; LOOKS_DOUBTFUL"), codes(None)
@@ -135,27 +73,18 @@ def codes(joined: str | None) -> list[str]:
     return [code for code in (joined or "").split("; ") if code]
 
 
-def _meaning(code: str) -> str:
-    return FilmWarning(code).meaning if code in list(FilmWarning) else ""
-
-
-def _pixels(row: Mapping[str, Any]) -> str:
-    if row["status"] != DONE:
-        return ""
-    steps = [step for step in (row["pixel_steps"] or "").split("; ") if step] or ["gray values taken as they are"]
-    steps.append("resized to the network's size, gray values stretched between two percentiles, for the network")
-    return f"<ol>{''.join(f'<li>{escape(_capital(step))}</li>' for step in steps)}</ol>"
-
-
-def _provenance(row: Mapping[str, Any]) -> str:
-    rows = {
-        "model": row["model_version"],
-        "threshold from": row["threshold_id"],
-        "SOP Instance UID": row["sop_instance_uid"],
-        "use": notice_of(str(row.get("model_version") or "")),
+def _panels(picture: FilmPicture, side: int) -> dict[str, Any]:
+    """The image and its map as data URIs, and boxes in the image's own pixels, which the browser draws."""
+    gray = Image.fromarray(picture.film).resize(fit_side(picture.size, side)[::-1], Image.Resampling.LANCZOS)
+    boxes = [] if picture.boxes is None else picture.boxes.tolist()
+    scores = [None] * len(boxes) if picture.box_scores is None else picture.box_scores.tolist()
+    return {
+        "film": picture_uri(gray, quality=80),
+        "map": None if picture.tb_map is None else picture_uri(map_layer(picture.tb_map, picture.size), "PNG"),
+        "height": picture.size[0],
+        "width": picture.size[1],
+        "found": "" if picture.boxes is None else f", {len(boxes) or 'no'} {'boxes' if len(boxes) > 1 else 'box'}",
+        "boxes": list(zip(boxes, scores, strict=True)),
+        "font": 0.034 * max(picture.size),
+        "color": PREDICTED_COLOR,
     }
-    return facts("<b>What made this.</b>", {key: value for key, value in rows.items() if value})
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

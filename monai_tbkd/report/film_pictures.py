@@ -1,46 +1,54 @@
-"""Pictures of one film for pages: film, map and boxes, in layers or in one."""
+"""Pictures of images for pages: the image, its map and its boxes, in layers or in one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 
-from monai_tbkd.report.html_page import jpeg_uri, png_uri
-from monai_tbkd.transforms import Panel, draw_panels
+from monai_tbkd.data import CXRReader
+from monai_tbkd.transforms import FilmTo8Bit, Panel, draw_panels
 from monai_tbkd.transforms.map_to_mask import upsample_map
-from monai_tbkd.transforms.overlay import CAPTION_HEIGHT, PREDICTED_COLOR, map_colors
+from monai_tbkd.transforms.overlay import CAPTION_HEIGHT, PREDICTED_COLOR, TRUE_COLOR, map_colors
 
-_MAP_SIDE = 192  # the longer side of a map's layer in pixels; the browser smooths it
+_GRAY = 110  # mean gray value of an image
 
 
 class FilmPicture(NamedTuple):
-    """What there is to see of a film, upright."""
+    """What there is to see of an image, upright.
+
+    Attributes:
+        film: gray values ``(h, w)`` uint8, on any grid that shows the whole image.
+        size: (height, width) of the image in the pixels that boxes refer to.
+        boxes: ``(n, 4)``, x = column; None where none were looked for.
+        box_scores: ``(n,)`` of 0-1.
+        tb_map: probabilities of 0-1 ``(1, h, w)`` of the whole image.
+    """
 
     film: np.ndarray
-    """Gray values ``(h, w)`` uint8, on any grid that shows the whole film."""
     size: tuple[int, int]
-    """(height, width) of the film in its own pixels, to which boxes refer."""
     boxes: torch.Tensor | None = None
-    """``(n, 4)``, x = column; None where none were looked for."""
     box_scores: torch.Tensor | None = None
-    """``(n,)`` of 0-1."""
     tb_map: torch.Tensor | None = None
-    """Probabilities of 0-1 ``(1, h, w)`` of the whole film."""
+
+
+def open_film(path: str | Path, voi: str = "first") -> tuple[np.ndarray, dict[str, Any]]:
+    """Read 8-bit gray values ``(H, W)``, upright, and metadata of an image, whether or not it may be scored.
+
+    Raises:
+        FilmError: it cannot be decoded.
+    """
+    reader = CXRReader(voi=voi, min_side=1, min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
+    array, meta = reader.get_data(reader.read(path))
+    return FilmTo8Bit()(torch.from_numpy(np.asarray(array, dtype=np.float32))[None])[0].numpy(), meta
 
 
 def panel_pictures(film: np.ndarray, panels: Sequence[Panel], side: int) -> list[Image.Image]:
-    """What `draw_panels` draws, a picture a panel, without the lines of text around them.
-
-    Args:
-        film: gray values ``(H, W)`` uint8, in the pixels that boxes refer to.
-        panels: what to show.
-        side: the longer side of each, in pixels.
-    """
+    """Draw panels as `draw_panels` does, one picture each, ``side`` pixels long, without the text around them."""
     sheet = draw_panels(film, panels, "", side)
     width = sheet.width // len(panels)
     top, bottom = 2 * CAPTION_HEIGHT, sheet.height - 18
@@ -48,7 +56,7 @@ def panel_pictures(film: np.ndarray, panels: Sequence[Panel], side: int) -> list
 
 
 def fit_side(size: Sequence[int], side: int) -> tuple[int, int]:
-    """(height, width) in the proportions of a film whose longer side has so many pixels.
+    """Scale (height, width) so that the longer side has ``side`` pixels.
 
     Example:
         >>> fit_side((2000, 1000), 64)
@@ -59,18 +67,17 @@ def fit_side(size: Sequence[int], side: int) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def map_layer(tb_map: torch.Tensor, size: Sequence[int], side: int = _MAP_SIDE) -> Image.Image:
-    """A map alone, transparent where there is nothing; over a film it gives what `blend_map` gives.
+def map_layer(tb_map: torch.Tensor, size: Sequence[int], side: int = 192) -> Image.Image:
+    """Draw a map alone, transparent where it is 0; laid over the image it looks like `blend_map`.
 
     Args:
         tb_map: probabilities of 0-1 ``(1, h, w)``.
-        size: (height, width) of the film, whose proportions the picture gets.
-        side: its longer side in pixels.
+        size: (height, width) of the image.
+        side: longer side of the picture in pixels; the browser smooths it.
     """
     values = upsample_map(tb_map.detach().cpu(), fit_side(size, side))[0].clamp(0, 1).numpy()
-    levels = np.arange(256) / 255
-    colors, opacity = map_colors(levels)
-    # 256 colors and as many opacities: a quarter of what four channels take
+    colors, opacity = map_colors(np.arange(256) / 255)
+    # a palette of 256 colors and opacities takes a quarter of four channels
     picture = Image.fromarray(np.rint(values * 255).astype(np.uint8)).convert("P")
     picture.putpalette(np.rint(colors).astype(np.uint8).tobytes())
     picture.info["transparency"] = np.rint(opacity * 255).astype(np.uint8).tobytes()
@@ -78,7 +85,7 @@ def map_layer(tb_map: torch.Tensor, size: Sequence[int], side: int = _MAP_SIDE) 
 
 
 def thumbnail(picture: FilmPicture, side: int = 112) -> Image.Image:
-    """A small picture of the film with its map and boxes."""
+    """Draw a small picture of the image with its map and boxes."""
     rows, columns = fit_side(picture.size, side)
     film = np.asarray(Image.fromarray(picture.film).resize((columns, rows), Image.Resampling.LANCZOS))
     boxes = None
@@ -88,48 +95,9 @@ def thumbnail(picture: FilmPicture, side: int = 112) -> Image.Image:
     return panel_pictures(film, [Panel("", picture.tb_map, boxes=boxes)], side)[0]
 
 
-def film_panels(picture: FilmPicture, name: str, side: int) -> str:
-    """HTML with the film and, where there is a map, the film under it; boxes on both.
-
-    The film stands in the page once; lines of boxes are drawn by the browser, sharp at every size.
-
-    Args:
-        picture: the film.
-        name: for those who do not see it; plain text.
-        side: the longer side of the film's picture, in pixels.
-    """
-    height, width = picture.size
-    rows, columns = fit_side(picture.size, side)
-    gray = Image.fromarray(picture.film).resize((columns, rows), Image.Resampling.LANCZOS)
-    boxes, count = _boxes(picture), 0 if picture.boxes is None else len(picture.boxes)
-    found = "" if picture.boxes is None else f", {count or 'no'} {'boxes' if count > 1 else 'box'}"
-    whole = f'width="{width}" height="{height}" preserveAspectRatio="none"'
-
-    def panel(layers: str, text: str) -> str:
-        said = escape(f"{name}: {text}")
-        svg = f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{said}">{layers}</svg>'
-        return f"<div>{svg}{escape(text)}</div>"
-
-    panels = [panel(f'<image id="film-picture" {whole} href="{jpeg_uri(gray, 80)}"/>{boxes}', f"Film{found}")]
-    if picture.tb_map is not None:
-        layer = png_uri(map_layer(picture.tb_map, picture.size))
-        panels.append(
-            panel(f'<use href="#film-picture"/><image {whole} href="{layer}"/>{boxes}', f"Map over the film{found}")
-        )
-    return f'<div class="panels layers" style="--panels:{len(panels)}">{"".join(panels)}</div>'
-
-
-def _boxes(picture: FilmPicture) -> str:
-    if picture.boxes is None or len(picture.boxes) == 0:
-        return ""
-    side = max(picture.size)
-    font, shapes = 0.034 * side, []
-    scores = [None] * len(picture.boxes) if picture.box_scores is None else picture.box_scores.tolist()
-    for (x0, y0, x1, y1), score in zip(picture.boxes.tolist(), scores, strict=True):
-        shapes.append(f'<rect x="{x0:.1f}" y="{y0:.1f}" width="{x1 - x0:.1f}" height="{y1 - y0:.1f}"/>')
-        if score is not None:
-            y = y0 - 0.25 * font if y0 > 1.3 * font else y0 + font
-            shapes.append(
-                f'<text x="{x0 + 0.15 * font:.1f}" y="{y:.1f}" font-size="{font:.1f}">{100 * score:.0f}</text>'
-            )
-    return f'<g class="boxes" style="--found:rgb{PREDICTED_COLOR}">{"".join(shapes)}</g>'
+def color_key() -> dict[str, Any]:
+    """Collect the colors of boxes and of the map's scale, as they look on an image of average gray."""
+    colors, opacity = map_colors(np.linspace(0, 1, 9))
+    shades = (1 - opacity[:, None]) * _GRAY + opacity[:, None] * colors
+    stops = ",".join(f"rgb({r:.0f},{g:.0f},{b:.0f})" for r, g, b in shades)
+    return {"true": TRUE_COLOR, "predicted": PREDICTED_COLOR, "stops": stops}

@@ -1,4 +1,4 @@
-"""The pages of an inference: one a film, and one of all of them."""
+"""The pages of an inference: one per image, and one of all of them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.data.own_results import save_marked
 from monai_tbkd.data.reason_codes import FilmError
 from monai_tbkd.report.batch_page import batch_page
-from monai_tbkd.report.film_overlays import open_film
 from monai_tbkd.report.film_page import film_page
-from monai_tbkd.report.film_pictures import FilmPicture, thumbnail
+from monai_tbkd.report.film_pictures import FilmPicture, open_film, thumbnail
 from monai_tbkd.report.html_page import write_page
-from monai_tbkd.report.prediction_table import DONE, FAILED, FILM_REPORTS, OVERVIEW, THUMBNAILS, read_predictions
+from monai_tbkd.results.prediction_table import DONE, FAILED, FILM_REPORTS, OVERVIEW, THUMBNAILS, read_predictions
 from monai_tbkd.transforms.overlay import film_for_display
 
 logger = logging.getLogger(__name__)
@@ -29,15 +28,15 @@ _LONGEST_NAME = 150
 
 
 class FilmReports:
-    """``film_reports/<film>.html`` as each film is done, and ``predictions.html`` in the end.
+    """Write ``film_reports/<image>.html`` as each image is done, and ``predictions.html`` in the end.
 
-    A film's page holds its pictures and can be sent by itself. That of all films shows small pictures from
-    ``film_reports/thumbnails``, as many as are looked at, so that it stays small for many thousands of films.
+    The page of an image holds its pictures and can be sent by itself. That of all images shows thumbnails from
+    ``film_reports/thumbnails``.
 
     Args:
         output_dir: of the inference.
-        side: the longer side of a film's picture on its page, in pixels.
-        voi: how films are shown that are opened once more; as in `CXRReader`.
+        side: the longer side of the image on its page, in pixels.
+        voi: how images are shown that are opened again; as in `CXRReader`.
     """
 
     def __init__(self, output_dir: str | Path, side: int = 640, voi: str = "first") -> None:
@@ -48,15 +47,7 @@ class FilmReports:
         (self.folder / THUMBNAILS).mkdir(parents=True, exist_ok=True)
 
     def add(self, row: Mapping[str, Any], picture: FilmPicture | None = None) -> Path:
-        """Write the page of one film, and its small picture.
-
-        Args:
-            row: as in ``predictions.json``.
-            picture: the film; without one, a film that was refused by a rule is opened for its picture.
-
-        Returns:
-            The page.
-        """
+        """Write the page and thumbnail of an image; without a picture, its file is read."""
         if picture is None and row["status"] != FAILED:
             picture = self._open(row)
         stem = page_stem(str(row["name"]))
@@ -67,13 +58,7 @@ class FilmReports:
         return write_page(self.folder / FILM_REPORTS / f"{stem}.html", html)
 
     def add_film(self, row: Mapping[str, Any], batch: Mapping[str, Any], output: Mapping[str, Any]) -> Path:
-        """Write the page of a film that has just been scored.
-
-        Args:
-            row: as for `add`.
-            batch: with ``image`` or, of the whole film, ``film``, and ``original_size``.
-            output: with ``tb_map``, ``pred_boxes`` and ``pred_box_scores``.
-        """
+        """Write the page of an image that was just scored; ``batch`` and ``output`` as of `prediction_overlay`."""
         if row["status"] != DONE:
             return self.add(row)
         film = film_for_display(batch.get("film", batch["image"]))
@@ -84,26 +69,21 @@ class FilmReports:
         return self.add(row, picture)
 
     def finish(self, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any], unfinished: str = "") -> Path:
-        """Write the page of all films.
-
-        Args:
-            rows: of all films, in their order.
-            settings: of the run.
-            unfinished: what to say of a run that has not come to its end.
-        """
-        pages = {path.name for path in (self.folder / FILM_REPORTS).glob("*.html")}
-        pictures = {path.name for path in (self.folder / THUMBNAILS).glob("*.jpg")}
+        """Write the page of all images; see `batch_page`."""
+        folder = self.folder / FILM_REPORTS
+        there = {path.name for path in (*folder.glob("*.html"), *folder.glob("thumbnails/*.jpg"))}
         links = {}
         for row in rows:
-            page, picture = (f"{page_stem(str(row['name']))}.{suffix}" for suffix in ("html", "jpg"))
+            stem = page_stem(str(row["name"]))
+            page, picture = (name if name in there else "" for name in (f"{stem}.html", f"{stem}.jpg"))
             links[row["name"]] = (
-                quote(f"{FILM_REPORTS}/{page}") if page in pages else "",
-                quote(f"{THUMBNAILS}/{picture}") if picture in pictures else "",
+                page and quote(f"{FILM_REPORTS}/{page}"),
+                picture and quote(f"{THUMBNAILS}/{picture}"),
             )
         return write_page(self.folder / OVERVIEW, batch_page(rows, settings, links, unfinished))
 
     def _open(self, row: Mapping[str, Any]) -> FilmPicture | None:
-        """The film from its file, with the boxes of its row; None where that cannot be shown."""
+        """Read an image from its file, with the boxes of its row; None if that fails."""
         try:
             film, meta = open_film(row["path"], self.voi)
         except FilmError as error:
@@ -118,36 +98,24 @@ class FilmReports:
 
 
 def write_reports(output_dir: str | Path) -> Path:
-    """Write ``predictions.html`` of an earlier inference, and the pages of films that have none.
-
-    Such pages show the film and its boxes, if its file is still where it was, and no map, which was not kept.
-
-    Args:
-        output_dir: of the inference, with its ``predictions.json``.
-
-    Returns:
-        The page of all films.
+    """Write ``predictions.html`` of an earlier inference, and the missing pages of images, which have no map.
 
     Raises:
         FileNotFoundError: no ``predictions.json`` there.
         ValueError: it is not of an inference.
     """
     content = read_predictions(output_dir)
-    rows, settings = content["films"], content["settings"]
-    reports = FilmReports(output_dir, voi=settings.get("voi", "first"))
+    reports = FilmReports(output_dir, voi=content["settings"].get("voi", "first"))
     reports.start()
     there = {path.name for path in (reports.folder / FILM_REPORTS).glob("*.html")}
-    for row in rows:
+    for row in content["films"]:
         if f"{page_stem(str(row['name']))}.html" not in there:
             reports.add(row)
-    return reports.finish(rows, settings)
+    return reports.finish(content["films"], content["settings"])
 
 
 def page_stem(name: str) -> str:
-    """The file name of a film's page without its suffix: the same each time, and no other film's.
-
-    Args:
-        name: of the film, with folders.
+    """Make a file name, without suffix, of an image's name with folders; no two names share one.
 
     Example:
         >>> page_stem("a.dcm"), page_stem("b/a.dcm")
@@ -155,6 +123,4 @@ def page_stem(name: str) -> str:
     """
     plain = re.sub(r'[/\\:*?"<>|]|^\.', "_", name)
     short = plain.encode()[:_LONGEST_NAME].decode(errors="ignore")
-    if short == name:
-        return name
-    return f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return name if short == name else f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

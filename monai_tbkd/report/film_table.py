@@ -1,4 +1,4 @@
-"""Numbers of each reported film: what means and intervals are made of."""
+"""``films.csv``: the numbers of each reported image that means and intervals are computed from."""
 
 from __future__ import annotations
 
@@ -14,63 +14,57 @@ from monai_tbkd.data.whole_file import whole_file
 from monai_tbkd.metrics.bootstrap import group_codes
 from monai_tbkd.metrics.predictor_measures import PredictorMeasures
 from monai_tbkd.metrics.split_truth import SplitTruth
-from monai_tbkd.report.prediction_table import as_written
+from monai_tbkd.results.prediction_table import as_written
 
 FILE = "films.csv"
 NUMBERS = ("union_mask_iou", "box_union_iou", "pointing", "score")
 
 
 class FilmTable(NamedTuple):
-    """What `write_film_table` wrote, films in its order."""
+    """The content of ``films.csv``.
+
+    Attributes:
+        names: of the images.
+        positive: which have TB, bool ``(N,)``.
+        patients: a number per patient, None where patients are unknown.
+        numbers: by predictor and one of `NUMBERS`, ``(N,)``; nan where an image has none.
+        sources: the hospital of each image, empty where unknown.
+    """
 
     names: list[str]
     positive: np.ndarray
-    """``(N,)`` bool: films with TB."""
     patients: list[str] | None
-    """A number a patient, None where patients are not known."""
     numbers: dict[str, dict[str, np.ndarray]]
-    """By predictor and one of `NUMBERS`, ``(N,)``; nan where a film has none."""
     sources: list[str]
-    """The hospital of each film, empty where it is not known."""
 
 
 def write_film_table(path: str | Path, truth: SplitTruth, measured: Mapping[str, PredictorMeasures]) -> Path:
-    """Write a row a film, whole or not at all.
+    """Write a row per image, atomically; patients are numbered, not named.
 
     Args:
         path: the CSV file.
         truth: of the reported split.
         measured: by predictor, of a comparison's run.
-
-    Returns:
-        The file. Patients stand in it by number, not by id.
     """
     path = Path(path)
     codes = group_codes(truth.patients, len(truth.items))
     columns: dict[str, np.ndarray] = {}
     for name, each in measured.items():
-        columns[f"{name}.union_mask_iou"] = each.union_mask_iou
-        columns[f"{name}.box_union_iou"] = each.box_union_iou
-        columns[f"{name}.pointing"] = each.pointing
-        if each.scores is not None:
-            columns[f"{name}.score"] = np.asarray(each.scores, dtype=float)
+        numbers = (each.union_mask_iou, each.box_union_iou, each.pointing, each.scores)
+        columns |= {f"{name}.{key}": np.asarray(v, float) for key, v in zip(NUMBERS, numbers) if v is not None}
     with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         file.write(csv_line(["name", "class", "source", "patient", "boxes", *columns]))
         for i, item in enumerate(truth.items):
             boxes = "" if item["boxes"] is None else len(item["boxes"])
             patient = "" if truth.patients is None else int(codes[i])
-            numbers = ("" if math.isnan(v[i]) else f"{v[i]:.9g}" for v in columns.values())
+            cells = ("" if math.isnan(v[i]) else f"{v[i]:.9g}" for v in columns.values())
             said = [as_written(str(text)) for text in (item["name"], item["class_name"], item.get("source", ""))]
-            file.write(csv_line([*said, patient, boxes, *numbers]))
+            file.write(csv_line([*said, patient, boxes, *cells]))
     return path
 
 
 def read_film_table(path: str | Path) -> FilmTable:
-    """Read it again.
-
-    Raises:
-        ValueError: the file is of another form.
-    """
+    """Read what `write_film_table` wrote; raise ValueError if the file is something else."""
     path = Path(path)
     try:
         _, rows = read_table(path)

@@ -1,10 +1,10 @@
-"""Evaluations of networks that differ in their seed alone, as one."""
+"""Summarize evaluations of networks that differ only in their seed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +15,15 @@ from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.metrics.image_level import weighted_image_level
 from monai_tbkd.metrics.seeds import summarize_seeds
 from monai_tbkd.metrics.weighted_bootstrap import Statistic, weighted_mean
+from monai_tbkd.report.evaluation_charts import seed_chart, svg_uri
+from monai_tbkd.report.evaluation_tables import pairs
 from monai_tbkd.report.film_table import FILE as FILM_TABLE
 from monai_tbkd.report.film_table import FilmTable, read_film_table
+from monai_tbkd.report.html_page import page, write_page
 from monai_tbkd.transforms import NOTICE
 
 SCHEMA_VERSION = 1
+PAGE = "seeds.html"
 DEFINITIONS = {
     "mean": "of the seeds' numbers, each over the same films",
     "sd": "standard deviation over seeds, with n - 1",
@@ -32,12 +36,12 @@ DEFINITIONS = {
     ),
     "minus": "paired: the same films and seeds in each resample",
 }
-# what may differ from one seed to the next: each student has a teacher of its own
+# may differ between seeds: each student has a teacher of its own
 _OF_A_SEED = ("seed", "teacher_sha256")
 
 
 class Run(NamedTuple):
-    """An evaluation's results."""
+    """Results of an evaluation."""
 
     name: str
     metrics: dict[str, Any]
@@ -46,11 +50,7 @@ class Run(NamedTuple):
 
 
 def read_run(folder: str | Path) -> Run:
-    """Read ``metrics.json`` and ``films.csv`` of an evaluation.
-
-    Raises:
-        ValueError: they are not there, or of another form.
-    """
+    """Read ``metrics.json`` and ``films.csv`` of an evaluation; raise ValueError if they are missing or different."""
     folder = Path(folder)
     path = folder / "metrics.json"
     try:
@@ -64,64 +64,54 @@ def read_run(folder: str | Path) -> Run:
 
 
 def summarize_runs(runs: Sequence[Run], resamples: int = 2000, seed: int = 0) -> dict[str, Any]:
-    """Means over seeds with intervals, of every predictor that all runs have.
-
-    Args:
-        runs: of networks that differ in their seed.
-        resamples: bootstrap samples.
-        seed: of the resampling.
-
-    Returns:
-        JSON-able: ``runs``, ``splits``, and ``predictors`` with ``union_mask_miou``, ``pointing_game``, ``auc`` and
-        their paired differences, each as `SeedSummary` has it.
+    """Compute means over seeds with bootstrap intervals, of every predictor that all runs have, as in ``seeds.json``.
 
     Raises:
         ValueError: fewer than two runs, or runs that differ in more than their seed.
     """
     _refuse_unlike(runs)
     first = runs[0]
-    n, positive, patients = len(first.films.names), first.films.positive, first.films.patients
+    positive = first.films.positive
 
     def summary(statistics: list[Statistic]) -> dict[str, Any]:
-        return summarize_seeds(statistics, n, resamples, seed=seed, groups=patients).as_dict()
+        groups = first.films.patients
+        return summarize_seeds(statistics, len(positive), resamples, seed=seed, groups=groups).as_dict()
 
     def of(name: str, number: str) -> list[np.ndarray]:
         return [run.films.numbers[name][number] for run in runs]
 
-    common = [name for name in first.films.numbers if all(name in run.films.numbers for run in runs)]
-    scored = [name for name in common if all("score" in run.films.numbers[name] for run in runs)]
-    both = bool(positive.any() and not positive.all())
-
     def auc(name: str) -> list[Statistic]:
         return [weighted_image_level("auc", scores, positive) for scores in of(name, "score")]
 
+    common = [name for name in first.films.numbers if all(name in run.films.numbers for run in runs)]
+    both = bool(positive.any() and not positive.all())
+    scored = [name for name in common if both and all("score" in run.films.numbers[name] for run in runs)]
     predictors: dict[str, dict[str, Any]] = {}
     for name in common:
         iou = of(name, "union_mask_iou")
+        minus = {
+            other: summary([weighted_mean(a - b) for a, b in zip(iou, of(other, "union_mask_iou"), strict=True)])
+            for other in common
+            if other != name
+        }
         row: dict[str, Any] = {
             "blind": bool(first.metrics["predictors"][name]["blind"]),
             "films": int((~np.isnan(iou[0])).sum()),
             "union_mask_miou": summary([weighted_mean(each) for each in iou]),
             "pointing_game": summary([weighted_mean(each) for each in of(name, "pointing")]),
-            "auc": summary(auc(name)) if name in scored and both else None,
-            "union_mask_miou_minus": {
-                other: summary([weighted_mean(a - b) for a, b in zip(iou, of(other, "union_mask_iou"), strict=True)])
-                for other in common
-                if other != name
-            },
+            "auc": summary(auc(name)) if name in scored else None,
+            "union_mask_miou_minus": minus,
         }
-        if name in scored and both:
+        if name in scored:
             row["auc_minus"] = {
                 other: summary([_minus(a, b) for a, b in zip(auc(name), auc(other), strict=True)])
                 for other in scored
                 if other != name
             }
-        if not row["blind"] and BLIND_PRIOR in row["union_mask_miou_minus"]:
-            difference = row["union_mask_miou_minus"][BLIND_PRIOR]
-            row["seeds_above_blind_prior"] = sum(
-                run.metrics["predictors"][name].get("above_blind_prior") is True for run in runs
-            )
-            row["above_blind_prior"] = bool(difference["over_seeds_and_films"]["low"] > 0)
+        if not row["blind"] and BLIND_PRIOR in minus:
+            above = [run.metrics["predictors"][name].get("above_blind_prior") is True for run in runs]
+            row["seeds_above_blind_prior"] = sum(above)
+            row["above_blind_prior"] = bool(minus[BLIND_PRIOR]["over_seeds_and_films"]["low"] > 0)
         predictors[name] = row
     return {
         "schema_version": SCHEMA_VERSION,
@@ -138,31 +128,47 @@ def summarize_runs(runs: Sequence[Run], resamples: int = 2000, seed: int = 0) ->
 
 
 def seed_table(result: Mapping[str, Any]) -> str:
-    """The summary as text: a row a predictor, means with their interval over seeds and films, spread over seeds."""
+    """Write the summary as text: a row per predictor, means with their interval over seeds and films."""
     rows = [("predictor", "union-mask mIoU", "sd", "minus blind prior", "pointing game", "AUC", "above in")]
     for name, row in result["predictors"].items():
-        above = "-"
-        if "seeds_above_blind_prior" in row:
-            above = f"{row['seeds_above_blind_prior']} of {row['union_mask_miou']['seeds']}"
-        difference = row["union_mask_miou_minus"].get(BLIND_PRIOR)
-        cells = [
-            mean_text(row["union_mask_miou"]),
-            spread_text(row["union_mask_miou"]),
-            *map(mean_text, (difference, row["pointing_game"], row["auc"])),
-        ]
-        rows.append((name, *cells, above))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        iou, above = row["union_mask_miou"], row.get("seeds_above_blind_prior")
+        others = (row["union_mask_miou_minus"].get(BLIND_PRIOR), row["pointing_game"], row["auc"])
+        seeds = "-" if above is None else f"{above} of {iou['seeds']}"
+        rows.append((name, mean_text(iou), spread_text(iou), *map(mean_text, others), seeds))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-    seeds, test = [run["seed"] for run in result["runs"]], result["splits"]["test"]
+    numbers, test = ", ".join(str(run["seed"]) for run in result["runs"]), result["splits"]["test"]
     note = (
-        f"seeds {', '.join(map(str, seeds))}; test: {test['films']} films, {test['tb_films_with_boxes']} TB films with "
+        f"seeds {numbers}; test: {test['films']} films, {test['tb_films_with_boxes']} TB films with "
         "boxes; means over seeds, 95 % bootstrap intervals over seeds and films"
     )
     return "\n".join([*lines, note])
 
 
+def write_seed_page(folder: str | Path, result: Mapping[str, Any]) -> Path:
+    """Write ``seeds.html`` of a summary by `summarize_runs` into a folder."""
+    rows = result["predictors"]
+    networks = {name: row for name, row in rows.items() if not row["blind"]}
+    order = ("student", "teacher", "control")
+    html = page(
+        PAGE, "Several seeds", str(result["notice"]),
+        result=result,
+        rows=rows,
+        networks={name: networks[name] for name in (*order, *networks) if name in networks},
+        pairs=pairs(networks),
+        mean=mean_text,
+        spread=spread_text,
+        test=result["splits"]["test"],
+        chart=svg_uri(seed_chart(rows)),
+        facts={f"{run['name']}, seed {run['seed']}": run["metrics_sha256"] for run in result["runs"]}
+        | {f"films of {split}": sha256 for split, sha256 in result["splits_sha256"].items()}
+        | {"version": result["version"]},
+    )  # fmt: skip
+    return write_page(Path(folder) / PAGE, html)
+
+
 def mean_text(x: Mapping[str, Any] | None) -> str:
-    """A mean over seeds with its interval over seeds and films, or a dash."""
+    """Format a mean over seeds with its interval over seeds and films, or a dash."""
     if not x or x["mean"] is None:
         return "-"
     interval = x["over_seeds_and_films"]
@@ -170,7 +176,7 @@ def mean_text(x: Mapping[str, Any] | None) -> str:
 
 
 def spread_text(x: Mapping[str, Any]) -> str:
-    """The standard deviation over seeds, or a dash."""
+    """Format the standard deviation over seeds, or a dash."""
     return "-" if x["sd"] is None else f"{x['sd']:.3f}"
 
 
@@ -182,16 +188,8 @@ def _refuse_unlike(runs: Sequence[Run]) -> None:
     if len(runs) < 2:
         raise ValueError(f"There is {len(runs)} run; expected the evaluations of at least two seeds.")
     first = runs[0]
-    of_what: tuple[tuple[str, Callable[[Run], Any]], ...] = (
-        ("reported films", lambda run: run.metrics["provenance"]["splits_sha256"]["test"]),
-        ("selection films", lambda run: run.metrics["provenance"]["splits_sha256"]["select"]),
-        ("films in films.csv", lambda run: (run.films.names, run.films.positive.tolist())),
-        ("settings of the evaluation", lambda run: _without(run.metrics["provenance"].get("evaluation", {}))),
-        *((f"settings of the {name}", _settings_of(name)) for name in first.metrics["checkpoints"]),
-    )
-    for what, get in of_what:
-        for run in runs[1:]:
-            mine, other = get(first), get(run)
+    for run in runs[1:]:
+        for (what, mine), other in zip(_fixed(first, first), (value for _, value in _fixed(run, first)), strict=True):
             if mine != other:
                 keys = [k for k in {**mine, **other} if mine.get(k) != other.get(k)] if isinstance(mine, dict) else []
                 named = f" ({name_first(keys)})" if keys else ""
@@ -202,21 +200,26 @@ def _refuse_unlike(runs: Sequence[Run]) -> None:
     for run in runs:
         for name, record in run.metrics["checkpoints"].items():
             sha256 = (record or {}).get("sha256")
-            if sha256 in weights and weights[sha256] != run.name:
+            if sha256 and weights.setdefault(sha256, run.name) != run.name:
                 raise ValueError(
                     f"{weights[sha256]} and {run.name} have the same {name}; expected another seed's in each."
                 )
-            if sha256:
-                weights[sha256] = run.name
 
 
-def _settings_of(name: str) -> Callable[[Run], dict[str, Any]]:
-    def get(run: Run) -> dict[str, Any]:
+def _fixed(run: Run, first: Run) -> Iterator[tuple[str, Any]]:
+    """What all runs have in common."""
+    origin = run.metrics["provenance"]
+    yield "reported films", origin["splits_sha256"]["test"]
+    yield "selection films", origin["splits_sha256"]["select"]
+    yield "films in films.csv", (run.films.names, run.films.positive.tolist())
+    yield "settings of the evaluation", _without_seed(origin.get("evaluation", {}))
+    for name in first.metrics["checkpoints"]:
         record = run.metrics["checkpoints"].get(name) or {}
-        return _without({**(record.get("settings") or {}), **(record.get("architecture") or {})})
+        yield (
+            f"settings of the {name}",
+            _without_seed({**(record.get("settings") or {}), **(record.get("architecture") or {})}),
+        )
 
-    return get
 
-
-def _without(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _without_seed(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in _OF_A_SEED}

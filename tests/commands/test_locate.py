@@ -12,7 +12,7 @@ import pytest
 
 from monai_tbkd.__main__ import main
 from monai_tbkd.bundle import locations
-from monai_tbkd.report.prediction_table import read_predictions
+from monai_tbkd.results.prediction_table import read_predictions
 from tests.conftest import REPOSITORY
 
 QUICK = [

@@ -61,7 +61,7 @@ OWN = {
     "data/phantom/dataset.py", "label/trainers.py", "pacs/archive_session.py",
     "packaging/bundle_package.py", "packaging/bundle_runs.py", "packaging/bundle_verification.py",
     "packaging/config_checks.py", "packaging/launcher.py", "packaging/vendored_code.py", "packaging/zoo_rules.py",
-    "report/evaluation_page.py", "report/html_page.py", "report/prediction_table.py",
+    "report/evaluation_page.py", "report/html_page.py", "results/prediction_table.py",
 }  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from monai.data import MetaTensor
 from PIL import Image
 
 from monai_tbkd.handlers import PredictionWriter
-from monai_tbkd.report import FilmReports, PredictionTable
+from monai_tbkd.report import FilmReports
+from monai_tbkd.results import PredictionTable
 
 
 def film(name: str, score: float = 0.8, reason: str = "", turn: str = "") -> tuple[dict[str, Any], dict[str, Any]]:

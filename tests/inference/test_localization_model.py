@@ -17,7 +17,7 @@ import monai_tbkd
 from monai_tbkd.bundle import locations
 from monai_tbkd.inference import LocalizationModel
 from monai_tbkd.metrics.calibrated_threshold import BEFORE_USE
-from monai_tbkd.report.prediction_table import read_predictions
+from monai_tbkd.results.prediction_table import read_predictions
 from tests.conftest import REPOSITORY
 
 # boxes on every image, since the little model's scores are nearly the same

@@ -35,7 +35,7 @@ def test_it_is_short(plain: Path) -> None:
     assert len(texts) <= FILES
     assert sum(map(len, texts)) <= LINES
     rooms = {path.parent.name for path in plain.glob("monai_tbkd/*/__init__.py")}
-    assert rooms == {"bundle", "data", "engines", "handlers", "networks", "report", "transforms"}
+    assert rooms == {"bundle", "data", "engines", "handlers", "networks", "results", "transforms"}
 
 
 @pytest.mark.bundle

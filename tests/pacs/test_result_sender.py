@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 
 from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.pacs.result_sender import ResultSender
-from monai_tbkd.report import PredictionTable
+from monai_tbkd.results import PredictionTable
 
 
 def test_a_film_whose_results_are_not_stored_keeps_no_number(tmp_path: Path) -> None:

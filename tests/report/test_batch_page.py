@@ -11,8 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from monai_tbkd.report.batch_page import AT_ONCE, batch_page, film_row
-from monai_tbkd.report.score_histogram import score_histogram
+from monai_tbkd.report.batch_page import AT_ONCE, batch_page
 from tests.report.parsed_page import Page
 from tests.report.test_film_page import NASTY, refused, row
 
@@ -80,11 +79,10 @@ def test_ten_thousand_films_are_a_file_of_two_megabytes_and_a_hundred_rows() -> 
 
 def test_a_bar_has_the_films_that_its_link_shows() -> None:
     rows = [row(score_0_100=s) for s in (0.0, 4.99, 5.0, 62.5, 99.9, 100.0)]
-    text = score_histogram(rows, [62.5])
+    text = batch_page(rows, SETTINGS, {})
     bars = re.findall(r'<a href="#min=(\d+)&amp;max=(\d+)" title="(\d+) films? with', text)
     assert bars == [("0", "5", "2"), ("5", "10", "1"), ("60", "65", "1"), ("95", "100", "2")]
     assert "left:62.50%" in text
-    assert score_histogram([], []) == ""
 
 
 def test_no_films_and_no_scores_are_pages_too() -> None:
@@ -148,10 +146,3 @@ def test_films_without_a_value_are_last_in_every_order(page: Path) -> None:
     for order in ("score", "boxes", "-boxes"):
         _, rows, _ = shown(page, f"#q=.dcm&sort={order}")
         assert rows[-1][1] in ("lateral.dcm", NASTY), order
-
-
-def test_a_name_is_text_in_the_rows_of_python_too() -> None:
-    film = {"name": NASTY, "page": "a", "picture": "", "score": None, "threshold": None, "result": "failed",
-            "boxes": None, "codes": ["CORRUPT"]}  # fmt: skip
-    assert Page(film_row(film)).rows[0][1] == NASTY
-    assert Page(film_row(film)).tags.count("script") == 0

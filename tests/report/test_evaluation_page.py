@@ -19,8 +19,7 @@ from monai_tbkd.metrics import Comparison, Predictions
 from monai_tbkd.metrics.comparison_table import interval_text
 from monai_tbkd.report import write_evaluation_page
 from monai_tbkd.report.evaluation_films import choose_films, film_ious
-from monai_tbkd.report.evaluation_page import read_robustness
-from monai_tbkd.report.evaluation_sections import verdict
+from monai_tbkd.report.evaluation_page import read_robustness, refresh_evaluation_page
 from monai_tbkd.report.film_pictures import panel_pictures
 from monai_tbkd.transforms import Panel, film_box_mask
 from tests.report.parsed_page import Page
@@ -150,7 +149,8 @@ def test_every_predictor_is_in_the_headline_with_the_intervals_of_the_metrics(te
     assert details[1:] == [interval_text(row["ap50"]) for row in study[2]["predictors"].values()]
 
 
-def test_the_verdict_is_that_of_the_paired_interval(study: Any) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_the_verdict_is_that_of_the_paired_interval(study: Any, tmp_path: Path) -> None:
     result = copy.deepcopy(study[2])
     row = result["predictors"]["student"]
     for low, high, above, says in (
@@ -160,7 +160,8 @@ def test_the_verdict_is_that_of_the_paired_interval(study: Any) -> None:
     ):
         row["union_mask_miou_minus"]["blind_prior"] = {"value": (low + high) / 2, "low": low, "high": high, "n": 12}
         row["above_blind_prior"] = above
-        html = verdict(result)
+        (tmp_path / "metrics.json").write_text(json.dumps(result))
+        html = re.findall(r'<div class="verdict.*?</div>', refresh_evaluation_page(tmp_path).read_text(), re.DOTALL)[0]
         assert says in html
         assert f"[{low:.3f}, {high:.3f}], n = 12" in html
         assert ("NOT above" in html) != above
@@ -168,7 +169,7 @@ def test_the_verdict_is_that_of_the_paired_interval(study: Any) -> None:
 
 def test_names_of_films_and_definitions_are_escaped(text: str) -> None:
     assert "<script" not in text
-    assert "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;.png" in text
+    assert "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt;&amp;.png" in text
     assert "area &lt;under&gt; the curve" in text
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from monai_tbkd.data import FilmWarning, ReasonCode
 from monai_tbkd.report.film_page import film_page
 from monai_tbkd.report.film_pictures import FilmPicture, fit_side, map_layer, thumbnail
-from monai_tbkd.report.prediction_table import COLUMNS
+from monai_tbkd.results.prediction_table import COLUMNS
 from monai_tbkd.transforms.map_to_mask import upsample_map
 from monai_tbkd.transforms.overlay import blend_map
 from tests.report.parsed_page import Page

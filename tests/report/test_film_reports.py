@@ -10,8 +10,9 @@ from PIL import Image
 
 from monai_tbkd.__main__ import main
 from monai_tbkd.data.film_turn import FilmTurn
-from monai_tbkd.report import FilmReports, PredictionTable
+from monai_tbkd.report import FilmReports
 from monai_tbkd.report.film_reports import page_stem, write_reports
+from monai_tbkd.results import PredictionTable
 from tests.report.parsed_page import Page
 from tests.report.test_film_page import refused, row
 

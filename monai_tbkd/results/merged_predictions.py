@@ -1,4 +1,4 @@
-"""The parts of a large inference put together."""
+"""Merge the parts of an inference that was run with ``--shard``."""
 
 from __future__ import annotations
 
@@ -7,31 +7,23 @@ import logging
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 from monai_tbkd.data.film_folder import list_films
 from monai_tbkd.data.film_shards import shard_folders
 from monai_tbkd.data.natural_order import natural_key
 from monai_tbkd.data.outside_text import read_text
-from monai_tbkd.report.prediction_table import OVERLAYS, PredictionTable, as_written
+from monai_tbkd.results.prediction_table import OVERLAYS, PredictionTable, as_written
 
 logger = logging.getLogger(__name__)
 
 
 def merge_predictions(output_dir: str | Path) -> PredictionTable:
-    """Join ``shard_1_of_8``, ``shard_2_of_8``, ... to the table that a single run over all films would have written.
+    """Join ``shard_1_of_8``, ``shard_2_of_8``, ... in a folder into the table of a single run, and return it.
 
-    Pictures are linked into ``overlays/`` (copied where the file system has no links). Films of the data set without a
-    row are named in a warning, where the data set is within reach.
-
-    Args:
-        output_dir: the folder that holds the parts' folders; gets the table.
-
-    Returns:
-        The table, closed.
+    Overlays are linked into ``overlays/``, or copied. Images of the data set without a row are named in a warning.
 
     Raises:
-        ValueError: a part is missing, parts of different numbers, or parts under different settings.
+        ValueError: a part is missing, or parts of different runs or settings.
     """
     folder = Path(output_dir)
     found = shard_folders(folder) if folder.is_dir() else {}
@@ -45,39 +37,32 @@ def merge_predictions(output_dir: str | Path) -> PredictionTable:
     if missing:
         raise ValueError(f"{folder}: part {', '.join(map(str, missing))} of {count} is missing; run it (--shard).")
     parts = [PredictionTable(found[number, count], resume=True) for number in range(1, count + 1)]
-    heads = [json.loads(read_text(part.json_path))["settings"] for part in parts]
-    settings = [{**head, "shard": None} for head in heads]
-    for number, other in enumerate(settings[1:], 2):
-        keys = [key for key in {**settings[0], **other} if settings[0].get(key) != other.get(key)]
-        if keys:
+    first, *others = ({**json.loads(read_text(part.json_path))["settings"], "shard": None} for part in parts)
+    for number, other in enumerate(others, 2):
+        if keys := [key for key in {**first, **other} if first.get(key) != other.get(key)]:
             raise ValueError(
                 f"{folder}: parts 1 and {number} were made under different {', '.join(keys)}; run one of them anew."
             )
     rows = [row for part in parts for row in part.earlier_rows()]
     names = sorted((str(row["name"]) for row in rows), key=natural_key)
-    table = PredictionTable(folder, settings[0])
+    table = PredictionTable(folder, first)
     table.start([{"name": name} for name in names])
     table.replace_rows(rows)
     table.finish()
-    for part in parts:
-        _link_overlays(part.folder, folder)
-    _name_missing(settings[0].get("dataset_dir"), folder, set(names))
+    for source in (path for part in parts for pattern in OVERLAYS for path in part.folder.glob(pattern)):
+        target = folder / "overlays" / source.name
+        target.parent.mkdir(exist_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copyfile(source, target)
+    _warn_of_missing(first.get("dataset_dir"), folder, set(names))
     return table
 
 
-def _link_overlays(source: Path, folder: Path) -> None:
-    for picture in sorted(path for pattern in OVERLAYS for path in source.glob(pattern)):
-        target = folder / picture.relative_to(source)
-        target.parent.mkdir(exist_ok=True)
-        try:
-            os.link(picture, target)
-        except OSError:
-            shutil.copyfile(picture, target)
-
-
-def _name_missing(dataset_dir: Any, folder: Path, names: set[str]) -> None:
+def _warn_of_missing(dataset_dir: str | list[str] | None, folder: Path, names: set[str]) -> None:
     sources = dataset_dir if isinstance(dataset_dir, list) else [dataset_dir or ""]
-    if not all(each and Path(each).exists() for each in sources):
+    if dataset_dir is None or not all(each and Path(each).exists() for each in sources):
         logger.warning("%s is not here: whether every film has a row was not looked up.", dataset_dir or "dataset_dir")
         return
     left = [film["name"] for film in list_films(dataset_dir, leave_out=folder) if as_written(film["name"]) not in names]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from monai_tbkd.report.prediction_table import COLUMNS, PredictionTable
+from monai_tbkd.results.prediction_table import COLUMNS, PredictionTable
 
 FILMS = [{"name": name} for name in ("a.png", 'b, "c".png', "ü\udce9.png", "two\nlines.png", "e.png")]
 
@@ -63,7 +63,7 @@ def test_a_run_is_gone_on_with_where_it_was_cut_at_any_byte(tmp_path: Path) -> N
 
 
 def test_films_that_came_later_stand_in_their_place_and_gone_ones_keep_their_row(tmp_path: Path) -> None:
-    fill(tmp_path, 3).close()
+    fill(tmp_path, 3)
     table = PredictionTable(tmp_path, resume=True)
     later = [{"name": "0.png"}, *FILMS[1:]]
     for film in table.start(later):
@@ -73,14 +73,14 @@ def test_films_that_came_later_stand_in_their_place_and_gone_ones_keep_their_row
 
 
 def test_another_model_is_not_gone_on_with(tmp_path: Path) -> None:
-    fill(tmp_path, 2, settings={"model_version": "1"}).close()
+    fill(tmp_path, 2, settings={"model_version": "1"})
     with pytest.raises(ValueError, match=r"model_version: '1' there, '2' now"):
         PredictionTable(tmp_path, {"model_version": "2"}, resume=True).start(FILMS)
     assert len(names(tmp_path)) == 2
 
 
 def test_a_torn_json_is_no_reason_to_start_anew(tmp_path: Path) -> None:
-    fill(tmp_path, 3, settings={"model_version": "1"}).close()
+    fill(tmp_path, 3, settings={"model_version": "1"})
     whole = (tmp_path / "predictions.json").read_bytes()
     (tmp_path / "predictions.json").write_bytes(whole[:-60])
     table = PredictionTable(tmp_path, {"model_version": "1"}, resume=True)
@@ -93,7 +93,6 @@ def test_what_has_failed_is_tried_again(tmp_path: Path) -> None:
     table.start(FILMS)
     table.append(row("a.png", status="failed", reason="CORRUPT"))
     table.append(row(FILMS[1]["name"], status="refused", reason="NOT_CHEST"))
-    table.close()
     left = PredictionTable(tmp_path, resume=True).start(FILMS)
     assert left[0]["name"] == "a.png"
     assert names(tmp_path) == [FILMS[1]["name"]]
@@ -101,7 +100,7 @@ def test_what_has_failed_is_tried_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["columns", "settings", "numbers"])
 def test_foreign_files_are_not_gone_on_with(tmp_path: Path, damage: str) -> None:
-    fill(tmp_path, 2).close()
+    fill(tmp_path, 2)
     if damage == "columns":
         (tmp_path / "predictions.csv").write_text("a,b\n1,2\n")
     elif damage == "numbers":
@@ -114,7 +113,7 @@ def test_foreign_files_are_not_gone_on_with(tmp_path: Path, damage: str) -> None
 
 
 def test_a_run_from_the_start_says_what_it_replaces(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    fill(tmp_path, 2).close()
+    fill(tmp_path, 2)
     with caplog.at_level(logging.INFO):
         assert PredictionTable(tmp_path).start(FILMS) == FILMS
     assert "2 rows of an earlier run are replaced" in caplog.text
@@ -138,7 +137,6 @@ def test_names_that_a_spreadsheet_would_run_are_text_in_the_table_and_exact_when
     table = PredictionTable(tmp_path)
     for film in table.start(films)[:4]:
         table.append(row(film["name"], detail="=cmd()", score_0_100=-0.5))
-    table.close()
     with (tmp_path / "predictions.csv").open(newline="", encoding="utf-8") as file:
         cells = list(csv.DictReader(file))
     assert [cell["name"] for cell in cells] == ["'=1+1.png", "'+1-2.png", "'@SUM(1+1).png", "-5"]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from monai_tbkd.data import DatalistError
-from monai_tbkd.report.labeled_predictions import read_labeled_predictions
-from monai_tbkd.report.prediction_table import COLUMNS
+from monai_tbkd.results.labeled_predictions import read_labeled_predictions
+from monai_tbkd.results.prediction_table import COLUMNS
 
 LABELS = [("a.png", "tb", "p1"), ("b.png", "normal", "p2"), ("c.png", "TB", ""), ("d.png", "sick", "p1")]
 

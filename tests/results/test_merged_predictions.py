@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from monai_tbkd.report.merged_predictions import merge_predictions
-from monai_tbkd.report.prediction_table import PredictionTable
-from tests.report.test_prediction_table import row
+from monai_tbkd.results.merged_predictions import merge_predictions
+from monai_tbkd.results.prediction_table import PredictionTable
+from tests.results.test_prediction_table import row
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg"])

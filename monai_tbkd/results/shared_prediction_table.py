@@ -1,52 +1,41 @@
-"""The results of an inference that several processes work on together."""
+"""A prediction table that several processes fill together."""
 
 from __future__ import annotations
 
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from monai_tbkd.data.film_shards import film_shard
 from monai_tbkd.data.processes import rank, wait_for_all, world_size
-from monai_tbkd.report.prediction_table import FAILED, PredictionTable, Reports, as_written
+from monai_tbkd.results.prediction_table import FAILED, PredictionTable, as_written
 
 logger = logging.getLogger(__name__)
 
 
 class SharedPredictionTable(PredictionTable):
-    """A `PredictionTable` for several processes: each writes its films' rows below ``parts/``, the first joins them.
+    """A `PredictionTable` for several processes: each writes its rows below ``parts/``, rank 0 joins them.
 
-    Films go to processes by the hash of their names. When all are done, the table is the one that a single process
-    would have written. A run that was killed leaves its parts; the next one, of however many processes, takes them up.
-
-    Args:
-        output_dir: as of `PredictionTable`.
-        settings: as of `PredictionTable`.
-        resume: as of `PredictionTable`.
-        reports: as of `PredictionTable`.
+    Images go to processes by the hash of their names; the final table is that of a single process. The parts of a
+    killed run are taken up by the next one, with any number of processes. Arguments as of `PredictionTable`.
     """
-
-    def __init__(
-        self,
-        output_dir: str | Path,
-        settings: Mapping[str, Any] | None = None,
-        resume: bool = False,
-        reports: Reports | None = None,
-    ) -> None:
-        super().__init__(output_dir, settings, resume, reports)
-        self._part = PredictionTable(self._parts / str(rank()), settings)
 
     @property
     def _parts(self) -> Path:
         return self.folder / "parts"
 
+    @cached_property
+    def _part(self) -> PredictionTable:
+        return PredictionTable(self._parts / str(rank()), self.settings)
+
     def start(self, films: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Take up what is there, and tell what is left for this process to do.
+        """Take up earlier rows and return the images left for this process.
 
         Args:
-            films: all of the job's, in the order that the rows are to have.
+            films: all images of the job, in the order of the final rows.
         """
         if rank() == 0:
             if not self.resume:
@@ -66,13 +55,12 @@ class SharedPredictionTable(PredictionTable):
         return mine
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add the row of one film to this process's part."""
+        """Add a row to this process's part."""
         self._part.append(row)
         self.rows.append(dict(row))
 
     def finish(self) -> None:
-        """Wait for the others; the first process joins the parts and says what was found."""
-        self._part.close()
+        """Wait for the other processes and join the parts."""
         wait_for_all()
         if rank() == 0:
             self._join()
@@ -80,13 +68,7 @@ class SharedPredictionTable(PredictionTable):
         wait_for_all()
         self.rows = self.earlier_rows()
 
-    def close(self) -> None:
-        """Close the files."""
-        super().close()
-        self._part.close()
-
     def _join(self) -> None:
-        """Put the rows of all parts into the table, and take the parts away."""
         rows = {row["name"]: row for row in self.earlier_rows()}
         for folder in sorted(self._parts.glob("*")):
             part = PredictionTable(folder, self.settings, resume=True)

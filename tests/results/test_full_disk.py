@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from monai_tbkd.bundle.plain_errors import plain_cause
-from monai_tbkd.report.prediction_table import PredictionTable, results_written
+from monai_tbkd.results.prediction_table import PredictionTable, results_written
 
 
 def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
