@@ -14,6 +14,9 @@ MODEL_NAME = "cxr_tuberculosis_localization"
 DICOM_RESULTS = ("sr", "seg_map", "seg_boxes", "sc", "gsps")
 """Kinds of DICOM results; also their files' names."""
 
+PHANTOM_RECIPE = "phantom.json"
+"""Written with a phantom data set, which is known by it."""
+
 _MARK = "monai_tbkd: a result, not an image to score"
 _MARK_WITHIN = 4096
 _TABLES = {"predictions.csv", "predictions.json"}
@@ -21,7 +24,7 @@ _TABLES = {"predictions.csv", "predictions.json"}
 _MADE = [
     (_TABLES, {"overlays", "film_reports"}),
     ({"metrics.json"}, {"comparison"}),
-    ({"phantom.json"}, {"lung_fields"}),
+    ({PHANTOM_RECIPE}, {"lung_fields"}),
 ]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monai_tbkd.data.phantom import CUE_KINDS, ShortcutSpec, make_film
-from monai_tbkd.data.phantom.glyphs import write_text
+from monai_tbkd.data.phantom.cues import write_text
 
 
 @pytest.mark.parametrize("agreement", [0.0, 0.1, 0.5, 0.9, 1.0])
