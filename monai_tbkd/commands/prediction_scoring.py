@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from monai_tbkd import __version__
-from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.csv_cells import csv_line
 from monai_tbkd.data.datalist import load_datalist
 from monai_tbkd.data.datalist_error import name_first
+from monai_tbkd.data.paths import absolute_path
 from monai_tbkd.data.saved_boxes import describe_strangers, read_saved_boxes
 from monai_tbkd.data.saved_maps import find_saved_maps, read_saved_maps
 from monai_tbkd.data.saved_scores import read_saved_scores

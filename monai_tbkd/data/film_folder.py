@@ -7,9 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from monai_tbkd.data.absolute_path import absolute_path
-from monai_tbkd.data.natural_order import natural_key
 from monai_tbkd.data.own_results import made_files, made_folders
+from monai_tbkd.data.paths import absolute_path, natural_key
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 
 logger = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.csv_cells import written_cell
 from monai_tbkd.data.datalist_error import name_first
+from monai_tbkd.data.paths import absolute_path
 from monai_tbkd.data.saved_box_checks import SavedBox, check_boxes, cut_box
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.csv_cells import written_cell
 from monai_tbkd.data.datalist_error import name_first
+from monai_tbkd.data.paths import absolute_path
 
 SCALES = ("none", "all", "film")
 

@@ -6,8 +6,8 @@ import csv
 import math
 from pathlib import Path
 
-from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.csv_cells import read_table
+from monai_tbkd.data.paths import absolute_path
 
 
 def read_saved_scores(path: str | Path) -> dict[str, float]:

@@ -12,7 +12,7 @@ from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedEvaluator
 from torch import nn
 
-from monai_tbkd.data.evaluation_items import evaluation_items
+from monai_tbkd.data.datalist_item import evaluation_items
 from monai_tbkd.data.processes import go_on_alone, rank
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.engines.evaluation_result import evaluation_result

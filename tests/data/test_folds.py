@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from monai_tbkd.data import DatalistError, load_datalist
-from monai_tbkd.data.folds import half_labels, split_by_fold
+from monai_tbkd.data.splits import half_labels, split_by_fold
 
 Tree = Callable[..., Path]
 PARTS = ("train", "select", "test")

@@ -18,7 +18,7 @@ from monai_tbkd.data.readers import decode_film
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 from monai_tbkd.data.saved_boxes import read_saved_boxes
 from monai_tbkd.data.saved_maps import read_map
-from monai_tbkd.data.tbx11k_annotations import read_json_annotations, read_xml_annotation
+from monai_tbkd.data.tbx11k import read_json_annotations, read_xml_annotation
 from monai_tbkd.engines import load_operating_point
 from monai_tbkd.label.cvat_labels import read_cvat_xml
 from monai_tbkd.label.film_label import four_numbers

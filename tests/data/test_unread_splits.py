@@ -8,7 +8,7 @@ import pytest
 from monai_tbkd.data import load_datalist
 from monai_tbkd.data.datalist_item import datalist_item
 from monai_tbkd.data.dataset_check import check_dataset
-from monai_tbkd.data.unread_splits import unread_splits
+from monai_tbkd.data.dataset_files import unread_splits
 
 Tree = Callable[..., Path]
 
