@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from monai_tbkd.commands.layouts import LAYOUTS
+from monai_tbkd.data.film_classes import LAYOUTS
 
 SCALES = ("none", "all", "film")
 SELECTIONS = ("boxes", "otsu", "fraction")

@@ -10,9 +10,9 @@ from PIL import Image
 from monai_tbkd import __version__
 from monai_tbkd.__main__ import main
 from monai_tbkd.backends import write_network
-from monai_tbkd.commands import calibrate, export, layouts, score
+from monai_tbkd.commands import calibrate, export, score
 from monai_tbkd.commands import phantom as phantom_command
-from monai_tbkd.data import datalist, phantom, saved_maps
+from monai_tbkd.data import phantom
 from monai_tbkd.metrics import calibrated_threshold, operating_point
 
 
@@ -32,11 +32,9 @@ def test_help_and_a_typing_error_import_neither_torch_nor_monai() -> None:
 
 
 def test_choices_of_options_are_those_of_the_library() -> None:
-    assert layouts.LAYOUTS == datalist.LAYOUTS
     assert calibrate.INPUT_KINDS == calibrated_threshold.INPUT_KINDS
     assert export.FORMATS == write_network.FORMATS
     assert phantom_command.CUE_KINDS == phantom.CUE_KINDS
-    assert score.SCALES == saved_maps.SCALES
     assert score.SELECTIONS == operating_point.SELECTIONS
 
 
