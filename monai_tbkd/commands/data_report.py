@@ -1,4 +1,4 @@
-"""What is in a data set, what is wrong with it, and what an AUC on it would be worth."""
+"""Report what is in a data set, what is wrong with it, and what an AUC on it would be worth."""
 
 from __future__ import annotations
 
@@ -23,11 +23,7 @@ _SIZES_SHOWN = 3
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check and print.
-
-    Returns:
-        0 if the data set can be used, with or without warnings, 1 if not.
-    """
+    """Check and print; 0 if the data set can be used, with or without warnings, 1 if not."""
     check = check_dataset(args.dataset_dir, args.layout, args.workers, args.duplicates)
     shortcuts = film_shortcuts(check.items, check.scans) if args.shortcuts else None
     sys.stdout.write("\n".join(_report(check, shortcuts)) + "\n")
@@ -50,7 +46,7 @@ def _report(check: DatasetCheck, shortcuts: dict[str, Interval] | None) -> list[
     if content["duplicates"] is not None:
         lines += ["", *_duplicates(content["duplicates"])]
     if shortcuts is not None:
-        lines += ["", *_shortcut_lines(check, shortcuts), *_shortcuts_of_sources(check)]
+        lines += ["", *_shortcut_lines(check, shortcuts)]
     lines.append("")
     for severity in reversed(SEVERITIES):
         lines += [f"{severity}: {finding.sentence}" for finding in check.findings if finding.severity == severity]
@@ -110,24 +106,17 @@ def _duplicates(pairs: list[dict[str, Any]]) -> list[str]:
 
 
 def _shortcut_lines(check: DatasetCheck, shortcuts: dict[str, Interval]) -> list[str]:
-    tb = sum(
-        item["class_name"] == "tb" for item, scan in zip(check.items, check.scans, strict=True) if scan.reason is None
-    )
+    scanned = zip(check.items, check.scans, strict=True)
+    tb = sum(item["class_name"] == "tb" for item, scan in scanned if scan.reason is None)
     total = next((interval.n for interval in shortcuts.values()), 0)
     lines = [f"shortcuts: cross-validated AUC, {tb} TB films against {total - tb} others [95 % interval]"]
-    lines += [
-        f"  {_SHORTCUTS[name]}: {interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-        for name, interval in shortcuts.items()
-    ]
-    return [*lines, f"  {shortcut_verdict(shortcuts)}"]
+    lines += [f"  {_SHORTCUTS[name]}: {_interval(auc)}" for name, auc in shortcuts.items()]
+    lines.append(f"  {shortcut_verdict(shortcuts)}")
+    if len(check.counts_by_source()) > 1:  # together they may tell the hospitals apart
+        for source, aucs in shortcuts_by_source(check.items, check.scans).items():
+            lines.append(f"  {source}: " + ", ".join(f"{name} {_interval(auc)}" for name, auc in aucs.items()))
+    return lines
 
 
-def _shortcuts_of_sources(check: DatasetCheck) -> list[str]:
-    """The same within each hospital, where there are several: together they may tell the hospitals apart."""
-    if len(check.counts_by_source()) < 2:
-        return []
-    return [
-        f"  {source}: "
-        + ", ".join(f"{name} {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]" for name, auc in aucs.items())
-        for source, aucs in shortcuts_by_source(check.items, check.scans).items()
-    ]
+def _interval(auc: Interval) -> str:
+    return f"{auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"

@@ -134,9 +134,7 @@ def test_boxes_are_cut_at_the_edge(tmp_path: Path) -> None:
     entry = {"file_name": "tb/0.png", "score": 0.5}
     found = read(tmp_path, [{**entry, "bbox": [-5, 190, 20, 30]}])
     assert found.boxes["tb/0.png"].tolist() == [[0, 190, 15, 200]]
-    with pytest.raises(
-        ValueError, match=r"results\.json, entry 0 .* lies outside tb/0\.png \(200 x 100 pixels\)"
-    ):
+    with pytest.raises(ValueError, match=r"results\.json, entry 0 .* lies outside tb/0\.png \(200 x 100 pixels\)"):
         read(tmp_path, [{**entry, "bbox": [100, 0, 20, 30]}])
 
 
