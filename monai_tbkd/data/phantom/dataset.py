@@ -11,10 +11,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -52,64 +51,50 @@ The boxes in annotations/xml are in the pixels of a larger imagined original, as
 """
 
 
-@dataclass(frozen=True)
-class _Job:
+class _Job(NamedTuple):
     name: str
     class_name: str
     split: str
     index: int
 
 
-@dataclass(frozen=True)
-class _Recipe:
-    """Everything that decides the bytes of a data set; see `write_phantom_dataset`."""
-
-    n_train: dict[str, int]
-    n_val: dict[str, int]
-    size: int
-    seed: int
-    train_agreement: float
-    val_agreement: float
-    shortcut_kinds: tuple[str, ...]
-    write_lung_fields: bool
-
-    def __post_init__(self) -> None:
-        for name in ("n_train", "n_val"):
-            counts: Mapping[str, int] = getattr(self, name)
-            if set(counts) - set(CLASS_NAMES) or any(int(n) < 0 for n in counts.values()):
-                raise ValueError(f"{name} needs counts of 0 or more for {CLASS_NAMES}, got {dict(counts)}")
-            object.__setattr__(self, name, {c: int(counts.get(c, 0)) for c in CLASS_NAMES})
-        if not sum(self.n_train.values()) + sum(self.n_val.values()):
-            raise ValueError("n_train and n_val are all 0, so there is no film to make; ask for one at least")
-        if self.size < MIN_SIZE:
-            raise ValueError(f"size is the films' side in pixels, at least {MIN_SIZE}, got {self.size}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be 0 or more, got {self.seed}")
-        for split in _SPLITS:
-            self.shortcut(split)
-
-    def shortcut(self, split: str) -> ShortcutSpec:
-        """The shortcuts of ``train`` or ``val``."""
-        return ShortcutSpec(self.shortcut_kinds, self.train_agreement if split == "train" else self.val_agreement)
-
-    def to_json(self) -> dict[str, Any]:
-        """The recipe as plain JSON types, with the generator's version."""
-        return {"generator_version": GENERATOR_VERSION, **asdict(self), "shortcut_kinds": list(self.shortcut_kinds)}
-
-    def jobs(self) -> list[_Job]:
-        """All films: numbers run on from train to val, the index within a split runs over all its classes."""
-        jobs: list[_Job] = []
-        numbers = dict.fromkeys(CLASS_NAMES, 0)
-        for split, counts in zip(_SPLITS, (self.n_train, self.n_val), strict=True):
-            for index, class_name in enumerate(name for name, count in counts.items() for _ in range(count)):
-                numbers[class_name] += 1
-                file_name = f"{class_name}/{_PREFIX[class_name]}{numbers[class_name]:04d}.png"
-                jobs.append(_Job(file_name, class_name, split, index))
-        return jobs
+def _checked(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The recipe of a data set, everything that decides its bytes, as plain JSON types; bad arguments are an error."""
+    for name in ("n_train", "n_val"):
+        counts = recipe[name]
+        if set(counts) - set(CLASS_NAMES) or any(int(n) < 0 for n in counts.values()):
+            raise ValueError(f"{name} needs counts of 0 or more for {CLASS_NAMES}, got {dict(counts)}")
+        recipe[name] = {c: int(counts.get(c, 0)) for c in CLASS_NAMES}
+    if not any([*recipe["n_train"].values(), *recipe["n_val"].values()]):
+        raise ValueError("n_train and n_val are all 0, so there is no film to make; ask for one at least")
+    if recipe["size"] < MIN_SIZE:
+        raise ValueError(f"size is the films' side in pixels, at least {MIN_SIZE}, got {recipe['size']}")
+    if recipe["seed"] < 0:
+        raise ValueError(f"seed must be 0 or more, got {recipe['seed']}")
+    for split in _SPLITS:
+        _shortcut(recipe, split)
+    return {"generator_version": GENERATOR_VERSION, **recipe}
 
 
-def _is_there(folder: Path, recipe: _Recipe) -> bool:
-    """Whether a folder holds this very data set; an absent or empty one does not, another content is an error."""
+def _shortcut(recipe: Mapping[str, Any], split: str) -> ShortcutSpec:
+    return ShortcutSpec(tuple(recipe["shortcut_kinds"]), recipe[f"{split}_agreement"])
+
+
+def _jobs(recipe: Mapping[str, Any]) -> list[_Job]:
+    """All films: numbers run on from train to val, the index within a split runs over all its classes."""
+    jobs: list[_Job] = []
+    numbers = dict.fromkeys(CLASS_NAMES, 0)
+    for split in _SPLITS:
+        names = [name for name, count in recipe[f"n_{split}"].items() for _ in range(count)]
+        for index, class_name in enumerate(names):
+            numbers[class_name] += 1
+            file_name = f"{class_name}/{_PREFIX[class_name]}{numbers[class_name]:04d}.png"
+            jobs.append(_Job(file_name, class_name, split, index))
+    return jobs
+
+
+def _is_there(folder: Path, recipe: Mapping[str, Any]) -> bool:
+    """Whether a folder holds this very data set; an absent or empty one does not, other content is an error."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     mend = "choose another output folder, or remove this one"
@@ -117,10 +102,9 @@ def _is_there(folder: Path, recipe: _Recipe) -> bool:
         found = json.loads(read_text(folder / PHANTOM_RECIPE))["recipe"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FileExistsError(f"{folder} is not empty and holds no readable {PHANTOM_RECIPE}; {mend}") from error
-    wanted = recipe.to_json()
-    if found != wanted:
-        keys = sorted(k for k in {*found, *wanted} if found.get(k) != wanted.get(k))
-        what = ", ".join(f"{k} is {found.get(k)!r} and {wanted.get(k)!r} was asked for" for k in keys)
+    if found != recipe:
+        keys = sorted(k for k in {*found, *recipe} if found.get(k) != recipe.get(k))
+        what = ", ".join(f"{k} is {found.get(k)!r} and {recipe.get(k)!r} was asked for" for k in keys)
         raise FileExistsError(f"{folder} holds a phantom data set of another recipe ({what}); {mend}")
     return True
 
@@ -149,44 +133,37 @@ def _coco_json(films: Sequence[tuple[str, Sequence[Lesion]]], png_size: int) -> 
     for image_id, (_, lesions) in enumerate(films, start=1):
         for lesion in lesions:
             x0, y0, x1, y1 = (float(c) for c in lesion.box)
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": image_id,
-                    "category_id": ids[lesion.tb_type],
-                    "bbox": [x0, y0, x1 - x0, y1 - y0],
-                    "area": (x1 - x0) * (y1 - y0),
-                    "iscrowd": 0,
-                }
-            )
+            box = [x0, y0, x1 - x0, y1 - y0]
+            numbers = {"id": len(annotations) + 1, "image_id": image_id, "category_id": ids[lesion.tb_type]}
+            annotations.append({**numbers, "bbox": box, "area": (x1 - x0) * (y1 - y0), "iscrowd": 0})
     return {"images": images, "annotations": annotations, "categories": _CATEGORIES}
 
 
-def _make(folder: Path, recipe: _Recipe, job: _Job) -> tuple[_Job, dict[str, Any], tuple[Lesion, ...]]:
+def _make(folder: Path, recipe: Mapping[str, Any], job: _Job) -> tuple[_Job, dict[str, Any], tuple[Lesion, ...]]:
     """Make and write one film, in whichever process."""
-    seed = (recipe.seed, _SPLITS.index(job.split), job.index)
-    film = make_film(job.class_name, seed, recipe.size, recipe.shortcut(job.split))
+    seed, size = (recipe["seed"], _SPLITS.index(job.split), job.index), recipe["size"]
+    film = make_film(job.class_name, seed, size, _shortcut(recipe, job.split))
     Image.fromarray(film.image).save(folder / "imgs" / job.name)
-    if recipe.write_lung_fields:
+    if recipe["write_lung_fields"]:
         mask = np.where(film.lung_field, 255, 0).astype(np.uint8)
         Image.fromarray(mask).save(folder / "lung_fields" / job.name)
     record = {"file_name": job.name, "split": job.split, **film.to_record()}
     if job.class_name == "tb":
         width, height = np.random.default_rng((*seed, _ORIGINAL_STREAM)).integers(*_ORIGINAL_SIDES, size=2)
         stem = Path(job.name).stem
-        xml = _voc_xml(stem, film.lesions, recipe.size, (int(width), int(height)))
+        xml = _voc_xml(stem, film.lesions, size, (int(width), int(height)))
         (folder / "annotations" / "xml" / f"{stem}.xml").write_text(xml, encoding="utf-8")
     return job, record, film.lesions
 
 
-def _write_all(folder: Path, recipe: _Recipe, num_workers: int) -> None:
+def _write_all(folder: Path, recipe: Mapping[str, Any], num_workers: int) -> None:
     """Write the data set into an empty folder."""
-    for kind in ("imgs", *(["lung_fields"] if recipe.write_lung_fields else [])):
+    for kind in ("imgs", *(["lung_fields"] if recipe["write_lung_fields"] else [])):
         for class_name in CLASS_NAMES:
             (folder / kind / class_name).mkdir(parents=True)
     for name in ("lists", "annotations/xml", "annotations/json"):
         (folder / name).mkdir(parents=True)
-    jobs, work = recipe.jobs(), partial(_make, folder, recipe)
+    jobs, work = _jobs(recipe), partial(_make, folder, recipe)
     records: list[dict[str, Any]] = []
     films: dict[str, list[tuple[str, tuple[Lesion, ...]]]] = {split: [] for split in _SPLITS}
     chunk = max(1, min(16, len(jobs) // (4 * max(1, num_workers))))
@@ -199,10 +176,10 @@ def _write_all(folder: Path, recipe: _Recipe, num_workers: int) -> None:
     for split, listed in (*films.items(), ("trainval", films["train"] + films["val"])):
         names = "".join(f"{name}\n" for name, _ in listed)
         (folder / "lists" / f"TBX11K_{split}.txt").write_text(names, encoding="utf-8")
-        coco = json.dumps(_coco_json(listed, recipe.size))
+        coco = json.dumps(_coco_json(listed, recipe["size"]))
         (folder / "annotations" / "json" / f"TBX11K_{split}.json").write_text(coco, encoding="utf-8")
     (folder / "README.txt").write_text(_README, encoding="utf-8")
-    whole = {"synthetic": True, "recipe": recipe.to_json(), "films": records}
+    whole = {"synthetic": True, "recipe": recipe, "films": records}
     (folder / PHANTOM_RECIPE).write_text(json.dumps(whole, indent=1), encoding="utf-8")
 
 
@@ -251,9 +228,13 @@ def write_phantom_dataset(
         ['health/h0001.png', 'tb/tb0001.png']
     """
     target = Path(output_dir)
-    recipe = _Recipe(
-        dict(n_train), dict(n_val), size, seed, train_agreement, val_agreement, tuple(shortcut_kinds), write_lung_fields
-    )
+    recipe = _checked(
+        {
+            "n_train": n_train, "n_val": n_val, "size": size, "seed": seed, "train_agreement": train_agreement,
+            "val_agreement": val_agreement, "shortcut_kinds": list(shortcut_kinds),
+            "write_lung_fields": write_lung_fields,
+        }
+    )  # fmt: skip
     if _is_there(target, recipe):
         logger.info("%s already holds this phantom data set; it is reused", target)
         return target
@@ -270,22 +251,12 @@ def write_phantom_dataset(
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-    logger.info("wrote %d phantom films to %s", len(recipe.jobs()), target)
+    logger.info("wrote %d phantom films to %s", len(_jobs(recipe)), target)
     return target
 
 
 def write_sheet(films: Sequence[PhantomFilm], path: str | Path, columns: int = 4, side: int = 384) -> Path:
-    """Write films side by side, lesions in amber (active) and blue (latent), cues in green.
-
-    Args:
-        films: the films, in reading order.
-        path: PNG to write; its folder is made.
-        columns: films a row.
-        side: of each film on the sheet, in pixels.
-
-    Returns:
-        The path.
-    """
+    """Write a PNG of films in reading order, lesions in amber (active) and blue (latent), cues in green."""
     rows = -(-len(films) // columns)
     sheet = Image.new("RGB", (columns * side, rows * (side + _LINE)), (0, 0, 0))
     draw = ImageDraw.Draw(sheet)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -52,58 +52,36 @@ class PhantomFilm:
         }
 
 
-@dataclass(frozen=True)
-class _Exposure:
-    """How a film was exposed and processed."""
-
-    gamma: float  # exponent of the gray curve, above 1 darkens the lungs
-    black: float  # shift of the window's dark end, in attenuation
-    white: float  # shift of the window's bright end
-    shoulder: float  # how strongly the bright end is compressed
-    noise: float  # quantum noise in the lungs, as a fraction of full scale
-    veil: float  # scattered light at the air, as a fraction of full scale
-    unevenness: float  # slow brightness change over the film
-    blur: float  # deviation of the blur in pixels of a 512-pixel film
-
-
-def _sample_exposure(rng: np.random.Generator) -> _Exposure:
-    """Draw an exposure as it varies between rooms and machines."""
-    return _Exposure(
-        gamma=float(rng.uniform(0.85, 1.25)),
-        black=float(rng.uniform(-0.05, 0.04)),
-        white=float(rng.uniform(-0.12, 0.10)),
-        shoulder=float(rng.uniform(0.6, 1.6)),
-        noise=float(rng.uniform(0.006, 0.020)),
-        veil=float(rng.uniform(0.0, 0.05)),
-        unevenness=float(rng.uniform(0.005, 0.03)),
-        blur=float(rng.uniform(0.3, 0.7)),
-    )
+# How films are exposed and processed, as it varies between rooms and machines.
+_EXPOSURE = {
+    "gamma": (0.85, 1.25),  # exponent of the gray curve, above 1 darkens the lungs
+    "black": (-0.05, 0.04),  # shift of the window's dark end, in attenuation
+    "white": (-0.12, 0.10),  # shift of the window's bright end
+    "shoulder": (0.6, 1.6),  # how strongly the bright end is compressed
+    "noise": (0.006, 0.020),  # quantum noise in the lungs, as a fraction of full scale
+    "veil": (0.0, 0.05),  # scattered light at the air, as a fraction of full scale
+    "unevenness": (0.005, 0.03),  # slow brightness change over the film
+    "blur": (0.3, 0.7),  # deviation of the blur in pixels of a 512-pixel film
+}
 
 
-def _restyle(exposure: _Exposure) -> _Exposure:
-    """Apply the exposure cue: a hard, dark style of processing."""
-    return replace(
-        exposure, gamma=exposure.gamma * 1.55, shoulder=exposure.shoulder + 1.2, white=exposure.white - 0.10, veil=0.0
-    )
-
-
-def _develop(attenuation: Array, exposure: _Exposure, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+def _develop(attenuation: Array, exposure: dict[str, float], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Turn attenuation ``(H, H)``, 0 for air, into a gray film; the noise does not depend on the picture."""
     e, size = exposure, attenuation.shape[0]
-    sigma = e.blur * size / 512
+    sigma = e["blur"] * size / 512
     if sigma > 0.25:  # a narrower blur would not reach the next pixel
         attenuation = gaussian_filter(attenuation, sigma, truncate=2.5)
-    low, high = _BLACK + e.black, _WHITE + e.white
+    low, high = _BLACK + e["black"], _WHITE + e["white"]
     level = np.clip((attenuation - low) * np.float32(1 / (high - low)), 0, 1.25)
-    level **= np.float32(e.gamma)
+    level **= np.float32(e["gamma"])
     # The shoulder: bright parts are pressed together below white.
-    k = np.float32(e.shoulder)
+    k = np.float32(e["shoulder"])
     level = (1 - np.exp(-k * level)) / (1 - np.exp(-k))
-    level = e.veil + (0.93 - e.veil) * level
-    level += np.float32(e.unevenness) * noise_field(rng, 4, size)
+    level = e["veil"] + (0.93 - e["veil"]) * level
+    level += np.float32(e["unevenness"]) * noise_field(rng, 4, size)
     grain = rng.standard_normal((size, size), dtype=np.float32)
     # Fewer photons pass where it is bright; a smaller film averages more of them into a pixel.
-    level += grain * (np.float32(e.noise * (0.45 + 0.55 * size / 512)) * (0.35 + level))
+    level += grain * (np.float32(e["noise"] * (0.45 + 0.55 * size / 512)) * (0.35 + level))
     return np.asarray(np.clip(level * 255, 0, 255), dtype=np.uint8)
 
 
@@ -169,12 +147,14 @@ def make_film(
     if draw_disease:
         attenuation = attenuation + disease
 
-    exposure = _sample_exposure(rng["exposure"])
+    exposure = {name: float(rng["exposure"].uniform(*span)) for name, span in _EXPOSURE.items()}
     present: dict[str, bool] = {}
     if shortcut is not None:
         present = {kind: shortcut.present(kind, class_name == "tb", rng["presence"]) for kind in CUE_KINDS}
     if present.get("exposure"):
-        exposure = _restyle(exposure)
+        # a hard, dark style of processing
+        exposure |= {"gamma": exposure["gamma"] * 1.55, "shoulder": exposure["shoulder"] + 1.2, "veil": 0.0}
+        exposure["white"] -= 0.10
     image = _develop(attenuation, exposure, rng["noise"])
     lung_field = both > 0.5
     cues = draw_cues(image, lung_field, present, rng)
