@@ -6,9 +6,10 @@ import hashlib
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import Boxes, DatalistItem
@@ -27,6 +28,7 @@ SEVERITIES = ("note", "warning", "error")
 """A note changes nothing, a warning costs trust in the numbers, with an error the data set is refused."""
 
 Splits = Mapping[str, Sequence[DatalistItem]]
+Listed = list[tuple[str, DatalistItem]]  # with the split
 
 
 @dataclass(frozen=True)
@@ -46,27 +48,21 @@ class Finding:
     films: tuple[str, ...] = ()
 
 
-def finding(
-    kind: str, severity: str, what: str, named: Iterable[object], mend: str, films: Iterable[str] | None = None
-) -> list[Finding]:
-    """A finding with the sentence ``what (count: the first names)mend``; none where nothing is named.
+class Findings(list[Finding]):
+    """Findings in the order in which they were made."""
 
-    Args:
-        kind: see `Finding`.
-        severity: see `Finding`.
-        what: was found.
-        named: in the sentence.
-        mend: what follows in the sentence, its punctuation included.
-        films: names of the images; those named by default.
-    """
-    listed = [str(name) for name in named]
-    names = tuple(dict.fromkeys(listed if films is None else films))
-    return [Finding(kind, severity, f"{what} ({name_first(listed)}){mend}", names)] if listed else []
+    def add(
+        self, kind: str, severity: str, what: str, named: Iterable[object], mend: str,
+        films: Iterable[str] | None = None, total: str = "",
+    ) -> None:  # fmt: skip
+        """Add ``what (count: first names; total)mend``, unless nothing is named; `films` None: those named."""
+        listed = [str(name) for name in named]
+        names = tuple(dict.fromkeys(listed if films is None else films))
+        if listed:
+            self.append(Finding(kind, severity, f"{what} ({name_first(listed)}{total}){mend}", names))
 
 
-def check_datalist(
-    splits: dict[str, list[DatalistItem]], missing_annotation: str = "warn"
-) -> dict[str, list[DatalistItem]]:
+def check_datalist(splits: Splits, missing_annotation: str = "warn") -> dict[str, list[DatalistItem]]:
     """Check images, boxes and splits; all faults are gathered into one error, a sentence each.
 
     Args:
@@ -77,8 +73,7 @@ def check_datalist(
         The same, with boxes that reach over the edge by up to 1 pixel clipped.
 
     Raises:
-        DatalistError: no image, a finding of `datalist_findings` that is an error, or (if asked for) a TB image without
-            boxes.
+        DatalistError: no image, an error among `datalist_findings`, or (if asked for) a TB image without boxes.
         ValueError: `missing_annotation` is not known.
 
     Example:
@@ -91,67 +86,68 @@ def check_datalist(
         raise ValueError(f"missing_annotation is {missing_annotation!r}; expected 'warn' or 'error'.")
     if not any(splits.values()):
         raise DatalistError("The data set has no film; check dataset_dir.")
-    findings = datalist_findings(splits)
-    faults = [each.sentence for each in findings if each.severity == "error"]
-    warnings = [each for each in findings if each.severity == "warning"]
-    if missing_annotation == "error":
-        faults += [
-            f"TB films without an annotation ({name_first(each.films)}); annotate them or take them out."
-            for each in warnings
-            if each.kind == "not_annotated"
-        ]
+    faults = []
+    warnings = []
+    for each in datalist_findings(splits):
+        if each.kind == "not_annotated" and missing_annotation == "error":
+            faults.append(f"TB films without an annotation ({name_first(each.films)}); annotate them or take them out.")
+        else:
+            (faults if each.severity == "error" else warnings).append(each.sentence)
     if faults:
         raise DatalistError(" ".join(faults))
-    for each in warnings:
-        logger.warning("%s", each.sentence)
+    for sentence in warnings:
+        logger.warning("%s", sentence)
     return {name: [clip_boxes(item)[0] for item in part] for name, part in splits.items()}
 
 
-def datalist_findings(splits: Splits) -> list[Finding]:
-    """Look for everything that can be seen without decoding all images.
-
-    Args:
-        splits: data list items by split; ``"train"`` is checked for its classes.
+def datalist_findings(splits: Splits) -> Findings:
+    """Look for everything that can be seen without decoding all images; the ``"train"`` split has to have two labels.
 
     Returns:
-        Images that are missing, whose header cannot be read, that are listed twice or share a name; files that two
-        sources have (an error across splits, else a warning); patients in two splits; boxes outside their image,
-        without area or of less than a pixel; masks; one class only in train; TB images without boxes (a warning). No
-        finding holds a patient's id.
+        Errors and warnings; none holds a patient's id.
 
     Example:
         >>> [finding.kind for finding in datalist_findings({"train": []})]
         ['one_label']
     """
+    found = Findings()
     items = [item for part in splits.values() for item in part]
     unread = [item for item in items if item["size"] is None]
     missing = [item["name"] for item in unread if not Path(item["image"]).exists()]
     broken = [item for item in unread if Path(item["image"]).exists()]
+    found.add(
+        "missing_film", "error", "Listed films that do not exist", missing, "; add them or take them off the list."
+    )
+    mend, faults, names = "; replace them or take them out.", [i["fault"] for i in broken], [i["name"] for i in broken]
+    found.add("unreadable", "error", "Films that cannot be read", faults, mend, names)
+    _find_twice(splits, found)
+    _find_in_two_sources(splits, found)
+    paths = _grouped(items, lambda item: item["name"])  # maps and scores are kept by name
+    shared = {name: sorted({item["image"] for item in own}) for name, own in paths.items()}
+    several = {name: " and ".join(own) for name, own in shared.items() if len(own) > 1}
+    mend = "; rename one, or keep them under one folder."
+    found.add("same_name", "error", "Different films of one name", several.values(), mend, several)
+    _find_patients(splits, found)
+    outside = [(item, box) for item in items for box in clip_boxes(item)[1]]
+    mend = "mend the annotations: [xmin, ymin, xmax, ymax] in pixels of the film file"
+    what = "Boxes outside their film or without area"
+    _add_boxes(found, items, outside, "box_outside", "error", what, mend)
+    found += box_unit_findings(items)
+    mend, total = "; take them out of the data set.", f"; {len(items)} films in all"
+    found.add("mask", "error", "Masks among the films", find_masks(items), mend, total=total)
+    train = splits.get("train", [])
+    if len({str(item["label"]) for item in train}) < 2:  # labels of halves are arrays
+        classes = ", ".join(sorted({item["class_name"] for item in train})) or "no film at all"
+        sentence = (
+            f"The train split has films of one label only ({classes}); add films of the others, with dataset_dir a "
+            "list of folders if they are elsewhere."
+        )
+        found.append(Finding("one_label", "error", sentence))
     # An image that cannot be read has lost its boxes with its size; that is another finding.
     bare = [item["name"] for item in items if item["class_name"] == "tb" and item["boxes"] is None and item["size"]]
-    faults, names = [item["fault"] for item in broken], [item["name"] for item in broken]
-    outside = [(item, box) for item in items for box in clip_boxes(item)[1]]
-    return [
-        *finding(
-            "missing_film", "error", "Listed films that do not exist", missing, "; add them or take them off the list."
-        ),
-        *finding("unreadable", "error", "Films that cannot be read", faults, "; replace them or take them out.", names),
-        *_twice(splits),
-        *_in_two_sources(splits),
-        *_same_names(items),
-        *_patients(splits),
-        *_box_finding(
-            items, outside, "box_outside", "error", "Boxes outside their film or without area",
-            "mend the annotations: [xmin, ymin, xmax, ymax] in pixels of the film file",
-        ),
-        *box_unit_findings(items),
-        *_masks(items),
-        *_one_label(splits.get("train", [])),
-        *finding(
-            "not_annotated", "warning", "TB films without an annotation", bare,
-            ": they train by their image label and are left out of localization scores.",
-        ),
-    ]  # fmt: skip
+    mend = ": they train by their image label and are left out of localization scores."
+    found.add("not_annotated", "warning", "TB films without an annotation", bare, mend)
+    return found
 
 
 def clip_boxes(item: DatalistItem) -> tuple[DatalistItem, Boxes]:
@@ -175,9 +171,11 @@ def clip_boxes(item: DatalistItem) -> tuple[DatalistItem, Boxes]:
     return {**item, "boxes": clipped}, outside
 
 
-def box_unit_findings(items: Sequence[DatalistItem]) -> list[Finding]:
+def box_unit_findings(items: Sequence[DatalistItem]) -> Findings:
     """Find boxes that are not in pixels of their image: fractions, less than a pixel, or of a smaller copy."""
+    found = Findings()
     in_corner, thin, upper_left = [], [], []
+    boxes = sum(len(item["boxes"] or []) for item in items)
     for item in items:
         height, width = item["size"] or (0, 0)
         outside = clip_boxes(item)[1]
@@ -192,118 +190,79 @@ def box_unit_findings(items: Sequence[DatalistItem]) -> list[Finding]:
                 thin.append((item, box))
             if xmax <= width / 3 and ymax <= height / 3:
                 upper_left.append((item, box))
-    boxes = sum(len(item["boxes"] or []) for item in items)
-    return [
-        *_box_finding(
-            items, in_corner, "box_not_in_pixels", "error", "Boxes within the upper left corner, as fractions are",
-            "write boxes in pixels: multiply fractions by width and height",
-        ),
-        *_box_finding(
-            items, thin, "box_below_a_pixel", "error" if len(thin) == boxes else "warning",
-            "Boxes less than one pixel wide or high", "mend the annotations or take these boxes out",
-        ),
-        *_box_finding(
-            items, upper_left if len(upper_left) == boxes >= _SEVERAL and not in_corner else [], "boxes_upper_left",
-            "warning", "All boxes lie in the upper left third of their film",
-            "see whether they are in pixels of the film file, and not of a smaller copy or in percent",
-        ),
-    ]  # fmt: skip
+    what, mend = "Boxes within the upper left corner, as fractions are", "multiply fractions by width and height"
+    _add_boxes(found, items, in_corner, "box_not_in_pixels", "error", what, f"write boxes in pixels: {mend}")
+    severity, mend = "error" if len(thin) == boxes else "warning", "mend the annotations or take these boxes out"
+    _add_boxes(found, items, thin, "box_below_a_pixel", severity, "Boxes less than one pixel wide or high", mend)
+    if len(upper_left) == boxes >= _SEVERAL and not in_corner:
+        what = "All boxes lie in the upper left third of their film"
+        mend = "see whether they are in pixels of the film file, and not of a smaller copy or in percent"
+        _add_boxes(found, items, upper_left, "boxes_upper_left", "warning", what, mend)
+    return found
 
 
-def _box_finding(
-    items: Sequence[DatalistItem], found: list[tuple[DatalistItem, list[float]]], kind: str, severity: str, what: str,
-    mend: str,
-) -> list[Finding]:  # fmt: skip
-    named = name_first(
+def _add_boxes(
+    found: Findings, items: Sequence[DatalistItem], chosen: list[tuple[DatalistItem, list[float]]], kind: str,
+    severity: str, what: str, mend: str,
+) -> None:  # fmt: skip
+    named = [
         f"{item['name']} has [{', '.join(f'{edge:g}' for edge in box)}] on {item['size'][0]} x {item['size'][1]} "
         "pixels (height x width)"
-        for item, box in found
-    )
-    boxes = sum(len(item["boxes"] or []) for item in items)
-    sentence = f"{what} ({named}; {boxes} boxes in all); {mend}."
-    return [Finding(kind, severity, sentence, tuple(dict.fromkeys(item["name"] for item, _ in found)))] if found else []
-
-
-def _twice(splits: Splits) -> list[Finding]:
-    where: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for split, part in splits.items():
-        for item in part:
-            # The real path: a link to an image of another split is that image.
-            where[os.path.realpath(item["image"])].append((split, item["name"]))
-    several = [(found[0][1], sorted({split for split, _ in found})) for found in where.values() if len(found) > 1]
-    across = {name: f"{name} in {' and '.join(own)}" for name, own in several if len(own) > 1}
-    within = [name for name, own in several if len(own) == 1]
-    return [
-        *finding(
-            "film_in_two_splits", "error", "The same film in two splits", across.values(), "; keep it in one.", across
-        ),
-        *finding("listed_twice", "error", "Films listed twice", within, "; list each once."),
+        for item, box in chosen
     ]
+    total = f"; {sum(len(item['boxes'] or []) for item in items)} boxes in all"
+    found.add(kind, severity, what, named, f"; {mend}.", [item["name"] for item, _ in chosen], total)
 
 
-def _in_two_sources(splits: Splits) -> list[Finding]:
+def _grouped(listed: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
+    groups = defaultdict(list)
+    for each in listed:
+        groups[key(each)].append(each)
+    return groups
+
+
+def _by_split(splits: Splits) -> Listed:
+    return [(split, item) for split, part in splits.items() for item in part]
+
+
+def _find_twice(splits: Splits, found: Findings) -> None:
+    # The real path: a link to an image of another split is that image.
+    groups = _grouped(_by_split(splits), lambda each: os.path.realpath(each[1]["image"])).values()
+    several = [(own[0][1]["name"], sorted({split for split, _ in own})) for own in groups if len(own) > 1]
+    across = {name: f"{name} in {' and '.join(own)}" for name, own in several if len(own) > 1}
+    what, mend = "The same film in two splits", "; keep it in one."
+    found.add("film_in_two_splits", "error", what, across.values(), mend, across)
+    within = [name for name, own in several if len(own) == 1]
+    found.add("listed_twice", "error", "Films listed twice", within, "; list each once.")
+
+
+def _find_in_two_sources(splits: Splits, found: Findings) -> None:
     """Images whose file two sources have, byte for byte; files of a size that no other source has are not read."""
-    listed = [(split, item) for split, part in splits.items() for item in part if item["size"] is not None]
 
-    def of_two_sources(
-        groups: Iterable[list[tuple[str, DatalistItem]]],
-    ) -> list[list[tuple[str, DatalistItem]]]:
-        return [group for group in groups if len({item.get("source") for _, item in group}) > 1]
+    def content(path: str) -> str:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
-    if not of_two_sources([listed]):
-        return []
-    by_size: dict[int, list[tuple[str, DatalistItem]]] = defaultdict(list)
-    for split, item in listed:
-        by_size[Path(item["image"]).stat().st_size].append((split, item))
-    by_content: dict[str, list[tuple[str, DatalistItem]]] = defaultdict(list)
-    for group in of_two_sources(by_size.values()):
-        for split, item in group:
-            with Path(item["image"]).open("rb") as file:
-                by_content[hashlib.file_digest(file, "sha256").hexdigest()].append((split, item))
-    findings = []
+    def of_two_sources(groups: list[Listed], key: Callable[[str], object]) -> list[Listed]:
+        parts = [part for group in groups for part in _grouped(group, lambda each: key(each[1]["image"])).values()]
+        return [part for part in parts if len({item.get("source") for _, item in part}) > 1]
+
+    readable = [each for each in _by_split(splits) if each[1]["size"] is not None]
+    groups = of_two_sources(of_two_sources([readable], bool), lambda path: Path(path).stat().st_size)
+    groups = of_two_sources(groups, content)
     for severity, across in (("error", True), ("warning", False)):
-        chosen = [g for g in of_two_sources(by_content.values()) if (len({split for split, _ in g}) > 1) is across]
+        chosen = [group for group in groups if (len({split for split, _ in group}) > 1) is across]
         named = [" and ".join(f"{item['name']} of {item.get('source')}" for _, item in group) for group in chosen]
-        films = [item["name"] for group in chosen for _, item in group]
         what = f"The same image in two sources{' and two splits' if across else ''}"
-        findings += finding("image_in_two_sources", severity, what, named, "; take it out of one.", films)
-    return findings
+        films = [item["name"] for group in chosen for _, item in group]
+        found.add("image_in_two_sources", severity, what, named, "; take it out of one.", films)
 
 
-def _same_names(items: list[DatalistItem]) -> list[Finding]:
-    # Maps and scores are kept by name, so that a name must mean one image.
-    where: dict[str, set[str]] = defaultdict(set)
-    for item in items:
-        where[item["name"]].add(item["image"])
-    shared = {name: " and ".join(sorted(paths)) for name, paths in where.items() if len(paths) > 1}
-    mend = "; rename one, or keep them under one folder."
-    return finding("same_name", "error", "Different films of one name", shared.values(), mend, shared)
-
-
-def _patients(splits: Splits) -> list[Finding]:
-    where: dict[str, set[str]] = defaultdict(set)
-    for split, part in splits.items():
-        for item in part:
-            if item.get("patient_id"):
-                where[str(item["patient_id"])].add(split)
+def _find_patients(splits: Splits, found: Findings) -> None:
+    known = [each for each in _by_split(splits) if each[1].get("patient_id")]
+    groups = _grouped(known, lambda each: str(each[1]["patient_id"])).values()
     # Neither the ids nor the images: a report ends up in logs.
-    straddling = sum(len(found) > 1 for found in where.values())
-    sentence = f"Patients with films in two splits ({straddling}); mend the split column or the patient_id column."
-    return [Finding("patient_in_two_splits", "error", sentence)] if straddling else []
-
-
-def _masks(items: list[DatalistItem]) -> list[Finding]:
-    masks = find_masks(items)
-    sentence = f"Masks among the films ({name_first(masks)}; {len(items)} films in all); take them out of the data set."
-    return [Finding("mask", "error", sentence, tuple(masks))] if masks else []
-
-
-def _one_label(train: Sequence[DatalistItem]) -> list[Finding]:
-    if len({str(item["label"]) for item in train}) > 1:  # labels of halves are arrays
-        return []
-    found = sorted({item["class_name"] for item in train})
-    sentence = (
-        f"The train split has films of one label only ({', '.join(found) or 'no film at all'}); "
-        "add films of the others, with dataset_dir a list of folders if they are elsewhere."
-    )
-    return [Finding("one_label", "error", sentence)]
+    straddling = sum(len({split for split, _ in group}) > 1 for group in groups)
+    if straddling:
+        sentence = f"Patients with films in two splits ({straddling}); mend the split column or the patient_id column."
+        found.append(Finding("patient_in_two_splits", "error", sentence))

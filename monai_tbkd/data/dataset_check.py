@@ -10,7 +10,7 @@ from typing import Any
 
 from monai_tbkd.data.datalist import Source, find_layout, load_source, name_sources
 from monai_tbkd.data.datalist_error import DatalistError
-from monai_tbkd.data.datalist_findings import Finding, datalist_findings, finding
+from monai_tbkd.data.datalist_findings import Finding, Findings, datalist_findings
 from monai_tbkd.data.datalist_item import DatalistItem
 from monai_tbkd.data.dataset_files import unlisted_films, unread_splits
 from monai_tbkd.data.duplicates import DUPLICATE_KINDS, DuplicatePair, find_duplicates
@@ -37,7 +37,7 @@ class DatasetCheck:
     splits: dict[str, list[DatalistItem]]
     scans: list[FilmScan] = field(default_factory=list)
     pairs: list[DuplicatePair] | None = None
-    findings: list[Finding] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
 
     @property
     def items(self) -> list[DatalistItem]:
@@ -111,15 +111,15 @@ def check_dataset(
     broken = [(item["name"], scan.detail) for item, scan in scanned if scan.reason is not None and item["size"]]
     details, mend = [detail for _, detail in broken], "; replace them or take them out."
     names = [name for name, _ in broken]
-    findings += finding("undecodable", "error", "Films whose pixels cannot be used", details, mend, names)
+    findings.add("undecodable", "error", "Films whose pixels cannot be used", details, mend, names)
     if compare:
         real = [os.path.realpath(item["image"]) for item in items]
         # One file listed twice is a finding of its own.
         check.pairs = [pair for pair in find_duplicates(check.scans) if real[pair.first] != real[pair.second]]
-        findings += _duplicates(items, check.pairs)
+        _find_duplicates(items, check.pairs, findings)
     uncut = [source["path"] for source in described if source["own_splits"] == ["train"]]
     mend = ": the reported split is cut by the hash of the name."
-    findings += finding("no_own_split", "note", "No split of its own", uncut, mend, films=())
+    findings.add("no_own_split", "note", "No split of its own", uncut, mend, films=())
     nameless = sum(not item.get("patient_id") for item in items)
     if nameless:
         sentence = (
@@ -129,10 +129,8 @@ def check_dataset(
     return check
 
 
-def _load(
-    sources: Sequence[Source], layout: str
-) -> tuple[list[dict[str, Any]], list[list[DatalistItem]], list[Finding]]:
-    described, loaded, findings = [], [], []
+def _load(sources: Sequence[Source], layout: str) -> tuple[list[dict[str, Any]], list[list[DatalistItem]], Findings]:
+    described, loaded, findings = [], [], Findings()
     for source in sources:
         found: str | None = None
         items: list[DatalistItem] = []
@@ -143,7 +141,7 @@ def _load(
             findings.append(Finding("cannot_load", "error", str(error)))
         if items:
             what = f"{source}: films that nothing in the data set names are left out"
-            findings += finding("not_listed", "note", what, unlisted_films(source, items), ".", films=())
+            findings.add("not_listed", "note", what, unlisted_films(source, items), ".", films=())
             if unread := unread_splits(source, found or "", items):
                 findings.append(Finding("unread_splits", "warning", unread))
         loaded.append(items)
@@ -174,7 +172,7 @@ def _named(items: Sequence[DatalistItem], pair: DuplicatePair) -> dict[str, Any]
     }  # fmt: skip
 
 
-def _duplicates(items: Sequence[DatalistItem], pairs: Sequence[DuplicatePair]) -> list[Finding]:
+def _find_duplicates(items: Sequence[DatalistItem], pairs: Sequence[DuplicatePair], findings: Findings) -> None:
     copies = [pair for pair in pairs if pair.kind in DUPLICATE_KINDS]
     alike = [pair for pair in pairs if pair.kind not in DUPLICATE_KINDS]
 
@@ -194,11 +192,9 @@ def _duplicates(items: Sequence[DatalistItem], pairs: Sequence[DuplicatePair]) -
         ("alike", alike, "Films so alike that they may be of one person",
          "look at them, and give them one patient_id if they are."),
     ]  # fmt: skip
-    findings = []
     for kind, chosen, what, mend in table:
         ordered = sorted(chosen, key=lambda pair: -pair.correlation)
         named = [f"{items[pair.first]['name']} and {items[pair.second]['name']}" for pair in ordered]
         films = [items[number]["name"] for pair in chosen for number in (pair.first, pair.second)]
         severity = "note" if kind == "alike" else "warning"
-        findings += finding(kind, severity, what, named, f"; {mend}", films)
-    return findings
+        findings.add(kind, severity, what, named, f"; {mend}", films)

@@ -16,10 +16,8 @@ from monai_tbkd.data.csv_cells import written_cell
 from monai_tbkd.data.datalist_error import name_first
 from monai_tbkd.data.paths import absolute_path
 
-_MANY = 10
-"""Boxes of which it is no chance that all are alike."""
-_FAR = 0.1
-"""Of a side; right boxes do not reach so far beyond an image, but for a few."""
+_MANY = 10  # boxes of which it is no chance that all are alike
+_FAR = 0.1  # of a side; right boxes do not reach so far beyond an image, but for a few
 
 Sizes = Mapping[str, Sequence[int]]
 
@@ -27,29 +25,20 @@ Sizes = Mapping[str, Sequence[int]]
 class SavedBoxes(NamedTuple):
     """Boxes of images in pixels and what is to be known of them."""
 
-    boxes: dict[str, np.ndarray]
-    """By image ``(n, 4)``: xmin, ymin, xmax, ymax; the highest score first."""
-    scores: dict[str, np.ndarray]
-    """By image ``(n,)`` of 0-1."""
-    strangers: list[str]
-    """Images in the file that are not in the data set."""
-    counts: dict[str, int]
-    """Boxes of the file, and how many of them were left out or cut."""
-    warnings: list[str]
-    """What was left out, cut, or is doubtful, in sentences."""
-    sha256: str
-    """Of the file."""
+    boxes: dict[str, np.ndarray]  # by image (n, 4): xmin, ymin, xmax, ymax; the highest score first
+    scores: dict[str, np.ndarray]  # by image (n,) of 0-1
+    strangers: list[str]  # images in the file that are not in the data set
+    counts: dict[str, int]  # boxes of the file, and how many of them were left out or cut
+    warnings: list[str]  # what was left out, cut, or is doubtful, in sentences
+    sha256: str  # of the file
 
 
 class SavedBox(NamedTuple):
     """A box as it stands in a file."""
 
-    where: str
-    """File and entry in it."""
-    name: str
-    """Of the image."""
-    box: list[float]
-    """x, y, width, height."""
+    where: str  # file and entry in it
+    name: str  # of the image
+    box: list[float]  # x, y, width, height
     score: float
 
 
@@ -101,14 +90,12 @@ def read_saved_boxes(
             f"{again} images stand in {coco} more than once; the boxes of all their ids are taken together."
         )
     cut, doubts = check_boxes(entries, sizes)
-    boxes: dict[str, list[list[float]]] = defaultdict(list)
-    scores: dict[str, list[float]] = defaultdict(list)
+    by_image: dict[str, list[SavedBox]] = defaultdict(list)
     for each in sorted(entries, key=lambda entry: -entry.score):
-        boxes[each.name].append(_cut(each, sizes[each.name]))
-        scores[each.name].append(each.score)
+        by_image[each.name].append(each)
     return SavedBoxes(
-        {name: np.array(own, dtype=float) for name, own in boxes.items()},
-        {name: np.array(own, dtype=float) for name, own in scores.items()},
+        {name: np.array([_cut(each, sizes[name]) for each in own]) for name, own in by_image.items()},
+        {name: np.array([each.score for each in own]) for name, own in by_image.items()},
         list(strangers),
         {
             "boxes_in_file": len(content),
@@ -124,10 +111,6 @@ def read_saved_boxes(
 def check_boxes(entries: Sequence[SavedBox], sizes: Sizes) -> tuple[int, list[str]]:
     """Look at all boxes of a file together, since one alone does not tell fractions or corners from pixels.
 
-    Args:
-        entries: the boxes.
-        sizes: [height, width] of their images by name.
-
     Returns:
         How many boxes reach more than a pixel beyond their image, and what is doubtful, in sentences.
 
@@ -142,30 +125,24 @@ def check_boxes(entries: Sequence[SavedBox], sizes: Sizes) -> tuple[int, list[st
     # whether all could be [xmin, ymin, xmax, ymax], which few boxes of x, y, width, height could, but whole images
     are_corners = bool(corners.all()) and not bool((box[:, :2] <= 1).all())
     _refuse_other_units(entries, box, sides, are_corners)
-    number, said = len(entries), []
+    number = len(entries)
     beyond = int((_beyond(box, sides) > 1).sum())
     thin = int((box[:, 2:].min(axis=1) < 1).sum())
     twice = number - len({(each.name, *each.box, each.score) for each in entries})
-    if beyond:
-        said.append(
-            f"{beyond} of {number} boxes reach more than a pixel beyond their image and are cut at its edge; if most "
-            "do, they may be corners or centers in place of [x, y, width, height]."
-        )
-    if thin:
-        said.append(f"{thin} of {number} boxes are narrower or lower than a pixel; boxes are in pixels, not fractions.")
-    if twice:
-        said.append(f"{twice} of {number} boxes repeat another one, score included, and count as false boxes.")
-    if not beyond and number > 1 and are_corners:
-        said.append(
-            f"all {number} boxes can be corners [xmin, ymin, xmax, ymax] as well; expected [x, y, width, height]."
-        )
-    if number >= _MANY and ((box[:, :2] + box[:, 2:]) < sides / 2).all():
-        said.append(
-            f"all {number} boxes lie in the upper left quarter of their image; they may be in pixels of a smaller copy."
-        )
-    if number >= _MANY and len({each.score for each in entries}) == 1:
-        said.append(f"all {number} boxes have the score {entries[0].score:g}, so that nothing ranks them.")
-    return beyond, said
+    corner_like = are_corners and number > 1 and not beyond
+    in_quarter = number >= _MANY and bool(((box[:, :2] + box[:, 2:]) < sides / 2).all())
+    one_score = number >= _MANY and len({each.score for each in entries}) == 1
+    form, of, every = "[x, y, width, height]", f"of {number} boxes", f"all {number} boxes"
+    cut = f"cut at its edge; if most do, they may be corners or centers in place of {form}."
+    doubts = [
+        (beyond, f"{beyond} {of} reach more than a pixel beyond their image and are {cut}"),
+        (thin, f"{thin} {of} are narrower or lower than a pixel; boxes are in pixels, not fractions."),
+        (twice, f"{twice} {of} repeat another one, score included, and count as false boxes."),
+        (corner_like, f"{every} can be corners [xmin, ymin, xmax, ymax] as well; expected {form}."),
+        (in_quarter, f"{every} lie in the upper left quarter of their image; they may be in pixels of a smaller copy."),
+        (one_score, f"{every} have the score {entries[0].score:g}, so that nothing ranks them."),
+    ]
+    return beyond, [sentence for found, sentence in doubts if found]
 
 
 def _beyond(box: np.ndarray, sides: np.ndarray) -> np.ndarray:
@@ -226,14 +203,13 @@ def _left_out(
             f"{file}: no box is of an image of the data set; found {name_first(strangers)}; expected names such as "
             f"{example}."
         )
-    said = [] if number else ["it holds no box, so that nothing is found on any image."]
-    if others:
-        said.append(f"{others.total()} of {number} boxes are of other categories and are left out: {found}.")
-    if strangers:
-        said.append(
-            f"{strangers.total()} of {number} boxes are of images that are not in the data set and are left out."
-        )
-    return said
+    out = f"of {number} boxes are of"
+    said = [
+        (not number, "it holds no box, so that nothing is found on any image."),
+        (others, f"{others.total()} {out} other categories and are left out: {found}."),
+        (strangers, f"{strangers.total()} {out} images that are not in the data set and are left out."),
+    ]
+    return [sentence for holds, sentence in said if holds]
 
 
 def _json(file: Path) -> tuple[Any, bytes]:

@@ -22,18 +22,12 @@ from monai_tbkd.data.paths import absolute_path
 class SavedMaps(NamedTuple):
     """Maps of images and what is to be known of them."""
 
-    maps: np.ndarray
-    """``(N, grid, grid)`` float32 of 0-1; 0 for images without a map."""
-    peaks: np.ndarray
-    """``(N,)`` of 0-1: the largest value of each map, as a score where there is none."""
-    files: int
-    """Maps that were read."""
-    flat: int
-    """Maps of one value."""
-    warnings: list[str]
-    """What is doubtful, in sentences."""
-    sha256: str
-    """Of the files' names and content."""
+    maps: np.ndarray  # (N, grid, grid) float32 of 0-1; 0 for images without a map
+    peaks: np.ndarray  # (N,) of 0-1: the largest value of each map, as a score where there is none
+    files: int  # maps that were read
+    flat: int  # maps of one value
+    warnings: list[str]  # what is doubtful, in sentences
+    sha256: str  # of the files' names and content
 
 
 def find_saved_maps(

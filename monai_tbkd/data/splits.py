@@ -17,10 +17,10 @@ from monai_tbkd.data.paths import natural_key
 Splits = dict[str, list[DatalistItem]]
 
 
-def split_by_name_hash(items: Sequence[DatalistItem], test: float = 0, select: float = 0.15, salt: str = "") -> Splits:
+def split_by_name_hash(items: Sequence[DatalistItem], test: float = 0, select: float = 0.15) -> Splits:
     """Cut a test and a select slice, each class of each source in proportion; the same on every machine.
 
-    Images are ranked by SHA-256 of `salt` and patient (or name, where the patient is unknown) within their class and
+    Images are ranked by SHA-256 of the patient (or name, where the patient is unknown) within their class and
     source; the first go to test, the next to select. All images of a patient go together, with the rarest of their
     classes (tb, then sick), so a slice can be larger than asked for by the images of one patient.
 
@@ -28,7 +28,6 @@ def split_by_name_hash(items: Sequence[DatalistItem], test: float = 0, select: f
         items: data list items; ``source`` and ``patient_id`` where known.
         test: below 1 a fraction of each class; 1 or more a number of TB images, with the same fraction of the others.
         select: likewise, of all `items`.
-        salt: another text gives another split.
 
     Returns:
         ``{"train": ..., "select": ..., "test": ...}``, each sorted by name.
@@ -53,7 +52,7 @@ def split_by_name_hash(items: Sequence[DatalistItem], test: float = 0, select: f
     for keys in strata.values():
         total = sum(len(patients[key]) for key in keys)
         left = {name: round(fraction * total) for name, fraction in fractions.items()}
-        for key in sorted(keys, key=lambda key: (_rank(salt, key), key)):
+        for key in sorted(keys, key=lambda key: (_rank(key), key)):
             part = next((name for name, number in left.items() if number > 0), "train")
             parts[part] += patients[key]
             if part in left:
@@ -160,5 +159,5 @@ def _fraction(name: str, size: float, tb: int) -> float:
     return size / tb
 
 
-def _rank(salt: str, key: str) -> str:
-    return hashlib.sha256((salt + key.split(":", 1)[1]).encode()).hexdigest()
+def _rank(key: str) -> str:
+    return hashlib.sha256(key.split(":", 1)[1].encode()).hexdigest()

@@ -51,10 +51,6 @@ def test_more_films_of_another_class_move_no_film_of_this_one() -> None:
     assert [name for name in few["test"] if "tb" in name] == [name for name in many["test"] if "tb" in name]
 
 
-def test_another_salt_is_another_split() -> None:
-    assert names(split_by_name_hash(films())) != names(split_by_name_hash(films(), salt="again"))
-
-
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["health", "sick", "tb"])), max_size=40),
