@@ -17,16 +17,10 @@ def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> li
 
     Well-known other names of the classes and splits do as well (``normal``, ``tuberculosis``, ``validation``, ...).
 
-    Args:
-        root: the folder.
-        num_classes: label scheme, see `class_label`.
-
-    Returns:
-        Data list items; ``name`` is the path under `root`, ``boxes`` is None for TB images (there are no annotations).
+    ``name`` is the path under `root`; ``boxes`` is None for TB images (there are no annotations).
 
     Raises:
-        DatalistError: no such folder, no class folder in it, a folder whose name says nothing, a split or another class
-            below a class, or images of a split that are in no class.
+        DatalistError: no such folders, others beside or below them, or images of a split that are in no class.
 
     Example:
         >>> load_class_folders("my_images")  # doctest: +SKIP

@@ -189,12 +189,9 @@ _LOADERS: dict[str, Callable[[Source, int], list[DatalistItem]]] = {
 
 
 def name_sources(sources: Sequence[Source], loaded: Sequence[list[DatalistItem]], held_out: int = 0) -> None:
-    """Give items their ``source``, and put the folder before names that two data sets share; other names stay.
+    """Give items their ``source`` in place, and put the folder before names that two data sets share.
 
-    Args:
-        sources: folders or CSV files.
-        loaded: data list items of each, changed in place.
-        held_out: number of data sets at the end that do not change names of the others, and so neither their splits.
+    The last `held_out` data sets do not change names of the others, and so not their splits.
     """
     names = [{item["name"] for item in items} for items in loaded]
     of_training, of_all = (Counter(n for own in part for n in own) for part in (names[: len(names) - held_out], names))

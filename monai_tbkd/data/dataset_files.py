@@ -109,8 +109,8 @@ def unread_splits(source: str | os.PathLike[str], layout: str, items: Sequence[D
 
     Args:
         source: the data set's folder or table.
-        layout: ``"class_folders"``, ``"manifest"`` or ``"yolo"``; in other layouts nothing is looked for. In YOLO's,
-            lists that a YAML file beside them names are read, and all is well where there are several splits.
+        layout: ``"class_folders"``, ``"manifest"`` or ``"yolo"``, where lists that a YAML file names are read, and all
+            is well with several splits; in other layouts nothing is looked for.
         items: data list items of it.
 
     Returns:

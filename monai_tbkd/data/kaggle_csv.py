@@ -63,8 +63,7 @@ def load_kaggle_csv(csv_path_or_root: str | os.PathLike[str], num_classes: int =
         Data list items; ``name`` is the path under the table's folder.
 
     Raises:
-        DatalistError: no such table, a row that cannot be understood, rows of one image that contradict each other, or
-            two images of one name.
+        DatalistError: no such table, or rows that cannot be understood, contradict each other or name several images.
 
     Example:
         >>> load_kaggle_csv("tbx11k-simplified/data.csv")  # doctest: +SKIP

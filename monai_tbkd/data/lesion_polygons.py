@@ -25,9 +25,6 @@ def read_polygons(path: Path) -> dict[str, Lesions]:
 
     Points and lines of two points have no area and are left out. Rectangles, circles and ellipses become polygons.
 
-    Args:
-        path: the JSON file.
-
     Returns:
         By the image's file name; an image whose regions have no area has none.
 
@@ -53,9 +50,7 @@ def read_polygons(path: Path) -> dict[str, Lesions]:
 def add_polygons(item: DatalistItem, lesions: Lesions | None) -> None:
     """Give an image with TB its outlines as ``polygons``, with the boxes around them; for scoring, never for training.
 
-    Args:
-        item: data list item, changed in place; other classes than TB stay as they are.
-        lesions: None or an empty list changes nothing.
+    The item is changed in place; other classes than TB stay as they are.
     """
     if lesions and item["class_name"] == "tb":
         item["polygons"] = [points for _, points in lesions]

@@ -90,7 +90,7 @@ def write_manifest(table: str | os.PathLike[str], films: Iterable[tuple[str, str
 
     Args:
         table: the CSV file; its folder is made.
-        films: path (made absolute), class name and boxes of each; without boxes the cell is empty.
+        films: path, class name and boxes of each.
 
     Returns:
         The absolute path of the table.

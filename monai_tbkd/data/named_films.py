@@ -47,8 +47,7 @@ def load_nlm(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datalis
         ``age`` in years, ``sex`` (F or M), ``finding``, ``polygons`` and ``lung_masks``, paths.
 
     Raises:
-        DatalistError: no such folder, an image of another name, one that is there twice, or annotations that cannot
-            be read.
+        DatalistError: no such folder, an image of another name or there twice, or annotations that cannot be read.
 
     Example:
         >>> load_nlm("ChinaSet_AllFiles")  # doctest: +SKIP
@@ -79,12 +78,7 @@ def load_da_db(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datal
     Folders ``Training`` and ``Testing``, or names like ``da_train_px1.jpg``, are splits. The set is told by a name that
     starts with ``db_`` or a folder called like it (``DatasetB``); otherwise it is DA.
 
-    Args:
-        root: the folder.
-        num_classes: label scheme, see `class_label`.
-
-    Returns:
-        Data list items with ``source`` (da or db).
+    ``source`` is da or db.
 
     Raises:
         DatalistError: no such folder, or an image of another name.

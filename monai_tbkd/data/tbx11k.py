@@ -60,10 +60,8 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
         Data list items; names like ``"tb/tb0005.png"``.
 
     Raises:
-        DatalistError: no ``imgs``, an unknown folder in it, lists or JSON files of other names or at other positions
-            where a split would be lost, annotations at other positions where boxes would be, a list or annotation that
-            cannot be read, annotations of images that are not there, of several of one name, or of TB in health or
-            sick.
+        DatalistError: no ``imgs`` or unknown folders in it, lists or annotations that cannot be read or that would
+            silently be left out, or annotations of no image, of several of one name, or of TB in health or sick.
 
     Example:
         >>> items = load_tbx11k("TBX11K")  # doctest: +SKIP
@@ -133,12 +131,6 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
 def read_xml_annotation(path: Path) -> FilmAnnotation:
     """Read one image's XML; its boxes are in the pixels of the ORIGINAL image, whose size it holds.
 
-    Args:
-        path: ``annotations/xml/tb0005.xml``.
-
-    Returns:
-        The annotation; no boxes where the file has no object.
-
     Raises:
         DatalistError: not XML, a document type or entity declaration in it, or an element missing.
     """
@@ -156,9 +148,6 @@ def read_xml_annotation(path: Path) -> FilmAnnotation:
 
 def read_json_annotations(path: Path) -> dict[str, FilmAnnotation]:
     """Read a COCO file.
-
-    Args:
-        path: ``annotations/json/TBX11K_train.json``.
 
     Returns:
         The annotation of each image that the file lists, by its ``file_name`` (``"tb/tb0005.png"``); without boxes

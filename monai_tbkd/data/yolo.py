@@ -46,17 +46,11 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
     what the image is and are dropped); else, with an empty label file, health. An image without a label file is of the
     class that ``background`` in the YAML names (health or sick), if its split has any label file; else it is an error.
 
-    Args:
-        root: the folder.
-        num_classes: label scheme, see `class_label`.
-
-    Returns:
-        Data list items; ``name`` is the path under `root`.
+    ``name`` is the path under `root`.
 
     Raises:
-        DatalistError: no such folder, no names, a name that says nothing, files whose names contradict each other, a
-            line that cannot be understood, a class or a number out of range, images without a label file or in no
-            split, label files that belong to no image, or a folder and a label that contradict each other.
+        DatalistError: no such folder, no or contradicting names of classes, a line that cannot be understood, images
+            without a label file or in no split, label files of no image, or a folder and a label that contradict.
 
     Example:
         >>> load_yolo("my_yolo_images")  # doctest: +SKIP

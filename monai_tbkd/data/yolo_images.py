@@ -66,9 +66,8 @@ def yolo_images(root: Path, settings: Mapping[str, Any]) -> tuple[list[YoloImage
         ``background`` also elsewhere (there, pictures do not count).
 
     Raises:
-        DatalistError: images that are in no split, or in two; a list that names images which are not there; a list or
-            folder in `settings` that is not there, unless the names of folders give its split; a label file that would
-            be that of several images.
+        DatalistError: images in no split or two, lists or folders in `settings` that are not there and whose split is
+            not found either, or a label file that would be that of several images.
     """
     named, pairs = _named_splits(root, settings), _pairs(root, settings)
     refuse(root, "listed images that do not exist", named.absent, "mend the lists")
