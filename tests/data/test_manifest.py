@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_tbkd.data import DatalistError, load_manifest
+from monai_tbkd.data import Correction, DatalistError, load_manifest, load_source, write_corrections
 from tests.data.films_by_hand import noise_png
 
 Tree = Callable[..., Path]
@@ -175,3 +175,29 @@ def test_outlines_beside_the_table_and_the_hospital(tree: Tree) -> None:
     assert (a["polygons"], a["boxes"], a["box_types"]) == ([[[2, 3], [9, 3], [2, 8]]], [[2, 3, 9, 8]], ["Cavity"])
     assert (c["boxes"], "polygons" in c) == ([[1, 2, 3, 4]], False)
     assert (a["source"], b["source"], "source" in c) == ("Here", "Here", False)
+
+
+def test_what_was_said_of_films_comes_back(tmp_path: Path) -> None:
+    box = (1.0, 2.0, 3.5, 8.0)
+    said = [
+        Correction(str(noise_png(tmp_path / "a" / "x.png")), True, (box,)),
+        Correction(str(noise_png(tmp_path / "b" / "x.png")), False),
+        Correction(str(noise_png(tmp_path / "b" / "y.png")), True),
+    ]
+    items = load_source(write_corrections(tmp_path / "work" / "manifest.csv", said), num_classes=1)
+    assert [(Path(item["image"]).parent.name, item["label"], item["boxes"]) for item in items] == [
+        ("a", 1, [list(box)]),
+        ("b", 0, []),
+        ("b", 1, None),  # TB that nobody has boxed is not "no boxes"
+    ]
+    assert len({item["name"] for item in items}) == 3
+
+
+def test_boxes_without_tb_are_refused() -> None:
+    with pytest.raises(ValueError, match="without TB"):
+        Correction("a.png", False, ((0, 0, 1, 1),))
+
+
+def test_no_label_yet(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="save labels first"):
+        write_corrections(tmp_path / "manifest.csv", [])
