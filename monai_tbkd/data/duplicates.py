@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -73,28 +73,21 @@ def find_duplicates(scans: Sequence[FilmScan]) -> list[DuplicatePair]:
     for number, scan in enumerate(scans):
         if scan.reason is None:
             groups[scan.pixel_hash].append(number)
-    pairs = [_exact(scans, i, j) for members in groups.values() for i, j in _pairs_within(members)]
+    pairs = []
+    for members in groups.values():
+        few = len(members) <= _LARGEST_GROUP
+        for i, j in combinations(members, 2) if few else product(members[:1], members[1:]):
+            same_file = scans[i].file_hash == scans[j].file_hash
+            pairs.append(DuplicatePair(i, j, "same file" if same_file else "same pixels", 1.0))
     # One image stands for all that are equal to it.
     textured = [members for members in groups.values() if np.ptp(scans[members[0]].thumbnail) > 0]
     thumbnails = np.stack([scans[members[0]].thumbnail for members in textured]) if textured else np.zeros((0, 64, 64))
     for one, other, kind, correlation in _near(thumbnails.astype(np.uint8)):
-        for i, j in _pairs_between(textured[one], textured[other]):
+        some, others = textured[one], textured[other]
+        few = len(some) * len(others) <= _LARGEST_GROUP
+        for i, j in product(some, others) if few else [(some[0], others[0])]:
             pairs.append(DuplicatePair(min(i, j), max(i, j), kind, correlation))
     return sorted(pairs, key=lambda pair: (pair.first, pair.second))
-
-
-def _exact(scans: Sequence[FilmScan], first: int, second: int) -> DuplicatePair:
-    same_file = scans[first].file_hash == scans[second].file_hash
-    return DuplicatePair(first, second, "same file" if same_file else "same pixels", 1.0)
-
-
-def _pairs_within(members: list[int]) -> Iterable[tuple[int, int]]:
-    return combinations(members, 2) if len(members) <= _LARGEST_GROUP else product(members[:1], members[1:])
-
-
-def _pairs_between(some: list[int], others: list[int]) -> Iterable[tuple[int, int]]:
-    few = len(some) * len(others) <= _LARGEST_GROUP
-    return product(some, others) if few else [(some[0], others[0])]
 
 
 def _near(thumbnails: NDArray[np.uint8]) -> list[tuple[int, int, str, float]]:
@@ -138,6 +131,9 @@ def _candidates(thumbnails: NDArray[np.uint8], starts: Floats, mirrored: bool) -
         [_descriptors(local_contrast(thumbnails[begin : begin + rows], _CANDIDATE_SIGMA)) for begin in blocks]
     )
     best: dict[tuple[int, int], tuple[float, int]] = {}
+    # For each start, the one that leads back.
+    reverse = np.concatenate([2 - _STARTS[:, :2], -_STARTS[:, 2:]], axis=1)
+    back = np.abs(_STARTS - reverse[:, None]).sum(2).argmin(1)
     for begin in tqdm(blocks, desc="comparing", disable=len(blocks) < 4 or not sys.stderr.isatty()):
         queries = local_contrast(thumbnails[begin : begin + rows], _CANDIDATE_SIGMA)[:, :, :: -1 if mirrored else 1]
         scores = np.full((len(queries), count), -1, dtype=np.float32)
@@ -156,17 +152,10 @@ def _candidates(thumbnails: NDArray[np.uint8], starts: Floats, mirrored: bool) -
             pair = (min(query, film), max(query, film))
             if value > best.get(pair, (-1.0, 0))[0]:
                 # The start moves the first image onto the second.
-                best[pair] = (value, number if query < film else _inverse(number))
+                best[pair] = (value, number if query < film else int(back[number]))
     pairs = np.array(sorted(best), dtype=np.intp).reshape(-1, 2)
     chosen = [best[(int(i), int(j))][1] for i, j in pairs]
     return pairs, starts[chosen] if chosen else np.zeros((0, 4), dtype=np.float32)
-
-
-def _inverse(start_number: int) -> int:
-    """The start that leads back."""
-    zoom, shift = _STARTS[start_number, :2], _STARTS[start_number, 2:]
-    wanted = np.concatenate([2 - zoom, -shift])
-    return int(np.abs(_STARTS - wanted).sum(1).argmin())
 
 
 def _descriptors(images: Floats) -> Floats:

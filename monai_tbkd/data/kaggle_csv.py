@@ -68,7 +68,15 @@ def load_kaggle_csv(csv_path_or_root: str | os.PathLike[str], num_classes: int =
     Example:
         >>> load_kaggle_csv("tbx11k-simplified/data.csv")  # doctest: +SKIP
     """
-    table = _table(absolute_path(csv_path_or_root))
+    table = absolute_path(csv_path_or_root)
+    if table.is_dir():
+        tables = sorted(each for each in table.glob("*.csv") if is_kaggle_csv(each))
+        if len(tables) != 1:
+            raise DatalistError(
+                f"{table}: {len(tables)} tables with the columns {', '.join(sorted(_SIGNS))}; expected one, so give the "
+                "path of the table itself."
+            )
+        table = tables[0]
     columns, found = table_rows(table)
     missing = [name for name in _COLUMNS if name not in columns]
     if missing:
@@ -93,19 +101,15 @@ def load_kaggle_csv(csv_path_or_root: str | os.PathLike[str], num_classes: int =
     conflicts = [text for rows in by_image.values() if (text := _conflict(rows))]
     refuse(table, "rows of one film that contradict each other", conflicts, "make them agree")
     paths = _paths(table.parent, list(by_image))
-    return [_item(paths[name], table.parent, by_image[name], num_classes) for name in sorted(by_image, key=natural_key)]
-
-
-def _table(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    tables = sorted(each for each in path.glob("*.csv") if is_kaggle_csv(each))
-    if len(tables) != 1:
-        raise DatalistError(
-            f"{path}: {len(tables)} tables with the columns {', '.join(sorted(_SIGNS))}; expected one, so give the "
-            "path of the table itself."
+    items = []
+    for listed in sorted(by_image, key=natural_key):
+        path, rows = paths[listed], by_image[listed]
+        name, boxes = path.relative_to(table.parent).as_posix(), [row.box for row in rows if row.box is not None]
+        types, first = [row.box_type for row in rows], rows[0]
+        items.append(
+            datalist_item(path, name, first.class_name, first.split, num_classes, boxes, types, drawn_on=first.size)
         )
-    return tables[0]
+    return items
 
 
 def _row(number: int, line: dict[str, str]) -> _Row:
@@ -183,17 +187,3 @@ def _paths(folder: Path, names: list[str]) -> dict[str, Path]:
         found[name] = folder / (own[0] if len(own) == 1 else f"images/{name}")
     refuse(folder, "listed films of which there are several", several, "keep one")
     return found
-
-
-def _item(path: Path, folder: Path, rows: list[_Row], num_classes: int) -> DatalistItem:
-    boxes = [row.box for row in rows if row.box is not None]
-    return datalist_item(
-        path,
-        path.relative_to(folder).as_posix(),
-        rows[0].class_name,
-        rows[0].split,
-        num_classes,
-        boxes,
-        [row.box_type for row in rows],
-        drawn_on=rows[0].size,
-    )

@@ -79,11 +79,7 @@ def find_saved_maps(
 
 
 def read_saved_maps(
-    files: Mapping[str, Path],
-    names: Sequence[str],
-    grid: int,
-    scale: str,
-    sizes: Mapping[str, Sequence[int]],
+    files: Mapping[str, Path], names: Sequence[str], grid: int, scale: str, sizes: Mapping[str, Sequence[int]]
 ) -> SavedMaps:
     """Read maps and bring them to one grid and to 0-1.
 

@@ -7,8 +7,8 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 from monai_tbkd.data.datalist_error import DatalistError, name_first, refuse
@@ -27,19 +27,12 @@ _LISTS = (".txt", ".csv", ".lst", "")
 _TB_TYPES = {"active", "latent", "uncertain"}
 
 
-@dataclass(frozen=True)
-class FilmAnnotation:
-    """Boxes of one image in the pixels of some version of it.
+class FilmAnnotation(NamedTuple):
+    """Boxes of one image in the pixels of some version of it."""
 
-    Attributes:
-        boxes: ``[xmin, ymin, xmax, ymax]``, half-open.
-        box_types: ``"active"``, ``"latent"``, ``"uncertain"``, or the file's own word; one a box.
-        size: ``(height, width)`` of the version that the boxes were drawn on.
-    """
-
-    boxes: Boxes
-    box_types: list[str]
-    size: tuple[float, float]
+    boxes: Boxes  # [xmin, ymin, xmax, ymax], half-open
+    box_types: list[str]  # "active", "latent", "uncertain", or the file's own word; one a box
+    size: tuple[float, float]  # (height, width) of the version that the boxes were drawn on
 
 
 def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
@@ -71,11 +64,9 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
     if not images.is_dir():
         raise DatalistError(f"{images}: there is no such folder; expected TBX11K's imgs folder, so check dataset_dir.")
     unknown = {path.name for path in subfolders(images)} - {*CLASS_NAMES, *_UNLABELED_FOLDERS}
-    refuse(
-        images, "unknown folders", sorted(name for name in unknown if not is_result_folder(images / name)),
-        f"expected {', '.join(CLASS_NAMES)} (and {', '.join(_UNLABELED_FOLDERS)}, which are left out), so rename or "
-        "move them",
-    )  # fmt: skip
+    unknown = sorted(name for name in unknown if not is_result_folder(images / name))
+    known = f"{', '.join(CLASS_NAMES)} (and {', '.join(_UNLABELED_FOLDERS)}, which are left out)"
+    refuse(images, "unknown folders", unknown, f"expected {known}, so rename or move them")
     lists = _of_splits(_folder(root, "lists"), ".txt")
     annotated = _folder(root, "annotations")
     json_files = _of_splits(_folder(annotated, "json"), ".json", needed=not lists)
@@ -88,6 +79,7 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
     annotations = {names.find(name): each for part in by_split.values() for name, each in part.items()}
     orphans = [name for name, each in annotations.items() if each.boxes and not (images / name).exists()]
     xml_files = _files(_folder(annotated, "xml"), ".xml")
+    read = {*xml_files, *json_files.values()}
     for path in xml_files:
         annotation = read_xml_annotation(path)
         stem = f"tb/{film_stem(path.stem)}"
@@ -108,23 +100,16 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
     refuse(root, "boxes of tuberculosis on films that are not in imgs/tb", others, mend)
     mend = "add the films to imgs or take the annotations away"
     refuse(root, "annotations without a film", dict.fromkeys(orphans), mend)
-    read = {*xml_files, *json_files.values()}
     bare = {_stem(n) for n in listed if n.startswith("tb/") and not (n in annotations and annotations[n].boxes)}
     unread = [path.relative_to(root).as_posix() for path in _below(root) if path not in read and _is_of(path, bare)]
-    refuse(
-        root, "annotations that are not read, of images without others", unread,
-        "put them into annotations/xml, or annotations/json as TBX11K_train.json and TBX11K_val.json",
-    )  # fmt: skip
+    mend = "put them into annotations/xml, or annotations/json as TBX11K_train.json and TBX11K_val.json"
+    refuse(root, "annotations that are not read, of images without others", unread, mend)
     refuse(root, "several images of one name", names.several, "keep one of them")
-    none = FilmAnnotation([], [], (1, 1))
     items = []
     for split, name in sorted(found, key=lambda each: (_SPLITS.index(each[0]), natural_key(each[1]))):
-        own, class_name = annotations.get(name, none), PurePosixPath(name).parts[0]
-        items.append(
-            datalist_item(
-                images / name, name, class_name, split, num_classes, own.boxes, own.box_types, drawn_on=own.size
-            )
-        )
+        boxes, types, size = annotations.get(name, FilmAnnotation([], [], (1, 1)))
+        path, class_name = images / name, PurePosixPath(name).parts[0]
+        items.append(datalist_item(path, name, class_name, split, num_classes, boxes, types, drawn_on=size))
     return items
 
 
@@ -295,18 +280,11 @@ def _listed(
     else:
         folders = [folder for name in CLASS_NAMES if (folder := root / "imgs" / name).is_dir()]
         inner = [path.relative_to(root).as_posix() for folder in folders for path in subfolders(folder)]
-        refuse(
-            root, "folders within a class", inner,
-            "put the images into the class's folder, and splits into lists/TBX11K_train.txt and lists/TBX11K_val.txt",
-        )  # fmt: skip
+        mend = "put images into the class's folder, and splits into lists/TBX11K_train.txt and lists/TBX11K_val.txt"
+        refuse(root, "folders within a class", inner, mend)
         found = [("train", f"{f.name}/{path.name}") for f in folders for path in images_in(f, recursive=False)]
-    refuse(
-        root, "listed films whose name is not like tb/tb0005.png", [name for _, name in found if not _is_name(name)],
-        f"expected one of the folders {', '.join(CLASS_NAMES)} and a file name",
-    )  # fmt: skip
+    parts = {name: PurePosixPath(name).parts for _, name in found}
+    strange = [n for n, own in parts.items() if len(own) != 2 or own[0] not in CLASS_NAMES or own[1] == ".."]
+    mend = f"expected one of the folders {', '.join(CLASS_NAMES)} and a file name"
+    refuse(root, "listed films whose name is not like tb/tb0005.png", strange, mend)
     return found
-
-
-def _is_name(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    return len(parts) == 2 and parts[0] in CLASS_NAMES and parts[1] != ".."
