@@ -73,8 +73,8 @@ def load_kaggle_csv(csv_path_or_root: str | os.PathLike[str], num_classes: int =
         tables = sorted(each for each in table.glob("*.csv") if is_kaggle_csv(each))
         if len(tables) != 1:
             raise DatalistError(
-                f"{table}: {len(tables)} tables with the columns {', '.join(sorted(_SIGNS))}; expected one, so give the "
-                "path of the table itself."
+                f"{table}: {len(tables)} tables with the columns {', '.join(sorted(_SIGNS))}; expected one: give "
+                "the path of the table itself."
             )
         table = tables[0]
     columns, found = table_rows(table)
