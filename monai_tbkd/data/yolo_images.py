@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from monai_tbkd.data.datalist_error import DatalistError, name_first, refuse
 from monai_tbkd.data.dataset_files import images_in, subfolders, text_lines
@@ -20,19 +20,11 @@ from monai_tbkd.data.paths import absolute_path, natural_key
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class YoloImage:
-    """An image.
-
-    Attributes:
-        path: the file.
-        inner: its path below the folder ``images``.
-        split: ``"train"``, ``"val"`` or ``"test"``.
-        label: its label file, None where there is none.
-    """
+class YoloImage(NamedTuple):
+    """An image and its label file, None where there is none."""
 
     path: Path
-    inner: PurePosixPath
+    inner: Path  # below the folder images
     split: str
     label: Path | None
 
@@ -77,10 +69,7 @@ def yolo_images(root: Path, settings: Mapping[str, Any]) -> tuple[list[YoloImage
         paths = images_in(images)
         splits = _splits(root, images, paths, named)
         of_image, rest = _label_files(root, images, labels, paths)
-        found += [
-            YoloImage(path, PurePosixPath(path.relative_to(images).as_posix()), splits[path], of_image.get(path))
-            for path in paths
-        ]
+        found += [YoloImage(path, path.relative_to(images), splits[path], of_image.get(path)) for path in paths]
         unread += rest
     _check_entries(root, named.dead, {image.split for image in found})
     outside = sorted(named.images.keys() - {image.path for image in found})

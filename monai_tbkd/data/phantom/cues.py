@@ -11,6 +11,8 @@ from PIL import Image
 from monai_tbkd.data.phantom.canvas import Array
 from monai_tbkd.data.phantom.disease import Box
 
+Gray, Mask = npt.NDArray[np.uint8], npt.NDArray[np.bool_]
+
 CUE_KINDS: tuple[str, ...] = ("letter", "text", "border", "exposure")
 
 # A 5 x 7 dot font, so that films do not depend on the fonts of a machine: five columns a glyph, the lowest bit on top.
@@ -77,58 +79,52 @@ def _window(box: Box) -> tuple[slice, slice]:
     return slice(int(box[1]), int(box[3])), slice(int(box[0]), int(box[2]))
 
 
-def _overlap(box: Box, lung_field: npt.NDArray[np.bool_]) -> int:
+def _overlap(box: Box, lung_field: Mask) -> int:
     return int(np.count_nonzero(lung_field[_window(box)]))
 
 
-def _clear_spot(rng: np.random.Generator, boxes: list[Box], lung_field: npt.NDArray[np.bool_]) -> Box:
-    """The box that covers the least lung, the first drawn among equals."""
-    order = rng.permutation(len(boxes))
-    return min((boxes[i] for i in order), key=lambda box: _overlap(box, lung_field))
-
-
-def _spots(
-    rng: np.random.Generator, size: int, shape: tuple[int, ...], xs: tuple[float, float], ys: tuple[float, float]
-) -> list[Box]:
-    """Positions for a mark of ``shape`` (height, width) within a range of film fractions."""
-    height, width = shape
+def _position(
+    rng: np.random.Generator, shape: tuple[int, ...], xs: tuple[float, float], ys: tuple[float, float], lungs: Mask
+) -> Box:
+    """A box for a mark of `shape` (height, width) within a range of film fractions, of six the one over least lung."""
+    size, (height, width) = len(lungs), shape
     boxes = []
     for fx, fy in rng.uniform(size=(6, 2)):
         x = min(max(int((xs[0] + fx * (xs[1] - xs[0])) * size), 0), size - width)
         y = min(max(int((ys[0] + fy * (ys[1] - ys[0])) * size), 0), size - height)
         boxes.append((float(x), float(y), float(x + width), float(y + height)))
-    return boxes
+    return min((boxes[i] for i in rng.permutation(6)), key=lambda box: _overlap(box, lungs))
 
 
-def _lay(image: npt.NDArray[np.uint8], box: Box, ink: Array, level: float) -> None:
+def _lay(image: Gray, box: Box, ink: Array, level: float) -> None:
     """Blend a mark into the film."""
     window = _window(box)
     image[window] = np.asarray(image[window] * (1 - ink) + level * ink, dtype=np.uint8)
 
 
-def _letter(image: npt.NDArray[np.uint8], lung_field: npt.NDArray[np.bool_], rng: np.random.Generator) -> list[Cue]:
+def _letter(image: Gray, lung_field: Mask, rng: np.random.Generator) -> list[Cue]:
     size = len(image)
     left = rng.random() < 0.6
     mark = write_text("L" if left else "R", max(9, round(size * rng.uniform(0.055, 0.075))))
     # The patient's left is on the film's right.
     xs = (0.90, 0.94) if left else (0.01, 0.045)
-    box = _clear_spot(rng, _spots(rng, size, mark.shape, xs, (0.03, 0.16)), lung_field)
+    box = _position(rng, mark.shape, xs, (0.03, 0.16), lung_field)
     _lay(image, box, mark, 252)
     return [Cue("letter", box)]
 
 
-def _text(image: npt.NDArray[np.uint8], lung_field: npt.NDArray[np.bool_], rng: np.random.Generator) -> list[Cue]:
+def _text(image: Gray, lung_field: Mask, rng: np.random.Generator) -> list[Cue]:
     size = len(image)
     line = f"{rng.choice(['PA', 'AP'])} {rng.integers(90, 126)}KV {rng.uniform(1, 5):.1f}MAS"
     mark = write_text(line, max(7, round(size * 0.024)))
     ys = (0.005, 0.02) if rng.random() < 0.3 else (0.95, 0.97)
-    box = _clear_spot(rng, _spots(rng, size, mark.shape, (0.02, 0.55), ys), lung_field)
+    box = _position(rng, mark.shape, (0.02, 0.55), ys, lung_field)
     _lay(image, box, np.full_like(mark, 0.85), 8)  # burned-in text sits on a dark strip
     _lay(image, box, mark, 245)
     return [Cue("text", box)]
 
 
-def _border(image: npt.NDArray[np.uint8], lung_field: npt.NDArray[np.bool_], rng: np.random.Generator) -> list[Cue]:
+def _border(image: Gray, lung_field: Mask, rng: np.random.Generator) -> list[Cue]:
     size = len(image)
     wide = max(3, round(size * rng.uniform(0.020, 0.034)))
     whole = float(size)
@@ -150,10 +146,7 @@ _DRAW = {"letter": _letter, "text": _text, "border": _border}
 
 
 def draw_cues(
-    image: npt.NDArray[np.uint8],
-    lung_field: npt.NDArray[np.bool_],
-    present: dict[str, bool],
-    rngs: dict[str, np.random.Generator],
+    image: Gray, lung_field: Mask, present: dict[str, bool], rngs: dict[str, np.random.Generator]
 ) -> tuple[Cue, ...]:
     """Put the cues that have a position onto a film, outside the lungs.
 

@@ -197,8 +197,8 @@ def write_phantom_dataset(
 ) -> Path:
     """Write a phantom data set in TBX11K's layout.
 
-    The bytes depend on the arguments except ``output_dir`` and ``num_workers``. The set is written into a temporary
-    folder beside ``output_dir`` and moved there when it is whole, so a run that was cut short leaves no ``output_dir``.
+    The bytes depend on the arguments except ``output_dir`` and ``num_workers``. The set is moved to ``output_dir`` when
+    it is whole, so a run that was cut short leaves none.
 
     Args:
         output_dir: the data set's folder; absent, empty, or holding the same data set, which is then reused.
@@ -206,10 +206,10 @@ def write_phantom_dataset(
         n_val: number of validation films.
         size: side of the films in pixels.
         seed: of the whole set.
-        train_agreement: how often each cue's presence agrees with "has tuberculosis" in the training split (0.5: no
-            shortcut).
-        val_agreement: the same in the validation split; below 0.5 the shortcut points the wrong way.
-        shortcut_kinds: which cues there are, see `ShortcutSpec`.
+        train_agreement: how often each cue's presence agrees with "has tuberculosis" in the training split, see
+            `ShortcutSpec`.
+        val_agreement: the same in the validation split.
+        shortcut_kinds: which cues there are.
         num_workers: processes that make films; 0 makes them in this one.
         write_lung_fields: write ``lung_fields/<class>/<name>.png`` too, 255 in the aerated lung.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -31,23 +32,15 @@ FINDINGS = {"consolidation": 0.4, "effusion": 0.35, "cardiomegaly": 0.25}
 
 @dataclass(frozen=True)
 class Lesion:
-    """One tuberculous lesion.
+    """One tuberculous lesion."""
 
-    Attributes:
-        box: tight extent of what was drawn.
-        kind: ``infiltrate``, ``cavity``, ``nodules``, ``fibrosis`` or ``calcified``.
-        tb_type: TBX11K's category, `ACTIVE` or `LATENT`.
-        contrast: 0 (subtle) to 1 (obvious).
-    """
-
-    box: Box
-    kind: str
-    tb_type: str
-    contrast: float
+    box: Box  # tight extent of what was drawn
+    kind: str  # infiltrate, cavity, nodules, fibrosis or calcified
+    tb_type: str  # TBX11K's category, ACTIVE or LATENT
+    contrast: float  # 0 (subtle) to 1 (obvious)
 
 
-def _bumps(rng: np.random.Generator, cells: int) -> Array:
-    return noise_field(rng, cells, _SIDE)
+_bumps = partial(noise_field, pixels=_SIDE)
 
 
 def _disc() -> tuple[Array, Array, Array]:
@@ -136,10 +129,6 @@ _KINDS = {
 }
 
 
-def _pick(rng: np.random.Generator, odds: dict[str, float]) -> str:
-    return str(rng.choice(list(odds), p=np.asarray(list(odds.values())) / sum(odds.values())))
-
-
 def _place(rng: np.random.Generator, lung: Array) -> tuple[float, float]:
     """A center (x, y) in pixels inside one lung, mostly in its upper zone."""
     rows = np.flatnonzero(lung.max(axis=1) > 0.5)
@@ -178,13 +167,6 @@ def _overlap(one: Box, other: Box) -> float:
     return max(0.0, width) * max(0.0, height) / smaller
 
 
-def _plan(rng: np.random.Generator) -> list[int]:
-    """The side of each lesion: 0 for the patient's right lung, 1 for the left."""
-    if rng.random() < _BILATERAL_FILMS:
-        return [0, 1] + ([int(rng.integers(2))] if rng.random() < 0.15 else [])
-    return [int(rng.integers(2))] * (1 + int(rng.random() < 0.15))
-
-
 def _one(rng: np.random.Generator, lung: Array, kind: str, tb_type: str) -> tuple[Array, Lesion]:
     size = lung.shape[0]
     draw, full, usual = _KINDS[kind]
@@ -217,13 +199,18 @@ def render_lesions(rng: np.random.Generator, right: Array, left: Array) -> tuple
         left: the same of the left lung.
 
     Returns:
-        Attenuation to add ``(H, W)``, and the 1-3 lesions with boxes in film pixels.
+        Attenuation to add ``(H, W)``, and the 1-3 lesions.
     """
     latent = rng.random() < _LATENT_FILMS
+    odds = LATENT_KINDS if latent else ACTIVE_KINDS
     total = np.zeros_like(right)
     lesions: list[Lesion] = []
-    for side in _plan(rng):
-        kind = _pick(rng, LATENT_KINDS if latent else ACTIVE_KINDS)
+    if rng.random() < _BILATERAL_FILMS:
+        sides = [0, 1] + ([int(rng.integers(2))] if rng.random() < 0.15 else [])
+    else:
+        sides = [int(rng.integers(2))] * (1 + int(rng.random() < 0.15))
+    for side in sides:
+        kind = str(rng.choice(list(odds), p=np.asarray(list(odds.values())) / sum(odds.values())))
         for left_over in reversed(range(_TRIES)):
             field, lesion = _one(rng, (right, left)[side], kind, LATENT if latent else ACTIVE)
             low, high = (a * right.size for a in _AREA)
