@@ -42,23 +42,12 @@ def run(args: argparse.Namespace) -> int:
     scores = _named(args.scores, predictors[0] if len(predictors) == 1 else None)
     if args.list_films is None:
         _check(args, maps, boxes, scores)
-    splits = load_datalist(
-        args.dataset_dir, layout=args.layout, select=args.select, test=args.test, test_dir=args.test_dir
-    )
+    splits = load_datalist(args.dataset_dir, **_of(args, "layout", "select", "test", "test_dir"))
     if args.list_films is not None:
         return _list_films(args.list_films, splits)
-    comparison = Comparison(
-        splits["train"],
-        splits["select"],
-        splits["test"],
-        grid=args.grid,
-        smallest_area=args.smallest_area,
-        largest_number=args.largest_number,
-        resamples=args.bootstrap_resamples,
-        seed=args.seed,
-        selection=args.selection,
-        lung_field_dir=args.lung_field_dir,
-    )
+    how = _of(args, "grid", "smallest_area", "largest_number", "seed", "selection", "lung_field_dir")
+    parts = [splits[split] for split in ("train", "select", "test")]
+    comparison = Comparison(*parts, resamples=args.bootstrap_resamples, **how)
     point = _given_point(args)
     wanted = {split: splits[split] for split in (("test",) if point else ("select", "test"))}
     sizes = {item["name"]: item["size"] for items in splits.values() for item in items}
@@ -71,8 +60,7 @@ def run(args: argparse.Namespace) -> int:
         inputs[name]["warnings"] += _doubts(predictions[name]["test"], own is not None, point)
         for doubt in inputs[name]["warnings"]:
             logger.warning("%s: %s", name, doubt)
-    settings = {key: getattr(args, key) for key in ("layout", "select", "test", "missing")}
-    facts = {"version": __version__, "seed": args.seed}
+    settings, facts = _of(args, "layout", "select", "test", "missing"), {"version": __version__, "seed": args.seed}
     given = dict.fromkeys(predictions, point) if point else None
     result = evaluation_result(comparison, predictions, facts, settings, {}, given, inputs)
     result["provenance"]["splits_sha256"]["train"] = split_sha256(splits["train"])
@@ -82,6 +70,10 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.write(table(result) + "\n")
     logger.info("wrote %s, metrics.json and %s", page, FILM_TABLE)
     return 0
+
+
+def _of(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in names}
 
 
 def _check(
@@ -121,12 +113,8 @@ def _given_point(args: argparse.Namespace) -> dict[str, Any] | None:
         return None
     if args.map_threshold is None or args.score_threshold is None:
         raise ValueError("Give both --map_threshold and --score_threshold, or neither: then both are chosen.")
-    return {
-        "map_threshold": args.map_threshold,
-        "score_threshold": args.score_threshold,
-        "mode": "absolute",
-        "chosen_on": "given by hand; not chosen here",
-    }
+    thresholds = _of(args, "map_threshold", "score_threshold")
+    return {**thresholds, "mode": "absolute", "chosen_on": "given by hand; not chosen here"}
 
 
 def _from_maps(
