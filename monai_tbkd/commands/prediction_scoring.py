@@ -146,9 +146,9 @@ def _from_boxes(
     file: Path, splits: Splits, sizes: Mapping[str, Any], scores: Scores | None, args: argparse.Namespace
 ) -> tuple[dict[str, Predictions], dict[str, Any]]:
     read = read_saved_boxes(file, sizes, args.coco, args.category_ids)
-    if read.strangers and args.extra == "error":
+    if read.unknown and args.extra == "error":
         raise ValueError(
-            f"{file}: films that are not in the data set, {name_first(read.strangers)}. Take them away, or allow them "
+            f"{file}: films that are not in the data set, {name_first(read.unknown)}. Take them away, or allow them "
             "(--extra ignore)."
         )
     found = {

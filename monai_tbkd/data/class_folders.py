@@ -60,8 +60,8 @@ def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> li
                 if class_of(part) not in (None, own):
                     mixed[f"{place}/.../{part}"] = None
             items.append(datalist_item(path, path.relative_to(root).as_posix(), own, split, num_classes))
-    mend = "put the classes into the splits, as in train/tb and val/tb"
-    refuse(root, "folders of splits below a class", torn, mend)
-    mend = "put each class beside the others, or rename the folder if it is no class"
-    refuse(root, "folders of another class within a class", mixed, mend)
+    fix = "put the classes into the splits, as in train/tb and val/tb"
+    refuse(root, "folders of splits below a class", torn, fix)
+    fix = "put each class beside the others, or rename the folder if it is no class"
+    refuse(root, "folders of another class within a class", mixed, fix)
     return items

@@ -71,7 +71,7 @@ def load_datalist(
         of the data set's folder where nothing else says it.
 
     Raises:
-        DatalistError: the data set cannot be used; the message says what is wrong and how to mend it.
+        DatalistError: the data set cannot be used; the message says what is wrong and how to fix it.
         ValueError: `layout` is not known.
 
     Example:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 class DatalistError(ValueError):
-    """A data set that cannot be used; the message says what is wrong, where, and how to mend it."""
+    """A data set that cannot be used; the message says what is wrong, where, and how to fix it."""
 
 
 def name_first(names: Iterable[object], most: int = 3) -> str:
@@ -20,12 +20,12 @@ def name_first(names: Iterable[object], most: int = 3) -> str:
     return f"{len(listed)}: {', '.join(listed[:most])}{', ...' if len(listed) > most else ''}"
 
 
-def refuse(where: object, what: str, names: Iterable[object], mend: str) -> None:
-    """Raise ``where: what (count: the first names); mend`` unless there are no names.
+def refuse(where: object, what: str, names: Iterable[object], fix: str) -> None:
+    """Raise ``where: what (count: the first names); fix`` unless there are no names.
 
     Raises:
         DatalistError: there are.
     """
     listed = list(names)
     if listed:
-        raise DatalistError(f"{where}: {what} ({name_first(listed)}); {mend}.")
+        raise DatalistError(f"{where}: {what} ({name_first(listed)}); {fix}.")

@@ -38,7 +38,7 @@ class Finding:
     Attributes:
         kind: a word for programs, such as ``"box_outside"``.
         severity: one of `SEVERITIES`.
-        sentence: what was found and how to mend it.
+        sentence: what was found and how to fix it.
         films: names of the images concerned; empty where names could tell who a patient is.
     """
 
@@ -52,14 +52,14 @@ class Findings(list[Finding]):
     """Findings in the order in which they were made."""
 
     def add(
-        self, kind: str, severity: str, what: str, named: Iterable[object], mend: str,
+        self, kind: str, severity: str, what: str, named: Iterable[object], fix: str,
         films: Iterable[str] | None = None, total: str = "",
     ) -> None:  # fmt: skip
-        """Add ``what (count: first names; total)mend``, unless nothing is named; `films` None: those named."""
+        """Add ``what (count: first names; total)fix``, unless nothing is named; `films` None: those named."""
         listed = [str(name) for name in named]
         names = tuple(dict.fromkeys(listed if films is None else films))
         if listed:
-            self.append(Finding(kind, severity, f"{what} ({name_first(listed)}{total}){mend}", names))
+            self.append(Finding(kind, severity, f"{what} ({name_first(listed)}{total}){fix}", names))
 
 
 def check_datalist(splits: Splits, missing_annotation: str = "warn") -> dict[str, list[DatalistItem]]:
@@ -118,23 +118,23 @@ def datalist_findings(splits: Splits) -> Findings:
     found.add(
         "missing_film", "error", "Listed films that do not exist", missing, "; add them or take them off the list."
     )
-    mend, faults, names = "; replace them or take them out.", [i["fault"] for i in broken], [i["name"] for i in broken]
-    found.add("unreadable", "error", "Films that cannot be read", faults, mend, names)
+    fix, faults, names = "; replace them or take them out.", [i["fault"] for i in broken], [i["name"] for i in broken]
+    found.add("unreadable", "error", "Films that cannot be read", faults, fix, names)
     _find_twice(splits, found)
     _find_in_two_sources(splits, found)
     paths = _grouped(items, lambda item: item["name"])  # maps and scores are kept by name
     shared = {name: sorted({item["image"] for item in own}) for name, own in paths.items()}
     several = {name: " and ".join(own) for name, own in shared.items() if len(own) > 1}
-    mend = "; rename one, or keep them under one folder."
-    found.add("same_name", "error", "Different films of one name", several.values(), mend, several)
+    fix = "; rename one, or keep them under one folder."
+    found.add("same_name", "error", "Different films of one name", several.values(), fix, several)
     _find_patients(splits, found)
     outside = [(item, box) for item in items for box in clip_boxes(item)[1]]
-    mend = "mend the annotations: [xmin, ymin, xmax, ymax] in pixels of the film file"
+    fix = "fix the annotations: [xmin, ymin, xmax, ymax] in pixels of the film file"
     what = "Boxes outside their film or without area"
-    _add_boxes(found, items, outside, "box_outside", "error", what, mend)
+    _add_boxes(found, items, outside, "box_outside", "error", what, fix)
     found += box_unit_findings(items)
-    mend, total = "; take them out of the data set.", f"; {len(items)} films in all"
-    found.add("mask", "error", "Masks among the films", find_masks(items), mend, total=total)
+    fix, total = "; take them out of the data set.", f"; {len(items)} films in all"
+    found.add("mask", "error", "Masks among the films", find_masks(items), fix, total=total)
     train = splits.get("train", [])
     if len({str(item["label"]) for item in train}) < 2:  # labels of halves are arrays
         classes = ", ".join(sorted({item["class_name"] for item in train})) or "no film at all"
@@ -145,8 +145,8 @@ def datalist_findings(splits: Splits) -> Findings:
         found.append(Finding("one_label", "error", sentence))
     # An image that cannot be read has lost its boxes with its size; that is another finding.
     bare = [item["name"] for item in items if item["class_name"] == "tb" and item["boxes"] is None and item["size"]]
-    mend = ": they train by their image label and are left out of localization scores."
-    found.add("not_annotated", "warning", "TB films without an annotation", bare, mend)
+    fix = ": they train by their image label and are left out of localization scores."
+    found.add("not_annotated", "warning", "TB films without an annotation", bare, fix)
     return found
 
 
@@ -190,20 +190,20 @@ def box_unit_findings(items: Sequence[DatalistItem]) -> Findings:
                 thin.append((item, box))
             if xmax <= width / 3 and ymax <= height / 3:
                 upper_left.append((item, box))
-    what, mend = "Boxes within the upper left corner, as fractions are", "multiply fractions by width and height"
-    _add_boxes(found, items, in_corner, "box_not_in_pixels", "error", what, f"write boxes in pixels: {mend}")
-    severity, mend = "error" if len(thin) == boxes else "warning", "mend the annotations or take these boxes out"
-    _add_boxes(found, items, thin, "box_below_a_pixel", severity, "Boxes less than one pixel wide or high", mend)
+    what, fix = "Boxes within the upper left corner, as fractions are", "multiply fractions by width and height"
+    _add_boxes(found, items, in_corner, "box_not_in_pixels", "error", what, f"write boxes in pixels: {fix}")
+    severity, fix = "error" if len(thin) == boxes else "warning", "fix the annotations or take these boxes out"
+    _add_boxes(found, items, thin, "box_below_a_pixel", severity, "Boxes less than one pixel wide or high", fix)
     if len(upper_left) == boxes >= _SEVERAL and not in_corner:
         what = "All boxes lie in the upper left third of their film"
-        mend = "see whether they are in pixels of the film file, and not of a smaller copy or in percent"
-        _add_boxes(found, items, upper_left, "boxes_upper_left", "warning", what, mend)
+        fix = "see whether they are in pixels of the film file, and not of a smaller copy or in percent"
+        _add_boxes(found, items, upper_left, "boxes_upper_left", "warning", what, fix)
     return found
 
 
 def _add_boxes(
     found: Findings, items: Sequence[DatalistItem], chosen: list[tuple[DatalistItem, list[float]]], kind: str,
-    severity: str, what: str, mend: str,
+    severity: str, what: str, fix: str,
 ) -> None:  # fmt: skip
     named = [
         f"{item['name']} has [{', '.join(f'{edge:g}' for edge in box)}] on {item['size'][0]} x {item['size'][1]} "
@@ -211,7 +211,7 @@ def _add_boxes(
         for item, box in chosen
     ]
     total = f"; {sum(len(item['boxes'] or []) for item in items)} boxes in all"
-    found.add(kind, severity, what, named, f"; {mend}.", [item["name"] for item, _ in chosen], total)
+    found.add(kind, severity, what, named, f"; {fix}.", [item["name"] for item, _ in chosen], total)
 
 
 def _grouped(listed: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
@@ -230,8 +230,8 @@ def _find_twice(splits: Splits, found: Findings) -> None:
     groups = _grouped(_by_split(splits), lambda each: os.path.realpath(each[1]["image"])).values()
     several = [(own[0][1]["name"], sorted({split for split, _ in own})) for own in groups if len(own) > 1]
     across = {name: f"{name} in {' and '.join(own)}" for name, own in several if len(own) > 1}
-    what, mend = "The same film in two splits", "; keep it in one."
-    found.add("film_in_two_splits", "error", what, across.values(), mend, across)
+    what, fix = "The same film in two splits", "; keep it in one."
+    found.add("film_in_two_splits", "error", what, across.values(), fix, across)
     within = [name for name, own in several if len(own) == 1]
     found.add("listed_twice", "error", "Films listed twice", within, "; list each once.")
 
@@ -264,5 +264,5 @@ def _find_patients(splits: Splits, found: Findings) -> None:
     # Neither the ids nor the images: a report ends up in logs.
     straddling = sum(len({split for split, _ in group}) > 1 for group in groups)
     if straddling:
-        sentence = f"Patients with films in two splits ({straddling}); mend the split column or the patient_id column."
+        sentence = f"Patients with films in two splits ({straddling}); fix the split column or the patient_id column."
         found.append(Finding("patient_in_two_splits", "error", sentence))

@@ -68,7 +68,7 @@ def datalist_item(
     if size is None:
         try:
             item["size"] = list(film_size(path))
-        except FilmError as error:  # told with all others by datalist_findings
+        except FilmError as error:  # reported with all others by datalist_findings
             item["fault"] = str(error)
     if drawn_on and boxes:
         boxes = scaled_boxes(boxes, drawn_on, item["size"]) if item["size"] else None

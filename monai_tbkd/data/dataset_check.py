@@ -106,20 +106,20 @@ def check_dataset(
     items = check.items
     findings += datalist_findings(splits)
     check.scans = scan_films([item["image"] for item in items], workers)
-    # Images whose header cannot be read are told by datalist_findings.
+    # Images whose header cannot be read are reported by datalist_findings.
     scanned = zip(items, check.scans, strict=True)
     broken = [(item["name"], scan.detail) for item, scan in scanned if scan.reason is not None and item["size"]]
-    details, mend = [detail for _, detail in broken], "; replace them or take them out."
+    details, fix = [detail for _, detail in broken], "; replace them or take them out."
     names = [name for name, _ in broken]
-    findings.add("undecodable", "error", "Films whose pixels cannot be used", details, mend, names)
+    findings.add("undecodable", "error", "Films whose pixels cannot be used", details, fix, names)
     if compare:
         real = [os.path.realpath(item["image"]) for item in items]
         # One file listed twice is a finding of its own.
         check.pairs = [pair for pair in find_duplicates(check.scans) if real[pair.first] != real[pair.second]]
         _find_duplicates(items, check.pairs, findings)
     uncut = [source["path"] for source in described if source["own_splits"] == ["train"]]
-    mend = ": the reported split is cut by the hash of the name."
-    findings.add("no_own_split", "note", "No split of its own", uncut, mend, films=())
+    fix = ": the reported split is cut by the hash of the name."
+    findings.add("no_own_split", "note", "No split of its own", uncut, fix, films=())
     nameless = sum(not item.get("patient_id") for item in items)
     if nameless:
         sentence = (
@@ -192,9 +192,9 @@ def _find_duplicates(items: Sequence[DatalistItem], pairs: Sequence[DuplicatePai
         ("alike", alike, "Films so alike that they may be of one person",
          "look at them, and give them one patient_id if they are."),
     ]  # fmt: skip
-    for kind, chosen, what, mend in table:
+    for kind, chosen, what, fix in table:
         ordered = sorted(chosen, key=lambda pair: -pair.correlation)
         named = [f"{items[pair.first]['name']} and {items[pair.second]['name']}" for pair in ordered]
         films = [items[number]["name"] for pair in chosen for number in (pair.first, pair.second)]
         severity = "note" if kind == "alike" else "warning"
-        findings.add(kind, severity, what, named, f"; {mend}", films)
+        findings.add(kind, severity, what, named, f"; {fix}", films)

@@ -95,7 +95,7 @@ def load_kaggle_csv(csv_path_or_root: str | os.PathLike[str], num_classes: int =
             by_image[line["fname"]].append(_row(number, line))
         except ValueError as error:
             faults.append(f"row {number} {error}")
-    refuse(table, "rows that cannot be understood", faults, "mend them")
+    refuse(table, "rows that cannot be understood", faults, "fix them")
     if unlabeled:
         logger.info("%s: films without a label are left out (%s).", table, name_first(sorted(unlabeled)))
     conflicts = [text for rows in by_image.values() if (text := _conflict(rows))]

@@ -67,7 +67,7 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
             faults.append(f"row {number} {error}")
         else:
             parsed.append((path, cells["source"], fields))
-    refuse(table, "rows that cannot be understood", faults, "mend them")
+    refuse(table, "rows that cannot be understood", faults, "fix them")
     dropped = [path.name for path, _, fields in parsed if fields["boxes"] and fields["class_name"] != "tb"]
     if dropped:
         logger.warning("%s: boxes on films without TB are ignored (%s).", table, name_first(dropped))

@@ -123,8 +123,8 @@ def _match(form: re.Pattern[str], name: str) -> re.Match[str] | None:
 def _matches(root: Path, layout: str) -> list[tuple[Path, str, re.Match[str]]]:
     images = [(path, name, _match(_NAMES[layout], name)) for path, name in _images(root)]
     strange = [name for _, name, match in images if match is None]
-    mend = "their class is not known, so take them out or name another layout"
-    refuse(root, f"images that are not called like {_EXAMPLES[layout]}", strange, mend)
+    fix = "their class is not known, so take them out or name another layout"
+    refuse(root, f"images that are not called like {_EXAMPLES[layout]}", strange, fix)
     return [(path, name, match) for path, name, match in images if match is not None]
 
 

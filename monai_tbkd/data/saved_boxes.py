@@ -27,7 +27,7 @@ class SavedBoxes(NamedTuple):
 
     boxes: dict[str, np.ndarray]  # by image (n, 4): xmin, ymin, xmax, ymax; the highest score first
     scores: dict[str, np.ndarray]  # by image (n,) of 0-1
-    strangers: list[str]  # images in the file that are not in the data set
+    unknown: list[str]  # images in the file that are not in the data set
     counts: dict[str, int]  # boxes of the file, and how many of them were left out or cut
     warnings: list[str]  # what was left out, cut, or is doubtful, in sentences
     sha256: str  # of the file
@@ -68,7 +68,7 @@ def read_saved_boxes(
     by_name = _names(sizes)
     entries: list[SavedBox] = []
     others: Counter[str] = Counter()
-    strangers: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
     for i, entry in enumerate(content):
         where = f"{file}, entry {i} (from 0)"
         if not isinstance(entry, Mapping):
@@ -83,8 +83,8 @@ def read_saved_boxes(
         if written in by_name:
             entries.append(SavedBox(where, by_name[written], *_box(entry, where)))
         else:
-            strangers[written] += 1
-    warnings = _left_out(file, category_ids or (), others, strangers, len(content), next(iter(sizes), "tb/a.png"))
+            unknown[written] += 1
+    warnings = _left_out(file, category_ids or (), others, unknown, len(content), next(iter(sizes), "tb/a.png"))
     if ids and (again := len(ids) - len(set(ids.values()))):
         warnings.append(
             f"{again} images stand in {coco} more than once; the boxes of all their ids are taken together."
@@ -96,11 +96,11 @@ def read_saved_boxes(
     return SavedBoxes(
         {name: np.array([_cut(each, sizes[name]) for each in own]) for name, own in by_image.items()},
         {name: np.array([each.score for each in own]) for name, own in by_image.items()},
-        list(strangers),
+        list(unknown),
         {
             "boxes_in_file": len(content),
             "boxes_of_other_categories": others.total(),
-            "boxes_of_other_images": strangers.total(),
+            "boxes_of_other_images": unknown.total(),
             "boxes_cut_by_over_a_pixel": cut,
         },
         [*warnings, *doubts],
@@ -157,20 +157,20 @@ def _refuse_other_units(entries: Sequence[SavedBox], box: np.ndarray, sides: np.
     far = _beyond(box / np.tile(sides, 2), np.ones_like(sides)) > _FAR
     if 2 * fractions.sum() > number:
         which, what = fractions, "are smaller than a pixel, as fractions of the image are"
-        mend = "Multiply x and width by the image's width, y and height by its height."
+        fix = "Multiply x and width by the image's width, y and height by its height."
     elif far.sum() > 2 and are_corners and far.sum() >= _FAR * number:
         which, what = far, "reach far beyond their image and all are right as corners [xmin, ymin, xmax, ymax]"
-        mend = "Write xmax - xmin and ymax - ymin in place of xmax and ymax."
+        fix = "Write xmax - xmin and ymax - ymin in place of xmax and ymax."
     elif far.sum() > 2 and 2 * far.sum() > number:
         which, what = far, "reach far beyond their image"
-        mend = "x and y are of the upper left corner, not of the center."
+        fix = "x and y are of the upper left corner, not of the center."
     else:
         return
     first = int(np.flatnonzero(which)[0])
     width, height = sides[first]
     raise ValueError(
         f"{entries[first].where}: bbox {entries[first].box} on {height:g} x {width:g} pixels; {int(which.sum())} "
-        f"of {number} boxes {what}; expected [x, y, width, height] in the image's own pixels. {mend}"
+        f"of {number} boxes {what}; expected [x, y, width, height] in the image's own pixels. {fix}"
     )
 
 
@@ -188,7 +188,7 @@ def _cut(entry: SavedBox, size: Sequence[int]) -> list[float]:
 
 
 def _left_out(
-    file: Path, asked: Collection[int], others: Counter[str], strangers: Counter[str], number: int, example: str
+    file: Path, asked: Collection[int], others: Counter[str], unknown: Counter[str], number: int, example: str
 ) -> list[str]:
     """What of a file was not read, in sentences; an error if that is all of it."""
     found = ", ".join(f"{category} ({n} boxes)" for category, n in others.most_common(5))
@@ -198,16 +198,16 @@ def _left_out(
             f"{file}: {few} category {' or '.join(map(str, asked))}; found {found}. Give ids that are in the file "
             "(--category_ids), and write ids that are text there as numbers."
         )
-    if strangers and others.total() + strangers.total() == number:
+    if unknown and others.total() + unknown.total() == number:
         raise ValueError(
-            f"{file}: no box is of an image of the data set; found {name_first(strangers)}; expected names such as "
+            f"{file}: no box is of an image of the data set; found {name_first(unknown)}; expected names such as "
             f"{example}."
         )
     out = f"of {number} boxes are of"
     said = [
         (not number, "it holds no box, so that nothing is found on any image."),
         (others, f"{others.total()} {out} other categories and are left out: {found}."),
-        (strangers, f"{strangers.total()} {out} images that are not in the data set and are left out."),
+        (unknown, f"{unknown.total()} {out} images that are not in the data set and are left out."),
     ]
     return [sentence for holds, sentence in said if holds]
 

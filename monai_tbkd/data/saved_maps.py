@@ -31,7 +31,7 @@ class SavedMaps(NamedTuple):
 
 
 def find_saved_maps(
-    folder: str | Path, names: Sequence[str], known: Iterable[str] = (), strangers: bool = False
+    folder: str | Path, names: Sequence[str], known: Iterable[str] = (), unknown: bool = False
 ) -> dict[str, Path]:
     """Find the map of each image, by its name.
 
@@ -42,13 +42,13 @@ def find_saved_maps(
         folder: of the maps.
         names: of the images.
         known: other images, whose maps may be there as well and are left alone.
-        strangers: whether maps of images that are neither may be there.
+        unknown: whether maps of images that are neither may be there.
 
     Returns:
         Files by name; images without one are not in it.
 
     Raises:
-        ValueError: there is no such folder, it holds maps of strangers or of none of the images, or an image has two.
+        ValueError: there is no such folder, it holds maps of other images or of none of these, or an image has two.
     """
     root = absolute_path(folder)
     if not root.is_dir():
@@ -60,7 +60,7 @@ def find_saved_maps(
     others = sorted(set(there) - {key for own in keys.values() for key in own})
     example = next(iter(names), "tb/a.png")
     rule = f"the map of {example} is {keys.get(example, (example,))[-1]}."
-    if others and not strangers:
+    if others and not unknown:
         raise ValueError(
             f"{root}: maps of films that are not in the data set, {name_first(others)}; {rule} Take them away, or "
             "allow them (--extra ignore)."
@@ -204,8 +204,8 @@ def read_saved_scores(path: str | Path) -> dict[str, float]:
         except ValueError:
             score = math.nan
         if not 0 <= score <= highest:
-            mend = " Name the column of percent score_0_100." if column == "score" and 1 < score <= 100 else ""
-            raise ValueError(f"{file}, line {line}: {column} is {text!r}; expected 0 to {highest:g}.{mend}")
+            fix = " Name the column of percent score_0_100." if column == "score" and 1 < score <= 100 else ""
+            raise ValueError(f"{file}, line {line}: {column} is {text!r}; expected 0 to {highest:g}.{fix}")
         found[name] = score / highest
     return found
 

@@ -96,14 +96,14 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
         for name, each in annotations.items()
         if name.startswith(("health/", "sick/")) and _TB_TYPES.intersection(each.box_types)
     ]
-    mend = "move these films or take the boxes away"
-    refuse(root, "boxes of tuberculosis on films that are not in imgs/tb", others, mend)
-    mend = "add the films to imgs or take the annotations away"
-    refuse(root, "annotations without a film", dict.fromkeys(orphans), mend)
+    fix = "move these films or take the boxes away"
+    refuse(root, "boxes of tuberculosis on films that are not in imgs/tb", others, fix)
+    fix = "add the films to imgs or take the annotations away"
+    refuse(root, "annotations without a film", dict.fromkeys(orphans), fix)
     bare = {_stem(n) for n in listed if n.startswith("tb/") and not (n in annotations and annotations[n].boxes)}
     unread = [path.relative_to(root).as_posix() for path in _below(root) if path not in read and _is_of(path, bare)]
-    mend = "put them into annotations/xml, or annotations/json as TBX11K_train.json and TBX11K_val.json"
-    refuse(root, "annotations that are not read, of images without others", unread, mend)
+    fix = "put them into annotations/xml, or annotations/json as TBX11K_train.json and TBX11K_val.json"
+    refuse(root, "annotations that are not read, of images without others", unread, fix)
     refuse(root, "several images of one name", names.several, "keep one of them")
     items = []
     for split, name in sorted(found, key=lambda each: (_SPLITS.index(each[0]), natural_key(each[1]))):
@@ -265,8 +265,8 @@ def _check_splits(root: Path, found: dict[str, Path], suffixes: Collection[str])
         and word not in found
         and path.stem.lower() != "tbx11k_test"  # the release has it; its images have no labels
     ]
-    mend = "call them lists/TBX11K_train.txt and lists/TBX11K_val.txt, or take them away"
-    refuse(root, "lists of splits that are not read", strange, mend)
+    fix = "call them lists/TBX11K_train.txt and lists/TBX11K_val.txt, or take them away"
+    refuse(root, "lists of splits that are not read", strange, fix)
 
 
 def _listed(
@@ -280,11 +280,11 @@ def _listed(
     else:
         folders = [folder for name in CLASS_NAMES if (folder := root / "imgs" / name).is_dir()]
         inner = [path.relative_to(root).as_posix() for folder in folders for path in subfolders(folder)]
-        mend = "put images into the class's folder, and splits into lists/TBX11K_train.txt and lists/TBX11K_val.txt"
-        refuse(root, "folders within a class", inner, mend)
+        fix = "put images into the class's folder, and splits into lists/TBX11K_train.txt and lists/TBX11K_val.txt"
+        refuse(root, "folders within a class", inner, fix)
         found = [("train", f"{f.name}/{path.name}") for f in folders for path in images_in(f, recursive=False)]
     parts = {name: PurePosixPath(name).parts for _, name in found}
     strange = [n for n, own in parts.items() if len(own) != 2 or own[0] not in CLASS_NAMES or own[1] == ".."]
-    mend = f"expected one of the folders {', '.join(CLASS_NAMES)} and a file name"
-    refuse(root, "listed films whose name is not like tb/tb0005.png", strange, mend)
+    fix = f"expected one of the folders {', '.join(CLASS_NAMES)} and a file name"
+    refuse(root, "listed films whose name is not like tb/tb0005.png", strange, fix)
     return found

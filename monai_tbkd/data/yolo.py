@@ -94,7 +94,7 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
             items.append(
                 datalist_item(image.path, name, class_name, image.split, num_classes, boxes, types, drawn_on=(1, 1))
             )
-    refuse(root, "labels that cannot be understood", faults, "mend them")
+    refuse(root, "labels that cannot be understood", faults, "fix them")
     sentences = []
     if unlabeled:
         sentences.append(

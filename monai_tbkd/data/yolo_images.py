@@ -62,7 +62,7 @@ def yolo_images(root: Path, settings: Mapping[str, Any]) -> tuple[list[YoloImage
             not found either, or a label file that would be that of several images.
     """
     named, pairs = _named_splits(root, settings), _pairs(root, settings)
-    refuse(root, "listed images that do not exist", named.absent, "mend the lists")
+    refuse(root, "listed images that do not exist", named.absent, "fix the lists")
     found: list[YoloImage] = []
     unread: list[Path] = []
     for images, labels in pairs:
@@ -140,8 +140,8 @@ def _check_entries(root: Path, dead: list[tuple[str, str]], found: set[str]) -> 
     lost = {split for split, entry in dead if split not in found or Path(entry).suffix}
     if lost == {"test"} and found == {"train", "val"} and not any(Path(entry).suffix for _, entry in dead):
         lost = set()  # exports often name a test folder that they do not have
-    mend = "expected a folder or a text file below the data set, so mend them or take them away"
-    refuse(root, "entries of data.yaml that lead nowhere", named if lost else [], mend)
+    fix = "expected a folder or a text file below the data set, so fix them or take them away"
+    refuse(root, "entries of data.yaml that lead nowhere", named if lost else [], fix)
     if dead:
         logger.warning("%s: entries of data.yaml that lead nowhere (%s).", root, name_first(named))
 
@@ -185,8 +185,8 @@ def _splits(root: Path, images: Path, paths: list[Path], lists: _NamedSplits) ->
             for folder in path.parents[: path.parents.index(home)]:
                 if is_split_word(folder.name) and split_of(folder.name) != named[home]:
                     torn[f"{folder.relative_to(root).as_posix()} in {named[home]}"] = None
-    mend = "name each in data.yaml under train, val or test (train: images takes all), or call its folder so"
-    refuse(root, "images that are in no split", strange, mend)
+    fix = "name each in data.yaml under train, val or test (train: images takes all), or call its folder so"
+    refuse(root, "images that are in no split", strange, fix)
     refuse(root, "folders of another split within a split", torn, "put the split's folder above")
     return found
 

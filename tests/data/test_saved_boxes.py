@@ -65,7 +65,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     entries[0]["category_id"] = 2
     entries[1]["file_name"] = entries[2]["file_name"] = "other.png"
     found = read(tmp_path, entries, category_ids=[1])
-    assert found.strangers == ["other.png"]
+    assert found.unknown == ["other.png"]
     assert found.counts["boxes_of_other_categories"] == 1
     assert found.counts["boxes_of_other_images"] == 2
     assert found.warnings == [

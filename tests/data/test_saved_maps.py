@@ -58,7 +58,7 @@ def test_a_folder_without_any_map_that_was_asked_for_is_refused(tmp_path: Path) 
         find_saved_maps(tmp_path, NAMES)
     np.save(tmp_path / "a_cam.npy", np.zeros((2, 2)))
     with pytest.raises(ValueError, match=r"asked for; found 1: a_cam\.npy"):
-        find_saved_maps(tmp_path, NAMES, strangers=True)
+        find_saved_maps(tmp_path, NAMES, unknown=True)
 
 
 @pytest.mark.parametrize("file", ["=1.png.npy", "'=1.png.npy", "=1.npy", "'=1.npy"])

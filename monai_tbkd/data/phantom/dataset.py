@@ -97,15 +97,15 @@ def _is_there(folder: Path, recipe: Mapping[str, Any]) -> bool:
     """Whether a folder holds this very data set; an absent or empty one does not, other content is an error."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
-    mend = "choose another output folder, or remove this one"
+    fix = "choose another output folder, or remove this one"
     try:
         found = json.loads(read_text(folder / PHANTOM_RECIPE))["recipe"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileExistsError(f"{folder} is not empty and holds no readable {PHANTOM_RECIPE}; {mend}") from error
+        raise FileExistsError(f"{folder} is not empty and holds no readable {PHANTOM_RECIPE}; {fix}") from error
     if found != recipe:
         keys = sorted(k for k in {*found, *recipe} if found.get(k) != recipe.get(k))
         what = ", ".join(f"{k} is {found.get(k)!r} and {recipe.get(k)!r} was asked for" for k in keys)
-        raise FileExistsError(f"{folder} holds a phantom data set of another recipe ({what}); {mend}")
+        raise FileExistsError(f"{folder} holds a phantom data set of another recipe ({what}); {fix}")
     return True
 
 
