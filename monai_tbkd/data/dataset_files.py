@@ -19,11 +19,7 @@ _SPLIT_LISTS = {"split", "splits", "fold", "folds"}
 
 
 def existing_folder(path: str | os.PathLike[str]) -> Path:
-    """The absolute path of a folder that is there.
-
-    Raises:
-        DatalistError: it is not.
-    """
+    """The absolute path of a folder; where it is not there, a `DatalistError`."""
     root = absolute_path(path)
     if not root.is_dir():
         raise DatalistError(f"{root}: there is no such folder; check dataset_dir.")
@@ -44,11 +40,7 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def text_lines(path: Path) -> list[str]:
-    """Lines of a text file, stripped, without blank ones.
-
-    Raises:
-        DatalistError: it cannot be read.
-    """
+    """Lines of a text file, stripped, without blank ones; a `DatalistError` where it cannot be read."""
     try:
         return [line.strip() for line in read_text(path).splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
@@ -56,11 +48,7 @@ def text_lines(path: Path) -> list[str]:
 
 
 def table_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows of a CSV file.
-
-    Raises:
-        DatalistError: it cannot be read.
-    """
+    """Columns and rows of a CSV file; a `DatalistError` where it cannot be read."""
     try:
         return read_csv(path)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -68,13 +56,10 @@ def table_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def unlabeled_films(source: str | os.PathLike[str] | Sequence[str] | None) -> list[dict[str, str]]:
-    """List images that have no label.
+    """List images that have no label, with ``image`` (absolute path) and ``name``.
 
     Args:
         source: a folder, a ``.txt`` file with one path a line, a list of paths, or None for none.
-
-    Returns:
-        ``image`` (absolute path) and ``name`` each.
     """
     if isinstance(source, (str, os.PathLike)):
         if Path(source).suffix.lower() != ".txt":
@@ -84,13 +69,10 @@ def unlabeled_films(source: str | os.PathLike[str] | Sequence[str] | None) -> li
 
 
 def unlisted_films(source: str | os.PathLike[str], items: Sequence[DatalistItem]) -> list[str]:
-    """Find images that no list, row or class folder names.
+    """Find images that no list, row or class folder names, by path under the data set's folder.
 
     Looked into are the folders of the items and those above them, up to the data set's own; not their other
     sub-folders.
-
-    Returns:
-        Paths under the data set's folder, or absolute ones.
     """
     root = absolute_path(source)
     root = root if root.is_dir() else root.parent

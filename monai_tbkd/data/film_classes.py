@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 CLASS_NAMES = ("health", "sick", "tb")
 """Healthy; sick, but not of tuberculosis; tuberculosis (TBX11K's names)."""
@@ -12,36 +12,25 @@ LAYOUTS = ("auto", "tbx11k", "manifest", "kaggle_csv", "yolo", "nlm", "da_db", "
 """Here, since commands offer them before torch and MONAI are imported."""
 
 
-def _by_word(words: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    return {word: name for name, own in words.items() for word in own}
+def _by_word(words: Mapping[str, str]) -> dict[str, str]:
+    return {word: name for name, own in words.items() for word in own.split()}
 
 
 _CLASS_WORDS = {
-    "health": ("health", "healthy", "normal", "no_finding", "no_findings"),
-    "sick": (
-        "sick", "sick_non_tb", "sick_not_tb", "sick_but_no_tb", "sick_but_non_tb", "non_tb", "other", "other_disease",
-        "pneumonia", "abnormal_non_tb",
-    ),
-    "tb": (
-        "tb", "tuberculosis", "active_tb", "latent_tb", "active_tuberculosis", "latent_tuberculosis",
-        "pulmonary_tuberculosis", "tb_positive",
-    ),
-}  # fmt: skip
+    "health": "health healthy normal no_finding no_findings",
+    "sick": "sick sick_non_tb sick_not_tb sick_but_no_tb sick_but_non_tb non_tb other other_disease pneumonia "
+    "abnormal_non_tb",
+    "tb": "tb tuberculosis active_tb latent_tb active_tuberculosis latent_tuberculosis pulmonary_tuberculosis "
+    "tb_positive",
+}
 _CLASS_OF = _by_word(_CLASS_WORDS)
-_BOX_TYPE_OF = _by_word(
-    {
-        "active": ("active", "active_tb", "active_tuberculosis", "activetuberculosis"),
-        "latent": ("latent", "latent_tb", "latent_tuberculosis", "obsoletepulmonarytuberculosis", "obsolete_tb"),
-        "uncertain": ("uncertain", "uncertain_tb", "pulmonarytuberculosis"),
-    }
-)
-_SPLIT_OF = _by_word(
-    {
-        "train": ("train", "training", "trn"),
-        "val": ("val", "valid", "validation", "vld"),
-        "test": ("test", "testing", "tst"),
-    }
-)
+_BOX_TYPES = {
+    "active": "active active_tb active_tuberculosis activetuberculosis",
+    "latent": "latent latent_tb latent_tuberculosis obsoletepulmonarytuberculosis obsolete_tb",
+    "uncertain": "uncertain uncertain_tb pulmonarytuberculosis",
+}
+_BOX_TYPE_OF = _by_word(_BOX_TYPES)
+_SPLIT_OF = _by_word({"train": "train training trn", "val": "val valid validation vld", "test": "test testing tst"})
 _OTHER_SPLITS = {"dev", "development", "eval", "evaluation", "holdout", "hold_out", "held_out", "tune", "tuning"}
 _FILLERS = {"set", "split", "data", "dataset", "images", "imgs", "list"}  # train_set, "Training set", val_list
 _YEAR = re.compile(r"[ _-]?(19|20)\d\d$")  # COCO's train2017
@@ -69,7 +58,7 @@ def class_of(word: str) -> str | None:
 
 def known_words() -> str:
     """Every word that `class_of` knows, for error messages."""
-    return "; ".join(f"{name}: {', '.join(words)}" for name, words in _CLASS_WORDS.items())
+    return "; ".join(f"{name}: {', '.join(words.split())}" for name, words in _CLASS_WORDS.items())
 
 
 def box_type_of(word: str) -> str | None:
