@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monai_tbkd.data import DatalistError, load_datalist, split_by_name_hash
+from monai_tbkd.data import load_datalist, split_by_name_hash
 from monai_tbkd.data.splits import half_labels, split_by_fold
+from tests.data.conftest import refused
 
 Tree = Callable[..., Path]
 PARTS = ("train", "select", "test")
@@ -86,8 +87,7 @@ def test_no_film_is_lost_and_no_patient_straddles(owners: list[tuple[int, str]],
     ],
 )
 def test_impossible_sizes_are_refused(sizes: dict[str, float], message: str) -> None:
-    with pytest.raises(DatalistError, match=message):
-        split_by_name_hash(films(), **sizes)
+    refused(message, split_by_name_hash, films(), **sizes)
 
 
 # ---------------------------------------------------------------- folds
@@ -169,8 +169,7 @@ def test_a_number_of_tb_images_to_choose_thresholds_on() -> None:
     ],
 )
 def test_what_cannot_be_split(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(DatalistError, match=message):
-        split_by_fold(images(tb=50, health=10), **options)
+    refused(message, split_by_fold, images(tb=50, health=10), **options)
 
 
 # ---------------------------------------------------------------- labels of halves
@@ -221,8 +220,7 @@ def test_folds_of_a_data_list_leave_its_own_val_alone(tree: Tree) -> None:
         assert {item["split"] for part in splits.values() for item in part} == {"train"}
         reported += names_of(splits["test"])
     assert len(reported) == len(set(reported)) == 20
-    with pytest.raises(DatalistError, match="11 folds of 10"):
-        load_datalist(root, folds=11)
+    refused("11 folds of 10", load_datalist, root, folds=11)
 
 
 def test_each_source_is_in_each_fold(tree: Tree) -> None:
@@ -257,8 +255,7 @@ def test_halves_need_no_image_without_tb(tree: Tree) -> None:
     rows = [f"tb/tb{i}.png,tb,{boxes}" for i, boxes in zip(range(10), ['"[[0, 0, 9, 9]]"', '"[[20, 0, 31, 9]]"'] * 5)]
     (root / "manifest.csv").write_text("\n".join(["image,label,boxes", *rows]))
     assert len(load_datalist(root, 1, folds=5, labels="halves")["train"]) > 0
-    with pytest.raises(DatalistError, match="one label only"):
-        load_datalist(root, 1, folds=5)
+    refused("one label only", load_datalist, root, 1, folds=5)
 
 
 def test_an_image_that_cannot_be_read_is_named_with_labels_of_halves_too(tree: Tree) -> None:
@@ -266,16 +263,13 @@ def test_an_image_that_cannot_be_read_is_named_with_labels_of_halves_too(tree: T
     rows = [f'tb/tb{i}.png,tb,"[[0, 0, 9, 9]]"' for i in range(10)]
     (root / "manifest.csv").write_text("\n".join(["image,label,boxes", *rows]))
     (root / "tb" / "tb3.png").write_bytes(b"torn")
-    with pytest.raises(DatalistError, match=r"tb3\.png"):
-        load_datalist(root, 1, folds=5, labels="halves")
+    refused(r"tb3\.png", load_datalist, root, 1, folds=5, labels="halves")
 
 
 def test_a_fold_of_no_folds_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatalistError, match="fold is 1 and folds is null"):
-        load_datalist(tmp_path, fold=1)
+    refused("fold is 1 and folds is null", load_datalist, tmp_path, fold=1)
 
 
 @pytest.mark.parametrize(("folds", "fold"), [("five", 0), (2.5, 0), (5, 0.5), (5, "0"), (True, 0)])
 def test_folds_that_are_no_whole_numbers_are_refused(folds: Any, fold: Any) -> None:
-    with pytest.raises(DatalistError, match="expected 2 folds or more"):
-        split_by_fold(images(tb=10), folds=folds, fold=fold)
+    refused("expected 2 folds or more", split_by_fold, images(tb=10), folds=folds, fold=fold)
