@@ -21,9 +21,6 @@ def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> li
 
     Raises:
         DatalistError: no such folders, others beside or below them, or images of a split that are in no class.
-
-    Example:
-        >>> load_class_folders("my_images")  # doctest: +SKIP
     """
     root = existing_folder(root)
     folders = [

@@ -73,9 +73,6 @@ def load_datalist(
     Raises:
         DatalistError: the data set cannot be used; the message says what is wrong and how to fix it.
         ValueError: `layout` is not known.
-
-    Example:
-        >>> load_datalist(["TBX11K", "nih/manifest.csv"], select=100)  # doctest: +SKIP
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}; expected one of {LAYOUTS}.")

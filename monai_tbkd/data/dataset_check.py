@@ -92,10 +92,6 @@ def check_dataset(
 
     Raises:
         ValueError: `layout` is not known.
-
-    Example:
-        >>> check_dataset(["TBX11K", "nih"]).verdict  # doctest: +SKIP
-        'usable with warnings'
     """
     described, loaded, findings = _load(sources, layout)
     items = [item for part in loaded for item in part]

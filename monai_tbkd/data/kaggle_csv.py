@@ -64,9 +64,6 @@ def load_kaggle_csv(csv_path_or_root: str | os.PathLike[str], num_classes: int =
 
     Raises:
         DatalistError: no such table, or rows that cannot be understood, contradict each other or name several images.
-
-    Example:
-        >>> load_kaggle_csv("tbx11k-simplified/data.csv")  # doctest: +SKIP
     """
     table = absolute_path(csv_path_or_root)
     if table.is_dir():

@@ -50,9 +50,6 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
 
     Raises:
         DatalistError: no such table, a column is missing or there twice, or a row cannot be understood.
-
-    Example:
-        >>> load_manifest("my_images/manifest.csv")  # doctest: +SKIP
     """
     table = absolute_path(csv_path)
     table = table / "manifest.csv" if table.is_dir() else table

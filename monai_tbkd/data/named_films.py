@@ -48,9 +48,6 @@ def load_nlm(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datalis
 
     Raises:
         DatalistError: no such folder, an image of another name or there twice, or annotations that cannot be read.
-
-    Example:
-        >>> load_nlm("ChinaSet_AllFiles")  # doctest: +SKIP
     """
     root = existing_folder(root)
     beside = root.parent if root.name.lower() == "cxr_png" else root
@@ -82,9 +79,6 @@ def load_da_db(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datal
 
     Raises:
         DatalistError: no such folder, or an image of another name.
-
-    Example:
-        >>> load_da_db("DatasetA")  # doctest: +SKIP
     """
     root = existing_folder(root)
     items = []

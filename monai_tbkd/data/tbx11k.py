@@ -55,9 +55,6 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
     Raises:
         DatalistError: no ``imgs`` or unknown folders in it, lists or annotations that cannot be read or that would
             silently be left out, or annotations of no image, of several of one name, or of TB in health or sick.
-
-    Example:
-        >>> items = load_tbx11k("TBX11K")  # doctest: +SKIP
     """
     root = absolute_path(root)
     images = root / "imgs"

@@ -18,10 +18,6 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
     Raises:
         OSError: it cannot be written; with its name, which the system leaves out where a disk is full.
-
-    Example:
-        >>> with whole_file("out/film.dcm") as part:  # doctest: +SKIP
-        ...     part.write_bytes(content)
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -51,9 +51,6 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
     Raises:
         DatalistError: no such folder, no or contradicting names of classes, a line that cannot be understood, images
             without a label file or in no split, label files of no image, or a folder and a label that contradict.
-
-    Example:
-        >>> load_yolo("my_yolo_images")  # doctest: +SKIP
     """
     root = absolute_path(root)
     settings_file = _settings_file(root)
