@@ -55,7 +55,12 @@ def find_saved_maps(
         raise ValueError(f"{root}: there is no such folder; expected one with a .npy file a film.")
     images = dict.fromkeys([*names, *known])
     stems = Counter(_stem(name) for name in images)
-    keys = {name: _files_of(name, stems[_stem(name)] == 1) for name in images}
+    keys = {}
+    for name in images:
+        short = [_stem(name)] if stems[_stem(name)] == 1 else []
+        # a name may come out of a table, as `--list_films` writes one
+        words = [written_cell(name), *map(written_cell, short), name, *short]
+        keys[name] = tuple(dict.fromkeys(f"{word}.npy" for word in words))
     there = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*.npy"))}
     others = sorted(set(there) - {key for own in keys.values() for key in own})
     example = next(iter(names), "tb/a.png")
@@ -217,12 +222,6 @@ def _on_grid(values: np.ndarray, grid: int) -> np.ndarray:
     tensor = torch.from_numpy(values)[None, None]
     resized = F.interpolate(tensor, size=(grid, grid), mode="bilinear", align_corners=False, antialias=True)
     return np.asarray(resized[0, 0].numpy())
-
-
-def _files_of(name: str, short: bool) -> tuple[str, ...]:
-    """Files that the map of an image may be in; its name may come out of a table, as `--list_films` writes one."""
-    names = [name, *([_stem(name)] if short else [])]
-    return tuple(dict.fromkeys(f"{each}.npy" for each in (*map(written_cell, names), *names)))
 
 
 def _stem(name: str) -> str:

@@ -52,7 +52,7 @@ def split_by_name_hash(items: Sequence[DatalistItem], test: float = 0, select: f
     for keys in strata.values():
         total = sum(len(patients[key]) for key in keys)
         left = {name: round(fraction * total) for name, fraction in fractions.items()}
-        for key in sorted(keys, key=lambda key: (_rank(key), key)):
+        for key in sorted(keys, key=lambda key: (hashlib.sha256(key.split(":", 1)[1].encode()).hexdigest(), key)):
             part = next((name for name, number in left.items() if number > 0), "train")
             parts[part] += patients[key]
             if part in left:
@@ -155,7 +155,3 @@ def _fraction(name: str, size: float, tb: int) -> float:
     if size > tb:
         raise DatalistError(f"{name} asks for {size:g} TB films and there are {tb}; ask for fewer.")
     return size / tb
-
-
-def _rank(key: str) -> str:
-    return hashlib.sha256(key.split(":", 1)[1].encode()).hexdigest()

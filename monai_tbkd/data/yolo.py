@@ -60,7 +60,10 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
         raise DatalistError(f"{root}: no folder images beside a folder labels; check dataset_dir.")
     names = _class_names(root, settings_file, settings)
     _check_other_names(root, settings_file, names)
-    background = _background(settings_file, settings)
+    word = settings.get("background")  # the class of images without a label file
+    background = None if word is None else class_of(str(word))
+    if word is not None and background not in ("health", "sick"):
+        raise DatalistError(f"{settings_file}: background is {str(word)[:40]!r}; expected health or sick.")
     if settings.get("kpt_shape"):
         raise DatalistError(
             f"{settings_file}: kpt_shape, so the labels hold keypoints, which are not read; keep class, x, y, width, "
@@ -82,10 +85,13 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
         else:
             try:
                 labels = _read_labels(image.label, names) if image.label else []
-                class_name = _image_class(folder_class, labels) if image.label else default or "health"
+                class_of_labels = max((kind for kind, _, _ in labels), key=CLASS_NAMES.index, default=folder_class)
+                if folder_class and class_of_labels != folder_class:
+                    raise ValueError(f"says {class_of_labels} and the film is in a folder of {folder_class} films")
             except ValueError as error:
                 faults.append(f"{(image.label or image.path).relative_to(root).as_posix()} {error}")
                 continue
+            class_name = (class_of_labels if image.label else default) or "health"
             boxes = [box for kind, box, _ in labels if kind == "tb"]
             types = [box_type for kind, _, box_type in labels if kind == "tb"]
             items.append(
@@ -153,28 +159,15 @@ def _check_other_names(root: Path, used: Path | None, names: _Names) -> None:
         if path == used or not path.is_file() or "names" not in (settings := _settings(path)):
             continue
         try:
-            same = all(_agree(*pair) for pair in zip_longest(_class_names(root, path, settings), names))
+            pairs = list(zip_longest(_class_names(root, path, settings), names))
+            # a type that one file does not specify agrees with any
+            same = all(a == b or (a and b and a[0] == b[0] and "unspecified" in (a[1], b[1])) for a, b in pairs)
         except DatalistError:
             same = False
         if not same:
             raise DatalistError(
                 f"{path}: other names of classes than in {used}; make them agree, or take away the one that is wrong."
             )
-
-
-def _agree(one: tuple[str, str] | None, other: tuple[str, str] | None) -> bool:
-    if one is None or other is None:
-        return one == other
-    return one[0] == other[0] and (one[1] == other[1] or "unspecified" in (one[1], other[1]))
-
-
-def _background(path: Path | None, settings: Mapping[str, Any]) -> str | None:
-    """The class of images without a label file, where the data set names one."""
-    word = settings.get("background")
-    name = None if word is None else class_of(str(word))
-    if word is not None and name not in ("health", "sick"):
-        raise DatalistError(f"{path}: background is {str(word)[:40]!r}; expected health or sick.")
-    return name
 
 
 def _read_labels(path: Path, names: _Names) -> list[_Label]:
@@ -235,10 +228,3 @@ def _has_keypoints(fractions: list[float]) -> bool:
     if max(abs(a - b) for a, b in zip(box, _around(rest), strict=True)) <= _TOLERANCE:
         return True
     return _is_inside(box) and len(rest) % 3 == 0 and all(flag in (0, 1) for flag in rest[2::3])
-
-
-def _image_class(by_folder: str | None, labels: list[_Label]) -> str:
-    by_labels = max((name for name, _, _ in labels), key=CLASS_NAMES.index, default=None)
-    if by_folder and by_labels and by_folder != by_labels:
-        raise ValueError(f"says {by_labels} and the film is in a folder of {by_folder} films")
-    return by_folder or by_labels or "health"
