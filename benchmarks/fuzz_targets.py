@@ -36,9 +36,8 @@ from monai_tbkd.data.kaggle_csv import load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
 from monai_tbkd.data.readers import FilmLimits, decode_film, film_size
 from monai_tbkd.data.saved_boxes import read_saved_boxes
-from monai_tbkd.data.saved_maps import read_map
-from monai_tbkd.data.saved_scores import read_saved_scores
-from monai_tbkd.data.tbx11k_annotations import read_json_annotations, read_xml_annotation
+from monai_tbkd.data.saved_maps import read_map, read_saved_scores
+from monai_tbkd.data.tbx11k import read_json_annotations, read_xml_annotation
 from monai_tbkd.data.yolo import load_yolo
 from monai_tbkd.dicom import BoxFinding, FilmFinding, SourceFilm, read_box_report, structured_report
 from monai_tbkd.engines import load_operating_point

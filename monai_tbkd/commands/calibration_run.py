@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.csv_cells import csv_line
+from monai_tbkd.data.paths import absolute_path
 from monai_tbkd.data.whole_file import whole_file, write_json
 from monai_tbkd.metrics.calibrated_threshold import (
     CalibratedThreshold,

@@ -1,11 +1,21 @@
-"""``check_data``: what is in a data set, and what is wrong with it."""
+"""``check_data``: report what is in a data set, what is wrong with it, and what an AUC on it would be worth."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
-from monai_tbkd.commands.layouts import LAYOUTS
+from monai_tbkd.data.film_classes import LAYOUTS
+
+_SHORTCUTS = {
+    "thumbnail": "16 x 16 thumbnail and five intensity statistics",
+    "frame": "outer frame alone (9.4 % on each side)",
+}
+_PAIRS_SHOWN = 10
+_SIZES_SHOWN = 3
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,17 +27,104 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "Ends with 0 if the data set can be used, with 1 if not.",
     )
     p.add_argument("dataset_dir", nargs="+", type=Path, metavar="DIR", help="a folder or CSV file; several are merged")
-    p.add_argument("--layout", choices=LAYOUTS, default="auto", help="of the data set (default: told by its content)")
+    p.add_argument("--layout", choices=LAYOUTS, default="auto", help="of the data set (default: from its content)")
     p.add_argument("--workers", type=int, default=0, help="processes that read films; 0 reads in this one (default)")
     p.add_argument("--duplicates", action="store_true", default=True, help="look for duplicates (default)")
     p.add_argument("--no_duplicates", dest="duplicates", action="store_false", help="do not look for duplicates")
-    p.add_argument("--shortcuts", action="store_true", help="measure how well the label is told without seeing a lung")
+    p.add_argument("--shortcuts", action="store_true", help="measure how well a model predicts the label without lungs")
     p.add_argument("--json", type=Path, metavar="FILE", help="write everything, every duplicate included, to FILE")
     p.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run it."""
-    from monai_tbkd.commands.data_report import run as run_it
+    """Check and print; 0 if the data set can be used, with or without warnings, 1 if not."""
+    from monai_tbkd.data.datalist_findings import SEVERITIES
+    from monai_tbkd.data.dataset_check import check_dataset
+    from monai_tbkd.data.whole_file import write_json
+    from monai_tbkd.metrics.shortcut_reference import film_shortcuts, shortcut_verdict, shortcuts_by_source
 
-    return run_it(args)
+    check = check_dataset(args.dataset_dir, args.layout, args.workers, args.duplicates)
+    content = check.as_dict()
+    parts = [
+        [f"{s['path']}: {s['layout'] or 'layout not recognized'}, {s['films']} films" for s in check.sources],
+        _table(content["counts_by_source"]),
+        _films(content),
+    ]
+    if content["duplicates"] is not None:
+        parts.append(_duplicates(content["duplicates"]))
+    if args.shortcuts:
+        shortcuts = film_shortcuts(check.items, check.scans)
+        meaning = shortcut_verdict(shortcuts)
+        content["shortcuts"] = {"auc": {name: auc.as_dict() for name, auc in shortcuts.items()}, "meaning": meaning}
+        scanned = zip(check.items, check.scans, strict=True)
+        tb = sum(item["class_name"] == "tb" for item, scan in scanned if scan.reason is None)
+        others = next((auc.n for auc in shortcuts.values()), 0) - tb
+        lines = [f"shortcuts: cross-validated AUC, {tb} TB films against {others} others [95 % interval]"]
+        lines += [f"  {_SHORTCUTS[name]}: {_interval(auc)}" for name, auc in shortcuts.items()]
+        lines.append(f"  {meaning}")
+        if len(content["counts_by_source"]) > 1:  # together they may tell the hospitals apart
+            for source, aucs in shortcuts_by_source(check.items, check.scans).items():
+                lines.append(f"  {source}: " + ", ".join(f"{name} {_interval(auc)}" for name, auc in aucs.items()))
+        parts.append(lines)
+    ordered = sorted(check.findings, key=lambda finding: -SEVERITIES.index(finding.severity))
+    parts += [[f"{finding.severity}: {finding.sentence}" for finding in ordered], [f"verdict: {check.verdict}"]]
+    sys.stdout.write("\n\n".join("\n".join(lines) for lines in parts if lines) + "\n")
+    if args.json is not None:
+        write_json(args.json, content)
+    return int(check.verdict == "not usable")
+
+
+def _interval(auc: Any) -> str:
+    return f"{auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"
+
+
+def _table(sources: dict[str, dict[str, dict[str, dict[str, int]]]]) -> list[str]:
+    several = len(sources) > 1
+    width = max(map(len, (*sources, "source"))) + 1
+    head = f"{'split':<6} {'class':<7} {'films':>7} {'boxes':>7} {'TB films without boxes':>23}"
+    lines = [f"{'source':<{width}}" * several + head]
+    for source, splits in sources.items():
+        for split, classes in splits.items():
+            for name, count in classes.items():
+                bare = str(count["without_boxes"]) if name == "tb" else "-"
+                row = f"{split:<6} {name:<7} {count['films']:>7} {count['boxes']:>7} {bare:>23}"
+                lines.append(f"{source:<{width}}" * several + row)
+    return lines
+
+
+def _films(content: dict[str, Any]) -> list[str]:
+    sizes = list(content["sizes"].items())
+    shown = ", ".join(f"{size} ({count})" for size, count in sizes[:_SIZES_SHOWN])
+    more = f", and {len(sizes) - _SIZES_SHOWN} other sizes" if len(sizes) > _SIZES_SHOWN else ""
+    reasons = Counter(film["reason"] for film in content["unreadable"])
+    first = f"; first: {content['unreadable'][0]['film']}" if reasons else ""
+    return [
+        f"formats: {', '.join(f'{name} ({count})' for name, count in content['formats'].items()) or 'none'}",
+        f"sizes, height x width: {shown or 'none'}{more}",
+        f"patients with an id: {content['patients']}",
+        f"unreadable: {', '.join(f'{reason} {count}' for reason, count in reasons.items()) or 'none'}{first}",
+    ]
+
+
+def _duplicates(pairs: list[dict[str, Any]]) -> list[str]:
+    from monai_tbkd.data.duplicates import KINDS
+
+    lines = [f"{'duplicates (pairs)':<20} {'within splits':>14} {'across splits':>14}"]
+    for kind in KINDS:
+        within = sum(pair["kind"] == kind and pair["first_split"] == pair["second_split"] for pair in pairs)
+        across = sum(pair["kind"] == kind for pair in pairs) - within
+        lines.append(f"{f'({kind})' if kind == 'alike' else kind:<20} {within:>14} {across:>14}")
+    # Across splits first, since they cost most; the likeliest first among these.
+    pairs = sorted(
+        pairs, key=lambda p: (p["kind"] == "alike", p["first_split"] == p["second_split"], -p["correlation"])
+    )
+    for pair in pairs[:_PAIRS_SHOWN]:
+        # Alike images may well have different labels: the lesions healed, or it is another person after all.
+        other_class = "" if pair["same_class"] or pair["kind"] == "alike" else ", OTHER LABEL"
+        lines.append(
+            f"  {pair['first']} ({pair['first_split']}) - {pair['second']} ({pair['second_split']}): "
+            f"{pair['kind']}, {pair['correlation']:.3f}{other_class}"
+        )
+    if len(pairs) > _PAIRS_SHOWN:
+        lines.append(f"  ... and {len(pairs) - _PAIRS_SHOWN} more; --json FILE lists all")
+    return lines

@@ -1,4 +1,4 @@
-"""``merge_predictions``: the parts of a large inference put together."""
+"""``merge_predictions``: join the parts of a large inference."""
 
 from __future__ import annotations
 
@@ -19,11 +19,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Join, and say what was found.
-
-    Raises:
-        ValueError: a part is missing, or the parts don't belong together.
-    """
+    """Join the parts; 3 where images have failed."""
     from monai_tbkd.bundle.plain_errors import FILMS_FAILED
     from monai_tbkd.results.merged_predictions import merge_predictions
 

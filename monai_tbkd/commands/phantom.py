@@ -1,4 +1,4 @@
-"""The ``phantom`` command: write a data set of synthetic chest films, or a contact sheet of them, or both."""
+"""``phantom``: write a data set of synthetic chest X-rays, or a contact sheet of them, or both."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 CUE_KINDS = ("letter", "text", "border", "exposure")
-_SHEET_FILMS = 12
-_SHEET_CLASSES = ("health", "sick", "tb", "tb")  # half of a sheet shows what the films are about
+_SHEET = ("health", "sick", "tb", "tb") * 3
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the command line."""
+    """Add the command."""
     p = subparsers.add_parser(
         "phantom",
         help="write synthetic chest films with known lesions and shortcuts, in TBX11K's layout",
@@ -36,11 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the command line says.
-
-    Returns:
-        0, or 2 if the arguments make no data set.
-    """
+    """Write; 2 if the arguments make no data set."""
     from monai_tbkd.data.phantom import CLASS_NAMES, ShortcutSpec, make_film, write_phantom_dataset, write_sheet
 
     if args.output is None and args.sheet is None:
@@ -48,22 +43,12 @@ def run(args: argparse.Namespace) -> int:
         return 2
     try:
         if args.output is not None:
-            write_phantom_dataset(
-                args.output,
-                n_train=dict(zip(CLASS_NAMES, args.train, strict=True)),
-                n_val=dict(zip(CLASS_NAMES, args.val, strict=True)),
-                size=args.size,
-                seed=args.seed,
-                train_agreement=args.train_agreement,
-                val_agreement=args.val_agreement,
-                shortcut_kinds=args.shortcuts,
-                num_workers=args.workers,
-                write_lung_fields=args.lung_fields,
-            )
+            counts = [dict(zip(CLASS_NAMES, numbers, strict=True)) for numbers in (args.train, args.val)]
+            cues = (args.train_agreement, args.val_agreement, args.shortcuts)
+            write_phantom_dataset(args.output, *counts, args.size, args.seed, *cues, args.workers, args.lung_fields)
         if args.sheet is not None:
             spec = ShortcutSpec(tuple(args.shortcuts), args.train_agreement)
-            classes = [_SHEET_CLASSES[i % len(_SHEET_CLASSES)] for i in range(_SHEET_FILMS)]
-            films = [make_film(name, (args.seed, 0, i), args.size, spec) for i, name in enumerate(classes)]
+            films = [make_film(name, (args.seed, 0, i), args.size, spec) for i, name in enumerate(_SHEET)]
             logger.info("wrote a contact sheet to %s", write_sheet(films, args.sheet))
     except (ValueError, FileExistsError) as error:
         logger.error("%s", error)

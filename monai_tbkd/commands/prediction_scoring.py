@@ -1,4 +1,4 @@
-"""Anyone's maps or boxes through the same evaluator as our networks."""
+"""Score the maps or boxes of any method with the evaluator of our networks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from monai_tbkd import __version__
-from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.csv_cells import csv_line
 from monai_tbkd.data.datalist import load_datalist
 from monai_tbkd.data.datalist_error import name_first
-from monai_tbkd.data.saved_boxes import describe_strangers, read_saved_boxes
-from monai_tbkd.data.saved_maps import find_saved_maps, read_saved_maps
-from monai_tbkd.data.saved_scores import read_saved_scores
+from monai_tbkd.data.paths import absolute_path
+from monai_tbkd.data.saved_boxes import read_saved_boxes
+from monai_tbkd.data.saved_maps import find_saved_maps, read_saved_maps, read_saved_scores
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.engines.evaluation_result import evaluation_result
 from monai_tbkd.metrics import Comparison, Predictions, table
@@ -33,6 +32,7 @@ from monai_tbkd.results.prediction_table import as_written
 logger = logging.getLogger(__name__)
 
 Splits = Mapping[str, Sequence[Mapping[str, Any]]]
+Scores = Mapping[str, np.ndarray]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,41 +42,25 @@ def run(args: argparse.Namespace) -> int:
     scores = _named(args.scores, predictors[0] if len(predictors) == 1 else None)
     if args.list_films is None:
         _check(args, maps, boxes, scores)
-    splits = load_datalist(
-        args.dataset_dir, layout=args.layout, select=args.select, test=args.test, test_dir=args.test_dir
-    )
+    splits = load_datalist(args.dataset_dir, **_of(args, "layout", "select", "test", "test_dir"))
     if args.list_films is not None:
         return _list_films(args.list_films, splits)
-    comparison = Comparison(
-        splits["train"],
-        splits["select"],
-        splits["test"],
-        grid=args.grid,
-        smallest_area=args.smallest_area,
-        largest_number=args.largest_number,
-        resamples=args.bootstrap_resamples,
-        seed=args.seed,
-        selection=args.selection,
-        lung_field_dir=args.lung_field_dir,
-    )
+    how = _of(args, "grid", "smallest_area", "largest_number", "seed", "selection", "lung_field_dir")
+    parts = [splits[split] for split in ("train", "select", "test")]
+    comparison = Comparison(*parts, resamples=args.bootstrap_resamples, **how)
     point = _given_point(args)
-    wanted = ("test",) if point else ("select", "test")
+    wanted = {split: splits[split] for split in (("test",) if point else ("select", "test"))}
+    sizes = {item["name"]: item["size"] for items in splits.values() for item in items}
     predictions: dict[str, dict[str, Predictions]] = {}
     inputs: dict[str, Any] = {}
     for name, path in {**maps, **boxes}.items():
         read = _from_maps if name in maps else _from_boxes
-        own = _film_scores(scores[name], splits, wanted, args) if name in scores else None
-        predictions[name], inputs[name] = read(path, splits, wanted, own, args)
+        own = _image_scores(scores[name], wanted, args) if name in scores else None
+        predictions[name], inputs[name] = read(path, wanted, sizes, own, args)
         inputs[name]["warnings"] += _doubts(predictions[name]["test"], own is not None, point)
         for doubt in inputs[name]["warnings"]:
             logger.warning("%s: %s", name, doubt)
-    settings = {
-        "layout": args.layout,
-        "select": args.select,
-        "test": args.test,
-        "missing": args.missing,
-    }
-    facts = {"version": __version__, "seed": args.seed}
+    settings, facts = _of(args, "layout", "select", "test", "missing"), {"version": __version__, "seed": args.seed}
     given = dict.fromkeys(predictions, point) if point else None
     result = evaluation_result(comparison, predictions, facts, settings, {}, given, inputs)
     result["provenance"]["splits_sha256"]["train"] = split_sha256(splits["train"])
@@ -88,6 +72,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _of(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in names}
+
+
 def _check(
     args: argparse.Namespace, maps: Mapping[str, Path], boxes: Mapping[str, Path], scores: Mapping[str, Path]
 ) -> None:
@@ -95,11 +83,10 @@ def _check(
         raise ValueError("No --output_dir; give a folder for metrics.json and report.html.")
     if not maps and not boxes:
         raise ValueError("Nothing to score; give --maps or --boxes.")
-    both = sorted(set(maps) & set(boxes))
-    taken = sorted((set(maps) | set(boxes)) & set(BLIND_NAMES))
-    if both or taken:
-        raise ValueError(f"{(both or taken)[0]} names two predictors; give each a name of its own, --maps NAME=DIR.")
-    unknown = sorted(set(scores) - set(maps) - set(boxes))
+    taken = sorted(maps.keys() & boxes.keys()) or sorted((maps.keys() | boxes.keys()) & set(BLIND_NAMES))
+    if taken:
+        raise ValueError(f"{taken[0]} names two predictors; give each a name of its own, --maps NAME=DIR.")
+    unknown = sorted(scores.keys() - maps.keys() - boxes.keys())
     if unknown:
         raise ValueError(
             f"--scores are of {unknown[0]}, which has no maps or boxes; say whose they are, --scores NAME=CSV, one "
@@ -126,37 +113,28 @@ def _given_point(args: argparse.Namespace) -> dict[str, Any] | None:
         return None
     if args.map_threshold is None or args.score_threshold is None:
         raise ValueError("Give both --map_threshold and --score_threshold, or neither: then both are chosen.")
-    return {
-        "map_threshold": args.map_threshold,
-        "score_threshold": args.score_threshold,
-        "mode": "absolute",
-        "chosen_on": "given by hand; not chosen here",
-    }
+    thresholds = _of(args, "map_threshold", "score_threshold")
+    return {**thresholds, "mode": "absolute", "chosen_on": "given by hand; not chosen here"}
 
 
 def _from_maps(
-    folder: Path,
-    splits: Splits,
-    wanted: Sequence[str],
-    scores: Mapping[str, np.ndarray] | None,
-    args: argparse.Namespace,
+    folder: Path, splits: Splits, sizes: Mapping[str, Any], scores: Scores | None, args: argparse.Namespace
 ) -> tuple[dict[str, Predictions], dict[str, Any]]:
-    names = [item["name"] for split in wanted for item in splits[split]]
-    sizes = _sizes(splits)
+    names = [item["name"] for items in splits.values() for item in items]
     files = find_saved_maps(folder, names, sizes, args.extra == "ignore")
     without = [name for name in names if name not in files]
     _refuse_missing(without, f"{folder}: no map", args, "; that of NAME is NAME.npy")
     read = read_saved_maps(files, names, args.grid, args.scale, sizes)
     found, start = {}, 0
-    for split in wanted:
-        stop = start + len(splits[split])
-        found[split] = Predictions(read.maps[start:stop], read.peaks[start:stop] if scores is None else scores[split])
-        start = stop
+    for split, items in splits.items():
+        own = slice(start, start + len(items))
+        start = own.stop
+        found[split] = Predictions(read.maps[own], read.peaks[own] if scores is None else scores[split])
     return found, {
         "kind": "maps",
         "files": read.files,
         "flat_maps": read.flat,
-        "films_without": len(read.missing),
+        "films_without": len(without),
         "sha256": read.sha256,
         "scale": args.scale,
         "film_scores": "largest value of the map" if scores is None else "given",
@@ -165,44 +143,43 @@ def _from_maps(
 
 
 def _from_boxes(
-    file: Path, splits: Splits, wanted: Sequence[str], scores: Mapping[str, np.ndarray] | None, args: argparse.Namespace
+    file: Path, splits: Splits, sizes: Mapping[str, Any], scores: Scores | None, args: argparse.Namespace
 ) -> tuple[dict[str, Predictions], dict[str, Any]]:
-    read = read_saved_boxes(file, _sizes(splits), args.coco, args.category_ids)
-    if read.strangers and args.extra == "error":
-        raise ValueError(describe_strangers(file, read.strangers))
-    found = {}
-    for split in wanted:
-        own = None if scores is None else scores[split]
-        found[split] = box_predictions(splits[split], read.boxes, read.scores, own, args.grid)
-    films = [item["name"] for split in wanted for item in splits[split]]
-    number = sum(len(read.scores[name]) for name in films if name in read.scores)
+    read = read_saved_boxes(file, sizes, args.coco, args.category_ids)
+    if read.unknown and args.extra == "error":
+        raise ValueError(
+            f"{file}: films that are not in the data set, {name_first(read.unknown)}. Take them away, or allow them "
+            "(--extra ignore)."
+        )
+    found = {
+        split: box_predictions(items, read.boxes, read.scores, None if scores is None else scores[split], args.grid)
+        for split, items in splits.items()
+    }
+    names = [item["name"] for items in splits.values() for item in items]
+    number = sum(len(read.scores[name]) for name in names if name in read.scores)
     train_only = ["no box is of the selection and reported splits; all are of training images."]
     return found, {
         "kind": "boxes",
         "boxes": number,
         **read.counts,
-        "films_without": sum(name not in read.scores for name in films),
+        "films_without": sum(name not in read.scores for name in names),
         "sha256": read.sha256,
         "film_scores": "highest score of the film's boxes" if scores is None else "given",
         "warnings": read.warnings + train_only * bool(read.boxes and not number),
     }
 
 
-def _sizes(splits: Splits) -> dict[str, Sequence[int]]:
-    return {item["name"]: item["size"] for items in splits.values() for item in items}
-
-
-def _film_scores(file: Path, splits: Splits, wanted: Sequence[str], args: argparse.Namespace) -> dict[str, np.ndarray]:
+def _image_scores(file: Path, splits: Splits, args: argparse.Namespace) -> dict[str, np.ndarray]:
     scores = read_saved_scores(file)
-    names = {split: [as_written(item["name"]) for item in splits[split]] for split in wanted}
-    asked = [name for each in names.values() for name in each]
-    if not any(name in scores for name in asked):
+    names = {split: [as_written(item["name"]) for item in items] for split, items in splits.items()}
+    asked = [name for own in names.values() for name in own]
+    if not scores.keys() & set(asked):
         raise ValueError(
             f"{file}: no score of any of the {len(asked)} images asked for; found {name_first(scores)}; expected names "
             f"such as {asked[0]}."
         )
     _refuse_missing([name for name in asked if name not in scores], f"{file}: no score", args)
-    return {split: np.array([scores.get(name, 0.0) for name in each]) for split, each in names.items()}
+    return {split: np.array([scores.get(name, 0.0) for name in own]) for split, own in names.items()}
 
 
 def _doubts(reported: Predictions, given: bool, point: Mapping[str, Any] | None) -> list[str]:
@@ -223,12 +200,11 @@ def _doubts(reported: Predictions, given: bool, point: Mapping[str, Any] | None)
 
 
 def _refuse_missing(without: Sequence[str], what: str, args: argparse.Namespace, more: str = "") -> None:
-    if not without:
-        return
     said = f"{what} of {name_first(without)}{more}"
-    if args.missing == "error":
+    if without and args.missing == "error":
         raise ValueError(f"{said}. Give them, or count such films as empty with a score of 0 (--missing empty).")
-    logger.warning("%s: counted as empty, with a score of 0.", said)
+    if without:
+        logger.warning("%s: counted as empty, with a score of 0.", said)
 
 
 def _list_films(path: Path, splits: Splits) -> int:

@@ -1,13 +1,13 @@
-"""``score``: anyone's maps or boxes through the same evaluator as our networks."""
+"""``score``: score the maps or boxes of any method with the evaluator of our networks."""
 
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
-from monai_tbkd.commands.layouts import LAYOUTS
+from monai_tbkd.data.film_classes import LAYOUTS
 
-SCALES = ("none", "all", "film")
 SELECTIONS = ("boxes", "otsu", "fraction")
 
 
@@ -25,13 +25,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     p.add_argument("--dataset_dir", nargs="+", required=True, help="data set, or several, as for training")
     p.add_argument("--maps", action="append", default=[], metavar="[NAME=]DIR", help="maps; may be given several times")
     p.add_argument("--boxes", action="append", default=[], metavar="[NAME=]FILE", help="boxes; several times as well")
-    p.add_argument(
-        "--scores",
-        action="append",
-        default=[],
-        metavar="[NAME=]CSV",
-        help="scores of films, columns name and score (0-1); without them a film's highest map value or box score",
-    )
+    scores = "scores of films, columns name and score (0-1); without them a film's highest map value or box score"
+    p.add_argument("--scores", action="append", default=[], metavar="[NAME=]CSV", help=scores)
     p.add_argument("--output_dir", type=Path, help="gets metrics.json, report.html and films.csv")
     p.add_argument("--list_films", type=Path, metavar="CSV", help="write which films are in which split, and stop")
 
@@ -43,20 +38,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     films.add_argument("--lung_field_dir", type=Path, help="lung masks by film name, for one more blind baseline")
 
     given = p.add_argument_group("what is given")
-    given.add_argument(
-        "--scale",
-        choices=SCALES,
-        default="none",
-        help="of maps: none: they are of 0-1 (default); all: one scale for all films; film: each film by its own range",
-    )
+    scale = "of maps: none: they are of 0-1 (default); all: one scale for all films; film: each film by its own range"
+    given.add_argument("--scale", choices=("none", "all", "film"), default="none", help=scale)
     given.add_argument("--coco", type=Path, help="the data set's COCO annotations, for boxes with image_id")
     given.add_argument("--category_ids", type=int, nargs="+", help="categories of boxes that are TB (default all)")
-    given.add_argument(
-        "--missing", choices=("error", "empty"), default="error", help="films without a map or score (default error)"
-    )
-    given.add_argument(
-        "--extra", choices=("error", "ignore"), default="error", help="films not in the data set (default error)"
-    )
+    missing, extra = "films without a map or score (default error)", "films not in the data set (default error)"
+    given.add_argument("--missing", choices=("error", "empty"), default="error", help=missing)
+    given.add_argument("--extra", choices=("error", "ignore"), default="error", help=extra)
 
     chosen = p.add_argument_group("thresholds")
     chosen.add_argument("--selection", choices=SELECTIONS, default="boxes", help="how map thresholds are chosen")
@@ -80,10 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _size(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
+    number = _number(text)
     if number <= 0 or (number >= 1 and number != int(number)):
         raise argparse.ArgumentTypeError(
             f"is {text!r}; expected a share above 0 and below 1, or a whole number of films"
@@ -92,10 +77,16 @@ def _size(text: str) -> float:
 
 
 def _share(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
+    number = _number(text)
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"is {text!r}; expected 0 to 1")
     return number
+
+
+def _number(text: str) -> float:
+    """A finite number; -1 for other text."""
+    try:
+        number = float(text)
+    except ValueError:
+        return -1.0
+    return number if math.isfinite(number) else -1.0

@@ -8,15 +8,14 @@ from monai_tbkd import names_on_demand
 
 if TYPE_CHECKING:
     from monai_tbkd.data.balanced_sampler import balanced_sampler
-    from monai_tbkd.data.check_datalist import check_datalist
     from monai_tbkd.data.class_folders import load_class_folders
     from monai_tbkd.data.content_store import ContentStore
-    from monai_tbkd.data.corrections import Correction, unlabeled_films, write_corrections
     from monai_tbkd.data.cxr_reader import CXRReader, film_meta
     from monai_tbkd.data.datalist import load_datalist, load_source
     from monai_tbkd.data.datalist_error import DatalistError
-    from monai_tbkd.data.datalist_item import DatalistItem, datalist_item, image_labels
-    from monai_tbkd.data.evaluation_items import evaluation_items
+    from monai_tbkd.data.datalist_findings import check_datalist
+    from monai_tbkd.data.datalist_item import DatalistItem, datalist_item, evaluation_items, image_labels
+    from monai_tbkd.data.dataset_files import unlabeled_films
     from monai_tbkd.data.film_classes import CLASS_NAMES, class_label, class_of
     from monai_tbkd.data.film_dataset import FilmDataset
     from monai_tbkd.data.film_folder import list_films
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from monai_tbkd.data.film_warnings import FilmWarning
     from monai_tbkd.data.frontal_gate import FrontalGate, GateVerdict
     from monai_tbkd.data.kaggle_csv import load_kaggle_csv
-    from monai_tbkd.data.manifest import load_manifest
+    from monai_tbkd.data.manifest import Correction, load_manifest, write_corrections
     from monai_tbkd.data.named_films import load_da_db, load_nlm
     from monai_tbkd.data.pasted_copies import with_pasted_copies
     from monai_tbkd.data.processes import process_batch_size, share_of_batches

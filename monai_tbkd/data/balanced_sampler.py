@@ -1,4 +1,4 @@
-"""Which training images an epoch draws: each once, or each class, or each class of each hospital, equally often."""
+"""Draw the images of an epoch: each once, or each class, or each class of each hospital, equally often."""
 
 from __future__ import annotations
 
@@ -15,14 +15,12 @@ BALANCES = ("none", "class", "source")
 def balanced_sampler(
     items: Sequence[Mapping[str, Any]], balance: str = "none", seed: int | None = None
 ) -> Sampler[int] | None:
-    """Make the sampler of a training's loader.
-
-    An epoch has as many draws as there are images; where it balances, an image may come several times, or not at all.
+    """Make the sampler of a training's loader; an epoch has as many draws as there are images.
 
     Args:
         items: training images, with ``label`` and, for ``source``, ``source``.
-        balance: ``none``; ``class``, each label has the same weight; ``source``, each label of each source has.
-        seed: divides the images among processes, by this seed; None is for one process.
+        balance: ``none``; ``class``: each label has the same weight; ``source``: each label of each source.
+        seed: for several processes, which it divides the images among; None: for one process.
 
     Returns:
         The sampler; None where one process draws each image once, which the loader's ``shuffle`` does.

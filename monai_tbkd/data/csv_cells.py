@@ -14,13 +14,7 @@ _NUMBER = re.compile(r"[+\-]?(\d+\.?\d*|\.\d+)(e[+\-]?\d+)?", re.ASCII | re.IGNO
 
 
 def written_cell(text: str) -> str:
-    """A text as it stands in a cell: with ``'`` before what a spreadsheet would run; numbers stay as they are.
-
-    Args:
-        text: any.
-
-    Returns:
-        The cell, which `read_cell` turns into the text again.
+    """Write a text as a cell: with ``'`` before what a spreadsheet would run; numbers stay as they are.
 
     Example:
         >>> written_cell("=1+1.png"), written_cell("-0.5"), written_cell("a-b.png")
@@ -30,7 +24,7 @@ def written_cell(text: str) -> str:
 
 
 def read_cell(cell: str) -> str:
-    """The text of a cell that `written_cell` made.
+    """Read the text of a cell that `written_cell` made.
 
     Example:
         >>> [read_cell(written_cell(text)) for text in ("=1.png", "'=1.png", "'a.png", "-1")]
@@ -40,37 +34,22 @@ def read_cell(cell: str) -> str:
 
 
 def csv_line(cells: Iterable[object]) -> str:
-    r"""A line of CSV, its end included.
+    r"""Write a line of CSV, its end included; None is an empty cell.
 
     Cells with ``;`` or a tab are quoted as well: in many countries a spreadsheet parts cells there.
-
-    Args:
-        cells: None is an empty one.
 
     Example:
         >>> csv_line(["@a.png", 0.5, None, "a;=1", "b, c"])
         '\'@a.png,0.5,,"a;=1","b, c"\n'
     """
-    return ",".join(_quoted(written_cell("" if cell is None else str(cell))) for cell in cells) + "\n"
+    written = [written_cell("" if cell is None else str(cell)) for cell in cells]
+    quoted = ['"' + cell.replace('"', '""') + '"' if re.search(r'[",;\t\r\n]', cell) else cell for cell in written]
+    return ",".join(quoted) + "\n"
 
 
 def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, str]]]:
-    """Read a table with a head, as `csv_line` writes it or any other program.
-
-    Args:
-        path: the table; see `read_csv`.
-
-    Returns:
-        Names of the columns, and rows by them; cells that a row lacks are empty, surplus ones are left out.
-
-    Raises:
-        OSError, UnicodeDecodeError, csv.Error: as `read_csv`.
-    """
+    """Read the columns and rows of a table that `csv_line` or any other program wrote; see `read_csv`."""
     head, rows = read_csv(path)
     return [read_cell(name) for name in head], [
         {read_cell(name): read_cell(cell) for name, cell in row.items()} for row in rows
     ]
-
-
-def _quoted(cell: str) -> str:
-    return '"' + cell.replace('"', '""') + '"' if re.search(r'[",;\t\r\n]', cell) else cell

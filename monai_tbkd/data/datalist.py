@@ -1,4 +1,4 @@
-"""From a data set's folder to films to train on, to select by and to report on."""
+"""Read data sets and split them into images to train on, to select by and to report on."""
 
 from __future__ import annotations
 
@@ -7,25 +7,22 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from monai_tbkd.data.absolute_path import absolute_path
-from monai_tbkd.data.check_datalist import check_datalist
 from monai_tbkd.data.class_folders import load_class_folders
 from monai_tbkd.data.datalist_error import DatalistError, name_first
+from monai_tbkd.data.datalist_findings import check_datalist
 from monai_tbkd.data.datalist_item import DatalistItem
-from monai_tbkd.data.film_classes import CLASS_NAMES
-from monai_tbkd.data.folds import half_labels, split_by_fold
+from monai_tbkd.data.dataset_files import unlisted_films, unread_splits
+from monai_tbkd.data.film_classes import CLASS_NAMES, LAYOUTS
 from monai_tbkd.data.kaggle_csv import is_kaggle_csv, load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
 from monai_tbkd.data.named_films import load_da_db, load_nlm, named_layout
-from monai_tbkd.data.splits import split_by_name_hash
+from monai_tbkd.data.paths import absolute_path
+from monai_tbkd.data.splits import half_labels, split_by_fold, split_by_name_hash
 from monai_tbkd.data.tbx11k import load_tbx11k
-from monai_tbkd.data.unlisted_films import unlisted_films
-from monai_tbkd.data.unread_splits import unread_splits
 from monai_tbkd.data.yolo import is_yolo, load_yolo
 
 logger = logging.getLogger(__name__)
 
-LAYOUTS = ("auto", "tbx11k", "manifest", "kaggle_csv", "yolo", "nlm", "da_db", "class_folders")
 _DEFAULT_TEST = 0.2
 
 Source = str | os.PathLike[str]
@@ -57,28 +54,25 @@ def load_datalist(
             ``"kaggle_csv"`` (a CSV file with columns ``fname``, ``bbox``, ``target``, or a folder with one),
             ``"yolo"`` (``images/`` beside ``labels/``), ``"nlm"`` (Shenzhen, Montgomery) and ``"da_db"`` (DA, DB) by
             names of images, ``"class_folders"``, or ``"auto"``, which looks in that order.
-        select: slice of train, below 1 a fraction of each class, else a number of TB films.
+        select: slice of train, below 1 a fraction of each class, else a number of TB images.
         test: None as above; a size (as for `select`) cuts test from train by name hash, and own val and test splits
             are left unused.
         missing_annotation: see `check_datalist`.
-        folds: cross-validation by `split_by_fold` of the films that are in no val or test split, with the same share
-            of each source in every fold; ``test`` is not used then. None is no cross-validation.
+        folds: cross-validation by `split_by_fold` of the images that are in no val or test split; ``test`` is not used
+            then. None is no cross-validation.
         fold: the fold that is reported.
         seed: of the folds.
+        labels: of the training images: ``whole``, or ``halves``, which are read off boxes, see `half_labels`.
         test_dir: data sets whose images are all reported, as of a hospital that is held out; ``dataset_dir`` then
             trains and selects, and its own val and test splits are left unused.
-        labels: of the training images: ``whole``, or ``halves``, which are read off boxes, see `half_labels`.
 
     Returns:
         ``{"train": ..., "select": ..., "test": ...}`` of data list items; ``source`` is the hospital: the name
         of the data set's folder where nothing else says it.
 
     Raises:
-        DatalistError: the data set cannot be used; the message names what is wrong and the mend.
+        DatalistError: the data set cannot be used; the message says what is wrong and how to fix it.
         ValueError: `layout` is not known.
-
-    Example:
-        >>> load_datalist(["TBX11K", "nih/manifest.csv"], select=100)  # doctest: +SKIP
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}; expected one of {LAYOUTS}.")
@@ -138,41 +132,24 @@ def load_datalist(
 
 
 def load_source(source: Source, num_classes: int = 2, layout: str = "auto") -> list[DatalistItem]:
-    """Read one data set, without splitting or checking it.
-
-    Args:
-        source: a folder or a CSV file.
-        num_classes: label scheme, see `class_label`.
-        layout: see `load_datalist`.
-
-    Returns:
-        Data list items with the data set's own splits.
+    """Read one data set with its own splits, without splitting or checking it; for arguments see `load_datalist`.
 
     Raises:
-        DatalistError: there is no such data set, no film in it, or it cannot be read.
+        DatalistError: there is no such data set, no image in it, or it cannot be read.
         ValueError: `layout` is not known.
     """
     source = absolute_path(source)
     layout = find_layout(source) if layout == "auto" else layout
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}; expected one of {LAYOUTS}.")
-    if layout == "manifest" and source.is_dir():
-        items = load_manifest(source / "manifest.csv", num_classes)
-    else:
-        items = _LOADERS[layout](source, num_classes)
+    items = _LOADERS[layout](source, num_classes)
     if not items:
         raise DatalistError(f"{source}: no film in it ({layout} layout); check dataset_dir.")
     return items
 
 
 def find_layout(source: Source) -> str:
-    """Tell a data set's layout by what is in its folder.
-
-    Args:
-        source: a folder or a CSV file.
-
-    Returns:
-        One of `LAYOUTS`, never ``"auto"``.
+    """Tell a data set's layout by what is in its folder: one of `LAYOUTS`, never ``"auto"``.
 
     Raises:
         DatalistError: there is no such folder, or a file that is not a CSV file.
@@ -209,12 +186,9 @@ _LOADERS: dict[str, Callable[[Source, int], list[DatalistItem]]] = {
 
 
 def name_sources(sources: Sequence[Source], loaded: Sequence[list[DatalistItem]], held_out: int = 0) -> None:
-    """Give items their ``source``, and put the folder before names that two data sets share; other names stay.
+    """Give items their ``source`` in place, and put the folder before names that two data sets share.
 
-    Args:
-        sources: folders or CSV files.
-        loaded: data list items of each, changed in place.
-        held_out: so many of the last ones do not change names of the others, and so neither splits nor trainings.
+    The last `held_out` data sets do not change names of the others, and so not their splits.
     """
     names = [{item["name"] for item in items} for items in loaded]
     of_training, of_all = (Counter(n for own in part for n in own) for part in (names[: len(names) - held_out], names))
@@ -231,14 +205,9 @@ def name_sources(sources: Sequence[Source], loaded: Sequence[list[DatalistItem]]
 
 
 def _sources(given: Source | Sequence[Source], setting: str) -> list[Source]:
-    if isinstance(given, (str, os.PathLike)):
-        return [given]
-    if (
-        not isinstance(given, Sequence)
-        or isinstance(given, bytes)
-        or not all(isinstance(each, (str, os.PathLike)) for each in given)
-    ):
+    listed = [given] if isinstance(given, (str, os.PathLike)) else given
+    if not isinstance(listed, (list, tuple)) or not all(isinstance(each, (str, os.PathLike)) for each in listed):
         raise DatalistError(f"{setting} is {str(given)[:80]}; expected a folder, a CSV file, or a list of them.")
-    if not given:
+    if not listed:
         raise DatalistError(f"{setting} is an empty list; name at least one folder.")
-    return list(given)
+    return list(listed)

@@ -1,4 +1,4 @@
-"""A data set that cannot be trained on, said before training starts."""
+"""Errors of a data set as a whole."""
 
 from __future__ import annotations
 
@@ -6,18 +6,11 @@ from collections.abc import Iterable
 
 
 class DatalistError(ValueError):
-    """The data set as a whole is at fault; the message names the fault, where it is, and the mend."""
+    """A data set that cannot be used; the message says what is wrong, where, and how to fix it."""
 
 
 def name_first(names: Iterable[object], most: int = 3) -> str:
     """Count names and spell out the first of them.
-
-    Args:
-        names: the names.
-        most: how many to spell out.
-
-    Returns:
-        For example ``"5: a, b, c, ..."``.
 
     Example:
         >>> name_first(["a", "b"]), name_first("abcd")
@@ -25,3 +18,14 @@ def name_first(names: Iterable[object], most: int = 3) -> str:
     """
     listed = [str(name) for name in names]
     return f"{len(listed)}: {', '.join(listed[:most])}{', ...' if len(listed) > most else ''}"
+
+
+def refuse(where: object, what: str, names: Iterable[object], fix: str) -> None:
+    """Raise ``where: what (count: the first names); fix`` unless there are no names.
+
+    Raises:
+        DatalistError: there are.
+    """
+    listed = list(names)
+    if listed:
+        raise DatalistError(f"{where}: {what} ({name_first(listed)}); {fix}.")

@@ -1,39 +1,45 @@
-"""What is wrong with a data list: all of it, not only the first."""
+"""Find what is wrong with a data list: all of it, not only the first fault."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from monai_tbkd.data.datalist_error import name_first
+from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import Boxes, DatalistItem
 from monai_tbkd.data.mask_pictures import find_masks
 
-_TOLERANCE = 1.0
-"""How far, in pixels, a box may reach over the film's edge through rounding; it is clipped."""
+logger = logging.getLogger(__name__)
 
+_TOLERANCE = 1.0
+"""How far, in pixels, a box may reach over the image's edge through rounding; it is clipped."""
 _CORNER = 64
 """A box that lies in the first 64th of width and height shows no lung; boxes in fractions do."""
 _SEVERAL = 5
-"""Boxes; fewer may lie in one part of their films by chance."""
+"""Boxes; fewer may lie in one part of their images by chance."""
 
 SEVERITIES = ("note", "warning", "error")
 """A note changes nothing, a warning costs trust in the numbers, with an error the data set is refused."""
 
+Splits = Mapping[str, Sequence[DatalistItem]]
+Listed = list[tuple[str, DatalistItem]]  # with the split
+
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found, in all the films that have it.
+    """One thing that was found, in all the images that have it.
 
     Attributes:
         kind: a word for programs, such as ``"box_outside"``.
         severity: one of `SEVERITIES`.
-        sentence: what was found and how to mend it.
-        films: names of the films concerned; empty where names could tell who a patient is.
+        sentence: what was found and how to fix it.
+        films: names of the images concerned; empty where names could tell who a patient is.
     """
 
     kind: str
@@ -42,45 +48,113 @@ class Finding:
     films: tuple[str, ...] = ()
 
 
-def datalist_findings(splits: Mapping[str, Sequence[DatalistItem]]) -> list[Finding]:
-    """Look for everything that can be seen without decoding all films.
+class Findings(list[Finding]):
+    """Findings in the order in which they were made."""
+
+    def add(
+        self, kind: str, severity: str, what: str, named: Iterable[object], fix: str,
+        films: Iterable[str] | None = None, total: str = "",
+    ) -> None:  # fmt: skip
+        """Add ``what (count: first names; total)fix``, unless nothing is named; `films` None: those named."""
+        listed = [str(name) for name in named]
+        names = tuple(dict.fromkeys(listed if films is None else films))
+        if listed:
+            self.append(Finding(kind, severity, f"{what} ({name_first(listed)}{total}){fix}", names))
+
+
+def check_datalist(splits: Splits, missing_annotation: str = "warn") -> dict[str, list[DatalistItem]]:
+    """Check images, boxes and splits; all faults are gathered into one error, a sentence each.
 
     Args:
         splits: data list items by split; ``"train"`` is checked for its classes.
+        missing_annotation: ``"warn"`` logs TB images without boxes, ``"error"`` refuses them.
 
     Returns:
-        Films that are missing, whose header cannot be read, that are listed twice or share a name; files that two
-        sources have (an error across splits, else a warning); patients in two
-        splits; boxes outside their film, without area or of less than a pixel; masks; one class only in train; TB films
-        without boxes (a warning). No finding holds a patient's id.
+        The same, with boxes that reach over the edge by up to 1 pixel clipped.
+
+    Raises:
+        DatalistError: no image, an error among `datalist_findings`, or (if asked for) a TB image without boxes.
+        ValueError: `missing_annotation` is not known.
+
+    Example:
+        >>> well = {"image": "/a.png", "name": "a", "class_name": "health", "label": 0, "boxes": [], "size": [9, 9]}
+        >>> sick = {**well, "image": "/b.png", "name": "b", "class_name": "tb", "label": 1, "boxes": [[-1, 2, 5, 9]]}
+        >>> check_datalist({"train": [well, sick]})["train"][1]["boxes"]
+        [[0.0, 2, 5, 9]]
+    """
+    if missing_annotation not in ("warn", "error"):
+        raise ValueError(f"missing_annotation is {missing_annotation!r}; expected 'warn' or 'error'.")
+    if not any(splits.values()):
+        raise DatalistError("The data set has no film; check dataset_dir.")
+    faults = []
+    warnings = []
+    for each in datalist_findings(splits):
+        if each.kind == "not_annotated" and missing_annotation == "error":
+            faults.append(f"TB films without an annotation ({name_first(each.films)}); annotate them or take them out.")
+        else:
+            (faults if each.severity == "error" else warnings).append(each.sentence)
+    if faults:
+        raise DatalistError(" ".join(faults))
+    for sentence in warnings:
+        logger.warning("%s", sentence)
+    return {name: [clip_boxes(item)[0] for item in part] for name, part in splits.items()}
+
+
+def datalist_findings(splits: Splits) -> Findings:
+    """Look for everything that can be seen without decoding all images; the ``"train"`` split has to have two labels.
+
+    Returns:
+        Errors and warnings; none holds a patient's id.
 
     Example:
         >>> [finding.kind for finding in datalist_findings({"train": []})]
         ['one_label']
     """
+    found = Findings()
     items = [item for part in splits.values() for item in part]
-    return [
-        *_missing_films(items),
-        *_twice(splits),
-        *_in_two_sources(splits),
-        *_same_names(items),
-        *_patients(splits),
-        *_boxes_outside(items),
-        *box_unit_findings(items),
-        *_masks(items),
-        *_one_label(splits.get("train", [])),
-        *_not_annotated(items),
-    ]
+    unread = [item for item in items if item["size"] is None]
+    missing = [item["name"] for item in unread if not Path(item["image"]).exists()]
+    broken = [item for item in unread if Path(item["image"]).exists()]
+    found.add(
+        "missing_film", "error", "Listed films that do not exist", missing, "; add them or take them off the list."
+    )
+    fix, faults, names = "; replace them or take them out.", [i["fault"] for i in broken], [i["name"] for i in broken]
+    found.add("unreadable", "error", "Films that cannot be read", faults, fix, names)
+    _find_twice(splits, found)
+    _find_in_two_sources(splits, found)
+    paths = _grouped(items, lambda item: item["name"])  # maps and scores are kept by name
+    shared = {name: sorted({item["image"] for item in own}) for name, own in paths.items()}
+    several = {name: " and ".join(own) for name, own in shared.items() if len(own) > 1}
+    fix = "; rename one, or keep them under one folder."
+    found.add("same_name", "error", "Different films of one name", several.values(), fix, several)
+    _find_patients(splits, found)
+    outside = [(item, box) for item in items for box in clip_boxes(item)[1]]
+    fix = "fix the annotations: [xmin, ymin, xmax, ymax] in pixels of the film file"
+    what = "Boxes outside their film or without area"
+    _add_boxes(found, items, outside, "box_outside", "error", what, fix)
+    found += box_unit_findings(items)
+    fix, total = "; take them out of the data set.", f"; {len(items)} films in all"
+    found.add("mask", "error", "Masks among the films", find_masks(items), fix, total=total)
+    train = splits.get("train", [])
+    if len({str(item["label"]) for item in train}) < 2:  # labels of halves are arrays
+        classes = ", ".join(sorted({item["class_name"] for item in train})) or "no film at all"
+        sentence = (
+            f"The train split has films of one label only ({classes}); add films of the others, with dataset_dir a "
+            "list of folders if they are elsewhere."
+        )
+        found.append(Finding("one_label", "error", sentence))
+    # An image that cannot be read has lost its boxes with its size; that is another finding.
+    bare = [item["name"] for item in items if item["class_name"] == "tb" and item["boxes"] is None and item["size"]]
+    fix = ": they train by their image label and are left out of localization scores."
+    found.add("not_annotated", "warning", "TB films without an annotation", bare, fix)
+    return found
 
 
 def clip_boxes(item: DatalistItem) -> tuple[DatalistItem, Boxes]:
-    """Clip boxes that reach over the film's edge by up to a pixel.
-
-    Args:
-        item: a data list item.
+    """Clip boxes that reach over the image's edge by up to a pixel.
 
     Returns:
-        The item, a changed copy if it has boxes, and those of its boxes that lie outside the film or have no area.
+        The item, a changed copy if it has boxes, and those of its boxes that lie outside the image or have no area.
     """
     if not item["boxes"] or item["size"] is None:
         return item, []
@@ -97,119 +171,11 @@ def clip_boxes(item: DatalistItem) -> tuple[DatalistItem, Boxes]:
     return {**item, "boxes": clipped}, outside
 
 
-def _missing_films(items: list[DatalistItem]) -> list[Finding]:
-    unread = [item for item in items if item["size"] is None]
-    missing = [item["name"] for item in unread if not Path(item["image"]).exists()]
-    broken = [item for item in unread if Path(item["image"]).exists()]
-    findings = []
-    if missing:
-        sentence = f"Listed films that do not exist ({name_first(missing)}); add them or take them off the list."
-        findings.append(Finding("missing_film", "error", sentence, tuple(missing)))
-    if broken:
-        faults = name_first(item["fault"] for item in broken)
-        sentence = f"Films that cannot be read ({faults}); replace them or take them out."
-        findings.append(Finding("unreadable", "error", sentence, tuple(item["name"] for item in broken)))
-    return findings
-
-
-def _twice(splits: Mapping[str, Sequence[DatalistItem]]) -> list[Finding]:
-    where: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for split, part in splits.items():
-        for item in part:
-            # The real path: a link to a film of another split is that film.
-            where[os.path.realpath(item["image"])].append((split, item["name"]))
-    several = [found for found in where.values() if len(found) > 1]
-    across = [found for found in several if len({split for split, _ in found}) > 1]
-    within = [found[0][1] for found in several if len({split for split, _ in found}) == 1]
-    findings = []
-    if across:
-        named = name_first(
-            f"{found[0][1]} in {' and '.join(sorted({split for split, _ in found}))}" for found in across
-        )
-        sentence = f"The same film in two splits ({named}); keep it in one."
-        findings.append(Finding("film_in_two_splits", "error", sentence, tuple(found[0][1] for found in across)))
-    if within:
-        sentence = f"Films listed twice ({name_first(within)}); list each once."
-        findings.append(Finding("listed_twice", "error", sentence, tuple(within)))
-    return findings
-
-
-def _in_two_sources(splits: Mapping[str, Sequence[DatalistItem]]) -> list[Finding]:
-    """Images whose file two sources have, byte for byte; files of a size that no other source has are not read."""
-    if len({item.get("source") for part in splits.values() for item in part}) < 2:
-        return []
-    by_size: dict[int, list[tuple[str, DatalistItem]]] = defaultdict(list)
-    for split, part in splits.items():
-        for item in part:
-            if item["size"] is not None:
-                by_size[Path(item["image"]).stat().st_size].append((split, item))
-    by_content: dict[str, list[tuple[str, DatalistItem]]] = defaultdict(list)
-    for same in by_size.values():
-        if len({item.get("source") for _, item in same}) > 1:
-            for split, item in same:
-                with Path(item["image"]).open("rb") as file:
-                    by_content[hashlib.file_digest(file, "sha256").hexdigest()].append((split, item))
-    found = [each for each in by_content.values() if len({item.get("source") for _, item in each}) > 1]
-    findings = []
-    for severity, across in (("error", True), ("warning", False)):
-        chosen = [each for each in found if (len({split for split, _ in each}) > 1) is across]
-        if chosen:
-            named = name_first(
-                " and ".join(f"{item['name']} of {item.get('source')}" for _, item in each) for each in chosen
-            )
-            where = "in two sources and two splits" if across else "in two sources"
-            sentence = f"The same image {where} ({named}); take it out of one."
-            films = tuple(item["name"] for each in chosen for _, item in each)
-            findings.append(Finding("image_in_two_sources", severity, sentence, films))
-    return findings
-
-
-def _same_names(items: list[DatalistItem]) -> list[Finding]:
-    # Maps and scores are kept by name, so that a name must mean one film.
-    where: dict[str, set[str]] = defaultdict(set)
-    for item in items:
-        where[item["name"]].add(item["image"])
-    shared = {name: f"{' and '.join(sorted(paths))}" for name, paths in where.items() if len(paths) > 1}
-    if not shared:
-        return []
-    sentence = (
-        f"Different films of one name ({name_first(shared.values())}); rename one, or keep them under one folder."
-    )
-    return [Finding("same_name", "error", sentence, tuple(shared))]
-
-
-def _patients(splits: Mapping[str, Sequence[DatalistItem]]) -> list[Finding]:
-    where: dict[str, set[str]] = defaultdict(set)
-    for split, part in splits.items():
-        for item in part:
-            if item.get("patient_id"):
-                where[str(item["patient_id"])].add(split)
-    # Neither the ids nor the films: a report ends up in logs.
-    straddling = sum(len(found) > 1 for found in where.values())
-    if not straddling:
-        return []
-    sentence = f"Patients with films in two splits ({straddling}); mend the split column or the patient_id column."
-    return [Finding("patient_in_two_splits", "error", sentence)]
-
-
-def _boxes_outside(items: list[DatalistItem]) -> list[Finding]:
-    outside = [(item, box) for item in items for box in clip_boxes(item)[1]]
-    return _box_finding(
-        items, outside, "box_outside", "error", "Boxes outside their film or without area",
-        "mend the annotations: [xmin, ymin, xmax, ymax] in pixels of the film file",
-    )  # fmt: skip
-
-
-def box_unit_findings(items: Sequence[DatalistItem]) -> list[Finding]:
-    """Boxes that are not in pixels of their film: fractions, less than a pixel, or of a smaller copy.
-
-    Args:
-        items: data list items.
-
-    Returns:
-        Errors and warnings, with how many of how many boxes.
-    """
+def box_unit_findings(items: Sequence[DatalistItem]) -> Findings:
+    """Find boxes that are not in pixels of their image: fractions, less than a pixel, or of a smaller copy."""
+    found = Findings()
     in_corner, thin, upper_left = [], [], []
+    boxes = sum(len(item["boxes"] or []) for item in items)
     for item in items:
         height, width = item["size"] or (0, 0)
         outside = clip_boxes(item)[1]
@@ -224,66 +190,79 @@ def box_unit_findings(items: Sequence[DatalistItem]) -> list[Finding]:
                 thin.append((item, box))
             if xmax <= width / 3 and ymax <= height / 3:
                 upper_left.append((item, box))
-    boxes = sum(len(item["boxes"] or []) for item in items)
-    return [
-        *_box_finding(
-            items, in_corner, "box_not_in_pixels", "error", "Boxes within the upper left corner, as fractions are",
-            "write boxes in pixels: multiply fractions by width and height",
-        ),
-        *_box_finding(
-            items, thin, "box_below_a_pixel", "error" if len(thin) == boxes else "warning",
-            "Boxes less than one pixel wide or high", "mend the annotations or take these boxes out",
-        ),
-        *_box_finding(
-            items, upper_left if len(upper_left) == boxes >= _SEVERAL and not in_corner else [], "boxes_upper_left",
-            "warning", "All boxes lie in the upper left third of their film",
-            "see whether they are in pixels of the film file, and not of a smaller copy or in percent",
-        ),
-    ]  # fmt: skip
+    what, fix = "Boxes within the upper left corner, as fractions are", "multiply fractions by width and height"
+    _add_boxes(found, items, in_corner, "box_not_in_pixels", "error", what, f"write boxes in pixels: {fix}")
+    severity, fix = "error" if len(thin) == boxes else "warning", "fix the annotations or take these boxes out"
+    _add_boxes(found, items, thin, "box_below_a_pixel", severity, "Boxes less than one pixel wide or high", fix)
+    if len(upper_left) == boxes >= _SEVERAL and not in_corner:
+        what = "All boxes lie in the upper left third of their film"
+        fix = "see whether they are in pixels of the film file, and not of a smaller copy or in percent"
+        _add_boxes(found, items, upper_left, "boxes_upper_left", "warning", what, fix)
+    return found
 
 
-def _box_finding(
-    items: Sequence[DatalistItem], found: list[tuple[DatalistItem, list[float]]], kind: str, severity: str, what: str,
-    mend: str,
-) -> list[Finding]:  # fmt: skip
-    if not found:
-        return []
-    named = name_first(
+def _add_boxes(
+    found: Findings, items: Sequence[DatalistItem], chosen: list[tuple[DatalistItem, list[float]]], kind: str,
+    severity: str, what: str, fix: str,
+) -> None:  # fmt: skip
+    named = [
         f"{item['name']} has [{', '.join(f'{edge:g}' for edge in box)}] on {item['size'][0]} x {item['size'][1]} "
         "pixels (height x width)"
-        for item, box in found
-    )
-    boxes = sum(len(item["boxes"] or []) for item in items)
-    sentence = f"{what} ({named}; {boxes} boxes in all); {mend}."
-    return [Finding(kind, severity, sentence, tuple(dict.fromkeys(item["name"] for item, _ in found)))]
+        for item, box in chosen
+    ]
+    total = f"; {sum(len(item['boxes'] or []) for item in items)} boxes in all"
+    found.add(kind, severity, what, named, f"; {fix}.", [item["name"] for item, _ in chosen], total)
 
 
-def _masks(items: list[DatalistItem]) -> list[Finding]:
-    masks = find_masks(items)
-    if not masks:
-        return []
-    sentence = f"Masks among the films ({name_first(masks)}; {len(items)} films in all); take them out of the data set."
-    return [Finding("mask", "error", sentence, tuple(masks))]
+def _grouped(listed: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
+    groups = defaultdict(list)
+    for each in listed:
+        groups[key(each)].append(each)
+    return groups
 
 
-def _one_label(train: Sequence[DatalistItem]) -> list[Finding]:
-    if len({str(item["label"]) for item in train}) > 1:  # labels of halves are arrays
-        return []
-    found = sorted({item["class_name"] for item in train})
-    sentence = (
-        f"The train split has films of one label only ({', '.join(found) or 'no film at all'}); "
-        "add films of the others, with dataset_dir a list of folders if they are elsewhere."
-    )
-    return [Finding("one_label", "error", sentence)]
+def _by_split(splits: Splits) -> Listed:
+    return [(split, item) for split, part in splits.items() for item in part]
 
 
-def _not_annotated(items: list[DatalistItem]) -> list[Finding]:
-    # A film that cannot be read has lost its boxes with its size; that is another finding.
-    bare = [item["name"] for item in items if item["class_name"] == "tb" and item["boxes"] is None and item["size"]]
-    if not bare:
-        return []
-    sentence = (
-        f"TB films without an annotation ({name_first(bare)}): they train by their image label and are left out of "
-        "localization scores."
-    )
-    return [Finding("not_annotated", "warning", sentence, tuple(bare))]
+def _find_twice(splits: Splits, found: Findings) -> None:
+    # The real path: a link to an image of another split is that image.
+    groups = _grouped(_by_split(splits), lambda each: os.path.realpath(each[1]["image"])).values()
+    several = [(own[0][1]["name"], sorted({split for split, _ in own})) for own in groups if len(own) > 1]
+    across = {name: f"{name} in {' and '.join(own)}" for name, own in several if len(own) > 1}
+    what, fix = "The same film in two splits", "; keep it in one."
+    found.add("film_in_two_splits", "error", what, across.values(), fix, across)
+    within = [name for name, own in several if len(own) == 1]
+    found.add("listed_twice", "error", "Films listed twice", within, "; list each once.")
+
+
+def _find_in_two_sources(splits: Splits, found: Findings) -> None:
+    """Images whose file two sources have, byte for byte; files of a size that no other source has are not read."""
+
+    def content(path: str) -> str:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def of_two_sources(groups: list[Listed], key: Callable[[str], object]) -> list[Listed]:
+        parts = [part for group in groups for part in _grouped(group, lambda each: key(each[1]["image"])).values()]
+        return [part for part in parts if len({item.get("source") for _, item in part}) > 1]
+
+    readable = [each for each in _by_split(splits) if each[1]["size"] is not None]
+    groups = of_two_sources(of_two_sources([readable], bool), lambda path: Path(path).stat().st_size)
+    groups = of_two_sources(groups, content)
+    for severity, across in (("error", True), ("warning", False)):
+        chosen = [group for group in groups if (len({split for split, _ in group}) > 1) is across]
+        named = [" and ".join(f"{item['name']} of {item.get('source')}" for _, item in group) for group in chosen]
+        what = f"The same image in two sources{' and two splits' if across else ''}"
+        films = [item["name"] for group in chosen for _, item in group]
+        found.add("image_in_two_sources", severity, what, named, "; take it out of one.", films)
+
+
+def _find_patients(splits: Splits, found: Findings) -> None:
+    known = [each for each in _by_split(splits) if each[1].get("patient_id")]
+    groups = _grouped(known, lambda each: str(each[1]["patient_id"])).values()
+    # Neither the ids nor the images: a report ends up in logs.
+    straddling = sum(len({split for split, _ in group}) > 1 for group in groups)
+    if straddling:
+        sentence = f"Patients with films in two splits ({straddling}); fix the split column or the patient_id column."
+        found.append(Finding("patient_in_two_splits", "error", sentence))

@@ -1,12 +1,12 @@
-"""Films that are in a data set more than once."""
+"""Find images that are in a data set more than once."""
 
 from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,9 @@ DUPLICATE_KINDS = KINDS[:4]
 
 NEAR = 0.92
 ALIKE = 0.75
-"""Correlations from which two films are near duplicates, or may be of one person. Measured: docs/data.md."""
+"""Correlations from which two images are copies (``near``, ``mirrored``), or, the same way round, may be of one person.
+
+Measured: docs/data.md."""
 
 _CANDIDATE_SIGMA, _SIGMA = 3.0, 2.0  # coarser structures find, finer ones decide
 _CELL = 4  # thumbnail pixels a cell of the descriptor
@@ -46,14 +48,7 @@ _STARTS = np.array(
 
 @dataclass(frozen=True)
 class DuplicatePair:
-    """Two films by their numbers, the first the smaller.
-
-    Attributes:
-        first: number of a film.
-        second: number of the other.
-        kind: one of `KINDS`.
-        correlation: after alignment, 1 for the same pixels.
-    """
+    """Two images by their numbers, the first the smaller; `kind` of `KINDS`; the correlation is after alignment."""
 
     first: int
     second: int
@@ -61,74 +56,53 @@ class DuplicatePair:
     correlation: float
 
 
-def find_duplicates(scans: Sequence[FilmScan], near: float = NEAR, alike: float = ALIKE) -> list[DuplicatePair]:
-    """Find films that are copies of each other.
+def find_duplicates(scans: Sequence[FilmScan]) -> list[DuplicatePair]:
+    """Find images that are copies of each other.
 
     Equal files and equal pixels by their hashes. Copies that were re-encoded, resized, shifted or cropped by up to
-    3 %, mirrored left to right, or changed in exposure or gamma: films are compared all with all by 16 x 16 cells of
+    3 %, mirrored left to right, or changed in exposure or gamma: images are compared all with all by 16 x 16 cells of
     local contrast, in 11 positions; the best 10 of each are laid on each other and correlated in 64 x 64 pixels.
-    A film of one gray value, or one that could not be read, has no near duplicate.
-
-    Args:
-        scans: of `scan_films`.
-        near: correlation from which two films are copies (``near``, ``mirrored``).
-        alike: correlation from which two films, both the right way round, are called ``alike``: often two exposures of
-            one person. Phantoms, which share a skeleton, are alike.
+    An image of one gray value, or one that could not be read, has no near duplicate. Phantoms, which share a skeleton,
+    are ``alike``.
 
     Returns:
-        Pairs, by their numbers. Among more than 50 equal films only the pairs with the first of them are named. A pair
-        that has no common look through its best 10 candidates may be missed where a film has many copies.
-
-    Raises:
-        ValueError: thresholds that are not ``0 < alike <= near <= 1``.
+        Pairs, by their numbers. Among more than 50 equal images only the pairs with the first of them are named. A pair
+        may be missed where an image has more than 10 copies.
     """
-    if not 0 < alike <= near <= 1:
-        raise ValueError(f"alike is {alike} and near {near}; expected 0 < alike <= near <= 1.")
     groups: dict[str, list[int]] = defaultdict(list)
     for number, scan in enumerate(scans):
         if scan.reason is None:
             groups[scan.pixel_hash].append(number)
-    pairs = [_exact(scans, i, j) for members in groups.values() for i, j in _pairs_within(members)]
-    # One film stands for all that are equal to it.
-    equals = list(groups.values())
-    textured = [members for members in equals if np.ptp(scans[members[0]].thumbnail) > 0]
+    pairs = []
+    for members in groups.values():
+        few = len(members) <= _LARGEST_GROUP
+        for i, j in combinations(members, 2) if few else product(members[:1], members[1:]):
+            same_file = scans[i].file_hash == scans[j].file_hash
+            pairs.append(DuplicatePair(i, j, "same file" if same_file else "same pixels", 1.0))
+    # One image stands for all that are equal to it.
+    textured = [members for members in groups.values() if np.ptp(scans[members[0]].thumbnail) > 0]
     thumbnails = np.stack([scans[members[0]].thumbnail for members in textured]) if textured else np.zeros((0, 64, 64))
-    for one, other, kind, correlation in _near(thumbnails.astype(np.uint8), near, alike):
-        for i, j in _pairs_between(textured[one], textured[other]):
+    for one, other, kind, correlation in _near(thumbnails.astype(np.uint8)):
+        some, others = textured[one], textured[other]
+        few = len(some) * len(others) <= _LARGEST_GROUP
+        for i, j in product(some, others) if few else [(some[0], others[0])]:
             pairs.append(DuplicatePair(min(i, j), max(i, j), kind, correlation))
     return sorted(pairs, key=lambda pair: (pair.first, pair.second))
 
 
-def _exact(scans: Sequence[FilmScan], first: int, second: int) -> DuplicatePair:
-    same_file = scans[first].file_hash == scans[second].file_hash
-    return DuplicatePair(first, second, "same file" if same_file else "same pixels", 1.0)
-
-
-def _pairs_within(members: list[int]) -> Iterable[tuple[int, int]]:
-    if len(members) <= _LARGEST_GROUP:
-        return combinations(members, 2)
-    return [(members[0], other) for other in members[1:]]
-
-
-def _pairs_between(some: list[int], others: list[int]) -> Iterable[tuple[int, int]]:
-    if len(some) * len(others) <= _LARGEST_GROUP:
-        return [(i, j) for i in some for j in others]
-    return [(some[0], others[0])]
-
-
-def _near(thumbnails: NDArray[np.uint8], near: float, alike: float) -> list[tuple[int, int, str, float]]:
+def _near(thumbnails: NDArray[np.uint8]) -> list[tuple[int, int, str, float]]:
     if len(thumbnails) < 2:
         return []
     found: list[tuple[int, int, str, float]] = []
     plain, starts = _candidates(thumbnails, _STARTS, mirrored=False)
     for (i, j), correlation in _aligned(thumbnails, plain, starts, mirrored=False):
-        if correlation >= alike:
-            found.append((i, j, "near" if correlation >= near else "alike", correlation))
+        if correlation >= ALIKE:
+            found.append((i, j, "near" if correlation >= NEAR else "alike", correlation))
     known = {(i, j) for i, j, kind, _ in found if kind == "near"}
     mirror, starts = _candidates(thumbnails, _STARTS[:1], mirrored=True)
     for (i, j), correlation in _aligned(thumbnails, mirror, starts, mirrored=True):
         # A film that is its own mirror image is no more than near.
-        if correlation >= near and (i, j) not in known:
+        if correlation >= NEAR and (i, j) not in known:
             found.append((i, j, "mirrored", correlation))
     return found
 
@@ -157,6 +131,9 @@ def _candidates(thumbnails: NDArray[np.uint8], starts: Floats, mirrored: bool) -
         [_descriptors(local_contrast(thumbnails[begin : begin + rows], _CANDIDATE_SIGMA)) for begin in blocks]
     )
     best: dict[tuple[int, int], tuple[float, int]] = {}
+    # For each start, the one that leads back.
+    reverse = np.concatenate([2 - _STARTS[:, :2], -_STARTS[:, 2:]], axis=1)
+    back = np.abs(_STARTS - reverse[:, None]).sum(2).argmin(1)
     for begin in tqdm(blocks, desc="comparing", disable=len(blocks) < 4 or not sys.stderr.isatty()):
         queries = local_contrast(thumbnails[begin : begin + rows], _CANDIDATE_SIGMA)[:, :, :: -1 if mirrored else 1]
         scores = np.full((len(queries), count), -1, dtype=np.float32)
@@ -171,22 +148,14 @@ def _candidates(thumbnails: NDArray[np.uint8], starts: Floats, mirrored: bool) -
         top = np.argpartition(-scores, most - 1, axis=1)[:, :most]
         for row, column in zip(*np.nonzero(np.take_along_axis(scores, top, 1) >= _FLOOR), strict=True):
             film = int(top[row, column])
-            query, value, start_number = begin + int(row), float(scores[row, film]), int(which[row, film])
-            pair = (query, film) if query < film else (film, query)
-            # The start moves the first film onto the second.
-            start_number = start_number if query < film else _inverse(start_number)
+            query, value, number = begin + int(row), float(scores[row, film]), int(which[row, film])
+            pair = (min(query, film), max(query, film))
             if value > best.get(pair, (-1.0, 0))[0]:
-                best[pair] = (value, start_number)
+                # The start moves the first image onto the second.
+                best[pair] = (value, number if query < film else int(back[number]))
     pairs = np.array(sorted(best), dtype=np.intp).reshape(-1, 2)
     chosen = [best[(int(i), int(j))][1] for i, j in pairs]
     return pairs, starts[chosen] if chosen else np.zeros((0, 4), dtype=np.float32)
-
-
-def _inverse(start_number: int) -> int:
-    """The start that leads back."""
-    zoom, shift = _STARTS[start_number, :2], _STARTS[start_number, 2:]
-    wanted = np.concatenate([2 - zoom, -shift])
-    return int(np.abs(_STARTS - wanted).sum(1).argmin())
 
 
 def _descriptors(images: Floats) -> Floats:

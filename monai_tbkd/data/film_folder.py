@@ -7,9 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from monai_tbkd.data.absolute_path import absolute_path
-from monai_tbkd.data.natural_order import natural_key
 from monai_tbkd.data.own_results import made_files, made_folders
+from monai_tbkd.data.paths import absolute_path, natural_key
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 
 logger = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ PathLike = str | os.PathLike[str]
 def list_films(
     source: PathLike | Sequence[PathLike], recursive: bool = True, leave_out: PathLike | None = None
 ) -> list[dict[str, str]]:
-    """List every file that may be a film; whether it is one is told by its content, when it is read.
+    """List every file that may be a film; whether it is one is found from its content, when it is read.
 
     Left out: hidden folders, results of earlier runs in the folders that they were written to, and files that are
     hidden or something else by their name (tables, texts, archives), unless their content is that of a film. A

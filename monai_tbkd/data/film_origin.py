@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.phantom.recipe import RECIPE_FILE
+from monai_tbkd.data.own_results import PHANTOM_RECIPE
 
 _DEPTH = 3  # from imgs/tb/a.png up to the data set's folder
 
@@ -27,6 +27,6 @@ def film_origins(items: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     for item in items:
         folder = Path(str(item["image"])).parent
         if folder not in known:
-            known[folder] = any((each / RECIPE_FILE).is_file() for each in (folder, *folder.parents)[:_DEPTH])
+            known[folder] = any((each / PHANTOM_RECIPE).is_file() for each in (folder, *folder.parents)[:_DEPTH])
         counts["phantom" if known[folder] else "other"] += 1
     return counts

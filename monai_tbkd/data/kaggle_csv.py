@@ -1,4 +1,4 @@
-"""TBX11K as Kaggle's "simplified" copies have it: one folder of films and a table with a row a box."""
+"""TBX11K as Kaggle's "simplified" copies have it: one folder of images and a table with a row a box."""
 
 from __future__ import annotations
 
@@ -11,22 +11,18 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from monai_tbkd.data.absolute_path import absolute_path
-from monai_tbkd.data.box_types import box_type_of
-from monai_tbkd.data.datalist_error import DatalistError, name_first
+from monai_tbkd.data.datalist_error import DatalistError, name_first, refuse
 from monai_tbkd.data.datalist_item import DatalistItem, datalist_item
-from monai_tbkd.data.film_classes import class_of, known_words
-from monai_tbkd.data.film_folder import film_stem, list_films
-from monai_tbkd.data.natural_order import natural_key
-from monai_tbkd.data.outside_text import csv_columns, read_csv
-from monai_tbkd.data.split_words import split_of
-from monai_tbkd.data.tbx11k_annotations import FilmAnnotation
+from monai_tbkd.data.dataset_files import images_in, table_rows
+from monai_tbkd.data.film_classes import box_type_of, class_of, known_words, split_of
+from monai_tbkd.data.film_folder import film_stem
+from monai_tbkd.data.outside_text import csv_columns
+from monai_tbkd.data.paths import absolute_path, natural_key
 
 logger = logging.getLogger(__name__)
 
 _COLUMNS = ("fname", "image_height", "image_width", "source", "bbox", "target", "tb_type", "image_type")
 _SIGNS = {"fname", "bbox", "target"}
-_EDGES = ("xmin", "ymin", "width", "height")
 _TARGETS = {"tb": True, "no_tb": False, "non_tb": False}
 _NONE = ("", "none", "nan")
 
@@ -34,7 +30,7 @@ _NONE = ("", "none", "nan")
 @dataclass(frozen=True)
 class _Row:
     number: int
-    film: str
+    name: str
     size: tuple[float, float]
     split: str
     class_name: str
@@ -43,14 +39,7 @@ class _Row:
 
 
 def is_kaggle_csv(path: Path) -> bool:
-    """Whether a file is a CSV table with the columns ``fname``, ``bbox`` and ``target``.
-
-    Args:
-        path: a file.
-
-    Returns:
-        False for what cannot be read as well.
-    """
+    """Whether a file is a CSV table with the columns ``fname``, ``bbox`` and ``target``; not where it is unreadable."""
     try:
         return path.suffix.lower() == ".csv" and _SIGNS.issubset(csv_columns(path))
     except (OSError, csv.Error):
@@ -60,10 +49,10 @@ def is_kaggle_csv(path: Path) -> bool:
 def load_kaggle_csv(csv_path_or_root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
     """Read a table with the columns ``fname, image_height, image_width, source, bbox, target, tb_type, image_type``.
 
-    Each row is a box, or a film without one (``bbox`` is ``none``); the rows of a film are merged. ``bbox`` is
+    Each row is a box, or an image without one (``bbox`` is ``none``); the rows of an image are merged. ``bbox`` is
     ``{'xmin': ..., 'ymin': ..., 'width': ..., 'height': ...}`` in pixels of ``image_width`` x ``image_height`` and is
-    scaled to the film file. ``source`` is the split; rows of a test split, or without ``target``, have no label and are
-    left out. The class is that of ``image_type`` (``sick_but_no_tb`` and ``sick_but_non_tb`` alike). Films are in
+    scaled to the image file. ``source`` is the split; rows of a test split, or without ``target``, have no label and
+    are left out. The class is that of ``image_type`` (``sick_but_no_tb`` and ``sick_but_non_tb`` alike). Images are in
     ``images`` beside the table, or anywhere below its folder.
 
     Args:
@@ -74,80 +63,56 @@ def load_kaggle_csv(csv_path_or_root: str | os.PathLike[str], num_classes: int =
         Data list items; ``name`` is the path under the table's folder.
 
     Raises:
-        DatalistError: no such table, a row that cannot be understood, rows of one film that contradict each other, or
-            two films of one name.
-
-    Example:
-        >>> load_kaggle_csv("tbx11k-simplified/data.csv")  # doctest: +SKIP
+        DatalistError: no such table, or rows that cannot be understood, contradict each other or name several images.
     """
-    table = _table(absolute_path(csv_path_or_root))
-    rows, faults, unlabeled = _rows(table)
-    if faults:
-        raise DatalistError(f"{table}: rows that cannot be understood ({name_first(faults)}); mend them.")
-    if unlabeled:
-        logger.info("%s: films without a label are left out (%s).", table, name_first(sorted(unlabeled)))
-    by_film: dict[str, list[_Row]] = defaultdict(list)
-    for row in rows:
-        by_film[row.film].append(row)
-    conflicts = [text for film, each in by_film.items() if (text := _conflict(film, each))]
-    if conflicts:
-        raise DatalistError(
-            f"{table}: rows of one film that contradict each other ({name_first(conflicts)}); make them agree."
-        )
-    paths = _film_paths(table.parent, list(by_film))
-    return [
-        _item(paths[film], paths[film].relative_to(table.parent).as_posix(), by_film[film], num_classes)
-        for film in sorted(by_film, key=natural_key)
-    ]
-
-
-def _table(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    tables = sorted(each for each in path.glob("*.csv") if is_kaggle_csv(each))
-    if len(tables) != 1:
-        raise DatalistError(
-            f"{path}: {len(tables)} tables with the columns {', '.join(sorted(_SIGNS))}; expected one, so give the "
-            "path of the table itself."
-        )
-    return tables[0]
-
-
-def _rows(table: Path) -> tuple[list[_Row], list[str], set[str]]:
-    try:
-        columns, found = read_csv(table)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatalistError(f"{table}: cannot be read as a UTF-8 CSV file ({error}); check the path.") from error
+    table = absolute_path(csv_path_or_root)
+    if table.is_dir():
+        tables = sorted(each for each in table.glob("*.csv") if is_kaggle_csv(each))
+        if len(tables) != 1:
+            raise DatalistError(
+                f"{table}: {len(tables)} tables with the columns {', '.join(sorted(_SIGNS))}; expected one: give "
+                "the path of the table itself."
+            )
+        table = tables[0]
+    columns, found = table_rows(table)
     missing = [name for name in _COLUMNS if name not in columns]
     if missing:
         raise DatalistError(f"{table}: no column {' and '.join(missing)}; expected {', '.join(_COLUMNS)}.")
     double = [name for name in _COLUMNS if columns.count(name) > 1]
-    if double:
-        raise DatalistError(f"{table}: several columns of one name ({name_first(double)}); keep one of them.")
-    lines = [{name: line[name].strip() for name in _COLUMNS} for line in found]
-    rows: list[_Row] = []
+    refuse(table, "several columns of one name", double, "keep one of them")
+    by_image: dict[str, list[_Row]] = defaultdict(list)
     faults: list[str] = []
     unlabeled: set[str] = set()
-    for number, line in enumerate(lines, start=2):
+    for number, row in enumerate(found, start=2):
+        line = {name: row[name].strip() for name in _COLUMNS}
         if split_of(line["source"]) == "test" or line["target"].lower() in _NONE:
             unlabeled.add(line["fname"])
             continue
         try:
-            rows.append(_row(number, line))
+            by_image[line["fname"]].append(_row(number, line))
         except ValueError as error:
             faults.append(f"row {number} {error}")
-    return rows, faults, unlabeled
+    refuse(table, "rows that cannot be understood", faults, "fix them")
+    if unlabeled:
+        logger.info("%s: films without a label are left out (%s).", table, name_first(sorted(unlabeled)))
+    conflicts = [text for rows in by_image.values() if (text := _conflict(rows))]
+    refuse(table, "rows of one film that contradict each other", conflicts, "make them agree")
+    paths = _paths(table.parent, list(by_image))
+    items = []
+    for listed in sorted(by_image, key=natural_key):
+        path, rows = paths[listed], by_image[listed]
+        name, boxes = path.relative_to(table.parent).as_posix(), [row.box for row in rows if row.box is not None]
+        types, first = [row.box_type for row in rows], rows[0]
+        items.append(
+            datalist_item(path, name, first.class_name, first.split, num_classes, boxes, types, drawn_on=first.size)
+        )
+    return items
 
 
 def _row(number: int, line: dict[str, str]) -> _Row:
-    parts = PurePosixPath(line["fname"]).parts
-    if (
-        not parts
-        or ".." in parts
-        or PurePosixPath(line["fname"]).is_absolute()
-        or "\\" in line["fname"]
-        or max(map(len, map(os.fsencode, parts))) > 255
-    ):
+    name = PurePosixPath(line["fname"])
+    strange = not name.parts or ".." in name.parts or name.is_absolute() or "\\" in line["fname"]
+    if strange or any(len(os.fsencode(part)) > 255 for part in name.parts):
         raise ValueError(f"names the film {line['fname'][:60]!r} (expected a name like tb0005.png)")
     split, class_name = split_of(line["source"]), class_of(line["image_type"])
     if split is None:
@@ -180,7 +145,7 @@ def _box(text: str) -> list[float] | None:
         return None
     try:
         box = ast.literal_eval(text)
-        x, y, width, height = (float(box[edge]) for edge in _EDGES)
+        x, y, width, height = (float(box[edge]) for edge in ("xmin", "ymin", "width", "height"))
     except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError) as error:
         raise ValueError(
             f"has the bbox {text[:60]!r} (expected none, or {{'xmin': 0, 'ymin': 0, 'width': 9, 'height': 9}})"
@@ -190,47 +155,32 @@ def _box(text: str) -> list[float] | None:
     return [x, y, x + width, y + height]
 
 
-def _conflict(film: str, rows: list[_Row]) -> str | None:
+def _conflict(rows: list[_Row]) -> str | None:
+    numbers = ", ".join(str(row.number) for row in rows)
     for what in ("class_name", "split", "size"):
         found = {str(getattr(row, what)) for row in rows}
         if len(found) > 1:
-            return f"{film} has {' and '.join(sorted(found))} in rows {', '.join(str(row.number) for row in rows)}"
+            return f"{rows[0].name} has {' and '.join(sorted(found))} in rows {numbers}"
     if len(rows) > 1 and any(row.box is None for row in rows):
-        return f"{film} has a box and none in rows {', '.join(str(row.number) for row in rows)}"
+        return f"{rows[0].name} has a box and none in rows {numbers}"
     return None
 
 
-def _film_paths(folder: Path, films: list[str]) -> dict[str, Path]:
-    found = {film: folder / "images" / film for film in films if (folder / "images" / film).is_file()}
-    rest = [film for film in films if film not in found]
+def _paths(folder: Path, names: list[str]) -> dict[str, Path]:
+    found = {name: folder / "images" / name for name in names if (folder / "images" / name).is_file()}
+    rest = [name for name in names if name not in found]
     below: dict[str, list[str]] = defaultdict(list)
-    if rest:
-        try:
-            for each in list_films(folder):
-                below[film_stem(PurePosixPath(each["name"]).name)].append(each["name"])
-        except ValueError:
-            logger.debug("%s: no film below the folder.", folder)
+    for path in images_in(folder) if rest else []:
+        below[film_stem(path.name)].append(path.relative_to(folder).as_posix())
     several = []
-    for film in rest:
-        alike = below[film_stem(PurePosixPath(film).name)]
-        names = [name for name in alike if name == film or name.endswith(f"/{film}")]
+    for name in rest:
+        alike = below[film_stem(PurePosixPath(name).name)]
+        own = [each for each in alike if each == name or each.endswith(f"/{name}")]
         # Saved in another format: tb1.jpg for tb1.png.
-        names = names or [name for name in alike if f"/{film_stem(name)}".endswith(f"/{film_stem(film)}")]
-        if len(names) > 1:
-            several.append(f"{film} is {' and '.join(names)}")
-        # A film that is not there keeps the place where it should be, for check_datalist to name.
-        found[film] = folder / (names[0] if len(names) == 1 else f"images/{film}")
-    if several:
-        raise DatalistError(f"{folder}: listed films of which there are several ({name_first(several)}); keep one.")
+        own = own or [each for each in alike if f"/{film_stem(each)}".endswith(f"/{film_stem(name)}")]
+        if len(own) > 1:
+            several.append(f"{name} is {' and '.join(own)}")
+        # An image that is not there keeps the path where it should be, for check_datalist to name.
+        found[name] = folder / (own[0] if len(own) == 1 else f"images/{name}")
+    refuse(folder, "listed films of which there are several", several, "keep one")
     return found
-
-
-def _item(path: Path, name: str, rows: list[_Row], num_classes: int) -> DatalistItem:
-    first = rows[0]
-    item = datalist_item(path, name, first.class_name, first.split, num_classes)
-    boxes = [row.box for row in rows if row.box is not None]
-    if boxes and item["size"] is not None:
-        types = [row.box_type for row in rows]
-        item["boxes"] = FilmAnnotation(boxes, types, first.size).scaled_to(*item["size"])
-        item["box_types"] = types
-    return item

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from monai_tbkd.data.datalist_error import DatalistError
 from monai_tbkd.data.datalist_item import DatalistItem
@@ -24,9 +25,6 @@ def read_polygons(path: Path) -> dict[str, Lesions]:
 
     Points and lines of two points have no area and are left out. Rectangles, circles and ellipses become polygons.
 
-    Args:
-        path: the JSON file.
-
     Returns:
         By the image's file name; an image whose regions have no area has none.
 
@@ -41,7 +39,7 @@ def read_polygons(path: Path) -> dict[str, Lesions]:
             regions = image["regions"]
             regions = regions.values() if isinstance(regions, Mapping) else regions
             found.setdefault(image.get("filename", key), []).extend(_lesions(regions))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise DatalistError(
             f"{path}: no outlines of lesions as VIA writes them ({type(error).__name__}: {error}); export the "
             "annotations as JSON again."
@@ -52,18 +50,12 @@ def read_polygons(path: Path) -> dict[str, Lesions]:
 def add_polygons(item: DatalistItem, lesions: Lesions | None) -> None:
     """Give an image with TB its outlines as ``polygons``, with the boxes around them; for scoring, never for training.
 
-    Args:
-        item: data list item, changed in place; other classes than TB stay as they are.
-        lesions: None or an empty list changes nothing.
+    The item is changed in place; other classes than TB stay as they are.
     """
-    if not lesions or item["class_name"] != "tb":
-        return
-    item["polygons"] = [points for _, points in lesions]
-    item["boxes"] = [
-        [min(x for x, _ in points), min(y for _, y in points), max(x for x, _ in points), max(y for _, y in points)]
-        for points in item["polygons"]
-    ]
-    item["box_types"] = [label for label, _ in lesions]
+    if lesions and item["class_name"] == "tb":
+        item["polygons"] = [points for _, points in lesions]
+        item["boxes"] = [[*np.min(points, axis=0).tolist(), *np.max(points, axis=0).tolist()] for _, points in lesions]
+        item["box_types"] = [label for label, _ in lesions]
 
 
 def _lesions(regions: Iterable[Mapping[str, Any]]) -> Lesions:
@@ -71,7 +63,7 @@ def _lesions(regions: Iterable[Mapping[str, Any]]) -> Lesions:
     for region in regions:
         points = region["points"] if "points" in region else _outline(region["shape_attributes"])
         points = [[float(x), float(y)] for x, y in points]
-        if not all(math.isfinite(number) for point in points for number in point):
+        if not np.isfinite(points).all():
             raise ValueError("a point that is not finite")
         if len(points) >= 3:
             found.append((_label(region), points))
@@ -86,16 +78,12 @@ def _outline(shape: Mapping[str, Any]) -> list[list[float]]:
         x, y, right, bottom = shape["x"], shape["y"], shape["x"] + shape["width"], shape["y"] + shape["height"]
         return [[x, y], [right, y], [right, bottom], [x, bottom]]
     if kind in ("circle", "ellipse"):
-        across, down = (shape["r"], shape["r"]) if kind == "circle" else (shape["rx"], shape["ry"])
-        turn = shape.get("theta", 0.0)
-        around = [2 * math.pi * i / _CORNERS for i in range(_CORNERS)]
-        return [
-            [
-                shape["cx"] + across * math.cos(t) * math.cos(turn) - down * math.sin(t) * math.sin(turn),
-                shape["cy"] + across * math.cos(t) * math.sin(turn) + down * math.sin(t) * math.cos(turn),
-            ]
-            for t in around
-        ]
+        radii = (shape["r"], shape["r"]) if kind == "circle" else (shape["rx"], shape["ry"])
+        angles, turn = 2 * np.pi * np.arange(_CORNERS) / _CORNERS, float(shape.get("theta", 0.0))
+        across, down = radii[0] * np.cos(angles), radii[1] * np.sin(angles)
+        x = shape["cx"] + across * np.cos(turn) - down * np.sin(turn)
+        y = shape["cy"] + across * np.sin(turn) + down * np.cos(turn)
+        return np.stack([x, y], axis=1).tolist()
     if kind == "point":
         return []
     raise ValueError(f"a shape {str(kind)[:40]!r}; expected polygon, polyline, rect, circle, ellipse or point")

@@ -1,4 +1,4 @@
-"""Data sets that are a table: one row a film."""
+"""Data sets that are a table, one row an image: read, and written of an annotator's work."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.absolute_path import absolute_path
-from monai_tbkd.data.datalist_error import DatalistError, name_first
+from monai_tbkd.data.datalist_error import DatalistError, name_first, refuse
 from monai_tbkd.data.datalist_item import Boxes, DatalistItem, datalist_item
-from monai_tbkd.data.film_classes import class_of, known_words, plain_word
+from monai_tbkd.data.dataset_files import table_rows
+from monai_tbkd.data.film_classes import class_of, is_split_word, known_words, plain_word, split_of
 from monai_tbkd.data.lesion_polygons import add_polygons, read_polygons
-from monai_tbkd.data.outside_text import read_csv
-from monai_tbkd.data.split_words import is_split_word, split_of
+from monai_tbkd.data.paths import absolute_path
 from monai_tbkd.data.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
@@ -37,9 +37,9 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
     image has some, its boxes are those around them.
 
     Args:
-        csv_path: the table, as `read_csv` reads it. ``image``: absolute, or relative to the table's folder and
-            within it. ``label``: a word that `class_of` knows. ``split``: train, val or test. ``boxes``: JSON,
-            ``[[xmin, ymin, xmax, ymax], ...]`` in pixels of the film. ``patient`` or ``subject_id`` will do
+        csv_path: the table, or the folder with ``manifest.csv`` in it. ``image``: absolute, or relative to the table's
+            folder and within it. ``label``: a word that `class_of` knows. ``split``: train, val or test. ``boxes``:
+            JSON, ``[[xmin, ymin, xmax, ymax], ...]`` in pixels of the image. ``patient`` or ``subject_id`` will do
             for ``patient_id``. ``source``: the hospital. Other columns are ignored, but one that holds splits where
             ``split`` is missing or blank, or that is called ``bbox`` where ``boxes`` is missing, is an error. Case does
             not count in names of columns.
@@ -50,39 +50,31 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
 
     Raises:
         DatalistError: no such table, a column is missing or there twice, or a row cannot be understood.
-
-    Example:
-        >>> load_manifest("my_films/manifest.csv")  # doctest: +SKIP
     """
     table = absolute_path(csv_path)
-    rows = _rows(table)
+    table = table / "manifest.csv" if table.is_dir() else table
     faults: list[str] = []
-    parsed: list[tuple[Path, dict[str, Any]]] = []
-    for number, row in enumerate(rows, start=2):
+    parsed: list[tuple[Path, str, dict[str, Any]]] = []
+    for number, row in enumerate(_rows(table), start=2):
+        cells = {name: (row.get(name) or "").strip() for name in _COLUMNS}
         try:
-            path = _film_path(table.parent, row["image"])
-            fields: dict[str, Any] = {
-                "class_name": _class_name(row["label"]),
-                "split": _split(row.get("split") or ""),
-                "boxes": _boxes(row.get("boxes") or ""),
-                "patient_id": (row.get("patient_id") or "").strip() or None,
-                "source": (row.get("source") or "").strip(),
-            }
+            path = _image_path(table.parent, cells["image"])
+            fields = _fields(row["label"], cells)
         except ValueError as error:
             faults.append(f"row {number} {error}")
         else:
-            parsed.append((path, fields))
-    if faults:
-        raise DatalistError(f"{table}: rows that cannot be understood ({name_first(faults)}); mend them.")
-    dropped = [str(path.name) for path, fields in parsed if fields["boxes"] and fields["class_name"] != "tb"]
+            parsed.append((path, cells["source"], fields))
+    refuse(table, "rows that cannot be understood", faults, "fix them")
+    dropped = [path.name for path, _, fields in parsed if fields["boxes"] and fields["class_name"] != "tb"]
     if dropped:
         logger.warning("%s: boxes on films without TB are ignored (%s).", table, name_first(dropped))
-    names = _names([path for path, _ in parsed], table.parent)
-    outlines = table.parent / _LESIONS
-    lesions = read_polygons(outlines) if outlines.is_file() else {}
+    # Names that stay the same when the data set moves.
+    outside = [path.parent for path, _, _ in parsed if not path.is_relative_to(table.parent)]
+    common = os.path.commonpath(outside) if outside else table.parent
+    lesions = read_polygons(table.parent / _LESIONS) if (table.parent / _LESIONS).is_file() else {}
     items = []
-    for (path, fields), name in zip(parsed, names, strict=True):
-        source = fields.pop("source")
+    for path, source, fields in parsed:
+        name = path.relative_to(table.parent if path.is_relative_to(table.parent) else common).as_posix()
         box_types = ["unspecified"] * len(fields["boxes"] or [])
         item = datalist_item(path, name, num_classes=num_classes, box_types=box_types, **fields)
         add_polygons(item, lesions.get(path.name))
@@ -95,7 +87,7 @@ def write_manifest(table: str | os.PathLike[str], films: Iterable[tuple[str, str
 
     Args:
         table: the CSV file; its folder is made.
-        films: path (made absolute), class name and boxes of each; without boxes the cell is empty.
+        films: path, class name and boxes of each.
 
     Returns:
         The absolute path of the table.
@@ -110,11 +102,44 @@ def write_manifest(table: str | os.PathLike[str], films: Iterable[tuple[str, str
     return path
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What an annotator has said of one image.
+
+    Args:
+        image: the file.
+        tb: whether it has TB; an image with boxes has.
+        boxes: ``[xmin, ymin, xmax, ymax]`` in pixels of the upright image (x = column, half-open).
+
+    Raises:
+        ValueError: boxes on an image that is said to have no TB.
+    """
+
+    image: str
+    tb: bool
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.boxes and not self.tb:
+            raise ValueError(f"{self.image}: {len(self.boxes)} boxes on a film without TB; expected none.")
+
+
+def write_corrections(table: str | os.PathLike[str], corrections: Sequence[Correction]) -> Path:
+    """Write corrections, one an image, with `write_manifest`.
+
+    An image without TB is called healthy: whether it shows another disease is not asked.
+
+    Raises:
+        ValueError: no correction.
+    """
+    if not corrections:
+        raise ValueError("No film has a label yet, so there is nothing to learn from; save labels first.")
+    ordered = sorted(corrections, key=lambda correction: correction.image)
+    return write_manifest(table, ((each.image, "tb" if each.tb else "health", each.boxes) for each in ordered))
+
+
 def _rows(table: Path) -> list[dict[str, str]]:
-    try:
-        columns, rows = read_csv(table)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatalistError(f"{table}: cannot be read as a UTF-8 CSV file ({error}); check the path.") from error
+    columns, rows = table_rows(table)
     # Written as in a spreadsheet: "Image", "Patient ID".
     own_name = {name: plain_word(name) for name in columns}
     if "patient_id" not in own_name.values():
@@ -122,19 +147,19 @@ def _rows(table: Path) -> list[dict[str, str]]:
         own_name = {name: "patient_id" if word == patient else word for name, word in own_name.items()}
     counts = Counter(own_name[name] for name in columns)
     double = [name for name in columns if own_name[name] in _COLUMNS and counts[own_name[name]] > 1]
-    if double:
-        raise DatalistError(f"{table}: several columns of one name ({name_first(double)}); keep one of them.")
+    refuse(table, "several columns of one name", double, "keep one of them")
     rows = [{own_name[name]: cell for name, cell in row.items()} for row in rows]
-    missing = {"image", "label"} - set(own_name.values())
+    there = set(own_name.values())
+    missing = sorted({"image", "label"} - there)
     if missing:
         raise DatalistError(
-            f"{table}: no column {' and '.join(sorted(missing))} (found {', '.join(sorted(columns)) or 'none'}); "
+            f"{table}: no column {' and '.join(missing)} (found {', '.join(sorted(columns)) or 'none'}); "
             "name the columns image and label, and separate them by commas."
         )
-    ignored = set(own_name.values()) - _COLUMNS
+    ignored = there - _COLUMNS
     if ignored:
         logger.debug("%s: columns ignored: %s.", table, ", ".join(sorted(ignored)))
-    if "boxes" not in own_name.values():
+    if "boxes" not in there:
         for name in sorted(name for name in ignored if name.replace("_", "") in _BOXES):
             if words := _words(rows, name):
                 raise DatalistError(
@@ -142,7 +167,7 @@ def _rows(table: Path) -> list[dict[str, str]]:
                     "it so, with [[xmin, ymin, xmax, ymax], ...] in pixels in each cell, or take it away."
                 )
     if not _words(rows, "split"):
-        for name in sorted(ignored | ({"source"} & set(own_name.values()))):
+        for name in sorted(ignored | ({"source"} & there)):
             words = _words(rows, name)
             if words and all(is_split_word(word) for word in words):
                 raise DatalistError(
@@ -157,37 +182,29 @@ def _words(rows: Iterable[dict[str, str]], column: str) -> list[str]:
     return sorted({word for row in rows if (word := row.get(column, "").strip()).lower() not in _BLANK})
 
 
-def _film_path(folder: Path, text: str) -> Path:
-    text = text.strip()
+def _image_path(folder: Path, text: str) -> Path:
     if not text:
         raise ValueError("names no film")
-    if Path(text).is_absolute():
-        return absolute_path(text)
-    path = absolute_path(folder / text)
+    path = absolute_path(text if Path(text).is_absolute() else folder / text)
     # By name only: links out of the folder are the owner's doing, a "../" in a downloaded table may not be.
-    if not path.is_relative_to(folder):
+    if not Path(text).is_absolute() and not path.is_relative_to(folder):
         raise ValueError(f"leads out of the table's folder ({text}; give an absolute path if that is meant)")
     return path
 
 
-def _class_name(word: str) -> str:
-    name = class_of(word)
-    if name is None:
-        raise ValueError(f"has the label {word!r} (expected one of {known_words()})")
-    return name
-
-
-def _split(word: str) -> str:
-    if not word.strip():
-        return "train"
-    split = split_of(word)
+def _fields(label: str, cells: dict[str, str]) -> dict[str, Any]:
+    """Arguments of `datalist_item`."""
+    class_name, split = class_of(label), split_of(cells["split"] or "train")
+    if class_name is None:
+        raise ValueError(f"has the label {label!r} (expected one of {known_words()})")
     if split is None:
-        raise ValueError(f"has the split {word!r} (expected train, val or test)")
-    return split
+        raise ValueError(f"has the split {cells['split']!r} (expected train, val or test)")
+    patient = cells["patient_id"] or None
+    return {"class_name": class_name, "split": split, "boxes": _boxes(cells["boxes"]), "patient_id": patient}
 
 
 def _boxes(text: str) -> Boxes | None:
-    if not text.strip():
+    if not text:
         return None
     try:
         boxes = [[float(edge) for edge in box] for box in json.loads(text)]
@@ -196,10 +213,3 @@ def _boxes(text: str) -> Boxes | None:
     if any(len(box) != 4 or not all(math.isfinite(edge) for edge in box) for box in boxes):
         raise ValueError(f"has boxes {text[:60]!r} (expected four finite numbers a box)")
     return boxes
-
-
-def _names(paths: list[Path], folder: Path) -> list[str]:
-    """Names that stay the same when the data set moves to another place."""
-    outside = [path for path in paths if not path.is_relative_to(folder)]
-    common = Path(os.path.commonpath([path.parent for path in outside])) if outside else folder
-    return [path.relative_to(folder if path.is_relative_to(folder) else common).as_posix() for path in paths]

@@ -30,26 +30,17 @@ _NOT_COMPRESSED = {".bmp", ".tif", ".tiff", ".nii", ".mha", ".nrrd"}
 
 
 def find_masks(items: Iterable[DatalistItem]) -> list[str]:
-    """Find items that are masks.
+    """Names of the items that are masks.
 
     Opened are pictures that are small for their number of pixels, of formats without compression, or called like a
     mask. A mask has few gray values, or nearly all pixels at the two ends of the range; or it is called like one
-    (``masks/a.png``, ``a_mask.png``) and does not look like a frontal chest film.
-
-    Args:
-        items: data list items.
-
-    Returns:
-        Their names.
+    (``masks/a.png``, ``a_mask.png``) and does not look like a frontal chest X-ray.
     """
     return [item["name"] for item in items if item["size"] is not None and _is_mask(item)]
 
 
 def looks_like_mask(pixels: NDArray[Any]) -> bool:
-    """Whether a picture has few gray values, or nearly all its pixels at the two ends of its range.
-
-    Args:
-        pixels: ``(H, W)``, any range.
+    """Whether a picture ``(H, W)`` has few gray values, or nearly all its pixels at the two ends of its range.
 
     Example:
         >>> looks_like_mask(np.eye(64)), looks_like_mask(np.arange(4096).reshape(64, 64))

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.absolute_path import absolute_path
-from monai_tbkd.data.datalist_error import DatalistError, name_first
+from monai_tbkd.data.datalist_error import DatalistError, refuse
 from monai_tbkd.data.datalist_item import DatalistItem, datalist_item
-from monai_tbkd.data.film_classes import class_of, plain_word
-from monai_tbkd.data.film_folder import film_stem, list_films
+from monai_tbkd.data.dataset_files import existing_folder, images_in
+from monai_tbkd.data.film_classes import class_of, plain_word, split_of
+from monai_tbkd.data.film_folder import film_stem
 from monai_tbkd.data.lesion_polygons import Lesions, add_polygons, read_polygons
 from monai_tbkd.data.outside_text import read_csv, read_text
-from monai_tbkd.data.split_words import split_of
 
 _NAMES = {
     "nlm": re.compile(r"(?P<set>CHN|MCU)CXR_(?P<number>\d+)_(?P<label>[01])", re.IGNORECASE),
@@ -48,32 +47,25 @@ def load_nlm(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datalis
         ``age`` in years, ``sex`` (F or M), ``finding``, ``polygons`` and ``lung_masks``, paths.
 
     Raises:
-        DatalistError: no such folder, an image of another name, one that is there twice, or annotations that cannot
-            be read.
-
-    Example:
-        >>> load_nlm("ChinaSet_AllFiles")  # doctest: +SKIP
+        DatalistError: no such folder, an image of another name or there twice, or annotations that cannot be read.
     """
-    root = absolute_path(root)
+    root = existing_folder(root)
     beside = root.parent if root.name.lower() == "cxr_png" else root
-    items, stems = [], []
-    for path, name, match in _matches(root, "nlm"):
-        source = {"chn": "shenzhen", "mcu": "montgomery"}[match["set"].lower()]
-        item = datalist_item(path, name, "tb" if match["label"] == "1" else "health", "train", num_classes)
-        items.append({**item, "source": source})
-        stems.append(match.group().upper())
+    matches = _matches(root, "nlm")
+    stems = [match.group().upper() for _, _, match in matches]
     twice = [stem for stem, count in Counter(stems).items() if count > 1]
-    if twice:
-        raise DatalistError(f"{root}: images that are there twice ({name_first(twice)}); keep one of each.")
-    lesions, masks = _lesions(beside), _lung_masks(beside)
-    readings = _readings(beside)
+    refuse(root, "images that are there twice", twice, "keep one of each")
+    lesions, masks, readings = _lesions(beside), _lung_masks(beside), _readings(beside)
     patients = _patients(stems, readings)
-    for item, stem in zip(items, stems, strict=True):
-        item["patient_id"] = patients[stem]
+    items = []
+    for (path, name, match), stem in zip(matches, stems, strict=True):
+        item = datalist_item(path, name, "tb" if match["label"] == "1" else "health", "train", num_classes)
+        item |= {"source": {"chn": "shenzhen", "mcu": "montgomery"}[match["set"].lower()], "patient_id": patients[stem]}
         item |= _facts(readings.get(stem, ""))
         if stem in masks:
             item["lung_masks"] = masks[stem]
         add_polygons(item, lesions.get(stem))
+        items.append(item)
     return items
 
 
@@ -83,20 +75,12 @@ def load_da_db(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datal
     Folders ``Training`` and ``Testing``, or names like ``da_train_px1.jpg``, are splits. The set is told by a name that
     starts with ``db_`` or a folder called like it (``DatasetB``); otherwise it is DA.
 
-    Args:
-        root: the folder.
-        num_classes: label scheme, see `class_label`.
-
-    Returns:
-        Data list items with ``source`` (da or db).
+    ``source`` is da or db.
 
     Raises:
         DatalistError: no such folder, or an image of another name.
-
-    Example:
-        >>> load_da_db("DatasetA")  # doctest: +SKIP
     """
-    root = absolute_path(root)
+    root = existing_folder(root)
     items = []
     for path, name, match in _matches(root, "da_db"):
         folders = [root.name, *Path(name).parts[:-1]]
@@ -110,22 +94,19 @@ def load_da_db(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datal
 
 def named_layout(root: Path) -> str | None:
     """``"nlm"`` or ``"da_db"`` where every image of a folder is called so and no folder says a class, else None."""
-    films = _films(root)
-    if not films or any(class_of(part) for _, name in films for part in Path(name).parts[:-1]):
+    images = _images(root)
+    if not images or any(class_of(part) for _, name in images for part in Path(name).parts[:-1]):
         return None
-    return next((key for key, form in _NAMES.items() if all(_match(form, name) for _, name in films)), None)
+    return next((key for key, form in _NAMES.items() if all(_match(form, name) for _, name in images)), None)
 
 
-def _films(root: Path) -> list[tuple[Path, str]]:
+def _images(root: Path) -> list[tuple[Path, str]]:
     """Images that are no masks, with their path under the root."""
-    try:
-        films = list_films(root)
-    except ValueError:  # none in it
-        return []
+    named = [(path, path.relative_to(root)) for path in images_in(root)]
     return [
-        (Path(film["image"]), film["name"])
-        for film in films
-        if not any(map(_NOT_IMAGES.search, (*Path(film["name"]).parts[:-1], film_stem(film["name"]))))
+        (path, inner.as_posix())
+        for path, inner in named
+        if not any(map(_NOT_IMAGES.search, (*inner.parts[:-1], film_stem(inner.name))))
     ]
 
 
@@ -133,17 +114,12 @@ def _match(form: re.Pattern[str], name: str) -> re.Match[str] | None:
     return form.fullmatch(film_stem(Path(name).name))
 
 
-def _matches(root: Path, layout: str) -> Iterator[tuple[Path, str, re.Match[str]]]:
-    if not root.is_dir():
-        raise DatalistError(f"{root}: there is no such folder; check dataset_dir.")
-    films = [(path, name, _match(_NAMES[layout], name)) for path, name in _films(root)]
-    strange = [name for _, name, match in films if match is None]
-    if strange:
-        raise DatalistError(
-            f"{root}: images that are not called like {_EXAMPLES[layout]} ({name_first(strange)}); their class is not "
-            "known, so take them out or name another layout."
-        )
-    yield from ((path, name, match) for path, name, match in films if match is not None)
+def _matches(root: Path, layout: str) -> list[tuple[Path, str, re.Match[str]]]:
+    images = [(path, name, _match(_NAMES[layout], name)) for path, name in _images(root)]
+    strange = [name for _, name, match in images if match is None]
+    fix = "their class is not known, so take them out or name another layout"
+    refuse(root, f"images that are not called like {_EXAMPLES[layout]}", strange, fix)
+    return [(path, name, match) for path, name, match in images if match is not None]
 
 
 def _files(folder: Path, suffix: str) -> list[Path]:
@@ -163,16 +139,15 @@ def _lesions(folder: Path) -> dict[str, Lesions]:
 def _lung_masks(folder: Path) -> dict[str, list[str]]:
     found = defaultdict(list)
     for path in _files(folder, ".png"):
-        parts = path.relative_to(folder).parts[:-1]
-        if any("mask" in part.lower() for part in parts) and not any("annotation" in part.lower() for part in parts):
-            stem = path.stem.upper().removesuffix("_MASK")
-            if _NAMES["nlm"].fullmatch(stem):
-                found[stem].append(str(path))
+        parts = " ".join(path.relative_to(folder).parts[:-1]).lower()
+        stem = path.stem.upper().removesuffix("_MASK")
+        if "mask" in parts and "annotation" not in parts and _NAMES["nlm"].fullmatch(stem):
+            found[stem].append(str(path))
     return found
 
 
 def _readings(folder: Path) -> dict[str, str]:
-    """What the clinical reading of each image says."""
+    """The clinical reading of each image."""
     found: dict[str, str] = {}
     for path in _files(folder, ".csv"):
         if "metadata" in path.name.lower():
@@ -192,20 +167,13 @@ def _readings(folder: Path) -> dict[str, str]:
 
 def _patients(stems: Iterable[str], readings: dict[str, str]) -> dict[str, str]:
     """The patient of each image: the first of those that readings say to be one person's."""
-    first = {stem: stem for stem in stems}
-
-    def find(stem: str) -> str:
-        while first[stem] != stem:
-            stem = first[stem]
-        return stem
-
-    for stem in sorted(first):
+    patient = {stem: stem for stem in stems}
+    for stem in sorted(patient):
         for match in _NAMES["nlm"].finditer(readings.get(stem, "")):
-            other = match.group().upper()
-            if other in first:
-                low, high = sorted((find(stem), find(other)))
-                first[high] = low
-    return {stem: find(stem) for stem in first}
+            if (other := match.group().upper()) in patient:
+                low, high = sorted((patient[stem], patient[other]))
+                patient.update({each: low for each, own in patient.items() if own == high})
+    return patient
 
 
 def _facts(reading: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Numbers that a user gives."""
+"""Check numbers that a user gives."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ import math
 
 def is_number(value: object, low: float = -math.inf, high: float = math.inf) -> bool:
     """Whether a value is a finite number within bounds; text that looks like one, and true and false, are not.
-
-    Args:
-        value: as it came from a config or the command line.
-        low: smallest.
-        high: largest.
 
     Example:
         >>> is_number(0.5, 0, 1), is_number("0.5", 0, 1), is_number(float("nan")), is_number(10**400)

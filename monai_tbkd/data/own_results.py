@@ -1,4 +1,4 @@
-"""What this program has drawn and written: told from images by marks in the files, and by the folders of results."""
+"""Tell what this program has drawn and written from images: by marks in the files and by folders of results."""
 
 from __future__ import annotations
 
@@ -14,32 +14,25 @@ MODEL_NAME = "cxr_tuberculosis_localization"
 DICOM_RESULTS = ("sr", "seg_map", "seg_boxes", "sc", "gsps")
 """Kinds of DICOM results; also their files' names."""
 
+PHANTOM_RECIPE = "phantom.json"
+"""Written with a phantom data set, which is known by it."""
+
 _MARK = "monai_tbkd: a result, not an image to score"
 _MARK_WITHIN = 4096
 _TABLES = {"predictions.csv", "predictions.json"}
-# below a folder with one of these files, what is in these folders was drawn or made by this program
+# beside one of these files, what is in these folders was drawn or made by this program
 _MADE = [
     (_TABLES, {"overlays", "film_reports"}),
     ({"metrics.json"}, {"comparison"}),
-    ({"phantom.json"}, {"lung_fields"}),
+    ({PHANTOM_RECIPE}, {"lung_fields"}),
 ]
 
 
 def save_marked(picture: Image.Image, path: Path, file_format: str, **options: Any) -> None:
-    """Save a drawn picture so that it is never taken for an image to score.
-
-    Args:
-        picture: the picture.
-        path: the file.
-        file_format: ``"PNG"`` or ``"JPEG"``.
-        options: of Pillow's writer.
-    """
-    if file_format == "PNG":
-        marks = PngImagePlugin.PngInfo()
-        marks.add_text("Software", _MARK)
-        picture.save(path, file_format, pnginfo=marks, **options)
-    else:
-        picture.save(path, file_format, comment=_MARK, **options)
+    """Save a drawn picture as ``"PNG"`` or ``"JPEG"``, so that it is never taken for an image to score."""
+    marks = PngImagePlugin.PngInfo()
+    marks.add_text("Software", _MARK)
+    picture.save(path, file_format, **({"pnginfo": marks} if file_format == "PNG" else {"comment": _MARK}), **options)
 
 
 def is_marked(content: bytes) -> bool:
@@ -48,17 +41,13 @@ def is_marked(content: bytes) -> bool:
 
 
 def is_own_result(dataset: Dataset) -> bool:
-    """Whether a data set, or what a query has told of it, is a result of this program and not a film."""
+    """Whether a DICOM data set, or a query's answer, is a result of this program and not an image."""
     maker = str(dataset.get("Manufacturer") or "").strip()
     return maker == MANUFACTURER and str(dataset.get("ManufacturerModelName") or "").strip() in ("", MODEL_NAME)
 
 
 def made_folders(files: Collection[str], folders: Collection[str]) -> list[str]:
-    """Those of a folder's folders that hold nothing but results.
-
-    Args:
-        files: names of its files.
-        folders: names of its folders.
+    """Of the names of a folder's files and folders: those folders that hold nothing but results.
 
     Example:
         >>> made_folders(["predictions.csv"], ["day1", "overlays"])
@@ -71,7 +60,7 @@ def made_folders(files: Collection[str], folders: Collection[str]) -> list[str]:
 
 
 def made_files(folder: Path) -> set[str]:
-    """Names that results have in a folder, where it is one of DICOM results; else none."""
+    """Names of the results in a folder of DICOM results; else none."""
     if folder.parent.name != "dicom" or not any((folder.parent.parent / name).is_file() for name in _TABLES):
         return set()
     return {f"{kind}.dcm" for kind in DICOM_RESULTS}

@@ -1,4 +1,4 @@
-"""Copies of training images in which regions of normal images are pasted: free labels of where disease is not."""
+"""List copies of training images with regions of normal images: free labels of where disease is not."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ COPIES = 3
 def with_pasted_copies(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """List each image followed by two copies, in which complementary regions come from normal images.
 
-    The normal images are other ones of the same source, so that the style of a hospital tells nothing. Names draw them,
-    so that most copies are the same in all folds and seeds. Where a source has fewer than two
+    The normal images are other ones of the same source, so that the style of a hospital tells nothing. They are chosen
+    by the hash of names, so that most copies are the same in all folds and seeds. Where a source has fewer than two
     others, the copies are the image itself.
 
     Args:

@@ -1,4 +1,4 @@
-"""Where a training's random numbers stand, so that it can be gone on with as if it had not been broken off."""
+"""Save and restore the random numbers of a training, so that it resumes as if it had not been interrupted."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ import torch
 
 
 def random_states(loader: Any) -> dict[str, Any]:
-    """The states of all random numbers that a training draws: of Python, NumPy, torch, and of a loader's own.
+    """The states of all random numbers that a training draws, made of numbers, text and tensors.
 
     Args:
         loader: a data loader; the generators of its sampler and of its data set's transforms are found in it.
-
-    Returns:
-        What `set_random_states` takes, made of numbers, text and tensors.
     """
     return {
         "python": random.getstate(),
         "numpy": _plain(np.random.get_state()),  # noqa: NPY002 -- of whoever draws from it
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "loader": [_state(source) for source in _sources(loader, set())],
+        "loader": [
+            source.get_state() if isinstance(source, torch.Generator) else _plain(source.get_state())
+            for source in _sources(loader, set())
+        ],
     }
 
 
 def set_random_states(states: dict[str, Any], loader: Any) -> None:
-    """Let all random numbers go on from where they stood.
+    """Set all random numbers to states of `random_states`.
 
     Args:
-        states: of `random_states`.
-        loader: of the same transforms; the number of its workers may be another, but then films are changed otherwise.
+        states: as they were saved.
+        loader: of the same transforms; with another number of workers, images are changed differently.
 
     Raises:
         ValueError: states of a loader with other transforms.
@@ -51,10 +51,7 @@ def set_random_states(states: dict[str, Any], loader: Any) -> None:
     if len(states["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(states["cuda"])
     for source, state in zip(sources, states["loader"], strict=True):
-        if isinstance(source, torch.Generator):
-            source.set_state(state)
-        else:
-            source.set_state(_numpy_tuple(state))
+        source.set_state(state if isinstance(source, torch.Generator) else _numpy_tuple(state))
 
 
 def _sources(held: Any, seen: set[int]) -> Iterator[np.random.RandomState | torch.Generator]:
@@ -70,10 +67,6 @@ def _sources(held: Any, seen: set[int]) -> Iterator[np.random.RandomState | torc
     elif not isinstance(held, (type, ModuleType, torch.Tensor, torch.nn.Module)):
         for value in getattr(held, "__dict__", {}).values():
             yield from _sources(value, seen)
-
-
-def _state(source: np.random.RandomState | torch.Generator) -> Any:
-    return source.get_state() if isinstance(source, torch.Generator) else _plain(source.get_state())
 
 
 def _plain(numpy_state: Any) -> list[Any]:

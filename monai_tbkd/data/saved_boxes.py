@@ -12,45 +12,49 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from monai_tbkd.data.absolute_path import absolute_path
 from monai_tbkd.data.csv_cells import written_cell
 from monai_tbkd.data.datalist_error import name_first
-from monai_tbkd.data.saved_box_checks import SavedBox, check_boxes, cut_box
+from monai_tbkd.data.paths import absolute_path
+
+_MANY = 10  # boxes of which it is no chance that all are alike
+_FAR = 0.1  # of a side; right boxes do not reach so far beyond an image, but for a few
+
+Sizes = Mapping[str, Sequence[int]]
 
 
 class SavedBoxes(NamedTuple):
-    """Boxes of films in film pixels and what is to be known of them."""
+    """Boxes of images in pixels and what is to be known of them."""
 
-    boxes: dict[str, np.ndarray]
-    """By film ``(n, 4)``: xmin, ymin, xmax, ymax; the highest score first."""
-    scores: dict[str, np.ndarray]
-    """By film ``(n,)`` of 0-1."""
-    strangers: list[str]
-    """Films in the file that are not in the data set."""
-    counts: dict[str, int]
-    """Boxes of the file, and how many of them were left out or cut."""
-    warnings: list[str]
-    """What was left out, cut, or is doubtful, in sentences."""
-    sha256: str
-    """Of the file."""
+    boxes: dict[str, np.ndarray]  # by image (n, 4): xmin, ymin, xmax, ymax; the highest score first
+    scores: dict[str, np.ndarray]  # by image (n,) of 0-1
+    unknown: list[str]  # images in the file that are not in the data set
+    counts: dict[str, int]  # boxes of the file, and how many of them were left out or cut
+    warnings: list[str]  # what was left out, cut, or is doubtful, in sentences
+    sha256: str  # of the file
+
+
+class SavedBox(NamedTuple):
+    """A box as it stands in a file."""
+
+    where: str  # file and entry in it
+    name: str  # of the image
+    box: list[float]  # x, y, width, height
+    score: float
 
 
 def read_saved_boxes(
-    path: str | Path,
-    sizes: Mapping[str, Sequence[int]],
-    coco: str | Path | None = None,
-    category_ids: Collection[int] | None = None,
+    path: str | Path, sizes: Sizes, coco: str | Path | None = None, category_ids: Collection[int] | None = None
 ) -> SavedBoxes:
     """Read a list of ``{"image_id" or "file_name", "bbox": [x, y, width, height], "score", "category_id"}``.
 
     Args:
         path: JSON.
-        sizes: of the data set's films by name, [height, width] in pixels, which boxes refer to.
-        coco: the data set's annotations in COCO's format, whose ``images`` say which film an ``image_id`` is.
+        sizes: of the data set's images by name, [height, width] in pixels, which boxes refer to.
+        coco: the data set's annotations in COCO's format, whose ``images`` say which image an ``image_id`` is.
         category_ids: categories that are TB; None: all.
 
     Returns:
-        Boxes of the data set's films, cut at their edges. Films without a box are not in it.
+        Boxes of the data set's images, cut at their edges. Images without a box are not in it.
 
     Raises:
         ValueError: the file is of another form, a box cannot be, the boxes as a whole cannot be in pixels, or none of
@@ -60,11 +64,11 @@ def read_saved_boxes(
     content, raw = _json(file)
     if not isinstance(content, list):
         raise ValueError(f"{file}: holds a {type(content).__name__}; expected a list of results, as COCO's.")
-    films = _films_by_id(absolute_path(coco), sizes) if coco is not None else {}
+    ids = _names_by_id(absolute_path(coco), sizes) if coco is not None else None
     by_name = _names(sizes)
     entries: list[SavedBox] = []
     others: Counter[str] = Counter()
-    strangers: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
     for i, entry in enumerate(content):
         where = f"{file}, entry {i} (from 0)"
         if not isinstance(entry, Mapping):
@@ -75,32 +79,28 @@ def read_saved_boxes(
             if _key(entry["category_id"], where) not in category_ids:
                 others[repr(entry["category_id"])] += 1
                 continue
-        name, said = _film_of(entry, films, by_name, where, coco is not None)
-        if name is None:
-            strangers[said] += 1
+        written = _written_name(entry, ids, where)
+        if written in by_name:
+            entries.append(SavedBox(where, by_name[written], *_box(entry, where)))
         else:
-            entries.append(SavedBox(where, name, *_box(entry, where)))
-    warnings = _left_out(file, category_ids or (), others, strangers, len(content), next(iter(sizes), "tb/a.png"))
-    again = len(films) - len(set(films.values()))
-    if again:
+            unknown[written] += 1
+    warnings = _left_out(file, category_ids or (), others, unknown, len(content), next(iter(sizes), "tb/a.png"))
+    if ids and (again := len(ids) - len(set(ids.values()))):
         warnings.append(
             f"{again} images stand in {coco} more than once; the boxes of all their ids are taken together."
         )
     cut, doubts = check_boxes(entries, sizes)
-    boxes: dict[str, list[list[float]]] = defaultdict(list)
-    scores: dict[str, list[float]] = defaultdict(list)
-    for each in entries:
-        boxes[each.name].append(cut_box(each, sizes[each.name]))
-        scores[each.name].append(each.score)
-    order = {name: np.argsort(-np.array(each), kind="stable") for name, each in scores.items()}
+    by_image: dict[str, list[SavedBox]] = defaultdict(list)
+    for each in sorted(entries, key=lambda entry: -entry.score):
+        by_image[each.name].append(each)
     return SavedBoxes(
-        {name: np.array(each, dtype=float)[order[name]] for name, each in boxes.items()},
-        {name: np.array(each, dtype=float)[order[name]] for name, each in scores.items()},
-        list(strangers),
+        {name: np.array([_cut(each, sizes[name]) for each in own]) for name, own in by_image.items()},
+        {name: np.array([each.score for each in own]) for name, own in by_image.items()},
+        list(unknown),
         {
             "boxes_in_file": len(content),
             "boxes_of_other_categories": others.total(),
-            "boxes_of_other_images": strangers.total(),
+            "boxes_of_other_images": unknown.total(),
             "boxes_cut_by_over_a_pixel": cut,
         },
         [*warnings, *doubts],
@@ -108,31 +108,108 @@ def read_saved_boxes(
     )
 
 
+def check_boxes(entries: Sequence[SavedBox], sizes: Sizes) -> tuple[int, list[str]]:
+    """Look at all boxes of a file together, since one alone does not tell fractions or corners from pixels.
+
+    Returns:
+        How many boxes reach more than a pixel beyond their image, and what is doubtful, in sentences.
+
+    Raises:
+        ValueError: they cannot be [x, y, width, height] in pixels; the message names the first that cannot.
+    """
+    if not entries:
+        return 0, []
+    box = np.array([each.box for each in entries])
+    sides = np.array([sizes[each.name][::-1] for each in entries], dtype=float)
+    corners = (box[:, 2:] > box[:, :2]) & (box[:, 2:] <= (1 + _FAR) * sides)
+    # whether all could be [xmin, ymin, xmax, ymax], which few boxes of x, y, width, height could, but whole images
+    are_corners = bool(corners.all()) and not bool((box[:, :2] <= 1).all())
+    _refuse_other_units(entries, box, sides, are_corners)
+    number = len(entries)
+    beyond = int((_beyond(box, sides) > 1).sum())
+    thin = int((box[:, 2:].min(axis=1) < 1).sum())
+    twice = number - len({(each.name, *each.box, each.score) for each in entries})
+    corner_like = are_corners and number > 1 and not beyond
+    in_quarter = number >= _MANY and bool(((box[:, :2] + box[:, 2:]) < sides / 2).all())
+    one_score = number >= _MANY and len({each.score for each in entries}) == 1
+    form, of, every = "[x, y, width, height]", f"of {number} boxes", f"all {number} boxes"
+    cut = f"cut at its edge; if most do, they may be corners or centers in place of {form}."
+    doubts = [
+        (beyond, f"{beyond} {of} reach more than a pixel beyond their image and are {cut}"),
+        (thin, f"{thin} {of} are narrower or lower than a pixel; boxes are in pixels, not fractions."),
+        (twice, f"{twice} {of} repeat another one, score included, and count as false boxes."),
+        (corner_like, f"{every} can be corners [xmin, ymin, xmax, ymax] as well; expected {form}."),
+        (in_quarter, f"{every} lie in the upper left quarter of their image; they may be in pixels of a smaller copy."),
+        (one_score, f"{every} have the score {entries[0].score:g}, so that nothing ranks them."),
+    ]
+    return beyond, [sentence for found, sentence in doubts if found]
+
+
+def _beyond(box: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """How far each box ``(n, 4)`` of x, y, width, height reaches beyond its image ``(n, 2)`` of width, height."""
+    return np.asarray(np.concatenate([-box[:, :2], box[:, :2] + box[:, 2:] - sides], axis=1).max(axis=1))
+
+
+def _refuse_other_units(entries: Sequence[SavedBox], box: np.ndarray, sides: np.ndarray, are_corners: bool) -> None:
+    """Refuse boxes that cannot be [x, y, width, height] in pixels."""
+    number = len(entries)
+    fractions = (np.abs(box) <= 1).all(axis=1)
+    far = _beyond(box / np.tile(sides, 2), np.ones_like(sides)) > _FAR
+    if 2 * fractions.sum() > number:
+        which, what = fractions, "are smaller than a pixel, as fractions of the image are"
+        fix = "Multiply x and width by the image's width, y and height by its height."
+    elif far.sum() > 2 and are_corners and far.sum() >= _FAR * number:
+        which, what = far, "reach far beyond their image and all are right as corners [xmin, ymin, xmax, ymax]"
+        fix = "Write xmax - xmin and ymax - ymin in place of xmax and ymax."
+    elif far.sum() > 2 and 2 * far.sum() > number:
+        which, what = far, "reach far beyond their image"
+        fix = "x and y are of the upper left corner, not of the center."
+    else:
+        return
+    first = int(np.flatnonzero(which)[0])
+    width, height = sides[first]
+    raise ValueError(
+        f"{entries[first].where}: bbox {entries[first].box} on {height:g} x {width:g} pixels; {int(which.sum())} "
+        f"of {number} boxes {what}; expected [x, y, width, height] in the image's own pixels. {fix}"
+    )
+
+
+def _cut(entry: SavedBox, size: Sequence[int]) -> list[float]:
+    """The box as xmin, ymin, xmax, ymax, cut at the edges of its image of (height, width)."""
+    x, y, box_width, box_height = entry.box
+    height, width = size
+    x0, y0, x1, y1 = max(x, 0.0), max(y, 0.0), min(x + box_width, float(width)), min(y + box_height, float(height))
+    if x1 <= x0 or y1 <= y0:
+        raise ValueError(
+            f"{entry.where}: bbox {entry.box} lies outside {entry.name} ({height} x {width} pixels); expected [x, y, "
+            "width, height] in that image's own pixels, not in those of a copy of another size."
+        )
+    return [x0, y0, x1, y1]
+
+
 def _left_out(
-    file: Path, asked: Collection[int], others: Counter[str], strangers: Counter[str], number: int, example: str
+    file: Path, asked: Collection[int], others: Counter[str], unknown: Counter[str], number: int, example: str
 ) -> list[str]:
     """What of a file was not read, in sentences; an error if that is all of it."""
-    wanted = " or ".join(map(str, asked))
     found = ", ".join(f"{category} ({n} boxes)" for category, n in others.most_common(5))
     if others.total() == number > 0 or any(repr(str(category)) in others for category in asked):
         few = "no box has" if others.total() == number else "not all boxes have"
         raise ValueError(
-            f"{file}: {few} category {wanted}; found {found}. Give ids that are in the file "
+            f"{file}: {few} category {' or '.join(map(str, asked))}; found {found}. Give ids that are in the file "
             "(--category_ids), and write ids that are text there as numbers."
         )
-    if strangers and others.total() + strangers.total() == number:
+    if unknown and others.total() + unknown.total() == number:
         raise ValueError(
-            f"{file}: no box is of an image of the data set; found {name_first(strangers)}; expected names such as "
+            f"{file}: no box is of an image of the data set; found {name_first(unknown)}; expected names such as "
             f"{example}."
         )
-    said = [] if number else ["it holds no box, so that nothing is found on any image."]
-    if others:
-        said.append(f"{others.total()} of {number} boxes are of other categories and are left out: {found}.")
-    if strangers:
-        said.append(
-            f"{strangers.total()} of {number} boxes are of images that are not in the data set and are left out."
-        )
-    return said
+    out = f"of {number} boxes are of"
+    said = [
+        (not number, "it holds no box, so that nothing is found on any image."),
+        (others, f"{others.total()} {out} other categories and are left out: {found}."),
+        (unknown, f"{unknown.total()} {out} images that are not in the data set and are left out."),
+    ]
+    return [sentence for holds, sentence in said if holds]
 
 
 def _json(file: Path) -> tuple[Any, bytes]:
@@ -149,14 +226,15 @@ def _key(value: Any, where: str) -> Any:
     return value
 
 
-def _names(sizes: Mapping[str, Any]) -> dict[str, str]:
-    """Films by their names, also as tables have them, and by the last part of their names where it is the only such."""
-    last = Counter(PurePosixPath(name).name for name in sizes)
-    short = {PurePosixPath(name).name: name for name in sizes if last[PurePosixPath(name).name] == 1}
+def _names(sizes: Sizes) -> dict[str, str]:
+    """Images by their names, also as tables have them, and by the last part of a name where it is the only such."""
+    last = {name: PurePosixPath(name).name for name in sizes}
+    counts = Counter(last.values())
+    short = {word: name for name, word in last.items() if counts[word] == 1}
     return {**short, **{written_cell(name): name for name in sizes}, **{name: name for name in sizes}}
 
 
-def _films_by_id(file: Path, sizes: Mapping[str, Sequence[int]]) -> dict[Any, str]:
+def _names_by_id(file: Path, sizes: Sizes) -> dict[Any, str]:
     content, _ = _json(file)
     images = content.get("images") if isinstance(content, Mapping) else None
     if not isinstance(images, list) or not images:
@@ -178,24 +256,20 @@ def _films_by_id(file: Path, sizes: Mapping[str, Sequence[int]]) -> dict[Any, st
     return found
 
 
-def _film_of(
-    entry: Mapping[str, Any], films: Mapping[Any, str], by_name: Mapping[str, str], where: str, has_ids: bool
-) -> tuple[str | None, str]:
-    """The film of an entry, None if it is not in the data set, and what the entry calls it."""
+def _written_name(entry: Mapping[str, Any], ids: Mapping[Any, str] | None, where: str) -> str:
+    """What an entry calls its image."""
     if "file_name" in entry:
-        said = str(entry["file_name"])
-        return by_name.get(said), said
+        return str(entry["file_name"])
     if "image_id" not in entry:
         raise ValueError(f"{where}: neither image_id nor file_name; expected one, to know the film.")
-    if not has_ids:
+    if ids is None:
         raise ValueError(
             f"{where}: an image_id and no file_name; give the data set's COCO annotations (--coco), which say which "
             "film it is."
         )
-    if _key(entry["image_id"], where) not in films:
+    if _key(entry["image_id"], where) not in ids:
         raise ValueError(f"{where}: image_id {entry['image_id']!r} is not among the images of the COCO annotations.")
-    said = films[entry["image_id"]]
-    return by_name.get(said), said
+    return ids[entry["image_id"]]
 
 
 def _box(entry: Mapping[str, Any], where: str) -> tuple[list[float], float]:
@@ -217,11 +291,3 @@ def _box(entry: Mapping[str, Any], where: str) -> tuple[list[float], float]:
         percent = " Divide percent by 100." if 1 < score <= 100 else ""
         raise ValueError(f"{where}: score {score:g}; expected 0 to 1.{percent}")
     return [x, y, width, height], score
-
-
-def describe_strangers(path: str | Path, strangers: Sequence[str]) -> str:
-    """The error for films that are in a file and not in the data set."""
-    return (
-        f"{path}: films that are not in the data set, {name_first(strangers)}. Take them away, or allow them "
-        "(--extra ignore)."
-    )

@@ -1,4 +1,4 @@
-"""Split films by the hash of their name: the same on every machine, in every order, for ever."""
+"""Split images by the hash of their name, or into cross-validation folds; images of a patient stay together."""
 
 from __future__ import annotations
 
@@ -6,78 +6,152 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
+
 from monai_tbkd.data.datalist_error import DatalistError
 from monai_tbkd.data.datalist_item import DatalistItem
 from monai_tbkd.data.film_classes import CLASS_NAMES
-from monai_tbkd.data.natural_order import natural_key
+from monai_tbkd.data.number_range import is_number
+from monai_tbkd.data.paths import natural_key
+
+Splits = dict[str, list[DatalistItem]]
 
 
-def split_by_name_hash(
-    items: Sequence[DatalistItem], test: float = 0, select: float = 0.15, salt: str = ""
-) -> dict[str, list[DatalistItem]]:
-    """Cut a test and a select slice, each class of each source in proportion.
+def split_by_name_hash(items: Sequence[DatalistItem], test: float = 0, select: float = 0.15) -> Splits:
+    """Cut a test and a select slice, each class of each source in proportion; the same on every machine.
 
-    Films are ranked by SHA-256 of `salt` and patient (or name, where the patient is unknown) within their class and
-    source; the first go to test, the next to select. All films of a patient go together, with the rarest of their
-    classes (tb, then sick), so a slice can be larger than asked for by the films of one patient.
+    Images are ranked by SHA-256 of the patient (or name, where the patient is unknown) within their class and
+    source; the first go to test, the next to select. All images of a patient go together, with the rarest of their
+    classes (tb, then sick), so a slice can be larger than asked for by the images of one patient.
 
     Args:
         items: data list items; ``source`` and ``patient_id`` where known.
-        test: below 1 a fraction of each class; 1 or more a number of TB films, with the same fraction of the others.
+        test: below 1 a fraction of each class; 1 or more a number of TB images, with the same fraction of the others.
         select: likewise, of all `items`.
-        salt: another text gives another split.
 
     Returns:
         ``{"train": ..., "select": ..., "test": ...}``, each sorted by name.
 
     Raises:
-        DatalistError: a size is negative, nothing is left for train, or a number of films is asked for and there are
-            fewer TB films.
+        DatalistError: a size is negative, nothing is left for train, or a number of images is asked for and there are
+            fewer TB images.
 
     Example:
-        >>> films = [{"name": f"{i}.png", "class_name": "tb"} for i in range(100)]
-        >>> {name: len(part) for name, part in split_by_name_hash(films, test=20, select=0.15).items()}
+        >>> images = [{"name": f"{i}.png", "class_name": "tb"} for i in range(100)]
+        >>> {name: len(part) for name, part in split_by_name_hash(images, test=20, select=0.15).items()}
         {'train': 65, 'select': 15, 'test': 20}
     """
-    tb_films = sum(item["class_name"] == "tb" for item in items)
-    test_part = _fraction("test", test, tb_films)
-    select_part = _fraction("select", select, tb_films)
-    if test_part + select_part >= 1:
+    tb = sum(item["class_name"] == "tb" for item in items)
+    fractions = {"test": _fraction("test", test, tb), "select": _fraction("select", select, tb)}
+    if sum(fractions.values()) >= 1:
         raise DatalistError(
-            f"test {test:g} and select {select:g} leave nothing to train on ({tb_films} TB films); make them smaller."
+            f"test {test:g} and select {select:g} leave nothing to train on ({tb} TB films); make them smaller."
         )
-    by_patient: dict[str, list[DatalistItem]] = defaultdict(list)
-    for item in items:
-        # The two kinds of key must not meet: a patient may be called what another film is called.
-        key = f"patient:{item['patient_id']}" if item.get("patient_id") else f"name:{item['name']}"
-        by_patient[key].append(item)
-    strata: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for key, films in by_patient.items():
-        rarest = max((film["class_name"] for film in films), key=CLASS_NAMES.index)
-        strata[rarest, str(films[0].get("source", ""))].append(key)
-    parts: dict[str, list[DatalistItem]] = {"train": [], "select": [], "test": []}
+    patients, strata = _grouped(items)
+    parts: Splits = {"train": [], "select": [], "test": []}
     for keys in strata.values():
-        keys.sort(key=lambda key: (_rank(salt, key), key))
-        total = sum(len(by_patient[key]) for key in keys)
-        wanted = {"test": round(test_part * total), "select": round(select_part * total)}
-        taken = {"test": 0, "select": 0}
-        for key in keys:
-            part = next((name for name in ("test", "select") if taken[name] < wanted[name]), "train")
-            parts[part] += by_patient[key]
-            if part != "train":
-                taken[part] += len(by_patient[key])
+        total = sum(len(patients[key]) for key in keys)
+        left = {name: round(fraction * total) for name, fraction in fractions.items()}
+        for key in sorted(keys, key=lambda key: (hashlib.sha256(key.split(":", 1)[1].encode()).hexdigest(), key)):
+            part = next((name for name, number in left.items() if number > 0), "train")
+            parts[part] += patients[key]
+            if part in left:
+                left[part] -= len(patients[key])
+    return _sorted(parts)
+
+
+def split_by_fold(items: Sequence[DatalistItem], folds: int, fold: int, seed: int = 0, select: float = 0.15) -> Splits:
+    """Take one fold as the reported split, a slice of the rest for thresholds, and the remainder to train on.
+
+    Patients are shuffled by the seed within their class and source and dealt to the folds in turn, so that each fold
+    has the same fraction of each. Every image is in the test split of exactly one fold for each seed.
+
+    Args:
+        items: as for `split_by_name_hash`.
+        folds: how many, 2 or more.
+        fold: which, from 0.
+        seed: another seed gives other folds.
+        select: below 1 a fraction of each class of the rest; 1 or more a number of TB images.
+
+    Returns:
+        As `split_by_name_hash`.
+
+    Raises:
+        DatalistError: no such fold, fewer patients of a class than folds, or nothing left to train on.
+
+    Example:
+        >>> images = [{"name": f"{i}.png", "class_name": "tb"} for i in range(100)]
+        >>> {name: len(part) for name, part in split_by_fold(images, folds=5, fold=0).items()}
+        {'train': 68, 'select': 12, 'test': 20}
+    """
+    if not is_number(folds, 2) or not is_number(fold, 0, folds - 1) or folds % 1 or fold % 1:
+        raise DatalistError(f"fold is {fold} of folds {folds}; expected 2 folds or more, and a fold from 0 on.")
+    patients, strata = _grouped(items)
+    tb = sum(len(patients[key]) for (name, _), keys in strata.items() for key in keys if name == "tb")
+    fraction = select if select < 1 else select / max(tb * (folds - 1) / folds, 1)
+    if not 0 <= fraction < 1:
+        raise DatalistError(f"select is {select:g} and leaves nothing to train on ({tb} TB images in {folds} folds).")
+    parts: Splits = {"train": [], "select": [], "test": []}
+    for number, ((class_name, _), keys) in enumerate(sorted(strata.items())):
+        if len(keys) < folds:
+            raise DatalistError(f"{folds} folds of {len(keys)} {class_name} images or patients; take fewer folds.")
+        order = np.random.default_rng((seed, number)).permutation(len(keys))
+        rest = [keys[i] for at, i in enumerate(order) if at % folds != fold]
+        chosen = round(fraction * len(rest))
+        taken = {"test": [keys[i] for i in order[fold::folds]], "select": rest[:chosen], "train": rest[chosen:]}
+        for part, own in taken.items():
+            parts[part] += [item for key in own for item in patients[key]]
+    return _sorted(parts)
+
+
+def half_labels(items: Sequence[DatalistItem]) -> list[DatalistItem]:
+    """Give each image a label for its left and its right half, read off its boxes.
+
+    This is stronger supervision than labels of whole images: an upper reference, see ``configs/halves.yaml``. A box
+    that reaches over the middle by less than 15 % of its width counts for one half alone. Left is the picture's.
+
+    Args:
+        items: data list items with ``boxes`` and ``size``; TB images without boxes are left out.
+
+    Returns:
+        The items with ``label`` as an array ``(2,)``.
+    """
+    labeled = []
+    for item in items:
+        if item["size"] is None:  # cannot be read, which `check_datalist` says
+            labeled.append(item)
+        elif item["boxes"] is not None:
+            middle, label = item["size"][1] / 2, np.zeros(2, dtype=np.int64)
+            for left, _, right, _ in item["boxes"]:
+                label[0] |= min(right, middle) - left > 0.15 * (right - left)
+                label[1] |= right - max(left, middle) > 0.15 * (right - left)
+            labeled.append({**item, "label": label})
+    return labeled
+
+
+def _grouped(items: Sequence[DatalistItem]) -> tuple[Splits, dict[tuple[str, str], list[str]]]:
+    """Images by patient, and patients by (rarest class of their images, source)."""
+    patients: Splits = defaultdict(list)
+    for item in items:
+        # The two kinds of key must not meet: a patient may be called what another image is called.
+        patient = item.get("patient_id")
+        patients[f"patient:{patient}" if patient else f"name:{item['name']}"].append(item)
+    strata: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for key in sorted(patients, key=natural_key):
+        rarest = max((item["class_name"] for item in patients[key]), key=CLASS_NAMES.index)
+        strata[rarest, str(patients[key][0].get("source", ""))].append(key)
+    return patients, strata
+
+
+def _sorted(parts: Splits) -> Splits:
     return {name: sorted(part, key=lambda item: natural_key(item["name"])) for name, part in parts.items()}
 
 
-def _fraction(name: str, size: float, tb_films: int) -> float:
+def _fraction(name: str, size: float, tb: int) -> float:
     if size < 0:
         raise DatalistError(f"{name} is {size:g}; expected a fraction below 1 or a number of TB films.")
     if size < 1:
         return float(size)
-    if size > tb_films:
-        raise DatalistError(f"{name} asks for {size:g} TB films and there are {tb_films}; ask for fewer.")
-    return size / tb_films
-
-
-def _rank(salt: str, key: str) -> str:
-    return hashlib.sha256((salt + key.split(":", 1)[1]).encode()).hexdigest()
+    if size > tb:
+        raise DatalistError(f"{name} asks for {size:g} TB films and there are {tb}; ask for fewer.")
+    return size / tb

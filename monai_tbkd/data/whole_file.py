@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writes: files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,20 +14,10 @@ from monai_tbkd.data.outside_text import read_text
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """A file to write beside the one that is meant; it is moved into its place when all went well, or else removed.
-
-    Args:
-        path: the file that is meant; its folder is made.
-
-    Yields:
-        Where to write.
+    """Yield a file beside `path` to write to; it replaces `path` when all went well, or else is removed.
 
     Raises:
-        OSError: it can't be written; with its name, which the system leaves out where a disk is full.
-
-    Example:
-        >>> with whole_file("out/film.dcm") as part:  # doctest: +SKIP
-        ...     part.write_bytes(content)
+        OSError: it cannot be written; with its name, which the system leaves out where a disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,14 +32,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def faults_of(path: str | Path) -> Iterator[None]:
-    """Name what was written where the system's error names no file, as that of a full disk.
-
-    Args:
-        path: file or folder.
-
-    Raises:
-        OSError: the system's, with the name.
-    """
+    """Add a file's or folder's name to a system error that has none, as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -59,7 +42,7 @@ def faults_of(path: str | Path) -> Iterator[None]:
 
 
 def read_json_object(path: str | Path) -> dict[str, Any]:
-    """What `write_json` has left of a dictionary; empty where there is none, or something else."""
+    """Read a dictionary that `write_json` wrote; empty where there is none, or something else."""
     try:
         content = json.loads(read_text(path))
         json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair could not be sent on
@@ -69,14 +52,10 @@ def read_json_object(path: str | Path) -> dict[str, Any]:
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write JSON beside its place, then move it there, so that a killed run leaves the old file or the new one.
-
-    Args:
-        path: the file; its folder is made.
-        content: JSON-able; a number that is not finite is an error, since JSON has none.
+    """Write JSON atomically, so that a killed run leaves the old file or the new one.
 
     Raises:
-        ValueError: nan or infinity.
+        ValueError: nan or infinity, which JSON does not have.
     """
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with whole_file(path) as part:

@@ -1,8 +1,7 @@
-"""Data sets with YOLO's labels: a text file a film, a box a line, in fractions of the film."""
+"""Data sets with YOLO's labels: a text file an image, a box a line, in fractions of the image."""
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 from collections.abc import Mapping
@@ -12,21 +11,18 @@ from typing import Any
 
 import yaml
 
-from monai_tbkd.data.absolute_path import absolute_path
-from monai_tbkd.data.box_types import box_type_of
-from monai_tbkd.data.datalist_error import DatalistError, name_first
-from monai_tbkd.data.datalist_item import Boxes, DatalistItem, datalist_item
-from monai_tbkd.data.film_classes import CLASS_NAMES, class_of, known_words
+from monai_tbkd.data.datalist_error import DatalistError, name_first, refuse
+from monai_tbkd.data.datalist_item import DatalistItem, datalist_item
+from monai_tbkd.data.film_classes import CLASS_NAMES, box_type_of, class_of, known_words
 from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.paths import absolute_path
 from monai_tbkd.data.yolo_images import has_yolo_folders, label_folders, yolo_images
-
-logger = logging.getLogger(__name__)
 
 _NAME_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "classes.txt", "labels/classes.txt")
 _Names = list[tuple[str, str] | None]
 """(class, type of a TB box) for each number, None for a number without a name."""
 _TOLERANCE = 0.002
-"""How far over the film's edge a box may reach through rounding, as a fraction of the film; it is clipped."""
+"""How far over the image's edge a box may reach through rounding, as a fraction of the image; it is clipped."""
 
 _Label = tuple[str, list[float], str]  # class, box in fractions, type of the box
 
@@ -50,20 +46,11 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
     what the image is and are dropped); else, with an empty label file, health. An image without a label file is of the
     class that ``background`` in the YAML names (health or sick), if its split has any label file; else it is an error.
 
-    Args:
-        root: the folder.
-        num_classes: label scheme, see `class_label`.
-
-    Returns:
-        Data list items; ``name`` is the path under `root`.
+    ``name`` is the path under `root`.
 
     Raises:
-        DatalistError: no such folder, no names, a name that says nothing, files whose names contradict each other, a
-            line that cannot be understood, a class or a number out of range, images without a label file or in no
-            split, label files that belong to no image, or a folder and a label that contradict each other.
-
-    Example:
-        >>> load_yolo("my_yolo_films")  # doctest: +SKIP
+        DatalistError: no such folder, no or contradicting names of classes, a line that cannot be understood, images
+            without a label file or in no split, label files of no image, or a folder and a label that contradict.
     """
     root = absolute_path(root)
     settings_file = _settings_file(root)
@@ -73,7 +60,10 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
         raise DatalistError(f"{root}: no folder images beside a folder labels; check dataset_dir.")
     names = _class_names(root, settings_file, settings)
     _check_other_names(root, settings_file, names)
-    background = _background(settings_file, settings)
+    word = settings.get("background")  # the class of images without a label file
+    background = None if word is None else class_of(str(word))
+    if word is not None and background not in ("health", "sick"):
+        raise DatalistError(f"{settings_file}: background is {str(word)[:40]!r}; expected health or sick.")
     if settings.get("kpt_shape"):
         raise DatalistError(
             f"{settings_file}: kpt_shape, so the labels hold keypoints, which are not read; keep class, x, y, width, "
@@ -84,25 +74,30 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
     unlabeled: list[str] = []
     items = []
     for image in images:
-        folder_classes = [name for folder in image.inner.parts[:-1] if (name := class_of(folder))]
+        name = image.path.relative_to(root).as_posix()
+        folder_classes = [each for folder in image.inner.parts[:-1] if (each := class_of(folder))]
         folder_class = folder_classes[-1] if folder_classes else None
-        if len(set(folder_classes)) > 1:
-            faults.append(f"{image.path.relative_to(root).as_posix()} is in folders of {' and '.join(folder_classes)}")
-            continue
         default = folder_class or (background if image.split in labeled_splits else None)
-        if image.label is None and default is None:
-            unlabeled.append(image.path.relative_to(root).as_posix())
-            continue
-        try:
-            found = _read_labels(image.label, names) if image.label else []
-            class_name = _film_class(folder_class, found) if image.label else default or "health"
-        except ValueError as error:
-            where = image.label or image.path
-            faults.append(f"{where.relative_to(root).as_posix()} {error}")
-            continue
-        items.append(_item(root, image.path, class_name, image.split, num_classes, found))
-    if faults:
-        raise DatalistError(f"{root}: labels that cannot be understood ({name_first(faults)}); mend them.")
+        if len(set(folder_classes)) > 1:
+            faults.append(f"{name} is in folders of {' and '.join(folder_classes)}")
+        elif image.label is None and default is None:
+            unlabeled.append(name)
+        else:
+            try:
+                labels = _read_labels(image.label, names) if image.label else []
+                class_of_labels = max((kind for kind, _, _ in labels), key=CLASS_NAMES.index, default=folder_class)
+                if folder_class and class_of_labels != folder_class:
+                    raise ValueError(f"says {class_of_labels} and the film is in a folder of {folder_class} films")
+            except ValueError as error:
+                faults.append(f"{(image.label or image.path).relative_to(root).as_posix()} {error}")
+                continue
+            class_name = (class_of_labels if image.label else default) or "health"
+            boxes = [box for kind, box, _ in labels if kind == "tb"]
+            types = [box_type for kind, _, box_type in labels if kind == "tb"]
+            items.append(
+                datalist_item(image.path, name, class_name, image.split, num_classes, boxes, types, drawn_on=(1, 1))
+            )
+    refuse(root, "labels that cannot be understood", faults, "fix them")
     sentences = []
     if unlabeled:
         sentences.append(
@@ -164,31 +159,15 @@ def _check_other_names(root: Path, used: Path | None, names: _Names) -> None:
         if path == used or not path.is_file() or "names" not in (settings := _settings(path)):
             continue
         try:
-            pairs = zip_longest(_class_names(root, path, settings), names)
-            same = all(_agree(*pair) for pair in pairs)
+            pairs = list(zip_longest(_class_names(root, path, settings), names))
+            # a type that one file does not specify agrees with any
+            same = all(a == b or (a and b and a[0] == b[0] and "unspecified" in (a[1], b[1])) for a, b in pairs)
         except DatalistError:
             same = False
         if not same:
             raise DatalistError(
                 f"{path}: other names of classes than in {used}; make them agree, or take away the one that is wrong."
             )
-
-
-def _agree(one: tuple[str, str] | None, other: tuple[str, str] | None) -> bool:
-    if one is None or other is None:
-        return one == other
-    return one[0] == other[0] and (one[1] == other[1] or "unspecified" in (one[1], other[1]))
-
-
-def _background(path: Path | None, settings: Mapping[str, Any]) -> str | None:
-    """The class of images without a label file, where the data set names one."""
-    word = settings.get("background")
-    if word is None:
-        return None
-    name = class_of(str(word))
-    if name not in ("health", "sick"):
-        raise DatalistError(f"{path}: background is {str(word)[:40]!r}; expected health or sick.")
-    return name
 
 
 def _read_labels(path: Path, names: _Names) -> list[_Label]:
@@ -215,50 +194,37 @@ def _label(words: list[str], names: _Names) -> _Label:
         raise ValueError(f"has {len(numbers)} numbers (expected class, x, y, width, height, or class and a polygon)")
     if numbers[0] not in range(len(names)):
         raise ValueError(f"has the class {words[0]} (expected 0 to {len(names) - 1})")
-    fractions = numbers[1:]
+    fractions, written = numbers[1:], " ".join(words[1:])[:60]
     if not all(math.isfinite(each) and -_TOLERANCE <= each <= 1 + _TOLERANCE for each in fractions):
-        raise ValueError(f"has {' '.join(words[1:])[:60]} (expected fractions of the film, 0 to 1)")
-    if len(fractions) == 4:
-        x, y, width, height = fractions
-        box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
-    else:
-        if _has_keypoints(fractions):
-            raise ValueError("seems to be a box and keypoints or a box and a polygon (expected one of them)")
-        xs, ys = fractions[::2], fractions[1::2]
-        box = [min(xs), min(ys), max(xs), max(ys)]
-    if min(box) < -_TOLERANCE or max(box) > 1 + _TOLERANCE or box[2] <= box[0] or box[3] <= box[1]:
-        raise ValueError(f"has a box outside the film or without area ({' '.join(words[1:])[:60]})")
+        raise ValueError(f"has {written} (expected fractions of the film, 0 to 1)")
+    if len(fractions) > 4 and _has_keypoints(fractions):
+        raise ValueError("seems to be a box and keypoints or a box and a polygon (expected one of them)")
+    box = _corners(fractions) if len(fractions) == 4 else _around(fractions)
+    if not _is_inside(box):
+        raise ValueError(f"has a box outside the film or without area ({written})")
     name = names[int(numbers[0])]
     if name is None:
         raise ValueError(f"has the class {words[0]}, whose name is blank (expected a name for each number)")
-    class_name, box_type = name
-    return class_name, [min(max(edge, 0.0), 1.0) for edge in box], box_type
+    return name[0], [min(max(edge, 0.0), 1.0) for edge in box], name[1]
+
+
+def _corners(fractions: list[float]) -> list[float]:
+    x, y, width, height = fractions
+    return [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+
+
+def _around(points: list[float]) -> list[float]:
+    xs, ys = points[::2], points[1::2]
+    return [min(xs), min(ys), max(xs), max(ys)]
+
+
+def _is_inside(box: list[float]) -> bool:
+    return min(box) >= -_TOLERANCE and max(box) <= 1 + _TOLERANCE and box[2] > box[0] and box[3] > box[1]
 
 
 def _has_keypoints(fractions: list[float]) -> bool:
     """Whether numbers are a box and points within, and not a polygon: the box of the points, or x, y, 0 or 1 each."""
-    x, y, width, height = fractions[:4]
-    box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
-    rest = fractions[4:]
-    xs, ys = rest[::2], rest[1::2]
-    if max(abs(a - b) for a, b in zip(box, [min(xs), min(ys), max(xs), max(ys)], strict=True)) <= _TOLERANCE:
+    box, rest = _corners(fractions[:4]), fractions[4:]
+    if max(abs(a - b) for a, b in zip(box, _around(rest), strict=True)) <= _TOLERANCE:
         return True
-    is_box = min(box) >= -_TOLERANCE and max(box) <= 1 + _TOLERANCE and width > 0 and height > 0
-    return is_box and len(rest) % 3 == 0 and all(flag in (0, 1) for flag in rest[2::3])
-
-
-def _film_class(by_folder: str | None, labels: list[_Label]) -> str:
-    by_labels = max((name for name, _, _ in labels), key=CLASS_NAMES.index, default=None)
-    if by_folder and by_labels and by_folder != by_labels:
-        raise ValueError(f"says {by_labels} and the film is in a folder of {by_folder} films")
-    return by_folder or by_labels or "health"
-
-
-def _item(root: Path, path: Path, class_name: str, split: str, num_classes: int, labels: list[_Label]) -> DatalistItem:
-    item = datalist_item(path, path.relative_to(root).as_posix(), class_name, split, num_classes)
-    boxes: Boxes = [box for name, box, _ in labels if name == "tb"]
-    if boxes and item["size"] is not None:
-        height, width = item["size"]
-        item["boxes"] = [[b[0] * width, b[1] * height, b[2] * width, b[3] * height] for b in boxes]
-        item["box_types"] = [box_type for name, _, box_type in labels if name == "tb"]
-    return item
+    return _is_inside(box) and len(rest) % 3 == 0 and all(flag in (0, 1) for flag in rest[2::3])

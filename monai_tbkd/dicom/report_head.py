@@ -10,8 +10,7 @@ from enum import Enum
 from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
-from monai_tbkd.data.box_types import box_type_of
-from monai_tbkd.data.film_classes import class_of
+from monai_tbkd.data.film_classes import box_type_of, class_of
 from monai_tbkd.data.own_results import MANUFACTURER
 from monai_tbkd.dicom import coded_terms as terms
 from monai_tbkd.dicom.equipment import DRAWN_BY_ANNOTATOR

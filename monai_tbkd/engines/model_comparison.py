@@ -13,7 +13,7 @@ from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedEvaluator
 from torch import nn
 
-from monai_tbkd.data.evaluation_items import evaluation_items
+from monai_tbkd.data.datalist_item import evaluation_items
 from monai_tbkd.data.processes import go_on_alone, rank
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.engines.evaluation_board import EvaluationBoard
@@ -100,10 +100,10 @@ class ModelComparison:
         return result
 
     def _compared_settings(self, name: str) -> dict[str, Any]:
-        """Select the settings that a network's record is compared with; a teacher of other images has its own images."""
+        """Select the settings that a network's record must have; a teacher may be of other images."""
         others = bool(self.networks[name].get("other_images"))
         if others:
-            logger.warning("The %s was trained on other images: where it has seen reported images, ignore its row.", name)
+            logger.warning("The %s was trained on other images; ignore its row if it has seen reported ones.", name)
         settings = self.settings or {}
         return {k: v for k, v in settings.items() if k in COMPARABLE and not (others and k.startswith("train_"))}
 

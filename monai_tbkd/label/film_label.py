@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_tbkd.data import CXRReader, FilmError, FilmTurn
-from monai_tbkd.data.box_types import box_type_of
-from monai_tbkd.data.film_classes import class_of
+from monai_tbkd.data.film_classes import box_type_of, class_of
 from monai_tbkd.data.number_range import is_number
 from monai_tbkd.data.outside_text import decode_text
 from monai_tbkd.label.cvat_labels import CvatLabel, is_cvat, read_cvat_json, read_cvat_xml

@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from filelock import FileLock
+
 from monai_tbkd.data.film_folder import list_films
-from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.label.film_ids import film_id, is_safe_id
 
@@ -99,7 +100,7 @@ class FolderSource:
             raise ValueError(f"The identifier {film!r} is not one of letters, digits, dots, hyphens and underscores.")
         target = self.folder / name
         part = target.with_name(f".{name}.part")
-        with FolderLock(self.folder, wait=True):  # two uploads of one name
+        with FileLock(self.folder / ".lock", poll_interval=0.01):  # two uploads of one name
             if target.exists():
                 raise ValueError(f"There is a film {name} already; films are never replaced.")
             try:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.folder_lock import FolderLock
+from filelock import FileLock
+
 from monai_tbkd.data.whole_file import read_json_object, whole_file, write_json
 from monai_tbkd.label.film_ids import is_safe_id
 from monai_tbkd.label.report_label import REPORT_SUFFIX
@@ -146,9 +147,10 @@ class LabelFolder:
         """Whether a file is no link that leads elsewhere."""
         return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root))
 
-    def _held(self) -> FolderLock:
-        """For one change; others wait, some milliseconds."""
-        return FolderLock(self.root, wait=True)
+    def _held(self) -> FileLock:
+        """Lock the folder for one change; others wait, some milliseconds."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.root / ".lock", poll_interval=0.01)
 
     def _labels(self, tag: str) -> Path:
         return self.root / "labels" / tag

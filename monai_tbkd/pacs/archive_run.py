@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from monai.bundle import ConfigParser
 
 from monai_tbkd.bundle import bundle_files, literal
 from monai_tbkd.bundle.plain_errors import parsed_content
 from monai_tbkd.data import FilmWarning, ReasonCode
-from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.pacs.archive import Archive
 from monai_tbkd.pacs.archive_table import PASSING
 from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
@@ -63,7 +63,7 @@ class ArchiveRun:
         self._parser.read_config(files)
         self._parser.update({**given, "archive": archive})
         self._first = True
-        self._lock: FolderLock | None = None
+        self._lock: FileLock | None = None
 
     def look(self, again: bool = False) -> tuple[list[FoundFilm], Counter[str]]:
         """What a pass would do, without doing it.
@@ -91,7 +91,15 @@ class ArchiveRun:
             self._get("initialize")  # first: it reads the settings, and what was made before is dropped
         table, scratch = self._get("predictions"), self.film_folder
         if self._lock is None:
-            self._lock = FolderLock(table.folder)
+            table.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(table.folder / ".lock")
+            try:
+                lock.acquire(blocking=False)
+            except Timeout as error:
+                raise ValueError(
+                    f"{table.folder}: another run is at work in this folder; give another --output."
+                ) from error
+            self._lock = lock
         if self._first:
             table.start([])
         search = self._search(table.rows, limit, again)

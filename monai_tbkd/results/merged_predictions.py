@@ -10,8 +10,8 @@ from pathlib import Path
 
 from monai_tbkd.data.film_folder import list_films
 from monai_tbkd.data.film_shards import shard_folders
-from monai_tbkd.data.natural_order import natural_key
 from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.paths import natural_key
 from monai_tbkd.results.prediction_table import OVERLAYS, PredictionTable, as_written
 
 logger = logging.getLogger(__name__)

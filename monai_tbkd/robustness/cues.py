@@ -16,8 +16,8 @@ from monai.transforms import MapTransform
 from PIL import Image, ImageDraw
 
 from monai_tbkd.data.outside_text import read_text
-from monai_tbkd.data.phantom.recipe import RECIPE_FILE
-from monai_tbkd.data.phantom.shortcuts import draw_cues
+from monai_tbkd.data.own_results import PHANTOM_RECIPE
+from monai_tbkd.data.phantom.cues import draw_cues
 from monai_tbkd.robustness.corruptions import film_seed, gray_film
 
 SOURCE_STYLE = "source_style"
@@ -185,7 +185,7 @@ def films_with_cue(dataset_dir: object) -> dict[str, set[str]]:
     Returns:
         By kind of cue, names of films.
     """
-    record = Path(str(dataset_dir)) / RECIPE_FILE
+    record = Path(str(dataset_dir)) / PHANTOM_RECIPE
     if not isinstance(dataset_dir, (str, Path)) or not record.is_file():
         return {}
     found: dict[str, set[str]] = {}

@@ -10,9 +10,9 @@ from PIL import Image
 from monai_tbkd import __version__
 from monai_tbkd.__main__ import main
 from monai_tbkd.backends import write_network
-from monai_tbkd.commands import calibrate, export, layouts, score
+from monai_tbkd.commands import calibrate, export, score
 from monai_tbkd.commands import phantom as phantom_command
-from monai_tbkd.data import datalist, phantom, saved_maps
+from monai_tbkd.data import phantom
 from monai_tbkd.metrics import calibrated_threshold, operating_point
 
 
@@ -32,11 +32,9 @@ def test_help_and_a_typing_error_import_neither_torch_nor_monai() -> None:
 
 
 def test_choices_of_options_are_those_of_the_library() -> None:
-    assert layouts.LAYOUTS == datalist.LAYOUTS
     assert calibrate.INPUT_KINDS == calibrated_threshold.INPUT_KINDS
     assert export.FORMATS == write_network.FORMATS
     assert phantom_command.CUE_KINDS == phantom.CUE_KINDS
-    assert score.SCALES == saved_maps.SCALES
     assert score.SELECTIONS == operating_point.SELECTIONS
 
 
@@ -52,6 +50,16 @@ def test_bundle_prints_and_copies(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "is there already" in capsys.readouterr().err
 
 
-def test_phantom_writes_a_sheet(tmp_path: Path) -> None:
-    assert main(["phantom", "--size", "96", "--sheet", str(tmp_path / "sheet.png")]) == 0
-    assert Image.open(tmp_path / "sheet.png").width > 4 * 96
+def test_phantom_writes_a_data_set_and_a_sheet(tmp_path: Path) -> None:
+    words = ["--output", str(tmp_path / "films"), "--train", "1", "0", "1", "--val", "0", "1", "0", "--size", "96"]
+    assert main(["phantom", *words, "--shortcuts", "letter", "--sheet", str(tmp_path / "sheet.png")]) == 0
+    assert sorted(p.name for p in (tmp_path / "films/imgs").rglob("*.png")) == ["h0001.png", "s0001.png", "tb0001.png"]
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.mode == "RGB" and sheet.size == (4 * 384, 3 * (384 + 22))
+
+
+@pytest.mark.parametrize("words", [[], ["--output", "films", "--size", "8"]])
+def test_phantom_with_bad_words_ends_with_2(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["phantom", *words]) == 2
+    assert list(tmp_path.iterdir()) == []

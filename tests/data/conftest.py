@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from monai_tbkd.data.datalist_error import DatalistError
 from tests.data.films_by_hand import noise_png
 
 
@@ -21,3 +23,9 @@ def tree(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return make
+
+
+def refused(match: str, load: Callable[..., object], *source: Any, **options: Any) -> None:
+    """A call has to refuse a data set."""
+    with pytest.raises(DatalistError, match=match):
+        load(*source, **options)

@@ -102,11 +102,6 @@ def test_many_equal_films_are_named_with_the_first(scans: list[FilmScan]) -> Non
     assert len(find_duplicates([scans[0]] * 60)) == 59
 
 
-def test_thresholds_are_checked(scans: list[FilmScan]) -> None:
-    with pytest.raises(ValueError, match=r"alike is 0\.95 and near 0\.9"):
-        find_duplicates(scans, near=0.9, alike=0.95)
-
-
 @pytest.mark.system
 def test_processes_scan_as_one_does(films: list[str], scans: list[FilmScan]) -> None:
     for one, other in zip(scans, scan_films(films, workers=1), strict=True):

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from monai_tbkd.data import DatalistError
 from monai_tbkd.data.lesion_polygons import read_polygons
+from tests.data.conftest import refused
 
 TRIANGLE = {"name": "polygon", "all_points_x": [0, 4, 0], "all_points_y": [0, 0, 4]}
 
@@ -57,5 +57,4 @@ def test_own_form(tmp_path: Path) -> None:
 def test_other_files_are_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "lesions.json"
     path.write_text(content)
-    with pytest.raises(DatalistError, match=r"lesions.json: no outlines of lesions as VIA writes them"):
-        read_polygons(path)
+    refused(r"lesions.json: no outlines of lesions as VIA writes them", read_polygons, path)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from monai_tbkd.data import DatalistError, load_manifest
+from monai_tbkd.data import Correction, DatalistError, load_manifest, load_source, write_corrections
+from tests.data.conftest import refused
 from tests.data.films_by_hand import noise_png
 
 Tree = Callable[..., Path]
@@ -59,15 +60,12 @@ def test_a_byte_order_mark_and_unknown_columns_do_no_harm(tree: Tree, caplog: py
     ],
 )
 def test_rows_that_cannot_be_understood_are_numbered(tree: Tree, row: str, message: str) -> None:
-    with pytest.raises(DatalistError, match=message):
-        load_manifest(table(tree("a.png"), "image,label,split,boxes", row))
+    refused(message, load_manifest, table(tree("a.png"), "image,label,split,boxes", row))
 
 
 def test_missing_columns_and_tables_are_named(tree: Tree, tmp_path: Path) -> None:
-    with pytest.raises(DatalistError, match=r"no column label \(found file, image\)"):
-        load_manifest(table(tree("a.png"), "image,file", "a.png,b"))
-    with pytest.raises(DatalistError, match=r"none\.csv: cannot be read"):
-        load_manifest(tmp_path / "none.csv")
+    refused(r"no column label \(found file, image\)", load_manifest, table(tree("a.png"), "image,file", "a.png,b"))
+    refused(r"none\.csv: cannot be read", load_manifest, tmp_path / "none.csv")
 
 
 def test_boxes_on_films_without_tb_are_dropped_and_said(tree: Tree, caplog: pytest.LogCaptureFixture) -> None:
@@ -86,8 +84,7 @@ def test_a_folder_of_a_longer_name_is_outside_too(tmp_path: Path) -> None:
     noise_png(tmp_path / "set_secret" / "a.png")
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "manifest.csv").write_text("image,label\n../set_secret/a.png,tb\n")
-    with pytest.raises(DatalistError, match="leads out of the table's folder"):
-        load_manifest(tmp_path / "set" / "manifest.csv")
+    refused("leads out of the table's folder", load_manifest, tmp_path / "set" / "manifest.csv")
 
 
 def test_names_of_columns_as_in_a_spreadsheet(tree: Tree) -> None:
@@ -141,8 +138,7 @@ def test_a_column_that_is_there_twice_is_named(tree: Tree, columns: str) -> None
 def test_boxes_under_another_name_are_not_ignored(tree: Tree, name: str) -> None:
     assert len(load_manifest(table(tree("a.png"), f"image,label,{name}", "a.png,tb,none"))) == 1
     path = table(tree("a.png"), f"image,label,{name}", 'a.png,tb,"[[1, 2, 3, 4]]"')
-    with pytest.raises(DatalistError, match=rf"the column {name.lower().replace(' ', '_')} seems to hold boxes"):
-        load_manifest(path)
+    refused(rf"the column {name.lower().replace(' ', '_')} seems to hold boxes", load_manifest, path)
     path.write_text(f'image,label,{name},boxes\na.png,tb,7,"[[1, 2, 3, 4]]"\n')
     assert load_manifest(path)[0]["boxes"] == [[1, 2, 3, 4]]
 
@@ -161,8 +157,7 @@ def test_tables_of_windows_are_read_or_named(tree: Tree, encoding: str) -> None:
     if encoding in ("utf-8-sig", "utf-16"):
         assert len(load_manifest(path)) == 1
     else:
-        with pytest.raises(DatalistError, match=r"manifest\.csv: cannot be read .*save the file as UTF-8"):
-            load_manifest(path)
+        refused(r"manifest\.csv: cannot be read .*save the file as UTF-8", load_manifest, path)
 
 
 def test_outlines_beside_the_table_and_the_hospital(tree: Tree) -> None:
@@ -175,3 +170,29 @@ def test_outlines_beside_the_table_and_the_hospital(tree: Tree) -> None:
     assert (a["polygons"], a["boxes"], a["box_types"]) == ([[[2, 3], [9, 3], [2, 8]]], [[2, 3, 9, 8]], ["Cavity"])
     assert (c["boxes"], "polygons" in c) == ([[1, 2, 3, 4]], False)
     assert (a["source"], b["source"], "source" in c) == ("Here", "Here", False)
+
+
+def test_what_was_said_of_films_comes_back(tmp_path: Path) -> None:
+    box = (1.0, 2.0, 3.5, 8.0)
+    said = [
+        Correction(str(noise_png(tmp_path / "a" / "x.png")), True, (box,)),
+        Correction(str(noise_png(tmp_path / "b" / "x.png")), False),
+        Correction(str(noise_png(tmp_path / "b" / "y.png")), True),
+    ]
+    items = load_source(write_corrections(tmp_path / "work" / "manifest.csv", said), num_classes=1)
+    assert [(Path(item["image"]).parent.name, item["label"], item["boxes"]) for item in items] == [
+        ("a", 1, [list(box)]),
+        ("b", 0, []),
+        ("b", 1, None),  # TB that nobody has boxed is not "no boxes"
+    ]
+    assert len({item["name"] for item in items}) == 3
+
+
+def test_boxes_without_tb_are_refused() -> None:
+    with pytest.raises(ValueError, match="without TB"):
+        Correction("a.png", False, ((0, 0, 1, 1),))
+
+
+def test_no_label_yet(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="save labels first"):
+        write_corrections(tmp_path / "manifest.csv", [])

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from monai.transforms import LoadImaged
 from PIL import Image
 
 from monai_tbkd.data import CXRReader, FilmDataset, FilmError, ReasonCode
-from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.data.readers import decode, reader_process
 from monai_tbkd.data.readers.decoded_film import DecodedFilm
 from monai_tbkd.data.readers.reader_process import decode_apart
@@ -200,9 +200,9 @@ def test_death_is_told_where_children_are_not_waited_for() -> None:
 
 
 def test_locks_of_the_parent_are_not_held(tmp_path: Path) -> None:
-    with FolderLock(tmp_path):
+    with FileLock(tmp_path / ".lock"):
         decode_apart(whole, MOST, PATH)  # forked while the lock is held
-    FolderLock(tmp_path).release()
+    FileLock(tmp_path / ".lock").acquire(blocking=False)
     assert decode_apart(whole, MOST, PATH).pixels.shape == (10, 10)
 
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from monai_tbkd.data.saved_boxes import SavedBoxes, read_saved_boxes
+from monai_tbkd.data.saved_boxes import SavedBox, SavedBoxes, check_boxes, read_saved_boxes
 
 SIZES = {f"tb/{n}.png": (200, 100) for n in range(12)}  # height, width
 
@@ -64,7 +65,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     entries[0]["category_id"] = 2
     entries[1]["file_name"] = entries[2]["file_name"] = "other.png"
     found = read(tmp_path, entries, category_ids=[1])
-    assert found.strangers == ["other.png"]
+    assert found.unknown == ["other.png"]
     assert found.counts["boxes_of_other_categories"] == 1
     assert found.counts["boxes_of_other_images"] == 2
     assert found.warnings == [
@@ -127,3 +128,107 @@ def test_image_ids_as_text_are_named(tmp_path: Path) -> None:
     coco.write_text(json.dumps({"images": [{"id": 7, "file_name": "tb/0.png"}]}))
     with pytest.raises(ValueError, match="image_id '7' is not among the images"):
         read(tmp_path, [{"image_id": "7", "bbox": [1, 1, 5, 5], "score": 0.5}], coco=coco)
+
+
+def test_boxes_are_cut_at_the_edge(tmp_path: Path) -> None:
+    entry = {"file_name": "tb/0.png", "score": 0.5}
+    found = read(tmp_path, [{**entry, "bbox": [-5, 190, 20, 30]}])
+    assert found.boxes["tb/0.png"].tolist() == [[0, 190, 15, 200]]
+    with pytest.raises(ValueError, match=r"results\.json, entry 0 .* lies outside tb/0\.png \(200 x 100 pixels\)"):
+        read(tmp_path, [{**entry, "bbox": [100, 0, 20, 30]}])
+
+
+HEIGHT, WIDTH = 400, 300
+ONE = {"a.png": (HEIGHT, WIDTH)}
+
+
+def saved(boxes: Sequence[Sequence[float]] | np.ndarray) -> list[SavedBox]:
+    return [
+        SavedBox(f"r.json, entry {i}", "a.png", [float(v) for v in box], 0.1 + i / (2 * len(boxes)))
+        for i, box in enumerate(boxes)
+    ]
+
+
+def right_boxes(number: int = 30) -> np.ndarray:
+    """x, y, width, height of boxes in both lungs, all on the image."""
+    rng = np.random.default_rng(0)
+    corner = rng.uniform([20, 40], [200, 250], (number, 2))
+    return np.concatenate([corner, rng.uniform(20, 90, (number, 2))], axis=1)
+
+
+def test_right_boxes_are_not_doubted() -> None:
+    assert check_boxes(saved(right_boxes()), ONE) == (0, [])
+    assert check_boxes([], ONE) == (0, [])
+    whole = [[0, 0, WIDTH, HEIGHT]] * 3 + [[1, 1, WIDTH - 1, HEIGHT - 1]] * 9
+    assert check_boxes(saved(whole), ONE) == (0, [])
+
+
+def as_fractions(boxes: np.ndarray) -> np.ndarray:
+    return boxes / [WIDTH, HEIGHT, WIDTH, HEIGHT]
+
+
+def as_corners(boxes: np.ndarray) -> np.ndarray:
+    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+
+
+def as_thousandths(boxes: np.ndarray) -> np.ndarray:
+    return 1000 * as_fractions(boxes)
+
+
+@pytest.mark.parametrize("number", [1, 2, 30])
+def test_fractions_are_refused(number: int) -> None:
+    with pytest.raises(ValueError, match=rf"entry 0: .*{number} of {number} boxes are smaller than a pixel.*Multiply"):
+        check_boxes(saved(as_fractions(right_boxes(number))), ONE)
+
+
+def test_corners_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"of 30 boxes reach far beyond .*right as corners.*Write xmax - xmin"):
+        check_boxes(saved(as_corners(right_boxes())), ONE)
+    rows_first = as_corners(right_boxes())[:, [1, 0, 3, 2]]
+    with pytest.raises(ValueError, match=r"reach far beyond"):
+        check_boxes(saved(rows_first), {"a.png": (400, 400)})
+
+
+def test_pixels_of_a_larger_copy_and_thousandths_are_refused() -> None:
+    with pytest.raises(ValueError, match="reach far beyond their image"):
+        check_boxes(saved(as_thousandths(right_boxes())), ONE)
+    with pytest.raises(ValueError, match="reach far beyond their image"):
+        check_boxes(saved(3 * right_boxes()), ONE)
+
+
+def test_one_fraction_among_pixels_is_counted() -> None:
+    boxes = right_boxes()
+    boxes[4] = as_fractions(boxes)[4]
+    number, said = check_boxes(saved(boxes), ONE)
+    assert number == 0
+    assert said == ["1 of 30 boxes are narrower or lower than a pixel; boxes are in pixels, not fractions."]
+
+
+def test_boxes_beyond_the_edge_are_counted() -> None:
+    boxes = right_boxes()
+    boxes[:2] = [[-4, 10, 50, 50], [200, 300, 90.0, 103]]
+    boxes[2] = [200, 300, 100.5, 50]  # less than a pixel
+    number, said = check_boxes(saved(boxes), ONE)
+    assert number == 2
+    assert len(said) == 1 and said[0].startswith("2 of 30 boxes reach more than a pixel beyond their image and are cut")
+    # as detectors draw it that do not cut, however many
+    loose = right_boxes(12)
+    loose[:, 0] = WIDTH + 6 - loose[:, 2]
+    assert check_boxes(saved(loose), ONE)[0] == 12
+
+
+def test_what_may_be_another_unit_is_said() -> None:
+    quarter = right_boxes() / [2.5, 2.5, 2.5, 2.5]
+    assert "pixels of a smaller copy" in check_boxes(saved(quarter), ONE)[1][0]
+    assert check_boxes(saved(quarter[:9]), ONE) == (0, [])  # so few may lie there
+    near = np.array([[20, 30, 60, 80]] * 12) + np.arange(12)[:, None]
+    assert "can be corners" in check_boxes(saved(near), ONE)[1][0]
+
+
+def test_repeated_boxes_and_scores_are_said() -> None:
+    twice = [*saved(right_boxes()), *saved(right_boxes())]
+    assert check_boxes(twice, ONE)[1] == [
+        "30 of 60 boxes repeat another one, score included, and count as false boxes."
+    ]
+    same = [each._replace(score=1.0) for each in saved(right_boxes())]
+    assert check_boxes(same, ONE)[1] == ["all 30 boxes have the score 1, so that nothing ranks them."]

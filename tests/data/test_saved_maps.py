@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monai_tbkd.data.saved_maps import SavedMaps, find_saved_maps, read_saved_maps
+from monai_tbkd.data.csv_cells import csv_line
+from monai_tbkd.data.saved_maps import SavedMaps, find_saved_maps, read_saved_maps, read_saved_scores
 
 NAMES = ["tb/a.png", "tb/b.png", "health/c.png"]
 SIZES = {"tb/a.png": (40, 20), "tb/b.png": (40, 20), "health/c.png": (30, 30)}
@@ -57,10 +58,38 @@ def test_a_folder_without_any_map_that_was_asked_for_is_refused(tmp_path: Path) 
         find_saved_maps(tmp_path, NAMES)
     np.save(tmp_path / "a_cam.npy", np.zeros((2, 2)))
     with pytest.raises(ValueError, match=r"asked for; found 1: a_cam\.npy"):
-        find_saved_maps(tmp_path, NAMES, strangers=True)
+        find_saved_maps(tmp_path, NAMES, unknown=True)
 
 
 @pytest.mark.parametrize("file", ["=1.png.npy", "'=1.png.npy", "=1.npy", "'=1.npy"])
 def test_a_map_goes_by_the_name_of_its_image_or_by_that_in_a_table(file: str, tmp_path: Path) -> None:
     np.save(tmp_path / file, np.zeros((2, 2)))
     assert find_saved_maps(tmp_path, ["=1.png", "b.png"]) == {"=1.png": tmp_path / file}
+
+
+def table(folder: Path, *lines: str) -> Path:
+    path = folder / "scores.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_scores_and_percent_are_read_by_their_column(tmp_path: Path) -> None:
+    assert read_saved_scores(table(tmp_path, "name,score", "a,0.25", "b,")) == {"a": 0.25}
+    assert read_saved_scores(table(tmp_path, "score_0_100,name", "25,a")) == {"a": 0.25}
+
+
+def test_names_that_a_spreadsheet_would_run_are_read_exactly(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text(csv_line(["name", "score"]) + csv_line(["=1+1.png", 0.5]) + "+1-2.png,0.25\n")
+    assert read_saved_scores(path) == {"=1+1.png": 0.5, "+1-2.png": 0.25}
+
+
+def test_percent_in_the_column_of_shares_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"line 3: score is '83'; expected 0 to 1\. Name the column .* score_0_100"):
+        read_saved_scores(table(tmp_path, "name,score", "a,0.9", "b,83"))
+
+
+@pytest.mark.parametrize("text", ["0,5", "high", "nan", "-1", "1e9"])
+def test_what_is_no_score_is_named(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"scores\.csv, line 2: score is .*expected 0 to 1\.$"):
+        read_saved_scores(table(tmp_path, "name,score", f'a,"{text}"'))

@@ -41,4 +41,4 @@ def test_nothing_is_left_of_an_upload_that_fails(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("shutil.copyfile", fills_the_disk)
     with pytest.raises(OSError, match="no space"):
         source.add("new", tmp_path / "a.png")
-    assert not list((tmp_path / "films").iterdir())
+    assert [path.name for path in (tmp_path / "films").iterdir()] == [".lock"]

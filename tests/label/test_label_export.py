@@ -12,7 +12,7 @@ from PIL import Image
 from monai_tbkd.__main__ import main
 from monai_tbkd.data.datalist import load_datalist
 from monai_tbkd.data.film_folder import list_films
-from monai_tbkd.data.tbx11k_annotations import read_json_annotations
+from monai_tbkd.data.tbx11k import read_json_annotations
 from monai_tbkd.label.film_ids import film_id, is_safe_id
 from monai_tbkd.label.film_sources import FolderSource
 from monai_tbkd.label.label_export import LABELS_FOLDER

@@ -37,7 +37,7 @@ def raw(server: LabelServer, method: str, path: str, headers: dict[str, str] | N
 
 def files_of(server: LabelServer) -> dict[str, tuple[int, int]]:
     """Every file that the server could write, but for its logs and its own passing files."""
-    passing = ("uploads", "logs", "__pycache__", "sessions")
+    passing = ("uploads", "logs", "__pycache__", "sessions", ".lock")
     return {
         str(path): (path.stat().st_size, path.stat().st_mtime_ns)
         for path in server.app.parent.rglob("*")

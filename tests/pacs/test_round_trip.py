@@ -13,10 +13,10 @@ from typing import Any
 
 import pydicom
 import pytest
+from filelock import FileLock
 
 from monai_tbkd.__main__ import main
 from monai_tbkd.commands import pacs
-from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.handlers import PredictionWriter
 from monai_tbkd.pacs import Archive, FilmAddress
 from tests.conftest import REPOSITORY
@@ -88,7 +88,7 @@ def test_every_film_has_its_results_once(
         f"studies/{uid('study', 'hand')}/series/{uid('series', 'hand', 'DX')}/instances/{uid('film', 'hand')}"
     )
     assert str(tmp_path) not in (tmp_path / "out" / "predictions.csv").read_text()
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.csv", "predictions.json"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".lock", "predictions.csv", "predictions.json"}
 
     caplog.clear()
     assert main(command(orthanc, models, tmp_path / "out")) == 3  # the cut image is damaged still
@@ -166,7 +166,9 @@ def test_two_programs_do_not_write_one_table(
     orthanc: OrthancServer, models: Path, phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     orthanc.upload(chest(tmp_path / "film.dcm", phantoms))
-    held = FolderLock(tmp_path / "out")
+    (tmp_path / "out").mkdir()
+    held = FileLock(tmp_path / "out" / ".lock")
+    held.acquire()
     assert main(command(orthanc, models, tmp_path / "out")) == 2
     assert "another run is at work in this folder" in capsys.readouterr().err
     held.release()

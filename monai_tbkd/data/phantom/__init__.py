@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from monai_tbkd.data.phantom.dataset import write_phantom_dataset
-from monai_tbkd.data.phantom.film import GENERATOR_VERSION, make_film
-from monai_tbkd.data.phantom.records import CLASS_NAMES, Cue, Lesion, PhantomFilm
-from monai_tbkd.data.phantom.sheet import write_sheet
-from monai_tbkd.data.phantom.shortcuts import CUE_KINDS, ShortcutSpec
+from monai_tbkd.data.film_classes import CLASS_NAMES
+from monai_tbkd.data.phantom.cues import CUE_KINDS, Cue, ShortcutSpec
+from monai_tbkd.data.phantom.dataset import write_phantom_dataset, write_sheet
+from monai_tbkd.data.phantom.disease import Lesion
+from monai_tbkd.data.phantom.film import GENERATOR_VERSION, PhantomFilm, make_film
 
 __all__ = [
     "CLASS_NAMES",

@@ -1,4 +1,4 @@
-"""The drawing plane of the phantom: body coordinates, pixels, and quick rastering of outlines."""
+"""The drawing plane of the phantom: body coordinates, smooth curves and noise, quick rasterization of outlines."""
 
 from __future__ import annotations
 
@@ -16,16 +16,12 @@ Points = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]
 
 HALF_EXTENT = 1.14
-"""The film shows about -1..1 of the body; the rest is a margin, so that a shifted pose has something to show."""
+"""The film shows about -1..1 of the body; the margin is for shifted poses."""
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """A square of body coordinates: u to the film's right, v downward, both -1.14..1.14.
-
-    Args:
-        pixels: side of the square in pixels.
-    """
+    """A square of body coordinates: u to the film's right, v downward, both -1.14..1.14; `pixels` a side."""
 
     pixels: int
 
@@ -50,15 +46,7 @@ class Canvas:
 
 
 def curve(knots: Iterable[tuple[float, float]], at: Floats) -> Array:
-    """A shape-preserving curve through ``(x, y)`` knots, constant beyond its ends.
-
-    Args:
-        knots: points with rising x.
-        at: where to evaluate, any shape.
-
-    Returns:
-        float32 of the shape of ``at``.
-    """
+    """Evaluate a shape-preserving curve through ``(x, y)`` knots with rising x, constant beyond its ends."""
     x, y = np.asarray(list(knots), dtype=np.float64).T
     return np.asarray(PchipInterpolator(x, y)(np.clip(at, x[0], x[-1])), dtype=np.float32)
 
@@ -74,25 +62,20 @@ def smoothstep(x: Floats, width: float) -> Array:
 
 
 def enlarge(field: Floats, pixels: int) -> Array:
-    """A smooth low-resolution ``(h, w)`` field on a ``(pixels, pixels)`` grid."""
+    """Resize a coarse ``(h, w)`` field smoothly to ``(pixels, pixels)``."""
     image = Image.fromarray(np.ascontiguousarray(field, dtype=np.float32))
     return np.asarray(image.resize((pixels, pixels), Image.Resampling.BICUBIC), dtype=np.float32)
 
 
 def noise_field(rng: np.random.Generator, cells: int, pixels: int) -> Array:
-    """Smooth noise of about unit deviation with ``cells`` bumps a side, drawn alike for every film size."""
+    """Smooth noise of about unit deviation with `cells` bumps a side, the same at every film size."""
     return enlarge(rng.standard_normal((cells, cells), dtype=np.float32), pixels)
 
 
 class Plate:
-    """A sheet onto which outlines and lines are drawn, twice as fine as the canvas, so that edges are smooth.
-
-    Args:
-        canvas: the plane whose body coordinates the points are given in.
-    """
+    """A sheet for outlines and lines in body coordinates, twice as fine as the canvas, so that edges are smooth."""
 
     def __init__(self, canvas: Canvas) -> None:
-        self._pixels = canvas.pixels
         self._scale = 2 * canvas.pixels / (2 * HALF_EXTENT)
         self._image = Image.new("L", (2 * canvas.pixels, 2 * canvas.pixels), 0)
         self._draw = ImageDraw.Draw(self._image)
@@ -107,8 +90,7 @@ class Plate:
 
     def line(self, points: Points, width: float, value: float) -> None:
         """Stroke a polyline, ``(N, 2)`` of (u, v), with a width in body units and a value 0-1."""
-        pixels = max(1, round(width * self._scale))
-        self._draw.line(self._to_pixels(points), fill=round(255 * value), width=pixels)
+        self._draw.line(self._to_pixels(points), fill=round(255 * value), width=max(1, round(width * self._scale)))
 
     def raster(self) -> Array:
         """What was drawn, ``(pixels, pixels)`` float32, 0-1."""

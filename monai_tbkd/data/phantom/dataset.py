@@ -1,4 +1,4 @@
-"""A whole phantom data set on disk, in TBX11K's layout."""
+"""A whole phantom data set on disk, in TBX11K's layout, and a contact sheet of films."""
 
 from __future__ import annotations
 
@@ -8,27 +8,36 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from monai_tbkd.data.phantom.film import make_film
-from monai_tbkd.data.phantom.recipe import RECIPE_FILE, SPLITS, Recipe, holds_recipe
-from monai_tbkd.data.phantom.records import CLASS_NAMES, Lesion
-from monai_tbkd.data.phantom.shortcuts import CUE_KINDS
-from monai_tbkd.data.phantom.tbx11k_layout import coco_json, film_name, voc_xml
+from monai_tbkd.data.film_classes import CLASS_NAMES
+from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.own_results import PHANTOM_RECIPE
+from monai_tbkd.data.phantom.cues import CUE_KINDS, ShortcutSpec, write_text
+from monai_tbkd.data.phantom.disease import ACTIVE, LATENT, Lesion
+from monai_tbkd.data.phantom.film import GENERATOR_VERSION, MIN_SIZE, PhantomFilm, make_film
 
 logger = logging.getLogger(__name__)
 
+_SPLITS = ("train", "val")
+_PREFIX = {"health": "h", "sick": "s", "tb": "tb"}
+_CATEGORIES = [
+    {"id": i, "name": name, "supercategory": "Tuberculosis"}
+    for i, name in enumerate((ACTIVE, LATENT, "PulmonaryTuberculosis"), start=1)
+]
 _ORIGINAL_SIDES = (1500, 3000)  # TBX11K's originals are this large and rarely square
 _ORIGINAL_STREAM = 2**31  # apart from the films' own seeds
+_LINE = 22
+_ACTIVE_COLOR, _LATENT_COLOR, _CUE_COLOR = (255, 190, 0), (0, 190, 255), (120, 220, 120)
 
 _README = """Phantom films: SYNTHETIC chest X-rays, made by a computer program (monai_tbkd).
 
@@ -42,82 +51,136 @@ The boxes in annotations/xml are in the pixels of a larger imagined original, as
 """
 
 
-@dataclass(frozen=True)
-class _Job:
+class _Job(NamedTuple):
     name: str
     class_name: str
     split: str
     index: int
 
 
-def _jobs(recipe: Recipe) -> list[_Job]:
+def _checked(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The recipe of a data set, everything that decides its bytes, as plain JSON types; bad arguments are an error."""
+    for name in ("n_train", "n_val"):
+        counts = recipe[name]
+        if set(counts) - set(CLASS_NAMES) or any(int(n) < 0 for n in counts.values()):
+            raise ValueError(f"{name} needs counts of 0 or more for {CLASS_NAMES}, got {dict(counts)}")
+        recipe[name] = {c: int(counts.get(c, 0)) for c in CLASS_NAMES}
+    if not any([*recipe["n_train"].values(), *recipe["n_val"].values()]):
+        raise ValueError("n_train and n_val are all 0, so there is no film to make; ask for one at least")
+    if recipe["size"] < MIN_SIZE:
+        raise ValueError(f"size is the films' side in pixels, at least {MIN_SIZE}, got {recipe['size']}")
+    if recipe["seed"] < 0:
+        raise ValueError(f"seed must be 0 or more, got {recipe['seed']}")
+    for split in _SPLITS:
+        _shortcut(recipe, split)
+    return {"generator_version": GENERATOR_VERSION, **recipe}
+
+
+def _shortcut(recipe: Mapping[str, Any], split: str) -> ShortcutSpec:
+    return ShortcutSpec(tuple(recipe["shortcut_kinds"]), recipe[f"{split}_agreement"])
+
+
+def _jobs(recipe: Mapping[str, Any]) -> list[_Job]:
     """All films: numbers run on from train to val, the index within a split runs over all its classes."""
     jobs: list[_Job] = []
     numbers = dict.fromkeys(CLASS_NAMES, 0)
-    for split in SPLITS:
-        index = 0
-        for class_name, count in recipe.counts(split).items():
-            for _ in range(count):
-                numbers[class_name] += 1
-                jobs.append(_Job(film_name(class_name, numbers[class_name]), class_name, split, index))
-                index += 1
+    for split in _SPLITS:
+        names = [name for name, count in recipe[f"n_{split}"].items() for _ in range(count)]
+        for index, class_name in enumerate(names):
+            numbers[class_name] += 1
+            file_name = f"{class_name}/{_PREFIX[class_name]}{numbers[class_name]:04d}.png"
+            jobs.append(_Job(file_name, class_name, split, index))
     return jobs
 
 
-def _make(folder: Path, recipe: Recipe, job: _Job) -> tuple[_Job, dict[str, Any], tuple[Lesion, ...]]:
+def _is_there(folder: Path, recipe: Mapping[str, Any]) -> bool:
+    """Whether a folder holds this very data set; an absent or empty one does not, other content is an error."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    fix = "choose another output folder, or remove this one"
+    try:
+        found = json.loads(read_text(folder / PHANTOM_RECIPE))["recipe"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FileExistsError(f"{folder} is not empty and holds no readable {PHANTOM_RECIPE}; {fix}") from error
+    if found != recipe:
+        keys = sorted(k for k in {*found, *recipe} if found.get(k) != recipe.get(k))
+        what = ", ".join(f"{k} is {found.get(k)!r} and {recipe.get(k)!r} was asked for" for k in keys)
+        raise FileExistsError(f"{folder} holds a phantom data set of another recipe ({what}); {fix}")
+    return True
+
+
+def _voc_xml(stem: str, lesions: Sequence[Lesion], png_size: int, original: tuple[int, int]) -> str:
+    """The VOC annotation of one film, formatted as the release's; boxes are in pixels of the (width, height) given."""
+    width, height = original
+    lines = ["<annotation>", f"\t<filename>{stem}</filename>", "\t<segmented>0</segmented>", "\t<size>"]
+    lines += [f"\t\t<width>{width}</width>", f"\t\t<height>{height}</height>", "\t</size>"]
+    for lesion in lesions:
+        corners = (round(c * scale / png_size) for c, scale in zip(lesion.box, (width, height) * 2, strict=True))
+        lines += ["\t<object>", f"\t\t<name>{lesion.tb_type}</name>", "\t\t<pose>unspecified</pose>"]
+        lines += ["\t\t<truncated>0</truncated>", "\t\t<difficult>0</difficult>", "\t\t<bndbox>"]
+        names = ("xmin", "ymin", "xmax", "ymax")
+        lines += [f"\t\t\t<{name}>{corner}</{name}>" for name, corner in zip(names, corners, strict=True)]
+        lines += ["\t\t</bndbox>", "\t</object>"]
+    return "\n".join([*lines, "</annotation>", ""])
+
+
+def _coco_json(films: Sequence[tuple[str, Sequence[Lesion]]], png_size: int) -> dict[str, Any]:
+    """The COCO annotation of one split; films without a lesion are listed too, as in the release."""
+    ids = {category["name"]: category["id"] for category in _CATEGORIES}
+    size = {"width": png_size, "height": png_size}
+    images = [{"id": image_id, "file_name": name, **size} for image_id, (name, _) in enumerate(films, start=1)]
+    annotations: list[dict[str, Any]] = []
+    for image_id, (_, lesions) in enumerate(films, start=1):
+        for lesion in lesions:
+            x0, y0, x1, y1 = (float(c) for c in lesion.box)
+            box = [x0, y0, x1 - x0, y1 - y0]
+            numbers = {"id": len(annotations) + 1, "image_id": image_id, "category_id": ids[lesion.tb_type]}
+            annotations.append({**numbers, "bbox": box, "area": (x1 - x0) * (y1 - y0), "iscrowd": 0})
+    return {"images": images, "annotations": annotations, "categories": _CATEGORIES}
+
+
+def _make(folder: Path, recipe: Mapping[str, Any], job: _Job) -> tuple[_Job, dict[str, Any], tuple[Lesion, ...]]:
     """Make and write one film, in whichever process."""
-    seed = (recipe.seed, SPLITS.index(job.split), job.index)
-    film = make_film(job.class_name, seed, recipe.size, recipe.shortcut(job.split))
+    seed, size = (recipe["seed"], _SPLITS.index(job.split), job.index), recipe["size"]
+    film = make_film(job.class_name, seed, size, _shortcut(recipe, job.split))
     Image.fromarray(film.image).save(folder / "imgs" / job.name)
-    if recipe.write_lung_fields:
+    if recipe["write_lung_fields"]:
         mask = np.where(film.lung_field, 255, 0).astype(np.uint8)
         Image.fromarray(mask).save(folder / "lung_fields" / job.name)
     record = {"file_name": job.name, "split": job.split, **film.to_record()}
     if job.class_name == "tb":
         width, height = np.random.default_rng((*seed, _ORIGINAL_STREAM)).integers(*_ORIGINAL_SIDES, size=2)
         stem = Path(job.name).stem
-        xml = voc_xml(stem, film.lesions, recipe.size, (int(width), int(height)))
+        xml = _voc_xml(stem, film.lesions, size, (int(width), int(height)))
         (folder / "annotations" / "xml" / f"{stem}.xml").write_text(xml, encoding="utf-8")
     return job, record, film.lesions
 
 
-def _run(
-    folder: Path, recipe: Recipe, jobs: Sequence[_Job], num_workers: int
-) -> Iterator[tuple[_Job, dict[str, Any], tuple[Lesion, ...]]]:
-    work = partial(_make, folder, recipe)
-    if num_workers <= 0:
-        yield from map(work, jobs)
-        return
-    with ProcessPoolExecutor(max_workers=num_workers) as pool:
-        yield from pool.map(work, jobs, chunksize=max(1, min(16, len(jobs) // (4 * num_workers))))
-
-
-def _write_all(folder: Path, recipe: Recipe, num_workers: int) -> None:
+def _write_all(folder: Path, recipe: Mapping[str, Any], num_workers: int) -> None:
     """Write the data set into an empty folder."""
-    for kind in ("imgs", *(["lung_fields"] if recipe.write_lung_fields else [])):
+    for kind in ("imgs", *(["lung_fields"] if recipe["write_lung_fields"] else [])):
         for class_name in CLASS_NAMES:
             (folder / kind / class_name).mkdir(parents=True)
     for name in ("lists", "annotations/xml", "annotations/json"):
         (folder / name).mkdir(parents=True)
-
-    jobs = _jobs(recipe)
+    jobs, work = _jobs(recipe), partial(_make, folder, recipe)
     records: list[dict[str, Any]] = []
-    films: dict[str, list[tuple[str, tuple[Lesion, ...]]]] = {split: [] for split in SPLITS}
-    progress = tqdm(total=len(jobs), desc="phantom films", unit="film", disable=not sys.stderr.isatty())
-    with progress:
-        for job, record, lesions in _run(folder, recipe, jobs, num_workers):
+    films: dict[str, list[tuple[str, tuple[Lesion, ...]]]] = {split: [] for split in _SPLITS}
+    chunk = max(1, min(16, len(jobs) // (4 * max(1, num_workers))))
+    with ProcessPoolExecutor(num_workers) if num_workers > 0 else nullcontext() as pool:
+        made = pool.map(work, jobs, chunksize=chunk) if pool else map(work, jobs)
+        shown = tqdm(made, "phantom films", len(jobs), unit="film", disable=not sys.stderr.isatty())
+        for job, record, lesions in shown:
             records.append(record)
             films[job.split].append((job.name, lesions))
-            progress.update()
-
     for split, listed in (*films.items(), ("trainval", films["train"] + films["val"])):
         names = "".join(f"{name}\n" for name, _ in listed)
         (folder / "lists" / f"TBX11K_{split}.txt").write_text(names, encoding="utf-8")
-        coco = json.dumps(coco_json(listed, recipe.size))
+        coco = json.dumps(_coco_json(listed, recipe["size"]))
         (folder / "annotations" / "json" / f"TBX11K_{split}.json").write_text(coco, encoding="utf-8")
     (folder / "README.txt").write_text(_README, encoding="utf-8")
-    whole = {"synthetic": True, "recipe": recipe.to_json(), "films": records}
-    (folder / RECIPE_FILE).write_text(json.dumps(whole, indent=1), encoding="utf-8")
+    whole = {"synthetic": True, "recipe": recipe, "films": records}
+    (folder / PHANTOM_RECIPE).write_text(json.dumps(whole, indent=1), encoding="utf-8")
 
 
 def write_phantom_dataset(
@@ -134,8 +197,8 @@ def write_phantom_dataset(
 ) -> Path:
     """Write a phantom data set in TBX11K's layout.
 
-    The bytes depend on the arguments except ``output_dir`` and ``num_workers``. The set is written into a temporary
-    folder beside ``output_dir`` and moved there when it is whole, so a run that was cut short leaves no ``output_dir``.
+    The bytes depend on the arguments except ``output_dir`` and ``num_workers``. The set is moved to ``output_dir`` when
+    it is whole, so a run that was cut short leaves none.
 
     Args:
         output_dir: the data set's folder; absent, empty, or holding the same data set, which is then reused.
@@ -143,10 +206,10 @@ def write_phantom_dataset(
         n_val: number of validation films.
         size: side of the films in pixels.
         seed: of the whole set.
-        train_agreement: how often each cue's presence agrees with "has tuberculosis" in the training split (0.5: no
-            shortcut).
-        val_agreement: the same in the validation split; below 0.5 the shortcut points the wrong way.
-        shortcut_kinds: which cues there are, see `ShortcutSpec`.
+        train_agreement: how often each cue's presence agrees with "has tuberculosis" in the training split, see
+            `ShortcutSpec`.
+        val_agreement: the same in the validation split.
+        shortcut_kinds: which cues there are.
         num_workers: processes that make films; 0 makes them in this one.
         write_lung_fields: write ``lung_fields/<class>/<name>.png`` too, 255 in the aerated lung.
 
@@ -154,8 +217,8 @@ def write_phantom_dataset(
         ``output_dir``.
 
     Raises:
-        FileExistsError: if ``output_dir`` holds something else, or phantom films of another recipe.
-        ValueError: on arguments that make no data set.
+        FileExistsError: ``output_dir`` holds something else, or phantom films of another recipe.
+        ValueError: arguments that make no data set.
 
     Example:
         >>> import tempfile
@@ -165,19 +228,25 @@ def write_phantom_dataset(
         ['health/h0001.png', 'tb/tb0001.png']
     """
     target = Path(output_dir)
-    recipe = Recipe(
-        dict(n_train), dict(n_val), size, seed, train_agreement, val_agreement, tuple(shortcut_kinds), write_lung_fields
-    )
-    if holds_recipe(target, recipe):
+    recipe = _checked(
+        {
+            "n_train": n_train, "n_val": n_val, "size": size, "seed": seed, "train_agreement": train_agreement,
+            "val_agreement": val_agreement, "shortcut_kinds": list(shortcut_kinds),
+            "write_lung_fields": write_lung_fields,
+        }
+    )  # fmt: skip
+    if _is_there(target, recipe):
         logger.info("%s already holds this phantom data set; it is reused", target)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.unfinished.", dir=target.parent))
     try:
         _write_all(unfinished, recipe, num_workers)
-        unfinished.chmod(0o777 & ~_umask())  # mkdtemp makes folders that only their owner can read
+        umask = os.umask(0)
+        os.umask(umask)
+        unfinished.chmod(0o777 & ~umask)  # mkdtemp makes folders that only their owner can read
         if target.exists():
-            target.rmdir()  # empty, as holds_recipe has seen; Windows does not rename onto a folder
+            target.rmdir()  # empty, Windows does not rename onto a folder
         os.replace(unfinished, target)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -186,7 +255,25 @@ def write_phantom_dataset(
     return target
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def write_sheet(films: Sequence[PhantomFilm], path: str | Path, columns: int = 4, side: int = 384) -> Path:
+    """Write a PNG of films in reading order, lesions in amber (active) and blue (latent), cues in green."""
+    rows = -(-len(films) // columns)
+    sheet = Image.new("RGB", (columns * side, rows * (side + _LINE)), (0, 0, 0))
+    draw = ImageDraw.Draw(sheet)
+    for i, film in enumerate(films):
+        x, y = (i % columns) * side, (i // columns) * (side + _LINE)
+        sheet.paste(Image.fromarray(film.image).resize((side, side), Image.Resampling.LANCZOS).convert("RGB"), (x, y))
+        scale = side / film.image.shape[0]
+        marks = [(n.box, _ACTIVE_COLOR if n.tb_type.startswith("Active") else _LATENT_COLOR) for n in film.lesions]
+        marks += [(c.box, _CUE_COLOR) for c in film.cues if c.box is not None]
+        for box, color in marks:
+            x0, y0, x1, y1 = (c * scale for c in box)
+            draw.rectangle((x + x0, y + y0, x + x1 - 1, y + y1 - 1), outline=color)
+        words = [film.class_name, *([film.finding] if film.finding else []), *(n.kind for n in film.lesions)]
+        line = write_text(" / ".join(words).upper(), 12)[:, : side - 12]
+        caption = Image.fromarray(np.asarray(line * 230, dtype=np.uint8))
+        sheet.paste(caption.convert("RGB"), (x + 6, y + side + 5))
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(target)
+    return target

@@ -7,9 +7,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from monai_tbkd.data.phantom.anatomy import Anatomy
 from monai_tbkd.data.phantom.canvas import Array, Canvas, Plate, Points, curve, smoothstep
-from monai_tbkd.data.phantom.outlines import Outlines
+from monai_tbkd.data.phantom.patient import Anatomy, Outlines
 
 
 def _band(center: Points, width: Points | float) -> tuple[Points, Points, Points]:
@@ -135,17 +134,7 @@ def _spine(canvas: Canvas, anatomy: Anatomy) -> tuple[slice, Array]:
 
 
 def render_skeleton(canvas: Canvas, anatomy: Anatomy, outlines: Outlines, rng: np.random.Generator) -> Array:
-    """All bones of the chest.
-
-    Args:
-        canvas: the plane to render on, N pixels a side.
-        anatomy: the patient.
-        outlines: the patient's organs, which the ribs follow.
-        rng: source of chance for small irregularities.
-
-    Returns:
-        Attenuation to add, ``(N, N)`` float32.
-    """
+    """Draw all bones of the chest as attenuation to add, ``(N, N)`` float32."""
     bones = _ribs(canvas, anatomy, outlines, rng) + _girdle(canvas, anatomy, rng)
     columns, spine = _spine(canvas, anatomy)
     bones[:, columns] += spine * (1 - 0.5 * smoothstep(canvas.v - outlines.base + 0.25, 0.2))

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from monai_tbkd.data.phantom import dataset, make_film, write_phantom_dataset
-from monai_tbkd.data.phantom.shortcuts import ShortcutSpec
+from monai_tbkd.data.phantom.cues import ShortcutSpec
 
 SIZE = 96
 ARGUMENTS: dict[str, Any] = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monai_tbkd.data.phantom import CLASS_NAMES, PhantomFilm, ShortcutSpec, make_film
-from monai_tbkd.data.phantom.records import ACTIVE, LATENT
+from monai_tbkd.data.phantom.disease import ACTIVE, LATENT
 
 ALL_CUES = ShortcutSpec(agreement=1.0)
 

@@ -1,16 +1,32 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from monai_tbkd.data import load_datalist
+from monai_tbkd.data import load_datalist, unlabeled_films
 from monai_tbkd.data.datalist_item import datalist_item
 from monai_tbkd.data.dataset_check import check_dataset
-from monai_tbkd.data.unread_splits import unread_splits
+from monai_tbkd.data.dataset_files import unread_splits
+from tests.data.films_by_hand import noise_png
 
 Tree = Callable[..., Path]
+
+
+@pytest.mark.parametrize("layout", ["manifest", "tbx11k"])
+def test_films_beside_the_listed_ones_are_named(tree: Tree, layout: str, caplog: pytest.LogCaptureFixture) -> None:
+    root = tree("imgs/tb/a.png", "imgs/tb/b.png", "imgs/health/c.png", "imgs/test/d.png", "other/e.png")
+    (root / "lists").mkdir()
+    (root / "lists/TBX11K_train.txt").write_text("tb/a.png\nhealth/c.png\n")
+    (root / "manifest.csv").write_text("image,label\nimgs/tb/a.png,tb\nimgs/health/c.png,health\n")
+    (finding,) = [each for each in check_dataset([root], layout).findings if each.kind == "not_listed"]
+    assert finding.severity == "note"
+    assert "(1: imgs/tb/b.png)" in finding.sentence
+    with caplog.at_level(logging.INFO, "monai_tbkd"):
+        load_datalist(root, layout=layout, select=0)
+    assert "left out (1: imgs/tb/b.png)" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -45,3 +61,11 @@ def test_a_training_logs_them_and_the_check_warns(tree: Tree, caplog: pytest.Log
     assert "lists of splits that are not read (1: val.txt)" in caplog.text
     findings = {finding.kind: finding.severity for finding in check_dataset([root]).findings}
     assert findings["unread_splits"] == "warning"
+
+
+def test_unlabeled_films(tmp_path: Path) -> None:
+    path = str(noise_png(tmp_path / "x.png"))
+    assert unlabeled_films(None) == []
+    (tmp_path / "films.txt").write_text(f"{path}\n\n")
+    assert unlabeled_films(tmp_path / "films.txt") == [{"image": path, "name": "x.png"}]
+    assert unlabeled_films([path]) == unlabeled_films(tmp_path) == [{"image": path, "name": "x.png"}]

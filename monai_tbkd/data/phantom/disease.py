@@ -1,12 +1,21 @@
-"""Tuberculous lesions: patches of added attenuation in film pixels, each with the box of what was drawn."""
+"""Disease: tuberculous lesions with the boxes of what was drawn, and findings that are not tuberculosis."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy.ndimage import gaussian_filter, maximum_filter
 
-from monai_tbkd.data.phantom.canvas import Array
-from monai_tbkd.data.phantom.records import ACTIVE, LATENT, Box, Lesion
+from monai_tbkd.data.phantom.canvas import Array, enlarge, noise_field, smoothstep
+
+Box = tuple[float, float, float, float]
+"""``(xmin, ymin, xmax, ymax)`` in film pixels, half-open pixel edges, x = column."""
+
+ACTIVE = "ActiveTuberculosis"
+LATENT = "ObsoletePulmonaryTuberculosis"
 
 ACTIVE_KINDS = {"infiltrate": 0.45, "cavity": 0.27, "nodules": 0.28}
 LATENT_KINDS = {"fibrosis": 0.55, "calcified": 0.45}
@@ -18,11 +27,20 @@ _AREA = (0.01, 0.12)  # of the film
 _EDGE = 0.15  # the box is where a lesion is stronger than this fraction of its peak
 _TRIES = 8
 _SIDE = 96  # texture is drawn on a fixed grid, so that a lesion is the same at every film size
+FINDINGS = {"consolidation": 0.4, "effusion": 0.35, "cardiomegaly": 0.25}
 
 
-def _bumps(rng: np.random.Generator, cells: int) -> Array:
-    coarse = Image.fromarray(rng.standard_normal((cells, cells), dtype=np.float32))
-    return np.asarray(coarse.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC), dtype=np.float32)
+@dataclass(frozen=True)
+class Lesion:
+    """One tuberculous lesion."""
+
+    box: Box  # tight extent of what was drawn
+    kind: str  # infiltrate, cavity, nodules, fibrosis or calcified
+    tb_type: str  # TBX11K's category, ACTIVE or LATENT
+    contrast: float  # 0 (subtle) to 1 (obvious)
+
+
+_bumps = partial(noise_field, pixels=_SIDE)
 
 
 def _disc() -> tuple[Array, Array, Array]:
@@ -111,10 +129,6 @@ _KINDS = {
 }
 
 
-def _pick(rng: np.random.Generator, odds: dict[str, float]) -> str:
-    return str(rng.choice(list(odds), p=np.asarray(list(odds.values())) / sum(odds.values())))
-
-
 def _place(rng: np.random.Generator, lung: Array) -> tuple[float, float]:
     """A center (x, y) in pixels inside one lung, mostly in its upper zone."""
     rows = np.flatnonzero(lung.max(axis=1) > 0.5)
@@ -137,18 +151,10 @@ def _stamp(pattern: Array, center: tuple[float, float], radii: tuple[float, floa
     return film
 
 
-def tight_box(field: Array, edge: float = _EDGE) -> Box:
-    """The box of what stands out.
-
-    Args:
-        field: ``(H, W)`` attenuation.
-        edge: fraction of the peak's magnitude from which a pixel counts.
-
-    Returns:
-        ``(xmin, ymin, xmax, ymax)``, half-open pixel edges.
-    """
+def _tight_box(field: Array) -> Box:
+    """The box of what is stronger than a fraction of the peak."""
     strength = np.abs(field)
-    seen = strength > edge * strength.max()
+    seen = strength > _EDGE * strength.max()
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
@@ -159,15 +165,6 @@ def _overlap(one: Box, other: Box) -> float:
     height = min(one[3], other[3]) - max(one[1], other[1])
     smaller = min((b[2] - b[0]) * (b[3] - b[1]) for b in (one, other))
     return max(0.0, width) * max(0.0, height) / smaller
-
-
-def _plan(rng: np.random.Generator) -> list[int]:
-    """The side of each lesion: 0 for the patient's right lung, 1 for the left."""
-    if rng.random() < _BILATERAL_FILMS:
-        sides = [0, 1] + ([int(rng.integers(2))] if rng.random() < 0.15 else [])
-    else:
-        sides = [int(rng.integers(2))] * (1 + int(rng.random() < 0.15))
-    return sides
 
 
 def _one(rng: np.random.Generator, lung: Array, kind: str, tb_type: str) -> tuple[Array, Lesion]:
@@ -183,7 +180,7 @@ def _one(rng: np.random.Generator, lung: Array, kind: str, tb_type: str) -> tupl
     radius = 0.5 * size * np.sqrt(area) * 1.1
     for _ in range(5):
         field = _stamp(pattern, center, (radius / np.sqrt(aspect), radius * np.sqrt(aspect)), lung)
-        box = tight_box(field)
+        box = _tight_box(field)
         got = (box[2] - box[0]) * (box[3] - box[1]) / size**2
         if abs(got / area - 1) < 0.12:
             break
@@ -194,21 +191,26 @@ def _one(rng: np.random.Generator, lung: Array, kind: str, tb_type: str) -> tupl
 
 
 def render_lesions(rng: np.random.Generator, right: Array, left: Array) -> tuple[Array, tuple[Lesion, ...]]:
-    """Lesions of one film with tuberculosis.
+    """Draw the lesions of one film with tuberculosis.
 
     Args:
-        rng: source of chance.
+        rng: random generator.
         right: ``(H, W)`` soft mask of the patient's right lung on the film, 0-1.
         left: the same of the left lung.
 
     Returns:
-        Attenuation to add ``(H, W)``, and the 1-3 lesions with boxes in film pixels.
+        Attenuation to add ``(H, W)``, and the 1-3 lesions.
     """
     latent = rng.random() < _LATENT_FILMS
+    odds = LATENT_KINDS if latent else ACTIVE_KINDS
     total = np.zeros_like(right)
     lesions: list[Lesion] = []
-    for side in _plan(rng):
-        kind = _pick(rng, LATENT_KINDS if latent else ACTIVE_KINDS)
+    if rng.random() < _BILATERAL_FILMS:
+        sides = [0, 1] + ([int(rng.integers(2))] if rng.random() < 0.15 else [])
+    else:
+        sides = [int(rng.integers(2))] * (1 + int(rng.random() < 0.15))
+    for side in sides:
+        kind = str(rng.choice(list(odds), p=np.asarray(list(odds.values())) / sum(odds.values())))
         for left_over in reversed(range(_TRIES)):
             field, lesion = _one(rng, (right, left)[side], kind, LATENT if latent else ACTIVE)
             low, high = (a * right.size for a in _AREA)
@@ -219,3 +221,54 @@ def render_lesions(rng: np.random.Generator, right: Array, left: Array) -> tuple
                 lesions.append(lesion)
                 break
     return total, tuple(lesions)
+
+
+def sample_finding(rng: np.random.Generator) -> str:
+    """Draw what makes a sick film sick."""
+    return str(rng.choice(list(FINDINGS), p=list(FINDINGS.values())))
+
+
+def _consolidation(rng: np.random.Generator, lung: Array) -> Array:
+    """Dense, fairly even shadowing at the base, with an uneven upper edge."""
+    size = lung.shape[0]
+    rows, columns = (np.flatnonzero(lung.max(axis=axis) > 0.5) for axis in (1, 0))
+    cy = rows[0] + rng.uniform(0.66, 0.86) * (rows[-1] - rows[0])
+    cx = columns[0] + rng.uniform(0.3, 0.7) * (columns[-1] - columns[0])
+    rx, ry = (rng.uniform(0.09, 0.17) * size for _ in range(2))
+    axis = np.arange(size, dtype=np.float32)
+    r = np.sqrt(((axis[None, :] - cx) / rx) ** 2 + ((axis[:, None] - cy) / ry) ** 2)
+    uneven = noise_field(rng, 14, size) + 0.6 * noise_field(rng, 34, size)
+    body = smoothstep((1.1 - r + 0.14 * uneven).astype(np.float32), 0.6) * (0.85 + 0.10 * uneven)
+    return np.asarray(rng.uniform(0.22, 0.46) * body * lung, dtype=np.float32)
+
+
+def _effusion(rng: np.random.Generator, lung: Array, attenuation: Array) -> Array:
+    """Fluid in the costophrenic angle, its edge rising toward the chest wall (the meniscus).
+
+    Fluid fills the air up to the density of the abdomen, so that the dome below it disappears.
+    """
+    size = lung.shape[0]
+    rows, columns = (np.flatnonzero(lung.max(axis=axis) > 0.5) for axis in (1, 0))
+    outward = np.clip((np.arange(size, dtype=np.float32) - columns[0]) / (columns[-1] - columns[0]), 0, 1)
+    if columns.mean() < size / 2:
+        outward = 1 - outward
+    height = rows[-1] - rows[0]
+    level = rows[-1] - height * rng.uniform(0.15, 0.36)
+    surface = level - height * 0.22 * outward**3 + height * 0.10 * (1 - outward)
+    below = (np.arange(size, dtype=np.float32)[:, None] - surface[None, :]).astype(np.float32)
+    # A little beyond the lung's own edge, so that no bright rim of pleura is left standing in the fluid.
+    coarse = np.asarray(Image.fromarray(lung).resize((64, 64), Image.Resampling.BOX))
+    around = smoothstep(enlarge(gaussian_filter(maximum_filter(coarse, 3), 0.7), size) - 0.25, 0.5)
+    fluid = rng.uniform(1.10, 1.25) + 0.012 * noise_field(rng, 8, size)
+    missing = np.clip(fluid - attenuation, 0, 1)
+    return np.asarray(0.82 * missing * smoothstep(below, 0.06 * size) * around, dtype=np.float32)
+
+
+def render_finding(rng: np.random.Generator, finding: str, right: Array, left: Array, attenuation: Array) -> Array:
+    """Draw a finding into one of the lungs as attenuation to add; ``cardiomegaly`` adds none, being anatomy."""
+    lung = right if rng.random() < 0.5 else left
+    if finding == "consolidation":
+        return _consolidation(rng, lung)
+    if finding == "effusion":
+        return _effusion(rng, lung, attenuation)
+    return np.zeros_like(lung)

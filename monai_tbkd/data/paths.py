@@ -1,0 +1,37 @@
+"""Absolute paths that keep a data set's own names, and the order of names."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+_DIGITS = re.compile(r"(\d+)")
+
+
+def absolute_path(path: str | os.PathLike[str]) -> Path:
+    """Make a path absolute, without ``..`` and ``~``, and without following links; it need not exist.
+
+    Example:
+        >>> absolute_path("/films/../films/a.png").as_posix()
+        '/films/a.png'
+    """
+    try:
+        path = Path(path).expanduser()
+    except RuntimeError:  # "~nobody": a user that there is not; then it is a name like others
+        path = Path(path)
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
+
+
+def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """A sort key that compares runs of digits by value; equal only for equal names.
+
+    Not natsort's, since this code travels with a packaged bundle.
+
+    Example:
+        >>> sorted(["f10.png", "f2.png", "F1.png"], key=natural_key)
+        ['F1.png', 'f2.png', 'f10.png']
+    """
+    # split puts the digits at odd positions
+    parts = enumerate(_DIGITS.split(name))
+    return [(0, int(part), "") if i % 2 else (1, 0, part.lower()) for i, part in parts if part], name
