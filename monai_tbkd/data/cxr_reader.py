@@ -1,4 +1,4 @@
-"""MONAI's image reader for chest X-rays: upright, one channel, told by content."""
+"""An image reader for MONAI: chest X-rays, upright, one channel, format told by content."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def film_meta(
     turn: str = "",
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The metadata that goes with every film, the refused ones included, so that any of them collate into one batch.
+    """Return the metadata of an image, also of a refused one, so that any of them collate into one batch.
 
     Args:
-        size: (height, width) of the film in pixels.
+        size: (height, width) in pixels.
         spacing_mm: (between rows, between columns), None where unknown.
         sop_instance_uid: of a DICOM file.
         source_format: one of `DecodedFilm`'s.
@@ -41,13 +41,9 @@ def film_meta(
 
     Returns:
         ``original_size`` (int64, 2) and ``spacing_mm`` (float64, 2; NaN where unknown), both rows first;
-        ``sop_instance_uid``; ``source_format``; ``turn``; ``pixel_steps`` and ``warnings`` (each joined by ``"; "``,
-        since a batch cannot hold lists of several lengths); and what MONAI reads: ``spatial_shape``, ``affine``
-        (identity), ``original_channel_dim`` (NaN is MONAI's word for none).
-
-    Example:
-        >>> film_meta((4, 6), steps=["inverted"])["pixel_steps"]
-        'inverted'
+        ``sop_instance_uid``; ``source_format``; ``turn``; ``pixel_steps`` and ``warnings``, each joined by ``"; "``,
+        since a batch cannot hold lists of several lengths; and MONAI's ``spatial_shape``, ``affine`` (identity) and
+        ``original_channel_dim`` (NaN: none).
     """
     return {
         "original_size": np.array(size, dtype=np.int64),
@@ -66,13 +62,11 @@ def film_meta(
 class CXRReader(ImageReader):
     """Read a chest X-ray from PNG, JPEG, TIFF, BMP, DICOM, NIfTI, MetaImage or NRRD.
 
-    The film comes as ``(H, W)`` float32, upright, rows first.
+    The image comes as ``(H, W)`` float32, upright, rows first; values keep the scale of the file, larger is brighter.
+    The format is told by content, never by suffix. The metadata (see `film_meta`) hold no patient data.
 
-    The format is told by content, never by suffix. Values keep the scale of the file; larger is brighter. The metadata
-    (see `film_meta`) hold no patient data.
-
-    `read` only remembers the path: MONAI's ``LoadImage`` answers an error there by trying its own readers one after
-    the other, some of which load a damaged file as garbage. All that can fail happens in `get_data`.
+    All that can fail happens in `get_data`, not in `read`: MONAI's ``LoadImage`` answers an error in `read` by trying
+    its own readers, some of which load a damaged file as garbage.
 
     Args:
         voi: for DICOM, ``"first"`` applies the first VOI LUT or window (what a viewer shows), ``"none"`` leaves it out.
@@ -110,23 +104,15 @@ class CXRReader(ImageReader):
         self.rules = FilmRules(min_age, secondary_capture, any_view, any_body_part)
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
-        """Every name will do: content decides."""
+        """Accept every name: content decides."""
         return True
 
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[Path]:
-        """Remember the path or paths; nothing is opened.
-
-        Args:
-            data: one path, or a sequence of one.
-            kwargs: ignored; part of MONAI's interface.
-
-        Returns:
-            The paths.
-        """
+        """Return the path, or a sequence of one, as paths; nothing is opened."""
         return [Path(data)] if isinstance(data, (str, os.PathLike)) else [Path(path) for path in data]
 
     def get_data(self, img: list[Path]) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Decode the film.
+        """Decode the image.
 
         Args:
             img: what `read` returned.
@@ -135,7 +121,7 @@ class CXRReader(ImageReader):
             The pixels ``(H, W)``, float32, and the metadata of `film_meta`.
 
         Raises:
-            FilmError: the film cannot be used; its reason says why.
+            FilmError: the image cannot be used; its reason says why.
         """
         if len(img) != 1:
             raise FilmError(
@@ -145,7 +131,7 @@ class CXRReader(ImageReader):
         if film.pixels.min() == film.pixels.max():
             raise FilmError(ReasonCode.CORRUPT, img[0], "all pixels have one value; export the film again")
         height, width = film.pixels.shape
-        meta = film_meta(
+        return film.pixels, film_meta(
             (height, width),
             film.spacing_mm,
             film.sop_instance_uid,
@@ -154,4 +140,3 @@ class CXRReader(ImageReader):
             str(film.turn),
             film.warnings,
         )
-        return film.pixels, meta

@@ -1,4 +1,4 @@
-"""From stored DICOM values to what a viewer shows: modality LUT, VOI, presentation, in that order."""
+"""From stored DICOM values to what a viewer shows: modality LUT, VOI, presentation LUT."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
+from monai_tbkd.data.readers.decoded_film import strips
 from monai_tbkd.data.readers.dicom_elements import numbers, quoted_values, sequence_items, text_of, values_of
-from monai_tbkd.data.readers.film_strips import strips
-from monai_tbkd.data.readers.lookup_table import LookupTable
 from monai_tbkd.data.readers.pixel_bits import PixelBits
 
 VOI_CHOICES = ("first", "none")
@@ -23,48 +22,89 @@ _SHAPES = ("", "IDENTITY", "INVERSE", "LIN OD")
 
 
 @dataclass(frozen=True)
-class Window:
-    """A VOI window.
+class LookupTable:
+    """The LUT of a sequence item (DICOM PS3.3 C.11.1.1 and C.11.2.1.1).
 
-    Args:
-        center: of the window.
-        width: above 0.
-        function: LINEAR, LINEAR_EXACT or SIGMOID.
+    Attributes:
+        entries: ``(n,)``.
+        first: the value that is mapped to the first entry.
+        top: the largest value that an entry could have.
     """
+
+    entries: NDArray[np.float64]
+    first: int
+    top: float
+
+    @classmethod
+    def read(cls, item: Dataset, can_be_negative: bool, implicit_vr: bool, little_endian: bool) -> LookupTable:
+        """Read the table; a ValueError of one phrase where it cannot be used.
+
+        Args:
+            item: with LUTDescriptor and LUTData.
+            can_be_negative: whether what goes in can be, which tells the sign of the descriptor's first value in
+                implicit VR, where it is not written down.
+            implicit_vr: the data set is in implicit VR.
+            little_endian: the data set is little endian.
+        """
+        found = numbers(item, "LUTDescriptor")
+        if len(found) != 3 or any(each is None for each in found):
+            raise ValueError("without three numbers in LUTDescriptor")
+        count, first, bits = (int(each or 0) for each in found)
+        count = count & 0xFFFF or 2**16  # 0 stands for 65536
+        if not 1 <= bits <= 16:
+            raise ValueError(f"entries of {bits} bits")
+        if implicit_vr:
+            first = (first + 2**15) % 2**16 - 2**15 if can_be_negative else first % 2**16
+        try:
+            data = item.get("LUTData")
+        except (ValueError, TypeError):  # cut, or of another VR
+            data = None
+        if isinstance(data, bytes):
+            narrow = bits <= 8 and len(data) < 2 * count
+            kind = np.dtype("u1" if narrow else "<u2" if little_endian else ">u2")
+            entries = np.frombuffer(data, kind, count=min(count, len(data) // kind.itemsize))
+        else:
+            entries = np.atleast_1d(np.asarray([] if data is None else data))
+            if entries.dtype.kind not in "iu":
+                entries = np.zeros(0, np.int64)
+            if bits <= 8 and len(entries) == (count + 1) // 2:  # two entries to a word
+                entries = entries.astype("<u2").view("u1")
+        if len(entries) < count:
+            raise ValueError(f"{len(entries)} entries; its descriptor says {count}")
+        return cls(entries[:count].astype(np.float64), first, float(2**bits - 1))
+
+    def __call__(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Look up rounded values; those before the first and after the last entry take these."""
+        index = np.rint(values).astype(np.int64) - self.first
+        return self.entries[np.clip(index, 0, len(self.entries) - 1)]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A VOI window: its center, its width, above 0, and LINEAR, LINEAR_EXACT or SIGMOID."""
 
     center: float
     width: float
     function: str = "LINEAR"
 
     def __call__(self, values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-        """Apply the window (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3).
-
-        Args:
-            values: any numbers.
-            low: becomes of everything below the window.
-            high: becomes of everything above the window.
-
-        Returns:
-            Values from `low` to `high`.
-        """
+        """Map values to `low` (below the window) to `high` (above it) (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
         center, width, span = self.center, self.width, high - low
-        if self.function == "SIGMOID":
-            with np.errstate(over="ignore"):  # far below the window
+        with np.errstate(over="ignore"):  # far from the window
+            if self.function == "SIGMOID":
                 return span / (1 + np.exp(-4 * (values - center) / width)) + low
-        if self.function == "LINEAR":
-            center, width = center - 0.5, width - 1
-        shown = np.full(values.shape, high)
-        shown[values <= center - width / 2] = low
-        between = (values > center - width / 2) & (values <= center + width / 2)
-        shown[between] = ((values[between] - center) / width + 0.5) * span + low
-        return shown
+            if self.function == "LINEAR":
+                center, width = center - 0.5, width - 1
+            if width == 0:
+                return np.where(values > center, high, low)
+            return np.clip(((values - center) / width + 0.5) * span + low, low, high)
 
 
 @dataclass(frozen=True)
 class Voi:
     """The VOI LUT or window that an image is shown by.
 
-    Args:
+    Attributes:
         lut: its number in VOILUTSequence, from 0, and the table; None where there is no usable one.
         window: the first usable window, where there is no usable LUT.
         number: of the window among several, from 0.
@@ -80,12 +120,7 @@ class Voi:
 
 
 def find_voi(ds: Dataset, can_be_negative: bool) -> Voi:
-    """Find the first VOI LUT or window that can be used.
-
-    Args:
-        ds: the data set.
-        can_be_negative: whether the values that go in can be.
-    """
+    """Find the first usable VOI LUT or window, for values that can be negative or not."""
     steps: list[str] = []
     implicit, little = ds.original_encoding
     for number, item in enumerate(sequence_items(ds, "VOILUTSequence")):
@@ -117,7 +152,10 @@ def find_voi(ds: Dataset, can_be_negative: bool) -> Voi:
 
 
 class DisplaySteps:
-    """What is done to the stored values of one image, in the order of DICOM PS3.4 Annex N.
+    """Turn stored values into what a viewer shows, in the order of DICOM PS3.4 Annex N.
+
+    pydicom.pixels has no part in it. Its LUTs wrap (8-bit entries beyond 256, signed input), take 12-bit entries as an
+    error and the sign of an ambiguous first value from the stored pixels; its windows invert under a negative slope.
 
     MONOCHROME1 (or a presentation LUT shape of INVERSE, which goes with it) is inverted last and exactly once, about
     the middle of the range that the earlier steps can give, so that 12-bit value 2085 becomes 4095 - 2085.
@@ -149,14 +187,7 @@ class DisplaySteps:
         self._add_presentation(ds)
 
     def __call__(self, cells: NDArray[Any]) -> NDArray[np.float32]:
-        """Make larger values brighter.
-
-        Args:
-            cells: ``(H, W)``, integers as decoded, with all their bits.
-
-        Returns:
-            ``(H, W)`` float32.
-        """
+        """Show cells ``(H, W)``, integers as decoded with all their bits, as float32, larger values brighter."""
         pixels = np.empty(cells.shape, dtype=np.float32)
         padding = None if self._padding is None else np.zeros(cells.shape, dtype=np.bool_)
         # Strip by strip: the steps take 64-bit floats, of which several copies of a whole large image would need
@@ -238,7 +269,7 @@ class DisplaySteps:
 
 
 def padding_range(ds: Dataset) -> tuple[int, int] | None:
-    """The values of PixelPaddingValue to PixelPaddingRangeLimit, None where the image names none."""
+    """Return the lowest and highest padding value, None where the image names none."""
     first = next(iter(numbers(ds, "PixelPaddingValue")), None)
     if first is None:
         return None
@@ -248,12 +279,9 @@ def padding_range(ds: Dataset) -> tuple[int, int] | None:
 
 
 def is_padding(stored: NDArray[Any], cells: NDArray[Any], padding: tuple[int, int]) -> NDArray[np.bool_]:
-    """Where PS3.3 C.7.5.1.1.2 says that there is no image: such values must not set anyone's minimum or maximum.
+    """Find pixels of no image (PS3.3 C.7.5.1.1.2), by their values or the cells that they stand in.
 
-    Args:
-        stored: pixel values.
-        cells: the cells that they stand in: writers put padding outside the stored bits as well.
-        padding: lowest and highest value.
+    Writers put padding outside the stored bits as well.
     """
     low, high = padding
     return np.asarray(((stored >= low) & (stored <= high)) | ((cells >= low) & (cells <= high)))

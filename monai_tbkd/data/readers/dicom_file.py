@@ -1,10 +1,9 @@
-"""DICOM files to data sets: whole or without pixels, with the transfer syntax where it is missing."""
+"""Read DICOM files to data sets, whole or without pixels, and add the transfer syntax where it is missing."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pydicom
@@ -17,9 +16,9 @@ from pydicom.uid import (
 )
 
 from monai_tbkd.data.own_results import is_own_result
+from monai_tbkd.data.readers.decoded_film import FilmLimits, read_to_end, zlib_chunks
 from monai_tbkd.data.readers.dicom_stream import guess_syntax
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
-from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
@@ -27,7 +26,7 @@ PIXEL_KEYS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def read_dicom_header(path: Path, keywords: Sequence[str] | None = None) -> Dataset:
-    """Everything of a DICOM file but its pixels.
+    """Read everything of a DICOM file but its pixels.
 
     Args:
         path: the file, with or without preamble and meta header.
@@ -47,9 +46,9 @@ def read_dicom_header(path: Path, keywords: Sequence[str] | None = None) -> Data
             raise FilmError(ReasonCode.NOT_READABLE, path, f"cannot be opened ({error.strerror or error})") from error
         if kind not in ("dicom", "headless_dicom"):
             raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "not a DICOM file by its content")
-        with damage_named(path, "the DICOM header is damaged"):
+        try:
             if kind == "dicom":
-                refuse_inflated_bomb(path, FilmLimits())
+                _refuse_inflated_bomb(path, FilmLimits())
             ds = pydicom.dcmread(
                 path,
                 force=kind == "headless_dicom",
@@ -58,21 +57,15 @@ def read_dicom_header(path: Path, keywords: Sequence[str] | None = None) -> Data
             )
             _assume_transfer_syntax(ds)
             return ds
-
-
-@contextmanager
-def damage_named(path: Path, what: str) -> Iterator[None]:
-    """Whatever pydicom raises on a damaged file is the file's fault; its words may quote the file, and are left out."""
-    try:
-        yield
-    except (FilmError, ImportError, MemoryError):  # a broken installation is no fault of the film
-        raise
-    except Exception as error:
-        raise FilmError(ReasonCode.CORRUPT, path, f"{what} ({type(error).__name__}); export the film again") from error
+        except (FilmError, ImportError):
+            raise
+        except Exception as error:  # pydicom lets through what zlib, struct and its own parsers raise
+            detail = f"the DICOM header is damaged ({type(error).__name__}); export the film again"
+            raise FilmError(ReasonCode.CORRUPT, path, detail) from error
 
 
 def read_dicom(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
-    """A DICOM file with its pixels.
+    """Read a DICOM file with its pixels.
 
     Args:
         path: the file.
@@ -84,12 +77,14 @@ def read_dicom(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
     """
     try:
         if not headless:
-            refuse_inflated_bomb(path, limits)
+            _refuse_inflated_bomb(path, limits)
         ds = pydicom.dcmread(path, force=headless)
         if is_own_result(ds):
             raise FilmError(ReasonCode.OWN_RESULT, path, "written by this program; give the image that it is about")
         if not any(key in ds for key in PIXEL_KEYS):
-            if not headless and _has_lost_pixels(ds):
+            # pydicom drops a cut element, and everything where the pixel data are compressed.
+            kind = str(getattr(ds.file_meta.get("MediaStorageSOPClassUID"), "name", ""))
+            if not headless and ("Rows" in ds or len(ds) == 0 or "Image Storage" in kind):
                 raise FilmError(ReasonCode.CORRUPT, path, "an image without its pixel data; send the file again")
             raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without pixel data; expected a radiograph")
         _assume_transfer_syntax(ds)
@@ -110,23 +105,8 @@ def read_dicom(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
     return ds
 
 
-def _has_lost_pixels(ds: Dataset) -> bool:
-    """Whether the file was cut: pydicom drops a cut element, and everything where the pixel data are compressed."""
-    kind = str(getattr(ds.file_meta.get("MediaStorageSOPClassUID"), "name", ""))
-    return "Rows" in ds or len(ds) == 0 or "Image Storage" in kind
-
-
-def refuse_inflated_bomb(path: Path, limits: FilmLimits) -> None:
-    """Refuse a deflated data set that is larger than any image, since pydicom inflates it whole.
-
-    Args:
-        path: a DICOM file with a meta header.
-        limits: the largest image.
-
-    Raises:
-        FilmError: TOO_LARGE.
-    """
-    most = limits.max_pixels * 4 + 2**24
+def _refuse_inflated_bomb(path: Path, limits: FilmLimits) -> None:
+    """Raise TOO_LARGE for a deflated data set that is larger than any image, since pydicom inflates it whole."""
     with path.open("rb") as file:
         pydicom.filereader.read_preamble(file, force=False)
         meta = pydicom.filereader.read_file_meta_info(path)
@@ -134,20 +114,14 @@ def refuse_inflated_bomb(path: Path, limits: FilmLimits) -> None:
         if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian or length is None:
             return
         file.seek(128 + 4 + 12 + int(length))
-        inflate, size, chunk = zlib.decompressobj(-zlib.MAX_WBITS), 0, b""
-        while not inflate.eof and (chunk := inflate.unconsumed_tail or file.read(2**16)):
-            try:
-                size += len(inflate.decompress(chunk, 2**20))
-            except zlib.error:
-                return  # damaged: the reading proper says so
-            if size > most:
-                raise FilmError(
-                    ReasonCode.TOO_LARGE, path, f"inflates to more than {most} bytes; send the film uncompressed"
-                )
+        try:
+            read_to_end(path, zlib_chunks(file, -zlib.MAX_WBITS), limits.max_pixels * 4 + 2**24)
+        except (zlib.error, EOFError):
+            return  # damaged: pydicom finds it again
 
 
 def _assume_transfer_syntax(ds: Dataset) -> None:
-    """A data set that does not name its encoding was parsed as it looks, which tells it."""
+    """Add a missing transfer syntax: the encoding that pydicom has guessed, or the one of the compressed stream."""
     if not hasattr(ds, "file_meta"):
         ds.file_meta = pydicom.dataset.FileMetaDataset()
     if not ds.file_meta.get("TransferSyntaxUID"):

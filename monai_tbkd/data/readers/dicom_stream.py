@@ -1,8 +1,7 @@
-"""What a compressed DICOM stream says of its own pixels, held against the header that stands around it.
+"""Hold the start of a compressed DICOM stream against the data set's header.
 
-The decoders behind pydicom are C++ that trusts the header: GDCM ends the whole process where a JPEG-LS stream has fewer
-pixels than rows times columns. So a contradiction in size is found before they see it. Depth and sign are taken from
-the stream, as DICOM PS3.5 8.2 asks for: what the header says of them describes the pixels before they were compressed.
+GDCM ends the whole process where a JPEG-LS stream has fewer pixels than the header says, so a contradiction in size is
+found first. Depth and sign are taken from the stream, as DICOM PS3.5 8.2 asks for.
 """
 
 from __future__ import annotations
@@ -35,15 +34,15 @@ from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 @dataclass(frozen=True)
 class StreamHead:
-    """The first words of a compressed stream.
+    """What the start of a compressed stream says; rows and columns are 0, `signed` and `syntax` None where it doesn't.
 
-    Args:
-        rows: height, 0 where the stream does not say.
-        columns: width, likewise.
+    Attributes:
+        rows: height.
+        columns: width.
         bits: of a sample.
         samples: to a pixel.
-        signed: whether the samples are signed, None where the stream does not say.
-        syntax: a transfer syntax for such streams, None where there is none.
+        signed: whether the samples are signed.
+        syntax: a transfer syntax for such streams.
     """
 
     rows: int
@@ -61,26 +60,15 @@ _LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF, 0xF7}
 _ALONE = {0x01, *range(0xD0, 0xD9)}
 # T.800 A.5.1: a code stream starts with SOC and SIZ
 _J2K_START = b"\xff\x4f\xff\x51"
-_MOST_BITS = 16
 _ITEM = b"\xfe\xff\x00\xe0"
 _NATIVE = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
 
 
 def read_stream_head(path: Path, ds: Dataset, rows: int, columns: int, allocated: int) -> StreamHead | None:
-    """Read depth and sign of an RLE, JPEG, JPEG-LS or JPEG 2000 stream, and refuse one of another size than its header.
-
-    Args:
-        path: the image, for the message.
-        ds: the data set.
-        rows: of the header.
-        columns: of the header.
-        allocated: BitsAllocated.
-
-    Returns:
-        None for other transfer syntaxes.
+    """Read the start of an RLE, JPEG, JPEG-LS or JPEG 2000 stream; None for other transfer syntaxes.
 
     Raises:
-        FilmError: CORRUPT, the sizes differ or the stream has none.
+        FilmError: CORRUPT, it lacks its start or end, or contradicts the header's rows, columns and BitsAllocated.
     """
     read = _READERS.get(ds.file_meta.get("TransferSyntaxUID"))
     if read is None:
@@ -88,40 +76,30 @@ def read_stream_head(path: Path, ds: Dataset, rows: int, columns: int, allocated
     found = read(_first_frame(ds.PixelData))
     if found is None:
         raise FilmError(ReasonCode.CORRUPT, path, "the compressed stream lacks its start or end; send the file again")
-    sizes = {(rows, columns), (0, 0)}
-    if (
-        (found.rows, found.columns) not in sizes
-        or found.samples != 1
-        or not 0 < found.bits <= max(_MOST_BITS, allocated)
-    ):
+    most = max(16, allocated)
+    size_fits = (found.rows, found.columns) in {(rows, columns), (0, 0)}
+    if not size_fits or found.samples != 1 or not 0 < found.bits <= most:
         raise FilmError(
             ReasonCode.CORRUPT,
             path,
             f"the compressed stream has {found.rows} x {found.columns} pixels of {found.samples} x {found.bits} bits; "
-            f"its header says {rows} x {columns} of 1 x at most {max(_MOST_BITS, allocated)}, so send the file again",
+            f"its header says {rows} x {columns} of 1 x at most {most}, so send the file again",
         )
     return found
 
 
 def guess_syntax(pixel_data: bytes) -> UID | None:
-    """The transfer syntax of encapsulated pixel data, by how its stream starts; None where that tells nothing."""
+    """Guess the transfer syntax of encapsulated pixel data by how its stream starts; None where that tells nothing."""
     stream = _first_frame(pixel_data)
     heads = (read(stream) for read in (_j2k_head, _jpeg_head, _rle_head))
     return next((head.syntax for head in heads if head is not None), None)
 
 
 def settle_syntax(ds: Dataset, native_bytes: int) -> bool:
-    """Find pixel data that are plainly stored in another way than TransferSyntaxUID says, and correct the data set.
+    """Correct a data set whose pixels are plainly stored in another way than TransferSyntaxUID says.
 
     They are a JPEG, JPEG-LS or JPEG 2000 stream, in fragments or bare, under a native syntax or one of another kind of
-    stream; or native pixels of the very length under the syntax of a stream.
-
-    Args:
-        ds: the data set.
-        native_bytes: length of the pixels where they are not compressed.
-
-    Returns:
-        Whether it was corrected.
+    stream; or native pixels, of `native_bytes`, under the syntax of a stream. Returns whether it was corrected.
     """
     named = ds.file_meta.TransferSyntaxUID
     if "PixelData" not in ds or named not in {*_READERS, *_NATIVE}:
@@ -148,12 +126,12 @@ def settle_syntax(ds: Dataset, native_bytes: int) -> bool:
 
 
 def _first_frame(pixel_data: bytes) -> bytes:
-    """All fragments, whatever the offset table says, as decoders take them."""
+    """Join all fragments, whatever the offset table says, as decoders do."""
     return next(generate_frames(pixel_data, number_of_frames=1))
 
 
 def _jpeg_head(stream: bytes) -> StreamHead | None:
-    """The start of frame (T.81 B.2.2); None without it or without an end mark."""
+    """Read the start of frame (T.81 B.2.2); None without it or without an end mark."""
     if stream.rfind(b"\xff\xd9") < stream.rfind(b"\xff\xda"):
         return None  # cut short: GDCM fills up what is missing
     place = 2
@@ -173,7 +151,7 @@ def _jpeg_head(stream: bytes) -> StreamHead | None:
 
 
 def _j2k_head(stream: bytes) -> StreamHead | None:
-    """The SIZ segment, wherever the boxes of a JP2 file let it begin."""
+    """Read the SIZ segment, wherever the boxes of a JP2 file let it begin."""
     start = stream.find(_J2K_START, 0, 4096)
     if start < 0 or start + 43 > len(stream):
         return None
@@ -183,7 +161,7 @@ def _j2k_head(stream: bytes) -> StreamHead | None:
 
 
 def _rle_head(stream: bytes) -> StreamHead | None:
-    """The number of segments, one for each byte of a pixel; the first starts after 64 bytes (PS3.5 G.5)."""
+    """Read the number of segments, one for each byte of a pixel; the first starts after 64 bytes (PS3.5 G.5)."""
     segments, first = int.from_bytes(stream[:4], "little"), int.from_bytes(stream[4:8], "little")
     if not 1 <= segments <= 15:
         return None
