@@ -13,20 +13,11 @@ class FilmRules:
 
     WHO recommends computer-aided detection of TB from 15 years of age on (consolidated guidelines on tuberculosis,
     module 2, 2021), on frontal chest X-rays meant for viewing.
-
-    Args:
-        min_age: youngest patient in years; 0 takes everyone.
-        secondary_capture: take Secondary Capture objects and modality OT too; marks may be drawn on such images.
-        any_view: take every view, laterals too.
-        any_body_part: take every body part.
-
-    Raises:
-        ValueError: `min_age` is below 0.
     """
 
-    min_age: float = 15
-    secondary_capture: bool = False
-    any_view: bool = False
+    min_age: float = 15  # youngest patient in years; 0 takes everyone
+    secondary_capture: bool = False  # take Secondary Capture objects and modality OT; marks may be drawn on them
+    any_view: bool = False  # take laterals too
     any_body_part: bool = False
 
     def __post_init__(self) -> None:

@@ -33,27 +33,16 @@ _CHUNK = 16  # images that a process takes at a time
 
 @dataclass(frozen=True)
 class FilmScan:
-    """A decoded image in about 4 KB.
+    """A decoded image in about 4 KB."""
 
-    Attributes:
-        reason: why it cannot be used, None if it can.
-        detail: the sentence to `reason`.
-        source_format: ``"png"``, ``"jpeg"``, ``"dicom"``, ...
-        size: (height, width) in pixels.
-        file_hash: of the bytes.
-        pixel_hash: of the decoded pixels and their shape.
-        thumbnail: ``(64, 64)`` uint8, see `film_thumbnail`.
-        statistics: ``(5,)`` float32, see `STATISTICS`.
-    """
-
-    reason: ReasonCode | None
-    detail: str
+    reason: ReasonCode | None  # why it cannot be used, None if it can
+    detail: str  # the sentence to `reason`
     source_format: str
-    size: tuple[int, int]
-    file_hash: str
-    pixel_hash: str
-    thumbnail: NDArray[np.uint8]
-    statistics: NDArray[np.float32]
+    size: tuple[int, int]  # (height, width)
+    file_hash: str  # of the bytes
+    pixel_hash: str  # of the decoded pixels and their shape
+    thumbnail: NDArray[np.uint8]  # (64, 64), see `film_thumbnail`
+    statistics: NDArray[np.float32]  # (5,), see `STATISTICS`
 
 
 def film_thumbnail(pixels: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

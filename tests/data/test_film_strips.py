@@ -10,13 +10,6 @@ from monai_tbkd.data.readers import decode_film, decoded_film
 from tests.data.films_by_hand import make_dicom
 
 
-@pytest.mark.parametrize("pixels", [1, 100, 1000])
-def test_strips_cover_a_film_once(monkeypatch: pytest.MonkeyPatch, pixels: int) -> None:
-    monkeypatch.setattr(decoded_film, "_STRIP", pixels)
-    rows = [row for part in decoded_film.strips(33, 20) for row in range(33)[part]]
-    assert rows == list(range(33))
-
-
 def test_a_film_in_many_strips_is_the_film_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).integers(0, 4096, (61, 40)).astype(np.uint16)
     values[3:5] = values[50:] = 9  # padding in some strips, and not in others

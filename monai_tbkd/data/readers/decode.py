@@ -55,11 +55,7 @@ def _decode(path: Path, file_format: str, voi: str, limits: FilmLimits, rules: F
 
 
 def film_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Return height and width in pixels that `decode_film` would give, from the header alone.
-
-    Raises:
-        FilmError: the header cannot be read.
-    """
+    """Return height and width in pixels that `decode_film` would give, from the header alone."""
     path = Path(path)
     file_format = _format_of(path)
     if file_format in PICTURE_FORMATS:

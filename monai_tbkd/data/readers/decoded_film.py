@@ -22,18 +22,10 @@ _STRIP = 2**20  # pixels
 
 @dataclass(frozen=True)
 class FilmLimits:
-    """Bounds of an image's size, checked from the header before any pixel is decoded.
+    """Bounds of an image's size, checked from the header before any pixel is decoded."""
 
-    Args:
-        min_side: shortest height or width, in pixels.
-        max_pixels: most pixels; the default is about three times a detector of 43 cm at 0.1 mm.
-
-    Raises:
-        ValueError: a limit that is no number, or below 1.
-    """
-
-    min_side: int = 16
-    max_pixels: int = 50_000_000
+    min_side: int = 16  # shortest height or width, in pixels
+    max_pixels: int = 50_000_000  # about three times a detector of 43 cm at 0.1 mm
 
     def __post_init__(self) -> None:
         for name in ("min_side", "max_pixels"):
@@ -91,11 +83,7 @@ class DecodedFilm:
 
 
 def finite_pixels(path: Path, pixels: NDArray[np.float32], steps: list[str]) -> NDArray[np.float32]:
-    """Replace values that are not finite by the darkest one, noting it in `steps`, and make the array contiguous.
-
-    Raises:
-        FilmError: CORRUPT, no pixel is finite.
-    """
+    """Replace values that are not finite by the darkest one, noting it in `steps`, and make the array contiguous."""
     finite = np.isfinite(pixels)
     if not finite.all():
         if not finite.any():
@@ -120,10 +108,7 @@ def strips(height: int, width: int) -> Iterator[slice]:
 def as_corrupt(path: Path, detail: str) -> Iterator[None]:
     """Raise CORRUPT for whatever a library raises on a damaged file.
 
-    Args:
-        path: the file.
-        detail: the sentence, in which ``{error}`` stands for the error and ``{kind}`` for its type alone, since the
-            words of some libraries quote the file.
+    In `detail` ``{error}`` stands for the error, ``{kind}`` for its type alone: pydicom's words may quote the file.
     """
     try:
         yield
@@ -144,11 +129,7 @@ def zlib_chunks(file: IO[bytes], wbits: int = zlib.MAX_WBITS) -> Iterator[bytes]
 
 
 def read_to_end(path: Path, chunks: Iterable[bytes], most: int) -> None:
-    """Exhaust decompressed bytes, so that a checksum at their end is checked.
-
-    Raises:
-        FilmError: TOO_LARGE, there are more than `most` bytes.
-    """
+    """Exhaust decompressed bytes, at most `most`, so that a checksum at their end is checked."""
     length = 0
     for chunk in chunks:
         length += len(chunk)

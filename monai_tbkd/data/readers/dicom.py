@@ -26,19 +26,9 @@ from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 def decode_dicom(
     path: Path, limits: FilmLimits, rules: FilmRules, voi: str = "first", headless: bool = False
 ) -> DecodedFilm:
-    """Decode a gray single-frame DICOM file to what a viewer shows, larger values brighter.
+    """Decode a gray single-frame DICOM file to what a viewer shows, larger values brighter; see `decode_film`.
 
-    Args:
-        path: the file.
-        limits: smallest and largest image.
-        rules: what its tags must say.
-        voi: ``"first"`` applies the first VOI LUT or window, ``"none"`` leaves it out.
-        headless: the file lacks preamble and meta header; it is an image only if pixel data come out of it.
-
-    Raises:
-        FilmError: CORRUPT, NOT_AN_IMAGE, UNSUPPORTED_SOP, FOR_PROCESSING, NOT_CHEST, NOT_FRONTAL, UNDER_AGE, COLOR,
-            MULTI_FRAME, UNREADABLE_TAG, UNSUPPORTED_SYNTAX, OWN_RESULT, TOO_SMALL or TOO_LARGE.
-        ValueError: `voi` is not known.
+    A `headless` file lacks preamble and meta header; it is an image only if pixel data come out of it.
     """
     if voi not in VOI_CHOICES:
         raise ValueError(f"voi is {voi!r}; expected one of {VOI_CHOICES}.")
@@ -91,11 +81,7 @@ def _is_plain(pixels: NDArray[np.float32]) -> bool:
 
 
 def dicom_size(path: Path) -> tuple[int, int]:
-    """Return height and width of the upright image, from the header.
-
-    Raises:
-        FilmError: CORRUPT, NOT_AN_IMAGE, UNREADABLE_TAG, or TOO_LARGE for a deflated data set that no image can be.
-    """
+    """Return height and width of the upright image, from the header."""
     # Only what the size needs, so that no element with patient data is even parsed.
     ds = read_dicom_header(path, ["Rows", "Columns", "PatientOrientation", "SOPClassUID"])
     with quiet_pydicom(), as_corrupt(path, "the DICOM header is damaged ({kind})"):

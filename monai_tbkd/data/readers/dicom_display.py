@@ -16,35 +16,24 @@ from monai_tbkd.data.readers.pixel_bits import PixelBits
 
 VOI_CHOICES = ("first", "none")
 
-_Change = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 _SHAPES = ("", "IDENTITY", "INVERSE", "LIN OD")
 
 
 @dataclass(frozen=True)
 class LookupTable:
-    """The LUT of a sequence item (DICOM PS3.3 C.11.1.1 and C.11.2.1.1).
-
-    Attributes:
-        entries: ``(n,)``.
-        first: the value that is mapped to the first entry.
-        top: the largest value that an entry could have.
-    """
+    """The LUT of a sequence item (DICOM PS3.3 C.11.1.1 and C.11.2.1.1)."""
 
     entries: NDArray[np.float64]
-    first: int
-    top: float
+    first: int  # the value that is mapped to the first entry
+    top: float  # the largest value that an entry could have
 
     @classmethod
     def read(cls, item: Dataset, can_be_negative: bool, implicit_vr: bool, little_endian: bool) -> LookupTable:
         """Read the table; a ValueError of one phrase where it cannot be used.
 
-        Args:
-            item: with LUTDescriptor and LUTData.
-            can_be_negative: whether what goes in can be, which tells the sign of the descriptor's first value in
-                implicit VR, where it is not written down.
-            implicit_vr: the data set is in implicit VR.
-            little_endian: the data set is little endian.
+        Whether its input can be negative tells the sign of the descriptor's first value in implicit VR, where it is not
+        written down.
         """
         found = numbers(item, "LUTDescriptor")
         if len(found) != 3 or any(each is None for each in found):
@@ -102,19 +91,11 @@ class Window:
 
 @dataclass(frozen=True)
 class Voi:
-    """The VOI LUT or window that an image is shown by.
+    """The first usable VOI LUT or, where there is none, window."""
 
-    Attributes:
-        steps: what was left out.
-        warn: whether something was left out that cannot be read.
-        number: of the LUT in VOILUTSequence, or of the window among several, from 0.
-        lut: the first usable one.
-        window: the first usable one, where there is no usable LUT.
-    """
-
-    steps: list[str]
-    warn: bool
-    number: int = 0
+    steps: list[str]  # what was left out
+    warn: bool  # whether something was left out that cannot be read
+    number: int = 0  # of the LUT in VOILUTSequence, or of the window among several, from 0
     lut: LookupTable | None = None
     window: Window | None = None
 
@@ -156,22 +137,19 @@ class DisplaySteps:
     MONOCHROME1 (or a presentation LUT shape of INVERSE, which goes with it) is inverted last and exactly once, about
     the middle of the range that the earlier steps can give, so that 12-bit value 2085 becomes 4095 - 2085.
 
+    A ValueError says why the modality LUT or rescale cannot be read.
+
     Args:
-        ds: the data set, for its LUTs, windows and photometric interpretation.
+        ds: the data set.
         bits: of a pixel value.
         voi: ``"first"`` applies the first VOI LUT or window that can be used, ``"none"`` leaves it out.
-
-    Raises:
-        ValueError: `voi` is neither, or the modality LUT or rescale cannot be read; one sentence says why.
     """
 
     def __init__(self, ds: Dataset, bits: PixelBits, voi: str = "first") -> None:
-        if voi not in VOI_CHOICES:
-            raise ValueError(f"voi is {voi!r}; expected one of {VOI_CHOICES}.")
         self.steps: list[str] = []
         self.left_out = False
         self._bits = bits
-        self._changes: list[_Change] = []
+        self._changes: list[Callable[[NDArray[np.float64]], NDArray[np.float64]]] = []
         self._range = bits.range
         self._padding = padding_range(ds)
         if self._padding is None and numbers(ds, "PixelPaddingValue"):

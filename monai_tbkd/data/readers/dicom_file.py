@@ -7,13 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pydicom
-from pydicom import Dataset
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom import Dataset, uid
 
 from monai_tbkd.data.own_results import is_own_result
 from monai_tbkd.data.readers.decoded_film import FilmLimits, read_to_end, zlib_chunks
@@ -26,14 +20,7 @@ PIXEL_KEYS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def read_dicom_header(path: Path, keywords: Sequence[str] | None = None) -> Dataset:
-    """Read everything of a DICOM file but its pixels.
-
-    Args:
-        path: the file, with or without preamble and meta header.
-        keywords: of the elements that are kept; all by default.
-
-    Returns:
-        The data set; elements are parsed when they are first asked for.
+    """Read everything of a DICOM file but its pixels, or the elements with these keywords alone.
 
     Raises:
         FilmError: NOT_READABLE, NOT_AN_IMAGE, CORRUPT or TOO_LARGE.
@@ -65,16 +52,7 @@ def read_dicom_header(path: Path, keywords: Sequence[str] | None = None) -> Data
 
 
 def read_dicom(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
-    """Read a DICOM file with its pixels.
-
-    Args:
-        path: the file.
-        limits: of what a deflated one may inflate to.
-        headless: it lacks preamble and meta header.
-
-    Raises:
-        FilmError: CORRUPT, NOT_AN_IMAGE, OWN_RESULT, UNSUPPORTED_SYNTAX or TOO_LARGE.
-    """
+    """Read a DICOM file with its pixels; a `headless` one lacks preamble and meta header."""
     try:
         if not headless:
             _refuse_inflated_bomb(path, limits)
@@ -111,7 +89,7 @@ def _refuse_inflated_bomb(path: Path, limits: FilmLimits) -> None:
         pydicom.filereader.read_preamble(file, force=False)
         meta = pydicom.filereader.read_file_meta_info(path)
         length = meta.get("FileMetaInformationGroupLength")
-        if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian or length is None:
+        if meta.get("TransferSyntaxUID") != uid.DeflatedExplicitVRLittleEndian or length is None:
             return
         file.seek(128 + 4 + 12 + int(length))
         try:
@@ -126,8 +104,8 @@ def _assume_transfer_syntax(ds: Dataset) -> None:
         ds.file_meta = pydicom.dataset.FileMetaDataset()
     if not ds.file_meta.get("TransferSyntaxUID"):
         implicit, little = ds.original_encoding
-        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        syntax = ImplicitVRLittleEndian if implicit else explicit
+        explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+        syntax = uid.ImplicitVRLittleEndian if implicit else explicit
         if "PixelData" in ds and ds["PixelData"].is_undefined_length:
             syntax = guess_syntax(ds.PixelData)
         ds.file_meta.TransferSyntaxUID = syntax

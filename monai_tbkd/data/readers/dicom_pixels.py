@@ -38,11 +38,7 @@ class PixelLayout:
 
 
 def read_layout(path: Path, ds: Dataset) -> PixelLayout:
-    """Read how the header says that the pixels are stored.
-
-    Raises:
-        FilmError: COLOR, MULTI_FRAME, UNREADABLE_TAG or CORRUPT.
-    """
+    """Read how the header says that the pixels are stored."""
     photometric = text_of(ds, "PhotometricInterpretation")
     if not photometric:
         raise _missing(path, "PhotometricInterpretation")
@@ -72,11 +68,7 @@ def read_layout(path: Path, ds: Dataset) -> PixelLayout:
 
 
 def whole_number(path: Path, ds: Dataset, keyword: str, default: int | None = None) -> int:
-    """Return the first value of an element, or the default where it is missing.
-
-    Raises:
-        FilmError: UNREADABLE_TAG, it is missing and has no default, or is no whole number.
-    """
+    """Return the first value of an element, or the default where it is missing; UNREADABLE_TAG if neither is there."""
     found = numbers(ds, keyword)
     if not found:
         if default is None:

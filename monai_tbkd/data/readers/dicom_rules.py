@@ -6,27 +6,18 @@ import re
 from datetime import date, datetime
 from pathlib import Path
 
-from pydicom import Dataset
-from pydicom.uid import (
-    UID,
-    ComputedRadiographyImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForProcessing,
-    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
-    SecondaryCaptureImageStorage,
-)
+from pydicom import Dataset, uid
 
 from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.film_warnings import FilmWarning
 from monai_tbkd.data.readers.dicom_elements import quoted, sequence_items, values_of
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
-_RADIOGRAPHS = {ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation}
+_RADIOGRAPHS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation}
 _CAPTURES = {
-    SecondaryCaptureImageStorage,
-    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    uid.SecondaryCaptureImageStorage,
+    uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
 }
 _RADIOGRAPHY = {"CR", "DX", "RG"}
 _CAPTURE_MODALITIES = {"OT", "SC", "DG", "HC"}
@@ -55,8 +46,7 @@ _MOST_YEARS = 120
 def check_tags(path: Path, ds: Dataset, rules: FilmRules) -> list[FilmWarning]:
     """Hold a DICOM image's tags against the rules, and return warnings of what could not be checked.
 
-    Raises:
-        FilmError: UNSUPPORTED_SOP, FOR_PROCESSING, NOT_CHEST, NOT_FRONTAL or UNDER_AGE. No message holds patient data.
+    No message holds patient data.
     """
     found = [
         _check_kind(path, ds, rules.secondary_capture),
@@ -70,8 +60,8 @@ def check_tags(path: Path, ds: Dataset, rules: FilmRules) -> list[FilmWarning]:
 
 
 def _check_kind(path: Path, ds: Dataset, take_captures: bool) -> FilmWarning | None:
-    sop, modality = UID(_text(ds, "SOPClassUID")), _text(ds, "Modality")
-    if sop == DigitalXRayImageStorageForProcessing or _text(ds, "PresentationIntentType") == "FOR PROCESSING":
+    sop, modality = uid.UID(_text(ds, "SOPClassUID")), _text(ds, "Modality")
+    if sop == uid.DigitalXRayImageStorageForProcessing or _text(ds, "PresentationIntentType") == "FOR PROCESSING":
         raise FilmError(
             ReasonCode.FOR_PROCESSING,
             path,

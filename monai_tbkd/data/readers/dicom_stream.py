@@ -10,65 +10,41 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom import Dataset
+from pydicom import Dataset, uid
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import (
-    JPEG2000,
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
 
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 
 @dataclass(frozen=True)
 class StreamHead:
-    """What the start of a compressed stream says; rows and columns are 0, `signed` and `syntax` None where it doesn't.
-
-    Attributes:
-        rows: height.
-        columns: width.
-        bits: of a sample.
-        samples: to a pixel.
-        signed: whether the samples are signed.
-        syntax: a transfer syntax for such streams.
-    """
+    """What the start of a compressed stream says; rows and columns are 0, the last two None where it does not."""
 
     rows: int
     columns: int
-    bits: int
-    samples: int
+    bits: int  # of a sample
+    samples: int  # of a pixel
     signed: bool | None = None
-    syntax: UID | None = None
+    syntax: uid.UID | None = None
 
 
 # ITU-T T.81 table B.1 and T.87: starts of frame, and the markers that stand alone
 _STARTS_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
-_SYNTAXES = {0xC0: JPEGBaseline8Bit, 0xC1: JPEGExtended12Bit, 0xC3: JPEGLossless, 0xF7: JPEGLSLossless}
+_SYNTAXES = {0xC0: uid.JPEGBaseline8Bit, 0xC1: uid.JPEGExtended12Bit, 0xC3: uid.JPEGLossless, 0xF7: uid.JPEGLSLossless}
 _LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF, 0xF7}
 _ALONE = {0x01, *range(0xD0, 0xD9)}
 # T.800 A.5.1: a code stream starts with SOC and SIZ
 _J2K_START = b"\xff\x4f\xff\x51"
 _ITEM = b"\xfe\xff\x00\xe0"
-_NATIVE = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
+_NATIVE = {
+    uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian, uid.DeflatedExplicitVRLittleEndian,
+}  # fmt: skip
 
 
 def read_stream_head(path: Path, ds: Dataset, rows: int, columns: int, allocated: int) -> StreamHead | None:
     """Read the start of an RLE, JPEG, JPEG-LS or JPEG 2000 stream; None for other transfer syntaxes.
 
-    Raises:
-        FilmError: CORRUPT, it lacks its start or end, or contradicts the header's rows, columns and BitsAllocated.
+    It is CORRUPT if it lacks its start or end, or contradicts the header's rows, columns and BitsAllocated.
     """
     read = _READERS.get(ds.file_meta.get("TransferSyntaxUID"))
     if read is None:
@@ -88,7 +64,7 @@ def read_stream_head(path: Path, ds: Dataset, rows: int, columns: int, allocated
     return found
 
 
-def guess_syntax(pixel_data: bytes) -> UID | None:
+def guess_syntax(pixel_data: bytes) -> uid.UID | None:
     """Guess the transfer syntax of encapsulated pixel data by how its stream starts; None where that tells nothing."""
     stream = _first_frame(pixel_data)
     heads = (read(stream) for read in (_j2k_head, _jpeg_head, _rle_head))
@@ -109,7 +85,7 @@ def settle_syntax(ds: Dataset, native_bytes: int) -> bool:
     if read is None and len(data) >= native_bytes and not ds["PixelData"].is_undefined_length:
         return False
     if not wrapped and len(data) in (native_bytes, native_bytes + 1):
-        found: UID | None = ExplicitVRLittleEndian
+        found: uid.UID | None = uid.ExplicitVRLittleEndian
     elif not wrapped and data[:2] != b"\xff\xd8" and _J2K_START not in data[:4096]:
         return False
     else:
@@ -157,7 +133,7 @@ def _j2k_head(stream: bytes) -> StreamHead | None:
         return None
     right, bottom, left, top = (int.from_bytes(stream[start + at : start + at + 4], "big") for at in (8, 12, 16, 20))
     samples, depth = int.from_bytes(stream[start + 40 : start + 42], "big"), stream[start + 42]
-    return StreamHead(bottom - top, right - left, (depth & 0x7F) + 1, samples, depth > 0x7F, JPEG2000)
+    return StreamHead(bottom - top, right - left, (depth & 0x7F) + 1, samples, depth > 0x7F, uid.JPEG2000)
 
 
 def _rle_head(stream: bytes) -> StreamHead | None:
@@ -165,14 +141,11 @@ def _rle_head(stream: bytes) -> StreamHead | None:
     segments, first = int.from_bytes(stream[:4], "little"), int.from_bytes(stream[4:8], "little")
     if not 1 <= segments <= 15:
         return None
-    return StreamHead(0, 0, 8 * segments, 1, syntax=RLELossless if first == 64 else None)
+    return StreamHead(0, 0, 8 * segments, 1, syntax=uid.RLELossless if first == 64 else None)
 
 
-_READERS: dict[UID, Callable[[bytes], StreamHead | None]] = {
-    RLELossless: _rle_head,
-    **dict.fromkeys((JPEG2000, JPEG2000Lossless), _j2k_head),
-    **dict.fromkeys(
-        (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless),
-        _jpeg_head,
-    ),
-}
+_READERS: dict[uid.UID, Callable[[bytes], StreamHead | None]] = {
+    uid.RLELossless: _rle_head, uid.JPEG2000: _j2k_head, uid.JPEG2000Lossless: _j2k_head,
+    uid.JPEGBaseline8Bit: _jpeg_head, uid.JPEGExtended12Bit: _jpeg_head, uid.JPEGLossless: _jpeg_head,
+    uid.JPEGLosslessSV1: _jpeg_head, uid.JPEGLSLossless: _jpeg_head, uid.JPEGLSNearLossless: _jpeg_head,
+}  # fmt: skip

@@ -21,16 +21,7 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
 def decode_itk(path: Path, limits: FilmLimits, file_format: str) -> DecodedFilm:
-    """Decode an image of two axes, or of three with one slice; `upright_film` says which way is up.
-
-    Args:
-        path: the file.
-        limits: smallest and largest image.
-        file_format: one of `ITK_FORMATS`.
-
-    Raises:
-        FilmError: CORRUPT, MULTI_FRAME, COLOR, NOT_AN_IMAGE, TOO_SMALL or TOO_LARGE.
-    """
+    """Decode an image of two axes, or of three with one slice; `upright_film` says which way is up."""
     fields, start = read_header(path, file_format)
     io = _open(path, file_format)
     shape, affine = _shape(io), _affine(io)
@@ -51,11 +42,7 @@ def decode_itk(path: Path, limits: FilmLimits, file_format: str) -> DecodedFilm:
 
 
 def itk_size(path: Path, file_format: str) -> tuple[int, int]:
-    """Return height and width of the upright image, from its header.
-
-    Raises:
-        FilmError: CORRUPT, MULTI_FRAME, NOT_AN_IMAGE or TOO_SMALL.
-    """
+    """Return height and width of the upright image, from its header."""
     read_header(path, file_format)
     io = _open(path, file_format)
     return upright_size(path, _shape(io), _affine(io))

@@ -18,11 +18,7 @@ from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 
 def decode_nifti(path: Path, limits: FilmLimits) -> DecodedFilm:
-    """Decode an image of two axes, or of three with one slice, gzipped or not; `upright_film` says which way is up.
-
-    Raises:
-        FilmError: CORRUPT, MULTI_FRAME, COLOR, NOT_AN_IMAGE, UNSUPPORTED_SYNTAX, TOO_SMALL or TOO_LARGE.
-    """
+    """Decode an image of two axes, or of three with one slice, gzipped or not; `upright_film` says which way is up."""
     with _opened(path, "file is cut short or damaged") as (image, stream):
         axes = film_plane(path, image.shape)
         limits.check(path, image.shape[axes[1]], image.shape[axes[0]])
@@ -36,11 +32,7 @@ def decode_nifti(path: Path, limits: FilmLimits) -> DecodedFilm:
 
 
 def nifti_size(path: Path) -> tuple[int, int]:
-    """Return height and width of the upright image, from its header.
-
-    Raises:
-        FilmError: CORRUPT, MULTI_FRAME, NOT_AN_IMAGE or TOO_SMALL.
-    """
+    """Return height and width of the upright image, from its header."""
     with _opened(path, "header is damaged") as (image, _):
         return upright_size(path, image.shape, image.affine)
 

@@ -17,11 +17,7 @@ _FOOT_HEAD = 2
 
 
 def film_plane(path: Path, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Find the two axes of a volume's `shape` that are longer than one voxel.
-
-    Raises:
-        FilmError: MULTI_FRAME where there are more, TOO_SMALL where there are fewer.
-    """
+    """Find the two axes of a volume's `shape` that are longer than one voxel; MULTI_FRAME or TOO_SMALL otherwise."""
     axes = [axis for axis, length in enumerate(shape) if length != 1]
     if len(axes) > 2 or (len(axes) == 2 and axes[1] > 2):
         raise FilmError(

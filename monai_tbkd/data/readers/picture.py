@@ -48,10 +48,7 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
 
     Gray of 1, 8 and 16 bits keeps its values (Pillow's own conversion would clip 16 bits to 255). Color becomes luma
     (ITU-R BT.601), or the channel where all three are the same. Alpha is dropped, a palette expanded, the orientation
-    tag applied, a TIFF in which 0 is white inverted.
-
-    Raises:
-        FilmError: CORRUPT, MULTI_FRAME, COLOR (CMYK, or many hues), OWN_RESULT, TOO_SMALL or TOO_LARGE.
+    tag applied, a TIFF in which 0 is white inverted. CMYK and pictures of many hues are refused as COLOR.
     """
     content = _read(path)
     if is_marked(content):
@@ -95,11 +92,7 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """Return height and width of the upright picture, from its header.
-
-    Raises:
-        FilmError: CORRUPT or TOO_LARGE.
-    """
+    """Return height and width of the upright picture, from its header."""
     with _pillow(path):
         try:
             return _upright_size(path)

@@ -31,8 +31,7 @@ _TIFF_NOTES = {270, 271, 272, 305, 306, 315, 316, 700, 33432, 33723, 34377, 3466
 def needed_png(content: bytes) -> tuple[bytes, bool]:
     """Leave out texts, profiles and other extras, extras with a wrong checksum, and what follows the end of a PNG file.
 
-    Returns:
-        The rest, and whether its end is there; everything where the chunks do not lead to its end.
+    Returns the rest, or everything where the chunks do not lead to the end, and whether the end is there.
     """
     parts, has_palette = [content[:8]], content[25:26] == bytes([_PALETTE])
     for place, end in _png_chunks(content):
@@ -83,8 +82,7 @@ def _is_sound_extra(content: bytes, kind: bytes, place: int, end: int, has_palet
 def needed_jpeg(content: bytes) -> tuple[bytes, bool]:
     """Leave out texts, profiles, previews, bytes between segments, and what follows the end of a JPEG file.
 
-    Returns:
-        The rest, and whether its end is there; everything where the file is not built as the standard says.
+    Returns the rest, or everything where the file is not built as the standard says, and whether the end is there.
     """
     parts, place = [content[:2]], 2
     scan: int | None = None  # where the first scan starts: from there on everything is needed

@@ -13,31 +13,23 @@ from monai_tbkd.data.readers.decoded_film import strips
 
 @dataclass(frozen=True)
 class PixelBits:
-    """Where in a cell the pixel value stands (DICOM PS3.5 8.1.1).
+    """Where in a cell the pixel value stands (DICOM PS3.5 8.1.1)."""
 
-    Attributes:
-        stored: how many bits it has.
-        high: its highest bit, counted from 0.
-        signed: whether it is in two's complement.
-        clipped: bits of a cell whose whole value is clipped to the stored ones; 0 where other bits are left out.
-    """
-
-    stored: int
-    high: int
-    signed: bool
-    clipped: int = 0
+    stored: int  # how many bits it has
+    high: int  # its highest bit, counted from 0
+    signed: bool  # in two's complement
+    clipped: int = 0  # bits of a cell whose whole value is clipped to the stored ones; 0: other bits are left out
 
     @property
     def low_bit(self) -> int:
-        """The lowest bit of the value, counted from 0."""
+        """The value's lowest bit, counted from 0."""
         return self.high - self.stored + 1
 
     @property
     def range(self) -> tuple[float, float]:
         """The least and the greatest value."""
-        if self.signed:
-            return float(-(2 ** (self.stored - 1))), float(2 ** (self.stored - 1) - 1)
-        return 0.0, float(2**self.stored - 1)
+        low = -(2 ** (self.stored - 1)) if self.signed else 0
+        return float(low), float(low + 2**self.stored - 1)
 
     def values(self, cells: NDArray[Any]) -> NDArray[np.int64]:
         """Extract the values, sign extended, from cells that may hold other bits as well, such as an old overlay.
