@@ -12,32 +12,15 @@ from monai.data.image_reader import ImageReader
 from numpy.typing import NDArray
 
 from monai_tbkd.data.film_rules import FilmRules
-from monai_tbkd.data.readers import FilmLimits, decode_film
+from monai_tbkd.data.readers import DecodedFilm, FilmLimits, decode_film
 from monai_tbkd.data.readers.dicom_display import VOI_CHOICES
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 PathLike = str | os.PathLike[str]
 
 
-def film_meta(
-    size: tuple[int, int] = (0, 0),
-    spacing_mm: tuple[float, float] | None = None,
-    sop_instance_uid: str = "",
-    source_format: str = "",
-    steps: Sequence[str] = (),
-    turn: str = "",
-    warnings: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Return the metadata of an image, also of a refused one, so that any of them collate into one batch.
-
-    Args:
-        size: (height, width) in pixels.
-        spacing_mm: (between rows, between columns), None where unknown.
-        sop_instance_uid: of a DICOM file.
-        source_format: one of `DecodedFilm`'s.
-        steps: what was done to the pixels, in order.
-        turn: letters of `FilmTurn`: how stored pixels were turned upright.
-        warnings: codes of `FilmWarning`.
+def film_meta(size: tuple[int, int] = (0, 0), film: DecodedFilm | None = None) -> dict[str, Any]:
+    """Return the metadata of an image, also of a refused one of `size`, so that any of them collate into one batch.
 
     Returns:
         ``original_size`` (int64, 2) and ``spacing_mm`` (float64, 2; NaN where unknown), both rows first;
@@ -45,15 +28,16 @@ def film_meta(
         since a batch cannot hold lists of several lengths; and MONAI's ``spatial_shape``, ``affine`` (identity) and
         ``original_channel_dim`` (NaN: none).
     """
+    film = film or DecodedFilm(np.empty(size, dtype=np.float32), "")
     return {
-        "original_size": np.array(size, dtype=np.int64),
-        "spacing_mm": np.array(spacing_mm or (np.nan, np.nan), dtype=np.float64),
-        "sop_instance_uid": sop_instance_uid,
-        "source_format": source_format,
-        "pixel_steps": "; ".join(steps),
-        "turn": turn,
-        "warnings": "; ".join(warnings),
-        "spatial_shape": np.array(size, dtype=np.int64),
+        "original_size": np.array(film.pixels.shape, dtype=np.int64),
+        "spacing_mm": np.array(film.spacing_mm or (np.nan, np.nan), dtype=np.float64),
+        "sop_instance_uid": film.sop_instance_uid,
+        "source_format": film.source_format,
+        "pixel_steps": "; ".join(film.steps),
+        "turn": str(film.turn),
+        "warnings": "; ".join(film.warnings),
+        "spatial_shape": np.array(film.pixels.shape, dtype=np.int64),
         "affine": np.eye(4),
         "original_channel_dim": float("nan"),
     }
@@ -130,13 +114,4 @@ class CXRReader(ImageReader):
         film = decode_film(img[0], voi=self.voi, limits=self.limits, rules=self.rules)
         if film.pixels.min() == film.pixels.max():
             raise FilmError(ReasonCode.CORRUPT, img[0], "all pixels have one value; export the film again")
-        height, width = film.pixels.shape
-        return film.pixels, film_meta(
-            (height, width),
-            film.spacing_mm,
-            film.sop_instance_uid,
-            film.source_format,
-            film.steps,
-            str(film.turn),
-            film.warnings,
-        )
+        return film.pixels, film_meta(film=film)

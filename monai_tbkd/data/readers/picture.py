@@ -67,13 +67,14 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
         orientation = tags.get(_ORIENTATION_TAG, 1) if file_format == "tiff" else _orientation(image)
         turn = FilmTurn.from_text(_TURNS.get(orientation, ""))
         white = _white_that_is_zero(image.mode, tags)
-        deep = content[24:25] == b"\x10" and content[25:26] != b"\0" and image.mode != "I;16"
-        if deep if file_format == "png" else image.mode.startswith("RGB") and 16 in tags.get(_BITS_TAG, ()):
-            steps.append("16-bit channels read as 8-bit")
+        deep = image.mode.startswith("RGB") and 16 in tags.get(_BITS_TAG, ())
         if file_format == "png":
+            deep = content[24] == 16 and content[25] != 0 and image.mode != "I;16"
             # verify() checks every chunk's CRC, which decoding does not; it leaves the picture unusable.
             with Image.open(io.BytesIO(content), formats=["PNG"]) as again:
                 again.verify()
+        if deep:
+            steps.append("16-bit channels read as 8-bit")
         image.load()  # also turns a TIFF upright
         if file_format == "png" and _ends_black(image) and not has_all_rows(content):
             raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format(error="fewer rows than its header says"))
