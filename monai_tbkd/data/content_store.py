@@ -1,4 +1,4 @@
-"""What deterministic transforms make of images, kept on disk by the images' content."""
+"""Keep what deterministic transforms make of images on disk, by the images' content."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ContentStore(PersistentDataset):
         self._fingerprint = fingerprint(transform) if cache_dir is not None else ""
 
     def missing(self) -> list[int]:
-        """Indices of items that have no file yet; none without a folder."""
+        """Return indices of items that have no file yet; none without a folder."""
         if self.cache_dir is None:
             return []
         files = ((i, self._file_name(item).decode()) for i, item in enumerate(self.data))
@@ -85,7 +85,7 @@ class ContentStore(PersistentDataset):
 
 
 def content_sha256(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's content, in hexadecimal; read again only when size or time of the file change."""
+    """Return the SHA-256 of a file's content, in hexadecimal; it is read again only when its size or time change."""
     found = Path(path).stat()
     return _content_sha256(os.fspath(path), found.st_size, found.st_mtime_ns)
 
@@ -97,11 +97,9 @@ def _content_sha256(path: str, size: int, time: int) -> str:
 
 
 def fingerprint(part: Any) -> str:
-    """SHA-256 of what a transform or network does: its class, its settings, and the content of its arrays.
+    """Return the SHA-256 of a transform, a list of them or a module: its class, settings and content of its arrays.
 
-    Args:
-        part: a transform, a list of them, a module, a number, a text, an array. An object with a method
-            ``fingerprint_of`` is known by what that returns.
+    An object with a method ``fingerprint_of`` is known by what that returns.
     """
     digest = hashlib.sha256()
     _add(digest, part, 0)
@@ -144,7 +142,7 @@ def _add(digest: Any, part: Any, depth: int) -> None:
 
 
 def _module_settings(module: torch.nn.Module) -> Iterator[tuple[str, Any]]:
-    """What parts of a module do beside their weights, such as strides and dilations: their numbers and words."""
+    """Yield the numbers and words of a module's parts, such as strides and dilations, beside their weights."""
     for name, part in module.named_modules():
         own = {k: v for k, v in vars(part).items() if k[0] != "_" and isinstance(v, (int, float, str, tuple))}
         yield name, (type(part).__qualname__, {k: own[k] for k in sorted(own) if k != "training"})

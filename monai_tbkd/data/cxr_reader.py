@@ -1,4 +1,4 @@
-"""MONAI's image reader for chest X-rays: upright, one channel, told by content."""
+"""An image reader for MONAI: chest X-rays, upright, one channel, format told by content."""
 
 from __future__ import annotations
 
@@ -12,52 +12,32 @@ from monai.data.image_reader import ImageReader
 from numpy.typing import NDArray
 
 from monai_tbkd.data.film_rules import FilmRules
-from monai_tbkd.data.readers import FilmLimits, decode_film
+from monai_tbkd.data.readers import DecodedFilm, FilmLimits, decode_film
 from monai_tbkd.data.readers.dicom_display import VOI_CHOICES
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 PathLike = str | os.PathLike[str]
 
 
-def film_meta(
-    size: tuple[int, int] = (0, 0),
-    spacing_mm: tuple[float, float] | None = None,
-    sop_instance_uid: str = "",
-    source_format: str = "",
-    steps: Sequence[str] = (),
-    turn: str = "",
-    warnings: Sequence[str] = (),
-) -> dict[str, Any]:
-    """The metadata that goes with every film, the refused ones included, so that any of them collate into one batch.
-
-    Args:
-        size: (height, width) of the film in pixels.
-        spacing_mm: (between rows, between columns), None where unknown.
-        sop_instance_uid: of a DICOM file.
-        source_format: one of `DecodedFilm`'s.
-        steps: what was done to the pixels, in order.
-        turn: letters of `FilmTurn`: how stored pixels were turned upright.
-        warnings: codes of `FilmWarning`.
+def film_meta(size: tuple[int, int] = (0, 0), film: DecodedFilm | None = None) -> dict[str, Any]:
+    """Return the metadata of an image, also of a refused one of `size`, so that any of them collate into one batch.
 
     Returns:
         ``original_size`` (int64, 2) and ``spacing_mm`` (float64, 2; NaN where unknown), both rows first;
-        ``sop_instance_uid``; ``source_format``; ``turn``; ``pixel_steps`` and ``warnings`` (each joined by ``"; "``,
-        since a batch cannot hold lists of several lengths); and what MONAI reads: ``spatial_shape``, ``affine``
-        (identity), ``original_channel_dim`` (NaN is MONAI's word for none).
-
-    Example:
-        >>> film_meta((4, 6), steps=["inverted"])["pixel_steps"]
-        'inverted'
+        ``sop_instance_uid``; ``source_format``; ``turn``; ``pixel_steps`` and ``warnings``, each joined by ``"; "``,
+        since a batch cannot hold lists of several lengths; and MONAI's ``spatial_shape``, ``affine`` (identity) and
+        ``original_channel_dim`` (NaN: none).
     """
+    film = film or DecodedFilm(np.empty(size, dtype=np.float32), "")
     return {
-        "original_size": np.array(size, dtype=np.int64),
-        "spacing_mm": np.array(spacing_mm or (np.nan, np.nan), dtype=np.float64),
-        "sop_instance_uid": sop_instance_uid,
-        "source_format": source_format,
-        "pixel_steps": "; ".join(steps),
-        "turn": turn,
-        "warnings": "; ".join(warnings),
-        "spatial_shape": np.array(size, dtype=np.int64),
+        "original_size": np.array(film.pixels.shape, dtype=np.int64),
+        "spacing_mm": np.array(film.spacing_mm or (np.nan, np.nan), dtype=np.float64),
+        "sop_instance_uid": film.sop_instance_uid,
+        "source_format": film.source_format,
+        "pixel_steps": "; ".join(film.steps),
+        "turn": str(film.turn),
+        "warnings": "; ".join(film.warnings),
+        "spatial_shape": np.array(film.pixels.shape, dtype=np.int64),
         "affine": np.eye(4),
         "original_channel_dim": float("nan"),
     }
@@ -66,13 +46,11 @@ def film_meta(
 class CXRReader(ImageReader):
     """Read a chest X-ray from PNG, JPEG, TIFF, BMP, DICOM, NIfTI, MetaImage or NRRD.
 
-    The film comes as ``(H, W)`` float32, upright, rows first.
+    The image comes as ``(H, W)`` float32, upright, rows first; values keep the scale of the file, larger is brighter.
+    The format is told by content, never by suffix. The metadata (see `film_meta`) hold no patient data.
 
-    The format is told by content, never by suffix. Values keep the scale of the file; larger is brighter. The metadata
-    (see `film_meta`) hold no patient data.
-
-    `read` only remembers the path: MONAI's ``LoadImage`` answers an error there by trying its own readers one after
-    the other, some of which load a damaged file as garbage. All that can fail happens in `get_data`.
+    All that can fail happens in `get_data`, not in `read`: MONAI's ``LoadImage`` answers an error in `read` by trying
+    its own readers, some of which load a damaged file as garbage.
 
     Args:
         voi: for DICOM, ``"first"`` applies the first VOI LUT or window (what a viewer shows), ``"none"`` leaves it out.
@@ -110,23 +88,15 @@ class CXRReader(ImageReader):
         self.rules = FilmRules(min_age, secondary_capture, any_view, any_body_part)
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
-        """Every name will do: content decides."""
+        """Accept every name: content decides."""
         return True
 
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[Path]:
-        """Remember the path or paths; nothing is opened.
-
-        Args:
-            data: one path, or a sequence of one.
-            kwargs: ignored; part of MONAI's interface.
-
-        Returns:
-            The paths.
-        """
+        """Return the path, or a sequence of one, as paths; nothing is opened."""
         return [Path(data)] if isinstance(data, (str, os.PathLike)) else [Path(path) for path in data]
 
     def get_data(self, img: list[Path]) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Decode the film.
+        """Decode the image.
 
         Args:
             img: what `read` returned.
@@ -135,7 +105,7 @@ class CXRReader(ImageReader):
             The pixels ``(H, W)``, float32, and the metadata of `film_meta`.
 
         Raises:
-            FilmError: the film cannot be used; its reason says why.
+            FilmError: the image cannot be used; its reason says why.
         """
         if len(img) != 1:
             raise FilmError(
@@ -144,14 +114,4 @@ class CXRReader(ImageReader):
         film = decode_film(img[0], voi=self.voi, limits=self.limits, rules=self.rules)
         if film.pixels.min() == film.pixels.max():
             raise FilmError(ReasonCode.CORRUPT, img[0], "all pixels have one value; export the film again")
-        height, width = film.pixels.shape
-        meta = film_meta(
-            (height, width),
-            film.spacing_mm,
-            film.sop_instance_uid,
-            film.source_format,
-            film.steps,
-            str(film.turn),
-            film.warnings,
-        )
-        return film.pixels, meta
+        return film.pixels, film_meta(film=film)

@@ -1,4 +1,4 @@
-"""How alike two films are once one is laid on the other."""
+"""Correlate pairs of images after aligning one to the other."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from scipy.ndimage import gaussian_filter
 
 Floats = NDArray[np.float32]
 
-_MARGIN = 5
-"""Outer pixels of a thumbnail that are not compared: what a shift brings in there reaches in through the smoothing."""
-
+_MARGIN = 5  # outer pixels that are not compared: what a shift brings in there reaches in through the smoothing
 _NOISE = 4.0  # gray levels of 255; keeps flat regions, such as collimated borders, from being blown up
 _STEPS = 8
 _SMALLEST_GAIN = 0.002  # a step that brings less is the last
-_GIVE_UP = (3, 0.5)  # after so many steps, films less alike than this are not followed further
+_GIVE_UP = (3, 0.5)  # after so many steps, pairs less alike than this are given up
 _LARGEST_ZOOM, _LARGEST_SHIFT = 0.12, 5.0
 _BLOCK = 256
 
@@ -25,9 +23,6 @@ def local_contrast(thumbnails: NDArray[np.uint8], sigma: float) -> Floats:
     Args:
         thumbnails: ``(N, S, S)``.
         sigma: of the neighborhood, in pixels of the thumbnail.
-
-    Returns:
-        ``(N, S, S)``, about zero mean and unit contrast everywhere.
     """
     out = np.empty(thumbnails.shape, dtype=np.float32)
     for number, thumbnail in enumerate(thumbnails):
@@ -38,7 +33,7 @@ def local_contrast(thumbnails: NDArray[np.uint8], sigma: float) -> Floats:
 
 
 def warped(images: Floats, warps: Floats) -> tuple[Floats, Floats]:
-    """Zoom and shift images, bilinear; both axes are apart, so that each is one product of matrices.
+    """Zoom and shift images, bilinear, with one matrix product an axis.
 
     Args:
         images: ``(N, S, S)``.
@@ -64,17 +59,17 @@ def warped(images: Floats, warps: Floats) -> tuple[Floats, Floats]:
 
 
 def aligned_correlation(fixed: Floats, moving: Floats, starts: Floats) -> Floats:
-    """The correlation of pairs of films, with one of each zoomed and shifted to fit the other as well as it will.
+    """Correlate pairs of images, with one of each zoomed and shifted to fit the other.
 
     Gauss-Newton on zoom and shift (Lucas and Kanade, 1981), as far as a crop or a shift of a few percent reaches.
 
     Args:
         fixed: ``(N, S, S)`` of `local_contrast`.
-        moving: the films to lay on them, likewise.
+        moving: the images to align to them, likewise.
         starts: ``(N, 4)``: where to begin, see `warped`.
 
     Returns:
-        ``(N,)``, the best correlation on the way, -1 to 1, over the pixels that both films have, but for a margin.
+        ``(N,)``, the best correlation on the way, -1 to 1, over the pixels that both images have, without a margin.
     """
     blocks = range(0, len(fixed), _BLOCK)
     parts = [_aligned(fixed[i : i + _BLOCK], moving[i : i + _BLOCK], starts[i : i + _BLOCK]) for i in blocks]
@@ -121,6 +116,6 @@ def _correlation(one: Floats, other: Floats, weight: Floats) -> Floats:
     other = other - (other * weight).sum((1, 2), keepdims=True) / total
     both = (weight * one * other).sum((1, 2))
     power = (weight * one * one).sum((1, 2)) * (weight * other * other).sum((1, 2))
-    # Two films without any structure are equal or not; correlation has nothing to say of them.
+    # Images without any structure have no correlation.
     result: Floats = np.where(power > 1e-6, both / np.sqrt(np.maximum(power, 1e-6)), 0).astype(np.float32)
     return result

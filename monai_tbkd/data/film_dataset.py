@@ -1,4 +1,4 @@
-"""A data set that a bad film does not stop."""
+"""A data set that a bad image does not stop."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ logger = logging.getLogger(__name__)
 
 
 class FilmDataset(Dataset):
-    """MONAI's ``Dataset`` for scoring: a film that fails becomes a placeholder with a reason instead of an exception.
+    """MONAI's ``Dataset`` for scoring: an image that fails becomes a placeholder with a reason, not an exception.
 
-    The placeholder collates with good items, so one bad film does not cost its batch; whoever reads the scores leaves
-    out items whose ``reason`` is not empty.
+    The placeholder collates with good items; whoever reads the scores leaves out items whose ``reason`` is not empty.
 
     Args:
         data: items with ``image`` (path) and ``name``.
         transform: as in ``Dataset``; it starts with the loader.
         placeholder_shape: shape ``(C, H, W)`` that the transforms give.
         keys: what an item keeps; ``original_size`` (int64, ``[height, width]``) is added.
-        tensors: more that the transforms give and an item keeps, by key its shape, where a placeholder gets zeros
-            (float32), or a placeholder's tensor.
+        tensors: more that the transforms give and an item keeps: by key the shape of a placeholder of zeros (float32),
+            or the placeholder.
         placeholder_dtype: type that the transforms give.
 
     Example:
@@ -58,14 +57,12 @@ class FilmDataset(Dataset):
         source = self.data[index]
         try:
             item = dict(super()._transform(index))
-            size = item["image"].meta["original_size"]
-            item |= {"reason": "", "detail": ""}
-            item["original_size"] = torch.as_tensor(size, dtype=torch.int64).clone()
-            return self._restricted(item)
+            item["original_size"] = torch.as_tensor(item["image"].meta["original_size"], dtype=torch.int64).clone()
+            return self._kept({**item, "reason": "", "detail": ""})
         except Exception as error:
-            return self._restricted(self._placeholder(source, error))
+            return self._kept(self._placeholder(source, error))
 
-    def _restricted(self, item: dict[str, Any]) -> dict[str, Any]:
+    def _kept(self, item: dict[str, Any]) -> dict[str, Any]:
         kept = {key: item[key] for key in (*self.keys, *self.tensors, "original_size")}
         for key in self.tensors:  # with metadata they would not collate with a placeholder
             kept[key] = kept[key].as_tensor() if isinstance(kept[key], MetaTensor) else kept[key]
@@ -75,47 +72,31 @@ class FilmDataset(Dataset):
         path = str(source.get("image", ""))
         found = film_error_in(error)
         if found is None:
-            root = _root_cause(error)
+            root = _causes(error)[-1]
             # No traceback in the item: a row of results has room for a sentence. The log has the rest.
             logger.error("%s: %s: %s", path, type(root).__name__, root, exc_info=error)
             found = FilmError(ReasonCode.INTERNAL, path, f"{type(root).__name__} while it was prepared; see the log")
         else:
             logger.debug("%s", found)  # whoever reads the item reports it
-        meta = {**film_meta(), ImageMetaKey.FILENAME_OR_OBJ: path}
-        image = MetaTensor.ensure_torch_and_prune_meta(
-            torch.zeros(self.placeholder_shape, dtype=self.placeholder_dtype), meta
+        pixels = torch.zeros(self.placeholder_shape, dtype=self.placeholder_dtype)
+        item = {**source, "reason": found.reason.value, "detail": str(found)}
+        for key, each in self.tensors.items():
+            item[key] = each.clone() if isinstance(each, torch.Tensor) else torch.zeros(tuple(each))
+        item["image"] = MetaTensor.ensure_torch_and_prune_meta(
+            pixels, {**film_meta(), ImageMetaKey.FILENAME_OR_OBJ: path}
         )
-        return {
-            **source,
-            **{
-                key: each.clone() if isinstance(each, torch.Tensor) else torch.zeros(tuple(each))
-                for key, each in self.tensors.items()
-            },
-            "image": image,
-            "reason": found.reason.value,
-            "detail": str(found),
-            "original_size": torch.zeros(2, dtype=torch.int64),
-        }
+        item["original_size"] = torch.zeros(2, dtype=torch.int64)
+        return item
 
 
 def film_error_in(error: BaseException) -> FilmError | None:
-    """The `FilmError` behind an exception: MONAI's ``Compose`` wraps whatever a transform raises.
-
-    Args:
-        error: an exception.
-
-    Returns:
-        The first `FilmError` along its causes, or None.
+    """Find the first `FilmError` among an exception and its causes: MONAI's ``Compose`` wraps what a transform raises.
 
     Example:
         >>> film_error_in(RuntimeError("applying transform")) is None
         True
     """
     return next((each for each in _causes(error) if isinstance(each, FilmError)), None)
-
-
-def _root_cause(error: BaseException) -> BaseException:
-    return _causes(error)[-1]
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -1,4 +1,4 @@
-"""What a picture looks like from afar: edges and grays in a few cells, the same for any gray curve, size or border."""
+"""Features of a picture in a few cells, edges and grays, that do not depend on gray curve, size or border."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from scipy.sparse import csr_array
 
 Floats = NDArray[np.float64]
 
-SIDE = 64
-"""Pixels a side of the thumbnail that everything is computed from."""
-
+SIDE = 64  # pixels a side of the thumbnail that everything is computed from
 CELLS, DIRECTIONS, BLOCKS = 8, 8, 16
 """The thumbnail has CELLS x CELLS cells with DIRECTIONS directions of edges each, and BLOCKS x BLOCKS grays."""
 
-_REDUCED = 128  # borders are looked for in a film of this many pixels or somewhat more, on its shorter side
-_FLAT = 0.08  # a line of a border varies by less than this share of the film's range
+_REDUCED = 128  # borders are looked for in an image of this many pixels or somewhat more, on its shorter side
+_FLAT = 0.08  # a line of a border varies by less than this fraction of the image's range
 _MOST = 0.35  # of a side is taken for border at most
-_CLOSER = 0.07  # of each side is left out of the closest look
+_CLOSER = 0.07  # of each side is cropped for the last features
 
 
 class Turn(NamedTuple):
-    """One way to lay a picture: transposed, then top to bottom, then left to right, then black for white."""
+    """One way to turn a picture: transposed, then top to bottom, then left to right, then inverted."""
 
     transposed: bool = False
     flipped: bool = False
@@ -48,14 +46,7 @@ class FilmFeatures:
     grays: Floats
 
     def turned(self, turn: Turn) -> FilmFeatures:
-        """The features of the picture laid another way, without the picture.
-
-        Args:
-            turn: the way.
-
-        Returns:
-            Its features.
-        """
+        """Return the features of the turned picture, without the picture."""
         edges, grays, k = self.edges, self.grays, np.arange(DIRECTIONS)
         if turn.transposed:
             edges, grays = edges.transpose(1, 0, 2)[..., (DIRECTIONS // 4 - k) % DIRECTIONS], grays.T
@@ -69,16 +60,16 @@ class FilmFeatures:
 
 
 def film_features(film: NDArray[Any]) -> list[FilmFeatures]:
-    """Look at a film from afar, three times: as it is, without its plain borders, and a little closer still.
+    """Compute the features of an image three times: as it is, without its plain borders, and cropped a little more.
 
-    Films are framed in many ways, and none of them alone is right for all.
+    Images are framed in many ways, and none of these alone is right for all.
 
     Args:
         film: ``(H, W)`` of any range and size.
 
     Returns:
-        The features of each look; none for a film of one value. They do not change with the range of the values; a
-        gray curve changes them a little.
+        The features of each; none for an image of one value. They do not change with the range of the values; a gray
+        curve changes them a little.
 
     Raises:
         ValueError: not two axes, no pixels, or values that are not finite.
@@ -107,7 +98,7 @@ def film_features(film: NDArray[Any]) -> list[FilmFeatures]:
 
 
 def _look(thumbnail: Floats) -> FilmFeatures | None:
-    """Features of a thumbnail ``(SIDE, SIDE)``; None if it is of one value."""
+    """Compute the features of a thumbnail ``(SIDE, SIDE)``; None if it is of one value."""
     span = float(np.ptp(thumbnail))
     if span < 1e-6:
         return None
@@ -122,7 +113,7 @@ def _look(thumbnail: Floats) -> FilmFeatures | None:
 
 
 def block_means(film: NDArray[Any]) -> Floats:
-    """Means of whole blocks, so that a film of 3000 pixels a side costs little more than one of 512."""
+    """Average whole blocks, so that an image of 3000 pixels a side costs little more than one of 512."""
     height, width = film.shape
     step = max(1, min(height, width) // _REDUCED)
     if step == 1:
@@ -133,22 +124,21 @@ def block_means(film: NDArray[Any]) -> Floats:
 
 
 def _area_mean(film: Floats, side: int) -> Floats:
-    """The film as a square: each pixel the mean over the area that it covers."""
+    """Resize to a square, each pixel the mean over the area that it covers."""
     rows, columns = (_area_weights(n, side) for n in film.shape)
     return np.asarray((columns @ (rows @ film).T).T)
 
 
 @lru_cache(maxsize=64)
 def _area_weights(n: int, side: int) -> csr_array:
-    # Sparse: nearly all is 0, and a dense product would wake all threads of the BLAS for each film, which costs
-    # many times its work on a busy machine.
+    # Sparse: a dense product, nearly all 0, would wake all threads of the BLAS, which is slow on a busy machine.
     edges, pixels = np.linspace(0, n, side + 1), np.arange(n)
     shared = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
     return csr_array(np.clip(shared, 0, None) * (side / n))
 
 
 def _without_border(film: Floats) -> Floats:
-    """The film without the plain lines around it: letterboxing, collimation, frames, also with a letter on them."""
+    """Crop plain lines around the image: letterboxing, collimation, frames, also with a letter on them."""
     low, high = np.percentile(film, (1, 99))
     flat = _FLAT * (high - low)
 
@@ -168,7 +158,7 @@ def _without_border(film: Floats) -> Floats:
 
 
 def _edges(ranks: Floats) -> Floats:
-    """Histograms of the direction in which gray rises, each direction shared between its two neighbors."""
+    """Make histograms of the gradient's direction, each split between its two neighboring bins."""
     down, right = np.gradient(ranks)
     strength = np.hypot(down, right)
     direction = np.arctan2(down, right) / (2 * np.pi) * DIRECTIONS % DIRECTIONS

@@ -1,7 +1,8 @@
-"""The films of a folder, for scoring."""
+"""List the images of a folder for scoring."""
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 from collections.abc import Sequence
@@ -32,31 +33,35 @@ PathLike = str | os.PathLike[str]
 def list_films(
     source: PathLike | Sequence[PathLike], recursive: bool = True, leave_out: PathLike | None = None
 ) -> list[dict[str, str]]:
-    """List every file that may be a film; whether it is one is found from its content, when it is read.
+    """List every file that may be an image; whether it is one is told by its content, when it is read.
 
     Left out: hidden folders, results of earlier runs in the folders that they were written to, and files that are
-    hidden or something else by their name (tables, texts, archives), unless their content is that of a film. A
-    sub-folder that may not be opened is listed itself, so that its films are not lost unnoticed.
+    hidden or something else by their name (tables, texts, archives), unless their content is that of an image. A
+    sub-folder that may not be opened is listed itself, so that its images are not lost unnoticed.
 
     Args:
-        source: a folder, one film, or a list of these.
-        recursive: look into sub-folders; a link back up is not followed twice.
-        leave_out: a folder that is not looked into, such as the one that results are written to.
+        source: a folder, one image, or a list of these.
+        recursive: list sub-folders too; a link back up is not followed twice.
+        leave_out: a folder that is not listed, such as the one that results are written to.
 
     Returns:
         ``{"image": absolute path, "name": path under the folder with forward slashes}`` each, ``f2`` before ``f10``. Of
-        several sources each film is listed once, in their order, by its path under the folder that they have in common.
+        several sources each image is listed once, in their order, by its path under the folder that they have in
+        common.
 
     Raises:
         FileNotFoundError: no such folder or file.
-        ValueError: nothing in it may be a film, it may not be opened, or it is the folder to leave out.
+        ValueError: nothing in it may be an image, it may not be opened, or it is the folder to leave out.
 
     Example:
         >>> list_films("films")  # doctest: +SKIP
         [{'image': '/data/films/a.dcm', 'name': 'a.dcm'}]
     """
     if isinstance(source, (list, tuple)) and len(source) > 1:
-        return _of_several(source, recursive, leave_out)
+        roots = [absolute_path(each) for each in source]
+        common = os.path.commonpath([root if root.is_dir() else root.parent for root in roots])
+        images = dict.fromkeys(film["image"] for root in roots for film in list_films(root, recursive, leave_out))
+        return [{"image": image, "name": Path(image).relative_to(common).as_posix()} for image in images]
     source = source[0] if isinstance(source, (list, tuple)) and source else source
     if not isinstance(source, (str, os.PathLike)):
         raise ValueError(f"dataset_dir is {source!r}; expected a folder of films, one film, or a list of these.")
@@ -102,15 +107,8 @@ def list_films(
     return [{"image": str(root / name), "name": name} for name in sorted(names, key=natural_key)]
 
 
-def _of_several(sources: Sequence[PathLike], recursive: bool, leave_out: PathLike | None) -> list[dict[str, str]]:
-    roots = [absolute_path(each) for each in sources]
-    common = os.path.commonpath([root if root.is_dir() else root.parent for root in roots])
-    found = {film["image"]: film for root in roots for film in list_films(root, recursive, leave_out)}
-    return [{"image": image, "name": Path(image).relative_to(common).as_posix()} for image in found]
-
-
 def film_stem(name: str) -> str:
-    """A film's file name without the suffix of an image format; other dots belong to the name.
+    """Return a file name without the suffix of an image format; other dots belong to the name.
 
     Example:
         >>> film_stem("a.b.PNG"), film_stem("1.2.840.3"), film_stem("a.nii.gz")
@@ -124,22 +122,15 @@ def _may_be_film(path: Path) -> bool:
     name = path.name.lower()
     if name == "dicomdir":
         return False
-    no_film = Path(name).suffix in _NOT_FILMS or name.split(".")[0] in _NOT_FILM_NAMES or ".tfevents." in name
-    if name.startswith(".") or no_film:
-        return _is_film_inside(path)
+    other = Path(name).suffix in _NOT_FILMS or name.split(".")[0] in _NOT_FILM_NAMES or ".tfevents." in name
+    if name.startswith(".") or other:  # an image by its content all the same?
+        try:
+            with path.open("rb") if path.is_file() else io.BytesIO() as file:
+                return sniff_format(file.read(HEAD_BYTES)) not in (None, "headless_dicom")
+        except OSError:
+            return False
     try:
         # A broken link counts, so that it gets a row with a reason; a pipe or a socket does not.
         return path.is_file() or path.is_symlink()
     except OSError:  # a folder that may be listed but not entered: reading the film gives the reason
         return True
-
-
-def _is_film_inside(path: Path) -> bool:
-    """Whether a file that does not look like a film by its name is one by its content."""
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return sniff_format(file.read(HEAD_BYTES)) not in (None, "headless_dicom")
-    except OSError:
-        return False

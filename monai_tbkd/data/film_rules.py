@@ -1,4 +1,4 @@
-"""Which films are scored at all."""
+"""Which images are scored at all."""
 
 from __future__ import annotations
 
@@ -9,29 +9,15 @@ from monai_tbkd.data.number_range import is_number
 
 @dataclass(frozen=True)
 class FilmRules:
-    """What a film's tags must say; a film that says otherwise is refused, one that says nothing gets a warning.
+    """What an image's tags must say; an image that says otherwise is refused, one that says nothing gets a warning.
 
-    The defaults are those of products for TB screening: WHO recommends computer-aided detection from 15 years of age
-    on (WHO consolidated guidelines on tuberculosis, module 2, 2021), on frontal chest films that are meant for viewing.
-
-    Args:
-        min_age: youngest patient in years; 0 takes everyone.
-        secondary_capture: take Secondary Capture objects and modality OT too. Some data sets and film digitizers come
-            so; but so do pictures with marks drawn on them.
-        any_view: take every view, laterals too.
-        any_body_part: take every body part.
-
-    Raises:
-        ValueError: `min_age` is below 0.
-
-    Example:
-        >>> FilmRules(min_age=0).min_age
-        0
+    WHO recommends computer-aided detection of TB from 15 years of age on (consolidated guidelines on tuberculosis,
+    module 2, 2021), on frontal chest X-rays meant for viewing.
     """
 
-    min_age: float = 15
-    secondary_capture: bool = False
-    any_view: bool = False
+    min_age: float = 15  # youngest patient in years; 0 takes everyone
+    secondary_capture: bool = False  # take Secondary Capture objects and modality OT; marks may be drawn on them
+    any_view: bool = False  # take laterals too
     any_body_part: bool = False
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Decode each film of a data set once and keep the little that comparing films takes."""
+"""Decode each image of a data set once and keep what comparing images needs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import hashlib
 import logging
 import multiprocessing
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,43 +28,32 @@ STATISTICS = ("mean", "standard deviation", "skewness", "10th percentile", "90th
 
 _PERCENTILES = (0.5, 99.5)  # as FilmTo8Bit has them: what a network sees
 _SAMPLES = 256  # rows and columns that percentiles are taken from
-_CHUNK = 16  # films that a process takes at a time
+_CHUNK = 16  # images that a process takes at a time
 
 
 @dataclass(frozen=True)
 class FilmScan:
-    """One film after it was decoded; about 4 KB.
+    """A decoded image in about 4 KB."""
 
-    Attributes:
-        reason: why it cannot be used, None if it can.
-        detail: the sentence to `reason`.
-        source_format: ``"png"``, ``"jpeg"``, ``"dicom"``, ...
-        size: (height, width) in pixels.
-        file_hash: of the bytes.
-        pixel_hash: of the decoded pixels and their shape.
-        thumbnail: ``(64, 64)`` uint8, see `film_thumbnail`.
-        statistics: ``(5,)`` float32, see `STATISTICS`.
-    """
-
-    reason: ReasonCode | None
-    detail: str
+    reason: ReasonCode | None  # why it cannot be used, None if it can
+    detail: str  # the sentence to `reason`
     source_format: str
-    size: tuple[int, int]
-    file_hash: str
-    pixel_hash: str
-    thumbnail: NDArray[np.uint8]
-    statistics: NDArray[np.float32]
+    size: tuple[int, int]  # (height, width)
+    file_hash: str  # of the bytes
+    pixel_hash: str  # of the decoded pixels and their shape
+    thumbnail: NDArray[np.uint8]  # (64, 64), see `film_thumbnail`
+    statistics: NDArray[np.float32]  # (5,), see `STATISTICS`
 
 
 def film_thumbnail(pixels: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """A film as a small square, with its gray values stretched between two percentiles as for a network.
+    """Make a thumbnail with gray values stretched between two percentiles, as for a network.
 
     Args:
         pixels: ``(H, W)``, any range.
 
     Returns:
-        The thumbnail ``(64, 64)``, each pixel a mean over its part of the film, squashed to a square as TBX11K's films
-        are; and the five `STATISTICS` of the stretched gray values (0-1).
+        The thumbnail ``(64, 64)``, each pixel a mean over its part of the image, which is squashed to a square; and the
+        five `STATISTICS` of the stretched gray values (0-1).
 
     Example:
         >>> film_thumbnail(np.full((100, 80), 7, dtype=np.float32))[0].max()
@@ -86,14 +76,7 @@ def film_thumbnail(pixels: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDAr
 
 
 def scan_film(path: str) -> FilmScan:
-    """Decode one film.
-
-    Args:
-        path: the file.
-
-    Returns:
-        What was found; a film that cannot be used has a reason, and nothing is raised.
-    """
+    """Decode one image; one that cannot be used has a reason, and nothing is raised."""
     try:
         film = decode_film(path)
         pixels = np.ascontiguousarray(film.pixels)
@@ -102,7 +85,7 @@ def scan_film(path: str) -> FilmScan:
             file_hash = hashlib.file_digest(file, "sha256").hexdigest()
     except FilmError as error:
         return _refused(error.reason, str(error))
-    except Exception as error:  # one film must not stop the report on all the others
+    except Exception as error:  # one image must not stop the report on all the others
         logger.exception("%s could not be scanned", path)
         return _refused(ReasonCode.INTERNAL, f"{path}: {type(error).__name__} while it was read; see the log.")
     shape = (int(pixels.shape[0]), int(pixels.shape[1]))
@@ -111,31 +94,23 @@ def scan_film(path: str) -> FilmScan:
 
 
 def scan_films(paths: Sequence[str], workers: int = 0) -> list[FilmScan]:
-    """Decode films, with a progress bar where somebody watches.
+    """Decode images, with a progress bar on a terminal.
 
     Args:
         paths: the files.
         workers: processes; 0 decodes in this one.
-
-    Returns:
-        One `FilmScan` a path, in their order.
 
     Raises:
         ValueError: a negative number of workers.
     """
     if workers < 0:
         raise ValueError(f"workers is {workers}; expected 0 or more.")
-    return list(tqdm(_scans(paths, workers), total=len(paths), desc="films", disable=not sys.stderr.isatty()))
-
-
-def _scans(paths: Sequence[str], workers: int) -> Iterator[FilmScan]:
+    progress = partial(tqdm, total=len(paths), desc="films", disable=not sys.stderr.isatty())
     if workers == 0 or len(paths) <= _CHUNK:
-        yield from map(scan_film, paths)
-        return
+        return list(progress(map(scan_film, paths)))
     # Spawned, not forked: the parent may hold threads (torch's, tqdm's) whose locks a fork would copy.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(scan_film, paths, chunksize=_CHUNK)
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return list(progress(pool.map(scan_film, paths, chunksize=_CHUNK)))
 
 
 def _refused(reason: ReasonCode, detail: str) -> FilmScan:

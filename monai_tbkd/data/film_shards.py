@@ -1,4 +1,4 @@
-"""Parts of a large job by the hash of the films' names, the same on every machine and for ever."""
+"""Divide a large job into shards by a hash of the images' names, the same on every machine."""
 
 from __future__ import annotations
 
@@ -10,20 +10,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 Film = TypeVar("Film", bound=Mapping[str, Any])
-_SHARD = re.compile(r"(\d+)/(\d+)")
-_FOLDER = re.compile(r"shard_(\d+)_of_(\d+)")
 
 
 def film_shard(name: str, count: int, salt: str = "shard") -> int:
-    """Which of ``count`` parts a film belongs to, from 0.
+    """Return which of ``count`` shards an image belongs to, from 0.
 
-    Films whose pictures would be named alike (``a/b.png`` and ``a_b.png``) belong to the same part, so that parts never
-    write one picture twice.
+    Images whose overlays would be named alike (``a/b.png`` and ``a_b.png``) belong to the same shard.
 
     Args:
-        name: of the film, as `list_films` gives it.
-        count: number of parts.
-        salt: parts of parts take another one.
+        name: of the image, as `list_films` gives it.
+        count: number of shards.
+        salt: another one for shards of shards.
     """
     stem = name[:-4] if name.lower().endswith(".png") else name
     key = f"{salt}:{stem.replace('/', '_')}".encode("utf-8", errors="backslashreplace")
@@ -31,41 +28,28 @@ def film_shard(name: str, count: int, salt: str = "shard") -> int:
 
 
 def parse_shard(shard: str | None) -> tuple[int, int] | None:
-    """``"3/8"`` as (3, 8); None where there are no parts.
-
-    Raises:
-        ValueError: anything else.
-    """
+    """Parse ``"3/8"`` to (3, 8), and None to None; a ValueError for anything else."""
     if shard is None:
         return None
-    found = _SHARD.fullmatch(str(shard).strip())
-    if found:
-        number, count = int(found[1]), int(found[2])
-        if 1 <= number <= count:
-            return number, count
+    found = re.fullmatch(r"(\d+)/(\d+)", str(shard).strip())
+    if found and 1 <= int(found[1]) <= int(found[2]):
+        return int(found[1]), int(found[2])
     raise ValueError(f"shard is {shard!r}; expected a part and their number, such as 3/8 for the third of eight.")
 
 
 def films_of_shard(films: Sequence[Film], shard: str | None) -> list[Film]:
-    """The films of one part, in their order.
-
-    Args:
-        films: with ``name``, as `list_films` gives them.
-        shard: such as ``"3/8"``; None takes all.
-    """
+    """Select the images, as `list_films` gives them, of a shard such as ``"3/8"``; None takes all."""
     part = parse_shard(shard)
-    if part is None:
-        return list(films)
-    return [film for film in films if film_shard(film["name"], part[1]) == part[0] - 1]
+    return [film for film in films if part is None or film_shard(film["name"], part[1]) == part[0] - 1]
 
 
 def shard_folder(output_dir: str | os.PathLike[str], shard: str | None) -> str:
-    """Where a part's results go: a folder of its own below that of the whole."""
+    """Return the folder of a shard's results, below that of the whole."""
     part = parse_shard(shard)
     return str(output_dir) if part is None else str(Path(output_dir) / f"shard_{part[0]}_of_{part[1]}")
 
 
 def shard_folders(output_dir: str | os.PathLike[str]) -> dict[tuple[int, int], Path]:
-    """The parts' folders that are there, by part and number of parts."""
-    folders = {_FOLDER.fullmatch(p.name): p for p in Path(output_dir).iterdir() if p.is_dir()}
-    return {(int(m[1]), int(m[2])): p for m, p in sorted(folders.items(), key=lambda x: str(x[1])) if m}
+    """Find existing folders of shards, by number of the shard and of all."""
+    folders = {path: re.fullmatch(r"shard_(\d+)_of_(\d+)", path.name) for path in sorted(Path(output_dir).iterdir())}
+    return {(int(name[1]), int(name[2])): path for path, name in folders.items() if name and path.is_dir()}

@@ -1,4 +1,4 @@
-"""Is this picture an upright frontal chest film, black where air is? A gate for pictures that carry no tags."""
+"""Tell upright frontal chest X-rays, black where air is, from other pictures."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from monai_tbkd.data.film_features import BLOCKS, CELLS, DIRECTIONS, FilmFeature
 KINDS = ("frontal", "upside_down", "turned", "inverted", "not_a_chest_film")
 """What a picture may look like."""
 
-# Every way to lay a picture, but for mirror images, which the gate does not tell apart.
+# Every way to turn a picture, but for mirror images, which the gate does not tell apart.
 _WAYS = tuple(Turn(t, f, False, i) for i in (False, True) for t in (False, True) for f in (False, True))
 
 
 @dataclass(frozen=True)
 class GateVerdict:
-    """What the gate says of a picture.
+    """The gate's answer.
 
-    Args:
-        accepted: it is an upright frontal chest film, not inverted.
+    Attributes:
+        accepted: it is an upright frontal chest X-ray, not inverted.
         kind: one of `KINDS`: ``"frontal"`` if accepted, else what it looks most like.
-        score: how much it looks like one as it lies, in log odds of the pictures that the gate was fitted on; the
-            gate's threshold or more for an accepted film.
+        score: log odds, over the pictures that the gate was fitted on, that the picture as it is is one.
     """
 
     accepted: bool
@@ -36,18 +35,16 @@ class GateVerdict:
 
 
 class FrontalGate:
-    """Tell upright frontal chest films from all other pictures, in a few milliseconds and without a network.
+    """Tell upright frontal chest X-rays from all other pictures, in a few milliseconds and without a network.
 
-    One linear score of edges and grays in coarse cells says how much a picture looks like an upright film. The picture
-    is scored as it lies and as it would look upside down, turned and inverted, at three framings of which the best
-    counts. The way with the best score is its kind, if that score is high enough for a chest film. The coefficients
-    were fitted on phantom films and synthetic pictures only; ``benchmarks/frontal_gate.py`` fits them and measures the
-    gate on real films.
-
-    It does not see mirror images, and says nothing of image quality.
+    A linear score of edges and grays in coarse cells says how much a picture looks like an upright image. The picture
+    is scored as it is and as it would look upside down, turned and inverted, at three framings of which the best
+    counts; the way with the best score is its kind, if that score reaches the threshold. The coefficients were fitted
+    on phantoms and synthetic pictures only; ``benchmarks/frontal_gate.py`` fits them and measures the gate on real
+    images. Mirror images are not told apart.
 
     Args:
-        threshold: lowest score of a chest film; a higher one refuses more of everything.
+        threshold: lowest score of a chest X-ray; a higher one refuses more of everything.
         weights: the coefficients, an ``.npz`` of ``edges``, ``grays`` and ``bias``; None for those of the package.
 
     Raises:
@@ -69,19 +66,15 @@ class FrontalGate:
                 f"The gate's coefficients are {edges.shape} and {grays.shape}; expected {(CELLS, CELLS, DIRECTIONS)} "
                 f"and {(BLOCKS, BLOCKS)}: fit them anew with benchmarks/frontal_gate.py --fit."
             )
-        # A turned film scored upright is an upright film scored by turned coefficients: one product scores all ways.
-        ways = [FilmFeatures(edges, grays).turned(_undo(way)) for way in _WAYS]
+        # Turned coefficients score an upright picture as the coefficients score a turned one: one product for all ways.
+        # To undo a transposed turn, the flips of the transposed picture are the other axis' flips of the picture.
+        undo = [Turn(True, t.mirrored, t.flipped, t.inverted) if t.transposed else t for t in _WAYS]
+        ways = [FilmFeatures(edges, grays).turned(turn) for turn in undo]
         self._weights = np.stack([np.concatenate([way.edges.ravel(), way.grays.ravel()]) for way in ways])
         self._bias = bias
 
     def __call__(self, film: NDArray[Any]) -> GateVerdict:
-        """Judge a picture.
-
-        Args:
-            film: ``(H, W)``, rows first, of any range and size; larger is brighter.
-
-        Returns:
-            The verdict.
+        """Judge a picture ``(H, W)``, rows first, of any range and size; larger is brighter.
 
         Raises:
             ValueError: not two axes, no pixels, or values that are not finite.
@@ -97,19 +90,11 @@ class FrontalGate:
 
 
 def _kind(way: Turn) -> str:
-    """What a picture is that looks like an upright film when it is laid this way."""
     if way.inverted:
         return "inverted"
     if way.transposed:
         return "turned"
     return "upside_down" if way.flipped else "frontal"
-
-
-def _undo(way: Turn) -> Turn:
-    """The way back."""
-    if way.transposed:  # the flips of the transposed picture are the other axis' flips of the picture
-        return Turn(True, way.mirrored, way.flipped, way.inverted)
-    return way
 
 
 def _load(weights: str | Path | None) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:

@@ -1,4 +1,4 @@
-"""Text that other programs have written: in UTF-8, or with the byte-order mark that Windows' programs put before it."""
+"""Read text, CSV and XML of users and other programs: UTF-8, or UTF-16 and UTF-32 with a byte-order mark."""
 
 from __future__ import annotations
 
@@ -10,26 +10,20 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-# UTF-32 first: its mark starts with that of UTF-16.
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-
-# A document type declaration is the only door to entities, so to entity bombs and to files and hosts named in them.
+_MARKS = {  # UTF-32 first: its mark starts with that of UTF-16
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+# Entities, and with them entity bombs and references to files and hosts, need a document type declaration.
 _DECLARATION = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
+def _encoding(content: bytes) -> str:
+    return next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8-sig")
+
+
 def read_text(path: str | os.PathLike[str]) -> str:
-    """Read a text file that a user or another program has written.
-
-    Args:
-        path: text in UTF-8, with or without a byte-order mark, or in UTF-16 or UTF-32 with one.
-
-    Returns:
-        The text without the mark; line ends as they are.
+    """Read text in UTF-8, or in UTF-16 or UTF-32 with a byte-order mark; line ends stay.
 
     Raises:
         OSError: the file cannot be opened.
@@ -39,7 +33,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 
 def decode_text(content: bytes) -> str:
-    """The text of a file's bytes, as `read_text` reads it.
+    """Decode bytes as `read_text` does.
 
     Example:
         >>> decode_text("a".encode("utf-8-sig")), decode_text("a".encode("utf-16")), decode_text(b"a")
@@ -49,8 +43,8 @@ def decode_text(content: bytes) -> str:
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        reason = f"{error.reason}; save the file as UTF-8"
-        raise UnicodeDecodeError(error.encoding, error.object, error.start, error.end, reason) from error
+        error.reason += "; save the file as UTF-8"
+        raise
     if "\0" in text:
         at = content.index(b"\0")
         raise UnicodeDecodeError(
@@ -60,29 +54,17 @@ def decode_text(content: bytes) -> str:
 
 
 def read_xml(path: str | os.PathLike[str]) -> ElementTree.Element:
-    """Read an XML file; see `read_text` for its encoding, which may also be one that the XML itself names.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The root.
-
-    Raises:
-        OSError: the file cannot be opened.
-        ValueError: it is no XML, or declares a document type or entities.
-    """
+    """Read an XML file, see `parse_xml`, and return its root."""
     return parse_xml(Path(path).read_bytes())
 
 
 def parse_xml(content: bytes) -> ElementTree.Element:
-    """Parse the bytes of an XML file, as `read_xml` does.
+    """Parse XML in an encoding of `read_text`, or in one that it names itself.
 
     Raises:
-        ValueError: as `read_xml`.
+        ValueError: it is no XML, or declares a document type or entities.
     """
-    # UTF-16 would hide a declaration from the search, so it is decoded first.
-    wide = content.startswith(tuple(mark for mark, _ in _MARKS))
+    wide = content.startswith(tuple(_MARKS))  # UTF-16 would hide a declaration from the search, so it is decoded first
     text = decode_text(content) if wide else content.decode("latin-1")
     if "\0" in text:
         raise ValueError("UTF-16 without a byte-order mark; save the file as UTF-8")
@@ -95,7 +77,7 @@ def parse_xml(content: bytes) -> ElementTree.Element:
 
 
 def csv_columns(path: str | os.PathLike[str]) -> list[str]:
-    """The names of a table's columns, from its first 64 KB; see `read_csv`."""
+    """Read the names of a table's columns from its first 64 KB."""
     with Path(path).open("rb") as file:
         head = file.read(65_536)
     first = next(csv.reader(io.StringIO(head.decode(_encoding(head), errors="ignore"), newline="")), [])
@@ -103,14 +85,10 @@ def csv_columns(path: str | os.PathLike[str]) -> list[str]:
 
 
 def read_csv(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, str]]]:
-    """Read a CSV file with a header; see `read_text` for its encoding.
-
-    Args:
-        path: the table.
+    """Read a CSV file with a header, in an encoding of `read_text`.
 
     Returns:
-        The names of its columns, and its rows by column; a cell that is not there is empty. Spaces around a column's
-        name are taken off.
+        The names of its columns without spaces around them, and its rows by column; a missing cell is empty.
 
     Raises:
         OSError: the file cannot be opened.
@@ -121,7 +99,3 @@ def read_csv(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, st
     reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
     rows = [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
     return list(reader.fieldnames), rows
-
-
-def _encoding(content: bytes) -> str:
-    return next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8-sig")

@@ -1,4 +1,4 @@
-"""Where the radiograph lies in a picture with wide plain borders: a screenshot, a scan, a presentation's page."""
+"""Find the radiograph in a picture with wide plain borders: a screenshot, a scan, a presentation's page."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from numpy.typing import NDArray
 from monai_tbkd.data.film_features import block_means
 
 LARGE_BORDER = 1 / 3
-"""A border of this share of the picture, or more, is cut off. The chest X-rays of five data sets have at most 0.28."""
+"""Smallest border that is cut off, as fraction of the picture. X-rays of five data sets have at most 0.28."""
 
-_FLAT = 0.02  # a line is plain if nearly all of it lies within this share of the picture's range
+_FLAT = 0.02  # a line is plain if nearly all of it lies within this fraction of the picture's range
 _MOST = (5, 95)  # percentiles; the range is at most _WIDER times theirs, so that a bright marker does not set it
 _WIDER = 3
 _NEARLY_ALL = (0.98, 0.9)  # at first hardly anything is on it, so that a small radiograph is seen; then a panel may be
-_GAP = 0.01  # plain lines of this share of a side, or more, part a text or a toolbar from the radiograph
-_BUSY = 0.5  # of the lines inside, or more, are not plain; else it is no radiograph, and the picture stays whole
-_STILL = (
-    0.35  # of the inside does not change from pixel to pixel, or more: grays were clipped, and the sides are unsure
-)
-_PICTURE = 0.5  # what is parted, and shorter than this share of the longest part, is no second picture
+_GAP = 0.01  # plain lines of this fraction of a side, or more, part a text or a toolbar from the radiograph
+_BUSY = 0.5  # least fraction of lines inside that are not plain; else it is no radiograph, and the picture stays whole
+# Largest fraction of the inside that does not change from pixel to pixel: grays were clipped, and the sides are unsure.
+_STILL = 0.35
+_PICTURE = 0.5  # what is parted, and shorter than this fraction of the longest part, is no second picture
 
 
 class Inside(NamedTuple):
     """What plain borders leave of a picture.
 
-    Args:
+    Attributes:
         box: xmin, ymin, xmax, ymax in pixels, half-open; the whole picture where borders are small.
-        border: share of the picture that plain borders take.
+        border: fraction of the picture that plain borders take.
         several: plain lines part what is inside into pictures of similar size.
     """
 
@@ -39,14 +38,13 @@ class Inside(NamedTuple):
 
 
 def inside_border(film: NDArray[Any]) -> Inside:
-    """Find what lies inside of plain borders of any gray, also where texts and toolbars stand in them.
+    """Find what lies inside plain borders of any gray, also where texts and toolbars stand in them.
+
+    The box is exact to about a hundredth of its shorter side. Small borders stay: images are framed in many ways, and
+    networks have learned from them as they are.
 
     Args:
         film: ``(H, W)``, rows first, of any range.
-
-    Returns:
-        The box of it, to about a hundredth of its shorter side. Small borders are left where they are: films are
-        framed in many ways, and networks have learned from them as they are.
 
     Example:
         >>> film = np.zeros((100, 300))
@@ -64,7 +62,7 @@ def inside_border(film: NDArray[Any]) -> Inside:
 
 
 def _look(film: NDArray[Any]) -> tuple[int, int, int, int, bool]:
-    """The box inside, and whether it holds several pictures."""
+    """Find the box inside, and whether it holds several pictures."""
     height, width = film.shape
     reduced = block_means(film)
     flat = _FLAT * _gray_range(reduced)
@@ -94,7 +92,7 @@ def _look(film: NDArray[Any]) -> tuple[int, int, int, int, bool]:
 
 
 def _gray_range(reduced: NDArray[np.float64]) -> float:
-    """The range of the grays without outliers and constant areas: a canvas may take nearly all of a picture."""
+    """Return the range of the grays without outliers and constant areas: a canvas may take nearly all of a picture."""
     changes = np.zeros(reduced.shape, np.bool_)
     for turned, grays in ((changes, reduced), (changes.T, reduced.T)):
         turned[1:] |= np.diff(grays, axis=0) != 0
@@ -104,19 +102,19 @@ def _gray_range(reduced: NDArray[np.float64]) -> float:
 
 
 def _busy(lines: NDArray[np.float64], flat: float, nearly_all: float) -> NDArray[np.bool_]:
-    """Which lines are not plain."""
+    """Find lines that are not plain."""
     far = np.abs(lines - np.median(lines, axis=1, keepdims=True)) > flat / 2
     return np.asarray(far.mean(axis=1) > 1 - nearly_all)
 
 
 def _still(inside: NDArray[np.float64], flat: float) -> float:
-    """The share of pixels that are like the one above and the one to the left."""
+    """Return the fraction of pixels that equal the one above and the one to the left."""
     changes = np.maximum(np.abs(np.diff(inside, axis=0))[:, 1:], np.abs(np.diff(inside, axis=1))[1:])
     return float((changes <= flat / 16).mean()) if changes.size else 1.0
 
 
 def _inner(lines: NDArray[np.float64], within: slice, flat: float, nearly_all: float) -> tuple[slice, bool]:
-    """The lines that are left without plain ones around them, and whether they are several pictures."""
+    """Strip plain lines from both ends; return also whether the rest is several pictures."""
     busy = np.flatnonzero(_busy(lines[within], flat, nearly_all))
     if not len(busy):  # nothing at all, or too thin to be told from text
         return within, False

@@ -1,4 +1,4 @@
-"""The processes that work on one job together, as torchrun starts them; alone, there is one."""
+"""The processes that torchrun starts for one job; alone, there is one."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import torch.distributed as dist
 T = TypeVar("T")
 
 
+def _several() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
 def rank() -> int:
-    """This process's number, from 0."""
+    """Return this process's number, from 0."""
     return int(dist.get_rank()) if _several() else 0
 
 
 def world_size() -> int:
-    """How many there are."""
+    """Return the number of processes."""
     return int(dist.get_world_size()) if _several() else 1
 
 
 def wait_for_all() -> None:
-    """Go on when every process has come here."""
+    """Wait until every process has come here."""
     if _several():
         dist.barrier()
 
 
 def gather_to_first(value: T) -> list[T] | None:
-    """What every process has, by number, in the first one; None in the others.
-
-    Args:
-        value: anything that can be pickled; every process has to come here.
-    """
+    """Gather a picklable value of every process in the first one; the others get None."""
     if not _several():
         return [value]
     parts: list[Any] | None = [None] * world_size() if rank() == 0 else None
@@ -41,11 +41,7 @@ def gather_to_first(value: T) -> list[T] | None:
 
 
 def from_first(value: T) -> T:
-    """What the first process has, in every process.
-
-    Args:
-        value: anything that can be pickled; that of the others is not looked at. Every process has to come here.
-    """
+    """Return the first process's value, picklable, in every process."""
     if not _several():
         return value
     held: list[Any] = [value]
@@ -54,13 +50,10 @@ def from_first(value: T) -> T:
 
 
 def go_on_alone() -> bool:
-    """End the common work: the first process goes on as if it had been alone, the others have nothing left to do.
+    """End the process group; return whether this is the first process, which goes on as if alone.
 
-    MONAI's metrics gather from all processes whenever they are read, so that what one process computes for itself
-    has to come after this.
-
-    Returns:
-        Whether this is the first process.
+    MONAI's metrics gather from all processes whenever they are read, so what one process computes for itself has to
+    come after this.
     """
     first = rank() == 0
     if _several():
@@ -72,11 +65,7 @@ def go_on_alone() -> bool:
 
 
 def process_batch_size(batch_size: int) -> int:
-    """Films that each process takes of a batch, so that all together take the batch.
-
-    Raises:
-        ValueError: the batch can't be shared evenly.
-    """
+    """Return the images of a batch that each process takes; a ValueError where they can't be shared evenly."""
     share, rest = divmod(int(batch_size), world_size())
     if rest or not share:
         raise ValueError(
@@ -86,17 +75,17 @@ def process_batch_size(batch_size: int) -> int:
 
 
 def share_of_batches(items: Sequence[T], batch_size: int, what: str = "films") -> list[T]:
-    """The items of this process: every so-and-so-many-th whole batch.
+    """Return the items of this process: every n-th whole batch, where there are n processes.
 
-    A network sees the very batches that it would see in one process, so that not even rounding differs.
+    Whole batches, so that a network sees the very batches that it would see in one process.
 
     Args:
-        items: all of them, in the order in which one process would take them.
+        items: all of them, in the order of one process.
         batch_size: items in a batch; the last one may have fewer.
         what: they are, for the message.
 
     Raises:
-        ValueError: there are items, but so few batches that a process would have none.
+        ValueError: so few batches that a process would have none.
 
     Example:
         >>> share_of_batches(["a", "b", "c"], batch_size=2)
@@ -109,7 +98,3 @@ def share_of_batches(items: Sequence[T], batch_size: int, what: str = "films") -
             "take a smaller batch_size, or fewer processes."
         )
     return [item for start in starts[rank() :: world_size()] for item in items[start : start + int(batch_size)]]
-
-
-def _several() -> bool:
-    return dist.is_available() and dist.is_initialized()

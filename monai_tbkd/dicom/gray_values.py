@@ -29,7 +29,7 @@ def carry_gray_values(film: Dataset, state: Dataset) -> None:
     item = Dataset()
     voi = find_voi(film, can_be_negative=False)
     if voi.lut is not None:
-        item.VOILUTSequence = [_lut(film, film.VOILUTSequence[voi.lut[0]])]
+        item.VOILUTSequence = [_lut(film, film.VOILUTSequence[voi.number])]
     elif voi.window is not None:
         item.WindowCenter, item.WindowWidth = (
             values_of(film, key)[voi.number] for key in ("WindowCenter", "WindowWidth")

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import IterableDataset
 
 from monai_tbkd.data import FilmDataset, FilmError, ReasonCode
-from monai_tbkd.data.readers.film_limits import FilmLimits
+from monai_tbkd.data.readers.decoded_film import FilmLimits
 from monai_tbkd.pacs.archive import Archive, FilmAddress
 from monai_tbkd.pacs.film_search import FoundFilm
 

@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 import pydicom
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from monai_tbkd.data import FilmError, ReasonCode
+from monai_tbkd.data.readers import decode_film
 
 ROWS, COLUMNS = slice(2, 8), slice(24, 34)
 
@@ -76,6 +80,13 @@ def noise_png(path: Path, side: int = 32, seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side), dtype=np.uint8)).save(path, format="PNG")
     return path
+
+
+def refusal(path: Path, **how: Any) -> ReasonCode:
+    """Why `decode_film` refuses a file."""
+    with pytest.raises(FilmError) as caught:
+        decode_film(path, **how)
+    return caught.value.reason
 
 
 def cut(path: Path, share: float = 0.6) -> Path:

@@ -31,6 +31,7 @@ from tests.data.films_by_hand import (
     cut,
     make_dicom,
     put_text,
+    refusal,
     without_element,
 )
 from tests.data.golden_dicom import by_pillow, in_rle, ramp, write_film
@@ -41,32 +42,12 @@ def film_of(tmp_path: Path, value: int = 2085, background: int = 100, **elements
     return decode_film(make_dicom(tmp_path / "a", block_film(value, np.uint16, background), **elements))
 
 
-def refusal(path: Path) -> ReasonCode:
-    with pytest.raises(FilmError) as caught:
-        decode_film(path)
-    return caught.value.reason
-
-
 def test_monochrome2_keeps_its_values(tmp_path: Path) -> None:
     film = film_of(tmp_path)
     assert_block(film.pixels, 2085, 100)
     assert film.source_format == "dicom"
     assert film.sop_instance_uid
     assert film_size(tmp_path / "a") == (30, 40)
-
-
-@pytest.mark.parametrize(
-    "elements",
-    [
-        {"PhotometricInterpretation": "MONOCHROME1"},
-        {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"},
-        {"PresentationLUTShape": "INVERSE"},
-    ],
-)
-def test_inverted_exactly_once(tmp_path: Path, elements: dict[str, str]) -> None:
-    film = film_of(tmp_path, **elements)
-    assert_block(film.pixels, 4095 - 2085, 4095 - 100)
-    assert film.steps.count("inverted") == 1
 
 
 def test_the_order_is_rescale_then_window_then_inversion(tmp_path: Path) -> None:
@@ -84,11 +65,6 @@ def test_the_order_is_rescale_then_window_then_inversion(tmp_path: Path) -> None
     assert film.steps == ["rescaled by 2 and -100", "first VOI window applied", "inverted"]
 
 
-def test_a_window_keeps_the_sign_of_a_negative_slope(tmp_path: Path) -> None:
-    film = film_of(tmp_path, RescaleSlope=-1, RescaleIntercept=4095, WindowCenter=2048, WindowWidth=4096)
-    assert_block(film.pixels, 4095 - 2085, 4095 - 100, tolerance=0.01)
-
-
 def test_only_the_first_window_counts_and_none_leaves_it_out(tmp_path: Path) -> None:
     path = make_dicom(tmp_path / "a", block_film(2085, np.uint16, 100), WindowCenter=[2048, 50], WindowWidth=[2000, 10])
     film = decode_film(path)
@@ -98,14 +74,16 @@ def test_only_the_first_window_counts_and_none_leaves_it_out(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("element", ["RescaleSlope", "RescaleIntercept"])
-@pytest.mark.parametrize("value", ["nan", "1e300", "inf", "1,0", "NA", "[1, 1]", "Secret^Patient"])
+@pytest.mark.parametrize(
+    "value", ["nan", "1e300", "inf", "1,0", "NA", "[1, 1]", "Secret^Patient", "12 PN Secret", "secret patient"]
+)
 def test_a_rescale_that_is_no_number_is_named(tmp_path: Path, element: str, value: str) -> None:
     path = make_dicom(tmp_path / "a", block_film(2085, np.uint16, 100), RescaleSlope=2, RescaleIntercept=0)
     put_text(path, element, "DS", value)
     with pytest.raises(FilmError, match=f"{element} is .* expected a number") as caught:
         decode_film(path)
     assert caught.value.reason is ReasonCode.UNREADABLE_TAG
-    assert ("Secret" in value) != (repr(value) in str(caught.value))  # a name is not quoted
+    assert ("secret" in value.lower()) != (repr(value) in str(caught.value))  # a name is not quoted
 
 
 def test_a_window_without_width_is_ignored(tmp_path: Path) -> None:
@@ -177,12 +155,6 @@ def test_a_missing_decoder_names_the_syntax_and_the_mend(tmp_path: Path, monkeyp
     with pytest.raises(FilmError, match=r"JPEG-LS.*python-gdcm") as caught:
         decode_film(tmp_path / "a")
     assert caught.value.reason is ReasonCode.UNSUPPORTED_SYNTAX
-
-
-def test_spacing_falls_back_to_the_detector_and_zero_is_unknown(tmp_path: Path) -> None:
-    assert film_of(tmp_path, PixelSpacing=[0.2, 0.1]).spacing_mm == (0.2, 0.1)
-    assert film_of(tmp_path, PixelSpacing=[0, 0], ImagerPixelSpacing=[0.3, 0.4]).spacing_mm == (0.3, 0.4)
-    assert film_of(tmp_path, PixelSpacing=[0, 0]).spacing_mm is None
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
@@ -308,6 +280,7 @@ def test_what_nothing_tells_is_named_where_it_is_missing(tmp_path: Path, keyword
     [
         ("Rows", "IS", "30"), ("Columns", "LO", "40"), ("BitsStored", "LO", "12"), ("BitsAllocated", "DS", "16.0"),
         ("PixelSpacing", "DS", "0,2\\0,2"), ("PixelSpacing", "DS", "[0.2, 0.2]"), ("NumberOfFrames", "IS", "1.0"),
+        ("PixelSpacing", "DS", "0.2"), ("PixelSpacing", "DS", "0.2\\0.1\\1"), ("PixelSpacing", "DS", "0\\0.1"),
         ("PatientAge", "AS", "fifty"), ("PatientAge", "IS", "x"), ("PixelPaddingRangeLimit", "LO", "x"),
         ("PatientBirthDate", "DA", "unknown"), ("PatientOrientation", "DS", "1\\0\\0"),
         ("ViewCodeSequence", "LO", "PA"),

@@ -22,8 +22,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from monai_tbkd.data import FilmError, FilmWarning, ReasonCode
+from monai_tbkd.data import FilmWarning, ReasonCode
 from monai_tbkd.data.readers import decode_film
+from tests.data.films_by_hand import refusal
 from tests.data.golden_dicom import by_dcmtk, by_gdcm, by_pillow, in_rle, mosaic, ramp, write_film
 
 PACKED = pytest.mark.parametrize(
@@ -39,12 +40,6 @@ def packed(tmp_path: Path) -> Callable[[str], Path]:
         return by_gdcm(write_film(tmp_path / "a.dcm", FILM >> (12 - bits), bits), syntax)
 
     return write
-
-
-def refusal(path: Path) -> ReasonCode:
-    with pytest.raises(FilmError) as caught:
-        decode_film(path)
-    return caught.value.reason
 
 
 @PACKED

@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_tbkd.data.readers import decode_film, film_strips
+from monai_tbkd.data.readers import decode_film, decoded_film
 from tests.data.films_by_hand import make_dicom
-
-
-@pytest.mark.parametrize("pixels", [1, 100, 1000])
-def test_strips_cover_a_film_once(monkeypatch: pytest.MonkeyPatch, pixels: int) -> None:
-    monkeypatch.setattr(film_strips, "_PIXELS", pixels)
-    rows = [row for part in film_strips.strips(33, 20) for row in range(33)[part]]
-    assert rows == list(range(33))
 
 
 def test_a_film_in_many_strips_is_the_film_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,7 +21,7 @@ def test_a_film_in_many_strips_is_the_film_in_one(tmp_path: Path, monkeypatch: p
     tinted = np.random.default_rng(1).integers(0, 256, (61, 40, 1)) * [1, 0.8, 0.7]  # in one hue
     Image.fromarray(tinted.astype(np.uint8)).save(color)
     whole = [decode_film(path) for path in (dicom, color)]
-    monkeypatch.setattr(film_strips, "_PIXELS", 200)
+    monkeypatch.setattr(decoded_film, "_STRIP", 200)
     for film, path in zip(whole, (dicom, color), strict=True):
         again = decode_film(path)
         assert np.array_equal(again.pixels, film.pixels)

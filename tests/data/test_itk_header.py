@@ -7,9 +7,10 @@ import itk
 import numpy as np
 import pytest
 
-from monai_tbkd.data import FilmError, ReasonCode
+from monai_tbkd.data import ReasonCode
 from monai_tbkd.data.readers import decode_film
 from monai_tbkd.data.readers.itk_header import HEADER_BYTES, read_header
+from tests.data.films_by_hand import refusal
 
 PIXELS = np.arange(64 * 48, dtype=np.uint8).reshape(48, 64)
 NRRD = "NRRD0004\ntype: uint8\ndimension: 2\nsizes: 64 48\nencoding: raw\n"
@@ -26,12 +27,6 @@ def metaimage(folder: Path, header: str, last: str = "ElementDataFile = LOCAL\n"
     path = folder / "image.mha"
     path.write_bytes(header.encode("latin-1") + last.encode() + PIXELS.tobytes())
     return path
-
-
-def reason(path: Path) -> ReasonCode:
-    with pytest.raises(FilmError) as caught:
-        decode_film(path)
-    return caught.value.reason
 
 
 @pytest.mark.parametrize(
@@ -101,7 +96,7 @@ def test_what_itk_writes_is_read_with_its_metadata(tmp_path: Path, suffix: str, 
 )
 def test_other_nrrd_headers_are_refused(tmp_path: Path, header: str, expected: ReasonCode) -> None:
     (tmp_path / "outside.raw").write_bytes(PIXELS.tobytes())
-    assert reason(nrrd(tmp_path, header)) is expected
+    assert refusal(nrrd(tmp_path, header)) is expected
 
 
 @pytest.mark.parametrize(
@@ -121,11 +116,11 @@ def test_other_nrrd_headers_are_refused(tmp_path: Path, header: str, expected: R
 )
 def test_other_metaimage_headers_are_refused(tmp_path: Path, header: str, last: str, expected: ReasonCode) -> None:
     (tmp_path / "outside.raw").write_bytes(PIXELS.tobytes())
-    assert reason(metaimage(tmp_path, header, last)) is expected
+    assert refusal(metaimage(tmp_path, header, last)) is expected
 
 
 def test_content_of_another_format_is_not_read_by_its_suffix(tmp_path: Path) -> None:
     (tmp_path / "image.nrrd").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(4096))
-    assert reason(tmp_path / "image.nrrd") is ReasonCode.NOT_AN_IMAGE
+    assert refusal(tmp_path / "image.nrrd") is ReasonCode.NOT_AN_IMAGE
     (tmp_path / "image.nrrd").write_bytes(gzip.compress(b"\x89HDF\r\n\x1a\n" + bytes(4096)))
-    assert reason(tmp_path / "image.nrrd") is ReasonCode.NOT_AN_IMAGE
+    assert refusal(tmp_path / "image.nrrd") is ReasonCode.NOT_AN_IMAGE

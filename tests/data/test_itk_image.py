@@ -6,9 +6,9 @@ import itk
 import numpy as np
 import pytest
 
-from monai_tbkd.data import FilmError, ReasonCode
+from monai_tbkd.data import ReasonCode
 from monai_tbkd.data.readers import decode_film, film_size
-from tests.data.films_by_hand import assert_block, block_film, cut
+from tests.data.films_by_hand import assert_block, block_film, cut, refusal
 
 pytestmark = pytest.mark.bundle  # ITK takes seconds to load
 
@@ -20,12 +20,6 @@ def write(path: Path, array: np.ndarray, compression: bool = False, direction: n
         image.SetDirection(itk.matrix_from_array(direction))
     itk.imwrite(image, str(path), compression=compression)
     return path
-
-
-def refusal(path: Path) -> ReasonCode:
-    with pytest.raises(FilmError) as caught:
-        decode_film(path)
-    return caught.value.reason
 
 
 @pytest.mark.parametrize("compression", [False, True])

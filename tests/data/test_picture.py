@@ -10,7 +10,7 @@ from PIL import Image, ImageFile
 
 from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.data.readers import decode_film, film_size
-from tests.data.films_by_hand import COLUMNS, ROWS, assert_block, block_film, cut, noise_png
+from tests.data.films_by_hand import COLUMNS, ROWS, assert_block, block_film, cut, noise_png, refusal
 
 
 def saved(path: Path, image: Image.Image, **options: object) -> Path:
@@ -71,20 +71,26 @@ def test_palette_is_expanded_to_what_is_shown(tmp_path: Path, transparency: int 
     assert_block(decode_film(saved(tmp_path / "a.png", image, **options)).pixels, 200, 10)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
+T = Image.Transpose
+UNDO = {
+    1: None, 2: T.FLIP_LEFT_RIGHT, 3: T.ROTATE_180, 4: T.FLIP_TOP_BOTTOM, 5: T.TRANSPOSE, 6: T.ROTATE_90,
+    7: T.TRANSVERSE, 8: T.ROTATE_270,
+}  # fmt: skip
+
+
+def turned(orientation: int) -> Image.Image:
+    """What an orientation tag turns upright."""
+    undo = UNDO[orientation]
+    return Image.fromarray(block_film()) if undo is None else Image.fromarray(block_film()).transpose(undo)
+
+
+@pytest.mark.parametrize("orientation", UNDO)
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
 def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, suffix: str) -> None:
-    undo = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }  # fmt: skip
-    stored = Image.fromarray(block_film())
-    stored = stored.transpose(undo[orientation]) if orientation > 1 else stored
     exif = Image.Exif()
     exif[274] = orientation
     options = {"quality": 100, "subsampling": 0} if suffix == "jpg" else {}
-    path = saved(tmp_path / f"a.{suffix}", stored, exif=exif, **options)
+    path = saved(tmp_path / f"a.{suffix}", turned(orientation), exif=exif, **options)
     assert_block(decode_film(path).pixels, 200, 10, tolerance=3)
     assert film_size(path) == (30, 40)
 
@@ -101,10 +107,7 @@ def test_cut_png_is_corrupt(tmp_path: Path, share: float, forgiving: bool, monke
     # The global that makes Pillow paint missing rows black may be on: other libraries set it.
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", forgiving)
     path = cut(noise_png(tmp_path / "a.png", side=64), share)
-    with pytest.raises(FilmError) as caught:
-        decode_film(path)
-    assert caught.value.reason is ReasonCode.CORRUPT
-    assert str(path) in str(caught.value)
+    assert refusal(path) is ReasonCode.CORRUPT
 
 
 def test_a_flipped_bit_in_a_png_is_corrupt(tmp_path: Path) -> None:
@@ -112,8 +115,7 @@ def test_a_flipped_bit_in_a_png_is_corrupt(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(bytes(content))
-    with pytest.raises(FilmError, match="CORRUPT"):
-        decode_film(path)
+    assert refusal(path) is ReasonCode.CORRUPT
 
 
 @pytest.mark.parametrize("forgiving", [False, True])
@@ -121,21 +123,18 @@ def test_cut_jpeg_is_corrupt(tmp_path: Path, forgiving: bool, monkeypatch: pytes
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", forgiving)
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     path = cut(saved(tmp_path / "a.jpg", Image.fromarray(noise), quality=95))
-    with pytest.raises(FilmError, match="CORRUPT"):
-        decode_film(path)
+    assert refusal(path) is ReasonCode.CORRUPT
 
 
 def test_cmyk_is_refused_as_color(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.jpg", Image.fromarray(block_film()).convert("CMYK"))
-    with pytest.raises(FilmError, match="COLOR"):
-        decode_film(path)
+    assert refusal(path) is ReasonCode.COLOR
 
 
 def test_animated_png_is_refused(tmp_path: Path) -> None:
     first, second = Image.fromarray(block_film()), Image.fromarray(block_film(90))
     path = saved(tmp_path / "a.png", first, save_all=True, append_images=[second])
-    with pytest.raises(FilmError, match="MULTI_FRAME"):
-        decode_film(path)
+    assert refusal(path) is ReasonCode.MULTI_FRAME
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_deflate", "packbits"])
@@ -150,14 +149,9 @@ def test_tiff_keeps_its_values(tmp_path: Path, compression: str | None, dtype: t
     assert film_size(path) == (30, 40)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("orientation", UNDO)
 def test_tiff_orientation_is_applied_once(tmp_path: Path, orientation: int) -> None:
-    upright = Image.fromarray(block_film())
-    turn = Image.Transpose
-    undo = {2: turn.FLIP_LEFT_RIGHT, 3: turn.ROTATE_180, 4: turn.FLIP_TOP_BOTTOM, 5: turn.TRANSPOSE}
-    undo |= {6: turn.ROTATE_90, 7: turn.TRANSVERSE, 8: turn.ROTATE_270}
-    stored = upright.transpose(undo[orientation]) if orientation > 1 else upright
-    stored.save(tmp_path / "a", format="TIFF", tiffinfo={274: orientation})
+    turned(orientation).save(tmp_path / "a", format="TIFF", tiffinfo={274: orientation})
     assert_block(decode_film(tmp_path / "a").pixels, 200, 10)
     assert film_size(tmp_path / "a") == (30, 40)
 
@@ -174,9 +168,7 @@ def test_bmp_is_read_and_a_text_that_starts_like_one_is_not(tmp_path: Path) -> N
     Image.fromarray(block_film()).save(tmp_path / "a", format="BMP")
     assert_block(decode_film(tmp_path / "a").pixels, 200, 10)
     (tmp_path / "b").write_text("BMI of all patients, by age and sex, and more of it\n" * 9)
-    with pytest.raises(FilmError) as caught:
-        decode_film(tmp_path / "b")
-    assert caught.value.reason is ReasonCode.NOT_AN_IMAGE
+    assert refusal(tmp_path / "b") is ReasonCode.NOT_AN_IMAGE
 
 
 @pytest.mark.parametrize("file_format", ["TIFF", "BMP"])
@@ -184,17 +176,13 @@ def test_bmp_is_read_and_a_text_that_starts_like_one_is_not(tmp_path: Path) -> N
 def test_cut_tiff_and_bmp_are_corrupt(tmp_path: Path, file_format: str, share: float) -> None:
     film = np.random.default_rng(0).integers(0, 256, (64, 48), dtype=np.uint8)
     Image.fromarray(film).save(tmp_path / "a", format=file_format)
-    with pytest.raises(FilmError) as caught:
-        decode_film(cut(tmp_path / "a", share))
-    assert caught.value.reason is ReasonCode.CORRUPT
+    assert refusal(cut(tmp_path / "a", share)) is ReasonCode.CORRUPT
 
 
 def test_pages_of_a_tiff_are_refused(tmp_path: Path) -> None:
     page = Image.fromarray(block_film())
     page.save(tmp_path / "a", format="TIFF", save_all=True, append_images=[page])
-    with pytest.raises(FilmError) as caught:
-        decode_film(tmp_path / "a")
-    assert caught.value.reason is ReasonCode.MULTI_FRAME
+    assert refusal(tmp_path / "a") is ReasonCode.MULTI_FRAME
 
 
 @pytest.mark.parametrize("mode", ["L", "I;16", "1", "P", "RGB", "RGBA"])
@@ -212,9 +200,7 @@ def test_a_png_with_fewer_rows_than_its_header_says_is_corrupt(tmp_path: Path, m
     packed = b"IDAT" + zlib.compress(rows[: int(share * len(rows))])
     chunk = struct.pack(">I", len(packed) - 4) + packed + struct.pack(">I", zlib.crc32(packed))
     (tmp_path / "b").write_bytes(whole[:start] + chunk + whole[start + 12 + length :])
-    with pytest.raises(FilmError) as caught:
-        decode_film(tmp_path / "b")
-    assert caught.value.reason is ReasonCode.CORRUPT
+    assert refusal(tmp_path / "b") is ReasonCode.CORRUPT
 
 
 def test_a_bigtiff_that_points_out_of_every_file_is_corrupt(tmp_path: Path) -> None:
@@ -225,9 +211,7 @@ def test_a_bigtiff_that_points_out_of_every_file_is_corrupt(tmp_path: Path) -> N
     strips = next(place for place in places if content[place : place + 2] == struct.pack("<H", 273))
     content[strips : strips + 20] = struct.pack("<HHQQ", 273, 16, 1, 2**63)
     (tmp_path / "a").write_bytes(content)
-    with pytest.raises(FilmError) as caught:
-        decode_film(tmp_path / "a")
-    assert caught.value.reason is ReasonCode.CORRUPT
+    assert refusal(tmp_path / "a") is ReasonCode.CORRUPT
 
 
 def test_a_picture_of_many_hues_is_no_radiograph(tmp_path: Path) -> None:

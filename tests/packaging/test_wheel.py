@@ -84,7 +84,8 @@ def test_wheel_holds_package_configs_recipes_and_the_released_model_alone(wheel:
     expected = {
         "__init__.py", "py.typed", "_bundle/configs/train.yaml", "_bundle/configs/metadata.json", "report/page.css",
         "report/page.html",
-        "report/film.html", "report/films.css", "report/batch_page.js", "data/frontal_gate.npz", "_bundle/configs/logging.conf",
+        "report/film.html", "report/films.css", "report/batch_page.js", "data/frontal_gate.npz",
+        "_bundle/configs/logging.conf",
         "_bundle/LICENSE", "_bundle/docs/README.md", "_recipes/demo.yaml", "_recipes/halves.yaml",
         "_recipes/paper.yaml", "packaging/plain_inference.yaml", "packaging/own_runs.yaml",
         "_bundle/configs/preprocessing.yaml", "transforms/lung_box.npz",

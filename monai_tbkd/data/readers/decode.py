@@ -1,4 +1,4 @@
-"""A file to an upright film, whatever its format."""
+"""Decode an image file of any supported format."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 from types import ModuleType
 
 from monai_tbkd.data.film_rules import FilmRules
-from monai_tbkd.data.readers.decoded_film import DecodedFilm
+from monai_tbkd.data.readers.decoded_film import DecodedFilm, FilmLimits
 from monai_tbkd.data.readers.dicom import decode_dicom, dicom_size
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, ITK_FORMATS, sniff_format
-from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.readers.nifti import decode_nifti, nifti_size
 from monai_tbkd.data.readers.picture import PICTURE_FORMATS, decode_picture, picture_size
 from monai_tbkd.data.readers.reader_process import decode_apart
@@ -23,16 +22,13 @@ def decode_film(
     limits: FilmLimits | None = None,
     rules: FilmRules | None = None,
 ) -> DecodedFilm:
-    """Read one film.
+    """Decode one image, upright, rows first, in a process of its own.
 
     Args:
         path: a PNG, JPEG, TIFF, BMP, DICOM, NIfTI, MetaImage or NRRD file, told by its content.
         voi: for DICOM, ``"first"`` applies the first VOI LUT or window, ``"none"`` leaves it out.
-        limits: smallest and largest film.
+        limits: smallest and largest image.
         rules: what a DICOM file's tags must say; the defaults of `FilmRules` if None.
-
-    Returns:
-        The film, upright, rows first.
 
     Raises:
         FilmError: the file cannot be used; its reason says why.
@@ -59,17 +55,7 @@ def _decode(path: Path, file_format: str, voi: str, limits: FilmLimits, rules: F
 
 
 def film_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Height and width in pixels that `decode_film` would give, from the header alone.
-
-    Args:
-        path: a film, told by its content.
-
-    Returns:
-        ``(height, width)`` of the upright film.
-
-    Raises:
-        FilmError: the header cannot be read.
-    """
+    """Return height and width in pixels that `decode_film` would give, from the header alone."""
     path = Path(path)
     file_format = _format_of(path)
     if file_format in PICTURE_FORMATS:
@@ -78,11 +64,11 @@ def film_size(path: str | os.PathLike[str]) -> tuple[int, int]:
         return _itk_image(path).itk_size(path, file_format)
     if file_format == "nifti":
         return nifti_size(path)
-    return dicom_size(path, headless=file_format == "headless_dicom")
+    return dicom_size(path)
 
 
 def _itk_image(path: Path) -> ModuleType:
-    """The reader of MetaImage and NRRD, which the Model Zoo's folder does without."""
+    """Import the reader of MetaImage and NRRD, which the Model Zoo's folder lacks."""
     try:
         from monai_tbkd.data.readers import itk_image
     except ImportError as error:

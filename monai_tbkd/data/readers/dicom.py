@@ -1,4 +1,4 @@
-"""DICOM films through pydicom."""
+"""Read DICOM with pydicom."""
 
 from __future__ import annotations
 
@@ -6,66 +6,45 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from pydicom import Dataset
 
 from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.film_turn import FilmTurn
 from monai_tbkd.data.film_warnings import FilmWarning
-from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
+from monai_tbkd.data.readers.decoded_film import DecodedFilm, FilmLimits, as_corrupt, finite_pixels
 from monai_tbkd.data.readers.dicom_display import VOI_CHOICES, DisplaySteps
 from monai_tbkd.data.readers.dicom_elements import numbers, spacing_of
-from monai_tbkd.data.readers.dicom_file import damage_named, read_dicom, refuse_inflated_bomb
+from monai_tbkd.data.readers.dicom_file import read_dicom, read_dicom_header
 from monai_tbkd.data.readers.dicom_pixels import bits_of, decode_cells, read_layout, whole_number
 from monai_tbkd.data.readers.dicom_rules import check_tags, patient_orientation
 from monai_tbkd.data.readers.dicom_stream import settle_syntax
-from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
-
-# Only what the size needs, so that no element with patient data is even parsed.
-_SIZE_TAGS = ["Rows", "Columns", "PatientOrientation", "SOPClassUID"]
-_PLAIN = 0.99
-"""Share of pixels at one end of the range that is no image any more."""
 
 
 def decode_dicom(
     path: Path, limits: FilmLimits, rules: FilmRules, voi: str = "first", headless: bool = False
 ) -> DecodedFilm:
-    """Decode a gray single-frame DICOM file to what a viewer shows.
+    """Decode a gray single-frame DICOM file to what a viewer shows, larger values brighter; see `decode_film`.
 
-    Args:
-        path: the file.
-        limits: smallest and largest film.
-        rules: what its tags must say.
-        voi: ``"first"`` applies the first VOI LUT or window, ``"none"`` leaves it out.
-        headless: the file lacks preamble and meta header; it is a film only if pixel data come out of it.
-
-    Returns:
-        The film, turned as PatientOrientation says (rows to the patient's left, columns to the feet; as stored where
-        it says nothing), larger values brighter.
-
-    Raises:
-        FilmError: CORRUPT, NOT_AN_IMAGE, UNSUPPORTED_SOP, FOR_PROCESSING, NOT_CHEST, NOT_FRONTAL, UNDER_AGE, COLOR,
-            MULTI_FRAME, UNREADABLE_TAG, UNSUPPORTED_SYNTAX, TOO_SMALL or TOO_LARGE.
-        ValueError: `voi` is not known.
+    A `headless` file lacks preamble and meta header; it is an image only if pixel data come out of it.
     """
     if voi not in VOI_CHOICES:
         raise ValueError(f"voi is {voi!r}; expected one of {VOI_CHOICES}.")
     with quiet_pydicom():
         ds = read_dicom(path, limits, headless)
         # pydicom parses an element when it is first asked for, so that a damaged one fails anywhere in here.
-        with damage_named(path, "one of its tags cannot be read"):
+        with as_corrupt(path, "one of its tags cannot be read ({kind}); export the film again"):
             found = check_tags(path, ds, rules)
             layout = read_layout(path, ds)
             limits.check(path, layout.rows, layout.columns)
             spacing = spacing_of(ds, "PixelSpacing") or spacing_of(ds, "ImagerPixelSpacing")
             turn = turn_to_upright(ds)
-            uid = _uid(ds)
+            uid = str(ds.get("SOPInstanceUID", "") or "")
             doubtful_syntax = settle_syntax(ds, layout.native_bytes)
         cells, stream = decode_cells(path, ds, layout)
-        with damage_named(path, "its LUT or window cannot be applied"):
+        with as_corrupt(path, "its LUT or window cannot be applied ({kind}); export the film again"):
             bits, steps, doubts = bits_of(cells, ds, layout, stream)
             try:
                 display = DisplaySteps(ds, bits, voi)
@@ -86,56 +65,34 @@ def decode_dicom(
             pixels = turn.upright(pixels)
             steps.append(f"turned upright ({turn}), as PatientOrientation says")
             spacing = spacing[::-1] if spacing and turn.transpose else spacing
-        return DecodedFilm(pixels, "dicom", steps, spacing, uid, turn, found)
+        # A damaged length can make the UID run over the patient's name.
+        return DecodedFilm(
+            pixels, "dicom", steps, spacing, uid if re.fullmatch(r"[0-9.]{1,64}", uid) else "", turn, found
+        )
 
 
 def _is_plain(pixels: NDArray[np.float32]) -> bool:
-    """Whether nearly all pixels are at one end of the range."""
+    """Check whether nearly all pixels are at one end of the range, looking at a few first."""
 
     def at_end(some: NDArray[np.float32]) -> float:
         return float(max((some == some.min()).mean(), (some == some.max()).mean()))
 
-    return at_end(pixels[::8, ::8]) > 0.9 and at_end(pixels) > _PLAIN  # a look at a few first
+    return at_end(pixels[::8, ::8]) > 0.9 and at_end(pixels) > 0.99
 
 
-def dicom_size(path: Path, headless: bool = False) -> tuple[int, int]:
-    """Rows and columns, from the header.
-
-    Args:
-        path: the file.
-        headless: the file lacks preamble and meta header.
-
-    Returns:
-        ``(height, width)`` in pixels.
-
-    Raises:
-        FilmError: CORRUPT, NOT_AN_IMAGE, UNREADABLE_TAG, or TOO_LARGE for a deflated data set that no film can be.
-    """
-    with quiet_pydicom():
-        try:
-            if not headless:
-                refuse_inflated_bomb(path, FilmLimits())
-            ds = pydicom.dcmread(path, force=headless, stop_before_pixels=True, specific_tags=list(_SIZE_TAGS))
-            if not numbers(ds, "Rows") or not numbers(ds, "Columns"):
-                raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without rows and columns")
-            size = whole_number(path, ds, "Rows"), whole_number(path, ds, "Columns")
-            return size[::-1] if turn_to_upright(ds).transpose else size
-        except FilmError:
-            raise
-        except Exception as error:
-            raise FilmError(
-                ReasonCode.CORRUPT, path, f"the DICOM header is damaged ({type(error).__name__})"
-            ) from error
-
-
-def _uid(ds: Dataset) -> str:
-    """The SOP instance UID; empty where it is none, as where a damaged length makes it run over the patient's name."""
-    uid = str(ds.get("SOPInstanceUID", "") or "")
-    return uid if re.fullmatch(r"[0-9.]{1,64}", uid) else ""
+def dicom_size(path: Path) -> tuple[int, int]:
+    """Return height and width of the upright image, from the header."""
+    # Only what the size needs, so that no element with patient data is even parsed.
+    ds = read_dicom_header(path, ["Rows", "Columns", "PatientOrientation", "SOPClassUID"])
+    with quiet_pydicom(), as_corrupt(path, "the DICOM header is damaged ({kind})"):
+        if not numbers(ds, "Rows") or not numbers(ds, "Columns"):
+            raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without rows and columns")
+        size = whole_number(path, ds, "Rows"), whole_number(path, ds, "Columns")
+        return size[::-1] if turn_to_upright(ds).transpose else size
 
 
 def turn_to_upright(ds: Dataset) -> FilmTurn:
-    """From how the film is stored to rows that run to the patient's left and columns that run to the feet."""
+    """Read the turn from the stored pixels to rows to the patient's left and columns to the feet; none if unknown."""
     orientation = patient_orientation(ds)
     if orientation is None:
         return FilmTurn()

@@ -11,17 +11,10 @@ from pydicom import Dataset
 
 
 def values_of(ds: Dataset, keyword: str) -> list[Any]:
-    """The values of an element; none where it is missing or empty.
+    """Return the values of an element; none where it is missing or empty.
 
-    pydicom refuses the whole element where one value is not of the kind that its VR asks for. Then the values are
-    taken as text.
-
-    Args:
-        ds: the data set.
-        keyword: of the element.
-
-    Returns:
-        The values, in order; an empty one among several is ``""`` or None.
+    pydicom refuses the whole element where one value is not of the kind that its VR asks for; then the values are
+    taken as text. An empty one among several is ``""`` or None.
 
     Example:
         >>> ds = Dataset()
@@ -44,14 +37,7 @@ def values_of(ds: Dataset, keyword: str) -> list[Any]:
 
 
 def numbers(ds: Dataset, keyword: str) -> list[float | None]:
-    """The values of an element as numbers.
-
-    Args:
-        ds: the data set.
-        keyword: of the element.
-
-    Returns:
-        A number for each value, None where it is none, or is not finite.
+    """Return the values of an element as numbers; None for a value that is none, or is not finite.
 
     Example:
         >>> ds = Dataset()
@@ -62,28 +48,33 @@ def numbers(ds: Dataset, keyword: str) -> list[float | None]:
     return [_number(value) for value in values_of(ds, keyword)]
 
 
+def _number(value: Any) -> float | None:
+    try:
+        number = float(str(value).strip("\0 "))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
 def text_of(ds: Dataset, keyword: str) -> str:
-    """The first value of an element as text, in capitals; the empty string where there is none."""
+    """Return the first value of an element as text, in capitals; the empty string where there is none."""
     values = values_of(ds, keyword)
     return str(values[0] or "").strip("\0 ").upper() if values else ""
 
 
 def spacing_of(ds: Dataset, keyword: str) -> tuple[float, float] | None:
-    """A spacing in mm (between rows, between columns), None where there is none, or no two numbers above 0.
-
-    Some exporters write 0 where they know nothing.
-    """
+    """Return a spacing in mm (between rows, between columns), None where there are no two numbers above 0."""
     found = [number for number in numbers(ds, keyword) if number is not None and number > 0]
     return (found[0], found[1]) if len(found) == len(values_of(ds, keyword)) == 2 else None
 
 
 def sequence_items(ds: Dataset, keyword: str) -> list[Dataset]:
-    """The items of a sequence; none where it is missing, empty or no sequence."""
+    """Return the items of a sequence; none where it is missing, empty or no sequence."""
     return [item for item in values_of(ds, keyword) if isinstance(item, Dataset)]
 
 
 def quoted_values(ds: Dataset, keyword: str) -> str:
-    """What stands in an element of numbers, as it may stand in a message.
+    """Quote an element of numbers for a message.
 
     A damaged length makes an element run over its neighbors, the patient's name included, so anything that does not
     look like a number or a code is not quoted.
@@ -99,9 +90,12 @@ def quoted_values(ds: Dataset, keyword: str) -> str:
     return f"'{text}'" if known else "an odd value"
 
 
-def _number(value: Any) -> float | None:
-    try:
-        number = float(str(value).strip("\0 "))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+def quoted(value: object) -> str:
+    """Quote a code string for a message; see `quoted_values`.
+
+    Example:
+        >>> quoted("CHEST"), quoted("DX PN Doe^Jane")
+        ('CHEST', 'an odd value')
+    """
+    text = str(value)
+    return text if re.fullmatch(r"[A-Z0-9 _./-]{0,16}", text) else "an odd value"

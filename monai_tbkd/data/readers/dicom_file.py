@@ -1,25 +1,18 @@
-"""DICOM files to data sets: whole or without pixels, with the transfer syntax where it is missing."""
+"""Read DICOM files to data sets, whole or without pixels, and add the transfer syntax where it is missing."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pydicom
-from pydicom import Dataset
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom import Dataset, uid
 
 from monai_tbkd.data.own_results import is_own_result
+from monai_tbkd.data.readers.decoded_film import FilmLimits, read_to_end, zlib_chunks
 from monai_tbkd.data.readers.dicom_stream import guess_syntax
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
-from monai_tbkd.data.readers.film_limits import FilmLimits
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
@@ -27,14 +20,7 @@ PIXEL_KEYS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def read_dicom_header(path: Path, keywords: Sequence[str] | None = None) -> Dataset:
-    """Everything of a DICOM file but its pixels.
-
-    Args:
-        path: the file, with or without preamble and meta header.
-        keywords: of the elements that are kept; all by default.
-
-    Returns:
-        The data set; elements are parsed when they are first asked for.
+    """Read everything of a DICOM file but its pixels, or the elements with these keywords alone.
 
     Raises:
         FilmError: NOT_READABLE, NOT_AN_IMAGE, CORRUPT or TOO_LARGE.
@@ -47,9 +33,9 @@ def read_dicom_header(path: Path, keywords: Sequence[str] | None = None) -> Data
             raise FilmError(ReasonCode.NOT_READABLE, path, f"cannot be opened ({error.strerror or error})") from error
         if kind not in ("dicom", "headless_dicom"):
             raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "not a DICOM file by its content")
-        with damage_named(path, "the DICOM header is damaged"):
+        try:
             if kind == "dicom":
-                refuse_inflated_bomb(path, FilmLimits())
+                _refuse_inflated_bomb(path, FilmLimits())
             ds = pydicom.dcmread(
                 path,
                 force=kind == "headless_dicom",
@@ -58,38 +44,25 @@ def read_dicom_header(path: Path, keywords: Sequence[str] | None = None) -> Data
             )
             _assume_transfer_syntax(ds)
             return ds
-
-
-@contextmanager
-def damage_named(path: Path, what: str) -> Iterator[None]:
-    """Whatever pydicom raises on a damaged file is the file's fault; its words may quote the file, and are left out."""
-    try:
-        yield
-    except (FilmError, ImportError, MemoryError):  # a broken installation is no fault of the film
-        raise
-    except Exception as error:
-        raise FilmError(ReasonCode.CORRUPT, path, f"{what} ({type(error).__name__}); export the film again") from error
+        except (FilmError, ImportError):
+            raise
+        except Exception as error:  # pydicom lets through what zlib, struct and its own parsers raise
+            detail = f"the DICOM header is damaged ({type(error).__name__}); export the film again"
+            raise FilmError(ReasonCode.CORRUPT, path, detail) from error
 
 
 def read_dicom(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
-    """A DICOM file with its pixels.
-
-    Args:
-        path: the file.
-        limits: of what a deflated one may inflate to.
-        headless: it lacks preamble and meta header.
-
-    Raises:
-        FilmError: CORRUPT, NOT_AN_IMAGE, OWN_RESULT, UNSUPPORTED_SYNTAX or TOO_LARGE.
-    """
+    """Read a DICOM file with its pixels; a `headless` one lacks preamble and meta header."""
     try:
         if not headless:
-            refuse_inflated_bomb(path, limits)
+            _refuse_inflated_bomb(path, limits)
         ds = pydicom.dcmread(path, force=headless)
         if is_own_result(ds):
             raise FilmError(ReasonCode.OWN_RESULT, path, "written by this program; give the image that it is about")
         if not any(key in ds for key in PIXEL_KEYS):
-            if not headless and _has_lost_pixels(ds):
+            # pydicom drops a cut element, and everything where the pixel data are compressed.
+            kind = str(getattr(ds.file_meta.get("MediaStorageSOPClassUID"), "name", ""))
+            if not headless and ("Rows" in ds or len(ds) == 0 or "Image Storage" in kind):
                 raise FilmError(ReasonCode.CORRUPT, path, "an image without its pixel data; send the file again")
             raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without pixel data; expected a radiograph")
         _assume_transfer_syntax(ds)
@@ -110,50 +83,29 @@ def read_dicom(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
     return ds
 
 
-def _has_lost_pixels(ds: Dataset) -> bool:
-    """Whether the file was cut: pydicom drops a cut element, and everything where the pixel data are compressed."""
-    kind = str(getattr(ds.file_meta.get("MediaStorageSOPClassUID"), "name", ""))
-    return "Rows" in ds or len(ds) == 0 or "Image Storage" in kind
-
-
-def refuse_inflated_bomb(path: Path, limits: FilmLimits) -> None:
-    """Refuse a deflated data set that is larger than any image, since pydicom inflates it whole.
-
-    Args:
-        path: a DICOM file with a meta header.
-        limits: the largest image.
-
-    Raises:
-        FilmError: TOO_LARGE.
-    """
-    most = limits.max_pixels * 4 + 2**24
+def _refuse_inflated_bomb(path: Path, limits: FilmLimits) -> None:
+    """Raise TOO_LARGE for a deflated data set that is larger than any image, since pydicom inflates it whole."""
     with path.open("rb") as file:
         pydicom.filereader.read_preamble(file, force=False)
         meta = pydicom.filereader.read_file_meta_info(path)
         length = meta.get("FileMetaInformationGroupLength")
-        if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian or length is None:
+        if meta.get("TransferSyntaxUID") != uid.DeflatedExplicitVRLittleEndian or length is None:
             return
         file.seek(128 + 4 + 12 + int(length))
-        inflate, size, chunk = zlib.decompressobj(-zlib.MAX_WBITS), 0, b""
-        while not inflate.eof and (chunk := inflate.unconsumed_tail or file.read(2**16)):
-            try:
-                size += len(inflate.decompress(chunk, 2**20))
-            except zlib.error:
-                return  # damaged: the reading proper says so
-            if size > most:
-                raise FilmError(
-                    ReasonCode.TOO_LARGE, path, f"inflates to more than {most} bytes; send the film uncompressed"
-                )
+        try:
+            read_to_end(path, zlib_chunks(file, -zlib.MAX_WBITS), limits.max_pixels * 4 + 2**24)
+        except (zlib.error, EOFError):
+            return  # damaged: pydicom finds it again
 
 
 def _assume_transfer_syntax(ds: Dataset) -> None:
-    """A data set that does not name its encoding was parsed as it looks, which tells it."""
+    """Add a missing transfer syntax: the encoding that pydicom has guessed, or the one of the compressed stream."""
     if not hasattr(ds, "file_meta"):
         ds.file_meta = pydicom.dataset.FileMetaDataset()
     if not ds.file_meta.get("TransferSyntaxUID"):
         implicit, little = ds.original_encoding
-        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        syntax = ImplicitVRLittleEndian if implicit else explicit
+        explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+        syntax = uid.ImplicitVRLittleEndian if implicit else explicit
         if "PixelData" in ds and ds["PixelData"].is_undefined_length:
             syntax = guess_syntax(ds.PixelData)
         ds.file_meta.TransferSyntaxUID = syntax

@@ -1,4 +1,4 @@
-"""What DICOM tags say of a film's kind, view, body part and patient's age, held against the rules."""
+"""Check what DICOM tags say of an image's kind, body part, view and the patient's age."""
 
 from __future__ import annotations
 
@@ -6,35 +6,18 @@ import re
 from datetime import date, datetime
 from pathlib import Path
 
-from pydicom import Dataset
-from pydicom.uid import (
-    UID,
-    ComputedRadiographyImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForProcessing,
-    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
-    SecondaryCaptureImageStorage,
-)
+from pydicom import Dataset, uid
 
 from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.film_warnings import FilmWarning
-from monai_tbkd.data.readers.dicom_elements import sequence_items, values_of
+from monai_tbkd.data.readers.dicom_elements import quoted, sequence_items, values_of
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
-RULE_TAGS = (
-    "SOPClassUID", "Modality", "PresentationIntentType", "BodyPartExamined", "AnatomicRegionSequence", "ViewPosition",
-    "ViewCodeSequence", "PatientOrientation", "PatientAge", "PatientBirthDate", "StudyDate", "SeriesDate",
-    "AcquisitionDate", "ContentDate", "BurnedInAnnotation", "SeriesDescription", "ProtocolName",
-    "AcquisitionDeviceProcessingDescription", "PerformedProcedureStepDescription",
-)  # fmt: skip
-"""The elements that `check_tags` looks at."""
-
-_RADIOGRAPHS = {ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation}
+_RADIOGRAPHS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation}
 _CAPTURES = {
-    SecondaryCaptureImageStorage,
-    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    uid.SecondaryCaptureImageStorage,
+    uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
 }
 _RADIOGRAPHY = {"CR", "DX", "RG"}
 _CAPTURE_MODALITIES = {"OT", "SC", "DG", "HC"}
@@ -47,6 +30,11 @@ _OTHER_VIEW_WORDS = {
 }  # fmt: skip
 # CID 4010: antero-posterior, postero-anterior, frontal in SNOMED CT; the first two in SNOMED-RT
 _FRONTAL_CODES = {"399348003", "272479007", "399033003", "R-10206", "R-10214"}
+# Free text that may name the view; asked last.
+_DESCRIPTIONS = (
+    "AcquisitionDeviceProcessingDescription", "SeriesDescription", "ProtocolName",
+    "PerformedProcedureStepDescription",
+)  # fmt: skip
 _CHEST_PARTS = ("CHEST", "THORA", "TORAX", "TORACE", "LUNG", "PULMO", "POUMON", "BRUST", "PECHO", "CXR")
 # what stands in a tag that says nothing
 _NOTHING = {"", "UNKNOWN", "UNK", "OTHER", "NONE", "NA", "UNSPECIFIED", "UNDEFINED", "NOTSPECIFIED"}
@@ -56,86 +44,55 @@ _MOST_YEARS = 120
 
 
 def check_tags(path: Path, ds: Dataset, rules: FilmRules) -> list[FilmWarning]:
-    """Hold a DICOM film's tags against the rules.
+    """Hold a DICOM image's tags against the rules, and return warnings of what could not be checked.
 
-    Args:
-        path: the file, for messages.
-        ds: the data set; at least `RULE_TAGS` of it.
-        rules: what is accepted.
-
-    Returns:
-        What could not be checked.
-
-    Raises:
-        FilmError: UNSUPPORTED_SOP, FOR_PROCESSING, NOT_CHEST, NOT_FRONTAL or UNDER_AGE. No message holds patient data.
+    No message holds patient data.
     """
     found = [
-        *_check_kind(path, ds, rules),
-        *_check_body_part(path, ds, rules.any_body_part),
-        *_check_view(path, ds, rules.any_view),
-        *(_check_age(path, ds, rules.min_age) if rules.min_age > 0 else []),
+        _check_kind(path, ds, rules.secondary_capture),
+        _check_body_part(path, ds, rules.any_body_part),
+        _check_view(path, ds, rules.any_view),
+        _check_age(path, ds, rules.min_age),
+        FilmWarning.ORIENTATION_UNKNOWN if patient_orientation(ds) is None else None,
+        FilmWarning.BURNED_IN_ANNOTATION if _text(ds, "BurnedInAnnotation") == "YES" else None,
     ]
-    if patient_orientation(ds) is None:
-        found.append(FilmWarning.ORIENTATION_UNKNOWN)
-    if _text(ds, "BurnedInAnnotation") == "YES":
-        found.append(FilmWarning.BURNED_IN_ANNOTATION)
-    return found
+    return [warning for warning in found if warning]
 
 
-def _check_kind(path: Path, ds: Dataset, rules: FilmRules) -> list[FilmWarning]:
-    sop, modality = UID(_text(ds, "SOPClassUID")), _text(ds, "Modality")
-    name = sop.name if sop.name != str(sop) else "an unknown SOP class"
-    if sop == DigitalXRayImageStorageForProcessing or _text(ds, "PresentationIntentType") == "FOR PROCESSING":
+def _check_kind(path: Path, ds: Dataset, take_captures: bool) -> FilmWarning | None:
+    sop, modality = uid.UID(_text(ds, "SOPClassUID")), _text(ds, "Modality")
+    if sop == uid.DigitalXRayImageStorageForProcessing or _text(ds, "PresentationIntentType") == "FOR PROCESSING":
         raise FilmError(
             ReasonCode.FOR_PROCESSING,
             path,
             "pixels meant for processing; expected FOR PRESENTATION, so have the modality send the processed film",
         )
-    captured = sop in _CAPTURES or modality in _CAPTURE_MODALITIES
-    if captured and not rules.secondary_capture:
-        raise FilmError(
-            ReasonCode.UNSUPPORTED_SOP,
-            path,
-            f"{name}, modality {quoted(modality) or 'unknown'}; expected CR or DX, so send the original film, or set "
-            "secondary_capture to true if such files are films without marks",
-        )
-    if not captured and (
-        (sop and sop not in _RADIOGRAPHS) or (modality and modality not in _RADIOGRAPHY)
-    ):  # an empty modality or SOP class is a gap, not a contradiction
-        raise FilmError(
-            ReasonCode.UNSUPPORTED_SOP,
-            path,
-            f"{name}, modality {quoted(modality) or 'unknown'}; expected a radiograph (CR or DX), so leave it out",
-        )
-    if captured:
-        return [FilmWarning.SECONDARY_CAPTURE]
-    return [] if sop or modality else [FilmWarning.MODALITY_UNKNOWN]
+    name = sop.name if sop.name != str(sop) else "an unknown SOP class"
+    kind = f"{name}, modality {quoted(modality) or 'unknown'}; expected"
+    if sop in _CAPTURES or modality in _CAPTURE_MODALITIES:
+        if not take_captures:
+            raise FilmError(
+                ReasonCode.UNSUPPORTED_SOP,
+                path,
+                f"{kind} CR or DX, so send the original film, or set secondary_capture to true if such files are films "
+                "without marks",
+            )
+        return FilmWarning.SECONDARY_CAPTURE
+    # An empty modality or SOP class is a gap, not a contradiction.
+    if (sop and sop not in _RADIOGRAPHS) or (modality and modality not in _RADIOGRAPHY):
+        raise FilmError(ReasonCode.UNSUPPORTED_SOP, path, f"{kind} a radiograph (CR or DX), so leave it out")
+    return None if sop or modality else FilmWarning.MODALITY_UNKNOWN
 
 
-def quoted(value: object) -> str:
-    """A code string as it may stand in a message; one that is none may be anything, the patient's name included.
-
-    A damaged length makes an element run over its neighbors.
-
-    Example:
-        >>> quoted("CHEST"), quoted("DX PN Doe^Jane")
-        ('CHEST', 'an odd value')
-    """
-    text = str(value)
-    return text if re.fullmatch(r"[A-Z0-9 _./-]{0,16}", text) else "an odd value"
-
-
-def _check_body_part(path: Path, ds: Dataset, any_part: bool) -> list[FilmWarning]:
-    part = _text(ds, "BodyPartExamined")
-    part = "" if _bare(part) in _NOTHING else part
-    codes, named = _codes(ds, "AnatomicRegionSequence"), quoted(part)
-    if part:
-        chest = _names_chest(part)
+def _check_body_part(path: Path, ds: Dataset, any_part: bool) -> FilmWarning | None:
+    part, codes = _text(ds, "BodyPartExamined"), _codes(ds, "AnatomicRegionSequence")
+    if _bare(part) not in _NOTHING:
+        chest, named = _names_chest(part), quoted(part)
     elif codes:
         chest = any(code in _CHEST_CODES or _names_chest(meaning) for code, meaning in codes)
         named = "another than the chest"
     else:
-        return [FilmWarning.BODY_PART_UNKNOWN]
+        return FilmWarning.BODY_PART_UNKNOWN
     if not chest and not any_part:
         raise FilmError(
             ReasonCode.NOT_CHEST,
@@ -143,58 +100,42 @@ def _check_body_part(path: Path, ds: Dataset, any_part: bool) -> list[FilmWarnin
             f"the body part is {named}; expected CHEST, so leave it out, or set any_body_part to true if the tag is "
             "wrong",
         )
-    return []
+    return None
 
 
 def _names_chest(part: str) -> bool:
     return any(word in part for word in _CHEST_PARTS) and not any(word in part for word in _BONES)
 
 
-def _check_view(path: Path, ds: Dataset, any_view: bool) -> list[FilmWarning]:
-    try:
-        return [] if _is_vouched_frontal(path, ds) else [FilmWarning.VIEW_UNKNOWN]
-    except FilmError:
-        if not any_view:
-            raise
-        return []
+def _check_view(path: Path, ds: Dataset, any_view: bool) -> FilmWarning | None:
+    frontal, found = _view(ds)
+    if found and not any_view:
+        raise FilmError(
+            ReasonCode.NOT_FRONTAL,
+            path,
+            f"{found}; expected PA or AP, so leave it out, or set any_view to true if the tag is wrong",
+        )
+    return None if frontal or found else FilmWarning.VIEW_UNKNOWN
 
 
-def _is_vouched_frontal(path: Path, ds: Dataset) -> bool:
-    """Whether a tag says that the view is frontal; raises where one says that it is not."""
+def _view(ds: Dataset) -> tuple[bool, str]:
+    """Return whether a tag says that the view is frontal, or what says that it is not."""
     orientation = patient_orientation(ds)
     if orientation is not None and (orientation[0][0] in "AP" or orientation[1][0] in "AP"):
-        raise _not_frontal(path, "the patient is seen from the side or from above (PatientOrientation)")
+        return False, "the patient is seen from the side or from above (PatientOrientation)"
     position = _text(ds, "ViewPosition")
     if _bare(position) not in _NOTHING:
-        if _is_frontal(position):
-            return True
-        raise _not_frontal(path, f"the view is {quoted(position)}")
-    codes = _codes(ds, "ViewCodeSequence")
-    if codes:
-        for code, meaning in codes:
-            if code not in _FRONTAL_CODES and not _is_frontal(meaning):
-                raise _not_frontal(path, "ViewCodeSequence names another view")
-        return True
-    # Free text is asked last, and believed only where it names one view: "CHEST PA AND LAT" names the study.
-    for key in (
-        "AcquisitionDeviceProcessingDescription", "SeriesDescription", "ProtocolName",
-        "PerformedProcedureStepDescription",
-    ):  # fmt: skip
+        return (True, "") if _is_frontal(position) else (False, f"the view is {quoted(position)}")
+    if codes := _codes(ds, "ViewCodeSequence"):
+        frontal = all(code in _FRONTAL_CODES or _is_frontal(meaning) for code, meaning in codes)
+        return frontal, "" if frontal else "ViewCodeSequence names another view"
+    # Free text is believed only where it names one view: "CHEST PA AND LAT" names the study.
+    for key in _DESCRIPTIONS:
         words = _words(_text(ds, key))
-        frontal, other = words & _FRONTAL_WORDS, words & _OTHER_VIEW_WORDS
-        if other and not frontal:
-            raise _not_frontal(path, f"{key} has the word {sorted(other)[0]}")
-        if frontal and not other:
-            return True
-    return False
-
-
-def _not_frontal(path: Path, found: str) -> FilmError:
-    return FilmError(
-        ReasonCode.NOT_FRONTAL,
-        path,
-        f"{found}; expected PA or AP, so leave it out, or set any_view to true if the tag is wrong",
-    )
+        other = words & _OTHER_VIEW_WORDS
+        if bool(other) != bool(words & _FRONTAL_WORDS):
+            return not other, f"{key} has the word {min(other)}" if other else ""
+    return False, ""
 
 
 def _is_frontal(view: str) -> bool:
@@ -202,18 +143,10 @@ def _is_frontal(view: str) -> bool:
     return bool(words & _FRONTAL_WORDS) and not words & _OTHER_VIEW_WORDS
 
 
-def _bare(text: str) -> str:
-    return re.sub("[^A-Z]", "", text)
-
-
 def patient_orientation(ds: Dataset) -> tuple[str, str] | None:
-    """Where in the patient rows and columns run to, if PatientOrientation says so in two proper values.
+    """Read where in the patient rows and columns run to; None where PatientOrientation has not two proper values.
 
-    Args:
-        ds: the data set.
-
-    Returns:
-        For example ``("L", "F")``: rows run to the patient's left, columns to the feet.
+    ``("L", "F")``: rows run to the patient's left, columns to the feet.
     """
     value = ds.get("PatientOrientation")
     if not value or isinstance(value, str) or len(value) != 2:
@@ -226,23 +159,20 @@ def patient_orientation(ds: Dataset) -> tuple[str, str] | None:
     return rows, columns
 
 
-def _check_age(path: Path, ds: Dataset, min_age: float) -> list[FilmWarning]:
-    years = _age_in_years(ds)
-    if years is None:
-        return [FilmWarning.AGE_UNKNOWN]
-    if years < min_age:
+def _check_age(path: Path, ds: Dataset, min_age: float) -> FilmWarning | None:
+    if min_age <= 0:
+        return None
+    ages = [age for age in (_stated_age(ds), _age_by_dates(ds)) if age is not None]
+    if not ages:
+        return FilmWarning.AGE_UNKNOWN
+    if min(ages) < min_age:  # where the two disagree, the child's
         raise FilmError(
             ReasonCode.UNDER_AGE,
             path,
             f"the patient is younger than {min_age:g} years, for whom the method was not made; leave the film out, or "
             "set min_age lower",
         )
-    return []
-
-
-def _age_in_years(ds: Dataset) -> float | None:
-    ages = [age for age in (_stated_age(ds), _age_by_dates(ds)) if age is not None]
-    return min(ages, default=None)  # where the two disagree, the child's
+    return None
 
 
 def _stated_age(ds: Dataset) -> float | None:
@@ -251,8 +181,7 @@ def _stated_age(ds: Dataset) -> float | None:
     if stated is None:
         return None
     years = float(stated[1]) / {"Y": 1.0, "": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}[stated[2]]
-    # 000Y is what removing an age leaves behind.
-    return years if 0 < years <= _MOST_YEARS else None
+    return years if 0 < years <= _MOST_YEARS else None  # 000Y is what removing an age leaves behind
 
 
 def _age_by_dates(ds: Dataset) -> float | None:
@@ -276,9 +205,13 @@ def _codes(ds: Dataset, key: str) -> list[tuple[str, str]]:
     return [(_text(item, "CodeValue"), _text(item, "CodeMeaning")) for item in sequence_items(ds, key)]
 
 
+def _text(ds: Dataset, key: str) -> str:
+    return " ".join(str(each or "") for each in values_of(ds, key)).strip().upper()
+
+
 def _words(text: str) -> set[str]:
     return set(re.findall("[A-Z]+", text))
 
 
-def _text(ds: Dataset, key: str) -> str:
-    return " ".join(str(each or "") for each in values_of(ds, key)).strip().upper()
+def _bare(text: str) -> str:
+    return re.sub("[^A-Z]", "", text)

@@ -1,8 +1,7 @@
-"""What a compressed DICOM stream says of its own pixels, held against the header that stands around it.
+"""Hold the start of a compressed DICOM stream against the data set's header.
 
-The decoders behind pydicom are C++ that trusts the header: GDCM ends the whole process where a JPEG-LS stream has fewer
-pixels than rows times columns. So a contradiction in size is found before they see it. Depth and sign are taken from
-the stream, as DICOM PS3.5 8.2 asks for: what the header says of them describes the pixels before they were compressed.
+GDCM ends the whole process where a JPEG-LS stream has fewer pixels than the header says, so a contradiction in size is
+found first. Depth and sign are taken from the stream, as DICOM PS3.5 8.2 asks for.
 """
 
 from __future__ import annotations
@@ -11,76 +10,41 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom import Dataset
+from pydicom import Dataset, uid
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import (
-    JPEG2000,
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
 
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 
 @dataclass(frozen=True)
 class StreamHead:
-    """The first words of a compressed stream.
-
-    Args:
-        rows: height, 0 where the stream does not say.
-        columns: width, likewise.
-        bits: of a sample.
-        samples: to a pixel.
-        signed: whether the samples are signed, None where the stream does not say.
-        syntax: a transfer syntax for such streams, None where there is none.
-    """
+    """What the start of a compressed stream says; rows and columns are 0, the last two None where it does not."""
 
     rows: int
     columns: int
-    bits: int
-    samples: int
+    bits: int  # of a sample
+    samples: int  # of a pixel
     signed: bool | None = None
-    syntax: UID | None = None
+    syntax: uid.UID | None = None
 
 
 # ITU-T T.81 table B.1 and T.87: starts of frame, and the markers that stand alone
 _STARTS_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
-_SYNTAXES = {0xC0: JPEGBaseline8Bit, 0xC1: JPEGExtended12Bit, 0xC3: JPEGLossless, 0xF7: JPEGLSLossless}
+_SYNTAXES = {0xC0: uid.JPEGBaseline8Bit, 0xC1: uid.JPEGExtended12Bit, 0xC3: uid.JPEGLossless, 0xF7: uid.JPEGLSLossless}
 _LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF, 0xF7}
 _ALONE = {0x01, *range(0xD0, 0xD9)}
 # T.800 A.5.1: a code stream starts with SOC and SIZ
 _J2K_START = b"\xff\x4f\xff\x51"
-_MOST_BITS = 16
 _ITEM = b"\xfe\xff\x00\xe0"
-_NATIVE = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
+_NATIVE = {
+    uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian, uid.DeflatedExplicitVRLittleEndian,
+}  # fmt: skip
 
 
 def read_stream_head(path: Path, ds: Dataset, rows: int, columns: int, allocated: int) -> StreamHead | None:
-    """Read depth and sign of an RLE, JPEG, JPEG-LS or JPEG 2000 stream, and refuse one of another size than its header.
+    """Read the start of an RLE, JPEG, JPEG-LS or JPEG 2000 stream; None for other transfer syntaxes.
 
-    Args:
-        path: the image, for the message.
-        ds: the data set.
-        rows: of the header.
-        columns: of the header.
-        allocated: BitsAllocated.
-
-    Returns:
-        None for other transfer syntaxes.
-
-    Raises:
-        FilmError: CORRUPT, the sizes differ or the stream has none.
+    It is CORRUPT if it lacks its start or end, or contradicts the header's rows, columns and BitsAllocated.
     """
     read = _READERS.get(ds.file_meta.get("TransferSyntaxUID"))
     if read is None:
@@ -88,40 +52,30 @@ def read_stream_head(path: Path, ds: Dataset, rows: int, columns: int, allocated
     found = read(_first_frame(ds.PixelData))
     if found is None:
         raise FilmError(ReasonCode.CORRUPT, path, "the compressed stream lacks its start or end; send the file again")
-    sizes = {(rows, columns), (0, 0)}
-    if (
-        (found.rows, found.columns) not in sizes
-        or found.samples != 1
-        or not 0 < found.bits <= max(_MOST_BITS, allocated)
-    ):
+    most = max(16, allocated)
+    size_fits = (found.rows, found.columns) in {(rows, columns), (0, 0)}
+    if not size_fits or found.samples != 1 or not 0 < found.bits <= most:
         raise FilmError(
             ReasonCode.CORRUPT,
             path,
             f"the compressed stream has {found.rows} x {found.columns} pixels of {found.samples} x {found.bits} bits; "
-            f"its header says {rows} x {columns} of 1 x at most {max(_MOST_BITS, allocated)}, so send the file again",
+            f"its header says {rows} x {columns} of 1 x at most {most}, so send the file again",
         )
     return found
 
 
-def guess_syntax(pixel_data: bytes) -> UID | None:
-    """The transfer syntax of encapsulated pixel data, by how its stream starts; None where that tells nothing."""
+def guess_syntax(pixel_data: bytes) -> uid.UID | None:
+    """Guess the transfer syntax of encapsulated pixel data by how its stream starts; None where that tells nothing."""
     stream = _first_frame(pixel_data)
     heads = (read(stream) for read in (_j2k_head, _jpeg_head, _rle_head))
     return next((head.syntax for head in heads if head is not None), None)
 
 
 def settle_syntax(ds: Dataset, native_bytes: int) -> bool:
-    """Find pixel data that are plainly stored in another way than TransferSyntaxUID says, and correct the data set.
+    """Correct a data set whose pixels are plainly stored in another way than TransferSyntaxUID says.
 
     They are a JPEG, JPEG-LS or JPEG 2000 stream, in fragments or bare, under a native syntax or one of another kind of
-    stream; or native pixels of the very length under the syntax of a stream.
-
-    Args:
-        ds: the data set.
-        native_bytes: length of the pixels where they are not compressed.
-
-    Returns:
-        Whether it was corrected.
+    stream; or native pixels, of `native_bytes`, under the syntax of a stream. Returns whether it was corrected.
     """
     named = ds.file_meta.TransferSyntaxUID
     if "PixelData" not in ds or named not in {*_READERS, *_NATIVE}:
@@ -131,7 +85,7 @@ def settle_syntax(ds: Dataset, native_bytes: int) -> bool:
     if read is None and len(data) >= native_bytes and not ds["PixelData"].is_undefined_length:
         return False
     if not wrapped and len(data) in (native_bytes, native_bytes + 1):
-        found: UID | None = ExplicitVRLittleEndian
+        found: uid.UID | None = uid.ExplicitVRLittleEndian
     elif not wrapped and data[:2] != b"\xff\xd8" and _J2K_START not in data[:4096]:
         return False
     else:
@@ -148,12 +102,12 @@ def settle_syntax(ds: Dataset, native_bytes: int) -> bool:
 
 
 def _first_frame(pixel_data: bytes) -> bytes:
-    """All fragments, whatever the offset table says, as decoders take them."""
+    """Join all fragments, whatever the offset table says, as decoders do."""
     return next(generate_frames(pixel_data, number_of_frames=1))
 
 
 def _jpeg_head(stream: bytes) -> StreamHead | None:
-    """The start of frame (T.81 B.2.2); None without it or without an end mark."""
+    """Read the start of frame (T.81 B.2.2); None without it or without an end mark."""
     if stream.rfind(b"\xff\xd9") < stream.rfind(b"\xff\xda"):
         return None  # cut short: GDCM fills up what is missing
     place = 2
@@ -173,28 +127,25 @@ def _jpeg_head(stream: bytes) -> StreamHead | None:
 
 
 def _j2k_head(stream: bytes) -> StreamHead | None:
-    """The SIZ segment, wherever the boxes of a JP2 file let it begin."""
+    """Read the SIZ segment, wherever the boxes of a JP2 file let it begin."""
     start = stream.find(_J2K_START, 0, 4096)
     if start < 0 or start + 43 > len(stream):
         return None
     right, bottom, left, top = (int.from_bytes(stream[start + at : start + at + 4], "big") for at in (8, 12, 16, 20))
     samples, depth = int.from_bytes(stream[start + 40 : start + 42], "big"), stream[start + 42]
-    return StreamHead(bottom - top, right - left, (depth & 0x7F) + 1, samples, depth > 0x7F, JPEG2000)
+    return StreamHead(bottom - top, right - left, (depth & 0x7F) + 1, samples, depth > 0x7F, uid.JPEG2000)
 
 
 def _rle_head(stream: bytes) -> StreamHead | None:
-    """The number of segments, one for each byte of a pixel; the first starts after 64 bytes (PS3.5 G.5)."""
+    """Read the number of segments, one for each byte of a pixel; the first starts after 64 bytes (PS3.5 G.5)."""
     segments, first = int.from_bytes(stream[:4], "little"), int.from_bytes(stream[4:8], "little")
     if not 1 <= segments <= 15:
         return None
-    return StreamHead(0, 0, 8 * segments, 1, syntax=RLELossless if first == 64 else None)
+    return StreamHead(0, 0, 8 * segments, 1, syntax=uid.RLELossless if first == 64 else None)
 
 
-_READERS: dict[UID, Callable[[bytes], StreamHead | None]] = {
-    RLELossless: _rle_head,
-    **dict.fromkeys((JPEG2000, JPEG2000Lossless), _j2k_head),
-    **dict.fromkeys(
-        (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless),
-        _jpeg_head,
-    ),
-}
+_READERS: dict[uid.UID, Callable[[bytes], StreamHead | None]] = {
+    uid.RLELossless: _rle_head, uid.JPEG2000: _j2k_head, uid.JPEG2000Lossless: _j2k_head,
+    uid.JPEGBaseline8Bit: _jpeg_head, uid.JPEGExtended12Bit: _jpeg_head, uid.JPEGLossless: _jpeg_head,
+    uid.JPEGLosslessSV1: _jpeg_head, uid.JPEGLSLossless: _jpeg_head, uid.JPEGLSNearLossless: _jpeg_head,
+}  # fmt: skip

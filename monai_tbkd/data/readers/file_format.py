@@ -1,4 +1,4 @@
-"""Tell a file's format from its first bytes; its name does not count."""
+"""Tell a file's format from its first bytes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ import zlib
 
 HEAD_BYTES = 1024
 """How many bytes of a file `sniff_format` wants to see."""
-
 ITK_FORMATS = ("metaimage", "nrrd")
-_GROUP_STARTS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 
 
 def sniff_format(head: bytes) -> str | None:
-    """Name the format that the first bytes belong to.
-
-    Args:
-        head: the first `HEAD_BYTES` bytes of the file (fewer if it is shorter).
+    """Name the format that a file's first `HEAD_BYTES` bytes belong to, whatever its name.
 
     Returns:
         ``"png"``, ``"jpeg"``, ``"tiff"``, ``"bmp"``, ``"dicom"``, ``"nifti"``, ``"metaimage"``, ``"nrrd"``,
@@ -44,22 +39,12 @@ def sniff_format(head: bytes) -> str | None:
         return "nrrd"
     if b"NDims" in head and b"ObjectType" in head:
         return "metaimage"
-    if head.startswith(b"\x1f\x8b"):
-        # A gzip file is a film only if a NIfTI header comes out of it.
-        return "nifti" if _is_nifti(_first_bytes_of_gzip(head)) else None
-    if _is_nifti(head):
+    zipped = head.startswith(b"\x1f\x8b")
+    if zipped:
+        try:
+            head = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(head, 540)
+        except zlib.error:
+            return None
+    if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"):
         return "nifti"
-    if head[:2] in _GROUP_STARTS:
-        return "headless_dicom"
-    return None
-
-
-def _is_nifti(head: bytes) -> bool:
-    return head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0")
-
-
-def _first_bytes_of_gzip(head: bytes) -> bytes:
-    try:
-        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(head, 540)
-    except zlib.error:
-        return b""
+    return "headless_dicom" if head[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and not zipped else None

@@ -1,4 +1,4 @@
-"""Headers of MetaImage and NRRD files: only known fields in a known form are accepted."""
+"""Check headers of MetaImage and NRRD files: only known fields in a known form are accepted."""
 
 from __future__ import annotations
 
@@ -66,11 +66,7 @@ _UNPRINTABLE = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def read_header(path: Path, file_format: str) -> tuple[Mapping[str, str], int]:
-    """Read the header of a file that holds its pixels itself.
-
-    Args:
-        path: the file.
-        file_format: ``"metaimage"`` or ``"nrrd"``.
+    """Read the header of a ``"metaimage"`` or ``"nrrd"`` file that holds its pixels itself.
 
     Returns:
         Fields by their names in lower case, and where the pixels begin, in bytes.
@@ -93,67 +89,53 @@ def read_header(path: Path, file_format: str) -> tuple[Mapping[str, str], int]:
                 ReasonCode.NOT_AN_IMAGE, path, f"the header has a field {name[:40]!r}, which is not known; save it anew"
             )
         if name in fields or not re.fullmatch(known[name], value, re.IGNORECASE):
-            raise FilmError(
-                ReasonCode.CORRUPT, path, f"the header's field {name!r} is {value[:40]!r}; copy the file again"
-            )
+            raise _corrupt(path, f"'s field {name!r} is {value[:40]!r}")
         fields[name] = value
     if missing := [name for name in _NEEDED[file_format] if name not in fields]:
-        raise FilmError(ReasonCode.CORRUPT, path, f"the header has no {missing[0]!r}; copy the file again")
-    _check_axes(path, fields)
+        raise _corrupt(path, f" has no {missing[0]!r}")
+    axes, sizes = int(fields.get("dimension") or fields["ndims"]), (fields.get("sizes") or fields["dimsize"]).split()
+    if axes > MOST_AXES:
+        raise FilmError(ReasonCode.MULTI_FRAME, path, f"{axes} axes; expected two axes or one slice")
+    if len(sizes) != axes:
+        raise _corrupt(path, f" has {axes} axes and {len(sizes)} sizes")
     return fields, start
-
-
-def _check_axes(path: Path, fields: Mapping[str, str]) -> None:
-    number = int(fields.get("dimension") or fields["ndims"])
-    sizes = (fields.get("sizes") or fields["dimsize"]).split()
-    if number > MOST_AXES:
-        raise FilmError(ReasonCode.MULTI_FRAME, path, f"{number} axes; expected two axes or one slice")
-    if len(sizes) != number:
-        raise FilmError(ReasonCode.CORRUPT, path, f"the header has {number} axes and {len(sizes)} sizes")
 
 
 def _nrrd_lines(path: Path, head: bytes) -> tuple[list[tuple[str, str]], int]:
     end = re.search(rb"\r?\n\r?\n", head)
-    alone = end is None and len(head) < HEADER_BYTES and b"data" in head.lower()  # a header without pixels
-    if end is None and not alone:
-        raise _no_end(path)
     lines = []
     for line in _printable(path, head[: end.start()] if end else head.rstrip())[1:]:
         if line.startswith("#") or re.fullmatch(rf"[\w .|-]+:={_TEXT}", line):
             continue  # comments, and keys that are no fields
-        name, colon, value = line.partition(":")
-        if not colon:
-            raise FilmError(ReasonCode.CORRUPT, path, f"the header has a line {line[:40]!r}; copy the file again")
-        lines.append((name.strip().lower(), value.strip()))
-    if end is None and not any(name in _ELSEWHERE for name, _ in lines):
-        raise _no_end(path)
+        lines.append(_field(path, line, ":"))
+    # A header without an end is one whose pixels are in another file, where it says so.
+    if end is None and (len(head) == HEADER_BYTES or not any(name in _ELSEWHERE for name, _ in lines)):
+        raise _corrupt(path, f" does not end within {HEADER_BYTES} bytes")
     return lines, end.end() if end else len(head)
 
 
 def _metaimage_lines(path: Path, head: bytes) -> tuple[list[tuple[str, str]], int]:
     end = re.search(rb"^ElementDataFile[^\n]*\n", head, re.MULTILINE | re.IGNORECASE)
     if end is None:
-        raise _no_end(path)
-    lines = []
-    for line in _printable(path, head[: end.end() - 1]):
-        name, equals, value = line.partition("=")
-        if not equals:
-            raise FilmError(ReasonCode.CORRUPT, path, f"the header has a line {line[:40]!r}; copy the file again")
-        if not _METADATA.fullmatch(name.strip().lower()):
-            lines.append((name.strip().lower(), value.strip()))
-    return lines, end.end()
+        raise _corrupt(path, f" does not end within {HEADER_BYTES} bytes")
+    lines = [_field(path, line, "=") for line in _printable(path, head[: end.end() - 1])]
+    return [(name, value) for name, value in lines if not _METADATA.fullmatch(name)], end.end()
+
+
+def _field(path: Path, line: str, separator: str) -> tuple[str, str]:
+    name, found, value = line.partition(separator)
+    if not found:
+        raise _corrupt(path, f" has a line {line[:40]!r}")
+    return name.strip().lower(), value.strip()
 
 
 def _printable(path: Path, header: bytes) -> list[str]:
-    """The lines; a control character would let ITK see other lines than are checked here."""
-    lines = header.split(b"\n")
-    lines = [line[:-1] if line.endswith(b"\r") else line for line in lines]
+    """Split into lines; a control character would let ITK see other lines than are checked here."""
+    lines = [line.removesuffix(b"\r") for line in header.split(b"\n")]
     if any(_UNPRINTABLE.search(line) for line in lines):
-        raise FilmError(ReasonCode.CORRUPT, path, "the header holds control characters; copy the file again")
+        raise _corrupt(path, " holds control characters")
     return [line.decode("latin-1") for line in lines]
 
 
-def _no_end(path: Path) -> FilmError:
-    return FilmError(
-        ReasonCode.CORRUPT, path, f"the header does not end within {HEADER_BYTES} bytes; copy the file again"
-    )
+def _corrupt(path: Path, what: str) -> FilmError:
+    return FilmError(ReasonCode.CORRUPT, path, f"the header{what}; copy the file again")

@@ -1,31 +1,23 @@
-"""Which way is up in formats that place pixels in a patient by an affine (NIfTI, MetaImage, NRRD)."""
+"""Turn images upright whose pixels have positions in a patient, given by an affine (NIfTI, MetaImage, NRRD)."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
 from monai_tbkd.data.reason_codes import FilmError, ReasonCode
 
 _FOOT_HEAD = 2
 
 
 def film_plane(path: Path, shape: tuple[int, ...]) -> tuple[int, int]:
-    """The two axes that a film lies in.
-
-    Args:
-        path: the file, for messages.
-        shape: voxels along each axis.
-
-    Returns:
-        The axes longer than one voxel, in order.
-
-    Raises:
-        FilmError: MULTI_FRAME where there are more, TOO_SMALL where there are fewer.
-    """
+    """Find the two axes of a volume's `shape` that are longer than one voxel; MULTI_FRAME or TOO_SMALL otherwise."""
     axes = [axis for axis, length in enumerate(shape) if length != 1]
     if len(axes) > 2 or (len(axes) == 2 and axes[1] > 2):
         raise FilmError(
@@ -44,28 +36,24 @@ def _directions(affine: NDArray[np.float64], axes: tuple[int, int]) -> list[tupl
     return [(int(patient_axis), int(sign)) for patient_axis, sign in orientation]
 
 
-def vertical_first(affine: NDArray[np.float64], axes: tuple[int, int]) -> bool:
-    """Whether the first in-plane axis runs down the film (otherwise it runs across).
-
-    Args:
-        affine: 4 x 4, from voxel indices to RAS+ in mm.
-        axes: what `film_plane` found.
-    """
+def upright_size(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64]) -> tuple[int, int]:
+    """Return height and width of the upright image."""
+    axes = film_plane(path, shape)
     directions = _directions(affine, axes)
-    if directions is None:
-        return False
-    return directions[0][0] == _FOOT_HEAD
+    vertical_first = directions is not None and directions[0][0] == _FOOT_HEAD
+    first, second = shape[axes[0]], shape[axes[1]]
+    return (first, second) if vertical_first else (second, first)
 
 
 def upright_film(
     pixels: NDArray[np.float32], affine: NDArray[np.float64], axes: tuple[int, int]
 ) -> tuple[NDArray[np.float32], tuple[float, float] | None, list[str]]:
-    """Turn a film upright, rows first.
+    """Turn an image upright, rows first.
 
-    A picture has no place in a patient, and writers disagree on what to put into the affine. So: where one in-plane
-    axis runs between foot and head, that is the vertical and the affine is followed. Otherwise the first axis is x and
-    the second y, as nibabel, ITK and MONAI write pictures; the affine's flips are followed too, except where it is a
-    plain positive scale at the origin 0 (``np.eye(4)``), which says no more than "these are indices".
+    Writers disagree on the affine of a 2D image. Where one in-plane axis runs between foot and head, that is the
+    vertical and the affine is followed. Otherwise the first axis is x and the second y, as nibabel, ITK and MONAI write
+    pictures; the affine's flips are followed too, except where it is a plain positive scale at the origin 0
+    (``np.eye(4)``), which says no more than "these are indices".
 
     Args:
         pixels: ``(n, m)``, in the order of `axes`.
@@ -77,20 +65,27 @@ def upright_film(
     """
     lengths = np.linalg.norm(affine[:3, list(axes)], axis=0)
     directions = _directions(affine, axes)
-    standing = directions is not None and _FOOT_HEAD in (directions[0][0], directions[1][0])
-    indices_only = not standing and np.allclose(affine[:3, 3], 0) and bool((affine[:3, :3] >= 0).all())
+    vertical = [] if directions is None else [patient_axis == _FOOT_HEAD for patient_axis, _ in directions]
+    indices_only = not any(vertical) and np.allclose(affine[:3, 3], 0) and bool((affine[:3, :3] >= 0).all())
     steps = []
-    if directions is not None and not indices_only:
-        for position, (patient_axis, sign) in enumerate(directions):
-            # Upright: columns run to the patient's left and rows to the feet (or the back, in an axial frame), which
-            # is against RAS+ in all three.
-            if sign > 0:
-                pixels = np.flip(pixels, axis=position)
-                steps.append(f"axis {'xyz'[patient_axis]} flipped")
-    if not vertical_first(affine, axes):
-        pixels = pixels.T
-        lengths = lengths[::-1]
+    for position, (patient_axis, sign) in enumerate(directions or []):
+        # Upright columns run to the patient's left and rows to the feet (or the back, in an axial image), which is
+        # against RAS+ in all three.
+        if sign > 0 and not indices_only:
+            pixels = np.flip(pixels, axis=position)
+            steps.append(f"axis {'xyz'[patient_axis]} flipped")
+    if not (vertical and vertical[0]):
+        pixels, lengths = pixels.T, lengths[::-1]
         steps.append("axes swapped to rows first")
     # An affine of ones is what writers put where they know nothing.
     known = bool((lengths > 0).all() and not np.allclose(lengths, 1))
     return pixels, (float(lengths[0]), float(lengths[1])) if known else None, steps
+
+
+def decoded_volume(
+    path: Path, values: NDArray[Any], affine: NDArray[np.float64], axes: tuple[int, int], source_format: str
+) -> DecodedFilm:
+    """Make an upright image of the two in-plane axes of a volume, as `upright_film` does."""
+    pixels, spacing, steps = upright_film(values.astype(np.float32), affine, axes)
+    pixels = finite_pixels(path, pixels, steps)
+    return DecodedFilm(pixels, source_format, steps, spacing, warnings=[FilmWarning.UNTAGGED])

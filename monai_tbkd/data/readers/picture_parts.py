@@ -1,7 +1,7 @@
-"""The parts of a PNG, JPEG or TIFF file that its pixels need.
+"""Reduce a PNG, JPEG or TIFF file to what its pixels need.
 
-Texts, profiles, thumbnails, what follows the end of the picture: viewers step over what they do not understand there,
-and Pillow fails, or unpacks it. So Pillow is given the file without them.
+Viewers ignore what they do not understand in texts, profiles, thumbnails and after the end of the picture. Pillow fails
+there, or unpacks it, so it is given the file without them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 
 # PNG's critical chunks have a capital; of the others, the frames of an animation, transparency and EXIF are looked at.
 _PNG_EXTRAS = {b"acTL", b"fcTL", b"fdAT", b"tRNS", b"eXIf"}
@@ -28,51 +29,48 @@ _TIFF_NOTES = {270, 271, 272, 305, 306, 315, 316, 700, 33432, 33723, 34377, 3466
 
 
 def needed_png(content: bytes) -> tuple[bytes, bool]:
-    """Leave out of a PNG file texts, profiles and other extras, extras with a wrong checksum, and what follows its end.
+    """Leave out texts, profiles and other extras, extras with a wrong checksum, and what follows the end of a PNG file.
 
-    Args:
-        content: of the file.
-
-    Returns:
-        The rest, and whether its end is there; everything where the chunks do not lead to its end.
+    Returns the rest, or everything where the chunks do not lead to the end, and whether the end is there.
     """
-    parts, place, color = [content[:8]], 8, content[25:26]
-    while place + 12 <= len(content):
-        length = int.from_bytes(content[place : place + 4], "big")
-        kind, end = content[place + 4 : place + 8], place + 12 + length
-        if kind[:1].isupper() or _is_sound_extra(content, kind, place, end, color == bytes([_PALETTE])):
+    parts, has_palette = [content[:8]], content[25:26] == bytes([_PALETTE])
+    for place, end in _png_chunks(content):
+        kind = content[place + 4 : place + 8]
+        if kind[:1].isupper() or _is_sound_extra(content, kind, place, end, has_palette):
             parts.append(content[place:end])
         if kind == b"IEND":
             return b"".join(parts), content[place:end].endswith(b"IEND\xaeB`\x82")
-        place = end
     # Not found, as where damage hides the start of a chunk: an end mark near the end of the file will do.
     return content, b"IEND\xaeB`\x82" in content[-4096:]
 
 
 def has_all_rows(content: bytes) -> bool:
-    """Whether the stream of a PNG file unpacks to as many bytes as its header says; Pillow leaves the rest black.
-
-    Args:
-        content: as `needed_png` gives it.
-    """
+    """Check whether a PNG file, reduced by `needed_png`, unpacks to all its rows; Pillow leaves missing ones black."""
     width, height = struct.unpack(">II", content[16:24])
     bits = content[24] * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(content[25], 1)
     expected = 0
     for left, top, across, down in _ADAM7 if content[28] else [(0, 0, 1, 1)]:
         columns, rows = -(-(width - left) // across), -(-(height - top) // down)
         expected += rows * (1 + (columns * bits + 7) // 8) if columns > 0 < rows else 0
-    inflate, place = zlib.decompressobj(), 8
-    while place + 12 <= len(content) and expected > 0 and not inflate.eof:
-        end = place + 12 + int.from_bytes(content[place : place + 4], "big")
+    inflate = zlib.decompressobj()
+    for place, end in _png_chunks(content):
         packed = content[place + 8 : end - 4] if content[place + 4 : place + 8] == b"IDAT" else b""
-        while packed and expected > 0:
+        while packed and expected > 0 and not inflate.eof:
             try:
                 expected -= len(inflate.decompress(packed, 2**20))
             except zlib.error:
                 return True  # damage, which Pillow tells or steps over
             packed = inflate.unconsumed_tail
-        place = end
     return expected <= 0
+
+
+def _png_chunks(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where each chunk of a PNG file starts and ends; the last may end after the file."""
+    place = 8
+    while place + 12 <= len(content):
+        end = place + 12 + int.from_bytes(content[place : place + 4], "big")
+        yield place, end
+        place = end
 
 
 def _is_sound_extra(content: bytes, kind: bytes, place: int, end: int, has_palette: bool) -> bool:
@@ -82,13 +80,9 @@ def _is_sound_extra(content: bytes, kind: bytes, place: int, end: int, has_palet
 
 
 def needed_jpeg(content: bytes) -> tuple[bytes, bool]:
-    """Leave out of a JPEG file texts, profiles, previews, bytes between segments, and what follows its end.
+    """Leave out texts, profiles, previews, bytes between segments, and what follows the end of a JPEG file.
 
-    Args:
-        content: of the file.
-
-    Returns:
-        The rest, and whether its end is there; everything where the file is not built as the standard says.
+    Returns the rest, or everything where the file is not built as the standard says, and whether the end is there.
     """
     parts, place = [content[:2]], 2
     scan: int | None = None  # where the first scan starts: from there on everything is needed
@@ -112,14 +106,7 @@ def needed_jpeg(content: bytes) -> tuple[bytes, bool]:
 
 
 def needed_tiff(content: bytes) -> bytes:
-    """Blank in a TIFF file notes that lie outside of it, and a pointer to a next page that is none.
-
-    Args:
-        content: of the file.
-
-    Returns:
-        The file, of the same length; BigTIFF as it is.
-    """
+    """Blank notes that lie outside of a TIFF file, and a pointer to a next page that is none; BigTIFF stays."""
     if content[2:4] in (b"+\0", b"\0+"):
         return content
     order = "<" if content[:2] == b"II" else ">"
@@ -141,7 +128,7 @@ def needed_tiff(content: bytes) -> bytes:
 
 
 def _tiff_entries(content: bytes, start: int, order: str) -> dict[int, tuple[int, int, int, int]]:
-    """Tag, type, count and value or offset of each entry of a directory, by where it stands; none of a cut one."""
+    """Read tag, type, count and value or offset of each entry of a directory, by its position; none of a cut one."""
     if not 8 <= start <= len(content) - 2:
         return {}
     (number,) = struct.unpack_from(order + "H", content, start)

@@ -1,4 +1,4 @@
-"""Which bits of a cell are the pixel: what the header says, held against what stands in the cells."""
+"""Find which bits of a cell are the pixel, where the header and the cells disagree."""
 
 from __future__ import annotations
 
@@ -8,45 +8,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_tbkd.data.readers.film_strips import strips
+from monai_tbkd.data.readers.decoded_film import strips
 
 
 @dataclass(frozen=True)
 class PixelBits:
-    """Where in a cell the pixel value stands (DICOM PS3.5 8.1.1).
+    """Where in a cell the pixel value stands (DICOM PS3.5 8.1.1)."""
 
-    Args:
-        stored: how many bits it has.
-        high: its highest bit, counted from 0.
-        signed: whether it is in two's complement.
-        clipped: bits of a cell whose whole value is clipped to the stored ones; 0 where other bits are left out.
-    """
-
-    stored: int
-    high: int
-    signed: bool
-    clipped: int = 0
+    stored: int  # how many bits it has
+    high: int  # its highest bit, counted from 0
+    signed: bool  # in two's complement
+    clipped: int = 0  # bits of a cell whose whole value is clipped to the stored ones; 0: other bits are left out
 
     @property
     def low_bit(self) -> int:
-        """The lowest bit of the value, counted from 0."""
+        """The value's lowest bit, counted from 0."""
         return self.high - self.stored + 1
 
     @property
     def range(self) -> tuple[float, float]:
         """The least and the greatest value."""
-        if self.signed:
-            return float(-(2 ** (self.stored - 1))), float(2 ** (self.stored - 1) - 1)
-        return 0.0, float(2**self.stored - 1)
+        low = -(2 ** (self.stored - 1)) if self.signed else 0
+        return float(low), float(low + 2**self.stored - 1)
 
     def values(self, cells: NDArray[Any]) -> NDArray[np.int64]:
-        """The values in cells that may hold other bits as well, such as an old overlay.
-
-        Args:
-            cells: integers as decoded.
-
-        Returns:
-            The values, sign extended.
+        """Extract the values, sign extended, from cells that may hold other bits as well, such as an old overlay.
 
         Example:
             >>> PixelBits(12, 11, True).values(np.array([0xF001, 0x0FFF], np.uint16)).tolist()
@@ -68,13 +54,12 @@ def true_bits(
 ) -> tuple[PixelBits, bool]:
     """Find out which bits of the cells are the image, where the header leaves some out or has another sign.
 
-    There are two reasons for bits that the header leaves out. They belong to the value, and the header is wrong: then
-    the header's values jump from white to black wherever the image passes their end, and the whole cells do not. Or
-    they are something else, such as an old overlay: then the whole cells jump at its edges. It is the same with the
-    sign. So the reading in which neighboring pixels differ least, compared with the spread of all, is the right one,
-    and the header's where there is no clear difference. A marker or a saturated area is neither image nor overlay: it
-    takes less than half of the image, is constant, and has one value or is far from the pixels around it in both
-    readings. It is clipped to the greatest value.
+    Bits that the header leaves out may belong to the value, and the header is wrong: then its values jump from white to
+    black wherever the image passes their end, and the whole cells do not. Or they are something else, such as an old
+    overlay: then the whole cells jump at its edges. It is the same with the sign. So the reading in which neighboring
+    pixels differ least, compared with the spread of all, is taken, and the header's where there is no clear difference.
+    A marker or a saturated area takes less than half of the image, is constant, and has one value or is far from the
+    pixels around it in both readings; it is clipped to the greatest value.
 
     Args:
         cells: ``(H, W)``, integers as decoded, with all their bits.
@@ -117,11 +102,7 @@ def true_bits(
 
 
 class _Outside:
-    """Pixels with bits that the header leaves out: whether they are alike, and how they meet the others.
-
-    Args:
-        limit: neighbors that differ by more are far apart.
-    """
+    """Pixels with bits that the header leaves out; neighbors that differ by more than `limit` are far apart."""
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
@@ -130,7 +111,7 @@ class _Outside:
         self.far_edges: dict[int, int] = {}
 
     def add(self, hidden: NDArray[np.bool_], image: NDArray[np.bool_], readings: list[NDArray[np.int64]]) -> None:
-        """Count neighbors in some rows, where there is an image: beside and below each other."""
+        """Count neighbors, beside and below each other, in some rows, where there is an image."""
         found = readings[1][hidden & image]
         self.pixels += found.size
         self.lowest = min(self.lowest, float(found.min(initial=2**32)))
@@ -147,7 +128,7 @@ class _Outside:
 
     @property
     def constant(self) -> bool:
-        """Whether most of them are as the next."""
+        """Whether most of them are equal to the next."""
         return 2 * self.alike >= self.pairs
 
     def far(self, reading: int) -> bool:

@@ -1,4 +1,4 @@
-"""What pydicom and highdicom say of odd files is kept back."""
+"""Suppress logs and warnings of pydicom and highdicom."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-
-class _Silence:
-    """Holds as long as anyone wants it: an image is fetched in a thread beside the one in work."""
-
-    def __init__(self) -> None:
-        self.lock, self.wanted, self.until = threading.Lock(), 0, ExitStack()
-
-    def change(self, by: int) -> None:
-        with self.lock:
-            if self.wanted == 0:
-                self.until.enter_context(_silenced())
-            self.wanted += by
-            if self.wanted == 0:
-                self.until.close()
+_lock, _wanted, _until = threading.Lock(), 0, ExitStack()
 
 
-_silence = _Silence()
+def _new_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
 if hasattr(os, "register_at_fork"):  # a thread of the parent may hold the lock
-    os.register_at_fork(after_in_child=lambda: setattr(_silence, "lock", threading.Lock()))
+    os.register_at_fork(after_in_child=_new_lock)
 
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Keep back what pydicom, and highdicom with it, say of odd values of odd files.
+    """Suppress what pydicom and highdicom say of odd values, which may quote patient data, as long as any thread wants.
 
-    They often quote them, and so at times patient data. pydicom also logs a traceback for a stream that cannot be
-    decoded, which is told by a reason here.
+    An error that they log with a traceback is told by a reason here.
     """
-    _silence.change(1)
+    _change(1)
     try:
         yield
     finally:
-        _silence.change(-1)
+        _change(-1)
+
+
+def _change(by: int) -> None:
+    global _wanted
+    with _lock:
+        if _wanted == 0:
+            _until.enter_context(_silenced())
+        _wanted += by
+        if _wanted == 0:
+            _until.close()
 
 
 @contextmanager
