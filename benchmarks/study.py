@@ -26,9 +26,8 @@ import yaml
 
 from monai_tbkd.data.csv_cells import csv_line
 from monai_tbkd.data.whole_file import read_json_object, write_json
-from monai_tbkd.metrics.bootstrap import Interval, bootstrap_mean
+from monai_tbkd.metrics.bootstrap import Interval, bootstrap_draws, bootstrap_mean, interval_of_draws
 from monai_tbkd.metrics.image_level import weighted_image_level
-from monai_tbkd.metrics.weighted_bootstrap import bootstrap_draws, interval_of_draws
 from monai_tbkd.packaging import set_option
 from monai_tbkd.report.film_table import read_film_table
 

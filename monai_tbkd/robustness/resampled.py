@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from monai_tbkd.metrics.bootstrap import resample_weights
+from monai_tbkd.metrics.bootstrap import Statistic, interval_of_draws, resample_weights, weighted_mean, weighted_ratio
 from monai_tbkd.metrics.image_level import weighted_image_level
-from monai_tbkd.metrics.weighted_bootstrap import Statistic, interval_of_draws, weighted_mean, weighted_ratio
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from monai.apps.detection.metrics.coco import COCOMetric
 from monai.apps.detection.metrics.matching import matching_batch
 
 from monai_tbkd.metrics.box_overlap import pairwise_iou
-from monai_tbkd.metrics.detection_average_precision import (
+from monai_tbkd.metrics.box_metrics import (
     COCO_LEVELS,
     DetectionAP,
     DetectionAR,

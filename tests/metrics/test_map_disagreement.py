@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
 
-from monai_tbkd.metrics.map_disagreement import binary_entropy, map_disagreement
+from monai_tbkd.metrics.acquisition import binary_entropy, map_disagreement
 
 
 def test_by_hand() -> None:

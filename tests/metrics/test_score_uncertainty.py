@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monai_tbkd.metrics.score_uncertainty import score_uncertainty
+from monai_tbkd.metrics.acquisition import score_uncertainty
 
 
 def test_by_hand() -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from monai_tbkd.metrics.bootstrap import bootstrap_mean
-from monai_tbkd.metrics.seeds import summarize_seeds
-from monai_tbkd.metrics.weighted_bootstrap import weighted_mean
+from monai_tbkd.metrics.bootstrap import summarize_seeds
+from monai_tbkd.metrics.bootstrap import weighted_mean
 
 
 def test_numbers_by_hand() -> None:

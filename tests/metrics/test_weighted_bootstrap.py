@@ -7,7 +7,7 @@ import scipy.stats
 from monai_tbkd.metrics import weighted_bootstrap
 from monai_tbkd.metrics.bootstrap import area_under_roc, bootstrap_mean, resample_weights
 from monai_tbkd.metrics.image_level import weighted_image_level
-from monai_tbkd.metrics.weighted_bootstrap import (
+from monai_tbkd.metrics.bootstrap import (
     bca_limits,
     bootstrap_draws,
     bootstrap_weighted,
