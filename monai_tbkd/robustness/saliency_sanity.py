@@ -1,4 +1,4 @@
-"""Whether a map shows what a network has learned: Adebayo's randomization, Arun's repeatability and utility."""
+"""Check whether maps show what networks have learned: Adebayo's randomization, Arun's repeatability and utility."""
 
 from __future__ import annotations
 
@@ -11,22 +11,28 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from monai.metrics import SSIMMetric
+from scipy.stats import rankdata
 from torch import nn
 
 from monai_tbkd.metrics import Comparison, Predictions, bootstrap_mean, union_iou_sweep
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet
 from monai_tbkd.networks.checkpoint import load_finished
-from monai_tbkd.robustness import map_agreement
 from monai_tbkd.robustness.film_predictor import FilmPredictor
-from monai_tbkd.robustness.map_agreement import mask_iou, rank_correlation, structural_similarity
 from monai_tbkd.robustness.resampled import FilmResampler
-from monai_tbkd.transforms import MapToMask
+from monai_tbkd.transforms import MapToMask, stretch_map
 
 logger = logging.getLogger(__name__)
 
+_SIDE = 64  # maps of any grid are compared on this one; SSIM's window is 11 cells of it
+
 DEFINITIONS = {
-    **map_agreement.DEFINITIONS,
+    "ssim": f"structural similarity of two maps, each stretched to 0-1 and brought to {_SIDE} x {_SIDE} cells",
+    "spearman": "rank correlation of two maps' cells; 1: the same order, 0: none in common",
+    "iou": "IoU of two maps' masks, each at its network's own threshold; films on which both are empty take no part",
+    "chance": "the same of one map and the other's map of the next film: what maps share that do not look at the film",
     "cascade": (
         "the head, then the stages below it one after another down to the stem, get random weights; agreement of the "
         "map with that of the trained network. A map that stays as it was does not show what was learned"
@@ -37,8 +43,56 @@ DEFINITIONS = {
 }
 
 
+def structural_similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Compute MONAI's SSIM of stretched maps ``(N, h, w)``: ``(N,)``, 1 for maps that are alike.
+
+    Example:
+        >>> maps = np.random.default_rng(0).random((2, 8, 8))
+        >>> structural_similarity(maps, 3 * maps + 1).round(4)
+        array([1., 1.])
+    """
+    _check(one, other)
+    pair = [
+        F.interpolate(
+            stretch_map(torch.from_numpy(np.asarray(maps, dtype=np.float64)))[:, None].float(),
+            size=(_SIDE, _SIDE),
+            mode="bilinear",
+            align_corners=False,
+        )
+        for maps in (one, other)
+    ]
+    return torch.as_tensor(SSIMMetric(spatial_dims=2, data_range=1.0)(*pair)).flatten().double().numpy()
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Compute Spearman's correlation of the cells of maps ``(N, h, w)``: ``(N,)``; 0 where a map is flat.
+
+    Example:
+        >>> ramp = np.arange(4.0).reshape(1, 2, 2)
+        >>> rank_correlation(ramp, np.exp(ramp)), rank_correlation(ramp, -ramp)
+        (array([1.]), array([-1.]))
+    """
+    _check(one, other)
+    ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (one, other)]
+    left, right = (each - each.mean(axis=1, keepdims=True) for each in ranks)
+    spread = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
+    return np.divide((left * right).sum(axis=1), spread, out=np.zeros(len(one)), where=spread > 0)
+
+
+def mask_iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Compute the IoU of masks ``(N, h, w)`` bool, ``(N,)``; nan where both are empty."""
+    _check(one, other)
+    both, either = (one & other).sum(axis=(1, 2)), (one | other).sum(axis=(1, 2))
+    return np.divide(both, either, out=np.full(len(one), np.nan), where=either > 0)
+
+
+def _check(one: np.ndarray, other: np.ndarray) -> None:
+    if one.ndim != 3 or one.shape != other.shape:
+        raise ValueError(f"Maps are {one.shape} and {other.shape}; expected both (films, rows, columns).")
+
+
 def stages_from_head(network: nn.Module) -> list[tuple[str, list[nn.Module]]]:
-    """The stages of a network of this package, with or without a view around it, from the head down to the stem.
+    """List the stages of a network of this package, with or without a view around it, from the head to the stem.
 
     Raises:
         ValueError: there is no such network in it.
@@ -58,7 +112,7 @@ def stages_from_head(network: nn.Module) -> list[tuple[str, list[nn.Module]]]:
 
 
 def cascading_randomization(network: nn.Module, seed: int = 0) -> Iterator[tuple[str, nn.Module]]:
-    """A network whose stages lose what they have learned, one after another from the head on.
+    """Randomize the stages of a network one after another, from the head on.
 
     Source: Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, https://arxiv.org/abs/1810.03292.
 
@@ -86,10 +140,10 @@ def cascading_randomization(network: nn.Module, seed: int = 0) -> Iterator[tuple
 
 
 class SaliencySanity:
-    """Runs the checks on the TB films of the reported split.
+    """Runs the checks on the TB images of the reported split.
 
     Args:
-        largest_number: at most this many TB films, evenly spread over the split.
+        largest_number: at most this many TB images, evenly spread over the split.
         repeats: checkpoints of students of other seeds.
         student: the student's network, into which they are loaded (a copy of it).
         seed: of the random weights.
@@ -115,7 +169,7 @@ class SaliencySanity:
         clean: Mapping[str, Predictions],
         resampler: FilmResampler,
     ) -> dict[str, Any]:
-        """All checks.
+        """Run all checks.
 
         Args:
             predictor: of the networks.
@@ -123,7 +177,7 @@ class SaliencySanity:
             comparison: truth and thresholds.
             points: operating point by network.
             clean: predictions of the reported split by network.
-            resampler: of its films.
+            resampler: of its images.
 
         Returns:
             JSON-able: ``definitions``, ``films``, ``cascade``, ``reproducibility``, ``repeatability`` and
