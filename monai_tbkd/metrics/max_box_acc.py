@@ -97,6 +97,7 @@ def film_box_ious(
 def _boxes_at_steps(values: np.ndarray, steps: np.ndarray) -> _Boxes:
     # A pixel of bin b is at or above the steps 0 ... b - 1.
     bins = np.searchsorted(steps, values.ravel().astype(steps.dtype), side="right").reshape(values.shape)
+    bins = bins.astype(np.min_scalar_type(len(steps)))
     changed = np.bincount(bins.ravel(), minlength=len(steps) + 1)[: len(steps)] > 0
     changed[0] = True
     row_top, column_top = bins.max(axis=1), bins.max(axis=0)
@@ -107,13 +108,16 @@ def _boxes_at_steps(values: np.ndarray, steps: np.ndarray) -> _Boxes:
         rows, columns = np.flatnonzero(row_top > k), np.flatnonzero(column_top > k)
         if len(rows) == 0:
             break
-        top, left = int(rows[0]), int(columns[0])
-        mask = bins[top : rows[-1] + 1, left : columns[-1] + 1] > k
-        labels, _ = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
-        largest.append(len(boxes) + int(np.bincount(labels.ravel())[1:].argmax()))
-        found = ndimage.find_objects(labels)
-        boxes += [(x.start + left, y.start + top, x.stop + left, y.stop + top) for y, x in found]
-        step += [k] * len(found)
+        top, left, bottom, right = int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+        labels, number = ndimage.label(bins[top:bottom, left:right] > k, structure=np.ones((3, 3), dtype=int))
+        if number == 1:
+            largest.append(len(boxes))
+            boxes.append((left, top, right, bottom))
+        else:
+            largest.append(len(boxes) + int(np.bincount(labels.ravel())[1:].argmax()))
+            found = ndimage.find_objects(labels)
+            boxes += [(x.start + left, y.start + top, x.stop + left, y.stop + top) for y, x in found]
+        step += [k] * number
     is_largest = np.zeros(len(boxes), dtype=bool)
     is_largest[largest] = True
     same_as = np.maximum.accumulate(np.where(changed, np.arange(len(steps)), 0))

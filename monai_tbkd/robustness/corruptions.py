@@ -33,11 +33,6 @@ def film_seed(*words: object) -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:4], "big")
 
 
-def _noise(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
-    add = RandGaussianNoise(prob=1.0, std=level, sample_std=False)
-    return add.set_random_state(seed=seed)(film)
-
-
 def _blur(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
     sigma = level * film.shape[-2]
     around = min(math.ceil(4 * sigma), min(film.shape[-2:]) - 1)
@@ -45,18 +40,6 @@ def _blur(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
     mirrored = F.pad(film, (around,) * 4, mode="reflect")
     blurred = GaussianSmooth(sigma=sigma)(mirrored)
     return blurred[:, around : around + film.shape[-2], around : around + film.shape[-1]]
-
-
-def _contrast(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
-    return ScaleIntensityFixedMean(factor=level - 1.0)(film)
-
-
-def _brightness(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
-    return ShiftIntensity(offset=direction(seed) * level)(film)
-
-
-def _gamma(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
-    return AdjustContrast(gamma=level if direction(seed) > 0 else 1.0 / level)(film)
 
 
 def _jpeg(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
@@ -72,25 +55,25 @@ def _pixelation(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
     return _film(coarse.resize((width, height), Image.Resampling.NEAREST))
 
 
-def _rotation(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
-    return turn(film, direction(seed) * level)
-
-
 def _occlusion(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
     side = [max(1, round(level * n)) for n in film.shape[-2:]]
     cover = RandCoarseDropout(holes=_HOLES, spatial_size=side, fill_value=0.0, prob=1.0)
     return cover.set_random_state(seed=seed)(film)
 
 
+def _noise(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
+    return RandGaussianNoise(prob=1.0, std=level, sample_std=False).set_random_state(seed=seed)(film)
+
+
 _CORRUPT: dict[str, Callable[[torch.Tensor, float, int], torch.Tensor]] = {
     "noise": _noise,
     "blur": _blur,
-    "contrast": _contrast,
-    "brightness": _brightness,
-    "gamma": _gamma,
+    "contrast": lambda film, level, seed: ScaleIntensityFixedMean(factor=level - 1.0)(film),
+    "brightness": lambda film, level, seed: ShiftIntensity(offset=direction(seed) * level)(film),
+    "gamma": lambda film, level, seed: AdjustContrast(gamma=level if direction(seed) > 0 else 1.0 / level)(film),
     "jpeg": _jpeg,
     "pixelation": _pixelation,
-    ROTATION: _rotation,
+    ROTATION: lambda film, level, seed: turn(film, direction(seed) * level),
     "occlusion": _occlusion,
 }
 CORRUPTIONS = tuple(_CORRUPT)

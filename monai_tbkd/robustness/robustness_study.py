@@ -133,7 +133,9 @@ class RobustnessStudy:
 
     def run(self) -> dict[str, Any]:
         """Run everything, write ``robustness.json`` and log the tables; returns its content."""
-        self.points = self._operating_points()
+        logger.info("Choosing operating points on %d clean films.", len(self.films["select"]))
+        select = self.predictor(self.films["select"]).predictions
+        self.points = {name: self.comparison.choose(each) for name, each in select.items()}
         clean = self._look("clean").predictions
         self.clean = {name: self._film_numbers(name, each) for name, each in clean.items()}
         self.clean_predictions = clean
@@ -168,11 +170,6 @@ class RobustnessStudy:
             write_json(self.output_dir / "robustness.json", result)
         logger.info("\n%s", robustness_table(result))
         return result
-
-    def _operating_points(self) -> dict[str, dict[str, Any]]:
-        logger.info("Choosing operating points on %d clean films.", len(self.films["select"]))
-        select = self.predictor(self.films["select"]).predictions
-        return {name: self.comparison.choose(each) for name, each in select.items()}
 
     def _look(self, condition: str, change: Any = None) -> Looked:
         logger.info("Looking at %d films: %s.", len(self.names), condition)

@@ -22,7 +22,7 @@ from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet
 from monai_tbkd.networks.checkpoint import load_finished
 from monai_tbkd.robustness.film_predictor import FilmPredictor
 from monai_tbkd.robustness.resampled import FilmResampler
-from monai_tbkd.transforms import MapToMask, stretch_map
+from monai_tbkd.transforms import stretch_map
 
 logger = logging.getLogger(__name__)
 
@@ -133,9 +133,8 @@ def cascading_randomization(network: nn.Module, seed: int = 0) -> Iterator[tuple
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed * 1000 + number)
             for module in (inner for each in modules for inner in each.modules()):
-                reset = getattr(module, "reset_parameters", None)
-                if callable(reset):
-                    reset()
+                if hasattr(module, "reset_parameters"):
+                    module.reset_parameters()
         yield name, changed
 
 
@@ -169,21 +168,13 @@ class SaliencySanity:
         clean: Mapping[str, Predictions],
         resampler: FilmResampler,
     ) -> dict[str, Any]:
-        """Run all checks.
-
-        Args:
-            predictor: of the networks.
-            films: by split, see :class:`~monai_tbkd.robustness.RobustnessStudy`.
-            comparison: truth and thresholds.
-            points: operating point by network.
-            clean: predictions of the reported split by network.
-            resampler: of its images.
+        """Run all checks; the arguments are those of :class:`~monai_tbkd.robustness.RobustnessStudy` or made by it.
 
         Returns:
             JSON-able: ``definitions``, ``films``, ``cascade``, ``reproducibility``, ``repeatability`` and
             ``localization_utility``.
         """
-        self._comparison, self._patients = comparison, comparison.truth["test"].patients
+        self._comparison = comparison
         tb = np.flatnonzero(comparison.truth["test"].tb)
         self._chosen = tb[np.linspace(0, len(tb) - 1, min(len(tb), self.largest_number)).round().astype(int)]
         chosen = [films["test"][i] for i in self._chosen]
@@ -199,11 +190,20 @@ class SaliencySanity:
             },
             "reproducibility": self._pairs(log_odds, masks),
         }
-        students, others = self._other_seeds(predictor, films, chosen)
+        others, other_points = self._other_seeds(predictor, films)
         if others:
-            students[0]["student"], students[1]["student"] = log_odds["student"], masks["student"]
-            result["repeatability"] = self._pairs(*students)
-        result["localization_utility"] = self._utility({**clean, **others}, points, resampler)
+            maps, masks = {"student": log_odds["student"]}, {"student": masks["student"]}
+            for name, (alone, found) in others.items():
+                maps[name] = alone.log_odds(alone.networks[name], chosen)
+                masks[name] = self._masks(found, other_points[name])
+            result["repeatability"] = self._pairs(maps, masks)
+        blind = {split: Predictions(maps, None) for split, maps in comparison.blind[BLIND_PRIOR].items()}
+        prior = self._ious(blind["test"], comparison.choose(blind["select"]))
+        everyone = {**clean, **{name: found for name, (_, found) in others.items()}}
+        result["localization_utility"] = {
+            name: resampler.mean(self._ious(each, {**points, **other_points}[name]) - prior).as_dict()
+            for name, each in everyone.items()
+        }
         return result
 
     def _cascade(
@@ -225,13 +225,16 @@ class SaliencySanity:
         return {key: self._interval(values) for key, values in numbers.items()}
 
     def _interval(self, values: np.ndarray) -> dict[str, Any]:
-        patients = None if self._patients is None else [self._patients[i] for i in self._chosen]
-        return bootstrap_mean(values, self._comparison.resamples, seed=self._comparison.seed, groups=patients).as_dict()
+        patients = self._comparison.truth["test"].patients
+        of_chosen = None if patients is None else [patients[i] for i in self._chosen]
+        return bootstrap_mean(values, self._comparison.resamples, self._comparison.seed, of_chosen).as_dict()
 
     def _masks(self, predictions: Predictions, point: Mapping[str, Any]) -> np.ndarray:
-        grid = self._comparison.grid
-        to_mask = MapToMask((grid, grid), point["map_threshold"], self._comparison.mode)
-        return np.stack([to_mask(torch.from_numpy(predictions.maps[i])[None])[0].numpy() for i in self._chosen])
+        return self._comparison.on_grid(predictions.maps[self._chosen]) >= point["map_threshold"]
+
+    def _ious(self, predictions: Predictions, point: Mapping[str, Any]) -> np.ndarray:
+        maps, masks = self._comparison.on_grid(predictions.maps), self._comparison.truth["test"].masks
+        return union_iou_sweep(maps, masks, np.array([point["map_threshold"]]))[:, 0]
 
     def _pairs(self, maps: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -247,54 +250,15 @@ class SaliencySanity:
         return found
 
     def _other_seeds(
-        self,
-        predictor: FilmPredictor,
-        films: Mapping[str, Sequence[Mapping[str, Any]]],
-        chosen: list[Mapping[str, Any]],
-    ) -> tuple[tuple[dict[str, np.ndarray], dict[str, np.ndarray]], dict[str, Predictions]]:
-        """Maps and masks of the students of other seeds, and their predictions."""
-        maps: dict[str, np.ndarray] = {}
-        masks: dict[str, np.ndarray] = {}
-        predictions: dict[str, Predictions] = {}
-        self._other_points: dict[str, dict[str, Any]] = {}
+        self, predictor: FilmPredictor, films: Mapping[str, Sequence[Mapping[str, Any]]]
+    ) -> tuple[dict[str, tuple[FilmPredictor, Predictions]], dict[str, dict[str, Any]]]:
+        """Predictors of the students of other seeds, their predictions, and their operating points."""
+        found, points = {}, {}
         for number, path in enumerate(self.repeats, start=1):
             name = f"student of repeat {number}"
             assert self.student is not None  # checked when it was made
-            network = load_finished(copy.deepcopy(self.student), path, "student").eval()
-            alone = FilmPredictor(
-                {name: network},
-                predictor.to_network,
-                predictor.postprocessing,
-                predictor.batch_size,
-                predictor.num_workers,
-                predictor.device,
-                predictor.amp,
-            )
-            point = self._comparison.choose(alone(films["select"]).predictions[name])
-            predictions[name] = alone(films["test"]).predictions[name]
-            maps[name] = alone.log_odds(network, chosen)
-            masks[name] = self._masks(predictions[name], point)
-            self._other_points[name] = point
-        return (maps, masks), predictions
-
-    def _utility(
-        self,
-        predictions: Mapping[str, Predictions],
-        points: Mapping[str, Mapping[str, Any]],
-        resampler: FilmResampler,
-    ) -> dict[str, Any]:
-        """Each network's mIoU minus the blind prior's, over the whole reported split."""
-        comparison, truth = self._comparison, self._comparison.truth["test"]
-        blind = comparison.blind[BLIND_PRIOR]
-        blind_point = comparison.choose(Predictions(blind["select"], None))
-
-        def ious(maps: np.ndarray, point: Mapping[str, Any]) -> np.ndarray:
-            to_mask = MapToMask((comparison.grid, comparison.grid), point["map_threshold"], comparison.mode)
-            masks = np.stack([to_mask(torch.from_numpy(m)[None])[0].numpy() for m in maps])
-            return union_iou_sweep(masks.astype(np.float32), truth.masks, np.array([0.5]))[:, 0]
-
-        prior = ious(blind["test"], blind_point)
-        return {
-            name: resampler.mean(ious(each.maps, {**self._other_points, **points}[name]) - prior).as_dict()
-            for name, each in predictions.items()
-        }
+            alone = copy.copy(predictor)
+            alone.networks = {name: load_finished(copy.deepcopy(self.student), path, "student").eval()}
+            points[name] = self._comparison.choose(alone(films["select"]).predictions[name])
+            found[name] = alone, alone(films["test"]).predictions[name]
+        return found, points
