@@ -9,18 +9,11 @@ DISAGREEMENT = "Jensen-Shannon divergence of two networks' TB probabilities, cel
 
 
 def map_disagreement(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Compute the Jensen-Shannon divergence of two maps, mean over cells.
+    """Compute the Jensen-Shannon divergence of two networks' TB probabilities ``(N, h, w)``, mean over cells, ``(N,)``.
 
     Query by committee with two members, here a teacher and its student. Source: McCallum and Nigam, "Employing EM and
     Pool-Based Active Learning for Text Classification", ICML 1998; Settles, "Active Learning Literature Survey", 2009,
     section 3.2. An image on which both see nothing, at whatever low level, has next to none.
-
-    Args:
-        one: TB probabilities ``(N, h, w)`` of 0-1.
-        other: ``(N, h, w)``, of the same images on the same grid.
-
-    Returns:
-        ``(N,)`` of 0 to 1.
 
     Raises:
         ValueError: other shapes, or values that are no probabilities.
@@ -44,17 +37,10 @@ def map_disagreement(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def score_uncertainty(scores: np.ndarray, threshold: float = 0.5) -> np.ndarray:
-    """Compute how near scores are to the threshold that decides on an image: uncertainty sampling with two classes.
+    """Compute how near scores ``(N,)`` are to the threshold: 1 on it, 0 at the end of the scale on either side.
 
-    Source: Lewis and Gale, "A Sequential Algorithm for Training Text Classifiers", SIGIR 1994; there the threshold is
-    one half, here it is the model's own.
-
-    Args:
-        scores: of 0-1, ``(N,)``.
-        threshold: of 0-1.
-
-    Returns:
-        ``(N,)``: 1 on the threshold, 0 at the end of the scale on either side.
+    Uncertainty sampling with two classes. Source: Lewis and Gale, "A Sequential Algorithm for Training Text
+    Classifiers", SIGIR 1994; there the threshold is one half, here it is the model's own.
 
     Raises:
         ValueError: a threshold or a score beyond 0 to 1.

@@ -54,20 +54,10 @@ def blind_maps(
     grid: int,
     lung_field_dir: str | os.PathLike[str] | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Make every blind baseline's maps of every image.
+    """Make every blind baseline's maps of every image, by baseline and split ``(N, grid, grid)`` float32 of 0-1.
 
-    Args:
-        train_items: datalist items whose boxes fit the location prior.
-        splits: items of the splits to predict.
-        grid: cells along each side.
-        lung_field_dir: see `lung_fields`; None leaves that baseline out.
-
-    Returns:
-        By baseline and split ``(N, grid, grid)`` float32 of 0-1; without `BLIND_PRIOR` where no training image has
-        boxes.
-
-    Raises:
-        ValueError: a lung mask is missing.
+    The location prior is fitted on the boxes of ``train_items`` and left out where there are none; the lung fields are
+    left out without a folder, see `lung_fields`.
     """
     boxed = any(item.get("boxes") for item in train_items)
     fixed = {
@@ -102,16 +92,10 @@ def location_prior(items: Sequence[Mapping[str, Any]], grid: int) -> np.ndarray:
 
 
 def lung_fields(items: Sequence[Mapping[str, Any]], folder: str | os.PathLike[str], grid: int) -> np.ndarray:
-    """Read lung masks as maps of 0-1.
+    """Read lung masks as maps ``(N, grid, grid)`` of 0-1.
 
-    Args:
-        items: datalist items; the mask of ``tb/a.png`` is ``folder/tb/a.png``, or their own ``lung_masks``.
-        folder: of the masks, gray pictures with lungs brighter than half of the brightest value; ``data_set`` takes the
-            masks that came with the data set.
-        grid: cells along each side.
-
-    Returns:
-        ``(N, grid, grid)`` float32.
+    The mask of ``tb/a.png`` is ``folder/tb/a.png``, gray, lungs brighter than half of the brightest value; the folder
+    ``data_set`` takes the ``lung_masks`` that came with the data set.
 
     Raises:
         ValueError: a mask is missing or cannot be read.

@@ -1,4 +1,8 @@
-"""Bootstrap intervals over images, or over patients where they are known."""
+"""Bootstrap intervals over images, or over patients where they are known.
+
+Common arguments: ``n``, the number of images; ``resamples`` and ``seed`` of the bootstrap; ``groups``, patient ids. The
+same ones give the same resamples, so draws may be subtracted: a paired difference.
+"""
 
 from __future__ import annotations
 
@@ -39,10 +43,7 @@ def plain(number: float) -> float | None:
 
 
 def group_codes(groups: Groups, n: int) -> np.ndarray:
-    """Number the groups of n images, ``(n,)`` from 0 in the order of their first image.
-
-    An image without an id is a group of its own. Images of one patient are alike: resampling whole patients keeps
-    intervals from being too narrow.
+    """Number the groups of n images, ``(n,)`` from 0; an image without an id is a group of its own.
 
     Raises:
         ValueError: not one id per image.
@@ -82,25 +83,13 @@ def _batches(rows: int, columns: int) -> Iterator[tuple[int, int]]:
     return ((start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-def resample_weights(n: int, resamples: int, seed: int, groups: Groups = None) -> np.ndarray:
-    """How often each of n images is drawn in each resample, ``(resamples, n)``; whole groups are drawn."""
-    codes = group_codes(groups, n)
-    drawn = _drawn(int(codes.max(initial=-1)) + 1, resamples, seed)
-    return drawn if groups is None else drawn[:, codes]
-
-
 def weighted_mean(values: np.ndarray) -> Statistic:
     """Make the mean of a number per image ``(n,)`` a statistic of image weights; nan takes no part."""
     return weighted_ratio(values, np.ones(len(values)))
 
 
 def weighted_ratio(numerator: np.ndarray, denominator: np.ndarray) -> Statistic:
-    """Make the ratio of two sums over images a statistic of image weights; nan numerators take no part.
-
-    Args:
-        numerator: ``(n,)``, or ``(n, m)`` for m ratios.
-        denominator: of the same shape.
-    """
+    """Make the ratio of two sums over images, ``(n,)`` or ``(n, m)``, a statistic; nan numerators take no part."""
     top, bottom = np.asarray(numerator, dtype=float), np.asarray(denominator, dtype=float)
     valid = ~np.isnan(top)
     top, bottom = np.where(valid, top, 0.0), np.where(valid, bottom, 0.0)
@@ -115,11 +104,7 @@ def weighted_ratio(numerator: np.ndarray, denominator: np.ndarray) -> Statistic:
 def bootstrap_draws(
     statistic: Statistic, n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None
 ) -> np.ndarray:
-    """Compute a statistic in each resample, ``(resamples,)`` or ``(resamples, m)``.
-
-    Statistics with the same n, seed and groups see the same resamples, so their draws may be subtracted: a paired
-    difference.
-    """
+    """Compute a statistic in each resample, ``(resamples,)`` or ``(resamples, m)``."""
     codes = group_codes(groups, n)
     drawn = _drawn(int(codes.max()) + 1, resamples, seed)
     weights = (drawn[start:stop].astype(float) for start, stop in _batches(resamples, n))
@@ -141,13 +126,9 @@ def jackknife(statistic: Statistic, n: int, groups: Groups = None) -> np.ndarray
 
 
 def interval_of_draws(draws: np.ndarray, value: float, n: int, left_out: np.ndarray | None = None) -> Interval:
-    """Turn the draws of a bootstrap into a 95 % interval.
+    """Turn the draws of a statistic and its value for all images into a 95 % interval; nan draws are left out.
 
-    Args:
-        draws: the statistic in each resample; nan is left out.
-        value: the statistic of all images.
-        n: number of images.
-        left_out: of `jackknife`, for a BCa interval; None for a percentile interval.
+    With ``left_out`` of `jackknife` it is a BCa interval, else a percentile interval.
     """
     draws = draws[~np.isnan(draws)]
     if len(draws) == 0 or np.isnan(value):
@@ -160,10 +141,8 @@ def interval_of_draws(draws: np.ndarray, value: float, n: int, left_out: np.ndar
 def bca_limits(draws: np.ndarray, value: float, left_out: np.ndarray) -> tuple[float, float] | None:
     """Bias-corrected and accelerated limits (Efron, "Better Bootstrap Confidence Intervals", JASA 1987).
 
-    Those of ``scipy.stats.bootstrap(method="BCa")`` for the same draws, which itself knows no patients.
-
-    Returns:
-        Low and high; None where they are not defined: the value lies beyond all draws, or never changes.
+    Those of ``scipy.stats.bootstrap(method="BCa")`` for the same draws, which itself knows no patients. None where they
+    are not defined: the value lies beyond all draws, or leaving out one image never changes it.
     """
     left_out = left_out[~np.isnan(left_out)]
     bias = float(ndtri(((draws < value).mean() + (draws <= value).mean()) / 2))
@@ -180,15 +159,9 @@ def bca_limits(draws: np.ndarray, value: float, left_out: np.ndarray) -> tuple[f
 def bootstrap_intervals(
     statistic: Statistic, n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None, bca: bool = False
 ) -> list[Interval]:
-    """Bootstrap m statistics of the same images at once; resamples where one is nan are left out of it.
+    """Bootstrap m statistics of the same images at once, given as one ``(B, n)`` to ``(B, m)``.
 
-    Args:
-        statistic: from weights ``(B, n)`` to ``(B, m)``.
-        n: number of images.
-        resamples: bootstrap samples.
-        seed: of the resampling.
-        groups: patient ids, to draw whole patients.
-        bca: BCa intervals, better for skewed statistics such as an AUC near 1; else percentile intervals.
+    BCa intervals are better for skewed statistics such as an AUC near 1; else they are percentile intervals.
     """
     values = statistic(np.ones((1, n)))[0]
     draws = bootstrap_draws(statistic, n, resamples, seed, groups)
@@ -236,17 +209,7 @@ def bootstrap_mean(values: np.ndarray, resamples: int = 2000, seed: int = 0, gro
 def paired_differences(
     statistics: Mapping[str, Statistic], n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None
 ) -> dict[str, dict[str, Interval]]:
-    """Bootstrap every predictor minus every other, both on the same images of each resample.
-
-    Args:
-        statistics: by predictor, each from weights ``(B, n)`` to ``(B,)``.
-        n: number of images.
-        resamples: bootstrap samples.
-        seed: of the resampling.
-        groups: patient ids, to draw whole patients.
-
-    Returns:
-        ``[predictor][other]``: predictor minus other.
+    """Bootstrap ``[predictor][other]``, every predictor minus every other, on the same images of each resample.
 
     Example:
         >>> iou = {"student": weighted_mean(np.array([0.5, 0.7])), "control": weighted_mean(np.array([0.1, 0.3]))}
@@ -296,15 +259,8 @@ def summarize_seeds(
     too, with replacement: the two-way bootstrap (Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007).
     For the difference of two methods, give one statistic per seed that subtracts them.
 
-    Args:
-        statistics: one per seed, each from image weights ``(B, n)`` to ``(B,)``, such as ``weighted_mean(iou)``.
-        n: number of images.
-        resamples: bootstrap samples.
-        seed: of the resampling.
-        groups: patient ids, to draw whole patients.
-
     Raises:
-        ValueError: no seed.
+        ValueError: no statistic; one per seed is expected.
 
     Example:
         >>> three = summarize_seeds([weighted_mean(np.full(4, iou)) for iou in (0.2, 0.3, 0.4)], 4)

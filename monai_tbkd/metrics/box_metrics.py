@@ -137,13 +137,8 @@ def match_detections(
 ) -> MatchedDetections:
     """Match the boxes of each image, by MONAI's ``matching_batch``: highest score first, each true box once.
 
-    Images are matched once and can then be weighted, as a bootstrap does; pycocotools would match 2,000 times.
-
-    Args:
-        predicted: ``(n, 4)`` per image, xyxy, half-open edges; beyond 100, the lowest scores are dropped.
-        scores: ``(n,)`` per image.
-        true: ``(m, 4)`` per image, on the same grid; ``(0, 4)`` for images without TB, whose boxes are all false.
-        levels: IoUs.
+    Images are matched once and can then be weighted, as a bootstrap does; pycocotools would match 2,000 times. Boxes
+    are ``(n, 4)`` per image, xyxy, half-open edges; beyond 100, the lowest scores are dropped. ``levels`` are IoUs.
 
     Raises:
         ValueError: lists of different lengths, boxes upside down, or nan.
@@ -191,19 +186,11 @@ def _checked(
 
 
 def average_precision(matched: MatchedDetections, weights: np.ndarray, ties_together: bool = False) -> np.ndarray:
-    """Average precision at each IoU, by COCO's 101 recall points.
+    """Average precision at each IoU, ``(R, T)``, by COCO's 101 recall points; nan where there is no true box.
 
     In float64, as pycocotools; MONAI's ``COCOMetric`` compares recalls in float32, which moves points where a recall is
-    a multiple of 0.01.
-
-    Args:
-        matched: :func:`match_detections`.
-        weights: ``(R, N)``, how often each image counts.
-        ties_together: boxes of equal scores come up at once, not in the order of the images: a blind predictor has the
-            same scores on every image.
-
-    Returns:
-        ``(R, T)`` of 0-1; nan where there is no true box.
+    a multiple of 0.01. ``weights`` ``(R, N)`` say how often each image counts. With ``ties_together`` boxes of equal
+    scores come up at once, not in the order of the images: a blind predictor has the same scores on every image.
     """
     order = np.argsort(-matched.score, kind="stable")
     score, film = matched.score[order], matched.film[order]
@@ -248,15 +235,10 @@ class FrocEvents(NamedTuple):
 def froc_events(
     predicted: Sequence[np.ndarray], scores: Sequence[np.ndarray], true: Sequence[np.ndarray]
 ) -> FrocEvents:
-    """List when each true box is found and when each false box comes up.
+    """List when each true box is found and when each false box comes up; arguments as of `match_detections`.
 
     A true box is found at the highest score of the predicted boxes whose center lies in it; a predicted box whose
     center is in none is false. More hits of a box that was found count nothing (so in CAMELYON16 and MONAI).
-
-    Args:
-        predicted: ``(n, 4)`` per image, xyxy, half-open edges.
-        scores: ``(n,)`` per image.
-        true: ``(m, 4)`` per image, on the same grid; ``(0, 4)`` for images without TB.
 
     Raises:
         ValueError: lists of different lengths, boxes upside down, or nan.
@@ -284,14 +266,8 @@ def froc_curve(
 ) -> tuple[np.ndarray, np.ndarray]:
     """False boxes per image and fraction of true boxes found, as the score threshold falls.
 
-    Args:
-        events: :func:`froc_events`.
-        weights: ``(R, N)``, how often each image counts.
-        counted: ``(N,)`` bool, images whose false boxes count and over which they are averaged; None: all.
-
-    Returns:
-        Both ``(R, S + 1)``: from nothing drawn to everything, with a step per distinct score; nan where there is no
-        true box or no image that is counted.
+    Both ``(R, S + 1)``: from nothing drawn to everything, with a step per distinct score; nan where there is no true
+    box or no image that is counted. False boxes count on the images ``counted`` ``(N,)`` alone; None: on all.
     """
     images = np.ones(weights.shape[1], dtype=bool) if counted is None else np.asarray(counted, dtype=bool)
     order = np.argsort(-events.score, kind="stable")

@@ -112,14 +112,9 @@ def error_if_calibrated(
 def brier_parts(scores: np.ndarray, positive: np.ndarray, bins: int = 10) -> dict[str, float]:
     """Decompose the Brier score (Murphy, Journal of Applied Meteorology 1973).
 
-    Returns:
-        ``brier`` = ``miscalibration`` - ``resolution`` + ``uncertainty`` + ``within_bins``: distance of the bins'
-        scores from their fractions of TB, distance of these from the overall one (the more the better), variance of
-        the labels, and what the bins (of equal mass) hide.
-
-    Example:
-        >>> brier_parts(np.array([0.0, 1.0]), np.array([False, True]))["brier"]
-        0.0
+    ``brier`` = ``miscalibration`` - ``resolution`` + ``uncertainty`` + ``within_bins``: distance of the bins' scores
+    from their fractions of TB, distance of these from the overall one (the more the better), variance of the labels,
+    and what the bins (of equal mass) hide.
     """
     points = reliability_curve(scores, positive, bins)
     fraction, n = float(np.mean(positive)), len(scores)
@@ -139,15 +134,11 @@ def score_logits(scores: np.ndarray) -> np.ndarray:
 
 
 def fit_temperature(logits: np.ndarray, positive: np.ndarray) -> Temperature:
-    """Fit the temperature under which the labels are most likely.
+    """Fit the temperature that makes labels ``(n,)`` most likely when log-odds of TB ``(n,)`` are divided by it.
 
-    Dividing logits by it keeps the order of the images, and so the AUC, and a threshold of 50 %. The probabilities that
-    result are for images with the same fraction of TB. Source: Guo et al., "On Calibration of Modern Neural Networks",
-    ICML 2017, https://arxiv.org/abs/1706.04599.
-
-    Args:
-        logits: log-odds of TB, ``(n,)``.
-        positive: which images have TB, bool ``(n,)``.
+    That keeps the order of the images, and so the AUC, and a threshold of 50 %. The probabilities that result are for
+    images with the same fraction of TB. Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017,
+    https://arxiv.org/abs/1706.04599.
 
     Raises:
         ValueError: one of the two classes is missing.
@@ -178,18 +169,10 @@ def calibration_summary(
     seed: int = 0,
     fit_on: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """Everything of this file for one set of images, JSON-able.
+    """Everything of this file for scores of 0-1 and labels ``(n,)``, JSON-able.
 
-    Args:
-        scores: 0-1, ``(n,)``.
-        positive: which images have TB, bool ``(n,)``.
-        groups: patient ids ``(n,)``, to draw whole patients.
-        resamples: bootstrap samples.
-        seed: of the resampling.
-        fit_on: scores and TB of other images that the temperature is fitted on; None: these ones.
-
-    Returns:
-        ``expected_calibration_error`` and ``reliability`` by binning, ``brier_parts``, ``temperature_scaling``.
+    The temperature is fitted on scores and labels of other images, ``fit_on``; None: on these ones. Keys:
+    ``expected_calibration_error`` and ``reliability`` by binning, ``brier_parts``, ``temperature_scaling``.
     """
     fit_scores, fit_positive = (scores, positive) if fit_on is None else fit_on
     fitted = fit_temperature(score_logits(fit_scores), fit_positive)

@@ -128,8 +128,7 @@ class Comparison:
                 they need no predictions for ``select``.
 
         Returns:
-            JSON-able: ``left_out``, ``splits`` and ``predictors``, each of the latter with its numbers and intervals,
-            its thresholds and where they were chosen, and paired differences to every other predictor.
+            JSON-able: ``left_out``, ``splits`` and ``predictors`` with numbers, thresholds and paired differences.
         """
         everyone = {**predictors, **(self._blind(predictors) if self.localizes else {})}
         rows: dict[str, dict[str, Any]] = {}

@@ -24,12 +24,7 @@ class ScoreCounts(NamedTuple):
 
 
 def count_scores(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray | None = None) -> ScoreCounts:
-    """Count images by score.
-
-    Args:
-        scores: one per image, ``(n,)``.
-        positive: which images have TB, bool ``(n,)``.
-        weights: how often each image counts, ``(B, n)``, for B resamples at once; None counts each once.
+    """Count images by score; with weights ``(B, n)``, how often each image counts, for B resamples at once.
 
     Raises:
         ValueError: lengths differ, there is no image, or a score is not finite.
@@ -108,17 +103,10 @@ def weighted_image_level(metric: str, scores: np.ndarray, positive: np.ndarray) 
 def image_level_metrics(
     scores: np.ndarray, positive: np.ndarray, groups: Groups = None, resamples: int = 2000, seed: int = 0
 ) -> dict[str, Interval]:
-    """Compute every metric of `IMAGE_LEVEL` with its BCa interval.
+    """Compute every metric of `IMAGE_LEVEL` of scores of 0-1 ``(n,)`` with its BCa interval.
 
     Each resample chooses its own threshold for the two points of WHO's profile, so their intervals hold what
     choosing it adds.
-
-    Args:
-        scores: 0-1, ``(n,)``.
-        positive: which images have TB, bool ``(n,)``.
-        groups: patient ids ``(n,)``, to draw whole patients.
-        resamples: bootstrap samples.
-        seed: of the resampling.
 
     Raises:
         ValueError: lengths differ, no image, or a score outside 0-1.

@@ -90,17 +90,10 @@ class PointingGame(_MeanOverImages):
 def union_iou_sweep(
     maps: np.ndarray, true_masks: np.ndarray, thresholds: np.ndarray, without_tb: np.ndarray | None = None
 ) -> np.ndarray:
-    """Union-mask IoU of every image at every threshold, in one pass over the pixels.
+    """Union-mask IoU of every image at every threshold, ``(N, K)``, in one pass over the pixels.
 
-    Args:
-        maps: ``(N, H, W)`` of 0-1.
-        true_masks: ``(N, H, W)`` bool.
-        thresholds: ``(K,)``, ascending; a pixel counts at or above it.
-        without_tb: ``(N,)`` bool, images known to be without TB: each counts 1 where nothing is predicted, else 0. None
-            leaves them out.
-
-    Returns:
-        ``(N, K)``; nan for other images without true boxes.
+    A pixel counts at or above a threshold; thresholds ascend. An image that is ``without_tb`` counts 1 where nothing is
+    predicted, else 0; other images without true boxes are nan.
 
     Raises:
         ValueError: shapes that do not fit, thresholds that do not ascend, a map with nan, or an image without TB that
@@ -122,18 +115,11 @@ def union_iou(counts: PixelCounts, without_tb: np.ndarray | None = None) -> np.n
 
 
 def pixel_average_precision(counts: PixelCounts, weights: np.ndarray | None = None) -> np.ndarray:
-    """Average precision of pixels, those of all images pooled.
+    """Average precision of pixels, those of all images pooled, ``(R,)``; nan where no pixel is in a true box.
 
     Precision times the gain in recall, summed from the highest threshold to the lowest and on to "every pixel". Source:
     Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020,
     https://arxiv.org/abs/2001.07437. There maps are stretched image by image first; here they are taken as they are.
-
-    Args:
-        counts: :func:`~monai_tbkd.metrics.pixel_counts.pixel_counts` of the images.
-        weights: ``(R, N)``, how often each image counts; None counts each once.
-
-    Returns:
-        ``(R,)``, or ``(1,)`` without weights; nan where no pixel is in a true box.
 
     Example:
         >>> right = pixel_counts(np.array([[[0.1, 0.5]]]), np.array([[[False, True]]]), PXAP_THRESHOLDS)
@@ -164,12 +150,8 @@ def saliency_energy(maps: np.ndarray, true_masks: np.ndarray) -> SaliencyEnergy:
     Source: the definitions of https://mednet.readthedocs.io/en/stable/usage/saliency.html. Where boxes overlap, their
     union counts once.
 
-    Args:
-        maps: ``(N, H, W)``, not negative.
-        true_masks: ``(N, H, W)`` bool, unions of the true boxes.
-
     Raises:
-        ValueError: shapes that differ, nan, or negative values.
+        ValueError: maps ``(N, H, W)`` and masks of other shapes, nan, or negative values.
 
     Example:
         >>> saliency_energy(np.array([[[0.6, 0.2]]]), np.array([[[True, False]]])).proportional_energy

@@ -125,17 +125,10 @@ def _boxes_at_steps(values: np.ndarray, steps: np.ndarray) -> _Boxes:
 
 
 def max_box_acc(ious: np.ndarray, weights: np.ndarray, levels: Sequence[float] = V2_LEVELS) -> np.ndarray:
-    """Fraction of images whose best IoU reaches each level, at the threshold where that fraction is largest.
+    """Fraction of images whose best IoU reaches each level, ``(R, levels)``, at the threshold where it is largest.
 
-    The threshold is chosen on the images that are reported, in every resample anew: an oracle's number.
-
-    Args:
-        ious: ``(N, K)`` of `film_box_ious`; images that are nan take no part.
-        weights: ``(R, N)``, how often each image counts.
-        levels: IoUs; ``(0.5,)`` with the largest component is MaxBoxAcc, 0.3, 0.5 and 0.7 with all MaxBoxAccV2.
-
-    Returns:
-        ``(R, levels)`` of 0-1; its mean over levels is MaxBoxAccV2.
+    The threshold is chosen on the images that are reported, in every resample anew: an oracle's number. Levels of
+    ``(0.5,)`` with the largest component are MaxBoxAcc, the mean over 0.3, 0.5 and 0.7 with all is MaxBoxAccV2.
 
     Example:
         >>> max_box_acc(np.array([[0.6, 0.2], [0.4, 0.5]]), np.ones((1, 2)), levels=(0.3, 0.5))

@@ -19,14 +19,10 @@ _TOLERANCE = 1e-9
 def choose_map_threshold(
     maps: np.ndarray, masks: np.ndarray, tb: np.ndarray, selection: str = "boxes"
 ) -> tuple[float, str]:
-    """Choose the threshold of a predictor's maps on images that are not reported.
+    """Choose the threshold of a predictor's maps ``(N, H, W)`` on images that are not reported.
 
-    Args:
-        maps: ``(N, H, W)`` of the selection split.
-        masks: ``(N, H, W)`` bool, unions of the true boxes; used by ``boxes`` alone.
-        tb: ``(N,)`` bool, images with TB.
-        selection: ``boxes``: the best mean union-mask IoU over the images with boxes. ``otsu``: Otsu's threshold of the
-            TB images' maps. ``fraction``: the value that a tenth of the TB images' pixels reach.
+    ``boxes``: the best mean union-mask IoU over the images with boxes. ``otsu``: Otsu's threshold of the TB images'
+    maps. ``fraction``: the value that a tenth of the TB images' pixels reach.
 
     Returns:
         The threshold, and how it was chosen in words.

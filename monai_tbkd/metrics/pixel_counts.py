@@ -53,11 +53,6 @@ def pixel_counts(
 
     Raises:
         ValueError: shapes that do not fit, thresholds that do not ascend, or a map with nan or infinite values.
-
-    Example:
-        >>> counts = pixel_counts(np.array([[[0.1, 0.5]]]), np.array([[[False, True]]]), np.array([0.1, 0.2]))
-        >>> counts.predicted.tolist(), counts.hit.tolist()
-        ([[2, 1]], [[1, 1]])
     """
     maps, true_masks = np.asarray(maps), np.asarray(true_masks)
     if maps.ndim != 3 or maps.shape != true_masks.shape:

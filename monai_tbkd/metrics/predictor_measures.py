@@ -63,10 +63,7 @@ class Predictions(NamedTuple):
 def served_boxes(predictions: Predictions, index: int, to_boxes: MapToBoxes) -> Boxes:
     """Return the boxes of an image as they are served: drawn from its map, or a detector's at or above the threshold.
 
-    Args:
-        predictions: of the split.
-        index: of the image.
-        to_boxes: with the predictor's thresholds; an image whose score is below its gate gets none.
+    An image whose score is below the gate of ``to_boxes`` gets none.
 
     Example:
         >>> own = Boxes(torch.tensor([[0.0, 0, 2, 2], [2, 2, 4, 4]]), torch.tensor([0.9, 0.3]))
@@ -97,12 +94,9 @@ def box_predictions(
     Args:
         items: datalist items of a split.
         boxes: by image name ``(n, 4)`` in image pixels; images without a box need not be in it.
-        scores: by image name ``(n,)`` of 0-1.
+        scores: by image name ``(n,)`` of 0-1; where boxes overlap, the map has the higher one.
         film_scores: ``(N,)`` of 0-1, or None: the highest score of the image's boxes, 0 without one.
         grid: cells along each side.
-
-    Returns:
-        Predictions in the order of the items; where boxes overlap, the map has the higher score.
 
     Example:
         >>> film = {"name": "a", "size": [8, 8]}

@@ -49,23 +49,14 @@ def screening_table(
 ) -> list[dict[str, Any]]:
     """Compute the table of the WHO/TDR toolkit for calibrating computer-aided detection, a row per threshold.
 
-    Everyone gets an image, those at or above the threshold a confirmatory test, and that test is taken to be right.
-    Images without a score count neither as positive nor as negative; ``share_of_tb_found`` alone has those of them that
-    have TB in its denominator, as nobody has found them.
+    Everyone gets an image, those who score at or above the threshold (0-100) a confirmatory test, and that test is
+    taken to be right. Images without a score (nan) count neither as positive nor as negative; ``share_of_tb_found``
+    alone has those of them that have TB in its denominator, as nobody has found them.
 
     Sensitivity, specificity, predictive values as observed and the fraction found are proportions of images, with
     Wilson's interval; where groups are given, with a percentile bootstrap interval over patients (Wilson's over
-    patients where all resamples agree on 0 or 1). All else follows from sensitivity and specificity by the given
+    patients where all resamples agree on 0 or 1). All else follows from sensitivity and specificity by the program's
     prevalence, its limits by the method of variance estimates recovery.
-
-    Args:
-        scores: one per image, ``(N,)``, 0-100; nan for an image without one.
-        positive: which images have TB, bool ``(N,)``.
-        thresholds: an image at or above one is taken for TB suggestive.
-        program: prevalence and unit costs.
-        groups: patient ids ``(N,)``, or None.
-        resamples: bootstrap samples.
-        seed: of the resampling.
 
     Returns:
         Rows with the keys `COLUMNS`. ``ppv``, ``npv``, ``share_of_tests_avoided`` (of one test per person),

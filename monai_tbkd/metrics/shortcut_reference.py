@@ -33,18 +33,15 @@ def shortcut_reference(
 ) -> dict[str, Interval]:
     """Cross-validated AUC of two linear models that see no detail: neither could tell a lesion from a bad exposure.
 
-    Ridge-penalized logistic regressions on standardized features.
+    Ridge-penalized logistic regressions on standardized features, of ``"thumbnail"`` (16 x 16 gray values and the
+    statistics) and ``"frame"`` (the outer 9.4 % alone). nan where a class has fewer than two groups.
 
     Args:
         thumbnails: ``(N, S, S)``, S a multiple of 32, gray values stretched as for a network.
         statistics: ``(N, 5)``, intensity statistics of each image.
         positive: ``(N,)``, whether the image is one of tuberculosis.
-        groups: ``(N,)``, the patient, or the image's name.
-        resamples: bootstrap samples, of groups.
-
-    Returns:
-        ``"thumbnail"`` (16 x 16 gray values and the statistics) and ``"frame"`` (the outer 9.4 % alone): AUC with its
-        95 % interval; nan where a class has fewer than two groups.
+        groups: ``(N,)``, the patient, or the image's name; whole groups are held out and resampled.
+        resamples: bootstrap samples.
 
     Raises:
         ValueError: thumbnails of another size, or lengths that differ.
@@ -92,12 +89,7 @@ def shortcut_reference(
 
 
 def film_shortcuts(items: Sequence[Mapping[str, Any]], scans: Sequence[FilmScan]) -> dict[str, Interval]:
-    """Compute `shortcut_reference` of images that were scanned; empty where none can be used.
-
-    Args:
-        items: data list items; ``patient_id`` where known.
-        scans: one per item.
-    """
+    """Compute `shortcut_reference` of images that were scanned; empty where none can be used."""
     films = [(item, scan) for item, scan in zip(items, scans, strict=True) if scan.reason is None]
     if not films:
         return {}
@@ -113,12 +105,7 @@ def film_shortcuts(items: Sequence[Mapping[str, Any]], scans: Sequence[FilmScan]
 def shortcuts_by_source(
     items: Sequence[Mapping[str, Any]], scans: Sequence[FilmScan] | None = None
 ) -> dict[str, dict[str, Interval]]:
-    """Compute `film_shortcuts` within each hospital; hospitals with images of one class alone are left out.
-
-    Args:
-        items: data list items.
-        scans: one per item; None reads their files.
-    """
+    """Compute `film_shortcuts` within each hospital that has both classes; without scans, their files are read."""
     scans = scan_films([item["image"] for item in items]) if scans is None else scans
     found = {}
     for source in dict.fromkeys(str(item.get("source", "")) for item in items):

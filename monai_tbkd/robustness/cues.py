@@ -45,19 +45,13 @@ class CueFilm(NamedTuple):
 
 
 def insert_cue(film: torch.Tensor, kind: str, name: str, seed: int = 0) -> CueFilm:
-    """Put a cue onto an 8-bit image.
+    """Put a cue, one of `LOCAL_CUES`, onto a square 8-bit image ``(1, H, W)``.
 
     Letter, text and border are drawn by the program that draws them on phantoms. Where a cue lies comes from the
-    image's name; nothing is known of the lungs, so a mark may touch one.
-
-    Args:
-        film: ``(1, H, W)`` uint8, square.
-        kind: one of `CUES`.
-        name: of the film.
-        seed: of the study.
+    image's name and the seed; nothing is known of the lungs, so a mark may touch one.
 
     Raises:
-        ValueError: not such a film, or an unknown kind.
+        ValueError: not such an image, or an unknown kind.
 
     Example:
         >>> film = torch.full((1, 128, 128), 90, dtype=torch.uint8)

@@ -41,10 +41,8 @@ def finished_networks(
 ) -> dict[str, nn.Module]:
     """Load the networks of an evaluation that have finished, each behind its view.
 
-    Args:
-        networks: as :class:`~monai_tbkd.engines.ModelComparison` takes them.
-        student: what is trained, see :func:`monai_tbkd.networks.trained_part`.
-        settings: a network that was trained with other images, image size or pooling is refused.
+    ``networks`` is what :class:`~monai_tbkd.engines.ModelComparison` takes, ``student`` what is trained; with
+    ``settings``, a network that was trained with other images, image size or pooling is refused.
 
     Raises:
         FileNotFoundError: the student has not finished.

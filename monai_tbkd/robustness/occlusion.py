@@ -72,12 +72,7 @@ def lung_rectangles(masks: np.ndarray) -> np.ndarray:
 
 
 def hidden_places(kind: str, lungs: np.ndarray, frame: float) -> np.ndarray:
-    """Return what is blacked out, ``(N, H, W)`` bool.
-
-    Args:
-        kind: one of `OCCLUSIONS`.
-        lungs: ``(N, H, W)`` bool.
-        frame: width of the frame as a fraction of the image's side.
+    """Return what is blacked out, ``(N, H, W)`` bool; ``frame`` is a fraction of the image's side.
 
     Raises:
         ValueError: an unknown kind, or a frame that is no frame.

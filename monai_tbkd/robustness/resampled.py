@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_tbkd.metrics.bootstrap import Groups, Statistic, interval_of_draws, resample_weights, weighted_ratio
+from monai_tbkd.metrics.bootstrap import Groups, Statistic, bootstrap_draws, interval_of_draws, weighted_ratio
 from monai_tbkd.metrics.image_level import weighted_image_level
 
 
@@ -41,7 +41,7 @@ class Resampled:
 
 
 class FilmResampler:
-    """Draws images, or whole patients, once, and computes statistics in each draw.
+    """Computes statistics in the same draws of images, or of whole patients.
 
     Example:
         >>> films = FilmResampler(3, resamples=10)
@@ -51,9 +51,7 @@ class FilmResampler:
     """
 
     def __init__(self, n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None) -> None:
-        self.n = n
-        # floats, as products of whole numbers are computed without BLAS
-        self.weights = resample_weights(n, resamples, seed, groups).astype(np.float64)
+        self.n, self.drawn = n, (n, resamples, seed, groups)
 
     def mean(self, values: np.ndarray) -> Resampled:
         """Mean of a number per image ``(n,)``; nan takes no part."""
@@ -71,7 +69,7 @@ class FilmResampler:
         return self._of(lambda weights: statistic(weights[:, kept]), int(kept.sum()))
 
     def _of(self, statistic: Statistic, n: int) -> Resampled:
-        return Resampled(float(statistic(np.ones((1, self.n)))[0]), statistic(self.weights), n)
+        return Resampled(float(statistic(np.ones((1, self.n)))[0]), bootstrap_draws(statistic, *self.drawn), n)
 
 
 def mean_of(numbers: Sequence[Resampled]) -> Resampled:

@@ -327,12 +327,7 @@ def box_touches(box: np.ndarray, cue: np.ndarray) -> bool:
 def film_subset(items: Sequence[Mapping[str, Any]], largest_number: int | None) -> list[Mapping[str, Any]]:
     """Keep about so many of a split's images, classes in the split's proportions, the same ones each time.
 
-    Args:
-        items: datalist items.
-        largest_number: at least one of each class is kept; None keeps all.
-
-    Raises:
-        ValueError: a number below 1.
+    At least one of each class is kept; None keeps all.
 
     Example:
         >>> films = [{"name": str(i), "class_name": "tb" if i < 4 else "health"} for i in range(12)]

@@ -116,13 +116,9 @@ def cascading_randomization(network: nn.Module, seed: int = 0) -> Iterator[tuple
 
     Source: Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, https://arxiv.org/abs/1810.03292.
 
-    Args:
-        network: see `stages_from_head`; it stays as it is.
-        seed: of the random weights.
-
     Yields:
-        The stage that was randomized last, and the network with it and all stages above it random, in eval mode; the
-        same object each time.
+        The stage that was randomized last, and a copy of the network with it and all stages above it random, in eval
+        mode; the same object each time.
 
     Example:
         >>> [name for name, _ in cascading_randomization(ActivationMapNet("resnet18", width=0.125))]

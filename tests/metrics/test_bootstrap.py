@@ -19,7 +19,6 @@ from monai_tbkd.metrics.bootstrap import (
     group_codes,
     jackknife,
     paired_differences,
-    resample_weights,
     summarize_seeds,
     weighted_mean,
     weighted_ratio,
@@ -67,7 +66,6 @@ def test_same_seed_same_interval() -> None:
 def test_draws_are_those_of_a_multinomial_whatever_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.arange(7.0)
     drawn = np.random.default_rng(3).multinomial(7, np.full(7, 1 / 7), size=50)
-    assert np.array_equal(resample_weights(7, 50, seed=3), drawn)
     for cells in (300_000, 21):  # all at once, then 3 resamples at a time
         monkeypatch.setattr(bootstrap, "_CELLS_AT_ONCE", cells)
         bootstrap._drawn.cache_clear()
@@ -153,7 +151,7 @@ def test_films_without_an_id_are_on_their_own() -> None:
 
 
 def test_films_of_a_patient_are_drawn_together() -> None:
-    weights = resample_weights(5, 300, seed=0, groups=["a", "a", "b", "c", "c"])
+    weights = bootstrap_draws(lambda w: w, 5, 300, seed=0, groups=["a", "a", "b", "c", "c"])
     assert (weights[:, 0] == weights[:, 1]).all()
     assert (weights[:, 3] == weights[:, 4]).all()
     patients = weights[:, [0, 2, 3]]

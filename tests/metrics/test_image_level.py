@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from monai_tbkd.metrics.bootstrap import resample_weights
 from monai_tbkd.metrics.image_level import (
     IMAGE_LEVEL,
     count_scores,
@@ -70,7 +69,7 @@ def test_a_target_that_is_met_exactly_counts() -> None:
 @pytest.mark.parametrize("name", IMAGE_LEVEL)
 def test_weights_are_repeats_of_films(name: str) -> None:
     scores, positive = example()
-    weights = resample_weights(150, 20, seed=0)
+    weights = np.random.default_rng(0).multinomial(150, np.full(150, 1 / 150), size=20)
     found = weighted_image_level(name, scores, positive)(weights)
     for row, value in zip(weights, found):
         films = np.repeat(np.arange(150), row)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from monai_tbkd.metrics.box_metrics import pairwise_iou
 
+from monai_tbkd.metrics.box_metrics import pairwise_iou
 from monai_tbkd.metrics.max_box_acc import film_box_ious, max_box_acc
 
 
