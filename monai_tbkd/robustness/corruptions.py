@@ -100,11 +100,11 @@ class CorruptFilm:
 
     Args:
         kind: one of `CORRUPTIONS`.
-        level: how much, in the kind's own unit, see `DEFINITIONS`; None leaves the image bit for bit as it is.
+        level: how much, in the kind's own unit, see `DEFINITIONS`.
         seed: of the study.
 
     Raises:
-        ValueError: an unknown kind, or a level that is not finite or not above 0.
+        ValueError: a level that is not finite or not above 0.
 
     Example:
         >>> film = {"image": torch.full((1, 8, 8), 100, dtype=torch.uint8), "name": "a.png"}
@@ -112,12 +112,10 @@ class CorruptFilm:
         True
     """
 
-    def __init__(self, kind: str, level: float | None, seed: int = 0) -> None:
-        if kind not in _CORRUPT:
-            raise ValueError(f"The corruption is {kind!r}; expected one of {', '.join(CORRUPTIONS)}.")
-        if level is not None and not (math.isfinite(float(level)) and float(level) > 0):
-            raise ValueError(f"The level of {kind} is {level}; expected a number above 0, or null for the clean film.")
-        self.kind, self.level, self.seed = kind, None if level is None else float(level), seed
+    def __init__(self, kind: str, level: float, seed: int = 0) -> None:
+        if not (math.isfinite(float(level)) and float(level) > 0):
+            raise ValueError(f"The level of {kind} is {level}; expected a number above 0.")
+        self.kind, self.level, self.seed = kind, float(level), seed
 
     def __call__(self, film: Mapping[str, Any]) -> dict[str, Any]:
         """Corrupt the ``image`` ``(1, H, W)`` uint8 of a film with its ``name``.
@@ -125,11 +123,9 @@ class CorruptFilm:
         Raises:
             ValueError: not such an image.
         """
-        image = gray_film(film["image"])
-        if self.level is not None:
-            corrupted = _CORRUPT[self.kind](image.float(), self.level, film_seed(self.seed, self.kind, film["name"]))
-            image = _plain(corrupted).round().clamp(0, 255).to(torch.uint8)
-        return {**film, "image": image}
+        seed = film_seed(self.seed, self.kind, film["name"])
+        corrupted = _plain(_CORRUPT[self.kind](gray_film(film["image"]).float(), self.level, seed))
+        return {**film, "image": corrupted.round().clamp(0, 255).to(torch.uint8)}
 
     def turn_back(self, maps: np.ndarray, names: list[str]) -> np.ndarray:
         """Return maps ``(N, h, w)`` of corrupted images in the geometry of the clean ones.
@@ -137,7 +133,7 @@ class CorruptFilm:
         True boxes stay upright rectangles this way, so that numbers of all severities are of the same truth. What was
         turned out of the image comes back as 0.
         """
-        if self.kind != ROTATION or self.level is None:
+        if self.kind != ROTATION:
             return maps
         angles = [-direction(film_seed(self.seed, self.kind, name)) * self.level for name in names]
         turned = [turn(torch.from_numpy(m)[None], angle)[0].numpy() for m, angle in zip(maps, angles, strict=True)]
