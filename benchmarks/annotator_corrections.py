@@ -37,9 +37,8 @@ from monai_tbkd.engines import correction_films, film_maps, load_operating_point
 from monai_tbkd.engines.fine_tuning import threshold_of_boxes, true_masks
 from monai_tbkd.engines.stages import finished_part
 from monai_tbkd.metrics import union_iou_sweep
+from monai_tbkd.metrics.acquisition import map_disagreement, score_uncertainty
 from monai_tbkd.metrics.blind_baselines import location_prior
-from monai_tbkd.metrics.map_disagreement import map_disagreement
-from monai_tbkd.metrics.score_uncertainty import score_uncertainty
 from monai_tbkd.transforms import MapToTBScore
 
 ROOT = Path(__file__).resolve().parent.parent

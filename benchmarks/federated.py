@@ -34,10 +34,9 @@ from monai_tbkd.data import load_datalist
 from monai_tbkd.data.phantom import write_phantom_dataset
 from monai_tbkd.engines import federated_averaging, federated_site
 from monai_tbkd.metrics import Comparison, Predictions
+from monai_tbkd.metrics.bootstrap import Statistic, summarize_seeds, weighted_mean
 from monai_tbkd.metrics.image_level import weighted_image_level
 from monai_tbkd.metrics.predictor_measures import PredictorMeasures
-from monai_tbkd.metrics.seeds import summarize_seeds
-from monai_tbkd.metrics.weighted_bootstrap import Statistic, weighted_mean
 from monai_tbkd.networks import load_checkpoint
 from monai_tbkd.networks.checkpoint import read_record
 

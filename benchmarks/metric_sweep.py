@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from monai_tbkd.metrics.detection_average_precision import average_precision, match_detections
+from monai_tbkd.metrics.bootstrap import bootstrap_weighted
+from monai_tbkd.metrics.box_metrics import average_precision, match_detections
+from monai_tbkd.metrics.map_metrics import union_iou_sweep
 from monai_tbkd.metrics.max_box_acc import film_box_ious
-from monai_tbkd.metrics.union_mask_iou import union_iou_sweep
-from monai_tbkd.metrics.weighted_bootstrap import bootstrap_weighted
 
 RESULTS = Path(__file__).resolve().parent / "results" / "metric_sweep.csv"
 
@@ -103,9 +103,9 @@ def main() -> None:
     rng = np.random.default_rng(0)
     drawn = [b[0] + rng.normal(0, 12, (int(rng.integers(1, 9)), 4)).round() for b in boxes]
     drawn = [np.concatenate([np.minimum(d[:, :2], d[:, 2:]), np.maximum(d[:, :2], d[:, 2:])], axis=1) for d in drawn]
-    matched = match_detections(drawn, [rng.random(len(d)) for d in drawn], boxes)
+    matched = match_detections(drawn, [rng.random(len(d)) for d in drawn], boxes, levels=[0.5])
     seconds, _ = cpu_seconds(
-        lambda: np.array(bootstrap_weighted(lambda w: average_precision(matched, w, [0])[:, 0], len(boxes), 2000).low)
+        lambda: np.array(bootstrap_weighted(lambda w: average_precision(matched, w)[:, 0], len(boxes), 2000).low)
     )
     rows.append(["boxes", "AP50, 2,000 resamples", len(boxes), round(seconds, 2), "", ""])
 

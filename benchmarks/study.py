@@ -27,9 +27,8 @@ import yaml
 from monai_tbkd.bundle import set_option
 from monai_tbkd.data.csv_cells import csv_line
 from monai_tbkd.data.whole_file import read_json_object, write_json
-from monai_tbkd.metrics.bootstrap import Interval, bootstrap_mean
+from monai_tbkd.metrics.bootstrap import Interval, bootstrap_draws, bootstrap_mean, interval_of_draws
 from monai_tbkd.metrics.image_level import weighted_image_level
-from monai_tbkd.metrics.weighted_bootstrap import bootstrap_draws, interval_of_draws
 from monai_tbkd.report.film_table import read_film_table
 
 EVALUATE = Path(__file__).resolve().parent.parent / "bundle" / "configs" / "evaluate.yaml"
@@ -90,7 +89,7 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for option in args.set:
         key, _, value = option.partition("=")
-        given[key] = yaml.safe_load(value) if "::" in key else set_option(option)[1]
+        given[key] = yaml.safe_load(value) if "::" in key or value.startswith("[") else set_option(option)[1]
     return {
         "dataset_dir": args.dataset_dir[0] if len(args.dataset_dir) == 1 else args.dataset_dir,
         "weights": args.weights,

@@ -1,4 +1,4 @@
-"""From scores of films with known labels to a threshold and what it will cost."""
+"""From scores of images with known labels to a threshold and what it will cost."""
 
 from __future__ import annotations
 
@@ -15,14 +15,11 @@ import numpy as np
 from monai_tbkd.data.csv_cells import csv_line
 from monai_tbkd.data.paths import absolute_path
 from monai_tbkd.data.whole_file import whole_file, write_json
-from monai_tbkd.metrics.calibrated_threshold import (
-    CalibratedThreshold,
-    calibration_sha256,
-    choose_threshold,
-    write_threshold,
-)
+from monai_tbkd.metrics.bootstrap import group_codes, kept_groups
+from monai_tbkd.metrics.calibrated_threshold import CalibratedThreshold, calibration_sha256, write_threshold
 from monai_tbkd.metrics.calibration import calibration_summary
 from monai_tbkd.metrics.image_level import image_level_metrics
+from monai_tbkd.metrics.operating_point import choose_threshold
 from monai_tbkd.metrics.screening_table import COLUMNS, Program, screening_table
 from monai_tbkd.networks.checkpoint import file_sha256, read_record
 from monai_tbkd.networks.training_films import films_trained_on
@@ -37,11 +34,7 @@ _FEW = 50  # TB films below which a sensitivity of 90 % has an interval wider th
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read, choose, write and print.
-
-    Raises:
-        ValueError: something that a user can mend.
-    """
+    """Read, choose, write and print."""
     if args.resamples < 100:
         raise ValueError(f"resamples is {args.resamples}; expected 100 or more, for limits of 95 %.")
     labels = absolute_path(args.labels)
@@ -49,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     scored = ~np.isnan(films.scores)
     scores, positive = films.scores[scored], films.positive[scored]
     patients = films.patients if any(films.patients) else None
-    of_scored = None if patients is None else [who for who, use in zip(patients, scored, strict=True) if use]
+    of_scored = kept_groups(patients, scored)
     _warn(films, positive)
     if not positive.any() or positive.all():
         raise ValueError(
@@ -76,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
             "films": len(names),
             "tb_films": int(positive.sum()),
             "films_without_tb": int((~positive).sum()),
-            "patients": None if of_scored is None else len({who or (i,) for i, who in enumerate(of_scored)}),
+            "patients": None if of_scored is None else int(group_codes(of_scored, len(names)).max()) + 1,
         },
     )
     summary: dict[str, Any] = {

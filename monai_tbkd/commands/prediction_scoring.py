@@ -22,8 +22,8 @@ from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.engines.evaluation_result import evaluation_result
 from monai_tbkd.metrics import Comparison, Predictions, table
 from monai_tbkd.metrics.blind_baselines import BLIND_NAMES
-from monai_tbkd.metrics.box_predictions import box_predictions
-from monai_tbkd.metrics.provenance import split_sha256
+from monai_tbkd.metrics.predictor_measures import box_predictions
+from monai_tbkd.metrics.split_truth import split_sha256
 from monai_tbkd.report.evaluation_page import write_evaluation_page
 from monai_tbkd.report.film_table import FILE as FILM_TABLE
 from monai_tbkd.report.film_table import write_film_table

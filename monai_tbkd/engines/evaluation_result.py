@@ -7,9 +7,10 @@ from typing import Any
 
 from monai_tbkd.metrics import DEFINITIONS, Comparison, Predictions
 from monai_tbkd.metrics.blind_baselines import DEFINITIONS as BLIND_DEFINITIONS
-from monai_tbkd.metrics.provenance import split_sha256, versions
+from monai_tbkd.metrics.comparison import versions
 from monai_tbkd.metrics.shortcut_reference import DEFINITIONS as SHORTCUT_DEFINITIONS
 from monai_tbkd.metrics.shortcut_reference import shortcuts_by_source
+from monai_tbkd.metrics.split_truth import split_sha256
 from monai_tbkd.networks.checkpoint import PHANTOM_ONLY, knows_no_real_film
 from monai_tbkd.transforms import NOTICE, notice_of
 

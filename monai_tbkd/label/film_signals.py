@@ -14,8 +14,7 @@ from monai_tbkd.label.film_pipeline import FilmPipeline
 from monai_tbkd.label.label_folder import note_of
 from monai_tbkd.label.series_film import look_at
 from monai_tbkd.label.teacher_pipeline import TeacherPipeline
-from monai_tbkd.metrics.map_disagreement import map_disagreement
-from monai_tbkd.metrics.score_uncertainty import score_uncertainty
+from monai_tbkd.metrics.acquisition import map_disagreement, score_uncertainty
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Predictors that never look at the film: what a localization number has to be compared with."""
+"""Predictors that never see the image: what a localization number has to be compared with."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ SHUFFLED = "shuffled_maps"
 OWN_MASKS = "data_set"
 LUNG_PRIOR = "lung_prior"
 
-# Shares of the film's width and height. Drawn once, with a glance at TBX11K's location prior (512 pixels: x 80-224 and
-# 288-432, y 64-200), and never fitted.
-_UPPER_LUNGS = ((80 / 512, 64 / 512, 224 / 512, 200 / 512), (288 / 512, 64 / 512, 432 / 512, 200 / 512))
+# Boxes in fractions of the image's width and height. Those of the upper lungs were drawn once, after a glance at
+# TBX11K's location prior (512 pixels: x 80-224 and 288-432, y 64-200), and never fitted.
+_FIXED = {
+    "center_box": [(0.25, 0.25, 0.75, 0.75)],
+    "upper_lung_boxes": [(80 / 512, 64 / 512, 224 / 512, 200 / 512), (288 / 512, 64 / 512, 432 / 512, 200 / 512)],
+    "whole_film": [(0, 0, 1, 1)],
+}
 
 DEFINITIONS = {
     BLIND_PRIOR: "how often each place lies in a box of the training films, the same for every film",
@@ -50,27 +54,15 @@ def blind_maps(
     grid: int,
     lung_field_dir: str | os.PathLike[str] | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Every blind baseline's maps of every film.
+    """Make every blind baseline's maps of every image, by baseline and split ``(N, grid, grid)`` float32 of 0-1.
 
-    Args:
-        train_items: datalist items whose boxes fit the location prior.
-        splits: items of the splits to predict.
-        grid: cells along each side.
-        lung_field_dir: see `lung_fields`; None leaves that baseline out.
-
-    Returns:
-        By baseline and split ``(N, grid, grid)`` float32 of 0-1; without `BLIND_PRIOR` where no training film has
-        boxes.
-
-    Raises:
-        ValueError: a lung mask is missing.
+    The location prior is fitted on the boxes of ``train_items`` and left out where there are none; the lung fields are
+    left out without a folder, see `lung_fields`.
     """
     boxed = any(item.get("boxes") for item in train_items)
     fixed = {
         **({BLIND_PRIOR: location_prior(train_items, grid)} if boxed else {}),
-        "center_box": center_box(grid),
-        "upper_lung_boxes": upper_lung_boxes(grid),
-        "whole_film": np.ones((grid, grid), dtype=np.float32),
+        **{name: box_masks(np.array(boxes) * grid, (grid, grid)).astype(np.float32) for name, boxes in _FIXED.items()},
     }
     maps = {
         name: {split: np.repeat(one[None], len(items), axis=0) for split, items in splits.items()}
@@ -82,19 +74,12 @@ def blind_maps(
 
 
 def location_prior(items: Sequence[Mapping[str, Any]], grid: int) -> np.ndarray:
-    """How often each place lies in a box, over the films that have boxes.
+    """How often each location lies in a box of training images, ``(grid, grid)`` float32, the largest value 1.
 
     Thresholded like any other map this is the blind prior: on TBX11K it reaches a union-mask mIoU of about 0.33.
 
-    Args:
-        items: datalist items of training films.
-        grid: cells along each side.
-
-    Returns:
-        ``(grid, grid)`` float32 of 0-1, the largest value 1.
-
     Raises:
-        ValueError: no film has boxes.
+        ValueError: no image has boxes.
     """
     boxed = [film_box_mask(item, grid) for item in items if item.get("boxes")]
     if not boxed:
@@ -106,37 +91,11 @@ def location_prior(items: Sequence[Mapping[str, Any]], grid: int) -> np.ndarray:
     return (share / share.max()).astype(np.float32)
 
 
-def center_box(grid: int, area: float = 0.25) -> np.ndarray:
-    """A box in the middle of the film as a map of 0 and 1, ``(grid, grid)`` float32.
-
-    Args:
-        grid: cells along each side.
-        area: its share of the film.
-    """
-    margin = 0.5 * (1 - area**0.5) * grid
-    return box_masks(np.array([[margin, margin, grid - margin, grid - margin]]), (grid, grid)).astype(np.float32)
-
-
-def upper_lung_boxes(grid: int) -> np.ndarray:
-    """Two boxes over the upper lungs as a map of 0 and 1, ``(grid, grid)`` float32.
-
-    Args:
-        grid: cells along each side.
-    """
-    return box_masks(np.array(_UPPER_LUNGS) * grid, (grid, grid)).astype(np.float32)
-
-
 def lung_fields(items: Sequence[Mapping[str, Any]], folder: str | os.PathLike[str], grid: int) -> np.ndarray:
-    """Lung masks as maps of 0-1.
+    """Read lung masks as maps ``(N, grid, grid)`` of 0-1.
 
-    Args:
-        items: datalist items; the mask of ``tb/a.png`` is ``folder/tb/a.png``, or their own ``lung_masks``.
-        folder: of the masks, gray pictures with lungs brighter than half of the brightest value; ``data_set`` takes the
-            masks that came with the data set.
-        grid: cells along each side.
-
-    Returns:
-        ``(N, grid, grid)`` float32.
+    The mask of ``tb/a.png`` is ``folder/tb/a.png``, gray, lungs brighter than half of the brightest value; the folder
+    ``data_set`` takes the ``lung_masks`` that came with the data set.
 
     Raises:
         ValueError: a mask is missing or cannot be read.

@@ -1,44 +1,52 @@
-"""Bootstrap intervals over films, or over patients where they are known."""
+"""Bootstrap intervals over images, or over patients where they are known.
+
+Common arguments: ``n``, the number of images; ``resamples`` and ``seed`` of the bootstrap; ``groups``, patient ids. The
+same ones give the same resamples, so draws may be subtracted: a paired difference.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import permutations
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import ndtr, ndtri
+
+Groups = Sequence[Hashable | None] | None
+"""A patient id per image, None or empty where it is not known; None: no image has one."""
+Statistic = Callable[[np.ndarray], np.ndarray]
+"""From image weights ``(B, n)`` (how often each image counts) to ``(B,)`` numbers, or ``(B, m)`` for m of them."""
+
+_TAILS = (0.025, 0.975)
+_CELLS_AT_ONCE = 300_000  # weights in memory at a time: 2.4 MB, and up to ten times that of what is made of them
+_MOST_BLOCKS = 1000
 
 
 class Interval(NamedTuple):
-    """An estimate with its percentile interval."""
+    """An estimate with its 95 % interval and the number of images behind it."""
 
     value: float
     low: float
     high: float
     n: int
-    """Films behind it."""
 
     def as_dict(self) -> dict[str, float | int | None]:
-        """JSON-able; nan becomes None."""
-        numbers = {k: None if np.isnan(v) else round(float(v), 6) for k, v in zip(("value", "low", "high"), self[:3])}
-        return {**numbers, "n": self.n}
+        """Return a JSON-able mapping; nan becomes None."""
+        return {**{k: plain(v) for k, v in zip(("value", "low", "high"), self[:3])}, "n": self.n}
 
 
-def group_codes(groups: Sequence[Hashable | None] | None, n: int) -> np.ndarray:
-    """Number the groups that films belong to, in the order of their first film.
+def plain(number: float) -> float | None:
+    """Round to 6 digits; None for nan or infinity."""
+    return round(float(number), 6) if np.isfinite(number) else None
 
-    Films of one patient are alike, so an interval that takes them for independent is too narrow. Drawing whole patients
-    mends that.
 
-    Args:
-        groups: a patient id a film, ``(n,)``; a film whose id is None or empty is a group of its own. None: every film
-            is.
-        n: number of films.
-
-    Returns:
-        ``(n,)`` of 0 to the number of groups - 1.
+def group_codes(groups: Groups, n: int) -> np.ndarray:
+    """Number the groups of n images, ``(n,)`` from 0; an image without an id is a group of its own.
 
     Raises:
-        ValueError: not one id a film.
+        ValueError: not one id per image.
 
     Example:
         >>> group_codes(["p1", None, "p1", ""], 4)
@@ -49,134 +57,227 @@ def group_codes(groups: Sequence[Hashable | None] | None, n: int) -> np.ndarray:
     if len(groups) != n:
         raise ValueError(f"{len(groups)} patient ids for {n} films; expected one a film (None where it is not known).")
     codes: dict[Hashable, int] = {}
-    keys = (("film", i) if group in (None, "") else ("patient", group) for i, group in enumerate(groups))
+    keys = (("image", i) if group in (None, "") else ("patient", group) for i, group in enumerate(groups))
     return np.array([codes.setdefault(key, len(codes)) for key in keys], dtype=np.int64)
 
 
-def resample_weights(n: int, resamples: int, seed: int, groups: Sequence[Hashable | None] | None = None) -> np.ndarray:
-    """How often each of n films is drawn in each resample, ``(resamples, n)``.
+def kept_groups(groups: Groups, kept: np.ndarray) -> Groups:
+    """Patient ids of the images where ``kept`` ``(n,)`` bool is true."""
+    return None if groups is None else [group for group, use in zip(groups, kept, strict=True) if use]
 
-    Args:
-        n: number of films.
-        resamples: bootstrap samples.
-        seed: of the resampling.
-        groups: a patient id a film; whole patients are drawn, so that their films have equal weights. See
-            `group_codes`.
+
+@lru_cache(maxsize=32)
+def _drawn(number: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each of ``number`` groups is drawn in each resample, ``(resamples, number)``; do not write to it."""
+    rng, chances = np.random.default_rng(seed), np.full(number, 1.0 / max(number, 1))
+    # uint8 holds it: each count is about Poisson(1)
+    parts = [
+        rng.multinomial(number, chances, size=stop - start).astype(np.uint8)
+        for start, stop in _batches(resamples, number)
+    ]
+    return np.concatenate([np.zeros((0, number), dtype=np.uint8), *parts])
+
+
+def _batches(rows: int, columns: int) -> Iterator[tuple[int, int]]:
+    step = max(1, _CELLS_AT_ONCE // max(columns, 1))
+    return ((start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def weighted_mean(values: np.ndarray) -> Statistic:
+    """Make the mean of a number per image ``(n,)`` a statistic of image weights; nan takes no part."""
+    return weighted_ratio(values, np.ones(len(values)))
+
+
+def weighted_ratio(numerator: np.ndarray, denominator: np.ndarray) -> Statistic:
+    """Make the ratio of two sums over images, ``(n,)`` or ``(n, m)``, a statistic; nan numerators take no part."""
+    top, bottom = np.asarray(numerator, dtype=float), np.asarray(denominator, dtype=float)
+    valid = ~np.isnan(top)
+    top, bottom = np.where(valid, top, 0.0), np.where(valid, bottom, 0.0)
+
+    def ratio(weights: np.ndarray) -> np.ndarray:
+        over, under = weights @ top, weights @ bottom
+        return np.divide(over, under, out=np.full_like(over, np.nan), where=under > 0)
+
+    return ratio
+
+
+def bootstrap_draws(
+    statistic: Statistic, n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None
+) -> np.ndarray:
+    """Compute a statistic in each resample, ``(resamples,)`` or ``(resamples, m)``."""
+    codes = group_codes(groups, n)
+    drawn = _drawn(int(codes.max()) + 1, resamples, seed)
+    weights = (drawn[start:stop].astype(float) for start, stop in _batches(resamples, n))
+    return np.concatenate([statistic(each if groups is None else each[:, codes]) for each in weights])
+
+
+def jackknife(statistic: Statistic, n: int, groups: Groups = None) -> np.ndarray:
+    """Compute a statistic with one image or patient left out at a time, ``(number of groups,)`` or ``(..., m)``.
+
+    More than 1000 are left out in 1000 random blocks: the acceleration of a BCa interval is the same up to noise.
     """
     codes = group_codes(groups, n)
-    number = int(codes.max()) + 1 if n else 0
-    drawn = np.random.default_rng(seed).multinomial(number, np.full(number, 1.0 / max(number, 1)), size=resamples)
-    return drawn if groups is None else drawn[:, codes]
+    number = int(codes.max()) + 1
+    if number > _MOST_BLOCKS:
+        codes = (np.random.default_rng(0).permutation(number) % _MOST_BLOCKS)[codes]
+        number = _MOST_BLOCKS
+    rows = (np.arange(start, stop)[:, None] for start, stop in _batches(number, n))
+    return np.concatenate([statistic((codes != each).astype(float)) for each in rows])
 
 
-def bootstrap_mean(
-    values: np.ndarray,
-    resamples: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
-    groups: Sequence[Hashable | None] | None = None,
+def interval_of_draws(draws: np.ndarray, value: float, n: int, left_out: np.ndarray | None = None) -> Interval:
+    """Turn the draws of a statistic and its value for all images into a 95 % interval; nan draws are left out.
+
+    With ``left_out`` of `jackknife` it is a BCa interval, else a percentile interval.
+    """
+    draws = draws[~np.isnan(draws)]
+    if len(draws) == 0 or np.isnan(value):
+        return Interval(value, np.nan, np.nan, n)
+    limits = None if left_out is None else bca_limits(draws, value, left_out)
+    low, high = np.quantile(draws, _TAILS) if limits is None else limits
+    return Interval(value, float(low), float(high), n)
+
+
+def bca_limits(draws: np.ndarray, value: float, left_out: np.ndarray) -> tuple[float, float] | None:
+    """Bias-corrected and accelerated limits (Efron, "Better Bootstrap Confidence Intervals", JASA 1987).
+
+    Those of ``scipy.stats.bootstrap(method="BCa")`` for the same draws, which itself knows no patients. None where they
+    are not defined: the value lies beyond all draws, or leaving out one image never changes it.
+    """
+    left_out = left_out[~np.isnan(left_out)]
+    bias = float(ndtri(((draws < value).mean() + (draws <= value).mean()) / 2))
+    deviation = left_out.mean() - left_out
+    squares = float((deviation**2).sum())
+    if not np.isfinite(bias) or squares == 0:
+        return None
+    acceleration = float((deviation**3).sum()) / (6 * squares**1.5)
+    shifted = bias + ndtri(_TAILS)
+    low, high = np.quantile(draws, ndtr(bias + shifted / (1 - acceleration * shifted)))
+    return float(low), float(high)
+
+
+def bootstrap_intervals(
+    statistic: Statistic, n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None, bca: bool = False
+) -> list[Interval]:
+    """Bootstrap m statistics of the same images at once, given as one ``(B, n)`` to ``(B, m)``.
+
+    BCa intervals are better for skewed statistics such as an AUC near 1; else they are percentile intervals.
+    """
+    values = statistic(np.ones((1, n)))[0]
+    draws = bootstrap_draws(statistic, n, resamples, seed, groups)
+    left_out = jackknife(statistic, n, groups) if bca else None
+    return [
+        interval_of_draws(draws[:, i], float(value), n, None if left_out is None else left_out[:, i])
+        for i, value in enumerate(values)
+    ]
+
+
+def bootstrap_weighted(
+    statistic: Statistic, n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None
 ) -> Interval:
-    """Mean over films with a percentile interval; nan values take no part.
+    """Bootstrap one statistic ``(B, n)`` to ``(B,)``, see `bootstrap_intervals`.
 
-    Give it differences film by film and it is a paired interval.
+    Example:
+        >>> bootstrap_weighted(weighted_mean(np.array([1.0, 2.0, 3.0])), 3).value
+        2.0
+    """
+    return bootstrap_intervals(lambda weights: statistic(weights)[:, None], n, resamples, seed, groups)[0]
 
-    Args:
-        values: one number a film, ``(N,)``.
-        resamples: bootstrap samples.
-        level: coverage of the interval.
-        seed: of the resampling.
-        groups: a patient id a film, ``(N,)``, see `group_codes`.
 
-    Returns:
-        The mean, its interval and the number of films.
+def bootstrap_ratio(
+    numerator: np.ndarray, denominator: np.ndarray, resamples: int = 2000, seed: int = 0, groups: Groups = None
+) -> Interval:
+    """Bootstrap the ratio of two sums over images, each ``(n,)``; images with a nan numerator take no part."""
+    top, bottom = np.asarray(numerator, dtype=float), np.asarray(denominator, dtype=float)
+    valid = ~np.isnan(top)
+    if bottom[valid].sum() == 0:
+        return Interval(np.nan, np.nan, np.nan, 0)
+    statistic = weighted_ratio(top[valid], bottom[valid])
+    return bootstrap_weighted(statistic, int(valid.sum()), resamples, seed, kept_groups(groups, valid))
+
+
+def bootstrap_mean(values: np.ndarray, resamples: int = 2000, seed: int = 0, groups: Groups = None) -> Interval:
+    """Bootstrap the mean of a number per image ``(n,)``; nan takes no part. Of differences it is a paired interval.
 
     Example:
         >>> bootstrap_mean(np.ones(5)).low
         1.0
     """
-    ones = np.ones_like(np.asarray(values, dtype=float))
-    return bootstrap_ratio(values, ones, resamples, level, seed, groups)
+    return bootstrap_ratio(values, np.ones(len(values)), resamples, seed, groups)
 
 
-def bootstrap_ratio(
-    numerator: np.ndarray,
-    denominator: np.ndarray,
-    resamples: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
-    groups: Sequence[Hashable | None] | None = None,
-) -> Interval:
-    """Ratio of two sums over films (such as: sum of IoUs over number of boxes) with a percentile interval.
+def paired_differences(
+    statistics: Mapping[str, Statistic], n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None
+) -> dict[str, dict[str, Interval]]:
+    """Bootstrap ``[predictor][other]``, every predictor minus every other, on the same images of each resample.
 
-    Args:
-        numerator: one number a film, ``(N,)``; films where it is nan take no part.
-        denominator: one number a film, ``(N,)``.
-        resamples: bootstrap samples.
-        level: coverage of the interval.
-        seed: of the resampling.
-        groups: a patient id a film, ``(N,)``, see `group_codes`.
+    Example:
+        >>> iou = {"student": weighted_mean(np.array([0.5, 0.7])), "control": weighted_mean(np.array([0.1, 0.3]))}
+        >>> round(paired_differences(iou, 2)["student"]["control"].low, 6)
+        0.4
     """
-    top, bottom = np.asarray(numerator, dtype=float), np.asarray(denominator, dtype=float)
-    valid = ~np.isnan(top)
-    top, bottom = top[valid], bottom[valid]
-    if len(top) == 0 or bottom.sum() == 0:
-        return Interval(np.nan, np.nan, np.nan, 0)
-    kept = None if groups is None else [group for group, use in zip(groups, valid, strict=True) if use]
-    weights = resample_weights(len(top), resamples, seed, kept)
-    drawn = weights @ bottom
-    ratios = (weights @ top)[drawn > 0] / drawn[drawn > 0]
-    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(top.sum() / bottom.sum()), float(low), float(high), len(top))
+    whole = {name: float(each(np.ones((1, n)))[0]) for name, each in statistics.items()}
+    draws = {name: bootstrap_draws(each, n, resamples, seed, groups) for name, each in statistics.items()}
+    found: dict[str, dict[str, Interval]] = {name: {} for name in statistics}
+    for name, other in permutations(statistics, 2):
+        found[name][other] = interval_of_draws(draws[name] - draws[other], whole[name] - whole[other], n)
+    return found
 
 
-def bootstrap_statistic(
-    statistic: Callable[[np.ndarray], float],
-    n: int,
-    resamples: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-    groups: Sequence[Hashable | None] | None = None,
-) -> Interval:
-    """Any statistic of films given by index, with a percentile interval; resamples where it is nan are left out.
+class SeedSummary(NamedTuple):
+    """One number of several seeds."""
 
-    A statistic that can be told from film weights is many times faster with
-    :func:`~monai_tbkd.metrics.weighted_bootstrap.bootstrap_weighted`.
+    per_seed: tuple[float, ...]
+    mean: float
+    sd: float
+    """Over seeds, with n - 1; nan for a single one."""
+    over_films: Interval
+    """Mean over seeds; only images are resampled: what other images would give these very networks."""
+    over_seeds_and_films: Interval
+    """Both are resampled: what other images would give networks of other seeds. Of 3 seeds it is a rough guide."""
 
-    Args:
-        statistic: from film indices ``(m,)``, with repeats, to a number.
-        n: number of films.
-        resamples: bootstrap samples.
-        level: coverage of the interval.
-        seed: of the resampling.
-        groups: a patient id a film, ``(n,)``, see `group_codes`.
+    def as_dict(self) -> dict[str, Any]:
+        """Return a JSON-able mapping; nan becomes None."""
+        return {
+            "seeds": len(self.per_seed),
+            "per_seed": [plain(each) for each in self.per_seed],
+            "mean": plain(self.mean),
+            "sd": plain(self.sd),
+            "min": plain(min(self.per_seed)),
+            "max": plain(max(self.per_seed)),
+            "over_films": self.over_films.as_dict(),
+            "over_seeds_and_films": self.over_seeds_and_films.as_dict(),
+        }
+
+
+def summarize_seeds(
+    statistics: Sequence[Statistic], n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None
+) -> SeedSummary:
+    """Summarize one statistic over networks that differ in their seed only: mean, spread and intervals.
+
+    Every resample draws images (patients where known) once for all networks. The second interval draws the networks
+    too, with replacement: the two-way bootstrap (Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007).
+    For the difference of two methods, give one statistic per seed that subtracts them.
+
+    Raises:
+        ValueError: no statistic; one per seed is expected.
+
+    Example:
+        >>> three = summarize_seeds([weighted_mean(np.full(4, iou)) for iou in (0.2, 0.3, 0.4)], 4)
+        >>> round(three.mean, 3), round(three.sd, 3), round(three.over_films.low, 3)
+        (0.3, 0.1, 0.3)
     """
-    codes = group_codes(groups, n)
-    members = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)] if groups is not None and n else None
-    rng = np.random.default_rng(seed)
-
-    def draw() -> np.ndarray:
-        if members is None:
-            return rng.integers(0, n, n)
-        return np.concatenate([members[code] for code in rng.integers(0, len(members), len(members))])
-
-    draws = np.array([statistic(draw()) for _ in range(resamples)]) if n else np.array([])
-    draws = draws[~np.isnan(draws)]
-    if len(draws) == 0:
-        return Interval(np.nan, np.nan, np.nan, n)
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(statistic(np.arange(n))), float(low), float(high), n)
-
-
-def area_under_roc(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Area under the ROC curve by ranks, ties counted half; nan where one class is missing.
-
-    Args:
-        scores: one number a film, ``(N,)``.
-        positive: bool, ``(N,)``.
-    """
-    n_pos, n_neg = int(positive.sum()), int((~positive).sum())
-    if n_pos == 0 or n_neg == 0:
-        return float("nan")
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (counts.cumsum() - (counts - 1) / 2.0)[inverse]  # mean rank of ties, from 1
-    return float((ranks[positive].sum() - n_pos * (n_pos + 1) / 2.0) / (n_pos * n_neg))
+    if not statistics:
+        raise ValueError("There is no seed to summarize; give one statistic for each.")
+    whole = np.array([float(each(np.ones((1, n)))[0]) for each in statistics])
+    draws = np.stack([bootstrap_draws(each, n, resamples, seed, groups) for each in statistics], axis=1)
+    # A stream of its own, so that which seeds are drawn does not depend on which images are.
+    chosen = np.random.default_rng([seed, 1]).integers(0, len(whole), draws.shape)
+    both, mean = np.take_along_axis(draws, chosen, axis=1), float(whole.mean())
+    return SeedSummary(
+        per_seed=tuple(whole.tolist()),
+        mean=mean,
+        sd=float(whole.std(ddof=1)) if len(whole) > 1 else float("nan"),
+        over_films=interval_of_draws(draws.mean(axis=1), mean, n),
+        over_seeds_and_films=interval_of_draws(both.mean(axis=1), mean, n),
+    )

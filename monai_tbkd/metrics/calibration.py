@@ -1,18 +1,16 @@
-"""Whether a score of 0.8 means tuberculosis in 8 of 10 films, and one number that mends it."""
+"""Whether a score of 0.8 means tuberculosis in 8 of 10 images, and the temperature that corrects it."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
-from monai_tbkd.metrics.bootstrap import Interval
+from monai_tbkd.metrics.bootstrap import Groups, Interval, Statistic, bootstrap_weighted
 from monai_tbkd.metrics.image_level import ScoreCounts, brier_score, count_scores
 from monai_tbkd.metrics.proportions import wilson
-from monai_tbkd.metrics.weighted_bootstrap import Statistic, bootstrap_weighted
 
 BINNINGS = ("equal_width", "equal_mass")
 _HALF_STEP = 5.0e-5  # scores are written with 2 digits of 0-100
@@ -25,59 +23,44 @@ class ReliabilityPoint(NamedTuple):
     lower_edge: float
     upper_edge: float
     n: int
-    """Films in it."""
+    """Images in it."""
     mean_score: float
     share_with_tb: float
     low: float
     high: float
-    """95 % Wilson interval of the share."""
+    """95 % Wilson interval of the fraction."""
 
 
 class Temperature(NamedTuple):
     """What divides the logits, and what that is worth."""
 
     temperature: float
-    """Above 1: the scores were too sure; below 1: not sure enough."""
+    """Above 1: the scores were overconfident; below 1: underconfident."""
     nll_before: float
     nll_after: float
-    """Mean negative log-likelihood of the labels, in nats a film."""
+    """Mean negative log-likelihood of the labels, in nats per image."""
     at_limit: bool
-    """The best temperature lies beyond what is tried, as where the scores part the classes without a fault."""
+    """The best temperature lies beyond what is tried, as where the scores separate the classes without a fault."""
     n: int
 
 
 def bin_edges(scores: np.ndarray, bins: int = 10, binning: str = "equal_width") -> np.ndarray:
-    """Inner and outer edges of the bins of a reliability curve.
+    """Edges of the bins of a reliability curve, ascending from 0 to 1.
 
     Args:
         scores: 0-1, ``(n,)``.
         bins: how many; fewer come out where many scores are the same.
-        binning: ``"equal_width"``, or ``"equal_mass"`` (about as many films in each).
-
-    Returns:
-        Ascending, the first 0 and the last 1.
-
-    Raises:
-        ValueError: the binning is not known, or there is less than one bin.
+        binning: ``"equal_width"``, or ``"equal_mass"`` (about as many images in each).
     """
-    if binning not in BINNINGS or bins < 1:
-        raise ValueError(f"{bins} bins of {binning!r}; expected at least 1, of one of {BINNINGS}.")
     if binning == "equal_width":
         return np.linspace(0, 1, bins + 1)
-    inner = np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1])
-    return np.unique(np.concatenate([[0.0], inner, [1.0]]))
+    return np.unique([0.0, *np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1]), 1.0])
 
 
 def reliability_curve(
     scores: np.ndarray, positive: np.ndarray, bins: int = 10, binning: str = "equal_mass"
 ) -> list[ReliabilityPoint]:
-    """Mean score and share of TB in each bin that has a film.
-
-    Args:
-        scores: 0-1, ``(n,)``.
-        positive: which films have TB, bool ``(n,)``.
-        bins: how many.
-        binning: see `bin_edges`. A score on an edge belongs to the bin below it.
+    """Mean score and fraction of TB in each bin that has an image; a score on an edge belongs to the bin below it.
 
     Example:
         >>> point = reliability_curve(np.array([0.2, 0.2, 0.9, 0.9]), np.array([0, 0, 1, 1]) > 0, 2)[1]
@@ -89,113 +72,73 @@ def reliability_curve(
     points = []
     for index in np.unique(place):
         inside = place == index
-        share = wilson(positive[inside].sum(), inside.sum())
-        points.append(
-            ReliabilityPoint(
-                float(edges[index]),
-                float(edges[index + 1]),
-                int(inside.sum()),
-                float(scores[inside].mean()),
-                *(float(number) for number in share),
-            )
-        )
+        of = (float(edges[index]), float(edges[index + 1]), int(inside.sum()), float(scores[inside].mean()))
+        points.append(ReliabilityPoint(*of, *map(float, wilson(positive[inside].sum(), inside.sum()))))
     return points
 
 
 def calibration_error(counts: ScoreCounts, edges: np.ndarray) -> np.ndarray:
-    """Expected calibration error: mean over films of |mean score - share of TB| of their bin, ``(...,)``.
-
-    Args:
-        counts: films by score, scores of 0-1.
-        edges: of `bin_edges`.
-    """
+    """Expected calibration error: mean over images of |mean score - fraction of TB| of their bin, ``(...,)``."""
     member = _bin_of(counts.scores, edges)[:, None] == np.arange(len(edges) - 1)  # (U, bins)
-    films = counts.positive + counts.negative
-    gaps = np.abs((films * counts.scores) @ member - counts.positive @ member)
-    return gaps.sum(-1) / films.sum(-1)
+    images = counts.positive + counts.negative
+    gaps = np.abs((images * counts.scores) @ member - counts.positive @ member)
+    return gaps.sum(-1) / images.sum(-1)
 
 
 def weighted_calibration_error(
     scores: np.ndarray, positive: np.ndarray, bins: int = 10, binning: str = "equal_width"
 ) -> Statistic:
-    """The calibration error as a statistic of film weights; bins are those of all films."""
+    """Make the calibration error a statistic of image weights; bins are those of all images."""
     edges = bin_edges(scores, bins, binning)
     return lambda weights: calibration_error(count_scores(scores, positive, weights), edges)
 
 
 def error_if_calibrated(
-    scores: np.ndarray,
-    bins: int = 10,
-    binning: str = "equal_width",
-    repeats: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
+    scores: np.ndarray, bins: int = 10, binning: str = "equal_width", repeats: int = 1000, seed: int = 0
 ) -> Interval:
-    """The calibration error that perfectly calibrated scores would show by chance on so many films.
+    """Mean and 95 % range of the error that perfectly calibrated scores would show by chance on so many images.
 
     The error of a finite sample is above 0 even then; one that lies within this range is no sign of miscalibration.
-
-    Args:
-        scores: 0-1, ``(n,)``.
-        bins: how many.
-        binning: see `bin_edges`.
-        repeats: times that labels are drawn by the scores.
-        level: coverage of the range.
-        seed: of the draws.
-
-    Returns:
-        Mean and range.
+    Labels are drawn by the scores, ``repeats`` times.
     """
     edges = bin_edges(scores, bins, binning)
-    distinct, films = np.unique(scores, return_counts=True)
-    rng = np.random.default_rng(seed)
-    errors = []
-    for _ in range(repeats):
-        tb = rng.binomial(films, distinct)
-        errors.append(float(calibration_error(ScoreCounts(distinct, tb, films - tb), edges)))
-    low, high = np.quantile(errors, [(1 - level) / 2, (1 + level) / 2])
+    distinct, images = np.unique(scores, return_counts=True)
+    tb = np.random.default_rng(seed).binomial(images, distinct, (repeats, len(distinct))).astype(float)
+    errors = calibration_error(ScoreCounts(distinct, tb, images - tb), edges)
+    low, high = np.quantile(errors, [0.025, 0.975])
     return Interval(float(np.mean(errors)), float(low), float(high), len(scores))
 
 
 def brier_parts(scores: np.ndarray, positive: np.ndarray, bins: int = 10) -> dict[str, float]:
-    """The Brier score and what it is made of (Murphy, Journal of Applied Meteorology 1973).
+    """Decompose the Brier score (Murphy, Journal of Applied Meteorology 1973).
 
-    Returns:
-        ``brier`` = ``miscalibration`` - ``resolution`` + ``uncertainty`` + ``within_bins``: distance of the bins'
-        scores from their shares of TB, distance of these shares from the overall one (the more the better), variance
-        of the labels, and what the bins (of equal mass) hide.
-
-    Example:
-        >>> brier_parts(np.array([0.0, 1.0]), np.array([False, True]))["brier"]
-        0.0
+    ``brier`` = ``miscalibration`` - ``resolution`` + ``uncertainty`` + ``within_bins``: distance of the bins' scores
+    from their fractions of TB, distance of these from the overall one (the more the better), variance of the labels,
+    and what the bins (of equal mass) hide.
     """
     points = reliability_curve(scores, positive, bins)
-    share, n = float(np.mean(positive)), len(scores)
+    fraction, n = float(np.mean(positive)), len(scores)
     parts = {
         "miscalibration": sum(p.n * (p.mean_score - p.share_with_tb) ** 2 for p in points) / n,
-        "resolution": sum(p.n * (p.share_with_tb - share) ** 2 for p in points) / n,
-        "uncertainty": share * (1 - share),
+        "resolution": sum(p.n * (p.share_with_tb - fraction) ** 2 for p in points) / n,
+        "uncertainty": fraction * (1 - fraction),
     }
     brier = float(brier_score(count_scores(scores, positive)))
     explained = parts["miscalibration"] - parts["resolution"] + parts["uncertainty"]
     return {"brier": brier, **parts, "within_bins": brier - explained}
 
 
-def score_logits(scores: np.ndarray, half_step: float = _HALF_STEP) -> np.ndarray:
+def score_logits(scores: np.ndarray) -> np.ndarray:
     """Logits of scores of 0-1 that were rounded on writing: 0 and 1 become half a step, not infinity."""
-    return logit(np.clip(np.asarray(scores, dtype=float), half_step, 1 - half_step))
+    return logit(np.clip(np.asarray(scores, dtype=float), _HALF_STEP, 1 - _HALF_STEP))
 
 
 def fit_temperature(logits: np.ndarray, positive: np.ndarray) -> Temperature:
-    """The temperature under which the labels are most likely.
+    """Fit the temperature that makes labels ``(n,)`` most likely when log-odds of TB ``(n,)`` are divided by it.
 
-    Dividing logits by it keeps the order of the films, and so the AUC, and a threshold of 50 %. The probabilities that
-    result are for films with the same share of TB. Source: Guo et al., "On Calibration of Modern Neural Networks",
-    ICML 2017, https://arxiv.org/abs/1706.04599.
-
-    Args:
-        logits: log-odds of TB, ``(n,)``.
-        positive: which films have TB, bool ``(n,)``.
+    That keeps the order of the images, and so the AUC, and a threshold of 50 %. The probabilities that result are for
+    images with the same fraction of TB. Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017,
+    https://arxiv.org/abs/1706.04599.
 
     Raises:
         ValueError: one of the two classes is missing.
@@ -218,56 +161,40 @@ def fit_temperature(logits: np.ndarray, positive: np.ndarray) -> Temperature:
     return Temperature(float(np.exp(best.x)), nll(0.0), float(best.fun), at_limit, len(logits))
 
 
-def apply_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities of 0-1 from logits and a temperature."""
-    return expit(np.asarray(logits, dtype=float) / temperature)
-
-
 def calibration_summary(
     scores: np.ndarray,
     positive: np.ndarray,
-    groups: Sequence[Hashable | None] | None = None,
-    bins: int = 10,
+    groups: Groups = None,
     resamples: int = 2000,
     seed: int = 0,
     fit_on: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """Everything of this file for one set of films, JSON-able.
+    """Everything of this file for scores of 0-1 and labels ``(n,)``, JSON-able.
 
-    Args:
-        scores: 0-1, ``(n,)``.
-        positive: which films have TB, bool ``(n,)``.
-        groups: a patient id a film, ``(n,)``; whole patients are drawn.
-        bins: of curves and errors.
-        resamples: bootstrap samples.
-        seed: of the resampling.
-        fit_on: scores and TB of other films that the temperature is fitted on; None: these ones.
-
-    Returns:
-        ``expected_calibration_error`` and ``reliability`` by binning, ``brier_parts``, ``temperature_scaling``.
+    The temperature is fitted on scores and labels of other images, ``fit_on``; None: on these ones. Keys:
+    ``expected_calibration_error`` and ``reliability`` by binning, ``brier_parts``, ``temperature_scaling``.
     """
-    logits = score_logits(scores)
-    fitted = (
-        fit_temperature(logits, positive) if fit_on is None else fit_temperature(score_logits(fit_on[0]), fit_on[1])
-    )
-    tempered = apply_temperature(logits, fitted.temperature)
+    fit_scores, fit_positive = (scores, positive) if fit_on is None else fit_on
+    fitted = fit_temperature(score_logits(fit_scores), fit_positive)
 
     def error(values: np.ndarray, binning: str) -> dict[str, Any]:
-        statistic = weighted_calibration_error(values, positive, bins, binning)
-        interval = bootstrap_weighted(statistic, len(values), resamples, seed=seed, groups=groups)
-        chance = error_if_calibrated(values, bins, binning, seed=seed)
-        return {**interval.as_dict(), "if_calibrated": chance.as_dict()}
+        statistic = weighted_calibration_error(values, positive, binning=binning)
+        interval = bootstrap_weighted(statistic, len(values), resamples, seed, groups)
+        return {
+            **interval.as_dict(),
+            "if_calibrated": error_if_calibrated(values, binning=binning, seed=seed).as_dict(),
+        }
 
     return {
         "expected_calibration_error": {binning: error(scores, binning) for binning in BINNINGS},
         "reliability": {
-            binning: [point._asdict() for point in reliability_curve(scores, positive, bins, binning)]
+            binning: [point._asdict() for point in reliability_curve(scores, positive, binning=binning)]
             for binning in BINNINGS
         },
-        "brier_parts": {name: round(number, 6) for name, number in brier_parts(scores, positive, bins).items()},
+        "brier_parts": {name: round(number, 6) for name, number in brier_parts(scores, positive).items()},
         "temperature_scaling": {
             **fitted._asdict(),
-            "expected_calibration_error_after": error(tempered, "equal_mass"),
+            "expected_calibration_error_after": error(expit(score_logits(scores) / fitted.temperature), "equal_mass"),
         },
     }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR, MEAN_MAP, SHUFFLED, blind_maps
-from monai_tbkd.metrics.bootstrap import bootstrap_mean
+from monai_tbkd.metrics.bootstrap import bootstrap_mean, paired_differences
 from monai_tbkd.metrics.image_level import weighted_image_level
 from monai_tbkd.metrics.operating_point import (
     SCORE_SELECTIONS,
@@ -22,24 +24,36 @@ from monai_tbkd.metrics.operating_point import (
 )
 from monai_tbkd.metrics.predictor_measures import Predictions, PredictorMeasures
 from monai_tbkd.metrics.split_truth import SplitTruth
-from monai_tbkd.metrics.weighted_bootstrap import bootstrap_draws, interval_of_draws
 from monai_tbkd.transforms import MapToBoxes, stretch_map
 
 logger = logging.getLogger(__name__)
+
+PACKAGES = ("monai_tbkd", "monai", "torch", "numpy", "scipy", "pytorch-ignite", "pillow", "pydicom", "nibabel", "itk")
+
+
+def versions() -> dict[str, str]:
+    """Return Python's version and those of the packages that numbers may depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 class Comparison:
     """Scores predictors on a reported split, with everything that is chosen chosen on a selection split.
 
-    Each predictor, blind ones included, goes through the same steps: its map threshold is chosen on the TB films of the
-    selection split, its score threshold is the one with the best sensitivity plus specificity there, boxes are fitted
-    by the same settings. Films whose boxes are unknown take no part in localization; where no reported film has any,
-    localization and blind baselines are left out. Where films have patient ids, intervals are over patients.
+    Each predictor, blind ones included, goes through the same steps: its map threshold and its score threshold are
+    chosen on the selection split, boxes are fitted by the same settings. Images whose boxes are unknown take no part in
+    localization; where no reported image has any, localization and blind baselines are left out. Where images have
+    patient ids, intervals are over patients.
 
     Args:
         train_items: datalist items; their boxes fit the blind location prior and nothing else.
-        select_items: films of the selection split.
-        test_items: films of the reported split.
+        select_items: images of the selection split.
+        test_items: images of the reported split.
         grid: cells along each side of the square grid on which masks are compared.
         mode: ``absolute`` or ``relative`` thresholds, see :class:`~monai_tbkd.transforms.MapToBoxes`.
         smallest_area: see there.
@@ -49,11 +63,11 @@ class Comparison:
         selection: how the map threshold is chosen on the selection split: ``boxes`` (best mean union-mask IoU), or
             without any box ``otsu`` or ``fraction``; see `choose_map_threshold`. Where the selection split has no
             boxes, ``boxes`` becomes ``fraction``.
+        lung_field_dir: a folder of lung masks by image name, for the baseline that is the lung field alone; or None.
         score_selection: how the score threshold is chosen there, see `choose_score_threshold`.
-        lung_field_dir: a folder of lung masks by film name, for the baseline that is the lung field alone; or None.
 
     Raises:
-        ValueError: a split without films, or a film in both splits.
+        ValueError: a split without images, or an image in both splits.
     """
 
     def __init__(
@@ -89,14 +103,12 @@ class Comparison:
         self.blind = blind_maps(train_items, self.items, grid, lung_field_dir)
         self.fit: dict[str, Any] = {"mode": mode, "smallest_area": smallest_area, "largest_number": largest_number}
         self.resamples, self.seed = resamples, seed
-        self.left_out = [
-            *(["No reported image has boxes or outlines of lesions: localization is left out."] * (not self.localizes)),
-            *(
-                ["No training image has boxes: there is no blind prior."]
-                * (self.localizes and BLIND_PRIOR not in self.blind)
-            ),
-            *(["No image of the selection split has boxes: map thresholds are chosen without any."] * without),
-        ]
+        said = {
+            "No reported image has boxes or outlines of lesions: localization is left out.": not self.localizes,
+            "No training image has boxes: there is no blind prior.": self.localizes and BLIND_PRIOR not in self.blind,
+            "No image of the selection split has boxes: map thresholds are chosen without any.": without,
+        }
+        self.left_out = [sentence for sentence, is_so in said.items() if is_so]
         """What the numbers lack, in sentences."""
         for sentence in self.left_out:
             logger.warning("%s", sentence)
@@ -108,7 +120,7 @@ class Comparison:
         predictors: Mapping[str, Mapping[str, Predictions]],
         given: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> dict[str, Any]:
-        """Compare.
+        """Measure and compare predictors.
 
         Args:
             predictors: by name, such as ``student``; each with predictions for ``select`` and ``test``.
@@ -116,8 +128,7 @@ class Comparison:
                 they need no predictions for ``select``.
 
         Returns:
-            JSON-able: ``left_out``, ``splits`` and ``predictors``, each of the latter with its numbers and intervals,
-            its thresholds and where they were chosen, and paired differences to every other predictor.
+            JSON-able: ``left_out``, ``splits`` and ``predictors`` with numbers, thresholds and paired differences.
         """
         everyone = {**predictors, **(self._blind(predictors) if self.localizes else {})}
         rows: dict[str, dict[str, Any]] = {}
@@ -135,21 +146,32 @@ class Comparison:
                 self.seed,
                 self._select_scores(by_split.get("select")),
             )
-            blind = name not in predictors
             summary = measured[name].summary() if self.resamples else {}
-            rows[name] = {"blind": blind, **summary, "operating_point": points}
+            rows[name] = {"blind": name not in predictors, **summary, "operating_point": points}
         self.measured = measured
         result = {"splits": {s: truth.counts() for s, truth in self.truth.items()}, "predictors": rows}
         if not self.resamples:
             return result
+        fixed: dict[str, Any] = {"resamples": self.resamples, "seed": self.seed, "groups": self.truth["test"].patients}
         for name, row in rows.items():
-            mine, others = measured[name], [other for other in rows if other != name]
             if self.localizes:
-                row["union_mask_miou_minus"] = {other: self._miou_minus(mine, measured[other]) for other in others}
+                row["union_mask_miou_minus"] = {
+                    other: bootstrap_mean(
+                        measured[name].union_mask_iou - measured[other].union_mask_iou, **fixed
+                    ).as_dict()
+                    for other in rows
+                    if other != name
+                }
             if not row["blind"]:
-                row["auc_minus"] = {o: self._auc_minus(mine, measured[o]) for o in others if o in predictors}
+                row["auc_minus"] = dict.fromkeys(other for other in predictors if other != name)
                 if BLIND_PRIOR in rows:
                     row["above_blind_prior"] = bool(row["union_mask_miou_minus"][BLIND_PRIOR]["low"] > 0)
+        tb = self.truth["test"].tb
+        if tb.any() and not tb.all():
+            scored = {name: each.scores for name, each in measured.items() if each.scores is not None}
+            aucs = {name: weighted_image_level("auc", scores, tb) for name, scores in scored.items()}
+            for name, differences in paired_differences(aucs, len(tb), **fixed).items():
+                rows[name]["auc_minus"] |= {other: each.as_dict() for other, each in differences.items()}
         return {"left_out": self.left_out, **result}
 
     @property
@@ -198,28 +220,15 @@ class Comparison:
         blind = {name: {s: Predictions(m, None) for s, m in maps.items()} for name, maps in self.blind.items()}
         source = predictors.get("student") or next(iter(predictors.values()), None)
         if source is not None and "select" in source:
-            # A location prior without a box: where a network's maps light up on average.
+            # A location prior without a box: the mean activation of a network's maps.
             mean = self.on_grid(source["select"].maps)[self.truth["select"].tb].mean(axis=0)
             blind[MEAN_MAP] = {
                 s: Predictions(np.repeat(mean[None], len(items), axis=0), None) for s, items in self.items.items()
             }
-            blind[SHUFFLED] = {s: _shuffled(each, self.seed) for s, each in source.items()}
+            for split, each in source.items():
+                order = np.random.default_rng(self.seed).permutation(len(each.maps))
+                blind.setdefault(SHUFFLED, {})[split] = Predictions(each.maps[order], None)
         return blind
-
-    def _miou_minus(self, one: PredictorMeasures, other: PredictorMeasures) -> dict[str, Any]:
-        difference = one.union_mask_iou - other.union_mask_iou
-        patients = self.truth["test"].patients
-        return bootstrap_mean(difference, self.resamples, seed=self.seed, groups=patients).as_dict()
-
-    def _auc_minus(self, one: PredictorMeasures, other: PredictorMeasures) -> dict[str, Any] | None:
-        truth = self.truth["test"]
-        if one.scores is None or other.scores is None or truth.tb.all() or not truth.tb.any():
-            return None
-        n, seed, patients = len(truth.tb), self.seed, truth.patients
-        statistics = [weighted_image_level("auc", scores, truth.tb) for scores in (one.scores, other.scores)]
-        draws = [bootstrap_draws(s, n, self.resamples, seed, patients) for s in statistics]
-        values = [float(s(np.ones((1, n)))[0]) for s in statistics]
-        return interval_of_draws(draws[0] - draws[1], values[0] - values[1], n).as_dict()
 
     def on_grid(self, maps: np.ndarray) -> np.ndarray:
         """Maps ``(N, h, w)`` as ``(N, grid, grid)``, stretched to 0-1 where the mode is relative."""
@@ -227,11 +236,6 @@ class Comparison:
         if tensor.shape[-2:] != (self.grid, self.grid):
             tensor = F.interpolate(tensor, size=(self.grid, self.grid), mode="bilinear", align_corners=False)
         return (stretch_map(tensor) if self.mode == "relative" else tensor)[:, 0].numpy()
-
-
-def _shuffled(predictions: Predictions, seed: int) -> Predictions:
-    order = np.random.default_rng(seed).permutation(len(predictions.maps))
-    return Predictions(predictions.maps[order], None)
 
 
 def _refuse_overlap(select: Sequence[Mapping[str, Any]], test: Sequence[Mapping[str, Any]]) -> None:

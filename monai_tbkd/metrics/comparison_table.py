@@ -11,11 +11,7 @@ _VERDICTS = {True: "above the blind prior", False: "NOT above the blind prior", 
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The comparison as text: a row a predictor, each number with its 95 % interval, then networks by hospital.
-
-    Args:
-        result: of :meth:`~monai_tbkd.metrics.Comparison.run`.
-    """
+    """Format the result of :meth:`~monai_tbkd.metrics.Comparison.run`: a row per predictor, then by hospital."""
     parts = []
     n = result["splits"]["test"]
     if n["tb_films_with_boxes"]:
@@ -60,11 +56,7 @@ of 70 % on the selection split."""
 
 
 def source_rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Networks by hospital, with the shortcut baseline of each, as cells of `SOURCE_COLUMNS`.
-
-    Args:
-        result: of an evaluation.
-    """
+    """Networks by hospital, with the shortcut baseline of each, as cells of `SOURCE_COLUMNS`."""
     n, shortcuts = result["splits"]["test"], result.get("shortcuts", {})
     networks = {name: row for name, row in result["predictors"].items() if not row["blind"]}
     whole = {"films": n["films"], "tb_films": n.get("tb_films", 0)}
@@ -95,10 +87,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def resampled(counts: Mapping[str, int]) -> str:
-    """What intervals are over: films, or patients, a film without an id being one of its own.
-
-    Args:
-        counts: of the split, as in ``metrics.json``.
+    """Say what intervals are over: images, or patients, an image without an id being one of its own.
 
     Example:
         >>> resampled({"films": 9}), resampled({"films": 9, "patients": 4, "films_without_patient": 2})
@@ -112,7 +101,7 @@ def resampled(counts: Mapping[str, int]) -> str:
 
 
 def interval_text(x: Mapping[str, Any] | None) -> str:
-    """A number and its interval, or a dash."""
+    """Format a number and its interval, or a dash."""
     if not x or x["value"] is None:
         return "-"
     value, low, high = (f"{x[key]:.3f}".replace("-0.000", "0.000") for key in ("value", "low", "high"))

@@ -1,36 +1,31 @@
-"""Thresholds that are chosen on a selection split, with its boxes or without any."""
+"""Thresholds that are chosen on one set of images and used on others."""
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
-from monai_tbkd.metrics.union_mask_iou import union_iou_sweep
+from monai_tbkd.metrics.map_metrics import union_iou_sweep
 
 SELECTIONS = ("boxes", "otsu", "fraction")
 SCORE_SELECTIONS = ("youden", "specificity_70")
 _FRACTION = 0.1
-"""Share of a TB film's area that is taken for lesion where no box says it; TBX11K's TB films have 0.096 on average."""
+"""Fraction of a TB image that is taken for lesion where no box says it; TBX11K's TB images have 0.096 on average."""
 _BINS = 512
+_TOLERANCE = 1e-9
 
 
 def choose_map_threshold(
     maps: np.ndarray, masks: np.ndarray, tb: np.ndarray, selection: str = "boxes"
 ) -> tuple[float, str]:
-    """The threshold of a predictor's maps, from films that are not reported.
+    """Choose the threshold of a predictor's maps ``(N, H, W)`` on images that are not reported.
 
-    Args:
-        maps: ``(N, H, W)`` of the selection split.
-        masks: ``(N, H, W)`` bool, unions of the true boxes; only ``boxes`` looks at them.
-        tb: ``(N,)`` bool, films with TB.
-        selection: ``boxes``: the best mean union-mask IoU over the films with boxes. ``otsu``: the threshold that parts
-            the values of the TB films' maps into the two most homogeneous groups (Otsu, 1979). ``fraction``: the value
-            that a tenth of the TB films' pixels reach.
+    ``boxes``: the best mean union-mask IoU over the images with boxes. ``otsu``: Otsu's threshold of the TB images'
+    maps. ``fraction``: the value that a tenth of the TB images' pixels reach.
 
     Returns:
         The threshold, and how it was chosen in words.
-
-    Raises:
-        ValueError: `selection` is not known.
     """
     if selection == "boxes":
         boxed = masks.any(axis=(1, 2))
@@ -43,19 +38,12 @@ def choose_map_threshold(
     values = maps[tb] if tb.any() else maps
     if selection == "otsu":
         return otsu_threshold(values), f"Otsu's threshold of the maps of {len(values)} TB films, no box used"
-    if selection == "fraction":
-        return (
-            float(np.quantile(values, 1 - _FRACTION)),
-            f"the value that {_FRACTION:.0%} of {len(values)} TB films' area reach, no box used",
-        )
-    raise ValueError(f"selection is {selection!r}; expected one of {SELECTIONS}.")
+    how = f"the value that {_FRACTION:.0%} of {len(values)} TB films' area reach, no box used"
+    return float(np.quantile(values, 1 - _FRACTION)), how
 
 
 def otsu_threshold(values: np.ndarray) -> float:
-    """The threshold that leaves the least variance within the values below it and those at or above it.
-
-    Args:
-        values: any shape.
+    """Threshold with the least variance within the values below it and those at or above it (Otsu, 1979).
 
     Example:
         >>> 0.2 < otsu_threshold(np.array([0.1, 0.2, 0.8, 0.9])) <= 0.8
@@ -70,56 +58,84 @@ def otsu_threshold(values: np.ndarray) -> float:
     sums, whole = np.cumsum(number * middle)[:-1], (number * middle).sum()
     above = total - below
     with np.errstate(invalid="ignore", divide="ignore"):
-        between = below * above * (sums / below - (whole - sums) / above) ** 2
-    between = np.nan_to_num(between)
+        between = np.nan_to_num(below * above * (sums / below - (whole - sums) / above) ** 2)
     # Between two groups all thresholds are alike; the middle one is taken.
     best = np.flatnonzero(between >= between.max() * (1 - 1e-12))
     return float(edges[1 + int(best[len(best) // 2])])
 
 
-def specificity_threshold(scores: np.ndarray, tb: np.ndarray, specificity: float = 0.7) -> float:
-    """The lowest score threshold with at least this specificity, halfway between two scores; WHO asks for 0.7.
+def choose_score_threshold(scores: np.ndarray | None, tb: np.ndarray, selection: str = "youden") -> float | None:
+    """Choose the score threshold of a predictor on images that are not reported.
 
     Args:
-        scores: one a film ``(N,)`` of 0-1.
-        tb: ``(N,)`` bool, some without TB.
-        specificity: that is asked for.
+        scores: one per image ``(N,)`` of 0-1, or None for a blind predictor, which has no threshold.
+        tb: ``(N,)`` bool.
+        selection: ``youden``, the best sensitivity plus specificity; or ``specificity_70``, the lowest threshold with a
+            specificity of 70 %, WHO's profile of a triage test, which leaves fewer images with TB without a box.
+    """
+    if scores is None:
+        return None
+    if selection == "specificity_70" and not tb.all():
+        return specificity_threshold(scores, tb)
+    return _pick(scores, tb, "youden") if tb.any() and not tb.all() else 0.5
+
+
+def specificity_threshold(scores: np.ndarray, tb: np.ndarray, specificity: float = 0.7) -> float:
+    """Lowest score threshold with at least this specificity, halfway between two scores; WHO asks for 0.7.
 
     Example:
         >>> round(specificity_threshold(np.array([0.1, 0.2, 0.3, 0.9]), np.array([False, False, False, True])), 3)
         0.6
     """
-    edges = np.unique(scores)
-    candidates = [0.0, *(edges[1:] + edges[:-1]) / 2, np.nextafter(edges[-1], np.inf)]
-    return float(next(c for c in candidates if (scores[~tb] < c).mean() >= specificity - 1e-9))
+    above_all = float(np.nextafter(np.max(scores), np.inf))
+    return _pick(scores, tb, "specificity", specificity, above_all)
 
 
-def youden_threshold(scores: np.ndarray | None, tb: np.ndarray) -> float | None:
-    """The score threshold with the best sensitivity plus specificity, halfway between two scores.
-
-    Args:
-        scores: one a film ``(N,)`` of 0-1, or None for a blind predictor, which has no threshold.
-        tb: ``(N,)`` bool.
-    """
-    if scores is None:
-        return None
-    if not tb.any() or tb.all():
-        return 0.5
-    edges = np.unique(scores)
-    candidates = np.concatenate([[0.0], (edges[1:] + edges[:-1]) / 2])
-    value = [(scores[tb] >= c).mean() - (scores[~tb] >= c).mean() for c in candidates]
-    return float(candidates[int(np.argmax(value))])
-
-
-def choose_score_threshold(scores: np.ndarray | None, tb: np.ndarray, selection: str = "youden") -> float | None:
-    """The score threshold of a predictor, from images that are not reported.
+def choose_threshold(scores: np.ndarray, positive: np.ndarray, target: str = "sensitivity=0.9") -> float:
+    """Choose the threshold that reaches a target with as little loss as possible, halfway between two scores.
 
     Args:
-        scores: one an image ``(N,)`` of 0-1, or None for a blind predictor, which has no threshold.
-        tb: ``(N,)`` bool.
-        selection: ``youden``, the best sensitivity plus specificity; or ``specificity_70``, the lowest threshold with a
-            specificity of 70 %, WHO's profile of a triage test, which leaves fewer images with TB without a box.
+        scores: 0-100, ``(n,)``, without nan.
+        positive: which images have TB, bool ``(n,)``.
+        target: ``"sensitivity=0.9"`` (the highest threshold with at least this sensitivity), ``"specificity=0.7"``
+            (the lowest one with at least this specificity), or ``"youden"`` (the best sum of both; of equal ones the
+            lowest).
+
+    Raises:
+        ValueError: a target that is not understood or cannot be reached, or one of the two classes is missing.
+
+    Example:
+        >>> choose_threshold(np.array([10.0, 20.0, 60.0]), np.array([False, False, True]), "youden")
+        40.0
     """
-    if selection == "specificity_70" and scores is not None and not tb.all():
-        return specificity_threshold(scores, tb)
-    return youden_threshold(scores, tb)
+    match = re.fullmatch(r"youden|(?:sensitivity|specificity)=(0?\.\d+|1(?:\.0*)?)", target.strip())
+    if match is None or (match[1] and not float(match[1]) > 0):
+        raise ValueError(f"target is {target!r}; expected sensitivity=0.9, specificity=0.7 (0 to 1), or youden.")
+    scores, positive = np.asarray(scores, dtype=float), np.asarray(positive, dtype=bool)
+    if not positive.any() or positive.all():
+        raise ValueError("A threshold needs films with TB and films without; give both.")
+    highest = float(scores.max())
+    above_all = (highest + 100) / 2 if highest < 100 else None
+    return _pick(scores, positive, target.strip().partition("=")[0], float(match[1] or 0), above_all)
+
+
+def _pick(
+    scores: np.ndarray, positive: np.ndarray, kind: str, wanted: float = 0.0, above_all: float | None = None
+) -> float:
+    """The best candidate halfway between two scores, as written scores are rounded; the first is 0."""
+    distinct = np.unique(scores)
+    last = [] if above_all is None else [above_all]
+    candidates = np.concatenate([[0.0], (distinct[1:] + distinct[:-1]) / 2, last])
+
+    def at_or_above(some: np.ndarray) -> np.ndarray:
+        return (len(some) - np.searchsorted(np.sort(some), candidates)) / max(len(some), 1)
+
+    sensitivity, false = at_or_above(scores[positive]), at_or_above(scores[~positive])
+    if kind == "youden":
+        return float(candidates[(sensitivity - false).argmax()])
+    reached = candidates[(sensitivity if kind == "sensitivity" else 1 - false) >= wanted - _TOLERANCE]
+    if not len(reached):
+        raise ValueError(
+            f"No threshold reaches {kind}={wanted:g} (films without TB score as high as any); choose a lower target."
+        )
+    return float(reached[-1] if kind == "sensitivity" else reached[0])

@@ -1,16 +1,17 @@
-"""How many pixels of each film lie at or above each of many thresholds, in one pass over the pixels."""
+"""Count the pixels of each image at or above each of many thresholds, in one pass over the pixels."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 _CELLS = 1 << 15  # of the fine grid of values: more hold fewer pixels beside a threshold, fewer fit a nearer cache
 
 
 class PixelCounts(NamedTuple):
-    """Counts of N films at K thresholds; sums over films are counts again, so films can be weighted."""
+    """Counts of N images at K thresholds; sums over images are counts again, so images can be weighted."""
 
     hit: np.ndarray
     """``(N, K)`` int64: pixels in true boxes at or above the threshold."""
@@ -22,26 +23,36 @@ class PixelCounts(NamedTuple):
     """``(N,)`` int64: all pixels."""
 
 
+def refuse_nan(values: np.ndarray | torch.Tensor, what: str) -> None:
+    """Raise where a value is nan or infinite: it would drop out of a mean unnoticed.
+
+    Example:
+        >>> refuse_nan(np.array([0.1, np.nan]), "scores")
+        Traceback (most recent call last):
+        ValueError: 1 of 2 values in scores are nan or infinite; expected finite numbers, so look at what made them.
+    """
+    tensor = torch.as_tensor(values)
+    strange = int((~torch.isfinite(tensor)).sum()) if tensor.is_floating_point() else 0
+    if strange:
+        raise ValueError(
+            f"{strange} of {tensor.numel()} values in {what} are nan or infinite; expected finite numbers, so look at "
+            "what made them."
+        )
+
+
 def pixel_counts(
     maps: np.ndarray, true_masks: np.ndarray, thresholds: np.ndarray, films: np.ndarray | None = None
 ) -> PixelCounts:
-    """Count pixels of films at or above thresholds, inside true boxes and in all.
-
-    The counts are those of ``maps[i] >= thresholds[k]``, exactly. Memory beyond the result is that of one film.
+    """Count pixels at or above thresholds, inside true boxes and in all: exactly those of ``maps[i] >= thresholds[k]``.
 
     Args:
         maps: ``(N, H, W)``, of any range.
         true_masks: ``(N, H, W)`` bool.
         thresholds: ``(K,)``, ascending.
-        films: ``(N,)`` bool, which to count; the others' rows are 0. None counts all.
+        films: ``(N,)`` bool, the images to count; the others' rows are 0. None counts all.
 
     Raises:
         ValueError: shapes that do not fit, thresholds that do not ascend, or a map with nan or infinite values.
-
-    Example:
-        >>> counts = pixel_counts(np.array([[[0.1, 0.5]]]), np.array([[[False, True]]]), np.array([0.1, 0.2]))
-        >>> counts.predicted.tolist(), counts.hit.tolist()
-        ([[2, 1]], [[1, 1]])
     """
     maps, true_masks = np.asarray(maps), np.asarray(true_masks)
     if maps.ndim != 3 or maps.shape != true_masks.shape:
@@ -68,11 +79,7 @@ def pixel_counts(
 
 
 def rounded_up(thresholds: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
-    """The smallest numbers of a type that are not below the thresholds: ``value >= it`` says the same of its values.
-
-    Args:
-        thresholds: ``(K,)``, ascending.
-        dtype: float32 or float64.
+    """Round thresholds ``(K,)`` up to a floating type, so that ``value >= threshold`` says the same of its values.
 
     Raises:
         ValueError: not one row of numbers, or they do not ascend.
@@ -88,8 +95,8 @@ def rounded_up(thresholds: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
 class _Counter:
     """Counts by a table of cells instead of a search for each pixel.
 
-    Values go to cells by a function that never falls, so all pixels of a cell without a threshold are on the same side
-    of every threshold, and only pixels that share a cell with a threshold have to be compared with it.
+    Cells are monotonic in the value, so all pixels of a cell without a threshold are on the same side of every
+    threshold; only pixels that share a cell with a threshold are compared with it.
     """
 
     def __init__(self, thresholds: np.ndarray, dtype: type[np.floating]) -> None:

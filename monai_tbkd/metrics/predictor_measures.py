@@ -9,41 +9,29 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from monai_tbkd.metrics import (
-    best_box_iou,
-    detection_average_precision,
-    false_boxes,
-    froc,
-    lesion_groups,
-    matched_box_iou,
-    max_box_acc,
-    pixel_average_precision,
-    saliency_energy,
-    union_mask_iou,
+from monai_tbkd.metrics import box_metrics, lesion_groups, map_metrics, max_box_acc
+from monai_tbkd.metrics.bootstrap import (
+    Statistic,
+    bootstrap_intervals,
+    bootstrap_mean,
+    bootstrap_ratio,
+    group_codes,
+    kept_groups,
 )
-from monai_tbkd.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_ratio, group_codes
 from monai_tbkd.metrics.calibration import calibration_summary
 from monai_tbkd.metrics.image_level import image_level_metrics
 from monai_tbkd.metrics.operating_point import specificity_threshold
-from monai_tbkd.metrics.pixel_counts import pixel_counts
-from monai_tbkd.metrics.pointing_game import PointingGame
+from monai_tbkd.metrics.pixel_counts import PixelCounts, pixel_counts
 from monai_tbkd.metrics.proportions import wilson
 from monai_tbkd.metrics.split_truth import SplitTruth
-from monai_tbkd.metrics.weighted_bootstrap import Statistic, bootstrap_weighted
-from monai_tbkd.transforms import Boxes, MapToBoxes, box_masks
+from monai_tbkd.transforms import Boxes, MapToBoxes, box_masks, rescale_boxes
 from monai_tbkd.transforms.map_to_boxes import no_boxes
 
 DEFINITIONS: dict[str, str] = {
-    **union_mask_iou.DEFINITIONS,
+    **map_metrics.DEFINITIONS,
     "box_union_miou": "union-mask mIoU of the union of the predicted boxes, none where the film's score is too low",
-    **best_box_iou.DEFINITIONS,
-    **matched_box_iou.DEFINITIONS,
+    **box_metrics.DEFINITIONS,
     **max_box_acc.DEFINITIONS,
-    **pixel_average_precision.DEFINITIONS,
-    **saliency_energy.DEFINITIONS,
-    **detection_average_precision.DEFINITIONS,
-    **froc.DEFINITIONS,
-    **false_boxes.DEFINITIONS,
     "pointing_game": "share of TB films whose map is strongest inside a true box",
     "ranking_of_boxes": (
         "for AP, AR and FROC boxes are drawn on every film and ranked by box score times film score; boxes that were "
@@ -58,27 +46,24 @@ DEFINITIONS: dict[str, str] = {
     "oracle": "what the threshold that is best on the reported films would have given: an upper bound, no result",
     **{f"groups_{name}": text for name, text in lesion_groups.DEFINITIONS.items()},
 }
-_CURVE_POINTS = 101
+_CURVE_STEPS = np.linspace(0, 1, 101)
 
 
 class Predictions(NamedTuple):
-    """What a predictor says of the films of a split, in their order."""
+    """What a predictor says of the images of a split, in their order."""
 
     maps: np.ndarray
     """TB maps ``(N, h, w)`` of 0-1."""
     scores: np.ndarray | None
-    """TB scores ``(N,)`` of 0-1; None for a predictor that does not look at films."""
+    """TB scores ``(N,)`` of 0-1; None for a predictor that does not see the images."""
     boxes: Sequence[Boxes] | None = None
     """Boxes of a detector, on a square grid with as many cells as its maps; None: boxes are drawn from the maps."""
 
 
 def served_boxes(predictions: Predictions, index: int, to_boxes: MapToBoxes) -> Boxes:
-    """The boxes of a film as they are served: drawn from its map, or a detector's own at or above the threshold.
+    """Return the boxes of an image as they are served: drawn from its map, or a detector's at or above the threshold.
 
-    Args:
-        predictions: of the split.
-        index: of the film.
-        to_boxes: with the predictor's thresholds; a film whose score is below its gate gets none.
+    An image whose score is below the gate of ``to_boxes`` gets none.
 
     Example:
         >>> own = Boxes(torch.tensor([[0.0, 0, 2, 2], [2, 2, 4, 4]]), torch.tensor([0.9, 0.3]))
@@ -97,18 +82,53 @@ def served_boxes(predictions: Predictions, index: int, to_boxes: MapToBoxes) -> 
     return Boxes(boxes[above], scores[above])
 
 
+def box_predictions(
+    items: Sequence[Mapping[str, Any]],
+    boxes: Mapping[str, np.ndarray],
+    scores: Mapping[str, np.ndarray],
+    film_scores: np.ndarray | None,
+    grid: int,
+) -> Predictions:
+    """Make predictions of a detector's boxes: as they are for metrics of boxes, painted with their scores for maps.
+
+    Args:
+        items: datalist items of a split.
+        boxes: by image name ``(n, 4)`` in image pixels; images without a box need not be in it.
+        scores: by image name ``(n,)`` of 0-1; where boxes overlap, the map has the higher one.
+        film_scores: ``(N,)`` of 0-1, or None: the highest score of the image's boxes, 0 without one.
+        grid: cells along each side.
+
+    Example:
+        >>> film = {"name": "a", "size": [8, 8]}
+        >>> found = box_predictions([film], {"a": np.array([[0, 0, 4, 4]])}, {"a": np.array([0.5])}, None, grid=2)
+        >>> found.maps[0].tolist(), found.scores.tolist()
+        ([[0.5, 0.0], [0.0, 0.0]], [0.5])
+    """
+    maps, on_grid = np.zeros((len(items), grid, grid), dtype=np.float32), []
+    for i, item in enumerate(items):
+        own = torch.from_numpy(np.asarray(boxes.get(item["name"], np.zeros((0, 4))), dtype=float))
+        marks = np.asarray(scores.get(item["name"], np.zeros(0)), dtype=np.float32)
+        scaled = rescale_boxes(own, item["size"], (grid, grid))
+        on_grid.append(Boxes(scaled, torch.from_numpy(marks)))
+        for box, mark in zip(scaled.numpy(), marks, strict=True):
+            painted = box_masks(box[None], (grid, grid))
+            maps[i][painted] = np.maximum(maps[i][painted], mark)
+    highest = np.array([float(max(scores.get(item["name"], ()), default=0.0)) for item in items])
+    return Predictions(maps, highest if film_scores is None else film_scores, on_grid)
+
+
 class PredictorMeasures:
-    """Measures a predictor film by film, and sums up with intervals.
+    """Measures a predictor image by image, and summarizes with intervals.
 
     Args:
         truth: of the reported split.
         predictions: its maps ``(N, grid, grid)`` on the truth's grid, and scores.
         map_threshold: chosen elsewhere.
-        gated: maps to boxes as they are served: none on films whose score is too low.
+        gated: maps to boxes as they are served: none on images whose score is too low.
         ungated: the same without the gate, for metrics that go over all thresholds themselves.
         resamples: bootstrap samples.
         seed: of the bootstrap.
-        select: scores and TB of the selection split's films, which a temperature is fitted on; None: none is.
+        select: scores and TB of the selection split's images, which a temperature is fitted on; None: none is.
     """
 
     def __init__(
@@ -129,9 +149,8 @@ class PredictorMeasures:
         """Score thresholds, all chosen elsewhere."""
         if select is not None:
             self.cuts["specificity_70"] = specificity_threshold(*select)
-        drawn = [served_boxes(predictions, i, gated) for i in range(len(self.maps))]
-        self.boxes = [each.boxes.double().numpy() for each in drawn]
-        """Boxes ``(n, 4)`` a film as served, on the grid."""
+        self.boxes = [served_boxes(predictions, i, gated).boxes.double().numpy() for i in range(len(self.maps))]
+        """Boxes ``(n, 4)`` per image as served, on the grid."""
         if predictions.boxes is None:
             film_scores = np.ones(len(self.maps)) if self.scores is None else self.scores
             every = [ungated(torch.from_numpy(m)[None]) for m in self.maps]
@@ -141,30 +160,47 @@ class PredictorMeasures:
             (each.boxes.double().numpy(), each.scores.double().numpy() * score)
             for each, score in zip(every, film_scores, strict=True)
         ]
-        """Boxes of every film and what they are ranked by."""
+        """Boxes of every image and what they are ranked by."""
+
+    @cached_property
+    def _counts(self) -> tuple[np.ndarray, PixelCounts]:
+        """All thresholds that any number needs, and the pixel counts of images with known boxes at them."""
+        steps = np.unique([*map_metrics.PXAP_THRESHOLDS, *_CURVE_STEPS, self.map_threshold])
+        return steps, pixel_counts(self.maps, self.truth.masks, steps, films=self.truth.known)
+
+    def _counts_at(self, thresholds: Sequence[float] | np.ndarray) -> PixelCounts:
+        steps, counts = self._counts
+        at = np.searchsorted(steps, thresholds)
+        return counts._replace(hit=counts.hit[:, at], predicted=counts.predicted[:, at])
 
     @cached_property
     def union_mask_iou(self) -> np.ndarray:
-        """``(N,)``, nan for films without boxes: what predictors are compared by, film by film."""
-        steps = np.array([self.map_threshold])
-        return union_mask_iou.union_iou_sweep(self.maps, self.truth.masks, steps)[:, 0]
+        """``(N,)``, nan for images without boxes: what predictors are compared by, image by image."""
+        return map_metrics.union_iou(self._counts_at([self.map_threshold]))[:, 0]
 
     @cached_property
     def box_union_iou(self) -> np.ndarray:
         """``(N,)``, the same of the union of the predicted boxes."""
-        n = self.truth.grid
-        boxed = np.stack([box_masks(b, (n, n)) if len(b) else np.zeros((n, n), bool) for b in self.boxes])
-        return union_mask_iou.union_iou_sweep(boxed.astype(np.float32), self.truth.masks, np.array([0.5]))[:, 0]
+        n, found = self.truth.grid, np.full(len(self.boxes), np.nan)
+        for i in np.flatnonzero(self.truth.boxed):
+            true, boxes = self.truth.masks[i], self.boxes[i]
+            drawn = box_masks(boxes, (n, n)) if len(boxes) else np.zeros_like(true)
+            found[i] = (drawn & true).sum() / (drawn | true).sum()
+        return found
 
     @cached_property
     def pointing(self) -> np.ndarray:
-        """``(N,)``, 1 where the map is strongest in a true box, 0 elsewhere, nan for films without boxes."""
-        game = PointingGame()
-        game(torch.from_numpy(self.maps)[:, None], torch.from_numpy(self.truth.masks)[:, None])
-        return torch.as_tensor(game.get_buffer()).numpy()[:, 0]
+        """``(N,)``, 1 where the map is strongest in a true box, 0 elsewhere, nan for images without boxes."""
+        maps, masks = (torch.from_numpy(each)[:, None] for each in (self.maps, self.truth.masks))
+        return torch.as_tensor(map_metrics.PointingGame()(maps, masks)).numpy()[:, 0]
+
+    @cached_property
+    def best_ious(self) -> list[np.ndarray]:
+        """``(m,)`` per image: the IoU of each true box with the served box that meets it best."""
+        return [box_metrics.best_box_ious(p, t) for p, t in zip(self.boxes, self.truth.boxes, strict=True)]
 
     def summary(self) -> dict[str, Any]:
-        """Every number with its interval and the number of films behind it, JSON-able."""
+        """Return every number with its interval and the number of images behind it, JSON-able."""
         numbers = self._image_level()
         if len(self.truth.sources) > 1:
             numbers["sources"] = {name: self._of_source(films) for name, films in self.truth.sources.items()}
@@ -173,18 +209,14 @@ class PredictorMeasures:
         return {**self._regions(), **self._boxes(), **self._detections(), **numbers, **self._by_group()}
 
     def _regions(self) -> dict[str, Any]:
-        truth = self.truth
-        without_tb = ~truth.tb
-        everywhere = union_mask_iou.union_iou_sweep(
-            self.maps, truth.masks, np.array([self.map_threshold]), without_tb=without_tb
-        )[:, 0]
-        energy = saliency_energy.saliency_energy(self.maps, truth.masks)
-        boxed_maps, boxed_masks = self.maps[truth.boxed], truth.masks[truth.boxed]
-        counts = pixel_counts(boxed_maps, boxed_masks, pixel_average_precision.PXAP_THRESHOLDS)
-        steps = np.linspace(0, 1, _CURVE_POINTS)
-        sweep = union_mask_iou.union_iou_sweep(self.maps, truth.masks, steps)
-        curve = np.nanmean(sweep[truth.boxed], axis=0)
+        boxed = self.truth.boxed
+        everywhere = map_metrics.union_iou(self._counts_at([self.map_threshold]), ~self.truth.tb)[:, 0]
+        energy = map_metrics.saliency_energy(self.maps, self.truth.masks)
+        pooled = PixelCounts(*(each[boxed] for each in self._counts_at(map_metrics.PXAP_THRESHOLDS)))
+        sweep = map_metrics.union_iou(self._counts_at(_CURVE_STEPS))
+        curve = np.nanmean(sweep[boxed], axis=0)
         best = int(curve.argmax())
+        (pxap,) = self._weighted(lambda w: map_metrics.pixel_average_precision(pooled, w)[:, None], boxed)
         return {
             "union_mask_miou": self._mean(self.union_mask_iou),
             "union_mask_miou_all_films": self._mean(everywhere),
@@ -192,69 +224,58 @@ class PredictorMeasures:
             "pointing_game": self._share(self.pointing),
             "proportional_energy": self._mean(energy.proportional_energy),
             "average_saliency_focus": self._mean(energy.average_saliency_focus),
-            "pxap": self._weighted(lambda w: pixel_average_precision.pixel_average_precision(counts, w), truth.boxed),
-            "threshold_curve": {"thresholds": _rounded(steps), "union_mask_miou": _rounded(curve)},
-            "oracle": {"map_threshold": float(steps[best]), "union_mask_miou": self._mean(sweep[:, best])},
+            "pxap": pxap,
+            "threshold_curve": {"thresholds": _rounded(_CURVE_STEPS), "union_mask_miou": _rounded(curve)},
+            "oracle": {"map_threshold": float(_CURVE_STEPS[best]), "union_mask_miou": self._mean(sweep[:, best])},
         }
 
     def _boxes(self) -> dict[str, Any]:
-        truth = self.truth
-        best = [best_box_iou.best_box_ious(p, t) for p, t in zip(self.boxes, truth.boxes, strict=True)]
+        truth, boxed = self.truth, self.truth.boxed
         number = np.array([len(t) for t in truth.boxes], dtype=float)
-        sums = np.where(number > 0, [b.sum() for b in best], np.nan)
-        hits = np.where(number[:, None] > 0, best_box_iou.box_hits(best), np.nan)
-        pairs = [matched_box_iou.match_boxes(p, t) for p, t in zip(self.boxes, truth.boxes, strict=True)]
-        overlap = np.where(truth.boxed, [p.iou_sum for p in pairs], np.nan)
-        matched = {
-            name: self._ratio(overlap, np.array([p.denominator(kind) for p in pairs], dtype=float))
-            for name, kind in (("box_matched_miou", "all"), ("box_matched_miou_true", "true"))
-        }
-        stretched = np.stack([(m - m.min()) / max(float(np.ptp(m)), 1e-12) for m in self.maps])
-        ious = {c: max_box_acc.film_box_ious(stretched, truth.boxes, components=c) for c in max_box_acc.COMPONENTS}
-        false = false_boxes.false_boxes(self.boxes, ~truth.tb)
+        sums = np.where(number > 0, [b.sum() for b in self.best_ious], np.nan)
+        accuracy = {}
+        for level in box_metrics.ACCURACY_LEVELS:
+            hits = np.array([(best >= level).sum() for best in self.best_ious])
+            accuracy[f"{level:g}"] = self._ratio(np.where(number > 0, hits, np.nan), number)
+        pairs = [box_metrics.match_boxes(p, t) for p, t in zip(self.boxes, truth.boxes, strict=True)]
+        overlap = np.where(boxed, [p.iou_sum for p in pairs], np.nan)
+        stretched = np.stack([(m - m.min()) / max(float(np.ptp(m)), 1e-12) for m in self.maps[boxed]])
+        ious = max_box_acc.film_box_ious(stretched, [truth.boxes[i] for i in np.flatnonzero(boxed)])
+
+        def box_acc(w: np.ndarray) -> np.ndarray:
+            largest, every = max_box_acc.max_box_acc(ious.largest, w, (0.5,)), max_box_acc.max_box_acc(ious.every, w)
+            return np.stack([largest[:, 0], every.mean(axis=1)], axis=1)
+
+        false = np.where(truth.tb, np.nan, [float(len(b)) for b in self.boxes])
         return {
             "best_box_iou": self._ratio(sums, number),
-            "box_accuracy": {
-                f"{level:g}": self._ratio(hits[:, i], number) for i, level in enumerate(best_box_iou.ACCURACY_LEVELS)
-            },
-            **matched,
-            "max_box_acc": self._weighted(
-                lambda w: max_box_acc.max_box_acc(ious["largest"][truth.boxed], (0.5,), w).accuracy[:, 0], truth.boxed
-            ),
-            "max_box_acc_v2": self._weighted(
-                lambda w: max_box_acc.max_box_acc(ious["all"][truth.boxed], weights=w).accuracy.mean(axis=1),
-                truth.boxed,
-            ),
+            "box_accuracy": accuracy,
+            "box_matched_miou": self._ratio(overlap, np.array([float(p.pairs + p.missed + p.false) for p in pairs])),
+            "box_matched_miou_true": self._ratio(overlap, np.array([float(p.pairs + p.missed) for p in pairs])),
+            **dict(zip(max_box_acc.DEFINITIONS, self._weighted(box_acc, boxed), strict=True)),
             "false_boxes_per_film_without_tb": self._mean(false),
-            "films_without_tb_with_false_box": self._share(np.where(np.isnan(false), np.nan, false > 0)),
+            "films_without_tb_with_false_box": self._share(np.where(truth.tb, np.nan, false > 0)),
         }
 
     def _detections(self) -> dict[str, Any]:
         known = np.flatnonzero(self.truth.known)
         boxes, ranks = ([self.ranked[i][part] for i in known] for part in (0, 1))
         true = [self.truth.boxes[i] for i in known]
-        matched = detection_average_precision.match_detections(boxes, ranks, true)
-        events = froc.froc_events(boxes, ranks, true)
+        matched, events = box_metrics.match_detections(boxes, ranks, true), box_metrics.froc_events(boxes, ranks, true)
+
+        def precision_and_recall(w: np.ndarray) -> np.ndarray:
+            # Blind predictors rank the boxes of all images alike; which come first must not matter.
+            ap = box_metrics.average_precision(matched, w, ties_together=True)
+            recall = box_metrics.average_recall(matched, w)
+            return np.stack([ap[:, 0], ap.mean(axis=1), recall.mean(axis=1)], axis=1)
+
+        found = self._weighted(precision_and_recall, self.truth.known)
+        numbers: dict[str, Any] = dict(zip(("ap50", "ap", "ar"), found, strict=True))
         without_tb = ~self.truth.tb[known]
-
-        def precision(levels: list[int] | None) -> Statistic:
-            # Blind predictors rank the boxes of all films alike; which come first must not matter.
-            return lambda w: detection_average_precision.average_precision(matched, w, levels, True).mean(axis=1)
-
-        numbers: dict[str, Any] = {
-            "ap50": self._weighted(precision([0]), self.truth.known),
-            "ap": self._weighted(precision(None), self.truth.known),
-            "ar": self._weighted(
-                lambda w: detection_average_precision.average_recall(matched, weights=w).mean(axis=1), self.truth.known
-            ),
-        }
-        for name, counted in (("froc", None), ("froc_without_tb", without_tb)):
-            if counted is not None and not counted.any():
-                continue
-            numbers[name] = {
-                f"{rate:g}": self._weighted(partial(_found_at, events, rate, counted), self.truth.known)
-                for rate in froc.FALSE_RATES
-            }
+        for name, counted in (("froc", None), *([("froc_without_tb", without_tb)] if without_tb.any() else [])):
+            statistic = partial(box_metrics.froc_sensitivity, events, counted=counted)
+            rates = (f"{rate:g}" for rate in box_metrics.FALSE_RATES)
+            numbers[name] = dict(zip(rates, self._weighted(statistic, self.truth.known), strict=True))
         return numbers
 
     def _image_level(self) -> dict[str, Any]:
@@ -262,11 +283,10 @@ class PredictorMeasures:
         if self.scores is None or tb.all() or not tb.any():
             return {"auc": None}
         scores = np.asarray(self.scores, dtype=float)
-        numbers = image_level_metrics(scores, tb, self.truth.patients, self.resamples, seed=self.seed)
-        fixed: Mapping[str, Any] = {"resamples": self.resamples, "seed": self.seed}
-        calibration = calibration_summary(scores, tb, self.truth.patients, **fixed, fit_on=self.select)
+        numbers = image_level_metrics(scores, tb, self.truth.patients, self.resamples, self.seed)
+        calibration = calibration_summary(scores, tb, self.truth.patients, self.resamples, self.seed, self.select)
         if self.select is None:
-            # A temperature of the films that it is reported on would be an oracle's.
+            # A temperature of the images that it is reported on would be an oracle's.
             calibration["temperature_scaling"] = None
         return {
             **{name: each.as_dict() for name, each in numbers.items()},
@@ -275,7 +295,7 @@ class PredictorMeasures:
         }
 
     def _decisions(self, films: np.ndarray) -> dict[str, Any]:
-        """Sensitivity and specificity on some films at the thresholds that were chosen elsewhere."""
+        """Sensitivity and specificity on some images at the thresholds that were chosen elsewhere."""
         scores, tb = np.asarray(self.scores, dtype=float), self.truth.tb
         return {
             name: {
@@ -288,13 +308,11 @@ class PredictorMeasures:
 
     def _of_source(self, films: np.ndarray) -> dict[str, Any]:
         """Numbers of one hospital: those of a split that has nothing else, in short."""
-        tb, patients = self.truth.tb[films], self.truth.patients
+        tb, patients = self.truth.tb[films], kept_groups(self.truth.patients, films)
         numbers: dict[str, Any] = {"films": int(films.sum()), "tb_films": int(tb.sum()), "auc": None}
         if self.scores is not None and tb.any() and not tb.all():
-            own = None if patients is None else [p for p, use in zip(patients, films, strict=True) if use]
-            level = image_level_metrics(
-                np.asarray(self.scores, dtype=float)[films], tb, own, self.resamples, seed=self.seed
-            )
+            scores = np.asarray(self.scores, dtype=float)[films]
+            level = image_level_metrics(scores, tb, patients, self.resamples, self.seed)
             numbers |= {name: level[name].as_dict() for name in ("auc", "sensitivity_at_specificity_70")}
             numbers["at_threshold"] = self._decisions(films)
         if self.truth.boxed[films].any():
@@ -304,60 +322,43 @@ class PredictorMeasures:
         return numbers
 
     def _by_group(self) -> dict[str, Any]:
-        truth = self.truth
-        best = [best_box_iou.best_box_ious(p, t) for p, t in zip(self.boxes, truth.boxes, strict=True)]
-        per_box = np.concatenate([*best, np.zeros(0)])
-        fixed: Mapping[str, Any] = {"resamples": self.resamples, "seed": self.seed, "patients": truth.patients}
-        films = lesion_groups.film_means_by_group(self.union_mask_iou, truth.film_groups, **fixed)
-        boxes = lesion_groups.box_means_by_group(per_box, truth.box_groups, **fixed)
-        return {
-            "groups": {
-                by: {
-                    name: {
-                        "union_mask_miou": interval.as_dict(),
-                        **({"best_box_iou": boxes[by][name].as_dict()} if name in boxes.get(by, {}) else {}),
-                    }
-                    for name, interval in groups.items()
-                }
-                for by, groups in films.items()
-            }
-        }
+        (film_of_box, box_groups), n = self.truth.box_groups, len(self.boxes)
+        per_box = np.concatenate([*self.best_ious, np.zeros(0)])
+        groups: dict[str, Any] = {}
+        for by, parts in self.truth.film_groups.items():
+            groups[by] = {}
+            for name, films in parts.items():
+                row = {"union_mask_miou": self._mean(np.where(films, self.union_mask_iou, np.nan))}
+                if name in box_groups[by]:
+                    chosen = box_groups[by][name]
+                    number = np.bincount(film_of_box[chosen], minlength=n)
+                    sums = np.bincount(film_of_box[chosen], per_box[chosen], minlength=n)
+                    row["best_box_iou"] = self._ratio(np.where(number > 0, sums, np.nan), number)
+                groups[by][name] = row
+        return {"groups": groups}
 
     def _mean(self, values: np.ndarray) -> dict[str, Any]:
-        return bootstrap_mean(values, self.resamples, seed=self.seed, groups=self.truth.patients).as_dict()
+        return bootstrap_mean(values, self.resamples, self.seed, self.truth.patients).as_dict()
 
     def _share(self, values: np.ndarray) -> dict[str, Any]:
         interval = self._mean(values)
         if interval["value"] in (0.0, 1.0):
-            # All films alike: every resample is the same, which would pass for certainty.
+            # All images alike: every resample is the same, which would pass for certainty.
             known = ~np.isnan(values)
-            patients = self.truth.patients
-            kept = None if patients is None else [p for p, use in zip(patients, known, strict=True) if use]
-            number = int(group_codes(kept, int(known.sum())).max()) + 1
-            limits = wilson(np.array([interval["value"] * number]), np.array([number]))
-            interval |= {"low": round(float(limits.low[0]), 6), "high": round(float(limits.high[0]), 6)}
+            codes = group_codes(kept_groups(self.truth.patients, known), int(known.sum()))
+            number = int(codes.max()) + 1
+            limits = wilson(np.array(interval["value"] * number), np.array(number))
+            interval |= {"low": round(float(limits.low), 6), "high": round(float(limits.high), 6)}
         return interval
 
     def _ratio(self, top: np.ndarray, bottom: np.ndarray) -> dict[str, Any]:
-        return bootstrap_ratio(top, bottom, self.resamples, seed=self.seed, groups=self.truth.patients).as_dict()
+        return bootstrap_ratio(top, bottom, self.resamples, self.seed, self.truth.patients).as_dict()
 
-    def _weighted(self, statistic: Statistic, films: np.ndarray) -> dict[str, Any]:
-        patients = self.truth.patients
-        kept = None if patients is None else [p for p, use in zip(patients, films, strict=True) if use]
-        n = int(films.sum())
-        if n == 0:
-            return Interval(np.nan, np.nan, np.nan, 0).as_dict()
-        return bootstrap_weighted(
-            lambda w: _columns(statistic(w)), n, self.resamples, seed=self.seed, groups=kept
-        ).as_dict()
-
-
-def _found_at(events: froc.FrocEvents, rate: float, counted: np.ndarray | None, weights: np.ndarray) -> np.ndarray:
-    return np.asarray(froc.froc_sensitivity(events, (rate,), weights, counted)[:, 0])
-
-
-def _columns(values: np.ndarray) -> np.ndarray:
-    return np.asarray(values, dtype=float).reshape(len(values))
+    def _weighted(self, statistic: Statistic, films: np.ndarray) -> list[dict[str, Any]]:
+        """Intervals of a statistic of weights of some images, a column each."""
+        patients = kept_groups(self.truth.patients, films)
+        intervals = bootstrap_intervals(statistic, int(films.sum()), self.resamples, self.seed, patients)
+        return [each.as_dict() for each in intervals]
 
 
 def _rounded(values: np.ndarray) -> list[float]:

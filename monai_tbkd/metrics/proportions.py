@@ -5,51 +5,44 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.stats import binomtest
 
 
 class Estimates(NamedTuple):
-    """Numbers with their intervals, arrays of one shape; nan where there is none."""
+    """Numbers with their 95 % intervals, arrays of one shape; nan where there is none."""
 
     value: np.ndarray
     low: np.ndarray
     high: np.ndarray
 
     def complement(self) -> Estimates:
-        """One minus each."""
+        """Return one minus each."""
         return Estimates(1 - self.value, 1 - self.high, 1 - self.low)
 
     def times(self, factor: float) -> Estimates:
-        """Each times a factor above 0."""
-        return Estimates(self.value * factor, self.low * factor, self.high * factor)
+        """Return each times a factor above 0."""
+        return Estimates(*(each * factor for each in self))
 
     def plus(self, constant: float) -> Estimates:
-        """Each plus a constant."""
-        return Estimates(self.value + constant, self.low + constant, self.high + constant)
+        """Return each plus a constant."""
+        return Estimates(*(each + constant for each in self))
 
 
-def wilson(hits: np.ndarray, of: np.ndarray, level: float = 0.95) -> Estimates:
-    """Proportions with Wilson's score interval, which stays sensible at 0 and 1 (Wilson, JASA 1927).
-
-    Args:
-        hits: counts.
-        of: out of so many; where 0, the result is nan.
-        level: coverage of the interval.
+def wilson(hits: np.ndarray, of: np.ndarray) -> Estimates:
+    """Return proportions with Wilson's score interval (JASA 1927), by scipy; nan where ``of`` is 0.
 
     Example:
         >>> tuple(round(float(x), 4) for x in wilson(np.array(9), np.array(10)))
         (0.9, 0.5958, 0.9821)
     """
-    hits, of = np.broadcast_arrays(np.asarray(hits, dtype=float), np.asarray(of, dtype=float))
-    z2 = float(ndtri((1 + level) / 2)) ** 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = hits / of
-        middle = (hits + z2 / 2) / (of + z2)
-        half = np.sqrt(z2 * (hits * (of - hits) / of + z2 / 4)) / (of + z2)
-    # At 0 and 1 the limit is exact; rounding would put it a hair beyond.
-    low = np.where(hits == 0, 0.0, middle - half)
-    high = np.where(hits == of, 1.0, middle + half)
-    return Estimates(share, np.where(of > 0, low, np.nan), np.where(of > 0, high, np.nan))
+
+    def one(k: float, n: float) -> tuple[float, float, float]:
+        if n == 0:
+            return np.nan, np.nan, np.nan
+        limits = binomtest(int(k), int(n)).proportion_ci(method="wilson")
+        return k / n, limits.low, limits.high
+
+    return Estimates(*np.vectorize(one, otypes=[float] * 3)(hits, of))
 
 
 def weighted_sum(a: Estimates, b: Estimates, weight_a: float, weight_b: float) -> Estimates:

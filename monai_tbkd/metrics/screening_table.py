@@ -1,15 +1,14 @@
-"""What a screening program gets at each threshold: found cases, needless tests and what they cost."""
+"""What a screening program gets at each threshold: cases found, unnecessary tests and costs."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from monai_tbkd.metrics.bootstrap import group_codes
+from monai_tbkd.metrics.bootstrap import Groups, bootstrap_draws, group_codes, plain, weighted_ratio
 from monai_tbkd.metrics.proportions import Estimates, ratio, weighted_sum, wilson
-from monai_tbkd.metrics.weighted_bootstrap import bootstrap_draws, weighted_ratio
 
 COUNTS = ("threshold", "n", "TP", "FP", "TN", "FN")
 PROPORTIONS = (
@@ -32,9 +31,9 @@ class Program(NamedTuple):
     """Where the threshold will be used."""
 
     prevalence: float = 0.005
-    """Share of people with TB among those who are screened."""
+    """Fraction of people with TB among those who are screened."""
     cost_film: float = 5.0
-    """Of one film with its reading by computer."""
+    """Of one image with its reading by computer."""
     cost_test: float = 20.0
     """Of one confirmatory test, in the same currency."""
 
@@ -43,35 +42,24 @@ def screening_table(
     scores: np.ndarray,
     positive: np.ndarray,
     thresholds: Sequence[float] | np.ndarray,
-    program: Program | None = None,
-    groups: Sequence[Hashable | None] | None = None,
+    program: Program = Program(),  # noqa: B008
+    groups: Groups = None,
     resamples: int = 2000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """The table of the WHO/TDR toolkit for calibrating computer-aided detection, a row a threshold.
+    """Compute the table of the WHO/TDR toolkit for calibrating computer-aided detection, a row per threshold.
 
-    Everyone is filmed, those at or above the threshold get a confirmatory test, and that test is taken to be right.
-    Films without a score count neither as positive nor as negative; ``share_of_tb_found`` alone has those of them that
-    have TB in its denominator, as nobody has found them.
+    Everyone gets an image, those who score at or above the threshold (0-100) a confirmatory test, and that test is
+    taken to be right. Images without a score (nan) count neither as positive nor as negative; ``share_of_tb_found``
+    alone has those of them that have TB in its denominator, as nobody has found them.
 
-    Sensitivity, specificity, predictive values as observed and the share found are proportions of films, with Wilson's
-    interval; where groups are given, with a percentile bootstrap interval over patients (Wilson's over patients where
-    all resamples agree on 0 or 1). All else follows from sensitivity and specificity by the given prevalence, its
-    limits by the method of variance estimates recovery.
-
-    Args:
-        scores: one a film, ``(N,)``, 0-100; nan for a film without one.
-        positive: which films have TB, bool ``(N,)``.
-        thresholds: a film at or above one is taken for TB suggestive.
-        program: prevalence and unit costs; None takes the defaults.
-        groups: a patient id a film, ``(N,)``, or None.
-        resamples: bootstrap samples.
-        level: coverage of the intervals.
-        seed: of the resampling.
+    Sensitivity, specificity, predictive values as observed and the fraction found are proportions of images, with
+    Wilson's interval; where groups are given, with a percentile bootstrap interval over patients (Wilson's over
+    patients where all resamples agree on 0 or 1). All else follows from sensitivity and specificity by the program's
+    prevalence, its limits by the method of variance estimates recovery.
 
     Returns:
-        Rows with the keys `COLUMNS`. ``ppv``, ``npv``, ``share_of_tests_avoided`` (of one test a person),
+        Rows with the keys `COLUMNS`. ``ppv``, ``npv``, ``share_of_tests_avoided`` (of one test per person),
         ``number_needed_to_test`` (for one case) and costs are at the given prevalence. None: not defined, or no limit.
 
     Raises:
@@ -82,8 +70,12 @@ def screening_table(
         >>> row["TP"], row["TN"], row["sensitivity"], round(row["sensitivity_low"], 3)
         (1, 1, 1.0, 0.207)
     """
-    program = program or Program()
-    _check(program)
+    if not 0 < program.prevalence < 1:
+        raise ValueError(f"prevalence is {program.prevalence:g}; expected a share between 0 and 1, such as 0.005.")
+    if not (program.cost_film >= 0 and program.cost_test >= 0):
+        raise ValueError(
+            f"cost_film is {program.cost_film:g} and cost_test {program.cost_test:g}; expected numbers not below 0."
+        )
     scores, positive = np.asarray(scores, dtype=float), np.asarray(positive, dtype=bool)
     if scores.shape != positive.shape:
         raise ValueError(f"{len(scores)} scores and {len(positive)} labels; expected one of each a film.")
@@ -95,8 +87,8 @@ def screening_table(
     def proportion(hits: np.ndarray, of: np.ndarray) -> Estimates:
         hits, of = np.broadcast_to(hits, at.shape), np.broadcast_to(of, at.shape)
         if codes is None:
-            return wilson(hits.sum(0), of.sum(0), level)
-        return _over_patients(hits, of, codes, resamples, level, seed)
+            return wilson(hits.sum(0), of.sum(0))
+        return _over_patients(hits, of, codes, resamples, seed)
 
     tb, rest = (positive & scored)[:, None], (~positive & scored)[:, None]
     sensitivity, specificity = proportion(at & tb, tb), proportion(~at & rest, rest)
@@ -121,7 +113,7 @@ def screening_table(
         row |= {name: int(count[i]) for name, count in counts.items()}
         for name in PROPORTIONS:
             for end, each in zip(("", "_low", "_high"), numbers[name], strict=True):
-                row[name + end] = _plain(float(each[i]))
+                row[name + end] = plain(float(each[i]))
         rows.append(row)
     return rows
 
@@ -155,34 +147,21 @@ def program_numbers(sensitivity: Estimates, specificity: Estimates, program: Pro
     }
 
 
-def _over_patients(
-    hits: np.ndarray, of: np.ndarray, codes: np.ndarray, resamples: int, level: float, seed: int
-) -> Estimates:
-    """Proportions ``(N, T)`` of films with percentile limits over patients."""
+def _over_patients(hits: np.ndarray, of: np.ndarray, codes: np.ndarray, resamples: int, seed: int) -> Estimates:
+    """Proportions ``(N, T)`` of images with percentile limits over patients."""
     number = int(codes.max()) + 1
     tops, bottoms = np.zeros((number, hits.shape[1])), np.zeros((number, hits.shape[1]))
     np.add.at(tops, codes, hits)
     np.add.at(bottoms, codes, of)
     draws = bootstrap_draws(weighted_ratio(tops, bottoms), number, resamples, seed)
     patients = (bottoms > 0).sum(0)
-    whole = wilson(tops.sum(0), bottoms.sum(0), level)
-    certain = (whole.value == 0) | (whole.value == 1)
-    by_patient = wilson(whole.value * patients, patients, level)
-    low, high = np.full(len(certain), np.nan), np.full(len(certain), np.nan)
+    with np.errstate(invalid="ignore"):
+        value = tops.sum(0) / bottoms.sum(0)
+    certain = (value == 0) | (value == 1)
+    low, high = np.full((2, len(value)), np.nan)
+    if certain.any():
+        _, low[certain], high[certain] = wilson(value[certain] * patients[certain], patients[certain])
     drawn = ~certain & (patients > 0)
     if drawn.any():
-        low[drawn], high[drawn] = np.nanquantile(draws[:, drawn], [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return Estimates(whole.value, np.where(certain, by_patient.low, low), np.where(certain, by_patient.high, high))
-
-
-def _check(program: Program) -> None:
-    if not 0 < program.prevalence < 1:
-        raise ValueError(f"prevalence is {program.prevalence:g}; expected a share between 0 and 1, such as 0.005.")
-    if not (program.cost_film >= 0 and program.cost_test >= 0):
-        raise ValueError(
-            f"cost_film is {program.cost_film:g} and cost_test {program.cost_test:g}; expected numbers not below 0."
-        )
-
-
-def _plain(number: float) -> float | None:
-    return round(number, 6) if np.isfinite(number) else None
+        low[drawn], high[drawn] = np.nanquantile(draws[:, drawn], [0.025, 0.975], axis=0)
+    return Estimates(value, low, high)

@@ -1,7 +1,8 @@
-"""What is true of the films of a split, in the forms that metrics ask for."""
+"""What is true of the images of a split, in the forms that metrics ask for."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from monai_tbkd.transforms import film_box_mask, rescale_boxes
 
 
 class SplitTruth:
-    """Boxes, masks, labels and patients of a split's films, on a square grid.
+    """Boxes, masks, labels and patients of a split's images, on a square grid.
 
     Args:
         items: datalist items.
@@ -32,24 +33,23 @@ class SplitTruth:
         self.boxes = [
             rescale_boxes(torch.tensor(i["boxes"] or []), i["size"], (grid, grid)).double().numpy() for i in items
         ]
-        """``(m, 4)`` a film: xmin, ymin, xmax, ymax on the grid."""
+        """``(m, 4)`` per image: xmin, ymin, xmax, ymax on the grid."""
         self.tb = np.array([item["class_name"] == "tb" for item in items])
-        """``(N,)`` bool: films with TB."""
+        """``(N,)`` bool: images with TB."""
         self.boxed = np.asarray(self.masks.any(axis=(1, 2)))
-        """``(N,)`` bool: films with true boxes."""
+        """``(N,)`` bool: images with true boxes."""
         self.known = np.asarray(self.boxed | ~self.tb)
-        """``(N,)`` bool: films whose boxes are known, none where there is no TB."""
+        """``(N,)`` bool: images whose boxes are known, none where there is no TB."""
         ids = [item.get("patient_id") for item in items]
         self.patients = ids if any(ids) else None
-        """A patient id a film, None where none is known: then films are drawn."""
+        """A patient id per image, None where none is known: then images are drawn."""
         sources = [str(item.get("source", "")) for item in items]
-        names = dict.fromkeys(sources)
-        self.sources = {name: np.array([each == name for each in sources]) for name in names}
-        """By hospital its films ``(N,)`` bool."""
+        self.sources = {name: np.array([each == name for each in sources]) for name in dict.fromkeys(sources)}
+        """By hospital its images ``(N,)`` bool."""
         self.film_groups, self.box_groups = film_groups(items), box_groups(items)
 
     def counts(self) -> dict[str, int]:
-        """Films in all, by class, and with boxes; patients, and films without one, where any is known."""
+        """Count images in all, by class, and with boxes; patients, and images without one, where any is known."""
         classes = sorted({item["class_name"] for item in self.items})
         counts = {f"{c}_films": sum(item["class_name"] == c for item in self.items) for c in classes}
         known = [each for each in self.patients or () if each not in (None, "")]
@@ -61,3 +61,24 @@ class SplitTruth:
             "boxes": sum(map(len, self.boxes)),
             **patients,
         }
+
+
+def split_sha256(items: Sequence[Mapping[str, Any]]) -> str:
+    """Hash which images, labels, boxes and outlines a split has, in any order; the same on another machine.
+
+    Example:
+        >>> a = {"name": "a", "class_name": "tb", "boxes": [[0, 0, 1, 1]]}
+        >>> b = {"name": "b", "class_name": "health", "boxes": []}
+        >>> split_sha256([a, b]) == split_sha256([b, a])
+        True
+    """
+
+    def numbers(boxes: Sequence[Sequence[float]] | None) -> str:
+        return "unknown" if boxes is None else "; ".join(" ".join(f"{edge:.6g}" for edge in box) for box in boxes)
+
+    lines = sorted(
+        f"{item['name']} {item['class_name']} {numbers(item.get('boxes'))}"
+        + "".join(f"; outline {numbers(each)}" for each in item.get("polygons") or ())
+        for item in items
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -12,9 +12,8 @@ import numpy as np
 
 from monai_tbkd.data.datalist_error import name_first
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
+from monai_tbkd.metrics.bootstrap import Statistic, summarize_seeds, weighted_mean
 from monai_tbkd.metrics.image_level import weighted_image_level
-from monai_tbkd.metrics.seeds import summarize_seeds
-from monai_tbkd.metrics.weighted_bootstrap import Statistic, weighted_mean
 from monai_tbkd.report.evaluation_charts import seed_chart, svg_uri
 from monai_tbkd.report.evaluation_tables import pairs
 from monai_tbkd.report.film_table import FILE as FILM_TABLE

@@ -1,28 +1,25 @@
-"""Films made worse in ways that happen: noise, blur, wrong exposure, compression, a turned cassette, covered places."""
+"""Images made worse in ways that happen: noise, blur, wrong exposure, compression, rotation, covered areas."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import (
     AdjustContrast,
     GaussianSmooth,
-    MapTransform,
     RandCoarseDropout,
     RandGaussianNoise,
     Rotate,
     ScaleIntensityFixedMean,
     ShiftIntensity,
-    Transform,
 )
 from PIL import Image
 
@@ -31,14 +28,9 @@ _HOLES = 6
 
 
 def film_seed(*words: object) -> int:
-    """A seed of 32 bits from a film's name and other words, the same on every machine."""
+    """Make a seed of 32 bits from an image's name and other words, the same on every machine."""
     text = "\n".join(map(str, words)).encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:4], "big")
-
-
-def _noise(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
-    add = RandGaussianNoise(prob=1.0, std=level, sample_std=False)
-    return add.set_random_state(seed=seed)(film)
 
 
 def _blur(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
@@ -48,18 +40,6 @@ def _blur(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
     mirrored = F.pad(film, (around,) * 4, mode="reflect")
     blurred = GaussianSmooth(sigma=sigma)(mirrored)
     return blurred[:, around : around + film.shape[-2], around : around + film.shape[-1]]
-
-
-def _contrast(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
-    return ScaleIntensityFixedMean(factor=level - 1.0)(film)
-
-
-def _brightness(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
-    return ShiftIntensity(offset=direction(seed) * level)(film)
-
-
-def _gamma(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
-    return AdjustContrast(gamma=level if direction(seed) > 0 else 1.0 / level)(film)
 
 
 def _jpeg(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
@@ -75,25 +55,25 @@ def _pixelation(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
     return _film(coarse.resize((width, height), Image.Resampling.NEAREST))
 
 
-def _rotation(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
-    return turn(film, direction(seed) * level)
-
-
 def _occlusion(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
     side = [max(1, round(level * n)) for n in film.shape[-2:]]
     cover = RandCoarseDropout(holes=_HOLES, spatial_size=side, fill_value=0.0, prob=1.0)
     return cover.set_random_state(seed=seed)(film)
 
 
+def _noise(film: torch.Tensor, level: float, seed: int) -> torch.Tensor:
+    return RandGaussianNoise(prob=1.0, std=level, sample_std=False).set_random_state(seed=seed)(film)
+
+
 _CORRUPT: dict[str, Callable[[torch.Tensor, float, int], torch.Tensor]] = {
     "noise": _noise,
     "blur": _blur,
-    "contrast": _contrast,
-    "brightness": _brightness,
-    "gamma": _gamma,
+    "contrast": lambda film, level, seed: ScaleIntensityFixedMean(factor=level - 1.0)(film),
+    "brightness": lambda film, level, seed: ShiftIntensity(offset=direction(seed) * level)(film),
+    "gamma": lambda film, level, seed: AdjustContrast(gamma=level if direction(seed) > 0 else 1.0 / level)(film),
     "jpeg": _jpeg,
     "pixelation": _pixelation,
-    ROTATION: _rotation,
+    ROTATION: lambda film, level, seed: turn(film, direction(seed) * level),
     "occlusion": _occlusion,
 }
 CORRUPTIONS = tuple(_CORRUPT)
@@ -111,88 +91,57 @@ DEFINITIONS = {
 }
 
 
-class CorruptFilm(Transform):
-    """Make an 8-bit film worse in one way.
+class CorruptFilm:
+    """Make an 8-bit image worse in one way.
 
-    The same film is treated the same way each time; chance (which pixels get noise, which way the film is turned,
-    where squares lie) comes from the film's name and the kind and is shared by all severities, so that a curve over
+    The same image is treated the same way each time; chance (which pixels get noise, which way the image is turned,
+    where squares lie) comes from the image's name and the kind and is shared by all severities, so that a curve over
     severities shows the severity.
 
     Args:
         kind: one of `CORRUPTIONS`.
-        level: how much, in the kind's own unit, see `DEFINITIONS`; None leaves the film bit for bit as it is.
+        level: how much, in the kind's own unit, see `DEFINITIONS`.
         seed: of the study.
 
     Raises:
-        ValueError: an unknown kind, or a level that is not finite or not above 0.
+        ValueError: a level that is not finite or not above 0.
 
     Example:
-        >>> film = torch.full((1, 8, 8), 100, dtype=torch.uint8)
-        >>> CorruptFilm("brightness", 10.0)(film, "a.png").unique().item() in (90, 110)
+        >>> film = {"image": torch.full((1, 8, 8), 100, dtype=torch.uint8), "name": "a.png"}
+        >>> CorruptFilm("brightness", 10.0)(film)["image"].unique().item() in (90, 110)
         True
     """
 
-    def __init__(self, kind: str, level: float | None, seed: int = 0) -> None:
-        if kind not in _CORRUPT:
-            raise ValueError(f"The corruption is {kind!r}; expected one of {', '.join(CORRUPTIONS)}.")
-        if level is not None and not (math.isfinite(float(level)) and float(level) > 0):
-            raise ValueError(f"The level of {kind} is {level}; expected a number above 0, or null for the clean film.")
-        self.kind, self.level, self.seed = kind, None if level is None else float(level), seed
+    def __init__(self, kind: str, level: float, seed: int = 0) -> None:
+        if not (math.isfinite(float(level)) and float(level) > 0):
+            raise ValueError(f"The level of {kind} is {level}; expected a number above 0.")
+        self.kind, self.level, self.seed = kind, float(level), seed
 
-    def __call__(self, film: torch.Tensor, name: str) -> torch.Tensor:
-        """A film ``(1, H, W)`` uint8 and its name to the same shape and type.
+    def __call__(self, film: Mapping[str, Any]) -> dict[str, Any]:
+        """Corrupt the ``image`` ``(1, H, W)`` uint8 of a film with its ``name``.
 
         Raises:
-            ValueError: not such a film.
+            ValueError: not such an image.
         """
-        plain = gray_film(film)
-        if self.level is None:
-            return plain
-        corrupted = _CORRUPT[self.kind](plain.float(), self.level, film_seed(self.seed, self.kind, name))
-        corrupted = corrupted.as_tensor() if isinstance(corrupted, MetaTensor) else torch.as_tensor(corrupted)
-        return corrupted.round().clamp(0, 255).to(torch.uint8)
+        seed = film_seed(self.seed, self.kind, film["name"])
+        corrupted = _plain(_CORRUPT[self.kind](gray_film(film["image"]).float(), self.level, seed))
+        return {**film, "image": corrupted.round().clamp(0, 255).to(torch.uint8)}
 
     def turn_back(self, maps: np.ndarray, names: list[str]) -> np.ndarray:
-        """Maps of corrupted films in the geometry of the clean ones.
+        """Return maps ``(N, h, w)`` of corrupted images in the geometry of the clean ones.
 
         True boxes stay upright rectangles this way, so that numbers of all severities are of the same truth. What was
-        turned out of the film comes back as 0.
-
-        Args:
-            maps: ``(N, h, w)`` of 0-1.
-            names: of the films.
+        turned out of the image comes back as 0.
         """
-        if self.kind != ROTATION or self.level is None:
+        if self.kind != ROTATION:
             return maps
         angles = [-direction(film_seed(self.seed, self.kind, name)) * self.level for name in names]
         turned = [turn(torch.from_numpy(m)[None], angle)[0].numpy() for m, angle in zip(maps, angles, strict=True)]
         return np.stack(turned).clip(0.0, 1.0)
 
 
-class CorruptFilmd(MapTransform):
-    """Dictionary form of :class:`CorruptFilm`; the film's name is read at ``name_key``."""
-
-    def __init__(
-        self,
-        kind: str,
-        level: float | None,
-        seed: int = 0,
-        keys: KeysCollection = "image",
-        name_key: str = "name",
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.corrupt, self.name_key = CorruptFilm(kind, level, seed), name_key
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[key] = self.corrupt(d[key], d[self.name_key])
-        return d
-
-
 def gray_film(film: torch.Tensor) -> torch.Tensor:
-    """A film without MONAI's notes on it, checked.
+    """Return an image as a plain tensor, checked.
 
     Raises:
         ValueError: not ``(1, H, W)`` uint8.
@@ -202,18 +151,21 @@ def gray_film(film: torch.Tensor) -> torch.Tensor:
             f"The film is {tuple(film.shape)} of {film.dtype}; expected one gray channel of 8 bits, (1, H, W) uint8, "
             "as FilmTo8Bit gives it."
         )
-    return film.as_tensor() if isinstance(film, MetaTensor) else film
+    return _plain(film)
 
 
 def direction(seed: int) -> float:
-    """1 or -1: whether a film is made brighter or darker, turned left or right."""
+    """1 or -1: whether an image is made brighter or darker, turned left or right."""
     return 1.0 if np.random.default_rng(seed).random() < 0.5 else -1.0
 
 
 def turn(picture: torch.Tensor, degrees: float) -> torch.Tensor:
     """``(1, H, W)`` float turned about its middle, bilinear, 0 where nothing was; the size stays."""
-    turned = Rotate(angle=math.radians(degrees), mode="bilinear", padding_mode="zeros")(picture)
-    return turned.as_tensor() if isinstance(turned, MetaTensor) else turned
+    return _plain(Rotate(angle=math.radians(degrees), mode="bilinear", padding_mode="zeros")(picture))
+
+
+def _plain(image: Any) -> torch.Tensor:
+    return image.as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)
 
 
 def _picture(film: torch.Tensor) -> Image.Image:

@@ -1,18 +1,16 @@
-"""Cues that are no disease, put onto a film: the same film with and without one shows what a network makes of it."""
+"""Insert cues that are no disease: the same image with and without one shows how a network reacts to it."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from monai.config import KeysCollection
-from monai.transforms import MapTransform
 from PIL import Image, ImageDraw
 
 from monai_tbkd.data.outside_text import read_text
@@ -29,38 +27,31 @@ _LEVELS = 256
 
 
 class Mark(NamedTuple):
-    """Something drawn, apart from any film: the film becomes ``film * (1 - cover) + paint``."""
+    """Something drawn: the image becomes ``image * (1 - cover) + paint``."""
 
     cover: np.ndarray
-    """``(H, W)`` of 0-1: how far the film is hidden."""
+    """``(H, W)`` of 0-1: how far the image is hidden."""
     paint: np.ndarray
     """``(H, W)`` of 0-255: what is added, weighted with the cover."""
 
 
 class CueFilm(NamedTuple):
-    """A film with a cue on it."""
+    """An image with a cue on it."""
 
     film: torch.Tensor
     """``(1, H, W)`` uint8."""
     mask: torch.Tensor
-    """``(1, H, W)`` bool: the pixels that were drawn on; none where the cue has no place."""
+    """``(1, H, W)`` bool: the pixels that were drawn on."""
 
 
 def insert_cue(film: torch.Tensor, kind: str, name: str, seed: int = 0) -> CueFilm:
-    """Put a cue onto an 8-bit film.
+    """Put a cue, one of `LOCAL_CUES`, onto a square 8-bit image ``(1, H, W)``.
 
-    Letter, text and border are the phantom films' own (drawn by the same program, so that on phantoms trained with a
-    shortcut this is that shortcut). Where a cue lies comes from the film's name; nothing is known of the lungs, so a
-    pacemaker lies on the lung, as it does, and a mark may touch one.
-
-    Args:
-        film: ``(1, H, W)`` uint8, square.
-        kind: one of `CUES`.
-        name: of the film.
-        seed: of the study.
+    Letter, text and border are drawn by the program that draws them on phantoms. Where a cue lies comes from the
+    image's name and the seed; nothing is known of the lungs, so a mark may touch one.
 
     Raises:
-        ValueError: not such a film, or an unknown kind.
+        ValueError: not such an image.
 
     Example:
         >>> film = torch.full((1, 128, 128), 90, dtype=torch.uint8)
@@ -68,8 +59,6 @@ def insert_cue(film: torch.Tensor, kind: str, name: str, seed: int = 0) -> CueFi
         >>> bool(((with_cue.film != film) == with_cue.mask).all())
         True
     """
-    if kind not in _DRAW:
-        raise ValueError(f"The cue is {kind!r}; expected one of {', '.join(CUES)}.")
     plain = gray_film(film)
     height, width = plain.shape[-2:]
     if height != width:
@@ -82,64 +71,35 @@ def insert_cue(film: torch.Tensor, kind: str, name: str, seed: int = 0) -> CueFi
     return CueFilm(drawn[None], torch.from_numpy(mask)[None])
 
 
-class InsertCued(MapTransform):
-    """Dictionary form of `insert_cue`; the mask is put at ``cue_mask`` on a grid of fixed size.
+class InsertCue:
+    """Insert a cue into the ``image`` of a film; where it lies is put at ``cue_mask``.
 
     Args:
         kind: one of `CUES`.
         grid: cells along each side of the mask, ``(grid, grid)`` bool; a cell counts if the cue touches it.
         seed: of the study.
-        keys: the film.
-        name_key: its name.
     """
 
-    def __init__(
-        self,
-        kind: str,
-        grid: int,
-        seed: int = 0,
-        keys: KeysCollection = "image",
-        name_key: str = "name",
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.kind, self.grid, self.seed, self.name_key = kind, grid, seed, name_key
+    def __init__(self, kind: str, grid: int, seed: int = 0) -> None:
+        self.kind, self.grid, self.seed = kind, grid, seed
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[key], mask = insert_cue(d[key], self.kind, d[self.name_key], self.seed)
-            d[CUE_MASK] = F.adaptive_avg_pool2d(mask[None].float(), self.grid)[0, 0] > 0
-        return d
+    def __call__(self, film: Mapping[str, Any]) -> dict[str, Any]:
+        image, mask = insert_cue(film["image"], self.kind, film["name"], self.seed)
+        return {**film, "image": image, CUE_MASK: F.adaptive_avg_pool2d(mask[None].float(), self.grid)[0, 0] > 0}
 
 
 def quantiles(films: Iterable[torch.Tensor]) -> np.ndarray:
-    """The mean gray-value distribution of films.
-
-    Args:
-        films: each ``(1, H, W)`` uint8.
+    """Compute the mean gray-value distribution of images, each ``(1, H, W)`` uint8.
 
     Returns:
-        ``(256,)``, ascending: the mean over films of the gray value below which each 256th of a film's pixels lies.
-
-    Raises:
-        ValueError: no film.
+        ``(256,)``, ascending: the mean over images of the gray value below which each 256th of an image's pixels lies.
     """
     middles = (np.arange(_LEVELS) + 0.5) / _LEVELS
-    rows = [np.quantile(gray_film(film).numpy(), middles) for film in films]
-    if not rows:
-        raise ValueError("There is no film to take a style from; expected at least one.")
-    mean: np.ndarray = np.mean(rows, axis=0)
-    return mean
+    return np.mean([np.quantile(gray_film(film).numpy(), middles) for film in films], axis=0)
 
 
 def match_histogram(film: torch.Tensor, style: np.ndarray) -> torch.Tensor:
-    """A film ``(1, H, W)`` uint8 with the gray values of another style, their order kept.
-
-    Args:
-        film: the film.
-        style: of `quantiles`, of one film or of many.
-    """
+    """Give an image ``(1, H, W)`` uint8 the gray values of another style (of `quantiles`), their order kept."""
     plain = gray_film(film).numpy()
     count = np.bincount(plain.ravel(), minlength=_LEVELS)
     share_below = (np.cumsum(count) - count / 2) / plain.size
@@ -147,43 +107,25 @@ def match_histogram(film: torch.Tensor, style: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.rint(table).clip(0, 255).astype(np.uint8)[plain])
 
 
-class MatchStyled(MapTransform):
-    """Give a film the gray values of the other class, if a style is a shortcut the score follows it.
+class MatchStyle:
+    """Give the ``image`` of a film the gray values of the other class: if a style is a shortcut, the score follows it.
 
     Args:
         styles: by whether a film has TB, the style that it gets, see `quantiles`.
-        keys: the film ``(1, H, W)`` uint8.
-        tb_key: array ``(1,)``, 1 for TB.
     """
 
-    def __init__(
-        self,
-        styles: Mapping[bool, np.ndarray],
-        keys: KeysCollection = "image",
-        tb_key: str = "tb",
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.styles, self.tb_key = dict(styles), tb_key
+    def __init__(self, styles: Mapping[bool, np.ndarray]) -> None:
+        self.styles = dict(styles)
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[key] = match_histogram(d[key], self.styles[bool(d[self.tb_key][0])])
-        return d
+    def __call__(self, film: Mapping[str, Any]) -> dict[str, Any]:
+        return {**film, "image": match_histogram(film["image"], self.styles[bool(film["tb"][0])])}
 
 
 def films_with_cue(dataset_dir: object) -> dict[str, set[str]]:
-    """Which films of a phantom data set bear a cue already.
+    """Find the images of a phantom data set that bear a cue already: by kind of cue, their names.
 
-    A second letter changes little on a film that has one, and where films without TB bear it most, as where a shortcut
-    is turned around, the effect would be hidden by them.
-
-    Args:
-        dataset_dir: where the films are; None is known of data sets without a phantom recipe, or of several.
-
-    Returns:
-        By kind of cue, names of films.
+    A second letter changes little on an image that has one. Of data sets without a phantom recipe, or of several, none
+    is known.
     """
     record = Path(str(dataset_dir)) / PHANTOM_RECIPE
     if not isinstance(dataset_dir, (str, Path)) or not record.is_file():
@@ -212,7 +154,7 @@ def _phantom_cue(kind: str) -> Callable[[int, np.random.Generator], Mark]:
 
 
 def _collimation(side: int, rng: np.random.Generator) -> Mark:
-    """A blade of the collimator: nearly black beyond a straight edge that is not quite parallel to the film's."""
+    """A blade of the collimator: nearly black beyond a straight edge that is not quite parallel to the image's."""
     rows, columns = (np.mgrid[:side, :side] + 0.5) / side
     depth, slope = rng.uniform(0.05, 0.10), math.tan(math.radians(rng.uniform(-3, 3)))
     along, into = ((columns, rows), (columns, 1 - rows), (rows, columns), (rows, 1 - columns))[rng.integers(4)]
@@ -221,7 +163,7 @@ def _collimation(side: int, rng: np.random.Generator) -> Mark:
 
 
 def _pacemaker(side: int, rng: np.random.Generator) -> Mark:
-    """A generator below the patient's left collarbone, on the film's right, and a lead to the heart."""
+    """A generator below the patient's left collarbone, on the image's right, and a lead to the heart."""
     fine = side * _FINER
     x, y = rng.uniform(0.70, 0.78) * fine, rng.uniform(0.20, 0.27) * fine
     wide, high = 0.055 * fine, 0.045 * fine

@@ -1,4 +1,4 @@
-"""Finished networks on films that were changed, all networks on the same ones."""
+"""Run finished networks on images that were changed, all networks on the same ones."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ FilmTransform = Callable[[Any], Any]
 
 
 class Looked(NamedTuple):
-    """What networks say of the films of one condition."""
+    """Predictions of networks on the images of one condition."""
 
     predictions: dict[str, Predictions]
     """By network."""
     cue_masks: np.ndarray | None
-    """``(N, grid, grid)`` bool where films bear a cue that has a place."""
+    """``(N, grid, grid)`` bool where images bear a cue that has a location."""
 
 
 def finished_networks(
@@ -39,12 +39,10 @@ def finished_networks(
     student: nn.Module,
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, nn.Module]:
-    """The networks of an evaluation that have finished, loaded, each behind its view.
+    """Load the networks of an evaluation that have finished, each behind its view.
 
-    Args:
-        networks: as :class:`~monai_tbkd.engines.ModelComparison` takes them.
-        student: what is trained, see :func:`monai_tbkd.networks.trained_part`.
-        settings: a network that was trained under other films, film size or pooling is refused.
+    ``networks`` is what :class:`~monai_tbkd.engines.ModelComparison` takes, ``student`` what is trained; with
+    ``settings``, a network that was trained with other images, image size or pooling is refused.
 
     Raises:
         FileNotFoundError: the student has not finished.
@@ -64,17 +62,17 @@ def finished_networks(
 
 
 class FilmPredictor:
-    """Runs networks over 8-bit films, changed on the way.
+    """Runs networks over 8-bit images, changed on the way.
 
-    A film is changed once for all networks, and what follows (normalization, map, score) is the evaluation's own, so
-    that films that are not changed get exactly the evaluation's numbers.
+    An image is changed once for all networks, and what follows (normalization, map, score) is the evaluation's own, so
+    that images that are not changed get exactly the evaluation's numbers.
 
     Args:
-        networks: by name, from normalized films ``(B, C, H, W)`` to maps in logits ``(B, K, h, w)``.
-        to_network: dictionary transform from the 8-bit film to the network's input.
-        postprocessing: from ``pred`` to ``score`` and ``tb_map``, film by film.
-        batch_size: films at a time.
-        num_workers: processes that change films.
+        networks: by name, from normalized images ``(B, C, H, W)`` to maps in logits ``(B, K, h, w)``.
+        to_network: dictionary transform from the 8-bit image to the network's input.
+        postprocessing: from ``pred`` to ``score`` and ``tb_map``, image by image.
+        batch_size: images at a time.
+        num_workers: processes that change images.
         device: where the networks are.
         amp: compute in half precision, as the evaluation did.
     """
@@ -93,11 +91,11 @@ class FilmPredictor:
         self.batch_size, self.num_workers, self.device, self.amp = batch_size, num_workers, torch.device(device), amp
 
     def __call__(self, films: Sequence[Mapping[str, Any]], change: FilmTransform | None = None) -> Looked:
-        """Maps and scores of films in their order.
+        """Compute maps and scores of images in their order.
 
         Args:
             films: each with ``image`` ``(1, H, W)`` uint8, ``name`` and ``tb``.
-            change: dictionary transform of the 8-bit film; None looks at films as they are.
+            change: of such a dictionary; None takes the images as they are.
         """
         maps: dict[str, list[np.ndarray]] = {name: [] for name in self.networks}
         scores: dict[str, list[float]] = {name: [] for name in self.networks}
@@ -118,7 +116,7 @@ class FilmPredictor:
     def log_odds(
         self, network: Callable[[torch.Tensor], torch.Tensor], films: Sequence[Mapping[str, Any]]
     ) -> np.ndarray:
-        """Maps of TB's log-odds on the network's own grid, ``(N, h, w)``; probabilities near 1 would be all alike."""
+        """Compute maps of TB's log-odds on the network's own grid, ``(N, h, w)``; probabilities crowd near 1."""
         with torch.no_grad():
             maps = [
                 class_log_odds(self._forward(network, batch["image"].to(self.device)).float())[:, 0].cpu()
@@ -137,7 +135,7 @@ class FilmPredictor:
 
 
 def _only_what_collates(film: Mapping[str, Any]) -> dict[str, Any]:
-    """A film of its own without MONAI's notes on it, its name and whether it has TB."""
+    """Keep the plain image, its name and whether it has TB."""
     if INSIDE in film and film[INSIDE].tolist() != [0, 0, 1, 1]:
         raise ValueError(
             f"{film['name']} has a large plain border, which is cut off: the robustness study lays its corruptions and "

@@ -1,16 +1,14 @@
-"""Films without their lungs: what a network still says of them it does not say because of tuberculosis."""
+"""Images without their lungs: what a network still says of them is not because of tuberculosis."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from monai.config import KeysCollection
-from monai.transforms import MapTransform
 
 from monai_tbkd.metrics.blind_baselines import lung_fields
 from monai_tbkd.robustness.corruptions import gray_film
@@ -28,7 +26,7 @@ class LungMasks(NamedTuple):
     """Where lungs are taken to be."""
 
     masks: np.ndarray
-    """``(N, H, W)`` bool, or ``(1, H, W)`` for every film alike."""
+    """``(N, H, W)`` bool, or ``(1, H, W)`` for every image alike."""
     source: str
     """What they are, in words."""
 
@@ -36,29 +34,28 @@ class LungMasks(NamedTuple):
 def lung_masks(
     items: Sequence[Mapping[str, Any]], prior: np.ndarray, grid: int, lung_field_dir: str | Path | None = None
 ) -> LungMasks:
-    """Lung masks of films: their own where there are any, else a stated stand-in.
+    """Make lung masks of images: their own where there are any, else a stated stand-in.
 
     Args:
         items: datalist items.
-        prior: how often each place lies in a true box, ``(h, w)`` of 0-1, see
+        prior: how often each location lies in a true box, ``(h, w)`` of 0-1, see
             :func:`~monai_tbkd.metrics.location_prior`.
         grid: cells along each side of the masks.
-        lung_field_dir: lung masks by film name; None takes the stand-in: two rectangles, one in each half of the film,
-            around where the prior reaches a tenth of its largest value. They miss lungs that lie elsewhere.
+        lung_field_dir: lung masks by image name; None takes the stand-in: a rectangle in each half of the image around
+            where the prior reaches a tenth of its largest value. It misses lungs that lie elsewhere.
 
     Raises:
         ValueError: a mask is missing or cannot be read.
     """
     if lung_field_dir is not None:
-        fields = np.stack([lung_fields([item], lung_field_dir, grid)[0] > 0 for item in items])
-        return LungMasks(fields, f"lung fields of {len(items)} films")
+        return LungMasks(lung_fields(items, lung_field_dir, grid) > 0, f"lung fields of {len(items)} films")
     likely = F.interpolate(torch.from_numpy(prior)[None, None].float(), size=(grid, grid), mode="area")[0, 0].numpy()
     masks = lung_rectangles((likely >= _PRIOR_SHARE * likely.max())[None])
     return LungMasks(masks, "stand-in: two rectangles around the training films' boxes, the same for every film")
 
 
 def lung_rectangles(masks: np.ndarray) -> np.ndarray:
-    """The upright rectangle around what a mask has in each half of the film, ``(N, H, W)`` bool to the same.
+    """Draw the upright rectangle around what a mask has in each half of the image, ``(N, H, W)`` bool to the same.
 
     Example:
         >>> lung_rectangles(np.array([[[1, 0, 0, 0], [0, 1, 0, 1]]], dtype=bool))[0].astype(int)
@@ -75,18 +72,11 @@ def lung_rectangles(masks: np.ndarray) -> np.ndarray:
 
 
 def hidden_places(kind: str, lungs: np.ndarray, frame: float) -> np.ndarray:
-    """What is blacked out, ``(N, H, W)`` bool.
-
-    Args:
-        kind: one of `OCCLUSIONS`.
-        lungs: ``(N, H, W)`` bool.
-        frame: width of the frame as a share of the film's side.
+    """Return what is blacked out, ``(N, H, W)`` bool; ``frame`` is a fraction of the image's side.
 
     Raises:
-        ValueError: an unknown kind, or a frame that is no frame.
+        ValueError: a frame that is no frame.
     """
-    if kind not in OCCLUSIONS:
-        raise ValueError(f"The occlusion is {kind!r}; expected one of {', '.join(OCCLUSIONS)}.")
     if not 0 < frame < 0.5:
         raise ValueError(f"The frame's share is {frame}; expected above 0 and below 0.5.")
     if kind == "lungs_blacked_out":
@@ -100,35 +90,23 @@ def hidden_places(kind: str, lungs: np.ndarray, frame: float) -> np.ndarray:
 
 
 def find_lung_fields(dataset_dir: object) -> Path | None:
-    """The lung masks that a phantom data set may have been written with (``write_lung_fields``), or None."""
+    """Find the lung masks that a phantom data set may have been written with (``write_lung_fields``), or None."""
     folder = Path(str(dataset_dir)) / "lung_fields"
     return folder if isinstance(dataset_dir, (str, Path)) and folder.is_dir() else None
 
 
-class BlackOutd(MapTransform):
-    """Black out places of a film.
+class BlackOut:
+    """Black out parts of the ``image`` ``(1, H, W)`` uint8 of a film.
 
     Args:
-        hidden: by film name, ``(h, w)`` bool; brought to the film's grid; a hidden cell hides each pixel it touches.
-        keys: the film, ``(1, H, W)`` uint8.
-        name_key: its name.
+        hidden: by image name, ``(h, w)`` bool; brought to the image's grid; a hidden cell hides each pixel it touches.
     """
 
-    def __init__(
-        self,
-        hidden: Mapping[str, np.ndarray],
-        keys: KeysCollection = "image",
-        name_key: str = "name",
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.hidden, self.name_key = hidden, name_key
+    def __init__(self, hidden: Mapping[str, np.ndarray]) -> None:
+        self.hidden = hidden
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        d = dict(data)
-        for key in self.key_iterator(d):
-            film = gray_film(d[key])
-            cells = torch.from_numpy(self.hidden[d[self.name_key]])[None, None].float()
-            covered = F.adaptive_avg_pool2d(cells, (film.shape[-2], film.shape[-1]))[0] > 0
-            d[key] = torch.where(covered, torch.zeros_like(film), film)
-        return d
+    def __call__(self, film: Mapping[str, Any]) -> dict[str, Any]:
+        image = gray_film(film["image"])
+        cells = torch.from_numpy(self.hidden[film["name"]])[None, None].float()
+        covered = F.adaptive_avg_pool2d(cells, (image.shape[-2], image.shape[-1]))[0] > 0
+        return {**film, "image": torch.where(covered, torch.zeros_like(image), image)}

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from monai_tbkd.metrics.bootstrap import resample_weights
+from monai_tbkd.metrics.bootstrap import Groups, Statistic, bootstrap_draws, interval_of_draws, weighted_ratio
 from monai_tbkd.metrics.image_level import weighted_image_level
-from monai_tbkd.metrics.weighted_bootstrap import Statistic, interval_of_draws, weighted_mean, weighted_ratio
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """A number, and the same number in each resample of the films.
+    """A number of n images, and the same number in each resample of them, ``(resamples,)``.
 
-    Two of the same `FilmResampler` may be subtracted or divided: each resample drew the same films for both.
-
-    Args:
-        value: of all films.
-        draws: ``(resamples,)``.
-        n: films behind it.
+    Two of the same `FilmResampler` may be subtracted or divided: each resample drew the same images for both.
     """
 
     value: float
@@ -33,7 +27,7 @@ class Resampled:
         return Resampled(self.value - other.value, self.draws - other.draws, min(self.n, other.n))
 
     def relative_drop(self, clean: Resampled) -> Resampled:
-        """Share of the clean number that is lost; nan where that is 0."""
+        """Return the fraction of the clean number that is lost; nan where that is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
             value, draws = (
                 np.float64(1.0) - np.divide(a, b) for a, b in ((self.value, clean.value), (self.draws, clean.draws))
@@ -42,18 +36,12 @@ class Resampled:
         return Resampled(float(value) if np.isfinite(value) else np.nan, draws, min(self.n, clean.n))
 
     def as_dict(self) -> dict[str, float | int | None]:
-        """Value, 95 % percentile interval and n, JSON-able."""
+        """Return value, 95 % percentile interval and n, JSON-able."""
         return interval_of_draws(self.draws, self.value, self.n).as_dict()
 
 
 class FilmResampler:
-    """Draws films, or whole patients, once, and gives statistics in each draw.
-
-    Args:
-        n: number of films.
-        resamples: bootstrap samples.
-        seed: of the bootstrap.
-        groups: a patient id a film, ``(n,)``, or None.
+    """Computes statistics in the same draws of images, or of whole patients.
 
     Example:
         >>> films = FilmResampler(3, resamples=10)
@@ -62,41 +50,30 @@ class FilmResampler:
         {'value': 1.0, 'low': 1.0, 'high': 1.0, 'n': 3}
     """
 
-    def __init__(
-        self, n: int, resamples: int = 2000, seed: int = 0, groups: Sequence[Hashable | None] | None = None
-    ) -> None:
-        self.n = n
-        # floats, as products of whole numbers are computed without BLAS
-        self.weights = resample_weights(n, resamples, seed, groups).astype(np.float64)
+    def __init__(self, n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None) -> None:
+        self.n, self.drawn = n, (n, resamples, seed, groups)
 
     def mean(self, values: np.ndarray) -> Resampled:
-        """Mean of a number a film ``(n,)``; films where it is nan take no part."""
-        return self._of(weighted_mean(values), int((~np.isnan(np.asarray(values, dtype=float))).sum()))
+        """Mean of a number per image ``(n,)``; nan takes no part."""
+        return self.ratio(values, np.ones(self.n))
 
     def ratio(self, numerator: np.ndarray, denominator: np.ndarray) -> Resampled:
-        """Ratio of two sums over films, each ``(n,)``; films where the numerator is nan take no part."""
-        return self._of(
-            weighted_ratio(numerator, denominator), int((~np.isnan(np.asarray(numerator, dtype=float))).sum())
-        )
+        """Ratio of two sums over images, each ``(n,)``; nan numerators take no part."""
+        number = int((~np.isnan(np.asarray(numerator, dtype=float))).sum())
+        return self._of(weighted_ratio(numerator, denominator), number)
 
     def auc(self, scores: np.ndarray, tb: np.ndarray, use: np.ndarray | None = None) -> Resampled:
-        """Area under the ROC curve.
-
-        Args:
-            scores: ``(n,)``.
-            tb: ``(n,)`` bool, TB against all others.
-            use: ``(n,)`` bool, films that take part; None: all.
-        """
+        """Area under the ROC curve, TB against all others, of the images in ``use`` ``(n,)`` bool; None: all."""
         kept = np.ones(self.n, dtype=bool) if use is None else use
         statistic = weighted_image_level("auc", scores[kept], tb[kept])
         return self._of(lambda weights: statistic(weights[:, kept]), int(kept.sum()))
 
     def _of(self, statistic: Statistic, n: int) -> Resampled:
-        return Resampled(float(statistic(np.ones((1, self.n)))[0]), statistic(self.weights), n)
+        return Resampled(float(statistic(np.ones((1, self.n)))[0]), bootstrap_draws(statistic, *self.drawn), n)
 
 
 def mean_of(numbers: Sequence[Resampled]) -> Resampled:
-    """The plain mean of several numbers of the same films; draws where one is nan are left out."""
+    """Average several numbers of the same images; draws where one is nan are left out."""
     return Resampled(
         float(np.mean([each.value for each in numbers])),
         np.mean([each.draws for each in numbers], axis=0),
@@ -105,7 +82,7 @@ def mean_of(numbers: Sequence[Resampled]) -> Resampled:
 
 
 def tree_minus(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Every number of a nested mapping minus its counterpart; what only one of them has is left out."""
+    """Subtract every number of a nested mapping from its counterpart; what only one of them has is left out."""
     result: dict[str, Any] = {}
     for key in one.keys() & other.keys():
         if isinstance(one[key], Resampled):
@@ -116,7 +93,7 @@ def tree_minus(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, An
 
 
 def plain_tree(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A nested mapping with every number as value, interval and n, JSON-able."""
+    """Return a nested mapping with every number as value, interval and n, JSON-able."""
     return {
         key: each.as_dict() if isinstance(each, Resampled) else plain_tree(each) if isinstance(each, Mapping) else each
         for key, each in tree.items()

@@ -1,4 +1,4 @@
-"""What worse films, cues that are no disease, and missing lungs do to finished networks."""
+"""What worse images, cues that are no disease, and missing lungs do to finished networks."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from monai_tbkd.metrics import Comparison, Predictions, union_iou_sweep
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.metrics.shortcut_reference import shortcut_reference, shortcut_verdict
 from monai_tbkd.robustness import corruptions, cues, occlusion
-from monai_tbkd.robustness.corruptions import CORRUPTIONS, CorruptFilm, CorruptFilmd, gray_film
-from monai_tbkd.robustness.cues import SOURCE_STYLE, InsertCued, MatchStyled, quantiles
+from monai_tbkd.robustness.corruptions import CORRUPTIONS, CorruptFilm, film_seed, gray_film
+from monai_tbkd.robustness.cues import SOURCE_STYLE, InsertCue, MatchStyle, quantiles
 from monai_tbkd.robustness.film_predictor import FilmPredictor, Looked
-from monai_tbkd.robustness.occlusion import BlackOutd, hidden_places, lung_masks
+from monai_tbkd.robustness.occlusion import BlackOut, hidden_places, lung_masks
 from monai_tbkd.robustness.resampled import FilmResampler, Resampled, mean_of, plain_tree, tree_minus
 from monai_tbkd.robustness.robustness_table import robustness_table
 from monai_tbkd.robustness.saliency_sanity import SaliencySanity
-from monai_tbkd.transforms import NOTICE, box_masks, stretch_map, upsample_map
+from monai_tbkd.transforms import NOTICE, box_masks, upsample_map
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class RobustnessStudy:
 
     Args:
         predictor: of the networks that are compared.
-        comparison: truth of the splits, how thresholds are chosen and boxes drawn; the films of its ``test`` items are
+        comparison: truth of the splits, how thresholds are chosen and boxes drawn; the images of its ``test`` items are
             changed, those of its ``select`` items give thresholds and styles.
         films: by split (``select``, ``test``), in the order of the comparison's items: dicts with ``image``
             ``(1, H, W)`` uint8, ``name`` and ``tb``.
@@ -72,9 +72,9 @@ class RobustnessStudy:
         corruption_kinds: which of the kinds; None: all that have levels.
         cue_kinds: any of `CUES`.
         occlusion_kinds: any of `OCCLUSIONS`.
-        frame: width of the frame of ``frame_only`` as a share of the film's side.
-        lung_field_dir: lung masks by film name; None takes the stand-in, see `lung_masks`.
-        cues_there: by kind, names of films that bear such a cue already; they take no part in that cue's numbers.
+        frame: width of the frame of ``frame_only`` as a fraction of the image's side.
+        lung_field_dir: lung masks by image name; None takes the stand-in, see `lung_masks`.
+        cues_there: by kind, names of images that bear such a cue already; they take no part in that cue's numbers.
         sanity: saliency sanity checks to run as well, or None.
         output_dir: gets ``robustness.json``; None writes nothing.
         facts: kept in it.
@@ -133,18 +133,17 @@ class RobustnessStudy:
 
     def run(self) -> dict[str, Any]:
         """Run everything, write ``robustness.json`` and log the tables; returns its content."""
-        self.points = self._operating_points()
+        logger.info("Choosing operating points on %d clean films.", len(self.films["select"]))
+        select = self.predictor(self.films["select"]).predictions
+        self.points = {name: self.comparison.choose(each) for name, each in select.items()}
         clean = self._look("clean").predictions
         self.clean = {name: self._film_numbers(name, each) for name, each in clean.items()}
         self.clean_predictions = clean
         trees: dict[str, dict[str, Any]] = {name: {"clean": self._summary(f)} for name, f in self.clean.items()}
-        for name, tree in self._corruptions().items():
-            trees[name] |= tree
-        for name, tree in self._cues().items():
-            trees[name] |= tree
+        corrupted, with_cues = self._corruptions(), self._cues()
         lungs, occluded = self._occlusions()
-        for name, tree in occluded.items():
-            trees[name] |= tree
+        for name, tree in trees.items():
+            tree |= corrupted[name] | with_cues[name] | occluded[name]
         result = {
             "schema_version": SCHEMA_VERSION,
             "notice": NOTICE,
@@ -172,28 +171,18 @@ class RobustnessStudy:
         logger.info("\n%s", robustness_table(result))
         return result
 
-    def _operating_points(self) -> dict[str, dict[str, Any]]:
-        logger.info("Choosing operating points on %d clean films.", len(self.films["select"]))
-        select = self.predictor(self.films["select"]).predictions
-        return {name: self.comparison.choose(each) for name, each in select.items()}
-
     def _look(self, condition: str, change: Any = None) -> Looked:
         logger.info("Looking at %d films: %s.", len(self.names), condition)
         return self.predictor(self.films["test"], change)
 
     def _film_numbers(self, name: str, predictions: Predictions) -> dict[str, np.ndarray]:
-        scores = np.asarray(predictions.scores)
-        masks_on = np.stack([self._on_grid(m) for m in predictions.maps])
+        scores, maps = np.asarray(predictions.scores), self.comparison.on_grid(predictions.maps)
         threshold = np.array([self.points[name]["map_threshold"]])
         return {
             "score": scores,
             "called": scores >= self.points[name]["score_threshold"],
-            "iou": union_iou_sweep(masks_on, self.truth.masks, threshold)[:, 0],
+            "iou": union_iou_sweep(maps, self.truth.masks, threshold)[:, 0],
         }
-
-    def _on_grid(self, tb_map: np.ndarray) -> np.ndarray:
-        grid = upsample_map(torch.from_numpy(tb_map)[None], (self.truth.grid, self.truth.grid))
-        return (stretch_map(grid) if self.comparison.mode == "relative" else grid)[0].numpy()
 
     def _summary(self, films: Mapping[str, np.ndarray]) -> dict[str, Resampled]:
         return {
@@ -214,9 +203,8 @@ class RobustnessStudy:
         for kind, levels in self.levels.items():
             for severity in self.severities:
                 corrupt = CorruptFilm(kind, levels[severity - 1], self.comparison.seed)
-                change = CorruptFilmd(kind, levels[severity - 1], self.comparison.seed)
-                for name, found in self._look(f"{kind}, severity {severity}", change).predictions.items():
-                    turned = Predictions(corrupt.turn_back(found.maps, self.names), found.scores)
+                for name, found in self._look(f"{kind}, severity {severity}", corrupt).predictions.items():
+                    turned = found._replace(maps=corrupt.turn_back(found.maps, self.names))
                     films = self._film_numbers(name, turned)
                     numbers = self._summary(films)
                     clean = self._summary(self.clean[name])
@@ -239,7 +227,8 @@ class RobustnessStudy:
     def _cues(self) -> dict[str, dict[str, Any]]:
         trees: dict[str, dict[str, Any]] = {name: {"cues": {}} for name in self.clean}
         for kind in self.cue_kinds:
-            change = self._style() if kind == SOURCE_STYLE else self._cue(kind)
+            cue = InsertCue(kind, self.truth.grid, self.comparison.seed) if kind != SOURCE_STYLE else None
+            change = cue or self._style()
             if change is None:
                 continue
             use = np.array([name not in self.cues_there.get(kind, ()) for name in self.names])
@@ -259,17 +248,14 @@ class RobustnessStudy:
                 trees[name]["cues"][kind] = numbers
         return trees
 
-    def _cue(self, kind: str) -> InsertCued:
-        return InsertCued(kind, self.truth.grid, self.comparison.seed)
-
-    def _style(self) -> MatchStyled | None:
+    def _style(self) -> MatchStyle | None:
         by_class: dict[bool, list[torch.Tensor]] = {True: [], False: []}
         for film in self.films["select"]:
             by_class[bool(film["tb"][0])].append(gray_film(film["image"]))
         if not all(by_class.values()):
             logger.warning("The selection split has films of one class only: no style of the other, so it is left out.")
             return None
-        return MatchStyled({tb: quantiles(by_class[not tb]) for tb in by_class})
+        return MatchStyle({tb: quantiles(by_class[not tb]) for tb in by_class})
 
     def _on_cue(self, name: str, found: Predictions, masks: np.ndarray, use: np.ndarray) -> dict[str, Resampled]:
         result = {}
@@ -298,7 +284,7 @@ class RobustnessStudy:
         for kind in self.occlusion_kinds:
             hidden = hidden_places(kind, lungs.masks, self.frame)
             by_name = {name: hidden[i if len(hidden) > 1 else 0] for i, name in enumerate(self.names)}
-            for name, found in self._look(kind.replace("_", " "), BlackOutd(by_name)).predictions.items():
+            for name, found in self._look(kind.replace("_", " "), BlackOut(by_name)).predictions.items():
                 scores = np.asarray(found.scores)
                 auc = self.resampler.auc(scores, self.truth.tb)
                 trees[name]["occlusions"][kind] = {
@@ -310,7 +296,7 @@ class RobustnessStudy:
         return lungs.source, trees
 
     def _without_detail(self) -> dict[str, Any]:
-        """How well the reported films' labels can be told by linear models that see no lung, or no detail."""
+        """How well linear models that see no lung, or no detail, separate the labels of the reported images."""
         looks = [film_thumbnail(gray_film(film["image"])[0].float().numpy()) for film in self.films["test"]]
         groups = self.truth.patients or [None] * len(self.names)
         found = shortcut_reference(
@@ -323,13 +309,9 @@ class RobustnessStudy:
 
 
 def box_touches(box: np.ndarray, cue: np.ndarray) -> bool:
-    """Whether a box is drawn on a cue: a tenth of the box is cue, or half of the cue is in the box.
+    """Tell whether a box ``(4,)`` is drawn on a cue ``(H, W)`` bool: a tenth of it is cue, or half of the cue is in it.
 
     The first is for long cues, such as borders, the second for small ones in a large box.
-
-    Args:
-        box: ``(4,)`` xmin, ymin, xmax, ymax on the mask's grid, half-open.
-        cue: ``(H, W)`` bool.
 
     Example:
         >>> cue = np.zeros((10, 10), dtype=bool)
@@ -340,3 +322,33 @@ def box_touches(box: np.ndarray, cue: np.ndarray) -> bool:
     inside = box_masks(box[None], (cue.shape[0], cue.shape[1]))
     shared = int((inside & cue).sum())
     return shared > 0 and shared >= min(_BOX_SHARE * int(inside.sum()), _CUE_SHARE * int(cue.sum()))
+
+
+def film_subset(items: Sequence[Mapping[str, Any]], largest_number: int | None) -> list[Mapping[str, Any]]:
+    """Keep about so many of a split's images, classes in the split's proportions, the same ones each time.
+
+    At least one of each class is kept; None keeps all.
+
+    Example:
+        >>> films = [{"name": str(i), "class_name": "tb" if i < 4 else "health"} for i in range(12)]
+        >>> [film["class_name"] for film in film_subset(films, 3)]
+        ['tb', 'health', 'health']
+    """
+    if largest_number is None or largest_number >= len(items):
+        return list(items)
+    if largest_number < 1:
+        raise ValueError(f"{largest_number} films were asked for; expected at least 1, or null for all.")
+    kept = set()
+    for class_name in {item["class_name"] for item in items}:
+        names = sorted((i["name"] for i in items if i["class_name"] == class_name), key=film_seed)
+        kept |= set(names[: max(1, round(largest_number * len(names) / len(items)))])
+    return [item for item in items if item["name"] in kept]
+
+
+def refuse_cut_films(lung_crop: bool) -> None:
+    """Raise a ValueError for images that are cropped to their lungs, whose maps could not be brought back."""
+    if lung_crop:
+        raise ValueError(
+            "lung_crop is true: the robustness study lays its corruptions and cues on whole films and can't follow a "
+            "cut yet; evaluate such a model with evaluate.yaml alone."
+        )

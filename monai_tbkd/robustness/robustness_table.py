@@ -9,116 +9,71 @@ from monai_tbkd.metrics.comparison_table import interval_text, resampled
 
 
 def robustness_table(result: Mapping[str, Any]) -> str:
-    """All numbers of teacher, student and control, each beside the others.
-
-    Args:
-        result: of :meth:`~monai_tbkd.robustness.RobustnessStudy.run`, or the content of ``robustness.json``.
-    """
+    """Format the content of ``robustness.json``: all numbers of each network beside the others."""
     n = result["splits"]["test"]
-    of = resampled(n)
     parts = [
         (
             f"Reported split: {n['films']} films, {n['tb_films_with_boxes']} TB films with boxes; in brackets 95 % "
-            f"bootstrap intervals over {of}. {result['notice'].capitalize()}."
+            f"bootstrap intervals over {resampled(n)}. {result['notice'].capitalize()}."
         ),
-        _corruptions(result),
-        _cues(result),
-        _occlusions(result),
-        _differences(result),
-        _sanity(result),
+        *(part(result) for part in (_corruptions, _cues, _occlusions, _differences, _sanity)),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
 def _corruptions(result: Mapping[str, Any]) -> str:
     networks = result["networks"]
-    kinds = list(result["corruption_levels"])
-    first = next(iter(networks.values()))
-    severities = [s for s in next(iter(first["corruptions"].values()), {}) if s != "mean"]
+    corrupted = next(iter(networks.values()))["corruptions"]
+    severities = [s for s in next(iter(corrupted.values()), {}) if s != "mean"]
     if not severities:
         return ""
     parts = []
     for title, key in (("AUC", "auc"), ("Union-mask mIoU", "union_mask_miou")):
         head = ["corruption", "network", "0 (clean)", *severities, "mean relative drop"]
-        rows = [
-            [
-                kind,
-                name,
-                _value(row["clean"][key]),
-                *(_value(row["corruptions"][kind][s][key]) for s in severities),
-                interval_text(row["corruptions"][kind]["mean"][f"{key}_drop"]),
-            ]
-            for kind in kinds
-            for name, row in networks.items()
-        ]
-        rows += [
-            [
-                "all",
-                name,
-                interval_text(row["clean"][key]),
-                *[""] * len(severities),
-                interval_text(row["mean_relative_drop"][key]),
-            ]
-            for name, row in networks.items()
-        ]
+        rows = []
+        for kind in result["corruption_levels"]:
+            for name, row in networks.items():
+                numbers = row["corruptions"][kind]
+                values = (_value(x) for x in (row["clean"][key], *(numbers[s][key] for s in severities)))
+                rows.append([kind, name, *values, interval_text(numbers["mean"][f"{key}_drop"])])
+        for name, row in networks.items():
+            clean, drop = interval_text(row["clean"][key]), interval_text(row["mean_relative_drop"][key])
+            rows.append(["all", name, clean, *[""] * len(severities), drop])
         parts.append(f"### Corruptions: {title} by severity\n\n{_markdown(head, rows)}")
     return "\n\n".join(parts)
 
 
+_CUE_COLUMNS = {
+    "score change": "score_change",
+    "without TB": "score_change_without_tb",
+    "TB": "score_change_tb",
+    "flips to TB": "flips_to_tb",
+    "flips to not TB": "flips_to_not_tb",
+    "map energy on cue": "energy_on_cue",
+    "energy there without": "energy_there_without",
+    "boxes on cue": "boxes_on_cue",
+    "boxes there without": "boxes_there_without",
+}
+
+
 def _cues(result: Mapping[str, Any]) -> str:
-    head = [
-        "cue",
-        "network",
-        "score change",
-        "without TB",
-        "TB",
-        "flips to TB",
-        "flips to not TB",
-        "map energy on cue",
-        "there without",
-        "boxes on cue",
-        "there without",
-        "films",
-    ]
-    keys = [
-        "score_change",
-        "score_change_without_tb",
-        "score_change_tb",
-        "flips_to_tb",
-        "flips_to_not_tb",
-        "energy_on_cue",
-        "energy_there_without",
-        "boxes_on_cue",
-        "boxes_there_without",
-    ]
-    rows = [
-        [
-            kind,
-            name,
-            *(interval_text(row["cues"][kind].get(key)) for key in keys),
-            str(row["cues"][kind]["score_change"]["n"]),
-        ]
-        for kind in next(iter(result["networks"].values()))["cues"]
-        for name, row in result["networks"].items()
-    ]
-    return f"### Inserted cues, paired with the same films without\n\n{_markdown(head, rows)}" if rows else ""
+    rows = []
+    for kind in next(iter(result["networks"].values()))["cues"]:
+        for name, row in result["networks"].items():
+            numbers = row["cues"][kind]
+            cells = (interval_text(numbers.get(key)) for key in _CUE_COLUMNS.values())
+            rows.append([kind, name, *cells, str(numbers["score_change"]["n"])])
+    table = _markdown(["cue", "network", *_CUE_COLUMNS, "films"], rows)
+    return f"### Inserted cues, paired with the same films without\n\n{table}" if rows else ""
 
 
 def _occlusions(result: Mapping[str, Any]) -> str:
-    rows = [
-        [
-            kind.replace("_", " "),
-            name,
-            interval_text(numbers["auc"]),
-            _chance(numbers["auc"]),
-            interval_text(numbers.get("auc_against_health")),
-            _chance(numbers.get("auc_against_health")),
-            interval_text(row["clean"]["auc"]),
-        ]
-        for kind in next(iter(result["networks"].values()))["occlusions"]
-        for name, row in result["networks"].items()
-        for numbers in [row["occlusions"][kind]]
-    ]
+    rows = []
+    for kind in next(iter(result["networks"].values()))["occlusions"]:
+        for name, row in result["networks"].items():
+            aucs = [row["occlusions"][kind].get(key) for key in ("auc", "auc_against_health")]
+            cells = (cell for auc in aucs for cell in (interval_text(auc), _chance(auc)))
+            rows.append([kind.replace("_", " "), name, *cells, interval_text(row["clean"]["auc"])])
     if not rows:
         return ""
     linear = result["without_detail"]

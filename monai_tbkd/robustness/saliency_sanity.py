@@ -1,4 +1,4 @@
-"""Whether a map shows what a network has learned: Adebayo's randomization, Arun's repeatability and utility."""
+"""Check whether maps show what networks have learned: Adebayo's randomization, Arun's repeatability and utility."""
 
 from __future__ import annotations
 
@@ -11,22 +11,28 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from monai.metrics import SSIMMetric
+from scipy.stats import rankdata
 from torch import nn
 
 from monai_tbkd.metrics import Comparison, Predictions, bootstrap_mean, union_iou_sweep
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet
 from monai_tbkd.networks.checkpoint import load_finished
-from monai_tbkd.robustness import map_agreement
 from monai_tbkd.robustness.film_predictor import FilmPredictor
-from monai_tbkd.robustness.map_agreement import mask_iou, rank_correlation, structural_similarity
 from monai_tbkd.robustness.resampled import FilmResampler
-from monai_tbkd.transforms import MapToMask
+from monai_tbkd.transforms import stretch_map
 
 logger = logging.getLogger(__name__)
 
+_SIDE = 64  # maps of any grid are compared on this one; SSIM's window is 11 cells of it
+
 DEFINITIONS = {
-    **map_agreement.DEFINITIONS,
+    "ssim": f"structural similarity of two maps, each stretched to 0-1 and brought to {_SIDE} x {_SIDE} cells",
+    "spearman": "rank correlation of two maps' cells; 1: the same order, 0: none in common",
+    "iou": "IoU of two maps' masks, each at its network's own threshold; films on which both are empty take no part",
+    "chance": "the same of one map and the other's map of the next film: what maps share that do not look at the film",
     "cascade": (
         "the head, then the stages below it one after another down to the stem, get random weights; agreement of the "
         "map with that of the trained network. A map that stays as it was does not show what was learned"
@@ -37,8 +43,56 @@ DEFINITIONS = {
 }
 
 
+def structural_similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Compute MONAI's SSIM of stretched maps ``(N, h, w)``: ``(N,)``, 1 for maps that are alike.
+
+    Example:
+        >>> maps = np.random.default_rng(0).random((2, 8, 8))
+        >>> structural_similarity(maps, 3 * maps + 1).round(4)
+        array([1., 1.])
+    """
+    _check(one, other)
+    pair = [
+        F.interpolate(
+            stretch_map(torch.from_numpy(np.asarray(maps, dtype=np.float64)))[:, None].float(),
+            size=(_SIDE, _SIDE),
+            mode="bilinear",
+            align_corners=False,
+        )
+        for maps in (one, other)
+    ]
+    return torch.as_tensor(SSIMMetric(spatial_dims=2, data_range=1.0)(*pair)).flatten().double().numpy()
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Compute Spearman's correlation of the cells of maps ``(N, h, w)``: ``(N,)``; 0 where a map is flat.
+
+    Example:
+        >>> ramp = np.arange(4.0).reshape(1, 2, 2)
+        >>> rank_correlation(ramp, np.exp(ramp)), rank_correlation(ramp, -ramp)
+        (array([1.]), array([-1.]))
+    """
+    _check(one, other)
+    ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (one, other)]
+    left, right = (each - each.mean(axis=1, keepdims=True) for each in ranks)
+    spread = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
+    return np.divide((left * right).sum(axis=1), spread, out=np.zeros(len(one)), where=spread > 0)
+
+
+def mask_iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Compute the IoU of masks ``(N, h, w)`` bool, ``(N,)``; nan where both are empty."""
+    _check(one, other)
+    both, either = (one & other).sum(axis=(1, 2)), (one | other).sum(axis=(1, 2))
+    return np.divide(both, either, out=np.full(len(one), np.nan), where=either > 0)
+
+
+def _check(one: np.ndarray, other: np.ndarray) -> None:
+    if one.ndim != 3 or one.shape != other.shape:
+        raise ValueError(f"Maps are {one.shape} and {other.shape}; expected both (films, rows, columns).")
+
+
 def stages_from_head(network: nn.Module) -> list[tuple[str, list[nn.Module]]]:
-    """The stages of a network of this package, with or without a view around it, from the head down to the stem.
+    """List the stages of a network of this package, with or without a view around it, from the head to the stem.
 
     Raises:
         ValueError: there is no such network in it.
@@ -58,17 +112,13 @@ def stages_from_head(network: nn.Module) -> list[tuple[str, list[nn.Module]]]:
 
 
 def cascading_randomization(network: nn.Module, seed: int = 0) -> Iterator[tuple[str, nn.Module]]:
-    """A network whose stages lose what they have learned, one after another from the head on.
+    """Randomize the stages of a network one after another, from the head on.
 
     Source: Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, https://arxiv.org/abs/1810.03292.
 
-    Args:
-        network: see `stages_from_head`; it stays as it is.
-        seed: of the random weights.
-
     Yields:
-        The stage that was randomized last, and the network with it and all stages above it random, in eval mode; the
-        same object each time.
+        The stage that was randomized last, and a copy of the network with it and all stages above it random, in eval
+        mode; the same object each time.
 
     Example:
         >>> [name for name, _ in cascading_randomization(ActivationMapNet("resnet18", width=0.125))]
@@ -79,17 +129,16 @@ def cascading_randomization(network: nn.Module, seed: int = 0) -> Iterator[tuple
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed * 1000 + number)
             for module in (inner for each in modules for inner in each.modules()):
-                reset = getattr(module, "reset_parameters", None)
-                if callable(reset):
-                    reset()
+                if hasattr(module, "reset_parameters"):
+                    module.reset_parameters()
         yield name, changed
 
 
 class SaliencySanity:
-    """Runs the checks on the TB films of the reported split.
+    """Runs the checks on the TB images of the reported split.
 
     Args:
-        largest_number: at most this many TB films, evenly spread over the split.
+        largest_number: at most this many TB images, evenly spread over the split.
         repeats: checkpoints of students of other seeds.
         student: the student's network, into which they are loaded (a copy of it).
         seed: of the random weights.
@@ -115,21 +164,13 @@ class SaliencySanity:
         clean: Mapping[str, Predictions],
         resampler: FilmResampler,
     ) -> dict[str, Any]:
-        """All checks.
-
-        Args:
-            predictor: of the networks.
-            films: by split, see :class:`~monai_tbkd.robustness.RobustnessStudy`.
-            comparison: truth and thresholds.
-            points: operating point by network.
-            clean: predictions of the reported split by network.
-            resampler: of its films.
+        """Run all checks; the arguments are those of :class:`~monai_tbkd.robustness.RobustnessStudy` or made by it.
 
         Returns:
             JSON-able: ``definitions``, ``films``, ``cascade``, ``reproducibility``, ``repeatability`` and
             ``localization_utility``.
         """
-        self._comparison, self._patients = comparison, comparison.truth["test"].patients
+        self._comparison = comparison
         tb = np.flatnonzero(comparison.truth["test"].tb)
         self._chosen = tb[np.linspace(0, len(tb) - 1, min(len(tb), self.largest_number)).round().astype(int)]
         chosen = [films["test"][i] for i in self._chosen]
@@ -145,11 +186,20 @@ class SaliencySanity:
             },
             "reproducibility": self._pairs(log_odds, masks),
         }
-        students, others = self._other_seeds(predictor, films, chosen)
+        others, other_points = self._other_seeds(predictor, films)
         if others:
-            students[0]["student"], students[1]["student"] = log_odds["student"], masks["student"]
-            result["repeatability"] = self._pairs(*students)
-        result["localization_utility"] = self._utility({**clean, **others}, points, resampler)
+            maps, masks = {"student": log_odds["student"]}, {"student": masks["student"]}
+            for name, (alone, found) in others.items():
+                maps[name] = alone.log_odds(alone.networks[name], chosen)
+                masks[name] = self._masks(found, other_points[name])
+            result["repeatability"] = self._pairs(maps, masks)
+        blind = {split: Predictions(maps, None) for split, maps in comparison.blind[BLIND_PRIOR].items()}
+        prior = self._ious(blind["test"], comparison.choose(blind["select"]))
+        everyone = {**clean, **{name: found for name, (_, found) in others.items()}}
+        result["localization_utility"] = {
+            name: resampler.mean(self._ious(each, {**points, **other_points}[name]) - prior).as_dict()
+            for name, each in everyone.items()
+        }
         return result
 
     def _cascade(
@@ -171,13 +221,16 @@ class SaliencySanity:
         return {key: self._interval(values) for key, values in numbers.items()}
 
     def _interval(self, values: np.ndarray) -> dict[str, Any]:
-        patients = None if self._patients is None else [self._patients[i] for i in self._chosen]
-        return bootstrap_mean(values, self._comparison.resamples, seed=self._comparison.seed, groups=patients).as_dict()
+        patients = self._comparison.truth["test"].patients
+        of_chosen = None if patients is None else [patients[i] for i in self._chosen]
+        return bootstrap_mean(values, self._comparison.resamples, self._comparison.seed, of_chosen).as_dict()
 
     def _masks(self, predictions: Predictions, point: Mapping[str, Any]) -> np.ndarray:
-        grid = self._comparison.grid
-        to_mask = MapToMask((grid, grid), point["map_threshold"], self._comparison.mode)
-        return np.stack([to_mask(torch.from_numpy(predictions.maps[i])[None])[0].numpy() for i in self._chosen])
+        return self._comparison.on_grid(predictions.maps[self._chosen]) >= point["map_threshold"]
+
+    def _ious(self, predictions: Predictions, point: Mapping[str, Any]) -> np.ndarray:
+        maps, masks = self._comparison.on_grid(predictions.maps), self._comparison.truth["test"].masks
+        return union_iou_sweep(maps, masks, np.array([point["map_threshold"]]))[:, 0]
 
     def _pairs(self, maps: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -193,54 +246,15 @@ class SaliencySanity:
         return found
 
     def _other_seeds(
-        self,
-        predictor: FilmPredictor,
-        films: Mapping[str, Sequence[Mapping[str, Any]]],
-        chosen: list[Mapping[str, Any]],
-    ) -> tuple[tuple[dict[str, np.ndarray], dict[str, np.ndarray]], dict[str, Predictions]]:
-        """Maps and masks of the students of other seeds, and their predictions."""
-        maps: dict[str, np.ndarray] = {}
-        masks: dict[str, np.ndarray] = {}
-        predictions: dict[str, Predictions] = {}
-        self._other_points: dict[str, dict[str, Any]] = {}
+        self, predictor: FilmPredictor, films: Mapping[str, Sequence[Mapping[str, Any]]]
+    ) -> tuple[dict[str, tuple[FilmPredictor, Predictions]], dict[str, dict[str, Any]]]:
+        """Predictors of the students of other seeds, their predictions, and their operating points."""
+        found, points = {}, {}
         for number, path in enumerate(self.repeats, start=1):
             name = f"student of repeat {number}"
             assert self.student is not None  # checked when it was made
-            network = load_finished(copy.deepcopy(self.student), path, "student").eval()
-            alone = FilmPredictor(
-                {name: network},
-                predictor.to_network,
-                predictor.postprocessing,
-                predictor.batch_size,
-                predictor.num_workers,
-                predictor.device,
-                predictor.amp,
-            )
-            point = self._comparison.choose(alone(films["select"]).predictions[name])
-            predictions[name] = alone(films["test"]).predictions[name]
-            maps[name] = alone.log_odds(network, chosen)
-            masks[name] = self._masks(predictions[name], point)
-            self._other_points[name] = point
-        return (maps, masks), predictions
-
-    def _utility(
-        self,
-        predictions: Mapping[str, Predictions],
-        points: Mapping[str, Mapping[str, Any]],
-        resampler: FilmResampler,
-    ) -> dict[str, Any]:
-        """Each network's mIoU minus the blind prior's, over the whole reported split."""
-        comparison, truth = self._comparison, self._comparison.truth["test"]
-        blind = comparison.blind[BLIND_PRIOR]
-        blind_point = comparison.choose(Predictions(blind["select"], None))
-
-        def ious(maps: np.ndarray, point: Mapping[str, Any]) -> np.ndarray:
-            to_mask = MapToMask((comparison.grid, comparison.grid), point["map_threshold"], comparison.mode)
-            masks = np.stack([to_mask(torch.from_numpy(m)[None])[0].numpy() for m in maps])
-            return union_iou_sweep(masks.astype(np.float32), truth.masks, np.array([0.5]))[:, 0]
-
-        prior = ious(blind["test"], blind_point)
-        return {
-            name: resampler.mean(ious(each.maps, {**self._other_points, **points}[name]) - prior).as_dict()
-            for name, each in predictions.items()
-        }
+            alone = copy.copy(predictor)
+            alone.networks = {name: load_finished(copy.deepcopy(self.student), path, "student").eval()}
+            points[name] = self._comparison.choose(alone(films["select"]).predictions[name])
+            found[name] = alone, alone(films["test"]).predictions[name]
+        return found, points

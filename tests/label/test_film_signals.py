@@ -14,7 +14,7 @@ from monai_tbkd.label.app_folder import AppFolder, write_app_folder
 from monai_tbkd.label.film_pipeline import FilmPipeline
 from monai_tbkd.label.film_signals import NOTE, FilmSignals
 from monai_tbkd.label.teacher_pipeline import TeacherPipeline
-from monai_tbkd.metrics.map_disagreement import map_disagreement
+from monai_tbkd.metrics.acquisition import map_disagreement
 from monai_tbkd.networks.checkpoint import read_record, write_checkpoint
 from tests.conftest import SMALL_RECIPE
 

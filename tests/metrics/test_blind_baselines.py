@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monai_tbkd.metrics import center_box, location_prior
+from monai_tbkd.metrics import location_prior
+from monai_tbkd.metrics.blind_baselines import blind_maps
 
 
 def test_prior_counts_boxes() -> None:
@@ -18,7 +19,10 @@ def test_prior_counts_boxes() -> None:
         location_prior(items[2:], 2)
 
 
-def test_center_box_has_its_area() -> None:
-    box = center_box(100, 0.25)
-    assert box.mean() == pytest.approx(0.25)
-    assert np.argwhere(box).min() == 25
+def test_fixed_boxes_are_the_same_on_every_image() -> None:
+    maps = blind_maps([], {"test": [{}, {}]}, 100)
+    assert list(maps) == ["center_box", "upper_lung_boxes", "whole_film"]
+    center = maps["center_box"]["test"]
+    assert center.shape == (2, 100, 100) and center.mean() == pytest.approx(0.25)
+    assert np.argwhere(center[1]).min() == 25
+    assert maps["whole_film"]["test"].min() == 1

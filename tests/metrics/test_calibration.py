@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit, logit
+from sklearn.calibration import calibration_curve
 
 from monai_tbkd.metrics.calibration import (
-    apply_temperature,
     bin_edges,
     brier_parts,
     calibration_error,
@@ -46,8 +46,6 @@ def test_bins_of_equal_mass_hold_as_many_films_each() -> None:
     assert [p.n for p in reliability_curve(scores, scores > 0.5, 10)] == [50] * 10
     few = bin_edges(np.array([0.2] * 90 + [0.7] * 10), 10, "equal_mass")
     assert few == pytest.approx([0, 0.2, 0.25, 1])  # the 9th decile is a tenth of the way from 0.2 to 0.7
-    with pytest.raises(ValueError, match="expected at least 1, of one of"):
-        bin_edges(scores, 10, "quantile")
 
 
 def test_bins_follow_the_definition_one_by_one() -> None:
@@ -63,10 +61,9 @@ def test_bins_follow_the_definition_one_by_one() -> None:
 
 @pytest.mark.parametrize(("binning", "strategy"), [("equal_width", "uniform"), ("equal_mass", "quantile")])
 def test_reliability_parity_with_scikit_learn(binning: str, strategy: str) -> None:
-    curve = pytest.importorskip("sklearn.calibration").calibration_curve
     logits, positive = calibrated(300)
     points = reliability_curve(expit(logits), positive, 10, binning)
-    share, mean = curve(positive, expit(logits), n_bins=10, strategy=strategy)
+    share, mean = calibration_curve(positive, expit(logits), n_bins=10, strategy=strategy)
     assert [p.share_with_tb for p in points] == pytest.approx(share)
     assert [p.mean_score for p in points] == pytest.approx(mean)
 
@@ -92,7 +89,7 @@ def test_a_known_temperature_is_found(truth: float) -> None:
     assert fitted.nll_after <= fitted.nll_before
     p = expit(logits * truth)
     assert fitted.nll_before == pytest.approx(-np.log(np.where(positive, p, 1 - p)).mean())
-    assert apply_temperature(logits * truth, fitted.temperature) == pytest.approx(expit(logits), abs=0.02)
+    assert expit(logits * truth / fitted.temperature) == pytest.approx(expit(logits), abs=0.02)
 
 
 def test_no_better_temperature_is_nearby() -> None:
@@ -100,7 +97,7 @@ def test_no_better_temperature_is_nearby() -> None:
     fitted = fit_temperature(logits, positive)
 
     def nll(temperature: float) -> float:
-        p = apply_temperature(logits, temperature)
+        p = expit(logits / temperature)
         return float(-np.log(np.where(positive, p, 1 - p)).mean())
 
     assert fitted.nll_after == pytest.approx(nll(fitted.temperature))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 
 from monai_tbkd.metrics import Comparison, Predictions, location_prior, table
 from monai_tbkd.metrics.bootstrap import bootstrap_mean
-from monai_tbkd.metrics.calibration import error_if_calibrated, fit_temperature, score_logits
+from monai_tbkd.metrics.calibration import fit_temperature, score_logits
 from monai_tbkd.transforms import film_box_mask
 
 GRID = 32
@@ -28,12 +27,6 @@ def films(prefix: str, number: int, seed: int) -> list[dict[str, Any]]:
         out.append(item(f"{prefix}{i}", "tb", [[int(x), int(y), int(x) + 20, int(y) + 16]]))
         out.append(item(f"{prefix}h{i}", "health", []))
     return out
-
-
-@pytest.fixture(autouse=True)
-def _calibration_takes_few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = partial(error_if_calibrated, repeats=20)
-    monkeypatch.setattr("monai_tbkd.metrics.calibration.error_if_calibrated", few)
 
 
 def compare(test: list[dict[str, Any]]) -> Comparison:
@@ -243,3 +236,19 @@ def test_differences_of_auc_are_paired(comparison: Comparison) -> None:
     by_split = {s: Predictions(perfect(i).maps, rng.random(len(i))) for s, i in comparison.items.items()}
     found = comparison.run({"student": by_split, "control": by_split})["predictors"]["student"]["auc_minus"]["control"]
     assert (found["value"], found["low"], found["high"]) == (0.0, 0.0, 0.0)
+
+
+def test_groups_of_lesions_keep_the_images_of_a_patient_together() -> None:
+    test = films("r", 4, 2)
+    for number, each in enumerate(test):
+        each["patient_id"] = "ab"[number % 4 // 2]
+    made = compare(test)
+    right = perfect(made.items["test"])
+    # each patient has one image with a perfect map and one with an empty one: every resample has the mean 0.5
+    for i in (0, 2):
+        right.maps[i] = 0.1
+    by_split = {"select": perfect(made.items["select"]), "test": right}
+    found = made.run({"student": by_split})["predictors"]["student"]["groups"]["count"]
+    assert found["1"]["union_mask_miou"] == {"value": 0.5, "low": 0.5, "high": 0.5, "n": 4}
+    assert found["1"]["best_box_iou"] == pytest.approx({"value": 0.5, "low": 0.5, "high": 0.5, "n": 4})
+    assert found["3+"]["best_box_iou"] == {"value": None, "low": None, "high": None, "n": 0}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from monai_tbkd.data.tbx11k import load_tbx11k
-from monai_tbkd.metrics.lesion_groups import box_groups, box_means_by_group, film_groups, film_means_by_group
+from monai_tbkd.metrics.lesion_groups import box_groups, film_groups
 
 
 def item(boxes: list | None, types: list[str] | None = None) -> dict[str, Any]:
@@ -54,34 +54,10 @@ def test_types_may_be_missing_but_not_too_few() -> None:
         box_groups([item([[0, 0, 1, 1], [2, 2, 3, 3]], ["active"])])
 
 
-def test_means_by_group() -> None:
-    boxes = box_groups(ITEMS)
-    by_box = box_means_by_group(np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.9]), boxes, resamples=50)
-    assert by_box["type"]["active"].value == pytest.approx(0.2)
-    assert by_box["type"]["active"].n == 2  # films
-    assert by_box["count"]["3+"].value == pytest.approx(0.6)
-    assert by_box["type"]["other"].n == 0
-    by_film = film_means_by_group(np.array([0.4, 0.8, np.nan, np.nan, 0.1]), film_groups(ITEMS), resamples=50)
-    assert by_film["side"]["both"][:2] == (0.8, 0.8)
-    assert by_film["size"]["small"].n == 1
-    with pytest.raises(ValueError, match="one a true box"):
-        box_means_by_group(np.ones(3), boxes)
-
-
-def test_films_of_a_patient_stay_together() -> None:
-    items = [item([[0, 0, 20, 20]])] * 4
-    values = np.array([0.0, 1.0, 0.0, 1.0])
-    # two patients, each with a 0 and a 1: every resample of patients has the mean 0.5
-    drawn = box_means_by_group(values, box_groups(items), resamples=50, patients=["a", "a", "b", "b"])
-    assert drawn["count"]["1"][:3] == (0.5, 0.5, 0.5)
-    films = film_means_by_group(values, film_groups(items), resamples=50, patients=["a", "a", "b", "b"])
-    assert films["count"]["1"][:3] == (0.5, 0.5, 0.5)
-
-
 def test_no_boxes_at_all() -> None:
     boxes = box_groups([item([]), item(None)])
     assert boxes.film.shape == (0,)
-    assert all(np.isnan(i.value) for by in box_means_by_group(np.zeros(0), boxes).values() for i in by.values())
+    assert not any(member.any() for parts in film_groups([item([]), item(None)]).values() for member in parts.values())
 
 
 def test_groups_part_real_films(real_data: Path) -> None:

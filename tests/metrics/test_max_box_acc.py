@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
-from monai_tbkd.metrics.box_overlap import pairwise_iou
-from monai_tbkd.metrics.max_box_acc import MaxBoxAcc, film_box_ious, max_box_acc
+from monai_tbkd.metrics.box_metrics import pairwise_iou
+from monai_tbkd.metrics.max_box_acc import film_box_ious, max_box_acc
 
 
 def boxes_by_flood_fill(mask: np.ndarray) -> list[tuple[int, list[int]]]:
@@ -32,14 +31,12 @@ def test_by_hand() -> None:
     maps = film(["9900", "9900", "0000", "0055"])[None]
     true = [np.array([[2, 3, 4, 4]])]  # the weak one
     thresholds = np.array([0.1, 0.5, 0.6, 0.95])
-    assert film_box_ious(maps, true, thresholds).tolist() == [[1.0, 1.0, 0.0, 0.0]]
-    assert film_box_ious(maps, true, thresholds, "largest").tolist() == [[0.0] * 4]
-    metric = MaxBoxAcc(thresholds=thresholds)
-    metric(torch.from_numpy(maps[:, None]), torch.tensor([[[2.0, 3, 4, 4]]]))
-    assert metric.aggregate().item() == 1.0
+    ious = film_box_ious(maps, true, thresholds)
+    assert ious.every.tolist() == [[1.0, 1.0, 0.0, 0.0]]
+    assert ious.largest.tolist() == [[0.0] * 4]
 
 
-@pytest.mark.parametrize("components", ["all", "largest"])
+@pytest.mark.parametrize("components", ["every", "largest"])
 def test_parity_with_flood_fill(components: str) -> None:
     rng = np.random.default_rng(0)
     maps = rng.random((6, 9, 11)).round(1)  # many ties
@@ -47,7 +44,7 @@ def test_parity_with_flood_fill(components: str) -> None:
     true = [np.array([[1, 1, 5, 5], [6, 2, 10, 8]])[: 1 + i % 2] for i in range(6)]
     true[2] = np.zeros((0, 4))
     thresholds = np.array([0.0, 0.25, 0.29, 0.5, 0.7, 0.9, 1.0, 1.1])
-    ious = film_box_ious(maps, true, thresholds, components)
+    ious = getattr(film_box_ious(maps, true, thresholds), components)
     assert np.isnan(ious[2]).all()
     for i in (0, 1, 3, 4, 5):
         for k, t in enumerate(thresholds):
@@ -62,35 +59,27 @@ def test_parity_with_flood_fill(components: str) -> None:
 
 def test_each_level_has_its_own_threshold() -> None:
     ious = np.array([[0.9, 0.4, 0.0], [0.0, 0.4, 0.1], [np.nan] * 3, [0.2, 0.35, 0.1]])
-    best = max_box_acc(ious, levels=(0.3, 0.5))
-    assert best.accuracy[0].tolist() == pytest.approx([1.0, 1 / 3])
-    assert best.threshold[0].tolist() == [1, 0]
-    one = max_box_acc(ious, levels=(0.5,))
-    assert one.accuracy[0, 0] == pytest.approx(1 / 3)
+    assert max_box_acc(ious, np.ones((1, 4)), levels=(0.3, 0.5))[0].tolist() == pytest.approx([1.0, 1 / 3])
 
 
 def test_weights_are_repeated_films() -> None:
     rng = np.random.default_rng(0)
     ious = rng.random((8, 5))
     weights = rng.integers(0, 3, (4, 8))
-    weighted = max_box_acc(ious, weights=weights).accuracy
+    weighted = max_box_acc(ious, weights)
     for row, w in zip(weighted, weights):
-        np.testing.assert_allclose(row, max_box_acc(np.repeat(ious, w, axis=0)).accuracy[0])
-    assert np.array_equal(max_box_acc(ious, weights=np.ones((1, 8))).accuracy, max_box_acc(ious).accuracy)
+        np.testing.assert_allclose(row, max_box_acc(np.repeat(ious, w, axis=0), np.ones((1, w.sum())))[0])
 
 
 def test_flat_map_is_one_box_or_none() -> None:
     ious = film_box_ious(np.full((1, 4, 4), 0.5), [np.array([[0, 0, 4, 2]])], np.array([0.4, 0.5, 0.6]))
-    assert ious.tolist() == [[0.5, 0.5, 0.0]]
+    assert ious.every.tolist() == ious.largest.tolist() == [[0.5, 0.5, 0.0]]
 
 
 def test_no_film_with_boxes_and_what_is_refused() -> None:
-    metric = MaxBoxAcc()
-    metric([torch.zeros(1, 2, 2)], [torch.zeros(0, 4)])
-    assert metric.aggregate().isnan()
+    none = film_box_ious(np.zeros((1, 2, 2)), [[]]).every
+    assert np.isnan(none).all() and np.isnan(max_box_acc(none, np.ones((1, 1)))).all()
     with pytest.raises(ValueError, match=r"map of film 0 .* nan"):
         film_box_ious(np.full((1, 2, 2), np.nan), [np.array([[0, 0, 1, 1]])])
-    with pytest.raises(ValueError, match="'some'"):
-        film_box_ious(np.zeros((1, 2, 2)), [[]], components="some")
     with pytest.raises(ValueError, match="true boxes of 2 films"):
         film_box_ious(np.zeros((1, 2, 2)), [[], []])

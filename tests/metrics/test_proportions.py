@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import scipy.stats
 
 from monai_tbkd.metrics.proportions import Estimates, ratio, weighted_sum, wilson
 
@@ -11,12 +10,11 @@ def single(value: float, low: float, high: float) -> Estimates:
     return Estimates(np.array(value), np.array(low), np.array(high))
 
 
-@pytest.mark.parametrize(("hits", "of"), [(0, 12), (1, 7), (9, 10), (50, 80), (30, 30)])
-def test_wilson_is_scipys(hits: int, of: int) -> None:
-    theirs = scipy.stats.binomtest(hits, of).proportion_ci(method="wilson")
-    ours = wilson(np.array(hits), np.array(of))
-    assert (float(ours.low), float(ours.high)) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
-    assert float(ours.value) == hits / of
+def test_wilson_of_counts() -> None:
+    ours = wilson(np.array([0, 9, 30]), np.array([12, 10, 30]))
+    assert ours.value.tolist() == [0.0, 0.9, 1.0]
+    assert ours.low == pytest.approx([0.0, 0.595850, 0.886487], abs=1e-6)
+    assert ours.high == pytest.approx([0.242494, 0.982124, 1.0], abs=1e-6)
 
 
 def test_nothing_out_of_nothing_is_nan() -> None:
@@ -47,6 +45,6 @@ def test_ratio_at_zero_has_limits_that_make_sense() -> None:
 
 def test_ratio_covers_the_truth_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
-    hits, false = rng.binomial(120, 0.9, 20000), rng.binomial(300, 0.1, 20000)
+    hits, false = rng.binomial(120, 0.9, 4000), rng.binomial(300, 0.1, 4000)
     found = ratio(wilson(hits, np.array(120)), wilson(false, np.array(300)))
-    assert ((found.low <= 9) & (found.high >= 9)).mean() == pytest.approx(0.95, abs=0.01)
+    assert ((found.low <= 9) & (found.high >= 9)).mean() == pytest.approx(0.95, abs=0.015)

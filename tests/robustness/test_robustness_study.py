@@ -12,8 +12,10 @@ import torch.nn.functional as F
 
 from monai_tbkd.data.phantom import write_phantom_dataset
 from monai_tbkd.metrics import Comparison
-from monai_tbkd.robustness import FilmPredictor, RobustnessStudy, insert_cue, robustness_table
+from monai_tbkd.robustness import FilmPredictor, RobustnessStudy, film_subset, refuse_cut_films
+from monai_tbkd.robustness.cues import insert_cue
 from monai_tbkd.robustness.robustness_study import box_touches
+from monai_tbkd.robustness.robustness_table import robustness_table
 from tests.conftest import run_bundle
 
 SIDE, GRID = 64, 16
@@ -259,3 +261,28 @@ def test_a_film_whose_border_is_cut_off_is_named() -> None:
     with pytest.raises(RuntimeError) as caught:
         look([film | {"inside": torch.tensor([0.2, 0.0, 0.8, 1.0])}])
     assert str(caught.value.__cause__).startswith("a.png has a large plain border")
+
+
+FILMS = [{"name": f"f{i}", "class_name": "tb" if i % 4 == 0 else "health"} for i in range(40)]
+
+
+def test_classes_keep_their_shares_and_films_their_order() -> None:
+    kept = film_subset(FILMS, 8)
+    assert [film["class_name"] for film in kept].count("tb") == 2
+    assert len(kept) == 8
+    assert kept == [film for film in FILMS if film in kept]
+    assert kept == film_subset(FILMS[::-1], 8)[::-1]  # by name, not by place
+    assert all(film in film_subset(FILMS, 20) for film in kept)
+
+
+def test_all_or_at_least_one_of_each() -> None:
+    assert film_subset(FILMS, None) == film_subset(FILMS, 99) == FILMS
+    assert {film["class_name"] for film in film_subset(FILMS, 1)} == {"tb", "health"}
+    with pytest.raises(ValueError, match="0 films were asked for"):
+        film_subset(FILMS, 0)
+
+
+def test_cut_films_are_refused() -> None:
+    refuse_cut_films(False)
+    with pytest.raises(ValueError, match="lung_crop is true"):
+        refuse_cut_films(True)

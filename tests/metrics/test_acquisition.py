@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
 
-from monai_tbkd.metrics.map_disagreement import binary_entropy, map_disagreement
+from monai_tbkd.metrics.acquisition import map_disagreement, score_uncertainty
 
 
-def test_by_hand() -> None:
+def test_disagreement_by_hand() -> None:
     # cells: 1/4 against 3/4, mean 1/2: 1 - H(1/4); and two that agree
     one, other = np.array([[[0.25, 0.6], [0.0, 1.0]]]), np.array([[[0.75, 0.6], [0.0, 1.0]]])
     entropy = -(0.25 * math.log2(0.25) + 0.75 * math.log2(0.75))
@@ -48,5 +48,18 @@ def test_what_is_no_map_is_refused() -> None:
         map_disagreement(np.full((1, 2, 2), np.nan), np.zeros((1, 2, 2)))
 
 
-def test_entropy_of_certainty() -> None:
-    assert binary_entropy(np.array([0.0, 1.0, 0.5])).tolist() == [0.0, 0.0, 1.0]
+def test_uncertainty_by_hand() -> None:
+    np.testing.assert_allclose(score_uncertainty(np.array([0.0, 0.1, 0.2, 0.6, 1.0]), 0.2), [0, 0.5, 1, 0.5, 0])
+    np.testing.assert_allclose(score_uncertainty(np.array([0.25, 0.75])), [0.5, 0.5])
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_a_threshold_at_the_end_of_the_scale(threshold: float) -> None:
+    values = score_uncertainty(np.array([0.0, 0.5, 1.0]), threshold)
+    assert values[int(2 * threshold)] == 1 and values[1] == 0.5 and np.isfinite(values).all()
+
+
+def test_what_is_no_probability_is_refused() -> None:
+    for scores, threshold in ((np.array([1.2]), 0.5), (np.array([np.nan]), 0.5), (np.array([0.5]), 2.0)):
+        with pytest.raises(ValueError, match="expected 0 to 1"):
+            score_uncertainty(scores, threshold)

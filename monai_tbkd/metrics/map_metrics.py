@@ -1,0 +1,175 @@
+"""Metrics that compare a map with the union of an image's true boxes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from monai.metrics import CumulativeIterationMetric
+
+from monai_tbkd.metrics.pixel_counts import PixelCounts, pixel_counts, refuse_nan
+
+PXAP_THRESHOLDS = np.arange(1001) / 1000
+
+DEFINITIONS = {
+    "union_mask_miou": (
+        "IoU of the map's mask (at or above the threshold) with the union of the film's true boxes, mean over TB films "
+        "with boxes; a film on which nothing is predicted counts 0."
+    ),
+    "union_mask_miou_all_films": (
+        "The same over all films with known boxes: a film without TB counts 1 if nothing is predicted on it, else 0."
+    ),
+    "pxap": (
+        "PxAP (Choe et al., CVPR 2020): area under precision against recall of pixels, those of all TB films with "
+        "boxes pooled, 1001 thresholds from 0 to 1, by steps; no threshold is chosen."
+    ),
+    "proportional_energy": (
+        "Sum of the map in the true boxes over its sum on the film, mean over TB films with boxes; a map of zeros "
+        "counts 0 (mednet's name; its maps are stretched to 0-1 film by film)."
+    ),
+    "average_saliency_focus": (
+        "Sum of the map in the true boxes over their area, mean over TB films with boxes (mednet's name; its maps are "
+        "stretched to 0-1 film by film)."
+    ),
+}
+
+
+class _MeanOverImages(CumulativeIterationMetric):
+    def aggregate(self) -> torch.Tensor:  # type: ignore[override]
+        """Mean over images, a scalar; nan where none counts."""
+        return torch.nanmean(torch.as_tensor(self.get_buffer()))
+
+
+class UnionMaskIoU(_MeanOverImages):
+    """IoU of a predicted mask and the union of the true boxes, averaged over the images with boxes.
+
+    An image with boxes on which nothing is predicted counts 0. MONAI's ``MeanIoU``, but nan where no image has boxes.
+    """
+
+    def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """Compute the IoU of masks ``(B, 1, H, W)``, bool or 0/1: ``(B, 1)``, nan where the true mask is empty."""
+        if y_pred.shape != y.shape:
+            raise ValueError(f"Predicted masks are {tuple(y_pred.shape)} and true masks {tuple(y.shape)}.")
+        p, t = y_pred.bool().flatten(1), y.bool().flatten(1)
+        iou = (p & t).sum(1).float() / (p | t).sum(1).float()
+        return torch.where(t.any(1), iou, torch.nan)[:, None]
+
+
+class PointingGame(_MeanOverImages):
+    """Fraction of images whose map is strongest inside a true box, over the images with boxes.
+
+    Where the maximum is reached in several places (a plateau), the image counts the fraction of them inside a box, so
+    that a flat map gets what chance would give it. Source: Zhang et al., "Top-down Neural Attention by Excitation
+    Backprop", IJCV 2018, https://arxiv.org/abs/1608.00507, without its 15-pixel tolerance.
+    """
+
+    def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """Compute hit or miss of each image.
+
+        Args:
+            y_pred: maps ``(B, 1, h, w)``; brought to the masks' grid, bilinear, where it differs.
+            y: union masks of the true boxes ``(B, 1, H, W)``, bool or 0/1.
+
+        Returns:
+            ``(B, 1)`` of 0-1, nan where the image has no box.
+
+        Raises:
+            ValueError: a map with nan or infinite values.
+        """
+        refuse_nan(y_pred, "maps")
+        if y_pred.shape[-2:] != y.shape[-2:]:
+            y_pred = F.interpolate(y_pred.float(), size=y.shape[-2:], mode="bilinear", align_corners=False)
+        p, t = y_pred.flatten(1), y.bool().flatten(1)
+        peak = p == p.amax(dim=1, keepdim=True)
+        hit = (peak & t).sum(1).float() / peak.sum(1).float()
+        return torch.where(t.any(1), hit, torch.nan)[:, None]
+
+
+def union_iou_sweep(
+    maps: np.ndarray, true_masks: np.ndarray, thresholds: np.ndarray, without_tb: np.ndarray | None = None
+) -> np.ndarray:
+    """Union-mask IoU of every image at every threshold, ``(N, K)``, in one pass over the pixels.
+
+    A pixel counts at or above a threshold; thresholds ascend. An image that is ``without_tb`` counts 1 where nothing is
+    predicted, else 0; other images without true boxes are nan.
+
+    Raises:
+        ValueError: shapes that do not fit, thresholds that do not ascend, a map with nan, or an image without TB that
+            has true boxes.
+    """
+    true_masks = np.asarray(true_masks, dtype=bool)
+    has_boxes = true_masks.any(axis=(1, 2))
+    healthy = np.zeros_like(has_boxes) if without_tb is None else np.asarray(without_tb, dtype=bool)
+    if (healthy & has_boxes).any():
+        raise ValueError(f"{(healthy & has_boxes).sum()} films without TB have true boxes; expected none.")
+    return union_iou(pixel_counts(maps, true_masks, thresholds, films=has_boxes | healthy), healthy)
+
+
+def union_iou(counts: PixelCounts, without_tb: np.ndarray | None = None) -> np.ndarray:
+    """Union-mask IoU from pixel counts, see `union_iou_sweep`."""
+    iou = counts.hit / np.maximum(counts.predicted + counts.inside[:, None] - counts.hit, 1)
+    healthy = np.nan if without_tb is None else np.where(without_tb[:, None], counts.predicted == 0, np.nan)
+    return np.where(counts.inside[:, None] > 0, iou, healthy)
+
+
+def pixel_average_precision(counts: PixelCounts, weights: np.ndarray | None = None) -> np.ndarray:
+    """Average precision of pixels, those of all images pooled, ``(R,)``; nan where no pixel is in a true box.
+
+    Precision times the gain in recall, summed from the highest threshold to the lowest and on to "every pixel". Source:
+    Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020,
+    https://arxiv.org/abs/2001.07437. There maps are stretched image by image first; here they are taken as they are.
+
+    Example:
+        >>> right = pixel_counts(np.array([[[0.1, 0.5]]]), np.array([[[False, True]]]), PXAP_THRESHOLDS)
+        >>> pixel_average_precision(right)
+        array([1.])
+    """
+    w = np.ones((1, len(counts.inside))) if weights is None else np.asarray(weights, dtype=np.float64)
+    hit = np.column_stack([w @ counts.inside, w @ counts.hit])[:, ::-1]  # (R, K + 1), from the highest threshold down
+    predicted = np.column_stack([w @ counts.pixels, w @ counts.predicted])[:, ::-1]
+    precision = np.divide(hit, predicted, out=np.zeros_like(hit), where=predicted > 0)
+    area = (precision * np.diff(hit, axis=1, prepend=0.0)).sum(axis=1)
+    inside = hit[:, -1]
+    return np.divide(area, inside, out=np.full_like(area, np.nan), where=inside > 0)
+
+
+class SaliencyEnergy(NamedTuple):
+    """Two numbers per image; nan for images without true boxes."""
+
+    proportional_energy: np.ndarray
+    """``(N,)`` of 0-1: fraction of the map's sum that lies in the true boxes."""
+    average_saliency_focus: np.ndarray
+    """``(N,)``, 0-1 for maps of 0-1: mean of the map in the true boxes."""
+
+
+def saliency_energy(maps: np.ndarray, true_masks: np.ndarray) -> SaliencyEnergy:
+    """Proportional energy (the energy-based pointing game) and average saliency focus of each image.
+
+    Source: the definitions of https://mednet.readthedocs.io/en/stable/usage/saliency.html. Where boxes overlap, their
+    union counts once.
+
+    Raises:
+        ValueError: maps ``(N, H, W)`` and masks of other shapes, nan, or negative values.
+
+    Example:
+        >>> saliency_energy(np.array([[[0.6, 0.2]]]), np.array([[[True, False]]])).proportional_energy
+        array([0.75])
+    """
+    masks = np.asarray(true_masks, dtype=bool)
+    if np.ndim(maps) != 3 or np.shape(maps) != masks.shape:
+        raise ValueError(f"Maps are {np.shape(maps)} and masks {masks.shape}; expected both (films, rows, columns).")
+    energy, focus = np.full(len(masks), np.nan), np.full(len(masks), np.nan)
+    for i in np.flatnonzero(masks.any(axis=(1, 2))):
+        values = np.asarray(maps[i], dtype=np.float64)
+        refuse_nan(values, f"the map of film {i} (from 0)")
+        if values.min() < 0:
+            raise ValueError(
+                f"The map of film {i} (from 0) goes down to {values.min():.3g}; expected 0 or above, such as "
+                "probabilities and not logits."
+            )
+        inside, total = float(values[masks[i]].sum()), float(values.sum())
+        energy[i] = inside / total if total > 0 else 0.0
+        focus[i] = inside / masks[i].sum()
+    return SaliencyEnergy(energy, focus)
