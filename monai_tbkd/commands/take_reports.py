@@ -52,8 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from monai_tbkd.packaging import FILMS_FAILED, with_extra
 
     with_extra(("take_reports",), "highdicom", "dicom")
-    from monai_tbkd.label.label_export import LABELS_FOLDER
-    from monai_tbkd.label.label_folder import LabelFolder
+    from monai_tbkd.label.label_folder import LABELS_FOLDER, LabelFolder
     from monai_tbkd.label.report_intake import ReportIntake
 
     intake = ReportIntake(LabelFolder(args.store / LABELS_FOLDER), lambda film, series: None, args.replace)
@@ -68,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _from_files(args: argparse.Namespace, intake: ReportIntake) -> Counter[str]:
     from monai_tbkd.label.film_sources import FolderSource
-    from monai_tbkd.label.label_export import PACS_FILMS, is_pacs_store
-    from monai_tbkd.label.reported_films import films_of_folder, films_of_series
+    from monai_tbkd.label.label_folder import PACS_FILMS, is_pacs_store
+    from monai_tbkd.label.report_intake import films_of_folder, films_of_series
 
     if not args.store.is_dir():
         raise FileNotFoundError(f"{args.store}: there is no such folder of films; check the path.")
@@ -85,9 +84,9 @@ def _from_archive(args: argparse.Namespace, intake: ReportIntake) -> Counter[str
     archive, query = open_archive(args)
     from dicomweb_client import DICOMwebClient
 
-    from monai_tbkd.label.label_export import PACS_FILMS, is_pacs_store, mark_pacs_store
+    from monai_tbkd.label.label_folder import PACS_FILMS, is_pacs_store, mark_pacs_store
     from monai_tbkd.label.pacs_source import PacsSource
-    from monai_tbkd.label.reported_films import films_of_series
+    from monai_tbkd.label.report_intake import films_of_series
     from monai_tbkd.pacs import AnnotatorReports
 
     if args.store.is_dir() and any(args.store.iterdir()) and not is_pacs_store(args.store):

@@ -106,9 +106,9 @@ def test_ascii_that_is_no_numbers(pixels: bytes, tmp_path: Path) -> None:
 
 def test_a_mask_of_ascii_numbers_is_read_fast(tmp_path: Path) -> None:
     path = nrrd(tmp_path / "m.nrrd", b"0\n1\n" * 500_000, encoding="ascii", sizes="1000 1000 1")
-    start = time.perf_counter()
+    start = time.process_time()
     assert int(read_volume(path, 2**20, 2**23).voxels.sum()) == 500_000
-    assert time.perf_counter() - start < 0.6  # regular expressions took 1.5 s
+    assert time.process_time() - start < 0.6  # regular expressions took 1.5 s
 
 
 def test_numbers_of_two_bytes(tmp_path: Path) -> None:
