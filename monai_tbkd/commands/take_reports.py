@@ -41,12 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Take in, and say what.
-
-    Raises:
-        ValueError: something that a user can mend.
-        OSError: the archive cannot be reached or used, or a file is missing.
-    """
+    """Take in, and say what."""
     if (args.url is None) == (args.reports is None):
         raise ValueError("expected one of --url, of a PACS, and --reports, files.")
     from monai_tbkd.packaging import FILMS_FAILED, with_extra

@@ -36,10 +36,6 @@ def send_report(client: Any, report: Dataset) -> dict[str, Any]:
     A server answers a request to store in many ways, of which only one says that it is stored: the report's own UID
     among the stored instances. Where it is not there, the server is asked for the report.
 
-    Args:
-        client: ``dicomweb_client.DICOMwebClient``.
-        report: of a label.
-
     Returns:
         The note on the label: ``report``, ``sent`` or ``not sent``, with the report's UID or the kind of fault.
     """

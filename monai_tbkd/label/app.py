@@ -88,9 +88,8 @@ class TuberculosisApp(MONAILabelApp):
 
     def init_infers(self) -> dict[str, FilmTask]:
         return {
-            "tb_boxes": BoxesTask(self.pipeline),
-            "tb_map": MapTask(self.pipeline),
-            "tb_score": ScoreTask(self.pipeline),
+            name: task(self.pipeline)
+            for name, task in (("tb_boxes", BoxesTask), ("tb_map", MapTask), ("tb_score", ScoreTask))
         }
 
     def init_trainers(self) -> dict[str, Any]:
@@ -107,13 +106,8 @@ class TuberculosisApp(MONAILabelApp):
 
     def names(self, kind: str) -> list[str]:
         """The names of ``infer``, ``train``, ``scoring`` or ``activelearning``."""
-        kinds = {
-            "infer": self._infers,
-            "train": self._trainers,
-            "scoring": self._scoring_methods,
-            "activelearning": self._strategies,
-        }
-        return list(kinds[kind])
+        kinds = {"infer": self._infers, "train": self._trainers, "scoring": self._scoring_methods}
+        return list({**kinds, "activelearning": self._strategies}[kind])
 
     def _load_sessions(self, load: bool = False) -> Sessions:
         return Sessions(str(self._kept), settings.MONAI_LABEL_SESSION_EXPIRY)
@@ -124,18 +118,11 @@ class TuberculosisApp(MONAILabelApp):
             shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
 
     def infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
-        """Locate tuberculosis on one image.
-
-        Args:
-            request: ``model``; ``image``, an identifier, or a file that was uploaded with the request; options.
-            datastore: of the image; the app's own by default.
+        """Locate tuberculosis on one image: an identifier, or a file that was uploaded with the request.
 
         Returns:
             ``file`` of the answer or None, ``label`` (the identifier where a label was saved), ``tag``, and ``params``,
             the answer.
-
-        Raises:
-            HTTPException: 404 where there is no such model or image.
         """
         model, film = str(request.get("model")), request.get("image")
         if model not in self._infers:

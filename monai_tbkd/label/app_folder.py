@@ -33,10 +33,10 @@ from monai_tbkd.label.app import TuberculosisApp  # noqa: E402, F401
 
 @dataclass(frozen=True)
 class AppFolder:
-    """A folder that ``python -m monai_tbkd label_app`` has written.
+    """A folder that ``python -m monai_tbkd label_app`` has written; training writes in it.
 
     Attributes:
-        root: given to ``monailabel`` as ``--app``; it has to be writable.
+        root: given to ``monailabel`` as ``--app``.
         recipes: names of config files under ``recipes/`` that lie over the bundle's configs, in order.
         overrides: values of the configs by key, over the recipes.
     """
@@ -66,21 +66,12 @@ class AppFolder:
         return self.models / "teacher.pt"
 
     def config_files(self, *names: str) -> list[Path]:
-        """Files of the bundle's configs by name, such as ``"inference"``, and the recipes over them.
-
-        Raises:
-            FileNotFoundError: there is no such config.
-        """
+        """Files of the bundle's configs by name, such as ``"inference"``, and the recipes over them."""
         bundle = [find_config(self.bundle / "configs", name) for name in names]
         return [*bundle, *(self.root / "recipes" / name for name in self.recipes)]
 
     def parser(self, *names: str, **overrides: Any) -> ConfigParser:
-        """Read configs of the bundle by name; nothing is built yet.
-
-        Args:
-            names: of the configs.
-            overrides: values by key, over everything else.
-        """
+        """Read configs of the bundle by name, with values by key over everything else."""
         parser = ConfigParser()
         parser.read_config([str(path) for path in self.config_files(*names)])
         places = {"bundle_root": literal(str(self.bundle)), "ckpt_dir": literal(str(self.models))}
@@ -125,8 +116,8 @@ def write_app_folder(
         FileExistsError: the folder is there already and not empty.
         ValueError: two recipes of one name, or a backend that training cannot replace.
     """
-    root, bundle, models = Path(root), Path(bundle), Path(models)
-    if (overrides or {}).get("backend", "torch") != "torch":
+    root, bundle, models, overrides = Path(root), Path(bundle), Path(models), dict(overrides or {})
+    if overrides.get("backend", "torch") != "torch":
         raise ValueError("backend is another than torch; an app serves PyTorch weights, since training replaces them.")
     find_config(bundle / "configs", "inference")
     if not (models / "model.pt").is_file():
@@ -136,7 +127,7 @@ def write_app_folder(
             raise FileNotFoundError(f"{recipe}: there is no such recipe.")
     if root.exists() and any(root.iterdir()):
         raise FileExistsError(f"{root} is there already; give a new folder, or remove it.")
-    app = AppFolder(root, tuple(Path(recipe).name for recipe in recipes), dict(overrides or {}))
+    app = AppFolder(root, tuple(Path(recipe).name for recipe in recipes), overrides)
     if len(set(app.recipes)) < len(app.recipes):
         raise ValueError(f"Two recipes have the same name ({', '.join(app.recipes)}); rename one.")
     app.models.mkdir(parents=True)

@@ -20,28 +20,16 @@ UNCERTAINTY, DISAGREEMENT = "uncertainty", "disagreement"
 
 
 class FilmSignals:
-    """Signals of images, computed once for each state of the models and noted in the datastore.
-
-    Args:
-        student: the model that is served.
-        teacher: its teacher; without one there is no disagreement.
-    """
+    """Signals of images, computed once for each state of the models and noted in the datastore."""
 
     def __init__(self, student: FilmPipeline, teacher: TeacherPipeline | None = None) -> None:
         self.student, self.teacher = student, teacher
 
     def of(self, datastore: Any, films: Iterable[str], at_most: int | None = None) -> dict[str, dict[str, Any]]:
-        """Signals of images.
+        """Signals by identifier: ``score``, ``uncertainty`` and, with a teacher, ``disagreement``, or ``reason``.
 
-        Args:
-            datastore: of the images.
-            films: identifiers.
-            at_most: so many images without signals of the present models are looked at, in an order that does not
-                depend on their names, so that they stand for the others; None looks at all.
-
-        Returns:
-            For each image that has been looked at ``score``, ``uncertainty`` and, with a teacher, ``disagreement`` (0-1
-            each), or ``reason`` where it was refused.
+        So many images without signals of the present models are looked at, in an order that does not depend on their
+        names, so that they stand for the others; None looks at all.
         """
         models = " / ".join(each.model_version for each in (self.student, self.teacher) if each is not None)
         found, left = {}, []

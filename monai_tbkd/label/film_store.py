@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 class FilmStore(Datastore):
     """Images from a folder or a PACS, labels beside.
 
-    MONAI Label's own stores do not serve here: its folder store sees neither sub-folders nor DICOM files, and its
-    DICOMweb store writes finished labels as DICOM SEG, which needs a position in the patient that no radiograph has.
+    MONAI Label's folder store sees neither sub-folders nor DICOM files; its DICOMweb store writes finished labels as
+    DICOM SEG, which needs a position in the patient that no radiograph has.
 
     Args:
         source: of images.

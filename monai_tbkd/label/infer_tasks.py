@@ -28,21 +28,11 @@ _SUFFIX_OF = {"nifti": ".nii.gz", "dicom": ".nrrd", "nrrd": ".nrrd", "metaimage"
 
 
 class FilmTask(InferTask):
-    """The model with one kind of answer; kinds differ in the file that goes with it.
-
-    Args:
-        pipeline: shared by all tasks, so that the network is there once.
-        kind: MONAI Label's type, by which viewers choose what to do with the answer.
-        description: one line.
-    """
+    """The model with one kind of answer, by which viewers choose what to do with it; all share one pipeline."""
 
     def __init__(self, pipeline: FilmPipeline, kind: InferType, description: str) -> None:
         super().__init__(kind, {LABEL: 1}, 2, f"{description} (research use only, not for diagnosis)")
         self.pipeline = pipeline
-
-    def info(self) -> dict[str, Any]:
-        names = ("type", "labels", "dimension", "description")
-        return {**{name: getattr(self, name) for name in names}, "config": self.config()}
 
     def config(self) -> dict[str, Any]:
         """Options of a request with their defaults; viewers make a field of a number and a choice of a list."""
@@ -53,19 +43,8 @@ class FilmTask(InferTask):
     def is_valid(self) -> bool:
         return True
 
-    def get_path(self, validate: bool = True) -> str | None:
-        path = self.pipeline.weights
-        return str(path) if path.is_file() or not validate else None
-
     def __call__(self, request: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
-        """Locate tuberculosis on the image at ``request["image"]``.
-
-        Returns:
-            A file, or None where the image was refused or there is nothing to draw, and the answer.
-
-        Raises:
-            ValueError: an impossible option.
-        """
+        """A file, or None where there is nothing to draw, and the answer for the image at ``request["image"]``."""
         options = picked(InferParams, request, self.pipeline.defaults)
         found = self.pipeline(request["image"], options)
         answer = {"model": request.get("model"), **found.as_json()}
@@ -134,18 +113,10 @@ class FilmBatchInfer(BatchInferTask):
     """Images through one model, one after the other; one that fails gets an answer that says why."""
 
     def __call__(self, request: Mapping[str, Any], datastore: Any, infer: Callable[..., Any]) -> dict[str, Any]:
-        """Run.
-
-        Args:
-            request: of the batch; ``images`` is ``all``, ``labeled``, ``unlabeled`` or a list of identifiers.
-            datastore: gets the labels.
-            infer: one image's inference.
+        """Run `infer` on the images ``all``, ``labeled``, ``unlabeled``, or on a list of identifiers.
 
         Returns:
             How it ends, such as ``19 done, 5 refused``, and the reason of each image without an answer.
-
-        Raises:
-            ValueError: a tag that is not allowed.
         """
         tag = request.get("label_tag") or "original"
         if not is_safe_id(tag):

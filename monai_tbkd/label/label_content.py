@@ -24,11 +24,7 @@ Shape = tuple[str, list[float]]
 
 
 def read_text_label(path: Path) -> bytes:
-    """The content of a label that is text.
-
-    Raises:
-        ValueError: it is larger than `LARGEST_TEXT`.
-    """
+    """The content of a label that is text, which must not be larger than `LARGEST_TEXT`."""
     with path.open("rb") as file:
         content = file.read(LARGEST_TEXT + 1)
     if len(content) > LARGEST_TEXT:
@@ -37,15 +33,7 @@ def read_text_label(path: Path) -> bytes:
 
 
 def few(items: Any, what: str = "boxes", most: int = MOST_BOXES) -> Any:
-    """The same, if it is a list that is short enough.
-
-    Raises:
-        ValueError: no list, or longer than `most`.
-
-    Example:
-        >>> few([[1, 2, 3, 4]])
-        [[1, 2, 3, 4]]
-    """
+    """Return a list that is not longer than `most`; refuse anything else."""
     if isinstance(items, str) or not hasattr(items, "__len__"):
         raise ValueError(f"The {what} are {str(items)[:40]!r}; expected a list.")
     if len(items) > most:
@@ -60,11 +48,7 @@ def are_numbers(value: Any, fewest: int) -> bool:
 
 
 def finite(value: Any) -> float:
-    """A number, or the text of one.
-
-    Raises:
-        ValueError: no number, or not finite.
-    """
+    """Read a finite number, or the text of one."""
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -85,11 +69,7 @@ def film_word(word: str) -> str | None:
 
 
 def one_word(words: set[str], what: str) -> str | None:
-    """The only word for an image; None without one.
-
-    Raises:
-        ValueError: several.
-    """
+    """The only word for an image, or None; several are refused."""
     if len(words) > 1:
         raise ValueError(f"The {what} call the image {' and '.join(sorted(words))}; expected one of them.")
     return next(iter(words), None)

@@ -40,7 +40,7 @@ class LabelFolder:
         self.root = Path(root)
 
     def films(self, tag: str = FINAL) -> list[str]:
-        """Identifiers of images with a label of this tag, sorted."""
+        """Identifiers of images with a label of this tag."""
         folder, found = self.root / "labels" / tag, set()
         for path in folder.iterdir() if is_safe_id(tag) and folder.is_dir() else ():
             suffix = next((each for each in LABEL_SUFFIXES if path.name.endswith(each)), None)
@@ -78,16 +78,7 @@ class LabelFolder:
         return read_json_object(self.root / "film_info" / f"{film}.json") if is_safe_id(film) else {}
 
     def save(self, film: str, file: Path, tag: str = FINAL, info: Mapping[str, Any] | None = None) -> Path:
-        """Keep a label in place of one of the same image and tag.
-
-        Args:
-            film: identifier.
-            file: the label; its suffix says what it is.
-            tag: ``final`` for a finished one.
-            info: JSON-able.
-
-        Returns:
-            Where it is kept.
+        """Keep a label, with a note, in place of one of the same image and tag.
 
         Raises:
             ValueError: an identifier, a tag or a suffix that is not allowed.

@@ -5,11 +5,8 @@ A header consists of known fields in a known form; what it promises is checked b
 
 from __future__ import annotations
 
-import bz2
-import contextlib
 import math
 import re
-import warnings
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +20,6 @@ from monai_tbkd.data import FilmError
 from monai_tbkd.data.readers.itk_header import HEADER_BYTES, read_header
 
 _MAGIC = re.compile(rb"NRRD000[1-5]\r?\n")
-_OF_NUMBERS = b"0123456789+-.eE \t\r\n"
 _TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
     "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),
@@ -99,38 +95,23 @@ def _nrrd(path: Path, content: bytes, most_voxels: int, most_bytes: int) -> tupl
     dtype, count = np.dtype(order + kind), math.prod(shape)
     if count * dtype.itemsize > most_bytes:
         raise ValueError(f"The mask has {shape} voxels of {kind[1]} bytes; expected at most {most_bytes} bytes.")
-    values = _unpacked(content[start:], fields["encoding"].lower(), dtype, count, most_bytes)
-    return values.reshape(shape, order="F"), _nrrd_place(fields, int(fields["dimension"]))
-
-
-def _unpacked(packed: bytes, encoding: str, dtype: np.dtype[Any], count: int, most: int) -> NDArray[Any]:
-    if encoding in ("ascii", "text", "txt"):
-        numbers = np.zeros(0)
-        if not packed.translate(None, _OF_NUMBERS):
-            with warnings.catch_warnings(action="error"), contextlib.suppress(ValueError, DeprecationWarning):
-                numbers = np.fromstring(packed.rstrip(), dtype=float, sep=" ")[:count]
-        if numbers.size != count:
-            raise ValueError(f"The mask has other than {count} numbers; save it again.")
-        return numbers
-    if encoding == "hex":
-        try:
-            packed = bytes.fromhex(packed.decode("ascii"))
-        except ValueError as error:
-            raise ValueError("The mask's pixels are no hexadecimal numbers; save it again.") from error
-    elif encoding != "raw":
-        packed = _inflated(packed, most, bz2.BZ2Decompressor() if encoding.startswith("bz") else None)
+    encoding, packed = fields["encoding"].lower(), content[start:]
+    if encoding not in ("raw", "gz", "gzip"):
+        raise ValueError(f"The mask's encoding is {encoding}; expected raw or gzip, as 3D Slicer and ITK write.")
+    packed = packed if encoding == "raw" else _inflated(packed, most_bytes)
     size = count * dtype.itemsize
     if len(packed) < size:
         raise ValueError(f"The mask has {len(packed)} bytes of pixels; expected {size}, so save it again.")
-    return np.frombuffer(packed[:size], dtype)
+    values = np.frombuffer(packed[:size], dtype).reshape(shape, order="F")
+    return values, _nrrd_place(fields, int(fields["dimension"]))
 
 
-def _inflated(packed: bytes, most: int, stream: Any = None) -> bytes:
-    """Unpack, by gzip if no stream is given, at most so many bytes, to the end, where the checksum is."""
-    stream = stream or zlib.decompressobj(zlib.MAX_WBITS | 16)
+def _inflated(packed: bytes, most: int) -> bytes:
+    """Unpack at most so many bytes of gzip, to the end, where the checksum is."""
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
-        plain: bytes = stream.decompress(packed, most + 1)
-    except (zlib.error, OSError, EOFError) as error:
+        plain = stream.decompress(packed, most + 1)
+    except zlib.error as error:
         raise ValueError("The mask's pixels are damaged, or not packed as it says; save it again.") from error
     if len(plain) > most or not stream.eof:
         raise ValueError(f"The mask is cut short, or unpacks to more than {most} bytes; save it again.")

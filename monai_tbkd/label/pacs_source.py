@@ -84,11 +84,7 @@ class PacsSource:
         return dict(self._series.get(film, {}))
 
     def add(self, film: str, file: Path) -> str:
-        """Refuse an upload.
-
-        Raises:
-            ValueError: always.
-        """
+        """Refuse an upload."""
         raise ValueError("Films are not uploaded through this server; send them to the PACS.")
 
     def refresh(self) -> None:

@@ -145,11 +145,7 @@ assert IMAGE_LABEL in LabelParams.model_fields
 
 
 def picked(model: type[Strict], request: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """The values of these keys in a request, where it has them; nothing else of it is taken.
-
-    Raises:
-        ValueError: an impossible value.
-    """
+    """The values of these keys in a request, where it has them, checked; nothing else of it is taken."""
     try:
         return model(**{name: request[name] for name in names if name in request}).given()
     except ValidationError as error:
@@ -157,15 +153,9 @@ def picked(model: type[Strict], request: Mapping[str, Any], names: Iterable[str]
 
 
 def read_params(model: type[Model], text: str, what: str) -> Model:
-    """Read a form's field that holds JSON.
+    """Read a form's field that holds a JSON object; `what` is its name in errors.
 
-    Args:
-        model: of the JSON.
-        text: of the field.
-        what: its name in errors.
-
-    Raises:
-        ValueError: too long, no JSON object, unknown keys, or impossible values.
+    Refused are nan and infinity, half a surrogate pair, and more than `DEEPEST` levels: a note has to be kept as JSON.
 
     Example:
         >>> read_params(InferParams, '{"map_threshold": "0.4"}', "params").given()
@@ -174,7 +164,18 @@ def read_params(model: type[Model], text: str, what: str) -> Model:
     if len(text) > LARGEST_NOTE:
         raise ValueError(f"The {what} has {len(text)} characters; expected at most {LARGEST_NOTE}.")
     try:
-        return model.model_validate(json_object(text, what) if text else {})
+        content = json.loads(text or "{}")
+        if _deeper(content, DEEPEST):
+            raise RecursionError
+        json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError(f"The {what} is nested deeper than {DEEPEST} levels.") from None
+    except ValueError as error:
+        raise ValueError(f"The {what} is not JSON ({error}).") from error
+    if not isinstance(content, dict):
+        raise ValueError(f'The {what} is JSON, but not an object; expected one such as {{"name": "value"}}.')
+    try:
+        return model.model_validate(content)
     except ValidationError as error:
         raise ValueError(sentence(error.errors(), what)) from error
 
@@ -188,30 +189,6 @@ def sentence(errors: Sequence[Mapping[str, Any]], what: str = "") -> str:
         found = "there is no such key; leave it out" if error["type"] == "extra_forbidden" else str(error["msg"])
         said.append(f"{place}: {found.removeprefix('Value error, ')}")
     return "; ".join(said) + (f"; {len(errors) - 3} more." if len(errors) > 3 else ".")
-
-
-def json_object(text: str, what: str) -> dict[str, Any]:
-    """Read a JSON object that can be kept as JSON.
-
-    Raises:
-        ValueError: no JSON, no object, nan or infinity, half a surrogate pair, or nested deeper than `DEEPEST`.
-
-    Example:
-        >>> json_object('{"a": [1]}', "params")
-        {'a': [1]}
-    """
-    try:
-        content = json.loads(text)
-        if _deeper(content, DEEPEST):
-            raise RecursionError
-        json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
-    except RecursionError:
-        raise ValueError(f"The {what} is nested deeper than {DEEPEST} levels.") from None
-    except ValueError as error:
-        raise ValueError(f"The {what} is not JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise ValueError(f'The {what} is JSON, but not an object; expected one such as {{"name": "value"}}.')
-    return content
 
 
 def _deeper(content: Any, levels: int) -> bool:

@@ -34,16 +34,7 @@ class ServerConf:
 
 
 def read_conf(conf: Mapping[str, Any], studies: str, environ: Mapping[str, str] | None = None) -> ServerConf:
-    """Read the settings.
-
-    Args:
-        conf: from ``--conf``; unknown keys are for others (trainers, strategies) and left alone.
-        studies: a folder, or the address of a DICOMweb server.
-        environ: of the process.
-
-    Raises:
-        ValueError: an impossible value.
-    """
+    """Read the settings from ``--conf``; unknown keys are for trainers and strategies."""
 
     def words(key: str) -> list[str]:
         return [each.strip() for each in str(conf.get(key, "")).split(",") if each.strip()]

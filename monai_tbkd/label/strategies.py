@@ -65,12 +65,6 @@ class MostOf(Strategy):
 
     A request looks at a few images that have no signal of the present models yet; the scoring method ``signals`` looks
     at all of them. Images that the model refuses come when there are no others.
-
-    Args:
-        signal: its name.
-        description: one line.
-        signals: where it comes from.
-        look_at: images to look at in one request, at most.
     """
 
     def __init__(self, signal: str, description: str, signals: FilmSignals, look_at: int) -> None:

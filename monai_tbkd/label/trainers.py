@@ -25,18 +25,12 @@ class StudentTraining(TrainTask):
 
     The label of an image is TB or not; one with boxes has TB. Boxes choose the map's threshold and, with ``box_weight``
     above 0, supervise the map. A run that fails leaves the served model as it is; one that succeeds replaces it by one
-    rename, and the server reads it anew.
-
-    Args:
-        folder: of the app; gets ``training/`` with the run's tables and candidate.
+    rename, and the server reads it anew. The run's tables and candidate are in the app's ``training/``.
     """
 
     def __init__(self, folder: AppFolder) -> None:
         super().__init__("Fine-tune the student from finished labels, distilled from itself (research use only)")
         self.folder = folder
-
-    def is_valid(self) -> bool:
-        return True
 
     def config(self) -> dict[str, Any]:
         """Options of a request with their defaults."""
@@ -49,14 +43,7 @@ class StudentTraining(TrainTask):
         return {"trainings": len(history), **history[-1]} if history else {}
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
-        """Train.
-
-        Args:
-            request: options of `config`.
-            datastore: with finished labels.
-
-        Returns:
-            The content of ``fine_tuning.json``, with ``seconds``.
+        """Train, and give the content of ``fine_tuning.json``, with ``seconds``.
 
         Raises:
             ValueError: no label to learn from, an impossible option, or a model that must not be served.
@@ -69,16 +56,12 @@ class StudentTraining(TrainTask):
         # As a file: a config would interpret signs in an image's name.
         listing = work / "unlabeled.txt"
         listing.write_text("\n".join(datastore.unlabeled_paths(most)), encoding="utf-8")
-        places = {
-            "bundle_root": literal(str(self.folder.bundle)),
-            "ckpt_dir": literal(str(self.folder.models)),
-            "dataset_dir": literal(str(table)),
-            "unlabeled": literal(str(listing)),
-            "output_dir": literal(str(work)),
-            "layout": "manifest",
-            "num_workers": 0,
-            "progress_bar": False,
-        }
+        paths = {
+            "bundle_root": self.folder.bundle, "ckpt_dir": self.folder.models, "dataset_dir": table,
+            "unlabeled": listing, "output_dir": work,
+        }  # fmt: skip
+        own = {key: literal(str(path)) for key, path in paths.items()}
+        own |= {"layout": "manifest", "num_workers": 0, "progress_bar": False}
         candidate = work / "candidate"
         for left in candidate.glob("*"):
             left.unlink()
@@ -89,7 +72,7 @@ class StudentTraining(TrainTask):
             config_file=[str(path) for path in self.folder.config_files("train", "label_finetune")],
             meta_file=str(self.folder.bundle / "configs" / "metadata.json"),
             logging_file=False,
-            **{**self.folder.overrides, **places, **numbers},
+            **{**self.folder.overrides, **own, **numbers},
         )
         told: dict[str, Any] = json.loads((candidate / "fine_tuning.json").read_text(encoding="utf-8"))
         return {**told, "seconds": round(time.monotonic() - started, 1)}

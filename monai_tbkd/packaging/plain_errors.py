@@ -6,6 +6,8 @@ import os
 import sys
 from types import TracebackType
 
+from monai_tbkd.data.reason_codes import causes
+
 SHOW_TRACEBACK = "TBKD_TRACEBACK"
 
 
@@ -18,11 +20,8 @@ def plain_cause(error: BaseException | None) -> BaseException | None:
     Returns:
         The ``ValueError`` or ``OSError`` that ``monai_tbkd`` raised, or None where the chain holds none.
     """
-    while error is not None:
-        if isinstance(error, (ValueError, OSError)) and _raised_here(error.__traceback__):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
+    kinds = (ValueError, OSError)
+    return next((each for each in causes(error) if isinstance(each, kinds) and _raised_here(each.__traceback__)), None)
 
 
 def show_errors_plainly() -> None:

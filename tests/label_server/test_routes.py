@@ -214,10 +214,7 @@ def test_odd_names_of_uploads(ask: Client, name: str) -> None:
     head = b'--b\r\nContent-Disposition: form-data; name="label"; filename="' + name.encode("utf-8", "surrogateescape")
     body = head.replace(b"\n.", b"\n") + b'"\r\n\r\n' + LABEL + b"\r\n--b--\r\n"
     answer = ask(
-        "PUT",
-        "/datastore/label?image=a.png",
-        content=body,
-        headers={"content-type": "multipart/form-data; boundary=b"},
+        "PUT", "/datastore/label?image=a.png", content=body, headers={"content-type": "multipart/form-data; boundary=b"}
     )
     assert answer.status_code in (200, 400, 422), answer.text
     assert answer.headers["content-type"] == "application/json"
