@@ -15,11 +15,24 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import BackgroundTasks, Body, FastAPI, Form, HTTPException, Query, Request, Response, UploadFile
+from fastapi import (
+    APIRouter,
+    BackgroundTasks,
+    Body,
+    Depends,
+    FastAPI,
+    Form,
+    HTTPException,
+    Query,
+    Request,
+    Response,
+    UploadFile,
+)
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse
+from fastapi.routing import APIRouter
 from pydantic import Field
 
 from monai_tbkd.data import FilmError
@@ -52,65 +65,6 @@ _OHIF = re.compile(r"|[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-class _ImageQuery(Strict):
-    image: SafeId
-
-
-class _LabelQuery(Strict):
-    label: SafeId
-    tag: SafeId
-
-
-class _InferQuery(Strict):
-    image: SafeIdOrNone = ""
-    session_id: SafeIdOrNone = ""
-    output: Literal["json", "image", "all", ""] = ""
-
-
-class _StoreQuery(Strict):
-    output: Literal["train", "stats", "all", ""] = ""
-
-
-class _SaveQuery(_ImageQuery):
-    tag: SafeIdOrNone = ""
-
-
-class _UploadQuery(Strict):
-    image: SafeIdOrNone = ""
-
-
-class _RemoveQuery(Strict):
-    id: SafeId
-    tag: SafeId
-
-
-class _ArchiveQuery(Strict):
-    limit_cases: Annotated[int, Field(ge=1, lt=10**6)] | None = None
-
-
-class _StatusQuery(Strict):
-    all: bool = False
-    check_if_running: bool = False
-
-
-class _TrainQuery(Strict):
-    enqueue: bool = False
-
-
-class _BatchQuery(Strict):
-    images: Literal["all", "labeled", "unlabeled"] = "all"
-
-
-class _SessionQuery(Strict):
-    expiry: Annotated[int, Field(ge=0, lt=10**6)] = 0
-    uncompress: Literal["false", "False", "0", ""] = ""
-
-
-class _SessionInfoQuery(Strict):
-    update_ts: bool = False
-    image: bool = False
-
-
 class _InferForm(Strict):
     params: str = ""
     file: UploadFile | None = None
@@ -138,8 +92,15 @@ class _SessionForm(ClientParams):
     files: Annotated[list[UploadFile], Field(min_length=1, max_length=64)]
 
 
-_NoQuery = Annotated[Strict, Query()]
 _Client = Annotated[ClientParams | None, Body()]
+_Seconds = Annotated[int, Query(ge=0, lt=10**6)]
+
+
+def _only_known_keys(request: Request) -> None:
+    """Refuse keys of the query that the route does not take."""
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    if unknown := sorted({*request.query_params} - known):
+        raise RequestValidationError([{"type": "extra_forbidden", "loc": ("query", key)} for key in unknown])
 
 
 def make_api(app: Callable[[], TuberculosisApp], rules: GuardRules, lifespan: Lifespan | None = None) -> FastAPI:
@@ -157,67 +118,64 @@ def make_api(app: Callable[[], TuberculosisApp], rules: GuardRules, lifespan: Li
         api.add_middleware(CORSMiddleware, allow_origins=sorted(rules.origins), **every)
     api.add_exception_handler(RequestValidationError, _say_what_cannot_be)
     api.add_exception_handler(ValueError, _say_what_is_wrong)
+    routes = APIRouter(dependencies=[Depends(_only_known_keys)])
 
-    @api.get("/info/")
-    def info(query: _NoQuery) -> dict[str, Any]:
+    @routes.get("/info/")
+    def info() -> dict[str, Any]:
         return app().info()
 
-    @api.post("/infer/{model}")
+    @routes.post("/infer/{model}")
     def infer(
-        model: SafeId,
-        query: Annotated[_InferQuery, Query()],
-        form: Annotated[_InferForm, Form()],
-        after: BackgroundTasks,
-    ) -> Any:
+        model: SafeId, form: Annotated[_InferForm, Form()], after: BackgroundTasks, image: SafeIdOrNone = "",
+        session_id: SafeIdOrNone = "", output: Literal["json", "image", "all", ""] = "",
+    ) -> Any:  # fmt: skip
         _known("model", model, app().names("infer"))
         request = {**_params(InferParams, form.params), "model": model}
         with kept_upload(form.file) as upload:
-            session = _session(app(), query.session_id, touch=True).image if query.session_id else ""
-            image = upload or session or query.image
-            if not image:
+            session = _session(app(), session_id, touch=True).image if session_id else ""
+            if not (chosen := upload or session or image):
                 raise HTTPException(422, "The request names no image: expected image, session_id, or a file.")
-            result = app().infer({**request, "image": str(image)})
+            result = app().infer({**request, "image": str(chosen)})
         found, file = result["params"], Path(result["file"]) if result["file"] else None
         if file is not None:
             after.add_task(file.unlink, missing_ok=True)
-        if query.output == "image":
+        if output == "image":
             if file is not None:
                 return FileResponse(file)
             detail = found.get("detail") or "This model answers without an image; ask for output=json."
             return JSONResponse({**found, "detail": detail}, 422)
-        return found if file is None or query.output == "json" else _parts(found, file)
+        return found if file is None or output == "json" else _parts(found, file)
 
-    @api.post("/batch/infer/{model}")
+    @routes.post("/batch/infer/{model}")
     def batch(
-        model: SafeId, query: Annotated[_BatchQuery, Query()], body: Annotated[BatchParams | None, Body()] = None
-    ) -> Any:
+        model: SafeId, body: Annotated[BatchParams | None, Body()] = None,
+        images: Literal["all", "labeled", "unlabeled"] = "all",
+    ) -> Any:  # fmt: skip
         _known("model", model, app().names("infer"))
-        return _run("batch_infer", {"model": model, "images": query.images, **_given(body)})
+        return _run("batch_infer", {"model": model, "images": images, **_given(body)})
 
-    @api.post("/train/{model}")
-    def train(
-        model: SafeId, query: Annotated[_TrainQuery, Query()], body: Annotated[TrainParams | None, Body()] = None
-    ) -> Any:
+    @routes.post("/train/{model}")
+    def train(model: SafeId, body: Annotated[TrainParams | None, Body()] = None, enqueue: bool = False) -> Any:
         _known("trainer", model, app().names("train"))
-        return _run("train", {"model": model, **_given(body)}, query.enqueue)
+        return _run("train", {"model": model, **_given(body)}, enqueue)
 
-    @api.post("/train/")
-    def train_all(query: _NoQuery, body: Annotated[AllTrainParams | None, Body()] = None) -> Any:
+    @routes.post("/train/")
+    def train_all(body: Annotated[AllTrainParams | None, Body()] = None) -> Any:
         return {
             name: {"result": _run("train", {"model": name, **_given(getattr(body, name, None))}, True)}
             for name in app().names("train")
         }
 
-    @api.post("/scoring/{method}")
-    def scoring(method: SafeId, query: _NoQuery, body: _Client = None) -> Any:
+    @routes.post("/scoring/{method}")
+    def scoring(method: SafeId, body: _Client = None) -> Any:
         _known("method", method, app().names("scoring"))
         return _run("scoring", {"method": method})
 
     for path, kind in (("/batch/infer", "batch_infer"), ("/train/", "train"), ("/scoring/", "scoring")):
-        _add_status(api, path, kind)
+        _add_status(routes, path, kind)
 
-    @api.post("/activelearning/{strategy}")
-    def sample(strategy: SafeId, query: _NoQuery, body: _Client = None) -> Any:
+    @routes.post("/activelearning/{strategy}")
+    def sample(strategy: SafeId, body: _Client = None) -> Any:
         _known("strategy", strategy, app().names("activelearning"))
         found = app().next_sample({"strategy": strategy})
         if not found:
@@ -226,96 +184,101 @@ def make_api(app: Callable[[], TuberculosisApp], rules: GuardRules, lifespan: Li
         store.note_offer(image, strategy, {"ts": int(time.time()), "client_id": body.client_id if body else None})
         return {**store.get_image_info(image), **found, "path": _text(found.get("path", ""))}
 
-    @api.get("/datastore/")
-    def datastore(query: Annotated[_StoreQuery, Query()]) -> Any:
+    @routes.get("/datastore/")
+    def datastore(output: Literal["train", "stats", "all", ""] = "") -> Any:
         store = app().datastore()
-        if query.output == "train":
+        if output == "train":
             return [{key: _text(value) for key, value in each.items()} for each in store.datalist()]
-        return store.json() if query.output == "all" else store.status()
+        return store.json() if output == "all" else store.status()
 
-    @api.put("/datastore/")
-    @api.put("/datastore/image")
-    def add_image(query: Annotated[_UploadQuery, Query()], form: Annotated[_ImageForm, Form()]) -> Any:
+    @routes.put("/datastore/")
+    @routes.put("/datastore/image")
+    def add_image(form: Annotated[_ImageForm, Form()], image: SafeIdOrNone = "") -> Any:
         info = _params(Note, form.params)
         with kept_upload(form.file) as upload, _named(form.file):
-            name = query.image or upload_name(form.file)
+            name = image or upload_name(form.file)
             return {"image": app().datastore().add_image(name, str(upload), info)}
 
-    @api.head("/datastore/image", include_in_schema=False)
-    @api.get("/datastore/image")
-    def image(query: Annotated[_ImageQuery, Query()]) -> Any:
-        path = Path(app().datastore().get_image_uri(query.image))
+    @routes.head("/datastore/image", include_in_schema=False)
+    @routes.get("/datastore/image")
+    def image(image: SafeId) -> Any:
+        path = Path(app().datastore().get_image_uri(image))
         if not path.is_file():
-            raise HTTPException(404, f"There is no image {query.image} that is one file.")
-        return FileResponse(path, filename=query.image)
+            raise HTTPException(404, f"There is no image {image} that is one file.")
+        return FileResponse(path, filename=image)
 
-    @api.put("/datastore/label")
-    def save_label(query: Annotated[_SaveQuery, Query()], form: Annotated[_LabelForm, Form()]) -> Any:
-        info, tag = _params(LabelParams, form.params), query.tag or FINAL
+    @routes.put("/datastore/label")
+    def save_label(image: SafeId, form: Annotated[_LabelForm, Form()], tag: SafeIdOrNone = "") -> Any:
+        info, tag = _params(LabelParams, form.params), tag or FINAL
         with _named(form.label), kept_upload(form.label, label_suffix(Path(form.label.filename or ""))) as upload:
-            understood = app().datastore().keep_label(query.image, upload, tag, info)
-        return {"image": query.image, "label": query.image, "tag": tag, "understood": understood}
+            understood = app().datastore().keep_label(image, upload, tag, info)
+        return {"image": image, "label": image, "tag": tag, "understood": understood}
 
-    @api.head("/datastore/label", include_in_schema=False)
-    @api.get("/datastore/label")
-    def label(query: Annotated[_LabelQuery, Query()]) -> Any:
-        name, content = app().datastore().read_whole(query.label, query.tag)
+    @routes.head("/datastore/label", include_in_schema=False)
+    @routes.get("/datastore/label")
+    def label(label: SafeId, tag: SafeId) -> Any:
+        name, content = app().datastore().read_whole(label, tag)
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(content, media_type="application/octet-stream", headers=headers)
 
-    @api.delete("/datastore/label")
-    def remove_label(query: Annotated[_RemoveQuery, Query()]) -> Any:
-        app().datastore().remove_label(query.id, query.tag)
+    @routes.delete("/datastore/label")
+    def remove_label(label: Annotated[SafeId, Query(alias="id")], tag: SafeId) -> Any:
+        app().datastore().remove_label(label, tag)
         return {}
 
-    @api.get("/datastore/image/info")
-    def image_info(query: Annotated[_ImageQuery, Query()]) -> Any:
-        return app().datastore().get_image_info(query.image)
+    @routes.get("/datastore/image/info")
+    def image_info(image: SafeId) -> Any:
+        return app().datastore().get_image_info(image)
 
-    @api.put("/datastore/image/info")
-    def note_image(query: Annotated[_ImageQuery, Query()], form: Annotated[_InfoForm, Form()]) -> Any:
-        app().datastore().update_image_info(query.image, _params(Note, form.info, "info"))
+    @routes.put("/datastore/image/info")
+    def note_image(image: SafeId, form: Annotated[_InfoForm, Form()]) -> Any:
+        app().datastore().update_image_info(image, _params(Note, form.info, "info"))
         return {}
 
-    @api.get("/datastore/label/info")
-    def label_info(query: Annotated[_LabelQuery, Query()]) -> Any:
-        return app().datastore().get_label_info(query.label, query.tag)
+    @routes.get("/datastore/label/info")
+    def label_info(label: SafeId, tag: SafeId) -> Any:
+        return app().datastore().get_label_info(label, tag)
 
-    @api.put("/datastore/label/info")
-    def note_label(query: Annotated[_LabelQuery, Query()], form: Annotated[_InfoForm, Form()]) -> Any:
-        app().datastore().update_label_info(query.label, query.tag, _params(Note, form.info, "info"))
+    @routes.put("/datastore/label/info")
+    def note_label(label: SafeId, tag: SafeId, form: Annotated[_InfoForm, Form()]) -> Any:
+        app().datastore().update_label_info(label, tag, _params(Note, form.info, "info"))
         return {}
 
-    @api.put("/datastore/updatelabelinfo")
-    def review_label(query: Annotated[_LabelQuery, Query()], form: Annotated[_ReviewForm, Form()]) -> Any:
-        app().datastore().update_label_info(query.label, query.tag, _params(Note, form.params))
+    @routes.put("/datastore/updatelabelinfo")
+    def review_label(label: SafeId, tag: SafeId, form: Annotated[_ReviewForm, Form()]) -> Any:
+        app().datastore().update_label_info(label, tag, _params(Note, form.params))
         return {}
 
-    @api.get("/datastore/dataset")
-    def dataset(query: Annotated[_ArchiveQuery, Query()], after: BackgroundTasks) -> Any:
-        path = Path(app().datastore().get_dataset_archive(query.limit_cases))
+    @routes.get("/datastore/dataset")
+    def dataset(after: BackgroundTasks, limit_cases: Annotated[int | None, Query(ge=1, lt=10**6)] = None) -> Any:
+        path = Path(app().datastore().get_dataset_archive(limit_cases))
         after.add_task(path.unlink, missing_ok=True)
         return FileResponse(path, filename="dataset.zip")
 
-    @api.put("/session/")
-    def create_session(query: Annotated[_SessionQuery, Query()], form: Annotated[_SessionForm, Form()]) -> Any:
-        session = new_session(app().sessions(), form.files, query.expiry)
+    @routes.put("/session/")
+    def create_session(
+        form: Annotated[_SessionForm, Form()], expiry: _Seconds = 0,
+        uncompress: Literal["false", "False", "0", ""] = "",
+    ) -> Any:  # fmt: skip
+        session = new_session(app().sessions(), form.files, expiry)
         return {"session_id": session.name, "session_info": _session_facts(session)}
 
-    @api.get("/session/{session_id}")
-    def session(session_id: SafeId, query: Annotated[_SessionInfoQuery, Query()]) -> Any:
-        found = _session(app(), session_id, query.update_ts)
-        if not query.image:
+    @routes.get("/session/{session_id}")
+    def session(session_id: SafeId, update_ts: bool = False, image: bool = False) -> Any:
+        found = _session(app(), session_id, update_ts)
+        if not image:
             return _session_facts(found)
         if not Path(found.image).is_file():
             raise HTTPException(404, "The session holds a series, not one image.")
         return FileResponse(found.image, filename=Path(found.image).name)
 
-    @api.delete("/session/{session_id}")
-    def remove_session(session_id: SafeId, query: _NoQuery) -> Any:
+    @routes.delete("/session/{session_id}")
+    def remove_session(session_id: SafeId) -> Any:
         found = _session(app(), session_id)
         app().sessions().remove_session(session_id)
         return _session_facts(found)
+
+    api.include_router(routes)
 
     @api.get("/ohif/{path:path}")
     def ohif(path: str, query: Request) -> Any:
@@ -342,20 +305,20 @@ def _proxy() -> DicomwebProxy:
     return DicomwebProxy(settings.MONAI_LABEL_STUDIES, (user, password) if user and password else None, prefixes)
 
 
-def _add_status(api: FastAPI, path: str, kind: str) -> None:
+def _add_status(routes: APIRouter, path: str, kind: str) -> None:
     """Ask for a task, and stop it."""
 
-    @api.get(path, name=f"{kind}_status")
-    def status(query: Annotated[_StatusQuery, Query()]) -> Any:
+    @routes.get(path, name=f"{kind}_status")
+    def status(every: Annotated[bool, Query(alias="all")] = False, check_if_running: bool = False) -> Any:
         from monailabel.utils.async_tasks.task import AsyncTask
 
-        found, detail = AsyncTask.status(kind, query.all, query.check_if_running)
+        found, detail = AsyncTask.status(kind, every, check_if_running)
         if found is None:
             raise HTTPException(404, detail)
         return found
 
-    @api.delete(path, name=f"{kind}_stop")
-    def stop(query: _NoQuery) -> Any:
+    @routes.delete(path, name=f"{kind}_stop")
+    def stop() -> Any:
         from monailabel.utils.async_tasks.task import AsyncTask
 
         return AsyncTask.stop(kind)
