@@ -1,8 +1,8 @@
-"""MONAI Label's datastore: images of one source, labels in a local folder."""
+"""The datastore of the app: images of one source, labels in a local folder."""
 
 from __future__ import annotations
 
-import io
+import contextlib
 import logging
 import os
 import tempfile
@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException
 
 from monai_tbkd.label.film_ids import check_name, film_id, shuffled
@@ -23,7 +22,7 @@ from monai_tbkd.label.pacs_source import PacsSource
 logger = logging.getLogger(__name__)
 
 
-class FilmStore(Datastore):
+class FilmStore:
     """Images from a folder or a PACS, labels beside.
 
     MONAI Label's folder store sees neither sub-folders nor DICOM files; its DICOMweb store writes finished labels as
@@ -43,20 +42,7 @@ class FilmStore(Datastore):
         name: str,
         on_final: Callable[[str, FilmLabel], Mapping[str, Any]] | None = None,
     ) -> None:
-        self.source, self.labels, self._name, self._on_final = source, labels, name, on_final
-        self._description = "Chest films"
-
-    def name(self) -> str:
-        return self._name
-
-    def set_name(self, name: str) -> None:
-        self._name = name
-
-    def description(self) -> str:
-        return self._description
-
-    def set_description(self, description: str) -> None:
-        self._description = description
+        self.source, self.labels, self.name, self._on_final = source, labels, name, on_final
 
     def list_images(self) -> list[str]:
         return self.source.ids()
@@ -69,7 +55,7 @@ class FilmStore(Datastore):
         labeled = set(self.labels.films(FINAL))
         return [film for film in self.source.ids() if film not in labeled]
 
-    def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
+    def datalist(self) -> list[dict[str, Any]]:
         """Images with a finished label: ``id``, ``image`` and ``label`` (paths)."""
         paths = ((film, self.source.path(film), self.labels.path(film)) for film in self.get_labeled_images())
         return [
@@ -100,10 +86,6 @@ class FilmStore(Datastore):
                 logger.info("%s: not used in training (%s)", film, error)
         return paths
 
-    def get_image(self, image_id: str, params: Any = None) -> Any:
-        uri = self.get_image_uri(image_id)
-        return io.BytesIO(Path(uri).read_bytes()) if uri and Path(uri).is_file() else None
-
     def get_image_uri(self, image_id: str) -> str:
         return str(self.source.path(image_id) or "")
 
@@ -119,40 +101,17 @@ class FilmStore(Datastore):
         self.labels.update_film_info(film, image_info or {})
         return film
 
-    def remove_image(self, image_id: str) -> None:
-        raise ValueError("Films are never removed by this server; remove the file.")
-
-    def get_label(self, label_id: str, label_tag: str, params: Any = None) -> Any:
-        uri = self.get_label_uri(label_id, label_tag)
-        return io.BytesIO(Path(uri).read_bytes()) if uri else None
-
-    def get_label_uri(self, label_id: str, label_tag: str) -> str:
-        return str(self.labels.path(label_id, label_tag) or "")
-
     def read_whole(self, label_id: str, label_tag: str) -> tuple[str, bytes]:
         """A label's file name and its present content, however others replace it meanwhile.
 
         Raises:
             LabelNotFoundException: there is none.
         """
-        try:
-            path = Path(self.get_label_uri(label_id, label_tag))
-            return path.name, path.read_bytes()
-        except OSError as error:
-            raise LabelNotFoundException(f"{label_id} has no label of the tag {label_tag}.") from error
-
-    def get_labels_by_image_id(self, image_id: str) -> dict[str, str]:
-        return {tag: image_id for tag in self.labels.tags() if self.labels.path(image_id, tag)}
-
-    def get_label_by_image_id(self, image_id: str, tag: str) -> str:
-        return image_id if self.labels.path(image_id, tag) else ""
-
-    def get_label_info(self, label_id: str, label_tag: str) -> dict[str, Any]:
-        return self.labels.info(label_id, label_tag)
-
-    def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: Mapping[str, Any]) -> str:
-        self.keep_label(image_id, Path(label_filename), label_tag, label_info)
-        return image_id
+        path = self.labels.path(label_id, label_tag)
+        with contextlib.suppress(OSError):  # removed meanwhile
+            if path is not None:
+                return path.name, path.read_bytes()
+        raise LabelNotFoundException(f"{label_id} has no label of the tag {label_tag}.")
 
     def keep_label(self, film: str, file: Path, tag: str, info: Mapping[str, Any]) -> dict[str, Any]:
         """Keep a label of an annotator, finished or not, and give what was understood.
@@ -183,9 +142,6 @@ class FilmStore(Datastore):
         offers = note_of(self.labels.film_info(film), "strategy")
         self.labels.update_film_info(film, {"strategy": {**offers, strategy: dict(offer)}})
 
-    def remove_label(self, label_id: str, label_tag: str) -> None:
-        self.labels.remove(label_id, label_tag)
-
     def update_label_info(self, label_id: str, label_tag: str, info: Mapping[str, Any]) -> None:
         if self.labels.path(label_id, label_tag) is None:
             raise LabelNotFoundException(f"{label_id} has no label of the tag {label_tag}.")
@@ -205,9 +161,6 @@ class FilmStore(Datastore):
             raise
         return name
 
-    def refresh(self) -> None:
-        self.source.refresh()
-
     def status(self) -> dict[str, Any]:
         return {
             "total": len(self.list_images()),
@@ -217,14 +170,11 @@ class FilmStore(Datastore):
 
     def json(self) -> dict[str, Any]:
         """All images with their notes and labels."""
-        objects = {
-            film: {
-                "image": {"info": self.get_image_info(film)},
-                "labels": {tag: {"info": self.labels.info(film, tag)} for tag in self.get_labels_by_image_id(film)},
-            }
-            for film in self.list_images()
-        }
-        return {"name": self.name(), "description": self.description(), "objects": objects}
+        tags, objects = list(self.labels.tags()), dict[str, Any]()
+        for film in self.list_images():
+            labels = {tag: {"info": self.labels.info(film, tag)} for tag in tags if self.labels.path(film, tag)}
+            objects[film] = {"image": {"info": self.get_image_info(film)}, "labels": labels}
+        return {"name": self.name, "description": "Chest films", "objects": objects}
 
     def _film(self, image_id: str) -> Path:
         path = self.source.path(image_id)

@@ -211,7 +211,7 @@ def make_api(app: Callable[[], TuberculosisApp], rules: GuardRules, lifespan: Li
 
     @routes.delete("/datastore/label")
     def remove_label(label: Annotated[SafeId, Query(alias="id")], tag: SafeId) -> Any:
-        app().datastore().remove_label(label, tag)
+        app().datastore().labels.remove(label, tag)
         return {}
 
     @routes.get("/datastore/image/info")
@@ -225,7 +225,7 @@ def make_api(app: Callable[[], TuberculosisApp], rules: GuardRules, lifespan: Li
 
     @routes.get("/datastore/label/info")
     def label_info(label: SafeId, tag: SafeId) -> Any:
-        return app().datastore().get_label_info(label, tag)
+        return app().datastore().labels.info(label, tag)
 
     @routes.put("/datastore/label/info")
     def note_label(label: SafeId, tag: SafeId, form: Annotated[_InfoForm, Form()]) -> Any:
