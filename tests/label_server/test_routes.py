@@ -140,6 +140,13 @@ def test_the_page_lists_every_route(ask: Client) -> None:
         assert path.split("{")[0].rstrip("/") in page, path
 
 
+def test_no_route_takes_an_unknown_key_of_the_query(ask: Client) -> None:
+    for path, methods in ask("GET", "/openapi.json").json()["paths"].items():
+        for method in methods if path != "/ohif/{path}" else ():  # the viewer's own keys
+            answer = ask(method.upper(), f"{re.sub('{.*}', 'x', path)}?made_up=1")
+            assert answer.status_code == 422 and "made_up" in answer.json()["detail"], (method, path)
+
+
 def test_tasks_get_what_the_models_made(ask: Client, started: list[tuple[str, dict[str, Any]]]) -> None:
     ask("POST", "/train/tb_student", json={"finetune_epochs": "3", "seed": "", "client_id": "me"})
     ask("POST", "/train/", json={"tb_student": {"box_weight": 1}, "client_id": "me"})
