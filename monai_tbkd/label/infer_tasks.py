@@ -136,9 +136,10 @@ class FilmBatchInfer(BatchInferTask):
             if answer.get("reason"):
                 reasons[image] = answer["reason"]
             logger.info("%s: %s, %d / %d", image, answer["status"], number, len(images))
-        told = ", ".join(f"{states.count(state)} {state}" for state in (DONE, REFUSED, FAILED) if state in states)
-        logger.info("The batch ends: %s", told or "no images")
-        return {"ends": told or "no images", "reasons": reasons}
+        counts = [f"{states.count(state)} {state}" for state in (DONE, REFUSED, FAILED) if state in states]
+        ends = ", ".join(counts) or "no images"
+        logger.info("The batch ends: %s", ends)
+        return {"ends": ends, "reasons": reasons}
 
 
 def _new_file(suffix: str) -> Path:

@@ -26,7 +26,7 @@ _CATEGORIES = {
 
 @dataclass
 class LabelExport:
-    """What was exported.
+    """The labels of a store.
 
     Attributes:
         labels: by the image's name, its path under the folder of images.

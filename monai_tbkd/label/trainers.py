@@ -74,8 +74,8 @@ class StudentTraining(TrainTask):
             logging_file=False,
             **{**self.folder.overrides, **own, **numbers},
         )
-        told: dict[str, Any] = json.loads((candidate / "fine_tuning.json").read_text(encoding="utf-8"))
-        return {**told, "seconds": round(time.monotonic() - started, 1)}
+        record: dict[str, Any] = json.loads((candidate / "fine_tuning.json").read_text(encoding="utf-8"))
+        return {**record, "seconds": round(time.monotonic() - started, 1)}
 
 
 def read_options(request: Mapping[str, Any]) -> dict[str, Any]:
