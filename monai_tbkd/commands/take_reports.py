@@ -52,10 +52,11 @@ def run(args: argparse.Namespace) -> int:
 
     intake = ReportIntake(LabelFolder(args.store / LABELS_FOLDER), lambda film, series: None, args.replace)
     seen = _from_files(args, intake) if args.url is None else _from_archive(args, intake)
-    faults = len(intake.faults) + seen["unreadable"]
+    counts = intake.counts
+    faults = counts["fault"] + seen["unreadable"]
     sys.stdout.write(
-        f"{len(intake.taken)} labels taken, {intake.known} there already, {len(intake.left_alone)} films left alone, "
-        f"{intake.no_labels + seen['of_something_else']} reports that are no labels, {faults} left out.\n"
+        f"{counts['taken']} labels taken, {counts['known']} there already, {counts['left_alone']} films left alone, "
+        f"{counts['no_label'] + seen['of_something_else']} reports that are no labels, {faults} left out.\n"
     )
     return FILMS_FAILED if faults else 0
 

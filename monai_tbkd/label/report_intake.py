@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from monai_tbkd.data import FilmError
@@ -25,7 +25,6 @@ FindFilm = Callable[[str, str], tuple[str, Path] | None]
 """From the SOP instance UID of an image and the UID of its series to identifier and file (or folder) in the store."""
 
 
-@dataclass
 class ReportIntake:
     """Keeps the newest report of each image as its finished label.
 
@@ -38,21 +37,11 @@ class ReportIntake:
         replace: labels that were saved otherwise, too.
 
     Attributes:
-        taken: identifiers of images with a new label.
-        known: how many are labels already.
-        left_alone: identifiers of images whose labels were saved otherwise.
-        no_labels: how many reports are of programs or of another kind.
-        faults: why a report was left out, by the image's or the file's name.
+        counts: of images by ``taken``, ``known`` and ``left_alone``, and of reports by ``no_label`` and ``fault``.
     """
 
-    labels: LabelFolder
-    find_film: FindFilm
-    replace: bool = False
-    taken: list[str] = field(default_factory=list)
-    known: int = 0
-    left_alone: list[str] = field(default_factory=list)
-    no_labels: int = 0
-    faults: dict[str, str] = field(default_factory=dict)
+    def __init__(self, labels: LabelFolder, find_film: FindFilm, replace: bool = False) -> None:
+        self.labels, self.find_film, self.replace, self.counts = labels, find_film, replace, Counter[str]()
 
     def take(self, reports: Iterable[Path]) -> None:
         """Take in report files, of any program and kind; of several of an image the newest counts."""
@@ -68,7 +57,7 @@ class ReportIntake:
             try:
                 self._take(film, path, head)
             except (ValueError, OSError) as error:
-                self.faults[film] = str(error)
+                self.counts["fault"] += 1
                 logger.warning("The report on film %s is left out: %s", film, error)
 
     def _head(self, path: Path) -> ReportHead | None:
@@ -78,11 +67,11 @@ class ReportIntake:
                 report = read_dicom_header(path)
                 head = report_head(report) if is_measurement_report(report) else None
         except Exception as error:  # whatever pydicom raises on a damaged element
-            self.faults[path.name] = f"it cannot be read ({type(error).__name__})"
+            self.counts["fault"] += 1
             logger.warning("%s is left out: it cannot be read (%s)", path.name, type(error).__name__)
             return None
         if head is None or head.author is not Author.ANNOTATOR:
-            self.no_labels += 1
+            self.counts["no_label"] += 1
             return None
         return head
 
@@ -93,17 +82,16 @@ class ReportIntake:
         identifier, film = found
         info = self.labels.info(identifier, FINAL)
         if head.uid in (info.get(TAKEN_FROM), info.get(_SENT_AS)):
-            self.known += 1
-            return
-        if info and TAKEN_FROM not in info and not self.replace:
-            self.left_alone.append(identifier)
+            self.counts["known"] += 1
+        elif info and TAKEN_FROM not in info and not self.replace:
+            self.counts["left_alone"] += 1
             logger.info("%s has a label that was saved otherwise, and is left alone", identifier)
-            return
-        label = read_label(path, film)
-        if label.left_out:
-            logger.info("%s: left out of its report: %s", identifier, ", ".join(label.left_out))
-        self.labels.save(identifier, path, FINAL, {"understood": label.summary, TAKEN_FROM: head.uid})
-        self.taken.append(identifier)
+        else:
+            label = read_label(path, film)
+            if label.left_out:
+                logger.info("%s: left out of its report: %s", identifier, ", ".join(label.left_out))
+            self.labels.save(identifier, path, FINAL, {"understood": label.summary, TAKEN_FROM: head.uid})
+            self.counts["taken"] += 1
 
 
 def films_of_folder(source: FolderSource) -> FindFilm:
