@@ -28,9 +28,8 @@ from monai_tbkd.label.film_store import FilmStore
 from monai_tbkd.label.infer_tasks import BoxesTask, FilmBatchInfer, FilmTask, MapTask, ScoreTask
 from monai_tbkd.label.label_folder import LABELS_FOLDER, PACS_FILMS, LabelFolder, mark_pacs_store
 from monai_tbkd.label.pacs_source import PacsSource
-from monai_tbkd.label.scoring import BoxIoU, SignalScoring
 from monai_tbkd.label.server_conf import TOKEN_VARIABLE, is_address, read_conf
-from monai_tbkd.label.strategies import make_strategies, signals_of
+from monai_tbkd.label.strategies import BoxIoU, SignalScoring, make_strategies, signals_of
 from monai_tbkd.label.trainers import StudentTraining
 from monai_tbkd.transforms import NOTICE
 
