@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from monai_tbkd.label.app_folder import read_app_folder
 from monai_tbkd.label.film_ids import is_safe_id
 from monai_tbkd.label.film_label import FilmLabel
 from monai_tbkd.label.film_pipeline import LABEL, FilmPipeline
+from monai_tbkd.label.film_signals import FilmSignals
 from monai_tbkd.label.film_sources import FolderSource
 from monai_tbkd.label.film_store import FilmStore
 from monai_tbkd.label.infer_tasks import BoxesTask, FilmBatchInfer, FilmTask, MapTask, ScoreTask
@@ -71,6 +73,11 @@ class TuberculosisApp(MONAILabelApp):
         )
         self._auto_update_scoring = self.server_conf.auto_scoring
 
+    @cached_property
+    def signals(self) -> FilmSignals:
+        """Of the served model and its teacher, which strategies and scoring share."""
+        return signals_of(self)
+
     def init_datastore(self) -> FilmStore:
         seconds = self.server_conf.cache_seconds
         if not is_address(self.studies):
@@ -98,7 +105,7 @@ class TuberculosisApp(MONAILabelApp):
         return {**super().init_strategies(), **make_strategies(self)}
 
     def init_scoring_methods(self) -> dict[str, Any]:
-        return {"miou": BoxIoU(self.pipeline), "signals": SignalScoring(signals_of(self))}
+        return {"miou": BoxIoU(self.pipeline), "signals": SignalScoring(self.signals)}
 
     def init_batch_infer(self) -> FilmBatchInfer:
         return FilmBatchInfer()

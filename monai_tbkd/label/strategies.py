@@ -30,7 +30,6 @@ OFFERED_SECONDS = 600.0
 """An image that was offered so recently comes last: its annotator is at work on it, or has passed it over."""
 LOOK_AT = 8
 """Images without signals that one request looks at; inference of more would keep others waiting."""
-
 _MIOU_NOTE = "tbkd_miou"
 """Key of the note on an image."""
 _GRID = 256
@@ -38,7 +37,7 @@ _GRID = 256
 
 def make_strategies(app: TuberculosisApp) -> dict[str, Strategy]:
     """The app's strategies by name; disagreement needs a teacher beside the model."""
-    look_at, signals = int(app.conf.get("look_at", LOOK_AT)), signals_of(app)
+    look_at, signals = int(app.conf.get("look_at", LOOK_AT)), app.signals
     least = MostOf(UNCERTAINTY, "Uncertain score: nearest to the threshold that decides first", signals, look_at)
     strategies: dict[str, Strategy] = {"random": RandomFilm(), "uncertain_score": least}
     if signals.teacher is None:
