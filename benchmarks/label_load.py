@@ -36,8 +36,7 @@ from label_load_requests import GOOD, MOMENTS, Client, LoadFilm, Quiet
 
 from monai_tbkd.data import load_tbx11k
 from monai_tbkd.data.phantom import write_phantom_dataset
-from monai_tbkd.label.label_export import LABELS_FOLDER
-from monai_tbkd.label.label_folder import LabelFolder
+from monai_tbkd.label.label_folder import LABELS_FOLDER, LabelFolder
 from tests.label_server.servers import LabelServer, label_server
 
 RESULTS = Path(__file__).parent / "results" / "label_load.csv"

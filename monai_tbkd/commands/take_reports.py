@@ -41,35 +41,30 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Take in, and say what.
-
-    Raises:
-        ValueError: something that a user can mend.
-        OSError: the archive cannot be reached or used, or a file is missing.
-    """
+    """Take in, and say what."""
     if (args.url is None) == (args.reports is None):
         raise ValueError("expected one of --url, of a PACS, and --reports, files.")
     from monai_tbkd.bundle import FILMS_FAILED, with_extra
 
     with_extra(("take_reports",), "highdicom", "dicom")
-    from monai_tbkd.label.label_export import LABELS_FOLDER
-    from monai_tbkd.label.label_folder import LabelFolder
+    from monai_tbkd.label.label_folder import LABELS_FOLDER, LabelFolder
     from monai_tbkd.label.report_intake import ReportIntake
 
     intake = ReportIntake(LabelFolder(args.store / LABELS_FOLDER), lambda film, series: None, args.replace)
     seen = _from_files(args, intake) if args.url is None else _from_archive(args, intake)
-    faults = len(intake.faults) + seen["unreadable"]
+    counts = intake.counts
+    faults = counts["fault"] + seen["unreadable"]
     sys.stdout.write(
-        f"{len(intake.taken)} labels taken, {intake.known} there already, {len(intake.left_alone)} films left alone, "
-        f"{intake.no_labels + seen['of_something_else']} reports that are no labels, {faults} left out.\n"
+        f"{counts['taken']} labels taken, {counts['known']} there already, {counts['left_alone']} films left alone, "
+        f"{counts['no_label'] + seen['of_something_else']} reports that are no labels, {faults} left out.\n"
     )
     return FILMS_FAILED if faults else 0
 
 
 def _from_files(args: argparse.Namespace, intake: ReportIntake) -> Counter[str]:
     from monai_tbkd.label.film_sources import FolderSource
-    from monai_tbkd.label.label_export import PACS_FILMS, is_pacs_store
-    from monai_tbkd.label.reported_films import films_of_folder, films_of_series
+    from monai_tbkd.label.label_folder import PACS_FILMS, is_pacs_store
+    from monai_tbkd.label.report_intake import films_of_folder, films_of_series
 
     if not args.store.is_dir():
         raise FileNotFoundError(f"{args.store}: there is no such folder of films; check the path.")
@@ -85,9 +80,9 @@ def _from_archive(args: argparse.Namespace, intake: ReportIntake) -> Counter[str
     archive, query = open_archive(args)
     from dicomweb_client import DICOMwebClient
 
-    from monai_tbkd.label.label_export import PACS_FILMS, is_pacs_store, mark_pacs_store
+    from monai_tbkd.label.label_folder import PACS_FILMS, is_pacs_store, mark_pacs_store
     from monai_tbkd.label.pacs_source import PacsSource
-    from monai_tbkd.label.reported_films import films_of_series
+    from monai_tbkd.label.report_intake import films_of_series
     from monai_tbkd.pacs import AnnotatorReports
 
     if args.store.is_dir() and any(args.store.iterdir()) and not is_pacs_store(args.store):

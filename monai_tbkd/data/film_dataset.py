@@ -11,7 +11,7 @@ from monai.data import Dataset, MetaTensor
 from monai.utils import ImageMetaKey
 
 from monai_tbkd.data.cxr_reader import film_meta
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.reason_codes import FilmError, ReasonCode, causes
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class FilmDataset(Dataset):
         path = str(source.get("image", ""))
         found = film_error_in(error)
         if found is None:
-            root = _causes(error)[-1]
+            root = causes(error)[-1]
             # No traceback in the item: a row of results has room for a sentence. The log has the rest.
             logger.error("%s: %s: %s", path, type(root).__name__, root, exc_info=error)
             found = FilmError(ReasonCode.INTERNAL, path, f"{type(root).__name__} while it was prepared; see the log")
@@ -96,13 +96,4 @@ def film_error_in(error: BaseException) -> FilmError | None:
         >>> film_error_in(RuntimeError("applying transform")) is None
         True
     """
-    return next((each for each in _causes(error) if isinstance(each, FilmError)), None)
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    chain: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in chain:
-        chain.append(current)
-        current = current.__cause__ or current.__context__
-    return chain
+    return next((each for each in causes(error) if isinstance(each, FilmError)), None)

@@ -82,3 +82,12 @@ class FilmError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.detail} ({self.reason})."
+
+
+def causes(error: BaseException | None) -> list[BaseException]:
+    """An exception and those that it was raised from, the first cause last."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    return chain

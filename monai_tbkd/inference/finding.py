@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -55,8 +56,17 @@ class Finding:
         if self.score is None:
             return None
         size = (int(self._batch["original_size"][0]), int(self._batch["original_size"][1]))
-        turn = FilmTurn.from_text(self._batch["image"].meta.get("turn", ""))
-        return turn.as_stored(upsample_map(self._output["tb_map"], size)[0].cpu().numpy())
+        return self.turn.as_stored(upsample_map(self._output["tb_map"], size)[0].cpu().numpy())
+
+    @property
+    def tb_map(self) -> torch.Tensor | None:
+        """TB probabilities of 0-1 on the network's own grid, ``(1, h, w)``, upright; None without a score."""
+        return self._output["tb_map"].detach().cpu() if self._output else None
+
+    @property
+    def turn(self) -> FilmTurn:
+        """How the stored pixels were turned upright."""
+        return FilmTurn.from_text(self._batch["image"].meta.get("turn", ""))
 
     def overlay(self, size: int = 640) -> Image.Image:
         """The image beside itself with map and boxes, upright, each ``size`` pixels on its longer side."""

@@ -33,16 +33,21 @@ class LocalizationModel:
 
     Research use only, not for diagnosis. Preprocessing and post-processing are those of inference.yaml.
 
+    Args:
+        parser: inference.yaml with what lies over it; weights are loaded here.
+        pictures: keep of each image what an overlay is drawn on.
+
     Attributes:
         network: from normalized images ``(B, 3, H, W)`` to maps in logits ``(B, 1, h, w)``; an ordinary module.
         preprocessing: from a file to the network's input.
+        version: the program's version, the model's name and the hash of its weights.
         parser: the config; ``parser.get_parsed_content("pooling")`` and so on.
     """
 
-    def __init__(self, parser: ConfigParser) -> None:
+    def __init__(self, parser: ConfigParser, pictures: bool = True) -> None:
         self.parser = parser
         parser["films_to_do"] = ()
-        parser["draw_film"] = True
+        parser["draw_film"] = pictures
         self._get("loaded")
         self.network: torch.nn.Module = self._get("network").eval()
         self.thresholds: dict[str, Any] = dict(self._get("thresholds"))
@@ -50,12 +55,7 @@ class LocalizationModel:
         self._dataset, self._batch_size = self._get("dataset"), int(self._get("batch_size"))
         self._dataset.transform = self._prepare
         self._device = torch.device(self._get("device"))
-        self._limits = FilmLimits(self._get("min_side"), self._get("max_pixels"))
-
-    @property
-    def version(self) -> str:
-        """The program's version, the model's name and the hash of its weights."""
-        return str(self._get("model_version"))
+        self.version = str(self._get("model_version"))
 
     @overload
     def locate(self, images: ImageLike, score_threshold: float | None = None) -> Finding: ...
@@ -83,11 +83,11 @@ class LocalizationModel:
         """
         if isinstance(images, list):
             batches = [images[first : first + self._batch_size] for first in range(0, len(images), self._batch_size)]
-            return [finding for batch in batches for finding in self._findings(batch, score_threshold)]
-        return next(self._findings([images], score_threshold))
+            given = self._thresholds(score_threshold)
+            return [finding for batch in batches for finding in self._findings(batch, *given)]
+        return next(self._findings([images], *self._thresholds(score_threshold)))
 
-    def _findings(self, images: Sequence[Any], score_threshold: float | None) -> Iterator[Finding]:
-        found, postprocessing = self._thresholds(score_threshold)
+    def _findings(self, images: Sequence[Any], found: Mapping[str, Any], postprocessing: Any) -> Iterator[Finding]:
         self._dataset.data = [_item(each, number) for number, each in enumerate(images)]
         items = [self._dataset[number] for number in range(len(images))]
         usable = [item["image"].as_tensor() for item in items if not item["reason"]]
@@ -111,7 +111,8 @@ class LocalizationModel:
     def _prepare(self, item: Mapping[Hashable, Any]) -> Any:
         if isinstance(item["image"], str):
             return self.preprocessing(item)
-        self._limits.check(Path(str(item["name"])), *item["image"].shape[1:])
+        limits = FilmLimits(self._get("min_side"), self._get("max_pixels"))
+        limits.check(Path(str(item["name"])), *item["image"].shape[1:])
         return self.preprocessing(item, start=1)  # the reader comes first
 
     def _get(self, key: str) -> Any:

@@ -1,13 +1,13 @@
-"""The MONAI Label app: wires films, models, labels and training to MONAI Label's interfaces."""
+"""The MONAI Label app: wires images, models, labels and training to MONAI Label's interfaces."""
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,37 +19,36 @@ from monailabel.interfaces.app import MONAILabelApp
 from monailabel.utils.sessions import Sessions
 
 from monai_tbkd import __version__
-from monai_tbkd.label.annotation_report import annotation_report
+from monai_tbkd.label.annotation_report import annotation_report, send_report
 from monai_tbkd.label.app_folder import read_app_folder
-from monai_tbkd.label.batch_infer import FilmBatchInfer
 from monai_tbkd.label.film_ids import is_safe_id
 from monai_tbkd.label.film_label import FilmLabel
-from monai_tbkd.label.film_pipeline import FilmPipeline
-from monai_tbkd.label.film_result import LABEL
+from monai_tbkd.label.film_pipeline import LABEL, FilmPipeline
+from monai_tbkd.label.film_signals import FilmSignals
 from monai_tbkd.label.film_sources import FolderSource
 from monai_tbkd.label.film_store import FilmStore
-from monai_tbkd.label.infer_tasks import BoxesTask, FilmTask, MapTask, ScoreTask
-from monai_tbkd.label.label_export import LABELS_FOLDER, PACS_FILMS, mark_pacs_store
-from monai_tbkd.label.label_folder import LabelFolder
+from monai_tbkd.label.infer_tasks import BoxesTask, FilmBatchInfer, FilmTask, MapTask, ScoreTask
+from monai_tbkd.label.label_folder import LABELS_FOLDER, PACS_FILMS, LabelFolder, mark_pacs_store
 from monai_tbkd.label.pacs_source import PacsSource
-from monai_tbkd.label.report_sender import send_report
 from monai_tbkd.label.server_conf import TOKEN_VARIABLE, is_address, read_conf
+from monai_tbkd.label.strategies import BoxIoU, SignalScoring, make_strategies, signals_of
+from monai_tbkd.label.trainers import StudentTraining
 from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)
 
 
 class TuberculosisApp(MONAILabelApp):
-    """What ``monailabel start_server`` finds through the folder's ``main.py``.
+    """The app that ``monailabel start_server`` finds through the folder's ``main.py``.
 
     Attributes:
         folder: configs, recipes and weights.
-        pipeline: films through the bundle's inference config.
-        server_conf: what ``--conf`` turns.
+        pipeline: the served model.
+        server_conf: settings of ``--conf``.
 
     Args:
         app_dir: the folder that ``label_app`` wrote.
-        studies: a folder of films, or the address of a DICOMweb server.
+        studies: a folder of images, or the address of a DICOMweb server.
         conf: from ``--conf key value``.
     """
 
@@ -74,6 +73,11 @@ class TuberculosisApp(MONAILabelApp):
         )
         self._auto_update_scoring = self.server_conf.auto_scoring
 
+    @cached_property
+    def signals(self) -> FilmSignals:
+        """Of the served model and its teacher, which strategies and scoring share."""
+        return signals_of(self)
+
     def init_datastore(self) -> FilmStore:
         seconds = self.server_conf.cache_seconds
         if not is_address(self.studies):
@@ -90,37 +94,26 @@ class TuberculosisApp(MONAILabelApp):
 
     def init_infers(self) -> dict[str, FilmTask]:
         return {
-            "tb_boxes": BoxesTask(self.pipeline),
-            "tb_map": MapTask(self.pipeline),
-            "tb_score": ScoreTask(self.pipeline),
+            name: task(self.pipeline)
+            for name, task in (("tb_boxes", BoxesTask), ("tb_map", MapTask), ("tb_score", ScoreTask))
         }
 
     def init_trainers(self) -> dict[str, Any]:
-        return _made_by("trainers", "make_trainers")(self)
+        return {"tb_student": StudentTraining(self.folder)}
 
     def init_strategies(self) -> dict[str, Any]:
-        return {**super().init_strategies(), **_made_by("strategies", "make_strategies")(self)}
+        return {**super().init_strategies(), **make_strategies(self)}
 
     def init_scoring_methods(self) -> dict[str, Any]:
-        return _made_by("scoring", "make_scoring_methods")(self)
+        return {"miou": BoxIoU(self.pipeline), "signals": SignalScoring(self.signals)}
 
     def init_batch_infer(self) -> FilmBatchInfer:
         return FilmBatchInfer()
 
     def names(self, kind: str) -> list[str]:
-        """The names of what there is of a kind.
-
-        Args:
-            kind: the first part of a request's path, such as ``train``.
-        """
-        kinds = {
-            "infer": self._infers,
-            "batch": self._infers,
-            "train": self._trainers,
-            "scoring": self._scoring_methods,
-            "activelearning": self._strategies,
-        }
-        return list(kinds[kind])
+        """The names of ``infer``, ``train``, ``scoring`` or ``activelearning``."""
+        kinds = {"infer": self._infers, "train": self._trainers, "scoring": self._scoring_methods}
+        return list({**kinds, "activelearning": self._strategies}[kind])
 
     def _load_sessions(self, load: bool = False) -> Sessions:
         return Sessions(str(self._kept), settings.MONAI_LABEL_SESSION_EXPIRY)
@@ -131,18 +124,11 @@ class TuberculosisApp(MONAILabelApp):
             shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
 
     def infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
-        """Look at one film.
-
-        Args:
-            request: ``model``; ``image``, an identifier, or a file that was uploaded with the request; options.
-            datastore: of the film; the app's own by default.
+        """Locate tuberculosis on one image: an identifier, or a file that was uploaded with the request.
 
         Returns:
             ``file`` of the answer or None, ``label`` (the identifier where a label was saved), ``tag``, and ``params``,
             the answer.
-
-        Raises:
-            HTTPException: 404 where there is no such model or film.
         """
         model, film = str(request.get("model")), request.get("image")
         if model not in self._infers:
@@ -162,20 +148,20 @@ class TuberculosisApp(MONAILabelApp):
         return {"label": label, "tag": tag, "file": file, "params": answer}
 
     def _film_path(self, film: Any, store: Any) -> str:
-        """Where a film of a request is: in the datastore by its identifier, or an upload; nothing else is read."""
-        if isinstance(film, str) and "\0" not in film:
-            if is_safe_id(film):
-                found = store.get_image_uri(film)
-            else:
-                path = Path(os.path.realpath(film))
-                inside = any(path.is_relative_to(os.path.realpath(each)) for each in (self._uploads, self._kept))
-                found = str(path) if inside and path.exists() else ""
-            if found:
-                return found
-        raise HTTPException(404, "There is no such film; expected an identifier of the datastore, or an upload.")
+        """The path of an image in the datastore by its identifier, or of an upload; nothing else is read."""
+        found = ""
+        if isinstance(film, str) and is_safe_id(film):
+            found = store.get_image_uri(film)
+        elif isinstance(film, str) and "\0" not in film:
+            path = Path(os.path.realpath(film))
+            inside = any(path.is_relative_to(os.path.realpath(each)) for each in (self._uploads, self._kept))
+            found = str(path) if inside and path.exists() else ""
+        if not found:
+            raise HTTPException(404, "There is no such film; expected an identifier of the datastore, or an upload.")
+        return found
 
     def _note(self, film: str, answer: Mapping[str, Any]) -> None:
-        """Keep what a batch found, so that a film without a label file is not without an answer."""
+        """Keep what a batch found, so that an image without a label file is not without an answer."""
         kept = ("status", "reason", "image_score", "decision", "model_version")
         note = {key: answer[key] for key in kept if answer.get(key) is not None}
         self.datastore().update_image_info(film, {"finding": {**note, "n_boxes": len(answer.get("boxes", []))}})
@@ -190,7 +176,7 @@ class TuberculosisApp(MONAILabelApp):
         return send_report(_dicomweb_client(self.studies.rstrip("/")), report)
 
     def _local_request(self, url: str, params: Any, action: str) -> Any:
-        """The training process asks the server for a scoring; it needs the token, too."""
+        """Ask the server for a scoring from the training process, with the token."""
         token = os.environ.get(TOKEN_VARIABLE, "")
         answer = requests.post(
             f"http://127.0.0.1:{settings.MONAI_LABEL_SERVER_PORT}{url}",
@@ -222,12 +208,3 @@ def _dicomweb_client(address: str) -> Any:
         wado_url_prefix=settings.MONAI_LABEL_WADO_PREFIX,
         stow_url_prefix=settings.MONAI_LABEL_STOW_PREFIX,
     )
-
-
-def _made_by(module: str, function: str) -> Callable[[TuberculosisApp], dict[str, Any]]:
-    try:
-        return getattr(importlib.import_module(f"monai_tbkd.label.{module}"), function)
-    except ModuleNotFoundError as error:
-        if error.name != f"monai_tbkd.label.{module}":
-            raise
-        return lambda app: {}

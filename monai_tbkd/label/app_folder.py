@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,64 +33,49 @@ from monai_tbkd.label.app import TuberculosisApp  # noqa: E402, F401
 
 @dataclass(frozen=True)
 class AppFolder:
-    """A folder that ``python -m monai_tbkd label_app`` has written.
+    """A folder that ``python -m monai_tbkd label_app`` has written; training writes in it.
 
     Attributes:
-        root: the folder, which ``monailabel`` gets as ``--app``; it has to be writable.
+        root: given to ``monailabel`` as ``--app``.
         recipes: names of config files under ``recipes/`` that lie over the bundle's configs, in order.
         overrides: values of the configs by key, over the recipes.
     """
 
     root: Path
     recipes: tuple[str, ...] = ()
-    overrides: tuple[tuple[str, Any], ...] = ()
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def bundle(self) -> Path:
-        """The bundle's folder: ``configs/`` and ``models/``."""
+        """Folder of ``configs/`` and ``models/``."""
         return self.root / "bundle"
 
     @property
     def models(self) -> Path:
-        """Where the weights are; training writes beside them and replaces them by renaming."""
+        """Folder of the weights, which training replaces by renaming."""
         return self.bundle / "models"
 
     @property
     def student(self) -> Path:
-        """The weights that are served."""
+        """The served weights."""
         return self.models / "model.pt"
 
     @property
     def teacher(self) -> Path:
-        """The weights of the teacher, which may be missing."""
+        """The teacher's weights, which may be missing."""
         return self.models / "teacher.pt"
 
     def config_files(self, *names: str) -> list[Path]:
-        """Files of the bundle's configs by name, and the recipes over them.
-
-        Args:
-            names: such as ``"inference"``, or ``"train"``.
-
-        Raises:
-            FileNotFoundError: there is no such config.
-        """
-        return [
-            *(find_config(self.bundle / "configs", name) for name in names),
-            *(self.root / "recipes" / name for name in self.recipes),
-        ]
+        """Files of the bundle's configs by name, such as ``"inference"``, and the recipes over them."""
+        bundle = [find_config(self.bundle / "configs", name) for name in names]
+        return [*bundle, *(self.root / "recipes" / name for name in self.recipes)]
 
     def parser(self, *names: str, **overrides: Any) -> ConfigParser:
-        """The configs, read; nothing is built yet.
-
-        Args:
-            names: of the bundle's configs, ``"inference"`` by default.
-            overrides: values by key, over everything else.
-        """
+        """Read configs of the bundle by name, with values by key over everything else."""
         parser = ConfigParser()
-        parser.read_config([str(path) for path in self.config_files(*(names or ("inference",)))])
+        parser.read_config([str(path) for path in self.config_files(*names)])
         places = {"bundle_root": literal(str(self.bundle)), "ckpt_dir": literal(str(self.models))}
-        for key, value in {**places, **dict(self.overrides), **overrides}.items():
-            parser[key] = value
+        parser.update({**places, **self.overrides, **overrides})
         return parser
 
 
@@ -103,7 +88,7 @@ def read_app_folder(root: str | Path) -> AppFolder:
     root = Path(root)
     try:
         content = json.loads(read_text(root / SETTINGS_FILE))
-        return AppFolder(root, tuple(content["recipes"]), tuple(content["overrides"].items()))
+        return AppFolder(root, tuple(content["recipes"]), dict(content["overrides"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{root / SETTINGS_FILE}: cannot be read ({error}); write the folder with python -m monai_tbkd label_app."
@@ -117,15 +102,12 @@ def write_app_folder(
     recipes: Sequence[str | Path] = (),
     overrides: Mapping[str, Any] | None = None,
 ) -> AppFolder:
-    """Write a folder that ``monailabel start_server --app`` takes.
-
-    Configs, recipes and weights are copied, so that training from corrections changes this folder and no other.
+    """Write a folder that ``monailabel start_server --app`` takes, with copies of configs, recipes and weights.
 
     Args:
         root: the new folder; it must not exist, or be empty.
-        bundle: a bundle, with ``configs/inference.yaml`` or ``.json``.
-        models: a folder with ``model.pt``, and what else there is of a model: its record, its operating point, its
-            teacher.
+        bundle: a folder with ``configs/inference.yaml`` or ``.json``.
+        models: a folder with ``model.pt`` and, where there are, its record, operating point and teacher.
         recipes: config files that lie over the bundle's, in order.
         overrides: values by key, over the recipes.
 
@@ -134,8 +116,8 @@ def write_app_folder(
         FileExistsError: the folder is there already and not empty.
         ValueError: two recipes of one name, or a backend that training cannot replace.
     """
-    root, bundle, models = Path(root), Path(bundle), Path(models)
-    if (overrides or {}).get("backend", "torch") != "torch":
+    root, bundle, models, overrides = Path(root), Path(bundle), Path(models), dict(overrides or {})
+    if overrides.get("backend", "torch") != "torch":
         raise ValueError("backend is another than torch; an app serves PyTorch weights, since training replaces them.")
     find_config(bundle / "configs", "inference")
     if not (models / "model.pt").is_file():
@@ -145,7 +127,7 @@ def write_app_folder(
             raise FileNotFoundError(f"{recipe}: there is no such recipe.")
     if root.exists() and any(root.iterdir()):
         raise FileExistsError(f"{root} is there already; give a new folder, or remove it.")
-    app = AppFolder(root, tuple(Path(recipe).name for recipe in recipes), tuple((overrides or {}).items()))
+    app = AppFolder(root, tuple(Path(recipe).name for recipe in recipes), overrides)
     if len(set(app.recipes)) < len(app.recipes):
         raise ValueError(f"Two recipes have the same name ({', '.join(app.recipes)}); rename one.")
     app.models.mkdir(parents=True)
@@ -156,9 +138,9 @@ def write_app_folder(
     for name in _MODEL_FILES:
         if (models / name).is_file():
             shutil.copy(models / name, app.models)
-    own = model_settings(app.parser().get(), app.student)
-    app = replace(app, overrides=tuple({**own, **dict(app.overrides)}.items()))
+    own = model_settings(app.parser("inference").get(), app.student)
+    app = replace(app, overrides={**own, **app.overrides})
     (root / "main.py").write_text(_MAIN, encoding="utf-8")
-    settings = {"monai_tbkd": __version__, "recipes": list(app.recipes), "overrides": dict(app.overrides)}
+    settings = {"monai_tbkd": __version__, "recipes": list(app.recipes), "overrides": app.overrides}
     write_json(root / SETTINGS_FILE, settings)
     return app

@@ -11,16 +11,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 from monai_tbkd.data.outside_text import parse_xml
-from monai_tbkd.label.film_words import film_word
-from monai_tbkd.label.label_limits import MOST_POINTS, few, read_text_label
-
-Shape = tuple[str, list[float]]
-"""A label's word and the box around its shape: ``[xmin, ymin, xmax, ymax]`` in film pixels."""
+from monai_tbkd.label.label_content import MOST_POINTS, Shape, few, film_word, finite, one_word, read_text_label
 
 
 @dataclass(frozen=True)
 class CvatLabel:
-    """What CVAT says of one image.
+    """CVAT's label of one image.
 
     Attributes:
         shapes: boxes with their words.
@@ -34,23 +30,23 @@ class CvatLabel:
 
 
 def is_cvat(content: Any) -> bool:
-    """Whether JSON is a list of CVAT's shapes, or what its MONAI Label function answers."""
+    """Whether JSON is a list of CVAT's shapes, or the answer of its MONAI Label function."""
     if isinstance(content, list):
         return all(isinstance(each, Mapping) and ("points" in each or each.get("type") == "tag") for each in content)
     return isinstance(content, Mapping) and isinstance(content.get("annotations"), list)
 
 
 def read_cvat_json(content: Any) -> CvatLabel:
-    """The shapes of JSON; ``is_cvat`` has to hold.
+    """Read shapes from JSON of which ``is_cvat`` holds.
 
     Raises:
         ValueError: a shape that cannot be understood, or too many.
     """
     if isinstance(content, list):
         few(content, "shapes")
-        tags = [str(each.get("label", "")) for each in content if each.get("type") == "tag"]
-        shapes = [each for each in content if each.get("type") != "tag"]
-        return CvatLabel([(str(each.get("label", "")), _json_box(each)) for each in shapes], _tagged(tags))
+        tags = [each for each in content if each.get("type") == "tag"]
+        shapes = [(str(each.get("label", "")), _json_box(each)) for each in content if each.get("type") != "tag"]
+        return CvatLabel(shapes, _tagged(tags))
     found: list[Shape] = []
     try:
         for each in few(content["annotations"], "annotations"):
@@ -62,7 +58,7 @@ def read_cvat_json(content: Any) -> CvatLabel:
 
 
 def read_cvat_xml(path: Path, names: Sequence[str]) -> CvatLabel:
-    """The shapes of one image in a file of "CVAT for images 1.1".
+    """Read the shapes of one image from a file of "CVAT for images 1.1".
 
     Args:
         path: XML.
@@ -90,20 +86,16 @@ def read_cvat_xml(path: Path, names: Sequence[str]) -> CvatLabel:
             f"The XML has {len(images)} images ({said[:120]}), {len(chosen) or 'none'} of them {names[0]}; export the "
             "image that is labeled."
         )
-    few(chosen[0], "shapes")
-    tags = [str(each.get("label", "")) for each in chosen[0] if each.tag == "tag"]
-    shapes = [(str(each.get("label", "")), _xml_box(each)) for each in chosen[0] if each.tag != "tag"]
-    height, width = chosen[0].get("height"), chosen[0].get("width")
-    size = (int(_number(height)), int(_number(width))) if height and width else None
-    return CvatLabel(shapes, _tagged(tags), size)
+    image = few(chosen[0], "shapes")
+    shapes = [(str(each.get("label", "")), _xml_box(each)) for each in image if each.tag != "tag"]
+    height, width = image.get("height"), image.get("width")
+    size = (int(finite(height)), int(finite(width))) if height and width else None
+    return CvatLabel(shapes, _tagged([each for each in image if each.tag == "tag"]), size)
 
 
-def _tagged(tags: Sequence[str]) -> str | None:
-    """What the tags call the image; others, such as of its quality, say nothing of it."""
-    words = {word for word in map(film_word, tags) if word}
-    if len(words) > 1:
-        raise ValueError(f"The image has the tags {', '.join(sorted(words))}; expected one of them.")
-    return words.pop() if words else None
+def _tagged(tags: Sequence[Any]) -> str | None:
+    """The class that tags call the image by; others, such as of its quality, do not count."""
+    return one_word({word for tag in tags if (word := film_word(str(tag.get("label", ""))))}, "tags")
 
 
 def _without_suffix(name: str) -> str:
@@ -112,11 +104,10 @@ def _without_suffix(name: str) -> str:
 
 
 def _json_box(shape: Mapping[str, Any]) -> list[float]:
-    kind, points = shape.get("type", "polygon"), _pairs(shape["points"])
-    turn = _number(shape.get("rotation") or 0)
+    kind, points, turn = shape.get("type", "polygon"), _pairs(shape["points"]), finite(shape.get("rotation") or 0)
     if kind == "ellipse":
         corners = around(points)
-        center = [_number(edge) for edge in points[0]]
+        center = [finite(edge) for edge in points[0]]
         return _turned(center, corners[2] - center[0], center[1] - corners[1], turn, round_=True)
     if kind not in ("rectangle", "polygon"):
         raise ValueError(f"A shape is of the type {kind!r}; expected rectangle, polygon or ellipse.")
@@ -124,35 +115,26 @@ def _json_box(shape: Mapping[str, Any]) -> list[float]:
 
 
 def _xml_box(shape: ElementTree.Element) -> list[float]:
-    turn = _number(shape.get("rotation") or 0)
+    turn = finite(shape.get("rotation") or 0)
     if shape.tag == "polygon":
         return around([pair.split(",") for pair in shape.get("points", "").split(";") if pair])
     if shape.tag == "box":
         return _turned_box(around([(shape.get("xtl"), shape.get("ytl")), (shape.get("xbr"), shape.get("ybr"))]), turn)
     if shape.tag == "ellipse":
-        across, down, wide, high = (_number(shape.get(key)) for key in ("cx", "cy", "rx", "ry"))
+        across, down, wide, high = (finite(shape.get(key)) for key in ("cx", "cy", "rx", "ry"))
         return _turned([across, down], wide, high, turn, round_=True)
     raise ValueError(f"A shape is of the type {shape.tag}; expected polygon, box or ellipse.")
 
 
-def _turned_box(box: Sequence[float], degrees: float) -> list[float]:
+def _turned_box(box: list[float], degrees: float) -> list[float]:
     if not degrees:
-        return list(box)
+        return box
     xmin, ymin, xmax, ymax = box
-    center = [(xmin + xmax) / 2, (ymin + ymax) / 2]
-    return _turned(center, (xmax - xmin) / 2, (ymax - ymin) / 2, degrees)
+    return _turned([(xmin + xmax) / 2, (ymin + ymax) / 2], (xmax - xmin) / 2, (ymax - ymin) / 2, degrees)
 
 
 def _turned(center: Sequence[float], across: float, down: float, degrees: float, round_: bool = False) -> list[float]:
-    """The box around a box or an ellipse that was turned about its center.
-
-    Args:
-        center: x, y.
-        across: half of its width before it was turned.
-        down: half of its height.
-        degrees: of the turn.
-        round_: it is an ellipse.
-    """
+    """The box around a box or an ellipse of these half axes that was turned about its center."""
     cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
     join = math.hypot if round_ else (lambda first, second: first + second)
     wide, high = join(across * cos, down * sin), join(across * sin, down * cos)
@@ -161,38 +143,25 @@ def _turned(center: Sequence[float], across: float, down: float, degrees: float,
 
 
 def around(points: Any) -> list[float]:
-    """The box around points.
-
-    Args:
-        points: ``[[x, y], ...]``.
+    """The box around points ``[[x, y], ...]``.
 
     Raises:
         ValueError: fewer than two, too many, or not numbers.
     """
     few(points, "points", MOST_POINTS)
     try:
-        pairs = [(_number(x), _number(y)) for x, y in points]
-    except (TypeError, ValueError, OverflowError) as error:
+        pairs = [(finite(x), finite(y)) for x, y in points]
+    except (TypeError, ValueError) as error:
         raise ValueError(f"The points of a shape are {str(points[:4])[:80]}; expected [[x, y], ...].") from error
     if len(pairs) < 2:
         raise ValueError(f"A shape has {len(pairs)} points; expected two or more.")
-    xs, ys = zip(*pairs, strict=True)
+    xs, ys = zip(*pairs)
     return [min(xs), min(ys), max(xs), max(ys)]
 
 
 def _pairs(flat: Any) -> Any:
     """``[x, y, x, y]`` as pairs; pairs as they are."""
     few(flat, "points", 2 * MOST_POINTS)
-    if isinstance(flat, Sequence) and flat and not isinstance(flat[0], Sequence):
-        return list(zip(flat[::2], flat[1::2], strict=False)) if len(flat) % 2 == 0 else flat
+    if isinstance(flat, Sequence) and flat and not isinstance(flat[0], Sequence) and len(flat) % 2 == 0:
+        return list(zip(flat[::2], flat[1::2]))
     return flat
-
-
-def _number(value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{str(value)[:40]!r} is not a finite number")
-    return number

@@ -1,15 +1,12 @@
-"""Requests of viewers to the DICOMweb server behind: UIDs and the standard's own words alone."""
+"""Pass requests of viewers on to a DICOMweb server: UIDs and the standard's own words alone."""
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 
 import requests
 from fastapi import HTTPException, Response
-
-logger = logging.getLogger(__name__)
 
 _DICOMWEB = re.compile(
     r"(studies|series|instances)(/([0-9]+(\.[0-9]+)*|[0-9]+(,[0-9]+)*|studies|series|instances|frames|metadata|rendered"
@@ -32,16 +29,10 @@ class DicomwebProxy:
         self.server, self.auth, self.prefixes = server.rstrip("/"), auth, prefixes
 
     def __call__(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Response:
-        """Pass a request on.
-
-        Args:
-            method: GET or POST.
-            path: with or without ``wado``, ``qido`` or ``stow`` in front.
-            headers: what is not needed is left out.
-            body: of a POST.
+        """Pass a GET or POST on; `path` may begin with ``wado``, ``qido`` or ``stow``.
 
         Raises:
-            HTTPException: 404 for another path, 502 where the server does not answer, or leads elsewhere.
+            HTTPException: 404 for another path, 502 where the server does not answer, or redirects.
         """
         first, _, rest = path.partition("/")
         way, below = (first, rest) if first in ("wado", "qido", "stow") else ("", path)

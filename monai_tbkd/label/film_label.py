@@ -1,4 +1,4 @@
-"""What an annotator says of a film, from every form that it is saved in."""
+"""An annotator's label of an image, from every form that it is saved in."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from typing import Any
 
 from monai_tbkd.data import CXRReader, FilmError, FilmTurn
 from monai_tbkd.data.film_classes import box_type_of, class_of
-from monai_tbkd.data.number_range import is_number
 from monai_tbkd.data.outside_text import decode_text
 from monai_tbkd.label.cvat_labels import CvatLabel, is_cvat, read_cvat_json, read_cvat_xml
 from monai_tbkd.label.film_geometry import film_geometry
-from monai_tbkd.label.film_words import IMAGE_LABEL, film_class
-from monai_tbkd.label.label_limits import few, read_text_label
-from monai_tbkd.label.label_map import PLACED_SUFFIXES, PLAIN_SUFFIXES, mask_to_boxes, read_mask
+from monai_tbkd.label.film_sources import series_files
+from monai_tbkd.label.label_content import IMAGE_LABEL, Shape, are_numbers, few, film_class, read_text_label
+from monai_tbkd.label.label_map import MASK_SUFFIXES, mask_to_boxes, read_mask
 from monai_tbkd.label.read_apart import read_apart
 from monai_tbkd.label.report_label import REPORT_SUFFIX, read_report_label
-from monai_tbkd.label.series_film import frontal_film
 from monai_tbkd.label.slicer_markups import markups_to_boxes
+
+# Whatever a rule says of scoring an image, a person may label it.
+_ANY_FILM = CXRReader(min_side=1, min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
+_FORMS = ("markups", "boxes", "annotations")
 
 
 @dataclass(frozen=True)
 class FilmLabel:
-    """A film's label.
+    """An image's label.
 
     Attributes:
         film: the file that was labeled.
-        boxes: ``[xmin, ymin, xmax, ymax]`` each, in pixels of the film as stored, cut at its edges.
+        boxes: ``[xmin, ymin, xmax, ymax]`` each, in pixels of the image as stored, clipped at its edges.
         box_types: ``active``, ``latent``, ``uncertain`` or ``unspecified``; one a box.
-        class_name: ``tb`` where there is a box or the annotator says so, else ``non_tb``, ``health`` or ``sick`` as
-            the annotator says.
-        upright_size: (height, width) of the upright film.
+        class_name: ``tb`` where there is a box or the annotator says so, else ``non_tb``, ``health`` or ``sick``.
+        upright_size: (height, width) of the upright image.
         turn: how the stored pixels were turned upright.
-        left_out: what a report of a viewer held beside its boxes, such as ``Length``.
+        left_out: what a viewer's report held beside its boxes, such as ``Length``.
     """
 
     film: Path
@@ -53,7 +54,7 @@ class FilmLabel:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What is noted of a label when it is kept, JSON-able."""
+        """The note of a label that is kept, JSON-able."""
         found = {"class_name": self.class_name, "boxes": self.boxes}
         return {**found, "left_out": list(self.left_out)} if self.left_out else found
 
@@ -65,7 +66,7 @@ class FilmLabel:
 
     @property
     def upright_boxes(self) -> list[list[float]]:
-        """The boxes in pixels of the upright film, which is what networks see."""
+        """The boxes in pixels of the upright image, as networks see it."""
         return self.turn.boxes_upright(self.boxes, self.upright_size)
 
 
@@ -77,16 +78,13 @@ def read_label(
     Args:
         label: JSON (ours, 3D Slicer's markups, CVAT's shapes), CVAT's XML, a report of OHIF (DICOM SR), or a mask (PNG,
             NRRD, NIfTI).
-        film: the film, or the folder of its DICOM series.
+        film: the image, or the folder of its DICOM series.
         info: what was saved with the label; ``image_label`` in it is taken where the label has none of its own.
-        identifier: of the film in a store, which CVAT's XML may name it by.
-
-    Returns:
-        The label, its boxes in the film's pixels.
+        identifier: of the image in a store, by which CVAT's XML may name it.
 
     Raises:
-        ValueError: the label cannot be understood, is not of this film, or says nothing or two things of it.
-        FilmError: the film cannot be read.
+        ValueError: the label cannot be understood, is not of this image, or says nothing or two things of it.
+        FilmError: the image cannot be read.
     """
     label = Path(label)
     try:
@@ -97,79 +95,88 @@ def read_label(
         raise ValueError(f"The label cannot be read: {error.detail}.") from error
 
 
-def _read_label(label: Path, film: Path, info: Mapping[str, Any], identifier: str) -> FilmLabel:
-    given, film = film, frontal_film(film)
+def frontal_film(path: Path) -> Path:
+    """The file of an image, or the one image of a series that the reader's rules take.
+
+    Raises:
+        ValueError: a series without a single such image.
+    """
+    if not path.is_dir():
+        return path
+    films = series_files(path)
+    if len(films) > 1:
+        films = [each for each in films if _is_taken(each)]
+    if len(films) != 1:
+        raise ValueError(f"A series with {len(films)} frontal films; expected one.")
+    return films[0]
+
+
+def _is_taken(film: Path) -> bool:
+    try:
+        CXRReader().get_data([film])
+    except FilmError:
+        return False
+    return True
+
+
+def _read_label(label: Path, given: Path, info: Mapping[str, Any], identifier: str) -> FilmLabel:
+    film = frontal_film(given)
     _, meta = _ANY_FILM.get_data([film])
-    turn = FilmTurn.from_text(str(meta["turn"]))
-    height, width = (int(v) for v in meta["original_size"])
-    stored_size = (width, height) if turn.transpose else (height, width)
-    uid, said = str(meta.get("sop_instance_uid") or ""), info.get(IMAGE_LABEL)
-    types: list[str] | None = None
+    turn, (height, width) = FilmTurn.from_text(str(meta["turn"])), (int(v) for v in meta["original_size"])
+    empty = FilmLabel(film, [], [], "", (height, width), turn)
+    uid, said, own = str(meta.get("sop_instance_uid") or ""), info.get(IMAGE_LABEL), None
     left_out: tuple[str, ...] = ()
     name = label.name.lower()
     if name.endswith(".json"):
         content = _load(label)
-        _check_image(content, stored_size, uid)
-        boxes, types, own = _from_json(content, film)
-        said = _one_word(said, own)
+        _check_image(content, empty.stored_size, uid)
+        shapes, own = _from_json(content, film)
     elif name.endswith(".xml"):
         own_names = [film.name] if film == given else []  # all series of a PACS have the same names of files
         found = read_cvat_xml(label, [*own_names, *(each for each in (identifier, uid) if each)])
-        boxes, types = _with_types(found.shapes)
-        boxes = _as_cvat_shows(found, boxes, turn, (height, width), str(meta["source_format"]))
-        said = _one_word(said, found.said)
+        shapes, own = _as_cvat_shows(found, empty, str(meta["source_format"])), found.said
     elif name.endswith(REPORT_SUFFIX):
-        report = read_report_label(label, uid, said)
-        (boxes, types), said, left_out = _with_types(report.shapes), report.said, report.left_out
-    elif name.endswith((*PLAIN_SUFFIXES, *PLACED_SUFFIXES)):
-        boxes = mask_to_boxes(read_mask(label, film, stored_size))
+        shapes, said, left_out = read_report_label(label, uid, said)
+    elif name.endswith(MASK_SUFFIXES):
+        shapes = [("tuberculosis", box) for box in mask_to_boxes(read_mask(label, film, empty.stored_size))]
     else:
         raise ValueError("The label is of an unknown type; expected JSON, XML, DICOM, PNG, NRRD or NIfTI.")
-    if said in (None, "") and not boxes:  # labels of earlier versions: without a box was non_tb, and was noted so
+    types, said = [_box_type(word) for word, _ in shapes], _one_said(said, own)
+    if said in (None, "") and not shapes:  # labels of earlier versions: without a box was non_tb, and was noted so
         understood = info.get("understood")
         said = understood.get("class_name") if isinstance(understood, Mapping) else None
-    cut = [_cut(box, stored_size) for box in few(boxes)]
-    types = types or ["unspecified"] * len(boxes)
-    return FilmLabel(film, cut, types, film_class(said, len(cut)), (height, width), turn, left_out)
+    boxes = [_clipped(box, empty.stored_size) for _, box in few(shapes)]
+    return FilmLabel(film, boxes, types, film_class(said, len(boxes)), (height, width), turn, left_out)
 
 
-def _as_cvat_shows(
-    found: CvatLabel, boxes: list[list[float]], turn: FilmTurn, upright: tuple[int, int], source_format: str
-) -> list[list[float]]:
-    """Boxes of CVAT, which shows a picture upright where its EXIF says how, in pixels as stored."""
-    stored = (upright[1], upright[0]) if turn.transpose else upright
-    shown = stored if source_format == "dicom" else upright
-    if found.size not in (None, shown, stored):
+def _as_cvat_shows(found: CvatLabel, film: FilmLabel, source_format: str) -> list[Shape]:
+    """Shapes of CVAT, which shows a picture upright where its EXIF says how, in pixels as stored."""
+    shown = film.stored_size if source_format == "dicom" else film.upright_size
+    if found.size not in (None, shown, film.stored_size):
         raise ValueError(
             f"The XML is of an image of {found.size} pixels (height, width); expected {shown}, so export the image "
             "that is labeled."
         )
-    as_stored = source_format == "dicom" or found.size not in (None, shown)
-    return boxes if as_stored else turn.boxes_as_stored(boxes, upright)
-
-
-# Whatever a rule says of scoring a film, a person may label it.
-_ANY_FILM = CXRReader(min_side=1, min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
-
-
-_FORMS = ("markups", "boxes", "annotations")
+    if source_format == "dicom" or found.size not in (None, shown):
+        return found.shapes
+    return [(word, film.turn.boxes_as_stored([box], film.upright_size)[0]) for word, box in found.shapes]
 
 
 def _load(path: Path) -> Any:
     content = read_text_label(path)
     try:
         return json.loads(decode_text(content), object_pairs_hook=_without_doubles)
-    except RecursionError as error:
-        raise ValueError("The label is not JSON in UTF-8 (nested too deep).") from error
-    except ValueError as error:
-        raise ValueError(f"The label is not JSON in UTF-8 ({error}).") from error
+    except (RecursionError, ValueError) as error:
+        what = "nested too deep" if isinstance(error, RecursionError) else error
+        raise ValueError(f"The label is not JSON in UTF-8 ({what}).") from error
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        double = next(key for key in found if sum(key == name for name, _ in pairs) > 1)
-        raise ValueError(f"the key {double[:40]!r} stands twice")
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key[:40]!r} stands twice")
+        found[key] = value
     return found
 
 
@@ -185,8 +192,8 @@ def _check_image(content: Any, stored_size: tuple[int, int], uid: str) -> None:
         )
 
 
-def _one_word(said: Any, own: Any) -> Any:
-    """What the label calls the image, else what was saved with it; they must not contradict each other."""
+def _one_said(said: Any, own: Any) -> Any:
+    """The label's own word for the image, else the one saved with it; they must not contradict each other."""
     if own is not None and said not in (None, "") and (film_class(own, 0) == "tb") != (film_class(said, 0) == "tb"):
         raise ValueError(
             f"The label calls the image {str(own)[:40]!r}, and {IMAGE_LABEL} that it is saved with {str(said)[:40]!r}; "
@@ -195,7 +202,8 @@ def _one_word(said: Any, own: Any) -> Any:
     return said if own is None else own
 
 
-def _from_json(content: Any, film: Path) -> tuple[list[list[float]], list[str] | None, Any]:
+def _from_json(content: Any, film: Path) -> tuple[list[Shape], Any]:
+    """Shapes, and the word for the image."""
     forms = [key for key in _FORMS if isinstance(content, Mapping) and isinstance(content.get(key), list)]
     form = forms[0] if forms else ""
     answered = form == "boxes" and content["boxes"]  # an answer of this app has them for CVAT again, as annotations
@@ -204,58 +212,48 @@ def _from_json(content: Any, film: Path) -> tuple[list[list[float]], list[str] |
     if form == "markups":
         few(content["markups"], "markups")
         boxes, word = markups_to_boxes(content, film_geometry(film))
-        return boxes, None, content.get(IMAGE_LABEL, word)
+        return [("tuberculosis", box) for box in boxes], content.get(IMAGE_LABEL, word)
     if form == "boxes":
-        boxes, types = _with_types([_our_box(each) for each in few(content["boxes"])])
-        return boxes, types, content.get(IMAGE_LABEL)
+        return [_our_box(each) for each in few(content["boxes"])], content.get(IMAGE_LABEL)
     if is_cvat(content):
         found = read_cvat_json(content)
-        boxes, types = _with_types(found.shapes)
-        return boxes, types, found.said
+        return found.shapes, found.said
     if isinstance(content, Mapping) and IMAGE_LABEL in content:
-        return [], [], content[IMAGE_LABEL]
+        return [], content[IMAGE_LABEL]
     raise ValueError("The label is JSON of an unknown form; expected boxes, markups, or CVAT's shapes.")
 
 
-def _our_box(each: Any) -> tuple[str, list[float]]:
+def _our_box(each: Any) -> Shape:
     if isinstance(each, Mapping):
         return str(each.get("label", "tuberculosis")), four_numbers(each.get("bbox"))
     return "tuberculosis", four_numbers(each)
 
 
-def _with_types(found: Sequence[tuple[str, list[float]]]) -> tuple[list[list[float]], list[str]]:
-    types = []
-    for word, _ in found:
-        kind = box_type_of(word)
-        if kind is None and class_of(word) != "tb":
-            raise ValueError(f"A box has the label {word!r}; expected tuberculosis, or one of its types.")
-        types.append(kind or "unspecified")
-    return [box for _, box in found], types
+def _box_type(word: str) -> str:
+    kind = box_type_of(word)
+    if kind is None and class_of(word) != "tb":
+        raise ValueError(f"A box has the label {word!r}; expected tuberculosis, or one of its types.")
+    return kind or "unspecified"
 
 
 def four_numbers(value: Any) -> list[float]:
-    """A box.
+    """The first four numbers of a box.
 
     Raises:
-        ValueError: anything but four finite numbers.
+        ValueError: fewer, or anything but finite numbers.
     """
-    if (
-        not isinstance(value, Sequence)
-        or isinstance(value, str)
-        or len(value) < 4
-        or not all(is_number(v) for v in value)
-    ):
+    if not are_numbers(value, 4):
         raise ValueError(f"A box is {str(value)[:80]}; expected [xmin, ymin, xmax, ymax], finite numbers.")
     return [float(v) for v in value[:4]]
 
 
-def _cut(box: Sequence[float], stored_size: tuple[int, int]) -> list[float]:
+def _clipped(box: Sequence[float], stored_size: tuple[int, int]) -> list[float]:
     height, width = stored_size
     xmin, ymin, xmax, ymax = box
-    cut = [max(0.0, min(xmin, width)), max(0.0, min(ymin, height)), min(xmax, width), min(ymax, height)]
-    if cut[2] <= cut[0] or cut[3] <= cut[1]:
+    inside = [max(0.0, min(xmin, width)), max(0.0, min(ymin, height)), min(xmax, width), min(ymax, height)]
+    if inside[2] <= inside[0] or inside[3] <= inside[1]:
         raise ValueError(
             f"A box is {[round(edge, 2) for edge in box]} on a film of {height} x {width} pixels; expected one that "
             "lies on the film, [xmin, ymin, xmax, ymax]."
         )
-    return [float(edge) for edge in cut]
+    return [float(edge) for edge in inside]

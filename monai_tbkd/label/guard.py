@@ -1,18 +1,21 @@
 """Who may ask the MONAI Label server, and how much; `routes` says what may be asked.
 
 `docs/annotation.md` lists what is allowed.
+Starlette's parts do not do (measured with 1.10): TrustedHostMiddleware takes the first of two Host headers and knows no
+ranges of addresses, HTTPBearer asks after the body was read and not before ``/openapi.json``, nothing limits a body.
 """
 
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
+
+from monai_tbkd.data.loopback import is_loopback
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +29,9 @@ LARGEST_TEXT = 96 * 1024
 """Bytes of a body that is no upload: a task's process gets it as one argument, of which Linux takes 128 KiB."""
 _ONCE = ("host", "origin", "authorization", "content-length", "content-type", "sec-fetch-site")
 _HOST = re.compile(r"([\w.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
+_ORIGIN = re.compile(rf"null|https?://{_HOST.pattern}", re.ASCII)
 # The one set of characters that is needed; Python has others that take minutes for a megabyte, such as punycode.
 _UTF_8 = re.compile(r"charset *= *\"?utf-?8\"? *(;|$)")
-_ORIGIN = re.compile(rf"null|https?://{_HOST.pattern}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -53,16 +56,19 @@ class GuardRules:
 
 
 class Refusal(Exception):  # noqa: N818  # it is an answer, not a fault
-    """An answer in place of the server's.
-
-    Args:
-        status: of HTTP.
-        detail: what was found and what was expected.
-    """
+    """An answer of the guard: status of HTTP and a sentence."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
         self.status, self.detail = status, detail
+
+    async def send(self, send: Send) -> None:
+        """Answer as JSON, and close the connection, since a body may still be on its way."""
+        body = json.dumps({"detail": self.detail}).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers += [(b"connection", b"close"), *([(b"www-authenticate", b"Bearer")] if self.status == 401 else [])]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 class Guard:
@@ -80,28 +86,26 @@ class Guard:
         """Answer a request, or pass it on."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
-            return
         if scope["type"] != "http":
             return  # the server has no web sockets; the connection is closed
         try:
             headers = _headers(scope)
-            self._check_sender(scope, headers)
+            self._check_sender((scope.get("client") or ("127.0.0.1",))[0], headers)
             body = _Body(receive, send, self._largest(headers))
         except Refusal as refusal:
             logger.warning("%s: %d", scope["method"], refusal.status)
-            await answer(send, refusal)
+            await refusal.send(send)
             return
         try:
             await self.app(scope, body.receive, body.send)
         except Exception:
             if not body.too_large:
                 raise
-        if body.too_large:
-            await body.refuse()
+        if body.too_large and not body.started:
+            await _too_large(body.largest).send(send)
 
-    def _check_sender(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+    def _check_sender(self, client: str, headers: Mapping[str, str]) -> None:
         rules = self.rules
-        client = (scope.get("client") or ("127.0.0.1",))[0]
         if not rules.remote and not is_loopback(client):
             raise Refusal(403, "Requests from other machines are refused; start with --conf remote true to allow them.")
         host = headers.get("host", "")
@@ -125,11 +129,12 @@ class Guard:
                 raise Refusal(401, "A token is required: Authorization: Bearer TOKEN.")
 
     def _largest(self, headers: Mapping[str, str]) -> int:
+        """The most bytes that the body may have."""
         kind = headers.get("content-type", "").lower()
         if "charset" in _UTF_8.sub("", kind, count=1):
             raise Refusal(415, "The Content-Type header names a charset; expected utf-8, or none.")
-        upload = kind.startswith("multipart/")
-        largest = self.rules.largest_body if upload else min(LARGEST_TEXT, self.rules.largest_body)
+        largest = self.rules.largest_body
+        largest = largest if kind.startswith("multipart/") else min(LARGEST_TEXT, largest)
         length = headers.get("content-length", "0")
         if not re.fullmatch("[0-9]{1,15}", length) or int(length) > largest:
             raise _too_large(largest)
@@ -140,27 +145,19 @@ class _Body:
     """A request's body, counted; a server's answer to one that was cut off is held back."""
 
     def __init__(self, receive: Receive, send: Send, largest: int) -> None:
-        self._receive, self._send, self._largest = receive, send, largest
-        self._received, self._started = 0, False
-        self.too_large = False
+        self._receive, self._send, self.largest = receive, send, largest
+        self._received, self.started, self.too_large = 0, False, False
 
     async def receive(self) -> Message:
         message = await self._receive()
         self._received += len(message.get("body", b""))
-        if self._received > self._largest:
-            self.too_large = True
-            return {"type": "http.disconnect"}
-        return message
+        self.too_large |= self._received > self.largest
+        return {"type": "http.disconnect"} if self.too_large else message
 
     async def send(self, message: Message) -> None:
-        if self.too_large and not self._started:
-            return
-        self._started = True
-        await self._send(message)
-
-    async def refuse(self) -> None:
-        if not self._started:
-            await answer(self._send, _too_large(self._largest))
+        if self.started or not self.too_large:
+            self.started = True
+            await self._send(message)
 
 
 def _headers(scope: Mapping[str, Any]) -> dict[str, str]:
@@ -176,31 +173,3 @@ def _headers(scope: Mapping[str, Any]) -> dict[str, str]:
 
 def _too_large(largest: int) -> Refusal:
     return Refusal(413, f"The request is larger than {round(largest / MEGABYTE, 3):g} MB.")
-
-
-async def answer(send: Send, refusal: Refusal) -> None:
-    """Send a refusal as JSON, and close the connection, since a body may still be on its way."""
-    body = json.dumps({"detail": refusal.detail}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers.append((b"connection", b"close"))
-    if refusal.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-def is_loopback(name: str) -> bool:
-    """Whether an address or host name is this machine's own.
-
-    Example:
-        >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("10.0.0.7")
-        (True, True, False)
-    """
-    if name == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback

@@ -1,4 +1,4 @@
-"""The models of the app: boxes, map and score of one film."""
+"""The models of the app: boxes, map and score of one image, and batches of images."""
 
 from __future__ import annotations
 
@@ -6,80 +6,59 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from monai_tbkd.label.film_geometry import film_geometry
-from monai_tbkd.label.film_options import read_options
-from monai_tbkd.label.film_pipeline import FilmPipeline
-from monai_tbkd.label.film_result import LABEL, FilmResult
-from monai_tbkd.label.label_map import PLACED_SUFFIXES, PLAIN_SUFFIXES, film_mask, write_mask
-from monai_tbkd.label.series_film import look_at
+from monai_tbkd.label.film_ids import is_safe_id
+from monai_tbkd.label.film_pipeline import LABEL, FilmPipeline, FilmResult, shown_value
+from monai_tbkd.label.label_map import MASK_SUFFIXES, write_mask
+from monai_tbkd.label.request_models import InferParams, picked
 from monai_tbkd.label.slicer_markups import boxes_to_markups
+from monai_tbkd.report.prediction_table import DONE, FAILED, REFUSED
+from monai_tbkd.transforms.map_to_mask import THRESHOLD_MODES
 
 logger = logging.getLogger(__name__)
 
-Answer = tuple[str | None, dict[str, Any]]
+_SUFFIX_OF = {"nifti": ".nii.gz", "dicom": ".nrrd", "nrrd": ".nrrd", "metaimage": ".nrrd"}
 
 
 class FilmTask(InferTask):
-    """One face of the model; what differs is the file that goes with the answer.
-
-    Args:
-        pipeline: shared by all faces, so that the network is there once.
-        kind: MONAI Label's type, by which viewers choose what to do with the answer.
-        description: one line.
-    """
+    """The model with one kind of answer, by which viewers choose what to do with it; all share one pipeline."""
 
     def __init__(self, pipeline: FilmPipeline, kind: InferType, description: str) -> None:
         super().__init__(kind, {LABEL: 1}, 2, f"{description} (research use only, not for diagnosis)")
         self.pipeline = pipeline
 
-    def info(self) -> dict[str, Any]:
-        return {
-            "type": self.type,
-            "labels": self.labels,
-            "dimension": self.dimension,
-            "description": self.description,
-            "config": self.config(),
-        }
-
     def config(self) -> dict[str, Any]:
-        """Options that a request may turn, with the values that hold if it does not."""
-        return self.pipeline.defaults.displayable()
+        """Options of a request with their defaults; viewers make a field of a number and a choice of a list."""
+        shown = {key: shown_value(value) for key, value in self.pipeline.defaults.items()}
+        modes = sorted(THRESHOLD_MODES, key=lambda mode: mode != shown["threshold_mode"])
+        return {**shown, "threshold_mode": modes}
 
     def is_valid(self) -> bool:
         return True
 
-    def get_path(self, validate: bool = True) -> str | None:
-        """The weights' file."""
-        path = self.pipeline.weights
-        return str(path) if path.is_file() or not validate else None
-
-    def __call__(self, request: Mapping[str, Any]) -> Answer:
-        """Look at the film at ``request["image"]``.
-
-        Returns:
-            A file, or None where the film was refused or there is nothing to draw, and the answer.
-
-        Raises:
-            ValueError: an option that cannot be.
-        """
-        finding, facts = look_at(self.pipeline, Path(request["image"]), read_options(request))
-        answer = {"model": request.get("model"), **finding.as_json(), **facts}
-        if finding.reason is not None:
-            logger.info("%s: no score (%s)", request.get("model"), finding.reason)
+    def __call__(self, request: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
+        """A file, or None where there is nothing to draw, and the answer for the image at ``request["image"]``."""
+        options = picked(InferParams, request, self.pipeline.defaults)
+        found = self.pipeline(request["image"], options)
+        answer = {"model": request.get("model"), **found.as_json()}
+        if found.reason is not None:
+            logger.info("%s: no score (%s)", request.get("model"), found.reason)
             return None, answer
-        return self.file(finding, request), self.more(finding, answer)
+        write = request.get("result_write_to_file", True)
+        return (self.file(found, request) if write else None), self.more(answer)
 
-    def file(self, finding: FilmResult, request: Mapping[str, Any]) -> str | None:
+    def file(self, found: FilmResult, request: Mapping[str, Any]) -> str | None:
         """The file that goes with the answer."""
         return None
 
-    def more(self, finding: FilmResult, answer: dict[str, Any]) -> dict[str, Any]:
+    def more(self, answer: dict[str, Any]) -> dict[str, Any]:
         """The answer with what clients of this kind of model look for."""
         return answer
 
@@ -90,7 +69,7 @@ class ScoreTask(FilmTask):
     def __init__(self, pipeline: FilmPipeline) -> None:
         super().__init__(pipeline, InferType.CLASSIFICATION, "Score of tuberculosis, 0-1")
 
-    def more(self, finding: FilmResult, answer: dict[str, Any]) -> dict[str, Any]:
+    def more(self, answer: dict[str, Any]) -> dict[str, Any]:
         return {**answer, "prediction": [{"idx": 1, "label": LABEL, "score": answer["image_score"]}]}
 
 
@@ -100,15 +79,12 @@ class BoxesTask(FilmTask):
     def __init__(self, pipeline: FilmPipeline) -> None:
         super().__init__(pipeline, InferType.DETECTION, "Boxes of tuberculosis with scores")
 
-    def file(self, finding: FilmResult, request: Mapping[str, Any]) -> str | None:
-        if not request.get("result_write_to_file", True):
-            return None
-        markups = boxes_to_markups(finding.boxes, film_geometry(finding.path))
+    def file(self, found: FilmResult, request: Mapping[str, Any]) -> str | None:
         target = _new_file(".json")
-        target.write_text(json.dumps(markups), encoding="utf-8")
+        target.write_text(json.dumps(boxes_to_markups(found.boxes, film_geometry(found.path))), encoding="utf-8")
         return str(target)
 
-    def more(self, finding: FilmResult, answer: dict[str, Any]) -> dict[str, Any]:
+    def more(self, answer: dict[str, Any]) -> dict[str, Any]:
         """CVAT's stock function looks for polygons at ``annotations``."""
         elements = [
             {"label": LABEL, "contours": [[[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax]]]}
@@ -124,26 +100,46 @@ class MapTask(FilmTask):
     def __init__(self, pipeline: FilmPipeline) -> None:
         super().__init__(pipeline, InferType.SEGMENTATION, "Map of tuberculosis above the threshold")
 
-    def file(self, finding: FilmResult, request: Mapping[str, Any]) -> str | None:
-        if not request.get("result_write_to_file", True):
-            return None
-        geometry = film_geometry(finding.path)
-        target = _new_file(_mask_suffix(finding, request))
-        write_mask(film_mask(finding), target, geometry)
+    def file(self, found: FilmResult, request: Mapping[str, Any]) -> str | None:
+        suffix = request.get("result_extension") or _SUFFIX_OF.get(str(found.row["source_format"]), ".png")
+        if suffix not in MASK_SUFFIXES:
+            raise ValueError(f"result_extension is {suffix!r}; expected {', '.join(MASK_SUFFIXES)}.")
+        target = _new_file(suffix)
+        write_mask(found.mask(), target, film_geometry(found.path))
         return str(target)
 
 
-def _mask_suffix(finding: FilmResult, request: Mapping[str, Any]) -> str:
-    asked = request.get("result_extension")
-    if asked:
-        if asked not in (*PLAIN_SUFFIXES, *PLACED_SUFFIXES):
-            raise ValueError(
-                f"result_extension is {asked!r}; expected {', '.join((*PLAIN_SUFFIXES, *PLACED_SUFFIXES))}."
-            )
-        return str(asked)
-    return {"nifti": ".nii.gz", "dicom": ".nrrd", "nrrd": ".nrrd", "metaimage": ".nrrd"}.get(
-        str(finding.facts.get("source_format")), ".png"
-    )
+class FilmBatchInfer(BatchInferTask):
+    """Images through one model, one after the other; one that fails gets an answer that says why."""
+
+    def __call__(self, request: Mapping[str, Any], datastore: Any, infer: Callable[..., Any]) -> dict[str, Any]:
+        """Run `infer` on the images ``all``, ``labeled``, ``unlabeled``, or on a list of identifiers.
+
+        Returns:
+            How it ends, such as ``19 done, 5 refused``, and the reason of each image without an answer.
+        """
+        tag = request.get("label_tag") or "original"
+        if not is_safe_id(tag):
+            raise ValueError(f"label_tag is {tag!r}; expected letters, digits, dots, hyphens and underscores.")
+        images = sorted(self.get_images(request, datastore))[: request.get("max_batch_size") or None]
+        states, reasons = [], {}
+        for number, image in enumerate(images, start=1):
+            try:
+                done = infer({**request, "image": image, "save_label": True, "label_tag": tag}, datastore)
+                if done.get("file"):
+                    Path(done["file"]).unlink(missing_ok=True)
+                answer = done["params"]
+            except Exception as error:
+                logger.exception("%s: no answer", image)
+                answer = {"status": FAILED, "reason": "INTERNAL", "detail": type(error).__name__}
+            states.append(answer["status"])
+            if answer.get("reason"):
+                reasons[image] = answer["reason"]
+            logger.info("%s: %s, %d / %d", image, answer["status"], number, len(images))
+        counts = [f"{states.count(state)} {state}" for state in (DONE, REFUSED, FAILED) if state in states]
+        ends = ", ".join(counts) or "no images"
+        logger.info("The batch ends: %s", ends)
+        return {"ends": ends, "reasons": reasons}
 
 
 def _new_file(suffix: str) -> Path:

@@ -1,10 +1,9 @@
-"""Finished labels as one file of boxes in film pixels, and as a table to train on."""
+"""Finished labels as one file of boxes in image pixels, and as a table to train on."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,51 +13,37 @@ from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.label.film_ids import check_name
 from monai_tbkd.label.film_label import FilmLabel, read_label
 from monai_tbkd.label.film_sources import FolderSource
-from monai_tbkd.label.label_folder import FINAL, LabelFolder
+from monai_tbkd.label.label_folder import FINAL, LABELS_FOLDER, PACS_FILMS, LabelFolder, is_pacs_store
 from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)
 
-LABELS_FOLDER = "tbkd_labels"
-"""Beside the films of a folder, or beside those fetched from a PACS."""
-PACS_MARK = "pacs.json"
-PACS_FILMS = "films"
-_CATEGORIES = {"active": "ActiveTuberculosis", "latent": "ObsoletePulmonaryTuberculosis"}
-_UNSURE = "PulmonaryTuberculosis"  # TBX11K's word where the kind is not known
-_NAMES = ("ActiveTuberculosis", "ObsoletePulmonaryTuberculosis", _UNSURE)
+_CATEGORIES = {
+    "active": "ActiveTuberculosis", "latent": "ObsoletePulmonaryTuberculosis", "unknown": "PulmonaryTuberculosis",
+}  # fmt: skip
+"""TBX11K's, the last where the kind is not known."""
 
 
 @dataclass
 class LabelExport:
-    """What was exported.
+    """The labels of a store.
 
     Attributes:
-        labels: by the film's name, its path under the folder of films.
+        labels: by the image's name, its path under the folder of images.
         films: the identifier of each.
         faults: by identifier, why a label was left out.
     """
 
-    folder: Path
     labels: dict[str, FilmLabel] = field(default_factory=dict)
     films: dict[str, str] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
-
-
-def mark_pacs_store(store: Path) -> None:
-    """Say that the films of a store are below it, in folders named by their series, fetched from a PACS."""
-    write_json(store / PACS_MARK, {"films": "fetched from a DICOMweb server; they hold patient data"})
-
-
-def is_pacs_store(store: Path) -> bool:
-    """Whether `mark_pacs_store` has said so of a store."""
-    return (store / PACS_MARK).is_file()
 
 
 def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
     """Read the labels of a store; no server is needed.
 
     Args:
-        store: the folder of films that was labeled, or the folder in which labels and films of a PACS are kept.
+        store: the folder of images that was labeled, or the folder in which labels and images of a PACS are kept.
         tag: of the labels.
 
     Raises:
@@ -71,11 +56,9 @@ def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
         raise ValueError(f"{labels.root}: no label of the tag {tag}; name the folder of films that was labeled.")
     of_pacs = is_pacs_store(store)
     folder = store / PACS_FILMS if of_pacs else store
-    path_of: Callable[[str], Path | None]
-    path_of = (lambda film: folder / film) if of_pacs else FolderSource(folder, labels.root).path
-    found = LabelExport(folder)
+    source, found = FolderSource(folder, labels.root), LabelExport()
     for identifier in identifiers:
-        film, label = path_of(identifier), labels.path(identifier, tag)
+        film, label = folder / identifier if of_pacs else source.path(identifier), labels.path(identifier, tag)
         try:
             if film is None or not film.exists() or label is None:
                 raise ValueError("its film is not there")
@@ -93,17 +76,14 @@ def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
 
 
 def write_coco(path: Path, export: LabelExport) -> None:
-    """Write the boxes in COCO's format with TBX11K's names of categories.
+    """Write the boxes as JSON in COCO's format with TBX11K's names of categories.
 
-    ``bbox`` is ``[x, y, width, height]`` in pixels of the film as stored. Films without TB are among the images, too;
-    ``label`` says what each is.
-
-    Args:
-        path: JSON.
-        export: of a store.
+    ``bbox`` is ``[x, y, width, height]`` in pixels of the image as stored. Images without TB are listed, too; ``label``
+    says what each is.
     """
     images: list[dict[str, Any]] = []
     boxes: list[dict[str, Any]] = []
+    kinds = list(_CATEGORIES)
     for number, (name, label) in enumerate(export.labels.items(), start=1):
         height, width = label.stored_size
         images.append(
@@ -111,27 +91,27 @@ def write_coco(path: Path, export: LabelExport) -> None:
              "film_id": export.films[name]}
         )  # fmt: skip
         for (xmin, ymin, xmax, ymax), kind in zip(label.boxes, label.box_types, strict=True):
-            category = _NAMES.index(_CATEGORIES.get(kind, _UNSURE)) + 1
+            category = kinds.index(kind if kind in kinds else "unknown") + 1
             size = [xmax - xmin, ymax - ymin]
             boxes.append(
                 {"id": len(boxes) + 1, "image_id": number, "category_id": category, "bbox": [xmin, ymin, *size],
                  "area": size[0] * size[1], "iscrowd": 0}
             )  # fmt: skip
-    categories = [{"id": i, "name": name, "supercategory": "Tuberculosis"} for i, name in enumerate(_NAMES, start=1)]
+    categories = [
+        {"id": number, "name": name, "supercategory": "Tuberculosis"}
+        for number, name in enumerate(_CATEGORIES.values(), start=1)
+    ]
     info = {"description": f"Boxes drawn in MONAI Label; {NOTICE}"}
     write_json(path, {"info": info, "images": images, "annotations": boxes, "categories": categories})
 
 
 def write_manifest(path: Path, export: LabelExport) -> None:
-    """Write a table that training and evaluation take as ``--dataset_dir``.
+    """Write a CSV that training and evaluation take as ``--dataset_dir``; images are named by their absolute paths.
 
-    Boxes are in pixels of the upright film, as networks see it, so they differ from the JSON's where a DICOM film is
+    Boxes are in pixels of the upright image, as networks see it, so they differ from the JSON's where a DICOM image is
     stored lying or mirrored.
-
-    Args:
-        path: CSV; films are named by their absolute paths.
-        export: of a store.
     """
     labels = export.labels.values()
-    rows = ((str(label.film.resolve()), label.class_name, label.upright_boxes) for label in labels)
-    manifest.write_manifest(path, rows)
+    manifest.write_manifest(
+        path, ((str(label.film.resolve()), label.class_name, label.upright_boxes) for label in labels)
+    )

@@ -1,23 +1,16 @@
-"""Masks in NRRD and NIfTI files, read by a few lines of our own: what comes from elsewhere must not end the process.
+"""Masks in NRRD and NIfTI files, read without ITK, which may end the process or open other files that a header names.
 
-ITK, which viewers write masks with, picks a reader by content, opens other files that a header names, and ends the
-process at some headers. Here a header is a list of known fields in a known form, all that it promises is checked before
-anything is unpacked, and nothing but this one file is opened.
+A header consists of known fields in a known form; what it promises is checked before anything is unpacked.
 """
 
 from __future__ import annotations
 
-import bz2
-import contextlib
-import io
 import math
 import re
-import warnings
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
@@ -27,9 +20,6 @@ from monai_tbkd.data import FilmError
 from monai_tbkd.data.readers.itk_header import HEADER_BYTES, read_header
 
 _MAGIC = re.compile(rb"NRRD000[1-5]\r?\n")
-_NUMBER = r"[-+]?[0-9]*\.?[0-9]*(?:[eE][-+]?[0-9]+)?"
-_OF_NUMBERS = b"0123456789+-.eE \t\r\n"
-_VECTOR = re.compile(rf"\( *({_NUMBER}) *, *({_NUMBER})(?: *, *({_NUMBER}))? *\)")
 _TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
     "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),
@@ -50,14 +40,8 @@ _TO_LPS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class MaskVolume:
-    """A mask of one slice.
-
-    Attributes:
-        voxels: ``(i, j, k)``; one axis has the length 1.
-        to_lps: ``(4, 4)``, from (i, j, k, 1) to (x, y, z, 1) in mm.
-    """
+class MaskVolume(NamedTuple):
+    """A mask of one slice: voxels ``(i, j, k)`` and the ``(4, 4)`` from (i, j, k, 1) to (x, y, z, 1) in mm."""
 
     voxels: NDArray[Any]
     to_lps: NDArray[np.float64]
@@ -75,81 +59,59 @@ def read_volume(path: Path, most_voxels: int, most_bytes: int) -> MaskVolume:
         ValueError: another kind of file, a header that is damaged or holds what is not needed, too many axes or voxels,
             or fewer bytes than the header promises.
     """
-    content = _read(path, most_bytes + HEADER_BYTES)
-    if path.name.lower().endswith(".nrrd"):
-        found = _nrrd(path, content, most_voxels, most_bytes)
-    else:
-        if path.name.lower().endswith(".gz"):
-            content = _inflated(content, most_bytes + HEADER_BYTES)
-        found = _nifti(content, most_voxels)
-    if not np.isfinite(found.voxels).all():
-        raise ValueError("The mask has voxels that are no numbers; save it with whole numbers, 0 where nothing is.")
-    return found
-
-
-def _read(path: Path, most: int) -> bytes:
+    most = most_bytes + HEADER_BYTES
     with path.open("rb") as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise ValueError(f"The mask has more than {most} bytes; expected one slice of the image's size.")
-    return content
+    name = path.name.lower()
+    if name.endswith(".nrrd"):
+        voxels, to_lps = _nrrd(path, content, most_voxels, most_bytes)
+    else:
+        voxels, to_lps = _nifti(_inflated(content, most) if name.endswith(".gz") else content, most_voxels)
+    if not np.isfinite(voxels).all():
+        raise ValueError("The mask has voxels that are no numbers; save it with whole numbers, 0 where nothing is.")
+    if not np.isfinite(to_lps).all() or abs(np.linalg.det(to_lps)) < 1e-12:
+        raise ValueError("The mask's header says no place that can be; save it again.")
+    return MaskVolume(voxels, to_lps)
 
 
-def _nrrd(path: Path, content: bytes, most_voxels: int, most_bytes: int) -> MaskVolume:
+def _nrrd(path: Path, content: bytes, most_voxels: int, most_bytes: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
     if _MAGIC.match(content) is None:
         raise ValueError("The mask is not NRRD, as its suffix says; save it again.")
     try:
         fields, start = read_header(path, "nrrd")
     except FilmError as error:
         raise ValueError(f"The mask cannot be read: {error.detail}.") from error
-    axes, sizes = int(fields["dimension"]), [int(size) for size in fields["sizes"].split()]
-    if axes not in (2, 3):
-        raise ValueError(f"The mask has {axes} axes; expected one slice.")
-    kinds = fields.get("kinds", "").lower().split()
-    if any(kind not in ("domain", "space", "???", "none") for kind in kinds):
+    if any(kind not in ("domain", "space", "???", "none") for kind in fields.get("kinds", "").lower().split()):
         raise ValueError(f"The mask has axes of the kinds {fields['kinds']!r}; expected one value a pixel.")
-    shape = _checked(tuple(sizes), most_voxels)
+    shape = _one_slice([int(size) for size in fields["sizes"].split()], most_voxels)
     kind = _TYPE_OF.get(fields["type"].lower())
     if kind is None:
         raise ValueError(f"The mask's type is {fields['type']!r}; expected whole or decimal numbers.")
     order = {"little": "<", "big": ">"}.get(fields.get("endian", "").lower(), "" if kind[1] == "1" else None)
     if order is None:
         raise ValueError(f"The mask's endian is {fields.get('endian')!r}; expected little or big.")
-    if math.prod(shape) * np.dtype(kind).itemsize > most_bytes:
-        raise ValueError(f"The mask has {shape} voxels of {kind[1]} bytes; expected at most {most_bytes} bytes.")
     dtype, count = np.dtype(order + kind), math.prod(shape)
-    values = _unpacked(content[start:], fields["encoding"].lower(), dtype, count, most_bytes)
-    return MaskVolume(values.reshape(shape, order="F"), _nrrd_place(fields, axes))
-
-
-def _unpacked(packed: bytes, encoding: str, dtype: np.dtype[Any], count: int, most: int) -> NDArray[Any]:
+    if count * dtype.itemsize > most_bytes:
+        raise ValueError(f"The mask has {shape} voxels of {kind[1]} bytes; expected at most {most_bytes} bytes.")
+    encoding, packed = fields["encoding"].lower(), content[start:]
+    if encoding not in ("raw", "gz", "gzip"):
+        raise ValueError(f"The mask's encoding is {encoding}; expected raw or gzip, as 3D Slicer and ITK write.")
+    packed = packed if encoding == "raw" else _inflated(packed, most_bytes)
     size = count * dtype.itemsize
-    if encoding in ("ascii", "text", "txt"):
-        numbers = np.zeros(0)
-        if not packed.translate(None, _OF_NUMBERS):
-            with warnings.catch_warnings(action="error"), contextlib.suppress(ValueError, DeprecationWarning):
-                numbers = np.fromstring(packed.rstrip(), dtype=float, sep=" ")[:count]
-        if numbers.size == count:
-            return numbers
-        raise ValueError(f"The mask has other than {count} numbers; save it again.")
-    if encoding == "hex":
-        try:
-            packed = bytes.fromhex(packed.decode("ascii"))
-        except ValueError as error:
-            raise ValueError("The mask's pixels are no hexadecimal numbers; save it again.") from error
-    elif encoding != "raw":
-        packed = _inflated(packed, most, bz2.BZ2Decompressor() if encoding.startswith("bz") else None)
     if len(packed) < size:
         raise ValueError(f"The mask has {len(packed)} bytes of pixels; expected {size}, so save it again.")
-    return np.frombuffer(packed[:size], dtype)
+    values = np.frombuffer(packed[:size], dtype).reshape(shape, order="F")
+    return values, _nrrd_place(fields, int(fields["dimension"]))
 
 
-def _inflated(packed: bytes, most: int, stream: Any = None) -> bytes:
-    """Unpacked, by gzip if no stream is given, to its end, where its checksum is, and no more than this."""
-    stream = stream or zlib.decompressobj(zlib.MAX_WBITS | 16)
+def _inflated(packed: bytes, most: int) -> bytes:
+    """Unpack at most so many bytes of gzip, to the end, where the checksum is."""
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
-        plain: bytes = stream.decompress(packed, most + 1)
-    except (zlib.error, OSError, EOFError) as error:
+        plain = stream.decompress(packed, most + 1)
+    except zlib.error as error:
         raise ValueError("The mask's pixels are damaged, or not packed as it says; save it again.") from error
     if len(plain) > most or not stream.eof:
         raise ValueError(f"The mask is cut short, or unpacks to more than {most} bytes; save it again.")
@@ -157,13 +119,15 @@ def _inflated(packed: bytes, most: int, stream: Any = None) -> bytes:
 
 
 def _nrrd_place(fields: Mapping[str, str], axes: int) -> NDArray[np.float64]:
+    """From voxels to LPS; the form of the fields was checked when the header was read."""
     to_lps = np.eye(4)
     if "space directions" in fields:
-        vectors = _vectors(fields, "space directions")
-        origin = _vectors(fields, "space origin") if "space origin" in fields else [[0.0] * len(vectors[0])]
-        if len(vectors) != axes or len({len(each) for each in (*vectors, *origin)}) != 1 or len(origin) != 1:
+        vectors = _vectors(fields["space directions"])
+        zero = [[0.0] * len(each) for each in vectors[:1]]
+        origin = _vectors(fields["space origin"]) if "space origin" in fields else zero
+        length = len(origin[0]) if len(origin) == 1 else 0
+        if len(vectors) != axes or {len(each) for each in vectors} != {length} or length not in (2, 3):
             raise ValueError("The mask's space directions and origin do not fit its axes; save it again.")
-        length = len(origin[0])
         to_lps[:length, :axes] = np.transpose(vectors)
         to_lps[:length, 3] = origin[0]
         if axes == 2 and length == 3:
@@ -173,64 +137,42 @@ def _nrrd_place(fields: Mapping[str, str], axes: int) -> NDArray[np.float64]:
             raise ValueError(f"The mask's space is {fields['space'][:40]!r}; expected one of {', '.join(_TO_LPS)}.")
         to_lps[:3] *= np.array(sign)[:, None] if length == 3 else 1.0
     elif "spacings" in fields:
-        words = fields["spacings"].split()
-        if len(words) != axes or not all(re.fullmatch(_NUMBER, word) or word.lower() == "nan" for word in words):
+        spacings = [float(word) for word in fields["spacings"].split()]
+        if len(spacings) != axes:
             raise ValueError(f"The mask's spacings are {fields['spacings'][:60]!r}; expected {axes} numbers.")
-        for axis, word in enumerate(words):
-            to_lps[axis, axis] = 1.0 if word.lower() == "nan" else _decimal(word)
-    return _place(to_lps)
+        for axis, spacing in enumerate(spacings):
+            to_lps[axis, axis] = 1.0 if math.isnan(spacing) else spacing
+    return to_lps
 
 
-def _vectors(fields: Mapping[str, str], name: str) -> list[list[float]]:
-    text = fields[name]
-    if not re.fullmatch(rf"(?:{_VECTOR.pattern} *)+", text):
-        raise ValueError(f"The mask's {name} is {text[:60]!r}; expected vectors such as (1,0,0).")
-    return [[_decimal(part) for part in found if part] for found in _VECTOR.findall(text)]
+def _vectors(text: str) -> list[list[float]]:
+    """Vectors such as ``(1,0,0) (0,1,0)``; ``none`` is left out."""
+    return [[float(part) for part in each.split(",")] for each in re.findall(r"\(([^)]*)\)", text)]
 
 
-def _decimal(word: str) -> float:
-    try:
-        return float(word)
-    except ValueError:
-        raise ValueError(f"The mask's header has {word[:40]!r} where a number belongs; save it again.") from None
-
-
-def _nifti(content: bytes, most_voxels: int) -> MaskVolume:
+def _nifti(content: bytes, most_voxels: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
     if content[344:348] != b"n+1\0" and content[4:8] != b"n+2\0":
         raise ValueError("The mask is not NIfTI in one file, as its suffix says; save it again.")
-    cls = nib.Nifti2Header if content[4:8] == b"n+2\0" else nib.Nifti1Header
+    cls = nib.Nifti2Image if content[4:8] == b"n+2\0" else nib.Nifti1Image
     try:
-        header = cls.from_fileobj(io.BytesIO(content[:540]))
-        shape = header.get_data_shape()
-        dtype, start = header.get_data_dtype(), int(header["vox_offset"])
-        slope, intercept = header.get_slope_inter()
+        image = cls.from_bytes(content)
+        shape, dtype, to_ras = image.shape, image.get_data_dtype(), image.header.get_best_affine()
     except Exception as error:  # of nibabel's many
         raise ValueError("The mask's header is damaged; save it again.") from error
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
-    shape = _checked(tuple(int(length) for length in shape), most_voxels)
+    one_slice = _one_slice([int(length) for length in shape], most_voxels)
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise ValueError(f"The mask has voxels of the type {dtype}; expected whole or decimal numbers.")
-    size = math.prod(shape) * dtype.itemsize
-    if not 0 < start <= len(content) - size:
-        raise ValueError(f"The mask has {len(content)} bytes; expected {size} from byte {start} on, so save it again.")
-    values = np.frombuffer(content[start : start + size], dtype).reshape(shape, order="F")
-    if slope not in (None, 1.0) or intercept not in (None, 0.0):
-        values = values * (slope or 1.0) + (intercept or 0.0)
-    to_ras = header.get_best_affine()
-    return MaskVolume(values, _place(to_ras * np.array([[-1.0], [-1.0], [1.0], [1.0]])))
+    try:
+        values = np.asanyarray(image.dataobj).reshape(one_slice, order="F")
+    except Exception as error:
+        raise ValueError(f"The mask has {len(content)} bytes, fewer than its header says; save it again.") from error
+    return values, to_ras * np.array([[-1.0], [-1.0], [1.0], [1.0]])
 
 
-def _checked(shape: tuple[int, ...], most_voxels: int) -> tuple[int, int, int]:
-    if not 2 <= len(shape) <= 3 or math.prod(shape) > most_voxels or 0 in shape:
-        raise ValueError(f"The mask has {shape} voxels; expected one slice of at most {most_voxels} voxels.")
+def _one_slice(shape: list[int], most_voxels: int) -> tuple[int, int, int]:
     whole = (*shape, 1)[:3]
-    if min(whole) != 1:
-        raise ValueError(f"The mask has {shape} voxels; expected one slice.")
+    if not 2 <= len(shape) <= 3 or not 0 < math.prod(shape) <= most_voxels or min(whole) != 1:
+        raise ValueError(f"The mask has {tuple(shape)} voxels; expected one slice of at most {most_voxels} voxels.")
     return whole[0], whole[1], whole[2]
-
-
-def _place(to_lps: NDArray[np.float64]) -> NDArray[np.float64]:
-    if not np.isfinite(to_lps).all() or abs(np.linalg.det(to_lps)) < 1e-12:
-        raise ValueError("The mask's header says no place that can be; save it again.")
-    return to_lps

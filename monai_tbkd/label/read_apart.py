@@ -1,4 +1,4 @@
-"""Labels and images are read in processes of their own, two at a time, however many threads of a server ask."""
+"""Read labels and images in processes of their own, two at a time, however many threads of a server ask."""
 
 from __future__ import annotations
 
@@ -11,32 +11,22 @@ from typing import Any, TypeVar
 from monai_tbkd.data.readers.reader_process import decode_apart, is_reader
 
 Found = TypeVar("Found")
-_AT_ONCE = 2  # each may hold an image, and take the memory of `reader_process.MEMORY`
 
 
 def read_apart(read: Callable[..., Found], path: Path, *args: Any) -> Found:
-    """Call a function that reads a file in a process with a limit on time and memory.
-
-    Args:
-        read: a function of a module, called with `path` and `args`.
-        path: of the file.
-        args: picklable.
-
-    Returns:
-        What `read` returns; picklable.
+    """Call ``read(path, *args)``, a function of a module, in a process with a limit on time and memory.
 
     Raises:
         FilmError: READER_DIED where the process ended or was ended at a limit, TOO_LARGE where it took too much memory;
             and what `read` raises.
     """
-    if is_reader():
-        return read(path, *args)
-    return _threads.submit(decode_apart, read, 0, path, *args).result()
+    return read(path, *args) if is_reader() else _threads.submit(decode_apart, read, 0, path, *args).result()
 
 
 def _start() -> None:
     global _threads
-    _threads = ThreadPoolExecutor(_AT_ONCE, "reader")  # a reader process ends with the thread that has started it
+    # A reader process ends with the thread that has started it; each may take the memory of `reader_process.MEMORY`.
+    _threads = ThreadPoolExecutor(2, "reader")
 
 
 _threads: ThreadPoolExecutor

@@ -1,35 +1,35 @@
-"""Reports of annotators, taken in as labels of the films that they are about."""
+"""Reports of annotators, taken in as labels of the images that they are about."""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from monai_tbkd.data import FilmError
 from monai_tbkd.data.readers.dicom_file import read_dicom_header
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom import Author, ReportHead, is_measurement_report, report_head
+from monai_tbkd.label.film_ids import is_safe_id
 from monai_tbkd.label.film_label import read_label
+from monai_tbkd.label.film_sources import FolderSource
 from monai_tbkd.label.label_folder import FINAL, LabelFolder
 
 logger = logging.getLogger(__name__)
 
 TAKEN_FROM = "taken_from_report"
-"""In what is known of a label: SOP instance UID of the report that it is."""
+"""In the note on a label: SOP instance UID of the report that it is."""
 _SENT_AS = "report_sop_instance_uid"
 FindFilm = Callable[[str, str], tuple[str, Path] | None]
-"""From the SOP instance UID of a film and the UID of its series to identifier and file (or folder) in the store."""
+"""From the SOP instance UID of an image and the UID of its series to identifier and file (or folder) in the store."""
 
 
-@dataclass
 class ReportIntake:
-    """Keeps the newest report of each film as its finished label.
+    """Keeps the newest report of each image as its finished label.
 
-    A film is left alone whose label an annotator has saved through the server, unless it is to be replaced; one whose
-    label is an earlier report gets the newest. What cannot be understood changes nothing: an older report of the film
-    is not taken instead.
+    An image whose label was saved through the server is left alone, unless it is to be replaced; one whose label is an
+    earlier report gets the newest. What cannot be understood changes nothing: an older report is not taken instead.
 
     Args:
         labels: of the store.
@@ -37,42 +37,27 @@ class ReportIntake:
         replace: labels that were saved otherwise, too.
 
     Attributes:
-        taken: identifiers of films with a new label.
-        known: how many are labels already.
-        left_alone: identifiers of films whose labels were saved otherwise.
-        no_labels: how many reports are of programs or of another kind.
-        faults: why a report was left out, by the film's or the file's name.
+        counts: of images by ``taken``, ``known`` and ``left_alone``, and of reports by ``no_label`` and ``fault``.
     """
 
-    labels: LabelFolder
-    find_film: FindFilm
-    replace: bool = False
-    taken: list[str] = field(default_factory=list)
-    known: int = 0
-    left_alone: list[str] = field(default_factory=list)
-    no_labels: int = 0
-    faults: dict[str, str] = field(default_factory=dict)
+    def __init__(self, labels: LabelFolder, find_film: FindFilm, replace: bool = False) -> None:
+        self.labels, self.find_film, self.replace, self.counts = labels, find_film, replace, Counter[str]()
 
     def take(self, reports: Iterable[Path]) -> None:
-        """Take in reports; of several of a film the newest counts.
-
-        Args:
-            reports: files, of any program and kind.
-        """
-        newest: dict[str, tuple[str, str, Path, ReportHead]] = {}
+        """Take in report files, of any program and kind; of several of an image the newest counts."""
+        newest: dict[str, tuple[ReportHead, Path]] = {}
         for path in reports:
-            head = self._head(path)
-            if head is None:
+            if (head := self._head(path)) is None:
                 continue
             for film in head.films:
-                candidate = (head.written, head.uid, path, head)
-                if film not in newest or candidate[:2] > newest[film][:2]:
-                    newest[film] = candidate
-        for film, (_, _, path, head) in newest.items():
+                known = newest[film][0] if film in newest else None
+                if known is None or (head.written, head.uid) > (known.written, known.uid):
+                    newest[film] = head, path
+        for film, (head, path) in newest.items():
             try:
                 self._take(film, path, head)
-            except (ValueError, FilmError, OSError) as error:
-                self.faults[film] = str(error)
+            except (ValueError, OSError) as error:
+                self.counts["fault"] += 1
                 logger.warning("The report on film %s is left out: %s", film, error)
 
     def _head(self, path: Path) -> ReportHead | None:
@@ -82,11 +67,11 @@ class ReportIntake:
                 report = read_dicom_header(path)
                 head = report_head(report) if is_measurement_report(report) else None
         except Exception as error:  # whatever pydicom raises on a damaged element
-            self.faults[path.name] = f"it cannot be read ({type(error).__name__})"
+            self.counts["fault"] += 1
             logger.warning("%s is left out: it cannot be read (%s)", path.name, type(error).__name__)
             return None
         if head is None or head.author is not Author.ANNOTATOR:
-            self.no_labels += 1
+            self.counts["no_label"] += 1
             return None
         return head
 
@@ -97,14 +82,41 @@ class ReportIntake:
         identifier, film = found
         info = self.labels.info(identifier, FINAL)
         if head.uid in (info.get(TAKEN_FROM), info.get(_SENT_AS)):
-            self.known += 1
-            return
-        if info and TAKEN_FROM not in info and not self.replace:
-            self.left_alone.append(identifier)
+            self.counts["known"] += 1
+        elif info and TAKEN_FROM not in info and not self.replace:
+            self.counts["left_alone"] += 1
             logger.info("%s has a label that was saved otherwise, and is left alone", identifier)
-            return
-        label = read_label(path, film)
-        if label.left_out:
-            logger.info("%s: left out of its report: %s", identifier, ", ".join(label.left_out))
-        self.labels.save(identifier, path, FINAL, {"understood": label.summary, TAKEN_FROM: head.uid})
-        self.taken.append(identifier)
+        else:
+            label = read_label(path, film)
+            if label.left_out:
+                logger.info("%s: left out of its report: %s", identifier, ", ".join(label.left_out))
+            self.labels.save(identifier, path, FINAL, {"understood": label.summary, TAKEN_FROM: head.uid})
+            self.counts["taken"] += 1
+
+
+def films_of_folder(source: FolderSource) -> FindFilm:
+    """Find images of a folder by their SOP instance UIDs; all its headers are read once."""
+    by_uid: dict[str, tuple[str, Path]] = {}
+    for film in source.ids():
+        path = source.path(film)
+        if path is not None and (uid := _uid(path)):
+            by_uid.setdefault(uid, (film, path))
+    return lambda film_uid, series_uid: by_uid.get(film_uid)
+
+
+def films_of_series(folder_of: Callable[[str], Path | None]) -> FindFilm:
+    """Find images that are kept in a folder for each series, as those of a PACS are."""
+
+    def find(film_uid: str, series_uid: str) -> tuple[str, Path] | None:
+        folder = folder_of(series_uid) if is_safe_id(series_uid) else None
+        return None if folder is None or not folder.is_dir() else (series_uid, folder)
+
+    return find
+
+
+def _uid(path: Path) -> str:
+    try:
+        with quiet_pydicom():
+            return str(read_dicom_header(path).get("SOPInstanceUID") or "")
+    except FilmError:  # a picture, or damaged
+        return ""

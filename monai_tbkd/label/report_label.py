@@ -1,38 +1,24 @@
-"""What an annotator says of a film in a DICOM structured report, as OHIF stores it."""
+"""The label in a DICOM structured report, as OHIF stores it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from pydicom.filereader import read_file_meta_info
 from pydicom.misc import is_dicom
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from monai_tbkd.bundle.plain_errors import with_extra
-from monai_tbkd.label.cvat_labels import Shape
-from monai_tbkd.label.film_result import LABEL
-from monai_tbkd.label.film_words import NOT_TB, film_word
-from monai_tbkd.label.label_limits import read_text_label
-
-if TYPE_CHECKING:
-    from monai_tbkd.dicom import BoxReport
+from monai_tbkd.label.label_content import NOT_TB, Shape, film_word, one_word, read_text_label
 
 REPORT_SUFFIX = ".dcm"
 _ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _MOST_ITEMS = 20_000  # OHIF's have some 30 a rectangle; a file of empty ones takes seconds to read
 
 
-@dataclass(frozen=True)
-class ReportLabel:
-    """A report, sorted.
-
-    Attributes:
-        shapes: boxes that stand for tuberculosis, with their words.
-        said: of the film as a whole, where the report or the annotator says so.
-        left_out: what was measured beside, and notes that are no class of a film.
-    """
+class ReportLabel(NamedTuple):
+    """A report: its boxes of tuberculosis, its word for the image, and what else it holds, such as ``Length``."""
 
     shapes: list[Shape]
     said: Any
@@ -42,17 +28,17 @@ class ReportLabel:
 def read_report_label(path: Path, film_uid: str, said: Any = None) -> ReportLabel:
     """Read a report as a label.
 
-    A rectangle without a word is tuberculosis. One that was renamed to a class of films without it, such as
-    ``non_tb``, is no box and says what the film is, as the text of an arrow may do: OHIF sends no report that is empty.
+    A rectangle without a word is tuberculosis. One that was renamed to another class, such as ``non_tb``, is no box and
+    says what the image is, as the text of an arrow may do: OHIF sends no empty report.
 
     Args:
         path: the report.
-        film_uid: SOP instance UID of the film; empty where it has none.
-        said: of the film, where it was saved with the label.
+        film_uid: SOP instance UID of the image; empty where it has none.
+        said: of the image, where it was saved with the label.
 
     Raises:
-        ValueError: no such report, of another film, not of a person, or one that says nothing of tuberculosis or says
-            two things of the film.
+        ValueError: no such report, of another image, not of a person, or one that says nothing of tuberculosis or says
+            two things of the image.
     """
     meta = read_file_meta_info(path) if is_dicom(path) else {}
     if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:  # a small file may hold hours of work
@@ -61,7 +47,7 @@ def read_report_label(path: Path, film_uid: str, said: Any = None) -> ReportLabe
     if max(content.count(item) for item in _ITEMS) > _MOST_ITEMS:
         raise ValueError(f"The report has more than {_MOST_ITEMS} items; expected rectangles on one image.")
     with_extra(("a label that is a DICOM report",), "highdicom", "dicom")
-    from monai_tbkd.dicom import Author, read_box_report  # here and not above: it wants highdicom
+    from monai_tbkd.dicom import Author, read_box_report  # needs highdicom
 
     report = read_box_report(path)
     if report.film != film_uid:
@@ -71,35 +57,17 @@ def read_report_label(path: Path, film_uid: str, said: Any = None) -> ReportLabe
             f"The report was written by {report.head.author.value}, so it is no label; open it in a viewer, correct it "
             "and save it from there."
         )
-    shapes, words, left_out = _sorted(report)
+    named = [(film_word(box.word), box) for box in report.boxes]
+    shapes = [(box.word or "tuberculosis", list(box.edges)) for word, box in named if word in (None, "tb")]
+    notes = [film_word(note) for note in report.notes]
+    words = {word for word, _ in named if word not in (None, "tb")} | {note for note in notes if note}
+    if report.film_percent is not None and not words:  # a label that this program has sent
+        words.add("tb" if report.film_percent >= 50 else NOT_TB)
     if shapes:
         words.discard(NOT_TB)  # a rectangle that is none, beside others
-    if len(words) > 1:
-        raise ValueError(f"The report calls the film {' and '.join(sorted(words))}; expected one of them.")
-    said = words.pop() if words else said
+    said = one_word({str(word) for word in words}, "words of the report") or said
     if not shapes and said in (None, ""):
         raise ValueError(
             "The report has no rectangle, and no word for the film; rename a rectangle to non_tb, health or sick."
         )
-    return ReportLabel(shapes, said, left_out)
-
-
-def _sorted(report: BoxReport) -> tuple[list[Shape], set[str], tuple[str, ...]]:
-    shapes: list[Shape] = []
-    words: set[str] = set()
-    left_out = list(report.left_out)
-    for box in report.boxes:
-        word = film_word(box.word)
-        if word in (None, "tb"):
-            shapes.append((box.word or LABEL, list(box.edges)))
-        else:
-            words.add(str(word))
-    for note in report.notes:
-        word = film_word(note)
-        if word is None:
-            left_out.append("a note")
-        else:
-            words.add(word)
-    if report.film_percent is not None and not words:  # a label that this program has sent
-        words.add("tb" if report.film_percent >= 50 else NOT_TB)
-    return shapes, words, tuple(left_out)
+    return ReportLabel(shapes, said, (*report.left_out, *["a note" for note in notes if note is None]))

@@ -1,4 +1,4 @@
-"""What requests may say: known keys and known values; anything else is answered with 422 and a sentence.
+"""Allowed keys and values of requests; anything else is answered with 422 and a sentence.
 
 A task that runs in a process of its own gets what these models made, and nothing else of a request.
 """
@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from monai_tbkd.label.film_ids import is_safe_id
-from monai_tbkd.label.film_words import IMAGE_LABEL
+from monai_tbkd.label.label_content import IMAGE_LABEL
 from monai_tbkd.label.label_folder import FINAL
 
 DEEPEST = 32
-"""Lists in lists in lists: no request has more, and a note is written by a function that calls itself for each."""
+"""Nested lists and objects: a note is written by a function that calls itself for each."""
 LARGEST_NOTE = 2**16
 """Bytes of ``params`` or ``info``."""
 Model = TypeVar("Model", bound="Strict")
@@ -35,7 +35,7 @@ def _not_final(tag: str | None) -> str | None:
     return tag
 
 
-def _number(value: Any) -> Any:
+def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("expected a number, not true or false")
     return None if value == "" else value
@@ -51,11 +51,14 @@ SafeId = Annotated[str, AfterValidator(_safe_id)]
 """An identifier: no path can be made of it."""
 SafeIdOrNone = Annotated[str, AfterValidator(lambda text: text and _safe_id(text))]
 """The same, or empty."""
-_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-_Amount = Annotated[float, Field(ge=0, lt=1e6, allow_inf_nan=False)]
-_Count = Annotated[int, Field(ge=0, lt=10**6)]
-_Some = Annotated[int, Field(ge=1, lt=10**6)]
-_Device = Annotated[str, StringConstraints(pattern=r"^(cpu|cuda(:\d{1,2})?)$")]
+_Fraction = Annotated[Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None, BeforeValidator(_no_bool)]
+_Amount = Annotated[Annotated[float, Field(ge=0, lt=1e6, allow_inf_nan=False)] | None, BeforeValidator(_no_bool)]
+_Limit = Annotated[int, Field(ge=0, lt=10**6)]
+_Count = Annotated[_Limit | None, BeforeValidator(_no_bool)]
+_Some = Annotated[Annotated[int, Field(ge=1, lt=10**6)] | None, BeforeValidator(_no_bool)]
+_Device = Annotated[
+    Annotated[str, StringConstraints(pattern=r"^(cpu|cuda(:\d{1,2})?)$")] | None, BeforeValidator(_first)
+]
 _Client = Annotated[str, StringConstraints(pattern=r"^[ -~]*$", max_length=200)]
 
 
@@ -65,16 +68,12 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     def given(self) -> dict[str, Any]:
-        """What was said, as plain values, without what was left empty."""
+        """The given keys as plain values, without those left empty."""
         return self.model_dump(exclude_unset=True, exclude_none=True)
 
 
-class Nothing(Strict):
-    """A query without keys."""
-
-
 class ClientParams(Strict):
-    """What every client of MONAI Label sends along: who it is."""
+    """Sent by every client of MONAI Label: who it is."""
 
     client_id: _Client | None = None
 
@@ -82,10 +81,10 @@ class ClientParams(Strict):
 class InferParams(ClientParams):
     """``params`` of an inference: thresholds, and what 3D Slicer, OHIF and CVAT add of their own."""
 
-    score_threshold: Annotated[_Share | None, BeforeValidator(_number)] = None
-    map_threshold: Annotated[_Share | None, BeforeValidator(_number)] = None
+    score_threshold: _Fraction = None
+    map_threshold: _Fraction = None
     threshold_mode: Annotated[Literal["absolute", "relative"] | None, BeforeValidator(_first)] = None
-    smallest_area: Annotated[_Share | None, BeforeValidator(_number)] = None
+    smallest_area: _Fraction = None
     result_extension: Literal[".png", ".nrrd", ".nii.gz", ".nii", ""] | None = None
     result_dtype: Literal["uint8", "uint16"] | None = None
     result_compress: bool | None = None
@@ -100,26 +99,26 @@ class BatchParams(InferParams):
     """The body of a batch inference."""
 
     images: Literal["all", "labeled", "unlabeled"] | list[SafeId] | None = None
-    device: Annotated[_Device | None, BeforeValidator(_first)] = None
+    device: _Device = None
     multi_gpu: bool | None = None
     gpus: Annotated[str, StringConstraints(pattern=r"^(all|\d{1,2}(,\d{1,2})*)$")] | None = None
     logging: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = None
-    max_workers: _Count | None = None
-    max_batch_size: _Count | None = None
+    max_workers: _Limit | None = None
+    max_batch_size: _Limit | None = None
 
 
 class TrainParams(ClientParams):
     """The body of a training; ``label_finetune.yaml`` says what each number does."""
 
-    finetune_epochs: Annotated[_Some | None, BeforeValidator(_number)] = None
-    finetune_batch_size: Annotated[_Some | None, BeforeValidator(_number)] = None
-    most_unlabeled: Annotated[_Count | None, BeforeValidator(_number)] = None
-    fewest_boxed: Annotated[_Count | None, BeforeValidator(_number)] = None
-    seed: Annotated[_Count | None, BeforeValidator(_number)] = None
-    finetune_learning_rate: Annotated[_Amount | None, BeforeValidator(_number)] = None
-    box_weight: Annotated[_Amount | None, BeforeValidator(_number)] = None
-    largest_drop: Annotated[_Amount | None, BeforeValidator(_number)] = None
-    device: Annotated[_Device | None, BeforeValidator(_first)] = None
+    finetune_epochs: _Some = None
+    finetune_batch_size: _Some = None
+    most_unlabeled: _Count = None
+    fewest_boxed: _Count = None
+    seed: _Count = None
+    finetune_learning_rate: _Amount = None
+    box_weight: _Amount = None
+    largest_drop: _Amount = None
+    device: _Device = None
 
 
 class AllTrainParams(ClientParams):
@@ -129,7 +128,7 @@ class AllTrainParams(ClientParams):
 
 
 class Note(ClientParams):
-    """What a request may note on an image or a label; all other keys of a note are the app's own."""
+    """Keys of a note that a request may write on an image or a label; all others are the app's own."""
 
     label_info: list[dict[str, Any]] | None = None
     segmentationMeta: dict[str, Any] | None = None  # of 3D Slicer's reviewer  # noqa: N815
@@ -145,16 +144,18 @@ class LabelParams(Note):
 assert IMAGE_LABEL in LabelParams.model_fields
 
 
+def picked(model: type[Strict], request: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The values of these keys in a request, where it has them, checked; nothing else of it is taken."""
+    try:
+        return model(**{name: request[name] for name in names if name in request}).given()
+    except ValidationError as error:
+        raise ValueError(sentence(error.errors())) from error
+
+
 def read_params(model: type[Model], text: str, what: str) -> Model:
-    """A form's field that holds JSON.
+    """Read a form's field that holds a JSON object; `what` is its name in errors.
 
-    Args:
-        model: what it may say.
-        text: of the field.
-        what: it is called in an error.
-
-    Raises:
-        ValueError: too long, no JSON object, unknown keys, or values that cannot be.
+    Refused are nan and infinity, half a surrogate pair, and more than `DEEPEST` levels: a note has to be kept as JSON.
 
     Example:
         >>> read_params(InferParams, '{"map_threshold": "0.4"}', "params").given()
@@ -163,44 +164,7 @@ def read_params(model: type[Model], text: str, what: str) -> Model:
     if len(text) > LARGEST_NOTE:
         raise ValueError(f"The {what} has {len(text)} characters; expected at most {LARGEST_NOTE}.")
     try:
-        return model.model_validate(json_object(text, what) if text else {})
-    except ValidationError as error:
-        raise ValueError(sentence(error.errors(), what)) from error
-
-
-def sentence(errors: Sequence[Mapping[str, Any]], what: str = "") -> str:
-    """One sentence of pydantic's errors, the first three of them.
-
-    Args:
-        errors: of a ``ValidationError``; values are not repeated.
-        what: stands before each place.
-    """
-    said = []
-    for error in list(errors)[:3]:
-        parts = [str(part) for part in (what, *error["loc"])]  # pydantic adds the kinds of a union
-        place = ".".join(part for part in parts if re.fullmatch(r"[\w-]+", part))[:200]
-        found = "there is no such key; leave it out" if error["type"] == "extra_forbidden" else str(error["msg"])
-        said.append(f"{place}: {found.removeprefix('Value error, ')}")
-    more = f"; {len(errors) - 3} more" if len(errors) > 3 else ""
-    return f"{'; '.join(said)}{more}."
-
-
-def json_object(text: str, what: str) -> dict[str, Any]:
-    """A JSON object that can be kept as JSON.
-
-    Args:
-        text: of a request.
-        what: it is called in an error.
-
-    Raises:
-        ValueError: no JSON, no object, nan or infinity, half a surrogate pair, or nested deeper than `DEEPEST`.
-
-    Example:
-        >>> json_object('{"a": [1]}', "params")
-        {'a': [1]}
-    """
-    try:
-        content = json.loads(text)
+        content = json.loads(text or "{}")
         if _deeper(content, DEEPEST):
             raise RecursionError
         json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
@@ -210,17 +174,30 @@ def json_object(text: str, what: str) -> dict[str, Any]:
         raise ValueError(f"The {what} is not JSON ({error}).") from error
     if not isinstance(content, dict):
         raise ValueError(f'The {what} is JSON, but not an object; expected one such as {{"name": "value"}}.')
-    return content
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise ValueError(sentence(error.errors(), what)) from error
+
+
+def sentence(errors: Sequence[Mapping[str, Any]], what: str = "") -> str:
+    """One sentence of pydantic's errors, the first three of them; values are not repeated."""
+    said = []
+    for error in errors[:3]:
+        parts = [str(part) for part in (what, *error["loc"])]  # pydantic adds the kinds of a union
+        place = ".".join(part for part in parts if re.fullmatch(r"[\w-]+", part))[:200]
+        found = "there is no such key; leave it out" if error["type"] == "extra_forbidden" else str(error["msg"])
+        said.append(f"{place}: {found.removeprefix('Value error, ')}")
+    return "; ".join(said) + (f"; {len(errors) - 3} more." if len(errors) > 3 else ".")
 
 
 def _deeper(content: Any, levels: int) -> bool:
-    """Whether lists and objects are nested deeper than this; level by level, so that nothing calls itself."""
+    """Whether lists and objects are nested deeper than this, without recursion."""
     level = [content]
     for _ in range(levels + 1):
-        inner: list[Any] = []
-        for each in level:
-            inner += each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
-        level = inner
-        if not level:
-            return False
-    return True
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+        ]
+    return bool(level)

@@ -1,4 +1,4 @@
-"""What may be asked of the label server: these routes, each with a model of what it takes. There is nothing else.
+"""The routes of the label server, each with a model of what it takes; there is nothing else.
 
 3D Slicer's extension (and its reviewer), OHIF's, CVAT's function and ``MONAILabelClient`` need no more. Handlers are
 plain functions, which FastAPI runs in threads, so that nobody waits for another's label or upload.
@@ -10,22 +10,24 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import BackgroundTasks, Body, FastAPI, Form, HTTPException, Query, Request, Response, UploadFile
+from fastapi import BackgroundTasks, Body, Depends, FastAPI, Form, HTTPException, Query, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse
+from fastapi.routing import APIRouter
+from pydantic import Field
 
 from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.data import FilmError
 from monai_tbkd.label.dicomweb_proxy import DicomwebProxy
 from monai_tbkd.label.guard import LARGEST_TEXT, GuardRules
-from monai_tbkd.label.label_folder import label_suffix
+from monai_tbkd.label.label_folder import FINAL, label_suffix
 from monai_tbkd.label.request_models import (
     AllTrainParams,
     BatchParams,
@@ -33,33 +35,12 @@ from monai_tbkd.label.request_models import (
     InferParams,
     LabelParams,
     Note,
-    Nothing,
     SafeId,
+    SafeIdOrNone,
     Strict,
     TrainParams,
     read_params,
     sentence,
-)
-from monai_tbkd.label.route_models import (
-    ArchiveQuery,
-    BatchQuery,
-    ImageForm,
-    ImageQuery,
-    InferForm,
-    InferQuery,
-    InfoForm,
-    LabelForm,
-    LabelQuery,
-    RemoveQuery,
-    ReviewForm,
-    SaveQuery,
-    SessionForm,
-    SessionInfoQuery,
-    SessionQuery,
-    StatusQuery,
-    StoreQuery,
-    TrainQuery,
-    UploadQuery,
 )
 from monai_tbkd.label.uploads import kept_upload, new_session, upload_name
 
@@ -72,189 +53,220 @@ _OHIF = re.compile(r"|[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
+class _InferForm(Strict):
+    params: str = ""
+    file: UploadFile | None = None
+
+
+class _ImageForm(Strict):
+    params: str = ""
+    file: UploadFile
+
+
+class _LabelForm(Strict):
+    params: str = ""
+    label: UploadFile
+
+
+class _InfoForm(Strict):
+    info: str = ""
+
+
+class _ReviewForm(Strict):
+    params: str = ""
+
+
+class _SessionForm(ClientParams):
+    files: Annotated[list[UploadFile], Field(min_length=1, max_length=64)]
+
+
+_Client = Annotated[ClientParams | None, Body()]
+_Seconds = Annotated[int, Query(ge=0, lt=10**6)]
+
+
+def _only_known_keys(request: Request) -> None:
+    """Refuse keys of the query that the route does not take."""
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    if unknown := sorted({*request.query_params} - known):
+        raise RequestValidationError([{"type": "extra_forbidden", "loc": ("query", key)} for key in unknown])
+
+
 def make_api(app: Callable[[], TuberculosisApp], rules: GuardRules, lifespan: Lifespan | None = None) -> FastAPI:
-    """The server.
+    """Make the server.
 
     Args:
         app: gives the app that answers.
         rules: whether there is a PACS behind, and which other pages may ask.
         lifespan: what is done at its start and end.
     """
-    api = FastAPI(
-        title="Tuberculosis on chest X-rays (research use only)", docs_url="/", redoc_url=None, lifespan=lifespan
-    )
+    title = "Tuberculosis on chest X-rays (research use only)"
+    api = FastAPI(title=title, docs_url="/", redoc_url=None, lifespan=lifespan)
     if rules.origins:
-        api.add_middleware(
-            CORSMiddleware,
-            allow_origins=sorted(rules.origins),
-            allow_methods=["*"],
-            allow_headers=["*"],
-            allow_credentials=True,
-        )
+        every = {"allow_methods": ["*"], "allow_headers": ["*"], "allow_credentials": True}
+        api.add_middleware(CORSMiddleware, allow_origins=sorted(rules.origins), **every)
     api.add_exception_handler(RequestValidationError, _say_what_cannot_be)
     api.add_exception_handler(ValueError, _say_what_is_wrong)
+    routes = APIRouter(dependencies=[Depends(_only_known_keys)])
 
-    @api.get("/info/")
-    def info(query: Annotated[Nothing, Query()]) -> dict[str, Any]:
+    @routes.get("/info/")
+    def info() -> dict[str, Any]:
         return app().info()
 
-    @api.post("/infer/{model}")
+    @routes.post("/infer/{model}")
     def infer(
-        model: SafeId, query: Annotated[InferQuery, Query()], form: Annotated[InferForm, Form()], after: BackgroundTasks
-    ) -> Any:
+        model: SafeId, form: Annotated[_InferForm, Form()], after: BackgroundTasks, image: SafeIdOrNone = "",
+        session_id: SafeIdOrNone = "", output: Literal["json", "image", "all", ""] = "",
+    ) -> Any:  # fmt: skip
         _known("model", model, app().names("infer"))
         request = {**_params(InferParams, form.params), "model": model}
         with kept_upload(form.file) as upload:
-            image = upload or _session_image(app(), query.session_id) or query.image
-            if not image:
+            session = _session(app(), session_id, touch=True).image if session_id else ""
+            if not (chosen := upload or session or image):
                 raise HTTPException(422, "The request names no image: expected image, session_id, or a file.")
-            result = app().infer({**request, "image": str(image)})
+            result = app().infer({**request, "image": str(chosen)})
         found, file = result["params"], Path(result["file"]) if result["file"] else None
         if file is not None:
             after.add_task(file.unlink, missing_ok=True)
-        if query.output == "image":
-            return FileResponse(file) if file else JSONResponse(_without_image(found), 422)
-        return found if file is None or query.output == "json" else _parts(found, file)
+        if output == "image":
+            if file is not None:
+                return FileResponse(file)
+            detail = found.get("detail") or "This model answers without an image; ask for output=json."
+            return JSONResponse({**found, "detail": detail}, 422)
+        return found if file is None or output == "json" else _parts(found, file)
 
-    @api.post("/batch/infer/{model}")
+    @routes.post("/batch/infer/{model}")
     def batch(
-        model: SafeId, query: Annotated[BatchQuery, Query()], body: Annotated[BatchParams | None, Body()] = None
-    ) -> Any:
-        _known("model", model, app().names("batch"))
-        return _run("batch_infer", {"model": model, "images": query.images, **_given(body)})
+        model: SafeId, body: Annotated[BatchParams | None, Body()] = None,
+        images: Literal["all", "labeled", "unlabeled"] = "all",
+    ) -> Any:  # fmt: skip
+        _known("model", model, app().names("infer"))
+        return _run("batch_infer", {"model": model, "images": images, **_given(body)})
 
-    @api.post("/train/{model}")
-    def train(
-        model: SafeId, query: Annotated[TrainQuery, Query()], body: Annotated[TrainParams | None, Body()] = None
-    ) -> Any:
+    @routes.post("/train/{model}")
+    def train(model: SafeId, body: Annotated[TrainParams | None, Body()] = None, enqueue: bool = False) -> Any:
         _known("trainer", model, app().names("train"))
-        return _run("train", {"model": model, **_given(body)}, query.enqueue)
+        return _run("train", {"model": model, **_given(body)}, enqueue)
 
-    @api.post("/train/")
-    def train_all(query: Annotated[Nothing, Query()], body: Annotated[AllTrainParams | None, Body()] = None) -> Any:
-        found = {}
-        for name in app().names("train"):
-            found[name] = {"result": _run("train", {"model": name, **_given(getattr(body, name, None))}, True)}
-        return found
+    @routes.post("/train/")
+    def train_all(body: Annotated[AllTrainParams | None, Body()] = None) -> Any:
+        return {
+            name: {"result": _run("train", {"model": name, **_given(getattr(body, name, None))}, True)}
+            for name in app().names("train")
+        }
 
-    @api.post("/scoring/{method}")
-    def scoring(
-        method: SafeId, query: Annotated[Nothing, Query()], body: Annotated[ClientParams | None, Body()] = None
-    ) -> Any:
+    @routes.post("/scoring/{method}")
+    def scoring(method: SafeId, body: _Client = None) -> Any:
         _known("method", method, app().names("scoring"))
         return _run("scoring", {"method": method})
 
     for path, kind in (("/batch/infer", "batch_infer"), ("/train/", "train"), ("/scoring/", "scoring")):
-        _add_status(api, path, kind)
+        _add_status(routes, path, kind)
 
-    @api.post("/activelearning/{strategy}")
-    def sample(
-        strategy: SafeId, query: Annotated[Nothing, Query()], body: Annotated[ClientParams | None, Body()] = None
-    ) -> Any:
+    @routes.post("/activelearning/{strategy}")
+    def sample(strategy: SafeId, body: _Client = None) -> Any:
         _known("strategy", strategy, app().names("activelearning"))
         found = app().next_sample({"strategy": strategy})
         if not found:
             return {}
         store, image = app().datastore(), found["id"]
-        offered = {"ts": int(time.time()), "client_id": body.client_id if body else None}
-        store.note_offer(image, strategy, offered)
+        store.note_offer(image, strategy, {"ts": int(time.time()), "client_id": body.client_id if body else None})
         return {**store.get_image_info(image), **found, "path": _text(found.get("path", ""))}
 
-    @api.get("/datastore/")
-    def datastore(query: Annotated[StoreQuery, Query()]) -> Any:
+    @routes.get("/datastore/")
+    def datastore(output: Literal["train", "stats", "all", ""] = "") -> Any:
         store = app().datastore()
-        if query.output == "train":
+        if output == "train":
             return [{key: _text(value) for key, value in each.items()} for each in store.datalist()]
-        return store.json() if query.output == "all" else store.status()
+        return store.json() if output == "all" else store.status()
 
-    @api.put("/datastore/")
-    @api.put("/datastore/image")
-    def add_image(query: Annotated[UploadQuery, Query()], form: Annotated[ImageForm, Form()]) -> Any:
+    @routes.put("/datastore/")
+    @routes.put("/datastore/image")
+    def add_image(form: Annotated[_ImageForm, Form()], image: SafeIdOrNone = "") -> Any:
         info = _params(Note, form.params)
         with kept_upload(form.file) as upload, _named(form.file):
-            name = query.image or upload_name(form.file)
+            name = image or upload_name(form.file)
             return {"image": app().datastore().add_image(name, str(upload), info)}
 
-    @api.head("/datastore/image", include_in_schema=False)
-    @api.get("/datastore/image")
-    def image(query: Annotated[ImageQuery, Query()]) -> Any:
-        path = Path(app().datastore().get_image_uri(query.image))
+    @routes.head("/datastore/image", include_in_schema=False)
+    @routes.get("/datastore/image")
+    def image(image: SafeId) -> Any:
+        path = Path(app().datastore().get_image_uri(image))
         if not path.is_file():
-            raise HTTPException(404, f"There is no image {query.image} that is one file.")
-        return FileResponse(path, filename=query.image)
+            raise HTTPException(404, f"There is no image {image} that is one file.")
+        return FileResponse(path, filename=image)
 
-    @api.put("/datastore/label")
-    def save_label(query: Annotated[SaveQuery, Query()], form: Annotated[LabelForm, Form()]) -> Any:
-        info, tag = _params(LabelParams, form.params), query.tag or "final"
-        with _named(form.label):
-            suffix = label_suffix(Path(form.label.filename or ""))
-            with kept_upload(form.label, suffix) as upload:
-                understood = app().datastore().keep_label(query.image, upload, tag, info)
-        return {"image": query.image, "label": query.image, "tag": tag, "understood": understood}
+    @routes.put("/datastore/label")
+    def save_label(image: SafeId, form: Annotated[_LabelForm, Form()], tag: SafeIdOrNone = "") -> Any:
+        info, tag = _params(LabelParams, form.params), tag or FINAL
+        with _named(form.label), kept_upload(form.label, label_suffix(Path(form.label.filename or ""))) as upload:
+            understood = app().datastore().keep_label(image, upload, tag, info)
+        return {"image": image, "label": image, "tag": tag, "understood": understood}
 
-    @api.head("/datastore/label", include_in_schema=False)
-    @api.get("/datastore/label")
-    def label(query: Annotated[LabelQuery, Query()]) -> Any:
-        name, content = app().datastore().read_whole(query.label, query.tag)
-        return Response(
-            content,
-            media_type="application/octet-stream",
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
-        )
+    @routes.head("/datastore/label", include_in_schema=False)
+    @routes.get("/datastore/label")
+    def label(label: SafeId, tag: SafeId) -> Any:
+        name, content = app().datastore().read_whole(label, tag)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(content, media_type="application/octet-stream", headers=headers)
 
-    @api.delete("/datastore/label")
-    def remove_label(query: Annotated[RemoveQuery, Query()]) -> Any:
-        app().datastore().remove_label(query.id, query.tag)
+    @routes.delete("/datastore/label")
+    def remove_label(label: Annotated[SafeId, Query(alias="id")], tag: SafeId) -> Any:
+        app().datastore().labels.remove(label, tag)
         return {}
 
-    @api.get("/datastore/image/info")
-    def image_info(query: Annotated[ImageQuery, Query()]) -> Any:
-        return app().datastore().get_image_info(query.image)
+    @routes.get("/datastore/image/info")
+    def image_info(image: SafeId) -> Any:
+        return app().datastore().get_image_info(image)
 
-    @api.put("/datastore/image/info")
-    def note_image(query: Annotated[ImageQuery, Query()], form: Annotated[InfoForm, Form()]) -> Any:
-        app().datastore().update_image_info(query.image, _params(Note, form.info, "info"))
+    @routes.put("/datastore/image/info")
+    def note_image(image: SafeId, form: Annotated[_InfoForm, Form()]) -> Any:
+        app().datastore().update_image_info(image, _params(Note, form.info, "info"))
         return {}
 
-    @api.get("/datastore/label/info")
-    def label_info(query: Annotated[LabelQuery, Query()]) -> Any:
-        return app().datastore().get_label_info(query.label, query.tag)
+    @routes.get("/datastore/label/info")
+    def label_info(label: SafeId, tag: SafeId) -> Any:
+        return app().datastore().labels.info(label, tag)
 
-    @api.put("/datastore/label/info")
-    def note_label(query: Annotated[LabelQuery, Query()], form: Annotated[InfoForm, Form()]) -> Any:
-        app().datastore().update_label_info(query.label, query.tag, _params(Note, form.info, "info"))
+    @routes.put("/datastore/label/info")
+    def note_label(label: SafeId, tag: SafeId, form: Annotated[_InfoForm, Form()]) -> Any:
+        app().datastore().update_label_info(label, tag, _params(Note, form.info, "info"))
         return {}
 
-    @api.put("/datastore/updatelabelinfo")
-    def review_label(query: Annotated[LabelQuery, Query()], form: Annotated[ReviewForm, Form()]) -> Any:
-        app().datastore().update_label_info(query.label, query.tag, _params(Note, form.params))
+    @routes.put("/datastore/updatelabelinfo")
+    def review_label(label: SafeId, tag: SafeId, form: Annotated[_ReviewForm, Form()]) -> Any:
+        app().datastore().update_label_info(label, tag, _params(Note, form.params))
         return {}
 
-    @api.get("/datastore/dataset")
-    def dataset(query: Annotated[ArchiveQuery, Query()], after: BackgroundTasks) -> Any:
-        path = Path(app().datastore().get_dataset_archive(query.limit_cases))
+    @routes.get("/datastore/dataset")
+    def dataset(after: BackgroundTasks, limit_cases: Annotated[int | None, Query(ge=1, lt=10**6)] = None) -> Any:
+        path = Path(app().datastore().get_dataset_archive(limit_cases))
         after.add_task(path.unlink, missing_ok=True)
         return FileResponse(path, filename="dataset.zip")
 
-    @api.put("/session/")
-    def create_session(query: Annotated[SessionQuery, Query()], form: Annotated[SessionForm, Form()]) -> Any:
-        session = new_session(app().sessions(), form.files, query.expiry)
+    @routes.put("/session/")
+    def create_session(
+        form: Annotated[_SessionForm, Form()], expiry: _Seconds = 0,
+        uncompress: Literal["false", "False", "0", ""] = "",
+    ) -> Any:  # fmt: skip
+        session = new_session(app().sessions(), form.files, expiry)
         return {"session_id": session.name, "session_info": _session_facts(session)}
 
-    @api.get("/session/{session_id}")
-    def session(session_id: SafeId, query: Annotated[SessionInfoQuery, Query()]) -> Any:
-        found = _session(app(), session_id, query.update_ts)
-        if not query.image:
+    @routes.get("/session/{session_id}")
+    def session(session_id: SafeId, update_ts: bool = False, image: bool = False) -> Any:
+        found = _session(app(), session_id, update_ts)
+        if not image:
             return _session_facts(found)
         if not Path(found.image).is_file():
             raise HTTPException(404, "The session holds a series, not one image.")
         return FileResponse(found.image, filename=Path(found.image).name)
 
-    @api.delete("/session/{session_id}")
-    def remove_session(session_id: SafeId, query: Annotated[Nothing, Query()]) -> Any:
+    @routes.delete("/session/{session_id}")
+    def remove_session(session_id: SafeId) -> Any:
         found = _session(app(), session_id)
         app().sessions().remove_session(session_id)
         return _session_facts(found)
+
+    api.include_router(routes)
 
     @api.get("/ohif/{path:path}")
     def ohif(path: str, query: Request) -> Any:
@@ -277,28 +289,24 @@ def _proxy() -> DicomwebProxy:
     from monailabel.config import settings
 
     user, password = settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD
-    prefixes = {
-        "wado": settings.MONAI_LABEL_WADO_PREFIX,
-        "qido": settings.MONAI_LABEL_QIDO_PREFIX,
-        "stow": settings.MONAI_LABEL_STOW_PREFIX,
-    }
+    prefixes = {way: getattr(settings, f"MONAI_LABEL_{way.upper()}_PREFIX") for way in ("wado", "qido", "stow")}
     return DicomwebProxy(settings.MONAI_LABEL_STUDIES, (user, password) if user and password else None, prefixes)
 
 
-def _add_status(api: FastAPI, path: str, kind: str) -> None:
+def _add_status(routes: APIRouter, path: str, kind: str) -> None:
     """Ask for a task, and stop it."""
 
-    @api.get(path, name=f"{kind}_status")
-    def status(query: Annotated[StatusQuery, Query()]) -> Any:
+    @routes.get(path, name=f"{kind}_status")
+    def status(every: Annotated[bool, Query(alias="all")] = False, check_if_running: bool = False) -> Any:
         from monailabel.utils.async_tasks.task import AsyncTask
 
-        found, detail = AsyncTask.status(kind, query.all, query.check_if_running)
+        found, detail = AsyncTask.status(kind, every, check_if_running)
         if found is None:
             raise HTTPException(404, detail)
         return found
 
-    @api.delete(path, name=f"{kind}_stop")
-    def stop(query: Annotated[Nothing, Query()]) -> Any:
+    @routes.delete(path, name=f"{kind}_stop")
+    def stop() -> Any:
         from monailabel.utils.async_tasks.task import AsyncTask
 
         return AsyncTask.stop(kind)
@@ -338,22 +346,16 @@ def _params(model: type[Strict], text: str, what: str = "params") -> dict[str, A
         raise HTTPException(422, str(error)) from error
 
 
-class _named:  # noqa: N801  # as contextlib's own
-    """Puts the name that an upload came with before an error; it lies under another one here."""
-
-    def __init__(self, upload: UploadFile) -> None:
-        self.name = upload_name(upload)
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if isinstance(error, FilmError):  # of the image, which lies under its path
-            raise HTTPException(
-                422, f"{self.name}: its image cannot be read: {error.detail} ({error.reason})."
-            ) from error
-        if isinstance(error, ValueError):
-            raise HTTPException(422, f"{self.name}: {error}") from error
+@contextmanager
+def _named(upload: UploadFile) -> Iterator[None]:
+    """Put the name that an upload came with before an error."""
+    try:
+        yield
+    except FilmError as error:  # of the image, which an answer must not tell the path of
+        detail = f"{upload_name(upload)}: its image cannot be read: {error.detail} ({error.reason})."
+        raise HTTPException(422, detail) from error
+    except ValueError as error:
+        raise HTTPException(422, f"{upload_name(upload)}: {error}") from error
 
 
 def _session(app: TuberculosisApp, session_id: str, touch: bool = False) -> Any:
@@ -363,19 +365,10 @@ def _session(app: TuberculosisApp, session_id: str, touch: bool = False) -> Any:
     return found
 
 
-def _session_image(app: TuberculosisApp, session_id: str) -> str:
-    return _session(app, session_id, touch=True).image if session_id else ""
-
-
 def _session_facts(session: Any) -> dict[str, Any]:
     """What a client needs to know; not where the server keeps it."""
-    return {
-        "name": session.name,
-        "image": Path(session.image).name,
-        "create_ts": session.create_ts,
-        "last_access_ts": session.last_access_ts,
-        "expiry": session.expiry,
-    }
+    times = {key: getattr(session, key) for key in ("create_ts", "last_access_ts", "expiry")}
+    return {"name": session.name, "image": Path(session.image).name, **times}
 
 
 def _parts(found: dict[str, Any], file: Path) -> Response:
@@ -385,11 +378,6 @@ def _parts(found: dict[str, Any], file: Path) -> Response:
     image = (file.name, file.read_bytes(), "application/octet-stream")
     parts = MultipartEncoder({"params": (None, json.dumps(found), "application/json"), "image": image})
     return Response(parts.to_string(), media_type=parts.content_type)
-
-
-def _without_image(found: dict[str, Any]) -> dict[str, Any]:
-    """The answer where a picture was asked for and there is none, with a sentence as every 422 has."""
-    return {**found, "detail": found.get("detail") or "This model answers without an image; ask for output=json."}
 
 
 async def answer_exception(request: Request, error: Exception) -> JSONResponse:
@@ -407,5 +395,4 @@ async def _say_what_is_wrong(request: Request, error: Exception) -> JSONResponse
 
 
 async def _say_what_cannot_be(request: Request, error: Exception) -> JSONResponse:
-    errors = error.errors() if isinstance(error, RequestValidationError) else []
-    return JSONResponse({"detail": sentence(errors)}, 422)
+    return JSONResponse({"detail": sentence(error.errors() if isinstance(error, RequestValidationError) else [])}, 422)

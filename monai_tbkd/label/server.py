@@ -1,4 +1,4 @@
-"""What uvicorn serves: ``monailabel start_server ... --uvicorn_app monai_tbkd.label.server:app``."""
+"""The ASGI app: ``monailabel start_server ... --uvicorn_app monai_tbkd.label.server:app``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if settings.MONAI_LABEL_AUTH_ENABLE:
         "MONAI_LABEL_AUTH_ENABLE is set, and does not work in MONAI Label 0.8.5; unset it, and set TBKD_LABEL_TOKEN, "
         "or put nginx in front."
     )
-# its words hold requests, and names of files in them
+# their log lines hold requests, and names of files in them
 logging.getLogger("monailabel.utils.async_tasks.utils").setLevel(logging.WARNING)
 logging.getLogger("monailabel.utils.async_tasks.task").setLevel(logging.WARNING)
 conf = read_conf(settings.MONAI_LABEL_APP_CONF, settings.MONAI_LABEL_STUDIES)

@@ -1,4 +1,4 @@
-"""What ``--conf key value`` turns, read once."""
+"""The settings of ``--conf key value``, read once."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class ServerConf:
     """Settings of the server.
 
     Attributes:
-        guard: what requests are let through.
+        guard: who is let in.
         modalities: of the series that a DICOMweb server is asked for.
-        cache_seconds: how long a listing of films is kept.
+        cache_seconds: how long a listing of images is kept.
         sr: send finished labels to the DICOMweb server as structured reports.
         auto_scoring: run the scoring methods at the start, after each sample and after a training.
     """
@@ -34,52 +34,36 @@ class ServerConf:
 
 
 def read_conf(conf: Mapping[str, Any], studies: str, environ: Mapping[str, str] | None = None) -> ServerConf:
-    """Read the settings.
+    """Read the settings from ``--conf``; unknown keys are for trainers and strategies."""
 
-    Args:
-        conf: from ``--conf``; keys that are not known here are for others (trainers, strategies) and left alone.
-        studies: a folder, or the address of a DICOMweb server.
-        environ: of the process.
+    def words(key: str) -> list[str]:
+        return [each.strip() for each in str(conf.get(key, "")).split(",") if each.strip()]
 
-    Raises:
-        ValueError: a value that cannot be.
-    """
-    environ = os.environ if environ is None else environ
-    megabytes = _number(conf, "max_upload_mb", 64)
+    def number(key: str, default: float) -> float:
+        try:
+            return float(conf.get(key, default))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{key} is {conf[key]!r}; expected a number.") from error
+
+    megabytes = number("max_upload_mb", 64)
     if megabytes <= 0:
         raise ValueError(f"max_upload_mb is {megabytes:g}; expected above 0.")
+    modalities = tuple(words("modalities")) or ServerConf.modalities
+    for each in modalities:
+        if not (each.isalnum() and each.isupper() and len(each) <= 16):
+            raise ValueError(f"modalities holds {each!r}; expected DICOM modalities such as DX,CR.")
+    remote, sr, scoring = (truth(conf.get(key, False), key) for key in ("remote", "sr", "auto_scoring"))
     guard = GuardRules(
-        token=environ.get(TOKEN_VARIABLE, ""),
-        remote=truth(conf.get("remote", False), "remote"),
-        hosts=frozenset(_words(conf, "hosts")),
-        origins=frozenset(each.rstrip("/") for each in _words(conf, "origins")),
+        token=(os.environ if environ is None else environ).get(TOKEN_VARIABLE, ""),
+        remote=remote,
+        hosts=frozenset(words("hosts")),
+        origins=frozenset(each.rstrip("/") for each in words("origins")),
         largest_body=int(megabytes * MEGABYTE),
         pacs=is_address(studies),
     )
-    modalities = tuple(_words(conf, "modalities")) or ServerConf.modalities
-    unknown = [each for each in modalities if not (each.isalnum() and each.isupper() and len(each) <= 16)]
-    if unknown:
-        raise ValueError(f"modalities holds {unknown[0]!r}; expected DICOM modalities such as DX,CR.")
-    return ServerConf(
-        guard,
-        modalities,
-        _number(conf, "cache_seconds", ServerConf.cache_seconds),
-        truth(conf.get("sr", False), "sr"),
-        truth(conf.get("auto_scoring", False), "auto_scoring"),
-    )
+    return ServerConf(guard, modalities, number("cache_seconds", ServerConf.cache_seconds), sr, scoring)
 
 
 def is_address(studies: str) -> bool:
     """Whether ``--studies`` names a server rather than a folder."""
     return studies.startswith(("http://", "https://"))
-
-
-def _words(conf: Mapping[str, Any], key: str) -> list[str]:
-    return [each.strip() for each in str(conf.get(key, "")).split(",") if each.strip()]
-
-
-def _number(conf: Mapping[str, Any], key: str, default: float) -> float:
-    try:
-        return float(conf.get(key, default))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{key} is {conf[key]!r}; expected a number.") from error

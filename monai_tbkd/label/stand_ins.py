@@ -12,8 +12,7 @@ def stand_in_for_pydicom_seg() -> None:
 
     monailabel 0.8.5 imports ``pydicom_seg`` wherever it starts, and pydicom_seg 0.4.1, the newest there is, cannot be
     imported with pydicom 3 (https://github.com/Project-MONAI/MONAILabel/issues/1841). It is used for DICOM SEG of CT
-    and MR alone, which needs a place in the patient that no DX or CR film has, so nothing is lost. Where it can be
-    imported, nothing is done.
+    and MR alone, not for radiographs.
     """
     try:
         importlib.import_module("pydicom_seg")

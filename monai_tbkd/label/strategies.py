@@ -1,4 +1,4 @@
-"""Which film an annotator should look at next."""
+"""Active learning: strategies offer the next image to an annotator, scoring methods note what they choose by."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
+from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 
 from monai_tbkd.data.number_range import is_number
+from monai_tbkd.label.film_label import FilmLabel
+from monai_tbkd.label.film_pipeline import FilmPipeline, TeacherPipeline
 from monai_tbkd.label.film_signals import DISAGREEMENT, UNCERTAINTY, FilmSignals
 from monai_tbkd.label.label_folder import note_of
-from monai_tbkd.label.teacher_pipeline import TeacherPipeline
+from monai_tbkd.metrics import UnionMaskIoU, bootstrap_mean
+from monai_tbkd.transforms import MapToMask, film_box_mask
 
 if TYPE_CHECKING:
     from monai_tbkd.label.app import TuberculosisApp
@@ -21,25 +27,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OFFERED_SECONDS = 600.0
-"""A film that was offered so recently comes last: its annotator is at work on it, or has passed it over."""
+"""An image that was offered so recently comes last: its annotator is at work on it, or has passed it over."""
 LOOK_AT = 8
-"""Films without signals that one request looks at; inference of more would keep the server from answering others."""
+"""Images without signals that one request looks at; inference of more would keep others waiting."""
+_MIOU_NOTE = "tbkd_miou"
+"""Key of the note on an image."""
+_GRID = 256
 
 
 def make_strategies(app: TuberculosisApp) -> dict[str, Strategy]:
-    """The app's strategies by name; disagreement needs a teacher beside the model.
-
-    Args:
-        app: with ``folder``, ``pipeline``, and ``conf`` for ``look_at``.
-    """
-    look_at = int(app.conf.get("look_at", LOOK_AT))
-    signals = signals_of(app)
-    strategies: dict[str, Strategy] = {
-        "random": RandomFilm(),
-        "uncertain_score": MostOf(
-            UNCERTAINTY, "Uncertain score: nearest to the threshold that decides first", signals, look_at
-        ),
-    }
+    """The app's strategies by name; disagreement needs a teacher beside the model."""
+    look_at, signals = int(app.conf.get("look_at", LOOK_AT)), app.signals
+    least = MostOf(UNCERTAINTY, "Uncertain score: nearest to the threshold that decides first", signals, look_at)
+    strategies: dict[str, Strategy] = {"random": RandomFilm(), "uncertain_score": least}
     if signals.teacher is None:
         logger.info("%s: no teacher, so no strategy teacher_student_disagreement.", app.folder.teacher)
     else:
@@ -51,17 +51,15 @@ def make_strategies(app: TuberculosisApp) -> dict[str, Strategy]:
 
 def signals_of(app: TuberculosisApp) -> FilmSignals:
     """The app's signals: of the served model and, where it is there and fits, its teacher."""
-    if not app.folder.teacher.is_file():
-        return FilmSignals(app.pipeline)
     try:
-        return FilmSignals(app.pipeline, TeacherPipeline(app.folder))
+        return FilmSignals(app.pipeline, TeacherPipeline(app.folder) if app.folder.teacher.is_file() else None)
     except (ValueError, RuntimeError) as error:
         logger.warning("%s cannot be used, and so is left out: %s", app.folder.teacher, error)
         return FilmSignals(app.pipeline)
 
 
 class RandomFilm(Strategy):
-    """Any unlabeled film, each with the same chance."""
+    """Any unlabeled image, each with the same chance."""
 
     def __init__(self) -> None:
         super().__init__("Random: any unlabeled film")
@@ -72,16 +70,10 @@ class RandomFilm(Strategy):
 
 
 class MostOf(Strategy):
-    """The unlabeled film with most of a signal, among those that have been looked at.
+    """The unlabeled image with most of a signal, among those that have been looked at.
 
-    A request looks at a few films that have no signal of the present models yet; the scoring method ``signals`` looks
-    at all of them. Films that the model refuses come when there are no others.
-
-    Args:
-        signal: its name.
-        description: one line.
-        signals: where it comes from.
-        look_at: films to look at in one request, at most.
+    A request looks at a few images that have no signal of the present models yet; the scoring method ``signals`` looks
+    at all of them. Images that the model refuses come when there are no others.
     """
 
     def __init__(self, signal: str, description: str, signals: FilmSignals, look_at: int) -> None:
@@ -89,11 +81,7 @@ class MostOf(Strategy):
         self.signal, self.signals, self.look_at = signal, signals, look_at
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any] | None:
-        """The next film.
-
-        Returns:
-            ``id`` and ``weight`` (the signal), or None where every film has a label.
-        """
+        """``id`` and ``weight`` (the signal) of the next image, or None where every image has a label."""
         films = not_at_work(datastore, datastore.get_unlabeled_images())
         if not films:
             return None
@@ -105,19 +93,63 @@ class MostOf(Strategy):
         return {"id": best, "weight": values[best]}
 
 
-def not_at_work(datastore: Any, films: Sequence[str], now: float | None = None) -> list[str]:
-    """Films that were not offered in the last ten minutes, by any strategy; all of them where none is left.
-
-    Args:
-        datastore: notes when a film was offered.
-        films: identifiers.
-        now: seconds since the epoch.
-    """
-    now = time.time() if now is None else now
-    free = []
+def not_at_work(datastore: Any, films: Sequence[str]) -> list[str]:
+    """Images that no strategy has offered in the last ten minutes; all of them where none is left."""
+    now, free = time.time(), []
     for film in films:
         offers = note_of(datastore.get_image_info(film), "strategy").values()
         times = [each["ts"] for each in offers if isinstance(each, dict) and is_number(each.get("ts"), 0, now + 60)]
         if now - max(times, default=0) >= OFFERED_SECONDS:
             free.append(film)
     return free or list(films)
+
+
+class BoxIoU(ScoringMethod):
+    """Union-mask IoU of the served model's map with the boxes that annotators have drawn, noted on each image.
+
+    Images that the model was fine-tuned on are among them, so the mean is no estimate for new images.
+    """
+
+    def __init__(self, pipeline: FilmPipeline) -> None:
+        super().__init__("mIoU of the map with the boxes drawn (films with boxes; those trained on among them)")
+        self.pipeline = pipeline
+
+    def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
+        """``miou`` with its 95 % interval (``low``, ``high``), ``films``, ``refused`` and ``model_version``."""
+        values, refused, version = [], 0, self.pipeline.model_version
+        for film, label in datastore.finished_labels():
+            if not label.boxes:
+                continue
+            value = self.of(label)
+            if value is None:
+                refused += 1
+                continue
+            values.append(value)
+            datastore.update_image_info(film, {_MIOU_NOTE: {"iou": round(value, 6), "model_version": version}})
+        number = bootstrap_mean(np.array(values))
+        logger.info("mIoU %.3f on %d films with boxes", number.value, number.n)
+        named = dict(zip(("miou", "low", "high"), number.as_dict().values()))
+        return {**named, "films": len(values), "refused": refused, "model_version": version}
+
+    def of(self, label: FilmLabel) -> float | None:
+        """IoU of one image with boxes; None where the model refuses it."""
+        seen = self.pipeline(label.film)
+        if seen.tb_map is None:
+            return None
+        to_mask = MapToMask((_GRID, _GRID), float(seen.thresholds["map_threshold"]), str(seen.thresholds["mode"]))
+        item = {"boxes": label.upright_boxes, "size": label.upright_size}
+        true = torch.from_numpy(film_box_mask(item, _GRID))[None, None]
+        return float(UnionMaskIoU()(to_mask(seen.tb_map)[None], true))  # type: ignore[arg-type]
+
+
+class SignalScoring(ScoringMethod):
+    """Signals of all unlabeled images, so that strategies choose among all of them."""
+
+    def __init__(self, signals: FilmSignals) -> None:
+        super().__init__("Score, uncertainty and teacher-student disagreement of films without a label")
+        self.signals = signals
+
+    def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
+        """``films``, and ``refused`` among them."""
+        found = self.signals.of(datastore, datastore.get_unlabeled_images())
+        return {"films": len(found), "refused": sum("reason" in each for each in found.values())}

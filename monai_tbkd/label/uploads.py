@@ -1,4 +1,4 @@
-"""Files that came with a request: kept under names of our own, in a folder of this user alone, and taken away."""
+"""Files that came with a request: kept under names of our own, in a folder of this user alone, and removed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def new_session(sessions: Any, uploads: Sequence[UploadFile], expiry: int) -> An
     Args:
         sessions: MONAI Label's.
         uploads: one file or several.
-        expiry: seconds after which it goes; 0 leaves the server's own time.
+        expiry: seconds after which it is removed; 0 leaves the server's own time.
 
     Raises:
         ValueError: a file that is no image by its content, or several that are not DICOM.
@@ -65,15 +65,14 @@ def new_session(sessions: Any, uploads: Sequence[UploadFile], expiry: int) -> An
             with kept_upload(upload) as path:
                 assert path is not None
                 if not path.suffix or (len(uploads) > 1 and path.suffix != ".dcm"):
-                    expected = (
-                        "a DICOM file, as several were sent" if path.suffix else "PNG, JPEG, DICOM or another image"
-                    )
+                    expected = "PNG, JPEG, DICOM or another image"
+                    expected = "a DICOM file, as several were sent" if path.suffix else expected
                     raise ValueError(f"{upload_name(upload)} is not an image by its content; expected {expected}.")
                 kept = path.replace(series / f"image{number:04d}{path.name.removeprefix('upload')}")
         return sessions.add_session(str(kept if len(uploads) == 1 else series), expiry)[1]
 
 
 def upload_name(upload: UploadFile) -> str:
-    """The name that an upload came with, for errors and identifiers: its last part, printable, short."""
+    """The last part of an upload's name, printable and short, for errors and identifiers."""
     name = re.split(r"[/\\]", upload.filename or "")[-1]
     return "".join(each if each.isprintable() else "?" for each in name)[-100:] or "upload"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from monai_tbkd.data.loopback import is_loopback
 from monai_tbkd.pacs.answer_in_time import InTimeAdapter
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def archive_session(
     if client_cert:
         _refuse_locked_key(Path(client_key or client_cert), environment)
         session.cert = (str(client_cert), str(client_key)) if client_key else str(client_cert)
-    if urlsplit(url).scheme == "http" and not is_loopback(url):
+    if urlsplit(url).scheme == "http" and not is_loopback(urlsplit(url).hostname or ""):
         sent = ", and so can the password" if not isinstance(session.auth, _NoAuth) else ""
         logger.warning("%s is not encrypted: films can be read on their way%s. Use https.", url, sent)
     return session
@@ -104,20 +104,6 @@ def origin(url: str, base: str = "") -> str:
         return ""
     host = parts.hostname or ""
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}" if host and port else ""
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this very machine, so that nobody can listen in.
-
-    Example:
-        >>> is_loopback("http://127.0.0.1:8042/dicom-web"), is_loopback("http://pacs.example/dicom-web")
-        (True, False)
-    """
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _auth(environment: Mapping[str, str]) -> AuthBase:

@@ -19,7 +19,7 @@ from monai_tbkd.data import FilmTurn
 from monai_tbkd.label import film_label
 from monai_tbkd.label.film_geometry import film_geometry
 from monai_tbkd.label.film_label import FilmLabel, read_label
-from monai_tbkd.label.label_map import as_stored, mask_to_boxes, read_mask, write_mask
+from monai_tbkd.label.label_map import mask_to_boxes, read_mask, write_mask
 from monai_tbkd.label.slicer_markups import boxes_to_markups
 from tests.data.films_by_hand import ADULT_CHEST_PA, make_dicom
 
@@ -127,7 +127,7 @@ def test_a_pixel_has_its_own_place_in_itk(film: Path) -> None:
     from monai_tbkd.data import CXRReader
 
     pixels, meta = CXRReader(min_side=1).get_data([film])
-    stored = as_stored(FilmTurn.from_text(meta["turn"]), pixels)
+    stored = FilmTurn.from_text(meta["turn"]).as_stored(pixels)
     image = itk.imread(str(film))
     for x, y in ((0, 0), (39, 0), (0, 29), (17, 11)):
         (place,) = film_geometry(film).points_to_lps([[x + 0.5, y + 0.5]])
@@ -160,8 +160,8 @@ def test_upright_boxes_undo_the_turn(turn: FilmTurn) -> None:
     assert FilmLabel(Path("x"), stored, ["unspecified"], "tb", upright, turn).upright_boxes == [BOX]
     mask = np.zeros(upright, dtype=np.uint8)
     mask[2:8, 24:34] = 1
-    assert mask_to_boxes(as_stored(turn, mask).astype(bool)) == stored
-    assert (turn.upright(as_stored(turn, mask)) == mask).all()
+    assert mask_to_boxes(turn.as_stored(mask).astype(bool)) == stored
+    assert (turn.upright(turn.as_stored(mask)) == mask).all()
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_upright_boxes_undo_the_turn(turn: FilmTurn) -> None:
         (
             "label.xml",
             '<annotations><image name="film.png"><tag label="tb"/><tag label="health"/></image></annotations>',
-            "health, tb",
+            "health and tb",
         ),
         ("label.xml", '<annotations><image name="film.png" width="9" height="9"/></annotations>', "9, 9"),
         ("label.xml", '<annotations><image name="b.png"/></annotations>', "b.png"),

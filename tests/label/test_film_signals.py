@@ -11,9 +11,8 @@ from PIL import Image
 
 from monai_tbkd.bundle import bundle_files
 from monai_tbkd.label.app_folder import AppFolder, write_app_folder
-from monai_tbkd.label.film_pipeline import FilmPipeline
+from monai_tbkd.label.film_pipeline import FilmPipeline, TeacherPipeline
 from monai_tbkd.label.film_signals import NOTE, FilmSignals
-from monai_tbkd.label.teacher_pipeline import TeacherPipeline
 from monai_tbkd.metrics.acquisition import map_disagreement
 from monai_tbkd.networks.checkpoint import read_record, write_checkpoint
 from tests.conftest import SMALL_RECIPE
@@ -53,7 +52,7 @@ def test_the_teacher_looks_through_its_view(app: AppFolder) -> None:
     film = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     framed = film.clone()
     framed[..., :5, :] = 3.0  # of 64 rows; 0.08 of the height is the teacher's margin
-    networks = [pipeline._loaded.network for pipeline in (FilmPipeline(app), TeacherPipeline(app))]
+    networks = [pipeline.model().network for pipeline in (FilmPipeline(app), TeacherPipeline(app))]
     with torch.no_grad():
         moved = [float((network(film) - network(framed)).abs().max()) for network in networks]
     assert moved[0] > 1e-3 and moved[1] == 0
@@ -92,7 +91,7 @@ def test_a_new_model_has_new_signals(app: AppFolder, store: Store, tmp_path: Pat
     film = next(iter(store.films))
     before = signals.of(store, [film])[film]
     record = read_record(own.student)
-    network = signals.student._loaded.network
+    network = signals.student.model().network
     with torch.no_grad():
         network.head.bias += 1.0  # type: ignore[operator, union-attr]
     write_checkpoint(network, own.student, record or {})

@@ -15,8 +15,7 @@ from monai_tbkd.data.film_folder import list_films
 from monai_tbkd.data.tbx11k import read_json_annotations
 from monai_tbkd.label.film_ids import film_id, is_safe_id
 from monai_tbkd.label.film_sources import FolderSource
-from monai_tbkd.label.label_export import LABELS_FOLDER
-from monai_tbkd.label.label_folder import LabelFolder
+from monai_tbkd.label.label_folder import LABELS_FOLDER, LabelFolder
 from tests.data.golden_dicom import ramp, write_film
 
 BOX = [10.0, 4.0, 30.0, 20.0]

@@ -53,20 +53,7 @@ def damaged(good: bytes, rng: random.Random) -> bytes:
     for _ in range(rng.randint(1, 4)):
         start = rng.randrange(len(content) + 1)
         end = min(len(content), start + rng.choice([0, 1, 1, 2, 4, 40]))
-        words = [
-            b"",
-            rng.randbytes(1),
-            b"9" * 12,
-            b"-1",
-            b"nan",
-            b"\r",
-            b"\n\n",
-            b"[",
-            b"{",
-            b"<a>",
-            b"\0",
-            b"data file: x\n",
-        ]
+        words = [b"", rng.randbytes(1), b"9" * 12, b"\r", b"\n\n", b"\0", b"data file: x\n", *b"-1 nan [ { <a>".split()]
         content[start:end] = content[start:end] * 2 if rng.random() < 0.1 else rng.choice(words)
     return bytes(content)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import contextlib
 import gzip
 import time
@@ -82,33 +81,10 @@ def test_nifti(suffix: str, codes: tuple[int, int], form: int, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("encoding", "pixels"),
-    [
-        ("gzip", gzip.compress(RAW, mtime=0)),
-        ("gz", gzip.compress(RAW, mtime=0)),
-        ("bzip2", bz2.compress(RAW)),
-        ("ascii", b" ".join(b"%d" % value for value in RAW)),
-        ("hex", RAW.hex().encode()),
-        ("raw", RAW + b"more"),
-    ],
+    ("encoding", "pixels"), [("gzip", gzip.compress(RAW)), ("gz", gzip.compress(RAW)), ("raw", RAW + b"more")]
 )
 def test_encodings(encoding: str, pixels: bytes, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(nrrd(tmp_path / "m.nrrd", pixels, encoding=encoding)).voxels, VOXELS)
-
-
-@pytest.mark.parametrize(
-    "pixels", [b"0 " * 34, b"0 x " * 35, b"nan " * 35, b"0 " * 20 + b"1e 0 - " + b"0 " * 20, b"0,1" * 35]
-)
-def test_ascii_that_is_no_numbers(pixels: bytes, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="other than 35 numbers"):
-        read(nrrd(tmp_path / "m.nrrd", pixels, encoding="ascii"))
-
-
-def test_a_mask_of_ascii_numbers_is_read_fast(tmp_path: Path) -> None:
-    path = nrrd(tmp_path / "m.nrrd", b"0\n1\n" * 500_000, encoding="ascii", sizes="1000 1000 1")
-    start = time.perf_counter()
-    assert int(read_volume(path, 2**20, 2**23).voxels.sum()) == 500_000
-    assert time.perf_counter() - start < 0.6  # regular expressions took 1.5 s
 
 
 def test_numbers_of_two_bytes(tmp_path: Path) -> None:
@@ -146,7 +122,7 @@ def test_lines_of_slicer(tmp_path: Path) -> None:
         {"sizes": "5 7 1e9"},
         {"type": "block"},
         {"type": "double", "endian": "little"},  # fewer bytes than that
-        {"encoding": "zrl"},
+        *({"encoding": encoding} for encoding in ("zrl", "ascii", "hex", "bzip2")),
         {"byte skip": "-1"},
         {"line skip": "1"},
         {"kinds": "RGB-color domain domain", "sizes": "3 5 7"},
@@ -203,7 +179,7 @@ def test_a_header_of_nifti_that_is_damaged(tmp_path: Path) -> None:
                 assert "mask" in str(error)
 
 
-@pytest.mark.parametrize("form", ["gzip", "bzip2", "nii.gz"])
+@pytest.mark.parametrize("form", ["gzip", "nii.gz"])
 def test_damage_in_packed_pixels_is_seen(form: str, tmp_path: Path) -> None:
     """A stream that is read to the last pixel only never comes to its checksum."""
     path = tmp_path / "m.nii.gz"
@@ -212,7 +188,7 @@ def test_damage_in_packed_pixels_is_seen(form: str, tmp_path: Path) -> None:
         good, start = path.read_bytes(), 10
     else:
         path = tmp_path / "m.nrrd"
-        packed = gzip.compress(RAW) if form == "gzip" else bz2.compress(RAW)
+        packed = gzip.compress(RAW)
         good = nrrd(path, packed, encoding=form).read_bytes()
         start = len(good) - len(packed) + 10
     for place in range(start, len(good)):

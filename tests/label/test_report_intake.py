@@ -12,8 +12,7 @@ from monai_tbkd.data.tbx11k import read_json_annotations
 from monai_tbkd.dicom import write_structured_report
 from monai_tbkd.label.annotation_report import annotation_report
 from monai_tbkd.label.film_label import FilmLabel
-from monai_tbkd.label.label_export import LABELS_FOLDER
-from monai_tbkd.label.label_folder import LabelFolder
+from monai_tbkd.label.label_folder import LABELS_FOLDER, LabelFolder
 from monai_tbkd.label.report_intake import TAKEN_FROM
 from tests.dicom.dicom_films import TWO_BOXES, complete_film, finding, odd_film
 from tests.dicom.ohif_reports import SHAPES, film_of, ohif_report

@@ -40,7 +40,7 @@ def save(app: Any, number: int, tmp_path: Path, boxes: list[list[float]] | None 
     path = tmp_path / "label.json"
     boxes_of = [{"label": "tuberculosis", "bbox": box} for box in drawn]
     path.write_text(json.dumps({"boxes": boxes_of, "image_label": bool(drawn)}))
-    app.datastore().save_label(f"a{number}.png", str(path), "final", {})
+    app.datastore().keep_label(f"a{number}.png", path, "final", {})
 
 
 def test_names(app: Any) -> None:
@@ -111,18 +111,11 @@ def test_training_serves_a_new_model_and_a_broken_one_leaves_it(
         app.train({"model": "tb_student"})
     for number in range(6):
         save(app, number, tmp_path)
-    before, version = (
-        file_sha256(served),
-        app.infer({"model": "tb_boxes", "image": "a0.png"})["params"]["model_version"],
-    )
+    before = file_sha256(served)
+    version = app.infer({"model": "tb_boxes", "image": "a0.png"})["params"]["model_version"]
     # as a server gets it: text, and keys that are for others
-    request = {
-        "model": "tb_student",
-        "finetune_epochs": "3",
-        "finetune_batch_size": 4,
-        "fewest_boxed": 3,
-        "device": "cpu",
-    }
+    request = {"model": "tb_student", "finetune_epochs": "3", "finetune_batch_size": 4, "fewest_boxed": 3}
+    request["device"] = "cpu"
     told = app.train({**request, "dataset_dir": "$print('evaluated')", "val_split": 0.2})
     json.dumps(told)
     assert told["films"]["corrected"] == 6 and told["films"]["with_tb"] == 3

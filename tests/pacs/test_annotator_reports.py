@@ -10,8 +10,7 @@ import pytest
 from monai_tbkd.__main__ import main
 from monai_tbkd.data.tbx11k import read_json_annotations
 from monai_tbkd.dicom import write_structured_report
-from monai_tbkd.label.label_export import LABELS_FOLDER
-from monai_tbkd.label.label_folder import LabelFolder
+from monai_tbkd.label.label_folder import LABELS_FOLDER, LabelFolder
 from monai_tbkd.pacs import AnnotatorReports, Archive, StudyQuery, archive_session, reported_films
 from tests.dicom.dicom_films import MODEL, finding
 from tests.dicom.ohif_reports import ohif_report

@@ -19,34 +19,22 @@ _SUFFIXES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpg"}
 
 
 def handler(context: Any, event: Any) -> Any:
-    """What nuclio calls.
-
-    Args:
-        context: of nuclio; makes the response.
-        event: its ``body`` is CVAT's request: ``image`` (base64) and, where there is one, ``threshold`` (0-1).
+    """Answer a request of CVAT, in which ``image`` (base64) and, where given, ``threshold`` (0-1) stand, for nuclio.
 
     Returns:
         Rectangles as JSON, or the server's refusal with its status.
     """
     body = event.body if isinstance(event.body, dict) else json.loads(event.body)
     try:
-        film = base64.b64decode(body["image"], validate=True)
+        image = base64.b64decode(body["image"], validate=True)
     except (KeyError, ValueError) as error:
-        return _answer(context, 400, {"detail": f"No film in the request ({type(error).__name__})."})
-    status, found = ask(film)
-    if status != 200:
-        return _answer(context, status, found)
-    threshold = body.get("threshold")
-    return _answer(context, 200, rectangles(found, 0.0 if threshold is None else float(threshold)))
+        return _answer(context, 400, {"detail": f"No image in the request ({type(error).__name__})."})
+    status, found = ask(image)
+    return _answer(context, status, rectangles(found, float(body.get("threshold") or 0.0)) if status == 200 else found)
 
 
 def rectangles(found: Mapping[str, Any], threshold: float = 0.0) -> list[dict[str, Any]]:
-    """The server's answer as CVAT wants it; a film that was refused has none.
-
-    Args:
-        found: answer of ``tb_boxes``, boxes in pixels of the film.
-        threshold: boxes with a score below it are left out.
-    """
+    """Boxes of ``tb_boxes`` with at least this score as CVAT wants them; a refused image has none."""
     return [
         {
             "confidence": str(box["score"]),
@@ -59,20 +47,13 @@ def rectangles(found: Mapping[str, Any], threshold: float = 0.0) -> list[dict[st
     ]
 
 
-def ask(film: bytes) -> tuple[int, dict[str, Any]]:
-    """Send a film to the server's ``tb_boxes``.
-
-    Args:
-        film: PNG or JPEG.
-
-    Returns:
-        HTTP status, and the answer.
-    """
+def ask(image: bytes) -> tuple[int, dict[str, Any]]:
+    """Send a PNG or JPEG to the server's ``tb_boxes``; give HTTP status and answer."""
     mark = uuid.uuid4().hex
-    suffix = next((s for head, s in _SUFFIXES.items() if film.startswith(head)), "png")
+    suffix = next((s for head, s in _SUFFIXES.items() if image.startswith(head)), "png")
     head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="film.{suffix}"\r\n'
     content = b"".join(
-        [head.encode(), b"Content-Type: application/octet-stream\r\n\r\n", film, f"\r\n--{mark}--\r\n".encode()]
+        [head.encode(), b"Content-Type: application/octet-stream\r\n\r\n", image, f"\r\n--{mark}--\r\n".encode()]
     )
     headers = {"Content-Type": f"multipart/form-data; boundary={mark}"}
     if token := os.environ.get("TBKD_LABEL_TOKEN"):

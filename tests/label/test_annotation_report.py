@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
-from monai_tbkd.label.report_sender import send_report
+from monai_tbkd.label.annotation_report import send_report
 
 UID = "1.2.3.4"
 
