@@ -23,6 +23,7 @@ SUMMARY = codes.DCM.CADProcessingAndFindingsSummary
 WITH_FINDINGS = codes.DCM.AllAlgorithmsSucceededWithFindings
 WITHOUT_FINDINGS = codes.DCM.AllAlgorithmsSucceededWithoutFindings
 COMMENT = codes.DCM.Comment
+FINDING = codes.DCM.Finding
 PERCENT = codes.UCUM.Percent
 
 # No standard scheme has the threshold of a score, or a decision that claims no more than ours does.

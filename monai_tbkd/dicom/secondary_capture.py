@@ -14,22 +14,18 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
-from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
-from monai_tbkd.dicom.equipment import series_of
 from monai_tbkd.dicom.film_finding import FilmFinding
+from monai_tbkd.dicom.result_object import dicom_result, series_of
 from monai_tbkd.dicom.source_film import SourceFilm
-from monai_tbkd.dicom.whole_object import finished
-from monai_tbkd.transforms import NOTICE, FilmTo8Bit
+from monai_tbkd.transforms import FilmTo8Bit
 from monai_tbkd.transforms.overlay import PREDICTED_COLOR
 
-SC_SERIES_NUMBER = 9704
-SC_DESCRIPTION = f"TB boxes on film, {NOTICE}"
 LONGEST_SIDE = 1536
 """Of the film in the picture, in pixels; larger films are made smaller."""
 _SMALLEST_TEXT, _NARROWEST = 11, 320
 
 
-@quiet_pydicom()
+@dicom_result
 def secondary_capture(
     source: SourceFilm, finding: FilmFinding, film: NDArray[np.floating], longest_side: int = LONGEST_SIDE
 ) -> SCImage:
@@ -39,10 +35,7 @@ def secondary_capture(
         source: the film.
         finding: what was found.
         film: its upright pixels ``(H, W)``, larger values brighter, as `decode_film` gives them.
-        longest_side: of the film in the picture; smaller films stay as they are.
-
-    Returns:
-        The picture, not yet written.
+        longest_side: of the film in the picture; smaller films keep their size.
 
     Raises:
         DicomResultError: an element of the film cannot be carried over.
@@ -63,18 +56,21 @@ def secondary_capture(
         patient_orientation=("L", "F"),
         transfer_syntax_uid=ExplicitVRLittleEndian,
         content_qualification=hd.ContentQualificationValues.RESEARCH,
-        **series_of(source, finding, "SC", SC_SERIES_NUMBER, SC_DESCRIPTION),
+        **series_of(source, finding, "SC"),
     )
     if source.orientation is None:
         result.PatientOrientation = None
     result.ImageType = ["DERIVED", "SECONDARY"]
     result.DerivationDescription = f"Boxes, scores and text burnt in; {finding.notice}"
-    result.SourceImageSequence = [_reference(source)]
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.header.SOPClassUID, source.header.SOPInstanceUID
+    purpose = codes.DCM.SourceImageForImageProcessingOperation
+    item.PurposeOfReferenceCodeSequence = [hd.sr.CodedConcept.from_code(purpose)]
+    result.SourceImageSequence = [item]
     result.ImageComments = finding.notice
     marked = str(source.header.get("BurnedInAnnotation") or "").strip().upper()
     if marked in ("YES", "NO"):  # nothing that names the patient is added
         result.BurnedInAnnotation = marked
-    finished(result, source)
     return result
 
 
@@ -85,14 +81,14 @@ def draw_finding(
     longest_side: int,
     row_height: float = 1.0,
 ) -> NDArray[np.uint8]:
-    """The picture: the film between a line that says what was decided and lines that say what it is not for.
+    """Draw the film with its boxes between the headline and the notice.
 
     Args:
         film: upright pixels ``(H, W)`` of any range.
         finding: what was found.
         boxes: of `finding`, on the upright film.
         longest_side: of the film in the picture.
-        row_height: of a pixel of `film` as times its width; the picture has square pixels.
+        row_height: height of a pixel of `film` divided by its width; the picture has square pixels.
 
     Returns:
         ``(height, width, 3)`` uint8; wider than the film where the text needs room.
@@ -141,12 +137,3 @@ def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width
     """Lines that are no wider than the picture."""
     most = max(1, int(len(text) * (width - 20) / max(1.0, font.getlength(text))))
     return textwrap.wrap(text, most) or [""]
-
-
-def _reference(source: SourceFilm) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.header.SOPClassUID, source.header.SOPInstanceUID
-    item.PurposeOfReferenceCodeSequence = [
-        hd.sr.CodedConcept.from_code(codes.DCM.SourceImageForImageProcessingOperation)
-    ]
-    return item

@@ -24,7 +24,7 @@ from monai_tbkd.dicom import (
     result_series,
     structured_report,
 )
-from monai_tbkd.dicom.whole_object import write_object
+from monai_tbkd.dicom.result_object import write_object
 from tests.dicom.dicom_films import MODEL, TWO_BOXES, complete_film, finding
 from tests.dicom.validator import errors_of
 
