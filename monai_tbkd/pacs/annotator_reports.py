@@ -20,8 +20,8 @@ from monai_tbkd.dicom import (
     report_head,
 )
 from monai_tbkd.pacs.archive import Archive, FilmAddress
-from monai_tbkd.pacs.archive_error import ArchiveRefusalError
-from monai_tbkd.pacs.study_query import StudyQuery
+from monai_tbkd.pacs.archive_connection import ArchiveRefusalError
+from monai_tbkd.pacs.film_search import StudyQuery
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class AnnotatorReports:
         self.counts: Counter[str] = Counter()
 
     def studies(self) -> Iterator[list[FilmAddress]]:
-        """The wanted reports, one study after the other."""
+        """Give the wanted reports, one study after the other."""
         for study in self.archive.studies((MODALITY,), self.query.study):
             self.counts["studies"] += 1
             try:
@@ -61,15 +61,7 @@ class AnnotatorReports:
                 yield found
 
     def fetch(self, reports: list[FilmAddress], folder: Path) -> list[Path]:
-        """Fetch reports.
-
-        Args:
-            reports: of a study.
-            folder: for the files.
-
-        Returns:
-            The files; what is not sent is counted as unreadable.
-        """
+        """Fetch reports into a folder and give their files; what is not sent is counted as unreadable."""
         files = []
         for report in reports:
             path = folder / f"{report.instance}.dcm"

@@ -1,4 +1,4 @@
-"""An archive of DICOM images by DICOMweb: what is asked of it, and what its answers mean."""
+"""An archive of DICOM images, asked by DICOMweb."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -18,11 +19,9 @@ from pydicom import Dataset
 from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom.archive_answers import failure_reason, number, stored_instances, text, uid
-from monai_tbkd.pacs.archive_connection import JSON, ArchiveConnection
-from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveRefusalError
-from monai_tbkd.pacs.divided_search import divided_search
+from monai_tbkd.pacs.archive_connection import JSON, ArchiveConnection, ArchiveError, ArchiveRefusalError
+from monai_tbkd.pacs.archive_search import UNENCODED, Found, PagedSearch, divided_search
 from monai_tbkd.pacs.film_download import ACCEPTS, check_identity, write_film
-from monai_tbkd.pacs.paged_search import UNENCODED, PagedSearch
 
 logger = logging.getLogger(__name__)
 
@@ -98,11 +97,7 @@ class Archive:
             raise ArchiveError(f"{self.url} {refusal.said}{hint}.") from refusal
 
     def studies(self, modalities: Sequence[str], query: Mapping[str, str]) -> Iterator[str]:
-        """Look for studies.
-
-        Args:
-            modalities: of which a study must have one.
-            query: what else it must have, by keyword; ``*`` and ranges as in PS3.18, 8.3.4.
+        """Look for studies of one of the modalities, by keyword; ``*`` and ranges as in PS3.18, 8.3.4.
 
         Yields:
             StudyInstanceUIDs, each once.
@@ -131,11 +126,7 @@ class Archive:
             )  # fmt: skip
 
     def series(self, study: str, query: Mapping[str, str] | None = None) -> list[FoundSeries]:
-        """The series of a study.
-
-        Args:
-            study: its UID.
-            query: what they must have, by keyword.
+        """List the series of a study that match a query.
 
         Raises:
             ArchiveRefusalError: the archive does not tell.
@@ -153,7 +144,7 @@ class Archive:
         return [self._series(study, each, found[each]) for each in found if not query or each in asked]
 
     def films(self, study: str, series: FoundSeries) -> list[tuple[FilmAddress, int]]:
-        """The instances of a series, each with its number of pixels, 0 where the server does not tell."""
+        """List the instances of a series, each with its number of pixels, 0 where the server does not tell."""
         path = f"studies/{study}/series/{series.uid}"
         found = self._search.find(f"{path}/instances", _INSTANCE, {}, ("Rows", "Columns"), series.instances)
         if len(found) < max(series.instances, 1):
@@ -164,7 +155,7 @@ class Archive:
         ]
 
     def headers(self, study: str, series: str) -> list[Dataset]:
-        """The instances of a series without pixels.
+        """Get the instances of a series without pixels.
 
         Raises:
             ArchiveRefusalError: the archive does not send them, or in another form.
@@ -178,12 +169,7 @@ class Archive:
             raise ArchiveRefusalError(said, "send metadata") from None
 
     def fetch(self, film: FilmAddress, path: Path, most: int = 2**30) -> None:
-        """Write an image into a file, as it is in the archive: byte for byte, in its own transfer syntax.
-
-        Args:
-            film: which.
-            path: the file.
-            most: bytes that are written.
+        """Write an image into a file of at most so many bytes, as it is in the archive, in its own transfer syntax.
 
         Raises:
             FilmError: NOT_FETCHED or TOO_LARGE; there is no file then.
@@ -192,9 +178,8 @@ class Archive:
 
         def download() -> None:
             with self.connection.request("GET", film.path, self._accepts[0]) as answer:
-                write_film(
-                    path, answer.headers.get("Content-Type", ""), self.connection.chunks(answer), most, film.path
-                )
+                kind = answer.headers.get("Content-Type", "")
+                write_film(path, kind, self.connection.chunks(answer), most, film.path)
 
         try:
             try:
@@ -205,39 +190,32 @@ class Archive:
                 del self._accepts[0]
                 self.connection.ask("send an image", download)
             check_identity(film, path, film.path)
-        except ArchiveRefusalError as refusal:
+        except BaseException as error:
             path.unlink(missing_ok=True)
-            raise FilmError(ReasonCode.NOT_FETCHED, film.path, str(refusal)) from refusal
-        except BaseException:
-            path.unlink(missing_ok=True)
+            if isinstance(error, ArchiveRefusalError):
+                raise FilmError(ReasonCode.NOT_FETCHED, film.path, str(error)) from error
             raise
 
     def store(self, result: Dataset, source: FilmAddress) -> None:
-        """Store an object in the study that it names.
+        """Store an object, which is about the image `source`, in the study that it names.
 
         It counts as stored when the archive names it as such, or else when the archive has it. One that is there
-        already is left as it is.
-
-        Args:
-            result: the object.
-            source: the image that it is about. Results of an image that is no longer there are not stored, since they
-                would create its study again.
+        already is left as it is. Results of an image that is no longer there are not stored, since they would create
+        its study again.
 
         Raises:
             FilmError: NOT_STORED.
             ArchiveError: the archive is gone, or lets us in no more.
         """
         if not self.has(source):
-            raise FilmError(
-                ReasonCode.NOT_STORED,
-                source.path,
-                "the image is no longer in the archive, so its results are not stored",
-            )
-        own = FilmAddress(
-            *(str(result[key].value) for key in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
-        )
-        boundary = uuid.uuid4().hex
-        body = _multipart(result, boundary)
+            detail = "the image is no longer in the archive, so its results are not stored"
+            raise FilmError(ReasonCode.NOT_STORED, source.path, detail)
+        own = FilmAddress(*(str(result[f"{level}InstanceUID"].value) for level in ("Study", "Series", "SOP")))
+        boundary, content = uuid.uuid4().hex, io.BytesIO()
+        with quiet_pydicom():
+            pydicom.dcmwrite(content, result)
+        head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"
+        body = head.encode() + content.getvalue() + f"\r\n--{boundary}--\r\n".encode()
         kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
 
         def send() -> Any:
@@ -261,19 +239,17 @@ class Archive:
 
     def has(self, address: FilmAddress) -> bool:
         """Whether the archive has an instance: by a search, else by its metadata."""
-        try:
-            if self._search.find(
-                f"studies/{address.study}/instances", _INSTANCE, {"SOPInstanceUID": address.instance}, (), 1
-            ).get(address.instance):
-                return True
-        except ArchiveRefusalError:
-            pass
-        try:
-            return address.instance in self._search.metadata(address.path, _INSTANCE)
-        except ArchiveRefusalError:
-            return False
+        path, key = f"studies/{address.study}/instances", {"SOPInstanceUID": address.instance}
+        for look in (
+            lambda: self._search.find(path, _INSTANCE, key, told=1),
+            lambda: self._search.metadata(address.path, _INSTANCE),
+        ):
+            with suppress(ArchiveRefusalError):
+                if address.instance in look():
+                    return True
+        return False
 
-    def _study_search(self, query: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    def _study_search(self, query: Mapping[str, str]) -> Found:
         found = self._search.find("studies", _STUDY, query)
         self._series_told |= {study: number(tags, "00201206") for study, tags in found.items()}
         return found
@@ -284,9 +260,7 @@ class Archive:
             tags = {**tags, **{tag: more[tag] for tag in ("00080060", "0008103E") if tag in more}}
         return FoundSeries(series, text(tags, "00080060"), text(tags, "0008103E"), number(tags, "00201209"))
 
-    def _whole(
-        self, found: dict[str, Any], told: int, what: str, by_metadata: Callable[[], dict[str, Any]]
-    ) -> dict[str, Any]:
+    def _whole(self, found: Found, told: int, what: str, by_metadata: Callable[[], Found]) -> Found:
         """What a search has cut short, completed by metadata, which never is; nothing of what is gone (404)."""
         try:
             whole = by_metadata() | found
@@ -295,21 +269,13 @@ class Archive:
                 return found
             whole = {}
         if not whole:
-            most = max(told, 1)
-            self._search.tell_cut_short(f"the archive lists {len(found)} of {most} {what}, and sends no metadata")
+            said = f"the archive lists {len(found)} of {max(told, 1)} {what}, and sends no metadata"
+            self._search.tell_cut_short(said)
         return whole or found
 
-    def _series_by_metadata(self, path: str) -> dict[str, dict[str, Any]]:
+    def _series_by_metadata(self, path: str) -> Found:
         """The series of a study, each with the number of its instances."""
         instances = self.connection.json("send metadata", f"{path}/metadata")
         counts = Counter(uid(each, _SERIES) for each in instances)
         first = {name: each for each in reversed(instances) if (name := uid(each, _SERIES))}
         return {name: {**first[name], "00201209": {"vr": "IS", "Value": [counts[name]]}} for name in counts if name}
-
-
-def _multipart(result: Dataset, boundary: str) -> bytes:
-    content = io.BytesIO()
-    with quiet_pydicom():
-        pydicom.dcmwrite(content, result)
-    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"
-    return head.encode() + content.getvalue() + f"\r\n--{boundary}--\r\n".encode()

@@ -17,7 +17,6 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from monai_tbkd.dicom.archive_answers import datasets
-from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveGoneError, ArchiveRefusalError
 from monai_tbkd.pacs.archive_session import PASSWORD, TOKEN, USER, origin
 
 logger = logging.getLogger(__name__)
@@ -34,12 +33,48 @@ _MOST_REDIRECTS = 5
 _CHUNK = 2**16
 
 
+class ArchiveError(OSError):
+    """The archive cannot be worked with; the message says why and how to mend it, without secrets or patient data."""
+
+
+class ArchiveGoneError(ArchiveError):
+    """The archive does not answer, or not now: what is done is kept, and the same command goes on later.
+
+    Args:
+        message: for the user.
+        retry_after: seconds that the archive asks to wait, if it does.
+        answered: it has answered, if only that it is busy.
+        broken: the answer ended before it was whole.
+    """
+
+    def __init__(
+        self, message: str, retry_after: float | None = None, answered: bool = False, broken: bool = False
+    ) -> None:
+        self.retry_after, self.answered, self.broken = retry_after, answered, broken
+        super().__init__(message)
+
+
+class ArchiveRefusalError(ArchiveError):
+    """The archive answers one request with an error or with something unusable; others may go well.
+
+    Args:
+        said: what the archive does, such as "answers 500".
+        what: was asked for.
+        status: of HTTP.
+    """
+
+    def __init__(self, said: str, what: str, status: int = 200) -> None:
+        self.said, self.status = said, status
+        super().__init__(f"the archive {said} when asked to {what}")
+
+
 class ArchiveConnection:
     """Send requests to a DICOMweb server.
 
     A server that is away or busy is waited for, as long as it asks for (Retry-After), and never longer than `patience`;
     then the request is sent again. Each request may be sent twice without harm, storing too, since objects keep their
-    UIDs.
+    UIDs. (urllib3's ``Retry`` counts attempts, not seconds, sleeps through `give_up`, and does not repeat a request
+    whose answer breaks off.)
 
     Args:
         url: that ``/studies`` is below.
@@ -52,15 +87,15 @@ class ArchiveConnection:
         self._given_up = threading.Event()
 
     def give_up(self) -> None:
-        """Wait no more, and break off what is being sent, in whichever thread."""
+        """Stop waiting, and break off what is being sent, in whichever thread."""
         self._given_up.set()
 
     def resume(self) -> None:
-        """Wait again as long as `patience` says."""
-        self._given_up = threading.Event()  # who was told to give up stays so
+        """Wait again as long as `patience` says; threads that were told to give up stay so."""
+        self._given_up = threading.Event()
 
     def json(self, what: str, path: str, further: bool = False, **options: Any) -> list[dict[str, Any]]:
-        """The data sets that a path gives.
+        """Get the data sets of a path.
 
         Args:
             what: is asked for, for messages.
@@ -78,7 +113,7 @@ class ArchiveConnection:
         return found
 
     def ask(self, what: str, request: Callable[[], T], only_busy: bool = False) -> T:
-        """Send a request again and again until it is answered.
+        """Send a request until it is answered.
 
         Args:
             what: is asked for, for messages.
@@ -138,8 +173,8 @@ class ArchiveConnection:
             raise requests.HTTPError(response=answer)
         return answer
 
-    def chunks(self, answer: requests.Response) -> Any:
-        """The content of an answer, in pieces."""
+    def chunks(self, answer: requests.Response) -> Iterator[bytes]:
+        """Read the content of an answer in pieces."""
         given_up = self._given_up
         with _faults_of_libraries():
             for chunk in answer.iter_content(_CHUNK):
@@ -148,16 +183,14 @@ class ArchiveConnection:
                 yield chunk
 
     def content(self, answer: requests.Response) -> Any:
-        """The JSON in an answer, None for no JSON."""
+        """Read the JSON in an answer; None for no JSON, or too much of it."""
         raw = bytearray()
         for chunk in self.chunks(answer):
             raw += chunk
             if len(raw) > LARGEST_JSON:
                 return None
-        if raw.count(b",") > _MOST_VALUES:
-            return None
         try:
-            return json.loads(raw)
+            return json.loads(raw) if raw.count(b",") <= _MOST_VALUES else None
         except (ValueError, RecursionError):
             return None
 
@@ -184,7 +217,9 @@ class ArchiveConnection:
         except requests.HTTPError as error:
             raise self._refused(what, error.response) from None
         except requests.exceptions.SSLError as error:
-            if _certificate_at_fault(error):
+            if "CERTIFICATE_VERIFY_FAILED" in str(error) or any(
+                isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error)
+            ):
                 raise ArchiveError(
                     f"{self.url}: its certificate is not trusted; give that of its authority by --ca_file, and the URL "
                     "by the name that the certificate has."
@@ -195,24 +230,21 @@ class ArchiveConnection:
             ) from None
         except requests.Timeout:
             raise ArchiveGoneError(f"{self.url} does not answer in time.") from None
-        except requests.exceptions.ChunkedEncodingError as error:
-            raise ArchiveGoneError(f"{self.url} cannot be reached ({_root_word(error)}).", broken=True) from None
-        except requests.ConnectionError as error:
-            raise ArchiveGoneError(f"{self.url} cannot be reached ({_root_word(error)}).") from None
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            broken = isinstance(error, requests.exceptions.ChunkedEncodingError)
+            raise ArchiveGoneError(f"{self.url} cannot be reached ({_root_word(error)}).", broken=broken) from None
         except requests.RequestException as error:
             raise ArchiveRefusalError(f"sends an answer that cannot be read ({type(error).__name__})", what) from None
 
     def _refused(self, what: str, answer: requests.Response) -> ArchiveError:
-        status = answer.status_code
+        status, said = answer.status_code, f"answers {answer.status_code}"
         if status in _BUSY:
-            return ArchiveGoneError(f"{self.url} answers {status}.", _retry_after(answer), answered=True)
-        said = f"answers {status}"
+            return ArchiveGoneError(f"{self.url} {said}.", _retry_after(answer), answered=True)
         if status == 403:
             said += " (these credentials may not; ask its administrator)"
         elif "Location" in answer.headers:
-            said += (
-                f" and points to {origin(answer.headers['Location']) or 'another place'} (give the URL that it means)"
-            )
+            place = origin(answer.headers["Location"]) or "another place"
+            said += f" and points to {place} (give the URL that it means)"
         return ArchiveRefusalError(said, what, status)
 
 
@@ -233,12 +265,6 @@ def _retry_after(answer: requests.Response) -> float | None:
         return float(Retry().parse_retry_after(answer.headers["Retry-After"]))
     except (KeyError, InvalidHeader, ValueError, OverflowError):
         return None
-
-
-def _certificate_at_fault(error: BaseException) -> bool:
-    return any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error)) or (
-        "CERTIFICATE_VERIFY_FAILED" in str(error)
-    )
 
 
 def _root_word(error: BaseException) -> str:

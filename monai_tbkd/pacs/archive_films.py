@@ -57,36 +57,36 @@ class ArchiveFilms(IterableDataset):
         address = film.address
         path = self.folder / f"{address.instance}.dcm"
         item = {"image": str(path), "name": address.instance, "study": address.study, "series": address.series}
-        transform = self.transform
-        try:
-            if film.error is not None:
-                raise film.error
-            self._refuse_large(film)
-            self.archive.fetch(address, path, FilmLimits(max_pixels=self.max_pixels).max_bytes)
-        except FilmError as error:
-            transform = _raising(error)
+        error = film.error
+        if error is None and film.pixels > self.max_pixels:
+            said = (
+                f"{film.pixels} pixels; expected at most {self.max_pixels}, so it was not fetched; set max_pixels if "
+            )
+            error = FilmError(ReasonCode.TOO_LARGE, address.path, said + "it is a film")
+        if error is None:
+            try:
+                self.archive.fetch(address, path, FilmLimits(max_pixels=self.max_pixels).max_bytes)
+            except FilmError as fault:
+                error = fault
+
+        def transform(item: Any) -> Any:
+            if error is not None:
+                raise error
+            return self.transform(item)
+
         films = FilmDataset(
             [item], transform, self.placeholder_shape, KEYS, self.tensors, placeholder_dtype=self.placeholder_dtype
         )
         return dict(films[0])
 
-    def _refuse_large(self, film: FoundFilm) -> None:
-        if film.pixels > self.max_pixels:
-            raise FilmError(
-                ReasonCode.TOO_LARGE,
-                film.address.path,
-                f"{film.pixels} pixels; expected at most {self.max_pixels}, so it was not fetched; set max_pixels if "
-                "it is a film",
-            )
-
 
 def address_of(item: Mapping[str, Any]) -> FilmAddress:
-    """Where the film of an item is in the archive."""
+    """Tell where the film of an item is in the archive."""
     return FilmAddress(item["study"], item["series"], item["name"])
 
 
 def one_ahead(items: Iterable[T]) -> Iterator[T]:
-    """The same items, each made in a thread while the one before is in work.
+    """Make each item in a thread while the one before is in work.
 
     An error in making one is raised where the item is asked for. (MONAI's ``ThreadBuffer`` ends there in silence.)
 
@@ -119,10 +119,3 @@ def one_ahead(items: Iterable[T]) -> Iterator[T]:
             yield item
     finally:
         wanted.put(False)
-
-
-def _raising(error: FilmError) -> Callable[..., Any]:
-    def transform(item: Any) -> Any:
-        raise error
-
-    return transform

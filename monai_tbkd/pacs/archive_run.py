@@ -17,10 +17,8 @@ from monai_tbkd.data.folder_lock import FolderLock
 from monai_tbkd.packaging import bundle_files, literal
 from monai_tbkd.packaging.parsed_content import parsed_content
 from monai_tbkd.pacs.archive import Archive
-from monai_tbkd.pacs.archive_table import PASSING
-from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
-from monai_tbkd.pacs.search_progress import SearchProgress
-from monai_tbkd.pacs.study_query import StudyQuery
+from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm, StudyQuery
+from monai_tbkd.pacs.result_sender import PASSING, SearchProgress
 from monai_tbkd.report.prediction_table import FAILED, REFUSED
 
 logger = logging.getLogger(__name__)
@@ -50,30 +48,22 @@ class ArchiveRun:
         overrides: Mapping[str, Any] | None = None,
     ) -> None:
         self.archive, self.query = archive, query
-        folder = bundle_files() / "configs"
         for config in configs:
             if not Path(config).is_file():
                 raise FileNotFoundError(f"{config}: there is no such config; check the path.")
-        files = [str(folder / "inference.yaml"), *(str(config) for config in configs), str(folder / "pacs.yaml")]
+        folder = bundle_files() / "configs"
         output = literal(str(Path(output_dir).absolute()))
-        given = {"archive_url": archive.url, "output_dir": output, **(overrides or {})}
-        # It tells of every module that it copies.
+        # It logs every module that it copies.
         logging.getLogger("highdicom").setLevel(logging.WARNING)
         self._parser = ConfigParser()
-        self._parser.read_config(files)
-        self._parser.update({**given, "archive": archive})
+        self._parser.read_config([str(file) for file in (folder / "inference.yaml", *configs, folder / "pacs.yaml")])
+        own = {"archive_url": archive.url, "output_dir": output}
+        self._parser.update({**own, **(overrides or {}), "archive": archive})
         self._first = True
         self._lock: FolderLock | None = None
 
     def look(self, again: bool = False) -> tuple[list[FoundFilm], Counter[str]]:
-        """What a pass would do, without doing it.
-
-        Args:
-            again: as in `once`.
-
-        Returns:
-            The films, and the counts of `FilmSearch`.
-        """
+        """Find what a pass would do: the films, and the counts of `FilmSearch`."""
         search = self._search(self._get("predictions").earlier_rows(), None, again)
         return list(search.films(search.studies())), search.counts
 
@@ -113,11 +103,11 @@ class ArchiveRun:
 
     @property
     def film_folder(self) -> Path:
-        """Where images are while they are in work."""
+        """The folder of the images in work."""
         return Path(self._get("film_folder"))
 
     def close(self) -> None:
-        """Let another run have the folder."""
+        """Release the output folder for another run."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None

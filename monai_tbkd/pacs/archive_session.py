@@ -1,25 +1,32 @@
-"""How the connection to an archive is secured: certificates by file, secrets by environment."""
+"""How the connection to an archive is secured: certificates by file, secrets by environment, answers in time."""
 
 from __future__ import annotations
 
+import functools
+import io
 import ipaddress
 import logging
 import os
+import time
 from collections.abc import Mapping
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
-
-from monai_tbkd.pacs.answer_in_time import InTimeAdapter
 
 logger = logging.getLogger(__name__)
 
 USER, PASSWORD, TOKEN = "TBKD_PACS_USER", "TBKD_PACS_PASSWORD", "TBKD_PACS_TOKEN"
 KEY_PASSWORD = "TBKD_PACS_KEY_PASSWORD"
 """Names of the environment variables that secrets come from, and the only way for them to come."""
+GRACE = 60.0
+"""Seconds for the start of an answer."""
+LEAST_RATE = 1000.0
+"""Bytes that must come in each second after that, on average; a slower answer is broken off as a timeout."""
 
 
 def archive_session(
@@ -29,7 +36,7 @@ def archive_session(
     client_key: str | Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> requests.Session:
-    """A session for `url`, with the secrets that the environment has.
+    """Make a session for `url`, with the secrets of the environment.
 
     A user and a password are sent by HTTP basic authentication, a token as a bearer token. Proxies of the environment
     are used; ``.netrc`` is not. The log has no URLs, which hold what is searched for.
@@ -52,15 +59,19 @@ def archive_session(
     for name, file in (("ca_file", ca_file), ("client_cert", client_cert), ("client_key", client_key)):
         if file and not Path(file).is_file():
             raise FileNotFoundError(f"{name} {file}: there is no such file; check the path.")
+    key_password = environment.get(KEY_PASSWORD)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of odd headers, with the URL
     session = _ArchiveSession()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _KeyAdapter(environment.get(KEY_PASSWORD)))
+        session.mount(scheme, _ArchiveAdapter(key_password))
     session.auth = _auth(environment)
     if ca_file:
         session.verify = str(ca_file)
     if client_cert:
-        _refuse_locked_key(Path(client_key or client_cert), environment)
+        key = Path(client_key or client_cert)
+        # OpenSSL would ask the terminal for the password of a locked key, which nobody may be sitting at.
+        if "ENCRYPTED" in key.read_text(encoding="ascii", errors="replace") and not key_password:
+            raise ValueError(f"{key}: the key is locked by a password; set {KEY_PASSWORD} in the environment.")
         session.cert = (str(client_cert), str(client_key)) if client_key else str(client_cert)
     if urlsplit(url).scheme == "http" and not is_loopback(url):
         sent = ", and so can the password" if not isinstance(session.auth, _NoAuth) else ""
@@ -69,10 +80,10 @@ def archive_session(
 
 
 def check_url(url: str) -> None:
-    """Refuse what is no URL of an archive.
+    """Refuse what is no URL of an archive, or has a password in it.
 
     Raises:
-        ValueError: it is none, or has a password in it.
+        ValueError: with what to mend.
 
     Example:
         >>> check_url("https://pacs.example/dicom-web")
@@ -131,12 +142,6 @@ def _auth(environment: Mapping[str, str]) -> AuthBase:
     return HTTPBasicAuth(user.encode(), password.encode()) if user and password else _NoAuth()
 
 
-def _refuse_locked_key(key: Path, environment: Mapping[str, str]) -> None:
-    """OpenSSL asks the terminal for the password of a locked key, which nobody may be sitting at."""
-    if "ENCRYPTED" in key.read_text(encoding="ascii", errors="replace") and not environment.get(KEY_PASSWORD):
-        raise ValueError(f"{key}: the key is locked by a password; set {KEY_PASSWORD} in the environment.")
-
-
 class _NoAuth(AuthBase):
     """Without any, requests would look for a password in ~/.netrc."""
 
@@ -153,16 +158,6 @@ class _Bearer(AuthBase):
         return request
 
 
-class _KeyAdapter(InTimeAdapter):
-    def __init__(self, key_password: str | None) -> None:
-        self._key_password = key_password
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        options |= {"key_password": self._key_password} if self._key_password else {}
-        super().init_poolmanager(*args, **options)
-
-
 class _ArchiveSession(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None: requests would read the content of a redirect whole, whatever its size; the connection follows them."""
@@ -171,3 +166,52 @@ class _ArchiveSession(requests.Session):
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         trusted = self.verify if isinstance(self.verify, str) and verify is None else verify
         return super().merge_environment_settings(url, proxies, stream, trusted, cert)
+
+
+class _ArchiveAdapter(HTTPAdapter):
+    """Unlock the client's key, and break off answers, head and content, that come more slowly than `LEAST_RATE`."""
+
+    def __init__(self, key_password: str | None) -> None:
+        self._key_password = key_password
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        options |= {"key_password": self._key_password} if self._key_password else {}
+        super().init_poolmanager(*args, **options)
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        pool = super().get_connection_with_tls_context(*args, **options)
+        pool.ConnectionCls = _in_time(pool.ConnectionCls)
+        return pool
+
+
+@functools.cache
+def _in_time(connection: Any) -> Any:
+    if getattr(connection, "response_class", None) is _InTimeResponse:
+        return connection
+    return type(connection.__name__, (connection,), {"response_class": _InTimeResponse})
+
+
+class _InTimeResponse(HTTPResponse):
+    def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = io.BufferedReader(_InTime(self.fp))
+
+
+class _InTime(io.RawIOBase):
+    def __init__(self, source: io.BufferedReader) -> None:
+        self._source, self._start, self._received = source, time.monotonic(), 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._received < LEAST_RATE * (time.monotonic() - self._start - GRACE):
+            raise TimeoutError("the answer comes too slowly")
+        received = self._source.readinto1(buffer)
+        self._received += received
+        return received
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()

@@ -26,7 +26,7 @@ def write_film(path: Path, content_type: str, chunks: Iterable[bytes], most: int
         content_type: of the answer: ``multipart/related``, or, as some archives do, ``application/dicom``.
         chunks: the answer.
         most: bytes that are written.
-        where: the film is in the archive, for messages.
+        where: position of the film in the archive, for messages.
 
     Raises:
         FilmError: NOT_FETCHED where the answer holds no such object or ends before it does; TOO_LARGE.
@@ -50,12 +50,7 @@ def write_film(path: Path, content_type: str, chunks: Iterable[bytes], most: int
 
 
 def check_identity(film: Sequence[str], path: Path, where: str) -> None:
-    """Refuse another image than the one that was asked for.
-
-    Args:
-        film: the study's, the series' and its own UID.
-        path: the file.
-        where: the film is in the archive, for messages.
+    """Refuse a file with other UIDs (study, series, instance) than those that were asked for.
 
     Raises:
         FilmError: NOT_FETCHED; CORRUPT where its UIDs cannot be read.

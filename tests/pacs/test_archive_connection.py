@@ -18,7 +18,7 @@ from monai_tbkd.pacs import (
     ArchiveGoneError,
     ArchiveRefusalError,
     FilmAddress,
-    answer_in_time,
+
     archive_connection,
     archive_session,
 )
@@ -90,7 +90,7 @@ DRIPS = {
 def test_an_answer_that_drips_is_not_waited_for_forever(
     serve: Callable[[Respond], Archive], monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    monkeypatch.setattr(answer_in_time, "GRACE", 0.3)
+    monkeypatch.setattr("monai_tbkd.pacs.archive_session.GRACE", 0.3)
     archive, began = serve(lambda path: dripping(*DRIPS[what])), time.monotonic()
     with pytest.raises((ArchiveGoneError, ArchiveRefusalError)):
         archive.series("1.2")
@@ -98,7 +98,7 @@ def test_an_answer_that_drips_is_not_waited_for_forever(
 
 
 def test_a_slow_answer_is_read(serve: Callable[[Respond], Archive], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answer_in_time, "GRACE", 0.1)
+    monkeypatch.setattr("monai_tbkd.pacs.archive_session.GRACE", 0.1)
 
     def slow(path: str) -> Iterator[bytes]:
         yield answer(body=b" " * 1500 + b"[]")[:-1500]

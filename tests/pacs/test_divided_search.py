@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from monai_tbkd.pacs.divided_search import divided_search
+from monai_tbkd.pacs.archive_search import divided_search
 
 MOST = 3
 

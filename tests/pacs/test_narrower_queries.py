@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from monai_tbkd.pacs.narrower_queries import narrower_queries
+from monai_tbkd.pacs.archive_search import narrower_queries
 
 
 def study(date: str = "", time: str = "") -> dict[str, Any]:
