@@ -18,7 +18,6 @@ from monai_tbkd.pacs import (
     ArchiveGoneError,
     ArchiveRefusalError,
     FilmAddress,
-
     archive_connection,
     archive_session,
 )
