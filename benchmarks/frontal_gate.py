@@ -24,6 +24,7 @@ import frontal_gate_pictures as pictures
 import matplotlib
 import numpy as np
 import pydicom
+from in_turns import write_table
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
@@ -298,11 +299,7 @@ def main() -> None:
     rows.append(_row("inverted by a wrong tag", "DICOM", "inverted", [gate(film).kind for film in wrong_tag]))
     rows += measure_others(gate, other_pictures(args.real_data))
     rows.append(_row("lateral", "none were at hand", "not_a_chest_film", []))
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    with open(args.output, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(args.output, list(rows[0]), rows)
     print_table(rows)
 
 

@@ -13,7 +13,6 @@ comparison is a fault, and the exit status is then 1.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import random
 import signal
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from in_turns import write_table
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -211,13 +211,17 @@ def differences(expected: Run, found: Run) -> dict[str, int]:
             key not in first or key not in second or not torch.equal(first[key], second[key])
             for key in first.keys() | second.keys()
         )
-        counts["records that differ"] += _bytes(one.with_suffix(".json")) != _bytes(other.with_suffix(".json"))
+        counts["records that differ"] += (
+            one.with_suffix(".json").read_bytes() != other.with_suffix(".json").read_bytes()
+        )
         points, others = (list(curves(run.folder / "tensorboard" / stage)) for run in (expected, found))
         counts["curve points and pictures that differ"] += len(set(points) ^ set(others))
         steps = [point[:2] for point in others]
         counts["curve points twice"] += len(steps) - len(set(steps))
     for name in ("metrics.json", "films.csv", "models/operating_point.json"):
-        counts["metrics files that differ"] += _bytes(expected.folder / name) != _bytes(found.folder / name)
+        counts["metrics files that differ"] += (expected.folder / name).read_bytes() != (
+            found.folder / name
+        ).read_bytes()
     there = [{p.name for p in (run.folder / "models").iterdir()} for run in (expected, found)]
     return counts | {"files more or less beside the models": len(there[0] ^ there[1])}
 
@@ -237,10 +241,6 @@ def _events(folder: Path) -> EventAccumulator:
     return found
 
 
-def _bytes(path: Path) -> bytes:
-    return path.read_bytes()
-
-
 class Table:
     """Rows that are written as they come."""
 
@@ -254,10 +254,7 @@ class Table:
         made = {**dict.fromkeys(COLUMNS, ""), "way": way, "run": run, **row, **seconds}
         self.rows.append(made)
         self.faults += bool(row.get("value"))
-        with self.path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
+        write_table(self.path, COLUMNS, self.rows)
         print(", ".join(str(value) for value in made.values() if value != ""), flush=True)
 
 

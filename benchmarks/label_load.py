@@ -17,7 +17,6 @@ is asked. Written to ``benchmarks/results/label_load.csv``. APP is a folder that
 from __future__ import annotations
 
 import argparse
-import csv
 import random
 import shutil
 import statistics
@@ -31,8 +30,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from label_load_bad_requests import BAD
-from label_load_requests import GOOD, MOMENTS, Client, LoadFilm, Quiet
+from in_turns import write_table
+from label_load_requests import BAD, GOOD, MOMENTS, Client, LoadFilm, Quiet
 
 from monai_tbkd.data import load_tbx11k
 from monai_tbkd.data.phantom import write_phantom_dataset
@@ -65,8 +64,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as name:
         faults = run(args, Path(name), tell)
-    with args.output.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+    write_table(args.output, COLUMNS, rows)
     for fault in faults:
         print("FAULT", fault)
     return bool(faults)

@@ -12,7 +12,6 @@ decoded.
 from __future__ import annotations
 
 import argparse
-import csv
 import gc
 import os
 import re
@@ -25,6 +24,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
+from in_turns import write_table  # noqa: E402
 from monai.bundle import ConfigParser  # noqa: E402
 
 from monai_tbkd.data import load_datalist  # noqa: E402
@@ -57,10 +57,7 @@ def main() -> None:
                     row = (what, number, measurement, f"{value:.4g}", unit)
                     rows.append(dict(zip(COLUMNS, row, strict=True)))
                     print(*row, flush=True)
-    with args.output.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(args.output, COLUMNS, rows)
 
 
 def link_films(folder: Path, number: int) -> Path:

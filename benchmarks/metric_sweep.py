@@ -11,13 +11,13 @@ thread.
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from in_turns import write_table
 from scipy import ndimage
 
 from monai_tbkd.metrics.detection_average_precision import average_precision, match_detections
@@ -110,10 +110,7 @@ def main() -> None:
     rows.append(["boxes", "AP50, 2,000 resamples", len(boxes), round(seconds, 2), "", ""])
 
     header = ["input", "what", "films", "seconds", "seconds of the other", "ratio"]
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows([[*row[:5], round(row[5], 1) if row[5] else ""] for row in rows])
+    write_table(RESULTS, header, [[*row[:5], round(row[5], 1) if row[5] else ""] for row in rows])
     for row in rows:
         print("  ".join(f"{h}: {v}" for h, v in zip(header, row) if v != ""))
 

@@ -28,15 +28,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from in_turns import replace_rows
-from PIL import Image
+from phantom_dicom import phantom_film
 from pydicom.uid import generate_uid
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
-from monai_tbkd.data.phantom import CLASS_NAMES, make_film  # noqa: E402
-from tests.data.golden_dicom import write_film  # noqa: E402
 from tests.pacs.archive_films import DX, results_by_film  # noqa: E402
 from tests.pacs.orthanc_server import SC, SEG, SR, OrthancServer  # noqa: E402
 
@@ -217,26 +214,19 @@ def uid_of(path: Path) -> str:
 def write_films(folder: Path, films: int, refused: int) -> list[Path]:
     """Films that are to be scored, then those that are to be refused."""
     folder.mkdir()
-    noise = np.random.default_rng(0)
     written = []
     for number in range(films + refused):
-        phantom = make_film(CLASS_NAMES[number % len(CLASS_NAMES)], seed=number, size=256)
-        picture = Image.fromarray(phantom.image).resize(SHAPE[::-1], Image.Resampling.BICUBIC)
-        stored = np.asarray(picture).astype(np.int32) * 16 + noise.integers(0, 16, SHAPE)
         study = f"study {number // 2 if number % 3 else number}"  # a second film in some studies
-        elements: dict[str, Any] = dict(DX) if number % 2 else {}
-        if number % 4 > 1:
-            stored = 4095 - stored
-            elements["PhotometricInterpretation"] = "MONOCHROME1"
-        if number >= films:
-            elements |= REFUSED[number % len(REFUSED)]
         path = folder / f"film {number}.dcm"
-        uids = {
+        elements = {
             "SOPInstanceUID": uid_of(path),
             "StudyInstanceUID": generate_uid(entropy_srcs=["pacs_run", study]),
             "SeriesInstanceUID": generate_uid(entropy_srcs=["pacs_run", study, str(number % 2)]),
+            "PatientID": study,
+            **(DX if number % 2 else {}),
+            **(REFUSED[number % len(REFUSED)] if number >= films else {}),
         }
-        written.append(write_film(path, stored.astype(np.uint16), 12, **{**uids, "PatientID": study, **elements}))
+        written.append(phantom_film(path, number, SHAPE, inverted=number % 4 > 1, **elements))
     return written
 
 
