@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import gzip
 import io
 import json
 import random
+import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +15,12 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from fuzz_mutations import (
-    ODD,
-    Mutation,
-    mutate_bytes,
-    mutate_json,
-    mutate_png,
-    mutate_table,
-    mutate_text,
-)
+from fuzz_mutations import ODD, Mutation, mutate_bytes, mutate_json, mutate_png, mutate_table, mutate_text
 from nibabel import Nifti1Image
 from PIL import Image
-from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from monai_tbkd.data import CXRReader, load_datalist
 from monai_tbkd.data.film_rules import FilmRules
@@ -47,6 +42,7 @@ from monai_tbkd.packaging import choices, truth
 from monai_tbkd.packaging.config_layers import read_config
 from monai_tbkd.packaging.file_hashes import differences
 from monai_tbkd.transforms import CheckFrontal, MapToBoxes, ResizeFilm
+from tests.data.golden_dicom import write_film
 
 SIDE = 20
 SIZES = {"tb/a.png": (SIDE, SIDE), "tb/b.png": (SIDE, SIDE)}
@@ -104,40 +100,28 @@ def pictures(form: str, **options: Any) -> list[bytes]:
 
 
 def dicoms() -> list[bytes]:
-    out = []
-    for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
-        for extra in ({}, {"WindowCenter": "80", "WindowWidth": "100"}, {"PhotometricInterpretation": "MONOCHROME1"}):
-            data = pydicom.Dataset()
-            data.file_meta = pydicom.dataset.FileMetaDataset()
-            data.file_meta.TransferSyntaxUID = syntax
-            data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
-            data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["fuzz"])
-            data.Modality, data.BodyPartExamined, data.ViewPosition = "CR", "CHEST", "PA"
-            data.PatientAge, data.PatientOrientation = "040Y", ["L", "F"]
-            data.Rows = data.Columns = SIDE
-            data.SamplesPerPixel, data.PhotometricInterpretation, data.PixelRepresentation = 1, "MONOCHROME2", 0
-            data.BitsAllocated, data.BitsStored, data.HighBit = 16, 12, 11
-            data.PixelSpacing, data.RescaleSlope, data.RescaleIntercept = [0.2, 0.2], "1", "0"
-            for key, value in extra.items():
-                setattr(data, key, value)
-            data.PixelData = gray(np.uint16).tobytes()
-            file = io.BytesIO()
-            pydicom.dcmwrite(file, data, enforce_file_format=True)
-            out.append(file.getvalue())
-            if not extra and syntax is ExplicitVRLittleEndian:
-                for syntax_packed in (pydicom.uid.RLELossless, pydicom.uid.JPEGLSLossless):
-                    packed = copy.deepcopy(data)
-                    packed.compress(syntax_packed, generate_instance_uid=False)
-                    file = io.BytesIO()
-                    pydicom.dcmwrite(file, packed, enforce_file_format=True)
-                    out.append(file.getvalue())
+    """Explicit and implicit value representation, with a window, inverted, and compressed."""
+    plain: dict[str, Any] = {"PixelSpacing": [0.2, 0.2], "RescaleSlope": "1", "RescaleIntercept": "0"}
+    more = ({}, {"WindowCenter": "80", "WindowWidth": "100"}, {"PhotometricInterpretation": "MONOCHROME1"})
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "fuzz"
+        out = [
+            write_film(path, gray(np.uint16), 12, syntax=syntax, **{**plain, **extra}).read_bytes()
+            for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+            for extra in more
+        ]
+    for syntax in (pydicom.uid.RLELossless, pydicom.uid.JPEGLSLossless):
+        packed = pydicom.dcmread(io.BytesIO(out[0]))
+        packed.compress(syntax, generate_instance_uid=False)
+        file = io.BytesIO()
+        pydicom.dcmwrite(file, packed, enforce_file_format=True)
+        out.append(file.getvalue())
     return out
 
 
 def reports() -> list[bytes]:
     """Of this program, and what OHIF makes of one: explicit and implicit value representation."""
     film = pydicom.dcmread(io.BytesIO(dicoms()[0]))
-    film.StudyInstanceUID = film.SeriesInstanceUID = film.SOPInstanceUID
     found = FilmFinding(0.9, 0.5, "TB suggestive", (BoxFinding(1, 2, 9, 9, 0.8), BoxFinding(3, 3, 8, 19, 0.6)))
     report = structured_report(SourceFilm.of(film), found)
     out = []

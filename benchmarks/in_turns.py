@@ -11,6 +11,8 @@ from __future__ import annotations
 import csv
 import os
 import platform
+import re
+import resource
 import statistics
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -88,6 +90,18 @@ def machine() -> str:
         known = {"avx512_vnni": "VNNI", "avx512_bf16": "BF16", "amx_tile": "AMX"}
         flags = " ".join(word for flag, word in known.items() if flag in fields.get("flags", "").split())
     return f"{name}, {os.cpu_count()} CPUs{', ' + flags if flags else ''}"
+
+
+def memory(key: str, pid: int | str = "self") -> int:
+    """Bytes of a process by Linux: ``RssAnon`` is private, ``VmRSS`` resident, ``VmHWM`` the most resident so far."""
+    found = re.search(rf"{key}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) * 1024 if found else 0
+
+
+def children_seconds() -> float:
+    """CPU seconds, user and system, of the child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any] | Sequence[Any]]) -> None:

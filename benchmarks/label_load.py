@@ -30,6 +30,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from in_turns import memory as memory_of
 from in_turns import write_table
 from label_load_requests import BAD, GOOD, MOMENTS, Client, LoadFilm, Quiet
 
@@ -118,13 +119,13 @@ def load(args: argparse.Namespace, server: LabelServer, client: Client) -> list[
     draw.shuffle(kinds)
     for share, kind in MOMENTS:
         kinds.insert(int(share * len(kinds)), kind)
-    memory = [resident(server.process.pid)]
+    memory = [memory_of("VmRSS", server.process.pid) / 2**20]
     size = -(-len(kinds) // PAUSES)
     with ThreadPoolExecutor(args.clients) as pool:
         for start in range(0, len(kinds), size):
             list(pool.map(client.send, kinds[start : start + size]))
             time.sleep(1)
-            memory.append(resident(server.process.pid))
+            memory.append(memory_of("VmRSS", server.process.pid) / 2**20)
             print(f"{start + size} asked, {memory[-1]:.0f} MiB, {len(client.faults)} faults", flush=True)
     return memory
 
@@ -136,12 +137,6 @@ def finish_tasks(server: LabelServer) -> None:
         status = server.request("GET", path).json()
         if status.get("status") != "DONE":
             raise RuntimeError(f"{path}: {status}\n{server.tail()}")
-
-
-def resident(pid: int) -> float:
-    """Resident memory of a process in MiB."""
-    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("VmRSS:")) / 1024
 
 
 def report(client: Client, memory: list[float], parts: int, tell: Callable[[str, float, str], None]) -> None:

@@ -17,7 +17,6 @@ import csv
 import hashlib
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from in_turns import replace_rows
+from in_turns import children_seconds, memory, replace_rows
 from phantom_dicom import phantom_film
 from pydicom.uid import generate_uid
 
@@ -81,11 +80,11 @@ def main() -> None:
 
 def undisturbed(args: argparse.Namespace, server: OrthancServer, folder: Path, tell: Callable[..., None]) -> None:
     for turn, out in (("first run", "out"), ("second run", "out"), ("second machine", "elsewhere")):
-        before, cpu, began = len(server.instances()), _children(), time.perf_counter()
+        before, cpu, began = len(server.instances()), children_seconds(), time.perf_counter()
         process = start(args, server, folder / out)
         memory = Memory(process.pid, folder / out / "predictions.csv")
         text = process.communicate()[0]
-        seconds, used = time.perf_counter() - began, _children() - cpu
+        seconds, used = time.perf_counter() - began, children_seconds() - cpu
         counts = tried(text)
         tell(f"{turn}: films tried", counts["tried"], "films")
         tell(f"{turn}: films with results before", counts["results"], "films")
@@ -168,17 +167,17 @@ class Memory:
 
     def __init__(self, pid: int, table: Path) -> None:
         self.peak, self.by_rows = 0, dict[int, int]()
-        self._status, self._table = Path(f"/proc/{pid}/status"), table
+        self._pid, self._table = pid, table
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        while self._status.exists():
+        while True:
             try:
-                status, rows = self._status.read_text(), self._rows()
-            except OSError:
+                rows = self._rows()
+                self.peak = max(self.peak, memory("VmHWM", self._pid))
+                self.by_rows[rows] = max(self.by_rows.get(rows, 0), memory("RssAnon", self._pid))
+            except OSError:  # it has ended
                 return
-            self.peak = max(self.peak, _bytes(status, "VmHWM"))
-            self.by_rows[rows] = max(self.by_rows.get(rows, 0), _bytes(status, "RssAnon"))
             time.sleep(0.2)
 
     def _rows(self) -> int:
@@ -191,16 +190,6 @@ def tell_memory(turn: str, memory: Memory, tell: Callable[..., None]) -> None:
         near = [used for at, used in memory.by_rows.items() if rows - 5 < at <= rows]
         if near:
             tell(f"{turn}: private memory after {rows} films", max(near) / 2**20, "MiB")
-
-
-def _bytes(status: str, key: str) -> int:
-    found = re.search(rf"{key}:\s+(\d+) kB", status)
-    return int(found[1]) * 1024 if found else 0
-
-
-def _children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def fingerprints(server: OrthancServer) -> dict[str, str]:
