@@ -51,13 +51,16 @@ class FoundSeries(NamedTuple):
     instances: int
 
 
-class Archive:
+class Archive(PagedSearch):
     """A DICOMweb server (QIDO-RS, WADO-RS, STOW-RS; PS3.18).
 
     Args:
         url: that ``/studies`` is below.
         session: secured as the server wants it.
         patience: seconds to wait for a server that was there and does not answer.
+
+    Attributes:
+        cut_short: whether an answer was cut short in a way that could not be mended, so that images may be missing.
 
     Example:
         >>> url = "http://localhost:8042/dicom-web"
@@ -67,16 +70,10 @@ class Archive:
     """
 
     def __init__(self, url: str, session: requests.Session, patience: float = 120) -> None:
-        self.connection = ArchiveConnection(url, session, patience)
+        super().__init__(ArchiveConnection(url, session, patience))
         self.url, self.session = self.connection.url, session
-        self._search = PagedSearch(self.connection)
         self._accepts = list(ACCEPTS)
         self._series_told: dict[str, int] = {}
-
-    @property
-    def cut_short(self) -> bool:
-        """Whether an answer was cut short in a way that could not be mended, so that images may be missing."""
-        return self._search.cut_short
 
     def give_up(self) -> None:
         """Wait for the server no more, in whichever thread it is waited for."""
@@ -89,7 +86,7 @@ class Archive:
             ArchiveError: with what to mend.
         """
         self.connection.resume()
-        self._search.cut_short = False
+        self.cut_short = False
         try:
             self.connection.json("search", "studies?limit=1", only_busy=True)
         except ArchiveRefusalError as refusal:
@@ -109,7 +106,7 @@ class Archive:
         try:
             for modality in modalities:
                 asked = {**query, "ModalitiesInStudy": modality}
-                for study in divided_search(self._study_search, asked, self._search.tell_cut_short):
+                for study in divided_search(self._study_search, asked, self.tell_cut_short):
                     if study not in seen:
                         seen.add(study)
                         yield study
@@ -133,22 +130,22 @@ class Archive:
         """
         path, fields = f"studies/{study}", ("SeriesDescription",)
         told = self._series_told.get(study, 0)
-        found = self._search.find(f"{path}/series", _SERIES, {}, fields, told)
+        found = self.find(f"{path}/series", _SERIES, {}, fields, told)
         if len(found) < max(told, 1):  # a search cut short
             found = self._whole(found, told, "series", lambda: self._series_by_metadata(path))
             if query:
                 keys = [{**query, "SeriesInstanceUID": each} for each in found]
-                asked = {each for key in keys for each in self._search.find(f"{path}/series", _SERIES, key)}
+                asked = {each for key in keys for each in self.find(f"{path}/series", _SERIES, key)}
         elif query:
-            asked = set(self._search.find(f"{path}/series", _SERIES, query))
+            asked = set(self.find(f"{path}/series", _SERIES, query))
         return [self._series(study, each, found[each]) for each in found if not query or each in asked]
 
     def films(self, study: str, series: FoundSeries) -> list[tuple[FilmAddress, int]]:
         """List the instances of a series, each with its number of pixels, 0 where the server does not tell."""
         path = f"studies/{study}/series/{series.uid}"
-        found = self._search.find(f"{path}/instances", _INSTANCE, {}, ("Rows", "Columns"), series.instances)
+        found = self.find(f"{path}/instances", _INSTANCE, {}, ("Rows", "Columns"), series.instances)
         if len(found) < max(series.instances, 1):
-            found = self._whole(found, series.instances, "instances", lambda: self._search.metadata(path, _INSTANCE))
+            found = self._whole(found, series.instances, "instances", lambda: self.metadata(path, _INSTANCE))
         return [
             (FilmAddress(study, series.uid, each), number(tags, "00280010") * number(tags, "00280011"))
             for each, tags in found.items()
@@ -160,7 +157,7 @@ class Archive:
         Raises:
             ArchiveRefusalError: the archive does not send them, or in another form.
         """
-        found = self._search.metadata(f"studies/{study}/series/{series}", _INSTANCE)
+        found = self.metadata(f"studies/{study}/series/{series}", _INSTANCE)
         try:
             with quiet_pydicom():
                 return [Dataset.from_json(each) for each in found.values()]
@@ -241,8 +238,8 @@ class Archive:
         """Whether the archive has an instance: by a search, else by its metadata."""
         path, key = f"studies/{address.study}/instances", {"SOPInstanceUID": address.instance}
         for look in (
-            lambda: self._search.find(path, _INSTANCE, key, told=1),
-            lambda: self._search.metadata(address.path, _INSTANCE),
+            lambda: self.find(path, _INSTANCE, key, told=1),
+            lambda: self.metadata(address.path, _INSTANCE),
         ):
             with suppress(ArchiveRefusalError):
                 if address.instance in look():
@@ -250,13 +247,13 @@ class Archive:
         return False
 
     def _study_search(self, query: Mapping[str, str]) -> Found:
-        found = self._search.find("studies", _STUDY, query)
+        found = self.find("studies", _STUDY, query)
         self._series_told |= {study: number(tags, "00201206") for study, tags in found.items()}
         return found
 
     def _series(self, study: str, series: str, tags: Mapping[str, Any]) -> FoundSeries:
         if not text(tags, "00080060"):
-            more = next(iter(self._search.metadata(f"studies/{study}/series/{series}", _INSTANCE).values()), {})
+            more = next(iter(self.metadata(f"studies/{study}/series/{series}", _INSTANCE).values()), {})
             tags = {**tags, **{tag: more[tag] for tag in ("00080060", "0008103E") if tag in more}}
         return FoundSeries(series, text(tags, "00080060"), text(tags, "0008103E"), number(tags, "00201209"))
 
@@ -270,7 +267,7 @@ class Archive:
             whole = {}
         if not whole:
             said = f"the archive lists {len(found)} of {max(told, 1)} {what}, and sends no metadata"
-            self._search.tell_cut_short(said)
+            self.tell_cut_short(said)
         return whole or found
 
     def _series_by_metadata(self, path: str) -> Found:

@@ -34,11 +34,7 @@ _CHARACTERS = string.digits + string.ascii_letters + "-_."
 
 
 class PagedSearch:
-    """Ask an archive for data sets, each of which has a UID.
-
-    Attributes:
-        cut_short: whether an answer was cut short in a way that could not be mended.
-    """
+    """Ask an archive for data sets, each of which has a UID; ``cut_short`` tells whether some may be missing."""
 
     def __init__(self, connection: ArchiveConnection) -> None:
         self.connection, self.cut_short = connection, False
