@@ -1,4 +1,4 @@
-"""DICOM results: structured report, segmentation, secondary capture and presentation state of one film; reports read.
+"""Write DICOM results (structured report, segmentation, secondary capture, presentation state) and read reports.
 
 It needs highdicom: ``pip install monai_tbkd[dicom]``.
 """

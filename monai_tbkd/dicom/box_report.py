@@ -1,6 +1,6 @@
-"""Structured reports of OHIF ("Create SR") and of this program, read: author, films and rectangles.
+"""Read author, films and rectangles from structured reports of OHIF ("Create SR") and of this program.
 
-highdicom's ``srread`` keeps none of the checks made here, and cannot read what an archive tells as metadata.
+highdicom's ``srread`` makes none of the checks here, and cannot read reports from an archive's metadata.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from monai_tbkd.dicom.result_object import DRAWN_BY_ANNOTATOR
 from monai_tbkd.dicom.structured_report import BOX_COMMENT
 
 LARGEST_REPORT = 2**20
-"""Bytes of a report that is read: some 400 rectangles; a file of empty items takes some seconds a MiB to parse."""
+"""Largest report in bytes, about 400 rectangles; a file of empty items takes seconds per MiB to parse."""
 _SOP_CLASSES = (EnhancedSRStorage, ComprehensiveSRStorage, Comprehensive3DSRStorage)  # OHIF 3.13 stores Enhanced SR
 _MEASUREMENTS, _GROUP, _TRACKING = ("126010", "DCM"), ("125007", "DCM"), ("112039", "DCM")
 _FINDING, _COMMENT, _FILM_SCORE = (
@@ -41,18 +41,18 @@ _DEVICE_WORDS = (("121013", "DCM"), ("121014", "DCM"))  # its name, its manufact
 _EVIDENCE = ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
 _TOOL = re.compile(r"cornerstone\w*@[^:]*:(\w+)", re.IGNORECASE)
 _ARROW, _RECTANGLE = "arrowannotate", "rectangleroi"
-# Tools that enclose nothing, so that nothing that they were drawn around can be lost.
+# tools whose shapes enclose no area
 _MEASURES = {"length", "bidirectional", "angle", "cobbangle", "probe", "ultrasounddirectional", _ARROW}
 _LINES = ("POLYLINE", "POINT", "MULTIPOINT")
-_VIEWER_SCHEME = "99CS3D"  # where OHIF has put a text, and the handles of a spline
+_VIEWER_SCHEME = "99CS3D"  # positions of OHIF's texts and spline handles
 
 
 class BoxReportError(ValueError):
-    """A report that no boxes can be read from; the message says why, and holds no patient data."""
+    """No boxes can be read from a report; the message says why, without patient data."""
 
 
 class Author(Enum):
-    """Who saw what a report says."""
+    """Who made the observations of a report."""
 
     ANNOTATOR = "a person"
     DEVICE = "a program"
@@ -61,16 +61,16 @@ class Author(Enum):
 
 @dataclass(frozen=True)
 class ReportHead:
-    """A report without its findings.
+    """The head of a report.
 
     Attributes:
         uid: SOP instance UID.
-        author: by the observer that the content names, not by tags of the equipment or the series: OHIF puts a
-            corrected report into the series of the one that was opened, under that one's name and number.
-        ours: whether the observer that it names is this program.
-        films: UID of its series, or the empty string, by SOP instance UID of each film that it has measured.
-        written: date and time, so that a later one is the greater text; empty where it does not say.
-        predecessors: SOP instance UIDs of the reports that it was made from.
+        author: from the observer in the content, not from equipment or series tags: OHIF puts a corrected report into
+            the series of the opened one, with that series' name and number.
+        ours: whether its observer is this program.
+        films: by SOP instance UID of each measured film the UID of its series, or the empty string.
+        written: date and time as sortable text; empty if unknown.
+        predecessors: SOP instance UIDs of the reports it was derived from.
     """
 
     uid: str
@@ -86,7 +86,7 @@ class ReportBox:
     """A rectangle.
 
     Attributes:
-        word: what its finding or comment calls it; empty where the report says nothing.
+        word: its comment or finding; empty if there is none.
         edges: ``(xmin, ymin, xmax, ymax)`` on the film's stored pixels, x = column, 0 = the film's edge.
     """
 
@@ -96,15 +96,15 @@ class ReportBox:
 
 @dataclass(frozen=True)
 class BoxReport:
-    """What a report says of one film.
+    """The content of a report about one film.
 
     Attributes:
         head: its author and when it was written.
-        film: SOP instance UID of the film that all of it is about.
-        boxes: its rectangles; one that was turned gives the box around it.
+        film: SOP instance UID of the film.
+        boxes: its rectangles; a rotated one gives its bounding box.
         notes: texts of arrows.
         film_percent: the film's score of 0-100 in reports of this program, else None.
-        left_out: what else was measured, such as ``Length``.
+        left_out: other measurements, such as ``Length``.
     """
 
     head: ReportHead
@@ -157,12 +157,12 @@ def box_report(report: Dataset) -> BoxReport:
             return _read(report)
     except (BoxReportError, MemoryError):
         raise
-    except Exception as error:  # pydicom parses an element when it is first asked for; its words may quote the file
+    except Exception as error:  # pydicom parses lazily; its message may quote the file
         raise BoxReportError(f"The report is damaged ({type(error).__name__}); send it again.") from error
 
 
 def report_head(report: Dataset) -> ReportHead:
-    """Read the head of a data set, or of what an archive tells of it as metadata.
+    """Read the head of a data set or of an archive's metadata.
 
     pydicom may raise anything where an element is damaged.
     """
@@ -193,9 +193,9 @@ def is_measurement_report(report: Dataset) -> bool:
 
 
 def is_about_tuberculosis(report: Dataset, own: Container[str] = ()) -> bool:
-    """Whether a report was made from one of ours, or names tuberculosis or what a film has instead.
+    """Whether a report was derived from one of ours, or names tuberculosis or another class of films.
 
-    People measure many things on films; a rectangle alone says nothing of what it is around.
+    A rectangle alone does not say what it encloses.
 
     Args:
         report: a data set, or its metadata.
@@ -234,7 +234,7 @@ def _read(report: Dataset) -> BoxReport:
         films |= {region.film for region in regions}
         tool, (comment, finding) = _tool(group), _words(group)
         scores = [item for item in _children(group) if _code(item) == _FILM_SCORE]
-        if scores:  # what this program says of the whole film
+        if scores:  # this program's group of the whole film
             percent = float(scores[0].MeasuredValueSequence[0].NumericValue)
         elif tool.lower() == _ARROW and comment:
             notes.append(comment)
@@ -267,7 +267,7 @@ def _region(item: Dataset) -> _Region:
 
 
 def _tool(group: Dataset) -> str:
-    """The viewer's tool that a group was made with, empty where it does not say."""
+    """The viewer's tool of a group, empty if unknown."""
     for item in _children(group):
         if _code(item) == _TRACKING and (found := _TOOL.match(str(item.get("TextValue") or ""))):
             return found[1]
@@ -288,7 +288,7 @@ def _words(group: Dataset) -> tuple[str, str]:
 
 
 def _without_area(tool: str, regions: list[_Region]) -> str | None:
-    """What a group is called that encloses no part of the film; None for one that does."""
+    """Name of a group that encloses no area, None for one that does."""
     if not regions:
         return "a group without coordinates"
     lines = all(len(region.points) < 3 and region.kind in _LINES for region in regions)
@@ -303,7 +303,7 @@ def _rectangle(tool: str, regions: list[_Region]) -> tuple[float, float, float, 
         or tool.lower() not in ("", _RECTANGLE)
         or kind != "POLYLINE"
         or len(closed) != 4
-        # opposite corners have the same middle; coordinates are 32-bit floats
+        # the diagonals have the same midpoint; coordinates are 32-bit floats
         or not np.allclose(closed[0] + closed[2], closed[1] + closed[3], rtol=1e-6, atol=0.02)
     ):
         raise BoxReportError(f"The report has a shape that is no rectangle ({tool or kind}); draw it as a rectangle.")

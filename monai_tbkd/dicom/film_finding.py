@@ -1,4 +1,4 @@
-"""What was found on one film, in the pixels of its file: the input of every DICOM result."""
+"""Findings of one film, on its stored pixels: the input of every DICOM result."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class FilmFinding:
         threshold_id: where the threshold comes from.
         tb_map: TB probabilities ``(h, w)`` of 0-1, upright, on a grid of any size that spans the film; not compared.
         warnings: codes of `FilmWarning`, joined by ``"; "``.
-        identity: used in place of the finding to make the UIDs of the results. Where several machines write into one
-            archive, the last digit of a score must not make a second result.
+        identity: used in place of the finding to make the UIDs of the results, so that machines whose scores differ in
+            the last digit make the same UIDs.
 
     Raises:
         ValueError: a number beyond 0-1, a decision without a threshold, or a map that has not two axes.

@@ -1,4 +1,4 @@
-"""The DICOM results of films: all kinds for one film, and a folder of them for an inference."""
+"""Make and write all kinds of DICOM results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NAMES = dict(zip(KINDS, ("SR", "SEG map", "SEG boxes", "SC", "GSPS"), strict=Tr
 
 
 def result_series(study: str, image: str, identity: str) -> dict[str, str]:
-    """The SeriesInstanceUIDs, by kind, of the results of an image, whatever was found.
+    """SeriesInstanceUIDs, by kind, of the results of an image.
 
     Args:
         study: StudyInstanceUID of the image.
@@ -67,7 +67,7 @@ def film_results(
         raise ValueError(f"There are no DICOM results {unknown}; expected some of {list(KINDS)}.")
 
     def capture(source: SourceFilm, finding: FilmFinding) -> Dataset:
-        # The film was scored already, so whatever its rules and limits were, they let it pass.
+        # no rules here: the film was scored, so it has passed them
         anything = FilmRules(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
         try:
             pixels = decode_film(source.path, voi, FilmLimits(min_side=1), anything).pixels
@@ -130,7 +130,7 @@ class DicomResultWriter:
         kinds: some of `KINDS`.
         voi: how DICOM gray values are read, for the secondary capture.
         longest_side: of the film in the secondary capture, in pixels.
-        resume: keep what an earlier run left here; otherwise its results are removed at the first film.
+        resume: keep the results of an earlier run; otherwise they are removed at the first film.
 
     Raises:
         ValueError: an unknown kind.
@@ -150,7 +150,7 @@ class DicomResultWriter:
         self.kinds, self.voi, self.longest_side, self.resume = tuple(kinds), voi, int(longest_side), resume
 
     def start(self) -> None:
-        """Remove what an earlier run left, unless it is resumed: nothing of it may be taken for this one's."""
+        """Remove the results of an earlier run unless it is resumed."""
         if self.resume:
             return
         for kind in KINDS:
@@ -169,7 +169,7 @@ class DicomResultWriter:
             tb_map: its map ``(1, h, w)`` of 0-1, upright.
 
         Returns:
-            None when all is written, or a sentence that says why nothing is.
+            None when all is written, or the reason why nothing is.
         """
         if row["source_format"] != "dicom":
             return f"no DICOM results: a {row['source_format']} file names no patient and study to write them for"
@@ -184,27 +184,27 @@ class DicomResultWriter:
                 write_object(result, folder / f"{kind}.dcm")
         except DicomResultError as error:
             return f"no DICOM results: {error}"
-        except (ImportError, MemoryError, OSError):  # no fault of the film
+        except (ImportError, MemoryError, OSError):  # not the film's fault
             raise
-        except Exception as error:  # highdicom raises all kinds; its words may quote the film, and the batch goes on
+        except Exception as error:  # highdicom raises all kinds; its message may quote the film
             log_place(logger, row["name"], error)
             return f"no DICOM results: they could not be made ({type(error).__name__}); see the log"
         return None
 
 
 def log_place(log: logging.Logger, name: str, error: Exception) -> None:
-    """Log where an error was raised without its message, which may quote a patient's data."""
+    """Log where an error was raised, without its message, which may quote patient data."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     log.error("%s: %s at %s:%d", name, type(error).__name__, where.filename, where.lineno or 0)
 
 
 def _is_free(path: Path, result: Dataset) -> bool:
-    """Whether there is no file yet, or this very object, written before the run was interrupted."""
+    """Whether there is no file yet, or only this same object."""
     if not path.is_file():
         return True
     with quiet_pydicom():
         try:
             there = pydicom.dcmread(path, specific_tags=["SOPInstanceUID"], stop_before_pixels=True)
-        except Exception:  # no object at all, whatever pydicom says of it
+        except Exception:  # not a DICOM file
             return False
         return bool(there.get("SOPInstanceUID") == result.SOPInstanceUID)

@@ -1,4 +1,4 @@
-"""Boxes and score as a presentation state, which some viewers lay over the film itself."""
+"""Boxes and score as a presentation state, which some viewers show over the film."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def presentation_state(source: SourceFilm, finding: FilmFinding) -> GrayscaleSof
         graphic_annotations=[GraphicAnnotation([bare], layer, graphic_objects=boxes or None, text_objects=texts)],
         **series_of(source, finding, "GSPS"),
     )
-    if source.row_height != 1:  # highdicom has square pixels alone
+    if source.row_height != 1:  # highdicom assumes square pixels
         (area,) = result.DisplayedAreaSelectionSequence
         ratio = Fraction(source.row_height).limit_denominator(1000)
         area.PresentationPixelAspectRatio = [ratio.numerator, ratio.denominator]
@@ -121,7 +121,7 @@ def _lut(film: Dataset, item: Dataset) -> Dataset:
     entries, _, bits = (int(value) for value in lut.LUTDescriptor)
     words = lut.LUTData
     if bits == 8 and not isinstance(words, bytes) and len(words) == (entries or 2**16):
-        # one entry a word, as some write it; two are meant to share one (PS3.3, C.11.1.1.1)
+        # one entry per word, as some write it; the standard packs two (PS3.3, C.11.1.1.1)
         packed = np.asarray(words, dtype=np.uint8).tobytes()
         lut.add_new("LUTData", "OW", packed + b"\0" * (len(packed) % 2))
     return lut

@@ -1,4 +1,4 @@
-"""What all DICOM results have in common: series, identifiers, equipment, patient and study, and writing."""
+"""Common parts of all DICOM results: series, identifiers, equipment, patient and study, and writing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ P = ParamSpec("P")
 Result = TypeVar("Result", bound=Dataset)
 ALGORITHM = "monai_tbkd tuberculosis localization"
 DRAWN_BY_ANNOTATOR = "drawn by an annotator"
-"""How the version begins in a result that tells what a person drew."""
+"""Prefix of the version in a report of an annotator's boxes."""
 NOT_ANALYSED = "TB not analysed"
 # number and description of the series of each kind; the UIDs are made from the kind
 _SERIES = {
@@ -53,7 +53,7 @@ _REQUEST = (
 
 
 def dicom_result(build: Callable[Concatenate[SourceFilm, P], Result]) -> Callable[Concatenate[SourceFilm, P], Result]:
-    """Decorate a builder of a result: highdicom logs nothing, and patient and study are carried over at the end."""
+    """Decorate a builder of a result: silence highdicom, and copy patient and study into the result."""
 
     @functools.wraps(build)
     def built(source: SourceFilm, /, *args: P.args, **options: P.kwargs) -> Result:
@@ -67,9 +67,9 @@ def dicom_result(build: Callable[Concatenate[SourceFilm, P], Result]) -> Callabl
 
 
 def series_of(source: SourceFilm, finding: FilmFinding, kind: str, uid_words: str = "") -> dict[str, Any]:
-    """Make the arguments that every builder of highdicom wants: a series for each kind of result of a film.
+    """Make the arguments common to highdicom's builders; each kind of result of a film has its own series.
 
-    The description has the numbers of the film's series and of the film before the notice, where there is room.
+    The description includes the film's series and instance numbers, if they fit.
 
     Args:
         source: the film.
@@ -81,7 +81,7 @@ def series_of(source: SourceFilm, finding: FilmFinding, kind: str, uid_words: st
     description, words = f"{description}, {NOTICE}", uid_words or kind
     try:
         of_film = "/".join(str(int(source.header.get(key))) for key in ("SeriesNumber", "InstanceNumber"))
-    except Exception:  # none, or whatever pydicom raises on an odd one
+    except Exception:  # missing or invalid
         of_film = ""
     numbered = description.replace(",", f" {of_film},", 1)
     return {
@@ -107,10 +107,9 @@ def series_of(source: SourceFilm, finding: FilmFinding, kind: str, uid_words: st
 
 
 def result_uid(source: SourceFilm, finding: FilmFinding, *words: str) -> hd.UID:
-    """Make the same UID for the same finding on the same film, so that a resumed run makes no doubles.
+    """Make a reproducible UID from film, finding and words, so that a resumed run makes no duplicates.
 
-    It is a name-based UUID (PS3.5, B.2), so it gives nothing of the patient away. Words tell the objects of one finding
-    apart.
+    It is a name-based UUID (PS3.5, B.2), which reveals nothing of the patient.
     """
     return named_uid(str(source.header.StudyInstanceUID), source.uid, finding.digest, *words)
 
@@ -161,23 +160,23 @@ def write_object(result: Dataset, path: str | Path) -> Path:
 
 def _carry_over(film: Dataset, result: Dataset) -> None:
     """Copy patient, study, request, time zone and body part as they stand in the film."""
-    # Text is decoded by the film's character set and is written by it again.
+    # text is decoded and encoded by the film's character set
     character_set = film.get("SpecificCharacterSet")
     if character_set:
         result.SpecificCharacterSet = character_set
     elif "SpecificCharacterSet" in result:
         del result.SpecificCharacterSet
     result.copy_patient_and_study_information(film)
-    if film.get("OtherPatientIDs"):  # retired, and still written
+    if film.get("OtherPatientIDs"):  # retired, but still in use
         result["OtherPatientIDs"] = deepcopy(film["OtherPatientIDs"])
     _carry_time_zone(result, str(film.get("TimezoneOffsetFromUTC") or ""))
     if result.Modality == "SR":
         if requests := _requests(film):
             result.ReferencedRequestSequence = requests
-        if not character_set and str(result).isascii():  # what ASCII is, is also UTF-8
+        if not character_set and str(result).isascii():  # ASCII is valid UTF-8
             result.SpecificCharacterSet = "ISO_IR 192"
     elif result.Modality != "SEG":
-        # PS3.3, C.7.3.1: the side is wanted of a part that is one of a pair, and not allowed for another
+        # PS3.3, C.7.3.1: laterality is required for paired parts and not allowed for others
         part = film.get("BodyPartExamined")
         result.BodyPartExamined = part or "CHEST"
         if part and "Laterality" in film:

@@ -69,7 +69,7 @@ def secondary_capture(
     result.SourceImageSequence = [item]
     result.ImageComments = finding.notice
     marked = str(source.header.get("BurnedInAnnotation") or "").strip().upper()
-    if marked in ("YES", "NO"):  # nothing that names the patient is added
+    if marked in ("YES", "NO"):  # the drawn text does not identify the patient
         result.BurnedInAnnotation = marked
     return result
 
@@ -94,11 +94,11 @@ def draw_finding(
         ``(height, width, 3)`` uint8; wider than the film where the text needs room.
     """
     height, width = film.shape
-    # the shorter side of a pixel is made longer, so that nothing is lost
+    # stretch the shorter side of a pixel, so that no detail is lost
     square = (width * max(1.0, 1 / row_height), height * max(1.0, row_height))
     scale = min(1.0, longest_side / max(square))
     size = (max(1, round(square[0] * scale)), max(1, round(square[1] * scale)))
-    # made smaller before anything else, to spare memory
+    # resize first to save memory
     shown = Image.fromarray(np.asarray(film, dtype=np.float32))
     if size != shown.size:
         shown = shown.resize(size, Image.Resampling.BOX if row_height == 1 else Image.Resampling.BILINEAR)
@@ -134,6 +134,6 @@ def draw_finding(
 
 
 def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
-    """Lines that are no wider than the picture."""
+    """Wrap text to the width of the picture."""
     most = max(1, int(len(text) * (width - 20) / max(1.0, font.getlength(text))))
     return textwrap.wrap(text, most) or [""]

@@ -60,7 +60,7 @@ def box_segmentation(source: SourceFilm, finding: FilmFinding) -> Segmentation:
     for number, box in enumerate(finding.boxes, start=1):
         rows, columns = touched(box, source.size)
         masks[0, rows, columns, number - 1] = 1
-        # tracked as the box's group in the report is
+        # the same tracking UID as the box's group in the report
         uid, label = result_uid(source, finding, "SR", f"box {number}"), f"TB box {number}, score {100 * box.score:.2f}"
         segments.append(_segment(finding, number, label, f"box {number}", uid, anatomic_regions=[terms.LUNG]))
     return _segmentation(source, finding, masks, segments, "SEG boxes")
@@ -112,12 +112,12 @@ def _segmentation(
         content_description=NOTICE,
         content_label="TB",
         content_qualification=hd.ContentQualificationValues.RESEARCH,
-        # A film has no slices; readers want a thickness where there is a spacing.
+        # a film has no slices, but readers require a thickness with a spacing
         pixel_measures=hd.PixelMeasuresSequence(spacing, slice_thickness=1.0) if spacing else None,
         omit_empty_frames=False,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         **series_of(source, finding, kind),
     )
-    # PS3.3, C.7.6.1.1.1: wanted where there is no frame of reference, and highdicom leaves it out
+    # PS3.3, C.7.6.1.1.1: required without a frame of reference, and missing in highdicom
     result.PatientOrientation = bare.PatientOrientation
     return result

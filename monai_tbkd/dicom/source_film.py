@@ -1,4 +1,4 @@
-"""The film that results are about: its header, read once and never changed."""
+"""Header of the film that results refer to."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.data.reason_codes import FilmError
 
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-# What results are built on. Patient and study are carried over as they stand once an object is built, since the
-# builder checks, and in part logs, what it is given.
+# Elements that results are built from. Patient and study are copied after an object is built, since the builder
+# validates, and in part logs, its input.
 _IMAGE = (
     "Rows", "Columns", "Modality", "Manufacturer", "ManufacturerModelName", "SoftwareVersions", "DeviceSerialNumber",
     "InstitutionName", "StationName",
@@ -97,7 +97,7 @@ class SourceFilm:
 
     @property
     def row_height(self) -> float:
-        """Height of a stored pixel divided by its width; 1 where the film says nothing, or nothing credible."""
+        """Height of a stored pixel divided by its width; 1 if unknown or not credible."""
         with quiet_pydicom(), faults_named():
             for key in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"):
                 value = self.header.get(key)
@@ -132,7 +132,7 @@ class SourceFilm:
 
 @contextmanager
 def faults_named() -> Iterator[None]:
-    """Turn what pydicom raises on an odd element into one error whose message quotes nothing of the file."""
+    """Turn pydicom's errors on invalid elements into one whose message quotes nothing of the file."""
     try:
         yield
     except (DicomResultError, ImportError, OSError, MemoryError):

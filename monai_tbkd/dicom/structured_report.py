@@ -1,4 +1,4 @@
-"""Structured reports: what was found on a film, in the form that OHIF turns into rectangles, or why nothing was."""
+"""Structured reports of findings, which OHIF shows as rectangles, and of refusals."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from monai_tbkd.dicom.result_object import ALGORITHM, device_uid, dicom_result, 
 from monai_tbkd.dicom.source_film import SourceFilm
 from monai_tbkd.transforms import NOTICE
 
-# What makes Cornerstone3D's adapter, and with it OHIF, take a group for a rectangle that can be changed.
+# makes Cornerstone3D's adapter, and so OHIF, show a group as an editable rectangle
 RECTANGLE = "Cornerstone3DTools@^0.1.0:RectangleROI"
 BOX_COMMENT = re.compile(rf"TB [\d.]+ of 100, {re.escape(NOTICE)}")
-"""What `structured_report` says beside a box; a viewer sends it back with the box."""
+"""Comment of `structured_report` on a box; a viewer sends it back with the box."""
 _CONTAINS = sr.RelationshipTypeValues.CONTAINS
 
 
@@ -74,15 +74,15 @@ def write_structured_report(path: str | Path, source: SourceFilm | str | Path, f
 
 @dicom_result
 def refusal_report(source: SourceFilm, reason: ReasonCode, model_version: str) -> sr.ComprehensiveSR:
-    """Make a Comprehensive SR that says, as codes and as text, that an image was not analysed, and why.
+    """Make a Comprehensive SR that says why an image was not analysed.
 
-    It keeps silence from being taken for a negative result. It has no score and no box, and is not of TID 1500.
+    So a missing report is not taken for a negative result. It has no score and no box, and is not of TID 1500.
 
     Raises:
         DicomResultError: an element of the image cannot be carried over.
     """
     bare = source.without_patient()
-    # What the identifiers and the device are made from; its score is not used.
+    # for identifiers and device; its score is not used
     device = FilmFinding(0.0, model_version=model_version, identity=model_version)
     why = Code(reason.value, terms.OWN_SCHEME.CodingSchemeDesignator, reason.meaning[:64])
     words = f"Not analysed: {reason.meaning} ({reason}). This says nothing about tuberculosis. {NOTICE.capitalize()}."
@@ -142,8 +142,8 @@ def _observer(finding: FilmFinding) -> sr.ObservationContext:
 
 def _film_group(source: SourceFilm, finding: FilmFinding, bare: Dataset) -> sr.MeasurementsAndQualitativeEvaluations:
     rows, columns = source.size
-    # The score is of the whole film, and has its outline: OHIF 3.13 stops at a report in which a group has no
-    # coordinates. No tool of OHIF's claims this one, so it makes no rectangle of it.
+    # OHIF 3.13 fails on a report in which a group has no coordinates, so the score has the outline of the film. No tool
+    # of OHIF's handles this group, so it is not shown as a rectangle.
     region = _region(BoxFinding(0, 0, columns, rows, finding.score), source, bare)
     numbers = [_percent(terms.FILM_SCORE, finding.percent, referenced_coordinates=[region])]
     said = []
@@ -177,7 +177,7 @@ def _box_group(
         f"TB {percent:.2f} of 100, {NOTICE}",
         finding_type=terms.TUBERCULOSIS,
         finding_category=terms.ABNORMAL,
-        # The first number has to carry the box: the adapter looks for it there alone.
+        # the adapter reads the box from the first number only
         measurements=[_percent(terms.BOX_SCORE, percent, referenced_coordinates=[_region(box, source, bare)])],
     )
 
@@ -193,7 +193,7 @@ def _group(
         tracking_identifier=tracking,
         source_images=[sr.SourceImageForMeasurementGroup.from_source_image(bare)],
         finding_sites=[sr.FindingSite(terms.LUNG)],
-        # Without a family: it is optional here, and readers take its code for one more statement about the film.
+        # no family: readers would take its code for another finding of the film
         algorithm_id=sr.AlgorithmIdentification(
             name=ALGORITHM,
             version=finding.model_version,

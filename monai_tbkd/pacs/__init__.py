@@ -1,4 +1,4 @@
-"""Films out of a PACS, results back into it, by DICOMweb.
+"""Fetch images from a PACS by DICOMweb and store results in it.
 
 It needs highdicom: ``pip install monai_tbkd[pacs]``.
 """

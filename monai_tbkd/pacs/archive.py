@@ -1,4 +1,4 @@
-"""An archive of DICOM images, asked by DICOMweb."""
+"""Search, fetch and store by DICOMweb."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
 
 
 class FilmAddress(NamedTuple):
-    """Where an image is in the archive; a study as a whole has no series, and its own UID as instance."""
+    """UIDs of an image; for a whole study the series is empty and the instance is the study's UID."""
 
     study: str
     series: str
@@ -37,13 +37,13 @@ class FilmAddress(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Below the archive's URL."""
+        """Path below the archive's URL."""
         below = f"/series/{self.series}/instances/{self.instance}" if self.series else ""
         return f"studies/{self.study}{below}"
 
 
 class FoundSeries(NamedTuple):
-    """A series, as the archive tells of it; ``description`` and ``modality`` may be empty, ``instances`` 0."""
+    """A series as the archive describes it; text may be empty, ``instances`` 0."""
 
     uid: str
     modality: str
@@ -55,12 +55,12 @@ class Archive(PagedSearch):
     """A DICOMweb server (QIDO-RS, WADO-RS, STOW-RS; PS3.18).
 
     Args:
-        url: that ``/studies`` is below.
-        session: secured as the server wants it.
-        patience: seconds to wait for a server that was there and does not answer.
+        url: base URL; ``/studies`` is below it.
+        session: with the credentials that the server requires.
+        patience: seconds to wait for a server that stops answering.
 
     Attributes:
-        cut_short: whether an answer was cut short in a way that could not be mended, so that images may be missing.
+        cut_short: whether an answer was truncated and could not be completed, so that images may be missing.
 
     Example:
         >>> url = "http://localhost:8042/dicom-web"
@@ -76,14 +76,14 @@ class Archive(PagedSearch):
         self._series_told: dict[str, int] = {}
 
     def give_up(self) -> None:
-        """Wait for the server no more, in whichever thread it is waited for."""
+        """Stop waiting for the server, in all threads."""
         self.connection.give_up()
 
     def check(self) -> None:
-        """Ask for one study, so that a wrong URL or password is told at once; a busy server is waited for.
+        """Request one study to detect a wrong URL or password; wait for a busy server.
 
         Raises:
-            ArchiveError: with what to mend.
+            ArchiveError: the message says how to fix it.
         """
         self.connection.resume()
         self.cut_short = False
@@ -94,7 +94,7 @@ class Archive(PagedSearch):
             raise ArchiveError(f"{self.url} {refusal.said}{hint}.") from refusal
 
     def studies(self, modalities: Sequence[str], query: Mapping[str, str]) -> Iterator[str]:
-        """Look for studies of one of the modalities, by keyword; ``*`` and ranges as in PS3.18, 8.3.4.
+        """Search for studies by modality and keyword; ``*`` and ranges as in PS3.18, 8.3.4.
 
         Yields:
             StudyInstanceUIDs, each once.
@@ -126,7 +126,7 @@ class Archive(PagedSearch):
         """List the series of a study that match a query.
 
         Raises:
-            ArchiveRefusalError: the archive does not tell.
+            ArchiveRefusalError: the archive does not answer properly.
         """
         path, fields = f"studies/{study}", ("SeriesDescription",)
         told = self._series_told.get(study, 0)
@@ -141,7 +141,7 @@ class Archive(PagedSearch):
         return [self._series(study, each, found[each]) for each in found if not query or each in asked]
 
     def films(self, study: str, series: FoundSeries) -> list[tuple[FilmAddress, int]]:
-        """List the instances of a series, each with its number of pixels, 0 where the server does not tell."""
+        """List the instances of a series, each with its number of pixels, 0 if unknown."""
         path = f"studies/{study}/series/{series.uid}"
         found = self.find(f"{path}/instances", _INSTANCE, {}, ("Rows", "Columns"), series.instances)
         if len(found) < max(series.instances, 1):
@@ -155,22 +155,22 @@ class Archive(PagedSearch):
         """Get the instances of a series without pixels.
 
         Raises:
-            ArchiveRefusalError: the archive does not send them, or in another form.
+            ArchiveRefusalError: the archive does not send them as DICOM JSON.
         """
         found = self.metadata(f"studies/{study}/series/{series}", _INSTANCE)
         try:
             with quiet_pydicom():
                 return [Dataset.from_json(each) for each in found.values()]
-        except Exception as error:  # whatever pydicom raises on an odd element; its words may quote it
+        except Exception as error:  # pydicom raises all kinds; its message may quote the element
             said = f"sends metadata that is not DICOM JSON ({type(error).__name__})"
             raise ArchiveRefusalError(said, "send metadata") from None
 
     def fetch(self, film: FilmAddress, path: Path, most: int = 2**30) -> None:
-        """Write an image into a file of at most so many bytes, as it is in the archive, in its own transfer syntax.
+        """Download an image, in its own transfer syntax, to a file of at most `most` bytes.
 
         Raises:
             FilmError: NOT_FETCHED or TOO_LARGE; there is no file then.
-            ArchiveError: the archive is gone, or lets us in no more.
+            ArchiveError: the archive is gone or refuses the credentials.
         """
 
         def download() -> None:
@@ -194,15 +194,14 @@ class Archive(PagedSearch):
             raise
 
     def store(self, result: Dataset, source: FilmAddress) -> None:
-        """Store an object, which is about the image `source`, in the study that it names.
+        """Store a result of the image `source` in its study.
 
-        It counts as stored when the archive names it as such, or else when the archive has it. One that is there
-        already is left as it is. Results of an image that is no longer there are not stored, since they would create
-        its study again.
+        It counts as stored if the archive's answer or a search names it. An object that exists already is kept. Results
+        of an image that is no longer there are not stored: they would create its study again.
 
         Raises:
             FilmError: NOT_STORED.
-            ArchiveError: the archive is gone, or lets us in no more.
+            ArchiveError: the archive is gone or refuses the credentials.
         """
         if not self.has(source):
             detail = "the image is no longer in the archive, so its results are not stored"
@@ -230,12 +229,12 @@ class Archive(PagedSearch):
                 said = f"gives the DICOM failure reason {reason}"
         except ArchiveRefusalError as refusal:
             said = refusal.said
-        # Some answer with an error to an object that they have, and some with nothing.
+        # Some archives answer with an error, or with nothing, to an object that they have.
         if not self.has(own):
             raise FilmError(ReasonCode.NOT_STORED, source.path, f"the archive {said} when it is to store a result")
 
     def has(self, address: FilmAddress) -> bool:
-        """Whether the archive has an instance: by a search, else by its metadata."""
+        """Whether the archive has an instance, by a search or by its metadata."""
         path, key = f"studies/{address.study}/instances", {"SOPInstanceUID": address.instance}
         for look in (
             lambda: self.find(path, _INSTANCE, key, told=1),
@@ -258,7 +257,7 @@ class Archive(PagedSearch):
         return FoundSeries(series, text(tags, "00080060"), text(tags, "0008103E"), number(tags, "00201209"))
 
     def _whole(self, found: Found, told: int, what: str, by_metadata: Callable[[], Found]) -> Found:
-        """What a search has cut short, completed by metadata, which never is; nothing of what is gone (404)."""
+        """Complete a truncated search by metadata, which is never truncated."""
         try:
             whole = by_metadata() | found
         except ArchiveRefusalError as refusal:
@@ -271,7 +270,7 @@ class Archive(PagedSearch):
         return whole or found
 
     def _series_by_metadata(self, path: str) -> Found:
-        """The series of a study, each with the number of its instances."""
+        """List the series of a study with their numbers of instances."""
         instances = self.connection.json("send metadata", f"{path}/metadata")
         counts = Counter(uid(each, _SERIES) for each in instances)
         first = {name: each for each in reversed(instances) if (name := uid(each, _SERIES))}

@@ -1,4 +1,4 @@
-"""Requests to an archive: which answers count, how long it is waited for, and errors as sentences."""
+"""Send requests to an archive, retry them, and turn failures into plain errors."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 JSON = "application/dicom+json, application/json"
 LARGEST_JSON = 2**28
-"""Bytes of an answer in JSON that are read."""
-_MOST_VALUES = 2**23  # in it: lists of nothing take twenty times their bytes
+"""Largest answer in JSON, in bytes."""
+_MOST_VALUES = 2**23  # in JSON: empty lists take twenty times their bytes in memory
 _BUSY = {408, 429, 502, 503, 504}
 _TIMEOUT = (10, 120)  # seconds to connect, and between two pieces of an answer
 _LONGEST_PAUSE = 10.0
@@ -34,17 +34,17 @@ _CHUNK = 2**16
 
 
 class ArchiveError(OSError):
-    """The archive cannot be worked with; the message says why and how to mend it, without secrets or patient data."""
+    """The archive cannot be used; the message says why and how to fix it, without secrets or patient data."""
 
 
 class ArchiveGoneError(ArchiveError):
-    """The archive does not answer, or not now: what is done is kept, and the same command goes on later.
+    """The archive does not answer now; the same command can be run again later.
 
     Args:
         message: for the user.
-        retry_after: seconds that the archive asks to wait, if it does.
-        answered: it has answered, if only that it is busy.
-        broken: the answer ended before it was whole.
+        retry_after: seconds of the archive's Retry-After header.
+        answered: whether it answered that it is busy.
+        broken: whether the answer was incomplete.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ArchiveGoneError(ArchiveError):
 
 
 class ArchiveRefusalError(ArchiveError):
-    """The archive answers one request with an error or with something unusable; others may go well.
+    """The archive answers one request with an error or with unusable content; other requests may succeed.
 
     Args:
         said: what the archive does, such as "answers 500".
@@ -71,10 +71,9 @@ class ArchiveRefusalError(ArchiveError):
 class ArchiveConnection:
     """Send requests to a DICOMweb server.
 
-    A server that is away or busy is waited for, as long as it asks for (Retry-After), and never longer than `patience`;
-    then the request is sent again. Each request may be sent twice without harm, storing too, since objects keep their
-    UIDs. (urllib3's ``Retry`` counts attempts, not seconds, sleeps through `give_up`, and does not repeat a request
-    whose answer breaks off.)
+    Requests to a server that is away or busy are repeated for `patience` seconds, with the pauses of its Retry-After
+    header. All requests may be repeated, storing too, since objects keep their UIDs. (urllib3's ``Retry`` counts
+    attempts, not seconds, cannot be interrupted, and does not repeat a request whose answer is incomplete.)
 
     Args:
         url: that ``/studies`` is below.
@@ -87,11 +86,11 @@ class ArchiveConnection:
         self._given_up = threading.Event()
 
     def give_up(self) -> None:
-        """Stop waiting, and break off what is being sent, in whichever thread."""
+        """Stop waiting and abort downloads, in all threads."""
         self._given_up.set()
 
     def resume(self) -> None:
-        """Wait again as long as `patience` says; threads that were told to give up stay so."""
+        """Wait again; threads that were told to give up still do."""
         self._given_up = threading.Event()
 
     def json(self, what: str, path: str, further: bool = False, **options: Any) -> list[dict[str, Any]]:
@@ -100,12 +99,12 @@ class ArchiveConnection:
         Args:
             what: is asked for, for messages.
             path: below the URL, encoded.
-            further: it is a further page, of which an empty answer is the end; otherwise only 204 says "nothing".
+            further: whether it is a further page, which may be empty; otherwise only 204 means "nothing".
             options: of `ask`.
 
         Raises:
             ArchiveRefusalError: the answer is an error, or no DICOM JSON.
-            ArchiveError: the archive is gone, or does not let us in.
+            ArchiveError: the archive is gone or refuses the credentials.
         """
         found = datasets(self.ask(what, lambda: self._read_json(path, further), **options))
         if found is None:
@@ -113,16 +112,16 @@ class ArchiveConnection:
         return found
 
     def ask(self, what: str, request: Callable[[], T], only_busy: bool = False) -> T:
-        """Send a request until it is answered.
+        """Repeat a request until it is answered.
 
         Args:
             what: is asked for, for messages.
             request: sends it and reads the answer.
-            only_busy: wait for a server that says that it is busy, and not for one that does not answer.
+            only_busy: repeat only if the server answers that it is busy.
 
         Raises:
             ArchiveRefusalError: the answer is an error, or this request alone gets none.
-            ArchiveError: the archive is gone, or does not let us in.
+            ArchiveError: the archive is gone or refuses the credentials.
         """
         began, pause, tries, given_up = time.monotonic(), 0.5, 0, self._given_up
         while True:
@@ -141,7 +140,7 @@ class ArchiveConnection:
                     raise
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except ArchiveRefusalError as refusal:
-                if refusal.status != 401 or self._is_alive():  # some mean 403 by it
+                if refusal.status != 401 or self._is_alive():  # some archives send 401 for 403
                     raise
                 raise ArchiveError(
                     f"{self.url} answers 401: it wants other credentials; set {USER} and {PASSWORD}, or {TOKEN}, in "
@@ -151,7 +150,7 @@ class ArchiveConnection:
     def request(self, method: str, path: str, accept: str, **options: Any) -> requests.Response:
         """Send a request once; the content is read by :meth:`chunks`.
 
-        Redirects are followed only to the same origin, and only where the request stays what it is.
+        Redirects are followed only to the same origin, and only if the method stays the same.
 
         Raises:
             requests.HTTPError: another status than 200 or 204; of storing, than 200 to 299.
@@ -160,7 +159,7 @@ class ArchiveConnection:
         for _ in range(_MOST_REDIRECTS):
             with _faults_of_libraries():
                 answer = self.session.request(method, url, headers=headers, stream=True, timeout=_TIMEOUT, **options)
-            # A browser turns a POST into a GET here, which an archive answers with 200 and stores nothing.
+            # A client would turn a POST into a GET here, which an archive answers with 200 without storing anything.
             if answer.status_code not in ((301, 302, 303, 307, 308) if method == "GET" else (307, 308)):
                 break
             location = answer.headers.get("Location")
@@ -183,7 +182,7 @@ class ArchiveConnection:
                 yield chunk
 
     def content(self, answer: requests.Response) -> Any:
-        """Read the JSON in an answer; None for no JSON, or too much of it."""
+        """Parse the JSON of an answer; None if it is invalid or too large."""
         raw = bytearray()
         for chunk in self.chunks(answer):
             raw += chunk
@@ -201,7 +200,7 @@ class ArchiveConnection:
             return self.content(answer)
 
     def _is_alive(self) -> bool:
-        """Whether the archive answers at all, so that the fault is of one request."""
+        """Whether the archive answers other requests."""
         try:
             self._once("search", lambda: self._read_json("studies?limit=1"))
         except ArchiveRefusalError as refusal:
@@ -211,7 +210,7 @@ class ArchiveConnection:
         return True
 
     def _once(self, what: str, request: Callable[[], T]) -> T:
-        """Errors of the network become sentences; the libraries' own words quote URLs with what is searched for."""
+        """Send a request; replace network errors, whose messages quote URLs with search keys."""
         try:
             return request()
         except requests.HTTPError as error:
@@ -250,7 +249,7 @@ class ArchiveConnection:
 
 @contextmanager
 def _faults_of_libraries() -> Iterator[None]:
-    """Odd answers, such as a chunk of a negative size, raise all kinds of errors in requests and urllib3."""
+    """Turn the many errors that invalid answers raise in requests and urllib3 into one."""
     try:
         yield
     except OSError:  # what requests raises, too
@@ -276,7 +275,7 @@ def _root_word(error: BaseException) -> str:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """Causes, also those that urllib3 only puts into the arguments."""
+    """List an error's causes, including those that urllib3 keeps only in arguments."""
     found: list[BaseException] = []
     left: list[Any] = [error]
     while left:

@@ -1,4 +1,4 @@
-"""Films of an archive, fetched one by one, as a data set."""
+"""A data set of images that are fetched one by one from an archive."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEYS = ("image", "name", "study", "series", "reason", "detail")
 
 
 class ArchiveFilms(IterableDataset):
-    """Fetch films and prepare them for the network, one ahead of the one in work.
+    """Fetch and preprocess images, one ahead of the current one.
 
     Never more than two images are in memory or in the folder, however many there are, by a loader of batch size 1.
 
@@ -81,12 +81,12 @@ class ArchiveFilms(IterableDataset):
 
 
 def address_of(item: Mapping[str, Any]) -> FilmAddress:
-    """Tell where the film of an item is in the archive."""
+    """Get the archive address of an item."""
     return FilmAddress(item["study"], item["series"], item["name"])
 
 
 def one_ahead(items: Iterable[T]) -> Iterator[T]:
-    """Make each item in a thread while the one before is in work.
+    """Compute the next item in a thread while the current one is used.
 
     An error in making one is raised where the item is asked for. (MONAI's ``ThreadBuffer`` ends there in silence.)
 
@@ -105,7 +105,7 @@ def one_ahead(items: Iterable[T]) -> Iterator[T]:
             except BaseException as error:
                 made.put((end, error))
 
-    # Nothing waits for this thread: an archive may be slow to send what nobody wants any more.
+    # a daemon: the end of the program must not wait for a slow archive
     threading.Thread(target=make, name="next image", daemon=True).start()
     wanted.put(True)
     try:

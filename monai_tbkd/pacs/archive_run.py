@@ -1,4 +1,4 @@
-"""One pass after the other through an archive, by the bundle's inference."""
+"""Run the bundle's inference on an archive, once or repeatedly."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ logger = logging.getLogger(__name__)
 
 
 class ArchiveRun:
-    """The engine of inference.yaml on the films of an archive.
+    """Run the engine of inference.yaml on the films of an archive.
 
     Args:
         archive: films come from, results go to.
         query: which studies and series.
-        output_dir: gets the table, and the film in work.
+        output_dir: gets the table and the current film.
         configs: files laid over inference.yaml, such as a recipe.
         overrides: of the config's keys.
 
@@ -63,7 +63,7 @@ class ArchiveRun:
         self._lock: FolderLock | None = None
 
     def look(self, again: bool = False) -> tuple[list[FoundFilm], Counter[str]]:
-        """Find what a pass would do: the films, and the counts of `FilmSearch`."""
+        """List the films that a pass would process, and the counts of `FilmSearch`."""
         search = self._search(self._get("predictions").earlier_rows(), None, again)
         return list(search.films(search.studies())), search.counts
 
@@ -78,7 +78,7 @@ class ArchiveRun:
             The counts of `FilmSearch`, and films by status.
         """
         if self._first:
-            self._get("initialize")  # first: it reads the settings, and what was made before is dropped
+            self._get("initialize")  # first, since it reads the settings and clears parsed components
         table, scratch = self._get("predictions"), self.film_folder
         if self._lock is None:
             self._lock = FolderLock(table.folder)
@@ -103,7 +103,7 @@ class ArchiveRun:
 
     @property
     def film_folder(self) -> Path:
-        """The folder of the images in work."""
+        """Folder of the images that are being processed."""
         return Path(self._get("film_folder"))
 
     def close(self) -> None:
@@ -131,8 +131,8 @@ class ArchiveRun:
         before = sender.counts.copy()
         sender.progress = progress
         self._get("dataset").data = itertools.chain([first], films)
-        evaluator.state.epoch_length = None  # however many films there are this time
-        evaluator.logger.setLevel(logging.CRITICAL)  # it tells of its epochs, and of an error that is told anyway
+        evaluator.state.epoch_length = None  # unknown: films come from an iterator
+        evaluator.logger.setLevel(logging.CRITICAL)  # it logs epochs, and errors that are reported anyway
         evaluator.run()
         return sender.counts - before
 
@@ -141,7 +141,7 @@ class ArchiveRun:
 
 
 def _remembered(rows: Sequence[Mapping[str, Any]], report_refused: bool) -> dict[str, str]:
-    """The status of images that need no second look: refused or damaged, and reported where that is wanted."""
+    """Status of the images that need not be fetched again: refused or damaged, and reported if wanted."""
     return {
         row["name"]: row["status"]
         for row in rows

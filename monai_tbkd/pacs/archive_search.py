@@ -1,4 +1,4 @@
-"""Searches of an archive: page after page, and in parts where it cuts its answers short and has no further page."""
+"""Paged searches, and searches in parts where an archive truncates its answers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ logger = logging.getLogger(__name__)
 Found = dict[str, dict[str, Any]]
 """Data sets in DICOM JSON by UID."""
 PAGE = 500
-"""Results that are asked for at once."""
+"""Results per page."""
 MOST_PAGES = 10_000
-"""Of one search."""
+"""Pages of one search."""
 # Legal in a query (RFC 3986, 3.4) and no separator of its parts. Orthanc 1.10 does not decode percent signs.
 UNENCODED = "*?,:@/!$'()="
 # of a key: tag, digits, format, step to the next value, what completes a value as the end of a range
@@ -34,22 +34,22 @@ _CHARACTERS = string.digits + string.ascii_letters + "-_."
 
 
 class PagedSearch:
-    """Ask an archive for data sets, each of which has a UID; ``cut_short`` tells whether some may be missing."""
+    """Request data sets by UID; ``cut_short`` says whether some may be missing."""
 
     def __init__(self, connection: ArchiveConnection) -> None:
         self.connection, self.cut_short = connection, False
 
     def find(self, path: str, tag: str, query: Mapping[str, str], fields: Sequence[str] = (), told: int = 0) -> Found:
-        """Ask for page after page until one brings nothing new.
+        """Request page after page until one has nothing new.
 
-        What comes after a further page that is refused is told as cut short.
+        If a further page is refused, the result is marked as truncated.
 
         Args:
             path: below the URL.
-            tag: of the UID of what is looked for.
+            tag: of the UID of the wanted level.
             query: search keys.
-            fields: that are wanted as well.
-            told: how many there are, so that no more is asked for than needed; 0 where that is not known.
+            fields: additional keywords to return.
+            told: expected number of results, 0 if unknown.
 
         Raises:
             ArchiveRefusalError: the archive does not answer properly.
@@ -91,7 +91,7 @@ class PagedSearch:
         return {name: each for name, each in found.items() if name}
 
     def tell_cut_short(self, why: str) -> None:
-        """Say once that something may be missing."""
+        """Warn once that images may be missing."""
         if not self.cut_short:
             logger.warning("Images may be missing: %s.", why)
         self.cut_short = True
@@ -100,12 +100,12 @@ class PagedSearch:
 def divided_search(
     search: Callable[[Mapping[str, str]], Found], query: Mapping[str, str], cut_short: Callable[[str], None]
 ) -> Iterator[str]:
-    """Search for studies, and search in parts as long as they find more than the whole.
+    """Search for studies; divide the search as long as its parts find more than the whole.
 
     Args:
-        search: gives studies by UID.
+        search: returns studies by UID.
         query: search keys of studies.
-        cut_short: is told why studies may be missing.
+        cut_short: called with the reason why studies may be missing.
 
     Yields:
         StudyInstanceUIDs, each once.
@@ -130,7 +130,7 @@ def divided_search(
             )
         yield from new
         seen.update(new)
-        # A study is in one part, or in two where letters count for capitals.
+        # A study is in one part, or in two if the archive ignores case.
         if max(times.values(), default=0) > 2:
             cut_short("the archive takes no notice of a key by which its searches are divided")
             continue
@@ -142,8 +142,7 @@ def divided_search(
 def narrower_queries(query: Mapping[str, str], found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Split a search by date, else by time, else by the end of the patient's identifier.
 
-    Each of two halves by date or time has some of what was found, so that a search that was cut short shows more in
-    parts than as a whole.
+    Each half by date or time contains some of the found studies, so that the parts of a truncated search find more.
 
     Args:
         query: search keys of studies.

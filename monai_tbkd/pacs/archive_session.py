@@ -1,4 +1,4 @@
-"""How the connection to an archive is secured: certificates by file, secrets by environment, answers in time."""
+"""HTTP session for an archive: certificates from files, secrets from the environment, limits on slow answers."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ logger = logging.getLogger(__name__)
 
 USER, PASSWORD, TOKEN = "TBKD_PACS_USER", "TBKD_PACS_PASSWORD", "TBKD_PACS_TOKEN"
 KEY_PASSWORD = "TBKD_PACS_KEY_PASSWORD"
-"""Names of the environment variables that secrets come from, and the only way for them to come."""
+"""Environment variables with the secrets; there is no other way to give them."""
 GRACE = 60.0
-"""Seconds for the start of an answer."""
+"""Seconds before the rate of an answer is checked."""
 LEAST_RATE = 1000.0
-"""Bytes that must come in each second after that, on average; a slower answer is broken off as a timeout."""
+"""Least bytes per second after that, on average; a slower answer is a timeout."""
 
 
 def archive_session(
@@ -69,7 +69,7 @@ def archive_session(
         session.verify = str(ca_file)
     if client_cert:
         key = Path(client_key or client_cert)
-        # OpenSSL would ask the terminal for the password of a locked key, which nobody may be sitting at.
+        # OpenSSL would ask for the password of a locked key on the terminal.
         if "ENCRYPTED" in key.read_text(encoding="ascii", errors="replace") and not key_password:
             raise ValueError(f"{key}: the key is locked by a password; set {KEY_PASSWORD} in the environment.")
         session.cert = (str(client_cert), str(client_key)) if client_key else str(client_cert)
@@ -80,10 +80,10 @@ def archive_session(
 
 
 def check_url(url: str) -> None:
-    """Refuse what is no URL of an archive, or has a password in it.
+    """Refuse an invalid URL, or one that has a password in it.
 
     Raises:
-        ValueError: with what to mend.
+        ValueError: the message says how to fix it.
 
     Example:
         >>> check_url("https://pacs.example/dicom-web")
@@ -118,7 +118,7 @@ def origin(url: str, base: str = "") -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this very machine, so that nobody can listen in.
+    """Whether a URL is of this machine.
 
     Example:
         >>> is_loopback("http://127.0.0.1:8042/dicom-web"), is_loopback("http://pacs.example/dicom-web")
@@ -143,7 +143,7 @@ def _auth(environment: Mapping[str, str]) -> AuthBase:
 
 
 class _NoAuth(AuthBase):
-    """Without any, requests would look for a password in ~/.netrc."""
+    """No credentials; without this, requests would read ~/.netrc."""
 
     def __call__(self, request: Any) -> Any:
         return request
@@ -160,16 +160,16 @@ class _Bearer(AuthBase):
 
 class _ArchiveSession(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: requests would read the content of a redirect whole, whatever its size; the connection follows them."""
+        """Return None: `ArchiveConnection` follows redirects; requests would read their content whatever its size."""
 
-    # What the session was told to trust goes before REQUESTS_CA_BUNDLE, the other way round than in requests.
+    # The given authorities take precedence over REQUESTS_CA_BUNDLE, unlike in requests.
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         trusted = self.verify if isinstance(self.verify, str) and verify is None else verify
         return super().merge_environment_settings(url, proxies, stream, trusted, cert)
 
 
 class _ArchiveAdapter(HTTPAdapter):
-    """Unlock the client's key, and break off answers, head and content, that come more slowly than `LEAST_RATE`."""
+    """Unlock the client's key, and abort answers that are slower than `LEAST_RATE`."""
 
     def __init__(self, key_password: str | None) -> None:
         self._key_password = key_password

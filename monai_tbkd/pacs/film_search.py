@@ -1,4 +1,4 @@
-"""The films of an archive that have no results yet."""
+"""Find the films of an archive that have no results yet."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SERIES_KEYS = (
 
 
 class StudyQuery(NamedTuple):
-    """Search keys by the level that they are of."""
+    """Search keys of studies and of series."""
 
     study: dict[str, str]
     series: dict[str, str]
@@ -68,7 +68,7 @@ class StudyQuery(NamedTuple):
 
 
 class FoundFilm(NamedTuple):
-    """An image of the archive, its number of pixels (0 where the archive does not tell), and why it cannot be had."""
+    """An image of the archive, its number of pixels (0 if unknown), and the error if it cannot be fetched."""
 
     address: FilmAddress
     pixels: int = 0
@@ -76,24 +76,24 @@ class FoundFilm(NamedTuple):
 
 
 class FilmSearch:
-    """Go through the studies of an archive and give the images that are to be done.
+    """Go through the studies of an archive and yield the images that lack results.
 
-    An image is done when its study has a structured report of this program, of the same model, that refers to it, and
-    the other kinds of results that are wanted. So the archive alone decides, and a second machine skips what the first
-    has done. A study that the archive does not tell of is given as one image that cannot be had.
+    An image is done when its study has a structured report of the same model that refers to it, and the other wanted
+    kinds of results. Only the archive decides, so a second machine skips what the first has done. A study that cannot
+    be read is yielded as one image with an error.
 
     Args:
-        archive: to look into.
+        archive: to search.
         query: which studies and series.
         model_version: of the results that count.
-        kinds: of results that are wanted; `monai_tbkd.dicom.KINDS`.
-        skip: status of images that need no second look, as those that were refused before, by SOP instance UID.
-        limit: most images to give; None gives all.
-        again: give also the images whose report says that they were refused.
+        kinds: wanted results, some of `monai_tbkd.dicom.KINDS`.
+        skip: by SOP instance UID the status of images to skip, such as those that were refused before.
+        limit: maximum number of images; None for all.
+        again: include the images whose report says that they were refused.
         each_study: called after each study.
 
     Attributes:
-        counts: ``studies`` looked at; ``films`` in them; of these ``with_results``, ``skipped``, ``skipped_<status>``
+        counts: ``studies`` searched; ``films`` in them; of these ``with_results``, ``skipped``, ``skipped_<status>``
             and ``given``.
     """
 
@@ -113,15 +113,15 @@ class FilmSearch:
         self.counts: Counter[str] = Counter()
 
     def studies(self) -> list[str]:
-        """List the studies that the query finds, before any is looked into."""
+        """List the studies that match the query."""
         return list(self.archive.studies(MODALITIES, self.query.study))
 
     def films(self, studies: Sequence[str]) -> Iterator[FoundFilm]:
-        """Give the images to do, one study (a UID) after the other, each once."""
+        """Yield the images to process of studies (UIDs), each once."""
         given: set[str] = set()
         for study in studies:
             for film in self._of_study(study):
-                if film.address.instance in given:  # a copy in two studies: the next pass does the other
+                if film.address.instance in given:  # a copy in two studies: the next pass processes the other
                     continue
                 if self.limit is not None and self.counts["given"] >= self.limit:
                     return
@@ -138,7 +138,7 @@ class FilmSearch:
             detail = str(refusal)
         except ArchiveError:
             raise
-        except Exception as error:  # whatever pydicom raises on an odd element of a report; its words may quote it
+        except Exception as error:  # pydicom raises all kinds on a report's elements; its message may quote them
             logger.debug("studies/%s", study, exc_info=error)
             detail = f"a report in it has metadata that cannot be read ({type(error).__name__})"
         address = FilmAddress(study, "", study)
@@ -146,7 +146,7 @@ class FilmSearch:
 
     def _films_of(self, study: str) -> list[FoundFilm]:
         series = self.archive.series(study)
-        # Some keys may be unknown to a server, which then takes no notice of them: the modality is looked at here.
+        # Servers ignore keys that they do not know, so the modality is checked here.
         asked = self.archive.series(study, self.query.series) if self.query.series else series
         films = [
             FoundFilm(*film)
@@ -161,7 +161,7 @@ class FilmSearch:
         reports = [
             header
             for each in series
-            # Other reports, as those of the dose, are not even read, where the server tells the description.
+            # Reports with another description, such as dose reports, are not read.
             if each.modality == "SR" and (not each.description or NOTICE in each.description)
             for header in self.archive.headers(study, each.uid)
             if is_own_result(header)
@@ -175,14 +175,16 @@ class FilmSearch:
         return [film for film in left if film.address.instance not in self.skip]
 
     def _is_done(self, address: FilmAddress, report: Dataset | None, series: set[str]) -> bool:
-        """Whether an image has all that is wanted, by the UIDs that its results have."""
+        """Whether an image has all wanted results, by their series UIDs."""
         if report is None:
             return False
         if is_refusal(report):
             return not self.again
         without = set() if box_report(report).boxes else {"seg_boxes"}
         expected = result_series(address.study, address.instance, self.model_version)
-        if str(report.get("SeriesInstanceUID")) != expected["sr"]:  # of another version, whose UIDs are not known
+        if (
+            str(report.get("SeriesInstanceUID")) != expected["sr"]
+        ):  # of another version of this package, with other UIDs
             return True
         return all(expected[kind] in series for kind in self.kinds if kind not in without)
 
@@ -195,7 +197,7 @@ def reported_films(reports: Iterable[Dataset], model_version: str) -> dict[str, 
         model_version: of the reports that count.
 
     Returns:
-        By SOP instance UID the report; one with a score goes before one that says why there is none.
+        Reports by SOP instance UID; a report with a score takes precedence over a refusal.
     """
     own = sorted((report for report in reports if is_result_of(report, model_version)), key=is_refusal, reverse=True)
     evidence = "CurrentRequestedProcedureEvidenceSequence"

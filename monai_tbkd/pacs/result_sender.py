@@ -1,4 +1,4 @@
-"""Results of each film, back to where it came from, and the table that remembers what need not be fetched again."""
+"""Store the results of each film in the archive, and keep the table of processed images."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from monai_tbkd.report.prediction_table import DONE, FAILED
 logger = logging.getLogger(__name__)
 
 REPORT = "sr"
-"""The kind that tells of a film that it is done."""
+"""The kind that marks a film as done."""
 PASSING = {ReasonCode.NOT_READABLE, ReasonCode.NOT_FETCHED, ReasonCode.NOT_STORED, ReasonCode.INTERNAL}
-"""Failures that may be gone at the next pass. An image that is damaged stays so: its UID is of this very content."""
+"""Failures that may pass. A damaged image stays damaged: its UID is of this content."""
 _NUMBERS = ("score_0_100", "threshold_0_100", "threshold_id", "decision", "n_boxes", "boxes")
 
 
 class ArchiveTable(PredictionTable):
-    """A `PredictionTable` that keeps the rows of damaged images, and lets the kinds of results change."""
+    """A `PredictionTable` that keeps the rows of damaged images and allows other kinds of results on resume."""
 
     def is_tried_again(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row is of a failure that may pass."""
+        """Whether the image of a row is fetched again."""
         return super().is_tried_again(row) and ReasonCode(row["reason"]) in PASSING
 
     def differing(self, there: Mapping[str, Any]) -> list[str]:
-        """List the settings that differ and that scores depend on."""
+        """List the differing settings that change scores."""
         return [key for key in super().differing(there) if key != "dicom_output"]
 
 
 class SearchProgress:
-    """Show studies looked at, time left, and what became of their films.
+    """Show searched studies, remaining time and films by status.
 
     Args:
         total: studies.
@@ -59,19 +59,19 @@ class SearchProgress:
         self._show, self._last = not bar, time.perf_counter()
 
     def study(self) -> None:
-        """Count a study that has been looked into."""
+        """Count a searched study."""
         self.done += 1
         self._bar.update(1)
         self._tell()
 
     def film(self, status: str) -> None:
-        """Count a film by what became of it."""
+        """Count a film by its status."""
         self.films[status] += 1
         self._bar.set_postfix(dict(self.films), refresh=True)
         self._tell()
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.close()
 
     def _tell(self) -> None:
@@ -84,20 +84,20 @@ class SearchProgress:
 class ResultSender(PredictionWriter):
     """Store the DICOM results of each film in its study, then write its row, then remove its file.
 
-    The structured report goes last: a film that has one has all, so whatever ends the program in between, the film is
-    done again and whole. UIDs are those of the film, the model and the kind of result, so what was stored before is not
-    stored twice. The row's ``path`` is the film's below the archive's URL.
+    The structured report is stored last, so a film that has one has all results, and an interrupted film is processed
+    again. UIDs are made from film, model and kind, so nothing is stored twice. The row's ``path`` is the film's path
+    below the archive's URL.
 
     Args:
-        archive: gets the results.
-        kinds: of results, some of `monai_tbkd.dicom.KINDS`; the report has to be one of them.
+        archive: to store in.
+        kinds: some of `monai_tbkd.dicom.KINDS`, including the report.
         voi: how DICOM gray values are read, for the secondary capture.
         longest_side: of the film in the secondary capture, in pixels.
-        report_refused: store a report for each image that has no score, which says so and why.
+        report_refused: store a report with the reason for each image that has no score.
         options: of `PredictionWriter`.
 
     Attributes:
-        progress: is told of each film.
+        progress: notified of each film.
         counts: films of this run by status.
 
     Raises:
@@ -134,7 +134,7 @@ class ResultSender(PredictionWriter):
             except ArchiveError:
                 raise
             except Exception as error:
-                # A film that highdicom cannot be content with must not stop the others. Its words may quote the film.
+                # One film that highdicom rejects must not stop the others. Its message may quote the film.
                 reason, detail = ReasonCode.INTERNAL, f"{row['path']}: {type(error).__name__}; see the log"
                 if isinstance(error, FilmError):
                     reason, detail = error.reason, str(error)
@@ -142,7 +142,7 @@ class ResultSender(PredictionWriter):
                     reason, detail = ReasonCode.NOT_STORED, f"{row['path']}: {error}"
                 else:
                     log_place(logger, row["path"], error)
-                # No numbers: a film whose results are not in the archive is not done.
+                # no numbers for a film whose results are not in the archive
                 row.update(dict.fromkeys(_NUMBERS), status=FAILED, reason=reason.value, detail=detail)
             if self.overlays and row["status"] == DONE:
                 self._draw(batch, output, row)
@@ -157,21 +157,21 @@ class ResultSender(PredictionWriter):
     def _store(self, path: Path, address: FilmAddress, output: Mapping[str, Any], row: Mapping[str, Any]) -> None:
         source = SourceFilm.read(path)
         finding = replace(FilmFinding.from_row(row, output.get("tb_map")), identity=self.model_version)
-        # All are made before one is stored, so that what cannot be made leaves nothing behind.
+        # all are made before one is stored, so that a failure stores none
         for result in film_results(source, finding, self.kinds, self.voi, self.longest_side).values():
             self.archive.store(result, address)
 
     def _store_refusal(self, path: Path, address: FilmAddress, row: dict[str, Any]) -> None:
         try:
             report = refusal_report(SourceFilm.read(path), ReasonCode(row["reason"]), self.model_version)
-        except DicomResultError as error:  # as of an image that was not fetched
+        except DicomResultError as error:  # such as an image that was not fetched
             add_warning(row, FilmWarning.NO_DICOM_RESULT, f"no report: {error}")
         else:
             self.archive.store(report, address)
 
 
 def report_last(kinds: Sequence[str]) -> list[str]:
-    """Order the kinds of results as they are stored.
+    """Sort the kinds of results in the order of storing.
 
     Raises:
         ValueError: no such kind, or the report is not among them.
