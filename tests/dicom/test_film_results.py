@@ -11,7 +11,14 @@ import numpy as np
 import pydicom
 import pytest
 
-from monai_tbkd.dicom import KINDS, DicomResultError, DicomResultWriter, FilmFinding, write_film_results
+from monai_tbkd.dicom import (
+    KINDS,
+    DicomResultError,
+    DicomResultWriter,
+    FilmFinding,
+    result_series,
+    write_film_results,
+)
 from monai_tbkd.dicom import film_results as film_results_of
 from monai_tbkd.dicom.source_film import SourceFilm
 from tests.data.films_by_hand import noise_png
@@ -162,3 +169,12 @@ def test_where_people_read_them_they_say_that_a_model_knows_phantoms_alone(kind:
         ]
         assert any("research use only, not for diagnosis" in text for text in texts)
         assert any("trained on phantom films, knows no real film" in text for text in texts) is said
+
+
+def test_series_of_results_are_known_without_the_image(tmp_path: Path) -> None:
+    source = SourceFilm.read(complete_film(tmp_path / "film.dcm"))
+    found = replace(finding(*TWO_BOXES), identity=MODEL, tb_map=np.zeros((4, 4), dtype=np.float32))
+    results = film_results_of(source, found, KINDS)
+    expected = result_series(str(source.header.StudyInstanceUID), source.uid, MODEL)
+    assert {kind: str(result.SeriesInstanceUID) for kind, result in results.items()} == expected
+    assert len(set(expected.values())) == len(KINDS)
