@@ -18,7 +18,7 @@ from monai_tbkd.dicom.film_finding import FilmFinding
 from monai_tbkd.dicom.result_object import dicom_result, series_of
 from monai_tbkd.dicom.source_film import SourceFilm
 from monai_tbkd.transforms import FilmTo8Bit
-from monai_tbkd.transforms.overlay import PREDICTED_COLOR
+from monai_tbkd.transforms.overlay import PREDICTED_COLOR, draw_boxes
 
 LONGEST_SIDE = 1536
 """Of the film in the picture, in pixels; larger films are made smaller."""
@@ -121,15 +121,9 @@ def draw_finding(
     for number, words in enumerate(below):
         color = PREDICTED_COLOR if number < len(notice) else (190, 190, 190)
         draw.text((line // 2, top + small.height + line // 4 + number * line), words, fill=color, font=font)
-    stroke = max(2, round(max(small.size) / 400))
-    ratio = (small.width / width, small.height / height)
-    for (xmin, ymin, xmax, ymax), box in zip(boxes, finding.boxes, strict=True):
-        x0, x1 = left + xmin * ratio[0], left + xmax * ratio[0]
-        y0, y1 = top + ymin * ratio[1], top + ymax * ratio[1]
-        draw.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=PREDICTED_COLOR, width=stroke)
-        place = (x0 + stroke + 1, max(float(top), y0 - text_size - 3))
-        draw.rectangle(draw.textbbox(place, f"{100 * box.score:.0f}", font=font), fill=(0, 0, 0))
-        draw.text(place, f"{100 * box.score:.0f}", fill=PREDICTED_COLOR, font=font)
+    scores = torch.tensor([box.score for box in finding.boxes], dtype=torch.float64)
+    stroke, panel = max(2, round(max(small.size) / 400)), (small.height, small.width)
+    draw_boxes(draw, boxes, scores, (height, width), panel, (left, top), PREDICTED_COLOR, stroke, text_size)
     return np.asarray(sheet)
 
 

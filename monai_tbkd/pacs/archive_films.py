@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import torch
@@ -95,27 +95,20 @@ def one_ahead(items: Iterable[T]) -> Iterator[T]:
         [0, 1, 2]
     """
     source, end = iter(items), object()
-    wanted: SimpleQueue[bool] = SimpleQueue()
-    made: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
 
-    def make() -> None:
-        while wanted.get():
-            try:
-                made.put((next(source, end), None))
-            except BaseException as error:
-                made.put((end, error))
+    def compute(future: Future[Any]) -> None:
+        try:
+            future.set_result(next(source, end))
+        except BaseException as error:
+            future.set_exception(error)
 
-    # a daemon: the end of the program must not wait for a slow archive
-    threading.Thread(target=make, name="next image", daemon=True).start()
-    wanted.put(True)
-    try:
-        while True:
-            item, error = made.get()
-            if error is not None:
-                raise error
-            if item is end:
-                return
-            wanted.put(True)
-            yield item
-    finally:
-        wanted.put(False)
+    def start() -> Future[Any]:
+        future: Future[Any] = Future()
+        # a daemon: the end of the program must not wait for a slow archive
+        threading.Thread(target=compute, args=[future], name="next image", daemon=True).start()
+        return future
+
+    coming = start()
+    while (item := coming.result()) is not end:
+        coming = start()
+        yield item
