@@ -8,7 +8,7 @@ import ipaddress
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase, HTTPBasicAuth
+from requests.auth import HTTPBasicAuth
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def archive_session(
             raise ValueError(f"{key}: the key is locked by a password; set {KEY_PASSWORD} in the environment.")
         session.cert = (str(client_cert), str(client_key)) if client_key else str(client_cert)
     if urlsplit(url).scheme == "http" and not is_loopback(url):
-        sent = ", and so can the password" if not isinstance(session.auth, _NoAuth) else ""
+        sent = ", and so can the password" if session.auth is not _no_auth else ""
         logger.warning("%s is not encrypted: films can be read on their way%s. Use https.", url, sent)
     return session
 
@@ -88,17 +88,18 @@ def check_url(url: str) -> None:
     Example:
         >>> check_url("https://pacs.example/dicom-web")
     """
-    try:
-        parts = urlsplit(url)
-        given = (parts.scheme in ("http", "https"), parts.hostname, parts.port is None or parts.port > 0)
-    except ValueError:
-        given, parts = (False, None, False), urlsplit("")
-    if parts.username is not None or parts.password is not None:
+    if "@" in url.partition("://")[2].partition("/")[0]:
         raise ValueError(  # without the URL, since it has a secret in it
             f"The URL has a user or a password in it; leave them out and set {USER} and {PASSWORD} in the environment."
         )
-    if not all(given) or parts.query or parts.fragment:
-        raise ValueError(f"{url!r} is no URL of a DICOMweb archive; expected one like https://host:8042/dicom-web.")
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or parts.query or parts.fragment:
+        shown = "The URL" if "@" in url else repr(url)  # of a password with a slash in it, "@" is in the path
+        raise ValueError(f"{shown} is no URL of a DICOMweb archive; expected one like https://host:8042/dicom-web.")
 
 
 def origin(url: str, base: str = "") -> str:
@@ -131,31 +132,27 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def _auth(environment: Mapping[str, str]) -> AuthBase:
+def _auth(environment: Mapping[str, str]) -> Callable[[Any], Any]:
     user, password, token = (environment.get(name) for name in (USER, PASSWORD, TOKEN))
     if token and (user or password):
         raise ValueError(f"The environment has {TOKEN} and {USER} or {PASSWORD}; set one kind only.")
     if bool(user) != bool(password):
         raise ValueError(f"The environment has only one of {USER} and {PASSWORD}; set both.")
-    if token:
-        return _Bearer(token)
-    return HTTPBasicAuth(user.encode(), password.encode()) if user and password else _NoAuth()
+    if user and password:
+        return HTTPBasicAuth(user.encode(), password.encode())  # type: ignore[no-any-return]
+    if not token:
+        return _no_auth
 
-
-class _NoAuth(AuthBase):
-    """No credentials; without this, requests would read ~/.netrc."""
-
-    def __call__(self, request: Any) -> Any:
+    def bearer(request: Any) -> Any:
+        request.headers["Authorization"] = f"Bearer {token}"
         return request
 
+    return bearer
 
-class _Bearer(AuthBase):
-    def __init__(self, token: str) -> None:
-        self._token = token
 
-    def __call__(self, request: Any) -> Any:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
+def _no_auth(request: Any) -> Any:
+    """No credentials; without any authentication, requests would read ~/.netrc."""
+    return request
 
 
 class _ArchiveSession(requests.Session):
