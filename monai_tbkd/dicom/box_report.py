@@ -195,11 +195,7 @@ def is_measurement_report(report: Dataset) -> bool:
 def is_about_tuberculosis(report: Dataset, own: Container[str] = ()) -> bool:
     """Whether a report was derived from one of ours, or names tuberculosis or another class of films.
 
-    A rectangle alone does not say what it encloses.
-
-    Args:
-        report: a data set, or its metadata.
-        own: SOP instance UIDs of our reports.
+    A rectangle alone does not say what it encloses. `own` holds SOP instance UIDs of our reports.
     """
     if any(uid in own for uid in report_head(report).predecessors):
         return True

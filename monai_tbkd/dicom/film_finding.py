@@ -108,12 +108,7 @@ class FilmFinding:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], tb_map: Any = None) -> FilmFinding:
-        """Convert a row of the table of predictions.
-
-        Args:
-            row: of a film that was scored, as in `predictions.json`: scores and thresholds of 0-100; boxes ``[xmin,
-                ymin, xmax, ymax, score]`` on the stored pixels.
-            tb_map: its map ``(1, h, w)`` or ``(h, w)``, an array or a tensor, upright; None leaves it out.
+        """Convert a row of `predictions.json`, and an upright map ``(1, h, w)`` or ``(h, w)``.
 
         Raises:
             ValueError: the film has no score.

@@ -32,13 +32,7 @@ _NAMES = dict(zip(KINDS, ("SR", "SEG map", "SEG boxes", "SC", "GSPS"), strict=Tr
 
 
 def result_series(study: str, image: str, identity: str) -> dict[str, str]:
-    """SeriesInstanceUIDs, by kind, of the results of an image.
-
-    Args:
-        study: StudyInstanceUID of the image.
-        image: its SOPInstanceUID.
-        identity: as `FilmFinding` has it.
-    """
+    """SeriesInstanceUIDs by kind of the results of an image, from its study and instance UIDs and the `identity`."""
     digest = FilmFinding(0.0, identity=identity).digest
     return {kind: str(named_uid(study, image, digest, name, "series")) for kind, name in _NAMES.items()}
 
@@ -97,19 +91,10 @@ def write_film_results(
 ) -> dict[str, Path]:
     """Make the results of `film_results` and write each as ``<folder>/<kind>.dcm``, whole or not at all.
 
-    Args:
-        folder: gets the files; it is made.
-        source: the film, or its file, which is only read.
-        finding: what was found.
-        kinds: some of `KINDS`.
-        voi: as in `film_results`.
-        longest_side: as in `film_results`.
-
-    Returns:
-        Files by kind.
+    `source` is the film, or its file, which is only read. If one result cannot be made, none is written.
 
     Raises:
-        DicomResultError, ValueError: as `film_results`; nothing is written then.
+        DicomResultError, ValueError: as `film_results`.
 
     Example:
         >>> write_film_results("out", "film.dcm", FilmFinding.from_row(row), ["sr", "sc"])  # doctest: +SKIP
@@ -161,12 +146,7 @@ class DicomResultWriter:
                 folder.rmdir()
 
     def write(self, path: str | Path, row: Mapping[str, Any], tb_map: Any = None) -> str | None:
-        """Write the results of one film.
-
-        Args:
-            path: the film.
-            row: of the table of predictions, of a film that was scored.
-            tb_map: its map ``(1, h, w)`` of 0-1, upright.
+        """Write the results of a scored film: its file, its row of predictions, its upright map ``(1, h, w)`` of 0-1.
 
         Returns:
             None when all is written, or the reason why nothing is.

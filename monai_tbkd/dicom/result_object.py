@@ -69,13 +69,8 @@ def dicom_result(build: Callable[Concatenate[SourceFilm, P], Result]) -> Callabl
 def series_of(source: SourceFilm, finding: FilmFinding, kind: str, uid_words: str = "") -> dict[str, Any]:
     """Make the arguments common to highdicom's builders; each kind of result of a film has its own series.
 
-    The description includes the film's series and instance numbers, if they fit.
-
-    Args:
-        source: the film.
-        finding: what was found.
-        kind: of result, a key of the table above.
-        uid_words: what the UIDs are made from in place of the kind.
+    The description includes the film's series and instance numbers, if they fit. UIDs are made from `uid_words`, or
+    else from the kind.
     """
     number, description = _SERIES[kind]
     description, words = f"{description}, {NOTICE}", uid_words or kind

@@ -81,17 +81,12 @@ def draw_finding(
     longest_side: int,
     row_height: float = 1.0,
 ) -> NDArray[np.uint8]:
-    """Draw the film with its boxes between the headline and the notice.
+    """Draw a film ``(H, W)`` of any range with its boxes between the headline and the notice.
 
-    Args:
-        film: upright pixels ``(H, W)`` of any range.
-        finding: what was found.
-        boxes: of `finding`, on the upright film.
-        longest_side: of the film in the picture.
-        row_height: height of a pixel of `film` divided by its width; the picture has square pixels.
+    Film and boxes are upright; `row_height` is the height of a pixel divided by its width.
 
     Returns:
-        ``(height, width, 3)`` uint8; wider than the film where the text needs room.
+        ``(height, width, 3)`` uint8 of square pixels; wider than the film where the text needs room.
     """
     height, width = film.shape
     # stretch the shorter side of a pixel, so that no detail is lost

@@ -56,12 +56,7 @@ def structured_report(source: SourceFilm, finding: FilmFinding) -> sr.Comprehens
 
 
 def write_structured_report(path: str | Path, source: SourceFilm | str | Path, finding: FilmFinding) -> Dataset:
-    """Make the report of `structured_report` and write it, whole or not at all.
-
-    Args:
-        path: of the report.
-        source: the film, or its file.
-        finding: what was found.
+    """Make the report of `structured_report`, of a film or its file, and write it, whole or not at all.
 
     Raises:
         DicomResultError: the film is no DICOM file, or lacks what a report has to refer to.
@@ -102,17 +97,10 @@ def refusal_report(source: SourceFilm, reason: ReasonCode, model_version: str) -
 
 
 def outline(box: BoxFinding, size: tuple[int, int]) -> np.ndarray:
-    """Close the corners of a box to a line, clockwise from the upper left one.
-
-    Args:
-        box: on the stored pixels.
-        size: (rows, columns) of the film.
-
-    Returns:
-        ``(5, 2)`` float64: column, row.
+    """Corners of a box as a closed line ``(5, 2)`` of column and row, clockwise from the upper left one.
 
     Raises:
-        ValueError: the box reaches beyond the film.
+        ValueError: the box reaches beyond the film, whose (rows, columns) are `size`.
     """
     rows, columns = size
     if box.xmax > columns or box.ymax > rows:

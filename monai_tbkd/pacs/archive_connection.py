@@ -38,14 +38,7 @@ class ArchiveError(OSError):
 
 
 class ArchiveGoneError(ArchiveError):
-    """The archive does not answer now; the same command can be run again later.
-
-    Args:
-        message: for the user.
-        retry_after: seconds of the archive's Retry-After header.
-        answered: whether it answered that it is busy.
-        broken: whether the answer was incomplete.
-    """
+    """The archive does not answer now, or is busy (`answered`), or its answer was incomplete (`broken`)."""
 
     def __init__(
         self, message: str, retry_after: float | None = None, answered: bool = False, broken: bool = False
@@ -57,10 +50,7 @@ class ArchiveGoneError(ArchiveError):
 class ArchiveRefusalError(ArchiveError):
     """The archive answers one request with an error or with unusable content; other requests may succeed.
 
-    Args:
-        said: what the archive does, such as "answers 500".
-        what: was asked for.
-        status: of HTTP.
+    `said` is what it does, such as "answers 500", and `what` the request, such as "search".
     """
 
     def __init__(self, said: str, what: str, status: int = 200) -> None:
@@ -94,13 +84,9 @@ class ArchiveConnection:
         self._given_up = threading.Event()
 
     def json(self, what: str, path: str, further: bool = False, **options: Any) -> list[dict[str, Any]]:
-        """Get the data sets of a path.
+        """Get the data sets of an encoded path (`what` for messages).
 
-        Args:
-            what: is asked for, for messages.
-            path: below the URL, encoded.
-            further: whether it is a further page, which may be empty; otherwise only 204 means "nothing".
-            options: of `ask`.
+        A further page may be empty; otherwise only 204 means "nothing".
 
         Raises:
             ArchiveRefusalError: the answer is an error, or no DICOM JSON.
@@ -112,12 +98,7 @@ class ArchiveConnection:
         return found
 
     def ask(self, what: str, request: Callable[[], T], only_busy: bool = False) -> T:
-        """Repeat a request until it is answered.
-
-        Args:
-            what: is asked for, for messages.
-            request: sends it and reads the answer.
-            only_busy: repeat only if the server answers that it is busy.
+        """Repeat a request (`what` for messages) until it is answered; or only while the server says that it is busy.
 
         Raises:
             ArchiveRefusalError: the answer is an error, or this request alone gets none.

@@ -46,7 +46,7 @@ class PagedSearch:
 
         Args:
             path: below the URL.
-            tag: of the UID of the wanted level.
+            tag: of the UID.
             query: search keys.
             fields: additional keywords to return.
             told: expected number of results, 0 if unknown.
@@ -102,10 +102,7 @@ def divided_search(
 ) -> Iterator[str]:
     """Search for studies; divide the search as long as its parts find more than the whole.
 
-    Args:
-        search: returns studies by UID.
-        query: search keys of studies.
-        cut_short: called with the reason why studies may be missing.
+    `cut_short` is called with the reason why studies may be missing.
 
     Yields:
         StudyInstanceUIDs, each once.
@@ -144,13 +141,9 @@ def narrower_queries(query: Mapping[str, str], found: Sequence[Mapping[str, Any]
 
     Each half by date or time contains some of the found studies, so that the parts of a truncated search find more.
 
-    Args:
-        query: search keys of studies.
-        found: the studies of its answer, in DICOM JSON.
-
     Returns:
         Queries that together cover the studies that have the key, if its values are of the usual characters; none where
-        there is nothing to split by.
+        there is nothing to split the found studies by.
 
     Example:
         >>> studies = [{"00080020": {"vr": "DA", "Value": [date]}} for date in ("20260101", "20260103")]

@@ -190,15 +190,7 @@ class FilmSearch:
 
 
 def reported_films(reports: Iterable[Dataset], model_version: str) -> dict[str, Dataset]:
-    """Find the images that have a report of a model, by the evidence of the reports.
-
-    Args:
-        reports: headers of structured reports, of any program.
-        model_version: of the reports that count.
-
-    Returns:
-        Reports by SOP instance UID; a report with a score takes precedence over a refusal.
-    """
+    """Map the images (UIDs) that a model's reports refer to, to their reports; scores go before refusals."""
     own = sorted((report for report in reports if is_result_of(report, model_version)), key=is_refusal, reverse=True)
     evidence = "CurrentRequestedProcedureEvidenceSequence"
     return {uid: report for report in own for uid, _ in referenced_instances(report, evidence)}
