@@ -17,7 +17,9 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from study_table import ByFilm, paired, summary
+from in_turns import write_table
+
+from monai_tbkd.metrics import bootstrap_mean
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -29,6 +31,8 @@ LAST = 40
 NAMES = {"random": "random", "uncertain_score": "uncertain score", "disagreement": "disagreement"}
 COLORS = {"random": "#4477aa", "uncertain_score": "#ee6677", "disagreement": "#228833"}
 
+ByFilm = dict[str, dict[int, float]]
+"""Values by film and seed."""
 Key = tuple[str, str, int]
 Films = dict[Key, ByFilm]
 
@@ -40,8 +44,7 @@ def main() -> None:
     films, facts = read(args.films)
     drop_unfinished(films)
     rows = table(films, facts)
-    with (ROOT / "benchmarks/results/annotator_corrections.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([HEAD, *rows])
+    write_table(ROOT / "benchmarks/results/annotator_corrections.csv", HEAD, rows)
     for row in rows:
         print("  ".join(row))
     draw(films, ROOT / "docs/images/annotator_corrections.png")
@@ -99,8 +102,18 @@ def table(films: Films, facts: dict[tuple[str, str, int, str], dict[int, float]]
     return rows
 
 
+def paired(mine: ByFilm, theirs: ByFilm) -> ByFilm:
+    """Differences of the same film and seed."""
+    return {f: {s: v - theirs[f][s] for s, v in seeds.items() if s in theirs[f]} for f, seeds in mine.items()}
+
+
 def line(key: Key, minus: str, by_film: ByFilm) -> list[str]:
-    return [key[0], key[1], str(key[2]), minus, IOU, *summary(by_film)]
+    """A row: mean over films of each film's mean over seeds, its interval, and the mean of each seed."""
+    number = bootstrap_mean(np.array([np.mean(list(seeds.values())) for _, seeds in sorted(by_film.items())]))
+    every = sorted({seed for seeds in by_film.values() for seed in seeds})
+    means = [np.mean([seeds[s] for seeds in by_film.values() if s in seeds]) for s in every]
+    numbers = [*(f"{v:.4f}" for v in number[:3]), str(number.n), str(len(every))]
+    return [key[0], key[1], str(key[2]), minus, IOU, *numbers, " ".join(f"{m:.4f}" for m in means)]
 
 
 def draw(films: Films, path: Path) -> None:

@@ -8,12 +8,12 @@ Prior and threshold come from four fifths of the films, numbers from the fifth t
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from in_turns import write_table
 
 from monai_tbkd.data import load_tbx11k
 from monai_tbkd.metrics import Comparison, Predictions, bootstrap_mean
@@ -49,8 +49,7 @@ def main() -> None:
         for metric, parts in metrics.items():
             number = bootstrap_mean(np.concatenate(parts))
             rows.append([name, metric, *(f"{v:.4f}" for v in number[:3]), str(number.n)])
-    with args.output.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+    write_table(args.output, rows[0], rows[1:])
     for row in rows:
         print("  ".join(row))
 

@@ -8,11 +8,12 @@ A row a seed, predictor and metric, with the interval and the number of films. `
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from in_turns import write_table
 
 COLUMNS = ("seed", "predictor", "metric", "value", "low", "high", "n")
 # of these there would be hundreds of rows; they stand in metrics.json
@@ -46,8 +47,7 @@ def main() -> None:
             for metric, value in numbers(row):
                 if value["value"] is not None:
                     rows.append([result["seed"], predictor, metric, *(value[k] for k in ("value", "low", "high", "n"))])
-    with args.output.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+    write_table(args.output, COLUMNS, rows)
     print(f"{len(rows)} rows in {args.output}")
 
 

@@ -12,7 +12,6 @@ taken within a repeat; the median is given with the lowest and the highest.
 from __future__ import annotations
 
 import argparse
-import csv
 import gc
 import logging
 import os
@@ -25,19 +24,17 @@ from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import numpy as np
 import torch
+from in_turns import write_table
 from monai.bundle import ConfigParser
-from PIL import Image
-from pydicom import Dataset, dcmwrite
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+from phantom_dicom import phantom_film
+from pydicom.uid import DigitalXRayImageStorageForPresentation, generate_uid
 
 from monai_tbkd.bundle import bundle_files
-from monai_tbkd.data.phantom import CLASS_NAMES, make_film
 
 COLUMNS = ("network", "film", "results", "measurement", "median", "low", "high", "unit", "repeats")
 SHAPES = ((1700, 1400), (2900, 2400))
+DX = {"SOPClassUID": DigitalXRayImageStorageForPresentation, "Modality": "DX"}
 WAYS = {
     "none": False,
     "sr": ["sr"],
@@ -76,10 +73,7 @@ def main() -> None:
                     add(rows, what, "speed", [args.films / second for second in each], "films/s")
                     ratios = [second / without for second, without in zip(each, seconds["none"], strict=True)]
                     add(rows, what, "CPU time / CPU time without results", ratios, "times")
-    with args.output.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(args.output, COLUMNS, rows)
 
 
 def measure(
@@ -121,23 +115,8 @@ def add(rows: list[dict[str, Any]], what: Mapping[str, str], measurement: str, v
 
 def write_films(folder: Path, shape: tuple[int, int], number: int) -> Path:
     folder.mkdir()
-    noise = np.random.default_rng(0)
     for n in range(number):
-        phantom = make_film(CLASS_NAMES[n % len(CLASS_NAMES)], seed=n, size=256)
-        picture = Image.fromarray(phantom.image).resize(shape[::-1], Image.Resampling.BICUBIC)
-        ds = Dataset()
-        ds.SOPClassUID, ds.SOPInstanceUID = DigitalXRayImageStorageForPresentation, generate_uid()
-        ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.Modality = generate_uid(), generate_uid(), "DX"
-        ds.PatientID, ds.PatientName, ds.PatientAge = f"phantom-{n}", "Phantom", "040Y"
-        ds.BodyPartExamined, ds.ViewPosition, ds.PatientOrientation = "CHEST", "PA", ["L", "F"]
-        ds.Rows, ds.Columns, ds.SamplesPerPixel = *shape, 1
-        ds.PhotometricInterpretation, ds.PixelRepresentation = "MONOCHROME2", 0
-        ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 12, 11
-        stored = np.asarray(picture).astype(np.uint16) * 16 + noise.integers(0, 16, shape, dtype=np.uint16)
-        ds.add_new("PixelData", "OW", stored.astype("<u2").tobytes())
-        ds.file_meta = FileMetaDataset()
-        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dcmwrite(folder / f"{n}.dcm", ds, enforce_file_format=True)
+        phantom_film(folder / f"{n}.dcm", n, shape, SOPInstanceUID=generate_uid(), **DX)
     return folder
 
 

@@ -9,7 +9,6 @@ one kind at a time, copies of some of them are compared as one data set.
 from __future__ import annotations
 
 import argparse
-import csv
 import shutil
 import tempfile
 import time
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from in_turns import write_table
 from PIL import Image
 
 from monai_tbkd.data import list_films
@@ -138,10 +138,7 @@ def main() -> None:
             "phantom": [film["image"] for film in list_films(phantoms / "imgs")],
         }
         rows = [row for name, films in sets.items() for row in measure(name, films, args.workers, scratch)]
-    with RESULTS.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(RESULTS, list(rows[0]), rows)
 
 
 if __name__ == "__main__":

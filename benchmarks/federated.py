@@ -17,7 +17,6 @@ over films and seeds. What is finished in the folder is not trained again; the t
 from __future__ import annotations
 
 import argparse
-import csv
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from in_turns import write_table
 from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.fl.utils.constants import ExtraItems
 from monai.fl.utils.exchange_object import ExchangeObject
@@ -89,8 +89,7 @@ def main() -> None:
         measured[seed] = measure(args, films, tested, models)
         logger.info("Seed %d is measured.", seed)
     rows = list(table(measured, tested))
-    with args.output.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+    write_table(args.output, COLUMNS, rows)
     for row in rows:
         if row[1] == "all":
             print("  ".join(map(str, row)))

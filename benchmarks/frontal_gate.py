@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import frontal_gate_fit
-import frontal_gate_pictures as pictures
 import matplotlib
 import numpy as np
 import pydicom
+from in_turns import write_table
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
@@ -156,7 +156,7 @@ def other_pictures(root: Path) -> Films:
     if photographs:
         found["scikit-image's pictures"] = photographs
         found["scikit-image's pictures, nine parts of each"] = [part for film in photographs for part in _nine(film)]
-    for number, make in enumerate(pictures.NOT_FILMS):
+    for number, make in enumerate(frontal_gate_fit.NOT_FILMS):
         rngs = [np.random.default_rng((77, number, i)) for i in range(300)]
         found[f"synthetic: {make.__name__.replace('_', ' ')}"] = [np.asarray(make(rng)) for rng in rngs]
     return found
@@ -259,7 +259,7 @@ def compare(root: Path) -> None:
     for name, originals in sources.items():
         small = [_small(film) for film in originals]
         rngs = (np.random.default_rng((1, i)) for i in range(frontal_gate_fit.UPRIGHT))
-        upright = (film_features(pictures.varied(small[i % len(small)], rng)) for i, rng in enumerate(rngs))
+        upright = (film_features(frontal_gate_fit.varied(small[i % len(small)], rng)) for i, rng in enumerate(rngs))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "gate.npz"
             frontal_gate_fit.save(frontal_gate_fit.fit(list(upright), fitted_on), path)
@@ -298,11 +298,7 @@ def main() -> None:
     rows.append(_row("inverted by a wrong tag", "DICOM", "inverted", [gate(film).kind for film in wrong_tag]))
     rows += measure_others(gate, other_pictures(args.real_data))
     rows.append(_row("lateral", "none were at hand", "not_a_chest_film", []))
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    with open(args.output, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(args.output, list(rows[0]), rows)
     print_table(rows)
 
 

@@ -14,7 +14,6 @@ Each target runs in a process of its own, which is started anew behind a case th
 from __future__ import annotations
 
 import argparse
-import csv
 import linecache
 import logging
 import multiprocessing
@@ -30,6 +29,8 @@ import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+from in_turns import replace_rows
 
 RESULTS = Path(__file__).parent / "results" / "fuzz.csv"
 COLUMNS = (
@@ -69,7 +70,7 @@ def main() -> int:
         for text, number in kinds.most_common(12):
             print(f"  {number} x, first case {next(case for case, each in faults if each == text)}: {text}", flush=True)
         if args.only is None:
-            keep(row, args.output)
+            replace_rows(args.output, COLUMNS, "target", [name], [row])
     return 1 if failed else 0
 
 
@@ -183,19 +184,6 @@ def fault_of(error: BaseException) -> str:
 
 def stop(*_: object) -> None:
     raise HangError("too many seconds")
-
-
-def keep(row: dict[str, Any], output: Path) -> None:
-    """The target's row in place of the one before."""
-    rows = []
-    if output.is_file():
-        with output.open(newline="", encoding="utf-8") as file:
-            rows = [each for each in csv.DictReader(file) if each["target"] != row["target"]]
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with output.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*rows, row])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ways to do the same, timed in turns: what all speed measurements of this folder are made with.
+"""Ways to do the same, timed in turns, and tables of results: what the measurements of this folder share.
 
 Each round runs every way once, in an order that moves on from round to round, and a ratio is taken within a round, so
 that whatever else the machine does meets both sides. Time is CPU time of the process (all its threads), which holds
@@ -11,9 +11,11 @@ from __future__ import annotations
 import csv
 import os
 import platform
+import re
+import resource
 import statistics
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,6 +92,26 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} CPUs{', ' + flags if flags else ''}"
 
 
+def memory(key: str, pid: int | str = "self") -> int:
+    """Bytes of a process by Linux: ``RssAnon`` is private, ``VmRSS`` resident, ``VmHWM`` the most resident so far."""
+    found = re.search(rf"{key}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) * 1024 if found else 0
+
+
+def children_seconds() -> float:
+    """CPU seconds, user and system, of the child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any] | Sequence[Any]]) -> None:
+    """Write rows, by column or in order, as CSV."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [[row[name] for name in columns] if isinstance(row, Mapping) else row for row in rows]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([columns, *lines])
+
+
 def replace_rows(
     path: Path,
     columns: Sequence[str],
@@ -115,10 +137,7 @@ def replace_rows(
     rows = [*kept, *made]
     if order is not None:
         rows.sort(key=order)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(path, columns, rows)
 
 
 def write(benchmark: str, made: Sequence[Mapping[str, Any]], path: Path) -> None:

@@ -4,7 +4,7 @@
       --keep_float32 stem layer1.0 reduce --model "TBX11K recipe"
 
 Each way is written with ranges of the calibration films and compared with float32 in PyTorch on the other ones, boxes
-drawn whatever the score, as backend_agreement.py does it for files: with channels as they are (plain) and equalized,
+drawn whatever the score: with channels as they are (plain) and equalized,
 all in 8 bits, or blocks in 32 bits (stem and layer1, or those named), or in bfloat16. The interval of the mean IoU is
 a bootstrap's over films (95 %).
 """

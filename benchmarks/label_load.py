@@ -17,7 +17,6 @@ is asked. Written to ``benchmarks/results/label_load.csv``. APP is a folder that
 from __future__ import annotations
 
 import argparse
-import csv
 import random
 import shutil
 import statistics
@@ -31,8 +30,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from label_load_bad_requests import BAD
-from label_load_requests import GOOD, MOMENTS, Client, LoadFilm, Quiet
+from in_turns import memory as memory_of
+from in_turns import write_table
+from label_load_requests import BAD, GOOD, MOMENTS, Client, LoadFilm, Quiet
 
 from monai_tbkd.data import load_tbx11k
 from monai_tbkd.data.phantom import write_phantom_dataset
@@ -64,8 +64,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as name:
         faults = run(args, Path(name), tell)
-    with args.output.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+    write_table(args.output, COLUMNS, rows)
     for fault in faults:
         print("FAULT", fault)
     return bool(faults)
@@ -119,13 +118,13 @@ def load(args: argparse.Namespace, server: LabelServer, client: Client) -> list[
     draw.shuffle(kinds)
     for share, kind in MOMENTS:
         kinds.insert(int(share * len(kinds)), kind)
-    memory = [resident(server.process.pid)]
+    memory = [memory_of("VmRSS", server.process.pid) / 2**20]
     size = -(-len(kinds) // PAUSES)
     with ThreadPoolExecutor(args.clients) as pool:
         for start in range(0, len(kinds), size):
             list(pool.map(client.send, kinds[start : start + size]))
             time.sleep(1)
-            memory.append(resident(server.process.pid))
+            memory.append(memory_of("VmRSS", server.process.pid) / 2**20)
             print(f"{start + size} asked, {memory[-1]:.0f} MiB, {len(client.faults)} faults", flush=True)
     return memory
 
@@ -137,12 +136,6 @@ def finish_tasks(server: LabelServer) -> None:
         status = server.request("GET", path).json()
         if status.get("status") != "DONE":
             raise RuntimeError(f"{path}: {status}\n{server.tail()}")
-
-
-def resident(pid: int) -> float:
-    """Resident memory of a process in MiB."""
-    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("VmRSS:")) / 1024
 
 
 def report(client: Client, memory: list[float], parts: int, tell: Callable[[str, float, str], None]) -> None:

@@ -12,7 +12,6 @@ decoded.
 from __future__ import annotations
 
 import argparse
-import csv
 import gc
 import os
 import re
@@ -25,6 +24,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
+from in_turns import memory, write_table  # noqa: E402
 from monai.bundle import ConfigParser  # noqa: E402
 
 from monai_tbkd.data import load_datalist  # noqa: E402
@@ -57,10 +57,7 @@ def main() -> None:
                     row = (what, number, measurement, f"{value:.4g}", unit)
                     rows.append(dict(zip(COLUMNS, row, strict=True)))
                     print(*row, flush=True)
-    with args.output.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(args.output, COLUMNS, rows)
 
 
 def link_films(folder: Path, number: int) -> Path:
@@ -81,10 +78,10 @@ def link_films(folder: Path, number: int) -> Path:
 
 def measured(make: Callable[[Path], Any], folder: Path) -> float:
     """Private memory in bytes that something takes, as long as it is held."""
-    before = _private()
+    before = memory("RssAnon")
     held = make(folder)
     gc.collect()
-    after = _private()
+    after = memory("RssAnon")
     del held
     return after - before
 
@@ -114,11 +111,6 @@ LISTED: dict[str, Callable[[Path], Any]] = {
     "training": _training,
     "inference": _inference,
 }
-
-
-def _private() -> int:
-    found = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(found[1]) * 1024 if found else 0
 
 
 if __name__ == "__main__":

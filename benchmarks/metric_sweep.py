@@ -11,19 +11,16 @@ thread.
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from in_turns import write_table
 from scipy import ndimage
 
-from monai_tbkd.metrics.bootstrap import bootstrap_weighted
-from monai_tbkd.metrics.box_metrics import average_precision, match_detections
 from monai_tbkd.metrics.map_metrics import union_iou_sweep
-from monai_tbkd.metrics.max_box_acc import film_box_ious
 
 RESULTS = Path(__file__).resolve().parent / "results" / "metric_sweep.csv"
 
@@ -35,17 +32,6 @@ def plain_loop(maps: np.ndarray, masks: np.ndarray, thresholds: np.ndarray) -> n
         for k, threshold in enumerate(thresholds):
             predicted = values >= threshold
             result[i, k] = np.count_nonzero(predicted & truth) / max(np.count_nonzero(predicted | truth), 1)
-    return result
-
-
-def search_per_film(maps: np.ndarray, masks: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """A binary search for every pixel, then histograms."""
-    result, k = np.empty((len(maps), len(thresholds))), len(thresholds)
-    for i, (values, truth) in enumerate(zip(maps, masks)):
-        bins = np.searchsorted(thresholds, values.ravel(), side="right")
-        predicted = np.bincount(bins, minlength=k + 1)[::-1].cumsum()[::-1][1:]
-        hit = np.bincount(bins[truth.ravel()], minlength=k + 1)[::-1].cumsum()[::-1][1:]
-        result[i] = hit / np.maximum(predicted + truth.sum() - hit, 1)
     return result
 
 
@@ -84,38 +70,19 @@ def main() -> None:
         union_iou_sweep(maps, masks, thresholds)
         peak = tracemalloc.get_traced_memory()[1] / 1e6
         tracemalloc.stop()
-        for name, way in (("plain loop", plain_loop), ("binary search a pixel", search_per_film)):
-            seconds, expected = cpu_seconds(lambda: way(maps[:few], masks[:few], thresholds))  # noqa: B023
-            if not np.array_equal(expected, result[:few]):
-                raise SystemExit(f"{name} and the sweep differ on {kind}.")
-            other = seconds * args.films / few
-            rows.append([kind, f"sweep against {name}", args.films, round(swept, 2), round(other, 1), other / swept])
+        seconds, expected = cpu_seconds(lambda: plain_loop(maps[:few], masks[:few], thresholds))  # noqa: B023
+        if not np.array_equal(expected, result[:few]):
+            raise SystemExit(f"The plain loop and the sweep differ on {kind}.")
+        other = seconds * args.films / few
+        row = [kind, "sweep against plain loop", args.films, round(swept, 2), round(other, 1), round(other / swept, 1)]
+        rows.append(row)
         print(
             f"{kind}: the sweep took {peak:.0f} MB beside the {(maps.nbytes + masks.nbytes) / 1e6:.0f} MB of its input"
         )
-
-    # beside it, with no plain counterpart: MaxBoxAcc and resampled AP50
-    maps, masks = films("coarse maps", min(args.films, 200), 256)
-    corners = np.array([[m.any(axis=0).argmax(), m.any(axis=1).argmax()] for m in masks])
-    boxes = [np.array([[x, y, x + 64, y + 85]]) for x, y in corners]
-    seconds, _ = cpu_seconds(lambda: film_box_ious(maps, boxes))
-    rows.append(["coarse maps", "MaxBoxAcc, 256 pixels, 100 thresholds", len(maps), round(seconds, 2), "", ""])
-    rng = np.random.default_rng(0)
-    drawn = [b[0] + rng.normal(0, 12, (int(rng.integers(1, 9)), 4)).round() for b in boxes]
-    drawn = [np.concatenate([np.minimum(d[:, :2], d[:, 2:]), np.maximum(d[:, :2], d[:, 2:])], axis=1) for d in drawn]
-    matched = match_detections(drawn, [rng.random(len(d)) for d in drawn], boxes, levels=[0.5])
-    seconds, _ = cpu_seconds(
-        lambda: np.array(bootstrap_weighted(lambda w: average_precision(matched, w)[:, 0], len(boxes), 2000).low)
-    )
-    rows.append(["boxes", "AP50, 2,000 resamples", len(boxes), round(seconds, 2), "", ""])
-
     header = ["input", "what", "films", "seconds", "seconds of the other", "ratio"]
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows([[*row[:5], round(row[5], 1) if row[5] else ""] for row in rows])
+    write_table(RESULTS, header, rows)
     for row in rows:
-        print("  ".join(f"{h}: {v}" for h, v in zip(header, row) if v != ""))
+        print("  ".join(f"{name}: {value}" for name, value in zip(header, row, strict=True)))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import argparse
 import http.server
 import json
 import shutil
-import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -29,11 +29,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import generate_uid
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from monai_tbkd.__main__ import main as monai_tbkd
 from monai_tbkd.data.phantom import make_film
@@ -42,6 +43,10 @@ from monai_tbkd.label.app_folder import read_app_folder
 from monai_tbkd.label.film_label import read_label
 from monai_tbkd.label.film_pipeline import FilmPipeline
 from monai_tbkd.label.label_export import collect_labels
+from tests.data.golden_dicom import write_film
+from tests.dicom.dicom_films import COMPLETE
+from tests.pacs.archive_films import DX
+from tests.pacs.orthanc_server import OrthancServer
 
 ORTHANC_PORT, OHIF_PORT = 18142, 18143
 SPACING = 0.7  # mm
@@ -50,7 +55,6 @@ const p = s.cornerstoneViewportService.getCornerstoneViewport(s.viewportGridServ
 const r = p.element.getBoundingClientRect();
 return s.measurementService.getMeasurements().map(m => ({tool: m.toolName, points: m.points, label: m.label,
   window: m.points.map(q => { const c = p.worldToCanvas(q); return [r.x + c[0], r.y + c[1]]; })}));"""
-PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 CONFIG = """window.config = {
   routerBasename: null, extensions: [], modes: [], customizationService: {}, showStudyList: true,
   maxNumberOfWebWorkers: 2, showWarningMessageForCrossOrigin: false, showCPUFallbackMessage: false,
@@ -116,39 +120,28 @@ def main() -> None:
     args.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        server = orthanc(folder)
+        server = OrthancServer(folder / "orthanc", HttpPort=ORTHANC_PORT)
+        server.root = f"http://127.0.0.1:{ORTHANC_PORT}"
         try:
-            study, boxes = fill(folder, args.app, args.seed)
+            server.start()
+            study, boxes = fill(server, folder, args.app, args.seed)
             handler = partial(Site, directory=str(args.dist.resolve()))
             site = http.server.ThreadingHTTPServer(("127.0.0.1", OHIF_PORT), handler)
             threading.Thread(target=site.serve_forever, daemon=True).start()
             look(study, boxes, folder / "film.dcm", args.output)
         finally:
-            server.terminate()
+            server.kill()
 
 
-def orthanc(folder: Path) -> subprocess.Popen[bytes]:
-    store = folder / "orthanc"
-    store.mkdir()
-    settings = {"StorageDirectory": str(store), "IndexDirectory": str(store), "HttpPort": ORTHANC_PORT,
-                "DicomServerEnabled": False, "AuthenticationEnabled": False, "Plugins": [PLUGIN]}  # fmt: skip
-    (folder / "orthanc.json").write_text(json.dumps(settings), encoding="utf-8")
-    process = subprocess.Popen(["Orthanc", str(folder / "orthanc.json")], stderr=subprocess.DEVNULL)
-    for _ in range(200):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{ORTHANC_PORT}/system", timeout=2)
-        except OSError:
-            time.sleep(0.3)
-        else:
-            return process
-    raise RuntimeError("Orthanc does not answer")
-
-
-def fill(folder: Path, app: Path, seed: int) -> tuple[str, list[list[float]]]:
+def fill(server: OrthancServer, folder: Path, app: Path, seed: int) -> tuple[str, list[list[float]]]:
     """A film and its report into Orthanc; gives the study and the boxes."""
-    pixels = make_film("tb", (seed, 0, 0), 512).image
-    film = folder / "film.dcm"
-    study = write_dx(film, np.asarray(pixels)[:, 32:480])  # not square
+    pixels = np.asarray(make_film("tb", (seed, 0, 0), 512).image)[:, 32:480].astype(float)  # not square
+    stored = np.rint((pixels - pixels.min()) / np.ptp(pixels) * 4095)
+    study = generate_uid()
+    film = write_film(
+        folder / "film.dcm", stored, 12, **COMPLETE, **DX, StudyInstanceUID=study, PixelSpacing=[SPACING, SPACING],
+        WindowCenter=2048, WindowWidth=4096, RescaleIntercept=0, RescaleSlope=1,
+    )  # fmt: skip
     pipeline = FilmPipeline(read_app_folder(app))
     seen = pipeline(film)
     assert seen.score is not None, seen.detail
@@ -157,34 +150,8 @@ def fill(folder: Path, app: Path, seed: int) -> tuple[str, list[list[float]]]:
         tuple(BoxFinding(*box) for box in seen.boxes), pipeline.model_version, str(seen.thresholds["id"]),
     )  # fmt: skip
     write_structured_report(folder / "report.dcm", film, found)
-    for name in ("film.dcm", "report.dcm"):
-        data = (folder / name).read_bytes()
-        urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{ORTHANC_PORT}/instances", data=data))
+    server.upload(film, folder / "report.dcm")
     return study, seen.boxes
-
-
-def write_dx(path: Path, pixels: np.ndarray) -> str:
-    ds = Dataset()
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    ds.StudyInstanceUID, ds.SeriesInstanceUID = generate_uid(), generate_uid()
-    ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientSex = "Phantom^Film", "phantom", "", ""
-    ds.StudyDate, ds.StudyTime, ds.StudyID, ds.AccessionNumber = "20240101", "120000", "1", ""
-    ds.ReferringPhysicianName, ds.Manufacturer, ds.PatientAge = "", "phantom", "040Y"
-    ds.Modality, ds.SeriesNumber, ds.InstanceNumber = "DX", 1, 1
-    ds.BodyPartExamined, ds.ViewPosition, ds.PatientOrientation = "CHEST", "PA", ["L", "F"]
-    ds.PresentationIntentType, ds.ImageType = "FOR PRESENTATION", ["DERIVED", "PRIMARY"]
-    ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PresentationLUTShape = 1, "MONOCHROME2", "IDENTITY"
-    ds.Rows, ds.Columns = pixels.shape
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
-    ds.PixelSpacing = ds.ImagerPixelSpacing = [SPACING, SPACING]
-    ds.WindowCenter, ds.WindowWidth, ds.RescaleIntercept, ds.RescaleSlope = 2048, 4096, 0, 1
-    scaled = (pixels - pixels.min()) / np.ptp(pixels) * 4095
-    ds.PixelData = np.rint(scaled).astype("<u2").tobytes()
-    ds.save_as(path, enforce_file_format=True)
-    return str(ds.StudyInstanceUID)
 
 
 def look(study: str, boxes: list[list[float]], film: Path, output: Path) -> None:

@@ -17,7 +17,6 @@ import csv
 import hashlib
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -28,15 +27,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from in_turns import replace_rows
-from PIL import Image
+from in_turns import children_seconds, memory, replace_rows
+from phantom_dicom import phantom_film
 from pydicom.uid import generate_uid
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
-from monai_tbkd.data.phantom import CLASS_NAMES, make_film  # noqa: E402
-from tests.data.golden_dicom import write_film  # noqa: E402
 from tests.pacs.archive_films import DX, results_by_film  # noqa: E402
 from tests.pacs.orthanc_server import SC, SEG, SR, OrthancServer  # noqa: E402
 
@@ -84,11 +80,11 @@ def main() -> None:
 
 def undisturbed(args: argparse.Namespace, server: OrthancServer, folder: Path, tell: Callable[..., None]) -> None:
     for turn, out in (("first run", "out"), ("second run", "out"), ("second machine", "elsewhere")):
-        before, cpu, began = len(server.instances()), _children(), time.perf_counter()
+        before, cpu, began = len(server.instances()), children_seconds(), time.perf_counter()
         process = start(args, server, folder / out)
         memory = Memory(process.pid, folder / out / "predictions.csv")
         text = process.communicate()[0]
-        seconds, used = time.perf_counter() - began, _children() - cpu
+        seconds, used = time.perf_counter() - began, children_seconds() - cpu
         counts = tried(text)
         tell(f"{turn}: films tried", counts["tried"], "films")
         tell(f"{turn}: films with results before", counts["results"], "films")
@@ -171,17 +167,17 @@ class Memory:
 
     def __init__(self, pid: int, table: Path) -> None:
         self.peak, self.by_rows = 0, dict[int, int]()
-        self._status, self._table = Path(f"/proc/{pid}/status"), table
+        self._pid, self._table = pid, table
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        while self._status.exists():
+        while True:
             try:
-                status, rows = self._status.read_text(), self._rows()
-            except OSError:
+                rows = self._rows()
+                self.peak = max(self.peak, memory("VmHWM", self._pid))
+                self.by_rows[rows] = max(self.by_rows.get(rows, 0), memory("RssAnon", self._pid))
+            except OSError:  # it has ended
                 return
-            self.peak = max(self.peak, _bytes(status, "VmHWM"))
-            self.by_rows[rows] = max(self.by_rows.get(rows, 0), _bytes(status, "RssAnon"))
             time.sleep(0.2)
 
     def _rows(self) -> int:
@@ -196,16 +192,6 @@ def tell_memory(turn: str, memory: Memory, tell: Callable[..., None]) -> None:
             tell(f"{turn}: private memory after {rows} films", max(near) / 2**20, "MiB")
 
 
-def _bytes(status: str, key: str) -> int:
-    found = re.search(rf"{key}:\s+(\d+) kB", status)
-    return int(found[1]) * 1024 if found else 0
-
-
-def _children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def fingerprints(server: OrthancServer) -> dict[str, str]:
     return {each["SOPInstanceUID"]: hashlib.md5(server.file(each["ID"])).hexdigest() for each in server.instances()}
 
@@ -217,26 +203,19 @@ def uid_of(path: Path) -> str:
 def write_films(folder: Path, films: int, refused: int) -> list[Path]:
     """Films that are to be scored, then those that are to be refused."""
     folder.mkdir()
-    noise = np.random.default_rng(0)
     written = []
     for number in range(films + refused):
-        phantom = make_film(CLASS_NAMES[number % len(CLASS_NAMES)], seed=number, size=256)
-        picture = Image.fromarray(phantom.image).resize(SHAPE[::-1], Image.Resampling.BICUBIC)
-        stored = np.asarray(picture).astype(np.int32) * 16 + noise.integers(0, 16, SHAPE)
         study = f"study {number // 2 if number % 3 else number}"  # a second film in some studies
-        elements: dict[str, Any] = dict(DX) if number % 2 else {}
-        if number % 4 > 1:
-            stored = 4095 - stored
-            elements["PhotometricInterpretation"] = "MONOCHROME1"
-        if number >= films:
-            elements |= REFUSED[number % len(REFUSED)]
         path = folder / f"film {number}.dcm"
-        uids = {
+        elements = {
             "SOPInstanceUID": uid_of(path),
             "StudyInstanceUID": generate_uid(entropy_srcs=["pacs_run", study]),
             "SeriesInstanceUID": generate_uid(entropy_srcs=["pacs_run", study, str(number % 2)]),
+            "PatientID": study,
+            **(DX if number % 2 else {}),
+            **(REFUSED[number % len(REFUSED)] if number >= films else {}),
         }
-        written.append(write_film(path, stored.astype(np.uint16), 12, **{**uids, "PatientID": study, **elements}))
+        written.append(phantom_film(path, number, SHAPE, inverted=number % 4 > 1, **elements))
     return written
 
 

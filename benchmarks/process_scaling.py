@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import re
-import resource
 import shutil
 import statistics
 import subprocess
@@ -23,7 +22,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from in_turns import replace_rows
+from in_turns import children_seconds, replace_rows
 
 from monai_tbkd.data.phantom import write_phantom_dataset
 
@@ -37,24 +36,19 @@ def run(bundle: Path, films: Path, out: Path, processes: int, overlays: bool) ->
     command = [sys.executable, "-W", "ignore"]
     if processes > 1:
         command += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    command += [
-        "-m",
-        "monai.bundle",
-        "run",
-        "--config_file",
-        str([str(bundle / "configs" / f"{n}.json") for n in names]),
-    ]
+    configs = [str(bundle / "configs" / f"{n}.json") for n in names]
+    command += ["-m", "monai.bundle", "run", "--config_file", str(configs)]
     command += ["--dataset_dir", str(films), "--output_dir", str(out), "--num_workers", "0", "--progress_bar", "False"]
     command += ["--draw_overlays", str(overlays), "--draw_reports", "False", "--check_frontal", "off"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(bundle)}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = children_seconds()
     done = subprocess.run(
         command, cwd=bundle, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True
     )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = children_seconds() - before
     hours, minutes, seconds = re.findall(r"Engine run finished\. Time taken: (\d+):(\d+):([\d.]+)", done.stdout)[-1]
     wall = 3600 * int(hours) + 60 * int(minutes) + float(seconds)
-    return wall, sum(getattr(after, k) - getattr(before, k) for k in ("ru_utime", "ru_stime"))
+    return wall, used
 
 
 def main() -> None:
@@ -77,14 +71,8 @@ def main() -> None:
         for pair in range(args.pairs):
             for processes in (1, 2) if pair % 2 == 0 else (2, 1):
                 wall, cpu = run(args.bundle.resolve(), films / "imgs", out, processes, args.overlays)
-                rows.append(
-                    {
-                        "pair": pair,
-                        "processes": processes,
-                        "wall_s": round(wall, 2),
-                        "films_cpu_s": round(cpu - start[processes], 2),
-                    }
-                )
+                used = round(cpu - start[processes], 2)
+                rows.append({"pair": pair, "processes": processes, "wall_s": round(wall, 2), "films_cpu_s": used})
                 content = json.loads((out / "predictions.json").read_text())["films"]
                 tables[processes] = [{**film, "seconds": None} for film in content]
                 print(rows[-1])

@@ -10,7 +10,6 @@ quartiles. The reader's checks (checksums, tags, size, finite values) are in its
 from __future__ import annotations
 
 import argparse
-import csv
 import logging
 import os
 import statistics
@@ -25,6 +24,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import torch
+from in_turns import write_table
 from monai.bundle import ConfigParser
 from monai.data import CacheDataset, list_data_collate
 from monai.transforms import (
@@ -77,10 +77,7 @@ def main() -> None:
             rows += resizing(Path(folder) / f"png8 {side}", side, args.repeats)
         for side in (224, 512):
             rows += keeping(Path(folder) / f"png8 {args.sides[0]}", side, args.repeats)
-    with args.output.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
+    write_table(args.output, COLUMNS, rows)
     for row in rows:
         print(*row, sep=" | ")
 

@@ -11,19 +11,21 @@ modality sends them, and read both ways: how far each reading is from the pictur
 from __future__ import annotations
 
 import argparse
-import csv
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import torch
-from pydicom.uid import ExplicitVRLittleEndian
+from in_turns import write_table
 from scipy.stats import wasserstein_distance
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from monai_tbkd.data import FilmRules
 from monai_tbkd.data.readers import decode_film
 from monai_tbkd.transforms import FilmTo8Bit
+from tests.data.golden_dicom import write_film
 
 EVERYTHING = FilmRules(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
 GRAYS = np.arange(256)
@@ -43,17 +45,7 @@ def behind_a_window(picture: np.ndarray, path: Path, center: float = 2048, width
     """Store 12-bit values that a sigmoid window (PS3.3 C.11.2.1.3.1) shows as the picture."""
     shown = np.clip(picture / 255, 1 / 512, 1 - 1 / 512)
     stored = np.rint(center - width / 4 * np.log(1 / shown - 1)).clip(0, 4095).astype(np.uint16)
-    ds = pydicom.Dataset()
-    ds.SOPClassUID, ds.SOPInstanceUID, ds.Modality = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.3", "DX"
-    ds.Rows, ds.Columns = stored.shape
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
-    ds.WindowCenter, ds.WindowWidth, ds.VOILUTFunction = center, width, "SIGMOID"
-    ds.PixelData = stored.tobytes()
-    ds["PixelData"].VR = "OW"
-    ds.file_meta = pydicom.dataset.FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.save_as(path, enforce_file_format=True)
+    write_film(path, stored, 12, WindowCenter=center, WindowWidth=width, VOILUTFunction="SIGMOID")
 
 
 def main() -> None:
@@ -89,9 +81,7 @@ def main() -> None:
             means = [f"{np.mean(values):.2f}" for values in off.values()]
             rows.append([f"{name} behind a sigmoid window, off the picture", len(films), *means, ""])
     header = ["what (gray levels of 255)", "n", "first", "none", "first to none"]
-    args.output.parent.mkdir(exist_ok=True)
-    with args.output.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *rows])
+    write_table(args.output, header, rows)
     for row in [header, *rows]:
         print(" | ".join(map(str, row)))
 

@@ -6,11 +6,10 @@ import json
 import logging
 from pathlib import Path
 
-from bundle_inference_operator import BundleInferenceOperator
-from film_loader_operator import FilmLoaderOperator
 from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application
 from monai.deploy.operators import DICOMSeriesSelectorOperator
+from operators import BundleInferenceOperator, FilmLoaderOperator
 
 # Which series are scored. All that match are, in every study; within them the bundle's reader still refuses what is no
 # frontal chest film. See the SDK's DICOMSeriesSelectorOperator for what a rule can say.

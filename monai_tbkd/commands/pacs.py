@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,12 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Search, infer, store.
-
-    Raises:
-        ValueError: something that a user can mend.
-        OSError: the archive cannot be reached or used, or a file is missing.
-    """
+    """Search, infer, store."""
     refuse_negative(limit=args.limit, watch=args.watch)
     archive, query = open_archive(args)
     from monai_tbkd.pacs import ArchiveError, ArchiveGoneError, ArchiveRefusalError, ArchiveRun
@@ -72,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         while True:
             try:
                 archive.check()
-                status = _look(work, again) if args.dry_run else _pass(work, args.limit, again)
+                status = _pass(work, args, again)
                 again, watching = False, args.watch is not None
             except ArchiveError as error:
                 # An error from the start on has to be mended; later it may be of a restart. A password may be locked.
@@ -100,10 +94,8 @@ def wait(seconds: float) -> None:
 def _stop_by_signals(archive: Archive, work: ArchiveRun) -> dict[int, Any]:
     """Let SIGTERM and the end of the terminal do what Ctrl-C does, and let none wait for the archive.
 
-    Args:
-        archive: gives up what it waits for.
-        work: its folder of images is removed, and the program ended, where a thread still waits for the archive
-            `_LONGEST` seconds after a signal.
+    Where a thread still waits for the archive `_LONGEST` seconds after a signal, the folder of images is removed and
+    the program ended.
 
     Returns:
         The handlers before.
@@ -128,32 +120,26 @@ def _stop_by_signals(archive: Archive, work: ArchiveRun) -> dict[int, Any]:
     return {number: signal.signal(number, stop) for number in heard}
 
 
-def _look(work: ArchiveRun, again: bool) -> int:
-    films, counts = work.look(again)
-    sys.stdout.write("".join(f"{film.address.path}\n" for film in films if film.error is None))
-    for error in (film.error for film in films if film.error is not None):
-        logger.warning("%s", error)
-    _tell(counts, "to do")
-    return _status(work, any(film.error is not None for film in films))
-
-
-def _pass(work: ArchiveRun, limit: int | None, again: bool) -> int:
-    counts = work.once(limit, again)
-    _tell(counts, "tried")
-    return _status(work, counts["failed"] + counts["skipped_failed"] > 0)
-
-
-def _status(work: ArchiveRun, failed: bool) -> int:
+def _pass(work: ArchiveRun, args: argparse.Namespace, again: bool) -> int:
+    """Go through the archive once, or list what would be done, and give the exit status."""
     from monai_tbkd.bundle import FILMS_FAILED
 
-    return FILMS_FAILED if failed or work.archive.cut_short else 0
-
-
-def _tell(counts: Counter[str], given: str) -> None:
+    if args.dry_run:
+        films, counts = work.look(again)
+        sys.stdout.write("".join(f"{film.address.path}\n" for film in films if film.error is None))
+        errors = [film.error for film in films if film.error is not None]
+        for error in errors:
+            logger.warning("%s", error)
+        failed = len(errors)
+    else:
+        counts = work.once(args.limit, again)
+        failed = counts["failed"] + counts["skipped_failed"]
     logger.info(
         "%d studies, %d images: %d had results, %d were refused or damaged before, %d %s.",
-        counts["studies"], counts["films"], counts["with_results"], counts["skipped"], counts["given"], given,
+        counts["studies"], counts["films"], counts["with_results"], counts["skipped"], counts["given"],
+        "to do" if args.dry_run else "tried",
     )  # fmt: skip
+    return FILMS_FAILED if failed or work.archive.cut_short else 0
 
 
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:
@@ -170,7 +156,7 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _is_program() -> bool:
-    """Whether this process is the command, and not a program that calls it."""
+    """Whether this process is the command and no program that calls it."""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     return getattr(spec, "name", "") == "monai_tbkd.__main__"
 

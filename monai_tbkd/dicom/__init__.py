@@ -1,4 +1,4 @@
-"""DICOM results: structured report, segmentation, secondary capture and presentation state of one film; reports read.
+"""Write DICOM results (structured report, segmentation, secondary capture, presentation state) and read reports.
 
 It needs highdicom: ``pip install monai_tbkd[dicom]``.
 """
@@ -10,40 +10,41 @@ from typing import TYPE_CHECKING
 from monai_tbkd import names_on_demand
 
 if TYPE_CHECKING:
-    from monai_tbkd.data.own_results import MANUFACTURER, MODEL_NAME, is_own_result
+    from monai_tbkd.data.own_results import is_own_result
     from monai_tbkd.dicom.box_report import (
         LARGEST_REPORT,
+        Author,
         BoxReport,
         BoxReportError,
         ReportBox,
-        box_report,
-        read_box_report,
-    )
-    from monai_tbkd.dicom.equipment import DRAWN_BY_ANNOTATOR, is_result_of
-    from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding
-    from monai_tbkd.dicom.film_results import KINDS, film_results, result_series, write_film_results
-    from monai_tbkd.dicom.presentation_state import presentation_state
-    from monai_tbkd.dicom.refusal_report import is_refusal, refusal_report
-    from monai_tbkd.dicom.report_head import (
-        Author,
         ReportHead,
+        box_report,
         is_about_tuberculosis,
         is_measurement_report,
+        read_box_report,
+        referenced_instances,
         report_head,
     )
-    from monai_tbkd.dicom.result_error import DicomResultError
-    from monai_tbkd.dicom.result_writer import DicomResultWriter
+    from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding
+    from monai_tbkd.dicom.film_results import (
+        KINDS,
+        DicomResultWriter,
+        film_results,
+        log_place,
+        result_series,
+        write_film_results,
+    )
+    from monai_tbkd.dicom.presentation_state import presentation_state
+    from monai_tbkd.dicom.result_object import DRAWN_BY_ANNOTATOR, is_refusal, is_result_of
     from monai_tbkd.dicom.secondary_capture import secondary_capture
     from monai_tbkd.dicom.segmentation import box_segmentation, map_segmentation
-    from monai_tbkd.dicom.source_film import SourceFilm
-    from monai_tbkd.dicom.structured_report import structured_report, write_structured_report
+    from monai_tbkd.dicom.source_film import DicomResultError, SourceFilm
+    from monai_tbkd.dicom.structured_report import refusal_report, structured_report, write_structured_report
 
 __all__ = [
     "DRAWN_BY_ANNOTATOR",
     "KINDS",
     "LARGEST_REPORT",
-    "MANUFACTURER",
-    "MODEL_NAME",
     "Author",
     "BoxFinding",
     "BoxReport",
@@ -62,9 +63,11 @@ __all__ = [
     "is_own_result",
     "is_refusal",
     "is_result_of",
+    "log_place",
     "map_segmentation",
     "presentation_state",
     "read_box_report",
+    "referenced_instances",
     "refusal_report",
     "report_head",
     "result_series",

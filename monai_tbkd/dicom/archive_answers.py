@@ -1,4 +1,4 @@
-"""What an archive's answers in DICOM JSON say (PS3.18, F)."""
+"""Read answers of an archive in DICOM JSON (PS3.18, F)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 
 
 def datasets(answer: Any) -> list[dict[str, Any]] | None:
-    """The data sets of an answer, None where it has another shape: a list of objects, or, of some, one object."""
+    """The data sets of an answer, a list or a single object; None if it is neither."""
     found = [answer] if isinstance(answer, dict) else answer
     if not isinstance(found, list):
         return None
@@ -31,7 +31,7 @@ def text(found: Mapping[str, Any], tag: str) -> str:
 
 
 def uid(found: Mapping[str, Any], tag: str) -> str:
-    """A UID that may become part of a path, or the empty string."""
+    """A valid UID, safe in a path, or the empty string."""
     value = text(found, tag)
     return value if re.fullmatch(r"[0-9.]{1,64}", value) and value.strip(".") else ""
 
@@ -43,13 +43,13 @@ def number(found: Mapping[str, Any], tag: str) -> int:
 
 
 def stored_instances(answer: Any) -> set[str]:
-    """The SOP instance UIDs that an answer to STOW-RS says are stored, and not also failed (PS3.18, table I.1-1)."""
+    """The SOP instance UIDs that a STOW-RS answer lists as stored and not as failed (PS3.18, table I.1-1)."""
     stored, failed = ({uid(item, "00081155") for item in _items(answer, tag)} for tag in ("00081199", "00081198"))
     return stored - failed - {""}
 
 
 def failure_reason(answer: Any) -> str:
-    """The first DICOM failure reason of such an answer, or the empty string."""
+    """The first failure reason of a STOW-RS answer, or the empty string."""
     return next((reason for item in _items(answer, "00081198") if (reason := text(item, "00081197"))), "")
 
 

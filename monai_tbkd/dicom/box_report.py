@@ -1,45 +1,84 @@
-"""The rectangles of a structured report: of OHIF, when an annotator has pressed "Create SR", and of this program."""
+"""Read author, films and rectangles from structured reports of OHIF ("Create SR") and of this program.
+
+highdicom's ``srread`` makes none of the checks here, and cannot read reports from an archive's metadata.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.multival import MultiValue
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
 from monai_tbkd.data import FilmError
+from monai_tbkd.data.box_types import box_type_of
+from monai_tbkd.data.film_classes import class_of
+from monai_tbkd.data.own_results import MANUFACTURER
 from monai_tbkd.data.readers.dicom_file import read_dicom_header
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom import coded_terms as terms
-from monai_tbkd.dicom.report_head import (
-    ReportHead,
-    children,
-    concept,
-    descendants,
-    is_measurement_report,
-    measurement_groups,
-    report_head,
-    words_of,
-)
+from monai_tbkd.dicom.result_object import DRAWN_BY_ANNOTATOR
 from monai_tbkd.dicom.structured_report import BOX_COMMENT
 
 LARGEST_REPORT = 2**20
-"""Bytes of a report that is read: some 400 rectangles; a file of empty items takes some seconds a MiB to parse."""
-_TRACKING, _FILM_SCORE = ("112039", "DCM"), (terms.FILM_SCORE.value, terms.FILM_SCORE.scheme_designator)
+"""Largest report in bytes, about 400 rectangles; a file of empty items takes seconds per MiB to parse."""
+_SOP_CLASSES = (EnhancedSRStorage, ComprehensiveSRStorage, Comprehensive3DSRStorage)  # OHIF 3.13 stores Enhanced SR
+_MEASUREMENTS, _GROUP, _TRACKING = ("126010", "DCM"), ("125007", "DCM"), ("112039", "DCM")
+_FINDING, _COMMENT, _FILM_SCORE = (
+    (code.value, code.scheme_designator) for code in (terms.FINDING, terms.COMMENT, terms.FILM_SCORE)
+)
+_TUBERCULOSIS = (terms.TUBERCULOSIS.value, terms.TUBERCULOSIS.scheme_designator)
+_OBSERVER_TYPE, _PERSON, _DEVICE = ("121005", "DCM"), ("121006", "DCM"), ("121007", "DCM")
+_PERSON_NAME = ("121008", "DCM")
+_DEVICE_WORDS = (("121013", "DCM"), ("121014", "DCM"))  # its name, its manufacturer
+_EVIDENCE = ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
 _TOOL = re.compile(r"cornerstone\w*@[^:]*:(\w+)", re.IGNORECASE)
-# Tools that enclose nothing, so that nothing that they were drawn around can be lost.
-_MEASURES = {"length", "bidirectional", "angle", "cobbangle", "probe", "ultrasounddirectional"}
-_LINES = ("POLYLINE", "POINT", "MULTIPOINT")
 _ARROW, _RECTANGLE = "arrowannotate", "rectangleroi"
-_VIEWER_SCHEME = "99CS3D"  # where OHIF has put a text, and the handles of a spline
+# tools whose shapes enclose no area
+_MEASURES = {"length", "bidirectional", "angle", "cobbangle", "probe", "ultrasounddirectional", _ARROW}
+_LINES = ("POLYLINE", "POINT", "MULTIPOINT")
+_VIEWER_SCHEME = "99CS3D"  # positions of OHIF's texts and spline handles
 
 
 class BoxReportError(ValueError):
-    """A report that no boxes can be read from; the message says why, and holds no patient data."""
+    """No boxes can be read from a report; the message says why, without patient data."""
+
+
+class Author(Enum):
+    """Who made the observations of a report."""
+
+    ANNOTATOR = "a person"
+    DEVICE = "a program"
+    UNKNOWN = "nobody that it names"
+
+
+@dataclass(frozen=True)
+class ReportHead:
+    """The head of a report.
+
+    Attributes:
+        uid: SOP instance UID.
+        author: from the observer in the content, not from equipment or series tags: OHIF puts a corrected report into
+            the series of the opened one, with that series' name and number.
+        ours: whether its observer is this program.
+        films: by SOP instance UID of each measured film the UID of its series, or the empty string.
+        written: date and time as sortable text; empty if unknown.
+        predecessors: SOP instance UIDs of the reports it was derived from.
+    """
+
+    uid: str
+    author: Author
+    ours: bool = False
+    films: dict[str, str] = field(default_factory=dict)
+    written: str = ""
+    predecessors: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -47,7 +86,7 @@ class ReportBox:
     """A rectangle.
 
     Attributes:
-        word: what its finding or comment calls it; empty where the report says nothing.
+        word: its comment or finding; empty if there is none.
         edges: ``(xmin, ymin, xmax, ymax)`` on the film's stored pixels, x = column, 0 = the film's edge.
     """
 
@@ -57,15 +96,15 @@ class ReportBox:
 
 @dataclass(frozen=True)
 class BoxReport:
-    """What a report says of one film.
+    """The content of a report about one film.
 
     Attributes:
-        head: whose it is, and when it was written.
-        film: SOP instance UID of the film that all of it is about.
-        boxes: its rectangles; one that was turned gives the box around it.
+        head: its author and when it was written.
+        film: SOP instance UID of the film.
+        boxes: its rectangles; a rotated one gives its bounding box.
         notes: texts of arrows.
         film_percent: the film's score of 0-100 in reports of this program, else None.
-        left_out: what else was measured, such as ``Length``.
+        left_out: other measurements, such as ``Length``.
     """
 
     head: ReportHead
@@ -84,13 +123,9 @@ class _Region:
 
 
 def read_box_report(path: str | Path) -> BoxReport:
-    """Read the rectangles of a report of TID 1500 (PS3.16).
+    """Read the rectangles of a report of TID 1500 (PS3.16): an Enhanced, Comprehensive or Comprehensive 3D SR.
 
-    Args:
-        path: an Enhanced, Comprehensive or Comprehensive 3D SR.
-
-    Returns:
-        What it says. Lines, angles and points are named in ``left_out``.
+    Lines, angles and points are named in ``left_out``.
 
     Raises:
         BoxReportError: not such a report; shapes that are no rectangles, or in 3D; coordinates that are not finite;
@@ -112,7 +147,7 @@ def read_box_report(path: str | Path) -> BoxReport:
 
 
 def box_report(report: Dataset) -> BoxReport:
-    """The same of a data set that is there already.
+    """Read the rectangles of a data set, as `read_box_report`.
 
     Raises:
         BoxReportError: as `read_box_report`.
@@ -122,8 +157,62 @@ def box_report(report: Dataset) -> BoxReport:
             return _read(report)
     except (BoxReportError, MemoryError):
         raise
-    except Exception as error:  # pydicom parses an element when it is first asked for; its words may quote the file
+    except Exception as error:  # pydicom parses lazily; its message may quote the file
         raise BoxReportError(f"The report is damaged ({type(error).__name__}); send it again.") from error
+
+
+def report_head(report: Dataset) -> ReportHead:
+    """Read the head of a data set or of an archive's metadata.
+
+    pydicom may raise anything where an element is damaged.
+    """
+    series = dict(pair for key in _EVIDENCE for pair in referenced_instances(report, key))
+    films = {uid: series.get(uid, "") for group in _groups(report) for uid in _films(group)}
+    before = frozenset(uid for uid, _ in referenced_instances(report, "PredecessorDocumentsSequence"))
+    context = [item for item in _children(report) if _text(item, "RelationshipType") == "HAS OBS CONTEXT"]
+    kinds = {_code(item, "ConceptCodeSequence") for item in context if _code(item) == _OBSERVER_TYPE}
+    devices = {_text(item, "TextValue") for item in context if _code(item) in _DEVICE_WORDS}
+    ours = MANUFACTURER in devices
+    if ours:
+        versions = report.get("SoftwareVersions") or ""
+        said = str(versions if isinstance(versions, str) else versions[0])
+        author = Author.ANNOTATOR if said.startswith(DRAWN_BY_ANNOTATOR) else Author.DEVICE
+    elif _PERSON in kinds or any(_code(item) == _PERSON_NAME for item in context):
+        author = Author.ANNOTATOR
+    else:
+        author = Author.DEVICE if devices or _DEVICE in kinds else Author.UNKNOWN
+    date, time = _text(report, "ContentDate"), _text(report, "ContentTime")
+    dated = re.fullmatch(r"\d{8}", date) and re.fullmatch(r"\d*(\.\d+)?", time)
+    return ReportHead(_text(report, "SOPInstanceUID"), author, ours, films, date + time if dated else "", before)
+
+
+def is_measurement_report(report: Dataset) -> bool:
+    """Whether a report is of the kinds and the template (TID 1500) that boxes are read from."""
+    named = [_text(each, "TemplateIdentifier") for each in report.get("ContentTemplateSequence") or []]
+    return _text(report, "SOPClassUID") in _SOP_CLASSES and named == ["1500"]
+
+
+def is_about_tuberculosis(report: Dataset, own: Container[str] = ()) -> bool:
+    """Whether a report was derived from one of ours, or names tuberculosis or another class of films.
+
+    A rectangle alone does not say what it encloses. `own` holds SOP instance UIDs of our reports.
+    """
+    if any(uid in own for uid in report_head(report).predecessors):
+        return True
+    for item in (item for group in _groups(report) for item in _children(group)):
+        if _code(item) == _FINDING and _code(item, "ConceptCodeSequence") == _TUBERCULOSIS:
+            return True
+        if _code(item) == _COMMENT and (class_of(word := _text(item, "TextValue")) or box_type_of(word)):
+            return True
+    return False
+
+
+def referenced_instances(report: Dataset, keyword: str) -> Iterator[tuple[str, str]]:
+    """SOP instance UIDs in a sequence of studies (PS3.3, C.17.2), each with the UID of its series."""
+    for study in report.get(keyword) or []:
+        for series in study.get("ReferencedSeriesSequence") or []:
+            for instance in series.get("ReferencedSOPSequence") or []:
+                yield _text(instance, "ReferencedSOPInstanceUID"), _text(series, "SeriesInstanceUID")
 
 
 def _read(report: Dataset) -> BoxReport:
@@ -132,13 +221,17 @@ def _read(report: Dataset) -> BoxReport:
     boxes: list[ReportBox] = []
     notes, left_out, films = [], [], set()
     percent = None
-    for group in measurement_groups(report):
-        regions = [_region(item) for item in _spatial_items(group)]
+    for group in _groups(report):
+        regions = [
+            _region(item)
+            for item in _descendants(group)
+            if str(item.get("ValueType")) in ("SCOORD", "SCOORD3D") and _code(item)[1] != _VIEWER_SCHEME
+        ]
         films |= {region.film for region in regions}
-        tool, (comment, finding) = _tool(group), words_of(group)
-        score = _film_score(group)
-        if score is not None:
-            percent = score
+        tool, (comment, finding) = _tool(group), _words(group)
+        scores = [item for item in _children(group) if _code(item) == _FILM_SCORE]
+        if scores:  # this program's group of the whole film
+            percent = float(scores[0].MeasuredValueSequence[0].NumericValue)
         elif tool.lower() == _ARROW and comment:
             notes.append(comment)
         elif (name := _without_area(tool, regions)) is not None:
@@ -151,14 +244,6 @@ def _read(report: Dataset) -> BoxReport:
     return BoxReport(report_head(report), films.pop(), tuple(boxes), tuple(notes), percent, tuple(left_out))
 
 
-def _spatial_items(group: Dataset) -> list[Dataset]:
-    return [
-        item
-        for item in descendants(group)
-        if str(item.get("ValueType")) in ("SCOORD", "SCOORD3D") and concept(item)[1] != _VIEWER_SCHEME
-    ]
-
-
 def _region(item: Dataset) -> _Region:
     if item.ValueType == "SCOORD3D":
         raise BoxReportError("The report has coordinates in 3D; expected those of a film (SCOORD).")
@@ -166,45 +251,44 @@ def _region(item: Dataset) -> _Region:
     values = np.atleast_1d(np.asarray([] if data is None else data, dtype=np.float64))
     if len(values) < 2 or len(values) % 2 or not np.isfinite(values).all():
         raise BoxReportError("The report has coordinates that are not pairs of finite numbers.")
-    images = [each for below in children(item) for each in below.get("ReferencedSOPSequence") or []]
+    images = [each for below in _children(item) for each in below.get("ReferencedSOPSequence") or []]
     films = {str(each.get("ReferencedSOPInstanceUID") or "") for each in images}
     if len(films) != 1 or "" in films:
         raise BoxReportError(f"A shape of the report refers to {len(films - {''})} films; expected one.")
-    if any(number != 1 for each in images for number in _numbers(each.get("ReferencedFrameNumber"))):
-        raise BoxReportError("The report refers to frames behind the first; expected a film of one frame.")
+    for frames in (each.get("ReferencedFrameNumber") for each in images):
+        numbers = frames if isinstance(frames, MultiValue | list | tuple) else [frames]
+        if any(int(number) != 1 for number in numbers if number not in (None, "")):
+            raise BoxReportError("The report refers to frames behind the first; expected a film of one frame.")
     return _Region(str(item.get("GraphicType")), values.reshape(-1, 2), films.pop())
 
 
-def _numbers(value: Any) -> list[int]:
-    if value is None or value == "":
-        return []
-    return [int(each) for each in (value if isinstance(value, list | tuple) or hasattr(value, "append") else [value])]
-
-
 def _tool(group: Dataset) -> str:
-    """The viewer's tool that a group was made with, empty where it does not say."""
-    for item in children(group):
-        if concept(item) == _TRACKING and (found := _TOOL.match(str(item.get("TextValue") or ""))):
+    """The viewer's tool of a group, empty if unknown."""
+    for item in _children(group):
+        if _code(item) == _TRACKING and (found := _TOOL.match(str(item.get("TextValue") or ""))):
             return found[1]
     return ""
 
 
-def _film_score(group: Dataset) -> float | None:
-    """The film's score, where a group is what this program says of the whole film."""
-    for item in children(group):
-        if concept(item) == _FILM_SCORE:
-            return float(item.MeasuredValueSequence[0].NumericValue)
-    return None
+def _words(group: Dataset) -> tuple[str, str]:
+    """Comment and finding of a measurement group; a finding of tuberculosis is ``tuberculosis``."""
+    comment = finding = ""
+    for item in _children(group):
+        if _code(item) == _COMMENT:
+            comment = comment or _text(item, "TextValue")
+        elif _code(item) == _FINDING and not finding:
+            found = list(item.get("ConceptCodeSequence") or [])
+            known = _code(item, "ConceptCodeSequence") == _TUBERCULOSIS
+            finding = "tuberculosis" if known else _text(found[0], "CodeMeaning") if found else ""
+    return comment, finding
 
 
 def _without_area(tool: str, regions: list[_Region]) -> str | None:
-    """What a group is called that encloses no part of the film; None for one that does."""
+    """Name of a group that encloses no area, None for one that does."""
     if not regions:
         return "a group without coordinates"
     lines = all(len(region.points) < 3 and region.kind in _LINES for region in regions)
-    if tool.lower() in {*_MEASURES, _ARROW} or (lines and not tool):
-        return tool or regions[0].kind
-    return None
+    return tool or regions[0].kind if tool.lower() in _MEASURES or (lines and not tool) else None
 
 
 def _rectangle(tool: str, regions: list[_Region]) -> tuple[float, float, float, float]:
@@ -215,9 +299,44 @@ def _rectangle(tool: str, regions: list[_Region]) -> tuple[float, float, float, 
         or tool.lower() not in ("", _RECTANGLE)
         or kind != "POLYLINE"
         or len(closed) != 4
-        # opposite corners have the same middle; coordinates are 32-bit floats
+        # the diagonals have the same midpoint; coordinates are 32-bit floats
         or not np.allclose(closed[0] + closed[2], closed[1] + closed[3], rtol=1e-6, atol=0.02)
     ):
         raise BoxReportError(f"The report has a shape that is no rectangle ({tool or kind}); draw it as a rectangle.")
     (xmin, ymin), (xmax, ymax) = closed.min(axis=0), closed.max(axis=0)
     return float(xmin), float(ymin), float(xmax), float(ymax)
+
+
+def _groups(report: Dataset) -> list[Dataset]:
+    """The measurement groups of a report of TID 1500."""
+    parts = [part for part in _children(report) if _code(part) == _MEASUREMENTS]
+    return [group for part in parts for group in _children(part) if _code(group) == _GROUP]
+
+
+def _films(group: Dataset) -> Iterator[str]:
+    for item in _descendants(group):
+        yield from (_text(each, "ReferencedSOPInstanceUID") for each in item.get("ReferencedSOPSequence") or [])
+
+
+def _children(item: Dataset) -> list[Dataset]:
+    return list(item.get("ContentSequence") or [])
+
+
+def _descendants(item: Dataset) -> Iterator[Dataset]:
+    """All content items below one, level by level: a file may nest them too deep for recursion."""
+    level = _children(item)
+    while level:
+        yield from level
+        level = [below for each in level for below in _children(each)]
+
+
+def _code(item: Dataset, keyword: str = "ConceptNameCodeSequence") -> tuple[str, str]:
+    """Value and scheme of the first code of a sequence, by default of what a content item is, or empty strings."""
+    for code in item.get(keyword) or []:
+        return _text(code, "CodeValue"), _text(code, "CodingSchemeDesignator")
+    return "", ""
+
+
+def _text(item: Dataset, keyword: str) -> str:
+    value = item.get(keyword)
+    return "" if value is None else str(value).strip()

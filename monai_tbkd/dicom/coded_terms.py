@@ -1,4 +1,4 @@
-"""Coded terms of the results: standard ones where there are any, and few of our own."""
+"""Coded terms of the results: standard codes where they exist, and a few of our own."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ CHEST_RADIOGRAPHY = Code("399208008", "SCT", "Plain chest X-ray")
 LUNG = codes.SCT.Lung
 ABNORMAL = codes.SCT.MorphologicallyAbnormalStructure
 
-# Of Chest CAD (TID 4100 and 4104), in percent: how sure the device is of the film as a whole, and of one finding.
+# of Chest CAD (TID 4100 and 4104), in percent: certainty for the whole film, and for one finding
 FILM_SCORE = codes.DCM.CertaintyOfImpression
 BOX_SCORE = codes.DCM.CertaintyOfFinding
 SUMMARY = codes.DCM.CADProcessingAndFindingsSummary
 WITH_FINDINGS = codes.DCM.AllAlgorithmsSucceededWithFindings
 WITHOUT_FINDINGS = codes.DCM.AllAlgorithmsSucceededWithoutFindings
 COMMENT = codes.DCM.Comment
+FINDING = codes.DCM.Finding
 PERCENT = codes.UCUM.Percent
 
-# No standard scheme has the threshold of a score, or a decision that claims no more than ours does.
+# no standard scheme has codes for these
 THRESHOLD = Code("TBKD001", "99TBKD", "Score threshold")
 DECISION = Code("TBKD002", "99TBKD", "Decision at the threshold")
 TB_SUGGESTIVE = Code("TBKD003", "99TBKD", "TB suggestive")

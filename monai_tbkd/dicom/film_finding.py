@@ -1,4 +1,4 @@
-"""What was found on one film, in the pixels of its file: what every DICOM result is made from."""
+"""Findings of one film, on its stored pixels: the input of every DICOM result."""
 
 from __future__ import annotations
 
@@ -16,14 +16,7 @@ from monai_tbkd.transforms import notice_of
 
 @dataclass(frozen=True)
 class BoxFinding:
-    """A box on the pixels of the film as they are stored; x = column; half-open pixel edges, 0 = the film's edge.
-
-    Args:
-        xmin: left edge.
-        ymin: upper edge.
-        xmax: right edge, one past the last column.
-        ymax: lower edge, one past the last row.
-        score: 0-1.
+    """A box on the stored pixels: x = column, half-open pixel edges, 0 = the film's edge; score 0-1.
 
     Raises:
         ValueError: no area, an edge that is not finite or negative, or a score beyond 0-1.
@@ -51,14 +44,13 @@ class FilmFinding:
         score: of the film, 0-1.
         threshold: 0-1; None where no threshold holds for this kind of film, and then there is no decision.
         decision: in words, as in the table of predictions.
-        boxes: on the pixels as they are stored, the highest score first.
-        model_version: what made the finding.
+        boxes: on the stored pixels, the highest score first.
+        model_version: of the model.
         threshold_id: where the threshold comes from.
-        tb_map: TB probabilities ``(h, w)`` of 0-1 on a grid of any size that spans the film from edge to edge,
-            **upright**, as the network saw it; None where there is none. Not part of what makes two findings equal.
+        tb_map: TB probabilities ``(h, w)`` of 0-1, upright, on a grid of any size that spans the film; not compared.
         warnings: codes of `FilmWarning`, joined by ``"; "``.
-        identity: what the UIDs of the results are made from beside the film, in place of all that was found. Where
-            several machines write into one archive, the last digit of a score must not make a second result.
+        identity: used in place of the finding to make the UIDs of the results, so that machines whose scores differ in
+            the last digit make the same UIDs.
 
     Raises:
         ValueError: a number beyond 0-1, a decision without a threshold, or a map that has not two axes.
@@ -95,10 +87,10 @@ class FilmFinding:
     @property
     def headline(self) -> str:
         """Score, threshold and decision in one line."""
-        decided = "no threshold"
+        limit = "no threshold"
         if self.threshold is not None:
-            decided = f"threshold {100 * self.threshold:.1f}: {self.decision}"
-        return f"TB score {self.percent:.1f} of 100, {decided}"
+            limit = f"threshold {100 * self.threshold:.1f}: {self.decision}"
+        return f"TB score {self.percent:.1f} of 100, {limit}"
 
     @property
     def notice(self) -> str:
@@ -106,27 +98,17 @@ class FilmFinding:
         return notice_of(self.model_version)
 
     @property
-    def suggests_tb(self) -> bool | None:
-        """Whether the score reaches the threshold; None without a threshold."""
-        return None if self.threshold is None else self.score >= self.threshold
-
-    @property
     def digest(self) -> str:
-        """Of the numbers and the model, but not the map, or else of the `identity` that was given."""
+        """SHA-256 of the `identity` where there is one, else of all but map and warnings."""
         if self.identity is not None:
-            return identity_digest(self.identity)
+            return hashlib.sha256(self.identity.encode()).hexdigest()
         boxes = [[b.xmin, b.ymin, b.xmax, b.ymax, b.score] for b in self.boxes]
         said = [self.score, self.threshold, self.decision, boxes, self.model_version, self.threshold_id]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], tb_map: Any = None) -> FilmFinding:
-        """From a row of the table of predictions.
-
-        Args:
-            row: a film that was scored, as `predictions.json` and `PredictionTable.rows` hold it: scores and thresholds
-                of 0-100; boxes ``[xmin, ymin, xmax, ymax, score]`` on the stored pixels.
-            tb_map: its map ``(1, h, w)`` or ``(h, w)``, an array or a tensor, upright; None leaves it out.
+        """Convert a row of `predictions.json`, and an upright map ``(1, h, w)`` or ``(h, w)``.
 
         Raises:
             ValueError: the film has no score.
@@ -149,8 +131,3 @@ class FilmFinding:
             tb_map=tb_map,
             warnings=str(row.get("warnings") or ""),
         )
-
-
-def identity_digest(identity: str) -> str:
-    """The digest of every finding of an `identity`."""
-    return hashlib.sha256(identity.encode()).hexdigest()

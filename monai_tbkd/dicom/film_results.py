@@ -1,27 +1,30 @@
-"""The DICOM results of one film: which there are, and how they come to be in a folder."""
+"""Make and write all kinds of DICOM results."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import pydicom
 from pydicom import Dataset
 
 from monai_tbkd.data.film_rules import FilmRules
 from monai_tbkd.data.own_results import DICOM_RESULTS
 from monai_tbkd.data.readers import FilmLimits, decode_film
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.data.reason_codes import FilmError
-from monai_tbkd.dicom.equipment import named_uid
-from monai_tbkd.dicom.film_finding import FilmFinding, identity_digest
+from monai_tbkd.dicom.film_finding import FilmFinding
 from monai_tbkd.dicom.presentation_state import presentation_state
-from monai_tbkd.dicom.result_error import DicomResultError
+from monai_tbkd.dicom.result_object import named_uid, write_object
 from monai_tbkd.dicom.secondary_capture import LONGEST_SIDE, secondary_capture
 from monai_tbkd.dicom.segmentation import box_segmentation, map_segmentation
-from monai_tbkd.dicom.source_film import SourceFilm
+from monai_tbkd.dicom.source_film import DicomResultError, SourceFilm
 from monai_tbkd.dicom.structured_report import structured_report
-from monai_tbkd.dicom.whole_object import write_object
+
+logger = logging.getLogger(__name__)
 
 KINDS = DICOM_RESULTS
 """Structured report, segmentations of the map and of the boxes, secondary capture, presentation state."""
@@ -29,17 +32,8 @@ _NAMES = dict(zip(KINDS, ("SR", "SEG map", "SEG boxes", "SC", "GSPS"), strict=Tr
 
 
 def result_series(study: str, image: str, identity: str) -> dict[str, str]:
-    """The series that the results of an image are in, whatever was found.
-
-    Args:
-        study: StudyInstanceUID of the image.
-        image: its SOPInstanceUID.
-        identity: as `FilmFinding` has it.
-
-    Returns:
-        SeriesInstanceUIDs by kind.
-    """
-    digest = identity_digest(identity)
+    """SeriesInstanceUIDs by kind of the results of an image, from its study and instance UIDs and the `identity`."""
+    digest = FilmFinding(0.0, identity=identity).digest
     return {kind: str(named_uid(study, image, digest, name, "series")) for kind, name in _NAMES.items()}
 
 
@@ -47,44 +41,44 @@ def film_results(
     source: SourceFilm,
     finding: FilmFinding,
     kinds: Sequence[str] = KINDS,
-    film: NDArray[np.floating] | None = None,
     voi: str = "first",
     longest_side: int = LONGEST_SIDE,
 ) -> dict[str, Dataset]:
-    """Make the DICOM results of a film.
+    """Make the DICOM results of a film, by kind, not yet written.
 
     Args:
         source: the film.
         finding: what was found.
         kinds: some of `KINDS`. Without a map there is no ``seg_map``, without boxes no ``seg_boxes``.
-        film: the upright pixels ``(H, W)`` for ``sc``; None reads them from the film's file.
-        voi: with it the file is read.
+        voi: how the film's gray values are read for ``sc``.
         longest_side: of the film in the secondary capture, in pixels.
-
-    Returns:
-        Objects by kind, not yet written.
 
     Raises:
         DicomResultError: the film's header or pixels cannot be used; its message quotes nothing of the file.
         ValueError: an unknown kind, or a box beyond the film.
     """
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    if unknown:
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise ValueError(f"There are no DICOM results {unknown}; expected some of {list(KINDS)}.")
-    results: dict[str, Dataset] = {}
-    for kind in dict.fromkeys(kinds):
-        if kind == "sr":
-            results[kind] = structured_report(source, finding)
-        elif kind == "seg_map" and finding.tb_map is not None:
-            results[kind] = map_segmentation(source, finding)
-        elif kind == "seg_boxes" and finding.boxes:
-            results[kind] = box_segmentation(source, finding)
-        elif kind == "sc":
-            pixels = _read_film(source, voi) if film is None else film
-            results[kind] = secondary_capture(source, finding, pixels, longest_side)
-        elif kind == "gsps":
-            results[kind] = presentation_state(source, finding)
-    return results
+
+    def capture(source: SourceFilm, finding: FilmFinding) -> Dataset:
+        # no rules here: the film was scored, so it has passed them
+        anything = FilmRules(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
+        try:
+            pixels = decode_film(source.path, voi, FilmLimits(min_side=1), anything).pixels
+        except FilmError as error:
+            raise DicomResultError(f"its pixels cannot be read again ({error.reason})") from error
+        return secondary_capture(source, finding, pixels, longest_side)
+
+    makers: dict[str, Callable[[SourceFilm, FilmFinding], Dataset]] = {
+        "sr": structured_report,
+        "seg_map": map_segmentation,
+        "seg_boxes": box_segmentation,
+        "sc": capture,
+        "gsps": presentation_state,
+    }
+    absent = {"seg_map"} if finding.tb_map is None else set()
+    absent |= set() if finding.boxes else {"seg_boxes"}
+    return {kind: makers[kind](source, finding) for kind in dict.fromkeys(kinds) if kind not in absent}
 
 
 def write_film_results(
@@ -97,33 +91,100 @@ def write_film_results(
 ) -> dict[str, Path]:
     """Make the results of `film_results` and write each as ``<folder>/<kind>.dcm``, whole or not at all.
 
-    Args:
-        folder: gets the files; it is made.
-        source: the film, or its file, which is only read.
-        finding: what was found.
-        kinds: some of `KINDS`.
-        voi: as in `film_results`.
-        longest_side: as in `film_results`.
-
-    Returns:
-        Files by kind.
+    `source` is the film, or its file, which is only read. If one result cannot be made, none is written.
 
     Raises:
-        DicomResultError: nothing is written then.
-        ValueError: nothing is written then.
+        DicomResultError, ValueError: as `film_results`.
 
     Example:
         >>> write_film_results("out", "film.dcm", FilmFinding.from_row(row), ["sr", "sc"])  # doctest: +SKIP
     """
     film = source if isinstance(source, SourceFilm) else SourceFilm.read(source)
-    results = film_results(film, finding, kinds, voi=voi, longest_side=longest_side)
+    results = film_results(film, finding, kinds, voi, longest_side)
     return {kind: write_object(result, Path(folder) / f"{kind}.dcm") for kind, result in results.items()}
 
 
-def _read_film(source: SourceFilm, voi: str) -> NDArray[np.floating]:
-    # The film was scored already, so whatever its rules and limits were, they let it pass.
-    anything = FilmRules(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
-    try:
-        return decode_film(source.path, voi, FilmLimits(min_side=1), anything).pixels
-    except FilmError as error:
-        raise DicomResultError(f"its pixels cannot be read again ({error.reason})") from error
+class DicomResultWriter:
+    """Write ``<output_dir>/dicom/<SOP instance UID of the film>/<kind>.dcm`` for each DICOM film that was scored.
+
+    A film that is no DICOM file, or lacks what its results have to refer to, gets none and a note. UIDs are made from
+    film and finding, so a resumed run overwrites its own objects. Another film of the same UID gets ``<UID>_2``.
+
+    Args:
+        output_dir: of the inference.
+        kinds: some of `KINDS`.
+        voi: how DICOM gray values are read, for the secondary capture.
+        longest_side: of the film in the secondary capture, in pixels.
+        resume: keep the results of an earlier run; otherwise they are removed at the first film.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        kinds: Sequence[str] = ("sr", "sc"),
+        voi: str = "first",
+        longest_side: int = LONGEST_SIDE,
+        resume: bool = False,
+    ) -> None:
+        if not kinds or not set(kinds) <= set(KINDS):
+            raise ValueError(f"The DICOM results wanted are {list(kinds)}; expected some of {list(KINDS)}.")
+        self.folder = Path(output_dir) / "dicom"
+        self.kinds, self.voi, self.longest_side, self.resume = tuple(kinds), voi, int(longest_side), resume
+
+    def start(self) -> None:
+        """Remove the results of an earlier run unless it is resumed."""
+        if self.resume:
+            return
+        for kind in KINDS:
+            for old in (*self.folder.glob(f"*/{kind}.dcm"), *self.folder.glob(f"*/{kind}.dcm.part")):
+                old.unlink()
+        for folder in self.folder.glob("*/"):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+    def write(self, path: str | Path, row: Mapping[str, Any], tb_map: Any = None) -> str | None:
+        """Write the results of a scored film: its file, its row of predictions, its upright map ``(1, h, w)`` of 0-1.
+
+        Returns:
+            None when all is written, or the reason why nothing is.
+        """
+        if row["source_format"] != "dicom":
+            return f"no DICOM results: a {row['source_format']} file names no patient and study to write them for"
+        try:
+            source = SourceFilm.read(path)
+            results = film_results(source, FilmFinding.from_row(row, tb_map), self.kinds, self.voi, self.longest_side)
+            folder, number = self.folder / source.uid, 1
+            while not all(_is_free(folder / f"{kind}.dcm", result) for kind, result in results.items()):
+                number += 1
+                folder = self.folder / f"{source.uid}_{number}"
+            for kind, result in results.items():
+                write_object(result, folder / f"{kind}.dcm")
+        except DicomResultError as error:
+            return f"no DICOM results: {error}"
+        except (ImportError, MemoryError, OSError):  # not the film's fault
+            raise
+        except Exception as error:  # highdicom raises all kinds; its message may quote the film
+            log_place(logger, row["name"], error)
+            return f"no DICOM results: they could not be made ({type(error).__name__}); see the log"
+        return None
+
+
+def log_place(log: logging.Logger, name: str, error: Exception) -> None:
+    """Log where an error was raised, without its message, which may quote patient data."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    log.error("%s: %s at %s:%d", name, type(error).__name__, where.filename, where.lineno or 0)
+
+
+def _is_free(path: Path, result: Dataset) -> bool:
+    """Whether there is no file yet, or only this same object."""
+    if not path.is_file():
+        return True
+    with quiet_pydicom():
+        try:
+            there = pydicom.dcmread(path, specific_tags=["SOPInstanceUID"], stop_before_pixels=True)
+        except Exception:  # not a DICOM file
+            return False
+        return bool(there.get("SOPInstanceUID") == result.SOPInstanceUID)

@@ -1,9 +1,11 @@
-"""Boxes and score as a presentation state, which some viewers lay over the film itself."""
+"""Boxes and score as a presentation state, which some viewers show over the film."""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from fractions import Fraction
 
+import numpy as np
 from highdicom.pr import (
     AnnotationUnitsValues,
     GraphicAnnotation,
@@ -13,33 +15,22 @@ from highdicom.pr import (
     GrayscaleSoftcopyPresentationState,
     TextObject,
 )
+from pydicom import Dataset
 
-from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
-from monai_tbkd.dicom.equipment import result_uid, series_of
+from monai_tbkd.data.readers.dicom_display import find_voi
+from monai_tbkd.data.readers.dicom_elements import text_of, values_of
 from monai_tbkd.dicom.film_finding import FilmFinding
-from monai_tbkd.dicom.gray_values import carry_gray_values
+from monai_tbkd.dicom.result_object import dicom_result, result_uid, series_of
 from monai_tbkd.dicom.source_film import SourceFilm, faults_named
 from monai_tbkd.dicom.structured_report import outline
-from monai_tbkd.dicom.whole_object import finished
 from monai_tbkd.transforms import NOTICE
 
-GSPS_SERIES_NUMBER = 9705
-GSPS_DESCRIPTION = f"TB boxes GSPS, {NOTICE}"
 
-
-@quiet_pydicom()
+@dicom_result
 def presentation_state(source: SourceFilm, finding: FilmFinding) -> GrayscaleSoftcopyPresentationState:
     """Make a Grayscale Softcopy Presentation State (PS3.3, A.33.1): boxes with scores, decision and notice.
 
-    Gray values and the shape of pixels are shown as without it: modality and VOI LUTs are the film's, inversion
-    included.
-
-    Args:
-        source: the film.
-        finding: what was found.
-
-    Returns:
-        The state, not yet written.
+    Gray values and the shape of pixels are shown as without it.
 
     Raises:
         DicomResultError: an element of the film cannot be carried over.
@@ -50,11 +41,10 @@ def presentation_state(source: SourceFilm, finding: FilmFinding) -> GrayscaleSof
     layer = GraphicLayer("TBKD", order=1, description=f"Tuberculosis, {NOTICE}")
     boxes, texts = [], []
     for number, box in enumerate(finding.boxes, start=1):
-        corners = outline(box, source.size)
         boxes.append(
             GraphicObject(
                 GraphicTypeValues.POLYLINE,
-                corners,
+                outline(box, source.size),
                 AnnotationUnitsValues.PIXEL,
                 tracking_id=f"box {number}",
                 tracking_uid=result_uid(source, finding, "SR", f"box {number}"),
@@ -64,7 +54,7 @@ def presentation_state(source: SourceFilm, finding: FilmFinding) -> GrayscaleSof
             TextObject(
                 f"TB {100 * box.score:.0f}",
                 AnnotationUnitsValues.PIXEL,
-                anchor_point=(float(corners[0, 0]), float(corners[0, 1])),
+                anchor_point=(float(box.xmin), float(box.ymin)),
                 anchor_point_visible=False,
             )
         )
@@ -82,13 +72,56 @@ def presentation_state(source: SourceFilm, finding: FilmFinding) -> GrayscaleSof
         content_description=NOTICE,
         graphic_layers=[layer],
         graphic_annotations=[GraphicAnnotation([bare], layer, graphic_objects=boxes or None, text_objects=texts)],
-        **series_of(source, finding, "GSPS", GSPS_SERIES_NUMBER, GSPS_DESCRIPTION),
+        **series_of(source, finding, "GSPS"),
     )
-    if source.row_height != 1:  # highdicom has square pixels alone
+    if source.row_height != 1:  # highdicom assumes square pixels
         (area,) = result.DisplayedAreaSelectionSequence
         ratio = Fraction(source.row_height).limit_denominator(1000)
         area.PresentationPixelAspectRatio = [ratio.numerator, ratio.denominator]
     with faults_named():
         carry_gray_values(source.header, result)
-    finished(result, source)
     return result
+
+
+def carry_gray_values(film: Dataset, state: Dataset) -> None:
+    """Copy the film's modality LUT, its first usable VOI LUT or window, and its inversion into a presentation state.
+
+    A state without them would show the stored values (PS3.4, N.2). The steps are those that films are read by, so that
+    the state shows what was scored.
+    """
+    if film.get("ModalityLUTSequence"):
+        state.ModalityLUTSequence = [_lut(film, film.ModalityLUTSequence[0])]
+    elif film.get("RescaleSlope") and film.get("RescaleIntercept") is not None:
+        state.RescaleSlope, state.RescaleIntercept = film.RescaleSlope, film.RescaleIntercept
+        state.RescaleType = film.get("RescaleType") or "US"
+    item = Dataset()
+    voi = find_voi(film, can_be_negative=False)
+    if voi.lut is not None:
+        item.VOILUTSequence = [_lut(film, film.VOILUTSequence[voi.lut[0]])]
+    elif voi.window is not None:
+        item.WindowCenter, item.WindowWidth = (
+            values_of(film, key)[voi.number] for key in ("WindowCenter", "WindowWidth")
+        )
+        if voi.window.function != "LINEAR":
+            item.VOILUTFunction = voi.window.function
+    if len(item):
+        state.SoftcopyVOILUTSequence = [item]
+    inverse = text_of(film, "PhotometricInterpretation") == "MONOCHROME1" or (
+        text_of(film, "PresentationLUTShape") == "INVERSE"
+    )
+    state.PresentationLUTShape = "INVERSE" if inverse else "IDENTITY"
+
+
+def _lut(film: Dataset, item: Dataset) -> Dataset:
+    lut = deepcopy(item)
+    _, little = film.original_encoding
+    if not little and isinstance(lut.LUTData, bytes):
+        # words of a big endian file, which pydicom leaves as they are, go into a little endian one
+        lut["LUTData"].value = np.frombuffer(lut.LUTData, ">u2").astype("<u2").tobytes()
+    entries, _, bits = (int(value) for value in lut.LUTDescriptor)
+    words = lut.LUTData
+    if bits == 8 and not isinstance(words, bytes) and len(words) == (entries or 2**16):
+        # one entry per word, as some write it; the standard packs two (PS3.3, C.11.1.1.1)
+        packed = np.asarray(words, dtype=np.uint8).tobytes()
+        lut.add_new("LUTData", "OW", packed + b"\0" * (len(packed) % 2))
+    return lut

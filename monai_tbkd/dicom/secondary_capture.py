@@ -14,22 +14,18 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
-from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
-from monai_tbkd.dicom.equipment import series_of
 from monai_tbkd.dicom.film_finding import FilmFinding
+from monai_tbkd.dicom.result_object import dicom_result, series_of
 from monai_tbkd.dicom.source_film import SourceFilm
-from monai_tbkd.dicom.whole_object import finished
-from monai_tbkd.transforms import NOTICE, FilmTo8Bit
-from monai_tbkd.transforms.overlay import PREDICTED_COLOR
+from monai_tbkd.transforms import FilmTo8Bit
+from monai_tbkd.transforms.overlay import PREDICTED_COLOR, draw_boxes
 
-SC_SERIES_NUMBER = 9704
-SC_DESCRIPTION = f"TB boxes on film, {NOTICE}"
 LONGEST_SIDE = 1536
 """Of the film in the picture, in pixels; larger films are made smaller."""
 _SMALLEST_TEXT, _NARROWEST = 11, 320
 
 
-@quiet_pydicom()
+@dicom_result
 def secondary_capture(
     source: SourceFilm, finding: FilmFinding, film: NDArray[np.floating], longest_side: int = LONGEST_SIDE
 ) -> SCImage:
@@ -39,10 +35,7 @@ def secondary_capture(
         source: the film.
         finding: what was found.
         film: its upright pixels ``(H, W)``, larger values brighter, as `decode_film` gives them.
-        longest_side: of the film in the picture; smaller films stay as they are.
-
-    Returns:
-        The picture, not yet written.
+        longest_side: of the film in the picture; smaller films keep their size.
 
     Raises:
         DicomResultError: an element of the film cannot be carried over.
@@ -63,18 +56,21 @@ def secondary_capture(
         patient_orientation=("L", "F"),
         transfer_syntax_uid=ExplicitVRLittleEndian,
         content_qualification=hd.ContentQualificationValues.RESEARCH,
-        **series_of(source, finding, "SC", SC_SERIES_NUMBER, SC_DESCRIPTION),
+        **series_of(source, finding, "SC"),
     )
     if source.orientation is None:
         result.PatientOrientation = None
     result.ImageType = ["DERIVED", "SECONDARY"]
     result.DerivationDescription = f"Boxes, scores and text burnt in; {finding.notice}"
-    result.SourceImageSequence = [_reference(source)]
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.header.SOPClassUID, source.header.SOPInstanceUID
+    purpose = codes.DCM.SourceImageForImageProcessingOperation
+    item.PurposeOfReferenceCodeSequence = [hd.sr.CodedConcept.from_code(purpose)]
+    result.SourceImageSequence = [item]
     result.ImageComments = finding.notice
     marked = str(source.header.get("BurnedInAnnotation") or "").strip().upper()
-    if marked in ("YES", "NO"):  # nothing that names the patient is added
+    if marked in ("YES", "NO"):  # the drawn text does not identify the patient
         result.BurnedInAnnotation = marked
-    finished(result, source)
     return result
 
 
@@ -85,24 +81,19 @@ def draw_finding(
     longest_side: int,
     row_height: float = 1.0,
 ) -> NDArray[np.uint8]:
-    """The picture: the film between a line that says what was decided and lines that say what it is not for.
+    """Draw a film ``(H, W)`` of any range with its boxes between the headline and the notice.
 
-    Args:
-        film: upright pixels ``(H, W)`` of any range.
-        finding: what was found.
-        boxes: of `finding`, on the upright film.
-        longest_side: of the film in the picture.
-        row_height: of a pixel of `film` as times its width; the picture has square pixels.
+    Film and boxes are upright; `row_height` is the height of a pixel divided by its width.
 
     Returns:
-        ``(height, width, 3)`` uint8; wider than the film where the text needs room.
+        ``(height, width, 3)`` uint8 of square pixels; wider than the film where the text needs room.
     """
     height, width = film.shape
-    # the shorter side of a pixel is made longer, so that nothing is lost
+    # stretch the shorter side of a pixel, so that no detail is lost
     square = (width * max(1.0, 1 / row_height), height * max(1.0, row_height))
     scale = min(1.0, longest_side / max(square))
     size = (max(1, round(square[0] * scale)), max(1, round(square[1] * scale)))
-    # made smaller before anything else, to spare memory
+    # resize first to save memory
     shown = Image.fromarray(np.asarray(film, dtype=np.float32))
     if size != shown.size:
         shown = shown.resize(size, Image.Resampling.BOX if row_height == 1 else Image.Resampling.BILINEAR)
@@ -125,28 +116,13 @@ def draw_finding(
     for number, words in enumerate(below):
         color = PREDICTED_COLOR if number < len(notice) else (190, 190, 190)
         draw.text((line // 2, top + small.height + line // 4 + number * line), words, fill=color, font=font)
-    stroke = max(2, round(max(small.size) / 400))
-    ratio = (small.width / width, small.height / height)
-    for (xmin, ymin, xmax, ymax), box in zip(boxes, finding.boxes, strict=True):
-        x0, x1 = left + xmin * ratio[0], left + xmax * ratio[0]
-        y0, y1 = top + ymin * ratio[1], top + ymax * ratio[1]
-        draw.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=PREDICTED_COLOR, width=stroke)
-        place = (x0 + stroke + 1, max(float(top), y0 - text_size - 3))
-        draw.rectangle(draw.textbbox(place, f"{100 * box.score:.0f}", font=font), fill=(0, 0, 0))
-        draw.text(place, f"{100 * box.score:.0f}", fill=PREDICTED_COLOR, font=font)
+    scores = torch.tensor([box.score for box in finding.boxes], dtype=torch.float64)
+    stroke, panel = max(2, round(max(small.size) / 400)), (small.height, small.width)
+    draw_boxes(draw, boxes, scores, (height, width), panel, (left, top), PREDICTED_COLOR, stroke, text_size)
     return np.asarray(sheet)
 
 
 def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
-    """Lines that are no wider than the picture."""
+    """Wrap text to the width of the picture."""
     most = max(1, int(len(text) * (width - 20) / max(1.0, font.getlength(text))))
     return textwrap.wrap(text, most) or [""]
-
-
-def _reference(source: SourceFilm) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.header.SOPClassUID, source.header.SOPInstanceUID
-    item.PurposeOfReferenceCodeSequence = [
-        hd.sr.CodedConcept.from_code(codes.DCM.SourceImageForImageProcessingOperation)
-    ]
-    return item

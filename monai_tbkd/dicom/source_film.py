@@ -1,4 +1,4 @@
-"""The film that results are about: its header, read once and never changed."""
+"""Header of the film that results refer to."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from monai_tbkd.data.readers.dicom_file import read_dicom_header
 from monai_tbkd.data.readers.dicom_rules import patient_orientation
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.data.reason_codes import FilmError
-from monai_tbkd.dicom.result_error import DicomResultError
 
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-# What results are built on. Patient and study are carried over as they stand once an object is built, since the
-# builder checks, and in part logs, what it is given.
+# Elements that results are built from. Patient and study are copied after an object is built, since the builder
+# validates, and in part logs, its input.
 _IMAGE = (
     "Rows", "Columns", "Modality", "Manufacturer", "ManufacturerModelName", "SoftwareVersions", "DeviceSerialNumber",
     "InstitutionName", "StationName",
@@ -32,31 +31,26 @@ _PATIENT_AND_STUDY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
     "StudyTime", "ReferringPhysicianName",
 )  # fmt: skip
+_MOST = 10  # largest credible ratio of a pixel's sides
 
-_MOST = 10  # a pixel is no longer than so many times its width
+
+class DicomResultError(ValueError):
+    """DICOM results cannot be made for this film; the message says why, and holds no patient data."""
 
 
 @dataclass(frozen=True)
 class SourceFilm:
-    """A DICOM film without its pixels.
-
-    Args:
-        path: the file; only read.
-        header: everything but the pixels.
-    """
+    """A DICOM film without its pixels: the file, which is only read, and its header."""
 
     path: Path
     header: Dataset
 
     @classmethod
     def read(cls, path: str | Path) -> SourceFilm:
-        """Read a film's header.
-
-        Args:
-            path: a DICOM file, with or without a meta header.
+        """Read the header of a DICOM file, with or without a meta header.
 
         Raises:
-            DicomResultError: it is none, or lacks what a result has to refer to.
+            DicomResultError: it is no DICOM file, or lacks what a result has to refer to.
         """
         path = Path(path)
         try:
@@ -67,11 +61,7 @@ class SourceFilm:
 
     @classmethod
     def of(cls, header: Dataset, path: str | Path = "") -> SourceFilm:
-        """From a data set that is there already, as one that a PACS has sent.
-
-        Args:
-            header: the film's data set; pixels may be in it.
-            path: its file, if there is one.
+        """Take a data set, with or without pixels, and its file, if there is one.
 
         Raises:
             DicomResultError: it lacks what a result has to refer to.
@@ -90,7 +80,7 @@ class SourceFilm:
 
     @property
     def turn(self) -> FilmTurn:
-        """From the stored pixels to the upright film."""
+        """The turn from the stored pixels to the upright film."""
         with quiet_pydicom(), faults_named():
             return turn_to_upright(self.header)
 
@@ -107,7 +97,7 @@ class SourceFilm:
 
     @property
     def row_height(self) -> float:
-        """Height of a stored pixel as times its width: 1 where the image does not say, or nothing credible."""
+        """Height of a stored pixel divided by its width; 1 if unknown or not credible."""
         with quiet_pydicom(), faults_named():
             for key in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"):
                 value = self.header.get(key)
@@ -119,22 +109,19 @@ class SourceFilm:
 
     @property
     def orientation(self) -> tuple[str, str] | None:
-        """Where in the patient rows and columns of the stored pixels run to, if the film says so properly."""
+        """Direction in the patient of the stored rows and columns, None where the film has no proper one."""
         with quiet_pydicom(), faults_named():
             return patient_orientation(self.header)
 
-    def without_patient(self, *more: str) -> Dataset:
-        """A new data set that results can be built from: identifiers and image, with patient and study empty.
-
-        Args:
-            more: keywords that are taken as well.
+    def without_patient(self) -> Dataset:
+        """Copy what results are built from: identifiers and image, with patient and study empty.
 
         Raises:
             DicomResultError: one of the elements cannot be read.
         """
         bare = Dataset()
         with quiet_pydicom(), faults_named():
-            for key in (*_UIDS, *_IMAGE, *more):
+            for key in (*_UIDS, *_IMAGE):
                 if self.header.get(key) not in (None, ""):
                     bare[key] = deepcopy(self.header[key])
         bare.PatientOrientation = list(self.orientation) if self.orientation else None
@@ -145,7 +132,7 @@ class SourceFilm:
 
 @contextmanager
 def faults_named() -> Iterator[None]:
-    """Whatever pydicom raises on an odd element becomes one error whose words quote nothing of the file."""
+    """Turn pydicom's errors on invalid elements into one whose message quotes nothing of the file."""
     try:
         yield
     except (DicomResultError, ImportError, OSError, MemoryError):

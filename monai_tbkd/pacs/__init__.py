@@ -1,4 +1,4 @@
-"""Films out of a PACS, results back into it, by DICOMweb.
+"""Fetch images from a PACS by DICOMweb and store results in it.
 
 It needs highdicom: ``pip install monai_tbkd[pacs]``.
 """
@@ -12,15 +12,12 @@ from monai_tbkd import names_on_demand
 if TYPE_CHECKING:
     from monai_tbkd.pacs.annotator_reports import AnnotatorReports
     from monai_tbkd.pacs.archive import Archive, FilmAddress, FoundSeries
-    from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveGoneError, ArchiveRefusalError
+    from monai_tbkd.pacs.archive_connection import ArchiveError, ArchiveGoneError, ArchiveRefusalError
     from monai_tbkd.pacs.archive_films import ArchiveFilms
     from monai_tbkd.pacs.archive_run import ArchiveRun
     from monai_tbkd.pacs.archive_session import archive_session
-    from monai_tbkd.pacs.archive_table import ArchiveTable
-    from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
-    from monai_tbkd.pacs.result_sender import ResultSender
-    from monai_tbkd.pacs.study_query import StudyQuery
-    from monai_tbkd.pacs.study_results import reported_films
+    from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm, StudyQuery, reported_films
+    from monai_tbkd.pacs.result_sender import ArchiveTable, ResultSender
 
 __all__ = [
     "AnnotatorReports",

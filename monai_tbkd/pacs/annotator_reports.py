@@ -1,4 +1,4 @@
-"""The reports of an archive in which a person says something of tuberculosis."""
+"""Find the reports of annotators about tuberculosis in an archive."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from monai_tbkd.dicom import (
     report_head,
 )
 from monai_tbkd.pacs.archive import Archive, FilmAddress
-from monai_tbkd.pacs.archive_error import ArchiveRefusalError
-from monai_tbkd.pacs.study_query import StudyQuery
+from monai_tbkd.pacs.archive_connection import ArchiveRefusalError
+from monai_tbkd.pacs.film_search import StudyQuery
 
 logger = logging.getLogger(__name__)
 
@@ -29,20 +29,20 @@ MODALITY = "SR"
 
 
 class AnnotatorReports:
-    """Look for reports of annotators.
+    """Search an archive for reports of annotators.
 
-    Wanted are reports of TID 1500 whose observer is a person, that were made from one of this program's or name
-    tuberculosis or a class of films. Each instance is looked at by itself: OHIF puts an annotator's report into the
-    series of the model's.
+    These are reports of TID 1500 whose observer is a person, and that were made from a report of this program or name
+    tuberculosis or a class of films. Each instance is checked by itself: OHIF puts an annotator's report into the
+    series of the model's report.
 
     Args:
-        archive: to look into.
+        archive: to search.
         query: which studies; keys of series are those of the reports'.
-        without_words: want also those that do not say what their rectangles are around.
+        without_words: include reports that do not name what their rectangles enclose.
 
     Attributes:
-        counts: ``studies`` with reports, ``reports`` in them, those that are ``wanted``, ``of_something_else``, since
-            they say nothing of tuberculosis, or ``unreadable``.
+        counts: ``studies`` with reports, ``reports`` in them, those that are ``wanted``, ``of_something_else``, because
+            they do not name tuberculosis, or ``unreadable``.
     """
 
     def __init__(self, archive: Archive, query: StudyQuery, without_words: bool = False) -> None:
@@ -50,7 +50,7 @@ class AnnotatorReports:
         self.counts: Counter[str] = Counter()
 
     def studies(self) -> Iterator[list[FilmAddress]]:
-        """The wanted reports, one study after the other."""
+        """Yield the wanted reports of each study."""
         for study in self.archive.studies((MODALITY,), self.query.study):
             self.counts["studies"] += 1
             try:
@@ -61,15 +61,7 @@ class AnnotatorReports:
                 yield found
 
     def fetch(self, reports: list[FilmAddress], folder: Path) -> list[Path]:
-        """Fetch reports.
-
-        Args:
-            reports: of a study.
-            folder: for the files.
-
-        Returns:
-            The files; what is not sent is counted as unreadable.
-        """
+        """Fetch reports into a folder and return their files; failures are counted as unreadable."""
         files = []
         for report in reports:
             path = folder / f"{report.instance}.dcm"

@@ -1,4 +1,4 @@
-"""An archive of DICOM images by DICOMweb: what is asked of it, and what its answers mean."""
+"""Search, fetch and store by DICOMweb."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -18,11 +19,9 @@ from pydicom import Dataset
 from monai_tbkd.data import FilmError, ReasonCode
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom.archive_answers import failure_reason, number, stored_instances, text, uid
-from monai_tbkd.pacs.archive_connection import JSON, ArchiveConnection
-from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveRefusalError
-from monai_tbkd.pacs.divided_search import divided_search
+from monai_tbkd.pacs.archive_connection import JSON, ArchiveConnection, ArchiveError, ArchiveRefusalError
+from monai_tbkd.pacs.archive_search import UNENCODED, Found, PagedSearch, divided_search
 from monai_tbkd.pacs.film_download import ACCEPTS, check_identity, write_film
-from monai_tbkd.pacs.paged_search import UNENCODED, PagedSearch
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +29,7 @@ _STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
 
 
 class FilmAddress(NamedTuple):
-    """Where an image is in the archive; a study as a whole has no series, and its own UID as instance."""
+    """UIDs of an image; for a whole study the series is empty and the instance is the study's UID."""
 
     study: str
     series: str
@@ -38,13 +37,13 @@ class FilmAddress(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Below the archive's URL."""
+        """Path below the archive's URL."""
         below = f"/series/{self.series}/instances/{self.instance}" if self.series else ""
         return f"studies/{self.study}{below}"
 
 
 class FoundSeries(NamedTuple):
-    """A series, as the archive tells of it; ``description`` and ``modality`` may be empty, ``instances`` 0."""
+    """A series as the archive describes it; text may be empty, ``instances`` 0."""
 
     uid: str
     modality: str
@@ -52,13 +51,16 @@ class FoundSeries(NamedTuple):
     instances: int
 
 
-class Archive:
+class Archive(PagedSearch):
     """A DICOMweb server (QIDO-RS, WADO-RS, STOW-RS; PS3.18).
 
     Args:
-        url: that ``/studies`` is below.
-        session: secured as the server wants it.
-        patience: seconds to wait for a server that was there and does not answer.
+        url: base URL; ``/studies`` is below it.
+        session: with the credentials that the server requires.
+        patience: seconds to wait for a server that stops answering.
+
+    Attributes:
+        cut_short: whether an answer was truncated and could not be completed, so that images may be missing.
 
     Example:
         >>> url = "http://localhost:8042/dicom-web"
@@ -68,29 +70,23 @@ class Archive:
     """
 
     def __init__(self, url: str, session: requests.Session, patience: float = 120) -> None:
-        self.connection = ArchiveConnection(url, session, patience)
+        super().__init__(ArchiveConnection(url, session, patience))
         self.url, self.session = self.connection.url, session
-        self._search = PagedSearch(self.connection)
         self._accepts = list(ACCEPTS)
         self._series_told: dict[str, int] = {}
 
-    @property
-    def cut_short(self) -> bool:
-        """Whether an answer was cut short in a way that could not be mended, so that images may be missing."""
-        return self._search.cut_short
-
     def give_up(self) -> None:
-        """Wait for the server no more, in whichever thread it is waited for."""
+        """Stop waiting for the server, in all threads."""
         self.connection.give_up()
 
     def check(self) -> None:
-        """Ask for one study, so that a wrong URL or password is told at once; a busy server is waited for.
+        """Request one study to detect a wrong URL or password; wait for a busy server.
 
         Raises:
-            ArchiveError: with what to mend.
+            ArchiveError: the message says how to fix it.
         """
         self.connection.resume()
-        self._search.cut_short = False
+        self.cut_short = False
         try:
             self.connection.json("search", "studies?limit=1", only_busy=True)
         except ArchiveRefusalError as refusal:
@@ -98,11 +94,7 @@ class Archive:
             raise ArchiveError(f"{self.url} {refusal.said}{hint}.") from refusal
 
     def studies(self, modalities: Sequence[str], query: Mapping[str, str]) -> Iterator[str]:
-        """Look for studies.
-
-        Args:
-            modalities: of which a study must have one.
-            query: what else it must have, by keyword; ``*`` and ranges as in PS3.18, 8.3.4.
+        """Search for studies by modality and keyword; ``*`` and ranges as in PS3.18, 8.3.4.
 
         Yields:
             StudyInstanceUIDs, each once.
@@ -114,7 +106,7 @@ class Archive:
         try:
             for modality in modalities:
                 asked = {**query, "ModalitiesInStudy": modality}
-                for study in divided_search(self._study_search, asked, self._search.tell_cut_short):
+                for study in divided_search(self._study_search, asked, self.tell_cut_short):
                     if study not in seen:
                         seen.add(study)
                         yield study
@@ -131,70 +123,60 @@ class Archive:
             )  # fmt: skip
 
     def series(self, study: str, query: Mapping[str, str] | None = None) -> list[FoundSeries]:
-        """The series of a study.
-
-        Args:
-            study: its UID.
-            query: what they must have, by keyword.
+        """List the series of a study that match a query.
 
         Raises:
-            ArchiveRefusalError: the archive does not tell.
+            ArchiveRefusalError: the archive does not answer properly.
         """
         path, fields = f"studies/{study}", ("SeriesDescription",)
         told = self._series_told.get(study, 0)
-        found = self._search.find(f"{path}/series", _SERIES, {}, fields, told)
+        found = self.find(f"{path}/series", _SERIES, {}, fields, told)
         if len(found) < max(told, 1):  # a search cut short
             found = self._whole(found, told, "series", lambda: self._series_by_metadata(path))
             if query:
                 keys = [{**query, "SeriesInstanceUID": each} for each in found]
-                asked = {each for key in keys for each in self._search.find(f"{path}/series", _SERIES, key)}
+                asked = {each for key in keys for each in self.find(f"{path}/series", _SERIES, key)}
         elif query:
-            asked = set(self._search.find(f"{path}/series", _SERIES, query))
+            asked = set(self.find(f"{path}/series", _SERIES, query))
         return [self._series(study, each, found[each]) for each in found if not query or each in asked]
 
     def films(self, study: str, series: FoundSeries) -> list[tuple[FilmAddress, int]]:
-        """The instances of a series, each with its number of pixels, 0 where the server does not tell."""
+        """List the instances of a series, each with its number of pixels, 0 if unknown."""
         path = f"studies/{study}/series/{series.uid}"
-        found = self._search.find(f"{path}/instances", _INSTANCE, {}, ("Rows", "Columns"), series.instances)
+        found = self.find(f"{path}/instances", _INSTANCE, {}, ("Rows", "Columns"), series.instances)
         if len(found) < max(series.instances, 1):
-            found = self._whole(found, series.instances, "instances", lambda: self._search.metadata(path, _INSTANCE))
+            found = self._whole(found, series.instances, "instances", lambda: self.metadata(path, _INSTANCE))
         return [
             (FilmAddress(study, series.uid, each), number(tags, "00280010") * number(tags, "00280011"))
             for each, tags in found.items()
         ]
 
     def headers(self, study: str, series: str) -> list[Dataset]:
-        """The instances of a series without pixels.
+        """Get the instances of a series without pixels.
 
         Raises:
-            ArchiveRefusalError: the archive does not send them, or in another form.
+            ArchiveRefusalError: the archive does not send them as DICOM JSON.
         """
-        found = self._search.metadata(f"studies/{study}/series/{series}", _INSTANCE)
+        found = self.metadata(f"studies/{study}/series/{series}", _INSTANCE)
         try:
             with quiet_pydicom():
                 return [Dataset.from_json(each) for each in found.values()]
-        except Exception as error:  # whatever pydicom raises on an odd element; its words may quote it
+        except Exception as error:  # pydicom raises all kinds; its message may quote the element
             said = f"sends metadata that is not DICOM JSON ({type(error).__name__})"
             raise ArchiveRefusalError(said, "send metadata") from None
 
     def fetch(self, film: FilmAddress, path: Path, most: int = 2**30) -> None:
-        """Write an image into a file, as it is in the archive: byte for byte, in its own transfer syntax.
-
-        Args:
-            film: which.
-            path: the file.
-            most: bytes that are written.
+        """Download an image, in its own transfer syntax, to a file of at most `most` bytes.
 
         Raises:
             FilmError: NOT_FETCHED or TOO_LARGE; there is no file then.
-            ArchiveError: the archive is gone, or lets us in no more.
+            ArchiveError: the archive is gone or refuses the credentials.
         """
 
         def download() -> None:
             with self.connection.request("GET", film.path, self._accepts[0]) as answer:
-                write_film(
-                    path, answer.headers.get("Content-Type", ""), self.connection.chunks(answer), most, film.path
-                )
+                kind = answer.headers.get("Content-Type", "")
+                write_film(path, kind, self.connection.chunks(answer), most, film.path)
 
         try:
             try:
@@ -205,39 +187,31 @@ class Archive:
                 del self._accepts[0]
                 self.connection.ask("send an image", download)
             check_identity(film, path, film.path)
-        except ArchiveRefusalError as refusal:
+        except BaseException as error:
             path.unlink(missing_ok=True)
-            raise FilmError(ReasonCode.NOT_FETCHED, film.path, str(refusal)) from refusal
-        except BaseException:
-            path.unlink(missing_ok=True)
+            if isinstance(error, ArchiveRefusalError):
+                raise FilmError(ReasonCode.NOT_FETCHED, film.path, str(error)) from error
             raise
 
     def store(self, result: Dataset, source: FilmAddress) -> None:
-        """Store an object in the study that it names.
+        """Store a result of the image `source` in its study.
 
-        It counts as stored when the archive names it as such, or else when the archive has it. One that is there
-        already is left as it is.
-
-        Args:
-            result: the object.
-            source: the image that it is about. Results of an image that is no longer there are not stored, since they
-                would create its study again.
+        It counts as stored if the archive's answer or a search names it. An object that exists already is kept. Results
+        of an image that is no longer there are not stored: they would create its study again.
 
         Raises:
             FilmError: NOT_STORED.
-            ArchiveError: the archive is gone, or lets us in no more.
+            ArchiveError: the archive is gone or refuses the credentials.
         """
         if not self.has(source):
-            raise FilmError(
-                ReasonCode.NOT_STORED,
-                source.path,
-                "the image is no longer in the archive, so its results are not stored",
-            )
-        own = FilmAddress(
-            *(str(result[key].value) for key in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
-        )
-        boundary = uuid.uuid4().hex
-        body = _multipart(result, boundary)
+            detail = "the image is no longer in the archive, so its results are not stored"
+            raise FilmError(ReasonCode.NOT_STORED, source.path, detail)
+        own = FilmAddress(*(str(result[f"{level}InstanceUID"].value) for level in ("Study", "Series", "SOP")))
+        boundary, content = uuid.uuid4().hex, io.BytesIO()
+        with quiet_pydicom():
+            pydicom.dcmwrite(content, result)
+        head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"
+        body = head.encode() + content.getvalue() + f"\r\n--{boundary}--\r\n".encode()
         kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
 
         def send() -> Any:
@@ -255,39 +229,35 @@ class Archive:
                 said = f"gives the DICOM failure reason {reason}"
         except ArchiveRefusalError as refusal:
             said = refusal.said
-        # Some answer with an error to an object that they have, and some with nothing.
+        # Some archives answer with an error, or with nothing, to an object that they have.
         if not self.has(own):
             raise FilmError(ReasonCode.NOT_STORED, source.path, f"the archive {said} when it is to store a result")
 
     def has(self, address: FilmAddress) -> bool:
-        """Whether the archive has an instance: by a search, else by its metadata."""
-        try:
-            if self._search.find(
-                f"studies/{address.study}/instances", _INSTANCE, {"SOPInstanceUID": address.instance}, (), 1
-            ).get(address.instance):
-                return True
-        except ArchiveRefusalError:
-            pass
-        try:
-            return address.instance in self._search.metadata(address.path, _INSTANCE)
-        except ArchiveRefusalError:
-            return False
+        """Whether the archive has an instance, by a search or by its metadata."""
+        path, key = f"studies/{address.study}/instances", {"SOPInstanceUID": address.instance}
+        for look in (
+            lambda: self.find(path, _INSTANCE, key, told=1),
+            lambda: self.metadata(address.path, _INSTANCE),
+        ):
+            with suppress(ArchiveRefusalError):
+                if address.instance in look():
+                    return True
+        return False
 
-    def _study_search(self, query: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-        found = self._search.find("studies", _STUDY, query)
+    def _study_search(self, query: Mapping[str, str]) -> Found:
+        found = self.find("studies", _STUDY, query)
         self._series_told |= {study: number(tags, "00201206") for study, tags in found.items()}
         return found
 
     def _series(self, study: str, series: str, tags: Mapping[str, Any]) -> FoundSeries:
         if not text(tags, "00080060"):
-            more = next(iter(self._search.metadata(f"studies/{study}/series/{series}", _INSTANCE).values()), {})
+            more = next(iter(self.metadata(f"studies/{study}/series/{series}", _INSTANCE).values()), {})
             tags = {**tags, **{tag: more[tag] for tag in ("00080060", "0008103E") if tag in more}}
         return FoundSeries(series, text(tags, "00080060"), text(tags, "0008103E"), number(tags, "00201209"))
 
-    def _whole(
-        self, found: dict[str, Any], told: int, what: str, by_metadata: Callable[[], dict[str, Any]]
-    ) -> dict[str, Any]:
-        """What a search has cut short, completed by metadata, which never is; nothing of what is gone (404)."""
+    def _whole(self, found: Found, told: int, what: str, by_metadata: Callable[[], Found]) -> Found:
+        """Complete a truncated search by metadata, which is never truncated."""
         try:
             whole = by_metadata() | found
         except ArchiveRefusalError as refusal:
@@ -295,21 +265,13 @@ class Archive:
                 return found
             whole = {}
         if not whole:
-            most = max(told, 1)
-            self._search.tell_cut_short(f"the archive lists {len(found)} of {most} {what}, and sends no metadata")
+            said = f"the archive lists {len(found)} of {max(told, 1)} {what}, and sends no metadata"
+            self.tell_cut_short(said)
         return whole or found
 
-    def _series_by_metadata(self, path: str) -> dict[str, dict[str, Any]]:
-        """The series of a study, each with the number of its instances."""
+    def _series_by_metadata(self, path: str) -> Found:
+        """List the series of a study with their numbers of instances."""
         instances = self.connection.json("send metadata", f"{path}/metadata")
         counts = Counter(uid(each, _SERIES) for each in instances)
         first = {name: each for each in reversed(instances) if (name := uid(each, _SERIES))}
         return {name: {**first[name], "00201209": {"vr": "IS", "Value": [counts[name]]}} for name in counts if name}
-
-
-def _multipart(result: Dataset, boundary: str) -> bytes:
-    content = io.BytesIO()
-    with quiet_pydicom():
-        pydicom.dcmwrite(content, result)
-    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"
-    return head.encode() + content.getvalue() + f"\r\n--{boundary}--\r\n".encode()

@@ -1,4 +1,4 @@
-"""Requests to an archive: which answers count, how long it is waited for, and errors as sentences."""
+"""Send requests to an archive, retry them, and turn failures into plain errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from monai_tbkd.dicom.archive_answers import datasets
-from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveGoneError, ArchiveRefusalError
 from monai_tbkd.pacs.archive_session import PASSWORD, TOKEN, USER, origin
 
 logger = logging.getLogger(__name__)
@@ -25,8 +24,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 JSON = "application/dicom+json, application/json"
 LARGEST_JSON = 2**28
-"""Bytes of an answer in JSON that are read."""
-_MOST_VALUES = 2**23  # in it: lists of nothing take twenty times their bytes
+"""Largest answer in JSON, in bytes."""
+_MOST_VALUES = 2**23  # in JSON: empty lists take twenty times their bytes in memory
 _BUSY = {408, 429, 502, 503, 504}
 _TIMEOUT = (10, 120)  # seconds to connect, and between two pieces of an answer
 _LONGEST_PAUSE = 10.0
@@ -34,12 +33,37 @@ _MOST_REDIRECTS = 5
 _CHUNK = 2**16
 
 
+class ArchiveError(OSError):
+    """The archive cannot be used; the message says why and how to fix it, without secrets or patient data."""
+
+
+class ArchiveGoneError(ArchiveError):
+    """The archive does not answer now, or is busy (`answered`), or its answer was incomplete (`broken`)."""
+
+    def __init__(
+        self, message: str, retry_after: float | None = None, answered: bool = False, broken: bool = False
+    ) -> None:
+        self.retry_after, self.answered, self.broken = retry_after, answered, broken
+        super().__init__(message)
+
+
+class ArchiveRefusalError(ArchiveError):
+    """The archive answers one request with an error or with unusable content; other requests may succeed.
+
+    `said` is what it does, such as "answers 500", and `what` the request, such as "search".
+    """
+
+    def __init__(self, said: str, what: str, status: int = 200) -> None:
+        self.said, self.status = said, status
+        super().__init__(f"the archive {said} when asked to {what}")
+
+
 class ArchiveConnection:
     """Send requests to a DICOMweb server.
 
-    A server that is away or busy is waited for, as long as it asks for (Retry-After), and never longer than `patience`;
-    then the request is sent again. Each request may be sent twice without harm, storing too, since objects keep their
-    UIDs.
+    Requests to a server that is away or busy are repeated for `patience` seconds, with the pauses of its Retry-After
+    header. All requests may be repeated, storing too, since objects keep their UIDs. (urllib3's ``Retry`` counts
+    attempts, not seconds, cannot be interrupted, and does not repeat a request whose answer is incomplete.)
 
     Args:
         url: that ``/studies`` is below.
@@ -52,25 +76,21 @@ class ArchiveConnection:
         self._given_up = threading.Event()
 
     def give_up(self) -> None:
-        """Wait no more, and break off what is being sent, in whichever thread."""
+        """Stop waiting and abort downloads, in all threads."""
         self._given_up.set()
 
     def resume(self) -> None:
-        """Wait again as long as `patience` says."""
-        self._given_up = threading.Event()  # who was told to give up stays so
+        """Wait again; threads that were told to give up still do."""
+        self._given_up = threading.Event()
 
     def json(self, what: str, path: str, further: bool = False, **options: Any) -> list[dict[str, Any]]:
-        """The data sets that a path gives.
+        """Get the data sets of an encoded path (`what` for messages).
 
-        Args:
-            what: is asked for, for messages.
-            path: below the URL, encoded.
-            further: it is a further page, of which an empty answer is the end; otherwise only 204 says "nothing".
-            options: of `ask`.
+        A further page may be empty; otherwise only 204 means "nothing".
 
         Raises:
             ArchiveRefusalError: the answer is an error, or no DICOM JSON.
-            ArchiveError: the archive is gone, or does not let us in.
+            ArchiveError: the archive is gone or refuses the credentials.
         """
         found = datasets(self.ask(what, lambda: self._read_json(path, further), **options))
         if found is None:
@@ -78,16 +98,11 @@ class ArchiveConnection:
         return found
 
     def ask(self, what: str, request: Callable[[], T], only_busy: bool = False) -> T:
-        """Send a request again and again until it is answered.
-
-        Args:
-            what: is asked for, for messages.
-            request: sends it and reads the answer.
-            only_busy: wait for a server that says that it is busy, and not for one that does not answer.
+        """Repeat a request (`what` for messages) until it is answered; or only while the server says that it is busy.
 
         Raises:
             ArchiveRefusalError: the answer is an error, or this request alone gets none.
-            ArchiveError: the archive is gone, or does not let us in.
+            ArchiveError: the archive is gone or refuses the credentials.
         """
         began, pause, tries, given_up = time.monotonic(), 0.5, 0, self._given_up
         while True:
@@ -106,7 +121,7 @@ class ArchiveConnection:
                     raise
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except ArchiveRefusalError as refusal:
-                if refusal.status != 401 or self._is_alive():  # some mean 403 by it
+                if refusal.status != 401 or self._is_alive():  # some archives send 401 for 403
                     raise
                 raise ArchiveError(
                     f"{self.url} answers 401: it wants other credentials; set {USER} and {PASSWORD}, or {TOKEN}, in "
@@ -116,7 +131,7 @@ class ArchiveConnection:
     def request(self, method: str, path: str, accept: str, **options: Any) -> requests.Response:
         """Send a request once; the content is read by :meth:`chunks`.
 
-        Redirects are followed only to the same origin, and only where the request stays what it is.
+        Redirects are followed only to the same origin, and only if the method stays the same.
 
         Raises:
             requests.HTTPError: another status than 200 or 204; of storing, than 200 to 299.
@@ -125,7 +140,7 @@ class ArchiveConnection:
         for _ in range(_MOST_REDIRECTS):
             with _faults_of_libraries():
                 answer = self.session.request(method, url, headers=headers, stream=True, timeout=_TIMEOUT, **options)
-            # A browser turns a POST into a GET here, which an archive answers with 200 and stores nothing.
+            # A client would turn a POST into a GET here, which an archive answers with 200 without storing anything.
             if answer.status_code not in ((301, 302, 303, 307, 308) if method == "GET" else (307, 308)):
                 break
             location = answer.headers.get("Location")
@@ -138,8 +153,8 @@ class ArchiveConnection:
             raise requests.HTTPError(response=answer)
         return answer
 
-    def chunks(self, answer: requests.Response) -> Any:
-        """The content of an answer, in pieces."""
+    def chunks(self, answer: requests.Response) -> Iterator[bytes]:
+        """Read the content of an answer in pieces."""
         given_up = self._given_up
         with _faults_of_libraries():
             for chunk in answer.iter_content(_CHUNK):
@@ -148,16 +163,14 @@ class ArchiveConnection:
                 yield chunk
 
     def content(self, answer: requests.Response) -> Any:
-        """The JSON in an answer, None for no JSON."""
+        """Parse the JSON of an answer; None if it is invalid or too large."""
         raw = bytearray()
         for chunk in self.chunks(answer):
             raw += chunk
             if len(raw) > LARGEST_JSON:
                 return None
-        if raw.count(b",") > _MOST_VALUES:
-            return None
         try:
-            return json.loads(raw)
+            return json.loads(raw) if raw.count(b",") <= _MOST_VALUES else None
         except (ValueError, RecursionError):
             return None
 
@@ -168,7 +181,7 @@ class ArchiveConnection:
             return self.content(answer)
 
     def _is_alive(self) -> bool:
-        """Whether the archive answers at all, so that the fault is of one request."""
+        """Whether the archive answers other requests."""
         try:
             self._once("search", lambda: self._read_json("studies?limit=1"))
         except ArchiveRefusalError as refusal:
@@ -178,13 +191,15 @@ class ArchiveConnection:
         return True
 
     def _once(self, what: str, request: Callable[[], T]) -> T:
-        """Errors of the network become sentences; the libraries' own words quote URLs with what is searched for."""
+        """Send a request; replace network errors, whose messages quote URLs with search keys."""
         try:
             return request()
         except requests.HTTPError as error:
             raise self._refused(what, error.response) from None
         except requests.exceptions.SSLError as error:
-            if _certificate_at_fault(error):
+            if "CERTIFICATE_VERIFY_FAILED" in str(error) or any(
+                isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error)
+            ):
                 raise ArchiveError(
                     f"{self.url}: its certificate is not trusted; give that of its authority by --ca_file, and the URL "
                     "by the name that the certificate has."
@@ -195,30 +210,27 @@ class ArchiveConnection:
             ) from None
         except requests.Timeout:
             raise ArchiveGoneError(f"{self.url} does not answer in time.") from None
-        except requests.exceptions.ChunkedEncodingError as error:
-            raise ArchiveGoneError(f"{self.url} cannot be reached ({_root_word(error)}).", broken=True) from None
-        except requests.ConnectionError as error:
-            raise ArchiveGoneError(f"{self.url} cannot be reached ({_root_word(error)}).") from None
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            broken = isinstance(error, requests.exceptions.ChunkedEncodingError)
+            raise ArchiveGoneError(f"{self.url} cannot be reached ({_root_word(error)}).", broken=broken) from None
         except requests.RequestException as error:
             raise ArchiveRefusalError(f"sends an answer that cannot be read ({type(error).__name__})", what) from None
 
     def _refused(self, what: str, answer: requests.Response) -> ArchiveError:
-        status = answer.status_code
+        status, said = answer.status_code, f"answers {answer.status_code}"
         if status in _BUSY:
-            return ArchiveGoneError(f"{self.url} answers {status}.", _retry_after(answer), answered=True)
-        said = f"answers {status}"
+            return ArchiveGoneError(f"{self.url} {said}.", _retry_after(answer), answered=True)
         if status == 403:
             said += " (these credentials may not; ask its administrator)"
         elif "Location" in answer.headers:
-            said += (
-                f" and points to {origin(answer.headers['Location']) or 'another place'} (give the URL that it means)"
-            )
+            place = origin(answer.headers["Location"]) or "another place"
+            said += f" and points to {place} (give the URL that it means)"
         return ArchiveRefusalError(said, what, status)
 
 
 @contextmanager
 def _faults_of_libraries() -> Iterator[None]:
-    """Odd answers, such as a chunk of a negative size, raise all kinds of errors in requests and urllib3."""
+    """Turn the many errors that invalid answers raise in requests and urllib3 into one."""
     try:
         yield
     except OSError:  # what requests raises, too
@@ -235,12 +247,6 @@ def _retry_after(answer: requests.Response) -> float | None:
         return None
 
 
-def _certificate_at_fault(error: BaseException) -> bool:
-    return any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error)) or (
-        "CERTIFICATE_VERIFY_FAILED" in str(error)
-    )
-
-
 def _root_word(error: BaseException) -> str:
     for each in _chain(error):
         if isinstance(each, OSError) and each.strerror:
@@ -250,7 +256,7 @@ def _root_word(error: BaseException) -> str:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """Causes, also those that urllib3 only puts into the arguments."""
+    """List an error's causes, including those that urllib3 keeps only in arguments."""
     found: list[BaseException] = []
     left: list[Any] = [error]
     while left:

@@ -1,11 +1,11 @@
-"""Films of an archive, fetched one by one, as a data set."""
+"""A data set of images that are fetched one by one from an archive."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import torch
@@ -21,7 +21,7 @@ KEYS = ("image", "name", "study", "series", "reason", "detail")
 
 
 class ArchiveFilms(IterableDataset):
-    """Fetch films and prepare them for the network, one ahead of the one in work.
+    """Fetch and preprocess images, one ahead of the current one.
 
     Never more than two images are in memory or in the folder, however many there are, by a loader of batch size 1.
 
@@ -57,36 +57,36 @@ class ArchiveFilms(IterableDataset):
         address = film.address
         path = self.folder / f"{address.instance}.dcm"
         item = {"image": str(path), "name": address.instance, "study": address.study, "series": address.series}
-        transform = self.transform
-        try:
-            if film.error is not None:
-                raise film.error
-            self._refuse_large(film)
-            self.archive.fetch(address, path, FilmLimits(max_pixels=self.max_pixels).max_bytes)
-        except FilmError as error:
-            transform = _raising(error)
+        error = film.error
+        if error is None and film.pixels > self.max_pixels:
+            said = (
+                f"{film.pixels} pixels; expected at most {self.max_pixels}, so it was not fetched; set max_pixels if "
+            )
+            error = FilmError(ReasonCode.TOO_LARGE, address.path, said + "it is a film")
+        if error is None:
+            try:
+                self.archive.fetch(address, path, FilmLimits(max_pixels=self.max_pixels).max_bytes)
+            except FilmError as fault:
+                error = fault
+
+        def transform(item: Any) -> Any:
+            if error is not None:
+                raise error
+            return self.transform(item)
+
         films = FilmDataset(
             [item], transform, self.placeholder_shape, KEYS, self.tensors, placeholder_dtype=self.placeholder_dtype
         )
         return dict(films[0])
 
-    def _refuse_large(self, film: FoundFilm) -> None:
-        if film.pixels > self.max_pixels:
-            raise FilmError(
-                ReasonCode.TOO_LARGE,
-                film.address.path,
-                f"{film.pixels} pixels; expected at most {self.max_pixels}, so it was not fetched; set max_pixels if "
-                "it is a film",
-            )
-
 
 def address_of(item: Mapping[str, Any]) -> FilmAddress:
-    """Where the film of an item is in the archive."""
+    """Get the archive address of an item."""
     return FilmAddress(item["study"], item["series"], item["name"])
 
 
 def one_ahead(items: Iterable[T]) -> Iterator[T]:
-    """The same items, each made in a thread while the one before is in work.
+    """Compute the next item in a thread while the current one is used.
 
     An error in making one is raised where the item is asked for. (MONAI's ``ThreadBuffer`` ends there in silence.)
 
@@ -95,34 +95,20 @@ def one_ahead(items: Iterable[T]) -> Iterator[T]:
         [0, 1, 2]
     """
     source, end = iter(items), object()
-    wanted: SimpleQueue[bool] = SimpleQueue()
-    made: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
 
-    def make() -> None:
-        while wanted.get():
-            try:
-                made.put((next(source, end), None))
-            except BaseException as error:
-                made.put((end, error))
+    def compute(future: Future[Any]) -> None:
+        try:
+            future.set_result(next(source, end))
+        except BaseException as error:
+            future.set_exception(error)
 
-    # Nothing waits for this thread: an archive may be slow to send what nobody wants any more.
-    threading.Thread(target=make, name="next image", daemon=True).start()
-    wanted.put(True)
-    try:
-        while True:
-            item, error = made.get()
-            if error is not None:
-                raise error
-            if item is end:
-                return
-            wanted.put(True)
-            yield item
-    finally:
-        wanted.put(False)
+    def start() -> Future[Any]:
+        future: Future[Any] = Future()
+        # a daemon: the end of the program must not wait for a slow archive
+        threading.Thread(target=compute, args=[future], name="next image", daemon=True).start()
+        return future
 
-
-def _raising(error: FilmError) -> Callable[..., Any]:
-    def transform(item: Any) -> Any:
-        raise error
-
-    return transform
+    coming = start()
+    while (item := coming.result()) is not end:
+        coming = start()
+        yield item

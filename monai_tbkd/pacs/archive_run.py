@@ -1,4 +1,4 @@
-"""One pass after the other through an archive, by the bundle's inference."""
+"""Run the bundle's inference on an archive, once or repeatedly."""
 
 from __future__ import annotations
 
@@ -17,22 +17,20 @@ from monai_tbkd.bundle import bundle_files, literal
 from monai_tbkd.bundle.plain_errors import parsed_content
 from monai_tbkd.data import FilmWarning, ReasonCode
 from monai_tbkd.pacs.archive import Archive
-from monai_tbkd.pacs.archive_table import PASSING
-from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm
-from monai_tbkd.pacs.search_progress import SearchProgress
-from monai_tbkd.pacs.study_query import StudyQuery
+from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm, StudyQuery
+from monai_tbkd.pacs.result_sender import PASSING, SearchProgress
 from monai_tbkd.results.prediction_table import FAILED, REFUSED
 
 logger = logging.getLogger(__name__)
 
 
 class ArchiveRun:
-    """The engine of inference.yaml on the films of an archive.
+    """Run the engine of inference.yaml on the films of an archive.
 
     Args:
         archive: films come from, results go to.
         query: which studies and series.
-        output_dir: gets the table, and the film in work.
+        output_dir: gets the table and the current film.
         configs: files laid over inference.yaml, such as a recipe.
         overrides: of the config's keys.
 
@@ -50,30 +48,22 @@ class ArchiveRun:
         overrides: Mapping[str, Any] | None = None,
     ) -> None:
         self.archive, self.query = archive, query
-        folder = bundle_files() / "configs"
         for config in configs:
             if not Path(config).is_file():
                 raise FileNotFoundError(f"{config}: there is no such config; check the path.")
-        files = [str(folder / "inference.yaml"), *(str(config) for config in configs), str(folder / "pacs.yaml")]
+        folder = bundle_files() / "configs"
         output = literal(str(Path(output_dir).absolute()))
-        given = {"archive_url": archive.url, "output_dir": output, **(overrides or {})}
-        # It tells of every module that it copies.
+        # It logs every module that it copies.
         logging.getLogger("highdicom").setLevel(logging.WARNING)
         self._parser = ConfigParser()
-        self._parser.read_config(files)
-        self._parser.update({**given, "archive": archive})
+        self._parser.read_config([str(file) for file in (folder / "inference.yaml", *configs, folder / "pacs.yaml")])
+        own = {"archive_url": archive.url, "output_dir": output}
+        self._parser.update({**own, **(overrides or {}), "archive": archive})
         self._first = True
         self._lock: FileLock | None = None
 
     def look(self, again: bool = False) -> tuple[list[FoundFilm], Counter[str]]:
-        """What a pass would do, without doing it.
-
-        Args:
-            again: as in `once`.
-
-        Returns:
-            The films, and the counts of `FilmSearch`.
-        """
+        """List the films that a pass would process, and the counts of `FilmSearch`."""
         search = self._search(self._get("predictions").earlier_rows(), None, again)
         return list(search.films(search.studies())), search.counts
 
@@ -88,7 +78,7 @@ class ArchiveRun:
             The counts of `FilmSearch`, and films by status.
         """
         if self._first:
-            self._get("initialize")  # first: it reads the settings, and what was made before is dropped
+            self._get("initialize")  # first, since it reads the settings and clears parsed components
         table, scratch = self._get("predictions"), self.film_folder
         if self._lock is None:
             table.folder.mkdir(parents=True, exist_ok=True)
@@ -120,11 +110,11 @@ class ArchiveRun:
 
     @property
     def film_folder(self) -> Path:
-        """Where images are while they are in work."""
+        """Folder of the images that are being processed."""
         return Path(self._get("film_folder"))
 
     def close(self) -> None:
-        """Let another run have the folder."""
+        """Release the output folder for another run."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -148,8 +138,8 @@ class ArchiveRun:
         before = sender.counts.copy()
         sender.progress = progress
         self._get("dataset").data = itertools.chain([first], films)
-        evaluator.state.epoch_length = None  # however many films there are this time
-        evaluator.logger.setLevel(logging.CRITICAL)  # it tells of its epochs, and of an error that is told anyway
+        evaluator.state.epoch_length = None  # unknown: films come from an iterator
+        evaluator.logger.setLevel(logging.CRITICAL)  # it logs epochs, and errors that are reported anyway
         evaluator.run()
         return sender.counts - before
 
@@ -158,7 +148,7 @@ class ArchiveRun:
 
 
 def _remembered(rows: Sequence[Mapping[str, Any]], report_refused: bool) -> dict[str, str]:
-    """The status of images that need no second look: refused or damaged, and reported where that is wanted."""
+    """Status of the images that need not be fetched again: refused or damaged, and reported if wanted."""
     return {
         row["name"]: row["status"]
         for row in rows

@@ -1,4 +1,4 @@
-"""The file inside the answer of an archive, written as it comes."""
+"""Extract a DICOM file from an archive's answer while it arrives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 
 _KIND = 'multipart/related; type="application/dicom"'
 ACCEPTS = (f"{_KIND}; transfer-syntax=*", _KIND)
-"""A DICOM object in the transfer syntax that it is stored in (PS3.18, 8.7.3.5.2); else as the archive likes."""
+"""A DICOM object in the transfer syntax that it is stored in (PS3.18, 8.7.3.5.2), or in any."""
 _LONGEST_HEAD = 2**16
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
@@ -26,7 +26,7 @@ def write_film(path: Path, content_type: str, chunks: Iterable[bytes], most: int
         content_type: of the answer: ``multipart/related``, or, as some archives do, ``application/dicom``.
         chunks: the answer.
         most: bytes that are written.
-        where: the film is in the archive, for messages.
+        where: position of the film in the archive, for messages.
 
     Raises:
         FilmError: NOT_FETCHED where the answer holds no such object or ends before it does; TOO_LARGE.
@@ -50,12 +50,7 @@ def write_film(path: Path, content_type: str, chunks: Iterable[bytes], most: int
 
 
 def check_identity(film: Sequence[str], path: Path, where: str) -> None:
-    """Refuse another image than the one that was asked for.
-
-    Args:
-        film: the study's, the series' and its own UID.
-        path: the file.
-        where: the film is in the archive, for messages.
+    """Refuse a file whose UIDs (study, series, instance) differ from the requested ones.
 
     Raises:
         FilmError: NOT_FETCHED; CORRUPT where its UIDs cannot be read.
@@ -67,8 +62,8 @@ def check_identity(film: Sequence[str], path: Path, where: str) -> None:
     except FilmError as error:
         if error.reason is ReasonCode.NOT_AN_IMAGE:
             raise FilmError(ReasonCode.NOT_FETCHED, where, "the archive sends a file that is not DICOM") from None
-        return  # the reader of images says what is wrong
-    except Exception as error:  # whatever pydicom raises on an odd element
+        return  # the image reader reports the reason
+    except Exception as error:  # pydicom raises all kinds on invalid elements
         raise FilmError(ReasonCode.CORRUPT, where, f"its UIDs cannot be read ({type(error).__name__})") from None
     other = [key for key, asked, sent in zip(_UIDS, film, found, strict=True) if sent != asked]
     if other:
@@ -79,7 +74,7 @@ def check_identity(film: Sequence[str], path: Path, where: str) -> None:
 def _first_part(chunks: Iterable[bytes], boundary: bytes, where: str) -> Iterable[bytes]:
     """The content of the first part (RFC 2046, 5.1.1): from the empty line after its head to the next boundary."""
     end = b"\r\n--" + boundary
-    held, inside = b"\r\n", False  # the first boundary may stand at the very beginning
+    held, inside = b"\r\n", False  # the answer may begin with the first boundary
     for chunk in chunks:
         held += chunk
         if not inside:

@@ -1,29 +1,74 @@
-"""The films of an archive that have no results yet."""
+"""Find the films of an archive that have no results yet."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pydicom import Dataset
 
 from monai_tbkd.data import FilmError, ReasonCode
-from monai_tbkd.dicom import is_own_result, is_refusal, result_series
+from monai_tbkd.dicom import (
+    box_report,
+    is_own_result,
+    is_refusal,
+    is_result_of,
+    referenced_instances,
+    result_series,
+)
 from monai_tbkd.pacs.archive import Archive, FilmAddress
-from monai_tbkd.pacs.archive_error import ArchiveError, ArchiveRefusalError
-from monai_tbkd.pacs.study_query import StudyQuery
-from monai_tbkd.pacs.study_results import has_boxes, reported_films
+from monai_tbkd.pacs.archive_connection import ArchiveError, ArchiveRefusalError
 from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)
 
 MODALITIES = ("CR", "DX")
+_STUDY_KEYS = (
+    "AccessionNumber", "IssuerOfPatientID", "PatientBirthDate", "PatientID", "PatientName", "PatientSex",
+    "ReferringPhysicianName", "StudyDate", "StudyDescription", "StudyID", "StudyInstanceUID", "StudyTime",
+)  # fmt: skip
+_SERIES_KEYS = (
+    "BodyPartExamined", "Manufacturer", "PerformedProcedureStepStartDate", "ProtocolName", "SeriesDate",
+    "SeriesDescription", "SeriesInstanceUID", "SeriesNumber", "StationName",
+)  # fmt: skip
+
+
+class StudyQuery(NamedTuple):
+    """Search keys of studies and of series."""
+
+    study: dict[str, str]
+    series: dict[str, str]
+
+    @classmethod
+    def parse(cls, words: Sequence[str]) -> StudyQuery:
+        """Parse ``KEY=VALUE`` each: a DICOM keyword; a value, a range (``20260101-20261231``), or ``*`` and ``?``.
+
+        Raises:
+            ValueError: no such key, no value, or a key twice.
+
+        Example:
+            >>> StudyQuery.parse(["StudyDate=20260101-", "BodyPartExamined=CHEST"])
+            StudyQuery(study={'StudyDate': '20260101-'}, series={'BodyPartExamined': 'CHEST'})
+        """
+        query = cls({}, {})
+        for word in words:
+            key, _, value = word.partition("=")
+            if not value.strip():
+                raise ValueError(f"query {key!r} has no value; expected KEY=VALUE, like StudyDate=20260101-20261231.")
+            level = query.study if key in _STUDY_KEYS else query.series if key in _SERIES_KEYS else None
+            if level is None:
+                known = ", ".join((*_STUDY_KEYS, *_SERIES_KEYS))
+                raise ValueError(f"query {key!r} is no key that can be searched for; expected one of {known}.")
+            if key in level:
+                raise ValueError(f"query {key!r} is given twice; run the command once for each value.")
+            level[key] = value.strip()
+        return query
 
 
 class FoundFilm(NamedTuple):
-    """An image of the archive, its number of pixels (0 where the archive does not tell), and why it cannot be had."""
+    """An image of the archive, its number of pixels (0 if unknown), and the error if it cannot be fetched."""
 
     address: FilmAddress
     pixels: int = 0
@@ -31,21 +76,25 @@ class FoundFilm(NamedTuple):
 
 
 class FilmSearch:
-    """Go through the studies of an archive and give the images that are to be done.
+    """Go through the studies of an archive and yield the images that lack results.
 
-    An image is done when its study has a structured report of this program, of the same model, that refers to it, and
-    the other kinds of results that are wanted. So the archive alone decides, and a second machine skips what the first
-    has done. A study that the archive does not tell of is given as one image that cannot be had.
+    An image is done when its study has a structured report of the same model that refers to it, and the other wanted
+    kinds of results. Only the archive decides, so a second machine skips what the first has done. A study that cannot
+    be read is yielded as one image with an error.
 
     Args:
-        archive: to look into.
+        archive: to search.
         query: which studies and series.
         model_version: of the results that count.
-        kinds: of results that are wanted; `monai_tbkd.dicom.KINDS`.
-        skip: SOP instance UIDs of images that need no second look, as those that were refused before, and their status.
-        limit: most images to give; None gives all.
-        again: give also the images whose report says that they were refused.
+        kinds: wanted results, some of `monai_tbkd.dicom.KINDS`.
+        skip: by SOP instance UID the status of images to skip, such as those that were refused before.
+        limit: maximum number of images; None for all.
+        again: include the images whose report says that they were refused.
         each_study: called after each study.
+
+    Attributes:
+        counts: ``studies`` searched; ``films`` in them; of these ``with_results``, ``skipped``, ``skipped_<status>``
+            and ``given``.
     """
 
     def __init__(
@@ -62,26 +111,17 @@ class FilmSearch:
         self.archive, self.query, self.model_version, self.kinds = archive, query, model_version, kinds
         self.skip, self.limit, self.again, self.each_study = skip or {}, limit, again, each_study
         self.counts: Counter[str] = Counter()
-        """``studies`` looked at; ``films`` in them; of these ``with_results``, ``skipped``, ``skipped_<status>`` and
-        ``given``."""
 
     def studies(self) -> list[str]:
-        """The studies that the query finds, before any is looked into."""
+        """List the studies that match the query."""
         return list(self.archive.studies(MODALITIES, self.query.study))
 
     def films(self, studies: Sequence[str]) -> Iterator[FoundFilm]:
-        """Look into studies.
-
-        Args:
-            studies: their UIDs.
-
-        Yields:
-            The images to do, one study after the other, each once.
-        """
+        """Yield the images to process of studies (UIDs), each once."""
         given: set[str] = set()
         for study in studies:
             for film in self._of_study(study):
-                if film.address.instance in given:  # a copy in two studies: the next pass does the other
+                if film.address.instance in given:  # a copy in two studies: the next pass processes the other
                     continue
                 if self.limit is not None and self.counts["given"] >= self.limit:
                     return
@@ -92,21 +132,21 @@ class FilmSearch:
             self.each_study()
 
     def _of_study(self, study: str) -> list[FoundFilm]:
-        address = FilmAddress(study, "", study)
         try:
             return self._films_of(study)
         except ArchiveRefusalError as refusal:
-            return [FoundFilm(address, error=FilmError(ReasonCode.NOT_FETCHED, address.path, str(refusal)))]
+            detail = str(refusal)
         except ArchiveError:
             raise
-        except Exception as error:  # whatever pydicom raises on an odd element of a report; its words may quote it
-            logger.debug("%s", address.path, exc_info=error)
+        except Exception as error:  # pydicom raises all kinds on a report's elements; its message may quote them
+            logger.debug("studies/%s", study, exc_info=error)
             detail = f"a report in it has metadata that cannot be read ({type(error).__name__})"
-            return [FoundFilm(address, error=FilmError(ReasonCode.NOT_FETCHED, address.path, detail))]
+        address = FilmAddress(study, "", study)
+        return [FoundFilm(address, error=FilmError(ReasonCode.NOT_FETCHED, address.path, detail))]
 
     def _films_of(self, study: str) -> list[FoundFilm]:
         series = self.archive.series(study)
-        # Some keys may be unknown to a server, which then takes no notice of them: the modality is looked at here.
+        # Servers ignore keys that they do not know, so the modality is checked here.
         asked = self.archive.series(study, self.query.series) if self.query.series else series
         films = [
             FoundFilm(*film)
@@ -121,27 +161,36 @@ class FilmSearch:
         reports = [
             header
             for each in series
-            # Other reports, as those of the dose, are not even read, where the server tells the description.
+            # Reports with another description, such as dose reports, are not read.
             if each.modality == "SR" and (not each.description or NOTICE in each.description)
             for header in self.archive.headers(study, each.uid)
             if is_own_result(header)
         ]
         reported, there = reported_films(reports, self.model_version), {each.uid for each in series}
-        left = [film for film in films if not self._is_done(film, reported.get(film.address.instance), there)]
+        left = [film for film in films if not self._is_done(film.address, reported.get(film.address.instance), there)]
         self.counts["with_results"] += len(films) - len(left)
-        to_do = [film for film in left if film.address.instance not in self.skip]
-        self.counts["skipped"] += len(left) - len(to_do)
-        self.counts.update(f"skipped_{self.skip[each.address.instance]}" for each in left if each not in to_do)
-        return to_do
+        skipped = [film for film in left if film.address.instance in self.skip]
+        self.counts["skipped"] += len(skipped)
+        self.counts.update(f"skipped_{self.skip[each.address.instance]}" for each in skipped)
+        return [film for film in left if film.address.instance not in self.skip]
 
-    def _is_done(self, film: FoundFilm, report: Dataset | None, series: set[str]) -> bool:
-        """Whether an image has all that is wanted, by the UIDs that its results have."""
+    def _is_done(self, address: FilmAddress, report: Dataset | None, series: set[str]) -> bool:
+        """Whether an image has all wanted results, by their series UIDs."""
         if report is None:
             return False
         if is_refusal(report):
             return not self.again
-        address, without = film.address, set() if has_boxes(report) else {"seg_boxes"}
+        without = set() if box_report(report).boxes else {"seg_boxes"}
         expected = result_series(address.study, address.instance, self.model_version)
-        if str(report.get("SeriesInstanceUID")) != expected["sr"]:  # of another version, whose UIDs are not known
+        if (
+            str(report.get("SeriesInstanceUID")) != expected["sr"]
+        ):  # of another version of this package, with other UIDs
             return True
         return all(expected[kind] in series for kind in self.kinds if kind not in without)
+
+
+def reported_films(reports: Iterable[Dataset], model_version: str) -> dict[str, Dataset]:
+    """Map the images (UIDs) that a model's reports refer to, to their reports; scores go before refusals."""
+    own = sorted((report for report in reports if is_result_of(report, model_version)), key=is_refusal, reverse=True)
+    evidence = "CurrentRequestedProcedureEvidenceSequence"
+    return {uid: report for report in own for uid, _ in referenced_instances(report, evidence)}

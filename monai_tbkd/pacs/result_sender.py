@@ -1,9 +1,9 @@
-"""Results of each film, back to where it came from."""
+"""Store the results of each film in the archive, and keep the table of processed images."""
 
 from __future__ import annotations
 
 import logging
-import traceback
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,38 +11,94 @@ from pathlib import Path
 from typing import Any
 
 from ignite.engine import Engine
+from tqdm import tqdm
 
 from monai_tbkd.data import FilmError, FilmWarning, ReasonCode
-from monai_tbkd.dicom import KINDS, DicomResultError, FilmFinding, SourceFilm, film_results, refusal_report
+from monai_tbkd.dicom import KINDS, DicomResultError, FilmFinding, SourceFilm, film_results, log_place, refusal_report
 from monai_tbkd.handlers import PredictionWriter
 from monai_tbkd.pacs.archive import Archive, FilmAddress
-from monai_tbkd.pacs.archive_error import ArchiveError
+from monai_tbkd.pacs.archive_connection import ArchiveError
 from monai_tbkd.pacs.archive_films import address_of
-from monai_tbkd.pacs.archive_table import PASSING
-from monai_tbkd.pacs.search_progress import SearchProgress
+from monai_tbkd.results import PredictionTable
 from monai_tbkd.results.prediction_row import add_warning
 from monai_tbkd.results.prediction_table import DONE, FAILED
 
 logger = logging.getLogger(__name__)
 
 REPORT = "sr"
-"""The kind that tells of a film that it is done."""
+"""The kind that marks a film as done."""
+PASSING = {ReasonCode.NOT_READABLE, ReasonCode.NOT_FETCHED, ReasonCode.NOT_STORED, ReasonCode.INTERNAL}
+"""Failures that may pass. A damaged image stays damaged: its UID is of this content."""
+_NUMBERS = ("score_0_100", "threshold_0_100", "threshold_id", "decision", "n_boxes", "boxes")
+
+
+class ArchiveTable(PredictionTable):
+    """A `PredictionTable` that keeps the rows of damaged images and allows other kinds of results on resume."""
+
+    def is_tried_again(self, row: Mapping[str, Any]) -> bool:
+        """Whether the image of a row is fetched again."""
+        return super().is_tried_again(row) and ReasonCode(row["reason"]) in PASSING
+
+    def differing(self, there: Mapping[str, Any]) -> list[str]:
+        """List the differing settings that change scores."""
+        return [key for key in super().differing(there) if key != "dicom_output"]
+
+
+class SearchProgress:
+    """Show searched studies, remaining time and films by status.
+
+    Args:
+        total: studies.
+        bar: show a bar on standard error; otherwise a line goes to the log every minute.
+    """
+
+    def __init__(self, total: int, bar: bool = True) -> None:
+        self.total, self.done = total, 0
+        self.films: Counter[str] = Counter()
+        self._bar = tqdm(total=total, unit="study", desc="studies", dynamic_ncols=True, disable=not bar)
+        self._show, self._last = not bar, time.perf_counter()
+
+    def study(self) -> None:
+        """Count a searched study."""
+        self.done += 1
+        self._bar.update(1)
+        self._tell()
+
+    def film(self, status: str) -> None:
+        """Count a film by its status."""
+        self.films[status] += 1
+        self._bar.set_postfix(dict(self.films), refresh=True)
+        self._tell()
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._bar.close()
+
+    def _tell(self) -> None:
+        if self._show and time.perf_counter() - self._last >= 60:
+            self._last = time.perf_counter()
+            films = ", ".join(f"{number} {status}" for status, number in self.films.items()) or "none yet"
+            logger.info("%d of %d studies; films: %s.", self.done, self.total, films)
 
 
 class ResultSender(PredictionWriter):
     """Store the DICOM results of each film in its study, then write its row, then remove its file.
 
-    The structured report goes last: a film that has one has all, so whatever ends the program in between, the film is
-    done again and whole. UIDs are those of the film, the model and the kind of result, so what was stored before is not
-    stored twice. The row's ``path`` is the film's below the archive's URL.
+    The structured report is stored last, so a film that has one has all results, and an interrupted film is processed
+    again. UIDs are made from film, model and kind, so nothing is stored twice. The row's ``path`` is the film's path
+    below the archive's URL.
 
     Args:
-        archive: gets the results.
-        kinds: of results, some of `monai_tbkd.dicom.KINDS`; the report has to be one of them.
+        archive: to store in.
+        kinds: some of `monai_tbkd.dicom.KINDS`, including the report.
         voi: how DICOM gray values are read, for the secondary capture.
         longest_side: of the film in the secondary capture, in pixels.
-        report_refused: store a report for each image that has no score, which says so and why.
+        report_refused: store a report with the reason for each image that has no score.
         options: of `PredictionWriter`.
+
+    Attributes:
+        progress: notified of each film.
+        counts: films of this run by status.
 
     Raises:
         ValueError: no such kind, or no report among them.
@@ -61,9 +117,7 @@ class ResultSender(PredictionWriter):
         self.archive, self.kinds = archive, report_last(kinds)
         self.voi, self.longest_side, self.report_refused = voi, int(longest_side), report_refused
         self.progress: SearchProgress | None = None
-        """Is told of each film."""
         self.counts: Counter[str] = Counter()
-        """Films of this run by status."""
 
     def write(self, engine: Engine) -> None:
         """Store and write the films of one batch."""
@@ -79,15 +133,17 @@ class ResultSender(PredictionWriter):
                     self._store_refusal(path, address, row)
             except ArchiveError:
                 raise
-            except FilmError as error:
-                _fail(row, error.reason, str(error))
-            except DicomResultError as error:
-                _fail(row, ReasonCode.NOT_STORED, f"{row['path']}: {error}")
             except Exception as error:
-                # A film that highdicom cannot be content with must not stop the others. Its words may quote the film.
-                where = traceback.extract_tb(error.__traceback__)[-1]
-                logger.error("%s: %s at %s:%d", row["path"], type(error).__name__, where.filename, where.lineno or 0)
-                _fail(row, ReasonCode.INTERNAL, f"{row['path']}: {type(error).__name__}; see the log")
+                # One film that highdicom rejects must not stop the others. Its message may quote the film.
+                reason, detail = ReasonCode.INTERNAL, f"{row['path']}: {type(error).__name__}; see the log"
+                if isinstance(error, FilmError):
+                    reason, detail = error.reason, str(error)
+                elif isinstance(error, DicomResultError):
+                    reason, detail = ReasonCode.NOT_STORED, f"{row['path']}: {error}"
+                else:
+                    log_place(logger, row["path"], error)
+                # no numbers for a film whose results are not in the archive
+                row.update(dict.fromkeys(_NUMBERS), status=FAILED, reason=reason.value, detail=detail)
             if self.overlays and row["status"] == DONE:
                 self._draw(batch, output, row)
             if self.reports is not None:
@@ -101,22 +157,21 @@ class ResultSender(PredictionWriter):
     def _store(self, path: Path, address: FilmAddress, output: Mapping[str, Any], row: Mapping[str, Any]) -> None:
         source = SourceFilm.read(path)
         finding = replace(FilmFinding.from_row(row, output.get("tb_map")), identity=self.model_version)
-        # All are made before one is stored, so that what cannot be made leaves nothing behind.
-        results = film_results(source, finding, self.kinds, voi=self.voi, longest_side=self.longest_side)
-        for result in results.values():
+        # all are made before one is stored, so that a failure stores none
+        for result in film_results(source, finding, self.kinds, self.voi, self.longest_side).values():
             self.archive.store(result, address)
 
     def _store_refusal(self, path: Path, address: FilmAddress, row: dict[str, Any]) -> None:
         try:
             report = refusal_report(SourceFilm.read(path), ReasonCode(row["reason"]), self.model_version)
-        except DicomResultError as error:  # as of an image that was not fetched
+        except DicomResultError as error:  # such as an image that was not fetched
             add_warning(row, FilmWarning.NO_DICOM_RESULT, f"no report: {error}")
         else:
             self.archive.store(report, address)
 
 
 def report_last(kinds: Sequence[str]) -> list[str]:
-    """The kinds of results in the order that they are stored in.
+    """Sort the kinds of results in the order of storing.
 
     Raises:
         ValueError: no such kind, or the report is not among them.
@@ -131,9 +186,3 @@ def report_last(kinds: Sequence[str]) -> list[str]:
     if REPORT not in kinds:
         raise ValueError(f"results is {', '.join(kinds) or 'empty'}; {REPORT} is needed: it tells what is done.")
     return [kind for kind in KINDS if kind in kinds and kind != REPORT] + [REPORT]
-
-
-def _fail(row: dict[str, Any], reason: ReasonCode, detail: str) -> None:
-    """No numbers: a film whose results are not in the archive is not done."""
-    numbers = ("score_0_100", "threshold_0_100", "threshold_id", "decision", "n_boxes", "boxes")
-    row.update(dict.fromkeys(numbers), status=FAILED, reason=reason.value, detail=detail)

@@ -124,8 +124,8 @@ def draw_panels(
             picture = blend_map(small, upsample_map(panel.tb_map, (ph, pw))[0].cpu().numpy())
         sheet.paste(Image.fromarray(picture).convert("RGB"), (left, top))
         draw.text((left + 6, CAPTION_HEIGHT + 3), panel.caption, fill=(210, 210, 210), font=fine)
-        _draw_boxes(draw, panel.true_boxes, None, (height, width), (ph, pw), (left, top), TRUE_COLOR)
-        _draw_boxes(draw, panel.boxes, panel.box_scores, (height, width), (ph, pw), (left, top), PREDICTED_COLOR)
+        draw_boxes(draw, panel.true_boxes, None, (height, width), (ph, pw), (left, top), TRUE_COLOR)
+        draw_boxes(draw, panel.boxes, panel.box_scores, (height, width), (ph, pw), (left, top), PREDICTED_COLOR)
     return sheet
 
 
@@ -167,7 +167,7 @@ class DrawOverlay(Transform):
         return torch.from_numpy(np.array(sheet)).permute(2, 0, 1)
 
 
-def _draw_boxes(
+def draw_boxes(
     draw: ImageDraw.ImageDraw,
     boxes: torch.Tensor | Sequence[Sequence[float]] | None,
     scores: torch.Tensor | None,
@@ -175,16 +175,19 @@ def _draw_boxes(
     panel_size: tuple[int, int],
     corner: tuple[int, int],
     color: tuple[int, int, int],
+    stroke: int = 2,
+    text_size: int = 12,
 ) -> None:
+    """Draw boxes of a film of (height, width), with their scores, on a panel at a corner (left, top) of a picture."""
     if boxes is None or len(boxes) == 0:
         return
-    font = ImageFont.load_default(12)
+    font = ImageFont.load_default(text_size)
     scaled = rescale_boxes(torch.as_tensor(boxes, dtype=torch.float32), film_size, panel_size)
     for index, (x0, y0, x1, y1) in enumerate(scaled.tolist()):
         x0, x1, y0, y1 = x0 + corner[0], x1 + corner[0], y0 + corner[1], y1 + corner[1]
-        draw.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=color, width=2)
+        draw.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=color, width=stroke)
         if scores is not None:
             text = f"{100 * float(scores[index]):.0f}"
-            place = (x0 + 3, max(float(corner[1]), y0 - 14))
+            place = (x0 + stroke + 1, max(float(corner[1]), y0 - text_size - 2))
             draw.rectangle(draw.textbbox(place, text, font=font), fill=(0, 0, 0))
             draw.text(place, text, fill=color, font=font)

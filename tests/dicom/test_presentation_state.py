@@ -12,8 +12,8 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from monai_tbkd.dicom import SourceFilm, presentation_state
-from monai_tbkd.dicom.gray_values import carry_gray_values
-from monai_tbkd.dicom.whole_object import write_object
+from monai_tbkd.dicom.presentation_state import carry_gray_values
+from monai_tbkd.dicom.result_object import write_object
 from tests.data.films_by_hand import put_text
 from tests.data.golden_dicom import lut_item, ramp, write_film
 from tests.dicom.dicom_films import COMPLETE, TWO_BOXES, finding

@@ -19,8 +19,8 @@ from monai_tbkd.dicom import (
     presentation_state,
     structured_report,
 )
+from monai_tbkd.dicom.result_object import write_object
 from monai_tbkd.dicom.segmentation import touched
-from monai_tbkd.dicom.whole_object import write_object
 from tests.dicom.dicom_films import MODEL, TWO_BOXES, complete_film, finding, odd_film
 
 TURNS = {

@@ -89,7 +89,7 @@ def instance(uid: str) -> dict[str, Any]:
 @pytest.mark.parametrize("cap", [1, 2, 3, 100])
 def test_pages_of_studies_until_one_brings_nothing_new(serve: Any, monkeypatch: pytest.MonkeyPatch, cap: int) -> None:
     """Also where the archive gives fewer at once than it is asked for."""
-    monkeypatch.setattr("monai_tbkd.pacs.paged_search.PAGE", 3)
+    monkeypatch.setattr("monai_tbkd.pacs.archive_search.PAGE", 3)
 
     def answer(method: str, path: str, query: dict[str, list[str]]) -> Answer:
         assert query["StudyDate"] == ["20260101-"]
@@ -105,7 +105,7 @@ def test_pages_of_studies_until_one_brings_nothing_new(serve: Any, monkeypatch: 
 
 
 def test_server_that_knows_no_offset_is_not_asked_for_ever(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monai_tbkd.pacs.paged_search.PAGE", 3)
+    monkeypatch.setattr("monai_tbkd.pacs.archive_search.PAGE", 3)
     archive = serve(lambda *_: (200, [study("1.0"), study("1.1"), study("1.2"), study("../../etc"), study("")]))
     assert list(archive.studies(("CR",), {})) == ["1.0", "1.1", "1.2"]  # and what is no UID never becomes a path
 

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,11 @@ from monai_tbkd.pacs import (
     ArchiveGoneError,
     ArchiveRefusalError,
     FilmAddress,
-    answer_in_time,
     archive_connection,
     archive_session,
 )
 
+SESSION = import_module("monai_tbkd.pacs.archive_session")  # the package gives the function of this name
 FILM = FilmAddress("1.2", "1.3", "1.4")
 Respond = Callable[[str], Iterator[bytes] | list[bytes]]
 
@@ -90,7 +91,7 @@ DRIPS = {
 def test_an_answer_that_drips_is_not_waited_for_forever(
     serve: Callable[[Respond], Archive], monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    monkeypatch.setattr(answer_in_time, "GRACE", 0.3)
+    monkeypatch.setattr(SESSION, "GRACE", 0.3)
     archive, began = serve(lambda path: dripping(*DRIPS[what])), time.monotonic()
     with pytest.raises((ArchiveGoneError, ArchiveRefusalError)):
         archive.series("1.2")
@@ -98,7 +99,7 @@ def test_an_answer_that_drips_is_not_waited_for_forever(
 
 
 def test_a_slow_answer_is_read(serve: Callable[[Respond], Archive], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answer_in_time, "GRACE", 0.1)
+    monkeypatch.setattr(SESSION, "GRACE", 0.1)
 
     def slow(path: str) -> Iterator[bytes]:
         yield answer(body=b" " * 1500 + b"[]")[:-1500]

@@ -52,9 +52,10 @@ def test_what_is_no_url(url: str) -> None:
         check_url(url)
 
 
-def test_password_in_the_url_is_refused_and_not_repeated() -> None:
-    with pytest.raises(ValueError, match="TBKD_PACS_PASSWORD") as refusal:
-        check_url("https://ann:s3cret@pacs.example/dicom-web")
+@pytest.mark.parametrize("rest", ["@pacs.example/dicom-web", "@pacs.example:99999999", "/a@pacs.example/dicom-web"])
+def test_password_in_the_url_is_refused_and_not_repeated(rest: str) -> None:
+    with pytest.raises(ValueError, match=r"TBKD_PACS_PASSWORD|The URL is no URL") as refusal:
+        check_url(f"https://ann:s3cret{rest}")
     assert "s3cret" not in str(refusal.value)
 
 

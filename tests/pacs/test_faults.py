@@ -131,16 +131,10 @@ def stored_in_silence(path: str, ask: Callable[[], Reply]) -> Reply:
 STORE, SERIES = ("POST", ""), ("GET", r"/series\?")
 INSTANCES, IMAGE = ("GET", r"/instances\?(?!SOP)"), ("GET", r"/instances/[\d.]+$")
 NO_UID = {"0020000E": {"vr": "UI"}, "00080060": {"vr": "CS", "Value": ["CR"]}}
+# answers that each mean "not stored" or "no DICOM JSON": test_archive.py
 FAULTS: dict[str, tuple[tuple[str, str], Fault, str]] = {
     "store: an object": (STORE, answer(200, {}), "NOT_STORED"),
-    "store: a page": (STORE, answer(200, b"<html>"), "NOT_STORED"),
-    "store: no content": (STORE, answer(204), "NOT_STORED"),
-    "store: null": (STORE, answer(200, None), "NOT_STORED"),
-    "store: numbers": (STORE, answer(200, [1, 2]), "NOT_STORED"),
-    "store: empty": (STORE, answer(200, {"00081199": {"vr": "SQ", "Value": []}}), "NOT_STORED"),
     "store: 302": (STORE, answer(302, Location="/dicom-web/studies?limit=1"), "NOT_STORED"),
-    "store: 307 elsewhere": (STORE, answer(307, Location="http://127.0.0.2:9/dicom-web/studies"), "NOT_STORED"),
-    "store: 400": (STORE, answer(400), "NOT_STORED"),
     "store: 403": (STORE, answer(403), "NOT_STORED"),
     "store: 500": (STORE, answer(500), "NOT_STORED"),
     "store: 503 for good": (STORE, answer(503), "NOT_STORED"),
@@ -151,12 +145,8 @@ FAULTS: dict[str, tuple[tuple[str, str], Fault, str]] = {
     "series: empty": (SERIES, answer(200), "study"),
     "series: none": (SERIES, answer(200, []), ""),
     "series: 500": (SERIES, answer(500), "study"),
-    "series: 400": (SERIES, answer(400), "study"),
     "series: 403": (SERIES, answer(403), "study"),
     "series: a page": (SERIES, answer(200, b"<html>"), "study"),
-    "series: numbers": (SERIES, answer(200, [1]), "study"),
-    "series: null": (SERIES, answer(200, None), "study"),
-    "series: an object": (SERIES, answer(200, {"error": "x"}), "study"),
     "series: no UID": (SERIES, answer(200, [NO_UID]), "study"),
     "series: elsewhere": (SERIES, answer(302, Location="https://127.0.0.2:9/"), "study"),
     "series: 503 twice": (SERIES, first(2, answer(503, Retry_After="0")), ""),

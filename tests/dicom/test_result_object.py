@@ -12,8 +12,8 @@ import pytest
 from pydicom import Dataset
 
 from monai_tbkd.dicom import KINDS, SourceFilm, film_results
+from monai_tbkd.dicom.result_object import write_object
 from monai_tbkd.dicom.secondary_capture import draw_finding
-from monai_tbkd.dicom.whole_object import write_object
 from monai_tbkd.transforms.overlay import PREDICTED_COLOR
 from tests.dicom.dicom_films import complete_film, finding
 

@@ -1,0 +1,210 @@
+"""Common parts of all DICOM results: series, identifiers, equipment, patient and study, and writing."""
+
+from __future__ import annotations
+
+import functools
+import re
+import uuid
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import highdicom as hd
+from pydicom import Dataset
+from pydicom.sr.codedict import codes
+
+from monai_tbkd import __version__
+from monai_tbkd.data.own_results import MANUFACTURER, MODEL_NAME, is_own_result
+from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
+from monai_tbkd.data.whole_file import whole_file
+from monai_tbkd.dicom.film_finding import FilmFinding
+from monai_tbkd.dicom.source_film import SourceFilm, faults_named
+from monai_tbkd.transforms import NOTICE
+
+P = ParamSpec("P")
+Result = TypeVar("Result", bound=Dataset)
+ALGORITHM = "monai_tbkd tuberculosis localization"
+DRAWN_BY_ANNOTATOR = "drawn by an annotator"
+"""Prefix of the version in a report of an annotator's boxes."""
+NOT_ANALYSED = "TB not analysed"
+# number and description of the series of each kind; the UIDs are made from the kind
+_SERIES = {
+    "SR": (9701, "TB boxes SR"),
+    "SEG map": (9702, "TB map SEG"),
+    "SEG boxes": (9703, "TB boxes SEG"),
+    "SC": (9704, "TB boxes on film"),
+    "GSPS": (9705, "TB boxes GSPS"),
+    "refusal": (9706, NOT_ANALYSED),
+}
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "monai_tbkd.dicom")
+_LONGEST = 64  # characters of a VR LO
+_OWN_TIMES = (
+    ("ContentDate", "ContentTime"),
+    ("InstanceCreationDate", "InstanceCreationTime"),
+    ("PresentationCreationDate", "PresentationCreationTime"),
+    ("DateOfSecondaryCapture", "TimeOfSecondaryCapture"),
+)
+_REQUEST = (
+    "AccessionNumber", "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest",
+    "RequestedProcedureID", "RequestedProcedureDescription",
+)  # fmt: skip
+
+
+def dicom_result(build: Callable[Concatenate[SourceFilm, P], Result]) -> Callable[Concatenate[SourceFilm, P], Result]:
+    """Decorate a builder of a result: silence highdicom, and copy patient and study into the result."""
+
+    @functools.wraps(build)
+    def built(source: SourceFilm, /, *args: P.args, **options: P.kwargs) -> Result:
+        with quiet_pydicom():
+            result = build(source, *args, **options)
+            with faults_named():
+                _carry_over(source.header, result)
+            return result
+
+    return built
+
+
+def series_of(source: SourceFilm, finding: FilmFinding, kind: str, uid_words: str = "") -> dict[str, Any]:
+    """Make the arguments common to highdicom's builders; each kind of result of a film has its own series.
+
+    The description includes the film's series and instance numbers, if they fit. UIDs are made from `uid_words`, or
+    else from the kind.
+    """
+    number, description = _SERIES[kind]
+    description, words = f"{description}, {NOTICE}", uid_words or kind
+    try:
+        of_film = "/".join(str(int(source.header.get(key))) for key in ("SeriesNumber", "InstanceNumber"))
+    except Exception:  # missing or invalid
+        of_film = ""
+    numbered = description.replace(",", f" {of_film},", 1)
+    return {
+        "series_instance_uid": result_uid(source, finding, words, "series"),
+        "series_number": number,
+        "sop_instance_uid": result_uid(source, finding, words, "instance"),
+        "instance_number": 1,
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": MODEL_NAME,
+        "device_serial_number": _long_string(finding.model_version),
+        "software_versions": _long_string(finding.model_version),
+        "series_description": numbered if of_film and len(numbered) <= _LONGEST else description,
+        "contributing_equipment": [
+            hd.ContributingEquipment(
+                manufacturer=MANUFACTURER,
+                purpose_of_reference=codes.DCM.ProcessingEquipment,
+                manufacturer_model_name=MODEL_NAME,
+                software_versions=_long_string(finding.model_version),
+                contribution_description="Tuberculosis localization. Research use only, not for diagnosis",
+            )
+        ],
+    }
+
+
+def result_uid(source: SourceFilm, finding: FilmFinding, *words: str) -> hd.UID:
+    """Make a reproducible UID from film, finding and words, so that a resumed run makes no duplicates.
+
+    It is a name-based UUID (PS3.5, B.2), which reveals nothing of the patient.
+    """
+    return named_uid(str(source.header.StudyInstanceUID), source.uid, finding.digest, *words)
+
+
+def named_uid(study: str, image: str, digest: str, *words: str) -> hd.UID:
+    """Make the UID of `result_uid` from StudyInstanceUID, SOPInstanceUID and the digest of `FilmFinding`."""
+    return hd.UID(f"2.25.{uuid.uuid5(_NAMESPACE, '/'.join((study, image, __version__, digest, *words))).int}")
+
+
+def device_uid(finding: FilmFinding) -> hd.UID:
+    """Make the UID of this program with this model as an observer."""
+    return hd.UID(f"2.25.{uuid.uuid5(_NAMESPACE, 'device/' + finding.model_version).int}")
+
+
+def algorithm_sequence(finding: FilmFinding) -> hd.AlgorithmIdentificationSequence:
+    """Name the algorithm of a segment."""
+    return hd.AlgorithmIdentificationSequence(
+        name=ALGORITHM,
+        version=_long_string(finding.model_version),
+        family=codes.DCM.ArtificialIntelligence,
+        source=MANUFACTURER,
+    )
+
+
+def is_result_of(dataset: Dataset, model_version: str) -> bool:
+    """Whether a data set, or its header, is a result of this program with this model."""
+    version = dataset.get("SoftwareVersions") or ""
+    stated = str(version if isinstance(version, str) else version[0]).strip()
+    return is_own_result(dataset) and stated == _long_string(model_version)
+
+
+def is_refusal(report: Dataset) -> bool:
+    """Whether a report of this program says that its image was not analysed."""
+    return str(report.get("SeriesDescription") or "").startswith(NOT_ANALYSED)
+
+
+def write_object(result: Dataset, path: str | Path) -> Path:
+    """Write a DICOM file whole or not at all; its folder is made.
+
+    Raises:
+        DicomResultError: an element carried over from the film cannot be written.
+    """
+    path = Path(path)
+    with quiet_pydicom(), faults_named(), whole_file(path) as part:
+        result.save_as(part, enforce_file_format=True)
+    return path
+
+
+def _carry_over(film: Dataset, result: Dataset) -> None:
+    """Copy patient, study, request, time zone and body part as they stand in the film."""
+    # text is decoded and encoded by the film's character set
+    character_set = film.get("SpecificCharacterSet")
+    if character_set:
+        result.SpecificCharacterSet = character_set
+    elif "SpecificCharacterSet" in result:
+        del result.SpecificCharacterSet
+    result.copy_patient_and_study_information(film)
+    if film.get("OtherPatientIDs"):  # retired, but still in use
+        result["OtherPatientIDs"] = deepcopy(film["OtherPatientIDs"])
+    _carry_time_zone(result, str(film.get("TimezoneOffsetFromUTC") or ""))
+    if result.Modality == "SR":
+        if requests := _requests(film):
+            result.ReferencedRequestSequence = requests
+        if not character_set and str(result).isascii():  # ASCII is valid UTF-8
+            result.SpecificCharacterSet = "ISO_IR 192"
+    elif result.Modality != "SEG":
+        # PS3.3, C.7.3.1: laterality is required for paired parts and not allowed for others
+        part = film.get("BodyPartExamined")
+        result.BodyPartExamined = part or "CHEST"
+        if part and "Laterality" in film:
+            result.Laterality = film.Laterality
+
+
+def _carry_time_zone(result: Dataset, offset: str) -> None:
+    """Give a result the film's offset from UTC, and its own times in it: one offset holds for a whole object."""
+    given = re.fullmatch(r"([+-])(\d{2})(\d{2})", offset)
+    if given is None or int(given[2]) > 14 or int(given[3]) > 59:
+        return
+    minutes = (60 * int(given[2]) + int(given[3])) * (-1 if given[1] == "-" else 1)
+    now = datetime.now(timezone(timedelta(minutes=minutes)))
+    result.TimezoneOffsetFromUTC = offset
+    for date, time in _OWN_TIMES:
+        if date in result:
+            setattr(result, date, now.strftime("%Y%m%d"))
+            setattr(result, time, now.strftime("%H%M%S.%f"))
+
+
+def _requests(film: Dataset) -> list[Dataset]:
+    """Refer to the requests of an image as a report does (PS3.3, C.17.2)."""
+    found = []
+    for request in film.get("ReferencedRequestSequence") or film.get("RequestAttributesSequence") or []:
+        item = Dataset()
+        item.StudyInstanceUID = request.get("StudyInstanceUID") or film.StudyInstanceUID
+        item.ReferencedStudySequence = []
+        item.RequestedProcedureCodeSequence = deepcopy(list(request.get("RequestedProcedureCodeSequence") or []))
+        for key in _REQUEST:
+            setattr(item, key, request.get(key) or film.get(key) or None)
+        found.append(item)
+    return found
+
+
+def _long_string(text: str) -> str:
+    return text[:_LONGEST].replace("\\", "/") or "unknown"

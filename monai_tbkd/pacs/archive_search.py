@@ -1,0 +1,172 @@
+"""Paged searches, and searches in parts where an archive truncates its answers."""
+
+from __future__ import annotations
+
+import logging
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from monai_tbkd.dicom.archive_answers import text, uid
+from monai_tbkd.pacs.archive_connection import ArchiveConnection, ArchiveRefusalError
+
+logger = logging.getLogger(__name__)
+
+Found = dict[str, dict[str, Any]]
+"""Data sets in DICOM JSON by UID."""
+PAGE = 500
+"""Results per page."""
+MOST_PAGES = 10_000
+"""Pages of one search."""
+# Legal in a query (RFC 3986, 3.4) and no separator of its parts. Orthanc 1.10 does not decode percent signs.
+UNENCODED = "*?,:@/!$'()="
+# of a key: tag, digits, format, step to the next value, what completes a value as the end of a range
+_DIVIDERS = {
+    "StudyDate": ("00080020", 8, "%Y%m%d", timedelta(days=1), ""),
+    "StudyTime": ("00080030", 6, "%H%M%S", timedelta(seconds=1), ".999999"),
+}
+_LONGEST = 64  # characters of a patient's identifier
+_CHARACTERS = string.digits + string.ascii_letters + "-_."
+
+
+class PagedSearch:
+    """Request data sets by UID; ``cut_short`` says whether some may be missing."""
+
+    def __init__(self, connection: ArchiveConnection) -> None:
+        self.connection, self.cut_short = connection, False
+
+    def find(self, path: str, tag: str, query: Mapping[str, str], fields: Sequence[str] = (), told: int = 0) -> Found:
+        """Request page after page until one has nothing new.
+
+        If a further page is refused, the result is marked as truncated.
+
+        Args:
+            path: below the URL.
+            tag: of the UID.
+            query: search keys.
+            fields: additional keywords to return.
+            told: expected number of results, 0 if unknown.
+
+        Raises:
+            ArchiveRefusalError: the archive does not answer properly.
+        """
+        found: Found = {}
+        offset = 0
+        for _ in range(MOST_PAGES):
+            words = [*query.items(), *(("includefield", field) for field in fields), ("limit", PAGE)]
+            words += [("offset", offset)] if offset else []
+            line = "&".join(f"{key}={quote(str(value), safe=UNENCODED)}" for key, value in words)
+            try:
+                page = self.connection.json("search", f"{path}?{line}", further=offset > 0)
+                proper = [(name, each) for each in page if (name := uid(each, tag))]
+                if len(proper) < len(page) and (path != "studies" or not proper):
+                    raise ArchiveRefusalError(f"answers without a proper UID ({tag})", "search")
+            except ArchiveRefusalError as refusal:
+                if path != "studies" and refusal.status == 404:  # gone since it was found
+                    return found
+                if not found:
+                    raise
+                self.tell_cut_short(f"the archive {refusal.said} when asked for more than {len(found)} results")
+                return found
+            before = len(found)
+            for name, each in proper:
+                found.setdefault(name, each)
+            if len(proper) < len(page):
+                self.tell_cut_short(f"an answer has {len(page) - len(proper)} studies without a proper UID")
+            if len(found) == before or 0 < told <= len(found):
+                return found
+            offset += len(page)
+        self.tell_cut_short(f"a search has more than {MOST_PAGES} pages")
+        return found
+
+    def metadata(self, path: str, tag: str) -> Found:
+        """Get the data sets below a path by a UID, the first of each."""
+        found: Found = {}
+        for each in self.connection.json("send metadata", f"{path}/metadata"):
+            found.setdefault(uid(each, tag), each)
+        return {name: each for name, each in found.items() if name}
+
+    def tell_cut_short(self, why: str) -> None:
+        """Warn once that images may be missing."""
+        if not self.cut_short:
+            logger.warning("Images may be missing: %s.", why)
+        self.cut_short = True
+
+
+def divided_search(
+    search: Callable[[Mapping[str, str]], Found], query: Mapping[str, str], cut_short: Callable[[str], None]
+) -> Iterator[str]:
+    """Search for studies; divide the search as long as its parts find more than the whole.
+
+    `cut_short` is called with the reason why studies may be missing.
+
+    Yields:
+        StudyInstanceUIDs, each once.
+    """
+    found = search(query)
+    yield from found
+    seen, most = set(found), 0
+    left = [(query, found)] if len(found) > 1 else []
+    while left:
+        part, known = left.pop()
+        narrower = [(each, search(each)) for each in narrower_queries(part, list(known.values()))]
+        times = Counter(study for _, some in narrower for study in some)
+        new = [study for study in times if study not in seen]
+        if not most and not new:
+            return
+        if not most:
+            most = len(found)
+            logger.warning(
+                "The archive cuts searches short at %d studies, so it is searched in parts. It is faster where its "
+                "limit is raised (Orthanc's LimitFindResults) or the query is narrower.",
+                most,
+            )
+        yield from new
+        seen.update(new)
+        # A study is in one part, or in two if the archive ignores case.
+        if max(times.values(), default=0) > 2:
+            cut_short("the archive takes no notice of a key by which its searches are divided")
+            continue
+        if known.keys() - times.keys():
+            cut_short(f"of searches that end at {most} studies one cannot be divided further")
+        left += [(each, some) for each, some in narrower if len(some) >= most]
+
+
+def narrower_queries(query: Mapping[str, str], found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Split a search by date, else by time, else by the end of the patient's identifier.
+
+    Each half by date or time contains some of the found studies, so that the parts of a truncated search find more.
+
+    Returns:
+        Queries that together cover the studies that have the key, if its values are of the usual characters; none where
+        there is nothing to split the found studies by.
+
+    Example:
+        >>> studies = [{"00080020": {"vr": "DA", "Value": [date]}} for date in ("20260101", "20260103")]
+        >>> narrower_queries({}, studies)
+        [{'StudyDate': '-20260101'}, {'StudyDate': '20260102-'}]
+    """
+    for key, (tag, digits, form, step, tail) in _DIVIDERS.items():
+        given = re.fullmatch(rf"(\d{{{digits}}})?-(\d{{{digits}}}[.\d]*)?", query.get(key, "-"))
+        if given is None:
+            continue
+        starts = {value[:digits] for each in found if re.match(rf"\d{{{digits}}}", value := text(each, tag))}
+        there = sorted(value for value in starts if (given[1] or "0") <= value <= (given[2] or "9"))
+        if len(there) < 2:
+            continue
+        middle = there[len(there) // 2 - 1]
+        try:
+            after = (datetime.strptime(middle, form) + step).strftime(form)
+        except (ValueError, OverflowError):
+            continue
+        ranges = f"{given[1] or ''}-{middle}{tail}", f"{after}-{given[2] or ''}"
+        return [{**query, key: each} for each in ranges]
+    head, wildcard, tail = query.get("PatientID", "*").partition("*")
+    if not wildcard or re.search(r"[*?]", head + tail) or len(head + tail) >= _LONGEST:
+        return []
+    exact = [head + tail] if head + tail else []
+    return [{**query, "PatientID": each} for each in exact + [f"{head}*{one}{tail}" for one in _CHARACTERS]]
