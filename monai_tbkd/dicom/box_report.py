@@ -18,8 +18,7 @@ from pydicom.multival import MultiValue
 from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
 from monai_tbkd.data import FilmError
-from monai_tbkd.data.box_types import box_type_of
-from monai_tbkd.data.film_classes import class_of
+from monai_tbkd.data.film_classes import box_type_of, class_of
 from monai_tbkd.data.own_results import MANUFACTURER
 from monai_tbkd.data.readers.dicom_file import read_dicom_header
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
