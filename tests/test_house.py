@@ -1,4 +1,4 @@
-"""The table "The house" of CONTRIBUTING.md is true: who imports whom, and every folder has its row."""
+"""The table "The house" of docs/architecture.md is true: who imports whom, and every folder has its row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "monai_tbkd"
-ROWS = re.findall(r"^\| `([\w/]+)` \|[^|]*\|([^|]*)\|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+ROWS = re.findall(r"^\| `([\w/]+)` \|[^|]*\|([^|]*)\|$", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
 PARTS = [(folder.rstrip("/").removeprefix("monai_tbkd/"), cell) for folder, cell in ROWS if "/" in folder.rstrip("/")]
 
 
