@@ -13,7 +13,7 @@ class Code(StrEnum):
     _value_: str
     meaning: str
 
-    def __new__(cls, code: str, meaning: str) -> Self:
+    def __new__(cls, code: str, meaning: str = "") -> Self:
         member = str.__new__(cls, code)
         member._value_, member.meaning = code, meaning
         return member

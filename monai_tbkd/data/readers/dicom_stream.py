@@ -110,19 +110,19 @@ def _jpeg_head(stream: bytes) -> StreamHead | None:
     """Read the start of frame (T.81 B.2.2); None without it or without an end mark."""
     if stream.rfind(b"\xff\xd9") < stream.rfind(b"\xff\xda"):
         return None  # cut short: GDCM fills up what is missing
-    place = 2
-    while stream[:2] == b"\xff\xd8" and place + 10 <= len(stream) and stream[place] == 0xFF:
-        marker = stream[place + 1]
+    pos = 2
+    while stream[:2] == b"\xff\xd8" and pos + 10 <= len(stream) and stream[pos] == 0xFF:
+        marker = stream[pos + 1]
         if marker in _STARTS_OF_FRAME:
-            frame = stream[place + 4 : place + 10]
+            frame = stream[pos + 4 : pos + 10]
             rows, columns = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
             # What is lossless keeps the bits of a value, be it signed or not; the others know unsigned values only.
             signed = None if marker in _LOSSLESS else False
             return StreamHead(rows, columns, frame[0], frame[5], signed, _SYNTAXES.get(marker))
         if marker == 0xFF or marker in _ALONE:  # a fill byte is any number of 0xFF before a marker
-            place += 1 if marker == 0xFF else 2
+            pos += 1 if marker == 0xFF else 2
         else:
-            place += 2 + int.from_bytes(stream[place + 2 : place + 4], "big")
+            pos += 2 + int.from_bytes(stream[pos + 2 : pos + 4], "big")
     return None
 
 

@@ -34,12 +34,12 @@ def needed_png(content: bytes) -> tuple[bytes, bool]:
     Returns the rest, or everything where the chunks do not lead to the end, and whether the end is there.
     """
     parts, has_palette = [content[:8]], content[25:26] == bytes([_PALETTE])
-    for place, end in _png_chunks(content):
-        kind = content[place + 4 : place + 8]
-        if kind[:1].isupper() or _is_sound_extra(content, kind, place, end, has_palette):
-            parts.append(content[place:end])
+    for pos, end in _png_chunks(content):
+        kind = content[pos + 4 : pos + 8]
+        if kind[:1].isupper() or _is_sound_extra(content, kind, pos, end, has_palette):
+            parts.append(content[pos:end])
         if kind == b"IEND":
-            return b"".join(parts), content[place:end].endswith(b"IEND\xaeB`\x82")
+            return b"".join(parts), content[pos:end].endswith(b"IEND\xaeB`\x82")
     # Not found, as where damage hides the start of a chunk: an end mark near the end of the file will do.
     return content, b"IEND\xaeB`\x82" in content[-4096:]
 
@@ -53,8 +53,8 @@ def has_all_rows(content: bytes) -> bool:
         columns, rows = -(-(width - left) // across), -(-(height - top) // down)
         expected += rows * (1 + (columns * bits + 7) // 8) if columns > 0 < rows else 0
     inflate = zlib.decompressobj()
-    for place, end in _png_chunks(content):
-        packed = content[place + 8 : end - 4] if content[place + 4 : place + 8] == b"IDAT" else b""
+    for pos, end in _png_chunks(content):
+        packed = content[pos + 8 : end - 4] if content[pos + 4 : pos + 8] == b"IDAT" else b""
         while packed and expected > 0 and not inflate.eof:
             try:
                 expected -= len(inflate.decompress(packed, 2**20))
@@ -66,17 +66,17 @@ def has_all_rows(content: bytes) -> bool:
 
 def _png_chunks(content: bytes) -> Iterator[tuple[int, int]]:
     """Yield where each chunk of a PNG file starts and ends; the last may end after the file."""
-    place = 8
-    while place + 12 <= len(content):
-        end = place + 12 + int.from_bytes(content[place : place + 4], "big")
-        yield place, end
-        place = end
+    pos = 8
+    while pos + 12 <= len(content):
+        end = pos + 12 + int.from_bytes(content[pos : pos + 4], "big")
+        yield pos, end
+        pos = end
 
 
-def _is_sound_extra(content: bytes, kind: bytes, place: int, end: int, has_palette: bool) -> bool:
-    if kind not in _PNG_EXTRAS or (kind == b"tRNS" and not has_palette) or (kind == b"acTL" and end - place != 20):
+def _is_sound_extra(content: bytes, kind: bytes, pos: int, end: int, has_palette: bool) -> bool:
+    if kind not in _PNG_EXTRAS or (kind == b"tRNS" and not has_palette) or (kind == b"acTL" and end - pos != 20):
         return False
-    return zlib.crc32(content[place + 4 : end - 4]).to_bytes(4, "big") == content[end - 4 : end]
+    return zlib.crc32(content[pos + 4 : end - 4]).to_bytes(4, "big") == content[end - 4 : end]
 
 
 def needed_jpeg(content: bytes) -> tuple[bytes, bool]:
@@ -84,23 +84,23 @@ def needed_jpeg(content: bytes) -> tuple[bytes, bool]:
 
     Returns the rest, or everything where the file is not built as the standard says, and whether the end is there.
     """
-    parts, place = [content[:2]], 2
+    parts, pos = [content[:2]], 2
     scan: int | None = None  # where the first scan starts: from there on everything is needed
-    while (found := _JPEG_MARKER.search(content, place)) is not None:
-        marker, place = found[0][1], found.end()
+    while (found := _JPEG_MARKER.search(content, pos)) is not None:
+        marker, pos = found[0][1], found.end()
         if marker == _END_OF_IMAGE:
-            return b"".join([*parts, content[scan or found.start() : place]]), scan is not None
+            return b"".join([*parts, content[scan or found.start() : pos]]), scan is not None
         if marker in _JPEG_ALONE:
             continue
-        length = int.from_bytes(content[place : place + 2], "big")
+        length = int.from_bytes(content[pos : pos + 2], "big")
         if marker == _START_OF_SCAN and scan is None:
-            scan = place - 2
+            scan = pos - 2
         name, least = _JPEG_NOTES.get(marker, (b"", 0))
         is_note = 0xE0 <= marker <= 0xEF or marker == 0xFE
-        needed = not is_note or (least > 0 and length >= least and content.startswith(name, place + 2))
+        needed = not is_note or (least > 0 and length >= least and content.startswith(name, pos + 2))
         if scan is None and needed:
-            parts.append(content[place - 2 : place + length])
-        place += max(length, 2)
+            parts.append(content[pos - 2 : pos + length])
+        pos += max(length, 2)
     # Not found, as where damage looks like a segment: an end of image after the last start of scan will do.
     return content, content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
 
@@ -115,10 +115,10 @@ def needed_tiff(content: bytes) -> bytes:
     if not entries:
         return content
     fixed = bytearray(content)
-    for place, (tag, kind, count, offset) in entries.items():
+    for pos, (tag, kind, count, offset) in entries.items():
         size = _TIFF_SIZES.get(kind, 1) * count
         if tag in _TIFF_NOTES and size > 4 and offset + size > len(content):
-            fixed[place : place + 12] = struct.pack(order + "HHII", tag, 1, 1, 0)
+            fixed[pos : pos + 12] = struct.pack(order + "HHII", tag, 1, 1, 0)
     pointer = first + 2 + 12 * len(entries)
     (after,) = struct.unpack_from(order + "I", content, pointer)
     following = _tiff_entries(content, after, order)
@@ -134,5 +134,5 @@ def _tiff_entries(content: bytes, start: int, order: str) -> dict[int, tuple[int
     (number,) = struct.unpack_from(order + "H", content, start)
     if start + 2 + 12 * number + 4 > len(content):
         return {}
-    places = range(start + 2, start + 2 + 12 * number, 12)
-    return {place: struct.unpack_from(order + "HHII", content, place) for place in places}
+    positions = range(start + 2, start + 2 + 12 * number, 12)
+    return {pos: struct.unpack_from(order + "HHII", content, pos) for pos in positions}
