@@ -110,16 +110,15 @@ def calibration_text(
         f"{chance['high']:.3f})",
         "temperature": f"{fitted['temperature']:.2f}" + " (at the limit)" * fitted["at_limit"],
     }
-    cells = [("threshold", "sensitivity", "specificity", "PPV", "tests avoided", "cost per case found")]
+    cells = [["threshold", "sensitivity", "specificity", "PPV", "tests avoided", "cost per case found"]]
     columns = {"sensitivity": 3, "specificity": 3, "ppv": 3, "share_of_tests_avoided": 3, "cost_per_case_found": 0}
     for row in rows:
         is_chosen = row["threshold"] == threshold.threshold_0_100
         if is_chosen or row["threshold"] in _PRINTED:
             numbers = (
-                interval(*(row[name + end] for end in ("", "_low", "_high")), digits)
-                for name, digits in columns.items()
+                interval(row[name], row[f"{name}_low"], row[f"{name}_high"], digits) for name, digits in columns.items()
             )
-            cells.append((f"{row['threshold']:g}{' <' if is_chosen else ''}", *numbers))
+            cells.append([f"{row['threshold']:g}{' <' if is_chosen else ''}", *numbers])
     prevalence = summary["program"]["prevalence"]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(

@@ -70,7 +70,7 @@ def _forest(
     if prior := numbers.get(BLIND_PRIOR):
         axes.axvspan(prior["low"], prior["high"], color=_BLIND, alpha=0.1, lw=0)
         axes.axvline(prior["value"], color=_BLIND, lw=1, ls=(0, (4, 3)))
-    names = list(reversed(numbers))
+    names = list(numbers)[::-1]
     for y, name in enumerate(names):
         x, blind = numbers[name], rows[name]["blind"]
         color = _BLIND if blind else color_of(name, rows)

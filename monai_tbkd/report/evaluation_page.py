@@ -83,7 +83,7 @@ def refresh_evaluation_page(output_dir: str | Path) -> Path:
                 kept[name] = Markup(found[1])
     if not kept:
         logger.warning("%s: no report of these metrics to take films and curves from; it will have none.", folder)
-    drawn = {"groups": [], "scores": None if "scores" in kept else _scores(result)}
+    drawn: dict[str, Any] = {"groups": [], "scores": None if "scores" in kept else _scores(result)}
     return _write(folder, result, drawn, kept, read_robustness(folder, result))
 
 

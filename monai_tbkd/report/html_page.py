@@ -105,9 +105,9 @@ def number(x: Mapping[str, Any] | str | None) -> tuple[str, str]:
     return value, interval
 
 
-def dig(row: Any, path: str) -> Any:
-    """Look a value up by a path such as ``oracle/union_mask_miou``; None if there is none."""
-    for key in path.split("/"):
+def dig(row: Any, path: str | Sequence[str]) -> Any:
+    """Look a value up by keys, or by a path such as ``oracle/union_mask_miou``; None if there is none."""
+    for key in path.split("/") if isinstance(path, str) else path:
         row = (row or {}).get(key)
     return row
 
