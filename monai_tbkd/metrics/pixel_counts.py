@@ -88,8 +88,7 @@ def rounded_up(thresholds: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
     if exact.ndim != 1 or len(exact) == 0 or np.isnan(exact).any() or (np.diff(exact) < 0).any():
         raise ValueError(f"Thresholds have shape {exact.shape}; expected one row of numbers, ascending, without nan.")
     near = exact.astype(dtype)
-    result: np.ndarray = np.where(near.astype(np.float64) < exact, np.nextafter(near, dtype(np.inf)), near)
-    return result
+    return np.where(near.astype(np.float64) < exact, np.nextafter(near, dtype(np.inf)), near)
 
 
 class _Counter:
@@ -129,5 +128,4 @@ class _Counter:
         clear[self.mixed] = 0
         # A pixel of bin b is at or above the thresholds 0 ... b - 1.
         compared = np.bincount(bins, minlength=len(self.steps) + 1)
-        result: np.ndarray = clear[::-1].cumsum()[::-1][self.step_cells] + compared[::-1].cumsum()[::-1][1:]
-        return result
+        return clear[::-1].cumsum()[::-1][self.step_cells] + compared[::-1].cumsum()[::-1][1:]

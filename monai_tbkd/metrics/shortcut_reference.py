@@ -77,7 +77,7 @@ def shortcut_reference(
     # Drawn by index, as published intervals were.
     drawn = np.random.default_rng(0).integers(0, codes.max() + 1, (resamples, codes.max() + 1))
     weights = np.stack([np.bincount(each, minlength=drawn.shape[1]) for each in drawn])[:, codes]
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=1 / _PENALTY, max_iter=500))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=1 / _PENALTY, max_iter=500, tol=1e-8))
     found = {}
     for name, features in views.items():
         scores = cross_val_predict(

@@ -139,7 +139,8 @@ class RobustnessStudy:
         clean = self._look("clean").predictions
         self.clean = {name: self._film_numbers(name, each) for name, each in clean.items()}
         self.clean_predictions = clean
-        trees: dict[str, dict[str, Any]] = {name: {"clean": self._summary(f)} for name, f in self.clean.items()}
+        self.clean_summary = {name: self._summary(films) for name, films in self.clean.items()}
+        trees: dict[str, dict[str, Any]] = {name: {"clean": numbers} for name, numbers in self.clean_summary.items()}
         corrupted, with_cues = self._corruptions(), self._cues()
         lungs, occluded = self._occlusions()
         for name, tree in trees.items():
@@ -207,7 +208,7 @@ class RobustnessStudy:
                     turned = found._replace(maps=corrupt.turn_back(found.maps, self.names))
                     films = self._film_numbers(name, turned)
                     numbers = self._summary(films)
-                    clean = self._summary(self.clean[name])
+                    clean = self.clean_summary[name]
                     drops = {f"{key}_drop": numbers[key].relative_drop(clean[key]) for key in numbers}
                     entry = {**numbers, **drops, **self._flips(name, films["called"])}
                     trees[name]["corruptions"].setdefault(kind, {})[str(severity)] = entry
@@ -289,7 +290,7 @@ class RobustnessStudy:
                 auc = self.resampler.auc(scores, self.truth.tb)
                 trees[name]["occlusions"][kind] = {
                     "auc": auc,
-                    "auc_minus_clean": auc - self._summary(self.clean[name])["auc"],
+                    "auc_minus_clean": auc - self.clean_summary[name]["auc"],
                     **({"auc_against_health": self.resampler.auc(scores, self.truth.tb, well)} if well.any() else {}),
                     **self._flips(name, scores >= self.points[name]["score_threshold"]),
                 }

@@ -19,7 +19,7 @@ from monai_tbkd.__main__ import main
 from monai_tbkd.data import load_datalist
 from monai_tbkd.transforms import film_box_mask
 from tests.conftest import REPOSITORY, open_bundle
-from tests.metrics.test_detection_average_precision import pycocotools_numbers
+from tests.metrics.test_box_metrics import pycocotools_numbers
 from tests.report.test_evaluation_page import BlankCanvas
 
 pytestmark = pytest.mark.bundle
