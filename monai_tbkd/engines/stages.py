@@ -95,11 +95,7 @@ class FinishedTeacher(nn.Module):
 def finished_part(checkpoint: str | Path, student: nn.Module, stage: str, view: nn.Module | None = None) -> nn.Module:
     """The finished network of a stage as it takes the batches of the student, on its device, in eval mode.
 
-    Args:
-        checkpoint: of the stage.
-        student: what is trained, see :func:`monai_tbkd.networks.trained_part`.
-        stage: ``teacher``, ``student`` or ``control``.
-        view: through which it gets images.
+    ``student`` is what is trained, see :func:`monai_tbkd.networks.trained_part`.
 
     Raises:
         FileNotFoundError: the stage has not finished.
@@ -173,11 +169,7 @@ def training_settings(
 ) -> dict[str, Any]:
     """What a training depends on: settings of the config, weights and components by their hash, images and labels.
 
-    Args:
-        settings: of the config, JSON-able, see :func:`monai_tbkd.packaging.config_settings`.
-        datalist: with a ``train`` split.
-        pooling: from maps to logits.
-        network: its initial ``weights`` count; None takes those of the settings.
+    ``network`` tells which initial ``weights`` count; None takes those of the settings.
 
     Raises:
         ValueError: a number that has to be above 0 is not, or components that the network can't take.
@@ -203,13 +195,10 @@ def training_settings(
 def training_record(
     stage: str, settings: Mapping[str, Any], images: Sequence[Mapping[str, Any]] | None = None, **facts: Any
 ) -> dict[str, Any]:
-    """What is kept beside a checkpoint: the stage, what the training depended on, and other facts.
+    """What is kept beside a checkpoint: the stage, the settings of `training_settings`, and other facts.
 
-    Args:
-        stage: ``teacher``, ``student`` or ``control``.
-        settings: see `training_settings`; kept as an object, so that what is known later can be added.
-        images: that are trained on; the record says how many are phantoms.
-        facts: others to keep.
+    ``settings`` stay the same object, so that what is known later can be added. Of ``images`` the record says how many
+    are phantoms.
     """
     facts = {"version": __version__, **({} if images is None else {"films": film_origins(images)}), **facts}
     notice = notice_of(PHANTOM_ONLY) if knows_no_real_film(facts) else NOTICE
