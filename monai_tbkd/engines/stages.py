@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -105,10 +105,10 @@ def finished_part(checkpoint: str | Path, student: nn.Module, stage: str, view: 
     network = finished_network(checkpoint, whole, stage).to(next(whole.parameters()).device)
     if not isinstance(student, FeatureMapNet):
         return trained_part(network, False, view=view).eval()
-    made = trained_part(network, True, student.width, view).eval()
+    made = cast(FeatureMapNet, trained_part(network, True, student.width, view).eval())
     if not has_other_features(student, made):
-        own, its = student.whole_network.reduce.weight, network.reduce.weight
-        if own.shape != its.shape or not torch.allclose(its, own, atol=1e-5):  # type: ignore[operator, union-attr, arg-type]
+        own, its = student.whole_network.reduce.weight, made.whole_network.reduce.weight
+        if own.shape != its.shape or not torch.allclose(its, own, atol=1e-5):
             raise ValueError(
                 f"{checkpoint} was trained on features with other components: of another data set, preprocessing or "
                 "backbone; set components as it was when it was trained, train it anew, or give another checkpoint "

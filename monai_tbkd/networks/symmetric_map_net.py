@@ -213,7 +213,7 @@ def trained_part(
 
 def whole_network(trained: nn.Module) -> nn.Module:
     """The whole network of what is trained, see `trained_part`."""
-    return getattr(trained, "whole_network", trained)
+    return getattr(trained, "whole_network", trained)  # type: ignore[no-any-return]
 
 
 def swap_mirror(features: torch.Tensor) -> torch.Tensor:
