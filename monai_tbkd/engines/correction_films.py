@@ -95,15 +95,7 @@ def boxed_films(films: Sequence[Film]) -> list[Film]:
 def correction_sampler(films: Sequence[Film], share: float = 0.5, seed: int = 0) -> WeightedRandomSampler:
     """Draw images so that corrected ones are a fixed fraction, and images with TB and without as many of these.
 
-    An epoch has each corrected image once on average.
-
-    Args:
-        films: of `correction_films`.
-        share: of corrected images among those drawn, above 0 to 1; 1 where there are no others.
-        seed: of the drawing.
-
-    Raises:
-        ValueError: a fraction out of range.
+    An epoch has each corrected image once on average. ``share`` is above 0 to 1; it is 1 where there are no others.
     """
     if not 0 < share <= 1:
         raise ValueError(f"correction_share is {share}; expected above 0, at most 1.")

@@ -35,14 +35,6 @@ def federated_site(
             of all rounds together.
         recipes: config files that lie between training's and the federation's, such as ``demo.yaml``.
         local_epochs: in each round.
-
-    Raises:
-        ValueError: no such stage.
-        FileNotFoundError: a bundle without the config.
-
-    Example:
-        >>> from monai_tbkd.bundle import bundle_root
-        >>> site = federated_site("teacher", bundle_root(), {"dataset_dir": "FILMS", "ckpt_dir": "MODELS"})
     """
     if stage not in ("teacher", "student"):
         raise ValueError(f"stage is {stage!r}; expected one of teacher, student.")
@@ -59,12 +51,7 @@ def federated_site(
 
 
 def federated_averaging(sites: Sequence[ClientAlgo], weights: Mapping[str, torch.Tensor], rounds: int) -> Weights:
-    """Train at all sites in turns and average, round by round, in one process.
-
-    Args:
-        sites: initialized.
-        weights: that all start from, such as an untrained network's.
-        rounds: each site trains for its local epochs in each.
+    """Train at initialized sites in turns from common weights and average, round by round, in one process.
 
     Returns:
         The weights after the last round.
@@ -93,19 +80,9 @@ def average_updates(updates: Sequence[ExchangeObject]) -> Weights:
     Federated averaging: McMahan et al., AISTATS 2017, https://arxiv.org/abs/1602.05629. Everything of a state dict is
     averaged, statistics of batch norms too; whole numbers are rounded.
 
-    Args:
-        updates: of the sites, each with full weights and its number of steps.
-
     Raises:
         ValueError: no site, weight differences in place of weights, other names or shapes than the first site's, a
             weight that is no number, or no step at all.
-
-    Example:
-        >>> sites = [ExchangeObject({"w": torch.tensor([w])}, weight_type=WeightType.WEIGHTS) for w in (0.0, 4.0)]
-        >>> for site, steps in zip(sites, (1, 3)):
-        ...     site.statistics = {FlStatistics.NUM_EXECUTED_ITERATIONS: steps}
-        >>> average_updates(sites)
-        {'w': tensor([3.])}
     """
     if not updates:
         raise ValueError("There is no update to average; expected one of each site.")

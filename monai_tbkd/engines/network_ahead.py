@@ -20,14 +20,7 @@ class NetworkAhead(nn.Module):
     """A network that computes the next batch in a thread while the results of the present one are written.
 
     Results and their order are the same; one batch more is in memory. Give the evaluator this in place of its network,
-    and :meth:`over` of its loader in place of the loader:
-
-    .. code-block:: yaml
-
-        network_ahead: {_target_: monai_tbkd.engines.NetworkAhead, network: '@network', device: '@device'}
-        evaluator:
-          val_data_loader: $@network_ahead.over(@dataloader)
-          network: '@network_ahead'
+    and :meth:`over` of its loader in place of the loader, as inference.yaml does.
 
     It is for inference on a CPU: the network stays in eval mode, without gradients. On another device, and from the
     first call with other input than the batch's image on (patches of a sliding window), only the loading is prefetched.

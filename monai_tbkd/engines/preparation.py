@@ -46,7 +46,7 @@ def fit_reduction(
     does. What was fitted is kept in ``cache_dir``.
 
     Args:
-        network: on its device, with pretrained ``weights``.
+        network: on its device, with pretrained ``weights`` (ValueError without).
         datalist: the training and selection splits take part.
         preprocessing: from a path to the 8-bit image at ``image``.
         cache_dir: folder of kept features; None keeps nothing.
@@ -55,9 +55,6 @@ def fit_reduction(
 
     Returns:
         The network, in eval mode.
-
-    Raises:
-        ValueError: no weights; a frozen backbone at random learns nothing.
     """
     if not isinstance(network, SymmetricMapNet):
         return network
@@ -100,14 +97,9 @@ def fit_reduction(
 
 
 def read_components(source: str | Path, network: nn.Module) -> dict[str, torch.Tensor]:
-    """Read the feature components of a finished checkpoint with the same backbone.
+    """Read the feature components of a finished checkpoint with the same backbone, as the state dict of ``reduce``.
 
-    Args:
-        source: the checkpoint, or a folder, in which the first one with this backbone is taken.
-        network: that takes them.
-
-    Returns:
-        State dict of the network's ``reduce``.
+    ``source`` is the checkpoint, or a folder, in which the first one with this backbone is taken.
 
     Raises:
         FileNotFoundError: no such file or folder.
@@ -144,11 +136,7 @@ def prepare_student(
 ) -> None:
     """Load a student's teacher, add its hash to the training's settings, and fit the target; other stages need nothing.
 
-    Args:
-        trainer: a :class:`~monai_tbkd.engines.DistillationTrainer`.
-        images: see `fit_target`.
-        settings: of the training.
-        num_classes: label scheme.
+    ``trainer`` is a :class:`~monai_tbkd.engines.DistillationTrainer`; for ``images`` see `fit_target`.
     """
     if trainer.teacher is None:
         return
@@ -180,9 +168,6 @@ def fit_target(
         num_classes: label scheme; tuberculosis is the last class.
         batch_size: images at a time.
         device: of the teacher.
-
-    Raises:
-        ValueError: no image with TB.
     """
     steps: list[Any] = list(getattr(target, "transforms", [target]))
     if not any(hasattr(step, "fit") for step in steps):

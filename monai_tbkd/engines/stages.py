@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -95,11 +95,7 @@ class FinishedTeacher(nn.Module):
 def finished_part(checkpoint: str | Path, student: nn.Module, stage: str, view: nn.Module | None = None) -> nn.Module:
     """The finished network of a stage as it takes the batches of the student, on its device, in eval mode.
 
-    Args:
-        checkpoint: of the stage.
-        student: what is trained, see :func:`monai_tbkd.networks.trained_part`.
-        stage: ``teacher``, ``student`` or ``control``.
-        view: through which it gets images.
+    ``student`` is what is trained, see :func:`monai_tbkd.networks.trained_part`.
 
     Raises:
         FileNotFoundError: the stage has not finished.
@@ -109,10 +105,10 @@ def finished_part(checkpoint: str | Path, student: nn.Module, stage: str, view: 
     network = finished_network(checkpoint, whole, stage).to(next(whole.parameters()).device)
     if not isinstance(student, FeatureMapNet):
         return trained_part(network, False, view=view).eval()
-    made = trained_part(network, True, student.width, view).eval()
+    made = cast(FeatureMapNet, trained_part(network, True, student.width, view).eval())
     if not has_other_features(student, made):
-        own, its = student.whole_network.reduce.weight, network.reduce.weight
-        if own.shape != its.shape or not torch.allclose(its, own, atol=1e-5):  # type: ignore[operator, union-attr, arg-type]
+        own, its = student.whole_network.reduce.weight, made.whole_network.reduce.weight
+        if own.shape != its.shape or not torch.allclose(its, own, atol=1e-5):
             raise ValueError(
                 f"{checkpoint} was trained on features with other components: of another data set, preprocessing or "
                 "backbone; set components as it was when it was trained, train it anew, or give another checkpoint "
@@ -173,11 +169,7 @@ def training_settings(
 ) -> dict[str, Any]:
     """What a training depends on: settings of the config, weights and components by their hash, images and labels.
 
-    Args:
-        settings: of the config, JSON-able, see :func:`monai_tbkd.bundle.config_settings`.
-        datalist: with a ``train`` split.
-        pooling: from maps to logits.
-        network: its initial ``weights`` count; None takes those of the settings.
+    ``network`` tells which initial ``weights`` count; None takes those of the settings.
 
     Raises:
         ValueError: a number that has to be above 0 is not, or components that the network can't take.
@@ -203,13 +195,10 @@ def training_settings(
 def training_record(
     stage: str, settings: Mapping[str, Any], images: Sequence[Mapping[str, Any]] | None = None, **facts: Any
 ) -> dict[str, Any]:
-    """What is kept beside a checkpoint: the stage, what the training depended on, and other facts.
+    """What is kept beside a checkpoint: the stage, the settings of `training_settings`, and other facts.
 
-    Args:
-        stage: ``teacher``, ``student`` or ``control``.
-        settings: see `training_settings`; kept as an object, so that what is known later can be added.
-        images: that are trained on; the record says how many are phantoms.
-        facts: others to keep.
+    ``settings`` stay the same object, so that what is known later can be added. Of ``images`` the record says how many
+    are phantoms.
     """
     facts = {"version": __version__, **({} if images is None else {"films": film_origins(images)}), **facts}
     notice = notice_of(PHANTOM_ONLY) if knows_no_real_film(facts) else NOTICE

@@ -90,12 +90,8 @@ def with_teacher_maps(
 ) -> TorchDataset[Any]:
     """Add a teacher's maps to images, where the teacher has another backbone and can't take their features.
 
-    Args:
-        images: training images with the student's features.
-        items: the same, with ``image``, the path.
-        teacher: None, one that has not finished, or one of the same backbone leaves the images as they are.
-        preprocessing: of train.yaml.
-        cache_dir: folder of kept features.
+    ``items`` are those of the images, with ``image``, the path. No teacher, one that has not finished, or one of the
+    same backbone leaves the images as they are.
     """
     if teacher is None or not teacher.has_own_features:
         return images

@@ -27,17 +27,13 @@ class ActivationMapNet(nn.Module):
         output_stride: pixels of the input per cell of the map: 32, 16 or 8 (dilation in place of stride; of
             EfficientNet-Lite0 the last features are interpolated).
         width: widening factor of every stage of a ResNet (not with pretrained weights).
-        stride_in_1x1: a bottleneck strides in its first 1x1 convolution (He et al. 2015, "v1") instead of its 3x3
-            one (torchvision's "v1.5"). It has to be as the weights were trained.
+        stride_in_1x1: a bottleneck strides in its first 1x1 convolution (He et al. 2015, "v1") instead of its 3x3 one
+            (torchvision's "v1.5"). It has to be as the weights were trained.
         weights: path of a state dict for the backbone, see :func:`load_backbone_weights`; None or ``"random"`` starts
             from scratch.
         last_stage: stage that the map is made from: ``"layer4"`` (output stride 32 or finer), ``"layer3"`` (16 or
             finer) or ``"layer2"`` (8). An earlier stage has a smaller receptive field.
-        frozen_statistics: batch norms keep the statistics that they were loaded with, while their weights learn: for
-            small batches.
-
-    Raises:
-        ValueError: an unknown backbone or output stride, or weights that don't fit.
+        frozen_statistics: batch norms keep the statistics that they were loaded with: for small batches.
 
     Example:
         >>> net = ActivationMapNet("resnet18", num_classes=2, output_stride=16)

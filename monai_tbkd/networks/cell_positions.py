@@ -63,16 +63,10 @@ def _at_size(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def mean_with_mirror(own: torch.Tensor, mirrored: torch.Tensor, width: int, output_stride: int) -> torch.Tensor:
-    """Average maps of images and of their mirror images, each cell at its position.
+    """Average maps ``(B, C, h, w)`` of images and of their mirror images (not turned back), each cell at its position.
 
     Cell j of the mirror image's map is at its pixel stride * j, which is pixel width - 1 - stride * j of the image, so
-    that map is turned back and moved by the rest.
-
-    Args:
-        own: ``(B, C, h, w)``.
-        mirrored: maps of the mirror images, not turned back.
-        width: of the images in pixels.
-        output_stride: pixels per cell.
+    that map is turned back and moved by the rest. ``width`` is of the images in pixels.
     """
     turned = mirrored.flip([-1])
     rest = (width - 1 - output_stride * (own.shape[-1] - 1)) / output_stride  # in cells, 0 to below 1

@@ -77,12 +77,7 @@ def read_record(path: str | Path) -> dict[str, Any] | None:
 
 
 def load_finished(network: nn.Module, path: str | Path, stage: str) -> nn.Module:
-    """Load the checkpoint of a finished stage into a network.
-
-    Args:
-        network: gets the weights, in place.
-        path: the checkpoint.
-        stage: ``teacher``, ``student`` or ``control``, for the message.
+    """Load the checkpoint of a finished stage into a network, in place; ``stage`` is for the message.
 
     Raises:
         FileNotFoundError: the stage has not finished.

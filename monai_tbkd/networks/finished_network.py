@@ -26,10 +26,8 @@ KNOWN_NETWORKS: dict[str, type[nn.Module]] = {"ActivationMapNet": ActivationMapN
 def finished_network(checkpoint: str | Path, like: nn.Module, stage: str) -> nn.Module:
     """Build the network of a finished checkpoint as its record says, and load it, in eval mode.
 
-    Args:
-        checkpoint: ``*.pt`` with its record beside it.
-        like: network of the config; a copy of it is taken where the record has its architecture, or none that is known.
-        stage: ``teacher``, ``student`` or ``control``, for messages.
+    A copy of ``like``, the network of the config, is taken where the record has its architecture, or none that is
+    known.
 
     Raises:
         FileNotFoundError: the stage has not finished.

@@ -19,13 +19,11 @@ from monai_tbkd.networks.teacher_view import ViewedNet
 class SymmetricMapHead(nn.Module):
     """Map an image's features and those of its mirror image, ``(B, 2 D, h, w)``, to a map in logits ``(B, C, h, w)``.
 
-    Without ``convolutions`` every cell is judged by itself.
-
     Args:
         features: channels D of the features of one of the two.
         num_classes: channels C of the map.
         hidden: channels between.
-        convolutions: 3x3 convolutions between, each added to its input.
+        convolutions: 3x3 convolutions between, each added to its input; without any every cell is judged by itself.
         dropout: fraction of the channels that are left out in training.
         mirror: False hides the mirror image's half from the head.
     """
@@ -65,21 +63,12 @@ class SymmetricMapNet(nn.Module):
     head learns, so that features can be kept and a training takes minutes on two cores.
 
     Args:
-        backbone: as of :class:`ActivationMapNet`.
-        num_classes: channels C of the map.
+        backbone, num_classes, width, stride_in_1x1: as of :class:`ActivationMapNet`.
         output_stride: pixels of the input per cell of the map: 16 or 8.
         components: channels D that the features are reduced to, see `fit_components`; at most as many as these have.
-        hidden: of :class:`SymmetricMapHead`.
-        convolutions: of :class:`SymmetricMapHead`.
-        dropout: of :class:`SymmetricMapHead`.
-        width: widening factor of every stage.
-        stride_in_1x1: as of :class:`ActivationMapNet`.
+        hidden, convolutions, dropout, mirror: of :class:`SymmetricMapHead`.
         weights: path of a state dict for the backbone, see :func:`load_backbone_weights`; None leaves it at random, for
             a checkpoint that is loaded afterwards; so does ``"random"``, for checks of a config.
-        mirror: of :class:`SymmetricMapHead`; the map is the mean of the image's and its mirror image's in either case.
-
-    Raises:
-        ValueError: an option that the backbone does not have.
 
     Example:
         >>> net = SymmetricMapNet("resnet18", components=8, width=0.25).eval()
@@ -135,19 +124,10 @@ class SymmetricMapNet(nn.Module):
         return torch.cat(stage_features(self.backbone, image), dim=1)
 
     def fit_components(self, stages: torch.Tensor) -> float:
-        """Set the reduction to the principal components of a sample of cells.
+        """Set the reduction to the principal components of cells ``(N, F)``, rows of `stages`; no label takes part.
 
         Each stage gets the same fraction of the variance; components are scaled between keeping their variance and
-        whitening (exponent 0.75).
-
-        Args:
-            stages: ``(N, F)``, rows of `stages` at cells of training images; no label takes part.
-
-        Returns:
-            The fraction of the variance that the components hold.
-
-        Raises:
-            ValueError: fewer cells than components.
+        whitening (exponent 0.75). Returns the fraction of the variance that the components hold.
         """
         components = self.reduce.out_channels
         if len(stages) < components:
@@ -185,11 +165,7 @@ class FeatureMapNet(nn.Module):
     """The part of a :class:`SymmetricMapNet` that learns, on kept features; it shares the network's head.
 
     In training the map is the head's of the features as they are, mirrored or not; in evaluation the mean with the
-    mirror image's, as of the whole network.
-
-    Args:
-        network: the whole network.
-        image_size: width of the images in pixels.
+    mirror image's, as of the whole network. ``image_size`` is the width of the images in pixels.
     """
 
     def __init__(self, network: SymmetricMapNet, image_size: int) -> None:
@@ -220,13 +196,7 @@ class FeatureMapNet(nn.Module):
 def trained_part(
     network: nn.Module, keep_features: bool, image_size: int = 1, view: nn.Module | None = None
 ) -> nn.Module:
-    """What is trained of a network: the whole, or, on kept features, a :class:`FeatureMapNet`.
-
-    Args:
-        network: of the config.
-        keep_features: batches bring kept features in place of images.
-        image_size: width of the images in pixels.
-        view: through which a network gets images; None leaves them as they are.
+    """What is trained of a network: the whole, behind a view if there is one, or on kept features a `FeatureMapNet`.
 
     Raises:
         ValueError: features are kept and the network has no frozen backbone, or there is a view.
@@ -243,7 +213,7 @@ def trained_part(
 
 def whole_network(trained: nn.Module) -> nn.Module:
     """The whole network of what is trained, see `trained_part`."""
-    return getattr(trained, "whole_network", trained)
+    return getattr(trained, "whole_network", trained)  # type: ignore[no-any-return]
 
 
 def swap_mirror(features: torch.Tensor) -> torch.Tensor:

@@ -25,8 +25,7 @@ _XRAYVISION_CLASSES = 18
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     """Read a state dict, alone or under ``model`` or ``state_dict``, without running code from the file.
 
-    Returns:
-        Names to tensors, floating-point ones in float32 (half-precision files load as well).
+    Floating-point tensors come in float32 (half-precision files load as well).
 
     Raises:
         FileNotFoundError: no such file.
@@ -51,9 +50,7 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def load_plain(path: str | Path) -> Any:
-    """Load what ``torch.save`` has written, of tensors, numbers, text and their collections.
-
-    No code is run from the file.
+    """Load tensors, numbers, text and their collections that ``torch.save`` has written; no code is run from the file.
 
     Raises:
         ValueError: with the kind of error, for a file that is damaged, none of torch's, or holds other objects.
@@ -65,10 +62,9 @@ def load_plain(path: str | Path) -> Any:
 
 
 def save_plain(content: Any, path: str | Path) -> None:
-    """Write tensors, numbers, text and their collections for `load_plain`, atomically; the folder is made.
+    """Write tensors, numbers, text and their collections for `load_plain`, atomically.
 
-    Raises:
-        OSError: it can't be written, with the system's reason, of which ``torch.save`` says nothing.
+    An OSError has the system's reason.
     """
     with whole_file(path) as part, part.open("wb") as file:
         try:
@@ -82,13 +78,8 @@ def save_plain(content: Any, path: str | Path) -> None:
 def initial_weights(weights: str | Path | None, backbone: str) -> str | Path | None:
     """What a training starts its backbone from: the file that is given, or that of an installed package.
 
-    Args:
-        weights: a path, ``"random"``, or None: the ImageNet weights of the package `LITE_PACKAGE` for
-            ``efficientnet_lite0``, nothing for other backbones.
-        backbone: its name.
-
-    Raises:
-        ValueError: that package is not installed.
+    ``weights`` is a path, ``"random"``, or None: the ImageNet weights of the package `LITE_PACKAGE` for
+    ``efficientnet_lite0`` (ValueError if it is not installed), nothing for other backbones.
     """
     if weights or backbone != "efficientnet_lite0":
         return weights

@@ -35,19 +35,14 @@ def rescale_boxes(boxes: torch.Tensor, from_size: Sequence[int], to_size: Sequen
 
 
 class BoxesToFilmd(MapTransform):
-    """Bring boxes from the network's grid into the pixels of the original image; none where it has no size.
+    """Bring boxes ``(n, 4)`` from the network's grid into the pixels of the original image; none where it has no size.
 
     Args:
         grid_size: (height, width) of the grid.
-        keys: boxes ``(n, 4)`` on the grid.
+        keys: of the boxes.
         size_key: key of the original image's (height, width).
         place_key: key of the grid's position on the image, xmin, ymin, xmax, ymax in fractions of width and height;
             None, or an item without it: the grid spans the image.
-
-    Example:
-        >>> item = {"pred_boxes": torch.tensor([[0.0, 128.0, 256.0, 192.0]]), "original_size": (1000, 500)}
-        >>> BoxesToFilmd((256, 256))(item)["pred_boxes"]
-        tensor([[  0., 500., 500., 750.]])
     """
 
     def __init__(

@@ -107,13 +107,7 @@ class MapToWholeFilmd(MapTransform):
     Args:
         size: (height, width) of the grid that the image is to have; None keeps the map's.
         keys: map ``(1, h, w)`` of 0-1; replaced by ``(1, height, width)``.
-        place_key: key of the crop's position, see :class:`CropToLungs`; an item without it was not cropped and stays as
-            it is.
-
-    Example:
-        >>> item = {"tb_map": torch.ones(1, 2, 2), "lung_crop": [0.25, 0.25, 0.75, 0.75]}
-        >>> MapToWholeFilmd((4, 4))(item)["tb_map"][0, 1]
-        tensor([0., 1., 1., 0.])
+        place_key: key of the crop's position, see :class:`CropToLungs`; an item without it stays as it is.
     """
 
     def __init__(
