@@ -25,6 +25,15 @@ FORMATS = ("png16", "jpeg", "dicom", "dicom_rle", "nifti_gz", "metaimage")
 
 
 @pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> ModelFacts:
+    torch.manual_seed(0)
+    checkpoint = tmp_path_factory.mktemp("model") / "model.pt"
+    network = SymmetricMapNet("resnet18", components=8, width=0.125)
+    write_checkpoint(network, checkpoint, {"stage": "student", "training": {"image_size": 64}})
+    return read_facts(checkpoint, phantom=True)
+
+
+@pytest.fixture(scope="module")
 def plain(facts: ModelFacts, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_package(tmp_path_factory.mktemp("plain") / NAME, facts, [TURNED], torchscript=False)
 
