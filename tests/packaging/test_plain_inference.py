@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from monai.bundle import create_workflow
 
+from monai_tbkd.networks import SymmetricMapNet
+from monai_tbkd.networks.checkpoint import write_checkpoint
 from monai_tbkd.packaging.bundle_package import write_package
 from monai_tbkd.packaging.bundle_runs import LAUNCHER
-from monai_tbkd.packaging.model_facts import ModelFacts
+from monai_tbkd.packaging.model_facts import ModelFacts, read_facts
 from tests.bundle.inference_process import environment
 from tests.data.good_films import GOOD
 from tests.packaging.conftest import NAME
