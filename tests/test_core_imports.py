@@ -30,9 +30,10 @@ class NoExtras:
         while frame and frame.f_globals.get("__name__", "").startswith(OF_PYTHON):
             frame = frame.f_back
         importer = frame.f_globals.get("__name__", "") if frame else ""
-        if importer.startswith("monai_tbkd"):  # MONAI itself takes what is there
+        if importer.startswith("monai_tbkd"):  # MONAI and torch take what is there
             print(f"EXTRA {name} by {importer}", flush=True)
-        raise ModuleNotFoundError(f"{name} is refused", name=name)
+            raise ModuleNotFoundError(f"{name} is refused", name=name)
+        return None
 
 
 for name in [name for name in sys.modules if name.split(".")[0] in EXTRAS]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-MODEL, LICENSE = "model.pt", "LICENSE"
+MODEL, CARD, LICENSE = "model.pt", "model_card.md", "LICENSE"
 """Files of the released model."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the folder, and print where."""
     from monai_tbkd.bundle import recipe_file, set_option
     from monai_tbkd.bundle.config_files import read_config
-    from monai_tbkd.bundle.locations import LICENSE
+    from monai_tbkd.bundle.locations import CARD, LICENSE
     from monai_tbkd.data.outside_text import read_text
     from monai_tbkd.networks import model_version
     from monai_tbkd.packaging.bundle_package import write_package
@@ -52,8 +53,12 @@ def run(args: argparse.Namespace) -> int:
     from monai_tbkd.packaging.model_facts import read_facts
 
     checkpoint = checkpoint_of(args)
-    terms = args.terms or (checkpoint.with_name(LICENSE) if args.checkpoint is None else None)
-    facts = read_facts(checkpoint, args.trained_on, args.phantom, args.metrics, args.performance)
+    terms, trained_on = args.terms, args.trained_on
+    if args.checkpoint is None:  # the released model's license and card
+        terms = terms or checkpoint.with_name(LICENSE)
+        found = re.search(r"^\| Trained on \| (.+) \|$", read_text(checkpoint.with_name(CARD)), re.MULTILINE)
+        trained_on = trained_on or (found and found[1])
+    facts = read_facts(checkpoint, trained_on, args.phantom, args.metrics, args.performance)
     layers = [read_config(recipe_file(name)) for name in args.recipe] + [
         dict([set_option(text)]) for text in args.values
     ]

@@ -167,14 +167,19 @@ def _write_model(root: Path, facts: ModelFacts, torchscript: bool) -> None:
     if any(key in stored for key in ("model", "state_dict")):
         raise ValueError(f"{facts.checkpoint} is a checkpoint with more in it than a state dict; give the state dict.")
     if torchscript:
-        ckpt_export(
-            "network_def",
-            filepath=str(model.with_suffix(".ts")),
-            ckpt_file=str(model),
-            meta_file=str(root / "configs" / "metadata.json"),
-            config_file=str(config),
-            input_shape=[1, 3, size, size],
-        )
+        given = {
+            "filepath": str(model.with_suffix(".ts")),
+            "ckpt_file": str(model),
+            "meta_file": str(root / "configs" / "metadata.json"),
+            "config_file": str(config),
+            "input_shape": [1, 3, size, size],
+        }
+        try:
+            ckpt_export("network_def", **given)
+        except Exception as error:  # torch.jit.script raises many kinds
+            logger.warning("%s can't be scripted (%s): model.ts is traced, for images of %d x %d alone.",
+                           type(network).__name__, str(error).strip().partition("\n")[0], size, size)  # fmt: skip
+            ckpt_export("network_def", **given, use_trace=True)
 
 
 def _list_large_files(root: Path, url: str | None) -> None:

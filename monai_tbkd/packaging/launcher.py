@@ -54,7 +54,7 @@ def check_network(root: Path, config: str) -> list[tuple[str, str, str]]:
     parser = ConfigParser()
     parser.read_config(config)
     network = parser.get_parsed_content("network_def").cpu().eval()
-    film = torch.rand(1, *_shape(json.loads(meta.read_text(encoding="utf-8"))))
+    film = torch.rand(1, *_shape(json.loads(meta.read_text(encoding="utf-8")), parser.get("image_size")))
 
     def compare(what: str, path: Path) -> None:
         with torch.no_grad():
@@ -73,8 +73,14 @@ def check_network(root: Path, config: str) -> list[tuple[str, str, str]]:
             state = torch.load(model, map_location="cpu", weights_only=True)
             network.load_state_dict(state.get("model", state) if isinstance(state, dict) else state)
             script = Path(folder) / "model.ts"
-            ckpt_export("network_def", filepath=str(script), ckpt_file=str(model), meta_file=str(meta),
-                        config_file=config, input_shape=list(film.shape))  # fmt: skip
+            given = {"filepath": str(script), "ckpt_file": str(model), "meta_file": str(meta), "config_file": config,
+                     "input_shape": list(film.shape)}  # fmt: skip
+            try:
+                ckpt_export("network_def", **given)
+            except Exception as e:
+                text = f"the network can't be scripted ({_why(e)}) and was traced; the zoo has a list of such bundles."
+                found.append(("torchscript", "warning", text))
+                ckpt_export("network_def", **given, use_trace=True)
             compare("exported by ckpt_export", script)
         doing, stored = "models/model.ts", root / "models" / "model.ts"
         if stored.is_file():
@@ -99,7 +105,8 @@ def check_properties(root: Path, wanted: str) -> dict[str, Any]:
     return {"missing": missing}
 
 
-def _shape(meta: dict[str, Any]) -> list[int]:
+def _shape(meta: dict[str, Any], side: object) -> list[int]:
+    """Return channels, height and width of the network's input; `side` is the config's, since traced files need it."""
     image = meta["network_data_format"]["inputs"]["image"]
     sides = [_SIZES["any"] if size == "*" else size for size in image["spatial_shape"]]
     for number, size in enumerate(sides):
@@ -107,7 +114,7 @@ def _shape(meta: dict[str, Any]) -> list[int]:
             if not re.fullmatch(r"[\d*/+\- np]+", size):
                 raise ValueError(f"spatial_shape has {size!r}")
             sides[number] = int(eval(size, {"__builtins__": {}}, _SIZES))
-    return [int(image["num_channels"]), *map(int, sides)]
+    return [int(image["num_channels"]), *([side] * 2 if isinstance(side, int) else map(int, sides))]
 
 
 def _why(error: BaseException) -> str:

@@ -14,8 +14,10 @@ from monai.bundle import ConfigParser, load, verify_metadata
 
 from monai_tbkd import __version__
 from monai_tbkd.__main__ import main
+from monai_tbkd.bundle import locations
 from monai_tbkd.bundle.config_files import read_config
-from monai_tbkd.networks.checkpoint import model_version
+from monai_tbkd.networks import SymmetricMapNet
+from monai_tbkd.networks.checkpoint import model_version, write_checkpoint
 from monai_tbkd.packaging.bundle_package import write_package
 from monai_tbkd.packaging.file_hashes import differences
 from monai_tbkd.packaging.model_facts import read_facts
@@ -177,9 +179,6 @@ def test_command(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 @pytest.mark.bundle
 def test_a_model_of_the_default_kind(tmp_path: Path) -> None:
     """A symmetric network on images that are cut to the lungs, found by a plain finder."""
-    from monai_tbkd.networks import SymmetricMapNet
-    from monai_tbkd.networks.checkpoint import write_checkpoint
-
     network = SymmetricMapNet("resnet18", components=8, width=0.125)
     write_checkpoint(network, tmp_path / "model.pt", {"stage": "student", "training": {"image_size": 64}})
     folder = write_package(
@@ -197,6 +196,28 @@ def test_a_model_of_the_default_kind(tmp_path: Path) -> None:
     assert "SymmetricMapNet" in readme
     script = torch.jit.load(str(folder / "models" / "model.ts"))
     assert script(torch.rand(1, 3, 64, 64)).shape == (1, 1, 4, 4)
+
+
+@pytest.mark.bundle
+def test_a_network_that_cannot_be_scripted_is_traced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    network = SymmetricMapNet("efficientnet_lite0", components=8).eval()
+    write_checkpoint(network, tmp_path / "model.pt", {"stage": "student", "training": {"image_size": 64}})
+    folder = write_package(tmp_path / NAME, read_facts(tmp_path / "model.pt", phantom=True), [{"film_size": 96}])
+    assert "can't be scripted" in caplog.text
+    film = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(torch.jit.load(str(folder / "models" / "model.ts"))(film), network(film), atol=1e-5)
+
+
+def test_the_released_model_needs_no_words(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = Path(shutil.copytree(trained / "models", tmp_path / "models"))
+    (models / "LICENSE").write_text("For research.")
+    (models / "model_card.md").write_text("| Name | a |\n| Trained on | 87 images of a hospital |\n")
+    monkeypatch.setattr(locations, "released_folder", lambda: models)
+    turned = ["--set", "grid=64", "--set", "min_side=16", "--no_torchscript"]
+    assert main(["package", "--output", str(tmp_path / NAME), *turned]) == 0
+    assert config(tmp_path / NAME, "metadata")["data_source"] == "Trained on 87 images of a hospital"
+    assert "For research." in (tmp_path / NAME / "docs" / "data_license.txt").read_text()
 
 
 def test_license_and_terms_are_in_the_folder(packaged: Path) -> None:

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from monai.bundle import create_workflow
 
+from monai_tbkd.networks import SymmetricMapNet
+from monai_tbkd.networks.checkpoint import write_checkpoint
 from monai_tbkd.packaging.bundle_package import write_package
 from monai_tbkd.packaging.bundle_runs import LAUNCHER
-from monai_tbkd.packaging.model_facts import ModelFacts
+from monai_tbkd.packaging.model_facts import ModelFacts, read_facts
 from tests.bundle.inference_process import environment
 from tests.data.good_films import GOOD
 from tests.packaging.conftest import NAME
@@ -22,6 +25,15 @@ FILES, LINES = 75, 8170
 """How much Python comes along: less is better, and more has to be worth it."""
 TURNED = {"film_size": 96, "grid": 64, "min_side": 16, "check_frontal": "off", "num_workers": 0}
 FORMATS = ("png16", "jpeg", "dicom", "dicom_rle", "nifti_gz", "metaimage")
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> ModelFacts:
+    torch.manual_seed(0)
+    checkpoint = tmp_path_factory.mktemp("model") / "model.pt"
+    network = SymmetricMapNet("resnet18", components=8, width=0.125)
+    write_checkpoint(network, checkpoint, {"stage": "student", "training": {"image_size": 64}})
+    return read_facts(checkpoint, phantom=True)
 
 
 @pytest.fixture(scope="module")
