@@ -43,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
         return 2
     try:
         if args.output is not None:
-            counts = [dict(zip(CLASS_NAMES, numbers, strict=True)) for numbers in (args.train, args.val)]
+            train, val = (dict(zip(CLASS_NAMES, numbers, strict=True)) for numbers in (args.train, args.val))
             cues = (args.train_agreement, args.val_agreement, args.shortcuts)
-            write_phantom_dataset(args.output, *counts, args.size, args.seed, *cues, args.workers, args.lung_fields)
+            write_phantom_dataset(args.output, train, val, args.size, args.seed, *cues, args.workers, args.lung_fields)
         if args.sheet is not None:
             spec = ShortcutSpec(tuple(args.shortcuts), args.train_agreement)
             films = [make_film(name, (args.seed, 0, i), args.size, spec) for i, name in enumerate(_SHEET)]

@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
     if args.list_films is not None:
         return _list_films(args.list_films, splits)
     how = _of(args, "grid", "smallest_area", "largest_number", "seed", "selection", "lung_field_dir")
-    parts = [splits[split] for split in ("train", "select", "test")]
-    comparison = Comparison(*parts, resamples=args.bootstrap_resamples, **how)
+    resamples = args.bootstrap_resamples
+    comparison = Comparison(splits["train"], splits["select"], splits["test"], resamples=resamples, **how)
     point = _given_point(args)
     wanted = {split: splits[split] for split in (("test",) if point else ("select", "test"))}
     sizes = {item["name"]: item["size"] for items in splits.values() for item in items}

@@ -86,8 +86,8 @@ def check_datalist(splits: Splits, missing_annotation: str = "warn") -> dict[str
         raise ValueError(f"missing_annotation is {missing_annotation!r}; expected 'warn' or 'error'.")
     if not any(splits.values()):
         raise DatalistError("The data set has no film; check dataset_dir.")
-    faults = []
-    warnings = []
+    faults: list[str] = []
+    warnings: list[str] = []
     for each in datalist_findings(splits):
         if each.kind == "not_annotated" and missing_annotation == "error":
             faults.append(f"TB films without an annotation ({name_first(each.films)}); annotate them or take them out.")

@@ -51,7 +51,10 @@ def set_random_states(states: dict[str, Any], loader: Any) -> None:
     if len(states["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(states["cuda"])
     for source, state in zip(sources, states["loader"], strict=True):
-        source.set_state(state if isinstance(source, torch.Generator) else _numpy_tuple(state))
+        if isinstance(source, torch.Generator):
+            source.set_state(state)
+        else:
+            source.set_state(_numpy_tuple(state))
 
 
 def _sources(held: Any, seen: set[int]) -> Iterator[np.random.RandomState | torch.Generator]:

@@ -60,8 +60,8 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
     images = root / "imgs"
     if not images.is_dir():
         raise DatalistError(f"{images}: there is no such folder; expected TBX11K's imgs folder, so check dataset_dir.")
-    unknown = {path.name for path in subfolders(images)} - {*CLASS_NAMES, *_UNLABELED_FOLDERS}
-    unknown = sorted(name for name in unknown if not is_result_folder(images / name))
+    folders = {path.name for path in subfolders(images)} - {*CLASS_NAMES, *_UNLABELED_FOLDERS}
+    unknown = sorted(name for name in folders if not is_result_folder(images / name))
     known = f"{', '.join(CLASS_NAMES)} (and {', '.join(_UNLABELED_FOLDERS)}, which are left out)"
     refuse(images, "unknown folders", unknown, f"expected {known}, so rename or move them")
     lists = _of_splits(_folder(root, "lists"), ".txt")

@@ -140,6 +140,8 @@ def read_box_report(path: str | Path) -> BoxReport:
         raise BoxReportError(f"The report has {path.stat().st_size} bytes; expected at most {LARGEST_REPORT}.")
     try:
         report = read_dicom_header(path)
+    except MemoryError as error:  # of a file this small: a damaged length
+        raise BoxReportError("The report is damaged (MemoryError); send it again.") from error
     except FilmError as error:
         raise BoxReportError(f"The report is not a DICOM file that can be read ({error.reason}).") from error
     return box_report(report)

@@ -11,7 +11,8 @@ from PIL import Image
 from monai_tbkd.data.phantom.canvas import Array
 from monai_tbkd.data.phantom.disease import Box
 
-Gray, Mask = npt.NDArray[np.uint8], npt.NDArray[np.bool_]
+Gray = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
 
 CUE_KINDS: tuple[str, ...] = ("letter", "text", "border", "exposure")
 

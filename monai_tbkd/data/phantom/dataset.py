@@ -55,7 +55,7 @@ class _Job(NamedTuple):
     name: str
     class_name: str
     split: str
-    index: int
+    number: int  # within the split
 
 
 def _checked(recipe: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _coco_json(films: Sequence[tuple[str, Sequence[Lesion]]], png_size: int) -> 
 
 def _make(folder: Path, recipe: Mapping[str, Any], job: _Job) -> tuple[_Job, dict[str, Any], tuple[Lesion, ...]]:
     """Make and write one film, in whichever process."""
-    seed, size = (recipe["seed"], _SPLITS.index(job.split), job.index), recipe["size"]
+    seed, size = (recipe["seed"], _SPLITS.index(job.split), job.number), recipe["size"]
     film = make_film(job.class_name, seed, size, _shortcut(recipe, job.split))
     Image.fromarray(film.image).save(folder / "imgs" / job.name)
     if recipe["write_lung_fields"]:
