@@ -40,7 +40,7 @@ class FolderSource:
         self.folder, self.leave_out, self.seconds = folder, leave_out, seconds
         folder.mkdir(parents=True, exist_ok=True)
         self._films: dict[str, Path] = {}
-        self.refresh()
+        self._listed = float("-inf")
 
     def ids(self) -> list[str]:
         """Identifiers, in the natural order of names."""

@@ -39,7 +39,7 @@ class PacsSource:
         self.client, self.cache, self.modalities, self.seconds = client, cache, tuple(modalities), seconds
         cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._series: dict[str, dict[str, Any]] = {}
-        self.refresh()
+        self._listed = float("-inf")
 
     def ids(self) -> list[str]:
         """UIDs of all series, sorted."""

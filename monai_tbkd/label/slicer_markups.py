@@ -104,7 +104,7 @@ def _film_word(markup: Mapping[str, Any]) -> str | None:
 
 
 def _numbers(markup: Mapping[str, Any], key: str, count: int) -> np.ndarray:
-    value = markup.get(key)
+    value: Any = markup.get(key)
     if not are_numbers(value, count) or len(value) != count:
         raise ValueError(f"A markup has the {key} {str(value)[:80]}; expected {count} finite numbers.")
     return np.array(value, dtype=float)

@@ -60,7 +60,7 @@ class StudentTraining(TrainTask):
             "bundle_root": self.folder.bundle, "ckpt_dir": self.folder.models, "dataset_dir": table,
             "unlabeled": listing, "output_dir": work,
         }  # fmt: skip
-        own = {key: literal(str(path)) for key, path in paths.items()}
+        own: dict[str, Any] = {key: literal(str(path)) for key, path in paths.items()}
         own |= {"layout": "manifest", "num_workers": 0, "progress_bar": False}
         candidate = work / "candidate"
         for left in candidate.glob("*"):
