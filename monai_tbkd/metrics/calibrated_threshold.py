@@ -90,7 +90,9 @@ def load_threshold(path: str | Path, model_version: str) -> CalibratedThreshold:
         content = json.loads(read_text(path))
         threshold = CalibratedThreshold(
             float(content["threshold_0_100"]),
-            *(str(content[key]) for key in ("chosen_by", "model_version", "input_kind")),
+            str(content["chosen_by"]),
+            str(content["model_version"]),
+            str(content["input_kind"]),
             {key: content["calibration_set"][key] for key in ("name", "sha256", "films")},
         )
         valid = content["schema_version"] == SCHEMA_VERSION and threshold.input_kind in INPUT_KINDS

@@ -129,8 +129,9 @@ def cascading_randomization(network: nn.Module, seed: int = 0) -> Iterator[tuple
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed * 1000 + number)
             for module in (inner for each in modules for inner in each.modules()):
-                if hasattr(module, "reset_parameters"):
-                    module.reset_parameters()
+                reset = getattr(module, "reset_parameters", None)
+                if callable(reset):
+                    reset()
         yield name, changed
 
 
