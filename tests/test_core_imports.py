@@ -53,7 +53,7 @@ models = str(folder / "models")
 run_bundle(["train", "evaluate"], dataset_dir=phantoms, ckpt_dir=models, output_dir=str(folder / "out"))
 run_bundle(["inference"], dataset_dir=images, ckpt_dir=models, output_dir=str(folder / "found"))
 model = monai_tbkd.load_model(models)
-print("found", len(model.locate(list_films(images)[0]["image"]).boxes or []), "boxes")
+print("found", len(model.locate(list_films(images)[0]["image"]).boxes), "boxes")
 """
 
 
