@@ -65,8 +65,8 @@ def _gamma(exponent: float) -> Callable[[Array], Array]:
 
 
 def _small(film: Array) -> Array:
-    image = Image.fromarray(np.asarray(film, dtype=np.float32))
-    return np.asarray(image.resize((128, 128), Image.Resampling.BOX))
+    small = Image.fromarray(np.asarray(film, dtype=np.float32))
+    return np.asarray(small.resize((128, 128), Image.Resampling.BOX))
 
 
 def _bordered(bright: bool) -> Callable[[Array], Array]:

@@ -39,8 +39,8 @@ def _white_lung(film: PhantomFilm, rng: Rng) -> Array:
     lung = ndimage.gaussian_filter(lung, 2) * rng.uniform(0.5, 1)
     if rng.random() < 0.5:  # up to some level only
         lung *= np.clip((_grid()[0] + 0.5 - rng.uniform(0.1, 0.5)) * 8, 0, 1)
-    image = film.image.astype(np.float32)
-    return np.asarray(image * (1 - lung) + lung * np.percentile(image, rng.uniform(65, 95)))
+    gray = film.image.astype(np.float32)
+    return np.asarray(gray * (1 - lung) + lung * np.percentile(gray, rng.uniform(65, 95)))
 
 
 def varied(film: Array, rng: Rng) -> Array:
@@ -285,8 +285,8 @@ def half_film(film: Array, rng: Rng) -> Array:
     """One lung, as wide as a film."""
     height, width = film.shape
     half = film[:, : width // 2] if rng.random() < 0.5 else film[:, width // 2 :]
-    image = Image.fromarray(np.ascontiguousarray(half, dtype=np.float32))
-    return np.asarray(image.resize((height, width), Image.Resampling.BILINEAR))
+    picture = Image.fromarray(np.ascontiguousarray(half, dtype=np.float32))
+    return np.asarray(picture.resize((height, width), Image.Resampling.BILINEAR))
 
 
 def not_a_film(number: int, films: list[Array], rng: Rng) -> Array:

@@ -278,12 +278,12 @@ def _boxes_label(film: LoadFilm, draw: random.Random, name: str) -> tuple[str, b
 
 
 def _mask_label(film: LoadFilm, draw: random.Random, name: str) -> tuple[str, bytes]:
-    image = Image.new("L", (film.size, film.size))
+    mask = Image.new("L", (film.size, film.size))
     for xmin, ymin, xmax, ymax in film.boxes:
-        ImageDraw.Draw(image).rectangle((int(xmin), int(ymin), int(xmax) - 1, int(ymax) - 1), fill=255)
+        ImageDraw.Draw(mask).rectangle((int(xmin), int(ymin), int(xmax) - 1, int(ymax) - 1), fill=255)
     about, file = PngImagePlugin.PngInfo(), io.BytesIO()
     about.add_text("by", name * (PADDING // len(name)))
-    image.save(file, "png", pnginfo=about)
+    mask.save(file, "png", pnginfo=about)
     return ".png", file.getvalue()
 
 

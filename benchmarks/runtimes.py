@@ -62,7 +62,7 @@ def steps(size: int, png: Path) -> tuple[Any, Any, Any]:
     parser = ConfigParser()
     parser.read_config(str(bundle_files() / "configs" / "inference.yaml"))
     parser["image_size"], parser["output_stride"], parser["backend"], parser["exported"] = size, 32, "onnxruntime", None
-    parser["draw_film"] = False
+    parser["keep_whole_image"] = False
     parser["check_frontal"] = "all"  # does its work, and its refusal of noise is left out below
     parser["thresholds"] = {"map_threshold": 0.5, "mode": "relative", "score_threshold": 0.0}
     load, border, gate, *others = parser.get_parsed_content("preprocessing").transforms

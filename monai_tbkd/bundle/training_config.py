@@ -13,7 +13,7 @@ from monai_tbkd.bundle.running_config import running_parser, shared_content
 from monai_tbkd.engines.stages import is_finished
 
 _OF_MACHINE = {"device", "amp", "num_workers", "cache_rate", "progress_bar", "resume", "val_interval", "layout",
-               "stage", "select", "test", "missing_annotation", "grid", "patience", "max_pixels", "draw_film",
+               "stage", "select", "test", "missing_annotation", "grid", "patience", "max_pixels", "keep_whole_image",
                "picture_size", "tracking_uri", "experiment_name", "run_name", "save_execute_config"}  # fmt: skip
 _OF_PLACE = ("_dir", "_root", "_file", "_checkpoint", "operating_point")
 _WORKFLOW = {"imports", "train", "validate", "evaluate", "robustness", "finetune", "datalist", "settings", "initialize",

@@ -186,7 +186,7 @@ def inference_config(checkpoint: Path, recipes: Sequence[str], values: Sequence[
                        "score_threshold": 0.0},
     })  # fmt: skip
     parser.update(model_settings(parser.get(), checkpoint))
-    parser["draw_film"] = False
+    parser["keep_whole_image"] = False
     return parser
 
 

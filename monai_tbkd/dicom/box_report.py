@@ -252,11 +252,11 @@ def _region(item: Dataset) -> _Region:
     values = np.atleast_1d(np.asarray([] if data is None else data, dtype=np.float64))
     if len(values) < 2 or len(values) % 2 or not np.isfinite(values).all():
         raise BoxReportError("The report has coordinates that are not pairs of finite numbers.")
-    images = [each for below in _children(item) for each in below.get("ReferencedSOPSequence") or []]
-    films = {str(each.get("ReferencedSOPInstanceUID") or "") for each in images}
+    references = [each for below in _children(item) for each in below.get("ReferencedSOPSequence") or []]
+    films = {str(each.get("ReferencedSOPInstanceUID") or "") for each in references}
     if len(films) != 1 or "" in films:
         raise BoxReportError(f"A shape of the report refers to {len(films - {''})} films; expected one.")
-    for frames in (each.get("ReferencedFrameNumber") for each in images):
+    for frames in (each.get("ReferencedFrameNumber") for each in references):
         numbers = frames if isinstance(frames, MultiValue | list | tuple) else [frames]
         if any(int(number) != 1 for number in numbers if number not in (None, "")):
             raise BoxReportError("The report refers to frames behind the first; expected a film of one frame.")

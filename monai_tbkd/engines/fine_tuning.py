@@ -74,10 +74,10 @@ def film_maps(
     device = next(network.parameters()).device
     maps = np.zeros((len(films), grid, grid), dtype=np.float32)
     with torch.no_grad():
-        for i, film in enumerate(films):
-            image = to_network({"image": film["image"]})["image"]
-            pred = network(torch.as_tensor(image)[None].to(device))[0].float().cpu()
-            tb_map = to_map({**film, "pred": pred})["tb_map"]
+        for i, item in enumerate(films):
+            ready = to_network({"image": item["image"]})["image"]
+            pred = network(torch.as_tensor(ready)[None].to(device))[0].float().cpu()
+            tb_map = to_map({**item, "pred": pred})["tb_map"]
             maps[i] = F.interpolate(tb_map[None].float(), (grid, grid), mode="bilinear", align_corners=False)[0, 0]
     return maps
 

@@ -62,12 +62,12 @@ class OverlayPanel:
         self.pictures = {}
 
     def _draw(self, item: dict[str, Any], image: torch.Tensor, output: dict[str, Any]) -> Image.Image:
-        film = film_for_display(image)
-        true = rescale_boxes(torch.tensor(item["boxes"] or []), item["size"], film.shape)
-        boxes = rescale_boxes(output["pred_boxes"], self.grid_size, film.shape)
+        gray = film_for_display(image)
+        true = rescale_boxes(torch.tensor(item["boxes"] or []), item["size"], gray.shape)
+        boxes = rescale_boxes(output["pred_boxes"], self.grid_size, gray.shape)
         score = 100 * float(output["score"])
         panels = [
             Panel("film, true boxes", true_boxes=true),
             Panel("map, predicted boxes", output["tb_map"], boxes=boxes, box_scores=output["pred_box_scores"]),
         ]
-        return draw_panels(film, panels, f"{item['name']} ({item['class_name']})   score {score:.0f}", panel_size=256)
+        return draw_panels(gray, panels, f"{item['name']} ({item['class_name']})   score {score:.0f}", panel_size=256)

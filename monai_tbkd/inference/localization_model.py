@@ -47,7 +47,7 @@ class LocalizationModel:
     def __init__(self, parser: ConfigParser, pictures: bool = True) -> None:
         self.parser = parser
         parser["films_to_do"] = ()
-        parser["draw_film"] = pictures
+        parser["keep_whole_image"] = pictures
         self._get("loaded")
         self.network: torch.nn.Module = self._get("network").eval()
         self.thresholds: dict[str, Any] = dict(self._get("thresholds"))
@@ -94,7 +94,7 @@ class LocalizationModel:
         with torch.no_grad():
             maps = iter(self.network(torch.stack(usable).to(self._device)).float() if usable else ())
         for item in items:
-            more = {key: value for key, value in item.items() if key not in ("image", "film")}
+            more = {key: value for key, value in item.items() if key not in ("image", "whole_image")}
             output = {} if item["reason"] else postprocessing({**more, "pred": next(maps)})
             row = prediction_row(item, output, found["score_threshold"], found["id"], found["input_kind"], self.version)
             yield Finding(row, float(output["score"]) if output else None, item, output)

@@ -57,9 +57,9 @@ class FilmStore:
 
     def datalist(self) -> list[dict[str, Any]]:
         """Images with a finished label: ``id``, ``image`` and ``label`` (paths)."""
-        paths = ((film, self.source.path(film), self.labels.path(film)) for film in self.get_labeled_images())
+        paths = ((name, self.source.path(name), self.labels.path(name)) for name in self.get_labeled_images())
         return [
-            {"id": film, "image": str(image), "label": str(label)} for film, image, label in paths if image and label
+            {"id": name, "image": str(image), "label": str(label)} for name, image, label in paths if image and label
         ]
 
     def finished_labels(self) -> Iterator[tuple[str, FilmLabel]]:
@@ -153,8 +153,8 @@ class FilmStore:
             with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", strict_timestamps=False) as archive:
                 for item in self.datalist()[: limit_cases or None]:
                     image, label = Path(item["image"]), Path(item["label"])
-                    for film in sorted(image.iterdir()) if image.is_dir() else [image]:
-                        archive.write(film, f"image/{item['id']}/{film_id(film.name)}")
+                    for file in sorted(image.iterdir()) if image.is_dir() else [image]:
+                        archive.write(file, f"image/{item['id']}/{film_id(file.name)}")
                     archive.write(label, f"label/{label.name}")
         except BaseException:  # such as an image that was moved meanwhile
             Path(name).unlink()

@@ -88,7 +88,7 @@ def write_coco(path: Path, export: LabelExport) -> None:
         height, width = label.stored_size
         images.append(
             {"id": number, "file_name": name, "height": height, "width": width, "label": label.class_name,
-             "film_id": export.films[name]}
+             "identifier": export.films[name]}
         )  # fmt: skip
         for (xmin, ymin, xmax, ymax), kind in zip(label.boxes, label.box_types, strict=True):
             category = kinds.index(kind if kind in kinds else "unknown") + 1

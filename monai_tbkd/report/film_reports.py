@@ -61,7 +61,7 @@ class FilmReports:
         """Write the page of an image that was just scored; ``batch`` and ``output`` as of `prediction_overlay`."""
         if row["status"] != DONE:
             return self.add(row)
-        film = film_for_display(batch.get("film", batch["image"]))
+        film = film_for_display(batch.get("whole_image", batch["image"]))
         size = (int(batch["original_size"][0]), int(batch["original_size"][1]))
         picture = FilmPicture(film, size, tb_map=output["tb_map"])
         if row["decision"] is not None:

@@ -75,7 +75,7 @@ def prediction_overlay(
     """Draw the image beside itself with map and boxes, upright.
 
     Args:
-        batch: as of `prediction_row`; its ``film`` is drawn, or else its ``image``.
+        batch: as of `prediction_row`; its ``whole_image`` is drawn, or else its ``image``.
         output: as of `prediction_row`.
         row: of the image, which has a score.
         draw: makes the picture.
@@ -84,7 +84,7 @@ def prediction_overlay(
     if row["decision"] is not None:
         caption = f"score {row['score_0_100']:.0f} (threshold {row['threshold_0_100']:.0f}): {row['decision']}"
         boxes, scores = output["pred_boxes"], output["pred_box_scores"]
-    film, size = batch.get("film", batch["image"]), batch["original_size"]
+    film, size = batch.get("whole_image", batch["image"]), batch["original_size"]
     picture = draw(film, output["tb_map"], boxes, scores, size, str(row["name"]), caption)
     return Image.fromarray(picture.permute(1, 2, 0).numpy())
 

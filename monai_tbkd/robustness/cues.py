@@ -83,9 +83,9 @@ class InsertCue:
     def __init__(self, kind: str, grid: int, seed: int = 0) -> None:
         self.kind, self.grid, self.seed = kind, grid, seed
 
-    def __call__(self, film: Mapping[str, Any]) -> dict[str, Any]:
-        image, mask = insert_cue(film["image"], self.kind, film["name"], self.seed)
-        return {**film, "image": image, CUE_MASK: F.adaptive_avg_pool2d(mask[None].float(), self.grid)[0, 0] > 0}
+    def __call__(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        image, mask = insert_cue(item["image"], self.kind, item["name"], self.seed)
+        return {**item, "image": image, CUE_MASK: F.adaptive_avg_pool2d(mask[None].float(), self.grid)[0, 0] > 0}
 
 
 def quantiles(films: Iterable[torch.Tensor]) -> np.ndarray:
@@ -117,8 +117,8 @@ class MatchStyle:
     def __init__(self, styles: Mapping[bool, np.ndarray]) -> None:
         self.styles = dict(styles)
 
-    def __call__(self, film: Mapping[str, Any]) -> dict[str, Any]:
-        return {**film, "image": match_histogram(film["image"], self.styles[bool(film["tb"][0])])}
+    def __call__(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        return {**item, "image": match_histogram(item["image"], self.styles[bool(item["tb"][0])])}
 
 
 def films_with_cue(dataset_dir: object) -> dict[str, set[str]]:

@@ -161,9 +161,9 @@ class DrawOverlay(Transform):
             title: line on top.
             caption: line above the right panel.
         """
-        film = film_for_display(image)
+        gray = film_for_display(image)
         panels = [Panel("film"), Panel(caption, tb_map, boxes=boxes, box_scores=box_scores)]
-        sheet = draw_panels(film, panels, title, self.panel_size, self.notice, film_size)
+        sheet = draw_panels(gray, panels, title, self.panel_size, self.notice, film_size)
         return torch.from_numpy(np.array(sheet)).permute(2, 0, 1)
 
 

@@ -31,8 +31,8 @@ def four_formats(folder: Path) -> list[Path]:
 def test_every_format_loads_alike_and_into_one_batch(tmp_path: Path) -> None:
     paths = four_formats(tmp_path)
     films = [loader()({"image": str(path)}) for path in paths]
-    for film, path in zip(films, paths, strict=True):
-        image = film["image"]
+    for loaded, path in zip(films, paths, strict=True):
+        image = loaded["image"]
         assert image.shape == (1, 30, 40)
         assert image.dtype == torch.float32
         assert_block(image[0], 200, 10, tolerance=3 if path.suffix == ".jpg" else 0)

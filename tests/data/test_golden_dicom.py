@@ -362,13 +362,13 @@ def test_padding_sets_neither_end_of_the_range(
     stored = image.copy()
     stored[20:, :5] = padding
     image[20:, :5] = image[0, 0]  # of no matter: shown as padding
-    film = decode_film(write_film(tmp_path / "film.dcm", stored, 12, **elements, **voi))
+    shown = decode_film(write_film(tmp_path / "film.dcm", stored, 12, **elements, **voi))
     expected = linear(image, 2000, 3000, 0, 4095) if voi else image
     expected = 4095 - expected if "PhotometricInterpretation" in elements else expected
     outside = np.ones(stored.shape, bool)
     outside[20:, :5] = False
-    np.testing.assert_allclose(film.pixels[outside], expected[outside], atol=0.01)
-    np.testing.assert_allclose(film.pixels[~outside], expected[outside].min(), atol=0.01)
+    np.testing.assert_allclose(shown.pixels[outside], expected[outside], atol=0.01)
+    np.testing.assert_allclose(shown.pixels[~outside], expected[outside].min(), atol=0.01)
 
 
 @pytest.mark.parametrize(("padding", "signed"), [(-32768, True), (63536, False)])

@@ -57,9 +57,9 @@ def test_color_becomes_itu_r_601_luma(tmp_path: Path) -> None:
 def test_alpha_is_dropped_not_averaged_in(tmp_path: Path, mode: str) -> None:
     image = Image.fromarray(block_film()).convert(mode)
     image.putalpha(Image.fromarray(np.tile(np.arange(40, dtype=np.uint8) * 6, (30, 1))))
-    film = decode_film(saved(tmp_path / "a.png", image))
-    assert_block(film.pixels, 200, 10)
-    assert "alpha dropped" in film.steps
+    decoded = decode_film(saved(tmp_path / "a.png", image))
+    assert_block(decoded.pixels, 200, 10)
+    assert "alpha dropped" in decoded.steps
 
 
 @pytest.mark.parametrize("transparency", [None, 1])

@@ -128,12 +128,12 @@ def test_a_pixel_has_its_own_place_in_itk(film: Path) -> None:
 
     pixels, meta = CXRReader(min_side=1).get_data([film])
     stored = FilmTurn.from_text(meta["turn"]).as_stored(pixels)
-    image = itk.imread(str(film))
+    volume = itk.imread(str(film))
     for x, y in ((0, 0), (39, 0), (0, 29), (17, 11)):
         (place,) = film_geometry(film).points_to_lps([[x + 0.5, y + 0.5]])
-        number = image.GetImageDimension()
-        index = image.TransformPhysicalPointToIndex([float(v) for v in place[:number]])
-        assert image.GetPixel(index) == stored[y, x] or "MONOCHROME1" in meta["pixel_steps"], (x, y)
+        number = volume.GetImageDimension()
+        index = volume.TransformPhysicalPointToIndex([float(v) for v in place[:number]])
+        assert volume.GetPixel(index) == stored[y, x] or "MONOCHROME1" in meta["pixel_steps"], (x, y)
 
 
 class TestImageLevel:

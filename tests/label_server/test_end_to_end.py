@@ -87,8 +87,8 @@ def test_every_form_of_answer(client: Client, films: dict[str, KnownFilm], tmp_p
     nothing, score = client.infer("tb_score", name)
     assert nothing is None
     assert score["prediction"] == [{"idx": 1, "label": "tuberculosis", "score": score["image_score"]}]
-    image = client.server.request("POST", f"/infer/tb_map?image={identifier}&output=image")
-    (tmp_path / "mask.nrrd").write_bytes(image.content)
+    answered = client.server.request("POST", f"/infer/tb_map?image={identifier}&output=image")
+    (tmp_path / "mask.nrrd").write_bytes(answered.content)
     assert read_mask(tmp_path / "mask.nrrd", film.path, film.film.pixels.shape).any()
     refused = client.server.request("POST", f"/infer/tb_score?image={identifier}&output=image")
     assert refused.status_code == 422
@@ -176,15 +176,15 @@ def test_scoring_and_training_serve_new_weights(client: Client, films: dict[str,
 def test_labels_are_exported(client: Client, films: dict[str, KnownFilm], tmp_path: Path) -> None:
     assert main(["export_labels", str(client.store), "--output", str(tmp_path / "out")]) == 0
     exported = json.loads((tmp_path / "out" / "labels.json").read_text())
-    by_id = {image["film_id"]: image for image in exported["images"]}
+    by_id = {image["identifier"]: image for image in exported["images"]}
     assert set(by_id) == {client.ids[name] for name in "efgh"}
     for name in "efgh":
-        image, film = by_id[client.ids[name]], films[name].film
-        assert (image["height"], image["width"]) == film.pixels.shape
+        image, known = by_id[client.ids[name]], films[name].film
+        assert (image["height"], image["width"]) == known.pixels.shape
         boxes = [each["bbox"] for each in exported["annotations"] if each["image_id"] == image["id"]]
         drawn = [[x, y, x + w, y + h] for x, y, w, h in boxes]
-        if film.box is None:
+        if known.box is None:
             assert not drawn
             assert image["label"] == "health"
         else:
-            assert max(iou(film.box, box) for box in drawn) > (0.999 if name == "g" else GOOD)
+            assert max(iou(known.box, box) for box in drawn) > (0.999 if name == "g" else GOOD)

@@ -128,7 +128,7 @@ def _coco_json(films: Sequence[tuple[str, Sequence[Lesion]]], png_size: int) -> 
     """The COCO annotation of one split; films without a lesion are listed too, as in the release."""
     ids = {category["name"]: category["id"] for category in _CATEGORIES}
     size = {"width": png_size, "height": png_size}
-    images = [{"id": image_id, "file_name": name, **size} for image_id, (name, _) in enumerate(films, start=1)]
+    listed = [{"id": image_id, "file_name": name, **size} for image_id, (name, _) in enumerate(films, start=1)]
     annotations: list[dict[str, Any]] = []
     for image_id, (_, lesions) in enumerate(films, start=1):
         for lesion in lesions:
@@ -136,7 +136,7 @@ def _coco_json(films: Sequence[tuple[str, Sequence[Lesion]]], png_size: int) -> 
             box = [x0, y0, x1 - x0, y1 - y0]
             numbers = {"id": len(annotations) + 1, "image_id": image_id, "category_id": ids[lesion.tb_type]}
             annotations.append({**numbers, "bbox": box, "area": (x1 - x0) * (y1 - y0), "iscrowd": 0})
-    return {"images": images, "annotations": annotations, "categories": _CATEGORIES}
+    return {"images": listed, "annotations": annotations, "categories": _CATEGORIES}
 
 
 def _make(folder: Path, recipe: Mapping[str, Any], job: _Job) -> tuple[_Job, dict[str, Any], tuple[Lesion, ...]]:

@@ -44,7 +44,7 @@ TEST_CASE_1 = [
 ]
 
 
-def draw_films(folder):
+def keep_whole_images(folder):
     """Noise in three classes; films with TB have a bright square, and the box of it in manifest.csv."""
     rng = np.random.default_rng(0)
     rows = []
@@ -67,7 +67,7 @@ def draw_films(folder):
 class TestTuberculosisLocalization(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp()
-        draw_films(self.folder)
+        keep_whole_images(self.folder)
 
     def tearDown(self):
         shutil.rmtree(self.folder)

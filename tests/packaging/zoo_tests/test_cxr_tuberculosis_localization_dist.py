@@ -20,7 +20,7 @@ import torch.distributed as dist
 from monai.bundle import ConfigWorkflow
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_cxr_tuberculosis_localization import BUNDLE, TEST_CASE_1, draw_films  # noqa: E402
+from test_cxr_tuberculosis_localization import BUNDLE, TEST_CASE_1, keep_whole_images  # noqa: E402
 
 
 class TestTuberculosisLocalizationDist(unittest.TestCase):
@@ -34,7 +34,7 @@ class TestTuberculosisLocalizationDist(unittest.TestCase):
         dist.broadcast_object_list(names, src=0)
         self.folder = names[0]
         if dist.get_rank() == 0:
-            draw_films(self.folder)
+            keep_whole_images(self.folder)
         dist.barrier()
 
     def tearDown(self):
