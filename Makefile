@@ -34,23 +34,23 @@ install: $(VENV)/.installed  ## make .venv and install what is pinned in constra
 
 install-dev: $(VENV)/.installed-dev  ## the same with what tests and checks need
 
-demo: install  ## the main job on phantom films: teacher, student, control, evaluation, inference (6 minutes on 2 cores)
+demo: install  ## the main job on phantom images: teacher, student, control, evaluation, inference (6 minutes on 2 cores)
 	$(PY) -m monai_tbkd phantom --output $(DEMO)/data --train 160 80 240 --val 60 40 100 --size 256 \
 	  --shortcuts letter text border --workers 2
 	$(BUNDLE_RUN) --config_file "['$(TRAIN)','configs/demo.yaml']" $(DEMO_ARGS)
 	$(BUNDLE_RUN) --stage control --config_file "['$(TRAIN)','configs/demo.yaml']" $(DEMO_ARGS)
 	$(BUNDLE_RUN) --config_file "['$(TRAIN)','bundle/configs/evaluate.yaml','configs/demo.yaml']" $(DEMO_ARGS)
-	mkdir -p $(DEMO)/test_films
-	while read -r film; do cp "$(DEMO)/data/imgs/$$film" $(DEMO)/test_films/; done < $(DEMO)/data/lists/TBX11K_val.txt
+	mkdir -p $(DEMO)/test_images
+	while read -r image; do cp "$(DEMO)/data/imgs/$$image" $(DEMO)/test_images/; done < $(DEMO)/data/lists/TBX11K_val.txt
 	$(BUNDLE_RUN) --config_file "['bundle/configs/inference.yaml','configs/demo.yaml']" \
-	  --dataset_dir $(DEMO)/test_films --ckpt_dir $(DEMO)/models --output_dir $(DEMO)
+	  --dataset_dir $(DEMO)/test_images --ckpt_dir $(DEMO)/models --output_dir $(DEMO)
 	@echo
 	@echo "Done. Where to look:"
-	@echo "  $(DEMO)/report.html       the evaluation as a page: tables, curves, best and worst films"
+	@echo "  $(DEMO)/report.html       the evaluation as a page: tables, curves, best and worst images"
 	@echo "  $(DEMO)/metrics.json      teacher, control and student beside blind baselines (the table above)"
-	@echo "  $(DEMO)/comparison/       test films: truth, teacher's, control's and student's map and boxes"
-	@echo "  $(DEMO)/predictions.csv   a row for each test film: score, decision, boxes"
-	@echo "  $(DEMO)/predictions.html  the same as a page: counts, histogram, a table to sort and filter, a page a film"
+	@echo "  $(DEMO)/comparison/       test images: truth, teacher's, control's and student's map and boxes"
+	@echo "  $(DEMO)/predictions.csv   a row for each test image: score, decision, boxes"
+	@echo "  $(DEMO)/predictions.html  the same as a page: counts, histogram, a table to sort and filter, a page an image"
 	@echo "  $(DEMO)/overlays/         the same as pictures"
 	@echo "  $(PY) -m tensorboard.main --logdir $(DEMO)/tensorboard"
 

@@ -1,14 +1,14 @@
-"""Forty corrections of an annotator, simulated on phantom films: what do they change, and does it matter which films?
+"""Forty corrections of an annotator, simulated on phantom images: what do they change, and does it matter which images?
 
     python benchmarks/annotator_corrections.py --work outputs/corrections [--seeds 0 1 2]
-    python benchmarks/annotator_corrections_table.py outputs/corrections/films.csv
+    python benchmarks/annotator_corrections_table.py outputs/corrections/images.csv
 
-For each seed a teacher and a student are trained on the films of one place (its side letters, text lines and borders
-agree with the label), an annotator works on those of another, where they do not. A strategy names ten films, the
+For each seed a teacher and a student are trained on the images of one place (its side letters, text lines and borders
+agree with the label), an annotator works on those of another, where they do not. A strategy names ten images, the
 annotator labels them and draws their boxes (the phantom's truth), the student is fine-tuned by
 ``bundle/configs/label_finetune.yaml`` on all corrections so far, and so on, four times. After each round the model that
-would be served then is measured on 100 TB films and 60 others of the second place that no one has seen.
-A call that was broken off goes on with the runs that films.csv lacks.
+would be served then is measured on 100 TB images and 60 others of the second place that no one has seen.
+A call that was broken off goes on with the runs that images.csv lacks.
 
 Ways: ``distilled`` is the default; ``control`` the same without distillation; ``boxes`` and ``boxes_control`` with
 drawn boxes as supervision of the map. Beside them, on the same corrections: ``threshold`` trains nothing and chooses
@@ -33,7 +33,7 @@ from monai.metrics import ROCAUCMetric
 
 from monai_tbkd.data import Correction, load_tbx11k, write_corrections
 from monai_tbkd.data.phantom import write_phantom_dataset
-from monai_tbkd.engines import correction_films, film_maps, load_operating_point, load_trained
+from monai_tbkd.engines import correction_images, image_maps, load_operating_point, load_trained
 from monai_tbkd.engines.fine_tuning import threshold_of_boxes, true_masks
 from monai_tbkd.engines.stages import finished_part
 from monai_tbkd.metrics import union_iou_sweep
@@ -46,7 +46,7 @@ TRAIN, DEMO, FINETUNE = (
     str(ROOT / part)
     for part in ("bundle/configs/train.yaml", "configs/demo.yaml", "bundle/configs/label_finetune.yaml")
 )
-COLUMNS = ("seed", "way", "strategy", "corrections", "film", "metric", "value")
+COLUMNS = ("seed", "way", "strategy", "corrections", "image", "metric", "value")
 STRATEGIES = ("random", "uncertain_score", "disagreement")
 NO_DISTILLATION = {f"finetune_{name}_weight": 0.0 for name in ("logit", "map", "cell")}
 WAYS: dict[str, dict[str, Any]] = {
@@ -55,7 +55,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "boxes": {"box_weight": 1.0},
     "boxes_control": {"box_weight": 1.0, **NO_DISTILLATION},
 }
-EVERY_STRATEGY = ("distilled", "boxes")  # the controls are run with films at random
+EVERY_STRATEGY = ("distilled", "boxes")  # the controls are run with images at random
 ROUNDS, PER_ROUND = 4, 10
 CUES = ("letter", "text", "border")
 SMALL = {"num_workers": 0, "progress_bar": False, "device": "$torch.device('cpu')"}
@@ -65,20 +65,20 @@ logger = logging.getLogger("annotator_corrections")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="folder for films, models and results")
+    parser.add_argument("--work", type=Path, required=True, help="folder for images, models and results")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     logger.setLevel(logging.INFO)
     args.work.mkdir(parents=True, exist_ok=True)
-    tested = films_of(args.work / "tested", 100, {"health": 40, "sick": 20, "tb": 100})
-    done = keep_finished(args.work / "films.csv")
-    with (args.work / "films.csv").open("a", newline="", encoding="utf-8") as file:
+    tested = images_of(args.work / "tested", 100, {"health": 40, "sick": 20, "tb": 100})
+    done = keep_finished(args.work / "images.csv")
+    with (args.work / "images.csv").open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         for seed in args.seeds:
             models = base_model(args.work, seed)
-            pool = films_of(args.work / f"pool_{seed}", 200 + seed, {"health": 50, "sick": 30, "tb": 80})
+            pool = images_of(args.work / f"pool_{seed}", 200 + seed, {"health": 50, "sick": 30, "tb": 80})
             for way in args.ways:
                 numbers = WAYS[way]
                 for strategy in STRATEGIES if way in EVERY_STRATEGY else STRATEGIES[:1]:
@@ -115,8 +115,8 @@ def keep_finished(path: Path) -> set[tuple[str, str, str]]:
     return done
 
 
-def films_of(folder: Path, seed: int, counts: dict[str, int]) -> list[dict[str, Any]]:
-    """Films of the annotator's place, where cues agree with the label as often as not."""
+def images_of(folder: Path, seed: int, counts: dict[str, int]) -> list[dict[str, Any]]:
+    """Images of the annotator's place, where cues agree with the label as often as not."""
     write_phantom_dataset(folder, counts, {}, 192, seed, 0.5, 0.5, CUES)
     return load_tbx11k(folder, 1)
 
@@ -144,7 +144,7 @@ def run_config(configs: list[str], run_id: str, **values: Any) -> ConfigWorkflow
 
 
 class Annotator:
-    """Works through films that a strategy names, and has the student fine-tuned after every ten."""
+    """Works through images that a strategy names, and has the student fine-tuned after every ten."""
 
     def __init__(
         self,
@@ -167,22 +167,22 @@ class Annotator:
         self.size = parsed("image_size")
         self.to_network, self.to_map = parsed("finetune::to_network"), parsed("finetune::to_map")
         read = parsed("finetune::read")
-        self.pool_films, self.tested = (correction_films(items, [], read) for items in (pool, tested))
+        self.pool_images, self.tested = (correction_images(items, [], read) for items in (pool, tested))
         self.teacher = finished_part(self.models / "teacher.pt", self.network, "teacher", parsed("teacher_view"))
-        self.teacher_maps = self.maps(self.teacher, self.pool_films)
-        boxed = [film for film in self.tested if film["tb"]]
+        self.teacher_maps = self.maps(self.teacher, self.pool_images)
+        boxed = [image for image in self.tested if image["tb"]]
         self.boxed, self.boxed_masks = boxed, true_masks(boxed)
         self.references: dict[str, list[tuple[Any, ...]]] = {"threshold": [], "blind": []}
 
     def rounds(self, numbers: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-        """Rows of (corrections, film, metric, value)."""
+        """Rows of (corrections, image, metric, value)."""
         yield from self.measured(0, {})
         base = load_trained(self.network, self.models / "model.pt", self.pooling, self.size)
-        base_pool, base_tested = self.maps(base, self.pool_films), self.maps(base, self.boxed)
+        base_pool, base_tested = self.maps(base, self.pool_images), self.maps(base, self.boxed)
         served = self.point()
         done: list[int] = []
         for number in range(PER_ROUND, PER_ROUND * ROUNDS + 1, PER_ROUND):
-            done += self.next_films([i for i in range(len(self.pool)) if i not in done])[:PER_ROUND]
+            done += self.next_images([i for i in range(len(self.pool)) if i not in done])[:PER_ROUND]
             corrected = [self.pool[i] for i in done]
             said = [Correction(i["image"], i["class_name"] == "tb", _boxes(i)) for i in corrected]
             run_config(
@@ -199,27 +199,27 @@ class Annotator:
             yield from self.measured(number, {"with_tb": sum(each.tb for each in said)})
             self.refer(number, [i for i in done if self.pool[i]["boxes"]], base_pool, base_tested, served)
 
-    def next_films(self, left: list[int]) -> list[int]:
+    def next_images(self, left: list[int]) -> list[int]:
         """What is left, the most wanted first."""
         if self.strategy == "random":
             return [left[i] for i in self.random.permutation(len(left))]
         student = load_trained(self.network, self.models / "model.pt", self.pooling, self.size)
-        films = [self.pool_films[i] for i in left]
+        images = [self.pool_images[i] for i in left]
         if self.strategy == "disagreement":
-            value = map_disagreement(self.maps(student, films), self.teacher_maps[left])
+            value = map_disagreement(self.maps(student, images), self.teacher_maps[left])
         else:
-            value = score_uncertainty(self.scores(student, films), float(self.point()["score_threshold"]))
+            value = score_uncertainty(self.scores(student, images), float(self.point()["score_threshold"]))
         return [left[i] for i in np.argsort(-value, kind="stable")]
 
     def measured(self, number: int, facts: dict[str, float]) -> Iterator[tuple[Any, ...]]:
-        """The served model on the films that no one has seen."""
+        """The served model on the images that no one has seen."""
         network = load_trained(self.network, self.models / "model.pt", self.pooling, self.size)
         point = self.point()
-        yield from self.film_rows(number, self.maps(network, self.boxed), float(point["map_threshold"]))
+        yield from self.image_rows(number, self.maps(network, self.boxed), float(point["map_threshold"]))
         auc = ROCAUCMetric()
         auc(
             torch.from_numpy(self.scores(network, self.tested))[:, None],
-            torch.tensor([[int(film["tb"])] for film in self.tested]),
+            torch.tensor([[int(image["tb"])] for image in self.tested]),
         )
         more = {"auc": float(auc.aggregate()), "map_threshold": float(point["map_threshold"]), **facts}
         yield from ((number, "", name, value) for name, value in more.items())
@@ -228,29 +228,29 @@ class Annotator:
         self, number: int, boxed: list[int], base_pool: np.ndarray, base_tested: np.ndarray, served: dict[str, Any]
     ) -> None:
         """What the same corrections give without any training."""
-        masks = true_masks([self.pool_films[i] for i in boxed]) if boxed else np.zeros((0, self.grid, self.grid), bool)
+        masks = true_masks([self.pool_images[i] for i in boxed]) if boxed else np.zeros((0, self.grid, self.grid), bool)
         chosen = threshold_of_boxes(base_pool[boxed], masks, served)
-        self.references["threshold"] += self.film_rows(number, base_tested, chosen.value)
+        self.references["threshold"] += self.image_rows(number, base_tested, chosen.value)
         if boxed:
             prior = location_prior([self.pool[i] for i in boxed], self.grid)
             chosen = threshold_of_boxes(np.repeat(prior[None], len(boxed), 0), masks, served, fewest_boxed=1)
             maps = np.repeat(prior[None], len(self.boxed), 0)
-            self.references["blind"] += self.film_rows(number, maps, chosen.value)
+            self.references["blind"] += self.image_rows(number, maps, chosen.value)
 
-    def film_rows(self, number: int, maps: np.ndarray, threshold: float) -> list[tuple[Any, ...]]:
+    def image_rows(self, number: int, maps: np.ndarray, threshold: float) -> list[tuple[Any, ...]]:
         iou = union_iou_sweep(maps, self.boxed_masks, np.array([threshold]))[:, 0]
         return [
-            (number, film["name"], "union_mask_iou", f"{value:.5f}")
-            for film, value in zip(self.boxed, iou, strict=True)
+            (number, image["name"], "union_mask_iou", f"{value:.5f}")
+            for image, value in zip(self.boxed, iou, strict=True)
         ]
 
-    def maps(self, network: torch.nn.Module, films: list[dict[str, Any]]) -> np.ndarray:
-        return film_maps(network, films, self.to_network, self.to_map, self.grid)
+    def maps(self, network: torch.nn.Module, images: list[dict[str, Any]]) -> np.ndarray:
+        return image_maps(network, images, self.to_network, self.to_map, self.grid)
 
-    def scores(self, network: torch.nn.Module, films: list[dict[str, Any]]) -> np.ndarray:
+    def scores(self, network: torch.nn.Module, images: list[dict[str, Any]]) -> np.ndarray:
         to_score = MapToTBScore(self.pooling)
         with torch.no_grad():
-            preds = [network(torch.as_tensor(self.to_network({"image": f["image"]})["image"])[None])[0] for f in films]
+            preds = [network(torch.as_tensor(self.to_network({"image": f["image"]})["image"])[None])[0] for f in images]
         return np.array([float(to_score(pred)) for pred in preds])
 
     def point(self) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The table and the curve of simulated corrections, from what ``benchmarks/annotator_corrections.py`` wrote.
 
-    python benchmarks/annotator_corrections_table.py outputs/corrections/films.csv [...]
+    python benchmarks/annotator_corrections_table.py outputs/corrections/images.csv [...]
 
-Writes ``benchmarks/results/annotator_corrections.csv``: union-mask mIoU with a 95 % bootstrap interval over films (each
-film's mean over seeds), the mean of each seed, and paired differences of the same films; and
+Writes ``benchmarks/results/annotator_corrections.csv``: union-mask mIoU with a 95 % bootstrap interval over images (each
+image's mean over seeds), the mean of each seed, and paired differences of the same images; and
 ``docs/images/annotator_corrections.png``. Prints the table.
 """
 
@@ -31,57 +31,57 @@ LAST = 40
 NAMES = {"random": "random", "uncertain_score": "uncertain score", "disagreement": "disagreement"}
 COLORS = {"random": "#4477aa", "uncertain_score": "#ee6677", "disagreement": "#228833"}
 
-ByFilm = dict[str, dict[int, float]]
-"""Values by film and seed."""
+ByImage = dict[str, dict[int, float]]
+"""Values by image and seed."""
 Key = tuple[str, str, int]
-Films = dict[Key, ByFilm]
+Images = dict[Key, ByImage]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("films", type=Path, nargs="+")
+    parser.add_argument("images", type=Path, nargs="+")
     args = parser.parse_args()
-    films, facts = read(args.films)
-    drop_unfinished(films)
-    rows = table(films, facts)
+    images, facts = read(args.images)
+    drop_unfinished(images)
+    rows = table(images, facts)
     write_table(ROOT / "benchmarks/results/annotator_corrections.csv", HEAD, rows)
     for row in rows:
         print("  ".join(row))
-    draw(films, ROOT / "docs/images/annotator_corrections.png")
+    draw(images, ROOT / "docs/images/annotator_corrections.png")
 
 
-def read(paths: list[Path]) -> tuple[Films, dict[tuple[str, str, int, str], dict[int, float]]]:
-    films: Films = defaultdict(lambda: defaultdict(dict))
+def read(paths: list[Path]) -> tuple[Images, dict[tuple[str, str, int, str], dict[int, float]]]:
+    images: Images = defaultdict(lambda: defaultdict(dict))
     facts: dict[tuple[str, str, int, str], dict[int, float]] = defaultdict(dict)
     for path in paths:
         with path.open(encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 key = row["way"], row["strategy"], int(row["corrections"])
                 if row["metric"] == IOU:
-                    films[key][row["film"]][int(row["seed"])] = float(row["value"])
+                    images[key][row["image"]][int(row["seed"])] = float(row["value"])
                 else:
                     facts[*key, row["metric"]][int(row["seed"])] = float(row["value"])
-    return films, facts
+    return images, facts
 
 
-def drop_unfinished(films: Films) -> None:
+def drop_unfinished(images: Images) -> None:
     """Leave out runs that have not come to their last round, or rounds would be of different seeds."""
-    for way, strategy, number in list(films):
-        done = {seed for seeds in films[way, strategy, LAST].values() for seed in seeds}
-        for seeds in films[way, strategy, number].values():
+    for way, strategy, number in list(images):
+        done = {seed for seeds in images[way, strategy, LAST].values() for seed in seeds}
+        for seeds in images[way, strategy, number].values():
             for seed in set(seeds) - done:
                 del seeds[seed]
-    for key in [key for key, by_film in films.items() if not any(by_film.values())]:
-        del films[key]
+    for key in [key for key, by_image in images.items() if not any(by_image.values())]:
+        del images[key]
 
 
-def table(films: Films, facts: dict[tuple[str, str, int, str], dict[int, float]]) -> list[list[str]]:
-    rows = [line(key, "", by_film) for key, by_film in sorted(films.items())]
-    start = films["distilled", "random", 0]
-    for way, strategy, number in sorted(films):
+def table(images: Images, facts: dict[tuple[str, str, int, str], dict[int, float]]) -> list[list[str]]:
+    rows = [line(key, "", by_image) for key, by_image in sorted(images.items())]
+    start = images["distilled", "random", 0]
+    for way, strategy, number in sorted(images):
         if number != LAST:
             continue
-        mine = films[way, strategy, number]
+        mine = images[way, strategy, number]
         rows.append(line((way, strategy, number), "before", paired(mine, start)))
         others = {
             "threshold": ("threshold", strategy, number),
@@ -91,8 +91,8 @@ def table(films: Films, facts: dict[tuple[str, str, int, str], dict[int, float]]
             "random": (way, "random", number),
         }
         for name, other in others.items():
-            if other in films and other != (way, strategy, number):
-                rows.append(line((way, strategy, number), name, paired(mine, films[other])))
+            if other in images and other != (way, strategy, number):
+                rows.append(line((way, strategy, number), name, paired(mine, images[other])))
     for (way, strategy, number, metric), by_seed in sorted(facts.items()):
         values = [by_seed[seed] for seed in sorted(by_seed)]
         text = " ".join(f"{value:.4f}" for value in values)
@@ -102,21 +102,21 @@ def table(films: Films, facts: dict[tuple[str, str, int, str], dict[int, float]]
     return rows
 
 
-def paired(mine: ByFilm, theirs: ByFilm) -> ByFilm:
-    """Differences of the same film and seed."""
+def paired(mine: ByImage, theirs: ByImage) -> ByImage:
+    """Differences of the same image and seed."""
     return {f: {s: v - theirs[f][s] for s, v in seeds.items() if s in theirs[f]} for f, seeds in mine.items()}
 
 
-def line(key: Key, minus: str, by_film: ByFilm) -> list[str]:
-    """A row: mean over films of each film's mean over seeds, its interval, and the mean of each seed."""
-    number = bootstrap_mean(np.array([np.mean(list(seeds.values())) for _, seeds in sorted(by_film.items())]))
-    every = sorted({seed for seeds in by_film.values() for seed in seeds})
-    means = [np.mean([seeds[s] for seeds in by_film.values() if s in seeds]) for s in every]
+def line(key: Key, minus: str, by_image: ByImage) -> list[str]:
+    """A row: mean over images of each image's mean over seeds, its interval, and the mean of each seed."""
+    number = bootstrap_mean(np.array([np.mean(list(seeds.values())) for _, seeds in sorted(by_image.items())]))
+    every = sorted({seed for seeds in by_image.values() for seed in seeds})
+    means = [np.mean([seeds[s] for seeds in by_image.values() if s in seeds]) for s in every]
     numbers = [*(f"{v:.4f}" for v in number[:3]), str(number.n), str(len(every))]
     return [key[0], key[1], str(key[2]), minus, IOU, *numbers, " ".join(f"{m:.4f}" for m in means)]
 
 
-def draw(films: Films, path: Path) -> None:
+def draw(images: Images, path: Path) -> None:
     panels = {
         "labels alone train": ("distilled", "control"),
         "drawn boxes supervise the map": ("boxes", "boxes_control"),
@@ -124,23 +124,23 @@ def draw(films: Films, path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
     for axis, (title, (way, control)) in zip(axes, panels.items(), strict=True):
         for strategy, color in COLORS.items():
-            curve(axis, films, way, strategy, color=color, label=f"distilled, {NAMES[strategy]}")
-        curve(axis, films, control, "random", color="#4477aa", linestyle="--", label="not distilled, random")
-        curve(axis, films, "threshold", "random", color="#777777", label="threshold alone, random")
-        curve(axis, films, "blind", "random", color="#bbbbbb", label="blind: where boxes were drawn, random")
+            curve(axis, images, way, strategy, color=color, label=f"distilled, {NAMES[strategy]}")
+        curve(axis, images, control, "random", color="#4477aa", linestyle="--", label="not distilled, random")
+        curve(axis, images, "threshold", "random", color="#777777", label="threshold alone, random")
+        curve(axis, images, "blind", "random", color="#bbbbbb", label="blind: where boxes were drawn, random")
         axis.axhline(0, color="black", linewidth=0.8)
-        axis.set(title=title, xlabel="films corrected", xticks=range(0, LAST + 1, 10))
+        axis.set(title=title, xlabel="images corrected", xticks=range(0, LAST + 1, 10))
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8, loc="lower right")
-    axes[0].set_ylabel("union-mask mIoU minus that before, films never seen")
+    axes[0].set_ylabel("union-mask mIoU minus that before, images never seen")
     figure.savefig(path, dpi=110)
 
 
-def curve(axis: plt.Axes, films: Films, way: str, strategy: str, label: str, **look: Any) -> None:
-    """Differences from before, of the same films and seeds: not every run has all seeds, and models differ by seed."""
-    before = films["distilled", "random", 0]
-    numbers = sorted(n for w, s, n in films if (w, s) == (way, strategy) and n)
-    rows = [line((way, strategy, n), "before", paired(films[way, strategy, n], before)) for n in numbers]
+def curve(axis: plt.Axes, images: Images, way: str, strategy: str, label: str, **look: Any) -> None:
+    """Differences from before, of the same images and seeds: not every run has all seeds, and models differ by seed."""
+    before = images["distilled", "random", 0]
+    numbers = sorted(n for w, s, n in images if (w, s) == (way, strategy) and n)
+    rows = [line((way, strategy, n), "before", paired(images[way, strategy, n], before)) for n in numbers]
     if not rows:
         return
     value, low, high = (np.array([float(row[i]) for row in rows]) for i in (5, 6, 7))

@@ -1,8 +1,8 @@
-"""What predictors that never look at a film score on TBX11K's boxes, by 5-fold cross-validation with our evaluator.
+"""What predictors that never look at an image score on TBX11K's boxes, by 5-fold cross-validation with our evaluator.
 
     python benchmarks/blind_cross_validation.py --dataset_dir TBX11K
 
-Prior and threshold come from four fifths of the films, numbers from the fifth that is left, each film once.
+Prior and threshold come from four fifths of the images, numbers from the fifth that is left, each image once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "blind_cross_validation.csv")
     args = parser.parse_args()
     items = [i for i in load_tbx11k(args.dataset_dir) if i["class_name"] == "tb" and i["boxes"]]
-    films: dict[str, dict[str, list[np.ndarray]]] = {}
+    images: dict[str, dict[str, list[np.ndarray]]] = {}
     for fold in range(FOLDS):
         train = [i for i in items if fold_of(i) != fold]
         comparison = Comparison(train, train, [i for i in items if fold_of(i) == fold], grid=args.grid)
@@ -41,11 +41,11 @@ def main() -> None:
             point = comparison.choose(Predictions(maps["select"], None))
             test, boxes = Predictions(maps["test"], None), comparison.box_fitting(point)
             found = PredictorMeasures(comparison.truth["test"], test, point["map_threshold"], boxes, boxes)
-            numbers = films.setdefault(name, {"union_mask_miou": [], "pointing_game": []})
+            numbers = images.setdefault(name, {"union_mask_miou": [], "pointing_game": []})
             numbers["union_mask_miou"].append(found.union_mask_iou)
             numbers["pointing_game"].append(found.pointing)
     rows = [["predictor", "metric", "value", "low", "high", "n"]]
-    for name, metrics in films.items():
+    for name, metrics in images.items():
         for metric, parts in metrics.items():
             number = bootstrap_mean(np.concatenate(parts))
             rows.append([name, metric, *(f"{v:.4f}" for v in number[:3]), str(number.n)])

@@ -1,8 +1,8 @@
-"""How many planted copies of films check_data finds, and how many pairs it calls copies that are none.
+"""How many planted copies of images check_data finds, and how many pairs it calls copies that are none.
 
     python benchmarks/duplicates.py --real_data DIR
 
-DIR holds TBX11K/ and nih/, in which no film is a copy of another. Phantom films are made. Of each set, the films and,
+DIR holds TBX11K/ and nih/, in which no image is a copy of another. Phantom images are made. Of each set, the images and,
 one kind at a time, copies of some of them are compared as one data set.
 """
 
@@ -19,9 +19,9 @@ import numpy as np
 from in_turns import write_table
 from PIL import Image
 
-from monai_tbkd.data import list_films
+from monai_tbkd.data import list_images
 from monai_tbkd.data.duplicates import DUPLICATE_KINDS, find_duplicates
-from monai_tbkd.data.film_scan import scan_films
+from monai_tbkd.data.image_scan import scan_images
 from monai_tbkd.data.phantom import write_phantom_dataset
 
 RESULTS = Path(__file__).parent / "results" / "duplicates.csv"
@@ -29,43 +29,45 @@ PLANTED = {"real": 200, "phantom": 100}
 
 
 def resized(factor: float) -> Callable[[Image.Image], Image.Image]:
-    return lambda film: film.resize((round(film.width * factor), round(film.height * factor)), Image.Resampling.BICUBIC)
+    return lambda image: image.resize(
+        (round(image.width * factor), round(image.height * factor)), Image.Resampling.BICUBIC
+    )
 
 
 def shifted(pixels_of_512: float) -> Callable[[Image.Image], Image.Image]:
-    def shift(film: Image.Image) -> Image.Image:
-        step = round(pixels_of_512 * film.width / 512)
-        moved = Image.new("L", film.size)
-        moved.paste(film, (step, step))
+    def shift(image: Image.Image) -> Image.Image:
+        step = round(pixels_of_512 * image.width / 512)
+        moved = Image.new("L", image.size)
+        moved.paste(image, (step, step))
         return moved
 
     return shift
 
 
 def cropped(share: float) -> Callable[[Image.Image], Image.Image]:
-    def crop(film: Image.Image) -> Image.Image:
-        x, y = round(share * film.width), round(share * film.height)
-        return film.crop((x, y, film.width - x, film.height - y))
+    def crop(image: Image.Image) -> Image.Image:
+        x, y = round(share * image.width), round(share * image.height)
+        return image.crop((x, y, image.width - x, image.height - y))
 
     return crop
 
 
 def gamma(exponent: float) -> Callable[[Image.Image], Image.Image]:
-    return lambda film: film.point([round(255 * (value / 255) ** exponent) for value in range(256)])
+    return lambda image: image.point([round(255 * (value / 255) ** exponent) for value in range(256)])
 
 
-def labeled(film: Image.Image) -> Image.Image:
-    """With a white label over the upper corner, a tenth of the film wide."""
-    marked = film.copy()
-    marked.paste(255, (film.width // 20, film.height // 20, film.width * 3 // 20, film.height // 10))
+def labeled(image: Image.Image) -> Image.Image:
+    """With a white label over the upper corner, a tenth of the image wide."""
+    marked = image.copy()
+    marked.paste(255, (image.width // 20, image.height // 20, image.width * 3 // 20, image.height // 10))
     return marked
 
 
 # How a copy is made, the suffix it is saved under, and the options of saving.
 COPIES: dict[str, tuple[Callable[[Image.Image], Image.Image], str, dict[str, int]]] = {
-    "saved again as PNG": (lambda film: film, ".png", {"compress_level": 1}),
-    "JPEG, quality 90": (lambda film: film, ".jpg", {"quality": 90}),
-    "JPEG, quality 60": (lambda film: film, ".jpg", {"quality": 60}),
+    "saved again as PNG": (lambda image: image, ".png", {"compress_level": 1}),
+    "JPEG, quality 90": (lambda image: image, ".jpg", {"quality": 90}),
+    "JPEG, quality 60": (lambda image: image, ".jpg", {"quality": 60}),
     "resized to 0.5": (resized(0.5), ".png", {}),
     "resized to 1.5": (resized(1.5), ".png", {}),
     "shifted by 2 of 512 pixels": (shifted(2), ".png", {}),
@@ -75,45 +77,45 @@ COPIES: dict[str, tuple[Callable[[Image.Image], Image.Image], str, dict[str, int
     "cropped by 3 % on each side": (cropped(0.03), ".png", {}),
     "gamma 0.7": (gamma(0.7), ".png", {}),
     "gamma 1.5": (gamma(1.5), ".png", {}),
-    "mirrored": (lambda film: film.transpose(Image.Transpose.FLIP_LEFT_RIGHT), ".png", {}),
-    "cropped by 3 %, gamma 1.5, JPEG 75": (lambda film: gamma(1.5)(cropped(0.03)(film)), ".jpg", {"quality": 75}),
+    "mirrored": (lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), ".png", {}),
+    "cropped by 3 %, gamma 1.5, JPEG 75": (lambda image: gamma(1.5)(cropped(0.03)(image)), ".jpg", {"quality": 75}),
     "a label burnt in": (labeled, ".png", {}),
     # Beyond what is looked for.
     "cropped by 6 % on each side": (cropped(0.06), ".png", {}),
     "shifted by 30 of 512 pixels": (shifted(30), ".png", {}),
-    "turned by 3 degrees": (lambda film: film.rotate(3, Image.Resampling.BICUBIC), ".png", {}),
-    "gray values inverted": (lambda film: film.point([255 - value for value in range(256)]), ".png", {}),
+    "turned by 3 degrees": (lambda image: image.rotate(3, Image.Resampling.BICUBIC), ".png", {}),
+    "gray values inverted": (lambda image: image.point([255 - value for value in range(256)]), ".png", {}),
 }
 
 
-def measure(name: str, films: list[str], workers: int, scratch: Path) -> list[dict[str, object]]:
-    originals = scan_films(films, workers)
-    chosen = np.random.default_rng(0).permutation(len(films))[: PLANTED[name]].tolist()
+def measure(name: str, images: list[str], workers: int, scratch: Path) -> list[dict[str, object]]:
+    originals = scan_images(images, workers)
+    chosen = np.random.default_rng(0).permutation(len(images))[: PLANTED[name]].tolist()
     rows: list[dict[str, object]] = []
     for kind in ("none", "same file", *COPIES):
         copies = []
         for number in chosen if kind != "none" else ():
-            source = Path(films[number])
+            source = Path(images[number])
             if kind == "same file":
                 copies.append(shutil.copy(source, scratch / f"{number}{source.suffix}"))
                 continue
             make, suffix, options = COPIES[kind]
             copies.append(str(scratch / f"{number}{suffix}"))
-            with Image.open(source) as film:
-                make(film.convert("L")).save(copies[-1], **options)
-        scans = [*originals, *scan_films(copies, workers)]
+            with Image.open(source) as image:
+                make(image.convert("L")).save(copies[-1], **options)
+        scans = [*originals, *scan_images(copies, workers)]
         begin = time.perf_counter()
         pairs = find_duplicates(scans)
         seconds = time.perf_counter() - begin
-        planted = {(number, len(films) + place) for place, number in enumerate(chosen[: len(copies)])}
+        planted = {(number, len(images) + place) for place, number in enumerate(chosen[: len(copies)])}
         found = {(pair.first, pair.second): pair.kind for pair in pairs if pair.kind in DUPLICATE_KINDS}
         hits = [found[pair] for pair in planted if pair in found]
-        row: dict[str, object] = {"films": name, "copies": kind, "planted": len(planted), "found": len(hits)}
+        row: dict[str, object] = {"images": name, "copies": kind, "planted": len(planted), "found": len(hits)}
         row["found_as"] = " ".join(
             f"{each.replace(' ', '_')}:{hits.count(each)}" for each in DUPLICATE_KINDS if each in hits
         )
         row |= {"false_pairs": len(found) - len(hits), "pairs_compared": len(scans) * (len(scans) - 1) // 2}
-        row["alike_pairs_among_originals"] = sum(pair.kind == "alike" and pair.second < len(films) for pair in pairs)
+        row["alike_pairs_among_originals"] = sum(pair.kind == "alike" and pair.second < len(images) for pair in pairs)
         rows.append(row | {"seconds_to_compare": round(seconds, 1)})
         print("  ".join(f"{key} {value}" for key, value in rows[-1].items()))
         for copy in copies:
@@ -134,10 +136,10 @@ def main() -> None:
             Path(folder, "phantoms"), n_train=counts, n_val=dict.fromkeys(counts, 0), size=256
         )
         sets = {
-            "real": [film["image"] for root in ("TBX11K/imgs", "nih") for film in list_films(args.real_data / root)],
-            "phantom": [film["image"] for film in list_films(phantoms / "imgs")],
+            "real": [image["image"] for root in ("TBX11K/imgs", "nih") for image in list_images(args.real_data / root)],
+            "phantom": [image["image"] for image in list_images(phantoms / "imgs")],
         }
-        rows = [row for name, films in sets.items() for row in measure(name, films, args.workers, scratch)]
+        rows = [row for name, images in sets.items() for row in measure(name, images, args.workers, scratch)]
     write_table(RESULTS, list(rows[0]), rows)
 
 

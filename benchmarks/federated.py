@@ -1,17 +1,17 @@
-"""Three hospitals that can't share films: a student of each alone, a federated one, and one of all films pooled.
+"""Three hospitals that can't share images: a student of each alone, a federated one, and one of all images pooled.
 
     python benchmarks/federated.py --work outputs/federated [--seeds 0 1 2]
 
-Each site has phantom films with a shortcut of its own (side letter, text line or collimation border) that agrees with
-the label on 9 films of 10. Teacher and student are trained three ways, with the same epochs over the same films:
+Each site has phantom images with a shortcut of its own (side letter, text line or collimation border) that agrees with
+the label on 9 images of 10. Teacher and student are trained three ways, with the same epochs over the same images:
 `local` (each site alone), `federated` (MONAI's MonaiAlgo at each site, federated averaging) and `pooled` (one place
-holds all films). `federated_own_norms` is the federated student whose batch norms were measured again on the site's
-own training films.
+holds all images). `federated_own_norms` is the federated student whose batch norms were measured again on the site's
+own training images.
 
-All are tested on the same films, drawn twice: `plain` without any cue and `flipped` with all three cues, which point
-the wrong way on 9 films of 10. Every site chooses thresholds on its own held-out films, for each student alike, and
-fits its own blind baselines. A site's numbers are averaged over the three sites film by film, so that intervals are
-over films and seeds. What is finished in the folder is not trained again; the table is made anew.
+All are tested on the same images, drawn twice: `plain` without any cue and `flipped` with all three cues, which point
+the wrong way on 9 images of 10. Every site chooses thresholds on its own held-out images, for each student alike, and
+fits its own blind baselines. A site's numbers are averaged over the three sites image by image, so that intervals are
+over images and seeds. What is finished in the folder is not trained again; the table is made anew.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TRAIN, EVALUATE, DEMO = (
 )
 RESULT = ROOT / "benchmarks" / "results" / "federated.csv"
 COLUMNS = (
-    "tested", "site", "predictor", "metric", "value", "low", "high", "films", "seeds", "by_seed",
+    "tested", "site", "predictor", "metric", "value", "low", "high", "images", "seeds", "by_seed",
 )  # fmt: skip
 SITES = ("letter", "text", "border")
 TESTED = {"plain": (), "flipped": SITES}
@@ -60,20 +60,20 @@ DIFFERENCES = (
 )  # fmt: skip
 GRID = 128
 
-Films = dict[str, list[dict[str, Any]]]
+Images = dict[str, list[dict[str, Any]]]
 Measured = dict[str, dict[str, np.ndarray]]
-"""By predictor: ``union_mask_iou``, ``pointing`` and, of those that look at films, ``score``, film by film."""
+"""By predictor: ``union_mask_iou``, ``pointing`` and, of those that look at images, ``score``, image by image."""
 
 logger = logging.getLogger("federated")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="folder for films and models")
+    parser.add_argument("--work", type=Path, required=True, help="folder for images and models")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--films", type=int, nargs=3, default=[50, 25, 85], metavar=("HEALTH", "SICK", "TB"))
-    parser.add_argument("--test_films", type=int, nargs=3, default=[40, 20, 100], metavar=("HEALTH", "SICK", "TB"))
-    parser.add_argument("--size", type=int, default=128, help="side of the films in pixels")
+    parser.add_argument("--images", type=int, nargs=3, default=[50, 25, 85], metavar=("HEALTH", "SICK", "TB"))
+    parser.add_argument("--test_images", type=int, nargs=3, default=[40, 20, 100], metavar=("HEALTH", "SICK", "TB"))
+    parser.add_argument("--size", type=int, default=128, help="side of the images in pixels")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--local_epochs", type=int, default=2, help="in each round")
     parser.add_argument("--output", type=Path, default=RESULT)
@@ -81,12 +81,12 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("monai.fl").setLevel(logging.WARNING)
     logger.setLevel(logging.INFO)
-    films = {site: site_films(args, site, number) for number, site in enumerate(SITES)}
-    tested = {name: tested_films(args, name, cues) for name, cues in TESTED.items()}
+    images = {site: site_images(args, site, number) for number, site in enumerate(SITES)}
+    tested = {name: tested_images(args, name, cues) for name, cues in TESTED.items()}
     measured = {}
     for seed in args.seeds:
-        models = trained(args, films, seed)
-        measured[seed] = measure(args, films, tested, models)
+        models = trained(args, images, seed)
+        measured[seed] = measure(args, images, tested, models)
         logger.info("Seed %d is measured.", seed)
     rows = list(table(measured, tested))
     write_table(args.output, COLUMNS, rows)
@@ -95,20 +95,20 @@ def main() -> None:
             print("  ".join(map(str, row)))
 
 
-# ---------------------------------------------------------------- films
-def site_films(args: argparse.Namespace, site: str, number: int) -> Films:
-    """Training and selection films of a site, with names that no other site has."""
+# ---------------------------------------------------------------- images
+def site_images(args: argparse.Namespace, site: str, number: int) -> Images:
+    """Training and selection images of a site, with names that no other site has."""
     folder = write_phantom_dataset(
-        args.work / site, counts(args.films), {"tb": 1}, size=args.size, seed=number, shortcut_kinds=(site,)
+        args.work / site, counts(args.images), {"tb": 1}, size=args.size, seed=number, shortcut_kinds=(site,)
     )
     splits = load_datalist(folder, num_classes=1, select=0.2)
     return {split: named(splits[split], site) for split in ("train", "select")}
 
 
-def tested_films(args: argparse.Namespace, name: str, cues: Sequence[str]) -> list[dict[str, Any]]:
-    """The films of the test, which are the same but for their cues."""
+def tested_images(args: argparse.Namespace, name: str, cues: Sequence[str]) -> list[dict[str, Any]]:
+    """The images of the test, which are the same but for their cues."""
     folder = write_phantom_dataset(
-        args.work / name, {"health": 1, "tb": 1}, counts(args.test_films), size=args.size, seed=100, val_agreement=0.1,
+        args.work / name, {"health": 1, "tb": 1}, counts(args.test_images), size=args.size, seed=100, val_agreement=0.1,
         shortcut_kinds=cues,
     )  # fmt: skip
     return named(load_datalist(folder, num_classes=1, select=0)["test"], name)
@@ -123,9 +123,9 @@ def named(items: Sequence[Mapping[str, Any]], place: str) -> list[dict[str, Any]
 
 
 # ---------------------------------------------------------------- training
-def settings(args: argparse.Namespace, folder: Path, seed: int, films: Films) -> dict[str, Any]:
+def settings(args: argparse.Namespace, folder: Path, seed: int, images: Images) -> dict[str, Any]:
     return {
-        "datalist": {**films, "test": []},
+        "datalist": {**images, "test": []},
         "ckpt_dir": str(folder),
         "output_dir": str(folder / "out"),
         "image_size": args.size,
@@ -142,14 +142,14 @@ def settings(args: argparse.Namespace, folder: Path, seed: int, films: Films) ->
     }
 
 
-def trained(args: argparse.Namespace, films: Mapping[str, Films], seed: int) -> dict[str, dict[str, Path]]:
+def trained(args: argparse.Namespace, images: Mapping[str, Images], seed: int) -> dict[str, dict[str, Path]]:
     """The students' checkpoints, by way and site."""
     work = args.work / f"seed_{seed}"
     for site in SITES:
-        train(settings(args, work / "local" / site, seed, films[site]))
-    pooled = {split: [item for site in SITES for item in films[site][split]] for split in ("train", "select")}
+        train(settings(args, work / "local" / site, seed, images[site]))
+    pooled = {split: [item for site in SITES for item in images[site][split]] for split in ("train", "select")}
     train(settings(args, work / "pooled", seed, pooled))
-    federate(args, films, work / "federated", seed)
+    federate(args, images, work / "federated", seed)
     return {
         "local": {site: work / "local" / site / "model.pt" for site in SITES},
         "federated": {site: work / "federated" / site / "model.pt" for site in SITES},
@@ -168,14 +168,14 @@ def train(given: dict[str, Any]) -> None:
     logger.info("Trained %s.", given["ckpt_dir"])
 
 
-def federate(args: argparse.Namespace, films: Mapping[str, Films], folder: Path, seed: int) -> None:
+def federate(args: argparse.Namespace, images: Mapping[str, Images], folder: Path, seed: int) -> None:
     """Teacher, then student, of all sites."""
     for stage, checkpoint in (("teacher", "teacher.pt"), ("student", "model.pt")):
         if all(read_record(folder / site / checkpoint) is not None for site in SITES):
             continue
-        # sites change films at random in ways of their own; the server needs no film for a network to start from
+        # sites change images at random in ways of their own; the server needs no image for a network to start from
         own = {
-            site: settings(args, folder / site, 1000 * seed + number, films[site]) for number, site in enumerate(SITES)
+            site: settings(args, folder / site, 1000 * seed + number, images[site]) for number, site in enumerate(SITES)
         }
         sites = [federated_site(stage, BUNDLE, own[site], [DEMO], args.local_epochs) for site in SITES]
         for site, algorithm in zip(SITES, sites):
@@ -194,25 +194,28 @@ def federate(args: argparse.Namespace, films: Mapping[str, Films], folder: Path,
 # ---------------------------------------------------------------- measuring
 def measure(
     args: argparse.Namespace,
-    films: Mapping[str, Films],
+    images: Mapping[str, Images],
     tested: Mapping[str, list[dict[str, Any]]],
     models: Mapping[str, Mapping[str, Path]],
 ) -> dict[str, dict[str, Measured]]:
-    """By test and site, each predictor film by film."""
-    everything = [*(item for site in SITES for item in films[site]["select"]), *(i for t in tested.values() for i in t)]
+    """By test and site, each predictor image by image."""
+    everything = [
+        *(item for site in SITES for item in images[site]["select"]),
+        *(i for t in tested.values() for i in t),
+    ]
     pooled = look(args, models["pooled"][SITES[0]], everything, None)
     result: dict[str, dict[str, Measured]] = {name: {} for name in tested}
     for site in SITES:
         students = {
             "local": look(args, models["local"][site], everything, None),
             "federated": look(args, models["federated"][site], everything, None),
-            "federated_own_norms": look(args, models["federated"][site], everything, films[site]["train"]),
+            "federated_own_norms": look(args, models["federated"][site], everything, images[site]["train"]),
             "pooled": pooled,
         }
-        of = {way: {s: student(items) for s, items in (("select", films[site]["select"]), *tested.items())}
+        of = {way: {s: student(items) for s, items in (("select", images[site]["select"]), *tested.items())}
               for way, student in students.items()}  # fmt: skip
         for name, items in tested.items():
-            comparison = Comparison(films[site]["train"], films[site]["select"], items, grid=GRID, resamples=10)
+            comparison = Comparison(images[site]["train"], images[site]["select"], items, grid=GRID, resamples=10)
             blind = {way: {s: Predictions(m, None) for s, m in comparison.blind[way].items()} for way in BLIND}
             shown = {way: {"select": each["select"], "test": each[name]} for way, each in of.items()} | blind
             result[name][site] = {way: numbers(comparison, each) for way, each in shown.items()}
@@ -220,7 +223,7 @@ def measure(
 
 
 def numbers(comparison: Comparison, predictions: Mapping[str, Predictions]) -> dict[str, np.ndarray]:
-    """Film by film, with the threshold that is chosen on the site's selection films."""
+    """Image by image, with the threshold that is chosen on the site's selection images."""
     points = comparison.choose(predictions["select"])
     gated, ungated = (comparison.box_fitting({**points, **more}) for more in ({}, {"score_threshold": None}))
     test = predictions["test"]._replace(maps=comparison.on_grid(predictions["test"].maps))
@@ -232,7 +235,7 @@ def numbers(comparison: Comparison, predictions: Mapping[str, Predictions]) -> d
 def look(
     args: argparse.Namespace, checkpoint: Path, items: list[dict[str, Any]], own: list[dict[str, Any]] | None
 ) -> Callable[[list[dict[str, Any]]], Predictions]:
-    """Let a student look at films once, with batch norms measured on a site's own films if given; any can be had."""
+    """Let a student look at images once, with batch norms measured on a site's own images if given; any can be had."""
     parser = looking(args, items)
     network = load_checkpoint(parser.get_parsed_content("network_def"), checkpoint)
     if own is not None:
@@ -246,13 +249,13 @@ def look(
 
 
 def looking(args: argparse.Namespace, items: list[dict[str, Any]]) -> ConfigParser:
-    """The bundle, with these films to validate on."""
+    """The bundle, with these images to validate on."""
     given = settings(args, args.work / "looking", 0, {"train": items[:1], "select": items})
     return ConfigWorkflow([TRAIN, EVALUATE, DEMO], workflow_type="train", logging_file=False, **given).parser
 
 
 def measure_norms(network: nn.Module, batches: Sequence[torch.Tensor]) -> None:
-    """Set the batch norms' means and variances to those of these films, each batch counting alike."""
+    """Set the batch norms' means and variances to those of these images, each batch counting alike."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
@@ -290,10 +293,10 @@ def statistics(
     return [mean_of([one(of_sites[site][way], number, positive) for site in sites]) for of_sites in by_seed]
 
 
-def one(films: Mapping[str, np.ndarray], number: str, positive: np.ndarray) -> Statistic:
+def one(images: Mapping[str, np.ndarray], number: str, positive: np.ndarray) -> Statistic:
     if number == "auc":
-        return weighted_image_level("auc", films["score"], positive)
-    return weighted_mean(films[number])
+        return weighted_image_level("auc", images["score"], positive)
+    return weighted_mean(images[number])
 
 
 def mean_of(statistics: Sequence[Statistic]) -> Statistic:
@@ -305,12 +308,12 @@ def difference(a: Statistic, b: Statistic) -> Statistic:
 
 
 def summary(statistics: list[Statistic], number: str, positive: np.ndarray) -> list[Any]:
-    """Mean over seeds, with the interval that resamples seeds and films."""
+    """Mean over seeds, with the interval that resamples seeds and images."""
     found = summarize_seeds(statistics, len(positive))
-    interval = found.over_seeds_and_films
-    films = len(positive) if number == "auc" else int(positive.sum())
+    interval = found.over_seeds_and_images
+    images = len(positive) if number == "auc" else int(positive.sum())
     values = [f"{value:.4f}" for value in (found.mean, interval.low, interval.high)]
-    return [*values, films, len(statistics), " ".join(f"{value:.4f}" for value in found.per_seed)]
+    return [*values, images, len(statistics), " ".join(f"{value:.4f}" for value in found.per_seed)]
 
 
 if __name__ == "__main__":

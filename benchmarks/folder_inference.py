@@ -1,14 +1,14 @@
-"""A folder of films from file to row, beside its two parts alone: reading the films, and the network.
+"""A folder of images from file to row, beside its two parts alone: reading the images, and the network.
 
     python benchmarks/folder_inference.py
-    python benchmarks/folder_inference.py --reader_process --folder FILMS
+    python benchmarks/folder_inference.py --reader_process --folder IMAGES
 
-The base is the slower of two loops that do one thing: MONAI's DataLoader over the films with all preprocessing, its
+The base is the slower of two loops that do one thing: MONAI's DataLoader over the images with all preprocessing, its
 batches thrown away, and the network over batches that are there already. An inference that overlaps both takes hardly
 longer than the slower one. With --reader_process, reading and inference are measured with images decoded in the process
 beside each worker, as it is, and in the worker itself, which a damaged file may end. This is wall time, since overlap
 is what it is about, with as many threads and workers as inference.yaml takes by itself; so it wants an idle machine.
-Rounds are in turns. Phantom films of 512 pixels; the network's weights are random, which cost the same.
+Rounds are in turns. Phantom images of 512 pixels; the network's weights are random, which cost the same.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ INFERENCE: dict[str, dict[str, Any]] = {
 }
 
 
-def workflow(films: Path, out: Path, **settings: Any) -> ConfigWorkflow:
+def workflow(images: Path, out: Path, **settings: Any) -> ConfigWorkflow:
     config = str(bundle_files() / "configs" / "inference.yaml")
     made = ConfigWorkflow(
-        config, workflow_type="infer", logging_file=False, dataset_dir=str(films), output_dir=str(out),
+        config, workflow_type="infer", logging_file=False, dataset_dir=str(images), output_dir=str(out),
         load_pretrain=False, progress_bar=False, output_stride=32, draw_reports=False,
         score_threshold=0.0, check_frontal="all", **settings,
     )  # fmt: skip
@@ -56,8 +56,8 @@ def decode_here(decoder: Any, max_pixels: int, path: Path, *args: Any) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--films", type=int, default=24)
-    parser.add_argument("--folder", type=Path, help="with films of one's own, instead of phantoms")
+    parser.add_argument("--images", type=int, default=24)
+    parser.add_argument("--folder", type=Path, help="with images of one's own, instead of phantoms")
     parser.add_argument("--reader_process", action="store_true", help="what decoding in a process of its own costs")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--backend", default="torch")
@@ -69,12 +69,12 @@ def main() -> None:
         torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        third = args.films // 3
-        counts = {"health": third, "sick": third, "tb": args.films - 2 * third}
+        third = args.images // 3
+        counts = {"health": third, "sick": third, "tb": args.images - 2 * third}
         write_phantom_dataset(folder / "data", n_train=counts, n_val={"health": 0, "sick": 0, "tb": 1}, size=512)
-        films = args.folder or folder / "data" / "imgs"
+        images = args.folder or folder / "data" / "imgs"
         if args.folder:
-            args.films = sum(each.is_file() for each in films.rglob("*"))
+            args.images = sum(each.is_file() for each in images.rglob("*"))
         settings: dict[str, Any] = {"backend": args.backend}
         if args.backend != "torch":
             torch.manual_seed(0)
@@ -86,19 +86,19 @@ def main() -> None:
             int8 = int8_network(network, (512, 512), noise) if args.int8 else None
             export_network(network, path, record, (512, 512), int8)
             settings["exported_model"] = str(path)
-        ways = ["films", "network", *INFERENCE]
+        ways = ["images", "network", *INFERENCE]
         if args.reader_process:
-            ways = ["films", "films" + UNGUARDED, "inference", "inference" + UNGUARDED]
+            ways = ["images", "images" + UNGUARDED, "inference", "inference" + UNGUARDED]
         found: dict[str, list[float]] = {way: [] for way in ways}
         guarded = decode.decode_apart
         for number in range(args.rounds + 1):
             for way in ways[number % len(ways) :] + ways[: number % len(ways)]:
                 decode.decode_apart = decode_here if way.endswith(UNGUARDED) else guarded
-                run = workflow(films, folder / "out", **INFERENCE.get(way, INFERENCE["inference"]), **settings)
+                run = workflow(images, folder / "out", **INFERENCE.get(way, INFERENCE["inference"]), **settings)
                 loader, net = (run.parser.get_parsed_content(key) for key in ("dataloader", "network"))
                 ready = next(iter(loader))["image"] if way == "network" else None
                 start = time.perf_counter()
-                if way.startswith("films"):
+                if way.startswith("images"):
                     for _ in loader:
                         pass
                 elif way == "network":
@@ -109,21 +109,21 @@ def main() -> None:
                     run.run()
                 if number:
                     found[way].append(time.perf_counter() - start)
-    subject = f"folder, resnet50, 512 pixels, {args.backend}{' int8' if args.int8 else ''}, {args.films} films"
+    subject = f"folder, resnet50, 512 pixels, {args.backend}{' int8' if args.int8 else ''}, {args.images} images"
     if args.folder:
         subject += f" of {args.folder.name}"
     if args.threads:
         subject += f", {args.threads} thread{'s' if args.threads > 1 else ''}"
     made = []
     for way, seconds in found.items():
-        made.append(_row(subject, way, [1000 * s / args.films for s in seconds], "ms a film"))
+        made.append(_row(subject, way, [1000 * s / args.images for s in seconds], "ms an image"))
     if args.reader_process:
-        for way in ("films", "inference"):
+        for way in ("images", "inference"):
             ratios = [a / b for a, b in zip(found[way], found[way + UNGUARDED], strict=True)]
             made.append(_row(subject, f"{way}: times of those decoded in the worker", ratios, "times"))
     else:
         for way in INFERENCE:
-            rates = [max(a, b) / c for a, b, c in zip(found["films"], found["network"], found[way], strict=True)]
+            rates = [max(a, b) / c for a, b, c in zip(found["images"], found["network"], found[way], strict=True)]
             made.append(_row(subject, f"{way}: share of the slower part's rate", rates, "times"))
     write(subject, made, args.output)
 

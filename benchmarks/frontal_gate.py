@@ -1,8 +1,8 @@
-"""How often the gate for untagged pictures is wrong, on real films, phantom films and other pictures.
+"""How often the gate for untagged pictures is wrong, on real images, phantom images and other pictures.
 
     python benchmarks/frontal_gate.py --real_data DIR            # measure the gate of the package
-    python benchmarks/frontal_gate.py --fit                      # fit it anew, on phantom films and synthetic pictures
-    python benchmarks/frontal_gate.py --real_data DIR --compare  # gates fitted on real films, each tried on the other's
+    python benchmarks/frontal_gate.py --fit                      # fit it anew, on phantom images and synthetic pictures
+    python benchmarks/frontal_gate.py --real_data DIR --compare  # gates fitted on real images, each tried on the other's
 
 DIR holds ``TBX11K/``, ``nih/`` and ``dicom/`` (see CONTRIBUTING.md). scikit-image's pictures come with its package,
 which nothing else here needs: ``pip install --no-deps scikit-image``.
@@ -30,65 +30,65 @@ from scipy import ndimage
 from scipy.stats import beta
 from tqdm import tqdm
 
-from monai_tbkd.data import FilmError
-from monai_tbkd.data.film_features import film_features
-from monai_tbkd.data.film_rules import FilmRules
+from monai_tbkd.data import ImageError
 from monai_tbkd.data.frontal_gate import FrontalGate
-from monai_tbkd.data.phantom import CLASS_NAMES, CUE_KINDS, ShortcutSpec, make_film
-from monai_tbkd.data.readers import decode_film
+from monai_tbkd.data.image_features import image_features
+from monai_tbkd.data.image_rules import ImageRules
+from monai_tbkd.data.phantom import CLASS_NAMES, CUE_KINDS, ShortcutSpec, make_image
+from monai_tbkd.data.readers import decode_image
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "frontal_gate.csv"
 WEIGHTS = HERE.parent / "monai_tbkd" / "data" / "frontal_gate.npz"
 
 Array = NDArray[Any]
-Films = dict[str, list[Array]]
+Images = dict[str, list[Array]]
 
 
 class State(NamedTuple):
-    """What is done to an upright film, and what the gate should then say."""
+    """What is done to an upright image, and what the gate should then say."""
 
     change: Callable[[Array], Array]
     kind: str
 
 
-def _jpeg(film: Array) -> Array:
-    low, high = np.percentile(film, (0.5, 99.5))
-    gray = np.clip((film - low) / (high - low) * 255, 0, 255).astype(np.uint8)
+def _jpeg(image: Array) -> Array:
+    low, high = np.percentile(image, (0.5, 99.5))
+    gray = np.clip((image - low) / (high - low) * 255, 0, 255).astype(np.uint8)
     kept = io.BytesIO()
     Image.fromarray(gray).save(kept, "JPEG", quality=30)
     return np.asarray(Image.open(kept))
 
 
 def _gamma(exponent: float) -> Callable[[Array], Array]:
-    return lambda film: ((film - film.min()) / np.ptp(film)) ** exponent
+    return lambda image: ((image - image.min()) / np.ptp(image)) ** exponent
 
 
-def _small(film: Array) -> Array:
-    small = Image.fromarray(np.asarray(film, dtype=np.float32))
+def _small(image: Array) -> Array:
+    small = Image.fromarray(np.asarray(image, dtype=np.float32))
     return np.asarray(small.resize((128, 128), Image.Resampling.BOX))
 
 
 def _bordered(bright: bool) -> Callable[[Array], Array]:
-    def change(film: Array) -> Array:
-        depth = [(round(side * 0.1),) * 2 for side in film.shape]
-        return np.pad(film, depth, constant_values=film.max() if bright else film.min())
+    def change(image: Array) -> Array:
+        depth = [(round(side * 0.1),) * 2 for side in image.shape]
+        return np.pad(image, depth, constant_values=image.max() if bright else image.min())
 
     return change
 
 
-def _cropped(film: Array) -> Array:
-    height, width = (round(side * 0.08) for side in film.shape)
-    return film[height:-height, width:-width]
+def _cropped(image: Array) -> Array:
+    height, width = (round(side * 0.08) for side in image.shape)
+    return image[height:-height, width:-width]
 
 
 def _rotated(angle: float) -> Callable[[Array], Array]:
-    return lambda film: ndimage.rotate(film.astype(np.float32), angle, reshape=False, order=1, mode="nearest")
+    return lambda image: ndimage.rotate(image.astype(np.float32), angle, reshape=False, order=1, mode="nearest")
 
 
 STATES = {
-    "upright": State(lambda film: film, "frontal"),
-    "mirrored (not to be caught)": State(lambda film: film[:, ::-1], "frontal"),
+    "upright": State(lambda image: image, "frontal"),
+    "mirrored (not to be caught)": State(lambda image: image[:, ::-1], "frontal"),
     "JPEG of quality 30": State(_jpeg, "frontal"),
     "gamma 0.5": State(_gamma(0.5), "frontal"),
     "gamma 2": State(_gamma(2), "frontal"),
@@ -97,54 +97,54 @@ STATES = {
     "white border of 10 %": State(_bordered(True), "frontal"),
     "cropped by 8 % at each side": State(_cropped, "frontal"),
     "rotated by 8 degrees": State(_rotated(8), "frontal"),
-    "upside down (turned by 180 degrees)": State(lambda film: film[::-1, ::-1], "upside_down"),
-    "flipped top to bottom": State(lambda film: film[::-1], "upside_down"),
+    "upside down (turned by 180 degrees)": State(lambda image: image[::-1, ::-1], "upside_down"),
+    "flipped top to bottom": State(lambda image: image[::-1], "upside_down"),
     "turned by 90 degrees": State(np.rot90, "turned"),
-    "turned by 270 degrees": State(lambda film: np.rot90(film, 3), "turned"),
-    "inverted": State(lambda film: film.max() - film, "inverted"),
-    "inverted and upside down": State(lambda film: film.max() - film[::-1, ::-1], "inverted"),
-    "right half": State(lambda film: film[:, : film.shape[1] // 2], "not_a_chest_film"),
-    "left half": State(lambda film: film[:, film.shape[1] // 2 :], "not_a_chest_film"),
-    "upper left quarter": State(lambda film: film[: film.shape[0] // 2, : film.shape[1] // 2], "not_a_chest_film"),
+    "turned by 270 degrees": State(lambda image: np.rot90(image, 3), "turned"),
+    "inverted": State(lambda image: image.max() - image, "inverted"),
+    "inverted and upside down": State(lambda image: image.max() - image[::-1, ::-1], "inverted"),
+    "right half": State(lambda image: image[:, : image.shape[1] // 2], "not_a_chest_image"),
+    "left half": State(lambda image: image[:, image.shape[1] // 2 :], "not_a_chest_image"),
+    "upper left quarter": State(lambda image: image[: image.shape[0] // 2, : image.shape[1] // 2], "not_a_chest_image"),
 }
 
-# The test set of DICOM files holds a few films several times, and one whose tag was changed so that it is inverted.
-_SAME_FILM = ("RG1_J2KR", "RG1_JLSN", "RG2_JPLY", "RG3_JLSL", "RG3_JPLL", "RG3_JPLY", "RG3_RLE", "vlut_04")
+# The test set of DICOM files holds a few images several times, and one whose tag was changed so that it is inverted.
+_SAME_IMAGE = ("RG1_J2KR", "RG1_JLSN", "RG2_JPLY", "RG3_JLSL", "RG3_JPLL", "RG3_JPLY", "RG3_RLE", "vlut_04")
 _PYDICOM = (
     "CT_small", "MR_small", "693_J2KI", "JPEG2000", "GDCMJ2K_TextGBR", "examples_rgb_color", "examples_jpeg2k",
     "examples_overlay", "examples_palette", "examples_ybr_color",
 )  # fmt: skip
 _WRONG_TAG = "Fake_MONOHR1"
-_ANY_TAGS = FilmRules(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
+_ANY_TAGS = ImageRules(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
 
 
-def real_films(root: Path) -> Films:
-    """Frontal films by source."""
-    films: Films = {"TBX11K": [_gray(path) for path in sorted((root / "TBX11K" / "imgs").rglob("*.png"))]}
+def real_images(root: Path) -> Images:
+    """Frontal images by source."""
+    images: Images = {"TBX11K": [_gray(path) for path in sorted((root / "TBX11K" / "imgs").rglob("*.png"))]}
     with open(root / "nih" / "manifest.csv", newline="", encoding="utf-8") as manifest:
         rows = list(csv.DictReader(manifest))
     for view in ("PA", "AP"):
-        films[f"NIH {view}"] = [_gray(root / "nih" / row["image"]) for row in rows if row["view"] == view]
-    films["DICOM"] = [film for name, film in _dicom(root / "dicom" / "chest") if name != _WRONG_TAG]
-    return films
+        images[f"NIH {view}"] = [_gray(root / "nih" / row["image"]) for row in rows if row["view"] == view]
+    images["DICOM"] = [image for name, image in _dicom(root / "dicom" / "chest") if name != _WRONG_TAG]
+    return images
 
 
-def phantom_films() -> Films:
-    """Phantom films that the gate was not fitted on."""
+def phantom_images() -> Images:
+    """Phantom images that the gate was not fitted on."""
     cues = ShortcutSpec(kinds=CUE_KINDS)
     return {
         f"phantom, {size} pixels": [
-            make_film(CLASS_NAMES[i % 3], i, size, cues if i % 2 else None).image for i in range(100_000, 100_100)
+            make_image(CLASS_NAMES[i % 3], i, size, cues if i % 2 else None).image for i in range(100_000, 100_100)
         ]
         for size in (96, 512)
     }
 
 
-def other_pictures(root: Path) -> Films:
-    """Pictures that are no chest films, by source."""
-    found: Films = {
-        "other body parts, DICOM": [film for _, film in _dicom(root / "dicom" / "other_cr")],
-        "jaw and test pattern, DICOM": [film for _, film in _dicom(root / "dicom" / "lut")],
+def other_pictures(root: Path) -> Images:
+    """Pictures that are no chest images, by source."""
+    found: Images = {
+        "other body parts, DICOM": [image for _, image in _dicom(root / "dicom" / "other_cr")],
+        "jaw and test pattern, DICOM": [image for _, image in _dicom(root / "dicom" / "lut")],
     }
     folder = Path(pydicom.__file__).parent / "data" / "test_files"
     found["CT, MR, ultrasound and text in pydicom's tests"] = [_slice(folder / f"{name}.dcm") for name in _PYDICOM]
@@ -155,8 +155,8 @@ def other_pictures(root: Path) -> Films:
     photographs = _scikit_image()
     if photographs:
         found["scikit-image's pictures"] = photographs
-        found["scikit-image's pictures, nine parts of each"] = [part for film in photographs for part in _nine(film)]
-    for number, make in enumerate(frontal_gate_fit.NOT_FILMS):
+        found["scikit-image's pictures, nine parts of each"] = [part for image in photographs for part in _nine(image)]
+    for number, make in enumerate(frontal_gate_fit.NOT_IMAGES):
         rngs = [np.random.default_rng((77, number, i)) for i in range(300)]
         found[f"synthetic: {make.__name__.replace('_', ' ')}"] = [np.asarray(make(rng)) for rng in rngs]
     return found
@@ -178,11 +178,11 @@ def _gray(path: Path) -> Array:
 
 def _dicom(folder: Path) -> Iterator[tuple[str, Array]]:
     for path in sorted(folder.glob("*.dcm")):
-        if path.stem in _SAME_FILM:
+        if path.stem in _SAME_IMAGE:
             continue
         try:
-            yield path.stem, decode_film(path, rules=_ANY_TAGS).pixels
-        except FilmError as error:  # a test set of files holds some that no decoder reads
+            yield path.stem, decode_image(path, rules=_ANY_TAGS).pixels
+        except ImageError as error:  # a test set of files holds some that no decoder reads
             print(f"left out: {path.name}: {error.reason}")
 
 
@@ -200,28 +200,28 @@ def _scikit_image() -> list[Array]:
     return found
 
 
-def _nine(film: Array) -> list[Array]:
-    height, width = (side // 2 for side in film.shape)
+def _nine(image: Array) -> list[Array]:
+    height, width = (side // 2 for side in image.shape)
     corners = [(row * height // 2, column * width // 2) for row in range(3) for column in range(3)]
-    return [film[row : row + height, column : column + width] for row, column in corners]
+    return [image[row : row + height, column : column + width] for row, column in corners]
 
 
-def measure(gate: FrontalGate, films: Films, states: list[str]) -> list[dict[str, Any]]:
-    """A row for each state of each source's films."""
+def measure(gate: FrontalGate, images: Images, states: list[str]) -> list[dict[str, Any]]:
+    """A row for each state of each source's images."""
     rows = []
     for state in states:
-        for source, originals in films.items():
+        for source, originals in images.items():
             change, kind = STATES[state]
-            kinds = [gate(change(film)).kind for film in tqdm(originals, desc=f"{state}, {source}", disable=None)]
+            kinds = [gate(change(image)).kind for image in tqdm(originals, desc=f"{state}, {source}", disable=None)]
             rows.append(_row(state, source, kind, kinds))
     return rows
 
 
-def measure_others(gate: FrontalGate, others: Films) -> list[dict[str, Any]]:
-    """A row for each source of pictures that are no chest films."""
+def measure_others(gate: FrontalGate, others: Images) -> list[dict[str, Any]]:
+    """A row for each source of pictures that are no chest images."""
     return [
-        _row("not a chest film", source, "not_a_chest_film", [gate(np.asarray(film)).kind for film in films])
-        for source, films in others.items()
+        _row("not a chest image", source, "not_a_chest_image", [gate(np.asarray(image)).kind for image in images])
+        for source, images in others.items()
     ]
 
 
@@ -249,17 +249,17 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 
 
 def compare(root: Path) -> None:
-    """Gates fitted on real films, varied as the phantoms are, each measured on the sources it has not seen."""
-    films, others = real_films(root), other_pictures(root)
-    sources = {"TBX11K": films.pop("TBX11K"), "NIH": films.pop("NIH PA") + films.pop("NIH AP")}
+    """Gates fitted on real images, varied as the phantoms are, each measured on the sources it has not seen."""
+    images, others = real_images(root), other_pictures(root)
+    sources = {"TBX11K": images.pop("TBX11K"), "NIH": images.pop("NIH PA") + images.pop("NIH AP")}
     fitted_on = frontal_gate_fit.other_looks()
     rows = measure(FrontalGate(), sources, ["upright", "upside down (turned by 180 degrees)", "inverted"])
     for row in rows:
         row["picture"] += ", gate of the package"
     for name, originals in sources.items():
-        small = [_small(film) for film in originals]
+        small = [_small(image) for image in originals]
         rngs = (np.random.default_rng((1, i)) for i in range(frontal_gate_fit.UPRIGHT))
-        upright = (film_features(frontal_gate_fit.varied(small[i % len(small)], rng)) for i, rng in enumerate(rngs))
+        upright = (image_features(frontal_gate_fit.varied(small[i % len(small)], rng)) for i, rng in enumerate(rngs))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "gate.npz"
             frontal_gate_fit.save(frontal_gate_fit.fit(list(upright), fitted_on), path)
@@ -277,9 +277,9 @@ def compare(root: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--real_data", type=Path, help="folder of real films to measure on")
+    parser.add_argument("--real_data", type=Path, help="folder of real images to measure on")
     parser.add_argument("--fit", action="store_true", help=f"fit anew and write {WEIGHTS.name}; 4 minutes")
-    parser.add_argument("--compare", action="store_true", help="fit on real films too; only prints, writes nothing")
+    parser.add_argument("--compare", action="store_true", help="fit on real images too; only prints, writes nothing")
     parser.add_argument("--output", type=Path, default=RESULTS, help="CSV of the measured rates")
     args = parser.parse_args()
     if not (args.fit or args.real_data):
@@ -293,11 +293,11 @@ def main() -> None:
         compare(args.real_data)
         return
     gate = FrontalGate()
-    rows = measure(gate, {**real_films(args.real_data), **phantom_films()}, list(STATES))
-    wrong_tag = [film for name, film in _dicom(args.real_data / "dicom" / "chest") if name == _WRONG_TAG]
-    rows.append(_row("inverted by a wrong tag", "DICOM", "inverted", [gate(film).kind for film in wrong_tag]))
+    rows = measure(gate, {**real_images(args.real_data), **phantom_images()}, list(STATES))
+    wrong_tag = [image for name, image in _dicom(args.real_data / "dicom" / "chest") if name == _WRONG_TAG]
+    rows.append(_row("inverted by a wrong tag", "DICOM", "inverted", [gate(image).kind for image in wrong_tag]))
     rows += measure_others(gate, other_pictures(args.real_data))
-    rows.append(_row("lateral", "none were at hand", "not_a_chest_film", []))
+    rows.append(_row("lateral", "none were at hand", "not_a_chest_image", []))
     write_table(args.output, list(rows[0]), rows)
     print_table(rows)
 

@@ -1,7 +1,7 @@
-"""Fits the gate: a logistic regression of upright films against all else, with the hardest of many pictures.
+"""Fits the gate: a logistic regression of upright images against all else, with the hardest of many pictures.
 
-Nothing of it comes from a patient or a photograph. Pictures are phantom films in many states, and things that are no
-films, ``(128, 128)`` float32, drawn from a generator.
+Nothing of it comes from a patient or a photograph. Pictures are phantom images in many states, and things that are no
+images, ``(128, 128)`` float32, drawn from a generator.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from scipy import ndimage
 from scipy.optimize import minimize
 from tqdm import tqdm
 
-from monai_tbkd.data.film_features import BLOCKS, CELLS, DIRECTIONS, FilmFeatures, Turn, film_features
-from monai_tbkd.data.phantom import CLASS_NAMES, PhantomFilm, make_film
+from monai_tbkd.data.image_features import BLOCKS, CELLS, DIRECTIONS, ImageFeatures, Turn, image_features
+from monai_tbkd.data.phantom import CLASS_NAMES, PhantomImage, make_image
 
 Array = NDArray[Any]
 Rng = np.random.Generator
@@ -28,34 +28,34 @@ SIDE = 128
 
 
 def phantom(seed: int, rng: Rng | None = None) -> Array:
-    """A phantom film; with a generator, one whose one lung is white, as after its destruction or in an effusion."""
-    film = make_film(CLASS_NAMES[seed % len(CLASS_NAMES)], (91, seed), SIDE)
-    return film.image.astype(np.float32) if rng is None else _white_lung(film, rng)
+    """A phantom image; with a generator, one whose one lung is white, as after its destruction or in an effusion."""
+    image = make_image(CLASS_NAMES[seed % len(CLASS_NAMES)], (91, seed), SIDE)
+    return image.image.astype(np.float32) if rng is None else _white_lung(image, rng)
 
 
-def _white_lung(film: PhantomFilm, rng: Rng) -> Array:
-    lung = film.lung_field.astype(np.float32)
+def _white_lung(image: PhantomImage, rng: Rng) -> Array:
+    lung = image.lung_field.astype(np.float32)
     lung[:, slice(0, SIDE // 2) if rng.random() < 0.5 else slice(SIDE // 2, None)] = 0
     lung = ndimage.gaussian_filter(lung, 2) * rng.uniform(0.5, 1)
     if rng.random() < 0.5:  # up to some level only
         lung *= np.clip((_grid()[0] + 0.5 - rng.uniform(0.1, 0.5)) * 8, 0, 1)
-    gray = film.image.astype(np.float32)
+    gray = image.image.astype(np.float32)
     return np.asarray(gray * (1 - lung) + lung * np.percentile(gray, rng.uniform(65, 95)))
 
 
-def varied(film: Array, rng: Rng) -> Array:
-    """The film of another patient, pose, exposure and frame."""
+def varied(image: Array, rng: Rng) -> Array:
+    """The image of another patient, pose, exposure and frame."""
     if rng.random() < 0.35:
-        film = _with_patches(film, rng)
+        image = _with_patches(image, rng)
     angle = np.deg2rad(rng.uniform(-10, 10))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = turn / np.exp(rng.uniform(-0.28, 0.33) + rng.uniform(-0.13, 0.13, 2))
     middle = np.full(2, (SIDE - 1) / 2)
     shift = np.array([rng.uniform(-0.16, 0.16), rng.uniform(-0.10, 0.10)]) * SIDE
     mode = ("nearest", "constant")[rng.integers(2)]
-    low = float(np.percentile(film, 1))
-    film = ndimage.affine_transform(film, matrix, middle - matrix @ (middle + shift), order=1, mode=mode, cval=low)
-    return framed(degraded(film, rng), rng)
+    low = float(np.percentile(image, 1))
+    image = ndimage.affine_transform(image, matrix, middle - matrix @ (middle + shift), order=1, mode=mode, cval=low)
+    return framed(degraded(image, rng), rng)
 
 
 def degraded(picture: Array, rng: Rng) -> Array:
@@ -99,14 +99,14 @@ def framed(picture: Array, rng: Rng) -> Array:
     return np.asarray(out, dtype=np.float32)
 
 
-def _with_patches(film: Array, rng: Rng) -> Array:
+def _with_patches(image: Array, rng: Rng) -> Array:
     """White patches, as of consolidations, effusions and devices."""
     y, x = _grid()
     for _ in range(rng.integers(1, 3)):
         (row, column), (height, width) = rng.uniform(-0.3, 0.3, 2), rng.uniform(0.05, 0.22, 2)
         patch = np.clip(1.5 * (1.3 - np.hypot((y - row) / height, (x - column) / width)), 0, 1) * rng.uniform(0.3, 0.95)
-        film = film * (1 - patch) + patch * np.percentile(film, rng.uniform(60, 97))
-    return np.asarray(film, dtype=np.float32)
+        image = image * (1 - patch) + patch * np.percentile(image, rng.uniform(60, 97))
+    return np.asarray(image, dtype=np.float32)
 
 
 def _grid() -> tuple[Array, Array]:
@@ -252,52 +252,52 @@ def scene(rng: Rng) -> Array:
     )
 
 
-NOT_FILMS: tuple[Callable[[Rng], Array], ...] = (
+NOT_IMAGES: tuple[Callable[[Rng], Array], ...] = (
     noise, gradient, shapes, page, words, limb, blocks, slice_through, scene,
 )  # fmt: skip
 
 
 def symmetric(rng: Rng) -> Array:
     """Any of them laid over its mirror image, which makes it more like a chest."""
-    picture = np.asarray(NOT_FILMS[rng.integers(len(NOT_FILMS))](rng), dtype=np.float64)
+    picture = np.asarray(NOT_IMAGES[rng.integers(len(NOT_IMAGES))](rng), dtype=np.float64)
     return (picture + picture[:, ::-1]) / 2
 
 
-def pieces(film: Array, rng: Rng) -> Array:
-    """A small part of a film, its parts in another order, or several films in one."""
+def pieces(image: Array, rng: Rng) -> Array:
+    """A small part of an image, its parts in another order, or several images in one."""
     kind, half = rng.integers(5), SIDE // 2
     if kind == 0:
         side = int(SIDE * rng.uniform(0.25, 0.5))
         row, column = rng.integers(0, SIDE - side, 2)
-        part = Image.fromarray(np.ascontiguousarray(film[row : row + side, column : column + side]))
+        part = Image.fromarray(np.ascontiguousarray(image[row : row + side, column : column + side]))
         return np.asarray(part.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
     if kind in (1, 2):
-        return np.roll(film, half, axis=kind - 1)
+        return np.roll(image, half, axis=kind - 1)
     if kind == 3:
         n = int(rng.choice([2, 4]))
-        parts = film.reshape(n, SIDE // n, n, SIDE // n).transpose(0, 2, 1, 3).reshape(n * n, SIDE // n, SIDE // n)
+        parts = image.reshape(n, SIDE // n, n, SIDE // n).transpose(0, 2, 1, 3).reshape(n * n, SIDE // n, SIDE // n)
         mixed = parts[rng.permutation(n * n)].reshape(n, n, SIDE // n, SIDE // n)
         return mixed.transpose(0, 2, 1, 3).reshape(SIDE, SIDE)
-    return np.tile(film[::2, ::2], (2, 2))
+    return np.tile(image[::2, ::2], (2, 2))
 
 
-def half_film(film: Array, rng: Rng) -> Array:
-    """One lung, as wide as a film."""
-    height, width = film.shape
-    half = film[:, : width // 2] if rng.random() < 0.5 else film[:, width // 2 :]
+def half_image(image: Array, rng: Rng) -> Array:
+    """One lung, as wide as an image."""
+    height, width = image.shape
+    half = image[:, : width // 2] if rng.random() < 0.5 else image[:, width // 2 :]
     picture = Image.fromarray(np.ascontiguousarray(half, dtype=np.float32))
     return np.asarray(picture.resize((height, width), Image.Resampling.BILINEAR))
 
 
-def not_a_film(number: int, films: list[Array], rng: Rng) -> Array:
+def not_a_image(number: int, images: list[Array], rng: Rng) -> Array:
     """One of the kinds above, in turn."""
-    kind = number % (len(NOT_FILMS) + 3)
-    if kind < len(NOT_FILMS):
-        picture = NOT_FILMS[kind](rng)
-    elif kind == len(NOT_FILMS):
+    kind = number % (len(NOT_IMAGES) + 3)
+    if kind < len(NOT_IMAGES):
+        picture = NOT_IMAGES[kind](rng)
+    elif kind == len(NOT_IMAGES):
         picture = symmetric(rng)
     else:
-        picture = (pieces, half_film)[kind - len(NOT_FILMS) - 1](films[rng.integers(len(films))], rng)
+        picture = (pieces, half_image)[kind - len(NOT_IMAGES) - 1](images[rng.integers(len(images))], rng)
     picture = degraded(np.asarray(picture), rng)
     return framed(picture, rng) if rng.random() < 0.5 else picture
 
@@ -307,7 +307,7 @@ PHANTOMS, WHITE_LUNGS, UPRIGHT, OTHERS = 1500, 300, 4500, 14400
 LOOKS = 3
 PENALTY = 3.0e-3  # of the squared coefficients
 GRAYS = 2.0  # weight of the grays beside the edges: a larger one is penalized less
-HARD, ROUNDS = 3000, 3  # pictures that are no films: a first draw, then half as many of the hardest, so many times
+HARD, ROUNDS = 3000, 3  # pictures that are no images: a first draw, then half as many of the hardest, so many times
 
 _BOTH = (Turn(), Turn(mirrored=True))
 _WRONG = tuple(
@@ -316,52 +316,52 @@ _WRONG = tuple(
 _OTHER = (Turn(), Turn(False, True, True), Turn(True, False, True), Turn(False, False, False, True))
 
 
-def phantom_looks() -> list[list[FilmFeatures]]:
-    """Looks at phantom films in many poses, exposures and frames."""
-    films = [phantom(i) for i in range(PHANTOMS)]
-    films += [phantom(i, np.random.default_rng((5, i))) for i in range(WHITE_LUNGS)]
+def phantom_looks() -> list[list[ImageFeatures]]:
+    """Looks at phantom images in many poses, exposures and frames."""
+    images = [phantom(i) for i in range(PHANTOMS)]
+    images += [phantom(i, np.random.default_rng((5, i))) for i in range(WHITE_LUNGS)]
     rngs = (np.random.default_rng((1, i)) for i in range(UPRIGHT))
-    varied = (varied(films[i % len(films)], rng) for i, rng in enumerate(rngs))
-    return _features(varied, UPRIGHT, "upright phantom films")
+    varied = (varied(images[i % len(images)], rng) for i, rng in enumerate(rngs))
+    return _features(varied, UPRIGHT, "upright phantom images")
 
 
-def other_looks() -> list[list[FilmFeatures]]:
-    """Looks at synthetic pictures that are no films."""
-    films = [phantom(i) for i in range(PHANTOMS)]
-    others = (not_a_film(i, films, np.random.default_rng((2, i))) for i in range(OTHERS))
-    return _features(others, OTHERS, "pictures that are no films")
+def other_looks() -> list[list[ImageFeatures]]:
+    """Looks at synthetic pictures that are no images."""
+    images = [phantom(i) for i in range(PHANTOMS)]
+    others = (not_a_image(i, images, np.random.default_rng((2, i))) for i in range(OTHERS))
+    return _features(others, OTHERS, "pictures that are no images")
 
 
-def _features(films: Iterable[Array], total: int, what: str) -> list[list[FilmFeatures]]:
-    found = (film_features(film) for film in tqdm(films, desc=what, total=total, disable=None))
+def _features(images: Iterable[Array], total: int, what: str) -> list[list[ImageFeatures]]:
+    found = (image_features(image) for image in tqdm(images, desc=what, total=total, disable=None))
     return [looks for looks in found if len(looks) == LOOKS]
 
 
-def fit(upright: Sequence[Sequence[FilmFeatures]], others: Sequence[Sequence[FilmFeatures]]) -> dict[str, Array]:
+def fit(upright: Sequence[Sequence[ImageFeatures]], others: Sequence[Sequence[ImageFeatures]]) -> dict[str, Array]:
     """Fit the gate.
 
     Args:
-        upright: features of the looks at upright films; they are turned and inverted here.
-        others: features of the looks at pictures that are no films.
+        upright: features of the looks at upright images; they are turned and inverted here.
+        others: features of the looks at pictures that are no images.
 
     Returns:
         ``edges``, ``grays`` and ``bias``, as the gate loads them.
     """
-    views = np.stack([_rows([film[look] for film in upright], _BOTH[:1]) for look in range(LOOKS)])
-    wrong = _rows([film[i % LOOKS] for i, film in enumerate(upright)], _WRONG)
+    views = np.stack([_rows([image[look] for image in upright], _BOTH[:1]) for look in range(LOOKS)])
+    wrong = _rows([image[i % LOOKS] for i, image in enumerate(upright)], _WRONG)
     candidates = np.stack([_rows(picture, _OTHER[i % 2 :: 2]) for i, picture in enumerate(others)])
     chosen = np.zeros(len(others), dtype=bool)
     chosen[np.random.default_rng(0).permutation(len(others))[:HARD]] = True
-    best = np.ones(len(upright), dtype=np.int64)  # the look at each film that counts; at first the one without borders
+    best = np.ones(len(upright), dtype=np.int64)  # the look at each image that counts; at first the one without borders
     weights, bias = np.zeros(0), 0.0
     for step in range(ROUNDS + 1):
         if step:
             best = (views @ weights).argmax(0)
             chosen[np.argsort(-(candidates @ weights).max(1))[: HARD // 2]] = True
-        right = _rows([film[look] for film, look in zip(upright, best)], _BOTH)
+        right = _rows([image[look] for image, look in zip(upright, best)], _BOTH)
         weights, bias = _regression(right, wrong, candidates[chosen].reshape(-1, candidates.shape[-1]))
     edges, grays = np.split(weights, [CELLS * CELLS * DIRECTIONS])
-    whole = FilmFeatures(edges.reshape(CELLS, CELLS, DIRECTIONS), GRAYS * grays.reshape(BLOCKS, BLOCKS))
+    whole = ImageFeatures(edges.reshape(CELLS, CELLS, DIRECTIONS), GRAYS * grays.reshape(BLOCKS, BLOCKS))
     mirror = whole.turned(_BOTH[1])  # blind to mirror images to the last digit
     return {
         "edges": ((whole.edges + mirror.edges) / 2).astype(np.float32),
@@ -375,14 +375,14 @@ def save(weights: dict[str, Array], path: Path) -> None:
     np.savez_compressed(path, **weights)
 
 
-def _rows(features: Sequence[FilmFeatures], turns: Sequence[Turn]) -> Array:
+def _rows(features: Sequence[ImageFeatures], turns: Sequence[Turn]) -> Array:
     """A row for each turn of each picture."""
-    turned = (film.turned(turn) for film in features for turn in turns)
+    turned = (image.turned(turn) for image in features for turn in turns)
     return np.array([np.concatenate([f.edges.ravel(), GRAYS * f.grays.ravel()]) for f in turned], dtype=np.float32)
 
 
 def _regression(right: Array, wrong: Array, others: Array) -> tuple[Array, float]:
-    """Weights and bias; upright films weigh half, the two kinds of other pictures a quarter each."""
+    """Weights and bias; upright images weigh half, the two kinds of other pictures a quarter each."""
     rows = np.concatenate([right, wrong, others])
     sign = np.repeat(np.float32([1, -1, -1]), [len(right), len(wrong), len(others)])
     share = np.repeat([0.5 / len(right), 0.25 / len(wrong), 0.25 / len(others)], [len(right), len(wrong), len(others)])

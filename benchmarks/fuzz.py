@@ -5,7 +5,7 @@
     python benchmarks/fuzz.py --target dicom --only 4711        # one case again, with its traceback
 
 A case passes where the parser answers, or refuses with an error that this package raises itself: a ``raise`` of
-a ``ValueError`` or ``OSError`` (``FilmError`` and ``DatalistError`` are such) in one of its own files.
+a ``ValueError`` or ``OSError`` (``ImageError`` and ``DatalistError`` are such) in one of its own files.
 Anything else is a fault: another exception, one that a library let slip through, more seconds than ``--seconds``, more
 memory than ``--memory``, or the end of the process. Case number N of a target is the same for the same seed.
 Each target runs in a process of its own, which is started anew behind a case that ended it.

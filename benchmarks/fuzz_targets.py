@@ -25,23 +25,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from monai_tbkd.bundle import choices, truth
 from monai_tbkd.bundle.config_files import read_config
 from monai_tbkd.data import CXRReader, load_datalist
-from monai_tbkd.data.film_rules import FilmRules
-from monai_tbkd.data.film_shards import parse_shard
+from monai_tbkd.data.image_rules import ImageRules
+from monai_tbkd.data.image_shards import parse_shard
 from monai_tbkd.data.kaggle_csv import load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
-from monai_tbkd.data.readers import FilmLimits, decode_film, film_size
+from monai_tbkd.data.readers import ImageLimits, decode_image, whole_image_size
 from monai_tbkd.data.saved_boxes import read_saved_boxes
 from monai_tbkd.data.saved_maps import read_map, read_saved_scores
 from monai_tbkd.data.tbx11k import read_json_annotations, read_xml_annotation
 from monai_tbkd.data.yolo import load_yolo
-from monai_tbkd.dicom import BoxFinding, FilmFinding, SourceFilm, read_box_report, structured_report
+from monai_tbkd.dicom import BoxFinding, ImageFinding, SourceImage, read_box_report, structured_report
 from monai_tbkd.engines import load_operating_point
 from monai_tbkd.label.cvat_labels import read_cvat_xml
-from monai_tbkd.label.film_label import read_label
+from monai_tbkd.label.image_label import read_label
 from monai_tbkd.metrics.calibrated_threshold import load_threshold
 from monai_tbkd.packaging.file_hashes import differences
-from monai_tbkd.transforms import CheckFrontal, MapToBoxes, ResizeFilm
-from tests.data.golden_dicom import write_film
+from monai_tbkd.transforms import CheckFrontal, MapToBoxes, ResizeImage
+from tests.data.golden_dicom import write_image
 
 NUMBERS = [0, 1, -1, 2, 255, 256, 65535, 65536, 2**31 - 1, 2**31, -(2**31), 2**63, 10**400, 0.5, -0.0, 1e-320, 1e308]
 NOT_NUMBERS = [float("nan"), float("inf"), float("-inf")]
@@ -195,7 +195,7 @@ def mutate_png(rng: random.Random, data: bytes) -> bytes:
 SIDE = 20
 SIZES = {"tb/a.png": (SIDE, SIDE), "tb/b.png": (SIDE, SIDE)}
 Case = Callable[[], object]
-RULES, LIMITS = FilmRules(0, True, True, True), FilmLimits(min_side=1)
+RULES, LIMITS = ImageRules(0, True, True, True), ImageLimits(min_side=1)
 
 
 @dataclass(frozen=True)
@@ -227,9 +227,9 @@ def of_file(suffix: str, seeds: Callable[[], list[bytes]], mutate: Mutation, par
     return make
 
 
-def read_film(path: Path) -> object:
-    film_size(path)
-    return decode_film(path, limits=LIMITS, rules=RULES)
+def read_image(path: Path) -> object:
+    whole_image_size(path)
+    return decode_image(path, limits=LIMITS, rules=RULES)
 
 
 def gray(kind: Any = np.uint8) -> np.ndarray:
@@ -254,7 +254,7 @@ def dicoms() -> list[bytes]:
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "fuzz"
         out = [
-            write_film(path, gray(np.uint16), 12, syntax=syntax, **{**plain, **extra}).read_bytes()
+            write_image(path, gray(np.uint16), 12, syntax=syntax, **{**plain, **extra}).read_bytes()
             for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
             for extra in more
         ]
@@ -269,9 +269,9 @@ def dicoms() -> list[bytes]:
 
 def reports() -> list[bytes]:
     """Of this program, and what OHIF makes of one: explicit and implicit value representation."""
-    film = pydicom.dcmread(io.BytesIO(dicoms()[0]))
-    found = FilmFinding(0.9, 0.5, "TB suggestive", (BoxFinding(1, 2, 9, 9, 0.8), BoxFinding(3, 3, 8, 19, 0.6)))
-    report = structured_report(SourceFilm.of(film), found)
+    image = pydicom.dcmread(io.BytesIO(dicoms()[0]))
+    found = ImageFinding(0.9, 0.5, "TB suggestive", (BoxFinding(1, 2, 9, 9, 0.8), BoxFinding(3, 3, 8, 19, 0.6)))
+    report = structured_report(SourceImage.of(image), found)
     out = []
     for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
         report.file_meta.TransferSyntaxUID = syntax
@@ -287,7 +287,7 @@ def niftis() -> list[bytes]:
     return [*plain, gzip.compress(plain[0], mtime=0)]
 
 
-def itk_films() -> list[bytes]:
+def itk_images() -> list[bytes]:
     body = gray().tobytes()
     nrrd = f"NRRD0004\ntype: uint8\ndimension: 2\nsizes: {SIDE} {SIDE}\nencoding: raw\n\n".encode() + body
     head = f"ObjectType = Image\nNDims = 2\nDimSize = {SIDE} {SIDE}\nElementType = MET_UCHAR\nElementDataFile = LOCAL\n"
@@ -317,7 +317,7 @@ LABELS: list[Any] = [
 ]  # fmt: skip
 THRESHOLD = {
     "schema_version": 1, "threshold_0_100": 40.0, "chosen_by": "sensitivity=0.9", "model_version": "m",
-    "input_kind": "picture", "calibration_set": {"name": "c", "sha256": "0", "films": 9},
+    "input_kind": "picture", "calibration_set": {"name": "c", "sha256": "0", "images": 9},
 }  # fmt: skip
 MANIFEST = b'image,label,split,boxes,patient_id\na.png,tb,train,"[[1, 2, 9, 9]]",p1\nb.png,health,val,,p2\n'
 KAGGLE = b"""fname,image_height,image_width,source,bbox,target,tb_type,image_type
@@ -344,8 +344,8 @@ def maps() -> list[bytes]:
     return out
 
 
-def beside_films(inner: Any) -> Any:
-    """The same with two films in the folder, for tables that name them."""
+def beside_images(inner: Any) -> Any:
+    """The same with two images in the folder, for tables that name them."""
 
     def make(folder: Path) -> Callable[[random.Random], Case]:
         for path in (folder / "a.png", folder / "b.png", folder / "images" / "a.png", folder / "images" / "b.png"):
@@ -419,7 +419,7 @@ def values(folder: Path) -> Callable[[random.Random], Case]:
         lambda v: MapToBoxes((8, 8), smallest_area=v),
         lambda v: MapToBoxes((8, 8), largest_number=v),
         lambda v: MapToBoxes((v, v)),
-        lambda v: ResizeFilm((v, v)),
+        lambda v: ResizeImage((v, v)),
         lambda v: CheckFrontal(v),
         lambda v: load_operating_point(folder / "none.json", folder / "model.pt", map_threshold=v),
         lambda v: load_operating_point(folder / "none.json", folder / "model.pt", score_threshold=v),
@@ -446,9 +446,9 @@ def values(folder: Path) -> Callable[[random.Random], Case]:
 
 
 def a_label(folder: Path) -> Callable[[random.Random], Case]:
-    film = folder / "a.png"
-    film.write_bytes(pictures("PNG")[0])
-    return of_file(".json", as_json(*LABELS), mutate_json, lambda path: read_label(path, film))(folder)
+    image = folder / "a.png"
+    image.write_bytes(pictures("PNG")[0])
+    return of_file(".json", as_json(*LABELS), mutate_json, lambda path: read_label(path, image))(folder)
 
 
 def hash_list(folder: Path) -> Callable[[random.Random], Case]:
@@ -460,13 +460,13 @@ def hash_list(folder: Path) -> Callable[[random.Random], Case]:
 
 
 TARGETS: dict[str, Target] = {
-    "dicom": Target("reader", of_file(".dcm", dicoms, mutate_bytes, read_film)),
-    "png": Target("reader", of_file(".png", lambda: pictures("PNG"), mutate_png, read_film)),
-    "nifti": Target("reader", of_file(".nii", niftis, mutate_bytes, read_film)),
-    "jpeg": Target("reader", of_file(".jpg", lambda: pictures("JPEG"), mutate_bytes, read_film)),
-    "tiff": Target("reader", of_file(".tif", lambda: pictures("TIFF"), mutate_bytes, read_film)),
-    "bmp": Target("reader", of_file(".bmp", lambda: pictures("BMP"), mutate_bytes, read_film)),
-    "itk": Target("reader", of_file(".img", itk_films, mutate_bytes, read_film)),
+    "dicom": Target("reader", of_file(".dcm", dicoms, mutate_bytes, read_image)),
+    "png": Target("reader", of_file(".png", lambda: pictures("PNG"), mutate_png, read_image)),
+    "nifti": Target("reader", of_file(".nii", niftis, mutate_bytes, read_image)),
+    "jpeg": Target("reader", of_file(".jpg", lambda: pictures("JPEG"), mutate_bytes, read_image)),
+    "tiff": Target("reader", of_file(".tif", lambda: pictures("TIFF"), mutate_bytes, read_image)),
+    "bmp": Target("reader", of_file(".bmp", lambda: pictures("BMP"), mutate_bytes, read_image)),
+    "itk": Target("reader", of_file(".img", itk_images, mutate_bytes, read_image)),
     "voc_xml": Target("annotations", of_file(".xml", as_bytes(VOC), mutate_text, read_xml_annotation)),
     "coco_json": Target("annotations", of_file(".json", as_json(COCO), mutate_json, read_json_annotations)),
     "cvat_xml": Target(
@@ -479,8 +479,8 @@ TARGETS: dict[str, Target] = {
     "saved_scores": Target(
         "annotations", of_file(".csv", as_bytes(b"name,score\ntb/a.png,0.5\nb,0.2\n"), mutate_table, read_saved_scores)
     ),
-    "manifest": Target("tables", beside_films(of_file(".csv", as_bytes(MANIFEST), mutate_table, load_manifest))),
-    "kaggle_csv": Target("tables", beside_films(of_file(".csv", as_bytes(KAGGLE), mutate_table, load_kaggle_csv))),
+    "manifest": Target("tables", beside_images(of_file(".csv", as_bytes(MANIFEST), mutate_table, load_manifest))),
+    "kaggle_csv": Target("tables", beside_images(of_file(".csv", as_bytes(KAGGLE), mutate_table, load_kaggle_csv))),
     "yolo": Target("tables", yolo),
     "threshold_json": Target(
         "config", of_file(".json", as_json(THRESHOLD), mutate_json, lambda path: load_threshold(path, "m"))

@@ -1,12 +1,12 @@
-"""Ways to make 8 bits keep the boxes, on films that no range was chosen on.
+"""Ways to make 8 bits keep the boxes, on images that no range was chosen on.
 
-    python benchmarks/int8_ways.py --checkpoint models/model.pt --recipe tbx11k --calibration FILMS --films OTHERS \\
+    python benchmarks/int8_ways.py --checkpoint models/model.pt --recipe tbx11k --calibration IMAGES --images OTHERS \\
       --keep_float32 stem layer1.0 reduce --model "TBX11K recipe"
 
-Each way is written with ranges of the calibration films and compared with float32 in PyTorch on the other ones, boxes
+Each way is written with ranges of the calibration images and compared with float32 in PyTorch on the other ones, boxes
 drawn whatever the score: with channels as they are (plain) and equalized,
 all in 8 bits, or blocks in 32 bits (stem and layer1, or those named), or in bfloat16. The interval of the mean IoU is
-a bootstrap's over films (95 %).
+a bootstrap's over images (95 %).
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ import numpy as np
 import torch
 from in_turns import RESULTS, number_row, write
 
-from monai_tbkd.backends import FilmInputNet, agreement, export_network
-from monai_tbkd.backends.agreement import Film
+from monai_tbkd.backends import ImageInputNet, agreement, export_network
+from monai_tbkd.backends.agreement import Image
 from monai_tbkd.backends.exported_net import open_network
 from monai_tbkd.backends.write_network import int8_network
-from monai_tbkd.commands.export_model import inference_config, read_films, scores_and_boxes
+from monai_tbkd.commands.export_model import inference_config, read_images, scores_and_boxes
 from monai_tbkd.engines import load_trained
 from monai_tbkd.metrics.bootstrap import bootstrap_ratio
 
 WAYS = (("openvino", "float32"), ("openvino", "bfloat16"), ("onnxruntime", "float32"))
 
 
-def interval(one: Sequence[Film], other: Sequence[Film]) -> tuple[float, float]:
+def interval(one: Sequence[Image], other: Sequence[Image]) -> tuple[float, float]:
     """Of the mean IoU of boxes."""
     boxes = np.array([len(a) + len(b) for (_, a), (_, b) in zip(one, other, strict=True)])
     mean = np.array([agreement([a], [b]).box_iou if n else 0.0 for a, b, n in zip(one, other, boxes, strict=True)])
@@ -46,9 +46,9 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--recipe", action="append", default=[])
     parser.add_argument("--set", action="append", default=[], dest="values")
-    parser.add_argument("--calibration", type=Path, required=True, help="films by which ranges are chosen")
+    parser.add_argument("--calibration", type=Path, required=True, help="images by which ranges are chosen")
     parser.add_argument("--calibration_number", type=int, default=50)
-    parser.add_argument("--films", type=Path, required=True, help="other films")
+    parser.add_argument("--images", type=Path, required=True, help="other images")
     parser.add_argument("--number", type=int, default=100)
     parser.add_argument("--keep_float32", nargs="+", action="append", default=[], help="as the search found, or others")
     parser.add_argument("--model", required=True, help="what the model is, for the table")
@@ -60,18 +60,18 @@ def main() -> None:
     side = int(config.get_parsed_content("image_size"))
     load_trained(network, args.checkpoint, config.get_parsed_content("pooling"), side)
     network.eval()
-    films, places = read_films(config, args.films, args.number)
-    chosen, _ = read_films(config, args.calibration, args.calibration_number)
-    expected = scores_and_boxes(config, FilmInputNet(network), films, places)
-    subject = f"agreement, {args.model}, {len(films)} films"
+    images, places = read_images(config, args.images, args.number)
+    chosen, _ = read_images(config, args.calibration, args.calibration_number)
+    expected = scores_and_boxes(config, ImageInputNet(network), images, places)
+    subject = f"agreement, {args.model}, {len(images)} images"
     made: list[dict[str, Any]] = []
 
     def measure(way: str, path: Path, runtime: str, precision: str = "float32") -> None:
-        got = scores_and_boxes(config, open_network(path, runtime, precision), films, places)
+        got = scores_and_boxes(config, open_network(path, runtime, precision), images, places)
         found = agreement(expected, got)
         print(way, found, flush=True)
         for what in ("score_change", "largest_score_change", "box_iou", "mask_iou"):
-            made.append(number_row(subject, what, way, getattr(found, what), "0-1", found.films))
+            made.append(number_row(subject, what, way, getattr(found, what), "0-1", found.images))
         low, high = interval(expected, got)
         made[-2] |= {"low": f"{low:.4g}", "high": f"{high:.4g}"}
 

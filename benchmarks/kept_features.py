@@ -22,7 +22,7 @@ from monai.bundle import ConfigWorkflow
 from monai_tbkd.bundle import set_option
 from monai_tbkd.data import ContentStore, image_labels
 from monai_tbkd.networks.bfloat16_support import has_bfloat16
-from monai_tbkd.transforms import NormalizeFilm
+from monai_tbkd.transforms import NormalizeImage
 
 TRAIN = Path(__file__).resolve().parent.parent / "bundle" / "configs" / "train.yaml"
 
@@ -45,7 +45,7 @@ def main() -> None:
         network, preprocessing = content("network_def").eval(), content("preprocessing")
         kept, device = content("kept"), content("device")
         items = image_labels(content("datalist")["train"])[: args.images]
-        images = [NormalizeFilm()(torch.as_tensor(preprocessing(dict(item))["image"]))[None] for item in items]
+        images = [NormalizeImage()(torch.as_tensor(preprocessing(dict(item))["image"]))[None] for item in items]
         ratios = []
         for number in range(args.rounds):
             store = ContentStore(items, kept, Path(folder) / str(number))

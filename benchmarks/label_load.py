@@ -2,9 +2,9 @@
 
     .venv-label/bin/python benchmarks/label_load.py --app APP
 
-A real server is started on loopback on phantom films. Before the load each film is looked at in quiet. Then clients
-ask for boxes, maps and scores, of films of the folder, uploads and sessions; save labels, read them back and remove
-them; take notes; ask for the next film; while trainings replace the model, a batch looks at films and a scoring method
+A real server is started on loopback on phantom images. Before the load each image is looked at in quiet. Then clients
+ask for boxes, maps and scores, of images of the folder, uploads and sessions; save labels, read them back and remove
+them; take notes; ask for the next image; while trainings replace the model, a batch looks at images and a scoring method
 runs, each in a process of its own. Between these come requests that are wrong in every way that the guard and the app
 name.
 
@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from in_turns import memory as memory_of
 from in_turns import write_table
-from label_load_requests import BAD, GOOD, MOMENTS, Client, LoadFilm, Quiet
+from label_load_requests import BAD, GOOD, MOMENTS, Client, Quiet, ReadImage
 
 from monai_tbkd.data import load_tbx11k
 from monai_tbkd.data.phantom import write_phantom_dataset
@@ -51,8 +51,8 @@ def main() -> int:
     parser.add_argument("--app", type=Path, required=True, help="folder that label_app wrote")
     parser.add_argument("--requests", type=int, default=1000, help="at least so many; some ask more than once")
     parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--films", type=int, default=40)
-    parser.add_argument("--size", type=int, default=512, help="of a film's side in pixels")
+    parser.add_argument("--images", type=int, default=40)
+    parser.add_argument("--size", type=int, default=512, help="of an image's side in pixels")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=RESULTS)
     args = parser.parse_args()
@@ -72,22 +72,22 @@ def main() -> int:
 
 def run(args: argparse.Namespace, scratch: Path, tell: Callable[[str, float, str], None]) -> list[str]:
     app = Path(shutil.copytree(args.app, scratch / "app"))
-    films = write_films(scratch, args.films, args.size, args.seed)
-    labels = LabelFolder(scratch / "films" / LABELS_FOLDER)
-    with label_server(app, scratch / "films", scratch, CONF) as server:
-        client = Client(server.url, films, Quiet(), args.seed)
-        client.quiet.ask(server.url, films)
+    images = write_images(scratch, args.images, args.size, args.seed)
+    labels = LabelFolder(scratch / "images" / LABELS_FOLDER)
+    with label_server(app, scratch / "images", scratch, CONF) as server:
+        client = Client(server.url, images, Quiet(), args.seed)
+        client.quiet.ask(server.url, images)
         memory = load(args, server, client)
         finish_tasks(server)
-        client.quiet.ask(server.url, films)  # the model that was trained meanwhile
+        client.quiet.ask(server.url, images)  # the model that was trained meanwhile
         faults = [*client.faults, *client.lost(labels)]
         left = [path.name for path in (app / "uploads").iterdir() if path.is_file()]
     parts = [str(path) for path in labels.root.rglob("*.part")]
     faults += [f"half-written: {each}" for each in parts] + [f"an upload was left: {each}" for each in left]
     for path in (app / "bundle" / "models" / "previous").iterdir():  # back to the model before, as the docs say
         shutil.copy(path, path.parents[1] / path.name)
-    with label_server(app, scratch / "films", scratch, CONF) as server:
-        client.quiet.ask(server.url, films)
+    with label_server(app, scratch / "images", scratch, CONF) as server:
+        client.quiet.ask(server.url, images)
         faults += client.lost(labels, server.url)
     faults += client.compare()
     tell("clients", args.clients, "clients")
@@ -95,19 +95,19 @@ def run(args: argparse.Namespace, scratch: Path, tell: Callable[[str, float, str
     return faults
 
 
-def write_films(scratch: Path, number: int, size: int, seed: int) -> list[LoadFilm]:
-    """Phantom films in one folder, half of them with TB."""
+def write_images(scratch: Path, number: int, size: int, seed: int) -> list[ReadImage]:
+    """Phantom images in one folder, half of them with TB."""
     counts = {"health": number // 4, "sick": number - number // 2 - number // 4, "tb": number // 2}
     write_phantom_dataset(scratch / "phantom", counts, {}, size, seed)
-    (scratch / "films").mkdir()
-    films = []
+    (scratch / "images").mkdir()
+    images = []
     for item in load_tbx11k(scratch / "phantom", 1):
         path = Path(item["image"])
-        shutil.copy(path, scratch / "films" / path.name)
-        films.append(
-            LoadFilm(path.name, path.read_bytes(), [list(map(float, box)) for box in item["boxes"] or []], size)
+        shutil.copy(path, scratch / "images" / path.name)
+        images.append(
+            ReadImage(path.name, path.read_bytes(), [list(map(float, box)) for box in item["boxes"] or []], size)
         )
-    return films
+    return images
 
 
 def load(args: argparse.Namespace, server: LabelServer, client: Client) -> list[float]:

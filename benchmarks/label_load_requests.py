@@ -26,8 +26,8 @@ PADDING = 40_000  # bytes, so that a label that is half on the disk would be see
 
 
 @dataclass(frozen=True)
-class LoadFilm:
-    """A film of the folder: identifier, file content, true boxes, side in pixels."""
+class ReadImage:
+    """An image of the folder: identifier, file content, true boxes, side in pixels."""
 
     id: str
     content: bytes
@@ -49,7 +49,7 @@ class Asked:
 class Sent:
     """A label on its way: content None takes it away. Times are of the request's beginning and of its answer."""
 
-    film: str
+    image: str
     tag: str
     content: bytes | None
     nonce: str
@@ -68,18 +68,18 @@ class Journal:
         """Labels whose writing was acknowledged."""
         return [each for each in self.sent if each.content is not None and each.ended < float("inf")]
 
-    def begin(self, film: str, tag: str, content: bytes | None, nonce: str) -> Sent:
-        each = Sent(film, tag, content, nonce, time.monotonic())
+    def begin(self, image: str, tag: str, content: bytes | None, nonce: str) -> Sent:
+        each = Sent(image, tag, content, nonce, time.monotonic())
         self.sent.append(each)
         return each
 
-    def possible(self, film: str, tag: str, begun: float, ended: float) -> list[Sent | None]:
+    def possible(self, image: str, tag: str, begun: float, ended: float) -> list[Sent | None]:
         """Labels that a reading between two moments may find; None where there may be none.
 
         A label may be found if it was begun before the reading ended, unless another followed it, from beginning to
         end, before the reading began.
         """
-        own = [each for each in self.sent if (each.film, each.tag) == (film, tag) and each.begun < ended]
+        own = [each for each in self.sent if (each.image, each.tag) == (image, tag) and each.begun < ended]
         found: list[Sent | None] = [
             each for each in own if not any(o.begun > each.ended and o.ended < begun for o in own)
         ]
@@ -95,17 +95,17 @@ class Quiet:
         self.answers: dict[tuple[str, str, int, str], dict[str, Any]] = {}
         self.masks: dict[tuple[str, int, str], bytes] = {}
 
-    def ask(self, url: str, films: Sequence[LoadFilm]) -> None:
+    def ask(self, url: str, images: Sequence[ReadImage]) -> None:
         """Ask for everything that the load will ask for."""
-        for film, (number, options) in itertools.product(films, enumerate(OPTIONS)):
+        for image, (number, options) in itertools.product(images, enumerate(OPTIONS)):
             for model in MODELS:
                 form = {"params": json.dumps({**options, "result_extension": ".png"} if model == "tb_map" else options)}
-                answer = requests.post(f"{url}/infer/{model}?image={film.id}", data=form, timeout=120)
+                answer = requests.post(f"{url}/infer/{model}?image={image.id}", data=form, timeout=120)
                 answer.raise_for_status()
                 said, file = parts_of(answer)
-                self.answers[film.id, model, number, said["model_version"]] = said
+                self.answers[image.id, model, number, said["model_version"]] = said
                 if model == "tb_map":
-                    self.masks[film.id, number, said["model_version"]] = file
+                    self.masks[image.id, number, said["model_version"]] = file
 
 
 def parts_of(answer: requests.Response) -> tuple[dict[str, Any], bytes]:
@@ -126,13 +126,13 @@ class Client:
 
     Args:
         url: of the server.
-        films: of its folder.
+        images: of its folder.
         quiet: answers to compare with, of the model as it is served at the beginning.
         seed: of what is drawn.
     """
 
-    def __init__(self, url: str, films: Sequence[LoadFilm], quiet: Quiet, seed: int) -> None:
-        self.url, self.films, self.quiet = url, list(films), quiet
+    def __init__(self, url: str, images: Sequence[ReadImage], quiet: Quiet, seed: int) -> None:
+        self.url, self.images, self.quiet = url, list(images), quiet
         self.journal, self.done, self.faults = Journal(), list[Asked](), list[str]()
         self.looked: list[tuple[str, str, int, dict[str, Any], bytes]] = []
         self.notes: dict[str, set[str]] = {}
@@ -170,35 +170,35 @@ class Client:
 
     def _send_bad(self, kind: str) -> None:
         method, path, status, more = BAD[kind]
-        answer = self.ask(method, path.format(film=self.films[0].id), status, **more)
+        answer = self.ask(method, path.format(image=self.images[0].id), status, **more)
         if method != "HEAD" and not answer.json().get("detail"):
             raise Wrong(f"{kind}: {status} without a sentence")
 
-    def film(self, draw: random.Random) -> LoadFilm:
-        return draw.choice(self.films)
+    def image(self, draw: random.Random) -> ReadImage:
+        return draw.choice(self.images)
 
     # ------------------------------------------------------------ judging
-    def look(self, film: LoadFilm, model: str, option: int, query: str, **more: Any) -> None:
+    def look(self, image: ReadImage, model: str, option: int, query: str, **more: Any) -> None:
         """One inference, kept for `compare`."""
         options = {**OPTIONS[option], **({"result_extension": ".png"} if model == "tb_map" else {})}
         answer = self.ask("POST", f"/infer/{model}?{query}", data={"params": json.dumps(options)}, **more)
         said, file = parts_of(answer)
         if said.get("status") != "done":
-            raise Wrong(f"{model} {film.id}: {said}")
-        self.looked.append((film.id, model, option, said, file))
+            raise Wrong(f"{model} {image.id}: {said}")
+        self.looked.append((image.id, model, option, said, file))
 
     def compare(self) -> list[str]:
         """Hold every answer of the load against that given in quiet by the same state of the model."""
         faults = []
-        for film, model, option, said, file in self.looked:
+        for image, model, option, said, file in self.looked:
             version = said["model_version"]
-            quiet = self.quiet.answers.get((film, model, option, version))
+            quiet = self.quiet.answers.get((image, model, option, version))
             if quiet is None:
-                faults.append(f"{model} {film}: no quiet answer of the model {version}")
+                faults.append(f"{model} {image}: no quiet answer of the model {version}")
             elif said != quiet:
-                faults.append(f"{model} {film}: {said} but in quiet {quiet}")
-            elif model == "tb_map" and file and file != self.quiet.masks[film, option, version]:
-                faults.append(f"{model} {film}: another mask than in quiet")
+                faults.append(f"{model} {image}: {said} but in quiet {quiet}")
+            elif model == "tb_map" and file and file != self.quiet.masks[image, option, version]:
+                faults.append(f"{model} {image}: another mask than in quiet")
             self.compared += quiet is not None
         return faults
 
@@ -210,24 +210,24 @@ class Client:
         """Labels and notes that are not as they were sent last: on the disk, or as a server tells."""
         now, faults = time.monotonic(), []
         self.kept = self.bad_labels = 0
-        for film, tag in sorted({(each.film, each.tag) for each in self.journal.sent}):
-            possible = self.journal.possible(film, tag, now, now)
-            path = labels.path(film, tag)
+        for image, tag in sorted({(each.image, each.tag) for each in self.journal.sent}):
+            possible = self.journal.possible(image, tag, now, now)
+            path = labels.path(image, tag)
             if url:
-                answer = requests.get(f"{url}/datastore/label?label={film}&tag={tag}", timeout=60)
+                answer = requests.get(f"{url}/datastore/label?label={image}&tag={tag}", timeout=60)
                 content = answer.content if answer.ok else None
-                info = requests.get(f"{url}/datastore/label/info?label={film}&tag={tag}", timeout=60).json()
+                info = requests.get(f"{url}/datastore/label/info?label={image}&tag={tag}", timeout=60).json()
             else:
-                content, info = path.read_bytes() if path else None, labels.info(film, tag)
+                content, info = path.read_bytes() if path else None, labels.info(image, tag)
             match = next((p for p in possible if (None if p is None else p.content) == content), self)
             self.kept += content is not None
             nonce = None if match is None or match is self else match.nonce  # type: ignore[union-attr]
             if match is self or info.get("note") != nonce:
                 self.bad_labels += 1
-                faults.append(f"label of {film}, {tag}: {len(content or b'')} bytes, note {info.get('note')}")
-        gone = [film for film, sent in self.notes.items() if labels.film_info(film).get("note") not in sent]
+                faults.append(f"label of {image}, {tag}: {len(content or b'')} bytes, note {info.get('note')}")
+        gone = [image for image, sent in self.notes.items() if labels.image_info(image).get("note") not in sent]
         self.bad_notes = len(gone)
-        return faults + [f"the note of {film} is lost" for film in gone]
+        return faults + [f"the note of {image} is lost" for image in gone]
 
 
 @dataclass(frozen=True)
@@ -240,46 +240,48 @@ class Kind:
 
 def _by_id(model: str) -> Callable[[Client, random.Random, str], None]:
     def send(client: Client, draw: random.Random, name: str) -> None:
-        film = client.film(draw)
-        client.look(film, model, draw.randrange(2), f"image={film.id}" + ("&output=json" if model != "tb_map" else ""))
+        image = client.image(draw)
+        client.look(
+            image, model, draw.randrange(2), f"image={image.id}" + ("&output=json" if model != "tb_map" else "")
+        )
 
     return send
 
 
 def _upload(client: Client, draw: random.Random, name: str) -> None:
-    film = client.film(draw)
-    client.look(film, "tb_score", 0, "image=&output=json", files={"file": (f"{name}.png", film.content)})
+    image = client.image(draw)
+    client.look(image, "tb_score", 0, "image=&output=json", files={"file": (f"{name}.png", image.content)})
 
 
 def _session(client: Client, draw: random.Random, name: str) -> None:
-    film = client.film(draw)
-    answer = client.ask("PUT", "/session/", files={"files": (f"{name}.png", film.content)}).json()
-    client.look(film, "tb_boxes", 0, f"session_id={answer['session_id']}&output=json")
+    image = client.image(draw)
+    answer = client.ask("PUT", "/session/", files={"files": (f"{name}.png", image.content)}).json()
+    client.look(image, "tb_boxes", 0, f"session_id={answer['session_id']}&output=json")
     client.ask("DELETE", f"/session/{answer['session_id']}")
 
 
 def _save_label(client: Client, draw: random.Random, name: str) -> None:
-    film, tag = draw.choice(client.films[: len(client.films) // 2]), draw.choice(TAGS)
-    suffix, content = draw.choice((_boxes_label, _mask_label))(film, draw, name)
-    sent = client.journal.begin(film.id, tag, content, name)
-    params = json.dumps({"note": name, "image_label": bool(film.boxes)})
+    image, tag = draw.choice(client.images[: len(client.images) // 2]), draw.choice(TAGS)
+    suffix, content = draw.choice((_boxes_label, _mask_label))(image, draw, name)
+    sent = client.journal.begin(image.id, tag, content, name)
+    params = json.dumps({"note": name, "image_label": bool(image.boxes)})
     client.ask(
         "PUT",
-        f"/datastore/label?image={film.id}&tag={tag}",
+        f"/datastore/label?image={image.id}&tag={tag}",
         files={"label": (f"l{suffix}", content)},
         data={"params": params},
     )
     sent.ended = time.monotonic()
 
 
-def _boxes_label(film: LoadFilm, draw: random.Random, name: str) -> tuple[str, bytes]:
-    boxes = [{"label": "tuberculosis", "bbox": box} for box in film.boxes]
+def _boxes_label(image: ReadImage, draw: random.Random, name: str) -> tuple[str, bytes]:
+    boxes = [{"label": "tuberculosis", "bbox": box} for box in image.boxes]
     return ".json", json.dumps({"boxes": boxes, "by": name, "padding": name * (PADDING // len(name))}).encode()
 
 
-def _mask_label(film: LoadFilm, draw: random.Random, name: str) -> tuple[str, bytes]:
-    mask = Image.new("L", (film.size, film.size))
-    for xmin, ymin, xmax, ymax in film.boxes:
+def _mask_label(image: ReadImage, draw: random.Random, name: str) -> tuple[str, bytes]:
+    mask = Image.new("L", (image.size, image.size))
+    for xmin, ymin, xmax, ymax in image.boxes:
         ImageDraw.Draw(mask).rectangle((int(xmin), int(ymin), int(xmax) - 1, int(ymax) - 1), fill=255)
     about, file = PngImagePlugin.PngInfo(), io.BytesIO()
     about.add_text("by", name * (PADDING // len(name)))
@@ -288,46 +290,46 @@ def _mask_label(film: LoadFilm, draw: random.Random, name: str) -> tuple[str, by
 
 
 def _remove_label(client: Client, draw: random.Random, name: str) -> None:
-    film = draw.choice(client.films[: len(client.films) // 2])
-    sent = client.journal.begin(film.id, "draft", None, name)
-    client.ask("DELETE", f"/datastore/label?id={film.id}&tag=draft")
+    image = draw.choice(client.images[: len(client.images) // 2])
+    sent = client.journal.begin(image.id, "draft", None, name)
+    client.ask("DELETE", f"/datastore/label?id={image.id}&tag=draft")
     sent.ended = time.monotonic()
 
 
 def _read_label(client: Client, draw: random.Random, name: str) -> None:
-    film, tag, begun = draw.choice(client.films[: len(client.films) // 2]), draw.choice(TAGS), time.monotonic()
-    answer = client.ask("GET", f"/datastore/label?label={film.id}&tag={tag}", (200, 404))
-    possible = client.journal.possible(film.id, tag, begun, time.monotonic())
+    image, tag, begun = draw.choice(client.images[: len(client.images) // 2]), draw.choice(TAGS), time.monotonic()
+    answer = client.ask("GET", f"/datastore/label?label={image.id}&tag={tag}", (200, 404))
+    possible = client.journal.possible(image.id, tag, begun, time.monotonic())
     content = answer.content if answer.ok else None
     if content not in [None if each is None else each.content for each in possible]:
-        raise Wrong(f"{film.id}, {tag}: {len(answer.content)} bytes, which are no label that could be there")
+        raise Wrong(f"{image.id}, {tag}: {len(answer.content)} bytes, which are no label that could be there")
 
 
 def _note(client: Client, draw: random.Random, name: str) -> None:
-    film = client.film(draw)
-    client.notes.setdefault(film.id, set()).add(name)
-    client.ask("PUT", f"/datastore/image/info?image={film.id}", data={"info": json.dumps({"note": name})})
+    image = client.image(draw)
+    client.notes.setdefault(image.id, set()).add(name)
+    client.ask("PUT", f"/datastore/image/info?image={image.id}", data={"info": json.dumps({"note": name})})
 
 
-def _next_film(client: Client, draw: random.Random, name: str) -> None:
+def _next_image(client: Client, draw: random.Random, name: str) -> None:
     strategy = draw.choice(("random", "uncertain_score"))
     begun = time.monotonic()
     said = client.ask("POST", f"/activelearning/{strategy}", json={"client_id": name}).json()
-    finished = {each.film for each in client.journal.sent if each.tag == "final" and each.ended < begun}
-    if said.get("id") not in {film.id for film in client.films} - finished:
-        raise Wrong(f"{strategy}: {said.get('id')}, which is no film without a label")
+    finished = {each.image for each in client.journal.sent if each.tag == "final" and each.ended < begun}
+    if said.get("id") not in {image.id for image in client.images} - finished:
+        raise Wrong(f"{strategy}: {said.get('id')}, which is no image without a label")
 
 
-def _read_film(client: Client, draw: random.Random, name: str) -> None:
-    film = client.film(draw)
-    if client.ask("GET", f"/datastore/image?image={film.id}").content != film.content:
-        raise Wrong(f"{film.id}: other bytes than the film's")
+def _read_image(client: Client, draw: random.Random, name: str) -> None:
+    image = client.image(draw)
+    if client.ask("GET", f"/datastore/image?image={image.id}").content != image.content:
+        raise Wrong(f"{image.id}: other bytes than the image's")
 
 
 def _list(client: Client, draw: random.Random, name: str) -> None:
     begun = time.monotonic()
     listed = {each["id"] for each in client.ask("GET", "/datastore/?output=train").json()}
-    missing = {s.film for s in client.journal.sent if s.tag == "final" and s.ended < begun} - listed
+    missing = {s.image for s in client.journal.sent if s.tag == "final" and s.ended < begun} - listed
     if missing:
         raise Wrong(f"{sorted(missing)} are not listed although their labels were acknowledged")
     client.ask("GET", "/info/")
@@ -343,8 +345,8 @@ GOOD = {
     "read label": Kind(12, _read_label),
     "remove label": Kind(3, _remove_label),
     "note": Kind(10, _note),
-    "next film": Kind(6, _next_film),
-    "read film": Kind(3, _read_film),
+    "next image": Kind(6, _next_image),
+    "read image": Kind(3, _read_image),
     "list": Kind(2, _list),
 }
 
@@ -394,18 +396,18 @@ class _LargeBody:
         yield b"\r\n--b--\r\n"
 
 
-_OFF_FILM = json.dumps({"boxes": [{"label": "tuberculosis", "bbox": [9000, 9000, 9100, 9100]}]}).encode()
+_OFF_IMAGE = json.dumps({"boxes": [{"label": "tuberculosis", "bbox": [9000, 9000, 9100, 9100]}]}).encode()
 _SMALL_MASK = io.BytesIO()
 Image.new("L", (10, 12)).save(_SMALL_MASK, "png")
-_INFER, _LABEL = "/infer/tb_boxes?image={film}", "/datastore/label?image={film}"
+_INFER, _LABEL = "/infer/tb_boxes?image={image}", "/datastore/label?image={image}"
 BAD: dict[str, tuple[str, str, int, dict[str, Any]]] = {
-    "film that is not there": ("POST", "/infer/tb_boxes?image=no_such.png", 404, {}),
-    "film that is a path": ("POST", "/infer/tb_boxes?image=../../etc/passwd", 422, {}),
+    "image that is not there": ("POST", "/infer/tb_boxes?image=no_such.png", 404, {}),
+    "image that is a path": ("POST", "/infer/tb_boxes?image=../../etc/passwd", 422, {}),
     "path in params": ("POST", _INFER, 422, _form('{"image": "/etc/passwd"}')),
     "path of no characters": ("POST", _INFER, 422, _form('{"image": "a\\u0000b"}')),
-    "no film": ("POST", "/infer/tb_boxes", 422, {}),
+    "no image": ("POST", "/infer/tb_boxes", 422, {}),
     "session that is not there": ("POST", "/infer/tb_boxes?session_id=no-such", 404, {}),
-    "model that is not there": ("POST", "/infer/no_such?image={film}", 404, {}),
+    "model that is not there": ("POST", "/infer/no_such?image={image}", 404, {}),
     "broken params": ("POST", _INFER, 422, _form("{")),
     "params that are a list": ("POST", _INFER, 422, _form("[1]")),
     "params nested without end": ("POST", _INFER, 422, _form('{"a": ' + "[" * 20_000)),
@@ -420,20 +422,20 @@ BAD: dict[str, tuple[str, str, int, dict[str, Any]]] = {
         {"data": _LargeBody(), "headers": {"Content-Type": "multipart/form-data; boundary=b"}},
     ),
     "label that is no JSON": ("PUT", _LABEL, 422, _label("l.json", b'{"boxes": [')),
-    "label off the film": ("PUT", _LABEL, 422, _label("l.json", _OFF_FILM)),
+    "label off the image": ("PUT", _LABEL, 422, _label("l.json", _OFF_IMAGE)),
     "label that is a program": ("PUT", _LABEL, 422, _label("l.py", b"import os")),
     "label with entities": ("PUT", _LABEL, 422, _label("l.xml", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>")),
     "label that is no picture": ("PUT", _LABEL, 422, _label("l.png", b"\x89PNG\r\n\x1a\n" + b"x" * 100)),
     "mask of another size": ("PUT", _LABEL, 422, _label("l.png", _SMALL_MASK.getvalue())),
-    "label of no film": ("PUT", "/datastore/label?image=no_such.png", 404, _label("l.json", b'{"boxes": []}')),
+    "label of no image": ("PUT", "/datastore/label?image=no_such.png", 404, _label("l.json", b'{"boxes": []}')),
     "tag that is a path": ("PUT", _LABEL + "&tag=../../x", 422, _label("l.json", b'{"boxes": []}')),
     "label params with NaN": ("PUT", _LABEL, 422, _form('{"a": NaN}', label=("l.json", b'{"boxes": []}'))),
     "no label": ("PUT", _LABEL, 422, _form("{}")),
-    "label that is not there": ("GET", "/datastore/label?label={film}&tag=no_such", 404, {}),
-    "film uploaded that is none": ("PUT", "/datastore/image?image=new", 422, {"files": {"file": ("x.png", b"x")}}),
-    "film removed": ("DELETE", "/datastore/image?id={film}", 405, {}),
-    "note on no film": ("PUT", "/datastore/image/info?image=no_such.png", 404, _info("{}")),
-    "note that is no JSON": ("PUT", "/datastore/image/info?image={film}", 422, _info("{")),
+    "label that is not there": ("GET", "/datastore/label?label={image}&tag=no_such", 404, {}),
+    "image uploaded that is none": ("PUT", "/datastore/image?image=new", 422, {"files": {"file": ("x.png", b"x")}}),
+    "image removed": ("DELETE", "/datastore/image?id={image}", 405, {}),
+    "note on no image": ("PUT", "/datastore/image/info?image=no_such.png", 404, _info("{}")),
+    "note that is no JSON": ("PUT", "/datastore/image/info?image={image}", 422, _info("{")),
     "strategy that is not there": ("POST", "/activelearning/no_such", 404, _json("{}")),
     "broken body": ("POST", "/activelearning/random", 422, _json("{")),
     "training that is not there": ("POST", "/train/no_such", 404, _json("{}")),
@@ -445,7 +447,7 @@ BAD: dict[str, tuple[str, str, int, dict[str, Any]]] = {
     "another web page": ("GET", "/info/", 403, {"headers": {"Origin": "https://evil.example"}}),
     "another host": ("GET", "/info/", 403, {"headers": {"Host": "evil.example"}}),
     "code in a task's process": ("POST", "/train/tb_student", 422, _json('{"bundle_path": "/tmp"}')),
-    "note of the app": ("PUT", "/datastore/image/info?image={film}", 422, _info('{"strategy": 1}')),
+    "note of the app": ("PUT", "/datastore/image/info?image={image}", 422, _info('{"strategy": 1}')),
     "label that says nothing": ("PUT", _LABEL, 422, _label("l.json", b'{"boxes": []}')),
     "another site": ("GET", "/info/", 403, {"headers": {"Sec-Fetch-Site": "cross-site"}}),
     "nothing there": ("GET", "/no/such/path", 404, {}),

@@ -1,11 +1,11 @@
-"""Fits the plain finder of the lungs' box on phantom films, and measures it on real ones.
+"""Fits the plain finder of the lungs' box on phantom images, and measures it on real ones.
 
     python benchmarks/lung_box_fit.py --output monai_tbkd/transforms/lung_box.npz
     python benchmarks/lung_box_fit.py --measure DIR --lung_weights FILE
 
-Phantom films are moved, zoomed, turned and exposed at random; a ridge regression takes their thumbnails to the boxes of
-their lung fields. ``--measure`` compares it, on films of a folder, with the box of a lung-field network's lungs: the
-mean absolute error of each edge in shares of the film, beside that of the mean box.
+Phantom images are moved, zoomed, turned and exposed at random; a ridge regression takes their thumbnails to the boxes of
+their lung fields. ``--measure`` compares it, on images of a folder, with the box of a lung-field network's lungs: the
+mean absolute error of each edge in shares of the image, beside that of the mean box.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ import torch
 from scipy import ndimage
 from tqdm import tqdm
 
-from monai_tbkd.data import list_films
-from monai_tbkd.data.phantom import CLASS_NAMES, make_film
-from monai_tbkd.data.readers import decode_film
+from monai_tbkd.data import list_images
+from monai_tbkd.data.phantom import CLASS_NAMES, make_image
+from monai_tbkd.data.readers import decode_image
 from monai_tbkd.networks import LungFieldNet
 from monai_tbkd.transforms import LungBoxFinder, box_of_lungs
 from monai_tbkd.transforms.lung_box import thumbnail
 
-SIDE, FILMS, LOOKS, PENALTY = 128, 1200, 3, 5000.0
+SIDE, IMAGES, LOOKS, PENALTY = 128, 1200, 3, 5000.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, help="where the coefficients go")
-    parser.add_argument("--measure", type=Path, help="a folder of films")
+    parser.add_argument("--measure", type=Path, help="a folder of images")
     parser.add_argument("--lung_weights", type=Path, help="lung-field network to compare with")
     args = parser.parse_args()
     if args.output:
@@ -44,10 +44,10 @@ def main() -> None:
 def fit() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     inputs, boxes = [], []
-    for number in tqdm(range(FILMS), desc="phantom films", disable=None):
-        film = make_film(CLASS_NAMES[number % len(CLASS_NAMES)], (77, number), SIDE)
+    for number in tqdm(range(IMAGES), desc="phantom images", disable=None):
+        image = make_image(CLASS_NAMES[number % len(CLASS_NAMES)], (77, number), SIDE)
         for _ in range(LOOKS):
-            picture, box = look(film.image, film.lung_field, rng)
+            picture, box = look(image.image, image.lung_field, rng)
             if box is None:
                 continue
             cells = thumbnail(torch.from_numpy(picture)[None])
@@ -61,7 +61,7 @@ def fit() -> tuple[np.ndarray, np.ndarray]:
 
 
 def look(image: np.ndarray, lungs: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
-    """A phantom film as of another patient, pose and exposure, and the box of its lungs."""
+    """A phantom image as of another patient, pose and exposure, and the box of its lungs."""
     zoom = np.exp(rng.uniform(-0.22, 0.22) + rng.uniform(-0.1, 0.1, 2))
     angle = np.deg2rad(rng.uniform(-5, 5))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * zoom[:, None]
@@ -78,8 +78,8 @@ def look(image: np.ndarray, lungs: np.ndarray, rng: np.random.Generator) -> tupl
 def measure(folder: Path, lung_weights: Path) -> None:
     network, plain = LungFieldNet(lung_weights), LungBoxFinder()
     found, true = [], []
-    for film in tqdm(list_films(folder), disable=None):
-        pixels = torch.from_numpy(np.asarray(decode_film(Path(film["image"])).pixels, dtype=np.float32)).reshape(
+    for image in tqdm(list_images(folder), disable=None):
+        pixels = torch.from_numpy(np.asarray(decode_image(Path(image["image"])).pixels, dtype=np.float32)).reshape(
             1, 512, -1
         )
         box = box_of_lungs(network(pixels[None])[0, 0].numpy())
@@ -87,7 +87,7 @@ def measure(folder: Path, lung_weights: Path) -> None:
             found.append(plain(pixels))
             true.append(box)
     error, spread = np.abs(np.array(found) - true), np.abs(np.array(true) - np.mean(true, axis=0))
-    print(f"n = {len(true)}; edges: left, top, right, bottom, in shares of the film")
+    print(f"n = {len(true)}; edges: left, top, right, bottom, in shares of the image")
     print("mean absolute error of the plain finder:", error.mean(axis=0).round(4))
     print("mean absolute error of the mean box:    ", spread.mean(axis=0).round(4))
 

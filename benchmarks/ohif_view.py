@@ -1,8 +1,8 @@
-"""What OHIF shows of a film and of our structured report, and the report that it sends back, in a headless Chromium.
+"""What OHIF shows of an image and of our structured report, and the report that it sends back, in a headless Chromium.
 
     python benchmarks/ohif_view.py --dist node_modules/@ohif/app/dist --app LABEL_APP --output docs/images
 
-A phantom film becomes a DX object, the model of the label app looks at it, and film and report go to an Orthanc on
+A phantom image becomes a DX object, the model of the label app looks at it, and image and report go to an Orthanc on
 loopback. OHIF is served beside a way to it. The report is then opened as a user does: a double click on its thumbnail,
 and "Yes" where OHIF asks whether to take up its measurements. Printed is what OHIF's measurement service holds then,
 beside the boxes that were written. Then the first rectangle is drawn to another place with the mouse, the others are
@@ -37,15 +37,15 @@ from selenium.webdriver.common.by import By
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from monai_tbkd.__main__ import main as monai_tbkd
-from monai_tbkd.data.phantom import make_film
-from monai_tbkd.dicom import BoxFinding, FilmFinding, write_structured_report
+from monai_tbkd.data.phantom import make_image
+from monai_tbkd.dicom import BoxFinding, ImageFinding, write_structured_report
 from monai_tbkd.label.app_folder import read_app_folder
-from monai_tbkd.label.film_label import read_label
-from monai_tbkd.label.film_pipeline import FilmPipeline
+from monai_tbkd.label.image_label import read_label
+from monai_tbkd.label.image_pipeline import ImagePipeline
 from monai_tbkd.label.label_export import collect_labels
-from tests.data.golden_dicom import write_film
-from tests.dicom.dicom_films import COMPLETE
-from tests.pacs.archive_films import DX
+from tests.data.golden_dicom import write_image
+from tests.dicom.dicom_images import COMPLETE
+from tests.pacs.archive_images import DX
 from tests.pacs.orthanc_server import OrthancServer
 
 ORTHANC_PORT, OHIF_PORT = 18142, 18143
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--dist", type=Path, required=True, help="folder dist of the npm package @ohif/app")
     parser.add_argument("--app", type=Path, required=True, help="a label app (python -m monai_tbkd label_app)")
     parser.add_argument("--output", type=Path, required=True, help="folder for the pictures and reports")
-    parser.add_argument("--seed", type=int, default=3, help="of the phantom film")
+    parser.add_argument("--seed", type=int, default=3, help="of the phantom image")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -128,33 +128,33 @@ def main() -> None:
             handler = partial(Site, directory=str(args.dist.resolve()))
             site = http.server.ThreadingHTTPServer(("127.0.0.1", OHIF_PORT), handler)
             threading.Thread(target=site.serve_forever, daemon=True).start()
-            look(study, boxes, folder / "film.dcm", args.output)
+            look(study, boxes, folder / "image.dcm", args.output)
         finally:
             server.kill()
 
 
 def fill(server: OrthancServer, folder: Path, app: Path, seed: int) -> tuple[str, list[list[float]]]:
-    """A film and its report into Orthanc; gives the study and the boxes."""
-    pixels = np.asarray(make_film("tb", (seed, 0, 0), 512).image)[:, 32:480].astype(float)  # not square
+    """An image and its report into Orthanc; gives the study and the boxes."""
+    pixels = np.asarray(make_image("tb", (seed, 0, 0), 512).image)[:, 32:480].astype(float)  # not square
     stored = np.rint((pixels - pixels.min()) / np.ptp(pixels) * 4095)
     study = generate_uid()
-    film = write_film(
-        folder / "film.dcm", stored, 12, **COMPLETE, **DX, StudyInstanceUID=study, PixelSpacing=[SPACING, SPACING],
+    image = write_image(
+        folder / "image.dcm", stored, 12, **COMPLETE, **DX, StudyInstanceUID=study, PixelSpacing=[SPACING, SPACING],
         WindowCenter=2048, WindowWidth=4096, RescaleIntercept=0, RescaleSlope=1,
     )  # fmt: skip
-    pipeline = FilmPipeline(read_app_folder(app))
-    seen = pipeline(film)
+    pipeline = ImagePipeline(read_app_folder(app))
+    seen = pipeline(image)
     assert seen.score is not None, seen.detail
-    found = FilmFinding(
+    found = ImageFinding(
         round(seen.score, 4), round(float(seen.thresholds["score_threshold"]), 4), "TB suggestive",
         tuple(BoxFinding(*box) for box in seen.boxes), pipeline.model_version, str(seen.thresholds["id"]),
     )  # fmt: skip
-    write_structured_report(folder / "report.dcm", film, found)
-    server.upload(film, folder / "report.dcm")
+    write_structured_report(folder / "report.dcm", image, found)
+    server.upload(image, folder / "report.dcm")
     return study, seen.boxes
 
 
-def look(study: str, boxes: list[list[float]], film: Path, output: Path) -> None:
+def look(study: str, boxes: list[list[float]], image: Path, output: Path) -> None:
     options = webdriver.ChromeOptions()
     for argument in ("--headless=new", "--no-sandbox", "--use-gl=swiftshader", "--enable-unsafe-swiftshader",
                      "--ignore-gpu-blocklist", "--window-size=1400,900", "--disable-dev-shm-usage"):  # fmt: skip
@@ -179,15 +179,15 @@ def look(study: str, boxes: list[list[float]], film: Path, output: Path) -> None
         driver.save_screenshot(str(output / "ohif_rectangles.png"))
         print("written:", json.dumps(boxes))
         compare("written and held", [box[:4] for box in boxes], held(driver))
-        correct(driver, film, output)
+        correct(driver, image, output)
         for entry in driver.get_log("browser")[-15:]:
             print("console:", entry["level"], entry["message"][:200])
     finally:
         driver.quit()
 
 
-def correct(driver: Any, film: Path, output: Path) -> None:
-    """What an annotator does: move, delete, draw, send; then a film without TB."""
+def correct(driver: Any, image: Path, output: Path) -> None:
+    """What an annotator does: move, delete, draw, send; then an image without TB."""
     before = instances()
     click(driver, "//*[@data-cy='trackedMeasurements-btn']")
     time.sleep(3)
@@ -203,10 +203,10 @@ def correct(driver: Any, film: Path, output: Path) -> None:
     sent = send(driver, before, output / "ohif_sent.dcm")
     print("held when it was sent:", json.dumps(at.tolist()))
     print("dialog:", sent)
-    label = read_label(output / "ohif_sent.dcm", film)
+    label = read_label(output / "ohif_sent.dcm", image)
     print("read:", label.class_name, json.dumps(label.boxes))
     compare("held and read", label.boxes, at)
-    take(film.parent / "store")
+    take(image.parent / "store")
 
     before = instances()
     drag(driver, (600, 300), (60, 60))  # the tool is still the rectangle, and all others have been sent and are gone
@@ -217,9 +217,9 @@ def correct(driver: Any, film: Path, output: Path) -> None:
     click(driver, "//*[@role='dialog']//button[normalize-space()='Save']")
     time.sleep(2)
     print("dialog:", send(driver, before, output / "ohif_non_tb.dcm"))
-    label = read_label(output / "ohif_non_tb.dcm", film)
+    label = read_label(output / "ohif_non_tb.dcm", image)
     print("read:", label.class_name, json.dumps(label.boxes))
-    take(film.parent / "store")
+    take(image.parent / "store")
 
 
 def take(store: Path) -> None:
@@ -230,7 +230,7 @@ def take(store: Path) -> None:
 
 
 def held(driver: Any) -> np.ndarray:
-    """The rectangles that OHIF holds, ``(n, 4)``, in film pixels."""
+    """The rectangles that OHIF holds, ``(n, 4)``, in image pixels."""
     # OHIF's points are in mm from the middle of the first pixel, and the first and last are opposite corners
     points = [np.array([m["points"][0][:2], m["points"][3][:2]]) for m in driver.execute_script(CORNERS)]
     return np.array([each.ravel() / SPACING + 0.5 for each in points])

@@ -4,7 +4,7 @@
     python benchmarks/peer_environment.py DIR                       # once: an environment with grad-cam and TorchCAM
     DIR/bin/python benchmarks/one_pass.py                           # these as well
 
-ResNet-50 at 512 pixels (random weights, which cost the same), one film, CPU time of one thread. The base is the bare
+ResNet-50 at 512 pixels (random weights, which cost the same), one image, CPU time of one thread. The base is the bare
 forward pass of the classifier under `inference_mode`: backbone, average pooling, linear layer. Ours is the network
 that returns its map, then score and boxes as inference draws them. The others give the map alone, by the last stage:
 `monai.visualize`, pytorch-grad-cam and TorchCAM as their documentations use them. In none of them are boxes included.
@@ -65,18 +65,18 @@ def ways(size: int) -> dict[str, Way]:
     torch.manual_seed(0)
     network = ActivationMapNet("resnet50", num_classes=2).eval()
     classifier = Classifier(network).eval()
-    film = torch.randn(1, 3, size, size)
+    image = torch.randn(1, 3, size, size)
     pooling = AverageMapPool()
     to_score, to_map = MapToTBScore(pooling), MapToTBProbability(32, (size, size))
     to_boxes = MapToBoxes((256, 256), threshold=0.5, mode="relative", score_threshold=0.0)
 
     def bare() -> torch.Tensor:
         with torch.inference_mode():
-            return classifier(film)  # type: ignore[no-any-return]
+            return classifier(image)  # type: ignore[no-any-return]
 
     def ours() -> Any:
         with torch.no_grad():
-            activation_map = network(film)[0]
+            activation_map = network(image)[0]
         return to_score(activation_map), to_boxes(to_map(activation_map))
 
     target = "features.backbone.layer4"
@@ -85,16 +85,16 @@ def ways(size: int) -> dict[str, Way]:
     found: dict[str, Way] = {
         BASE: bare,
         "ours: map, score and boxes": ours,
-        "monai.visualize CAM": lambda: monai_cam(film),
-        "monai.visualize GradCAM": lambda: monai_grad(film, class_idx=1),
+        "monai.visualize CAM": lambda: monai_cam(image),
+        "monai.visualize GradCAM": lambda: monai_grad(image, class_idx=1),
     }
-    found |= peers(network, film)
+    found |= peers(network, image)
     with torch.no_grad():  # the base and ours decide alike
-        torch.testing.assert_close(classifier(film), pooling(network(film)), atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(classifier(image), pooling(network(image)), atol=1e-3, rtol=1e-3)
     return found
 
 
-def peers(network: ActivationMapNet, film: torch.Tensor) -> dict[str, Way]:
+def peers(network: ActivationMapNet, image: torch.Tensor) -> dict[str, Way]:
     found: dict[str, Way] = {}
     try:
         import pytorch_grad_cam as grad_cam
@@ -105,7 +105,7 @@ def peers(network: ActivationMapNet, film: torch.Tensor) -> dict[str, Way]:
         for kind in ("GradCAM", "LayerCAM", "EigenCAM"):
             model = Classifier(network).eval()
             cam = getattr(grad_cam, kind)(model=model, target_layers=[model.backbone.layer4])
-            found[f"pytorch-grad-cam {kind}"] = lambda cam=cam: cam(film, [ClassifierOutputTarget(1)])  # type: ignore[misc]
+            found[f"pytorch-grad-cam {kind}"] = lambda cam=cam: cam(image, [ClassifierOutputTarget(1)])  # type: ignore[misc]
     try:
         import torchcam.methods as torchcam
     except ImportError as error:
@@ -116,12 +116,12 @@ def peers(network: ActivationMapNet, film: torch.Tensor) -> dict[str, Way]:
 
         def cam_of_torchcam() -> Any:
             with torch.no_grad():
-                return extractor(1, plain(film))
+                return extractor(1, plain(image))
 
         found["TorchCAM CAM"] = cam_of_torchcam
         gradient_model = Classifier(network).eval()
         gradient = torchcam.GradCAM(gradient_model, "features.backbone.layer4")
-        found["TorchCAM GradCAM"] = lambda: gradient(1, gradient_model(film.clone().requires_grad_()))
+        found["TorchCAM GradCAM"] = lambda: gradient(1, gradient_model(image.clone().requires_grad_()))
     return found
 
 

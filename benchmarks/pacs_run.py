@@ -2,10 +2,10 @@
 
     python benchmarks/pacs_run.py --ckpt_dir MODELS --config configs/demo.yaml [--real FOLDER]
 
-It needs Debian's orthanc and orthanc-dicomweb. Films are phantoms of 1400 x 1700 pixels, 12 bits, as CR and DX, half of
+It needs Debian's orthanc and orthanc-dicomweb. Images are phantoms of 1400 x 1700 pixels, 12 bits, as CR and DX, half of
 them MONOCHROME1, one or two to a study, beside laterals, hands and children, which are refused. `--real` adds a folder
 of other DICOM files. First an undisturbed run, the same again, and the same from another folder, as by a second
-machine. Then a fresh archive of the same films, and on the way through it the program is killed (SIGKILL) three times
+machine. Then a fresh archive of the same images, and on the way through it the program is killed (SIGKILL) three times
 and the server twice; when it has come to its end, it is started once more. Rows of runs that `--runs` leaves out stay
 in the table. CPU time is that of the program (user and system), with one thread; the machine may have other work.
 """
@@ -28,12 +28,12 @@ from pathlib import Path
 from typing import Any
 
 from in_turns import children_seconds, memory, replace_rows
-from phantom_dicom import phantom_film
+from phantom_dicom import phantom_image
 from pydicom.uid import generate_uid
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
-from tests.pacs.archive_films import DX, results_by_film  # noqa: E402
+from tests.pacs.archive_images import DX, results_by_image  # noqa: E402
 from tests.pacs.orthanc_server import SC, SEG, SR, OrthancServer  # noqa: E402
 
 COLUMNS = ("run", "measurement", "value", "unit")
@@ -45,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ckpt_dir", type=Path, required=True)
     parser.add_argument("--config", type=Path, nargs="*", default=[])
-    parser.add_argument("--films", type=int, default=200)
+    parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--refused", type=int, default=20)
     parser.add_argument("--real", type=Path, help="folder of DICOM files that go into the archive too")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "benchmarks" / "results" / "pacs_run.csv")
@@ -54,14 +54,14 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        films = write_films(folder / "films", args.films, args.refused)
+        images = write_images(folder / "images", args.images, args.refused)
         real = sorted(path for path in args.real.rglob("*.dcm")) if args.real else []
         for run, measure in RUNS.items():
             if run not in args.runs:
                 continue
             server = OrthancServer(folder / run).start()
             try:
-                server.upload(*films, *real)
+                server.upload(*images, *real)
                 held = fingerprints(server)
 
                 def tell(measurement: str, value: float, unit: str, run: str = run) -> None:
@@ -71,8 +71,8 @@ def main() -> None:
                 tell("objects in the archive before", len(held), "objects")
                 measure(args, server, folder / run, tell)
                 after = fingerprints(server)
-                tell("films changed or gone", sum(after.get(uid) != before for uid, before in held.items()), "films")
-                count_results(server, [uid_of(path) for path in films[: args.films]], tell)
+                tell("images changed or gone", sum(after.get(uid) != before for uid, before in held.items()), "images")
+                count_results(server, [uid_of(path) for path in images[: args.images]], tell)
             finally:
                 server.kill()
     replace_rows(args.output, COLUMNS, "run", args.runs, rows, lambda row: list(RUNS).index(row["run"]))
@@ -86,8 +86,8 @@ def undisturbed(args: argparse.Namespace, server: OrthancServer, folder: Path, t
         text = process.communicate()[0]
         seconds, used = time.perf_counter() - began, children_seconds() - cpu
         counts = tried(text)
-        tell(f"{turn}: films tried", counts["tried"], "films")
-        tell(f"{turn}: films with results before", counts["results"], "films")
+        tell(f"{turn}: images tried", counts["tried"], "images")
+        tell(f"{turn}: images with results before", counts["results"], "images")
         tell(f"{turn}: new objects", len(server.instances()) - before, "objects")
         tell(f"{turn}: wall time", seconds, "s")
         tell(f"{turn}: CPU time", used, "s")
@@ -100,14 +100,14 @@ def disturbed(args: argparse.Namespace, server: OrthancServer, folder: Path, tel
     kills = Counter[str]()
     for share in (0.15, 0.35, 0.55):  # the program
         process = start(args, server, folder / "out")
-        wait_for(server, round(share * args.films), process)
+        wait_for(server, round(share * args.images), process)
         process.kill()
         process.communicate()
         kills["program"] += process.returncode == -9
     process = start(args, server, folder / "out")
     memory = Memory(process.pid, folder / "out" / "predictions.csv")
     for share in (0.7, 0.85):  # the server
-        wait_for(server, round(share * args.films), process)
+        wait_for(server, round(share * args.images), process)
         server.kill()
         time.sleep(2)
         server.start()
@@ -115,13 +115,13 @@ def disturbed(args: argparse.Namespace, server: OrthancServer, folder: Path, tel
     text = process.communicate()[0]
     tell("kills of the program", kills["program"], "kills")
     tell("kills of the server", kills["server"], "kills")
-    tell("last run: films with results before", tried(text)["results"], "films")
+    tell("last run: images with results before", tried(text)["results"], "images")
     tell("last run: exit status", process.returncode, "")
     tell_memory("last run", memory, tell)
     before = len(server.instances())
     process = start(args, server, folder / "out")
     text = process.communicate()[0]
-    tell("once more: films tried", tried(text)["tried"], "films")
+    tell("once more: images tried", tried(text)["tried"], "images")
     tell("once more: new objects", len(server.instances()) - before, "objects")
     tell("once more: exit status", process.returncode, "")
     with (folder / "out" / "predictions.csv").open(newline="", encoding="utf-8") as file:
@@ -135,12 +135,12 @@ RUNS = {"undisturbed": undisturbed, "killed": disturbed}
 
 def count_results(server: OrthancServer, wanted: list[str], tell: Callable[..., None]) -> None:
     for kind, sop_class in (("SR", SR), ("SC", SC), ("SEG", SEG)):
-        found = results_by_film(server, sop_class)
+        found = results_by_image(server, sop_class)
         tell(f"{kind} objects of ours", found.total(), "objects")
-        tell(f"phantom films without {kind}", sum(uid not in found for uid in wanted), "films")
+        tell(f"phantom images without {kind}", sum(uid not in found for uid in wanted), "images")
         # of segmentations there are two: of the map, and of the boxes where there are any
         most = 2 if kind == "SEG" else 1
-        tell(f"films with more {kind} than that", sum(number > most for number in found.values()), "films")
+        tell(f"images with more {kind} than that", sum(number > most for number in found.values()), "images")
 
 
 def start(args: argparse.Namespace, server: OrthancServer, output: Path) -> subprocess.Popen[str]:
@@ -189,7 +189,7 @@ def tell_memory(turn: str, memory: Memory, tell: Callable[..., None]) -> None:
     for rows in range(25, max(memory.by_rows, default=0) + 1, 25):
         near = [used for at, used in memory.by_rows.items() if rows - 5 < at <= rows]
         if near:
-            tell(f"{turn}: private memory after {rows} films", max(near) / 2**20, "MiB")
+            tell(f"{turn}: private memory after {rows} images", max(near) / 2**20, "MiB")
 
 
 def fingerprints(server: OrthancServer) -> dict[str, str]:
@@ -200,22 +200,22 @@ def uid_of(path: Path) -> str:
     return generate_uid(entropy_srcs=["pacs_run", path.stem])
 
 
-def write_films(folder: Path, films: int, refused: int) -> list[Path]:
-    """Films that are to be scored, then those that are to be refused."""
+def write_images(folder: Path, images: int, refused: int) -> list[Path]:
+    """Images that are to be scored, then those that are to be refused."""
     folder.mkdir()
     written = []
-    for number in range(films + refused):
-        study = f"study {number // 2 if number % 3 else number}"  # a second film in some studies
-        path = folder / f"film {number}.dcm"
+    for number in range(images + refused):
+        study = f"study {number // 2 if number % 3 else number}"  # a second image in some studies
+        path = folder / f"image {number}.dcm"
         elements = {
             "SOPInstanceUID": uid_of(path),
             "StudyInstanceUID": generate_uid(entropy_srcs=["pacs_run", study]),
             "SeriesInstanceUID": generate_uid(entropy_srcs=["pacs_run", study, str(number % 2)]),
             "PatientID": study,
             **(DX if number % 2 else {}),
-            **(REFUSED[number % len(REFUSED)] if number >= films else {}),
+            **(REFUSED[number % len(REFUSED)] if number >= images else {}),
         }
-        written.append(phantom_film(path, number, SHAPE, inverted=number % 4 > 1, **elements))
+        written.append(phantom_image(path, number, SHAPE, inverted=number % 4 > 1, **elements))
     return written
 
 

@@ -1,8 +1,8 @@
-"""What reading films costs: beside a bare decode by the same library, and beside the tutorials' way to keep them.
+"""What reading images costs: beside a bare decode by the same library, and beside the tutorials' way to keep them.
 
     python benchmarks/reading.py
 
-Films are made here: a slope with detector noise, of 512 x 512 and 2000 x 2000 pixels. Everything is CPU time of one
+Images are made here: a slope with detector noise, of 512 x 512 and 2000 x 2000 pixels. Everything is CPU time of one
 thread, each way run after the other in every repeat; ratios are taken within a repeat, and the median is given with the
 quartiles. The reader's checks (checksums, tags, size, finite values) are in its time; so is the turn to rows first.
 """
@@ -46,17 +46,17 @@ from pydicom.uid import (
 )
 
 from monai_tbkd.bundle import bundle_files
-from monai_tbkd.data.readers import decode_film
-from monai_tbkd.transforms import NormalizeFilm
+from monai_tbkd.data.readers import decode_image
+from monai_tbkd.transforms import NormalizeImage
 
-COLUMNS = ("measurement", "film", "side", "median", "low", "high", "unit", "repeats")
+COLUMNS = ("measurement", "image", "side", "median", "low", "high", "unit", "repeats")
 Way = Callable[[], Any]
 BATCH = 16
 # MONAI's transform in place of each of ours, with what it has to be told besides
 STOCK: dict[str, tuple[str, dict[str, Any]]] = {
-    "monai_tbkd.transforms.RandMirrorFilmd": ("monai.transforms.RandFlipd", {"spatial_axis": 1}),
-    "monai_tbkd.transforms.RandAffineFilmd": ("monai.transforms.RandAffined", {}),
-    "monai_tbkd.transforms.RandGammaFilmd": ("monai.transforms.RandAdjustContrastd", {}),
+    "monai_tbkd.transforms.RandMirrorImaged": ("monai.transforms.RandFlipd", {"spatial_axis": 1}),
+    "monai_tbkd.transforms.RandAffineImaged": ("monai.transforms.RandAffined", {}),
+    "monai_tbkd.transforms.RandGammaImaged": ("monai.transforms.RandAdjustContrastd", {}),
 }
 
 
@@ -71,7 +71,7 @@ def main() -> None:
     rows: list[tuple[Any, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
         for side in args.sides:
-            for name, (path, bare) in films(Path(folder), side).items():
+            for name, (path, bare) in images(Path(folder), side).items():
                 rows += reading(name, side, path, bare, args.repeats)
         for side in args.sides:
             rows += resizing(Path(folder) / f"png8 {side}", side, args.repeats)
@@ -82,11 +82,11 @@ def main() -> None:
         print(*row, sep=" | ")
 
 
-# ---- films -----------------------------------------------------------------------------------------------------------
+# ---- images -----------------------------------------------------------------------------------------------------------
 
 
-def films(folder: Path, side: int) -> dict[str, tuple[Path, Way]]:
-    """A film in every format, and the bare decode of it by the library that our reader uses."""
+def images(folder: Path, side: int) -> dict[str, tuple[Path, Way]]:
+    """An image in every format, and the bare decode of it by the library that our reader uses."""
     rows, columns = np.mgrid[0:side, 0:side]
     noise = np.random.default_rng(0).normal(0, 20, (side, side))
     gray = np.clip((rows + columns) / (2 * side) * 3500 + noise, 0, 4095).astype(np.uint16)
@@ -157,9 +157,9 @@ def save_dicom(path: Path, stored: np.ndarray, syntax: str = ExplicitVRLittleEnd
 def seconds(
     ways: dict[str, Way], repeats: int, calls: int = 1, per: dict[str, int] | None = None
 ) -> dict[str, list[float]]:
-    """CPU seconds of one film of each way, in every repeat; a first round is not counted.
+    """CPU seconds of one image of each way, in every repeat; a first round is not counted.
 
-    `calls` films are done each time; `per` says how many films one call of a way does, if not one.
+    `calls` images are done each time; `per` says how many images one call of a way does, if not one.
     """
     found: dict[str, list[float]] = {name: [] for name in ways}
     for repeat in range(repeats + 1):
@@ -173,13 +173,13 @@ def seconds(
     return found
 
 
-def row(measurement: str, film: str, side: int, values: list[float], unit: str) -> tuple[Any, ...]:
+def row(measurement: str, image: str, side: int, values: list[float], unit: str) -> tuple[Any, ...]:
     low, _, high = statistics.quantiles(values, n=4)
-    return (measurement, film, side, *(f"{v:.3g}" for v in (statistics.median(values), low, high)), unit, len(values))
+    return (measurement, image, side, *(f"{v:.3g}" for v in (statistics.median(values), low, high)), unit, len(values))
 
 
-def ratio(measurement: str, film: str, side: int, over: list[float], under: list[float]) -> tuple[Any, ...]:
-    return row(measurement, film, side, [a / b for a, b in zip(over, under)], "times")
+def ratio(measurement: str, image: str, side: int, over: list[float], under: list[float]) -> tuple[Any, ...]:
+    return row(measurement, image, side, [a / b for a, b in zip(over, under)], "times")
 
 
 def config(name: str, **numbers: Any) -> ConfigParser:
@@ -193,7 +193,7 @@ def config(name: str, **numbers: Any) -> ConfigParser:
 def reading(name: str, side: int, path: Path, bare: Way, repeats: int) -> list[tuple[Any, ...]]:
     """The reader, and the whole preprocessing of inference.yaml (without its gate), beside the bare decode."""
     preprocessing = config("inference", check_frontal="off").get_parsed_content("preprocessing")
-    ways = {"bare": bare, "reader": lambda: decode_film(path), "all": lambda: preprocessing({"image": str(path)})}
+    ways = {"bare": bare, "reader": lambda: decode_image(path), "all": lambda: preprocessing({"image": str(path)})}
     found = seconds(ways, repeats)
     return [
         row("bare decode", name, side, [1000 * s for s in found["bare"]], "ms"),
@@ -218,12 +218,12 @@ def resizing(path: Path, side: int, repeats: int) -> list[tuple[Any, ...]]:
 
 
 def keeping(path: Path, side: int, repeats: int) -> list[tuple[Any, ...]]:
-    """A film out of the cache and changed at random: ours, and as MONAI's tutorials do it.
+    """An image out of the cache and changed at random: ours, and as MONAI's tutorials do it.
 
     Theirs keeps what the network takes, three channels of float32, and MONAI's transforms change that. Ours keeps one
     channel of 8 bits, changes that, and makes three channels of it in the trainer, a batch at a time. Both are measured
     with a mirror alone and with all of train.yaml's changes (the same ones on both sides, under the same seed), as a
-    film comes out of the data set, and as a batch of 16 films that the network takes.
+    image comes out of the data set, and as a batch of 16 images that the network takes.
     """
     named = path.with_name(f"{path.name} kept {side}.png")  # MONAI's own readers go by the suffix
     os.link(path, named)
@@ -245,7 +245,7 @@ def keeping(path: Path, side: int, repeats: int) -> list[tuple[Any, ...]]:
     stock["train::random_transforms"] = nodes
     every, stocks = (parser.get_parsed_content("train::random_transforms") for parser in (train, stock))
     plain, *mine = every
-    to_network = NormalizeFilm()
+    to_network = NormalizeImage()
     changes = {"mirror": (mine[:1], stocks[:1]), "all changes": (mine, stocks)}
     theirs: dict[str, CacheDataset] = {}
     ways: dict[str, Way] = {}
@@ -268,10 +268,10 @@ def keeping(path: Path, side: int, repeats: int) -> list[tuple[Any, ...]]:
         ("bytes kept, tutorials'", "png8", side, size[0], "", "", "bytes", 1),
         ("bytes kept, ours", "png8", side, size[1], "", "", "bytes", 1),
         ("bytes kept, tutorials' / ours", "png8", side, f"{size[0] / size[1]:.3g}", "", "", "times", 1),
-        *(row("time per film, " + name, "png8", side, [1000 * s for s in found[name]], "ms") for name in ways),
+        *(row("time per image, " + name, "png8", side, [1000 * s for s in found[name]], "ms") for name in ways),
         *(
             ratio(
-                f"time per film, {name}, tutorials' / ours",
+                f"time per image, {name}, tutorials' / ours",
                 "png8",
                 side,
                 found[f"{name}, tutorials'"],

@@ -3,10 +3,10 @@
     python benchmarks/runtimes.py
     python benchmarks/runtimes.py --backbone resnet18 --size 512
 
-A ResNet with a map head (random weights, which cost the same) at 512 pixels, one film, CPU time of one thread. It is
+A ResNet with a map head (random weights, which cost the same) at 512 pixels, one image, CPU time of one thread. It is
 exported by the package's own `export_network`, int8 calibrated on noise; mixed is int8 with the blocks in 32 bits (or
-bfloat16) that boxes of the TBX11K recipe need so. Bare is a runtime with the film as its input
-and nothing of ours around it. Whole is what inference does between the file and the row: read the film (8-bit PNG of
+bfloat16) that boxes of the TBX11K recipe need so. Bare is a runtime with the image as its input
+and nothing of ours around it. Whole is what inference does between the file and the row: read the image (8-bit PNG of
 the same size), gate, 8 bits, the network through our stand-in, score, map, boxes; and the same without reading the
 file.
 """
@@ -26,7 +26,7 @@ from monai.bundle import ConfigParser
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from monai_tbkd.backends import ExportedNet, FilmInputNet, export_network
+from monai_tbkd.backends import ExportedNet, ImageInputNet, export_network
 from monai_tbkd.backends.exported_net import PRECISIONS, openvino_core
 from monai_tbkd.backends.runtime import Bfloat16Net
 from monai_tbkd.backends.write_network import int8_network
@@ -38,23 +38,23 @@ MIXED = ("stem", "layer1.0", "layer1.1")
 """Blocks that `export --int8` leaves in 32 bits of the TBX11K recipe's ResNet-50 (and its reduction to components)."""
 
 
-def make_films(size: int, number: int) -> list[torch.Tensor]:
+def make_images(size: int, number: int) -> list[torch.Tensor]:
     random = np.random.default_rng(0)
     smooth = [gaussian_filter(random.normal(size=(size, size)), 8) for _ in range(number)]
     return [torch.from_numpy((255 * (s - s.min()) / np.ptp(s)).astype(np.uint8))[None] for s in smooth]
 
 
-def bare_onnx(path: Path, film: np.ndarray) -> Way:
+def bare_onnx(path: Path, image: np.ndarray) -> Way:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return lambda: session.run(None, {"film": film})
+    return lambda: session.run(None, {"image": image})
 
 
-def bare_openvino(path: Path, film: np.ndarray, precision: str = "f32") -> Way:
+def bare_openvino(path: Path, image: np.ndarray, precision: str = "f32") -> Way:
     settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1}
     compiled = openvino_core().compile_model(str(path), "CPU", settings)
-    return lambda: compiled([film])
+    return lambda: compiled([image])
 
 
 def steps(size: int, png: Path) -> tuple[Any, Any, Any]:
@@ -87,7 +87,7 @@ def steps(size: int, png: Path) -> tuple[Any, Any, Any]:
 
 
 def whole(parts: tuple[Any, Any, Any], net: torch.nn.Module, item: Any = None) -> Way:
-    """What inference does for a film, or for one that was read before."""
+    """What inference does for an image, or for one that was read before."""
     read, prepare, end = parts
 
     def run() -> Any:
@@ -98,9 +98,9 @@ def whole(parts: tuple[Any, Any, Any], net: torch.nn.Module, item: Any = None) -
     return run
 
 
-def write_png(film: torch.Tensor, folder: str) -> Path:
-    path = Path(folder) / "film.png"
-    Image.fromarray(film[0].numpy()).save(path)
+def write_png(image: torch.Tensor, folder: str) -> Path:
+    path = Path(folder) / "image.png"
+    Image.fromarray(image[0].numpy()).save(path)
     return path
 
 
@@ -116,14 +116,14 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     network = ActivationMapNet(args.backbone, num_classes=1).eval()
-    films = make_films(args.size, 5)
+    images = make_images(args.size, 5)
     record = {"model_version": "random", "checkpoint_sha256": "0", "architecture": network.architecture,
               "image_size": args.size, "pooling": "none"}  # fmt: skip
     subject = f"{args.backbone}, {args.size} pixels"
     if args.part != "steps":
-        write(runtimes_name(args, subject), runtimes(args, subject, network, films, record), args.output)
+        write(runtimes_name(args, subject), runtimes(args, subject, network, images, record), args.output)
     if args.part != "runtimes":
-        write(f"steps {subject}", added_steps(args, subject, network, films, record), args.output)
+        write(f"steps {subject}", added_steps(args, subject, network, images, record), args.output)
 
 
 def runtimes_name(args: argparse.Namespace, subject: str) -> str:
@@ -131,22 +131,22 @@ def runtimes_name(args: argparse.Namespace, subject: str) -> str:
 
 
 def runtimes(
-    args: argparse.Namespace, subject: str, network: torch.nn.Module, films: list[torch.Tensor], record: dict[str, Any]
+    args: argparse.Namespace, subject: str, network: torch.nn.Module, images: list[torch.Tensor], record: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Every runtime and precision beside eager PyTorch."""
-    name, film, picture = runtimes_name(args, subject), films[0][None], films[0][None].numpy()
+    name, image, picture = runtimes_name(args, subject), images[0][None], images[0][None].numpy()
     made = []
 
     def eager(net: torch.nn.Module) -> Way:
         def run() -> torch.Tensor:
             with torch.inference_mode():
-                return net(film)  # type: ignore[no-any-return]
+                return net(image)  # type: ignore[no-any-return]
 
         return run
 
     with tempfile.TemporaryDirectory() as folder:
         size = (args.size, args.size)
-        int8 = int8_network(network, size, films[1:])
+        int8 = int8_network(network, size, images[1:])
         ends = ("onnx", "int8.onnx", "mixed.onnx", "xml", "int8.xml", "mixed.xml", "ts")
         files = {end: Path(folder) / f"model.{end}" for end in ends}
         for end, path in files.items():
@@ -160,7 +160,7 @@ def runtimes(
                 length += path.with_suffix(".bin").stat().st_size
             made.append(number_row(name, f"{subject}: largest difference of the map", end, difference, "logits"))
             made.append(number_row(name, f"{subject}: file", end, length / 1e6, "MB"))
-        own = FilmInputNet(network).eval()
+        own = ImageInputNet(network).eval()
         ways: dict[str, Way] = {
             BASE: eager(own),
             "torch bfloat16": eager(Bfloat16Net(own)),
@@ -174,25 +174,25 @@ def runtimes(
             "openvino mixed": bare_openvino(files["mixed.xml"], picture),
             "openvino mixed bfloat16": bare_openvino(files["mixed.xml"], picture, "bf16"),
         }
-        parts = steps(args.size, write_png(films[0], folder))
+        parts = steps(args.size, write_png(images[0], folder))
         item = parts[0]()
         for precision in PRECISIONS:
             net = ExportedNet(files["mixed.xml"], precision=precision)
             ways[f"whole with openvino mixed {precision}"] = whole(parts, net, item)
         found = in_turns(ways, args.pairs)
-    return made + rows(name, f"{subject}: one film", found, BASE)
+    return made + rows(name, f"{subject}: one image", found, BASE)
 
 
 def added_steps(
-    args: argparse.Namespace, subject: str, network: torch.nn.Module, films: list[torch.Tensor], record: dict[str, Any]
+    args: argparse.Namespace, subject: str, network: torch.nn.Module, images: list[torch.Tensor], record: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """What inference does around the network, beside the bare 8-bit runtime."""
-    picture = films[0][None].numpy()
+    picture = images[0][None].numpy()
     made = []
     with tempfile.TemporaryDirectory() as folder:
-        parts = steps(args.size, write_png(films[0], folder))
+        parts = steps(args.size, write_png(images[0], folder))
         item = parts[0]()
-        int8 = int8_network(network, (args.size,) * 2, films[1:])
+        int8 = int8_network(network, (args.size,) * 2, images[1:])
         for runtime, suffix, bare in (("onnxruntime", "onnx", bare_onnx), ("openvino", "xml", bare_openvino)):
             path = Path(folder) / f"model.{suffix}"
             export_network(network, path, record, (args.size,) * 2, int8)

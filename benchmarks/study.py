@@ -4,7 +4,7 @@
       --weights resnet50.pth --folds 5 --seeds 0 1 2 --output outputs/study [--set select=100 max_epochs=20]
 
 Each fold is what ``python -m monai.bundle run`` gives with these configs: the three stages, then evaluate.yaml, all in
-one process. Kept features are shared. The table is made of the ``films.csv`` that the evaluations write; folds that are
+one process. Kept features are shared. The table is made of the ``images.csv`` that the evaluations write; folds that are
 there already are not run again, so that a study can be broken off and taken up. Every image counts once, with the mean
 of its seeds; intervals are bootstrap intervals over images (patients, where the data set knows them).
 """
@@ -29,7 +29,7 @@ from monai_tbkd.data.csv_cells import csv_line
 from monai_tbkd.data.whole_file import read_json_object, write_json
 from monai_tbkd.metrics.bootstrap import Interval, bootstrap_draws, bootstrap_mean, interval_of_draws
 from monai_tbkd.metrics.image_level import weighted_image_level
-from monai_tbkd.report.film_table import read_film_table
+from monai_tbkd.report.image_table import read_image_table
 
 EVALUATE = Path(__file__).resolve().parent.parent / "bundle" / "configs" / "evaluate.yaml"
 STAGES = ("teacher", "control", "student")
@@ -55,7 +55,7 @@ def main() -> None:
     for seed in args.seeds:
         for fold in folds:
             folder = args.output / f"seed_{seed}_fold_{fold}"
-            if not (folder / SELECTIONS[-1] / "films.csv").is_file():
+            if not (folder / SELECTIONS[-1] / "images.csv").is_file():
                 run_fold(args.configs, {**settings, "seed": seed, "fold": fold}, folder, args.stages, args.keep)
     rows = [
         row
@@ -131,15 +131,15 @@ def _run(files: list[str], settings: dict[str, Any]) -> None:
 def collect(output: Path, how: str) -> dict[str, Images]:
     """Numbers of each image by predictor, metric and image, one a seed, of all images and of each source."""
     by_source: dict[str, Images] = defaultdict(Images)
-    for path in sorted(output.glob(f"seed_*_fold_*/{how}/films.csv")):
-        films = read_film_table(path)
+    for path in sorted(output.glob(f"seed_*_fold_*/{how}/images.csv")):
+        images = read_image_table(path)
         fold = path.parent.parent.name.split("_fold_")[1]
-        for i, name in enumerate(films.names):
-            for source in {"all", films.sources[i] or "all"}:
+        for i, name in enumerate(images.names):
+            for source in {"all", images.sources[i] or "all"}:
                 own = by_source[source]
-                own.positive[name] = bool(films.positive[i])
-                own.patients[name] = f"{fold}:{films.patients[i]}" if films.patients and films.patients[i] else name
-                for predictor, numbers in films.numbers.items():
+                own.positive[name] = bool(images.positive[i])
+                own.patients[name] = f"{fold}:{images.patients[i]}" if images.patients and images.patients[i] else name
+                for predictor, numbers in images.numbers.items():
                     for metric, values in numbers.items():
                         own.found[predictor][metric][name].append(float(values[i]))
     return by_source if len(by_source) > 2 else {"all": by_source["all"]}

@@ -1,9 +1,9 @@
-"""Why the first VOI LUT or window is applied: which choice makes DICOM films look like the pictures people train on.
+"""Why the first VOI LUT or window is applied: which choice makes DICOM images look like the pictures people train on.
 
     python benchmarks/voi_choice.py --real_data DIR
 
-DIR holds TBX11K/imgs/tb, nih/ and dicom/chest. Two measurements, both after the stretch to 8 bits that every film goes
-through: (1) real DICOM chest films read both ways, and how far their histograms are from the mean histogram of films
+DIR holds TBX11K/imgs/tb, nih/ and dicom/chest. Two measurements, both after the stretch to 8 bits that every image goes
+through: (1) real DICOM chest images read both ways, and how far their histograms are from the mean histogram of images
 that came as pictures (Wasserstein distance in gray levels); (2) pictures put back behind a sigmoid window, as a
 modality sends them, and read both ways: how far each reading is from the picture.
 """
@@ -22,64 +22,64 @@ from scipy.stats import wasserstein_distance
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from monai_tbkd.data import FilmRules
-from monai_tbkd.data.readers import decode_film
-from monai_tbkd.transforms import FilmTo8Bit
-from tests.data.golden_dicom import write_film
+from monai_tbkd.data import ImageRules
+from monai_tbkd.data.readers import decode_image
+from monai_tbkd.transforms import ImageTo8Bit
+from tests.data.golden_dicom import write_image
 
-EVERYTHING = FilmRules(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
+EVERYTHING = ImageRules(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
 GRAYS = np.arange(256)
 
 
 def as_seen(path: Path, voi: str) -> np.ndarray:
-    """The film's 8 bits, as the network's preprocessing makes them."""
-    pixels = decode_film(path, voi=voi, rules=EVERYTHING).pixels
-    return FilmTo8Bit()(torch.from_numpy(pixels)[None])[0].numpy()
+    """The image's 8 bits, as the network's preprocessing makes them."""
+    pixels = decode_image(path, voi=voi, rules=EVERYTHING).pixels
+    return ImageTo8Bit()(torch.from_numpy(pixels)[None])[0].numpy()
 
 
-def histogram(film: np.ndarray) -> np.ndarray:
-    return np.bincount(film.ravel(), minlength=256) / film.size
+def histogram(image: np.ndarray) -> np.ndarray:
+    return np.bincount(image.ravel(), minlength=256) / image.size
 
 
 def behind_a_window(picture: np.ndarray, path: Path, center: float = 2048, width: float = 1500) -> None:
     """Store 12-bit values that a sigmoid window (PS3.3 C.11.2.1.3.1) shows as the picture."""
     shown = np.clip(picture / 255, 1 / 512, 1 - 1 / 512)
     stored = np.rint(center - width / 4 * np.log(1 / shown - 1)).clip(0, 4095).astype(np.uint16)
-    write_film(path, stored, 12, WindowCenter=center, WindowWidth=width, VOILUTFunction="SIGMOID")
+    write_image(path, stored, 12, WindowCenter=center, WindowWidth=width, VOILUTFunction="SIGMOID")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real_data", type=Path, required=True)
-    parser.add_argument("--films", type=int, default=100, help="pictures of each source (default 100)")
+    parser.add_argument("--images", type=int, default=100, help="pictures of each source (default 100)")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "voi_choice.csv")
     args = parser.parse_args()
     sources = {
-        "TBX11K": sorted((args.real_data / "TBX11K" / "imgs" / "tb").glob("*.png"))[:: max(1, 600 // args.films)],
-        "NIH": sorted((args.real_data / "nih").rglob("*.png"))[:: max(1, 400 // args.films)],
+        "TBX11K": sorted((args.real_data / "TBX11K" / "imgs" / "tb").glob("*.png"))[:: max(1, 600 // args.images)],
+        "NIH": sorted((args.real_data / "nih").rglob("*.png"))[:: max(1, 400 // args.images)],
     }
-    pictures = {name: [as_seen(p, "first") for p in paths[: args.films]] for name, paths in sources.items()}
-    typical = np.mean([histogram(film) for films in pictures.values() for film in films], axis=0)
+    pictures = {name: [as_seen(p, "first") for p in paths[: args.images]] for name, paths in sources.items()}
+    typical = np.mean([histogram(image) for images in pictures.values() for image in images], axis=0)
 
-    def distance(film: np.ndarray) -> float:
-        return float(wasserstein_distance(GRAYS, GRAYS, histogram(film), typical))
+    def distance(image: np.ndarray) -> float:
+        return float(wasserstein_distance(GRAYS, GRAYS, histogram(image), typical))
 
     rows = []
-    spread = [distance(film) for films in pictures.values() for film in films]
+    spread = [distance(image) for images in pictures.values() for image in images]
     rows.append(["pictures to their mean histogram", len(spread), f"{np.median(spread):.1f}", "", ""])
     for path in sorted((args.real_data / "dicom" / "chest").glob("*.dcm")):
         first, none = as_seen(path, "first"), as_seen(path, "none")
         change = float(np.abs(first.astype(float) - none).mean())
         rows.append([f"DICOM {path.stem[:20]}", 1, f"{distance(first):.1f}", f"{distance(none):.1f}", f"{change:.2f}"])
     with tempfile.TemporaryDirectory() as folder:
-        for name, films in pictures.items():
+        for name, images in pictures.items():
             off: dict[str, list[float]] = {"first": [], "none": []}
-            for film in films:
-                behind_a_window(film.astype(float), Path(folder) / "film")
+            for image in images:
+                behind_a_window(image.astype(float), Path(folder) / "image")
                 for voi, values in off.items():
-                    values.append(float(np.abs(as_seen(Path(folder) / "film", voi).astype(float) - film).mean()))
+                    values.append(float(np.abs(as_seen(Path(folder) / "image", voi).astype(float) - image).mean()))
             means = [f"{np.mean(values):.2f}" for values in off.values()]
-            rows.append([f"{name} behind a sigmoid window, off the picture", len(films), *means, ""])
+            rows.append([f"{name} behind a sigmoid window, off the picture", len(images), *means, ""])
     header = ["what (gray levels of 255)", "n", "first", "none", "first to none"]
     write_table(args.output, header, rows)
     for row in [header, *rows]:

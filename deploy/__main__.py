@@ -1,20 +1,20 @@
-"""``python deploy -i FILMS -o RESULTS -m MODEL``."""
+"""``python deploy -i IMAGES -o RESULTS -m MODEL``."""
 
 from __future__ import annotations
 
 import sys
 
-from app import ChestFilmApp
+from app import ChestImageApp
 
-from monai_tbkd.bundle import FILMS_FAILED, show_errors_plainly
+from monai_tbkd.bundle import IMAGES_FAILED, show_errors_plainly
 
 
 def main() -> int:
-    """Run the app; the exit status is 3 where films could not be processed."""
+    """Run the app; the exit status is 3 where images could not be processed."""
     show_errors_plainly()
-    app = ChestFilmApp()
+    app = ChestImageApp()
     app.run()
-    return FILMS_FAILED if app.inference.failed else 0
+    return IMAGES_FAILED if app.inference.failed else 0
 
 
 if __name__ == "__main__":

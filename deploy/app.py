@@ -1,4 +1,4 @@
-"""Tuberculosis on chest films as a MONAI Deploy application. Research use only, not for diagnosis."""
+"""Tuberculosis on chest images as a MONAI Deploy application. Research use only, not for diagnosis."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application
 from monai.deploy.operators import DICOMSeriesSelectorOperator
-from operators import BundleInferenceOperator, FilmLoaderOperator
+from operators import BundleInferenceOperator, ImageLoaderOperator
 
 # Which series are scored. All that match are, in every study; within them the bundle's reader still refuses what is no
-# frontal chest film. See the SDK's DICOMSeriesSelectorOperator for what a rule can say.
+# frontal chest image. See the SDK's DICOMSeriesSelectorOperator for what a rule can say.
 RULES = {"selections": [{"name": "radiographs", "conditions": {"Modality": "^(CR|DX)$"}}]}
 
 
-class ChestFilmApp(Application):
-    """DICOM films in; a row, a page and DICOM results for each out.
+class ChestImageApp(Application):
+    """DICOM images in; a row, a page and DICOM results for each out.
 
     The folders are the SDK's: ``-i``, ``-o`` and ``-m``, or ``HOLOSCAN_INPUT_PATH``, ``HOLOSCAN_OUTPUT_PATH`` and
     ``HOLOSCAN_MODEL_PATH``.
@@ -30,7 +30,7 @@ class ChestFilmApp(Application):
         logging.getLogger().addFilter(lambda record: record.levelno >= logging.WARNING)
         folder = Path(context.input_path)
         # once: without a count the app would begin again and again
-        loader = FilmLoaderOperator(self, CountCondition(self, 1), name="loader", input_folder=folder)
+        loader = ImageLoaderOperator(self, CountCondition(self, 1), name="loader", input_folder=folder)
         selector = DICOMSeriesSelectorOperator(self, name="selector", rules=json.dumps(RULES), all_matched=True)
         self.inference = BundleInferenceOperator(
             self,

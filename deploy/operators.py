@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 _OVERRIDES: dict[str, Any] = {"dicom_output": True, "num_workers": 0, "progress_bar": False, "resume": False}
 
 
-class FilmLoaderOperator(DICOMDataLoaderOperator):
-    """The SDK's loader for films: no pixels, every instance, and no file that ends the app.
+class ImageLoaderOperator(DICOMDataLoaderOperator):
+    """The SDK's loader for images: no pixels, every instance, and no file that ends the app.
 
     The SDK's own keeps all pixels in memory, ends at a file that it cannot read, and leaves out instances of the same
     place in space. Here a file that is no DICOM object, or names no study and series, is in no study; what became of it
@@ -61,9 +61,9 @@ class FilmLoaderOperator(DICOMDataLoaderOperator):
 
 
 class BundleInferenceOperator(Operator):
-    """Score the films of the selected series as ``inference.yaml`` has it, and write what it writes.
+    """Score the images of the selected series as ``inference.yaml`` has it, and write what it writes.
 
-    Reader, gate, preprocessing, network, thresholds and writers are those of the config, so that a film gets the score
+    Reader, gate, preprocessing, network, thresholds and writers are those of the config, so that an image gets the score
     and the refusal here that it gets from ``python -m monai.bundle run``.
 
     Args:
@@ -90,7 +90,7 @@ class BundleInferenceOperator(Operator):
         spec.input("study_selected_series_list")
 
     def compute(self, op_input: Any, op_output: Any, context: Any) -> None:
-        """Run the inference on all films of the folder, of which only the selected are scored."""
+        """Run the inference on all images of the folder, of which only the selected are scored."""
         selected = [
             instance.get_native_sop_instance().filename
             for study in op_input.receive("study_selected_series_list")

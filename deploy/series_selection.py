@@ -1,4 +1,4 @@
-"""Only films of the selected series are scored; the others are refused, with a reason each."""
+"""Only images of the selected series are scored; the others are refused, with a reason each."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from monai.transforms import Transform
 
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.reason_codes import ImageError, ReasonCode
 
 
 class CheckSelected(Transform):
-    """Refuse a film that is in no selected series. It comes after the reader, whose own reason says more.
+    """Refuse an image that is in no selected series. It comes after the reader, whose own reason says more.
 
     Args:
         files: of the selected series.
@@ -22,14 +22,14 @@ class CheckSelected(Transform):
         self.files = {os.path.realpath(file) for file in files}
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Mapping[Hashable, Any]:
-        """The film as it is.
+        """The image as it is.
 
         Raises:
-            FilmError: NOT_SELECTED.
+            ImageError: NOT_SELECTED.
         """
         path = str(data["image"].meta["filename_or_obj"])
         if os.path.realpath(path) not in self.files:
-            raise FilmError(
+            raise ImageError(
                 ReasonCode.NOT_SELECTED, path, "in no series that the app's rules select; see RULES in app.py"
             )
         return data

@@ -1,4 +1,4 @@
-"""Shared fixtures (real films where there are any, phantom films, a bundle trained on them) and the tiers of tests.
+"""Shared fixtures (real images where there are any, phantom images, a bundle trained on them) and the tiers of tests.
 
 A test is a unit test unless it is marked ``bundle`` (it runs configs of the bundle, or a whole command, in this
 process) or ``system`` (it starts processes: commands, servers, wheels). Users of the fixtures below are marked here. A
@@ -79,19 +79,19 @@ def _readers_see_what_a_test_has_patched(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real films, named by TBKD_REAL_DATA."""
+    """The folder of real images, named by TBKD_REAL_DATA."""
     folder = os.environ.get("TBKD_REAL_DATA")
     if not folder:
-        pytest.skip("TBKD_REAL_DATA is not set: no real films to test on")
+        pytest.skip("TBKD_REAL_DATA is not set: no real images to test on")
     return Path(folder)
 
 
 @pytest.fixture(scope="session")
 def real_weights(real_data: Path) -> Path:
-    """ImageNet weights of a ResNet-50 (strides in 1x1), beside the real films."""
+    """ImageNet weights of a ResNet-50 (strides in 1x1), beside the real images."""
     path = real_data.parent / "weights" / "resnet50_imagenet_v1_fp16.pt"
     if not path.is_file():
-        pytest.skip(f"there is no {path.name} beside the real films")
+        pytest.skip(f"there is no {path.name} beside the real images")
     return path
 
 
@@ -113,7 +113,7 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def phantom_copy(phantoms: Path, tmp_path: Path) -> Path:
     """A copy of the phantom data set that a test may damage."""
-    return Path(shutil.copytree(phantoms, tmp_path / "films"))
+    return Path(shutil.copytree(phantoms, tmp_path / "images"))
 
 
 def run_bundle(configs: list[str], run_id: str = "run", **overrides: Any) -> ConfigWorkflow:
@@ -141,7 +141,7 @@ def open_bundle(configs: list[str], run_id: str = "run", **overrides: Any) -> Co
 
 @pytest.fixture(scope="session")
 def trained(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``models`` and ``out`` after training, control and evaluation on phantom films."""
+    """A folder with ``models`` and ``out`` after training, control and evaluation on phantom images."""
     folder = tmp_path_factory.mktemp("trained")
     where = {"dataset_dir": str(phantoms), "ckpt_dir": str(folder / "models"), "output_dir": str(folder / "out")}
     run_bundle(["train"], **where)
@@ -152,7 +152,7 @@ def trained(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small_run(phantoms: Path, tmp_path: Path) -> Callable[..., ConfigWorkflow]:
-    """Runs configs with small numbers on the phantom films, into the test's own folder."""
+    """Runs configs with small numbers on the phantom images, into the test's own folder."""
 
     def run(configs: list[str], run_id: str = "run", **overrides: Any) -> ConfigWorkflow:
         where = {

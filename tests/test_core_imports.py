@@ -41,19 +41,19 @@ for name in [name for name in sys.modules if name.split(".")[0] in EXTRAS]:
 sys.meta_path.insert(0, NoExtras())
 
 import monai_tbkd
-from monai_tbkd.data import CXRReader, list_films
+from monai_tbkd.data import CXRReader, list_images
 from tests.conftest import run_bundle
 
 folder, phantoms = Path(sys.argv[1]), sys.argv[2]
 images = f"{phantoms}/imgs/tb"
-CXRReader().read(list_films(images)[0]["image"])
+CXRReader().read(list_images(images)[0]["image"])
 run_bundle(["train"], stage="teacher", max_epochs=1, dataset_dir=phantoms, ckpt_dir=str(folder / "own"),
            output_dir=str(folder / "own_out"))
 models = str(folder / "models")
 run_bundle(["train", "evaluate"], dataset_dir=phantoms, ckpt_dir=models, output_dir=str(folder / "out"))
 run_bundle(["inference"], dataset_dir=images, ckpt_dir=models, output_dir=str(folder / "found"))
 model = monai_tbkd.load_model(models)
-print("found", len(model.locate(list_films(images)[0]["image"]).boxes), "boxes")
+print("found", len(model.locate(list_images(images)[0]["image"]).boxes), "boxes")
 """
 
 

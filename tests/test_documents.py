@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from monai_tbkd.data import FilmWarning, ReasonCode
+from monai_tbkd.data import ImageWarning, ReasonCode
 from tests.conftest import REPOSITORY
 
 PAGES = sorted((REPOSITORY / "docs").glob("*.md"))
@@ -169,8 +169,8 @@ class TestPapers:
         assert not re.findall(r"\d ?%? \[[-+]?\d[^\]]*\]", typed)
 
 
-@pytest.mark.parametrize("codes", [ReasonCode, FilmWarning])
-def test_every_code_stands_in_the_page_on_data(codes: type[ReasonCode] | type[FilmWarning]) -> None:
+@pytest.mark.parametrize("codes", [ReasonCode, ImageWarning])
+def test_every_code_stands_in_the_page_on_data(codes: type[ReasonCode] | type[ImageWarning]) -> None:
     lines = (REPOSITORY / "docs" / "data.md").read_text(encoding="utf-8").splitlines()
     for code in codes:
         row = [line for line in lines if line.startswith(f"| `{code}` |")]

@@ -4,7 +4,7 @@
     python deploy/federated/job.py --stage teacher --sites a b c --rounds 12 --export FOLDER
 
 The first runs NVFlare's simulator on this machine, the second writes the job that a coordinator submits. The server
-holds a network and no film. After the last round there is one exchange more, which brings the sites the last average.
+holds a network and no image. After the last round there is one exchange more, which brings the sites the last average.
 """
 
 from __future__ import annotations

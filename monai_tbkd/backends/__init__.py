@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from monai_tbkd.backends.agreement import Agreement, agreement
     from monai_tbkd.backends.exported_net import ExportedNet
     from monai_tbkd.backends.runtime import BACKENDS, exported_record, input_channels, runtime_network, runtime_version
-    from monai_tbkd.backends.write_network import FORMATS, FilmInputNet, export_network
+    from monai_tbkd.backends.write_network import FORMATS, ImageInputNet, export_network
 
 __all__ = [
     "BACKENDS",
     "FORMATS",
     "Agreement",
     "ExportedNet",
-    "FilmInputNet",
+    "ImageInputNet",
     "agreement",
     "export_network",
     "exported_record",

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from monai.data.box_utils import box_iou
 
-Film = tuple[float, torch.Tensor]
+Image = tuple[float, torch.Tensor]
 
 
 class Agreement(NamedTuple):
     """Of images that went through both."""
 
-    films: int
+    images: int
     score_change: float
     """Mean absolute change of the score, 0-1."""
     largest_score_change: float
@@ -28,12 +28,12 @@ class Agreement(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.films} films: score change {self.score_change:.4f} (largest {self.largest_score_change:.4f}), "
-            f"{self.boxes} boxes: mean IoU {self.box_iou:.3f}; union of boxes a film: IoU {self.mask_iou:.3f}"
+            f"{self.images} images: score change {self.score_change:.4f} (largest {self.largest_score_change:.4f}), "
+            f"{self.boxes} boxes: mean IoU {self.box_iou:.3f}; union of boxes an image: IoU {self.mask_iou:.3f}"
         )
 
 
-def agreement(one: Sequence[Film], other: Sequence[Film]) -> Agreement:
+def agreement(one: Sequence[Image], other: Sequence[Image]) -> Agreement:
     """Compare two runtimes image by image.
 
     Args:
@@ -41,8 +41,8 @@ def agreement(one: Sequence[Film], other: Sequence[Film]) -> Agreement:
         other: the same images.
 
     Example:
-        >>> film = (0.5, torch.tensor([[0.0, 0.0, 4.0, 4.0]]))
-        >>> agreement([film], [film]).box_iou
+        >>> image = (0.5, torch.tensor([[0.0, 0.0, 4.0, 4.0]]))
+        >>> agreement([image], [image]).box_iou
         1.0
     """
     changes = [abs(a - b) for (a, _), (b, _) in zip(one, other, strict=True)]
@@ -57,7 +57,7 @@ def agreement(one: Sequence[Film], other: Sequence[Film]) -> Agreement:
             overlaps += [0.0] * (len(a) + len(b))
             masks.append(0.0)
     return Agreement(
-        films=len(changes),
+        images=len(changes),
         score_change=float(np.mean(changes)) if changes else 0.0,
         largest_score_change=max(changes, default=0.0),
         boxes=len(overlaps),

@@ -22,7 +22,7 @@ from torch import nn
 logger = logging.getLogger(__name__)
 
 KEY = "monai_tbkd"
-INPUT, OUTPUT = "film", "map"
+INPUT, OUTPUT = "image", "map"
 SUFFIXES = {".onnx": "onnx", ".xml": "openvino", ".ts": "torchscript"}
 RUNTIMES = {"onnxruntime": ("onnx",), "openvino": ("openvino", "onnx"), "torchscript": ("torchscript",)}
 """Runtimes and the formats that each reads."""
@@ -76,16 +76,16 @@ class ExportedNet(nn.Module):
         _leave_runtimes_to_their_process()
         self._run = open_network(self.path, self.runtime, precision)
 
-    def forward(self, film: torch.Tensor) -> torch.Tensor:
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Map images ``(B, 1, H, W)`` uint8 to logits ``(B, C, h, w)`` float32, on the CPU.
 
         Raises:
             ValueError: images of another type or shape.
         """
-        plain = film.as_tensor() if isinstance(film, MetaTensor) else film
+        plain = image.as_tensor() if isinstance(image, MetaTensor) else image
         if plain.dtype != torch.uint8 or plain.ndim != 4 or plain.shape[1] != 1:
             raise ValueError(
-                f"The films are {tuple(plain.shape)} {plain.dtype}; expected (B, 1, H, W) uint8, not normalized."
+                f"The images are {tuple(plain.shape)} {plain.dtype}; expected (B, 1, H, W) uint8, not normalized."
             )
         return self._run(plain)
 
@@ -93,7 +93,7 @@ class ExportedNet(nn.Module):
 def open_network(path: Path, runtime: str, precision: str = "float32") -> MapOf:
     """Open a written network, with or without a record, by a runtime that reads its format."""
     run = _OPENERS[runtime](path, precision)
-    return lambda films: torch.from_numpy(run(films.cpu().numpy()))
+    return lambda images: torch.from_numpy(run(images.cpu().numpy()))
 
 
 @cache
@@ -122,7 +122,7 @@ def onnx_session(model: str | bytes, optimized: bool = True) -> Any:
 
 def _open_onnx(path: Path, precision: str) -> Run:
     session = onnx_session(str(path))
-    return lambda films: session.run([OUTPUT], {INPUT: films})[0]  # type: ignore[no-any-return]
+    return lambda images: session.run([OUTPUT], {INPUT: images})[0]  # type: ignore[no-any-return]
 
 
 def _open_openvino(path: Path, precision: str) -> Run:
@@ -132,15 +132,15 @@ def _open_openvino(path: Path, precision: str) -> Run:
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
     compiled = openvino_core().compile_model(str(path), "CPU", settings)
-    return lambda films: compiled([films])[0].copy()  # type: ignore[no-any-return]
+    return lambda images: compiled([images])[0].copy()  # type: ignore[no-any-return]
 
 
 def _open_torchscript(path: Path, precision: str) -> Run:
     network = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
 
-    def run(films: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def run(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            return network(torch.from_numpy(films)).numpy()  # type: ignore[no-any-return]
+            return network(torch.from_numpy(images)).numpy()  # type: ignore[no-any-return]
 
     return run
 

@@ -61,8 +61,8 @@ class Int8Network:
     components (``reduce``). Normalization and the head that gives the map always stay float32.
 
     Args:
-        source: the float32 file, ONNX; input ``film``.
-        films: ``(1, H, W)`` uint8, whose activations set the ranges.
+        source: the float32 file, ONNX; input ``image``.
+        images: ``(1, H, W)`` uint8, whose activations set the ranges.
         progress: show a bar, on a terminal.
         share: of :func:`~monai_tbkd.backends.channel_equalization.equalize`; None leaves the channels as they are.
 
@@ -71,10 +71,10 @@ class Int8Network:
     """
 
     def __init__(
-        self, source: Path, films: Sequence[torch.Tensor], progress: bool = False, share: float | None = 0.5
+        self, source: Path, images: Sequence[torch.Tensor], progress: bool = False, share: float | None = 0.5
     ) -> None:
-        if not films:
-            raise ValueError("There are no films to choose 8-bit ranges by; give 100 or so.")
+        if not images:
+            raise ValueError("There are no images to choose 8-bit ranges by; give 100 or so.")
         prepare, found = optional_import("onnxruntime.quantization.shape_inference", name="quant_pre_process")
         if not found:
             raise ValueError("onnxruntime is not installed; install it by pip install 'monai_tbkd[export]'.")
@@ -88,7 +88,7 @@ class Int8Network:
         inside = {name for block in self.blocks.values() for name in block.nodes}
         nodes = [node for node in self.model.graph.node if node.name in inside]
         tensors = [name for node in nodes for name in (*node.input, *node.output) if name not in constant]
-        self.ranges = channel_ranges(self.model, list(dict.fromkeys(tensors)), films, progress)
+        self.ranges = channel_ranges(self.model, list(dict.fromkeys(tensors)), images, progress)
         if share is not None:
             self.equalize(share)
 
@@ -161,14 +161,14 @@ class Int8Network:
 
 
 def channel_ranges(
-    model: Any, tensors: Sequence[str], films: Sequence[torch.Tensor], progress: bool = False
+    model: Any, tensors: Sequence[str], images: Sequence[torch.Tensor], progress: bool = False
 ) -> dict[str, ChannelRange]:
     """Run an ONNX network on images and note the range of every channel.
 
     Args:
-        model: an ``onnx.ModelProto`` of opset 17 or below with the input ``film``.
+        model: an ``onnx.ModelProto`` of opset 17 or below with the input ``image``.
         tensors: names of activations ``(B, C, h, w)``.
-        films: ``(1, H, W)`` uint8, at least one.
+        images: ``(1, H, W)`` uint8, at least one.
         progress: show a bar, on a terminal.
     """
     onnx, _ = optional_import("onnx")
@@ -182,8 +182,8 @@ def channel_ranges(
             watched.graph.output.append(onnx.helper.make_tensor_value_info(names[-1], onnx.TensorProto.FLOAT, None))
     session = onnx_session(watched.SerializeToString())
     lowest, highest = [[np.full(1, sign * np.inf, dtype=np.float32)] * len(tensors) for sign in (1, -1)]
-    for film in tqdm(films, desc="8-bit ranges", unit="film", disable=None if progress else True):
-        found = session.run(names, {"film": film[None].cpu().numpy()})
+    for image in tqdm(images, desc="8-bit ranges", unit="image", disable=None if progress else True):
+        found = session.run(names, {"image": image[None].cpu().numpy()})
         lowest = [np.minimum(a, b) for a, b in zip(lowest, found[: len(tensors)], strict=True)]
         highest = [np.maximum(a, b) for a, b in zip(highest, found[len(tensors) :], strict=True)]
     return {name: ChannelRange(low, high) for name, low, high in zip(tensors, lowest, highest, strict=True)}
@@ -197,12 +197,12 @@ class Choice(NamedTuple):
     agrees: bool
 
 
-def block_errors(network: Int8Network, films: Sequence[torch.Tensor], runtime: str) -> dict[str, float]:
+def block_errors(network: Int8Network, images: Sequence[torch.Tensor], runtime: str) -> dict[str, float]:
     """Measure the mean squared change of the map, in logits squared, by each block alone in 8 bits."""
 
     def maps(keep: Collection[str]) -> torch.Tensor:
         with network.opened(keep, runtime) as run:
-            return torch.cat([run(film[None]) for film in films])
+            return torch.cat([run(image[None]) for image in images])
 
     blocks = set(network.blocks)
     exact = maps(blocks)

@@ -26,7 +26,7 @@ from monai_tbkd.backends.exported_net import (
     openvino_core,
 )
 from monai_tbkd.backends.int8_quantization import WEIGHT_BITS, Int8Network
-from monai_tbkd.transforms.normalize_film import NormalizeFilm
+from monai_tbkd.transforms.normalize_image import NormalizeImage
 
 FORMATS = tuple(SUFFIXES.values())
 TOLERANCE = 1.0e-4
@@ -36,7 +36,7 @@ _OPSET = 17  # the oldest that has all that is used, for runtimes that are older
 logger = logging.getLogger(__name__)
 
 
-class FilmInputNet(nn.Module):
+class ImageInputNet(nn.Module):
     """A network with its normalization inside: images ``(B, 1, H, W)`` of 0-255 to maps in logits.
 
     Args:
@@ -44,7 +44,7 @@ class FilmInputNet(nn.Module):
 
     Example:
         >>> from monai_tbkd.networks import ActivationMapNet
-        >>> net = FilmInputNet(ActivationMapNet("resnet18", width=0.25)).eval()
+        >>> net = ImageInputNet(ActivationMapNet("resnet18", width=0.25)).eval()
         >>> net(torch.zeros(1, 1, 64, 64, dtype=torch.uint8)).shape
         torch.Size([1, 2, 2, 2])
     """
@@ -52,11 +52,11 @@ class FilmInputNet(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.normalize = NormalizeFilm()
+        self.normalize = NormalizeImage()
 
-    def forward(self, film: torch.Tensor) -> torch.Tensor:
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Map images ``(B, 1, H, W)``, uint8 or float, to logits ``(B, C, h, w)``."""
-        return self.network(self.normalize(film))  # type: ignore[no-any-return]
+        return self.network(self.normalize(image))  # type: ignore[no-any-return]
 
 
 def export_network(
@@ -72,7 +72,7 @@ def export_network(
     Args:
         network: from normalized images ``(B, 3, H, W)`` to maps in logits.
         path: the file, ``*.onnx``, ``*.xml`` (OpenVINO; its weights go beside it) or ``*.ts`` (TorchScript). Input
-            ``film`` is ``(B, 1, H, W)`` uint8, output ``map`` ``(B, C, h, w)`` float32, B free.
+            ``image`` is ``(B, 1, H, W)`` uint8, output ``map`` ``(B, C, h, w)`` float32, B free.
         record: see :func:`~monai_tbkd.backends.exported_net.read_record`; precision and format are added here.
         size: (height, width) of the images.
         int8: what :func:`int8_network` made of the network; None writes float32.
@@ -94,7 +94,7 @@ def export_network(
     full = {**record, "format": kind, "precision": "float32" if int8 is None else "int8"}
     if int8 is not None:
         full["weight_bits"] = WEIGHT_BITS
-    own = FilmInputNet(network).cpu().eval()
+    own = ImageInputNet(network).cpu().eval()
     noise = _noise(size)
     path.parent.mkdir(parents=True, exist_ok=True)
     with torch.no_grad(), tempfile.TemporaryDirectory(dir=path.parent) as folder:
@@ -135,7 +135,7 @@ def export_network(
 def int8_network(
     network: nn.Module,
     size: tuple[int, int],
-    films: Sequence[torch.Tensor],
+    images: Sequence[torch.Tensor],
     progress: bool = False,
     share: float | None = 0.5,
 ) -> Int8Network:
@@ -144,21 +144,21 @@ def int8_network(
     Args:
         network: from normalized images ``(B, 3, H, W)`` to maps in logits.
         size: (height, width) of the images.
-        films: ``(1, H, W)`` uint8 by which ranges are chosen.
+        images: ``(1, H, W)`` uint8 by which ranges are chosen.
         progress: show a bar, on a terminal.
         share: of `equalize`.
     """
     with tempfile.TemporaryDirectory() as folder:
         onnx_file = Path(folder) / "network.onnx"
-        _write_onnx(FilmInputNet(network).cpu().eval(), _noise(size), onnx_file)
-        return Int8Network(onnx_file, films, progress, share)
+        _write_onnx(ImageInputNet(network).cpu().eval(), _noise(size), onnx_file)
+        return Int8Network(onnx_file, images, progress, share)
 
 
 def _noise(size: tuple[int, int]) -> torch.Tensor:
     return torch.randint(0, 256, (2, 1, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def _write_onnx(network: nn.Module, film: torch.Tensor, path: Path) -> None:
+def _write_onnx(network: nn.Module, image: torch.Tensor, path: Path) -> None:
     if not optional_import("onnx")[1]:
         raise ValueError("onnx is not installed; install it by pip install 'monai_tbkd[export]'.")
     with warnings.catch_warnings():
@@ -166,7 +166,7 @@ def _write_onnx(network: nn.Module, film: torch.Tensor, path: Path) -> None:
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
-            (film,),
+            (image,),
             str(path),
             input_names=[INPUT],
             output_names=[OUTPUT],

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
         recipe_files,
         released_model,
     )
-    from monai_tbkd.bundle.plain_errors import FILMS_FAILED, end_with, parsed_content, show_errors_plainly, with_extra
+    from monai_tbkd.bundle.plain_errors import IMAGES_FAILED, end_with, parsed_content, show_errors_plainly, with_extra
     from monai_tbkd.bundle.recorded_settings import model_settings, read_model
     from monai_tbkd.bundle.running_config import shared
     from monai_tbkd.bundle.settings import choices, literal, read_settings, set_option, truth
     from monai_tbkd.bundle.training_config import config_settings, run_stages
 
 __all__ = [
-    "FILMS_FAILED",
+    "IMAGES_FAILED",
     "bundle_files",
     "bundle_root",
     "choices",

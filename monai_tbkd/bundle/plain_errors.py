@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from monai.bundle import ConfigParser
 
 T = TypeVar("T")
-FILMS_FAILED = 3
+IMAGES_FAILED = 3
 """Exit status: some images could not be processed; the others are done."""
 SHOW_TRACEBACK = "TBKD_TRACEBACK"
 

@@ -29,7 +29,7 @@ _PATH_ENDINGS = ("_dir", "_file", "_folder", "_root", "_checkpoint", "_model", "
                  "unlabeled")  # fmt: skip
 _MAY_BE_NOTHING = ("features_dir", "board_dir")  # paths whose default is an expression, and null means none
 _FLAGS = ("amp", "progress_bar")  # whose defaults are expressions
-_LEAST = {"batch_size": 1, "num_workers": 0, "image_size": 1, "film_size": 1, "picture_size": 1, "grid": 1,
+_LEAST = {"batch_size": 1, "num_workers": 0, "image_size": 1, "whole_image_size": 1, "picture_size": 1, "grid": 1,
           "largest_number": 1, "max_epochs": 1, "val_interval": 1}  # fmt: skip
 _C_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -126,7 +126,7 @@ def read_settings() -> None:
     """Give the settings of the running config their types; the first step of ``initialize``.
 
     A value from the command line is taken as it was typed: python-fire and MONAI turn ``20261130`` into a number,
-    ``a,b`` into a tuple, ``films#2`` into ``films`` or ``films::2``.
+    ``a,b`` into a tuple, ``images#2`` into ``images`` or ``images::2``.
 
     Raises:
         ValueError: a value of another type than its default's, an unknown key, a device that is not there, or a number

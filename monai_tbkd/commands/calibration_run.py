@@ -22,7 +22,7 @@ from monai_tbkd.metrics.image_level import image_level_metrics
 from monai_tbkd.metrics.operating_point import choose_threshold
 from monai_tbkd.metrics.screening_table import COLUMNS, Program, screening_table
 from monai_tbkd.networks.checkpoint import file_sha256, read_record
-from monai_tbkd.networks.training_films import films_trained_on
+from monai_tbkd.networks.training_images import images_trained_on
 from monai_tbkd.report.calibration_report import calibration_text, write_calibration_picture
 from monai_tbkd.results.labeled_predictions import LabeledPredictions, read_labeled_predictions
 from monai_tbkd.results.prediction_table import as_written
@@ -30,7 +30,7 @@ from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)
 
-_FEW = 50  # TB films below which a sensitivity of 90 % has an interval wider than 0.17
+_FEW = 50  # TB images below which a sensitivity of 90 % has an interval wider than 0.17
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,54 +38,54 @@ def run(args: argparse.Namespace) -> int:
     if args.resamples < 100:
         raise ValueError(f"resamples is {args.resamples}; expected 100 or more, for limits of 95 %.")
     labels = absolute_path(args.labels)
-    films = read_labeled_predictions(args.predictions, labels, args.input_kind, args.patient_column)
-    scored = ~np.isnan(films.scores)
-    scores, positive = films.scores[scored], films.positive[scored]
-    patients = films.patients if any(films.patients) else None
+    images = read_labeled_predictions(args.predictions, labels, args.input_kind, args.patient_column)
+    scored = ~np.isnan(images.scores)
+    scores, positive = images.scores[scored], images.positive[scored]
+    patients = images.patients if any(images.patients) else None
     of_scored = kept_groups(patients, scored)
-    _warn(films, positive)
+    _warn(images, positive)
     if not positive.any() or positive.all():
         raise ValueError(
-            f"{int(positive.sum())} of {len(positive)} labeled films with a score have TB; a threshold needs films "
-            "with TB and films without, so give both."
+            f"{int(positive.sum())} of {len(positive)} labeled images with a score have TB; a threshold needs images "
+            "with TB and images without, so give both."
         )
     if args.model is not None:
-        _warn_of_training_films(args.model, labels, films)
+        _warn_of_training_images(args.model, labels, images)
     chosen = choose_threshold(scores, positive, args.target)
-    program = Program(args.prevalence, args.cost_film, args.cost_test)
+    program = Program(args.prevalence, args.cost_image, args.cost_test)
     edges = np.unique([*range(101), round(chosen, 4)])
-    rows = screening_table(films.scores, films.positive, edges, program, patients, args.resamples)
+    rows = screening_table(images.scores, images.positive, edges, program, patients, args.resamples)
     chosen_row = next(row for row in rows if row["threshold"] == round(chosen, 4))
     metrics = image_level_metrics(scores / 100, positive, of_scored, args.resamples)
-    names = [name for name, use in zip(films.names, scored, strict=True) if use]
+    names = [name for name, use in zip(images.names, scored, strict=True) if use]
     threshold = CalibratedThreshold(
         threshold_0_100=round(chosen, 4),
         chosen_by=args.target,
-        model_version=films.model_version,
-        input_kind=films.input_kind,
+        model_version=images.model_version,
+        input_kind=images.input_kind,
         calibration_set={
             "name": labels.stem if labels.is_file() else labels.name,
             "sha256": calibration_sha256(names, positive),
-            "films": len(names),
-            "tb_films": int(positive.sum()),
-            "films_without_tb": int((~positive).sum()),
+            "images": len(names),
+            "tb_images": int(positive.sum()),
+            "images_without_tb": int((~positive).sum()),
             "patients": None if of_scored is None else int(group_codes(of_scored, len(names)).max()) + 1,
         },
     )
     summary: dict[str, Any] = {
         "schema_version": 1,
         "notice": NOTICE,
-        "model_version": films.model_version,
-        "input_kind": films.input_kind,
+        "model_version": images.model_version,
+        "input_kind": images.input_kind,
         "calibration_set": threshold.calibration_set,
-        "intervals": f"95 %, over {'films' if of_scored is None else 'patients'}, {args.resamples} resamples",
+        "intervals": f"95 %, over {'images' if of_scored is None else 'patients'}, {args.resamples} resamples",
         "image_level": {name: interval.as_dict() for name, interval in metrics.items()},
         **calibration_summary(scores / 100, positive, of_scored, resamples=args.resamples),
         "program": program._asdict(),
         "chosen": {"target": args.target, **chosen_row},
-        "not_scored": films.not_scored,
-        "without_label": films.without_label,
-        "without_prediction": len(films.without_prediction),
+        "not_scored": images.not_scored,
+        "without_label": images.without_label,
+        "without_prediction": len(images.without_prediction),
     }
     write_json(args.output / "calibration.json", summary)
     _write_rows(args.output / "calibration.csv", rows)
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         chosen_row,
         summary["image_level"]["auc"],
         summary["reliability"]["equal_mass"],
-        f"{films.model_version}; {films.input_kind} films of {threshold.calibration_set['name']}",
+        f"{images.model_version}; {images.input_kind} images of {threshold.calibration_set['name']}",
     )
     # Last, as inference reads it: where it is, all else is.
     write_threshold(args.output / "threshold.json", threshold, program=program._asdict(), at_threshold=chosen_row)
@@ -104,30 +104,30 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _warn(films: LabeledPredictions, positive: np.ndarray) -> None:
-    if films.not_scored:
-        tb = sum(film["tb"] for film in films.not_scored)
-        reasons = Counter(film["reason"] or film["status"] for film in films.not_scored)
+def _warn(images: LabeledPredictions, positive: np.ndarray) -> None:
+    if images.not_scored:
+        tb = sum(image["tb"] for image in images.not_scored)
+        reasons = Counter(image["reason"] or image["status"] for image in images.not_scored)
         found = ", ".join(f"{reason} {number}" for reason, number in reasons.most_common())
         logger.warning(
-            "%d labeled films have no score (%d of them with TB; %s): they count neither as positive nor as negative.",
-            len(films.not_scored), tb, found,
+            "%d labeled images have no score (%d of them with TB; %s): they count neither as positive nor as negative.",
+            len(images.not_scored), tb, found,
         )  # fmt: skip
-    if films.without_label:
+    if images.without_label:
         logger.warning(
-            "%d films have no label and are left out (first: %s).", len(films.without_label), films.without_label[0]
+            "%d images have no label and are left out (first: %s).", len(images.without_label), images.without_label[0]
         )
-    if films.without_prediction:
-        first = films.without_prediction[0]
+    if images.without_prediction:
+        first = images.without_prediction[0]
         logger.warning(
-            "%d labeled films were not given to the model (first: %s).", len(films.without_prediction), first
+            "%d labeled images were not given to the model (first: %s).", len(images.without_prediction), first
         )
-    if len(set(films.splits)) > 1 and "train" in films.splits:
+    if len(set(images.splits)) > 1 and "train" in images.splits:
         logger.warning(
-            "%d of %d films are of the data set's own train split: if the model was trained on them, the threshold is "
-            "too hopeful.", films.splits.count("train"), len(films.splits),
+            "%d of %d images are of the data set's own train split: if the model was trained on them, the threshold is "
+            "too hopeful.", images.splits.count("train"), len(images.splits),
         )  # fmt: skip
-    scores = films.scores[~np.isnan(films.scores)]
+    scores = images.scores[~np.isnan(images.scores)]
     if np.ptp(scores) == 0:
         logger.warning(
             "All %d scores are %g: they do not tell images apart, and no threshold does.", len(scores), scores[0]
@@ -137,30 +137,30 @@ def _warn(films: LabeledPredictions, positive: np.ndarray) -> None:
             "No score_0_100 is above 1 (highest %g): if they are of 0-1, multiply them by 100.", scores.max()
         )
     if positive.sum() < _FEW:
-        logger.warning("Only %d films with TB: look at the intervals.", positive.sum())
+        logger.warning("Only %d images with TB: look at the intervals.", positive.sum())
 
 
-def _warn_of_training_films(model: Path, labels: Path, films: LabeledPredictions) -> None:
-    """Say whether the model was trained on the films, as far as its record and the labels can tell."""
-    if file_sha256(model)[:12] not in films.model_version:
+def _warn_of_training_images(model: Path, labels: Path, images: LabeledPredictions) -> None:
+    """Say whether the model was trained on the images, as far as its record and the labels can tell."""
+    if file_sha256(model)[:12] not in images.model_version:
         raise ValueError(
-            f"{model} is not the model of these predictions ({films.model_version}; the file's hash begins with "
+            f"{model} is not the model of these predictions ({images.model_version}; the file's hash begins with "
             f"{file_sha256(model)[:12]}); give that one, or leave --model out."
         )
-    trained_on = films_trained_on(read_record(model), labels)
+    trained_on = images_trained_on(read_record(model), labels)
     if trained_on is None:
         logger.warning(
-            "It cannot be told whether the model was trained on these films: its record fits no split of the labels."
+            "It cannot be told whether the model was trained on these images: its record fits no split of the labels."
         )
         return
-    seen = len({as_written(name) for name in trained_on} & set(films.names))
+    seen = len({as_written(name) for name in trained_on} & set(images.names))
     if seen:
         logger.warning(
-            "The model was trained on %d of these %d films: the threshold is too hopeful; calibrate on others.",
-            seen, len(films.names),
+            "The model was trained on %d of these %d images: the threshold is too hopeful; calibrate on others.",
+            seen, len(images.names),
         )  # fmt: skip
     else:
-        logger.info("The model was trained on none of these films.")
+        logger.info("The model was trained on none of these images.")
 
 
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

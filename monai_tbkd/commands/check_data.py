@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.film_classes import LAYOUTS
+from monai_tbkd.data.image_classes import LAYOUTS
 
 _SHORTCUTS = {
     "thumbnail": "16 x 16 thumbnail and five intensity statistics",
@@ -22,13 +22,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command."""
     p = subparsers.add_parser(
         "check_data",
-        help="report what is in a data set: films, boxes, faults, duplicates, shortcuts",
-        description="Read every film of a data set and report splits, classes, boxes, faults and duplicates. "
+        help="report what is in a data set: images, boxes, faults, duplicates, shortcuts",
+        description="Read every image of a data set and report splits, classes, boxes, faults and duplicates. "
         "Ends with 0 if the data set can be used, with 1 if not.",
     )
     p.add_argument("dataset_dir", nargs="+", type=Path, metavar="DIR", help="a folder or CSV file; several are merged")
     p.add_argument("--layout", choices=LAYOUTS, default="auto", help="of the data set (default: from its content)")
-    p.add_argument("--workers", type=int, default=0, help="processes that read films; 0 reads in this one (default)")
+    p.add_argument("--workers", type=int, default=0, help="processes that read images; 0 reads in this one (default)")
     p.add_argument("--duplicates", action="store_true", default=True, help="look for duplicates (default)")
     p.add_argument("--no_duplicates", dest="duplicates", action="store_false", help="do not look for duplicates")
     p.add_argument("--shortcuts", action="store_true", help="measure how well a model predicts the label without lungs")
@@ -41,25 +41,25 @@ def run(args: argparse.Namespace) -> int:
     from monai_tbkd.data.datalist_findings import SEVERITIES
     from monai_tbkd.data.dataset_check import check_dataset
     from monai_tbkd.data.whole_file import write_json
-    from monai_tbkd.metrics.shortcut_reference import film_shortcuts, shortcut_verdict, shortcuts_by_source
+    from monai_tbkd.metrics.shortcut_reference import image_shortcuts, shortcut_verdict, shortcuts_by_source
 
     check = check_dataset(args.dataset_dir, args.layout, args.workers, args.duplicates)
     content = check.as_dict()
     parts = [
-        [f"{s['path']}: {s['layout'] or 'layout not recognized'}, {s['films']} films" for s in check.sources],
+        [f"{s['path']}: {s['layout'] or 'layout not recognized'}, {s['images']} images" for s in check.sources],
         _table(content["counts_by_source"]),
-        _films(content),
+        _images(content),
     ]
     if content["duplicates"] is not None:
         parts.append(_duplicates(content["duplicates"]))
     if args.shortcuts:
-        shortcuts = film_shortcuts(check.items, check.scans)
+        shortcuts = image_shortcuts(check.items, check.scans)
         meaning = shortcut_verdict(shortcuts)
         content["shortcuts"] = {"auc": {name: auc.as_dict() for name, auc in shortcuts.items()}, "meaning": meaning}
         scanned = zip(check.items, check.scans, strict=True)
         tb = sum(item["class_name"] == "tb" for item, scan in scanned if scan.reason is None)
         others = next((auc.n for auc in shortcuts.values()), 0) - tb
-        lines = [f"shortcuts: cross-validated AUC, {tb} TB films against {others} others [95 % interval]"]
+        lines = [f"shortcuts: cross-validated AUC, {tb} TB images against {others} others [95 % interval]"]
         lines += [f"  {_SHORTCUTS[name]}: {_interval(auc)}" for name, auc in shortcuts.items()]
         lines.append(f"  {meaning}")
         if len(content["counts_by_source"]) > 1:  # together they may tell the hospitals apart
@@ -81,23 +81,23 @@ def _interval(auc: Any) -> str:
 def _table(sources: dict[str, dict[str, dict[str, dict[str, int]]]]) -> list[str]:
     several = len(sources) > 1
     width = max(map(len, (*sources, "source"))) + 1
-    head = f"{'split':<6} {'class':<7} {'films':>7} {'boxes':>7} {'TB films without boxes':>23}"
+    head = f"{'split':<6} {'class':<7} {'images':>7} {'boxes':>7} {'TB images without boxes':>23}"
     lines = [f"{'source':<{width}}" * several + head]
     for source, splits in sources.items():
         for split, classes in splits.items():
             for name, count in classes.items():
                 bare = str(count["without_boxes"]) if name == "tb" else "-"
-                row = f"{split:<6} {name:<7} {count['films']:>7} {count['boxes']:>7} {bare:>23}"
+                row = f"{split:<6} {name:<7} {count['images']:>7} {count['boxes']:>7} {bare:>23}"
                 lines.append(f"{source:<{width}}" * several + row)
     return lines
 
 
-def _films(content: dict[str, Any]) -> list[str]:
+def _images(content: dict[str, Any]) -> list[str]:
     sizes = list(content["sizes"].items())
     shown = ", ".join(f"{size} ({count})" for size, count in sizes[:_SIZES_SHOWN])
     more = f", and {len(sizes) - _SIZES_SHOWN} other sizes" if len(sizes) > _SIZES_SHOWN else ""
-    reasons = Counter(film["reason"] for film in content["unreadable"])
-    first = f"; first: {content['unreadable'][0]['film']}" if reasons else ""
+    reasons = Counter(image["reason"] for image in content["unreadable"])
+    first = f"; first: {content['unreadable'][0]['image']}" if reasons else ""
     return [
         f"formats: {', '.join(f'{name} ({count})' for name, count in content['formats'].items()) or 'none'}",
         f"sizes, height x width: {shown or 'none'}{more}",

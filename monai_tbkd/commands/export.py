@@ -16,7 +16,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "export",
         help="write a trained model as ONNX, OpenVINO or TorchScript, for inference with --backend",
         description=(
-            "Write a trained model for other runtimes: input an 8-bit gray film, normalization inside, output the map. "
+            "Write a trained model for other runtimes: input an 8-bit gray image, normalization inside, output the map. "
             "Inference takes it by --backend onnxruntime, openvino, torchscript. Research use only, not for diagnosis."
         ),
     )
@@ -28,8 +28,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="the file; by default beside the checkpoint (of the released model: here): model.onnx, .xml or .ts",
     )
     p.add_argument("--int8", action="store_true", help="weights and activations in 8 bits (onnx, openvino)")
-    p.add_argument("--films", type=Path, help="folder of films by which 8-bit ranges are chosen; no label is needed")
-    p.add_argument("--number", type=int, default=125, help="films of it that take part (default 125)")
+    p.add_argument("--images", type=Path, help="folder of images by which 8-bit ranges are chosen; no label is needed")
+    p.add_argument("--number", type=int, default=125, help="images of it that take part (default 125)")
     p.add_argument(
         "--keep_float32", nargs="*", metavar="BLOCK",
         help="blocks that stay in 32 bits (stem, layer1.0, ..., reduce), none if none is named; without this option as "

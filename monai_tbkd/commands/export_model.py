@@ -13,15 +13,15 @@ import torch
 from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 
-from monai_tbkd.backends import Agreement, ExportedNet, FilmInputNet, agreement, export_network
+from monai_tbkd.backends import Agreement, ExportedNet, ImageInputNet, agreement, export_network
 from monai_tbkd.backends.exported_net import MapOf, suffix_of
 from monai_tbkd.backends.int8_quantization import Int8Network, block_errors, order_of, search
 from monai_tbkd.backends.write_network import int8_network
 from monai_tbkd.bundle import bundle_files, literal, model_settings, recipe_file, set_option
 from monai_tbkd.commands.training_options import checkpoint_of
-from monai_tbkd.data import list_films
-from monai_tbkd.data.film_dataset import film_error_in
+from monai_tbkd.data import list_images
 from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.radiograph_dataset import image_error_in
 from monai_tbkd.engines import describe_module, load_trained
 from monai_tbkd.networks import model_version
 from monai_tbkd.networks.checkpoint import file_sha256, read_record
@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: settings that the model was not trained with, or int8 without images.
     """
-    if args.int8 != (args.films is not None):
+    if args.int8 != (args.images is not None):
         raise ValueError(
-            "--int8 needs --films, a folder of films like those it will be used on, and nothing else does."
+            "--int8 needs --images, a folder of images like those it will be used on, and nothing else does."
         )
     is_released, args.checkpoint = args.checkpoint is None, checkpoint_of(args)
     parser = inference_config(args.checkpoint, args.recipe, args.values)
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         sum(part.stat().st_size for part in parts) / 1e6, written["largest_difference"], NOTICE,
     )  # fmt: skip
     if found is not None:
-        logger.info("Against float32, on films that chose nothing: %s.", found)
+        logger.info("Against float32, on images that chose nothing: %s.", found)
         if not _agrees(found):
             logger.warning(
                 "This is less than mean IoU %.2f of boxes or more than %.2f change of the score. Its boxes are not "
@@ -94,16 +94,16 @@ def _in_8_bits(
     args: argparse.Namespace, parser: ConfigParser, network: torch.nn.Module, output: Path, record: dict[str, Any]
 ) -> tuple[dict[str, Any], Agreement]:
     """Write the file with as few blocks in 32 bits as its boxes need, or as asked for; compare it on other images."""
-    pairs = list(zip(*read_films(parser, args.films, args.number), strict=True))
+    pairs = list(zip(*read_images(parser, args.images, args.number), strict=True))
     used = [pair for number, pair in enumerate(pairs) if number % _CHECKED]
     judge = _judge(parser, network, pairs[::_CHECKED])
     size = (record["image_size"],) * 2
-    made = int8_network(network, size, [film for film, _ in used], progress=True)
+    made = int8_network(network, size, [image for image, _ in used], progress=True)
     runtime = "openvino" if args.format == "openvino" else "onnxruntime"
     keep = args.keep_float32
     if keep is None:
         keep = _fewest_blocks(made, runtime, parser, network, used)
-    facts = {"films": len(used), "checked": len(pairs) - len(used), "float32": list(keep)}
+    facts = {"images": len(used), "checked": len(pairs) - len(used), "float32": list(keep)}
     written = export_network(network, output, {**record, "calibration": facts}, size, made, keep)
     return written, judge(ExportedNet(output))
 
@@ -116,7 +116,7 @@ def _fewest_blocks(
     def spread(number: int) -> Sequence[Pair]:
         return used[:: max(1, -(-len(used) // number))]
 
-    errors = block_errors(made, [film for film, _ in spread(_RANKED)], runtime)
+    errors = block_errors(made, [image for image, _ in spread(_RANKED)], runtime)
     judge = _judge(parser, network, spread(_SEARCHED))
 
     def judged(maps_of: MapOf) -> tuple[Agreement, bool]:
@@ -130,9 +130,9 @@ def _fewest_blocks(
 
 def _judge(parser: ConfigParser, network: torch.nn.Module, pairs: Sequence[Pair]) -> Callable[[MapOf], Agreement]:
     """Return a function that compares a network's maps with float32's on images."""
-    films, places = [film for film, _ in pairs], [place for _, place in pairs]
-    expected = scores_and_boxes(parser, FilmInputNet(network), films, places)
-    return lambda maps_of: agreement(expected, scores_and_boxes(parser, maps_of, films, places))
+    images, places = [image for image, _ in pairs], [place for _, place in pairs]
+    expected = scores_and_boxes(parser, ImageInputNet(network), images, places)
+    return lambda maps_of: agreement(expected, scores_and_boxes(parser, maps_of, images, places))
 
 
 def _agrees(found: Agreement) -> bool:
@@ -140,21 +140,21 @@ def _agrees(found: Agreement) -> bool:
 
 
 def scores_and_boxes(
-    parser: ConfigParser, network: MapOf, films: Sequence[torch.Tensor], places: Sequence[torch.Tensor | None]
+    parser: ConfigParser, network: MapOf, images: Sequence[torch.Tensor], places: Sequence[torch.Tensor | None]
 ) -> list[tuple[float, torch.Tensor]]:
     """Compute scores (0-1) and boxes ``(n, 4)`` by the post-processing of inference, boxes whatever the score.
 
     Args:
         parser: of inference.yaml.
         network: from images ``(B, 1, H, W)`` uint8 to maps.
-        films: ``(1, H, W)`` uint8.
+        images: ``(1, H, W)`` uint8.
         places: positions of their crops, or None each.
     """
     steps = parser.get_parsed_content("postprocessing")
     found: list[tuple[float, torch.Tensor]] = []
-    for film, place in zip(films, places, strict=True):
+    for image, place in zip(images, places, strict=True):
         with torch.no_grad():
-            item = {"pred": network(film[None])[0], "original_size": torch.tensor(film.shape[-2:])}
+            item = {"pred": network(image[None])[0], "original_size": torch.tensor(image.shape[-2:])}
         done = steps(item if place is None else {**item, "lung_crop": place})
         found.append((float(done["score"]), done["pred_boxes"]))
     return found
@@ -200,29 +200,31 @@ def _operating_point(path: Path, checkpoint: Path) -> dict[str, Any] | None:
     return {key: point[key] for key in ("map_threshold", "score_threshold", "mode", "chosen_on")}
 
 
-def read_films(parser: ConfigParser, folder: Path, number: int) -> tuple[list[torch.Tensor], list[torch.Tensor | None]]:
+def read_images(
+    parser: ConfigParser, folder: Path, number: int
+) -> tuple[list[torch.Tensor], list[torch.Tensor | None]]:
     """Read images ``(1, H, W)`` uint8 of a folder, spread over it, and the positions of their crops."""
     if number < _CHECKED:
-        raise ValueError(f"--number is {number}; expected {_CHECKED} films or more.")
-    listed = list_films(folder)
+        raise ValueError(f"--number is {number}; expected {_CHECKED} images or more.")
+    listed = list_images(folder)
     steps = parser.get_parsed_content("preprocessing")
-    films: list[torch.Tensor] = []
+    images: list[torch.Tensor] = []
     places: list[torch.Tensor | None] = []
     # every so many of them, so that all sub-folders take part; those that are refused are made up for at the end
     step = max(1, len(listed) // number)
-    for item in [film for first in range(step) for film in listed[first::step]]:
-        if len(films) == number:
+    for item in [image for first in range(step) for image in listed[first::step]]:
+        if len(images) == number:
             break
         try:
             done = steps({"image": item["image"]})
         except RuntimeError as error:
-            if film_error_in(error) is None:
+            if image_error_in(error) is None:
                 raise
-            logger.info("left out: %s", film_error_in(error))
+            logger.info("left out: %s", image_error_in(error))
             continue
         image = done["image"]
-        films.append(image.as_tensor() if isinstance(image, MetaTensor) else image)
+        images.append(image.as_tensor() if isinstance(image, MetaTensor) else image)
         places.append(done.get("lung_crop"))
-    if len(films) < _CHECKED:
-        raise ValueError(f"{folder} has {len(films)} films that can be used; give at least {_CHECKED}, better 100.")
-    return films, places
+    if len(images) < _CHECKED:
+        raise ValueError(f"{folder} has {len(images)} images that can be used; give at least {_CHECKED}, better 100.")
+    return images, places

@@ -41,9 +41,9 @@ def run(args: argparse.Namespace) -> int:
     app = write_app_folder(args.folder, bundle, args.ckpt_dir or models_folder(bundle), recipes, overrides)
     sys.stdout.write(
         f"Wrote {app.root}, which serves {model_version(app.student)}. Start it with\n"
-        f"  python -m monailabel.main start_server --app {app.root} --studies FILMS --host 127.0.0.1 "
+        f"  python -m monailabel.main start_server --app {app.root} --studies IMAGES --host 127.0.0.1 "
         "--uvicorn_app monai_tbkd.label.server:app\n"
-        "FILMS is a folder of films, or the address of a DICOMweb server.\n"
+        "IMAGES is a folder of images, or the address of a DICOMweb server.\n"
     )
     return 0
 

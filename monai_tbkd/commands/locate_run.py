@@ -17,12 +17,12 @@ from ignite.engine import Events
 from monai.bundle import ConfigParser
 from tqdm import tqdm
 
-from monai_tbkd.bundle import FILMS_FAILED, bundle_files, literal, released_model, set_option
+from monai_tbkd.bundle import IMAGES_FAILED, bundle_files, literal, released_model, set_option
 from monai_tbkd.bundle.config_files import find_config
 from monai_tbkd.bundle.locations import called
 from monai_tbkd.bundle.plain_errors import plain_cause
-from monai_tbkd.data.film_folder import list_films
-from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.image_folder import list_images
+from monai_tbkd.data.image_warnings import ImageWarning
 from monai_tbkd.metrics.calibrated_threshold import BEFORE_USE
 from monai_tbkd.results.prediction_table import DONE, OVERVIEW, PredictionTable
 from monai_tbkd.transforms import notice_of
@@ -61,7 +61,7 @@ def _config(args: argparse.Namespace, output: Path) -> ConfigParser:
     """Read inference.yaml and apply the command line."""
     models = released_model() if args.ckpt_dir is None else args.ckpt_dir.absolute()
     source = [literal(image) for image in args.images]
-    number = len(list_films(args.images, leave_out=output))
+    number = len(list_images(args.images, leave_out=output))
     configs = bundle_files() / "configs"
     parser = ConfigParser()
     parser.read_config(str(find_config(configs, "inference")))
@@ -93,7 +93,7 @@ def _infer(parser: ConfigParser, args: argparse.Namespace) -> int:
         sys.stdout.flush()
         written = len(table.rows)
 
-    if get("films_to_do"):
+    if get("images_to_do"):
         evaluator = get("evaluator")
         evaluator.logger.setLevel(logging.CRITICAL if not args.verbose else logging.INFO)
         evaluator.add_event_handler(Events.ITERATION_COMPLETED, write_lines)
@@ -101,7 +101,7 @@ def _infer(parser: ConfigParser, args: argparse.Namespace) -> int:
     else:
         table.finish()
         write_lines()
-    return FILMS_FAILED if table.failed else 0
+    return IMAGES_FAILED if table.failed else 0
 
 
 def line_of(row: Mapping[str, Any]) -> str:
@@ -123,7 +123,7 @@ def line_of(row: Mapping[str, Any]) -> str:
     else:
         words.append(f"{row['decision']} (threshold {row['threshold_0_100']:g})")
         words += [f"box {' '.join(f'{edge:.0f}' for edge in box[:4])}" for box in row["boxes"]]
-    warnings = [each for each in str(row["warnings"] or "").split("; ") if each not in ("", FilmWarning.UNTAGGED)]
+    warnings = [each for each in str(row["warnings"] or "").split("; ") if each not in ("", ImageWarning.UNTAGGED)]
     if warnings:  # of a picture everybody sees that it has no tags
         words.append(f"warning {' '.join(warnings)}")
     return f"{name}: {', '.join(words)}"

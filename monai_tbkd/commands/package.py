@@ -21,11 +21,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     p.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder; absent or empty")
     add_training_options(p)
-    p.add_argument("--trained_on", metavar="TEXT", help="the films the model was trained on, in words")
+    p.add_argument("--trained_on", metavar="TEXT", help="the images the model was trained on, in words")
     p.add_argument(
-        "--phantom", action="store_true", help="it was trained on phantom films alone (if no record says so)"
+        "--phantom", action="store_true", help="it was trained on phantom images alone (if no record says so)"
     )
-    p.add_argument("--terms", type=Path, metavar="FILE", help="terms of those films; needed unless they are phantoms")
+    p.add_argument("--terms", type=Path, metavar="FILE", help="terms of those images; needed unless they are phantoms")
     p.add_argument("--metrics", type=Path, metavar="JSON", help="metrics.json of an evaluation of this model")
     p.add_argument(
         "--performance", type=Path, metavar="MD", help="its numbers as Markdown, if they come from elsewhere"

@@ -1,4 +1,4 @@
-"""The ``pacs`` command: films out of an archive, results back into it."""
+"""The ``pacs`` command: images out of an archive, results back into it."""
 
 from __future__ import annotations
 
@@ -30,25 +30,27 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command to the command line."""
     p = subparsers.add_parser(
         "pacs",
-        help="find chest films without results in a PACS, infer, store the results in their studies",
-        description="Find CR and DX chest films without our results in a DICOMweb archive, infer, and store DICOM "
+        help="find chest images without results in a PACS, infer, store the results in their studies",
+        description="Find CR and DX chest images without our results in a DICOMweb archive, infer, and store DICOM "
         f"results in their studies. Run it again to go on: what has results is skipped. {SECRETS} Research use only, "
         "not for diagnosis.",
     )
     add_archive_options(p)
-    p.add_argument("--output", type=Path, required=True, help="folder for predictions.csv; the film in work lies in it")
+    p.add_argument(
+        "--output", type=Path, required=True, help="folder for predictions.csv; the image in work lies in it"
+    )
     p.add_argument("--ckpt_dir", type=Path, help="folder with model.pt (default: the released model)")
     p.add_argument("--config", nargs="+", action="extend", default=[], type=Path, metavar="YAML", help="recipes "
                    "that lie over inference.yaml")  # fmt: skip
     p.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", dest="settings", help="other "
                    "keys of inference.yaml, like threshold_file=threshold.json")  # fmt: skip
-    p.add_argument("--results", nargs="+", metavar="KIND", help="DICOM objects to store for each film: sr and some "
+    p.add_argument("--results", nargs="+", metavar="KIND", help="DICOM objects to store for each image: sr and some "
                    "of seg_map, seg_boxes, sc, gsps (default: all but gsps)")  # fmt: skip
     p.add_argument("--report_refused", action="store_true", help="store a report for each image that is refused or "
                    "damaged, too; it has no score and says why")  # fmt: skip
     p.add_argument("--again", action="store_true", help="look again at the images that were refused or damaged before")
-    p.add_argument("--dry_run", action="store_true", help="list the films that would be done, and do nothing")
-    p.add_argument("--limit", type=int, help="do at most this many films")
+    p.add_argument("--dry_run", action="store_true", help="list the images that would be done, and do nothing")
+    p.add_argument("--limit", type=int, help="do at most this many images")
     p.add_argument("--watch", type=float, metavar="SECONDS", help="look again this long after each pass, until stopped")
     p.set_defaults(run=run)
 
@@ -122,12 +124,12 @@ def _stop_by_signals(archive: Archive, work: ArchiveRun) -> dict[int, Any]:
 
 def _pass(work: ArchiveRun, args: argparse.Namespace, again: bool) -> int:
     """Go through the archive once, or list what would be done, and give the exit status."""
-    from monai_tbkd.bundle import FILMS_FAILED
+    from monai_tbkd.bundle import IMAGES_FAILED
 
     if args.dry_run:
-        films, counts = work.look(again)
-        sys.stdout.write("".join(f"{film.address.path}\n" for film in films if film.error is None))
-        errors = [film.error for film in films if film.error is not None]
+        images, counts = work.look(again)
+        sys.stdout.write("".join(f"{image.address.path}\n" for image in images if image.error is None))
+        errors = [image.error for image in images if image.error is not None]
         for error in errors:
             logger.warning("%s", error)
         failed = len(errors)
@@ -136,10 +138,10 @@ def _pass(work: ArchiveRun, args: argparse.Namespace, again: bool) -> int:
         failed = counts["failed"] + counts["skipped_failed"]
     logger.info(
         "%d studies, %d images: %d had results, %d were refused or damaged before, %d %s.",
-        counts["studies"], counts["films"], counts["with_results"], counts["skipped"], counts["given"],
+        counts["studies"], counts["images"], counts["with_results"], counts["skipped"], counts["given"],
         "to do" if args.dry_run else "tried",
     )  # fmt: skip
-    return FILMS_FAILED if failed or work.archive.cut_short else 0
+    return IMAGES_FAILED if failed or work.archive.cut_short else 0
 
 
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:
@@ -162,5 +164,5 @@ def _is_program() -> bool:
 
 
 def _end(work: ArchiveRun) -> None:
-    shutil.rmtree(work.film_folder, ignore_errors=True)
+    shutil.rmtree(work.image_folder, ignore_errors=True)
     os._exit(STOPPED)

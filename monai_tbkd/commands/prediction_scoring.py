@@ -25,8 +25,8 @@ from monai_tbkd.metrics.blind_baselines import BLIND_NAMES
 from monai_tbkd.metrics.predictor_measures import box_predictions
 from monai_tbkd.metrics.split_truth import split_sha256
 from monai_tbkd.report.evaluation_page import write_evaluation_page
-from monai_tbkd.report.film_table import FILE as FILM_TABLE
-from monai_tbkd.report.film_table import write_film_table
+from monai_tbkd.report.image_table import FILE as IMAGE_TABLE
+from monai_tbkd.report.image_table import write_image_table
 from monai_tbkd.results.prediction_table import as_written
 
 logger = logging.getLogger(__name__)
@@ -40,11 +40,11 @@ def run(args: argparse.Namespace) -> int:
     maps, boxes = _named(args.maps), _named(args.boxes)
     predictors = [*maps, *boxes]
     scores = _named(args.scores, predictors[0] if len(predictors) == 1 else None)
-    if args.list_films is None:
+    if args.list_images is None:
         _check(args, maps, boxes, scores)
     splits = load_datalist(args.dataset_dir, **_of(args, "layout", "select", "test", "test_dir"))
-    if args.list_films is not None:
-        return _list_films(args.list_films, splits)
+    if args.list_images is not None:
+        return _list_images(args.list_images, splits)
     how = _of(args, "grid", "smallest_area", "largest_number", "seed", "selection", "lung_field_dir")
     resamples = args.bootstrap_resamples
     comparison = Comparison(splits["train"], splits["select"], splits["test"], resamples=resamples, **how)
@@ -65,10 +65,10 @@ def run(args: argparse.Namespace) -> int:
     result = evaluation_result(comparison, predictions, facts, settings, {}, given, inputs)
     result["provenance"]["splits_sha256"]["train"] = split_sha256(splits["train"])
     write_json(args.output_dir / "metrics.json", result)
-    write_film_table(args.output_dir / FILM_TABLE, comparison.truth["test"], comparison.measured)
+    write_image_table(args.output_dir / IMAGE_TABLE, comparison.truth["test"], comparison.measured)
     page = write_evaluation_page(args.output_dir, result, splits["test"], predictions, comparison.box_fitting)
     sys.stdout.write(table(result) + "\n")
-    logger.info("wrote %s, metrics.json and %s", page, FILM_TABLE)
+    logger.info("wrote %s, metrics.json and %s", page, IMAGE_TABLE)
     return 0
 
 
@@ -134,10 +134,10 @@ def _from_maps(
         "kind": "maps",
         "files": read.files,
         "flat_maps": read.flat,
-        "films_without": len(without),
+        "images_without": len(without),
         "sha256": read.sha256,
         "scale": args.scale,
-        "film_scores": "largest value of the map" if scores is None else "given",
+        "image_scores": "largest value of the map" if scores is None else "given",
         "warnings": read.warnings,
     }
 
@@ -148,7 +148,7 @@ def _from_boxes(
     read = read_saved_boxes(file, sizes, args.coco, args.category_ids)
     if read.unknown and args.extra == "error":
         raise ValueError(
-            f"{file}: films that are not in the data set, {name_first(read.unknown)}. Take them away, or allow them "
+            f"{file}: images that are not in the data set, {name_first(read.unknown)}. Take them away, or allow them "
             "(--extra ignore)."
         )
     found = {
@@ -162,9 +162,9 @@ def _from_boxes(
         "kind": "boxes",
         "boxes": number,
         **read.counts,
-        "films_without": sum(name not in read.scores for name in names),
+        "images_without": sum(name not in read.scores for name in names),
         "sha256": read.sha256,
-        "film_scores": "highest score of the film's boxes" if scores is None else "given",
+        "image_scores": "highest score of the image's boxes" if scores is None else "given",
         "warnings": read.warnings + train_only * bool(read.boxes and not number),
     }
 
@@ -202,12 +202,12 @@ def _doubts(reported: Predictions, given: bool, point: Mapping[str, Any] | None)
 def _refuse_missing(without: Sequence[str], what: str, args: argparse.Namespace, more: str = "") -> None:
     said = f"{what} of {name_first(without)}{more}"
     if without and args.missing == "error":
-        raise ValueError(f"{said}. Give them, or count such films as empty with a score of 0 (--missing empty).")
+        raise ValueError(f"{said}. Give them, or count such images as empty with a score of 0 (--missing empty).")
     if without:
         logger.warning("%s: counted as empty, with a score of 0.", said)
 
 
-def _list_films(path: Path, splits: Splits) -> int:
+def _list_images(path: Path, splits: Splits) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         file.write(csv_line(["name", "split", "image", "height", "width"]))

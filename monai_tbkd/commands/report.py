@@ -17,9 +17,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="write an evaluation's report anew, summarize several seeds, or make the pages of an inference",
         description=(
             "Of one evaluation: write report.html anew from metrics.json and robustness.json, as after a robustness "
-            "study; films and curves that the evaluation drew are kept. Of several, which differ in their seed: write "
-            "seeds.json and seeds.html with means, spread and intervals over seeds and films. Of an inference: write "
-            "predictions.html anew from predictions.json, and the pages of films that have none, without maps. "
+            "study; images and curves that the evaluation drew are kept. Of several, which differ in their seed: write "
+            "seeds.json and seeds.html with means, spread and intervals over seeds and images. Of an inference: write "
+            "predictions.html anew from predictions.json, and the pages of images that have none, without maps. "
             "Research use only, not for diagnosis."
         ),
     )
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Write it and say where it is."""
     from monai_tbkd.data.whole_file import write_json
     from monai_tbkd.report.evaluation_page import refresh_evaluation_page
-    from monai_tbkd.report.film_reports import write_reports
+    from monai_tbkd.report.image_reports import write_reports
     from monai_tbkd.report.seed_summary import read_run, seed_table, summarize_runs, write_seed_page
 
     if len(args.runs) == 1:

@@ -1,4 +1,4 @@
-"""``take_reports``: what annotators have sent from OHIF, as labels of the films that they are about."""
+"""``take_reports``: what annotators have sent from OHIF, as labels of the images that they are about."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command."""
     p = subparsers.add_parser(
         "take_reports",
-        help="take in OHIF's reports, from a PACS or from files, as labels of their films",
+        help="take in OHIF's reports, from a PACS or from files, as labels of their images",
         description=(
-            "Keep the newest report that an annotator has made of a film in a viewer (DICOM SR of TID 1500, as OHIF's "
-            "'Create SR' stores it) as the film's finished label. Reports of programs, this one's too, are never "
-            "taken. Films with a label that was saved otherwise are left alone. Then run export_labels, or train. Ends "
+            "Keep the newest report that an annotator has made of an image in a viewer (DICOM SR of TID 1500, as OHIF's "
+            "'Create SR' stores it) as the image's finished label. Reports of programs, this one's too, are never "
+            "taken. Images with a label that was saved otherwise are left alone. Then run export_labels, or train. Ends "
             f"with 3 where a report could not be taken. {SECRETS} Research use only, not for diagnosis."
         ),
     )
-    p.add_argument("store", type=Path, metavar="FOLDER", help="the folder of films; with --url, APP/pacs/... of a "
-                   "PACS, or a new folder, which gets the films that were reported")  # fmt: skip
+    p.add_argument("store", type=Path, metavar="FOLDER", help="the folder of images; with --url, APP/pacs/... of a "
+                   "PACS, or a new folder, which gets the images that were reported")  # fmt: skip
     p.add_argument("--reports", nargs="+", type=Path, metavar="PATH", help="reports that were downloaded, or folders "
                    "of them, in place of an archive")  # fmt: skip
     p.add_argument("--without_words", action="store_true", help="take from a PACS also reports that neither were made "
@@ -44,34 +44,34 @@ def run(args: argparse.Namespace) -> int:
     """Take in, and say what."""
     if (args.url is None) == (args.reports is None):
         raise ValueError("expected one of --url, of a PACS, and --reports, files.")
-    from monai_tbkd.bundle import FILMS_FAILED, with_extra
+    from monai_tbkd.bundle import IMAGES_FAILED, with_extra
 
     with_extra(("take_reports",), "highdicom", "dicom")
     from monai_tbkd.label.label_folder import LABELS_FOLDER, LabelFolder
     from monai_tbkd.label.report_intake import ReportIntake
 
-    intake = ReportIntake(LabelFolder(args.store / LABELS_FOLDER), lambda film, series: None, args.replace)
+    intake = ReportIntake(LabelFolder(args.store / LABELS_FOLDER), lambda image, series: None, args.replace)
     seen = _from_files(args, intake) if args.url is None else _from_archive(args, intake)
     counts = intake.counts
     faults = counts["fault"] + seen["unreadable"]
     sys.stdout.write(
-        f"{counts['taken']} labels taken, {counts['known']} there already, {counts['left_alone']} films left alone, "
+        f"{counts['taken']} labels taken, {counts['known']} there already, {counts['left_alone']} images left alone, "
         f"{counts['no_label'] + seen['of_something_else']} reports that are no labels, {faults} left out.\n"
     )
-    return FILMS_FAILED if faults else 0
+    return IMAGES_FAILED if faults else 0
 
 
 def _from_files(args: argparse.Namespace, intake: ReportIntake) -> Counter[str]:
-    from monai_tbkd.label.film_sources import FolderSource
-    from monai_tbkd.label.label_folder import PACS_FILMS, is_pacs_store
-    from monai_tbkd.label.report_intake import films_of_folder, films_of_series
+    from monai_tbkd.label.image_sources import FolderSource
+    from monai_tbkd.label.label_folder import PACS_IMAGES, is_pacs_store
+    from monai_tbkd.label.report_intake import images_of_folder, images_of_series
 
     if not args.store.is_dir():
-        raise FileNotFoundError(f"{args.store}: there is no such folder of films; check the path.")
+        raise FileNotFoundError(f"{args.store}: there is no such folder of images; check the path.")
     if is_pacs_store(args.store):
-        intake.find_film = films_of_series(lambda series: args.store / PACS_FILMS / series)
+        intake.find_image = images_of_series(lambda series: args.store / PACS_IMAGES / series)
     else:
-        intake.find_film = films_of_folder(FolderSource(args.store, intake.labels.root))
+        intake.find_image = images_of_folder(FolderSource(args.store, intake.labels.root))
     intake.take(_files(args.reports))
     return Counter()
 
@@ -80,9 +80,9 @@ def _from_archive(args: argparse.Namespace, intake: ReportIntake) -> Counter[str
     archive, query = open_archive(args)
     from dicomweb_client import DICOMwebClient
 
-    from monai_tbkd.label.label_folder import PACS_FILMS, is_pacs_store, mark_pacs_store
+    from monai_tbkd.label.label_folder import PACS_IMAGES, is_pacs_store, mark_pacs_store
     from monai_tbkd.label.pacs_source import PacsSource
-    from monai_tbkd.label.report_intake import films_of_series
+    from monai_tbkd.label.report_intake import images_of_series
     from monai_tbkd.pacs import AnnotatorReports
 
     if args.store.is_dir() and any(args.store.iterdir()) and not is_pacs_store(args.store):
@@ -92,8 +92,8 @@ def _from_archive(args: argparse.Namespace, intake: ReportIntake) -> Counter[str
     mark_pacs_store(args.store)
     # Its log tells of every request, with what is searched for: at times the patient.
     logging.getLogger("dicomweb_client").setLevel(logging.ERROR)
-    source = PacsSource(DICOMwebClient(args.url, session=archive.session), args.store / PACS_FILMS, ())
-    intake.find_film = films_of_series(source.path)
+    source = PacsSource(DICOMwebClient(args.url, session=archive.session), args.store / PACS_IMAGES, ())
+    intake.find_image = images_of_series(source.path)
     reports = AnnotatorReports(archive, query, args.without_words)
     for found in reports.studies():
         with tempfile.TemporaryDirectory(prefix="reports_") as scratch:

@@ -27,7 +27,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     p.add_argument(
         "--runs", type=Path, metavar="FILE", help="which configs to run with what overrides; for other bundles"
     )
-    p.add_argument("--films", type=Path, metavar="DIR", help="data set for the runs (default for ours: phantom films)")
+    p.add_argument(
+        "--images", type=Path, metavar="DIR", help="data set for the runs (default for ours: phantom images)"
+    )
     p.add_argument("--no_run", action="store_true", help="look at files alone and run nothing of the bundle")
     p.add_argument("--report", type=Path, metavar="JSON", help="write what was found")
     p.set_defaults(run=run)
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     found = []
     with tempfile.TemporaryDirectory(prefix="verify_bundle_") as work:
-        for finding in verify(args.folder, work, args.hashes, args.schema, args.runs, args.films, run=not args.no_run):
+        for finding in verify(args.folder, work, args.hashes, args.schema, args.runs, args.images, run=not args.no_run):
             found.append(finding)
             sys.stdout.write(f"{finding.level:8} {finding.check:12} {finding.text}\n")
             sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Films and data sets: readers, data lists, splits and their checks."""
+"""Images and data sets: readers, data lists, splits and their checks."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ if TYPE_CHECKING:
     from monai_tbkd.data.balanced_sampler import balanced_sampler
     from monai_tbkd.data.class_folders import load_class_folders
     from monai_tbkd.data.content_store import ContentStore
-    from monai_tbkd.data.cxr_reader import CXRReader, film_meta
+    from monai_tbkd.data.cxr_reader import CXRReader, image_meta
     from monai_tbkd.data.datalist import load_datalist, load_source
     from monai_tbkd.data.datalist_error import DatalistError
     from monai_tbkd.data.datalist_findings import check_datalist
     from monai_tbkd.data.datalist_item import DatalistItem, datalist_item, evaluation_items, image_labels
-    from monai_tbkd.data.dataset_files import unlabeled_films
-    from monai_tbkd.data.film_classes import CLASS_NAMES, class_label, class_of
-    from monai_tbkd.data.film_dataset import FilmDataset
-    from monai_tbkd.data.film_folder import list_films
-    from monai_tbkd.data.film_origin import film_origins
-    from monai_tbkd.data.film_rules import FilmRules
-    from monai_tbkd.data.film_shards import films_of_shard, shard_folder
-    from monai_tbkd.data.film_turn import FilmTurn
-    from monai_tbkd.data.film_warnings import FilmWarning
+    from monai_tbkd.data.dataset_files import unlabeled_images
     from monai_tbkd.data.frontal_gate import FrontalGate, GateVerdict
+    from monai_tbkd.data.image_classes import CLASS_NAMES, class_label, class_of
+    from monai_tbkd.data.image_folder import list_images
+    from monai_tbkd.data.image_origin import image_origins
+    from monai_tbkd.data.image_rules import ImageRules
+    from monai_tbkd.data.image_shards import images_of_shard, shard_folder
+    from monai_tbkd.data.image_turn import ImageTurn
+    from monai_tbkd.data.image_warnings import ImageWarning
     from monai_tbkd.data.kaggle_csv import load_kaggle_csv
     from monai_tbkd.data.manifest import Correction, load_manifest, write_corrections
-    from monai_tbkd.data.named_films import load_da_db, load_nlm
+    from monai_tbkd.data.named_images import load_da_db, load_nlm
     from monai_tbkd.data.pasted_copies import with_pasted_copies
     from monai_tbkd.data.processes import process_batch_size, share_of_batches
-    from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+    from monai_tbkd.data.radiograph_dataset import RadiographDataset
+    from monai_tbkd.data.reason_codes import ImageError, ReasonCode
     from monai_tbkd.data.splits import split_by_name_hash
     from monai_tbkd.data.tbx11k import load_tbx11k
     from monai_tbkd.data.yolo import load_yolo
@@ -42,13 +42,13 @@ __all__ = [
     "Correction",
     "DatalistError",
     "DatalistItem",
-    "FilmDataset",
-    "FilmError",
-    "FilmRules",
-    "FilmTurn",
-    "FilmWarning",
     "FrontalGate",
     "GateVerdict",
+    "ImageError",
+    "ImageRules",
+    "ImageTurn",
+    "ImageWarning",
+    "RadiographDataset",
     "ReasonCode",
     "balanced_sampler",
     "check_datalist",
@@ -56,11 +56,11 @@ __all__ = [
     "class_of",
     "datalist_item",
     "evaluation_items",
-    "film_meta",
-    "film_origins",
-    "films_of_shard",
     "image_labels",
-    "list_films",
+    "image_meta",
+    "image_origins",
+    "images_of_shard",
+    "list_images",
     "load_class_folders",
     "load_da_db",
     "load_datalist",
@@ -74,7 +74,7 @@ __all__ = [
     "shard_folder",
     "share_of_batches",
     "split_by_name_hash",
-    "unlabeled_films",
+    "unlabeled_images",
     "with_pasted_copies",
     "write_corrections",
 ]

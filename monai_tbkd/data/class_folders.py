@@ -8,7 +8,7 @@ from pathlib import Path
 from monai_tbkd.data.datalist_error import DatalistError, name_first, refuse
 from monai_tbkd.data.datalist_item import DatalistItem, datalist_item
 from monai_tbkd.data.dataset_files import existing_folder, images_in, subfolders
-from monai_tbkd.data.film_classes import class_of, is_split_word, known_words, split_of
+from monai_tbkd.data.image_classes import class_of, is_split_word, known_words, split_of
 from monai_tbkd.data.own_results import is_result_folder
 
 

@@ -11,15 +11,15 @@ import numpy as np
 from monai.data.image_reader import ImageReader
 from numpy.typing import NDArray
 
-from monai_tbkd.data.film_rules import FilmRules
-from monai_tbkd.data.readers import DecodedFilm, FilmLimits, decode_film
+from monai_tbkd.data.image_rules import ImageRules
+from monai_tbkd.data.readers import DecodedImage, ImageLimits, decode_image
 from monai_tbkd.data.readers.dicom_display import VOI_CHOICES
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.reason_codes import ImageError, ReasonCode
 
 PathLike = str | os.PathLike[str]
 
 
-def film_meta(size: tuple[int, int] = (0, 0), film: DecodedFilm | None = None) -> dict[str, Any]:
+def image_meta(size: tuple[int, int] = (0, 0), image: DecodedImage | None = None) -> dict[str, Any]:
     """Return the metadata of an image, also of a refused one of `size`, so that any of them collate into one batch.
 
     Returns:
@@ -28,16 +28,16 @@ def film_meta(size: tuple[int, int] = (0, 0), film: DecodedFilm | None = None) -
         since a batch cannot hold lists of several lengths; and MONAI's ``spatial_shape``, ``affine`` (identity) and
         ``original_channel_dim`` (NaN: none).
     """
-    film = film or DecodedFilm(np.empty(size, dtype=np.float32), "")
+    image = image or DecodedImage(np.empty(size, dtype=np.float32), "")
     return {
-        "original_size": np.array(film.pixels.shape, dtype=np.int64),
-        "spacing_mm": np.array(film.spacing_mm or (np.nan, np.nan), dtype=np.float64),
-        "sop_instance_uid": film.sop_instance_uid,
-        "source_format": film.source_format,
-        "pixel_steps": "; ".join(film.steps),
-        "turn": str(film.turn),
-        "warnings": "; ".join(film.warnings),
-        "spatial_shape": np.array(film.pixels.shape, dtype=np.int64),
+        "original_size": np.array(image.pixels.shape, dtype=np.int64),
+        "spacing_mm": np.array(image.spacing_mm or (np.nan, np.nan), dtype=np.float64),
+        "sop_instance_uid": image.sop_instance_uid,
+        "source_format": image.source_format,
+        "pixel_steps": "; ".join(image.steps),
+        "turn": str(image.turn),
+        "warnings": "; ".join(image.warnings),
+        "spatial_shape": np.array(image.pixels.shape, dtype=np.int64),
         "affine": np.eye(4),
         "original_channel_dim": float("nan"),
     }
@@ -47,7 +47,7 @@ class CXRReader(ImageReader):
     """Read a chest X-ray from PNG, JPEG, TIFF, BMP, DICOM, NIfTI, MetaImage or NRRD.
 
     The image comes as ``(H, W)`` float32, upright, rows first; values keep the scale of the file, larger is brighter.
-    The format is told by content, never by suffix. The metadata (see `film_meta`) hold no patient data.
+    The format is told by content, never by suffix. The metadata (see `image_meta`) hold no patient data.
 
     All that can fail happens in `get_data`, not in `read`: MONAI's ``LoadImage`` answers an error in `read` by trying
     its own readers, some of which load a damaged file as garbage.
@@ -56,7 +56,7 @@ class CXRReader(ImageReader):
         voi: for DICOM, ``"first"`` applies the first VOI LUT or window (what a viewer shows), ``"none"`` leaves it out.
         min_side: shortest height or width that is accepted, in pixels.
         max_pixels: most pixels that are decoded.
-        min_age: youngest patient in years, where DICOM tags tell; see `FilmRules`.
+        min_age: youngest patient in years, where DICOM tags tell; see `ImageRules`.
         secondary_capture: take Secondary Capture objects and modality OT.
         any_view: take every view, not just PA and AP.
         any_body_part: take every body part, not just the chest.
@@ -67,16 +67,16 @@ class CXRReader(ImageReader):
     Example:
         >>> from monai.transforms import LoadImaged
         >>> load = LoadImaged(keys="image", reader=CXRReader, ensure_channel_first=True)
-        >>> load({"image": "film.dcm"})["image"].shape  # doctest: +SKIP
+        >>> load({"image": "image.dcm"})["image"].shape  # doctest: +SKIP
         torch.Size([1, 2022, 1756])
     """
 
     def __init__(
         self,
         voi: str = "first",
-        min_side: int = FilmLimits.min_side,
-        max_pixels: int = FilmLimits.max_pixels,
-        min_age: float = FilmRules.min_age,
+        min_side: int = ImageLimits.min_side,
+        max_pixels: int = ImageLimits.max_pixels,
+        min_age: float = ImageRules.min_age,
         secondary_capture: bool = False,
         any_view: bool = False,
         any_body_part: bool = False,
@@ -84,8 +84,8 @@ class CXRReader(ImageReader):
         if voi not in VOI_CHOICES:
             raise ValueError(f"voi is {voi!r}; expected one of {VOI_CHOICES}.")
         self.voi = voi
-        self.limits = FilmLimits(min_side, max_pixels)
-        self.rules = FilmRules(min_age, secondary_capture, any_view, any_body_part)
+        self.limits = ImageLimits(min_side, max_pixels)
+        self.rules = ImageRules(min_age, secondary_capture, any_view, any_body_part)
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Accept every name: content decides."""
@@ -102,16 +102,18 @@ class CXRReader(ImageReader):
             img: what `read` returned.
 
         Returns:
-            The pixels ``(H, W)``, float32, and the metadata of `film_meta`.
+            The pixels ``(H, W)``, float32, and the metadata of `image_meta`.
 
         Raises:
-            FilmError: the image cannot be used; its reason says why.
+            ImageError: the image cannot be used; its reason says why.
         """
         if len(img) != 1:
-            raise FilmError(
-                ReasonCode.MULTI_FRAME, ", ".join(map(str, img)), f"{len(img)} files as one film; give one path a film"
+            raise ImageError(
+                ReasonCode.MULTI_FRAME,
+                ", ".join(map(str, img)),
+                f"{len(img)} files as one image; give one path an image",
             )
-        film = decode_film(img[0], voi=self.voi, limits=self.limits, rules=self.rules)
-        if film.pixels.min() == film.pixels.max():
-            raise FilmError(ReasonCode.CORRUPT, img[0], "all pixels have one value; export the film again")
-        return film.pixels, film_meta(film=film)
+        image = decode_image(img[0], voi=self.voi, limits=self.limits, rules=self.rules)
+        if image.pixels.min() == image.pixels.max():
+            raise ImageError(ReasonCode.CORRUPT, img[0], "all pixels have one value; export the image again")
+        return image.pixels, image_meta(image=image)

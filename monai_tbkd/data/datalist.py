@@ -11,11 +11,11 @@ from monai_tbkd.data.class_folders import load_class_folders
 from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_findings import check_datalist
 from monai_tbkd.data.datalist_item import DatalistItem
-from monai_tbkd.data.dataset_files import unlisted_films, unread_splits
-from monai_tbkd.data.film_classes import CLASS_NAMES, LAYOUTS
+from monai_tbkd.data.dataset_files import unlisted_images, unread_splits
+from monai_tbkd.data.image_classes import CLASS_NAMES, LAYOUTS
 from monai_tbkd.data.kaggle_csv import is_kaggle_csv, load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
-from monai_tbkd.data.named_films import load_da_db, load_nlm, named_layout
+from monai_tbkd.data.named_images import load_da_db, load_nlm, named_layout
 from monai_tbkd.data.paths import absolute_path
 from monai_tbkd.data.splits import half_labels, split_by_fold, split_by_name_hash
 from monai_tbkd.data.tbx11k import load_tbx11k
@@ -44,7 +44,7 @@ def load_datalist(
     """Read one or several data sets and split them.
 
     ``test`` is the split to report: a data set's own val (or else test) split, or, where it has none, a slice of its
-    films by name hash. ``select``, for thresholds and checkpoints, is always a slice of train by name hash, and is
+    images by name hash. ``select``, for thresholds and checkpoints, is always a slice of train by name hash, and is
     not trained on.
 
     Args:
@@ -93,24 +93,26 @@ def load_datalist(
     reported: list[DatalistItem] = []
     whole: list[DatalistItem] = []
     for source, items in zip(sources, loaded, strict=False):  # not those held out
-        if unlisted := unlisted_films(source, items):
-            logger.info("%s: films that nothing in the data set names are left out (%s).", source, name_first(unlisted))
+        if unlisted := unlisted_images(source, items):
+            logger.info(
+                "%s: images that nothing in the data set names are left out (%s).", source, name_first(unlisted)
+            )
         if unread := unread_splits(source, find_layout(source) if layout == "auto" else layout, items):
             logger.warning("%s", unread)
         own = next((split for split in ("val", "test") if any(item["split"] == split for item in items)), None)
-        films = [item for item in items if item["split"] == "train"]
+        images = [item for item in items if item["split"] == "train"]
         if labels == "halves":  # before anything is split, so that folds are of the same images
-            films = [item for item in films if item["boxes"] is not None]
+            images = [item for item in images if item["boxes"] is not None]
         if folds is not None:
-            whole += films
+            whole += images
         elif held_out:
-            train += films
+            train += images
         elif test is None and own is not None:
-            train += films
+            train += images
             reported += [item for item in items if item["split"] == own]
             logger.info("%s: reported on its own %s split.", source, own)
         else:
-            whole += films
+            whole += images
     reported += [item for items in loaded[len(sources) :] for item in items]
     if folds is not None:
         splits = split_by_fold(whole, folds, fold, seed, select)
@@ -125,7 +127,7 @@ def load_datalist(
         counts = Counter(item["class_name"] for item in part)
         boxes = sum(len(item["boxes"] or []) for item in part)
         logger.info(
-            "%-6s %6d films  %s  boxes %d",
+            "%-6s %6d images  %s  boxes %d",
             name, len(part), "  ".join(f"{each} {counts[each]}" for each in CLASS_NAMES), boxes,
         )  # fmt: skip
     return splits
@@ -144,7 +146,7 @@ def load_source(source: Source, num_classes: int = 2, layout: str = "auto") -> l
         raise ValueError(f"layout is {layout!r}; expected one of {LAYOUTS}.")
     items = _LOADERS[layout](source, num_classes)
     if not items:
-        raise DatalistError(f"{source}: no film in it ({layout} layout); check dataset_dir.")
+        raise DatalistError(f"{source}: no image in it ({layout} layout); check dataset_dir.")
     return items
 
 

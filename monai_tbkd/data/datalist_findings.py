@@ -39,13 +39,13 @@ class Finding:
         kind: a word for programs, such as ``"box_outside"``.
         severity: one of `SEVERITIES`.
         sentence: what was found and how to fix it.
-        films: names of the images concerned; empty where names could tell who a patient is.
+        images: names of the images concerned; empty where names could tell who a patient is.
     """
 
     kind: str
     severity: str
     sentence: str
-    films: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
 
 
 class Findings(list[Finding]):
@@ -53,11 +53,11 @@ class Findings(list[Finding]):
 
     def add(
         self, kind: str, severity: str, what: str, named: Iterable[object], fix: str,
-        films: Iterable[str] | None = None, total: str = "",
+        images: Iterable[str] | None = None, total: str = "",
     ) -> None:  # fmt: skip
-        """Add ``what (count: first names; total)fix``, unless nothing is named; `films` None: those named."""
+        """Add ``what (count: first names; total)fix``, unless nothing is named; `images` None: those named."""
         listed = [str(name) for name in named]
-        names = tuple(dict.fromkeys(listed if films is None else films))
+        names = tuple(dict.fromkeys(listed if images is None else images))
         if listed:
             self.append(Finding(kind, severity, f"{what} ({name_first(listed)}{total}){fix}", names))
 
@@ -85,12 +85,14 @@ def check_datalist(splits: Splits, missing_annotation: str = "warn") -> dict[str
     if missing_annotation not in ("warn", "error"):
         raise ValueError(f"missing_annotation is {missing_annotation!r}; expected 'warn' or 'error'.")
     if not any(splits.values()):
-        raise DatalistError("The data set has no film; check dataset_dir.")
+        raise DatalistError("The data set has no image; check dataset_dir.")
     faults: list[str] = []
     warnings: list[str] = []
     for each in datalist_findings(splits):
         if each.kind == "not_annotated" and missing_annotation == "error":
-            faults.append(f"TB films without an annotation ({name_first(each.films)}); annotate them or take them out.")
+            faults.append(
+                f"TB images without an annotation ({name_first(each.images)}); annotate them or take them out."
+            )
         else:
             (faults if each.severity == "error" else warnings).append(each.sentence)
     if faults:
@@ -116,37 +118,37 @@ def datalist_findings(splits: Splits) -> Findings:
     missing = [item["name"] for item in unread if not Path(item["image"]).exists()]
     broken = [item for item in unread if Path(item["image"]).exists()]
     found.add(
-        "missing_film", "error", "Listed films that do not exist", missing, "; add them or take them off the list."
+        "missing_image", "error", "Listed images that do not exist", missing, "; add them or take them off the list."
     )
     fix, faults, names = "; replace them or take them out.", [i["fault"] for i in broken], [i["name"] for i in broken]
-    found.add("unreadable", "error", "Films that cannot be read", faults, fix, names)
+    found.add("unreadable", "error", "Images that cannot be read", faults, fix, names)
     _find_twice(splits, found)
     _find_in_two_sources(splits, found)
     paths = _grouped(items, lambda item: item["name"])  # maps and scores are kept by name
     shared = {name: sorted({item["image"] for item in own}) for name, own in paths.items()}
     several = {name: " and ".join(own) for name, own in shared.items() if len(own) > 1}
     fix = "; rename one, or keep them under one folder."
-    found.add("same_name", "error", "Different films of one name", several.values(), fix, several)
+    found.add("same_name", "error", "Different images of one name", several.values(), fix, several)
     _find_patients(splits, found)
     outside = [(item, box) for item in items for box in clip_boxes(item)[1]]
-    fix = "fix the annotations: [xmin, ymin, xmax, ymax] in pixels of the film file"
-    what = "Boxes outside their film or without area"
+    fix = "fix the annotations: [xmin, ymin, xmax, ymax] in pixels of the image file"
+    what = "Boxes outside their image or without area"
     _add_boxes(found, items, outside, "box_outside", "error", what, fix)
     found += box_unit_findings(items)
-    fix, total = "; take them out of the data set.", f"; {len(items)} films in all"
-    found.add("mask", "error", "Masks among the films", find_masks(items), fix, total=total)
+    fix, total = "; take them out of the data set.", f"; {len(items)} images in all"
+    found.add("mask", "error", "Masks among the images", find_masks(items), fix, total=total)
     train = splits.get("train", [])
     if len({str(item["label"]) for item in train}) < 2:  # labels of halves are arrays
-        classes = ", ".join(sorted({item["class_name"] for item in train})) or "no film at all"
+        classes = ", ".join(sorted({item["class_name"] for item in train})) or "no image at all"
         sentence = (
-            f"The train split has films of one label only ({classes}); add films of the others, with dataset_dir a "
+            f"The train split has images of one label only ({classes}); add images of the others, with dataset_dir a "
             "list of folders if they are elsewhere."
         )
         found.append(Finding("one_label", "error", sentence))
     # An image that cannot be read has lost its boxes with its size; that is another finding.
     bare = [item["name"] for item in items if item["class_name"] == "tb" and item["boxes"] is None and item["size"]]
     fix = ": they train by their image label and are left out of localization scores."
-    found.add("not_annotated", "warning", "TB films without an annotation", bare, fix)
+    found.add("not_annotated", "warning", "TB images without an annotation", bare, fix)
     return found
 
 
@@ -195,8 +197,8 @@ def box_unit_findings(items: Sequence[DatalistItem]) -> Findings:
     severity, fix = "error" if len(thin) == boxes else "warning", "fix the annotations or take these boxes out"
     _add_boxes(found, items, thin, "box_below_a_pixel", severity, "Boxes less than one pixel wide or high", fix)
     if len(upper_left) == boxes >= _SEVERAL and not in_corner:
-        what = "All boxes lie in the upper left third of their film"
-        fix = "see whether they are in pixels of the film file, and not of a smaller copy or in percent"
+        what = "All boxes lie in the upper left third of their image"
+        fix = "see whether they are in pixels of the image file, and not of a smaller copy or in percent"
         _add_boxes(found, items, upper_left, "boxes_upper_left", "warning", what, fix)
     return found
 
@@ -230,10 +232,10 @@ def _find_twice(splits: Splits, found: Findings) -> None:
     groups = _grouped(_by_split(splits), lambda each: os.path.realpath(each[1]["image"])).values()
     several = [(own[0][1]["name"], sorted({split for split, _ in own})) for own in groups if len(own) > 1]
     across = {name: f"{name} in {' and '.join(own)}" for name, own in several if len(own) > 1}
-    what, fix = "The same film in two splits", "; keep it in one."
-    found.add("film_in_two_splits", "error", what, across.values(), fix, across)
+    what, fix = "The same image in two splits", "; keep it in one."
+    found.add("image_in_two_splits", "error", what, across.values(), fix, across)
     within = [name for name, own in several if len(own) == 1]
-    found.add("listed_twice", "error", "Films listed twice", within, "; list each once.")
+    found.add("listed_twice", "error", "Images listed twice", within, "; list each once.")
 
 
 def _find_in_two_sources(splits: Splits, found: Findings) -> None:
@@ -254,8 +256,8 @@ def _find_in_two_sources(splits: Splits, found: Findings) -> None:
         chosen = [group for group in groups if (len({split for split, _ in group}) > 1) is across]
         named = [" and ".join(f"{item['name']} of {item.get('source')}" for _, item in group) for group in chosen]
         what = f"The same image in two sources{' and two splits' if across else ''}"
-        films = [item["name"] for group in chosen for _, item in group]
-        found.add("image_in_two_sources", severity, what, named, "; take it out of one.", films)
+        images = [item["name"] for group in chosen for _, item in group]
+        found.add("image_in_two_sources", severity, what, named, "; take it out of one.", images)
 
 
 def _find_patients(splits: Splits, found: Findings) -> None:
@@ -264,5 +266,5 @@ def _find_patients(splits: Splits, found: Findings) -> None:
     # Neither the ids nor the images: a report ends up in logs.
     straddling = sum(len({split for split, _ in group}) > 1 for group in groups)
     if straddling:
-        sentence = f"Patients with films in two splits ({straddling}); fix the split column or the patient_id column."
+        sentence = f"Patients with images in two splits ({straddling}); fix the split column or the patient_id column."
         found.append(Finding("patient_in_two_splits", "error", sentence))

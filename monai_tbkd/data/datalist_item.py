@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from monai_tbkd.data.film_classes import class_label
+from monai_tbkd.data.image_classes import class_label
 from monai_tbkd.data.paths import absolute_path
-from monai_tbkd.data.readers import film_size
-from monai_tbkd.data.reason_codes import FilmError
+from monai_tbkd.data.readers import whole_image_size
+from monai_tbkd.data.reason_codes import ImageError
 
 DatalistItem = dict[str, Any]
 """A plain dict that goes into JSON as it is; `datalist_item` names its keys."""
@@ -67,8 +67,8 @@ def datalist_item(
     }
     if size is None:
         try:
-            item["size"] = list(film_size(path))
-        except FilmError as error:  # reported with all others by datalist_findings
+            item["size"] = list(whole_image_size(path))
+        except ImageError as error:  # reported with all others by datalist_findings
             item["fault"] = str(error)
     if drawn_on and boxes:
         boxes = scaled_boxes(boxes, drawn_on, item["size"]) if item["size"] else None

@@ -12,10 +12,10 @@ from monai_tbkd.data.datalist import Source, find_layout, load_source, name_sour
 from monai_tbkd.data.datalist_error import DatalistError
 from monai_tbkd.data.datalist_findings import Finding, Findings, datalist_findings
 from monai_tbkd.data.datalist_item import DatalistItem
-from monai_tbkd.data.dataset_files import unlisted_films, unread_splits
+from monai_tbkd.data.dataset_files import unlisted_images, unread_splits
 from monai_tbkd.data.duplicates import DUPLICATE_KINDS, DuplicatePair, find_duplicates
-from monai_tbkd.data.film_classes import CLASS_NAMES, SPLITS
-from monai_tbkd.data.film_scan import FilmScan, scan_films
+from monai_tbkd.data.image_classes import CLASS_NAMES, SPLITS
+from monai_tbkd.data.image_scan import ImageScan, scan_images
 from monai_tbkd.data.paths import absolute_path
 
 _VERDICTS = {"error": "not usable", "warning": "usable with warnings", "note": "ready"}
@@ -26,7 +26,7 @@ class DatasetCheck:
     """What `check_dataset` found.
 
     Attributes:
-        sources: ``{"path", "layout", "films", "own_splits"}`` of each data set; layout None where it cannot be read.
+        sources: ``{"path", "layout", "images", "own_splits"}`` of each data set; layout None where it cannot be read.
         splits: data list items by the data sets' own splits, before any cut by name hash.
         scans: of each image, in the order of `items`; empty where no image was read.
         pairs: duplicates by their index in `items`; None where they were not looked for.
@@ -35,7 +35,7 @@ class DatasetCheck:
 
     sources: list[dict[str, Any]]
     splits: dict[str, list[DatalistItem]]
-    scans: list[FilmScan] = field(default_factory=list)
+    scans: list[ImageScan] = field(default_factory=list)
     pairs: list[DuplicatePair] | None = None
     findings: Findings = field(default_factory=Findings)
 
@@ -70,7 +70,7 @@ class DatasetCheck:
             "formats": dict(Counter(scan.source_format for scan in usable)),
             "sizes": dict(Counter(f"{scan.size[0]} x {scan.size[1]}" for scan in usable).most_common()),
             "unreadable": [
-                {"film": item["name"], "reason": scan.reason.value}
+                {"image": item["name"], "reason": scan.reason.value}
                 for item, scan in zip(items, self.scans)
                 if scan.reason is not None
             ],
@@ -101,13 +101,13 @@ def check_dataset(
         return check
     items = check.items
     findings += datalist_findings(splits)
-    check.scans = scan_films([item["image"] for item in items], workers)
+    check.scans = scan_images([item["image"] for item in items], workers)
     # Images whose header cannot be read are reported by datalist_findings.
     scanned = zip(items, check.scans, strict=True)
     broken = [(item["name"], scan.detail) for item, scan in scanned if scan.reason is not None and item["size"]]
     details, fix = [detail for _, detail in broken], "; replace them or take them out."
     names = [name for name, _ in broken]
-    findings.add("undecodable", "error", "Films whose pixels cannot be used", details, fix, names)
+    findings.add("undecodable", "error", "Images whose pixels cannot be used", details, fix, names)
     if compare:
         real = [os.path.realpath(item["image"]) for item in items]
         # One file listed twice is a finding of its own.
@@ -115,12 +115,10 @@ def check_dataset(
         _find_duplicates(items, check.pairs, findings)
     uncut = [source["path"] for source in described if source["own_splits"] == ["train"]]
     fix = ": the reported split is cut by the hash of the name."
-    findings.add("no_own_split", "note", "No split of its own", uncut, fix, films=())
+    findings.add("no_own_split", "note", "No split of its own", uncut, fix, images=())
     nameless = sum(not item.get("patient_id") for item in items)
     if nameless:
-        sentence = (
-            f"Films without a patient id: {nameless} of {len(items)}; a cut may put films of one person on both sides."
-        )
+        sentence = f"Images without a patient id: {nameless} of {len(items)}; a cut may put images of one person on both sides."
         findings.append(Finding("no_patient_id", "note", sentence))
     return check
 
@@ -136,13 +134,13 @@ def _load(sources: Sequence[Source], layout: str) -> tuple[list[dict[str, Any]],
         except DatalistError as error:
             findings.append(Finding("cannot_load", "error", str(error)))
         if items:
-            what = f"{source}: films that nothing in the data set names are left out"
-            findings.add("not_listed", "note", what, unlisted_films(source, items), ".", films=())
+            what = f"{source}: images that nothing in the data set names are left out"
+            findings.add("not_listed", "note", what, unlisted_images(source, items), ".", images=())
             if unread := unread_splits(source, found or "", items):
                 findings.append(Finding("unread_splits", "warning", unread))
         loaded.append(items)
         own = sorted({item["split"] for item in items}, key=SPLITS.index)
-        described.append({"path": str(absolute_path(source)), "layout": found, "films": len(items), "own_splits": own})
+        described.append({"path": str(absolute_path(source)), "layout": found, "images": len(items), "own_splits": own})
     name_sources(sources, loaded)
     return described, loaded, findings
 
@@ -151,11 +149,11 @@ def _counts(splits: Mapping[str, Sequence[DatalistItem]]) -> dict[str, dict[str,
     table: dict[str, dict[str, dict[str, int]]] = {}
     for split, part in splits.items():
         for name in CLASS_NAMES:
-            films = [item for item in part if item["class_name"] == name]
-            if films:
-                bare = sum(item["boxes"] is None for item in films)
-                boxes = sum(len(item["boxes"] or []) for item in films)
-                table.setdefault(split, {})[name] = {"films": len(films), "boxes": boxes, "without_boxes": bare}
+            images = [item for item in part if item["class_name"] == name]
+            if images:
+                bare = sum(item["boxes"] is None for item in images)
+                boxes = sum(len(item["boxes"] or []) for item in images)
+                table.setdefault(split, {})[name] = {"images": len(images), "boxes": boxes, "without_boxes": bare}
     return table
 
 
@@ -177,20 +175,20 @@ def _find_duplicates(items: Sequence[DatalistItem], pairs: Sequence[DuplicatePai
 
     within = [pair for pair in copies if items[pair.first]["split"] == items[pair.second]["split"]]
     table = [
-        ("duplicates_across_splits", differing("split"), "The same film in two splits",
+        ("duplicates_across_splits", differing("split"), "The same image in two splits",
          "take one of each pair out, or the numbers on the later split are too good."),
-        ("duplicates_within_split", within, "The same film twice in a split",
+        ("duplicates_within_split", within, "The same image twice in a split",
          "take one of each pair out: it weighs double, and a cut by name may tear the pair apart."),
-        ("duplicates_across_sources", differing("source"), "The same film in two sources",
+        ("duplicates_across_sources", differing("source"), "The same image in two sources",
          "a hospital that is held out is not unseen with it; take it out of one."),
-        ("duplicates_of_two_classes", differing("class_name"), "The same film with two labels",
+        ("duplicates_of_two_classes", differing("class_name"), "The same image with two labels",
          "find out which is right."),
-        ("alike", alike, "Films so alike that they may be of one person",
+        ("alike", alike, "Images so alike that they may be of one person",
          "look at them, and give them one patient_id if they are."),
     ]  # fmt: skip
     for kind, chosen, what, fix in table:
         ordered = sorted(chosen, key=lambda pair: -pair.correlation)
         named = [f"{items[pair.first]['name']} and {items[pair.second]['name']}" for pair in ordered]
-        films = [items[number]["name"] for pair in chosen for number in (pair.first, pair.second)]
+        images = [items[number]["name"] for pair in chosen for number in (pair.first, pair.second)]
         severity = "note" if kind == "alike" else "warning"
-        findings.add(kind, severity, what, named, f"; {fix}", films)
+        findings.add(kind, severity, what, named, f"; {fix}", images)

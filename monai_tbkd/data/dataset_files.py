@@ -9,8 +9,8 @@ from pathlib import Path
 
 from monai_tbkd.data.datalist_error import DatalistError, name_first
 from monai_tbkd.data.datalist_item import DatalistItem
-from monai_tbkd.data.film_classes import is_split_word, plain_word
-from monai_tbkd.data.film_folder import list_films
+from monai_tbkd.data.image_classes import is_split_word, plain_word
+from monai_tbkd.data.image_folder import list_images
 from monai_tbkd.data.outside_text import read_csv, read_text
 from monai_tbkd.data.paths import absolute_path
 
@@ -27,9 +27,9 @@ def existing_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def images_in(folder: Path, recursive: bool = True) -> list[Path]:
-    """Images of a folder as `list_films` finds them; none where there is no such folder."""
+    """Images of a folder as `list_images` finds them; none where there is no such folder."""
     try:
-        return [Path(film["image"]) for film in list_films(folder, recursive)] if folder.is_dir() else []
+        return [Path(image["image"]) for image in list_images(folder, recursive)] if folder.is_dir() else []
     except ValueError:  # no image in it
         return []
 
@@ -55,7 +55,7 @@ def table_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         raise DatalistError(f"{path}: cannot be read as a UTF-8 CSV file ({error}); check the path.") from error
 
 
-def unlabeled_films(source: str | os.PathLike[str] | Sequence[str] | None) -> list[dict[str, str]]:
+def unlabeled_images(source: str | os.PathLike[str] | Sequence[str] | None) -> list[dict[str, str]]:
     """List images that have no label, with ``image`` (absolute path) and ``name``.
 
     Args:
@@ -63,12 +63,12 @@ def unlabeled_films(source: str | os.PathLike[str] | Sequence[str] | None) -> li
     """
     if isinstance(source, (str, os.PathLike)):
         if Path(source).suffix.lower() != ".txt":
-            return list_films(source)
+            return list_images(source)
         source = [line.strip() for line in read_text(source).splitlines() if line.strip()]
     return [{"image": str(absolute_path(path)), "name": Path(path).name} for path in source or []]
 
 
-def unlisted_films(source: str | os.PathLike[str], items: Sequence[DatalistItem]) -> list[str]:
+def unlisted_images(source: str | os.PathLike[str], items: Sequence[DatalistItem]) -> list[str]:
     """Find images that no list, row or class folder names, by path under the data set's folder.
 
     Looked into are the folders of the items and those above them, up to the data set's own; not their other

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from monai_tbkd.data.film_alignment import Floats, aligned_correlation, local_contrast, warped
-from monai_tbkd.data.film_scan import THUMBNAIL_SIDE, FilmScan
+from monai_tbkd.data.image_alignment import Floats, aligned_correlation, local_contrast, warped
+from monai_tbkd.data.image_scan import THUMBNAIL_SIDE, ImageScan
 
 KINDS = ("same file", "same pixels", "near", "mirrored", "alike")
 DUPLICATE_KINDS = KINDS[:4]
@@ -28,10 +28,10 @@ Measured: docs/data.md."""
 _CANDIDATE_SIGMA, _SIGMA = 3.0, 2.0  # coarser structures find, finer ones decide
 _CELL = 4  # thumbnail pixels a cell of the descriptor
 _FLOOR = 0.8  # candidates below are not looked at
-_MOST = 10  # candidates a film
-_SCORES = 2**24  # numbers in a table of some films against all others
+_MOST = 10  # candidates an image
+_SCORES = 2**24  # numbers in a table of some images against all others
 _PAIRS = 2048  # pairs laid on each other at a time
-_LARGEST_GROUP = 50  # of equal films, of which every pair is named
+_LARGEST_GROUP = 50  # of equal images, of which every pair is named
 
 
 # Where a shifted or cropped copy may lie: the descriptor's cells are 4 pixels, so steps of 1.5 leave no gap.
@@ -56,7 +56,7 @@ class DuplicatePair:
     correlation: float
 
 
-def find_duplicates(scans: Sequence[FilmScan]) -> list[DuplicatePair]:
+def find_duplicates(scans: Sequence[ImageScan]) -> list[DuplicatePair]:
     """Find images that are copies of each other.
 
     Equal files and equal pixels by their hashes. Copies that were re-encoded, resized, shifted or cropped by up to
@@ -101,7 +101,7 @@ def _near(thumbnails: NDArray[np.uint8]) -> list[tuple[int, int, str, float]]:
     known = {(i, j) for i, j, kind, _ in found if kind == "near"}
     mirror, starts = _candidates(thumbnails, _STARTS[:1], mirrored=True)
     for (i, j), correlation in _aligned(thumbnails, mirror, starts, mirrored=True):
-        # A film that is its own mirror image is no more than near.
+        # An image that is its own mirror image is no more than near.
         if correlation >= NEAR and (i, j) not in known:
             found.append((i, j, "mirrored", correlation))
     return found
@@ -110,10 +110,10 @@ def _near(thumbnails: NDArray[np.uint8]) -> list[tuple[int, int, str, float]]:
 def _aligned(
     thumbnails: NDArray[np.uint8], pairs: NDArray[np.intp], starts: Floats, mirrored: bool
 ) -> Iterator[tuple[tuple[int, int], float]]:
-    """Each pair with its correlation, the first film laid on the second."""
+    """Each pair with its correlation, the first image laid on the second."""
     for begin in range(0, len(pairs), _PAIRS):
         block = pairs[begin : begin + _PAIRS]
-        # Made anew for each block: local contrast of all films takes four times the memory of their thumbnails.
+        # Made anew for each block: local contrast of all images takes four times the memory of their thumbnails.
         numbers, place = np.unique(block, return_inverse=True)
         fine, place = local_contrast(thumbnails[numbers], _SIGMA), place.reshape(-1, 2)
         moving = fine[place[:, 0]][:, :, :: -1 if mirrored else 1]
@@ -123,7 +123,7 @@ def _aligned(
 
 
 def _candidates(thumbnails: NDArray[np.uint8], starts: Floats, mirrored: bool) -> tuple[NDArray[np.intp], Floats]:
-    """Pairs ``(n, 2)`` of films, the smaller number first, and the start that fitted best ``(n, 4)``."""
+    """Pairs ``(n, 2)`` of images, the smaller number first, and the start that fitted best ``(n, 4)``."""
     count = len(thumbnails)
     rows = max(16, min(1024, _SCORES // count))
     blocks = range(0, count, rows)
@@ -147,12 +147,12 @@ def _candidates(thumbnails: NDArray[np.uint8], starts: Floats, mirrored: bool) -
         most = min(_MOST, count - 1)
         top = np.argpartition(-scores, most - 1, axis=1)[:, :most]
         for row, column in zip(*np.nonzero(np.take_along_axis(scores, top, 1) >= _FLOOR), strict=True):
-            film = int(top[row, column])
-            query, value, number = begin + int(row), float(scores[row, film]), int(which[row, film])
-            pair = (min(query, film), max(query, film))
+            image = int(top[row, column])
+            query, value, number = begin + int(row), float(scores[row, image]), int(which[row, image])
+            pair = (min(query, image), max(query, image))
             if value > best.get(pair, (-1.0, 0))[0]:
                 # The start moves the first image onto the second.
-                best[pair] = (value, number if query < film else int(back[number]))
+                best[pair] = (value, number if query < image else int(back[number]))
     pairs = np.array(sorted(best), dtype=np.intp).reshape(-1, 2)
     chosen = [best[(int(i), int(j))][1] for i, j in pairs]
     return pairs, starts[chosen] if chosen else np.zeros((0, 4), dtype=np.float32)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_tbkd.data.film_features import BLOCKS, CELLS, DIRECTIONS, FilmFeatures, Turn, film_features
+from monai_tbkd.data.image_features import BLOCKS, CELLS, DIRECTIONS, ImageFeatures, Turn, image_features
 
-KINDS = ("frontal", "upside_down", "turned", "inverted", "not_a_chest_film")
+KINDS = ("frontal", "upside_down", "turned", "inverted", "not_a_chest_image")
 """What a picture may look like."""
 
 # Every way to turn a picture, but for mirror images, which the gate does not tell apart.
@@ -51,10 +51,10 @@ class FrontalGate:
         ValueError: the coefficients are of another shape.
 
     Example:
-        >>> from monai_tbkd.data.phantom import make_film
-        >>> film = make_film("health", seed=1, size=128).image
+        >>> from monai_tbkd.data.phantom import make_image
+        >>> image = make_image("health", seed=1, size=128).image
         >>> gate = FrontalGate()
-        >>> gate(film).accepted, gate(film[::-1]).kind, gate(255 - film).kind
+        >>> gate(image).accepted, gate(image[::-1]).kind, gate(255 - image).kind
         (True, 'upside_down', 'inverted')
     """
 
@@ -69,23 +69,23 @@ class FrontalGate:
         # Turned coefficients score an upright picture as the coefficients score a turned one: one product for all ways.
         # To undo a transposed turn, the flips of the transposed picture are the other axis' flips of the picture.
         undo = [Turn(True, t.mirrored, t.flipped, t.inverted) if t.transposed else t for t in _WAYS]
-        ways = [FilmFeatures(edges, grays).turned(turn) for turn in undo]
+        ways = [ImageFeatures(edges, grays).turned(turn) for turn in undo]
         self._weights = np.stack([np.concatenate([way.edges.ravel(), way.grays.ravel()]) for way in ways])
         self._bias = bias
 
-    def __call__(self, film: NDArray[Any]) -> GateVerdict:
+    def __call__(self, image: NDArray[Any]) -> GateVerdict:
         """Judge a picture ``(H, W)``, rows first, of any range and size; larger is brighter.
 
         Raises:
             ValueError: not two axes, no pixels, or values that are not finite.
         """
-        looks = film_features(film)
+        looks = image_features(image)
         if not looks:
-            return GateVerdict(False, "not_a_chest_film", float("-inf"))
+            return GateVerdict(False, "not_a_chest_image", float("-inf"))
         rows = np.stack([np.concatenate([look.edges.ravel(), look.grays.ravel()]) for look in looks])
         scores = (self._weights @ rows.T).max(1) + self._bias
         best = int(scores.argmax())
-        kind = _kind(_WAYS[best]) if scores[best] >= self.threshold else "not_a_chest_film"
+        kind = _kind(_WAYS[best]) if scores[best] >= self.threshold else "not_a_chest_image"
         return GateVerdict(kind == "frontal", kind, float(scores[0]))
 
 

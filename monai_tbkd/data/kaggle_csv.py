@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 from monai_tbkd.data.datalist_error import DatalistError, name_first, refuse
 from monai_tbkd.data.datalist_item import DatalistItem, datalist_item
 from monai_tbkd.data.dataset_files import images_in, table_rows
-from monai_tbkd.data.film_classes import box_type_of, class_of, known_words, split_of
-from monai_tbkd.data.film_folder import film_stem
+from monai_tbkd.data.image_classes import box_type_of, class_of, known_words, split_of
+from monai_tbkd.data.image_folder import image_stem
 from monai_tbkd.data.outside_text import csv_columns
 from monai_tbkd.data.paths import absolute_path, natural_key
 
@@ -94,9 +94,9 @@ def load_kaggle_csv(csv_path_or_root: str | os.PathLike[str], num_classes: int =
             faults.append(f"row {number} {error}")
     refuse(table, "rows that cannot be understood", faults, "fix them")
     if unlabeled:
-        logger.info("%s: films without a label are left out (%s).", table, name_first(sorted(unlabeled)))
+        logger.info("%s: images without a label are left out (%s).", table, name_first(sorted(unlabeled)))
     conflicts = [text for rows in by_image.values() if (text := _conflict(rows))]
-    refuse(table, "rows of one film that contradict each other", conflicts, "make them agree")
+    refuse(table, "rows of one image that contradict each other", conflicts, "make them agree")
     paths = _paths(table.parent, list(by_image))
     items = []
     for listed in sorted(by_image, key=natural_key):
@@ -113,7 +113,7 @@ def _row(number: int, line: dict[str, str]) -> _Row:
     name = PurePosixPath(line["fname"])
     strange = not name.parts or ".." in name.parts or name.is_absolute() or "\\" in line["fname"]
     if strange or any(len(os.fsencode(part)) > 255 for part in name.parts):
-        raise ValueError(f"names the film {line['fname'][:60]!r} (expected a name like tb0005.png)")
+        raise ValueError(f"names the image {line['fname'][:60]!r} (expected a name like tb0005.png)")
     split, class_name = split_of(line["source"]), class_of(line["image_type"])
     if split is None:
         raise ValueError(f"has the source {line['source']!r} (expected train, val or test)")
@@ -124,7 +124,7 @@ def _row(number: int, line: dict[str, str]) -> _Row:
     size = (_length(line["image_height"], "image_height"), _length(line["image_width"], "image_width"))
     box = _box(line["bbox"])
     if box is not None and class_name != "tb":
-        raise ValueError(f"has a box and the image_type {line['image_type']!r} (only TB films have boxes)")
+        raise ValueError(f"has a box and the image_type {line['image_type']!r} (only TB images have boxes)")
     word = line["tb_type"]
     box_type = box_type_of(word) or (word if word.lower() not in _NONE else "unspecified")
     return _Row(number, line["fname"], size, split, class_name, box, box_type)
@@ -171,16 +171,16 @@ def _paths(folder: Path, names: list[str]) -> dict[str, Path]:
     rest = [name for name in names if name not in found]
     below: dict[str, list[str]] = defaultdict(list)
     for path in images_in(folder) if rest else []:
-        below[film_stem(path.name)].append(path.relative_to(folder).as_posix())
+        below[image_stem(path.name)].append(path.relative_to(folder).as_posix())
     several = []
     for name in rest:
-        alike = below[film_stem(PurePosixPath(name).name)]
+        alike = below[image_stem(PurePosixPath(name).name)]
         own = [each for each in alike if each == name or each.endswith(f"/{name}")]
         # Saved in another format: tb1.jpg for tb1.png.
-        own = own or [each for each in alike if f"/{film_stem(each)}".endswith(f"/{film_stem(name)}")]
+        own = own or [each for each in alike if f"/{image_stem(each)}".endswith(f"/{image_stem(name)}")]
         if len(own) > 1:
             several.append(f"{name} is {' and '.join(own)}")
         # An image that is not there keeps the path where it should be, for check_datalist to name.
         found[name] = folder / (own[0] if len(own) == 1 else f"images/{name}")
-    refuse(folder, "listed films of which there are several", several, "keep one")
+    refuse(folder, "listed images of which there are several", several, "keep one")
     return found

@@ -16,7 +16,7 @@ from typing import Any
 from monai_tbkd.data.datalist_error import DatalistError, name_first, refuse
 from monai_tbkd.data.datalist_item import Boxes, DatalistItem, datalist_item
 from monai_tbkd.data.dataset_files import table_rows
-from monai_tbkd.data.film_classes import class_of, is_split_word, known_words, plain_word, split_of
+from monai_tbkd.data.image_classes import class_of, is_split_word, known_words, plain_word, split_of
 from monai_tbkd.data.lesion_polygons import add_polygons, read_polygons
 from monai_tbkd.data.paths import absolute_path
 from monai_tbkd.data.whole_file import whole_file
@@ -67,7 +67,7 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
     refuse(table, "rows that cannot be understood", faults, "fix them")
     dropped = [path.name for path, _, fields in parsed if fields["boxes"] and fields["class_name"] != "tb"]
     if dropped:
-        logger.warning("%s: boxes on films without TB are ignored (%s).", table, name_first(dropped))
+        logger.warning("%s: boxes on images without TB are ignored (%s).", table, name_first(dropped))
     # Names that stay the same when the data set moves.
     outside = [path.parent for path, _, _ in parsed if not path.is_relative_to(table.parent)]
     common = os.path.commonpath(outside) if outside else table.parent
@@ -82,12 +82,12 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
     return items
 
 
-def write_manifest(table: str | os.PathLike[str], films: Iterable[tuple[str, str, Sequence[Sequence[float]]]]) -> Path:
+def write_manifest(table: str | os.PathLike[str], images: Iterable[tuple[str, str, Sequence[Sequence[float]]]]) -> Path:
     """Write a table that `load_manifest` takes, whole or not at all.
 
     Args:
         table: the CSV file; its folder is made.
-        films: path, class name and boxes of each.
+        images: path, class name and boxes of each.
 
     Returns:
         The absolute path of the table.
@@ -96,7 +96,7 @@ def write_manifest(table: str | os.PathLike[str], films: Iterable[tuple[str, str
     with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["image", "label", "boxes"])
-        for image, label, boxes in films:
+        for image, label, boxes in images:
             drawn = json.dumps([list(box) for box in boxes]) if boxes else ""
             writer.writerow([str(absolute_path(image)), label, drawn])
     return path
@@ -121,7 +121,7 @@ class Correction:
 
     def __post_init__(self) -> None:
         if self.boxes and not self.tb:
-            raise ValueError(f"{self.image}: {len(self.boxes)} boxes on a film without TB; expected none.")
+            raise ValueError(f"{self.image}: {len(self.boxes)} boxes on an image without TB; expected none.")
 
 
 def write_corrections(table: str | os.PathLike[str], corrections: Sequence[Correction]) -> Path:
@@ -133,7 +133,7 @@ def write_corrections(table: str | os.PathLike[str], corrections: Sequence[Corre
         ValueError: no correction.
     """
     if not corrections:
-        raise ValueError("No film has a label yet, so there is nothing to learn from; save labels first.")
+        raise ValueError("No image has a label yet, so there is nothing to learn from; save labels first.")
     ordered = sorted(corrections, key=lambda correction: correction.image)
     return write_manifest(table, ((each.image, "tb" if each.tb else "health", each.boxes) for each in ordered))
 
@@ -184,7 +184,7 @@ def _words(rows: Iterable[dict[str, str]], column: str) -> list[str]:
 
 def _image_path(folder: Path, text: str) -> Path:
     if not text:
-        raise ValueError("names no film")
+        raise ValueError("names no image")
     path = absolute_path(text if Path(text).is_absolute() else folder / text)
     # By name only: links out of the folder are the owner's doing, a "../" in a downloaded table may not be.
     if not Path(text).is_absolute() and not path.is_relative_to(folder):

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_tbkd.data.datalist_item import DatalistItem
-from monai_tbkd.data.film_folder import film_stem
 from monai_tbkd.data.frontal_gate import FrontalGate
-from monai_tbkd.data.readers import decode_film
-from monai_tbkd.data.reason_codes import FilmError
+from monai_tbkd.data.image_folder import image_stem
+from monai_tbkd.data.readers import decode_image
+from monai_tbkd.data.reason_codes import ImageError
 
 _WORDS = {
     "mask", "masks", "label", "labels", "labelmap", "labelmaps", "annotation", "annotations", "segmentation",
@@ -56,15 +56,15 @@ def _is_mask(item: DatalistItem) -> bool:
     path, name = Path(item["image"]), PurePosixPath(item["name"])
     named = any(
         word in _WORDS
-        for part in (*name.parts[:-1], film_stem(name.name))
+        for part in (*name.parts[:-1], image_stem(name.name))
         for word in re.split(r"[^a-z]+", re.sub(r"ground[ _-]truth", "groundtruth", part.lower()))
     )
     try:
         largest = max(_LARGEST_BYTES, _LARGEST_BYTES_PER_PIXEL * item["size"][0] * item["size"][1])
         if not named and path.suffix.lower() not in _NOT_COMPRESSED and path.stat().st_size > largest:
             return False
-        pixels = decode_film(path).pixels
-    except (FilmError, OSError):  # that it cannot be read is another finding
+        pixels = decode_image(path).pixels
+    except (ImageError, OSError):  # that it cannot be read is another finding
         return False
     return looks_like_mask(pixels) or (named and not _gate()(pixels).accepted)
 

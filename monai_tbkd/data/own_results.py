@@ -22,7 +22,7 @@ _MARK_WITHIN = 4096
 _TABLES = {"predictions.csv", "predictions.json"}
 # beside one of these files, what is in these folders was drawn or made by this program
 _MADE = [
-    (_TABLES, {"overlays", "film_reports"}),
+    (_TABLES, {"overlays", "image_reports"}),
     ({"metrics.json"}, {"comparison"}),
     ({PHANTOM_RECIPE}, {"lung_fields"}),
 ]

@@ -13,8 +13,8 @@ def absolute_path(path: str | os.PathLike[str]) -> Path:
     """Make a path absolute, without ``..`` and ``~``, and without following links; it need not exist.
 
     Example:
-        >>> absolute_path("/films/../films/a.png").as_posix()
-        '/films/a.png'
+        >>> absolute_path("/images/../images/a.png").as_posix()
+        '/images/a.png'
     """
     try:
         path = Path(path).expanduser()

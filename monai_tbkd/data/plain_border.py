@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_tbkd.data.film_features import block_means
+from monai_tbkd.data.image_features import block_means
 
 LARGE_BORDER = 1 / 3
 """Smallest border that is cut off, as fraction of the picture. X-rays of five data sets have at most 0.28."""
@@ -37,34 +37,34 @@ class Inside(NamedTuple):
     several: bool
 
 
-def inside_border(film: NDArray[Any]) -> Inside:
+def inside_border(image: NDArray[Any]) -> Inside:
     """Find what lies inside plain borders of any gray, also where texts and toolbars stand in them.
 
     The box is exact to about a hundredth of its shorter side. Small borders stay: images are framed in many ways, and
     networks have learned from them as they are.
 
     Args:
-        film: ``(H, W)``, rows first, of any range.
+        image: ``(H, W)``, rows first, of any range.
 
     Example:
-        >>> film = np.zeros((100, 300))
-        >>> film[:, 100:200] = np.random.default_rng(0).uniform(0, 255, (100, 100))
-        >>> inside_border(film).box, inside_border(film[:, 80:210]).box
+        >>> image = np.zeros((100, 300))
+        >>> image[:, 100:200] = np.random.default_rng(0).uniform(0, 255, (100, 100))
+        >>> inside_border(image).box, inside_border(image[:, 80:210]).box
         ((100, 0, 200, 100), (0, 0, 130, 100))
     """
-    height, width = film.shape
-    x0, y0, x1, y1, several = _look(film)
+    height, width = image.shape
+    x0, y0, x1, y1, several = _look(image)
     border = 1 - (y1 - y0) * (x1 - x0) / (height * width)
     if border < LARGE_BORDER:
         return Inside((0, 0, width, height), border, several)
-    left, top, right, bottom, _ = _look(film[y0:y1, x0:x1])  # closer: blocks of a large picture are coarse
+    left, top, right, bottom, _ = _look(image[y0:y1, x0:x1])  # closer: blocks of a large picture are coarse
     return Inside((x0 + left, y0 + top, x0 + right, y0 + bottom), border, several)
 
 
-def _look(film: NDArray[Any]) -> tuple[int, int, int, int, bool]:
+def _look(image: NDArray[Any]) -> tuple[int, int, int, int, bool]:
     """Find the box inside, and whether it holds several pictures."""
-    height, width = film.shape
-    reduced = block_means(film)
+    height, width = image.shape
+    reduced = block_means(image)
     flat = _FLAT * _gray_range(reduced)
     rows, columns = slice(0, reduced.shape[0]), slice(0, reduced.shape[1])
     several = False

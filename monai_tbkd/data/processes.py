@@ -74,7 +74,7 @@ def process_batch_size(batch_size: int) -> int:
     return share
 
 
-def share_of_batches(items: Sequence[T], batch_size: int, what: str = "films") -> list[T]:
+def share_of_batches(items: Sequence[T], batch_size: int, what: str = "images") -> list[T]:
     """Return the items of this process: every n-th whole batch, where there are n processes.
 
     Whole batches, so that a network sees the very batches that it would see in one process.

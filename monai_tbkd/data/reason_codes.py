@@ -43,12 +43,12 @@ class ReasonCode(Code):
     NOT_CHEST = "NOT_CHEST", "the body part is not the chest"
     UNDER_AGE = "UNDER_AGE", "the patient is younger than the method was made for"
     TOO_SMALL = "TOO_SMALL", "too few pixels to see a lesion"
-    TOO_LARGE = "TOO_LARGE", "more pixels than a film has; decoding them could exhaust the memory"
+    TOO_LARGE = "TOO_LARGE", "more pixels than an image has; decoding them could exhaust the memory"
     OWN_RESULT = "OWN_RESULT", "a picture or an object that this program made of an image"
     NOT_SELECTED = "NOT_SELECTED", "left out by what was selected, as by the rules of an application"
-    NOT_FETCHED = "NOT_FETCHED", "the archive did not send the film"
-    NOT_STORED = "NOT_STORED", "the archive did not take the film's results"
-    INTERNAL = "INTERNAL", "a fault of the program, not of the film; the log has more"
+    NOT_FETCHED = "NOT_FETCHED", "the archive did not send the image"
+    NOT_STORED = "NOT_STORED", "the archive did not take the image's results"
+    INTERNAL = "INTERNAL", "a fault of the program, not of the image; the log has more"
 
     @property
     def is_failure(self) -> bool:
@@ -63,7 +63,7 @@ _FAILURES = {
 }  # fmt: skip
 
 
-class FilmError(ValueError):
+class ImageError(ValueError):
     """An image that cannot be used.
 
     Args:
@@ -72,7 +72,7 @@ class FilmError(ValueError):
         detail: what was found and expected and how to mend it, without a full stop and without patient data.
 
     Example:
-        >>> str(FilmError(ReasonCode.COLOR, "a.dcm", "RGB pixels; expected MONOCHROME1 or MONOCHROME2"))
+        >>> str(ImageError(ReasonCode.COLOR, "a.dcm", "RGB pixels; expected MONOCHROME1 or MONOCHROME2"))
         'a.dcm: RGB pixels; expected MONOCHROME1 or MONOCHROME2 (COLOR).'
     """
 

@@ -261,11 +261,11 @@ def _written_name(entry: Mapping[str, Any], ids: Mapping[Any, str] | None, where
     if "file_name" in entry:
         return str(entry["file_name"])
     if "image_id" not in entry:
-        raise ValueError(f"{where}: neither image_id nor file_name; expected one, to know the film.")
+        raise ValueError(f"{where}: neither image_id nor file_name; expected one, to know the image.")
     if ids is None:
         raise ValueError(
             f"{where}: an image_id and no file_name; give the data set's COCO annotations (--coco), which say which "
-            "film it is."
+            "image it is."
         )
     if _key(entry["image_id"], where) not in ids:
         raise ValueError(f"{where}: image_id {entry['image_id']!r} is not among the images of the COCO annotations.")

@@ -52,13 +52,13 @@ def find_saved_maps(
     """
     root = absolute_path(folder)
     if not root.is_dir():
-        raise ValueError(f"{root}: there is no such folder; expected one with a .npy file a film.")
+        raise ValueError(f"{root}: there is no such folder; expected one with a .npy file an image.")
     images = dict.fromkeys([*names, *known])
     stems = Counter(_stem(name) for name in images)
     keys = {}
     for name in images:
         short = [_stem(name)] if stems[_stem(name)] == 1 else []
-        # a name may come out of a table, as `--list_films` writes one
+        # a name may come out of a table, as `--list_images` writes one
         words = [written_cell(name), *map(written_cell, short), name, *short]
         keys[name] = tuple(dict.fromkeys(f"{word}.npy" for word in words))
     there = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*.npy"))}
@@ -67,7 +67,7 @@ def find_saved_maps(
     rule = f"the map of {example} is {keys.get(example, (example,))[-1]}."
     if others and not unknown:
         raise ValueError(
-            f"{root}: maps of films that are not in the data set, {name_first(others)}; {rule} Take them away, or "
+            f"{root}: maps of images that are not in the data set, {name_first(others)}; {rule} Take them away, or "
             "allow them (--extra ignore)."
         )
     found = {}
@@ -96,7 +96,7 @@ def read_saved_maps(
         names: images, in the order wanted.
         grid: cells along each side.
         scale: ``none``: values are of 0-1 as they are. ``all``: the smallest value of all maps becomes 0 and
-            the largest 1. ``film``: so in each map of its own, as is usual with Grad-CAM; `peaks` are then scaled as by
+            the largest 1. ``image``: so in each map of its own, as is usual with Grad-CAM; `peaks` are then scaled as by
             ``all`` where they are not of 0-1.
         sizes: [height, width] of the images, by which maps are known that lie on their side.
 
@@ -119,7 +119,7 @@ def read_saved_maps(
         if scale == "none" and (bottom < 0 or top > 1):
             raise ValueError(
                 f"{files[name]}: values from {bottom:g} to {top:g}; expected 0 to 1. For other values choose a scale: "
-                "--scale all (the same for all films) or --scale film (each film by its own smallest and largest "
+                "--scale all (the same for all images) or --scale image (each image by its own smallest and largest "
                 "value)."
             )
         flat += bottom == top
@@ -134,7 +134,7 @@ def read_saved_maps(
     span = high - low if high > low else 1.0
     if scale == "all":
         maps[there] = np.clip((maps[there] - low) / span, 0, 1)
-    elif scale == "film":
+    elif scale == "image":
         for i in np.flatnonzero(there).tolist():
             bottom, top = float(maps[i].min()), float(maps[i].max())
             maps[i] = (maps[i] - bottom) / (top - bottom) if top > bottom else 0.0
@@ -201,7 +201,7 @@ def read_saved_scores(path: str | Path) -> dict[str, float]:
     for line, row in enumerate(rows, start=2):
         name, text = row["name"], row[column].strip()
         if name in found:
-            raise ValueError(f"{file}, line {line}: {name} has a row already; expected one a film.")
+            raise ValueError(f"{file}, line {line}: {name} has a row already; expected one an image.")
         if not text:
             continue
         try:

@@ -10,7 +10,7 @@ import numpy as np
 
 from monai_tbkd.data.datalist_error import DatalistError
 from monai_tbkd.data.datalist_item import DatalistItem
-from monai_tbkd.data.film_classes import CLASS_NAMES
+from monai_tbkd.data.image_classes import CLASS_NAMES
 from monai_tbkd.data.number_range import is_number
 from monai_tbkd.data.paths import natural_key
 
@@ -45,7 +45,7 @@ def split_by_name_hash(items: Sequence[DatalistItem], test: float = 0, select: f
     fractions = {"test": _fraction("test", test, tb), "select": _fraction("select", select, tb)}
     if sum(fractions.values()) >= 1:
         raise DatalistError(
-            f"test {test:g} and select {select:g} leave nothing to train on ({tb} TB films); make them smaller."
+            f"test {test:g} and select {select:g} leave nothing to train on ({tb} TB images); make them smaller."
         )
     patients, strata = _grouped(items)
     parts: Splits = {"train": [], "select": [], "test": []}
@@ -149,9 +149,9 @@ def _sorted(parts: Splits) -> Splits:
 
 def _fraction(name: str, size: float, tb: int) -> float:
     if size < 0:
-        raise DatalistError(f"{name} is {size:g}; expected a fraction below 1 or a number of TB films.")
+        raise DatalistError(f"{name} is {size:g}; expected a fraction below 1 or a number of TB images.")
     if size < 1:
         return float(size)
     if size > tb:
-        raise DatalistError(f"{name} asks for {size:g} TB films and there are {tb}; ask for fewer.")
+        raise DatalistError(f"{name} asks for {size:g} TB images and there are {tb}; ask for fewer.")
     return size / tb

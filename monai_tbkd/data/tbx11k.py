@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 from monai_tbkd.data.datalist_error import DatalistError, name_first, refuse
 from monai_tbkd.data.datalist_item import Boxes, DatalistItem, datalist_item
 from monai_tbkd.data.dataset_files import images_in, subfolders, text_lines
-from monai_tbkd.data.film_classes import CLASS_NAMES, box_type_of, is_split_word, plain_word, split_of
-from monai_tbkd.data.film_folder import film_stem
+from monai_tbkd.data.image_classes import CLASS_NAMES, box_type_of, is_split_word, plain_word, split_of
+from monai_tbkd.data.image_folder import image_stem
 from monai_tbkd.data.outside_text import read_text, read_xml
 from monai_tbkd.data.own_results import is_result_folder
 from monai_tbkd.data.paths import absolute_path, natural_key
@@ -27,7 +27,7 @@ _LISTS = (".txt", ".csv", ".lst", "")
 _TB_TYPES = {"active", "latent", "uncertain"}
 
 
-class FilmAnnotation(NamedTuple):
+class ImageAnnotation(NamedTuple):
     """Boxes of one image in the pixels of some version of it."""
 
     boxes: Boxes  # [xmin, ymin, xmax, ymax], half-open
@@ -79,7 +79,7 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
     read = {*xml_files, *json_files.values()}
     for path in xml_files:
         annotation = read_xml_annotation(path)
-        stem = f"tb/{film_stem(path.stem)}"
+        stem = f"tb/{image_stem(path.stem)}"
         own = names.by_stem[stem]
         if not own:
             orphans.append(f"{stem}.png")
@@ -93,10 +93,10 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
         for name, each in annotations.items()
         if name.startswith(("health/", "sick/")) and _TB_TYPES.intersection(each.box_types)
     ]
-    fix = "move these films or take the boxes away"
-    refuse(root, "boxes of tuberculosis on films that are not in imgs/tb", others, fix)
-    fix = "add the films to imgs or take the annotations away"
-    refuse(root, "annotations without a film", dict.fromkeys(orphans), fix)
+    fix = "move these images or take the boxes away"
+    refuse(root, "boxes of tuberculosis on images that are not in imgs/tb", others, fix)
+    fix = "add the images to imgs or take the annotations away"
+    refuse(root, "annotations without an image", dict.fromkeys(orphans), fix)
     bare = {_stem(n) for n in listed if n.startswith("tb/") and not (n in annotations and annotations[n].boxes)}
     unread = [path.relative_to(root).as_posix() for path in _below(root) if path not in read and _is_of(path, bare)]
     fix = "put them into annotations/xml, or annotations/json as TBX11K_train.json and TBX11K_val.json"
@@ -104,13 +104,13 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
     refuse(root, "several images of one name", names.several, "keep one of them")
     items = []
     for split, name in sorted(found, key=lambda each: (_SPLITS.index(each[0]), natural_key(each[1]))):
-        boxes, types, size = annotations.get(name, FilmAnnotation([], [], (1, 1)))
+        boxes, types, size = annotations.get(name, ImageAnnotation([], [], (1, 1)))
         path, class_name = images / name, PurePosixPath(name).parts[0]
         items.append(datalist_item(path, name, class_name, split, num_classes, boxes, types, drawn_on=size))
     return items
 
 
-def read_xml_annotation(path: Path) -> FilmAnnotation:
+def read_xml_annotation(path: Path) -> ImageAnnotation:
     """Read one image's XML; its boxes are in the pixels of the ORIGINAL image, whose size it holds.
 
     Raises:
@@ -124,11 +124,11 @@ def read_xml_annotation(path: Path) -> FilmAnnotation:
     except (OSError, ValueError) as error:
         raise DatalistError(f"{path}: not an annotation of TBX11K ({error}); copy the file again.") from error
     if min(size) <= 0:
-        raise DatalistError(f"{path}: film size {size}; expected above 0, so copy the file again.")
-    return FilmAnnotation(boxes, [_type(each.findtext("name") or "") for each in objects], size)
+        raise DatalistError(f"{path}: image size {size}; expected above 0, so copy the file again.")
+    return ImageAnnotation(boxes, [_type(each.findtext("name") or "") for each in objects], size)
 
 
-def read_json_annotations(path: Path) -> dict[str, FilmAnnotation]:
+def read_json_annotations(path: Path) -> dict[str, ImageAnnotation]:
     """Read a COCO file.
 
     Returns:
@@ -141,10 +141,10 @@ def read_json_annotations(path: Path) -> dict[str, FilmAnnotation]:
     try:
         content = json.loads(read_text(path))
         types = {each["id"]: _type(_text(each["name"])) for each in content["categories"]}
-        found: dict[str, FilmAnnotation] = {}
+        found: dict[str, ImageAnnotation] = {}
         by_id = {}
         for each in content["images"]:
-            annotation = FilmAnnotation([], [], (float(each["height"]), float(each["width"])))
+            annotation = ImageAnnotation([], [], (float(each["height"]), float(each["width"])))
             by_id[each["id"]] = found[_text(each["file_name"])] = annotation
         for each in content.get("annotations", []):
             if each["image_id"] not in by_id:
@@ -190,7 +190,7 @@ class _Names:
         self.by_stem: dict[str, list[str]] = defaultdict(list)
         for folder in CLASS_NAMES:
             for path in images_in(images / folder, recursive=False):
-                self.by_stem[f"{folder}/{film_stem(path.name)}"].append(f"{folder}/{path.name}")
+                self.by_stem[f"{folder}/{image_stem(path.name)}"].append(f"{folder}/{path.name}")
 
     def find(self, name: str) -> str:
         """The image that a list or an annotation means; the name itself where there is none."""
@@ -204,13 +204,13 @@ class _Names:
 
 def _stem(name: str) -> str:
     folder, slash, file = name.rpartition("/")
-    return f"{folder}{slash}{film_stem(file)}"
+    return f"{folder}{slash}{image_stem(file)}"
 
 
 def _is_of(path: Path, names: set[str]) -> bool:
     """Whether a file looks like an annotation of one of these images."""
     if path.suffix.lower() == ".xml":
-        return f"tb/{film_stem(path.stem)}" in names
+        return f"tb/{image_stem(path.stem)}" in names
     of_release = path.stem.lower().startswith("tbx11k") or "annotation" in path.parent.name.lower()
     return bool(names) and path.suffix.lower() == ".json" and of_release and _split_word(path) in _SPLITS
 
@@ -267,7 +267,7 @@ def _check_splits(root: Path, found: dict[str, Path], suffixes: Collection[str])
 
 
 def _listed(
-    root: Path, lists: dict[str, Path], by_split: dict[str, dict[str, FilmAnnotation]]
+    root: Path, lists: dict[str, Path], by_split: dict[str, dict[str, ImageAnnotation]]
 ) -> list[tuple[str, str]]:
     """Split and name of each image."""
     if lists:
@@ -283,5 +283,5 @@ def _listed(
     parts = {name: PurePosixPath(name).parts for _, name in found}
     strange = [n for n, own in parts.items() if len(own) != 2 or own[0] not in CLASS_NAMES or own[1] == ".."]
     fix = f"expected one of the folders {', '.join(CLASS_NAMES)} and a file name"
-    refuse(root, "listed films whose name is not like tb/tb0005.png", strange, fix)
+    refuse(root, "listed images whose name is not like tb/tb0005.png", strange, fix)
     return found

@@ -13,7 +13,7 @@ import yaml
 
 from monai_tbkd.data.datalist_error import DatalistError, name_first, refuse
 from monai_tbkd.data.datalist_item import DatalistItem, datalist_item
-from monai_tbkd.data.film_classes import CLASS_NAMES, box_type_of, class_of, known_words
+from monai_tbkd.data.image_classes import CLASS_NAMES, box_type_of, class_of, known_words
 from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.paths import absolute_path
 from monai_tbkd.data.yolo_images import has_yolo_folders, label_folders, yolo_images
@@ -87,7 +87,7 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
                 labels = _read_labels(image.label, names) if image.label else []
                 class_of_labels = max((kind for kind, _, _ in labels), key=CLASS_NAMES.index, default=folder_class)
                 if folder_class and class_of_labels != folder_class:
-                    raise ValueError(f"says {class_of_labels} and the film is in a folder of {folder_class} films")
+                    raise ValueError(f"says {class_of_labels} and the image is in a folder of {folder_class} images")
             except ValueError as error:
                 faults.append(f"{(image.label or image.path).relative_to(root).as_posix()} {error}")
                 continue
@@ -196,12 +196,12 @@ def _label(words: list[str], names: _Names) -> _Label:
         raise ValueError(f"has the class {words[0]} (expected 0 to {len(names) - 1})")
     fractions, written = numbers[1:], " ".join(words[1:])[:60]
     if not all(math.isfinite(each) and -_TOLERANCE <= each <= 1 + _TOLERANCE for each in fractions):
-        raise ValueError(f"has {written} (expected fractions of the film, 0 to 1)")
+        raise ValueError(f"has {written} (expected fractions of the image, 0 to 1)")
     if len(fractions) > 4 and _has_keypoints(fractions):
         raise ValueError("seems to be a box and keypoints or a box and a polygon (expected one of them)")
     box = _corners(fractions) if len(fractions) == 4 else _around(fractions)
     if not _is_inside(box):
-        raise ValueError(f"has a box outside the film or without area ({written})")
+        raise ValueError(f"has a box outside the image or without area ({written})")
     name = names[int(numbers[0])]
     if name is None:
         raise ValueError(f"has the class {words[0]}, whose name is blank (expected a name for each number)")

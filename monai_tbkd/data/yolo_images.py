@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from monai_tbkd.data.datalist_error import DatalistError, name_first, refuse
 from monai_tbkd.data.dataset_files import images_in, subfolders, text_lines
-from monai_tbkd.data.film_classes import SPLITS, class_of, is_split_word, split_of
-from monai_tbkd.data.film_folder import film_stem
+from monai_tbkd.data.image_classes import SPLITS, class_of, is_split_word, split_of
+from monai_tbkd.data.image_folder import image_stem
 from monai_tbkd.data.own_results import made_folders
 from monai_tbkd.data.paths import absolute_path, natural_key
 
@@ -217,7 +217,7 @@ def _label_files(
     for path in paths:
         inner = path.relative_to(images)
         # "1.2.840.3" is a whole name: its last part is no suffix.
-        stems = [inner.name, film_stem(inner.name), *([] if inner.suffix[1:].isdigit() else [inner.stem])]
+        stems = [inner.name, image_stem(inner.name), *([] if inner.suffix[1:].isdigit() else [inner.stem])]
         for name in stems:
             if files := by_key.get(inner.with_name(name).as_posix().lower()):
                 found[path] = next((file for file in files if file.name[:-4] == name), files[0])
@@ -226,7 +226,7 @@ def _label_files(
     shared = [f"{f.relative_to(root).as_posix()} of {' and '.join(n)}" for f, n in takers.items() if len(n) > 1]
     refuse(root, "one label file for several images", shared, "give each image a name of its own")
     unread = [file for files in by_key.values() for file in files if file not in takers]
-    beside = {path.parent / film_stem(path.name).lower(): path for path in paths}
+    beside = {path.parent / image_stem(path.name).lower(): path for path in paths}
     for file in _texts(images):
         image = beside.get(file.parent / file.stem.lower())
         label = found.get(image) if image else None
@@ -239,14 +239,14 @@ def _of_unlabeled(root: Path, images: list[YoloImage], everywhere: bool) -> Iter
     """Files that are not read and have the name of an image without labels, whatever comes behind it."""
     by_name: dict[str, list[YoloImage]] = defaultdict(list)
     for image in images:
-        for name in {image.path.name.lower(), film_stem(image.path.name).lower()}:
+        for name in {image.path.name.lower(), image_stem(image.path.name).lower()}:
             by_name[name].append(image)
     read = {image.path for image in images} | {image.label for image in images}
     image_folders = [folder for folder, _ in _pairs(root, {})]
     for file in _files(root):
         of_labels = any(part.lower().startswith("label") for part in file.relative_to(root).parts[:-1])
         is_text = file.suffix.lower() == ".txt"
-        if file in read or not (of_labels or (everywhere and film_stem(file.name) == file.name)):
+        if file in read or not (of_labels or (everywhere and image_stem(file.name) == file.name)):
             continue
         if is_text and any(file.is_relative_to(folder) for folder in image_folders):  # see _label_files
             continue

@@ -25,20 +25,20 @@ if TYPE_CHECKING:
         referenced_instances,
         report_head,
     )
-    from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding
-    from monai_tbkd.dicom.film_results import (
+    from monai_tbkd.dicom.image_finding import BoxFinding, ImageFinding
+    from monai_tbkd.dicom.image_results import (
         KINDS,
         DicomResultWriter,
-        film_results,
+        image_results,
         log_place,
         result_series,
-        write_film_results,
+        write_image_results,
     )
     from monai_tbkd.dicom.presentation_state import presentation_state
     from monai_tbkd.dicom.result_object import DRAWN_BY_ANNOTATOR, is_refusal, is_result_of
     from monai_tbkd.dicom.secondary_capture import secondary_capture
     from monai_tbkd.dicom.segmentation import box_segmentation, map_segmentation
-    from monai_tbkd.dicom.source_film import DicomResultError, SourceFilm
+    from monai_tbkd.dicom.source_image import DicomResultError, SourceImage
     from monai_tbkd.dicom.structured_report import refusal_report, structured_report, write_structured_report
 
 __all__ = [
@@ -51,13 +51,13 @@ __all__ = [
     "BoxReportError",
     "DicomResultError",
     "DicomResultWriter",
-    "FilmFinding",
+    "ImageFinding",
     "ReportBox",
     "ReportHead",
-    "SourceFilm",
+    "SourceImage",
     "box_report",
     "box_segmentation",
-    "film_results",
+    "image_results",
     "is_about_tuberculosis",
     "is_measurement_report",
     "is_own_result",
@@ -73,7 +73,7 @@ __all__ = [
     "result_series",
     "secondary_capture",
     "structured_report",
-    "write_film_results",
+    "write_image_results",
     "write_structured_report",
 ]
 

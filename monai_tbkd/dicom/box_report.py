@@ -1,4 +1,4 @@
-"""Read author, films and rectangles from structured reports of OHIF ("Create SR") and of this program.
+"""Read author, images and rectangles from structured reports of OHIF ("Create SR") and of this program.
 
 highdicom's ``srread`` makes none of the checks here, and cannot read reports from an archive's metadata.
 """
@@ -17,8 +17,8 @@ from pydicom import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
-from monai_tbkd.data import FilmError
-from monai_tbkd.data.film_classes import box_type_of, class_of
+from monai_tbkd.data import ImageError
+from monai_tbkd.data.image_classes import box_type_of, class_of
 from monai_tbkd.data.own_results import MANUFACTURER
 from monai_tbkd.data.readers.dicom_file import read_dicom_header
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
@@ -30,8 +30,8 @@ LARGEST_REPORT = 2**20
 """Largest report in bytes, about 400 rectangles; a file of empty items takes seconds per MiB to parse."""
 _SOP_CLASSES = (EnhancedSRStorage, ComprehensiveSRStorage, Comprehensive3DSRStorage)  # OHIF 3.13 stores Enhanced SR
 _MEASUREMENTS, _GROUP, _TRACKING = ("126010", "DCM"), ("125007", "DCM"), ("112039", "DCM")
-_FINDING, _COMMENT, _FILM_SCORE = (
-    (code.value, code.scheme_designator) for code in (terms.FINDING, terms.COMMENT, terms.FILM_SCORE)
+_FINDING, _COMMENT, _IMAGE_SCORE = (
+    (code.value, code.scheme_designator) for code in (terms.FINDING, terms.COMMENT, terms.IMAGE_SCORE)
 )
 _TUBERCULOSIS = (terms.TUBERCULOSIS.value, terms.TUBERCULOSIS.scheme_designator)
 _OBSERVER_TYPE, _PERSON, _DEVICE = ("121005", "DCM"), ("121006", "DCM"), ("121007", "DCM")
@@ -67,7 +67,7 @@ class ReportHead:
         author: from the observer in the content, not from equipment or series tags: OHIF puts a corrected report into
             the series of the opened one, with that series' name and number.
         ours: whether its observer is this program.
-        films: by SOP instance UID of each measured film the UID of its series, or the empty string.
+        images: by SOP instance UID of each measured image the UID of its series, or the empty string.
         written: date and time as sortable text; empty if unknown.
         predecessors: SOP instance UIDs of the reports it was derived from.
     """
@@ -75,7 +75,7 @@ class ReportHead:
     uid: str
     author: Author
     ours: bool = False
-    films: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
     written: str = ""
     predecessors: frozenset[str] = frozenset()
 
@@ -86,7 +86,7 @@ class ReportBox:
 
     Attributes:
         word: its comment or finding; empty if there is none.
-        edges: ``(xmin, ymin, xmax, ymax)`` on the film's stored pixels, x = column, 0 = the film's edge.
+        edges: ``(xmin, ymin, xmax, ymax)`` on the image's stored pixels, x = column, 0 = the image's edge.
     """
 
     word: str
@@ -95,22 +95,22 @@ class ReportBox:
 
 @dataclass(frozen=True)
 class BoxReport:
-    """The content of a report about one film.
+    """The content of a report about one image.
 
     Attributes:
         head: its author and when it was written.
-        film: SOP instance UID of the film.
+        image: SOP instance UID of the image.
         boxes: its rectangles; a rotated one gives its bounding box.
         notes: texts of arrows.
-        film_percent: the film's score of 0-100 in reports of this program, else None.
+        image_percent: the image's score of 0-100 in reports of this program, else None.
         left_out: other measurements, such as ``Length``.
     """
 
     head: ReportHead
-    film: str
+    image: str
     boxes: tuple[ReportBox, ...] = ()
     notes: tuple[str, ...] = ()
-    film_percent: float | None = None
+    image_percent: float | None = None
     left_out: tuple[str, ...] = ()
 
 
@@ -118,7 +118,7 @@ class BoxReport:
 class _Region:
     kind: str
     points: NDArray[np.float64]
-    film: str
+    image: str
 
 
 def read_box_report(path: str | Path) -> BoxReport:
@@ -128,7 +128,7 @@ def read_box_report(path: str | Path) -> BoxReport:
 
     Raises:
         BoxReportError: not such a report; shapes that are no rectangles, or in 3D; coordinates that are not finite;
-            no film, several, or a frame behind the first.
+            no image, several, or a frame behind the first.
         OSError: there is no such file.
 
     Example:
@@ -142,7 +142,7 @@ def read_box_report(path: str | Path) -> BoxReport:
         report = read_dicom_header(path)
     except MemoryError as error:  # of a file this small: a damaged length
         raise BoxReportError("The report is damaged (MemoryError); send it again.") from error
-    except FilmError as error:
+    except ImageError as error:
         raise BoxReportError(f"The report is not a DICOM file that can be read ({error.reason}).") from error
     return box_report(report)
 
@@ -168,7 +168,7 @@ def report_head(report: Dataset) -> ReportHead:
     pydicom may raise anything where an element is damaged.
     """
     series = dict(pair for key in _EVIDENCE for pair in referenced_instances(report, key))
-    films = {uid: series.get(uid, "") for group in _groups(report) for uid in _films(group)}
+    images = {uid: series.get(uid, "") for group in _groups(report) for uid in _images(group)}
     before = frozenset(uid for uid, _ in referenced_instances(report, "PredecessorDocumentsSequence"))
     context = [item for item in _children(report) if _text(item, "RelationshipType") == "HAS OBS CONTEXT"]
     kinds = {_code(item, "ConceptCodeSequence") for item in context if _code(item) == _OBSERVER_TYPE}
@@ -184,7 +184,7 @@ def report_head(report: Dataset) -> ReportHead:
         author = Author.DEVICE if devices or _DEVICE in kinds else Author.UNKNOWN
     date, time = _text(report, "ContentDate"), _text(report, "ContentTime")
     dated = re.fullmatch(r"\d{8}", date) and re.fullmatch(r"\d*(\.\d+)?", time)
-    return ReportHead(_text(report, "SOPInstanceUID"), author, ours, films, date + time if dated else "", before)
+    return ReportHead(_text(report, "SOPInstanceUID"), author, ours, images, date + time if dated else "", before)
 
 
 def is_measurement_report(report: Dataset) -> bool:
@@ -194,7 +194,7 @@ def is_measurement_report(report: Dataset) -> bool:
 
 
 def is_about_tuberculosis(report: Dataset, own: Container[str] = ()) -> bool:
-    """Whether a report was derived from one of ours, or names tuberculosis or another class of films.
+    """Whether a report was derived from one of ours, or names tuberculosis or another class of images.
 
     A rectangle alone does not say what it encloses. `own` holds SOP instance UIDs of our reports.
     """
@@ -220,7 +220,7 @@ def _read(report: Dataset) -> BoxReport:
     if not is_measurement_report(report):
         raise BoxReportError("The DICOM file is not an Enhanced or Comprehensive SR of TID 1500, as OHIF stores it.")
     boxes: list[ReportBox] = []
-    notes, left_out, films = [], [], set()
+    notes, left_out, images = [], [], set()
     percent = None
     for group in _groups(report):
         regions = [
@@ -228,10 +228,10 @@ def _read(report: Dataset) -> BoxReport:
             for item in _descendants(group)
             if str(item.get("ValueType")) in ("SCOORD", "SCOORD3D") and _code(item)[1] != _VIEWER_SCHEME
         ]
-        films |= {region.film for region in regions}
+        images |= {region.image for region in regions}
         tool, (comment, finding) = _tool(group), _words(group)
-        scores = [item for item in _children(group) if _code(item) == _FILM_SCORE]
-        if scores:  # this program's group of the whole film
+        scores = [item for item in _children(group) if _code(item) == _IMAGE_SCORE]
+        if scores:  # this program's group of the whole image
             percent = float(scores[0].MeasuredValueSequence[0].NumericValue)
         elif tool.lower() == _ARROW and comment:
             notes.append(comment)
@@ -240,27 +240,27 @@ def _read(report: Dataset) -> BoxReport:
         else:
             said = "" if BOX_COMMENT.match(comment) else comment
             boxes.append(ReportBox(said or finding, _rectangle(tool, regions)))
-    if len(films) != 1:
-        raise BoxReportError(f"The report refers to {len(films)} films; expected one film a report.")
-    return BoxReport(report_head(report), films.pop(), tuple(boxes), tuple(notes), percent, tuple(left_out))
+    if len(images) != 1:
+        raise BoxReportError(f"The report refers to {len(images)} images; expected one image a report.")
+    return BoxReport(report_head(report), images.pop(), tuple(boxes), tuple(notes), percent, tuple(left_out))
 
 
 def _region(item: Dataset) -> _Region:
     if item.ValueType == "SCOORD3D":
-        raise BoxReportError("The report has coordinates in 3D; expected those of a film (SCOORD).")
+        raise BoxReportError("The report has coordinates in 3D; expected those of an image (SCOORD).")
     data = item.get("GraphicData")
     values = np.atleast_1d(np.asarray([] if data is None else data, dtype=np.float64))
     if len(values) < 2 or len(values) % 2 or not np.isfinite(values).all():
         raise BoxReportError("The report has coordinates that are not pairs of finite numbers.")
     references = [each for below in _children(item) for each in below.get("ReferencedSOPSequence") or []]
-    films = {str(each.get("ReferencedSOPInstanceUID") or "") for each in references}
-    if len(films) != 1 or "" in films:
-        raise BoxReportError(f"A shape of the report refers to {len(films - {''})} films; expected one.")
+    images = {str(each.get("ReferencedSOPInstanceUID") or "") for each in references}
+    if len(images) != 1 or "" in images:
+        raise BoxReportError(f"A shape of the report refers to {len(images - {''})} images; expected one.")
     for frames in (each.get("ReferencedFrameNumber") for each in references):
         numbers = frames if isinstance(frames, MultiValue | list | tuple) else [frames]
         if any(int(number) != 1 for number in numbers if number not in (None, "")):
-            raise BoxReportError("The report refers to frames behind the first; expected a film of one frame.")
-    return _Region(str(item.get("GraphicType")), values.reshape(-1, 2), films.pop())
+            raise BoxReportError("The report refers to frames behind the first; expected an image of one frame.")
+    return _Region(str(item.get("GraphicType")), values.reshape(-1, 2), images.pop())
 
 
 def _tool(group: Dataset) -> str:
@@ -314,7 +314,7 @@ def _groups(report: Dataset) -> list[Dataset]:
     return [group for part in parts for group in _children(part) if _code(group) == _GROUP]
 
 
-def _films(group: Dataset) -> Iterator[str]:
+def _images(group: Dataset) -> Iterator[str]:
     for item in _descendants(group):
         yield from (_text(each, "ReferencedSOPInstanceUID") for each in item.get("ReferencedSOPSequence") or [])
 

@@ -16,8 +16,8 @@ CHEST_RADIOGRAPHY = Code("399208008", "SCT", "Plain chest X-ray")
 LUNG = codes.SCT.Lung
 ABNORMAL = codes.SCT.MorphologicallyAbnormalStructure
 
-# of Chest CAD (TID 4100 and 4104), in percent: certainty for the whole film, and for one finding
-FILM_SCORE = codes.DCM.CertaintyOfImpression
+# of Chest CAD (TID 4100 and 4104), in percent: certainty for the whole image, and for one finding
+IMAGE_SCORE = codes.DCM.CertaintyOfImpression
 BOX_SCORE = codes.DCM.CertaintyOfFinding
 SUMMARY = codes.DCM.CADProcessingAndFindingsSummary
 WITH_FINDINGS = codes.DCM.AllAlgorithmsSucceededWithFindings

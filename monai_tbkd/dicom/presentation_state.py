@@ -1,4 +1,4 @@
-"""Boxes and score as a presentation state, which some viewers show over the film."""
+"""Boxes and score as a presentation state, which some viewers show over the image."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from pydicom import Dataset
 
 from monai_tbkd.data.readers.dicom_display import find_voi
 from monai_tbkd.data.readers.dicom_elements import text_of, values_of
-from monai_tbkd.dicom.film_finding import FilmFinding
+from monai_tbkd.dicom.image_finding import ImageFinding
 from monai_tbkd.dicom.result_object import dicom_result, result_uid, series_of
-from monai_tbkd.dicom.source_film import SourceFilm, faults_named
+from monai_tbkd.dicom.source_image import SourceImage, faults_named
 from monai_tbkd.dicom.structured_report import outline
 from monai_tbkd.transforms import NOTICE
 
 
 @dicom_result
-def presentation_state(source: SourceFilm, finding: FilmFinding) -> GrayscaleSoftcopyPresentationState:
+def presentation_state(source: SourceImage, finding: ImageFinding) -> GrayscaleSoftcopyPresentationState:
     """Make a Grayscale Softcopy Presentation State (PS3.3, A.33.1): boxes with scores, decision and notice.
 
     Gray values and the shape of pixels are shown as without it.
 
     Raises:
-        DicomResultError: an element of the film cannot be carried over.
-        ValueError: a box reaches beyond the film.
+        DicomResultError: an element of the image cannot be carried over.
+        ValueError: a box reaches beyond the image.
     """
     bare = source.without_patient()
     bare.SamplesPerPixel, bare.PhotometricInterpretation = 1, "MONOCHROME2"
@@ -83,38 +83,38 @@ def presentation_state(source: SourceFilm, finding: FilmFinding) -> GrayscaleSof
     return result
 
 
-def carry_gray_values(film: Dataset, state: Dataset) -> None:
-    """Copy the film's modality LUT, its first usable VOI LUT or window, and its inversion into a presentation state.
+def carry_gray_values(image: Dataset, state: Dataset) -> None:
+    """Copy the image's modality LUT, its first usable VOI LUT or window, and its inversion into a presentation state.
 
-    A state without them would show the stored values (PS3.4, N.2). The steps are those that films are read by, so that
+    A state without them would show the stored values (PS3.4, N.2). The steps are those that images are read by, so that
     the state shows what was scored.
     """
-    if film.get("ModalityLUTSequence"):
-        state.ModalityLUTSequence = [_lut(film, film.ModalityLUTSequence[0])]
-    elif film.get("RescaleSlope") and film.get("RescaleIntercept") is not None:
-        state.RescaleSlope, state.RescaleIntercept = film.RescaleSlope, film.RescaleIntercept
-        state.RescaleType = film.get("RescaleType") or "US"
+    if image.get("ModalityLUTSequence"):
+        state.ModalityLUTSequence = [_lut(image, image.ModalityLUTSequence[0])]
+    elif image.get("RescaleSlope") and image.get("RescaleIntercept") is not None:
+        state.RescaleSlope, state.RescaleIntercept = image.RescaleSlope, image.RescaleIntercept
+        state.RescaleType = image.get("RescaleType") or "US"
     item = Dataset()
-    voi = find_voi(film, can_be_negative=False)
+    voi = find_voi(image, can_be_negative=False)
     if voi.lut is not None:
-        item.VOILUTSequence = [_lut(film, film.VOILUTSequence[voi.lut[0]])]
+        item.VOILUTSequence = [_lut(image, image.VOILUTSequence[voi.lut[0]])]
     elif voi.window is not None:
         item.WindowCenter, item.WindowWidth = (
-            values_of(film, key)[voi.number] for key in ("WindowCenter", "WindowWidth")
+            values_of(image, key)[voi.number] for key in ("WindowCenter", "WindowWidth")
         )
         if voi.window.function != "LINEAR":
             item.VOILUTFunction = voi.window.function
     if len(item):
         state.SoftcopyVOILUTSequence = [item]
-    inverse = text_of(film, "PhotometricInterpretation") == "MONOCHROME1" or (
-        text_of(film, "PresentationLUTShape") == "INVERSE"
+    inverse = text_of(image, "PhotometricInterpretation") == "MONOCHROME1" or (
+        text_of(image, "PresentationLUTShape") == "INVERSE"
     )
     state.PresentationLUTShape = "INVERSE" if inverse else "IDENTITY"
 
 
-def _lut(film: Dataset, item: Dataset) -> Dataset:
+def _lut(image: Dataset, item: Dataset) -> Dataset:
     lut = deepcopy(item)
-    _, little = film.original_encoding
+    _, little = image.original_encoding
     if not little and isinstance(lut.LUTData, bytes):
         # words of a big endian file, which pydicom leaves as they are, go into a little endian one
         lut["LUTData"].value = np.frombuffer(lut.LUTData, ">u2").astype("<u2").tobytes()

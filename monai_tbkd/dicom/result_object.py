@@ -19,8 +19,8 @@ from monai_tbkd import __version__
 from monai_tbkd.data.own_results import MANUFACTURER, MODEL_NAME, is_own_result
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.data.whole_file import whole_file
-from monai_tbkd.dicom.film_finding import FilmFinding
-from monai_tbkd.dicom.source_film import SourceFilm, faults_named
+from monai_tbkd.dicom.image_finding import ImageFinding
+from monai_tbkd.dicom.source_image import SourceImage, faults_named
 from monai_tbkd.transforms import NOTICE
 
 P = ParamSpec("P")
@@ -34,7 +34,7 @@ _SERIES = {
     "SR": (9701, "TB boxes SR"),
     "SEG map": (9702, "TB map SEG"),
     "SEG boxes": (9703, "TB boxes SEG"),
-    "SC": (9704, "TB boxes on film"),
+    "SC": (9704, "TB boxes on image"),
     "GSPS": (9705, "TB boxes GSPS"),
     "refusal": (9706, NOT_ANALYSED),
 }
@@ -52,11 +52,11 @@ _REQUEST = (
 )  # fmt: skip
 
 
-def dicom_result(build: Callable[Concatenate[SourceFilm, P], Result]) -> Callable[Concatenate[SourceFilm, P], Result]:
+def dicom_result(build: Callable[Concatenate[SourceImage, P], Result]) -> Callable[Concatenate[SourceImage, P], Result]:
     """Decorate a builder of a result: silence highdicom, and copy patient and study into the result."""
 
     @functools.wraps(build)
-    def built(source: SourceFilm, /, *args: P.args, **options: P.kwargs) -> Result:
+    def built(source: SourceImage, /, *args: P.args, **options: P.kwargs) -> Result:
         with quiet_pydicom():
             result = build(source, *args, **options)
             with faults_named():
@@ -66,19 +66,19 @@ def dicom_result(build: Callable[Concatenate[SourceFilm, P], Result]) -> Callabl
     return built
 
 
-def series_of(source: SourceFilm, finding: FilmFinding, kind: str, uid_words: str = "") -> dict[str, Any]:
-    """Make the arguments common to highdicom's builders; each kind of result of a film has its own series.
+def series_of(source: SourceImage, finding: ImageFinding, kind: str, uid_words: str = "") -> dict[str, Any]:
+    """Make the arguments common to highdicom's builders; each kind of result of an image has its own series.
 
-    The description includes the film's series and instance numbers, if they fit. UIDs are made from `uid_words`, or
+    The description includes the image's series and instance numbers, if they fit. UIDs are made from `uid_words`, or
     else from the kind.
     """
     number, description = _SERIES[kind]
     description, words = f"{description}, {NOTICE}", uid_words or kind
     try:
-        of_film = "/".join(str(int(source.header.get(key))) for key in ("SeriesNumber", "InstanceNumber"))
+        of_image = "/".join(str(int(source.header.get(key))) for key in ("SeriesNumber", "InstanceNumber"))
     except Exception:  # missing or invalid
-        of_film = ""
-    numbered = description.replace(",", f" {of_film},", 1)
+        of_image = ""
+    numbered = description.replace(",", f" {of_image},", 1)
     return {
         "series_instance_uid": result_uid(source, finding, words, "series"),
         "series_number": number,
@@ -88,7 +88,7 @@ def series_of(source: SourceFilm, finding: FilmFinding, kind: str, uid_words: st
         "manufacturer_model_name": MODEL_NAME,
         "device_serial_number": _long_string(finding.model_version),
         "software_versions": _long_string(finding.model_version),
-        "series_description": numbered if of_film and len(numbered) <= _LONGEST else description,
+        "series_description": numbered if of_image and len(numbered) <= _LONGEST else description,
         "contributing_equipment": [
             hd.ContributingEquipment(
                 manufacturer=MANUFACTURER,
@@ -101,8 +101,8 @@ def series_of(source: SourceFilm, finding: FilmFinding, kind: str, uid_words: st
     }
 
 
-def result_uid(source: SourceFilm, finding: FilmFinding, *words: str) -> hd.UID:
-    """Make a reproducible UID from film, finding and words, so that a resumed run makes no duplicates.
+def result_uid(source: SourceImage, finding: ImageFinding, *words: str) -> hd.UID:
+    """Make a reproducible UID from image, finding and words, so that a resumed run makes no duplicates.
 
     It is a name-based UUID (PS3.5, B.2), which reveals nothing of the patient.
     """
@@ -110,16 +110,16 @@ def result_uid(source: SourceFilm, finding: FilmFinding, *words: str) -> hd.UID:
 
 
 def named_uid(study: str, image: str, digest: str, *words: str) -> hd.UID:
-    """Make the UID of `result_uid` from StudyInstanceUID, SOPInstanceUID and the digest of `FilmFinding`."""
+    """Make the UID of `result_uid` from StudyInstanceUID, SOPInstanceUID and the digest of `ImageFinding`."""
     return hd.UID(f"2.25.{uuid.uuid5(_NAMESPACE, '/'.join((study, image, __version__, digest, *words))).int}")
 
 
-def device_uid(finding: FilmFinding) -> hd.UID:
+def device_uid(finding: ImageFinding) -> hd.UID:
     """Make the UID of this program with this model as an observer."""
     return hd.UID(f"2.25.{uuid.uuid5(_NAMESPACE, 'device/' + finding.model_version).int}")
 
 
-def algorithm_sequence(finding: FilmFinding) -> hd.AlgorithmIdentificationSequence:
+def algorithm_sequence(finding: ImageFinding) -> hd.AlgorithmIdentificationSequence:
     """Name the algorithm of a segment."""
     return hd.AlgorithmIdentificationSequence(
         name=ALGORITHM,
@@ -145,7 +145,7 @@ def write_object(result: Dataset, path: str | Path) -> Path:
     """Write a DICOM file whole or not at all; its folder is made.
 
     Raises:
-        DicomResultError: an element carried over from the film cannot be written.
+        DicomResultError: an element carried over from the image cannot be written.
     """
     path = Path(path)
     with quiet_pydicom(), faults_named(), whole_file(path) as part:
@@ -153,33 +153,33 @@ def write_object(result: Dataset, path: str | Path) -> Path:
     return path
 
 
-def _carry_over(film: Dataset, result: Dataset) -> None:
-    """Copy patient, study, request, time zone and body part as they stand in the film."""
-    # text is decoded and encoded by the film's character set
-    character_set = film.get("SpecificCharacterSet")
+def _carry_over(image: Dataset, result: Dataset) -> None:
+    """Copy patient, study, request, time zone and body part as they stand in the image."""
+    # text is decoded and encoded by the image's character set
+    character_set = image.get("SpecificCharacterSet")
     if character_set:
         result.SpecificCharacterSet = character_set
     elif "SpecificCharacterSet" in result:
         del result.SpecificCharacterSet
-    result.copy_patient_and_study_information(film)
-    if film.get("OtherPatientIDs"):  # retired, but still in use
-        result["OtherPatientIDs"] = deepcopy(film["OtherPatientIDs"])
-    _carry_time_zone(result, str(film.get("TimezoneOffsetFromUTC") or ""))
+    result.copy_patient_and_study_information(image)
+    if image.get("OtherPatientIDs"):  # retired, but still in use
+        result["OtherPatientIDs"] = deepcopy(image["OtherPatientIDs"])
+    _carry_time_zone(result, str(image.get("TimezoneOffsetFromUTC") or ""))
     if result.Modality == "SR":
-        if requests := _requests(film):
+        if requests := _requests(image):
             result.ReferencedRequestSequence = requests
         if not character_set and str(result).isascii():  # ASCII is valid UTF-8
             result.SpecificCharacterSet = "ISO_IR 192"
     elif result.Modality != "SEG":
         # PS3.3, C.7.3.1: laterality is required for paired parts and not allowed for others
-        part = film.get("BodyPartExamined")
+        part = image.get("BodyPartExamined")
         result.BodyPartExamined = part or "CHEST"
-        if part and "Laterality" in film:
-            result.Laterality = film.Laterality
+        if part and "Laterality" in image:
+            result.Laterality = image.Laterality
 
 
 def _carry_time_zone(result: Dataset, offset: str) -> None:
-    """Give a result the film's offset from UTC, and its own times in it: one offset holds for a whole object."""
+    """Give a result the image's offset from UTC, and its own times in it: one offset holds for a whole object."""
     given = re.fullmatch(r"([+-])(\d{2})(\d{2})", offset)
     if given is None or int(given[2]) > 14 or int(given[3]) > 59:
         return
@@ -192,16 +192,16 @@ def _carry_time_zone(result: Dataset, offset: str) -> None:
             setattr(result, time, now.strftime("%H%M%S.%f"))
 
 
-def _requests(film: Dataset) -> list[Dataset]:
+def _requests(image: Dataset) -> list[Dataset]:
     """Refer to the requests of an image as a report does (PS3.3, C.17.2)."""
     found = []
-    for request in film.get("ReferencedRequestSequence") or film.get("RequestAttributesSequence") or []:
+    for request in image.get("ReferencedRequestSequence") or image.get("RequestAttributesSequence") or []:
         item = Dataset()
-        item.StudyInstanceUID = request.get("StudyInstanceUID") or film.StudyInstanceUID
+        item.StudyInstanceUID = request.get("StudyInstanceUID") or image.StudyInstanceUID
         item.ReferencedStudySequence = []
         item.RequestedProcedureCodeSequence = deepcopy(list(request.get("RequestedProcedureCodeSequence") or []))
         for key in _REQUEST:
-            setattr(item, key, request.get(key) or film.get(key) or None)
+            setattr(item, key, request.get(key) or image.get(key) or None)
         found.append(item)
     return found
 

@@ -1,4 +1,4 @@
-"""A film with boxes and score burnt in, for viewers that show nothing else."""
+"""An image with boxes and score burnt in, for viewers that show nothing else."""
 
 from __future__ import annotations
 
@@ -14,42 +14,44 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
-from monai_tbkd.dicom.film_finding import FilmFinding
+from monai_tbkd.dicom.image_finding import ImageFinding
 from monai_tbkd.dicom.result_object import dicom_result, series_of
-from monai_tbkd.dicom.source_film import SourceFilm
-from monai_tbkd.transforms import FilmTo8Bit
+from monai_tbkd.dicom.source_image import SourceImage
+from monai_tbkd.transforms import ImageTo8Bit
 from monai_tbkd.transforms.overlay import PREDICTED_COLOR, draw_boxes
 
 LONGEST_SIDE = 1536
-"""Of the film in the picture, in pixels; larger films are made smaller."""
+"""Of the image in the picture, in pixels; larger images are made smaller."""
 _SMALLEST_TEXT, _NARROWEST = 11, 320
 
 
 @dicom_result
 def secondary_capture(
-    source: SourceFilm, finding: FilmFinding, film: NDArray[np.floating], longest_side: int = LONGEST_SIDE
+    source: SourceImage, finding: ImageFinding, image: NDArray[np.floating], longest_side: int = LONGEST_SIDE
 ) -> SCImage:
-    """Make a Secondary Capture (PS3.3, A.8.1) that shows the upright film with boxes, scores, decision and notice.
+    """Make a Secondary Capture (PS3.3, A.8.1) that shows the upright image with boxes, scores, decision and notice.
 
     Args:
-        source: the film.
+        source: the image.
         finding: what was found.
-        film: its upright pixels ``(H, W)``, larger values brighter, as `decode_film` gives them.
-        longest_side: of the film in the picture; smaller films keep their size.
+        image: its upright pixels ``(H, W)``, larger values brighter, as `decode_image` gives them.
+        longest_side: of the image in the picture; smaller images keep their size.
 
     Raises:
-        DicomResultError: an element of the film cannot be carried over.
-        ValueError: `film` is not the upright film of `source`.
+        DicomResultError: an element of the image cannot be carried over.
+        ValueError: `image` is not the upright image of `source`.
     """
     rows, columns = source.size
     turn = source.turn
-    if film.shape != ((columns, rows) if turn.transpose else (rows, columns)):
-        raise ValueError(f"The upright film has shape {film.shape}, and {rows} rows and {columns} columns are stored.")
-    boxes = turn.boxes_upright([[b.xmin, b.ymin, b.xmax, b.ymax] for b in finding.boxes], film.shape)
+    if image.shape != ((columns, rows) if turn.transpose else (rows, columns)):
+        raise ValueError(
+            f"The upright image has shape {image.shape}, and {rows} rows and {columns} columns are stored."
+        )
+    boxes = turn.boxes_upright([[b.xmin, b.ymin, b.xmax, b.ymax] for b in finding.boxes], image.shape)
     row_height = 1 / source.row_height if turn.transpose else source.row_height
     result = SCImage.from_ref_dataset(
         ref_dataset=source.without_patient(),
-        pixel_array=draw_finding(film, finding, boxes, longest_side, row_height),
+        pixel_array=draw_finding(image, finding, boxes, longest_side, row_height),
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",
@@ -75,29 +77,29 @@ def secondary_capture(
 
 
 def draw_finding(
-    film: NDArray[np.floating],
-    finding: FilmFinding,
+    image: NDArray[np.floating],
+    finding: ImageFinding,
     boxes: list[list[float]],
     longest_side: int,
     row_height: float = 1.0,
 ) -> NDArray[np.uint8]:
-    """Draw a film ``(H, W)`` of any range with its boxes between the headline and the notice.
+    """Draw an image ``(H, W)`` of any range with its boxes between the headline and the notice.
 
-    Film and boxes are upright; `row_height` is the height of a pixel divided by its width.
+    Image and boxes are upright; `row_height` is the height of a pixel divided by its width.
 
     Returns:
-        ``(height, width, 3)`` uint8 of square pixels; wider than the film where the text needs room.
+        ``(height, width, 3)`` uint8 of square pixels; wider than the image where the text needs room.
     """
-    height, width = film.shape
+    height, width = image.shape
     # stretch the shorter side of a pixel, so that no detail is lost
     square = (width * max(1.0, 1 / row_height), height * max(1.0, row_height))
     scale = min(1.0, longest_side / max(square))
     size = (max(1, round(square[0] * scale)), max(1, round(square[1] * scale)))
     # resize first to save memory
-    shown = Image.fromarray(np.asarray(film, dtype=np.float32))
+    shown = Image.fromarray(np.asarray(image, dtype=np.float32))
     if size != shown.size:
         shown = shown.resize(size, Image.Resampling.BOX if row_height == 1 else Image.Resampling.BILINEAR)
-    gray = FilmTo8Bit()(torch.from_numpy(np.array(shown))[None])[0].numpy()
+    gray = ImageTo8Bit()(torch.from_numpy(np.array(shown))[None])[0].numpy()
     small = Image.fromarray(gray)
     text_size = max(_SMALLEST_TEXT, round(max(small.size) / 60))
     font, large = ImageFont.load_default(text_size), ImageFont.load_default(round(1.3 * text_size))

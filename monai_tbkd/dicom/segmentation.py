@@ -1,4 +1,4 @@
-"""The map of a film as a fractional segmentation, its boxes as a binary one."""
+"""The map of an image as a fractional segmentation, its boxes as a binary one."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from numpy.typing import NDArray
 from pydicom.uid import ExplicitVRLittleEndian
 
 from monai_tbkd.dicom import coded_terms as terms
-from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding
+from monai_tbkd.dicom.image_finding import BoxFinding, ImageFinding
 from monai_tbkd.dicom.result_object import algorithm_sequence, dicom_result, result_uid, series_of
-from monai_tbkd.dicom.source_film import DicomResultError, SourceFilm
+from monai_tbkd.dicom.source_image import DicomResultError, SourceImage
 from monai_tbkd.dicom.structured_report import outline
 from monai_tbkd.transforms import NOTICE
 from monai_tbkd.transforms.map_to_mask import upsample_map
 
 
 @dicom_result
-def map_segmentation(source: SourceFilm, finding: FilmFinding) -> Segmentation:
+def map_segmentation(source: SourceImage, finding: ImageFinding) -> Segmentation:
     """Make a segmentation (PS3.3, A.51) of type FRACTIONAL: one segment, the map's TB probabilities in 255 steps.
 
-    A parametric map would be the natural object; a film without a frame of reference cannot have one.
+    A parametric map would be the natural object; an image without a frame of reference cannot have one.
 
     Raises:
-        DicomResultError: the finding has no map, or an element of the film cannot be carried over.
+        DicomResultError: the finding has no map, or an element of the image cannot be carried over.
     """
     if finding.tb_map is None:
         raise DicomResultError("there is no map to write a segmentation of")
@@ -46,12 +46,12 @@ def map_segmentation(source: SourceFilm, finding: FilmFinding) -> Segmentation:
 
 
 @dicom_result
-def box_segmentation(source: SourceFilm, finding: FilmFinding) -> Segmentation:
+def box_segmentation(source: SourceImage, finding: ImageFinding) -> Segmentation:
     """Make a segmentation of type BINARY with a segment for each box, in their order: every pixel that it touches.
 
     Raises:
-        DicomResultError: the finding has no boxes, or an element of the film cannot be carried over.
-        ValueError: a box reaches beyond the film.
+        DicomResultError: the finding has no boxes, or an element of the image cannot be carried over.
+        ValueError: a box reaches beyond the image.
     """
     if not finding.boxes:
         raise DicomResultError("there are no boxes to write a segmentation of")
@@ -70,14 +70,14 @@ def touched(box: BoxFinding, size: tuple[int, int]) -> tuple[slice, slice]:
     """Rows and columns of the pixels that a box touches; at least one pixel.
 
     Raises:
-        ValueError: the box reaches beyond the film, whose (rows, columns) are `size`.
+        ValueError: the box reaches beyond the image, whose (rows, columns) are `size`.
     """
     outline(box, size)
     return slice(math.floor(box.ymin), math.ceil(box.ymax)), slice(math.floor(box.xmin), math.ceil(box.xmax))
 
 
 def _segment(
-    finding: FilmFinding, number: int, label: str, tracking_id: str, tracking_uid: hd.UID, **more: Any
+    finding: ImageFinding, number: int, label: str, tracking_id: str, tracking_uid: hd.UID, **more: Any
 ) -> SegmentDescription:
     return SegmentDescription(
         number,
@@ -93,8 +93,8 @@ def _segment(
 
 
 def _segmentation(
-    source: SourceFilm,
-    finding: FilmFinding,
+    source: SourceImage,
+    finding: ImageFinding,
     pixels: NDArray[np.generic],
     segments: list[SegmentDescription],
     kind: str,
@@ -112,7 +112,7 @@ def _segmentation(
         content_description=NOTICE,
         content_label="TB",
         content_qualification=hd.ContentQualificationValues.RESEARCH,
-        # a film has no slices, but readers require a thickness with a spacing
+        # an image has no slices, but readers require a thickness with a spacing
         pixel_measures=hd.PixelMeasuresSequence(spacing, slice_thickness=1.0) if spacing else None,
         omit_empty_frames=False,
         transfer_syntax_uid=ExplicitVRLittleEndian,

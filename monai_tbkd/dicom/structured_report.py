@@ -16,9 +16,9 @@ from pydicom.sr.coding import Code
 from monai_tbkd.data import ReasonCode
 from monai_tbkd.data.own_results import MANUFACTURER, MODEL_NAME
 from monai_tbkd.dicom import coded_terms as terms
-from monai_tbkd.dicom.film_finding import BoxFinding, FilmFinding
+from monai_tbkd.dicom.image_finding import BoxFinding, ImageFinding
 from monai_tbkd.dicom.result_object import ALGORITHM, device_uid, dicom_result, result_uid, series_of, write_object
-from monai_tbkd.dicom.source_film import SourceFilm
+from monai_tbkd.dicom.source_image import SourceImage
 from monai_tbkd.transforms import NOTICE
 
 # makes Cornerstone3D's adapter, and so OHIF, show a group as an editable rectangle
@@ -29,22 +29,22 @@ _CONTAINS = sr.RelationshipTypeValues.CONTAINS
 
 
 @dicom_result
-def structured_report(source: SourceFilm, finding: FilmFinding) -> sr.ComprehensiveSR:
-    """Make a Comprehensive SR (PS3.3, A.35.3) of TID 1500: a measurement group for the film, and one for each box.
+def structured_report(source: SourceImage, finding: ImageFinding) -> sr.ComprehensiveSR:
+    """Make a Comprehensive SR (PS3.3, A.35.3) of TID 1500: a measurement group for the image, and one for each box.
 
-    The film's group has its score, the threshold, the decision and a comment; a box's has its score, whose number
+    The image's group has its score, the threshold, the decision and a comment; a box's has its score, whose number
     carries the box as a closed polyline, and a comment, which OHIF shows beside the rectangle. Scores are percent.
-    Coordinates are those of the stored pixel matrix, 0 at the film's edge (PS3.3, C.18.6.1.1).
+    Coordinates are those of the stored pixel matrix, 0 at the image's edge (PS3.3, C.18.6.1.1).
 
     Raises:
-        DicomResultError: an element of the film cannot be carried over.
-        ValueError: a box reaches beyond the film.
+        DicomResultError: an element of the image cannot be carried over.
+        ValueError: a box reaches beyond the image.
 
     Example:
-        >>> report = structured_report(SourceFilm.read("film.dcm"), FilmFinding(0.2))  # doctest: +SKIP
+        >>> report = structured_report(SourceImage.read("image.dcm"), ImageFinding(0.2))  # doctest: +SKIP
     """
     bare = source.without_patient()
-    groups = [_film_group(source, finding, bare)]
+    groups = [_image_group(source, finding, bare)]
     groups += [_box_group(source, finding, bare, number) for number in range(1, len(finding.boxes) + 1)]
     content = sr.MeasurementReport(
         observation_context=_observer(finding),
@@ -55,20 +55,20 @@ def structured_report(source: SourceFilm, finding: FilmFinding) -> sr.Comprehens
     return _report(bare, content, series_of(source, finding, "SR"))
 
 
-def write_structured_report(path: str | Path, source: SourceFilm | str | Path, finding: FilmFinding) -> Dataset:
-    """Make the report of `structured_report`, of a film or its file, and write it, whole or not at all.
+def write_structured_report(path: str | Path, source: SourceImage | str | Path, finding: ImageFinding) -> Dataset:
+    """Make the report of `structured_report`, of an image or its file, and write it, whole or not at all.
 
     Raises:
-        DicomResultError: the film is no DICOM file, or lacks what a report has to refer to.
-        ValueError: a box reaches beyond the film.
+        DicomResultError: the image is no DICOM file, or lacks what a report has to refer to.
+        ValueError: a box reaches beyond the image.
     """
-    report = structured_report(source if isinstance(source, SourceFilm) else SourceFilm.read(source), finding)
+    report = structured_report(source if isinstance(source, SourceImage) else SourceImage.read(source), finding)
     write_object(report, path)
     return report
 
 
 @dicom_result
-def refusal_report(source: SourceFilm, reason: ReasonCode, model_version: str) -> sr.ComprehensiveSR:
+def refusal_report(source: SourceImage, reason: ReasonCode, model_version: str) -> sr.ComprehensiveSR:
     """Make a Comprehensive SR that says why an image was not analysed.
 
     So a missing report is not taken for a negative result. It has no score and no box, and is not of TID 1500.
@@ -78,7 +78,7 @@ def refusal_report(source: SourceFilm, reason: ReasonCode, model_version: str) -
     """
     bare = source.without_patient()
     # for identifiers and device; its score is not used
-    device = FilmFinding(0.0, model_version=model_version, identity=model_version)
+    device = ImageFinding(0.0, model_version=model_version, identity=model_version)
     why = Code(reason.value, terms.OWN_SCHEME.CodingSchemeDesignator, reason.meaning[:64])
     words = f"Not analysed: {reason.meaning} ({reason}). This says nothing about tuberculosis. {NOTICE.capitalize()}."
     root = sr.ContainerContentItem(terms.REFUSAL)
@@ -100,11 +100,11 @@ def outline(box: BoxFinding, size: tuple[int, int]) -> np.ndarray:
     """Corners of a box as a closed line ``(5, 2)`` of column and row, clockwise from the upper left one.
 
     Raises:
-        ValueError: the box reaches beyond the film, whose (rows, columns) are `size`.
+        ValueError: the box reaches beyond the image, whose (rows, columns) are `size`.
     """
     rows, columns = size
     if box.xmax > columns or box.ymax > rows:
-        raise ValueError(f"{box} reaches beyond the film of {rows} rows and {columns} columns as it is stored.")
+        raise ValueError(f"{box} reaches beyond the image of {rows} rows and {columns} columns as it is stored.")
     left, top, right, bottom = box.xmin, box.ymin, box.xmax, box.ymax
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]], dtype=np.float64)
 
@@ -120,7 +120,7 @@ def _report(bare: Dataset, content: Any, series: dict[str, Any]) -> sr.Comprehen
     )
 
 
-def _observer(finding: FilmFinding) -> sr.ObservationContext:
+def _observer(finding: ImageFinding) -> sr.ObservationContext:
     """Name this program with its model as the observing device."""
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=device_uid(finding), name=MANUFACTURER, manufacturer_name=MANUFACTURER, model_name=MODEL_NAME
@@ -128,12 +128,12 @@ def _observer(finding: FilmFinding) -> sr.ObservationContext:
     return sr.ObservationContext(observer_device_context=sr.ObserverContext(codes.DCM.Device, device))
 
 
-def _film_group(source: SourceFilm, finding: FilmFinding, bare: Dataset) -> sr.MeasurementsAndQualitativeEvaluations:
+def _image_group(source: SourceImage, finding: ImageFinding, bare: Dataset) -> sr.MeasurementsAndQualitativeEvaluations:
     rows, columns = source.size
-    # OHIF 3.13 fails on a report in which a group has no coordinates, so the score has the outline of the film. No tool
+    # OHIF 3.13 fails on a report in which a group has no coordinates, so the score has the outline of the image. No tool
     # of OHIF's handles this group, so it is not shown as a rectangle.
     region = _region(BoxFinding(0, 0, columns, rows, finding.score), source, bare)
-    numbers = [_percent(terms.FILM_SCORE, finding.percent, referenced_coordinates=[region])]
+    numbers = [_percent(terms.IMAGE_SCORE, finding.percent, referenced_coordinates=[region])]
     said = []
     if finding.threshold is not None:
         numbers.append(_percent(terms.THRESHOLD, round(100 * finding.threshold, 2)))
@@ -146,7 +146,7 @@ def _film_group(source: SourceFilm, finding: FilmFinding, bare: Dataset) -> sr.M
     return _group(
         bare,
         finding,
-        sr.TrackingIdentifier(result_uid(source, finding, "SR", "film"), "whole film"),
+        sr.TrackingIdentifier(result_uid(source, finding, "SR", "image"), "whole image"),
         f"{finding.headline}.{warned} {finding.notice.capitalize()}.",
         measurements=numbers,
         qualitative_evaluations=said or None,
@@ -154,7 +154,7 @@ def _film_group(source: SourceFilm, finding: FilmFinding, bare: Dataset) -> sr.M
 
 
 def _box_group(
-    source: SourceFilm, finding: FilmFinding, bare: Dataset, number: int
+    source: SourceImage, finding: ImageFinding, bare: Dataset, number: int
 ) -> sr.MeasurementsAndQualitativeEvaluations:
     box = finding.boxes[number - 1]
     percent = round(100 * box.score, 2)
@@ -171,7 +171,7 @@ def _box_group(
 
 
 def _group(
-    bare: Dataset, finding: FilmFinding, tracking: sr.TrackingIdentifier, comment: str, **content: Any
+    bare: Dataset, finding: ImageFinding, tracking: sr.TrackingIdentifier, comment: str, **content: Any
 ) -> sr.MeasurementsAndQualitativeEvaluations:
     parameters = []
     if finding.threshold is not None:
@@ -181,7 +181,7 @@ def _group(
         tracking_identifier=tracking,
         source_images=[sr.SourceImageForMeasurementGroup.from_source_image(bare)],
         finding_sites=[sr.FindingSite(terms.LUNG)],
-        # no family: readers would take its code for another finding of the film
+        # no family: readers would take its code for another finding of the image
         algorithm_id=sr.AlgorithmIdentification(
             name=ALGORITHM,
             version=finding.model_version,
@@ -198,7 +198,7 @@ def _percent(name: Code, value: float, **more: Any) -> sr.Measurement:
     return sr.Measurement(name=name, value=value, unit=terms.PERCENT, **more)
 
 
-def _region(box: BoxFinding, source: SourceFilm, bare: Dataset) -> sr.CoordinatesForMeasurement:
+def _region(box: BoxFinding, source: SourceImage, bare: Dataset) -> sr.CoordinatesForMeasurement:
     return sr.CoordinatesForMeasurement(
         graphic_type=sr.GraphicTypeValues.POLYLINE,
         graphic_data=outline(box, source.size),

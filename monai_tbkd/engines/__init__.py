@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from monai_tbkd import names_on_demand
 
 if TYPE_CHECKING:
-    from monai_tbkd.engines.correction_films import boxed_films, correction_films, correction_sampler
+    from monai_tbkd.engines.correction_images import boxed_images, correction_images, correction_sampler
     from monai_tbkd.engines.distillation_trainer import DistillationTrainer
     from monai_tbkd.engines.federated import average_updates, federated_averaging, federated_site
-    from monai_tbkd.engines.fine_tuning import FineTuning, film_maps, frozen_copy, release_model
+    from monai_tbkd.engines.fine_tuning import FineTuning, frozen_copy, image_maps, release_model
     from monai_tbkd.engines.inference_thresholds import load_operating_point
     from monai_tbkd.engines.model_comparison import ModelComparison
     from monai_tbkd.engines.network_ahead import NetworkAhead
@@ -33,17 +33,17 @@ __all__ = [
     "ModelComparison",
     "NetworkAhead",
     "average_updates",
-    "boxed_films",
-    "correction_films",
+    "boxed_images",
+    "correction_images",
     "correction_sampler",
     "describe_module",
     "federated_averaging",
     "federated_site",
     "file_sha256",
-    "film_maps",
     "fit_reduction",
     "fit_target",
     "frozen_copy",
+    "image_maps",
     "is_finished",
     "kept_images",
     "load_operating_point",

@@ -70,7 +70,7 @@ class EvaluationBoard:
                     stage.writer.add_figure("evaluation/thresholds", threshold_chart(rows))
                 stage.add_text("evaluation/table", _as_code(table(result)))
                 for number, path in enumerate(overlays):
-                    stage.add_image("evaluation/films", np.asarray(Image.open(path)), number, dataformats="HWC")
+                    stage.add_image("evaluation/images", np.asarray(Image.open(path)), number, dataformats="HWC")
             stage.close()
 
     def _settings(self, stage: StageWriter, result: Mapping[str, Any], name: str) -> None:

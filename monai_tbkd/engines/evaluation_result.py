@@ -11,13 +11,13 @@ from monai_tbkd.metrics.comparison import versions
 from monai_tbkd.metrics.shortcut_reference import DEFINITIONS as SHORTCUT_DEFINITIONS
 from monai_tbkd.metrics.shortcut_reference import shortcuts_by_source
 from monai_tbkd.metrics.split_truth import split_sha256
-from monai_tbkd.networks.checkpoint import PHANTOM_ONLY, knows_no_real_film
+from monai_tbkd.networks.checkpoint import PHANTOM_ONLY, knows_no_real_image
 from monai_tbkd.transforms import NOTICE, notice_of
 
 SCHEMA_VERSION = 2
 _INTERVAL = (
-    "95 % bootstrap over films, or over patients where they are known; 2000 resamples unless set otherwise; percentile "
-    "intervals, for image-level numbers BCa; differences are paired; a share of films that is 0 or 1 has Wilson's "
+    "95 % bootstrap over images, or over patients where they are known; 2000 resamples unless set otherwise; percentile "
+    "intervals, for image-level numbers BCa; differences are paired; a share of images that is 0 or 1 has Wilson's "
     "interval, since no resample of it differs"
 )
 
@@ -46,7 +46,7 @@ def evaluation_result(
     if comparison.resamples and any(row.get("auc") for row in compared["predictors"].values()):
         shortcuts = shortcuts_by_source(comparison.items["test"])
         compared["shortcuts"] = {s: {k: auc.as_dict() for k, auc in aucs.items()} for s, aucs in shortcuts.items()}
-    phantom = any(knows_no_real_film(record) for record in checkpoints.values())
+    phantom = any(knows_no_real_image(record) for record in checkpoints.values())
     return {
         "schema_version": SCHEMA_VERSION,
         "notice": notice_of(PHANTOM_ONLY) if phantom else NOTICE,

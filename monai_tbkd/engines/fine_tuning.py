@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from monai_tbkd.data.whole_file import read_json_object, whole_file, write_json
-from monai_tbkd.engines.correction_films import Film, boxed_films
+from monai_tbkd.engines.correction_images import Image, boxed_images
 from monai_tbkd.engines.inference_thresholds import KEPT_POINT
 from monai_tbkd.engines.stages import training_record
 from monai_tbkd.metrics import union_iou_sweep
@@ -54,9 +54,9 @@ def largest_change(before: nn.Module, after: nn.Module) -> float:
     return max(float((value.double() - old[name].double()).abs().max()) for name, value in weights.items())
 
 
-def film_maps(
+def image_maps(
     network: nn.Module,
-    films: Sequence[Film],
+    images: Sequence[Image],
     to_network: Callable[[dict[str, Any]], Any],
     to_map: Callable[[dict[str, Any]], Any],
     grid: int,
@@ -65,16 +65,16 @@ def film_maps(
 
     Args:
         network: from ``(B, 3, H, W)`` to maps in logits; put into eval mode.
-        films: of `correction_films`.
+        images: of `correction_images`.
         to_network: dictionary transform from the kept image to the network's input.
         to_map: dictionary transform from ``pred`` to ``tb_map``.
         grid: cells along each side.
     """
     network.eval()
     device = next(network.parameters()).device
-    maps = np.zeros((len(films), grid, grid), dtype=np.float32)
+    maps = np.zeros((len(images), grid, grid), dtype=np.float32)
     with torch.no_grad():
-        for i, item in enumerate(films):
+        for i, item in enumerate(images):
             ready = to_network({"image": item["image"]})["image"]
             pred = network(torch.as_tensor(ready)[None].to(device))[0].float().cpu()
             tb_map = to_map({**item, "pred": pred})["tb_map"]
@@ -82,9 +82,9 @@ def film_maps(
     return maps
 
 
-def true_masks(films: Sequence[Film]) -> np.ndarray:
+def true_masks(images: Sequence[Image]) -> np.ndarray:
     """Unions of drawn boxes, ``(N, grid, grid)`` bool."""
-    return np.stack([film["true_mask"][0].numpy().astype(bool) for film in films])
+    return np.stack([image["true_mask"][0].numpy().astype(bool) for image in images])
 
 
 def threshold_of_boxes(
@@ -102,7 +102,7 @@ def threshold_of_boxes(
     if len(maps) < fewest_boxed:
         return MapThreshold(float(served["map_threshold"]), mode, str(served["id"]))
     value, _ = choose_map_threshold(as_mode(maps, mode), masks, np.ones(len(maps), dtype=bool))
-    return MapThreshold(value, mode, f"boxes drawn on {len(maps)} films")
+    return MapThreshold(value, mode, f"boxes drawn on {len(maps)} images")
 
 
 def mean_iou(maps: np.ndarray, masks: np.ndarray, threshold: float, mode: str) -> float | None:
@@ -125,9 +125,9 @@ class FineTuning:
 
     network: nn.Module  # the student, trained
     teacher: nn.Module  # the served model as it was
-    films: Sequence[Film]  # of `correction_films`
-    to_network: Callable[[dict[str, Any]], Any]  # see `film_maps`
-    to_map: Callable[[dict[str, Any]], Any]  # see `film_maps`
+    images: Sequence[Image]  # of `correction_images`
+    to_network: Callable[[dict[str, Any]], Any]  # see `image_maps`
+    to_map: Callable[[dict[str, Any]], Any]  # see `image_maps`
     grid: int  # cells along each side on which masks are compared
     served: Mapping[str, Any]  # operating point of the served model, of `load_operating_point`
     checkpoint: str | Path  # the served model, for its record
@@ -150,39 +150,39 @@ class FineTuning:
                 f"The fine-tuned weights are not finite ({broken[0]}); the served model stays. A smaller "
                 "finetune_learning_rate may help."
             )
-        boxed = boxed_films(self.films)
+        boxed = boxed_images(self.images)
         masks = true_masks(boxed) if boxed else np.zeros((0, self.grid, self.grid), dtype=bool)
         before, after = (
-            film_maps(n, boxed, self.to_network, self.to_map, self.grid) for n in (self.teacher, self.network)
+            image_maps(n, boxed, self.to_network, self.to_map, self.grid) for n in (self.teacher, self.network)
         )
         chosen = threshold_of_boxes(after, masks, self.served, self.fewest_boxed)
         old = mean_iou(before, masks, float(self.served["map_threshold"]), str(self.served["mode"]))
         new = mean_iou(after, masks, chosen.value, chosen.mode)
         if old is not None and new is not None and len(boxed) >= self.fewest_boxed and new < old - self.largest_drop:
             raise ValueError(
-                f"On {len(boxed)} films with drawn boxes the fine-tuned model has an mIoU of {new:.3f} and the served "
+                f"On {len(boxed)} images with drawn boxes the fine-tuned model has an mIoU of {new:.3f} and the served "
                 f"one {old:.3f}; the served model stays. Fewer epochs or a smaller finetune_learning_rate may help, or "
                 "a larger largest_drop if this is meant."
             )
         change = largest_change(self.teacher, self.network)
         if change == 0:
             logger.warning(
-                "Nothing was learned: after %s epochs on %d corrected films every weight is as it was served. The "
-                "first step of a training warms up at a learning rate of 0, so one step does nothing; more films or "
+                "Nothing was learned: after %s epochs on %d corrected images every weight is as it was served. The "
+                "first step of a training warms up at a learning rate of 0, so one step does nothing; more images or "
                 "finetune_epochs, or a finetune_learning_rate above 0, are needed.",
-                self.facts.get("epochs"), self._films()["corrected"],
+                self.facts.get("epochs"), self._images()["corrected"],
             )  # fmt: skip
-        measured = {"films_with_boxes": len(boxed), BEFORE: old, AFTER: new}
+        measured = {"images_with_boxes": len(boxed), BEFORE: old, AFTER: new}
         return self._write(chosen, {**measured, "weights_changed": change > 0, "largest_weight_change": change})
 
     def _write(self, chosen: MapThreshold, measured: Mapping[str, Any]) -> dict[str, Any]:
         before, folder = read_record(self.checkpoint) or {}, Path(self.candidate_dir)
         summary = {
             **self.facts,
-            "films": self._films(),
+            "images": self._images(),
             "served_sha256": file_sha256(self.checkpoint),
             **measured,
-            "measured_on": "the films that were trained on (their boxes chose the threshold): no estimate of new films",
+            "measured_on": "the images that were trained on (their boxes chose the threshold): no estimate of new images",
             "map_threshold": chosen.value,
             "version": self.version,
         }
@@ -201,18 +201,18 @@ class FineTuning:
         write_json(folder / POINT, point)
         write_json(folder / SUMMARY, summary)
         logger.info(
-            "Fine-tuned: mIoU on %s films with drawn boxes %s before, %s after (on the films trained on).",
-            measured["films_with_boxes"], measured[BEFORE], measured[AFTER],
+            "Fine-tuned: mIoU on %s images with drawn boxes %s before, %s after (on the images trained on).",
+            measured["images_with_boxes"], measured[BEFORE], measured[AFTER],
         )  # fmt: skip
         return summary
 
-    def _films(self) -> dict[str, Any]:
-        labeled = [film for film in self.films if film["label"] >= 0]
-        lines = "\n".join(sorted(f"{film['name']} {film['label']}" for film in labeled))
+    def _images(self) -> dict[str, Any]:
+        labeled = [image for image in self.images if image["label"] >= 0]
+        lines = "\n".join(sorted(f"{image['name']} {image['label']}" for image in labeled))
         return {
             "corrected": len(labeled),
-            "with_tb": sum(bool(film["tb"]) for film in labeled),
-            "unlabeled": len(self.films) - len(labeled),
+            "with_tb": sum(bool(image["tb"]) for image in labeled),
+            "unlabeled": len(self.images) - len(labeled),
             "sha256": hashlib.sha256(lines.encode()).hexdigest(),
         }
 

@@ -25,10 +25,10 @@ from monai_tbkd.metrics import Comparison, Predictions, table
 from monai_tbkd.metrics.blind_baselines import LUNG_PRIOR
 from monai_tbkd.networks.checkpoint import read_record, refuse_other_settings
 from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, whole_network
-from monai_tbkd.report.evaluation_films import write_film_overlays
+from monai_tbkd.report.evaluation_images import write_image_overlays
 from monai_tbkd.report.evaluation_page import read_robustness, write_evaluation_page
-from monai_tbkd.report.film_table import FILE as FILM_TABLE
-from monai_tbkd.report.film_table import write_film_table
+from monai_tbkd.report.image_table import FILE as IMAGE_TABLE
+from monai_tbkd.report.image_table import write_image_table
 from monai_tbkd.transforms.frozen_features import LUNG_FIELD
 from monai_tbkd.transforms.student_target import AddLungPriord
 
@@ -83,14 +83,14 @@ class ModelComparison:
         self._check_teacher(records)
         if not self.comparison.resamples:
             result = self.comparison.run(predictions)
-            write_film_table(folder / FILM_TABLE, self.comparison.truth["test"], self.comparison.measured)
+            write_image_table(folder / IMAGE_TABLE, self.comparison.truth["test"], self.comparison.measured)
             return result
         result = evaluation_result(self.comparison, predictions, self.facts or {}, settings, records)
         write_json(folder / "metrics.json", result)
-        write_film_table(folder / FILM_TABLE, self.comparison.truth["test"], self.comparison.measured)
+        write_image_table(folder / IMAGE_TABLE, self.comparison.truth["test"], self.comparison.measured)
         self._write_operating_point(result)
         items, fit = self.comparison.items["test"], self.comparison.box_fitting
-        drawn = write_film_overlays(folder / "comparison", items, predictions, result, self.overlays, fit)
+        drawn = write_image_overlays(folder / "comparison", items, predictions, result, self.overlays, fit)
         if self.report:
             robustness = read_robustness(folder, result)
             write_evaluation_page(folder, result, items, predictions, fit, robustness)
@@ -121,7 +121,7 @@ class ModelComparison:
         for split, loader in self.loaders.items():
             if has_other_features(self.student, network):
                 loader = self._own_loader(split, loader, network)
-            logger.info("Evaluating the %s on the %s split (%d films).", name, split, len(loader.dataset))
+            logger.info("Evaluating the %s on the %s split (%d images).", name, split, len(loader.dataset))
             self.evaluator.data_loader = loader
             self.evaluator.state.epoch_length = len(loader)
             self.evaluator.run()

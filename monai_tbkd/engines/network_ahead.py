@@ -35,7 +35,7 @@ class NetworkAhead(nn.Module):
         super().__init__()
         self.network, self.key = network, key
         self.is_ahead = torch.device(device).type == "cpu"
-        self._film: torch.Tensor | None = None
+        self._image: torch.Tensor | None = None
         self._map: torch.Tensor | None = None
         self._next: Future[_Computed | None] | None = None
         self.eval()
@@ -48,14 +48,14 @@ class NetworkAhead(nn.Module):
         """The batches of a loader with a length, each with its map under way."""
         return _BatchesAhead(self, loader)
 
-    def forward(self, film: torch.Tensor) -> torch.Tensor:
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
         """As of the network."""
-        if self._map is not None and self._film is not None and _is_same(film, self._film):
+        if self._map is not None and self._image is not None and _is_same(image, self._image):
             return self._map
         if self._next is not None and self.is_ahead:
             self.is_ahead = False
             wait([self._next])  # a runtime's network may not be called by two threads
-        return cast(torch.Tensor, self.network(film))
+        return cast(torch.Tensor, self.network(image))
 
     def batches(self, loader: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         if not self.is_ahead:
@@ -68,11 +68,11 @@ class NetworkAhead(nn.Module):
             try:
                 self._next = thread.submit(self._compute, batches)
                 while (found := self._next.result()) is not None:
-                    self._film, self._map = found.batch[self.key], found.map
+                    self._image, self._map = found.batch[self.key], found.map
                     self._next = thread.submit(self._compute, batches)
                     yield found.batch
             finally:
-                self._film = self._map = self._next = None
+                self._image = self._map = self._next = None
 
     def _compute(self, batches: Iterator[Mapping[str, Any]]) -> _Computed | None:
         batch = next(batches, None)

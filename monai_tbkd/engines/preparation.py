@@ -16,14 +16,14 @@ from monai.utils import convert_to_tensor
 from torch import nn
 
 from monai_tbkd.data.content_store import content_sha256, fingerprint
-from monai_tbkd.handlers.film_progress import FilmProgress
+from monai_tbkd.handlers.image_progress import ImageProgress
 from monai_tbkd.networks.bfloat16_support import has_bfloat16
 from monai_tbkd.networks.checkpoint import read_record, settings_that_differ
 from monai_tbkd.networks.log_odds import class_log_odds
 from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet
 from monai_tbkd.networks.weights import load_plain, read_state_dict, save_plain
 from monai_tbkd.transforms.lung_crop import LUNG_CROP
-from monai_tbkd.transforms.normalize_film import NormalizeFilm
+from monai_tbkd.transforms.normalize_image import NormalizeImage
 from monai_tbkd.transforms.student_target import TEACHER_MAP
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def fit_reduction(
     loader = DataLoader(Dataset([{"image": path} for _, path in chosen], preprocessing), batch_size=4)
     network.eval()
     for batch in with_progress(loader, len(chosen), "components"):
-        image = NormalizeFilm()(convert_to_tensor(batch["image"], track_meta=False)).to(device)
+        image = NormalizeImage()(convert_to_tensor(batch["image"], track_meta=False)).to(device)
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
             stages = network.stages(image)
         at = torch.randperm(stages[0, 0].numel(), generator=torch.Generator().manual_seed(len(rows)))[:cells]
@@ -199,7 +199,7 @@ def fit_target(
 
 def with_progress(batches: Iterable[dict[str, Any]], number: int, what: str) -> Iterator[dict[str, Any]]:
     """Pass on batches with ``image``, and tell how many of ``number`` images are done: a bar, or lines in the log."""
-    progress = FilmProgress(number, bar=sys.stderr.isatty(), every_seconds=30, what=what)
+    progress = ImageProgress(number, bar=sys.stderr.isatty(), every_seconds=30, what=what)
     progress.start()
     try:
         for batch in batches:

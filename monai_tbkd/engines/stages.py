@@ -13,13 +13,13 @@ from torch import nn
 
 from monai_tbkd import __version__
 from monai_tbkd.data.content_store import fingerprint
-from monai_tbkd.data.film_origin import film_origins
+from monai_tbkd.data.image_origin import image_origins
 from monai_tbkd.engines.preparation import read_components
 from monai_tbkd.networks.checkpoint import (
     PHANTOM_ONLY,
     check_architecture,
     file_sha256,
-    knows_no_real_film,
+    knows_no_real_image,
     read_record,
     refuse_other_settings,
 )
@@ -30,7 +30,7 @@ from monai_tbkd.transforms import NOTICE, notice_of
 logger = logging.getLogger(__name__)
 
 STAGES = ("teacher", "student", "control")
-COMPARABLE = ("image_size", "pooling", "train_films", "train_sha256", "lung_crop", "lung_weights_sha256")
+COMPARABLE = ("image_size", "pooling", "train_images", "train_sha256", "lung_crop", "lung_weights_sha256")
 """Settings without which networks cannot stand beside each other, or would be scored on images they were trained on."""
 _POSITIVE = ("image_size", "batch_size", "max_epochs")
 
@@ -189,7 +189,7 @@ def training_settings(
     images = "\n".join(sorted(f"{item['name']} {item['label']}" for item in datalist["train"]))
     sha256 = hashlib.sha256(images.encode()).hexdigest()
     pool, number = describe_module(pooling), len(datalist["train"])
-    return {**own, **hashed, "pooling": pool, "train_films": number, "train_sha256": sha256}
+    return {**own, **hashed, "pooling": pool, "train_images": number, "train_sha256": sha256}
 
 
 def training_record(
@@ -200,6 +200,6 @@ def training_record(
     ``settings`` stay the same object, so that what is known later can be added. Of ``images`` the record says how many
     are phantoms.
     """
-    facts = {"version": __version__, **({} if images is None else {"films": film_origins(images)}), **facts}
-    notice = notice_of(PHANTOM_ONLY) if knows_no_real_film(facts) else NOTICE
+    facts = {"version": __version__, **({} if images is None else {"images": image_origins(images)}), **facts}
+    notice = notice_of(PHANTOM_ONLY) if knows_no_real_image(facts) else NOTICE
     return {"stage": stage, "settings": settings, **facts, "notice": notice}

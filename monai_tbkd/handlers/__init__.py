@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from monai_tbkd import names_on_demand
 
 if TYPE_CHECKING:
-    from monai_tbkd.handlers.film_progress import FilmProgress
     from monai_tbkd.handlers.finished_checkpoint import FinishedCheckpoint, ReceivedCheckpoint
+    from monai_tbkd.handlers.image_progress import ImageProgress
     from monai_tbkd.handlers.map_recorder import MapRecorder, localization_metrics
     from monai_tbkd.handlers.memory_release import MemoryRelease
     from monai_tbkd.handlers.overlay_panel import OverlayPanel
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from monai_tbkd.handlers.training_state import TrainingState
 
 __all__ = [
-    "FilmProgress",
     "FinishedCheckpoint",
+    "ImageProgress",
     "MapRecorder",
     "MemoryRelease",
     "OverlayPanel",

@@ -38,7 +38,7 @@ class MapRecorder:
             self.scores |= scores
 
     def __call__(self, engine: Engine) -> None:
-        """Keep the films of one batch."""
+        """Keep the images of one batch."""
         for batch, output in zip(engine.state.batch, engine.state.output):
             self.maps[batch["name"]] = output["tb_map"][0].cpu().numpy()
             self.scores[batch["name"]] = float(output["score"])
@@ -47,7 +47,7 @@ class MapRecorder:
         """Maps and scores of the named images, in that order; ValueError for one that was not seen."""
         missing = [n for n in names if n not in self.maps]
         if missing:
-            raise ValueError(f"{len(missing)} films were not evaluated (first: {missing[0]}).")
+            raise ValueError(f"{len(missing)} images were not evaluated (first: {missing[0]}).")
         maps = np.stack([self.maps[n] for n in names]).astype(np.float32)
         return Predictions(maps, np.array([self.scores[n] for n in names]))
 

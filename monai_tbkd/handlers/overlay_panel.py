@@ -12,7 +12,7 @@ from PIL import Image
 
 from monai_tbkd.data.processes import gather_to_first
 from monai_tbkd.handlers.stage_writer import StageWriter
-from monai_tbkd.transforms import Panel, draw_panels, film_for_display, rescale_boxes
+from monai_tbkd.transforms import Panel, draw_panels, image_for_display, rescale_boxes
 from monai_tbkd.transforms.frozen_features import PICTURE
 
 
@@ -62,12 +62,12 @@ class OverlayPanel:
         self.pictures = {}
 
     def _draw(self, item: dict[str, Any], image: torch.Tensor, output: dict[str, Any]) -> Image.Image:
-        gray = film_for_display(image)
+        gray = image_for_display(image)
         true = rescale_boxes(torch.tensor(item["boxes"] or []), item["size"], gray.shape)
         boxes = rescale_boxes(output["pred_boxes"], self.grid_size, gray.shape)
         score = 100 * float(output["score"])
         panels = [
-            Panel("film, true boxes", true_boxes=true),
+            Panel("image, true boxes", true_boxes=true),
             Panel("map, predicted boxes", output["tb_map"], boxes=boxes, box_scores=output["pred_box_scores"]),
         ]
         return draw_panels(gray, panels, f"{item['name']} ({item['class_name']})   score {score:.0f}", panel_size=256)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ignite.engine import Engine, Events
 
-from monai_tbkd.data import FilmWarning
+from monai_tbkd.data import ImageWarning
 from monai_tbkd.data.own_results import save_marked
 from monai_tbkd.results.prediction_row import add_warning, prediction_overlay, prediction_row
 from monai_tbkd.results.prediction_table import (
@@ -24,7 +24,7 @@ from monai_tbkd.transforms import DrawOverlay, notice_of
 
 if TYPE_CHECKING:
     from monai_tbkd.dicom import DicomResultWriter
-    from monai_tbkd.report import FilmReports
+    from monai_tbkd.report import ImageReports
 
 _LONGEST_NAME = 200
 
@@ -41,7 +41,7 @@ class PredictionWriter:
         score_threshold: images at or above it (0-1) are called TB suggestive.
         threshold_id: where the threshold comes from.
         model_version: of the model.
-        overlays: draw ``overlays/<name>.png`` (or ``.jpg``), upright. The picture is the batch's ``film`` (gray values
+        overlays: draw ``overlays/<name>.png`` (or ``.jpg``), upright. The picture is the batch's ``image`` (gray values
             of the whole image, ``(1, H, W)`` uint8), or, without one, its ``image``.
         input_kind: of the images that the threshold holds for (``picture``, ``dicom``, ``converted``; ``mixed``: all).
             An image of another kind gets its score, a warning, and neither a decision nor boxes.
@@ -62,7 +62,7 @@ class PredictionWriter:
         overlays: bool = True,
         input_kind: str = "mixed",
         dicom: DicomResultWriter | None = None,
-        reports: FilmReports | None = None,
+        reports: ImageReports | None = None,
         overlay_format: str = "png",
     ) -> None:
         self.table = table
@@ -96,26 +96,26 @@ class PredictionWriter:
         """Add the images of one batch."""
         for batch, output, row in self.rows(engine):
             with results_written(self.table.folder):
-                self._write_film(batch, output, row)
+                self._write_image(batch, output, row)
 
-    def _write_film(self, batch: Mapping[str, Any], output: Mapping[str, Any], row: dict[str, Any]) -> None:
+    def _write_image(self, batch: Mapping[str, Any], output: Mapping[str, Any], row: dict[str, Any]) -> None:
         # picture and page first, so that an image with a row has them
         if self.overlays and row["status"] == DONE:
             self._draw(batch, output, row)
         if self.dicom is not None and row["status"] == DONE:
             note = self.dicom.write(str(batch["image"].meta["filename_or_obj"]), row, output["tb_map"])
             if note:
-                add_warning(row, FilmWarning.NO_DICOM_RESULT, note)
+                add_warning(row, ImageWarning.NO_DICOM_RESULT, note)
         if self.reports is not None:
-            self.reports.add_film(row, batch, output)
+            self.reports.add_image(row, batch, output)
         self.table.append(row)
 
     def rows(self, engine: Engine) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], dict[str, Any]]]:
         """The images of one batch: each as it went into the network, what came out, and its row, not yet written."""
-        films = list(zip(engine.state.batch, engine.state.output))
+        images = list(zip(engine.state.batch, engine.state.output))
         now = time.perf_counter()
-        seconds, self._clock = (now - self._clock) / max(len(films), 1), now
-        for batch, output in films:
+        seconds, self._clock = (now - self._clock) / max(len(images), 1), now
+        for batch, output in images:
             row = prediction_row(
                 batch, output, self.score_threshold, self.threshold_id, self.input_kind, self.model_version
             )
@@ -134,9 +134,9 @@ class PredictionWriter:
         save_marked(drawn, target, kind, **OVERLAY_FORMATS[self.overlay_format])
 
     def _file_name(self, name: str) -> str:
-        # a.dcm and a.png are two films
-        film = PurePosixPath(name)
-        stem = str(film.with_suffix("") if film.suffix.lower() == ".png" else film).replace("/", "_")
+        # a.dcm and a.png are two images
+        image = PurePosixPath(name)
+        stem = str(image.with_suffix("") if image.suffix.lower() == ".png" else image).replace("/", "_")
         if len(stem.encode()) > _LONGEST_NAME:  # deep folders; file systems end at 255 bytes
             stem = f"{stem[: _LONGEST_NAME // 4]}_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
         unique, number = stem, 1

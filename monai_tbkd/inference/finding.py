@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from monai_tbkd.data import FilmTurn
+from monai_tbkd.data import ImageTurn
 from monai_tbkd.results.prediction_row import prediction_overlay
 from monai_tbkd.transforms import DrawOverlay, notice_of, upsample_map
 
@@ -64,9 +64,9 @@ class Finding:
         return self._output["tb_map"].detach().cpu() if self._output else None
 
     @property
-    def turn(self) -> FilmTurn:
+    def turn(self) -> ImageTurn:
         """How the stored pixels were turned upright."""
-        return FilmTurn.from_text(self._batch["image"].meta.get("turn", ""))
+        return ImageTurn.from_text(self._batch["image"].meta.get("turn", ""))
 
     def overlay(self, size: int = 640) -> Image.Image:
         """The image beside itself with map and boxes, upright, each ``size`` pixels on its longer side."""

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from monai_tbkd.bundle import bundle_files, literal, model_settings, released_model
 from monai_tbkd.bundle.config_files import find_config, read_config
 from monai_tbkd.bundle.plain_errors import parsed_content
-from monai_tbkd.data import film_meta
+from monai_tbkd.data import image_meta
 from monai_tbkd.data.number_range import is_number
-from monai_tbkd.data.readers import FilmLimits
+from monai_tbkd.data.readers import ImageLimits
 from monai_tbkd.inference.finding import Finding
 from monai_tbkd.metrics.calibrated_threshold import MIXED
 from monai_tbkd.results.prediction_row import prediction_row
@@ -46,7 +46,7 @@ class LocalizationModel:
 
     def __init__(self, parser: ConfigParser, pictures: bool = True) -> None:
         self.parser = parser
-        parser["films_to_do"] = ()
+        parser["images_to_do"] = ()
         parser["keep_whole_image"] = pictures
         self._get("loaded")
         self.network: torch.nn.Module = self._get("network").eval()
@@ -111,7 +111,7 @@ class LocalizationModel:
     def _prepare(self, item: Mapping[Hashable, Any]) -> Any:
         if isinstance(item["image"], str):
             return self.preprocessing(item)
-        limits = FilmLimits(self._get("min_side"), self._get("max_pixels"))
+        limits = ImageLimits(self._get("min_side"), self._get("max_pixels"))
         limits.check(Path(str(item["name"])), *item["image"].shape[1:])
         return self.preprocessing(item, start=1)  # the reader comes first
 
@@ -176,7 +176,7 @@ def _item(image: Any, number: int) -> dict[str, Any]:
     pixels = np.asarray(array[None] if array.ndim == 2 else array).astype(np.float32)
     if pixels.ndim != 3 or pixels.shape[0] != 1:
         raise TypeError(f"An image is of shape {array.shape}; expected gray values (H, W) or (1, H, W).")
-    own = film_meta((pixels.shape[1], pixels.shape[2]))
+    own = image_meta((pixels.shape[1], pixels.shape[2]))
     kept = ("spacing_mm", "sop_instance_uid", "source_format", "turn", "warnings")
     of_file = {key: known[key] for key in kept if key in known}
     if not np.isfinite(pixels).all() or pixels.min() == pixels.max():

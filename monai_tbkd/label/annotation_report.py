@@ -8,14 +8,14 @@ from typing import Any
 from pydicom import Dataset
 
 from monai_tbkd import __version__
-from monai_tbkd.dicom import DRAWN_BY_ANNOTATOR, BoxFinding, FilmFinding, SourceFilm, structured_report
+from monai_tbkd.dicom import DRAWN_BY_ANNOTATOR, BoxFinding, ImageFinding, SourceImage, structured_report
 from monai_tbkd.dicom.archive_answers import stored_instances
-from monai_tbkd.label.film_label import FilmLabel
+from monai_tbkd.label.image_label import ImageLabel
 
 logger = logging.getLogger(__name__)
 
 
-def annotation_report(label: FilmLabel) -> Dataset:
+def annotation_report(label: ImageLabel) -> Dataset:
     """The report of `monai_tbkd.dicom` on a DICOM image, with the boxes that an annotator drew.
 
     It has the form of a program's result, since that is what OHIF makes editable rectangles of. A drawn box has the
@@ -26,8 +26,8 @@ def annotation_report(label: FilmLabel) -> Dataset:
     """
     boxes = tuple(BoxFinding(box[0], box[1], box[2], box[3], 1.0) for box in label.boxes)
     version = f"{DRAWN_BY_ANNOTATOR}, saved by monai_tbkd {__version__}"
-    finding = FilmFinding(1.0 if label.is_tb else 0.0, boxes=boxes, model_version=version)
-    return structured_report(SourceFilm.read(label.film), finding)
+    finding = ImageFinding(1.0 if label.is_tb else 0.0, boxes=boxes, model_version=version)
+    return structured_report(SourceImage.read(label.image), finding)
 
 
 def send_report(client: Any, report: Dataset) -> dict[str, Any]:

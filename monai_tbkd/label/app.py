@@ -21,14 +21,14 @@ from monailabel.utils.sessions import Sessions
 from monai_tbkd import __version__
 from monai_tbkd.label.annotation_report import annotation_report, send_report
 from monai_tbkd.label.app_folder import read_app_folder
-from monai_tbkd.label.film_ids import is_safe_id
-from monai_tbkd.label.film_label import FilmLabel
-from monai_tbkd.label.film_pipeline import LABEL, FilmPipeline
-from monai_tbkd.label.film_signals import FilmSignals
-from monai_tbkd.label.film_sources import FolderSource
-from monai_tbkd.label.film_store import FilmStore
-from monai_tbkd.label.infer_tasks import BoxesTask, FilmBatchInfer, FilmTask, MapTask, ScoreTask
-from monai_tbkd.label.label_folder import LABELS_FOLDER, PACS_FILMS, LabelFolder, mark_pacs_store
+from monai_tbkd.label.image_ids import is_safe_id
+from monai_tbkd.label.image_label import ImageLabel
+from monai_tbkd.label.image_pipeline import LABEL, ImagePipeline
+from monai_tbkd.label.image_signals import ImageSignals
+from monai_tbkd.label.image_sources import FolderSource
+from monai_tbkd.label.image_store import ImageStore
+from monai_tbkd.label.infer_tasks import BoxesTask, ImageBatchInfer, ImageTask, MapTask, ScoreTask
+from monai_tbkd.label.label_folder import LABELS_FOLDER, PACS_IMAGES, LabelFolder, mark_pacs_store
 from monai_tbkd.label.pacs_source import PacsSource
 from monai_tbkd.label.server_conf import TOKEN_VARIABLE, is_address, read_conf
 from monai_tbkd.label.strategies import BoxIoU, SignalScoring, make_strategies, signals_of
@@ -54,7 +54,7 @@ class TuberculosisApp(MONAILabelApp):
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
         self.folder = read_app_folder(app_dir)
-        self.pipeline = FilmPipeline(self.folder)
+        self.pipeline = ImagePipeline(self.folder)
         self.server_conf = read_conf(conf, studies)
         # What comes with requests, and logs, which name images, are this user's alone.
         self._uploads = _private(self.folder.root / "uploads")
@@ -74,25 +74,25 @@ class TuberculosisApp(MONAILabelApp):
         self._auto_update_scoring = self.server_conf.auto_scoring
 
     @cached_property
-    def signals(self) -> FilmSignals:
+    def signals(self) -> ImageSignals:
         """Of the served model and its teacher, which strategies and scoring share."""
         return signals_of(self)
 
-    def init_datastore(self) -> FilmStore:
+    def init_datastore(self) -> ImageStore:
         seconds = self.server_conf.cache_seconds
         if not is_address(self.studies):
             root = Path(self.studies)
             labels = LabelFolder(root / LABELS_FOLDER)
-            return FilmStore(FolderSource(root, labels.root, seconds), labels, root.name)
+            return ImageStore(FolderSource(root, labels.root, seconds), labels, root.name)
         address = self.studies.rstrip("/")
         given = settings.MONAI_LABEL_DICOMWEB_CACHE_PATH.strip()
         root = Path(given or self.folder.root / "pacs") / sha256(address.encode()).hexdigest()[:16]
-        source = PacsSource(_dicomweb_client(address), root / PACS_FILMS, self.server_conf.modalities, seconds)
+        source = PacsSource(_dicomweb_client(address), root / PACS_IMAGES, self.server_conf.modalities, seconds)
         mark_pacs_store(root)
         on_final = self._send_report if self.server_conf.sr else None
-        return FilmStore(source, LabelFolder(root / LABELS_FOLDER), address, on_final)
+        return ImageStore(source, LabelFolder(root / LABELS_FOLDER), address, on_final)
 
-    def init_infers(self) -> dict[str, FilmTask]:
+    def init_infers(self) -> dict[str, ImageTask]:
         return {
             name: task(self.pipeline)
             for name, task in (("tb_boxes", BoxesTask), ("tb_map", MapTask), ("tb_score", ScoreTask))
@@ -107,8 +107,8 @@ class TuberculosisApp(MONAILabelApp):
     def init_scoring_methods(self) -> dict[str, Any]:
         return {"miou": BoxIoU(self.pipeline), "signals": SignalScoring(self.signals)}
 
-    def init_batch_infer(self) -> FilmBatchInfer:
-        return FilmBatchInfer()
+    def init_batch_infer(self) -> ImageBatchInfer:
+        return ImageBatchInfer()
 
     def names(self, kind: str) -> list[str]:
         """The names of ``infer``, ``train``, ``scoring`` or ``activelearning``."""
@@ -130,48 +130,48 @@ class TuberculosisApp(MONAILabelApp):
             ``file`` of the answer or None, ``label`` (the identifier where a label was saved), ``tag``, and ``params``,
             the answer.
         """
-        model, film = str(request.get("model")), request.get("image")
+        model, image = str(request.get("model")), request.get("image")
         if model not in self._infers:
             raise HTTPException(404, f"There is no model {model}; expected one of {', '.join(self._infers)}.")
         store = datastore or self.datastore()
-        file, answer = self._infers[model]({**request, "image": self._film_path(film, store)})
+        file, answer = self._infers[model]({**request, "image": self._image_path(image, store)})
         tag, label = str(request.get("label_tag") or "original"), file
-        if request.get("save_label") and is_safe_id(str(film)):
+        if request.get("save_label") and is_safe_id(str(image)):
             try:
                 if file:
-                    label = store.keep_result(str(film), file, tag, {"model": model, "params": answer})
-                self._note(str(film), answer)
+                    label = store.keep_result(str(image), file, tag, {"model": model, "params": answer})
+                self._note(str(image), answer)
             except BaseException:  # such as a full disk
                 if file:
                     Path(file).unlink(missing_ok=True)
                 raise
         return {"label": label, "tag": tag, "file": file, "params": answer}
 
-    def _film_path(self, film: Any, store: Any) -> str:
+    def _image_path(self, image: Any, store: Any) -> str:
         """The path of an image in the datastore by its identifier, or of an upload; nothing else is read."""
         found = ""
-        if isinstance(film, str) and is_safe_id(film):
-            found = store.get_image_uri(film)
-        elif isinstance(film, str) and "\0" not in film:
-            path = Path(os.path.realpath(film))
+        if isinstance(image, str) and is_safe_id(image):
+            found = store.get_image_uri(image)
+        elif isinstance(image, str) and "\0" not in image:
+            path = Path(os.path.realpath(image))
             inside = any(path.is_relative_to(os.path.realpath(each)) for each in (self._uploads, self._kept))
             found = str(path) if inside and path.exists() else ""
         if not found:
-            raise HTTPException(404, "There is no such film; expected an identifier of the datastore, or an upload.")
+            raise HTTPException(404, "There is no such image; expected an identifier of the datastore, or an upload.")
         return found
 
-    def _note(self, film: str, answer: Mapping[str, Any]) -> None:
+    def _note(self, image: str, answer: Mapping[str, Any]) -> None:
         """Keep what a batch found, so that an image without a label file is not without an answer."""
         kept = ("status", "reason", "image_score", "decision", "model_version")
         note = {key: answer[key] for key in kept if answer.get(key) is not None}
-        self.datastore().update_image_info(film, {"finding": {**note, "n_boxes": len(answer.get("boxes", []))}})
+        self.datastore().update_image_info(image, {"finding": {**note, "n_boxes": len(answer.get("boxes", []))}})
 
-    def _send_report(self, film: str, label: FilmLabel) -> dict[str, Any]:
+    def _send_report(self, image: str, label: ImageLabel) -> dict[str, Any]:
         """Send a finished label to the PACS; where that fails, the label is kept all the same."""
         try:
             report = annotation_report(label)
         except Exception as error:
-            logger.exception("%s: it gets no report", film)
+            logger.exception("%s: it gets no report", image)
             return {"report": "not sent", "report_fault": type(error).__name__}
         return send_report(_dicomweb_client(self.studies.rstrip("/")), report)
 

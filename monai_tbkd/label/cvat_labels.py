@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from monai_tbkd.data.outside_text import parse_xml
-from monai_tbkd.label.label_content import MOST_POINTS, Shape, few, film_word, finite, one_word, read_text_label
+from monai_tbkd.label.label_content import MOST_POINTS, Shape, few, finite, image_word, one_word, read_text_label
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def read_cvat_xml(path: Path, names: Sequence[str]) -> CvatLabel:
 
 def _tagged(tags: Sequence[Any]) -> str | None:
     """The class that tags call the image by; others, such as of its quality, do not count."""
-    return one_word({word for tag in tags if (word := film_word(str(tag.get("label", ""))))}, "tags")
+    return one_word({word for tag in tags if (word := image_word(str(tag.get("label", ""))))}, "tags")
 
 
 def _without_suffix(name: str) -> str:

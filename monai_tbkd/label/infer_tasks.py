@@ -13,9 +13,9 @@ from typing import Any
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
-from monai_tbkd.label.film_geometry import film_geometry
-from monai_tbkd.label.film_ids import is_safe_id
-from monai_tbkd.label.film_pipeline import LABEL, FilmPipeline, FilmResult, shown_value
+from monai_tbkd.label.image_geometry import image_geometry
+from monai_tbkd.label.image_ids import is_safe_id
+from monai_tbkd.label.image_pipeline import LABEL, ImagePipeline, ImageResult, shown_value
 from monai_tbkd.label.label_map import MASK_SUFFIXES, write_mask
 from monai_tbkd.label.request_models import InferParams, picked
 from monai_tbkd.label.slicer_markups import boxes_to_markups
@@ -27,10 +27,10 @@ logger = logging.getLogger(__name__)
 _SUFFIX_OF = {"nifti": ".nii.gz", "dicom": ".nrrd", "nrrd": ".nrrd", "metaimage": ".nrrd"}
 
 
-class FilmTask(InferTask):
+class ImageTask(InferTask):
     """The model with one kind of answer, by which viewers choose what to do with it; all share one pipeline."""
 
-    def __init__(self, pipeline: FilmPipeline, kind: InferType, description: str) -> None:
+    def __init__(self, pipeline: ImagePipeline, kind: InferType, description: str) -> None:
         super().__init__(kind, {LABEL: 1}, 2, f"{description} (research use only, not for diagnosis)")
         self.pipeline = pipeline
 
@@ -54,7 +54,7 @@ class FilmTask(InferTask):
         write = request.get("result_write_to_file", True)
         return (self.file(found, request) if write else None), self.more(answer)
 
-    def file(self, found: FilmResult, request: Mapping[str, Any]) -> str | None:
+    def file(self, found: ImageResult, request: Mapping[str, Any]) -> str | None:
         """The file that goes with the answer."""
         return None
 
@@ -63,25 +63,25 @@ class FilmTask(InferTask):
         return answer
 
 
-class ScoreTask(FilmTask):
+class ScoreTask(ImageTask):
     """``tb_score``: classification."""
 
-    def __init__(self, pipeline: FilmPipeline) -> None:
+    def __init__(self, pipeline: ImagePipeline) -> None:
         super().__init__(pipeline, InferType.CLASSIFICATION, "Score of tuberculosis, 0-1")
 
     def more(self, answer: dict[str, Any]) -> dict[str, Any]:
         return {**answer, "prediction": [{"idx": 1, "label": LABEL, "score": answer["image_score"]}]}
 
 
-class BoxesTask(FilmTask):
+class BoxesTask(ImageTask):
     """``tb_boxes``: detection; the file is a markups document for 3D Slicer."""
 
-    def __init__(self, pipeline: FilmPipeline) -> None:
+    def __init__(self, pipeline: ImagePipeline) -> None:
         super().__init__(pipeline, InferType.DETECTION, "Boxes of tuberculosis with scores")
 
-    def file(self, found: FilmResult, request: Mapping[str, Any]) -> str | None:
+    def file(self, found: ImageResult, request: Mapping[str, Any]) -> str | None:
         target = _new_file(".json")
-        target.write_text(json.dumps(boxes_to_markups(found.boxes, film_geometry(found.path))), encoding="utf-8")
+        target.write_text(json.dumps(boxes_to_markups(found.boxes, image_geometry(found.path))), encoding="utf-8")
         return str(target)
 
     def more(self, answer: dict[str, Any]) -> dict[str, Any]:
@@ -94,22 +94,22 @@ class BoxesTask(FilmTask):
         return {**answer, "annotations": [{"annotation": annotation}] if elements else []}
 
 
-class MapTask(FilmTask):
+class MapTask(ImageTask):
     """``tb_map``: segmentation; the file is a mask of the parts of the map that boxes are drawn around."""
 
-    def __init__(self, pipeline: FilmPipeline) -> None:
+    def __init__(self, pipeline: ImagePipeline) -> None:
         super().__init__(pipeline, InferType.SEGMENTATION, "Map of tuberculosis above the threshold")
 
-    def file(self, found: FilmResult, request: Mapping[str, Any]) -> str | None:
+    def file(self, found: ImageResult, request: Mapping[str, Any]) -> str | None:
         suffix = request.get("result_extension") or _SUFFIX_OF.get(str(found.row["source_format"]), ".png")
         if suffix not in MASK_SUFFIXES:
             raise ValueError(f"result_extension is {suffix!r}; expected {', '.join(MASK_SUFFIXES)}.")
         target = _new_file(suffix)
-        write_mask(found.mask(), target, film_geometry(found.path))
+        write_mask(found.mask(), target, image_geometry(found.path))
         return str(target)
 
 
-class FilmBatchInfer(BatchInferTask):
+class ImageBatchInfer(BatchInferTask):
     """Images through one model, one after the other; one that fails gets an answer that says why."""
 
     def __call__(self, request: Mapping[str, Any], datastore: Any, infer: Callable[..., Any]) -> dict[str, Any]:

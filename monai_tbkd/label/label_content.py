@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.film_classes import class_of, plain_word
+from monai_tbkd.data.image_classes import class_of, plain_word
 from monai_tbkd.data.number_range import is_number
 
 LARGEST_TEXT = 4 * 2**20
@@ -58,11 +58,11 @@ def finite(value: Any) -> float:
     return number
 
 
-def film_word(word: str) -> str | None:
+def image_word(word: str) -> str | None:
     """The class that a word stands for: ``tb``, ``health``, ``sick``, ``non_tb``, or None for another word.
 
     Example:
-        >>> film_word("Normal"), film_word("not TB"), film_word("nodule")
+        >>> image_word("Normal"), image_word("not TB"), image_word("nodule")
         ('health', 'non_tb', None)
     """
     return NOT_TB if plain_word(word) in (NOT_TB, "not_tb", "no_tb") else class_of(word)
@@ -75,7 +75,7 @@ def one_word(words: set[str], what: str) -> str | None:
     return next(iter(words), None)
 
 
-def film_class(said: Any, boxes: int) -> str:
+def image_class(said: Any, boxes: int) -> str:
     """The class of an image.
 
     Args:
@@ -92,7 +92,7 @@ def film_class(said: Any, boxes: int) -> str:
             f"The label has no box and does not say what the image is; draw a box, or add {IMAGE_LABEL}: non_tb, "
             "health, sick or tb."
         )
-    word = ("tb" if said else NOT_TB) if isinstance(said, bool) else film_word(str(said))
+    word = ("tb" if said else NOT_TB) if isinstance(said, bool) else image_word(str(said))
     if word is None:
         raise ValueError(f"{IMAGE_LABEL} is {str(said)[:80]!r}; expected tb, non_tb, health or sick.")
     if boxes and word != "tb":

@@ -10,10 +10,10 @@ from typing import Any
 
 from monai_tbkd.data import manifest
 from monai_tbkd.data.whole_file import write_json
-from monai_tbkd.label.film_ids import check_name
-from monai_tbkd.label.film_label import FilmLabel, read_label
-from monai_tbkd.label.film_sources import FolderSource
-from monai_tbkd.label.label_folder import FINAL, LABELS_FOLDER, PACS_FILMS, LabelFolder, is_pacs_store
+from monai_tbkd.label.image_ids import check_name
+from monai_tbkd.label.image_label import ImageLabel, read_label
+from monai_tbkd.label.image_sources import FolderSource
+from monai_tbkd.label.label_folder import FINAL, LABELS_FOLDER, PACS_IMAGES, LabelFolder, is_pacs_store
 from monai_tbkd.transforms import NOTICE
 
 logger = logging.getLogger(__name__)
@@ -30,12 +30,12 @@ class LabelExport:
 
     Attributes:
         labels: by the image's name, its path under the folder of images.
-        films: the identifier of each.
+        images: the identifier of each.
         faults: by identifier, why a label was left out.
     """
 
-    labels: dict[str, FilmLabel] = field(default_factory=dict)
-    films: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, ImageLabel] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
 
 
@@ -51,27 +51,27 @@ def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
     """
     store = Path(store)
     labels = LabelFolder(store / LABELS_FOLDER)
-    identifiers = labels.films(tag)
+    identifiers = labels.images(tag)
     if not identifiers:
-        raise ValueError(f"{labels.root}: no label of the tag {tag}; name the folder of films that was labeled.")
+        raise ValueError(f"{labels.root}: no label of the tag {tag}; name the folder of images that was labeled.")
     of_pacs = is_pacs_store(store)
-    folder = store / PACS_FILMS if of_pacs else store
+    folder = store / PACS_IMAGES if of_pacs else store
     source, found = FolderSource(folder, labels.root), LabelExport()
     for identifier in identifiers:
-        film, label = folder / identifier if of_pacs else source.path(identifier), labels.path(identifier, tag)
+        image, label = folder / identifier if of_pacs else source.path(identifier), labels.path(identifier, tag)
         try:
-            if film is None or not film.exists() or label is None:
-                raise ValueError("its film is not there")
-            check_name(str(film))
-            read = read_label(label, film, labels.info(identifier, tag), identifier)
+            if image is None or not image.exists() or label is None:
+                raise ValueError("its image is not there")
+            check_name(str(image))
+            read = read_label(label, image, labels.info(identifier, tag), identifier)
         except (ValueError, OSError) as error:
             found.faults[identifier] = str(error)
             logger.warning("%s is left out: %s", identifier, error)
             continue
         if read.left_out:
             logger.info("%s: left out of its report: %s", identifier, ", ".join(read.left_out))
-        name = Path(os.path.relpath(read.film, folder)).as_posix()
-        found.labels[name], found.films[name] = read, identifier
+        name = Path(os.path.relpath(read.image, folder)).as_posix()
+        found.labels[name], found.images[name] = read, identifier
     return found
 
 
@@ -88,7 +88,7 @@ def write_coco(path: Path, export: LabelExport) -> None:
         height, width = label.stored_size
         images.append(
             {"id": number, "file_name": name, "height": height, "width": width, "label": label.class_name,
-             "identifier": export.films[name]}
+             "identifier": export.images[name]}
         )  # fmt: skip
         for (xmin, ymin, xmax, ymax), kind in zip(label.boxes, label.box_types, strict=True):
             category = kinds.index(kind if kind in kinds else "unknown") + 1
@@ -113,5 +113,5 @@ def write_manifest(path: Path, export: LabelExport) -> None:
     """
     labels = export.labels.values()
     manifest.write_manifest(
-        path, ((str(label.film.resolve()), label.class_name, label.upright_boxes) for label in labels)
+        path, ((str(label.image.resolve()), label.class_name, label.upright_boxes) for label in labels)
     )

@@ -13,14 +13,14 @@ from typing import Any
 from filelock import FileLock
 
 from monai_tbkd.data.whole_file import read_json_object, whole_file, write_json
-from monai_tbkd.label.film_ids import is_safe_id
+from monai_tbkd.label.image_ids import is_safe_id
 from monai_tbkd.label.report_label import REPORT_SUFFIX
 
 FINAL = "final"
 """The tag of a label that an annotator has finished."""
 LABELS_FOLDER = "tbkd_labels"
 """Beside the images of a folder, or beside those fetched from a PACS."""
-PACS_FILMS = "films"
+PACS_IMAGES = "images"
 _PACS_MARK = "pacs.json"
 _OF, _BEFORE = "_label_sha256", "_before"
 LABEL_SUFFIXES = (".json", ".xml", REPORT_SUFFIX, ".nii.gz", ".nii", ".nrrd", ".png")
@@ -28,19 +28,19 @@ LABEL_SUFFIXES = (".json", ".xml", REPORT_SUFFIX, ".nii.gz", ".nii", ".nrrd", ".
 
 
 class LabelFolder:
-    """``labels/<tag>/<film id><suffix>`` and, beside, notes on each label and image.
+    """``labels/<tag>/<image id><suffix>`` and, beside, notes on each label and image.
 
     There is no index: what lies in the folders is what there is. Every file is written whole. A server, its batch and
     its scoring write from processes of their own, so each locks the folder while it writes.
 
     Args:
-        root: folder that holds ``labels``, ``label_info`` and ``film_info``; made when something is written.
+        root: folder that holds ``labels``, ``label_info`` and ``image_info``; made when something is written.
     """
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
 
-    def films(self, tag: str = FINAL) -> list[str]:
+    def images(self, tag: str = FINAL) -> list[str]:
         """Identifiers of images with a label of this tag."""
         folder, found = self.root / "labels" / tag, set()
         for path in folder.iterdir() if is_safe_id(tag) and folder.is_dir() else ():
@@ -53,93 +53,93 @@ class LabelFolder:
         """Tags and how many labels they have."""
         folder = self.root / "labels"
         names = sorted(each.name for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
-        return {name: len(self.films(name)) for name in names if is_safe_id(name)}
+        return {name: len(self.images(name)) for name in names if is_safe_id(name)}
 
-    def path(self, film: str, tag: str = FINAL) -> Path | None:
+    def path(self, image: str, tag: str = FINAL) -> Path | None:
         """The label's file, None where there is none."""
-        if not (is_safe_id(film) and is_safe_id(tag)):
+        if not (is_safe_id(image) and is_safe_id(tag)):
             return None
         root = os.path.realpath(self.root)  # a link that leads elsewhere is no label
         found = [
-            path for path in self._paths(film, tag)
+            path for path in self._paths(image, tag)
             if path.is_file() and Path(os.path.realpath(path)).is_relative_to(root)
         ]  # fmt: skip
         if len(found) > 1:  # a save was cut off before the former label was removed
-            name = self._note(film, tag).get("name")
+            name = self._note(image, tag).get("name")
             found = [path for path in found if path.name == name] or found
         return found[0] if found else None
 
-    def info(self, film: str, tag: str = FINAL) -> dict[str, Any]:
+    def info(self, image: str, tag: str = FINAL) -> dict[str, Any]:
         """The note on a label."""
-        note = self._note(film, tag) if self.path(film, tag) else {}
+        note = self._note(image, tag) if self.path(image, tag) else {}
         return {key: value for key, value in note.items() if key not in (_OF, _BEFORE)}
 
-    def film_info(self, film: str) -> dict[str, Any]:
+    def image_info(self, image: str) -> dict[str, Any]:
         """The note on an image, such as scores."""
-        return read_json_object(self.root / "film_info" / f"{film}.json") if is_safe_id(film) else {}
+        return read_json_object(self.root / "image_info" / f"{image}.json") if is_safe_id(image) else {}
 
-    def save(self, film: str, file: Path, tag: str = FINAL, info: Mapping[str, Any] | None = None) -> Path:
+    def save(self, image: str, file: Path, tag: str = FINAL, info: Mapping[str, Any] | None = None) -> Path:
         """Keep a label, with a note, in place of one of the same image and tag.
 
         Raises:
             ValueError: an identifier, a tag or a suffix that is not allowed.
         """
-        _check(film, tag)
+        _check(image, tag)
         suffix = label_suffix(file)
-        target = self.root / "labels" / tag / f"{film}{suffix}"
+        target = self.root / "labels" / tag / f"{image}{suffix}"
         note = {**(info or {}), "ts": int(time.time()), "name": target.name}
         with self._locked():
             # A kill at any moment leaves a label with its own note: until all is done the note's file holds both, and
             # the label itself says which of them is its own.
-            before = self.info(film, tag)
+            before = self.info(image, tag)
             with whole_file(target) as part:
                 part.touch(0o600 if suffix == REPORT_SUFFIX else 0o666)  # a report names the patient
                 shutil.copyfile(file, part)
-                write_json(self._note_path(film, tag), {**note, _OF: _sha256(part), _BEFORE: before})
-            for other in self._paths(film, tag):
+                write_json(self._note_path(image, tag), {**note, _OF: _sha256(part), _BEFORE: before})
+            for other in self._paths(image, tag):
                 if other != target:
                     other.unlink(missing_ok=True)
-            write_json(self._note_path(film, tag), note)
+            write_json(self._note_path(image, tag), note)
         return target
 
-    def remove(self, film: str, tag: str) -> None:
+    def remove(self, image: str, tag: str) -> None:
         """Remove a label; nothing happens where there is none."""
-        if self.path(film, tag) is not None:
+        if self.path(image, tag) is not None:
             with self._locked():
-                for path in (*self._paths(film, tag), self._note_path(film, tag)):  # a save that was cut off left two
+                for path in (*self._paths(image, tag), self._note_path(image, tag)):  # a save that was cut off left two
                     path.unlink(missing_ok=True)
 
-    def update_info(self, film: str, tag: str, info: Mapping[str, Any]) -> None:
+    def update_info(self, image: str, tag: str, info: Mapping[str, Any]) -> None:
         """Add to the note on a label.
 
         Raises:
             ValueError: there is no such label.
         """
-        _check(film, tag)
-        if self.path(film, tag) is None:
-            raise ValueError(f"{film} has no label of the tag {tag}.")
+        _check(image, tag)
+        if self.path(image, tag) is None:
+            raise ValueError(f"{image} has no label of the tag {tag}.")
         with self._locked():
-            write_json(self._note_path(film, tag), {**self.info(film, tag), **info})
+            write_json(self._note_path(image, tag), {**self.info(image, tag), **info})
 
-    def update_film_info(self, film: str, info: Mapping[str, Any]) -> None:
+    def update_image_info(self, image: str, info: Mapping[str, Any]) -> None:
         """Add to the note on an image."""
-        _check(film, FINAL)
+        _check(image, FINAL)
         with self._locked():
-            write_json(self.root / "film_info" / f"{film}.json", {**self.film_info(film), **info})
+            write_json(self.root / "image_info" / f"{image}.json", {**self.image_info(image), **info})
 
-    def _note(self, film: str, tag: str) -> dict[str, Any]:
+    def _note(self, image: str, tag: str) -> dict[str, Any]:
         """The note of the label that is there, where a save was cut off between the two."""
-        note = read_json_object(self._note_path(film, tag))
+        note = read_json_object(self._note_path(image, tag))
         if _BEFORE not in note:
             return note
         new = self.root / "labels" / tag / str(note.get("name"))
         return note if new.is_file() and _sha256(new) == note.get(_OF) else note_of(note, _BEFORE)
 
-    def _paths(self, film: str, tag: str) -> list[Path]:
-        return [self.root / "labels" / tag / f"{film}{suffix}" for suffix in LABEL_SUFFIXES]
+    def _paths(self, image: str, tag: str) -> list[Path]:
+        return [self.root / "labels" / tag / f"{image}{suffix}" for suffix in LABEL_SUFFIXES]
 
-    def _note_path(self, film: str, tag: str) -> Path:
-        return self.root / "label_info" / tag / f"{film}.json"
+    def _note_path(self, image: str, tag: str) -> Path:
+        return self.root / "label_info" / tag / f"{image}.json"
 
     def _locked(self) -> FileLock:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -148,7 +148,7 @@ class LabelFolder:
 
 def mark_pacs_store(store: Path) -> None:
     """Mark a store whose images are fetched from a PACS, in folders named by their series."""
-    write_json(store / _PACS_MARK, {"films": "fetched from a DICOMweb server; they hold patient data"})
+    write_json(store / _PACS_MARK, {"images": "fetched from a DICOMweb server; they hold patient data"})
 
 
 def is_pacs_store(store: Path) -> bool:
@@ -185,7 +185,7 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _check(film: str, tag: str) -> None:
-    for what, text in (("identifier", film), ("tag", tag)):
+def _check(image: str, tag: str) -> None:
+    for what, text in (("identifier", image), ("tag", tag)):
         if not is_safe_id(text):
             raise ValueError(f"The {what} {text!r} is not one of letters, digits, dots, hyphens and underscores.")

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from monai_tbkd.data.readers.picture_parts import needed_png
-from monai_tbkd.label.film_geometry import FilmGeometry, film_geometry
+from monai_tbkd.label.image_geometry import ImageGeometry, image_geometry
 from monai_tbkd.label.label_content import MOST_BOXES
 from monai_tbkd.label.mask_volume import read_volume
 
@@ -25,7 +25,7 @@ _PNG_HEADER = 2**20
 _PIXELS_AT_ONCE = 2**20
 
 
-def write_mask(mask: NDArray[np.uint8], path: Path, geometry: FilmGeometry) -> None:
+def write_mask(mask: NDArray[np.uint8], path: Path, geometry: ImageGeometry) -> None:
     """Write a mask ``(height, width)`` at the image's position, in the format of the suffix."""
     if path.suffix == ".png":
         Image.fromarray(mask).save(path)
@@ -42,12 +42,12 @@ def write_mask(mask: NDArray[np.uint8], path: Path, geometry: FilmGeometry) -> N
     itk.imwrite(image, str(path), compression=True)
 
 
-def read_mask(path: Path, film: Path, stored_size: tuple[int, int]) -> NDArray[np.bool_]:
+def read_mask(path: Path, image: Path, stored_size: tuple[int, int]) -> NDArray[np.bool_]:
     """A mask in the image's pixels as stored, ``(height, width)``, True where it is not 0.
 
     Args:
         path: as `write_mask` or a viewer wrote it.
-        film: the image that it belongs to.
+        image: the image that it belongs to.
         stored_size: (height, width) of the image.
 
     Raises:
@@ -57,7 +57,7 @@ def read_mask(path: Path, film: Path, stored_size: tuple[int, int]) -> NDArray[n
     if path.name.lower().endswith(".png"):
         return _read_picture(path, height, width)
     volume = read_volume(path, _MOST_VOXELS_A_PIXEL * height * width, _MOST_BYTES_A_PIXEL * height * width)
-    to_voxel = np.linalg.inv(volume.to_lps) @ film_geometry(film).to_lps
+    to_voxel = np.linalg.inv(volume.to_lps) @ image_geometry(image).to_lps
     voxels, inside = (volume.voxels != 0).astype(np.uint8), 0
     lengths = np.array(voxels.shape)[:, None]
     found = np.zeros((height, width), dtype=np.bool_)
@@ -70,7 +70,7 @@ def read_mask(path: Path, film: Path, stored_size: tuple[int, int]) -> NDArray[n
         strip = ndimage.map_coordinates(voxels, at, order=0, mode="constant", cval=0) != 0
         found[top : top + step] = strip.reshape(columns.shape)
     if inside <= found.size / 2:
-        raise ValueError("The mask does not lie on the film; save it with the film as its reference.")
+        raise ValueError("The mask does not lie on the image; save it with the image as its reference.")
     return found
 
 
@@ -109,7 +109,7 @@ def _read_picture(path: Path, height: int, width: int) -> NDArray[np.bool_]:
         raise ValueError("The mask cannot be read as a PNG; save it again.") from error
     if values is None:
         raise ValueError(
-            f"The mask has {size[0]} x {size[1]} pixels and the film {height} x {width}; expected the film's own "
+            f"The mask has {size[0]} x {size[1]} pixels and the image {height} x {width}; expected the image's own "
             "pixels."
         )
     if values.ndim == 3:

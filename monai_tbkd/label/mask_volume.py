@@ -16,7 +16,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_tbkd.data import FilmError
+from monai_tbkd.data import ImageError
 from monai_tbkd.data.readers.itk_header import HEADER_BYTES, read_header
 
 _MAGIC = re.compile(rb"NRRD000[1-5]\r?\n")
@@ -81,7 +81,7 @@ def _nrrd(path: Path, content: bytes, most_voxels: int, most_bytes: int) -> tupl
         raise ValueError("The mask is not NRRD, as its suffix says; save it again.")
     try:
         fields, start = read_header(path, "nrrd")
-    except FilmError as error:
+    except ImageError as error:
         raise ValueError(f"The mask cannot be read: {error.detail}.") from error
     if any(kind not in ("domain", "space", "???", "none") for kind in fields.get("kinds", "").lower().split()):
         raise ValueError(f"The mask has axes of the kinds {fields['kinds']!r}; expected one value a pixel.")

@@ -49,22 +49,22 @@ class PacsSource:
             self._listed = time.monotonic()
         return sorted(self._series)
 
-    def path(self, film: str) -> Path | None:
+    def path(self, image: str) -> Path | None:
         """The folder of the series' files, fetched if it is not here yet; None if there is no such series.
 
         A series of another modality is fetched as well; the reader says what it is.
         """
-        if not (_UID.fullmatch(film) and len(film) <= 64):
+        if not (_UID.fullmatch(image) and len(image) <= 64):
             return None
-        folder = self.cache / film
+        folder = self.cache / image
         if folder.is_dir():
             return folder
-        info = self.info(film)
+        info = self.info(image)
         if not info:
             return None
         part = Path(tempfile.mkdtemp(prefix=".fetch_", dir=self.cache))
         try:
-            instances = _of_series(self.client.retrieve_series(info["StudyInstanceUID"], film), info)
+            instances = _of_series(self.client.retrieve_series(info["StudyInstanceUID"], image), info)
             for number, instance in enumerate(instances, start=1):
                 dcmwrite(part / f"{number:04d}.dcm", instance, enforce_file_format=True)
             if not instances:
@@ -76,16 +76,16 @@ class PacsSource:
             shutil.rmtree(part, ignore_errors=True)
         return folder
 
-    def info(self, film: str) -> dict[str, Any]:
+    def info(self, image: str) -> dict[str, Any]:
         """Modality and the UIDs by which viewers ask for the series."""
-        if film not in self._series and _UID.fullmatch(film):
-            found = self._search({"SeriesInstanceUID": film})
-            self._series.update({film: found[film]} if film in found else {})
-        return dict(self._series.get(film, {}))
+        if image not in self._series and _UID.fullmatch(image):
+            found = self._search({"SeriesInstanceUID": image})
+            self._series.update({image: found[image]} if image in found else {})
+        return dict(self._series.get(image, {}))
 
-    def add(self, film: str, file: Path) -> str:
+    def add(self, image: str, file: Path) -> str:
         """Refuse an upload."""
-        raise ValueError("Films are not uploaded through this server; send them to the PACS.")
+        raise ValueError("Images are not uploaded through this server; send them to the PACS.")
 
     def refresh(self) -> None:
         """Ask the server at the next question."""

@@ -10,7 +10,7 @@ from pydicom.misc import is_dicom
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from monai_tbkd.bundle.plain_errors import with_extra
-from monai_tbkd.label.label_content import NOT_TB, Shape, film_word, one_word, read_text_label
+from monai_tbkd.label.label_content import NOT_TB, Shape, image_word, one_word, read_text_label
 
 REPORT_SUFFIX = ".dcm"
 _ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
@@ -25,7 +25,7 @@ class ReportLabel(NamedTuple):
     left_out: tuple[str, ...]
 
 
-def read_report_label(path: Path, film_uid: str, said: Any = None) -> ReportLabel:
+def read_report_label(path: Path, image_uid: str, said: Any = None) -> ReportLabel:
     """Read a report as a label.
 
     A rectangle without a word is tuberculosis. One that was renamed to another class, such as ``non_tb``, is no box and
@@ -33,7 +33,7 @@ def read_report_label(path: Path, film_uid: str, said: Any = None) -> ReportLabe
 
     Args:
         path: the report.
-        film_uid: SOP instance UID of the image; empty where it has none.
+        image_uid: SOP instance UID of the image; empty where it has none.
         said: of the image, where it was saved with the label.
 
     Raises:
@@ -50,24 +50,24 @@ def read_report_label(path: Path, film_uid: str, said: Any = None) -> ReportLabe
     from monai_tbkd.dicom import Author, read_box_report  # needs highdicom
 
     report = read_box_report(path)
-    if report.film != film_uid:
-        raise ValueError("The report is of another film; its SOP Instance UID is not that of this film.")
+    if report.image != image_uid:
+        raise ValueError("The report is of another image; its SOP Instance UID is not that of this image.")
     if report.head.author is not Author.ANNOTATOR:
         raise ValueError(
             f"The report was written by {report.head.author.value}, so it is no label; open it in a viewer, correct it "
             "and save it from there."
         )
-    named = [(film_word(box.word), box) for box in report.boxes]
+    named = [(image_word(box.word), box) for box in report.boxes]
     shapes = [(box.word or "tuberculosis", list(box.edges)) for word, box in named if word in (None, "tb")]
-    notes = [film_word(note) for note in report.notes]
+    notes = [image_word(note) for note in report.notes]
     words = {word for word, _ in named if word not in (None, "tb")} | {note for note in notes if note}
-    if report.film_percent is not None and not words:  # a label that this program has sent
-        words.add("tb" if report.film_percent >= 50 else NOT_TB)
+    if report.image_percent is not None and not words:  # a label that this program has sent
+        words.add("tb" if report.image_percent >= 50 else NOT_TB)
     if shapes:
         words.discard(NOT_TB)  # a rectangle that is none, beside others
     said = one_word({str(word) for word in words}, "words of the report") or said
     if not shapes and said in (None, ""):
         raise ValueError(
-            "The report has no rectangle, and no word for the film; rename a rectangle to non_tb, health or sick."
+            "The report has no rectangle, and no word for the image; rename a rectangle to non_tb, health or sick."
         )
     return ReportLabel(shapes, said, (*report.left_out, *["a note" for note in notes if note is None]))

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
-from monai_tbkd.label.film_ids import is_safe_id
+from monai_tbkd.label.image_ids import is_safe_id
 from monai_tbkd.label.label_content import IMAGE_LABEL
 from monai_tbkd.label.label_folder import FINAL
 

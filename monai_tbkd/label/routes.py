@@ -24,7 +24,7 @@ from fastapi.routing import APIRouter
 from pydantic import Field
 
 from monai_tbkd.bundle.plain_errors import plain_cause
-from monai_tbkd.data import FilmError
+from monai_tbkd.data import ImageError
 from monai_tbkd.label.dicomweb_proxy import DicomwebProxy
 from monai_tbkd.label.guard import LARGEST_TEXT, GuardRules
 from monai_tbkd.label.label_folder import FINAL, label_suffix
@@ -351,7 +351,7 @@ def _named(upload: UploadFile) -> Iterator[None]:
     """Put the name that an upload came with before an error."""
     try:
         yield
-    except FilmError as error:  # of the image, which an answer must not tell the path of
+    except ImageError as error:  # of the image, which an answer must not tell the path of
         detail = f"{upload_name(upload)}: its image cannot be read: {error.detail} ({error.reason})."
         raise HTTPException(422, detail) from error
     except ValueError as error:

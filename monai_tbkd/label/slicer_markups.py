@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from monai_tbkd.label.film_geometry import FilmGeometry
-from monai_tbkd.label.label_content import are_numbers, film_word, one_word
+from monai_tbkd.label.image_geometry import ImageGeometry
+from monai_tbkd.label.label_content import are_numbers, image_word, one_word
 from monai_tbkd.transforms import NOTICE
 
 _SCHEMA = (
@@ -21,7 +21,7 @@ _THINNEST = 1.0  # mm; Slicer does not show a box without thickness
 _TO_LPS = {"LPS": 1.0, "1": 1.0, "RAS": -1.0, "0": -1.0}
 
 
-def boxes_to_markups(boxes: Sequence[Sequence[float]], geometry: FilmGeometry) -> dict[str, Any]:
+def boxes_to_markups(boxes: Sequence[Sequence[float]], geometry: ImageGeometry) -> dict[str, Any]:
     """A markups document with an editable box for each box.
 
     Args:
@@ -52,7 +52,7 @@ def boxes_to_markups(boxes: Sequence[Sequence[float]], geometry: FilmGeometry) -
     return {"@schema": _SCHEMA, "markups": markups}
 
 
-def markups_to_boxes(document: Mapping[str, Any], geometry: FilmGeometry) -> tuple[list[list[float]], str | None]:
+def markups_to_boxes(document: Mapping[str, Any], geometry: ImageGeometry) -> tuple[list[list[float]], str | None]:
     """The boxes of a markups document, and what it calls the image.
 
     3D Slicer has no other way to say what an image without TB is: a box whose name, or whose point's, is ``non_tb``,
@@ -73,7 +73,7 @@ def markups_to_boxes(document: Mapping[str, Any], geometry: FilmGeometry) -> tup
         units = markup.get("coordinateUnits", "mm")
         if markup.get("insideOut") or any(unit != "mm" for unit in (units if isinstance(units, list) else [units])):
             raise ValueError(f"Markup {number} is inside out, or not in mm; expected a box in mm.")
-        if word := _film_word(markup):
+        if word := _image_word(markup):
             words.add(word)
             continue
         system = str(markup.get("coordinateSystem", "LPS"))
@@ -87,17 +87,17 @@ def markups_to_boxes(document: Mapping[str, Any], geometry: FilmGeometry) -> tup
         if "orientation" in markup:
             axes = _numbers(markup, "orientation", 9).reshape(3, 3) * sign[:, None]
         corners = np.array(list(itertools.product((-0.5, 0.5), repeat=3))) * size
-        at = geometry.points_to_film(center + corners @ axes.T)
+        at = geometry.points_to_image(center + corners @ axes.T)
         boxes.append([*at.min(axis=0).tolist(), *at.max(axis=0).tolist()])
     return boxes, one_word(words, "markups")
 
 
-def _film_word(markup: Mapping[str, Any]) -> str | None:
+def _image_word(markup: Mapping[str, Any]) -> str | None:
     """The word for the image that a markup is renamed to; Slicer adds a number to the names of points."""
     points = markup.get("controlPoints")
     first = points[0] if isinstance(points, list) and points else {}
     for name in (markup.get("name"), first.get("label") if isinstance(first, Mapping) else None):
-        word = film_word(re.sub(r"-[0-9]+$", "", name)) if isinstance(name, str) else None
+        word = image_word(re.sub(r"-[0-9]+$", "", name)) if isinstance(name, str) else None
         if word not in (None, "tb"):
             return word
     return None

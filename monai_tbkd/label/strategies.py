@@ -14,12 +14,12 @@ from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 
 from monai_tbkd.data.number_range import is_number
-from monai_tbkd.label.film_label import FilmLabel
-from monai_tbkd.label.film_pipeline import FilmPipeline, TeacherPipeline
-from monai_tbkd.label.film_signals import DISAGREEMENT, UNCERTAINTY, FilmSignals
+from monai_tbkd.label.image_label import ImageLabel
+from monai_tbkd.label.image_pipeline import ImagePipeline, TeacherPipeline
+from monai_tbkd.label.image_signals import DISAGREEMENT, UNCERTAINTY, ImageSignals
 from monai_tbkd.label.label_folder import note_of
 from monai_tbkd.metrics import UnionMaskIoU, bootstrap_mean
-from monai_tbkd.transforms import MapToMask, film_box_mask
+from monai_tbkd.transforms import MapToMask, image_box_mask
 
 if TYPE_CHECKING:
     from monai_tbkd.label.app import TuberculosisApp
@@ -39,7 +39,7 @@ def make_strategies(app: TuberculosisApp) -> dict[str, Strategy]:
     """The app's strategies by name; disagreement needs a teacher beside the model."""
     look_at, signals = int(app.conf.get("look_at", LOOK_AT)), app.signals
     least = MostOf(UNCERTAINTY, "Uncertain score: nearest to the threshold that decides first", signals, look_at)
-    strategies: dict[str, Strategy] = {"random": RandomFilm(), "uncertain_score": least}
+    strategies: dict[str, Strategy] = {"random": RandomImage(), "uncertain_score": least}
     if signals.teacher is None:
         logger.info("%s: no teacher, so no strategy teacher_student_disagreement.", app.folder.teacher)
     else:
@@ -49,24 +49,24 @@ def make_strategies(app: TuberculosisApp) -> dict[str, Strategy]:
     return strategies
 
 
-def signals_of(app: TuberculosisApp) -> FilmSignals:
+def signals_of(app: TuberculosisApp) -> ImageSignals:
     """The app's signals: of the served model and, where it is there and fits, its teacher."""
     try:
-        return FilmSignals(app.pipeline, TeacherPipeline(app.folder) if app.folder.teacher.is_file() else None)
+        return ImageSignals(app.pipeline, TeacherPipeline(app.folder) if app.folder.teacher.is_file() else None)
     except (ValueError, RuntimeError) as error:
         logger.warning("%s cannot be used, and so is left out: %s", app.folder.teacher, error)
-        return FilmSignals(app.pipeline)
+        return ImageSignals(app.pipeline)
 
 
-class RandomFilm(Strategy):
+class RandomImage(Strategy):
     """Any unlabeled image, each with the same chance."""
 
     def __init__(self) -> None:
-        super().__init__("Random: any unlabeled film")
+        super().__init__("Random: any unlabeled image")
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any] | None:
-        films = not_at_work(datastore, datastore.get_unlabeled_images())
-        return {"id": random.choice(films), "weight": 1.0} if films else None
+        images = not_at_work(datastore, datastore.get_unlabeled_images())
+        return {"id": random.choice(images), "weight": 1.0} if images else None
 
 
 class MostOf(Strategy):
@@ -76,32 +76,32 @@ class MostOf(Strategy):
     at all of them. Images that the model refuses come when there are no others.
     """
 
-    def __init__(self, signal: str, description: str, signals: FilmSignals, look_at: int) -> None:
+    def __init__(self, signal: str, description: str, signals: ImageSignals, look_at: int) -> None:
         super().__init__(description)
         self.signal, self.signals, self.look_at = signal, signals, look_at
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any] | None:
         """``id`` and ``weight`` (the signal) of the next image, or None where every image has a label."""
-        films = not_at_work(datastore, datastore.get_unlabeled_images())
-        if not films:
+        images = not_at_work(datastore, datastore.get_unlabeled_images())
+        if not images:
             return None
-        found = self.signals.of(datastore, films, self.look_at)
-        values = {film: float(each[self.signal]) for film, each in found.items() if is_number(each.get(self.signal))}
+        found = self.signals.of(datastore, images, self.look_at)
+        values = {image: float(each[self.signal]) for image, each in found.items() if is_number(each.get(self.signal))}
         if not values:
-            return {"id": min(films), "weight": 0.0}
-        best = min(values, key=lambda film: (-values[film], film))
+            return {"id": min(images), "weight": 0.0}
+        best = min(values, key=lambda image: (-values[image], image))
         return {"id": best, "weight": values[best]}
 
 
-def not_at_work(datastore: Any, films: Sequence[str]) -> list[str]:
+def not_at_work(datastore: Any, images: Sequence[str]) -> list[str]:
     """Images that no strategy has offered in the last ten minutes; all of them where none is left."""
     now, free = time.time(), []
-    for film in films:
-        offers = note_of(datastore.get_image_info(film), "strategy").values()
+    for image in images:
+        offers = note_of(datastore.get_image_info(image), "strategy").values()
         times = [each["ts"] for each in offers if isinstance(each, dict) and is_number(each.get("ts"), 0, now + 60)]
         if now - max(times, default=0) >= OFFERED_SECONDS:
-            free.append(film)
-    return free or list(films)
+            free.append(image)
+    return free or list(images)
 
 
 class BoxIoU(ScoringMethod):
@@ -110,14 +110,14 @@ class BoxIoU(ScoringMethod):
     Images that the model was fine-tuned on are among them, so the mean is no estimate for new images.
     """
 
-    def __init__(self, pipeline: FilmPipeline) -> None:
-        super().__init__("mIoU of the map with the boxes drawn (films with boxes; those trained on among them)")
+    def __init__(self, pipeline: ImagePipeline) -> None:
+        super().__init__("mIoU of the map with the boxes drawn (images with boxes; those trained on among them)")
         self.pipeline = pipeline
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
-        """``miou`` with its 95 % interval (``low``, ``high``), ``films``, ``refused`` and ``model_version``."""
+        """``miou`` with its 95 % interval (``low``, ``high``), ``images``, ``refused`` and ``model_version``."""
         values, refused, version = [], 0, self.pipeline.model_version
-        for film, label in datastore.finished_labels():
+        for image, label in datastore.finished_labels():
             if not label.boxes:
                 continue
             value = self.of(label)
@@ -125,31 +125,31 @@ class BoxIoU(ScoringMethod):
                 refused += 1
                 continue
             values.append(value)
-            datastore.update_image_info(film, {_MIOU_NOTE: {"iou": round(value, 6), "model_version": version}})
+            datastore.update_image_info(image, {_MIOU_NOTE: {"iou": round(value, 6), "model_version": version}})
         number = bootstrap_mean(np.array(values))
-        logger.info("mIoU %.3f on %d films with boxes", number.value, number.n)
+        logger.info("mIoU %.3f on %d images with boxes", number.value, number.n)
         named = dict(zip(("miou", "low", "high"), number.as_dict().values()))
-        return {**named, "films": len(values), "refused": refused, "model_version": version}
+        return {**named, "images": len(values), "refused": refused, "model_version": version}
 
-    def of(self, label: FilmLabel) -> float | None:
+    def of(self, label: ImageLabel) -> float | None:
         """IoU of one image with boxes; None where the model refuses it."""
-        seen = self.pipeline(label.film)
+        seen = self.pipeline(label.image)
         if seen.tb_map is None:
             return None
         to_mask = MapToMask((_GRID, _GRID), float(seen.thresholds["map_threshold"]), str(seen.thresholds["mode"]))
         item = {"boxes": label.upright_boxes, "size": label.upright_size}
-        true = torch.from_numpy(film_box_mask(item, _GRID))[None, None]
+        true = torch.from_numpy(image_box_mask(item, _GRID))[None, None]
         return float(UnionMaskIoU()(to_mask(seen.tb_map)[None], true))  # type: ignore[arg-type]
 
 
 class SignalScoring(ScoringMethod):
     """Signals of all unlabeled images, so that strategies choose among all of them."""
 
-    def __init__(self, signals: FilmSignals) -> None:
-        super().__init__("Score, uncertainty and teacher-student disagreement of films without a label")
+    def __init__(self, signals: ImageSignals) -> None:
+        super().__init__("Score, uncertainty and teacher-student disagreement of images without a label")
         self.signals = signals
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
-        """``films``, and ``refused`` among them."""
+        """``images``, and ``refused`` among them."""
         found = self.signals.of(datastore, datastore.get_unlabeled_images())
-        return {"films": len(found), "refused": sum("reason" in each for each in found.values())}
+        return {"images": len(found), "refused": sum("reason" in each for each in found.values())}

@@ -13,7 +13,7 @@ from monailabel.interfaces.tasks.train import TrainTask
 from monai_tbkd.bundle import literal
 from monai_tbkd.data import Correction, write_corrections
 from monai_tbkd.label.app_folder import AppFolder
-from monai_tbkd.label.film_label import FilmLabel
+from monai_tbkd.label.image_label import ImageLabel
 from monai_tbkd.label.request_models import ClientParams, TrainParams, picked
 from monai_tbkd.networks.checkpoint import read_record
 
@@ -94,7 +94,7 @@ def read_options(request: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _correction(label: FilmLabel) -> Correction:
+def _correction(label: ImageLabel) -> Correction:
     """A label as training takes it."""
     boxes = tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in label.upright_boxes)
-    return Correction(str(label.film), label.is_tb, boxes)
+    return Correction(str(label.image), label.is_tb, boxes)

@@ -12,9 +12,9 @@ from typing import Any
 
 from fastapi import UploadFile
 
-from monai_tbkd.data import FilmError
+from monai_tbkd.data import ImageError
 from monai_tbkd.data.readers.itk_header import read_header
-from monai_tbkd.label.film_sources import film_suffix
+from monai_tbkd.label.image_sources import image_suffix
 
 _HEADERS = {".mha": "metaimage", ".nrrd": "nrrd"}
 
@@ -38,11 +38,11 @@ def kept_upload(upload: UploadFile | None, suffix: str = "") -> Iterator[Path | 
         with path.open("wb") as file:
             shutil.copyfileobj(upload.file, file)
         if not suffix:
-            path = path.replace(path.with_name(path.name + film_suffix(path)))
+            path = path.replace(path.with_name(path.name + image_suffix(path)))
             try:
                 if path.suffix in _HEADERS:
                     read_header(path, _HEADERS[path.suffix])
-            except FilmError as error:
+            except ImageError as error:
                 raise ValueError(f"{upload_name(upload)}: {error.detail}.") from error
         yield path
 

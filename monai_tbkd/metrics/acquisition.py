@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import entr
 
-DISAGREEMENT = "Jensen-Shannon divergence of two networks' TB probabilities, cell by cell, in bits; mean over the film"
+DISAGREEMENT = "Jensen-Shannon divergence of two networks' TB probabilities, cell by cell, in bits; mean over the image"
 
 
 def map_disagreement(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -24,7 +24,7 @@ def map_disagreement(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """
     p, q = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
     if p.ndim != 3 or p.shape != q.shape:
-        raise ValueError(f"Maps are {p.shape} and {q.shape}; expected both (films, rows, columns).")
+        raise ValueError(f"Maps are {p.shape} and {q.shape}; expected both (images, rows, columns).")
     for maps in (p, q):
         if not bool(((maps >= 0) & (maps <= 1)).all()):
             raise ValueError("A map holds nan, or a value beyond 0 to 1; expected probabilities.")

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from monai_tbkd.data import FilmError
-from monai_tbkd.data.readers import decode_film
-from monai_tbkd.transforms import box_masks, film_box_mask
+from monai_tbkd.data import ImageError
+from monai_tbkd.data.readers import decode_image
+from monai_tbkd.transforms import box_masks, image_box_mask
 
 BLIND_PRIOR = "blind_prior"
 MEAN_MAP = "mean_map"
@@ -27,18 +27,18 @@ LUNG_PRIOR = "lung_prior"
 _FIXED = {
     "center_box": [(0.25, 0.25, 0.75, 0.75)],
     "upper_lung_boxes": [(80 / 512, 64 / 512, 224 / 512, 200 / 512), (288 / 512, 64 / 512, 432 / 512, 200 / 512)],
-    "whole_film": [(0, 0, 1, 1)],
+    "whole_image": [(0, 0, 1, 1)],
 }
 
 DEFINITIONS = {
-    BLIND_PRIOR: "how often each place lies in a box of the training films, the same for every film",
-    "center_box": "a box in the middle with a quarter of the film's area",
+    BLIND_PRIOR: "how often each place lies in a box of the training images, the same for every image",
+    "center_box": "a box in the middle with a quarter of the image's area",
     "upper_lung_boxes": "two fixed boxes over the upper lungs",
-    "whole_film": "everything",
-    LUNG_FIELD: "the film's own lung mask, no disease in it",
+    "whole_image": "everything",
+    LUNG_FIELD: "the image's own lung mask, no disease in it",
     MEAN_MAP: (
-        "the mean of the student's maps (without a student: the first predictor's) on the selection split's TB films, "
-        "the same for every film; no box used"
+        "the mean of the student's maps (without a student: the first predictor's) on the selection split's TB images, "
+        "the same for every image; no box used"
     ),
     SHUFFLED: "the student's maps, each laid on another image: what is left is where its maps light up in general",
     LUNG_PRIOR: "the location prior of the student's target alone: the image's lung field, falling from apex to base",
@@ -81,11 +81,11 @@ def location_prior(items: Sequence[Mapping[str, Any]], grid: int) -> np.ndarray:
     Raises:
         ValueError: no image has boxes.
     """
-    boxed = [film_box_mask(item, grid) for item in items if item.get("boxes")]
+    boxed = [image_box_mask(item, grid) for item in items if item.get("boxes")]
     if not boxed:
         raise ValueError(
-            "No training film has boxes, so the blind location prior can't be fitted; give annotations for some "
-            "training films (they serve evaluation alone)."
+            "No training image has boxes, so the blind location prior can't be fitted; give annotations for some "
+            "training images (they serve evaluation alone)."
         )
     share = np.mean(boxed, axis=0)
     return (share / share.max()).astype(np.float32)
@@ -106,9 +106,9 @@ def lung_fields(items: Sequence[Mapping[str, Any]], folder: str | os.PathLike[st
         if str(folder) == OWN_MASKS:
             paths = [Path(path) for path in item.get("lung_masks", ())]
         try:
-            masks = [decode_film(path).pixels for path in paths]
-        except FilmError as error:
-            raise ValueError(f"No lung field of {item['name']} ({error}); give one a film, or no folder.") from error
+            masks = [decode_image(path).pixels for path in paths]
+        except ImageError as error:
+            raise ValueError(f"No lung field of {item['name']} ({error}); give one an image, or no folder.") from error
         if not masks:
             raise ValueError(f"No lung field of {item['name']} in its data set; give a folder of masks, or none.")
         lungs = [torch.from_numpy((mask > mask.max() / 2).astype(np.float32))[None, None] for mask in masks]

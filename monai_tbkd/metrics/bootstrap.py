@@ -55,7 +55,9 @@ def group_codes(groups: Groups, n: int) -> np.ndarray:
     if groups is None:
         return np.arange(n)
     if len(groups) != n:
-        raise ValueError(f"{len(groups)} patient ids for {n} films; expected one a film (None where it is not known).")
+        raise ValueError(
+            f"{len(groups)} patient ids for {n} images; expected one an image (None where it is not known)."
+        )
     codes: dict[Hashable, int] = {}
     keys = (("image", i) if group in (None, "") else ("patient", group) for i, group in enumerate(groups))
     return np.array([codes.setdefault(key, len(codes)) for key in keys], dtype=np.int64)
@@ -231,9 +233,9 @@ class SeedSummary(NamedTuple):
     mean: float
     sd: float
     """Over seeds, with n - 1; nan for a single one."""
-    over_films: Interval
+    over_images: Interval
     """Mean over seeds; only images are resampled: what other images would give these very networks."""
-    over_seeds_and_films: Interval
+    over_seeds_and_images: Interval
     """Both are resampled: what other images would give networks of other seeds. Of 3 seeds it is a rough guide."""
 
     def as_dict(self) -> dict[str, Any]:
@@ -245,8 +247,8 @@ class SeedSummary(NamedTuple):
             "sd": plain(self.sd),
             "min": plain(min(self.per_seed)),
             "max": plain(max(self.per_seed)),
-            "over_films": self.over_films.as_dict(),
-            "over_seeds_and_films": self.over_seeds_and_films.as_dict(),
+            "over_images": self.over_images.as_dict(),
+            "over_seeds_and_images": self.over_seeds_and_images.as_dict(),
         }
 
 
@@ -264,7 +266,7 @@ def summarize_seeds(
 
     Example:
         >>> three = summarize_seeds([weighted_mean(np.full(4, iou)) for iou in (0.2, 0.3, 0.4)], 4)
-        >>> round(three.mean, 3), round(three.sd, 3), round(three.over_films.low, 3)
+        >>> round(three.mean, 3), round(three.sd, 3), round(three.over_images.low, 3)
         (0.3, 0.1, 0.3)
     """
     if not statistics:
@@ -278,6 +280,6 @@ def summarize_seeds(
         per_seed=tuple(whole.tolist()),
         mean=mean,
         sd=float(whole.std(ddof=1)) if len(whole) > 1 else float("nan"),
-        over_films=interval_of_draws(draws.mean(axis=1), mean, n),
-        over_seeds_and_films=interval_of_draws(both.mean(axis=1), mean, n),
+        over_images=interval_of_draws(draws.mean(axis=1), mean, n),
+        over_seeds_and_images=interval_of_draws(both.mean(axis=1), mean, n),
     )

@@ -27,23 +27,23 @@ DEFINITIONS = {
         "count."
     ),
     "box_matched_miou": (
-        "True and predicted boxes of a film are paired one to one so that the sum of IoUs is largest; that sum over "
-        "pairs + missed + false boxes, so both faults count 0; boxes of all TB films pooled."
+        "True and predicted boxes of an image are paired one to one so that the sum of IoUs is largest; that sum over "
+        "pairs + missed + false boxes, so both faults count 0; boxes of all TB images pooled."
     ),
     "box_matched_miou_true": "The same sum over the number of true boxes: a missed box counts 0, a false one nothing.",
     "ap50": (
-        "COCO's average precision of boxes at IoU >= 0.5: 101 recall points, at most 100 boxes a film, highest score "
-        "first, one class; false boxes on films without TB count."
+        "COCO's average precision of boxes at IoU >= 0.5: 101 recall points, at most 100 boxes an image, highest score "
+        "first, one class; false boxes on images without TB count."
     ),
     "ap": "COCO's AP@[.5:.95]: the same, mean over IoU 0.50, 0.55, ... 0.95.",
-    "ar": "COCO's AR: share of true boxes found by the n highest boxes of a film, mean over IoU 0.50, 0.55, ... 0.95.",
+    "ar": "COCO's AR: share of true boxes found by the n highest boxes of an image, mean over IoU 0.50, 0.55, ... 0.95.",
     "froc": (
         "Share of true boxes in which the center of a predicted box lies, at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false boxes "
-        "a film (center in no true box); linear between score thresholds, as monai.metrics.froc."
+        "an image (center in no true box); linear between score thresholds, as monai.metrics.froc."
     ),
-    "froc_without_tb": "The same against false boxes a film on films without TB alone.",
-    "false_boxes_per_film_without_tb": "Boxes drawn on a film without TB, mean over these films (score gate included).",
-    "films_without_tb_with_false_box": "Share of films without TB on which any box is drawn (score gate included).",
+    "froc_without_tb": "The same against false boxes an image on images without TB alone.",
+    "false_boxes_per_image_without_tb": "Boxes drawn on an image without TB, mean over these images (score gate included).",
+    "images_without_tb_with_false_box": "Share of images without TB on which any box is drawn (score gate included).",
 }
 
 
@@ -119,7 +119,7 @@ def match_boxes(predicted: np.ndarray, true: np.ndarray) -> MatchedBoxes:
 class MatchedDetections(NamedTuple):
     """Predicted boxes of N images, each true or false at each of T IoUs; D boxes in all, in the order of the images."""
 
-    film: np.ndarray
+    image: np.ndarray
     """``(D,)`` int, index of the image."""
     score: np.ndarray
     """``(D,)``."""
@@ -161,7 +161,7 @@ def match_detections(
     )
     found = [(i, result[0]) for i, result in enumerate(results) if 0 in result]
     return MatchedDetections(
-        film=np.repeat(np.array([i for i, _ in found], dtype=np.intp), [len(r["dtScores"]) for _, r in found]),
+        image=np.repeat(np.array([i for i, _ in found], dtype=np.intp), [len(r["dtScores"]) for _, r in found]),
         score=np.concatenate([np.zeros(0), *(r["dtScores"] for _, r in found)]),
         hit=np.concatenate([np.zeros((len(levels), 0), dtype=bool), *(r["dtMatches"] > 0 for _, r in found)], axis=1),
         true_boxes=np.array([len(t) for t in truth], dtype=np.int64),
@@ -173,15 +173,15 @@ def _checked(
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
     if not len(predicted) == len(scores) == len(true):
         raise ValueError(
-            f"Predicted boxes of {len(predicted)} films, scores of {len(scores)} and true boxes of {len(true)}; "
-            "expected one each a film."
+            f"Predicted boxes of {len(predicted)} images, scores of {len(scores)} and true boxes of {len(true)}; "
+            "expected one each an image."
         )
     boxes = [box_array(b, "predicted boxes") for b in predicted]
     marks = [np.asarray(s, dtype=np.float64).reshape(-1) for s in scores]
     for i, (of, s) in enumerate(zip(boxes, marks)):
-        refuse_nan(s, f"the scores of film {i} (from 0)")
+        refuse_nan(s, f"the scores of image {i} (from 0)")
         if len(s) != len(of):
-            raise ValueError(f"Film {i} (from 0) has {len(of)} boxes and {len(s)} scores; expected one each.")
+            raise ValueError(f"Image {i} (from 0) has {len(of)} boxes and {len(s)} scores; expected one each.")
     return boxes, marks, [box_array(t, "true boxes") for t in true]
 
 
@@ -193,17 +193,17 @@ def average_precision(matched: MatchedDetections, weights: np.ndarray, ties_toge
     scores come up at once, not in the order of the images: a blind predictor has the same scores on every image.
     """
     order = np.argsort(-matched.score, kind="stable")
-    score, film = matched.score[order], matched.film[order]
+    score, image = matched.score[order], matched.image[order]
     # where each box's tie ends
     ends = np.searchsorted(-score, -score, side="right") - 1 if ties_together else np.arange(len(score))
-    drawn = weights[:, film].cumsum(axis=1)  # (R, D)
+    drawn = weights[:, image].cumsum(axis=1)  # (R, D)
     number = (weights @ matched.true_boxes)[:, None].astype(float)
     known = np.where(number > 0, number, np.nan)
     result = np.empty((len(weights), len(matched.hit)))
     for level, hit in enumerate(matched.hit[:, order]):
         hits = np.flatnonzero(hit)  # recall grows at hits alone, so precision matters only there
         at = ends[hits]
-        found = weights[:, film[hits]].cumsum(axis=1)[:, np.searchsorted(hits, at, side="right") - 1]  # (R, H)
+        found = weights[:, image[hits]].cumsum(axis=1)[:, np.searchsorted(hits, at, side="right") - 1]  # (R, H)
         below = drawn[:, at]
         precision = np.divide(found, below, out=np.zeros(found.shape), where=below > 0)
         envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
@@ -216,7 +216,7 @@ def average_precision(matched: MatchedDetections, weights: np.ndarray, ties_toge
 def average_recall(matched: MatchedDetections, weights: np.ndarray) -> np.ndarray:
     """Fraction of true boxes that are found at each IoU, ``(R, T)``; its mean over IoUs is COCO's AR@100."""
     number = (weights @ matched.true_boxes)[:, None]
-    return weights[:, matched.film] @ matched.hit.T / np.where(number > 0, number, np.nan)
+    return weights[:, matched.image] @ matched.hit.T / np.where(number > 0, number, np.nan)
 
 
 class FrocEvents(NamedTuple):
@@ -224,7 +224,7 @@ class FrocEvents(NamedTuple):
 
     score: np.ndarray
     """``(E,)``, where it happens."""
-    film: np.ndarray
+    image: np.ndarray
     """``(E,)`` int, index of the image."""
     found: np.ndarray
     """``(E,)`` bool: a true box is found; else a false box comes up."""
@@ -245,9 +245,9 @@ def froc_events(
 
     Example:
         >>> froc_events([np.array([[0, 0, 2, 2], [8, 8, 9, 9]])], [np.array([0.9, 0.4])], [np.array([[0, 0, 4, 4]])])
-        FrocEvents(score=array([0.9, 0.4]), film=array([0, 0]), found=array([ True, False]), true_boxes=array([1]))
+        FrocEvents(score=array([0.9, 0.4]), image=array([0, 0]), found=array([ True, False]), true_boxes=array([1]))
     """
-    score, film, found = [np.zeros(0)], [np.zeros(0, dtype=np.intp)], [np.zeros(0, dtype=bool)]
+    score, image, found = [np.zeros(0)], [np.zeros(0, dtype=np.intp)], [np.zeros(0, dtype=bool)]
     boxes, marks, truth = _checked(predicted, scores, true)
     for i, (p, s, t) in enumerate(zip(boxes, marks, truth)):
         center = (p[:, None, :2] + p[:, None, 2:]) / 2
@@ -255,10 +255,10 @@ def froc_events(
         first = np.where(hit, s[:, None], -np.inf).max(axis=0, initial=-np.inf)
         reached, false = first[first > -np.inf], s[~hit.any(axis=1)]
         score += [reached, false]
-        film.append(np.full(len(reached) + len(false), i))
+        image.append(np.full(len(reached) + len(false), i))
         found.append(np.arange(len(reached) + len(false)) < len(reached))
     number = np.array([len(t) for t in truth], dtype=np.int64)
-    return FrocEvents(np.concatenate(score), np.concatenate(film), np.concatenate(found), number)
+    return FrocEvents(np.concatenate(score), np.concatenate(image), np.concatenate(found), number)
 
 
 def froc_curve(
@@ -271,16 +271,16 @@ def froc_curve(
     """
     images = np.ones(weights.shape[1], dtype=bool) if counted is None else np.asarray(counted, dtype=bool)
     order = np.argsort(-events.score, kind="stable")
-    score, film, found = events.score[order], events.film[order], events.found[order]
+    score, image, found = events.score[order], events.image[order], events.found[order]
     last = np.flatnonzero(np.append(score[1:] != score[:-1], True)[: len(score)])
 
     def steps(kept: np.ndarray, number: np.ndarray) -> np.ndarray:
         chosen = np.flatnonzero(kept)
-        sums = np.pad(weights[:, film[chosen]].cumsum(axis=1), ((0, 0), (1, 0)))
+        sums = np.pad(weights[:, image[chosen]].cumsum(axis=1), ((0, 0), (1, 0)))
         at = np.searchsorted(chosen, np.append(-1, last), side="right")
         return sums[:, at] / np.where(number > 0, number, np.nan)[:, None]
 
-    return steps(~found & images[film], weights @ images), steps(found, weights @ events.true_boxes)
+    return steps(~found & images[image], weights @ images), steps(found, weights @ events.true_boxes)
 
 
 def froc_sensitivity(

@@ -57,8 +57,8 @@ class CalibratedThreshold:
     @property
     def id(self) -> str:
         """One line for ``threshold_id``: how it was chosen, on what."""
-        films = self.calibration_set
-        return f"calibrate: {self.chosen_by} on {films['name']} ({films['films']} films, sha256 {films['sha256'][:12]})"
+        images = self.calibration_set
+        return f"calibrate: {self.chosen_by} on {images['name']} ({images['images']} images, sha256 {images['sha256'][:12]})"
 
 
 def calibration_sha256(names: Iterable[str], positive: Iterable[bool]) -> str:
@@ -93,7 +93,7 @@ def load_threshold(path: str | Path, model_version: str) -> CalibratedThreshold:
             str(content["chosen_by"]),
             str(content["model_version"]),
             str(content["input_kind"]),
-            {key: content["calibration_set"][key] for key in ("name", "sha256", "films")},
+            {key: content["calibration_set"][key] for key in ("name", "sha256", "images")},
         )
         valid = content["schema_version"] == SCHEMA_VERSION and threshold.input_kind in INPUT_KINDS
         valid = valid and 0 <= threshold.threshold_0_100 <= 100
@@ -126,8 +126,8 @@ def input_kind_fault(calibrated_kind: str, source_format: str | None) -> str:
         return ""
     found = f"a {source_format} file ({kind})" if kind else f"of the format {source_format or 'unknown'}"
     return (
-        f"The threshold was calibrated on input of kind {calibrated_kind}, and the film is {found}; models score "
-        f"the kinds differently, so calibrate on such films, or on both with --input_kind {MIXED}."
+        f"The threshold was calibrated on input of kind {calibrated_kind}, and the image is {found}; models score "
+        f"the kinds differently, so calibrate on such images, or on both with --input_kind {MIXED}."
     )
 
 

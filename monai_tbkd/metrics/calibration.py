@@ -149,7 +149,7 @@ def fit_temperature(logits: np.ndarray, positive: np.ndarray) -> Temperature:
     """
     logits, positive = np.asarray(logits, dtype=float), np.asarray(positive, dtype=bool)
     if not positive.any() or positive.all():
-        raise ValueError("A temperature needs films with TB and films without; give both.")
+        raise ValueError("A temperature needs images with TB and images without; give both.")
     signed = np.where(positive, logits, -logits)
 
     def nll(log_temperature: float) -> float:

@@ -95,7 +95,9 @@ class Comparison:
         self.items = {"select": list(select_items), "test": list(test_items)}
         for split, items in self.items.items():
             if not items:
-                raise ValueError(f"The {split} split has no film; give it some with --{split} (a share of the films).")
+                raise ValueError(
+                    f"The {split} split has no image; give it some with --{split} (a share of the images)."
+                )
         self.truth = {split: SplitTruth(items, grid) for split, items in self.items.items()}
         without = selection == "boxes" and not self.truth["select"].boxed.any()
         self.selection = "fraction" if without else selection
@@ -113,7 +115,7 @@ class Comparison:
         for sentence in self.left_out:
             logger.warning("%s", sentence)
         self.measured: dict[str, PredictorMeasures] = {}
-        """By predictor, what the last run measured on the reported split, film by film."""
+        """By predictor, what the last run measured on the reported split, image by image."""
 
     def run(
         self,
@@ -176,7 +178,7 @@ class Comparison:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What numbers depend on beside the films and the predictors."""
+        """What numbers depend on beside the images and the predictors."""
         return {
             "grid": self.grid,
             **self.fit,
@@ -239,12 +241,12 @@ class Comparison:
 
 
 def _refuse_overlap(select: Sequence[Mapping[str, Any]], test: Sequence[Mapping[str, Any]]) -> None:
-    for key, what in (("name", "films"), ("image", "film files"), ("patient_id", "patients")):
+    for key, what in (("name", "images"), ("image", "image files"), ("patient_id", "patients")):
         there = {str(item[key]) for item in select if item.get(key)}
         both = sorted(there & {str(item[key]) for item in test if item.get(key)})
         if both:
             first = "" if key == "patient_id" else f" (first: {both[0]})"
             raise ValueError(
                 f"{len(both)} {what} are in the selection split and in the reported one{first}; a threshold must not "
-                "be chosen on films that are reported."
+                "be chosen on images that are reported."
             )

@@ -14,7 +14,7 @@ def table(result: Mapping[str, Any]) -> str:
     """Format the result of :meth:`~monai_tbkd.metrics.Comparison.run`: a row per predictor, then by hospital."""
     parts = []
     n = result["splits"]["test"]
-    if n["tb_films_with_boxes"]:
+    if n["tb_images_with_boxes"]:
         rows = [
             ("predictor", "union-mask mIoU", "minus blind prior", "best box IoU", "pointing game", "AUC", "verdict")
         ]
@@ -30,7 +30,7 @@ def table(result: Mapping[str, Any]) -> str:
             rows.append((name, *map(interval_text, numbers), verdict))
         parts.append(_aligned(rows))
     parts.append(
-        f"test: {n['films']} films, {n['tb_films_with_boxes']} TB films with boxes; 95 % bootstrap intervals over "
+        f"test: {n['images']} images, {n['tb_images_with_boxes']} TB images with boxes; 95 % bootstrap intervals over "
         f"{resampled(n)}"
     )
     parts += result.get("left_out", [])
@@ -43,7 +43,7 @@ def table(result: Mapping[str, Any]) -> str:
 SOURCE_COLUMNS = (
     "source",
     "predictor",
-    "films (TB)",
+    "images (TB)",
     "AUC",
     "sensitivity",
     "specificity",
@@ -59,7 +59,7 @@ def source_rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Networks by hospital, with the shortcut baseline of each, as cells of `SOURCE_COLUMNS`."""
     n, shortcuts = result["splits"]["test"], result.get("shortcuts", {})
     networks = {name: row for name, row in result["predictors"].items() if not row["blind"]}
-    whole = {"films": n["films"], "tb_films": n.get("tb_films", 0)}
+    whole = {"images": n["images"], "tb_images": n.get("tb_images", 0)}
     names = next((list(row["sources"]) for row in networks.values() if "sources" in row), [next(iter(shortcuts), "")])
     rows = []
     for source in names:
@@ -74,7 +74,7 @@ def source_rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 own.get("pointing_game"),
             )
             if any(x for x in numbers[:4]) or "sources" in row:
-                rows.append((source, name, f"{own['films']} ({own['tb_films']})", *map(interval_text, numbers)))
+                rows.append((source, name, f"{own['images']} ({own['tb_images']})", *map(interval_text, numbers)))
         for kind, auc in shortcuts.get(source, {}).items():
             dashes = ("-",) * (len(SOURCE_COLUMNS) - 4)
             rows.append((source, f"no lesion seen: {kind}", str(auc["n"]), interval_text(auc), *dashes))
@@ -90,13 +90,13 @@ def resampled(counts: Mapping[str, int]) -> str:
     """Say what intervals are over: images, or patients, an image without an id being one of its own.
 
     Example:
-        >>> resampled({"films": 9}), resampled({"films": 9, "patients": 4, "films_without_patient": 2})
-        ('films', '4 patients and 2 films of unknown patients')
+        >>> resampled({"images": 9}), resampled({"images": 9, "patients": 4, "images_without_patient": 2})
+        ('images', '4 patients and 2 images of unknown patients')
     """
     if "patients" not in counts:
-        return "films"
-    without = counts.get("films_without_patient", 0)
-    more = f" and {without} films of unknown patients" if without else ""
+        return "images"
+    without = counts.get("images_without_patient", 0)
+    more = f" and {without} images of unknown patients" if without else ""
     return f"{counts['patients']} patients{more}"
 
 

@@ -32,10 +32,12 @@ def count_scores(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray |
     scores, positive = np.asarray(scores, dtype=float), np.asarray(positive, dtype=bool)
     if scores.shape != positive.shape or scores.ndim != 1 or len(scores) == 0:
         raise ValueError(
-            f"Scores of shape {scores.shape} and labels of shape {positive.shape}; expected one of each a film, (n,)."
+            f"Scores of shape {scores.shape} and labels of shape {positive.shape}; expected one of each an image, (n,)."
         )
     if not np.isfinite(scores).all():
-        raise ValueError(f"{int((~np.isfinite(scores)).sum())} scores are not finite; leave films without a score out.")
+        raise ValueError(
+            f"{int((~np.isfinite(scores)).sum())} scores are not finite; leave images without a score out."
+        )
     order = np.argsort(scores, kind="stable")
     distinct, starts = np.unique(scores[order], return_index=True)
     counts = np.ones(len(scores)) if weights is None else weights

@@ -18,13 +18,13 @@ _NAMES = {
 }
 
 DEFINITIONS = {
-    "size": "Of a box, by its share of the film's area: small below 0.04, large from 0.07; of a film, its largest box.",
-    "count": "True boxes of the film: 1, 2, or 3 and more.",
+    "size": "Of a box, by its share of the image's area: small below 0.04, large from 0.07; of an image, its largest box.",
+    "count": "True boxes of the image: 1, 2, or 3 and more.",
     "side": (
-        "Half of the picture in which the box's center lies (as displayed, not the patient's side); of a film: left, "
+        "Half of the picture in which the box's center lies (as displayed, not the patient's side); of an image: left, "
         "right or both."
     ),
-    "type": "active, latent or uncertain as annotated, other where it is none of these; of a film with several: mixed.",
+    "type": "active, latent or uncertain as annotated, other where it is none of these; of an image with several: mixed.",
 }
 
 Groups = dict[str, dict[str, np.ndarray]]
@@ -34,7 +34,7 @@ Groups = dict[str, dict[str, np.ndarray]]
 class BoxGroups(NamedTuple):
     """The M true boxes of N images, image by image in the order of the items' ``boxes``."""
 
-    film: np.ndarray
+    image: np.ndarray
     """``(M,)`` int, index of the image."""
     groups: Groups
 
@@ -54,7 +54,7 @@ def box_groups(items: Sequence[Mapping[str, Any]]) -> BoxGroups:
         >>> [name for name, boxes in box_groups([one]).groups["size"].items() if boxes.any()]
         ['small']
     """
-    film: list[int] = []
+    image: list[int] = []
     words: dict[str, list[str]] = {by: [] for by in _NAMES}
     for i, item in enumerate(items):
         boxes = item["boxes"] or []
@@ -63,21 +63,21 @@ def box_groups(items: Sequence[Mapping[str, Any]]) -> BoxGroups:
             raise ValueError(f"Item {i} (from 0) has {len(boxes)} boxes and {len(types)} box_types; expected one each.")
         for (x0, y0, x1, y1), kind in zip(boxes, types):
             height, width = item["size"]
-            film.append(i)
+            image.append(i)
             fraction = (x1 - x0) * (y1 - y0) / (height * width)
             words["size"].append(_NAMES["size"][int(np.searchsorted(SIZE_EDGES, fraction, side="right"))])
             words["count"].append(str(len(boxes)) if len(boxes) < 3 else "3+")
             words["side"].append("left" if (x0 + x1) / 2 < width / 2 else "right")
             words["type"].append(kind if kind in BOX_TYPES else "other")
     groups = {by: {n: np.array(words[by], dtype=object) == n for n in names} for by, names in _NAMES.items()}
-    return BoxGroups(np.array(film, dtype=np.intp), groups)
+    return BoxGroups(np.array(image, dtype=np.intp), groups)
 
 
-def film_groups(items: Sequence[Mapping[str, Any]]) -> Groups:
+def image_groups(items: Sequence[Mapping[str, Any]]) -> Groups:
     """Group images with true boxes, see `box_groups`; an image's size is that of its largest box."""
-    film, boxes = box_groups(items)
+    image, boxes = box_groups(items)
     has = {
-        by: {name: np.bincount(film[member], minlength=len(items)) > 0 for name, member in parts.items()}
+        by: {name: np.bincount(image[member], minlength=len(items)) > 0 for name, member in parts.items()}
         for by, parts in boxes.items()
     }
     small, medium, large = has["size"].values()

@@ -15,23 +15,23 @@ PXAP_THRESHOLDS = np.arange(1001) / 1000
 
 DEFINITIONS = {
     "union_mask_miou": (
-        "IoU of the map's mask (at or above the threshold) with the union of the film's true boxes, mean over TB films "
-        "with boxes; a film on which nothing is predicted counts 0."
+        "IoU of the map's mask (at or above the threshold) with the union of the image's true boxes, mean over TB images "
+        "with boxes; an image on which nothing is predicted counts 0."
     ),
-    "union_mask_miou_all_films": (
-        "The same over all films with known boxes: a film without TB counts 1 if nothing is predicted on it, else 0."
+    "union_mask_miou_all_images": (
+        "The same over all images with known boxes: an image without TB counts 1 if nothing is predicted on it, else 0."
     ),
     "pxap": (
-        "PxAP (Choe et al., CVPR 2020): area under precision against recall of pixels, those of all TB films with "
+        "PxAP (Choe et al., CVPR 2020): area under precision against recall of pixels, those of all TB images with "
         "boxes pooled, 1001 thresholds from 0 to 1, by steps; no threshold is chosen."
     ),
     "proportional_energy": (
-        "Sum of the map in the true boxes over its sum on the film, mean over TB films with boxes; a map of zeros "
-        "counts 0 (mednet's name; its maps are stretched to 0-1 film by film)."
+        "Sum of the map in the true boxes over its sum on the image, mean over TB images with boxes; a map of zeros "
+        "counts 0 (mednet's name; its maps are stretched to 0-1 image by image)."
     ),
     "average_saliency_focus": (
-        "Sum of the map in the true boxes over their area, mean over TB films with boxes (mednet's name; its maps are "
-        "stretched to 0-1 film by film)."
+        "Sum of the map in the true boxes over their area, mean over TB images with boxes (mednet's name; its maps are "
+        "stretched to 0-1 image by image)."
     ),
 }
 
@@ -103,8 +103,8 @@ def union_iou_sweep(
     has_boxes = true_masks.any(axis=(1, 2))
     healthy = np.zeros_like(has_boxes) if without_tb is None else np.asarray(without_tb, dtype=bool)
     if (healthy & has_boxes).any():
-        raise ValueError(f"{(healthy & has_boxes).sum()} films without TB have true boxes; expected none.")
-    return union_iou(pixel_counts(maps, true_masks, thresholds, films=has_boxes | healthy), healthy)
+        raise ValueError(f"{(healthy & has_boxes).sum()} images without TB have true boxes; expected none.")
+    return union_iou(pixel_counts(maps, true_masks, thresholds, images=has_boxes | healthy), healthy)
 
 
 def union_iou(counts: PixelCounts, without_tb: np.ndarray | None = None) -> np.ndarray:
@@ -159,14 +159,14 @@ def saliency_energy(maps: np.ndarray, true_masks: np.ndarray) -> SaliencyEnergy:
     """
     masks = np.asarray(true_masks, dtype=bool)
     if np.ndim(maps) != 3 or np.shape(maps) != masks.shape:
-        raise ValueError(f"Maps are {np.shape(maps)} and masks {masks.shape}; expected both (films, rows, columns).")
+        raise ValueError(f"Maps are {np.shape(maps)} and masks {masks.shape}; expected both (images, rows, columns).")
     energy, focus = np.full(len(masks), np.nan), np.full(len(masks), np.nan)
     for i in np.flatnonzero(masks.any(axis=(1, 2))):
         values = np.asarray(maps[i], dtype=np.float64)
-        refuse_nan(values, f"the map of film {i} (from 0)")
+        refuse_nan(values, f"the map of image {i} (from 0)")
         if values.min() < 0:
             raise ValueError(
-                f"The map of film {i} (from 0) goes down to {values.min():.3g}; expected 0 or above, such as "
+                f"The map of image {i} (from 0) goes down to {values.min():.3g}; expected 0 or above, such as "
                 "probabilities and not logits."
             )
         inside, total = float(values[masks[i]].sum()), float(values.sum())

@@ -16,12 +16,12 @@ V2_LEVELS = (0.3, 0.5, 0.7)
 
 DEFINITIONS = {
     "max_box_acc": (
-        "MaxBoxAcc (Choe et al., CVPR 2020): share of TB films where the box of the mask's largest component has IoU "
-        ">= 0.5 with a true box, at the threshold that is best on these very films."
+        "MaxBoxAcc (Choe et al., CVPR 2020): share of TB images where the box of the mask's largest component has IoU "
+        ">= 0.5 with a true box, at the threshold that is best on these very images."
     ),
     "max_box_acc_v2": (
-        "MaxBoxAccV2 (Choe et al.): share of TB films where the box of any component has IoU >= d with a true box, "
-        "each d at the threshold that is best on these very films, mean over d = 0.3, 0.5, 0.7."
+        "MaxBoxAccV2 (Choe et al.): share of TB images where the box of any component has IoU >= d with a true box, "
+        "each d at the threshold that is best on these very images, mean over d = 0.3, 0.5, 0.7."
     ),
 }
 
@@ -46,7 +46,7 @@ class _Boxes(NamedTuple):
     """``(K,)``, for each step the one whose mask is the same."""
 
 
-def film_box_ious(
+def image_box_ious(
     maps: np.ndarray, true_boxes: Sequence[np.ndarray], thresholds: np.ndarray = BOX_THRESHOLDS
 ) -> BoxIous:
     """Draw a box tightly around each component of each image's mask, and compare it with the true boxes.
@@ -65,13 +65,13 @@ def film_box_ious(
         ValueError: shapes that do not fit, or nan.
 
     Example:
-        >>> film_box_ious(np.array([[[0.1, 0.9]]]), [np.array([[1, 0, 2, 1]])], np.array([0.0, 0.5, 1.0])).every
+        >>> image_box_ious(np.array([[[0.1, 0.9]]]), [np.array([[1, 0, 2, 1]])], np.array([0.0, 0.5, 1.0])).every
         array([[0.5, 1. , 0. ]])
     """
     maps = np.asarray(maps)
     if maps.ndim != 3 or len(maps) != len(true_boxes):
         raise ValueError(
-            f"Maps are {maps.shape} with true boxes of {len(true_boxes)} films; expected (films, rows, columns)."
+            f"Maps are {maps.shape} with true boxes of {len(true_boxes)} images; expected (images, rows, columns)."
         )
     steps = rounded_up(thresholds, np.float32 if maps.dtype in (np.float16, np.float32) else np.float64)
     result = BoxIous(*(np.full((len(maps), len(steps)), np.nan) for _ in BoxIous._fields))
@@ -83,7 +83,7 @@ def film_box_ious(
             continue
         # A blind predictor has the same map on every image.
         if drawn is None or not np.array_equal(maps[last], maps[i]):
-            refuse_nan(maps[i], f"the map of film {i} (from 0)")
+            refuse_nan(maps[i], f"the map of image {i} (from 0)")
             drawn = _boxes_at_steps(maps[i], steps)
         last = i
         overlap = pairwise_iou(drawn.boxes, true).max(axis=1, initial=0.0)

@@ -34,11 +34,11 @@ def choose_map_threshold(
         candidates = candidates[candidates > 0] if (candidates > 0).any() else np.array([1.0])
         iou = union_iou_sweep(maps, masks, candidates)
         best = int(np.nanmean(iou[boxed], axis=0).argmax())
-        return float(candidates[best]), f"{int(boxed.sum())} TB films with boxes"
+        return float(candidates[best]), f"{int(boxed.sum())} TB images with boxes"
     values = maps[tb] if tb.any() else maps
     if selection == "otsu":
-        return otsu_threshold(values), f"Otsu's threshold of the maps of {len(values)} TB films, no box used"
-    how = f"the value that {_FRACTION:.0%} of {len(values)} TB films' area reach, no box used"
+        return otsu_threshold(values), f"Otsu's threshold of the maps of {len(values)} TB images, no box used"
+    how = f"the value that {_FRACTION:.0%} of {len(values)} TB images' area reach, no box used"
     return float(np.quantile(values, 1 - _FRACTION)), how
 
 
@@ -113,7 +113,7 @@ def choose_threshold(scores: np.ndarray, positive: np.ndarray, target: str = "se
         raise ValueError(f"target is {target!r}; expected sensitivity=0.9, specificity=0.7 (0 to 1), or youden.")
     scores, positive = np.asarray(scores, dtype=float), np.asarray(positive, dtype=bool)
     if not positive.any() or positive.all():
-        raise ValueError("A threshold needs films with TB and films without; give both.")
+        raise ValueError("A threshold needs images with TB and images without; give both.")
     highest = float(scores.max())
     above_all = (highest + 100) / 2 if highest < 100 else None
     return _pick(scores, positive, target.strip().partition("=")[0], float(match[1] or 0), above_all)
@@ -136,6 +136,6 @@ def _pick(
     reached = candidates[(sensitivity if kind == "sensitivity" else 1 - false) >= wanted - _TOLERANCE]
     if not len(reached):
         raise ValueError(
-            f"No threshold reaches {kind}={wanted:g} (films without TB score as high as any); choose a lower target."
+            f"No threshold reaches {kind}={wanted:g} (images without TB score as high as any); choose a lower target."
         )
     return float(reached[-1] if kind == "sensitivity" else reached[0])

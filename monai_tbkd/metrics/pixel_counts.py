@@ -41,7 +41,7 @@ def refuse_nan(values: np.ndarray | torch.Tensor, what: str) -> None:
 
 
 def pixel_counts(
-    maps: np.ndarray, true_masks: np.ndarray, thresholds: np.ndarray, films: np.ndarray | None = None
+    maps: np.ndarray, true_masks: np.ndarray, thresholds: np.ndarray, images: np.ndarray | None = None
 ) -> PixelCounts:
     """Count pixels at or above thresholds, inside true boxes and in all: exactly those of ``maps[i] >= thresholds[k]``.
 
@@ -49,7 +49,7 @@ def pixel_counts(
         maps: ``(N, H, W)``, of any range.
         true_masks: ``(N, H, W)`` bool.
         thresholds: ``(K,)``, ascending.
-        films: ``(N,)`` bool, the images to count; the others' rows are 0. None counts all.
+        images: ``(N,)`` bool, the images to count; the others' rows are 0. None counts all.
 
     Raises:
         ValueError: shapes that do not fit, thresholds that do not ascend, or a map with nan or infinite values.
@@ -57,22 +57,22 @@ def pixel_counts(
     maps, true_masks = np.asarray(maps), np.asarray(true_masks)
     if maps.ndim != 3 or maps.shape != true_masks.shape:
         raise ValueError(
-            f"Maps are {maps.shape} and true masks {true_masks.shape}; expected both (films, rows, columns)."
+            f"Maps are {maps.shape} and true masks {true_masks.shape}; expected both (images, rows, columns)."
         )
     if true_masks.dtype != bool:
         raise ValueError(f"True masks are {true_masks.dtype}; expected bool.")
     # float16 and float32 are exact in float32; all else is brought to float64
     dtype = np.float32 if maps.dtype in (np.float16, np.float32) else np.float64
     count_at = _Counter(thresholds, dtype)
-    chosen = np.ones(len(maps), dtype=bool) if films is None else np.asarray(films, dtype=bool)
+    chosen = np.ones(len(maps), dtype=bool) if images is None else np.asarray(images, dtype=bool)
     if chosen.shape != (len(maps),):
-        raise ValueError(f"films has shape {chosen.shape}; expected ({len(maps)},), one a map.")
+        raise ValueError(f"images has shape {chosen.shape}; expected ({len(maps)},), one a map.")
     shape = (len(maps), len(count_at.steps))
     result = PixelCounts(*(np.zeros(s, dtype=np.int64) for s in (shape, shape, len(maps), len(maps))))
     for i in np.flatnonzero(chosen):
         values, truth = maps[i].ravel().astype(dtype, copy=False), true_masks[i].ravel()
         if values.size and not (np.isfinite(values.min()) and np.isfinite(values.max())):
-            raise ValueError(f"The map of film {i} (from 0) has nan or infinite values; expected finite numbers.")
+            raise ValueError(f"The map of image {i} (from 0) has nan or infinite values; expected finite numbers.")
         result.predicted[i], result.hit[i] = count_at(values, truth)
         result.inside[i], result.pixels[i] = np.count_nonzero(truth), truth.size
     return result

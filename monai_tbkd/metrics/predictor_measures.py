@@ -29,21 +29,21 @@ from monai_tbkd.transforms.map_to_boxes import no_boxes
 
 DEFINITIONS: dict[str, str] = {
     **map_metrics.DEFINITIONS,
-    "box_union_miou": "union-mask mIoU of the union of the predicted boxes, none where the film's score is too low",
+    "box_union_miou": "union-mask mIoU of the union of the predicted boxes, none where the image's score is too low",
     **box_metrics.DEFINITIONS,
     **max_box_acc.DEFINITIONS,
-    "pointing_game": "share of TB films whose map is strongest inside a true box",
+    "pointing_game": "share of TB images whose map is strongest inside a true box",
     "ranking_of_boxes": (
-        "for AP, AR and FROC boxes are drawn on every film and ranked by box score times film score; boxes that were "
+        "for AP, AR and FROC boxes are drawn on every image and ranked by box score times image score; boxes that were "
         "given as such are all taken and ranked by their own score"
     ),
-    "auc": "area under the ROC curve, TB against all other films",
+    "auc": "area under the ROC curve, TB against all other images",
     "at_threshold": (
         "sensitivity and specificity at score thresholds of the selection split: operating_point, that of sensitivity "
         "plus specificity, and specificity_70, the lowest with a specificity of 70 % there"
     ),
     "sources": "the same by hospital, where the reported split has several",
-    "oracle": "what the threshold that is best on the reported films would have given: an upper bound, no result",
+    "oracle": "what the threshold that is best on the reported images would have given: an upper bound, no result",
     **{f"groups_{name}": text for name, text in lesion_groups.DEFINITIONS.items()},
 }
 _CURVE_STEPS = np.linspace(0, 1, 101)
@@ -86,7 +86,7 @@ def box_predictions(
     items: Sequence[Mapping[str, Any]],
     boxes: Mapping[str, np.ndarray],
     scores: Mapping[str, np.ndarray],
-    film_scores: np.ndarray | None,
+    image_scores: np.ndarray | None,
     grid: int,
 ) -> Predictions:
     """Make predictions of a detector's boxes: as they are for metrics of boxes, painted with their scores for maps.
@@ -95,12 +95,12 @@ def box_predictions(
         items: datalist items of a split.
         boxes: by image name ``(n, 4)`` in image pixels; images without a box need not be in it.
         scores: by image name ``(n,)`` of 0-1; where boxes overlap, the map has the higher one.
-        film_scores: ``(N,)`` of 0-1, or None: the highest score of the image's boxes, 0 without one.
+        image_scores: ``(N,)`` of 0-1, or None: the highest score of the image's boxes, 0 without one.
         grid: cells along each side.
 
     Example:
-        >>> film = {"name": "a", "size": [8, 8]}
-        >>> found = box_predictions([film], {"a": np.array([[0, 0, 4, 4]])}, {"a": np.array([0.5])}, None, grid=2)
+        >>> image = {"name": "a", "size": [8, 8]}
+        >>> found = box_predictions([image], {"a": np.array([[0, 0, 4, 4]])}, {"a": np.array([0.5])}, None, grid=2)
         >>> found.maps[0].tolist(), found.scores.tolist()
         ([[0.5, 0.0], [0.0, 0.0]], [0.5])
     """
@@ -114,7 +114,7 @@ def box_predictions(
             painted = box_masks(box[None], (grid, grid))
             maps[i][painted] = np.maximum(maps[i][painted], mark)
     highest = np.array([float(max(scores.get(item["name"], ()), default=0.0)) for item in items])
-    return Predictions(maps, highest if film_scores is None else film_scores, on_grid)
+    return Predictions(maps, highest if image_scores is None else image_scores, on_grid)
 
 
 class PredictorMeasures:
@@ -152,13 +152,13 @@ class PredictorMeasures:
         self.boxes = [served_boxes(predictions, i, gated).boxes.double().numpy() for i in range(len(self.maps))]
         """Boxes ``(n, 4)`` per image as served, on the grid."""
         if predictions.boxes is None:
-            film_scores = np.ones(len(self.maps)) if self.scores is None else self.scores
+            image_scores = np.ones(len(self.maps)) if self.scores is None else self.scores
             every = [ungated(torch.from_numpy(m)[None]) for m in self.maps]
         else:  # a detector has ranked its boxes itself
-            film_scores, every = np.ones(len(self.maps)), list(predictions.boxes)
+            image_scores, every = np.ones(len(self.maps)), list(predictions.boxes)
         self.ranked = [
             (each.boxes.double().numpy(), each.scores.double().numpy() * score)
-            for each, score in zip(every, film_scores, strict=True)
+            for each, score in zip(every, image_scores, strict=True)
         ]
         """Boxes of every image and what they are ranked by."""
 
@@ -166,7 +166,7 @@ class PredictorMeasures:
     def _counts(self) -> tuple[np.ndarray, PixelCounts]:
         """All thresholds that any number needs, and the pixel counts of images with known boxes at them."""
         steps = np.unique([*map_metrics.PXAP_THRESHOLDS, *_CURVE_STEPS, self.map_threshold])
-        return steps, pixel_counts(self.maps, self.truth.masks, steps, films=self.truth.known)
+        return steps, pixel_counts(self.maps, self.truth.masks, steps, images=self.truth.known)
 
     def _counts_at(self, thresholds: Sequence[float] | np.ndarray) -> PixelCounts:
         steps, counts = self._counts
@@ -203,7 +203,7 @@ class PredictorMeasures:
         """Return every number with its interval and the number of images behind it, JSON-able."""
         numbers = self._image_level()
         if len(self.truth.sources) > 1:
-            numbers["sources"] = {name: self._of_source(films) for name, films in self.truth.sources.items()}
+            numbers["sources"] = {name: self._of_source(images) for name, images in self.truth.sources.items()}
         if not self.truth.boxed.any():
             return numbers
         return {**self._regions(), **self._boxes(), **self._detections(), **numbers, **self._by_group()}
@@ -219,7 +219,7 @@ class PredictorMeasures:
         (pxap,) = self._weighted(lambda w: map_metrics.pixel_average_precision(pooled, w)[:, None], boxed)
         return {
             "union_mask_miou": self._mean(self.union_mask_iou),
-            "union_mask_miou_all_films": self._mean(everywhere),
+            "union_mask_miou_all_images": self._mean(everywhere),
             "box_union_miou": self._mean(self.box_union_iou),
             "pointing_game": self._share(self.pointing),
             "proportional_energy": self._mean(energy.proportional_energy),
@@ -240,7 +240,7 @@ class PredictorMeasures:
         pairs = [box_metrics.match_boxes(p, t) for p, t in zip(self.boxes, truth.boxes, strict=True)]
         overlap = np.where(boxed, [p.iou_sum for p in pairs], np.nan)
         stretched = np.stack([(m - m.min()) / max(float(np.ptp(m)), 1e-12) for m in self.maps[boxed]])
-        ious = max_box_acc.film_box_ious(stretched, [truth.boxes[i] for i in np.flatnonzero(boxed)])
+        ious = max_box_acc.image_box_ious(stretched, [truth.boxes[i] for i in np.flatnonzero(boxed)])
 
         def box_acc(w: np.ndarray) -> np.ndarray:
             largest, every = max_box_acc.max_box_acc(ious.largest, w, (0.5,)), max_box_acc.max_box_acc(ious.every, w)
@@ -253,8 +253,8 @@ class PredictorMeasures:
             "box_matched_miou": self._ratio(overlap, np.array([float(p.pairs + p.missed + p.false) for p in pairs])),
             "box_matched_miou_true": self._ratio(overlap, np.array([float(p.pairs + p.missed) for p in pairs])),
             **dict(zip(max_box_acc.DEFINITIONS, self._weighted(box_acc, boxed), strict=True)),
-            "false_boxes_per_film_without_tb": self._mean(false),
-            "films_without_tb_with_false_box": self._share(np.where(truth.tb, np.nan, false > 0)),
+            "false_boxes_per_image_without_tb": self._mean(false),
+            "images_without_tb_with_false_box": self._share(np.where(truth.tb, np.nan, false > 0)),
         }
 
     def _detections(self) -> dict[str, Any]:
@@ -294,45 +294,45 @@ class PredictorMeasures:
             "calibration": calibration,
         }
 
-    def _decisions(self, films: np.ndarray) -> dict[str, Any]:
+    def _decisions(self, images: np.ndarray) -> dict[str, Any]:
         """Sensitivity and specificity on some images at the thresholds that were chosen elsewhere."""
         scores, tb = np.asarray(self.scores, dtype=float), self.truth.tb
         return {
             name: {
                 "threshold": cut,
-                "sensitivity": self._share(np.where(films & tb, scores >= cut, np.nan)),
-                "specificity": self._share(np.where(films & ~tb, scores < cut, np.nan)),
+                "sensitivity": self._share(np.where(images & tb, scores >= cut, np.nan)),
+                "specificity": self._share(np.where(images & ~tb, scores < cut, np.nan)),
             }
             for name, cut in self.cuts.items()
         }
 
-    def _of_source(self, films: np.ndarray) -> dict[str, Any]:
+    def _of_source(self, images: np.ndarray) -> dict[str, Any]:
         """Numbers of one hospital: those of a split that has nothing else, in short."""
-        tb, patients = self.truth.tb[films], kept_groups(self.truth.patients, films)
-        numbers: dict[str, Any] = {"films": int(films.sum()), "tb_films": int(tb.sum()), "auc": None}
+        tb, patients = self.truth.tb[images], kept_groups(self.truth.patients, images)
+        numbers: dict[str, Any] = {"images": int(images.sum()), "tb_images": int(tb.sum()), "auc": None}
         if self.scores is not None and tb.any() and not tb.all():
-            scores = np.asarray(self.scores, dtype=float)[films]
+            scores = np.asarray(self.scores, dtype=float)[images]
             level = image_level_metrics(scores, tb, patients, self.resamples, self.seed)
             numbers |= {name: level[name].as_dict() for name in ("auc", "sensitivity_at_specificity_70")}
-            numbers["at_threshold"] = self._decisions(films)
-        if self.truth.boxed[films].any():
+            numbers["at_threshold"] = self._decisions(images)
+        if self.truth.boxed[images].any():
             of = {"union_mask_miou": self.union_mask_iou, "box_union_miou": self.box_union_iou}
-            numbers |= {name: self._mean(np.where(films, values, np.nan)) for name, values in of.items()}
-            numbers["pointing_game"] = self._share(np.where(films, self.pointing, np.nan))
+            numbers |= {name: self._mean(np.where(images, values, np.nan)) for name, values in of.items()}
+            numbers["pointing_game"] = self._share(np.where(images, self.pointing, np.nan))
         return numbers
 
     def _by_group(self) -> dict[str, Any]:
-        (film_of_box, box_groups), n = self.truth.box_groups, len(self.boxes)
+        (image_of_box, box_groups), n = self.truth.box_groups, len(self.boxes)
         per_box = np.concatenate([*self.best_ious, np.zeros(0)])
         groups: dict[str, Any] = {}
-        for by, parts in self.truth.film_groups.items():
+        for by, parts in self.truth.image_groups.items():
             groups[by] = {}
-            for name, films in parts.items():
-                row = {"union_mask_miou": self._mean(np.where(films, self.union_mask_iou, np.nan))}
+            for name, images in parts.items():
+                row = {"union_mask_miou": self._mean(np.where(images, self.union_mask_iou, np.nan))}
                 if name in box_groups[by]:
                     chosen = box_groups[by][name]
-                    number = np.bincount(film_of_box[chosen], minlength=n)
-                    sums = np.bincount(film_of_box[chosen], per_box[chosen], minlength=n)
+                    number = np.bincount(image_of_box[chosen], minlength=n)
+                    sums = np.bincount(image_of_box[chosen], per_box[chosen], minlength=n)
                     row["best_box_iou"] = self._ratio(np.where(number > 0, sums, np.nan), number)
                 groups[by][name] = row
         return {"groups": groups}
@@ -354,10 +354,10 @@ class PredictorMeasures:
     def _ratio(self, top: np.ndarray, bottom: np.ndarray) -> dict[str, Any]:
         return bootstrap_ratio(top, bottom, self.resamples, self.seed, self.truth.patients).as_dict()
 
-    def _weighted(self, statistic: Statistic, films: np.ndarray) -> list[dict[str, Any]]:
+    def _weighted(self, statistic: Statistic, images: np.ndarray) -> list[dict[str, Any]]:
         """Intervals of a statistic of weights of some images, a column each."""
-        patients = kept_groups(self.truth.patients, films)
-        intervals = bootstrap_intervals(statistic, int(films.sum()), self.resamples, self.seed, patients)
+        patients = kept_groups(self.truth.patients, images)
+        intervals = bootstrap_intervals(statistic, int(images.sum()), self.resamples, self.seed, patients)
         return [each.as_dict() for each in intervals]
 
 

@@ -32,7 +32,7 @@ class Program(NamedTuple):
 
     prevalence: float = 0.005
     """Fraction of people with TB among those who are screened."""
-    cost_film: float = 5.0
+    cost_image: float = 5.0
     """Of one image with its reading by computer."""
     cost_test: float = 20.0
     """Of one confirmatory test, in the same currency."""
@@ -72,13 +72,13 @@ def screening_table(
     """
     if not 0 < program.prevalence < 1:
         raise ValueError(f"prevalence is {program.prevalence:g}; expected a share between 0 and 1, such as 0.005.")
-    if not (program.cost_film >= 0 and program.cost_test >= 0):
+    if not (program.cost_image >= 0 and program.cost_test >= 0):
         raise ValueError(
-            f"cost_film is {program.cost_film:g} and cost_test {program.cost_test:g}; expected numbers not below 0."
+            f"cost_image is {program.cost_image:g} and cost_test {program.cost_test:g}; expected numbers not below 0."
         )
     scores, positive = np.asarray(scores, dtype=float), np.asarray(positive, dtype=bool)
     if scores.shape != positive.shape:
-        raise ValueError(f"{len(scores)} scores and {len(positive)} labels; expected one of each a film.")
+        raise ValueError(f"{len(scores)} scores and {len(positive)} labels; expected one of each an image.")
     edges = np.asarray(thresholds, dtype=float)
     scored = ~np.isnan(scores)
     at = np.where(scored, scores, -np.inf)[:, None] >= edges  # (N, T)
@@ -119,7 +119,7 @@ def screening_table(
 
 
 def predictive_values(sensitivity: Estimates, specificity: Estimates, prevalence: float) -> dict[str, Estimates]:
-    """``ppv`` and ``npv`` at a prevalence other than that of the films, by the likelihood ratios."""
+    """``ppv`` and ``npv`` at a prevalence other than that of the images, by the likelihood ratios."""
     odds = prevalence / (1 - prevalence)
     for_tb = ratio(sensitivity, specificity.complement())
     against_tb = ratio(sensitivity.complement(), specificity)
@@ -137,13 +137,13 @@ def program_numbers(sensitivity: Estimates, specificity: Estimates, program: Pro
     share, false = program.prevalence, specificity.complement()
     tests = weighted_sum(sensitivity, false, share, 1 - share)  # a person
     found = sensitivity.times(share)
-    # A found case costs its own test, and a share of all films and of the tests of people without TB.
-    others = false.times((1 - share) * program.cost_test).plus(program.cost_film)
+    # A found case costs its own test, and a share of all images and of the tests of people without TB.
+    others = false.times((1 - share) * program.cost_test).plus(program.cost_image)
     return {
         "share_of_tests_avoided": tests.complement(),
         "number_needed_to_test": ratio(false.times(1 - share), found).plus(1.0),
         "cost_per_case_found": ratio(others, found).plus(program.cost_test),
-        "total_cost_per_1000": tests.times(program.cost_test).plus(program.cost_film).times(1000),
+        "total_cost_per_1000": tests.times(program.cost_test).plus(program.cost_image).times(1000),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_tbkd.data.film_scan import FilmScan, scan_films
+from monai_tbkd.data.image_scan import ImageScan, scan_images
 from monai_tbkd.metrics.bootstrap import Interval, group_codes, interval_of_draws
 from monai_tbkd.metrics.image_level import weighted_image_level
 
@@ -62,7 +62,7 @@ def shortcut_reference(
     if thumbnails.ndim != 3 or thumbnails.shape[1] != side or side % _FRAME_SIDE:
         raise ValueError(f"Thumbnails of shape {thumbnails.shape}; expected (N, S, S), S a multiple of {_FRAME_SIDE}.")
     if not n == len(statistics) == len(positive) == len(groups):
-        raise ValueError("Thumbnails, statistics, labels and groups of different lengths; expected one each a film.")
+        raise ValueError("Thumbnails, statistics, labels and groups of different lengths; expected one each an image.")
     positive = np.asarray(positive, dtype=bool)
     frame = np.ones((_FRAME_SIDE, _FRAME_SIDE), dtype=bool)
     frame[_FRAME_WIDTH:-_FRAME_WIDTH, _FRAME_WIDTH:-_FRAME_WIDTH] = False
@@ -88,30 +88,30 @@ def shortcut_reference(
     return found
 
 
-def film_shortcuts(items: Sequence[Mapping[str, Any]], scans: Sequence[FilmScan]) -> dict[str, Interval]:
+def image_shortcuts(items: Sequence[Mapping[str, Any]], scans: Sequence[ImageScan]) -> dict[str, Interval]:
     """Compute `shortcut_reference` of images that were scanned; empty where none can be used."""
-    films = [(item, scan) for item, scan in zip(items, scans, strict=True) if scan.reason is None]
-    if not films:
+    images = [(item, scan) for item, scan in zip(items, scans, strict=True) if scan.reason is None]
+    if not images:
         return {}
     return shortcut_reference(
-        np.stack([scan.thumbnail for _, scan in films]),
-        np.stack([scan.statistics for _, scan in films]),
-        np.array([item["class_name"] == "tb" for item, _ in films]),
+        np.stack([scan.thumbnail for _, scan in images]),
+        np.stack([scan.statistics for _, scan in images]),
+        np.array([item["class_name"] == "tb" for item, _ in images]),
         # The two kinds of group must not meet: a patient may be called what another image is called.
-        [f"patient:{i['patient_id']}" if i.get("patient_id") else f"name:{i['name']}" for i, _ in films],
+        [f"patient:{i['patient_id']}" if i.get("patient_id") else f"name:{i['name']}" for i, _ in images],
     )
 
 
 def shortcuts_by_source(
-    items: Sequence[Mapping[str, Any]], scans: Sequence[FilmScan] | None = None
+    items: Sequence[Mapping[str, Any]], scans: Sequence[ImageScan] | None = None
 ) -> dict[str, dict[str, Interval]]:
-    """Compute `film_shortcuts` within each hospital that has both classes; without scans, their files are read."""
-    scans = scan_films([item["image"] for item in items]) if scans is None else scans
+    """Compute `image_shortcuts` within each hospital that has both classes; without scans, their files are read."""
+    scans = scan_images([item["image"] for item in items]) if scans is None else scans
     found = {}
     for source in dict.fromkeys(str(item.get("source", "")) for item in items):
         own = [i for i, item in enumerate(items) if str(item.get("source", "")) == source]
         if len({items[i]["class_name"] == "tb" for i in own}) > 1:
-            found[source] = film_shortcuts([items[i] for i in own], [scans[i] for i in own])
+            found[source] = image_shortcuts([items[i] for i in own], [scans[i] for i in own])
     return {source: aucs for source, aucs in found.items() if aucs}
 
 
@@ -124,10 +124,10 @@ def shortcut_verdict(aucs: Mapping[str, Interval]) -> str:
     """
     best = max((interval.value for interval in aucs.values() if not np.isnan(interval.value)), default=np.nan)
     if np.isnan(best):
-        return "Shortcuts cannot be measured: TB films and others are needed, at least two of each."
+        return "Shortcuts cannot be measured: TB images and others are needed, at least two of each."
     opening = f"AUC {best:.3f} without a look at any detail: "
     if best >= 0.9:
-        return opening + "a high AUC of a model on these films says next to nothing about tuberculosis."
+        return opening + "a high AUC of a model on these images says next to nothing about tuberculosis."
     if best >= 0.7:
         return opening + "only what a model's AUC has above this can come from more than such cues."
     return opening + "these cues alone do not tell the label; others (text, markers, noise) may."

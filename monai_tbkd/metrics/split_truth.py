@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from monai_tbkd.metrics.lesion_groups import box_groups, film_groups
-from monai_tbkd.transforms import film_box_mask, rescale_boxes
+from monai_tbkd.metrics.lesion_groups import box_groups, image_groups
+from monai_tbkd.transforms import image_box_mask, rescale_boxes
 
 
 class SplitTruth:
@@ -21,14 +21,14 @@ class SplitTruth:
         grid: cells along each side.
 
     Example:
-        >>> film = {"name": "a", "class_name": "tb", "boxes": [[0, 0, 5, 10]], "box_types": ["active"]}
-        >>> SplitTruth([{**film, "size": [10, 10]}], grid=4).boxes[0].tolist()
+        >>> image = {"name": "a", "class_name": "tb", "boxes": [[0, 0, 5, 10]], "box_types": ["active"]}
+        >>> SplitTruth([{**image, "size": [10, 10]}], grid=4).boxes[0].tolist()
         [[0.0, 0.0, 2.0, 4.0]]
     """
 
     def __init__(self, items: Sequence[Mapping[str, Any]], grid: int) -> None:
         self.items, self.grid = list(items), grid
-        self.masks = np.stack([film_box_mask(item, grid) for item in items])
+        self.masks = np.stack([image_box_mask(item, grid) for item in items])
         """``(N, grid, grid)`` bool: union of the outlines of lesions, or else of the true boxes."""
         self.boxes = [
             rescale_boxes(torch.tensor(i["boxes"] or []), i["size"], (grid, grid)).double().numpy() for i in items
@@ -46,18 +46,20 @@ class SplitTruth:
         sources = [str(item.get("source", "")) for item in items]
         self.sources = {name: np.array([each == name for each in sources]) for name in dict.fromkeys(sources)}
         """By hospital its images ``(N,)`` bool."""
-        self.film_groups, self.box_groups = film_groups(items), box_groups(items)
+        self.image_groups, self.box_groups = image_groups(items), box_groups(items)
 
     def counts(self) -> dict[str, int]:
         """Count images in all, by class, and with boxes; patients, and images without one, where any is known."""
         classes = sorted({item["class_name"] for item in self.items})
-        counts = {f"{c}_films": sum(item["class_name"] == c for item in self.items) for c in classes}
+        counts = {f"{c}_images": sum(item["class_name"] == c for item in self.items) for c in classes}
         known = [each for each in self.patients or () if each not in (None, "")]
-        patients = {"patients": len(set(known)), "films_without_patient": len(self.items) - len(known)} if known else {}
+        patients = (
+            {"patients": len(set(known)), "images_without_patient": len(self.items) - len(known)} if known else {}
+        )
         return {
-            "films": len(self.items),
+            "images": len(self.items),
             **counts,
-            "tb_films_with_boxes": int(self.boxed.sum()),
+            "tb_images_with_boxes": int(self.boxed.sum()),
             "boxes": sum(map(len, self.boxes)),
             **patients,
         }

@@ -17,8 +17,8 @@ from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.networks.weights import load_checkpoint, save_plain
 
-PHANTOM_ONLY = "phantom films only"
-"""In the version of a model that was trained on phantom films and knows no real one."""
+PHANTOM_ONLY = "phantom images only"
+"""In the version of a model that was trained on phantom images and knows no real one."""
 
 
 def record_path(checkpoint: str | Path) -> Path:
@@ -52,14 +52,14 @@ def model_version(checkpoint: str | Path) -> str:
     """
     record = read_record(checkpoint)
     model = file_sha256(checkpoint)[:12] if Path(checkpoint).is_file() else "untrained"
-    phantom = f", {PHANTOM_ONLY}" if knows_no_real_film(record) else ""
+    phantom = f", {PHANTOM_ONLY}" if knows_no_real_image(record) else ""
     return f"monai_tbkd {__version__}, {(record or {}).get('name') or 'model'} {model}{phantom}"
 
 
-def knows_no_real_film(record: Mapping[str, Any] | None) -> bool:
-    """Whether a checkpoint's record says that the model was trained on phantom films alone."""
-    films = (record or {}).get("films")
-    return isinstance(films, Mapping) and bool(films.get("phantom")) and not films.get("other")
+def knows_no_real_image(record: Mapping[str, Any] | None) -> bool:
+    """Whether a checkpoint's record says that the model was trained on phantom images alone."""
+    images = (record or {}).get("images")
+    return isinstance(images, Mapping) and bool(images.get("phantom")) and not images.get("other")
 
 
 def read_record(path: str | Path) -> dict[str, Any] | None:

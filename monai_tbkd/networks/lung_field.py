@@ -45,11 +45,11 @@ class LungFieldNet(nn.Module):
         return self.sha256
 
     @torch.no_grad()
-    def forward(self, films: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Images ``(B, 1, H, W)`` of gray values to probabilities of lung, ``(B, 1, H, W)`` of 0-1."""
-        size = (int(films.shape[-2]), int(films.shape[-1]))
-        x = F.interpolate(films.float(), size=(_SIDE, _SIDE), mode="bilinear", align_corners=False, antialias=True)
-        x = torch.stack([_standardized(film) for film in x])
+        size = (int(images.shape[-2]), int(images.shape[-1]))
+        x = F.interpolate(images.float(), size=(_SIDE, _SIDE), mode="bilinear", align_corners=False, antialias=True)
+        x = torch.stack([_standardized(image) for image in x])
         lungs = self.network(x)[:, :1].float()
         return F.interpolate(lungs, size=size, mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)
 
@@ -61,10 +61,10 @@ def flat_histogram(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((np.bincount(levels.ravel(), minlength=256).cumsum() / levels.size)[levels])
 
 
-def _standardized(film: torch.Tensor) -> torch.Tensor:
-    flat = flat_histogram(film.cpu().numpy().astype(np.float64))
+def _standardized(image: torch.Tensor) -> torch.Tensor:
+    flat = flat_histogram(image.cpu().numpy().astype(np.float64))
     flat = (flat - flat.mean()) / max(flat.std(), 1e-6)
-    return torch.from_numpy(flat.astype(np.float32)).to(film.device)
+    return torch.from_numpy(flat.astype(np.float32)).to(image.device)
 
 
 def _load(path: Path) -> nn.Module:

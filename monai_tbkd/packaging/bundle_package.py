@@ -143,9 +143,9 @@ def _write_model(root: Path, facts: ModelFacts, torchscript: bool) -> None:
     shutil.copyfile(facts.checkpoint, model)
     record = dict(facts.record)
     if record or facts.phantom:
-        if facts.phantom and not record.get("films"):
-            films = int((record.get("settings") or {}).get("train_films") or 1)
-            record["films"] = {"phantom": films, "other": 0}
+        if facts.phantom and not record.get("images"):
+            images = int((record.get("settings") or {}).get("train_images") or 1)
+            record["images"] = {"phantom": images, "other": 0}
         record |= {"finished": True, "sha256": facts.sha256, "trained_on": facts.trained_on}
         model.with_suffix(".json").write_text(as_json(record), encoding="utf-8")
     point = facts.checkpoint.with_name("operating_point.json")
@@ -160,7 +160,7 @@ def _write_model(root: Path, facts: ModelFacts, torchscript: bool) -> None:
     size = int(parser["image_size"])
     own = root / LUNG_WEIGHTS
     lungs = own if own.is_file() else parser.get_parsed_content("lung_weights")
-    preprocessing = {key: parser.get_parsed_content(key) for key in ("lung_crop", "film_size")}
+    preprocessing = {key: parser.get_parsed_content(key) for key in ("lung_crop", "whole_image_size")}
     # refuses configs that are not this model's
     load_trained(network, model, pooling, size, {**preprocessing, "lung_weights": lungs})
     stored = torch.load(model, map_location="cpu", weights_only=True)

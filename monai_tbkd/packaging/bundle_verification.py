@@ -22,7 +22,7 @@ def verify(
     hashes: str | Path | None = None,
     schema: str | Path | None = None,
     runs: str | Path | None = None,
-    films: str | Path | None = None,
+    images: str | Path | None = None,
     run: bool = True,
 ) -> Iterator[Finding]:
     """Check a bundle's folder as the Model Zoo would, without a network.
@@ -35,7 +35,7 @@ def verify(
         hashes: a list of the folder's files, from outside of it.
         schema: the published metadata schema, by path.
         runs: which configs are run with what overrides, see `read_runs`; this project's own bundle needs none.
-        films: a data set for the runs; this project's own bundle gets phantom images where none is given.
+        images: a data set for the runs; this project's own bundle gets phantom images where none is given.
         run: False looks at files alone, and runs nothing of the bundle.
 
     Yields:
@@ -76,8 +76,8 @@ def verify(
     if spec is None:
         yield Finding("run", SKIPPED, "no config was run: say with what overrides (--runs FILE).")
         return
-    if films is None and own:
+    if images is None and own:
         counts = {"health": 8, "sick": 4, "tb": 14}
-        films = write_phantom_dataset(work / "films", counts, {"health": 3, "sick": 2, "tb": 5}, size=128)
-    places = {"films": Path(films or work).resolve(), "work": work, "bundle": root}
+        images = write_phantom_dataset(work / "images", counts, {"health": 3, "sick": 2, "tb": 5}, size=128)
+    places = {"images": Path(images or work).resolve(), "work": work, "bundle": root}
     yield from run_configs(root, read_runs(Path(spec), places), chains, work)

@@ -54,12 +54,12 @@ def check_network(root: Path, config: str) -> list[tuple[str, str, str]]:
     parser = ConfigParser()
     parser.read_config(config)
     network = parser.get_parsed_content("network_def").cpu().eval()
-    film = torch.rand(1, *_shape(json.loads(meta.read_text(encoding="utf-8")), parser.get("image_size")))
+    image = torch.rand(1, *_shape(json.loads(meta.read_text(encoding="utf-8")), parser.get("image_size")))
 
     def compare(what: str, path: Path) -> None:
         with torch.no_grad():
-            expected = network(film)
-            off = (torch.jit.load(str(path), map_location="cpu").eval()(film) - expected).abs().max().item()
+            expected = network(image)
+            off = (torch.jit.load(str(path), map_location="cpu").eval()(image) - expected).abs().max().item()
         level = "ok" if off <= 1e-4 * max(expected.abs().max().item(), 1.0) else "error"
         found.append(("torchscript", level, f"{what} differs from the network by {off:.1e} at most."))
 
@@ -74,7 +74,7 @@ def check_network(root: Path, config: str) -> list[tuple[str, str, str]]:
             network.load_state_dict(state.get("model", state) if isinstance(state, dict) else state)
             script = Path(folder) / "model.ts"
             given = {"filepath": str(script), "ckpt_file": str(model), "meta_file": str(meta), "config_file": config,
-                     "input_shape": list(film.shape)}  # fmt: skip
+                     "input_shape": list(image.shape)}  # fmt: skip
             try:
                 ckpt_export("network_def", **given)
             except Exception as e:

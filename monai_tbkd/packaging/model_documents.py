@@ -11,9 +11,9 @@ from monai_tbkd.packaging.model_facts import ModelFacts
 from monai_tbkd.packaging.vendored_code import normal_name
 from monai_tbkd.transforms.notice import NOTICE
 
-PHANTOM_NAME = "PHANTOM FILMS ONLY, knows no real film"
+PHANTOM_NAME = "PHANTOM IMAGES ONLY, knows no real image"
 _PHANTOM_WARNING = (
-    "**These weights were trained on phantom films alone: synthetic films drawn by a program. They know no real film,\n"
+    "**These weights were trained on phantom images alone: synthetic images drawn by a program. They know no real image,\n"
     "and what they put out for one means nothing.** They are here so that the software can be tried."
 )
 _OF_MONAI = ("pytorch-ignite", "fire", "PyYAML", "tqdm")  # its engines, its command line, its configs, a progress bar
@@ -33,9 +33,9 @@ python -m monai.bundle run --config_file configs/inference.json --dataset_dir <f
 _TERMS = """What follows are the terms of data that the bundle can be trained on, as we found them stated; it
 is no legal advice. Read the terms at the source before you use or pass on the data, or weights trained
 on them."""
-_MEASURES = """Union-mask mIoU is the mean over TB films of the IoU of the thresholded map with the union of the true
-boxes. The pointing game is the share of TB films whose map is strongest inside a true box. AUC is of TB against all
-other films."""
+_MEASURES = """Union-mask mIoU is the mean over TB images of the IoU of the thresholded map with the union of the true
+boxes. The pointing game is the share of TB images whose map is strongest inside a true box. AUC is of TB against all
+other images."""
 _CLASSES = {
     1: ("tuberculosis",),
     2: ("no tuberculosis", "tuberculosis"),
@@ -110,7 +110,7 @@ def model_readme(text: str, facts: ModelFacts, config: Mapping[str, Any], vendor
         change("# Model Overview", r"The network is a .*?(?=, and its one output)", _network(config))
         if facts.phantom:
             sections["# Model Overview"] = f"{_PHANTOM_WARNING}\n\n{sections['# Model Overview']}"
-        change("## Data", r"(?<=The bundle contains no film\. )The terms",
+        change("## Data", r"(?<=The bundle contains no image\. )The terms",
                "The terms of what the weights were trained on, and those")  # fmt: skip
         sections["## Data"] = f"The weights in `models/` were trained on {facts.trained_on}.\n\n{sections['## Data']}"
         change(
@@ -125,7 +125,7 @@ def model_readme(text: str, facts: ModelFacts, config: Mapping[str, Any], vendor
     sections |= {
         "### Preprocessing": _preprocessing(config),
         "## Training configuration": _training(facts, config) + ("" if full else _TRAIN_ELSEWHERE),
-        "### Input": "One film: 3 channels (gray, repeated), float32, sides a multiple of 32 pixels; "
+        "### Input": "One image: 3 channels (gray, repeated), float32, sides a multiple of 32 pixels; "
         f"{size} x {size} as these weights were trained.",
         "## Performance": _performance(facts),
         "#### Training Loss and Validation": "A training writes its curves for TensorBoard: `train/loss/*`, "
@@ -142,12 +142,12 @@ def model_readme(text: str, facts: ModelFacts, config: Mapping[str, Any], vendor
 def model_terms(text: str, facts: ModelFacts, terms: str | None) -> str:
     """Return ``data_license.txt`` of a bundle that holds weights; `terms` is None for phantom images."""
     own = (
-        "The bundle contains no film and no annotation. It holds weights (models/, SHA-256 of model.pt\n"
+        "The bundle contains no image and no annotation. It holds weights (models/, SHA-256 of model.pt\n"
         f"{facts.sha256})\nthat were trained on:\n\n  {facts.trained_on}\n\nTerms of what the weights were trained on:"
-        f"\n\n{terms.strip() if terms else 'See the section on phantom films below.'}\n\n{_TERMS}"
+        f"\n\n{terms.strip() if terms else 'See the section on phantom images below.'}\n\n{_TERMS}"
     )
     # instead of the paragraph that says that there are no weights
-    return re.sub(r"The bundle contains no film.*?weights trained on them\.", lambda _: own, text, count=1,
+    return re.sub(r"The bundle contains no image.*?weights trained on them\.", lambda _: own, text, count=1,
                   flags=re.DOTALL)  # fmt: skip
 
 
@@ -164,11 +164,11 @@ def _network(config: Mapping[str, Any]) -> str:
 
 def _preprocessing(config: Mapping[str, Any]) -> str:
     size, crops = int(config["image_size"]), config["lung_crop"]
-    film = int(config["film_size"]) if crops else size
-    crop = f" The film is then cut to the box of its lungs and brought to {size} x {size}." if crops else ""
+    image = int(config["whole_image_size"]) if crops else size
+    crop = f" The image is then cut to the box of its lungs and brought to {size} x {size}." if crops else ""
     more = "" if config["keep_features"] else ", small rotations,\nzooms and shifts, and changes of gamma"
     return (
-        f"Films are read upright in one channel, resized to {film} x {film} (bilinear, anti-aliased) and stretched\n"
+        f"Images are read upright in one channel, resized to {image} x {image} (bilinear, anti-aliased) and stretched\n"
         f"between their 0.5 and 99.5 percentiles to 8 bits.{crop} The gray value is repeated to three channels and\n"
         "standardized with ImageNet's mean and deviation. A plain border of a third of a picture or more, as of a\n"
         "screenshot, is cut off before; maps and boxes are those of the whole picture. Training adds horizontal "
@@ -194,12 +194,12 @@ def _training(facts: ModelFacts, config: Mapping[str, Any]) -> str:
 def _performance(facts: ModelFacts) -> str:
     parts = []
     if facts.phantom:
-        parts.append(f"Of **phantom films only** ({NOTICE}); nothing is known of these weights on real films.")
+        parts.append(f"Of **phantom images only** ({NOTICE}); nothing is known of these weights on real images.")
     if facts.metrics is not None:
         split = facts.metrics["splits"]["test"]
         parts.append(
-            f"{split['films']} films of the reported split, {split['tb_films_with_boxes']} of them with TB and boxes; "
-            "thresholds were chosen on other films.\n95 % bootstrap intervals."
+            f"{split['images']} images of the reported split, {split['tb_images_with_boxes']} of them with TB and boxes; "
+            "thresholds were chosen on other images.\n95 % bootstrap intervals."
         )
         parts += [facts.table(), _MEASURES]
     if facts.performance:

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from monai_tbkd.data.outside_text import read_text
-from monai_tbkd.networks.checkpoint import file_sha256, knows_no_real_film, read_record
+from monai_tbkd.networks.checkpoint import file_sha256, knows_no_real_image, read_record
 
-PHANTOMS = "phantom films: synthetic films drawn by a program (monai_tbkd phantom); no patient was ever imaged"
+PHANTOMS = "phantom images: synthetic images drawn by a program (monai_tbkd phantom); no patient was ever imaged"
 _MEASURES = {"union_mask_miou": "union-mask mIoU", "pointing_game": "pointing game", "auc": "AUC"}
-_BLIND = {"blind_prior": "blind prior (never looks at the film)", "center_box": "center box (never looks at the film)"}
+_BLIND = {
+    "blind_prior": "blind prior (never looks at the image)",
+    "center_box": "center box (never looks at the image)",
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class ModelFacts:
         row, split = self.metrics["predictors"]["student"], self.metrics["splits"]["test"]
         known = {name: row[name] for name in _MEASURES if row.get(name)}
         numbers = {name: {k: round(value[k], 4) for k in ("value", "low", "high")} for name, value in known.items()}
-        return {**numbers, "films": split["films"], "tb_films_with_boxes": split["tb_films_with_boxes"]}
+        return {**numbers, "images": split["images"], "tb_images_with_boxes": split["tb_images_with_boxes"]}
 
     def table(self) -> str:
         """Return networks and blind baselines as a Markdown table with intervals."""
@@ -83,12 +86,12 @@ def read_facts(
     if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint {path}; give the path of a trained model.pt.")
     record = read_record(path) or {}
-    phantom = phantom or knows_no_real_film(record)
+    phantom = phantom or knows_no_real_image(record)
     trained_on = trained_on or record.get("trained_on")
     if not trained_on and not phantom:
         raise ValueError(
-            f"{path}: its record does not say what films it was trained on; say so with --trained_on, and with "
-            "--phantom if it was phantom films alone."
+            f"{path}: its record does not say what images it was trained on; say so with --trained_on, and with "
+            "--phantom if it was phantom images alone."
         )
     sha256 = file_sha256(path)
     content = None if metrics is None else json.loads(read_text(metrics))

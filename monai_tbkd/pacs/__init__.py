@@ -11,31 +11,31 @@ from monai_tbkd import names_on_demand
 
 if TYPE_CHECKING:
     from monai_tbkd.pacs.annotator_reports import AnnotatorReports
-    from monai_tbkd.pacs.archive import Archive, FilmAddress, FoundSeries
+    from monai_tbkd.pacs.archive import Archive, FoundSeries, ImageAddress
     from monai_tbkd.pacs.archive_connection import ArchiveError, ArchiveGoneError, ArchiveRefusalError
-    from monai_tbkd.pacs.archive_films import ArchiveFilms
+    from monai_tbkd.pacs.archive_images import ArchiveImages
     from monai_tbkd.pacs.archive_run import ArchiveRun
     from monai_tbkd.pacs.archive_session import archive_session
-    from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm, StudyQuery, reported_films
+    from monai_tbkd.pacs.image_search import FoundImage, ImageSearch, StudyQuery, reported_images
     from monai_tbkd.pacs.result_sender import ArchiveTable, ResultSender
 
 __all__ = [
     "AnnotatorReports",
     "Archive",
     "ArchiveError",
-    "ArchiveFilms",
     "ArchiveGoneError",
+    "ArchiveImages",
     "ArchiveRefusalError",
     "ArchiveRun",
     "ArchiveTable",
-    "FilmAddress",
-    "FilmSearch",
-    "FoundFilm",
+    "FoundImage",
     "FoundSeries",
+    "ImageAddress",
+    "ImageSearch",
     "ResultSender",
     "StudyQuery",
     "archive_session",
-    "reported_films",
+    "reported_images",
 ]
 
 names_on_demand(__name__)

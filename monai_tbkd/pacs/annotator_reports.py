@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydicom import Dataset
 
-from monai_tbkd.data import FilmError
+from monai_tbkd.data import ImageError
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom import (
     LARGEST_REPORT,
@@ -19,9 +19,9 @@ from monai_tbkd.dicom import (
     is_measurement_report,
     report_head,
 )
-from monai_tbkd.pacs.archive import Archive, FilmAddress
+from monai_tbkd.pacs.archive import Archive, ImageAddress
 from monai_tbkd.pacs.archive_connection import ArchiveRefusalError
-from monai_tbkd.pacs.film_search import StudyQuery
+from monai_tbkd.pacs.image_search import StudyQuery
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class AnnotatorReports:
     """Search an archive for reports of annotators.
 
     These are reports of TID 1500 whose observer is a person, and that were made from a report of this program or name
-    tuberculosis or a class of films. Each instance is checked by itself: OHIF puts an annotator's report into the
+    tuberculosis or a class of images. Each instance is checked by itself: OHIF puts an annotator's report into the
     series of the model's report.
 
     Args:
@@ -49,7 +49,7 @@ class AnnotatorReports:
         self.archive, self.query, self.without_words = archive, query, without_words
         self.counts: Counter[str] = Counter()
 
-    def studies(self) -> Iterator[list[FilmAddress]]:
+    def studies(self) -> Iterator[list[ImageAddress]]:
         """Yield the wanted reports of each study."""
         for study in self.archive.studies((MODALITY,), self.query.study):
             self.counts["studies"] += 1
@@ -60,20 +60,20 @@ class AnnotatorReports:
             else:
                 yield found
 
-    def fetch(self, reports: list[FilmAddress], folder: Path) -> list[Path]:
+    def fetch(self, reports: list[ImageAddress], folder: Path) -> list[Path]:
         """Fetch reports into a folder and return their files; failures are counted as unreadable."""
         files = []
         for report in reports:
             path = folder / f"{report.instance}.dcm"
             try:
                 self.archive.fetch(report, path, LARGEST_REPORT)
-            except FilmError as error:
+            except ImageError as error:
                 self._leave_out(report.instance, str(error))
             else:
                 files.append(path)
         return files
 
-    def _of_study(self, study: str) -> list[FilmAddress]:
+    def _of_study(self, study: str) -> list[ImageAddress]:
         asked = {each.uid for each in self.archive.series(study, self.query.series)}
         series = [each.uid for each in self.archive.series(study) if each.modality == MODALITY]
         headers = [(uid, header) for uid in series for header in self.archive.headers(study, uid)]
@@ -86,7 +86,7 @@ class AnnotatorReports:
                 if head is not None and head.ours:
                     own.add(head.uid)
                 if head is not None and head.author is Author.ANNOTATOR and uid in asked:
-                    of_people.append((FilmAddress(study, uid, head.uid), header))
+                    of_people.append((ImageAddress(study, uid, head.uid), header))
             found = [
                 address for address, header in of_people if self.without_words or is_about_tuberculosis(header, own)
             ]

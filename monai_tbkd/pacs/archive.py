@@ -16,19 +16,19 @@ import pydicom
 import requests
 from pydicom import Dataset
 
-from monai_tbkd.data import FilmError, ReasonCode
+from monai_tbkd.data import ImageError, ReasonCode
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom.archive_answers import failure_reason, number, stored_instances, text, uid
 from monai_tbkd.pacs.archive_connection import JSON, ArchiveConnection, ArchiveError, ArchiveRefusalError
 from monai_tbkd.pacs.archive_search import UNENCODED, Found, PagedSearch, divided_search
-from monai_tbkd.pacs.film_download import ACCEPTS, check_identity, write_film
+from monai_tbkd.pacs.image_download import ACCEPTS, check_identity, write_image
 
 logger = logging.getLogger(__name__)
 
 _STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
 
 
-class FilmAddress(NamedTuple):
+class ImageAddress(NamedTuple):
     """UIDs of an image; for a whole study the series is empty and the instance is the study's UID."""
 
     study: str
@@ -140,14 +140,14 @@ class Archive(PagedSearch):
             asked = set(self.find(f"{path}/series", _SERIES, query))
         return [self._series(study, each, found[each]) for each in found if not query or each in asked]
 
-    def films(self, study: str, series: FoundSeries) -> list[tuple[FilmAddress, int]]:
+    def images(self, study: str, series: FoundSeries) -> list[tuple[ImageAddress, int]]:
         """List the instances of a series, each with its number of pixels, 0 if unknown."""
         path = f"studies/{study}/series/{series.uid}"
         found = self.find(f"{path}/instances", _INSTANCE, {}, ("Rows", "Columns"), series.instances)
         if len(found) < max(series.instances, 1):
             found = self._whole(found, series.instances, "instances", lambda: self.metadata(path, _INSTANCE))
         return [
-            (FilmAddress(study, series.uid, each), number(tags, "00280010") * number(tags, "00280011"))
+            (ImageAddress(study, series.uid, each), number(tags, "00280010") * number(tags, "00280011"))
             for each, tags in found.items()
         ]
 
@@ -165,18 +165,18 @@ class Archive(PagedSearch):
             said = f"sends metadata that is not DICOM JSON ({type(error).__name__})"
             raise ArchiveRefusalError(said, "send metadata") from None
 
-    def fetch(self, film: FilmAddress, path: Path, most: int = 2**30) -> None:
+    def fetch(self, image: ImageAddress, path: Path, most: int = 2**30) -> None:
         """Download an image, in its own transfer syntax, to a file of at most `most` bytes.
 
         Raises:
-            FilmError: NOT_FETCHED or TOO_LARGE; there is no file then.
+            ImageError: NOT_FETCHED or TOO_LARGE; there is no file then.
             ArchiveError: the archive is gone or refuses the credentials.
         """
 
         def download() -> None:
-            with self.connection.request("GET", film.path, self._accepts[0]) as answer:
+            with self.connection.request("GET", image.path, self._accepts[0]) as answer:
                 kind = answer.headers.get("Content-Type", "")
-                write_film(path, kind, self.connection.chunks(answer), most, film.path)
+                write_image(path, kind, self.connection.chunks(answer), most, image.path)
 
         try:
             try:
@@ -186,27 +186,27 @@ class Archive(PagedSearch):
                     raise
                 del self._accepts[0]
                 self.connection.ask("send an image", download)
-            check_identity(film, path, film.path)
+            check_identity(image, path, image.path)
         except BaseException as error:
             path.unlink(missing_ok=True)
             if isinstance(error, ArchiveRefusalError):
-                raise FilmError(ReasonCode.NOT_FETCHED, film.path, str(error)) from error
+                raise ImageError(ReasonCode.NOT_FETCHED, image.path, str(error)) from error
             raise
 
-    def store(self, result: Dataset, source: FilmAddress) -> None:
+    def store(self, result: Dataset, source: ImageAddress) -> None:
         """Store a result of the image `source` in its study.
 
         It counts as stored if the archive's answer or a search names it. An object that exists already is kept. Results
         of an image that is no longer there are not stored: they would create its study again.
 
         Raises:
-            FilmError: NOT_STORED.
+            ImageError: NOT_STORED.
             ArchiveError: the archive is gone or refuses the credentials.
         """
         if not self.has(source):
             detail = "the image is no longer in the archive, so its results are not stored"
-            raise FilmError(ReasonCode.NOT_STORED, source.path, detail)
-        own = FilmAddress(*(str(result[f"{level}InstanceUID"].value) for level in ("Study", "Series", "SOP")))
+            raise ImageError(ReasonCode.NOT_STORED, source.path, detail)
+        own = ImageAddress(*(str(result[f"{level}InstanceUID"].value) for level in ("Study", "Series", "SOP")))
         boundary, content = uuid.uuid4().hex, io.BytesIO()
         with quiet_pydicom():
             pydicom.dcmwrite(content, result)
@@ -231,9 +231,9 @@ class Archive(PagedSearch):
             said = refusal.said
         # Some archives answer with an error, or with nothing, to an object that they have.
         if not self.has(own):
-            raise FilmError(ReasonCode.NOT_STORED, source.path, f"the archive {said} when it is to store a result")
+            raise ImageError(ReasonCode.NOT_STORED, source.path, f"the archive {said} when it is to store a result")
 
-    def has(self, address: FilmAddress) -> bool:
+    def has(self, address: ImageAddress) -> bool:
         """Whether the archive has an instance, by a search or by its metadata."""
         path, key = f"studies/{address.study}/instances", {"SOPInstanceUID": address.instance}
         for look in (

@@ -15,9 +15,9 @@ from monai.bundle import ConfigParser
 
 from monai_tbkd.bundle import bundle_files, literal
 from monai_tbkd.bundle.plain_errors import parsed_content
-from monai_tbkd.data import FilmWarning, ReasonCode
+from monai_tbkd.data import ImageWarning, ReasonCode
 from monai_tbkd.pacs.archive import Archive
-from monai_tbkd.pacs.film_search import FilmSearch, FoundFilm, StudyQuery
+from monai_tbkd.pacs.image_search import FoundImage, ImageSearch, StudyQuery
 from monai_tbkd.pacs.result_sender import PASSING, SearchProgress
 from monai_tbkd.results.prediction_table import FAILED, REFUSED
 
@@ -25,12 +25,12 @@ logger = logging.getLogger(__name__)
 
 
 class ArchiveRun:
-    """Run the engine of inference.yaml on the films of an archive.
+    """Run the engine of inference.yaml on the images of an archive.
 
     Args:
-        archive: films come from, results go to.
+        archive: images come from, results go to.
         query: which studies and series.
-        output_dir: gets the table and the current film.
+        output_dir: gets the table and the current image.
         configs: files laid over inference.yaml, such as a recipe.
         overrides: of the config's keys.
 
@@ -62,24 +62,24 @@ class ArchiveRun:
         self._first = True
         self._lock: FileLock | None = None
 
-    def look(self, again: bool = False) -> tuple[list[FoundFilm], Counter[str]]:
-        """List the films that a pass would process, and the counts of `FilmSearch`."""
+    def look(self, again: bool = False) -> tuple[list[FoundImage], Counter[str]]:
+        """List the images that a pass would process, and the counts of `ImageSearch`."""
         search = self._search(self._get("predictions").earlier_rows(), None, again)
-        return list(search.films(search.studies())), search.counts
+        return list(search.images(search.studies())), search.counts
 
     def once(self, limit: int | None = None, again: bool = False) -> Counter[str]:
         """Go through the archive once.
 
         Args:
-            limit: most films.
+            limit: most images.
             again: look again at the images that were refused or damaged.
 
         Returns:
-            The counts of `FilmSearch`, and films by status.
+            The counts of `ImageSearch`, and images by status.
         """
         if self._first:
             self._get("initialize")  # first, since it reads the settings and clears parsed components
-        table, scratch = self._get("predictions"), self.film_folder
+        table, scratch = self._get("predictions"), self.image_folder
         if self._lock is None:
             table.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(table.folder / ".lock")
@@ -98,7 +98,7 @@ class ArchiveRun:
         search.each_study = progress.study
         shutil.rmtree(scratch, ignore_errors=True)
         try:
-            status = self._infer(search.films(studies), scratch, progress)
+            status = self._infer(search.images(studies), scratch, progress)
         except BaseException:
             self.archive.give_up()
             raise
@@ -109,9 +109,9 @@ class ArchiveRun:
         return search.counts + status
 
     @property
-    def film_folder(self) -> Path:
+    def image_folder(self) -> Path:
         """Folder of the images that are being processed."""
-        return Path(self._get("film_folder"))
+        return Path(self._get("image_folder"))
 
     def close(self) -> None:
         """Release the output folder for another run."""
@@ -119,14 +119,14 @@ class ArchiveRun:
             self._lock.release()
             self._lock = None
 
-    def _search(self, rows: Sequence[Mapping[str, Any]], limit: int | None, again: bool) -> FilmSearch:
+    def _search(self, rows: Sequence[Mapping[str, Any]], limit: int | None, again: bool) -> ImageSearch:
         remembered = {} if again else _remembered(rows, bool(self._get("report_refused")))
         version, kinds = str(self._get("model_version")), self._get("dicom_kinds")
-        return FilmSearch(self.archive, self.query, version, kinds, remembered, limit, again)
+        return ImageSearch(self.archive, self.query, version, kinds, remembered, limit, again)
 
-    def _infer(self, films: Any, scratch: Path, progress: SearchProgress) -> Counter[str]:
+    def _infer(self, images: Any, scratch: Path, progress: SearchProgress) -> Counter[str]:
         table = self._get("predictions")
-        first = next(films, None)
+        first = next(images, None)
         if first is None:
             if self._first:
                 table.finish()
@@ -137,8 +137,8 @@ class ArchiveRun:
         sender, evaluator = self._get("sender"), self._get("evaluator")
         before = sender.counts.copy()
         sender.progress = progress
-        self._get("dataset").data = itertools.chain([first], films)
-        evaluator.state.epoch_length = None  # unknown: films come from an iterator
+        self._get("dataset").data = itertools.chain([first], images)
+        evaluator.state.epoch_length = None  # unknown: images come from an iterator
         evaluator.logger.setLevel(logging.CRITICAL)  # it logs epochs, and errors that are reported anyway
         evaluator.run()
         return sender.counts - before
@@ -153,5 +153,5 @@ def _remembered(rows: Sequence[Mapping[str, Any]], report_refused: bool) -> dict
         row["name"]: row["status"]
         for row in rows
         if (row["status"] == REFUSED or (row["status"] == FAILED and ReasonCode(row["reason"]) not in PASSING))
-        and (not report_refused or FilmWarning.NO_DICOM_RESULT in str(row["warnings"]))
+        and (not report_refused or ImageWarning.NO_DICOM_RESULT in str(row["warnings"]))
     }

@@ -76,7 +76,7 @@ def archive_session(
         session.cert = (str(client_cert), str(client_key)) if client_key else str(client_cert)
     if urlsplit(url).scheme == "http" and not is_loopback(urlsplit(url).hostname or ""):
         sent = ", and so can the password" if session.auth is not _no_auth else ""
-        logger.warning("%s is not encrypted: films can be read on their way%s. Use https.", url, sent)
+        logger.warning("%s is not encrypted: images can be read on their way%s. Use https.", url, sent)
     return session
 
 

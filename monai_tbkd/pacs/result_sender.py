@@ -1,4 +1,4 @@
-"""Store the results of each film in the archive, and keep the table of processed images."""
+"""Store the results of each image in the archive, and keep the table of processed images."""
 
 from __future__ import annotations
 
@@ -13,12 +13,20 @@ from typing import Any
 from ignite.engine import Engine
 from tqdm import tqdm
 
-from monai_tbkd.data import FilmError, FilmWarning, ReasonCode
-from monai_tbkd.dicom import KINDS, DicomResultError, FilmFinding, SourceFilm, film_results, log_place, refusal_report
+from monai_tbkd.data import ImageError, ImageWarning, ReasonCode
+from monai_tbkd.dicom import (
+    KINDS,
+    DicomResultError,
+    ImageFinding,
+    SourceImage,
+    image_results,
+    log_place,
+    refusal_report,
+)
 from monai_tbkd.handlers import PredictionWriter
-from monai_tbkd.pacs.archive import Archive, FilmAddress
+from monai_tbkd.pacs.archive import Archive, ImageAddress
 from monai_tbkd.pacs.archive_connection import ArchiveError
-from monai_tbkd.pacs.archive_films import address_of
+from monai_tbkd.pacs.archive_images import address_of
 from monai_tbkd.results import PredictionTable
 from monai_tbkd.results.prediction_row import add_warning
 from monai_tbkd.results.prediction_table import DONE, FAILED
@@ -26,7 +34,7 @@ from monai_tbkd.results.prediction_table import DONE, FAILED
 logger = logging.getLogger(__name__)
 
 REPORT = "sr"
-"""The kind that marks a film as done."""
+"""The kind that marks an image as done."""
 PASSING = {ReasonCode.NOT_READABLE, ReasonCode.NOT_FETCHED, ReasonCode.NOT_STORED, ReasonCode.INTERNAL}
 """Failures that may pass. A damaged image stays damaged: its UID is of this content."""
 _NUMBERS = ("score_0_100", "threshold_0_100", "threshold_id", "decision", "n_boxes", "boxes")
@@ -45,7 +53,7 @@ class ArchiveTable(PredictionTable):
 
 
 class SearchProgress:
-    """Show searched studies, remaining time and films by status.
+    """Show searched studies, remaining time and images by status.
 
     Args:
         total: studies.
@@ -54,7 +62,7 @@ class SearchProgress:
 
     def __init__(self, total: int, bar: bool = True) -> None:
         self.total, self.done = total, 0
-        self.films: Counter[str] = Counter()
+        self.images: Counter[str] = Counter()
         self._bar = tqdm(total=total, unit="study", desc="studies", dynamic_ncols=True, disable=not bar)
         self._show, self._last = not bar, time.perf_counter()
 
@@ -64,10 +72,10 @@ class SearchProgress:
         self._bar.update(1)
         self._tell()
 
-    def film(self, status: str) -> None:
-        """Count a film by its status."""
-        self.films[status] += 1
-        self._bar.set_postfix(dict(self.films), refresh=True)
+    def image(self, status: str) -> None:
+        """Count an image by its status."""
+        self.images[status] += 1
+        self._bar.set_postfix(dict(self.images), refresh=True)
         self._tell()
 
     def close(self) -> None:
@@ -77,28 +85,28 @@ class SearchProgress:
     def _tell(self) -> None:
         if self._show and time.perf_counter() - self._last >= 60:
             self._last = time.perf_counter()
-            films = ", ".join(f"{number} {status}" for status, number in self.films.items()) or "none yet"
-            logger.info("%d of %d studies; films: %s.", self.done, self.total, films)
+            images = ", ".join(f"{number} {status}" for status, number in self.images.items()) or "none yet"
+            logger.info("%d of %d studies; images: %s.", self.done, self.total, images)
 
 
 class ResultSender(PredictionWriter):
-    """Store the DICOM results of each film in its study, then write its row, then remove its file.
+    """Store the DICOM results of each image in its study, then write its row, then remove its file.
 
-    The structured report is stored last, so a film that has one has all results, and an interrupted film is processed
-    again. UIDs are made from film, model and kind, so nothing is stored twice. The row's ``path`` is the film's path
+    The structured report is stored last, so an image that has one has all results, and an interrupted image is processed
+    again. UIDs are made from image, model and kind, so nothing is stored twice. The row's ``path`` is the image's path
     below the archive's URL.
 
     Args:
         archive: to store in.
         kinds: some of `monai_tbkd.dicom.KINDS`, including the report.
         voi: how DICOM gray values are read, for the secondary capture.
-        longest_side: of the film in the secondary capture, in pixels.
+        longest_side: of the image in the secondary capture, in pixels.
         report_refused: store a report with the reason for each image that has no score.
         options: of `PredictionWriter`.
 
     Attributes:
-        progress: notified of each film.
-        counts: films of this run by status.
+        progress: notified of each image.
+        counts: images of this run by status.
 
     Raises:
         ValueError: no such kind, or no report among them.
@@ -120,7 +128,7 @@ class ResultSender(PredictionWriter):
         self.counts: Counter[str] = Counter()
 
     def write(self, engine: Engine) -> None:
-        """Store and write the films of one batch."""
+        """Store and write the images of one batch."""
         for batch, output, row in self.rows(engine):
             path = Path(row["path"])
             address = address_of(batch)
@@ -134,38 +142,38 @@ class ResultSender(PredictionWriter):
             except ArchiveError:
                 raise
             except Exception as error:
-                # One film that highdicom rejects must not stop the others. Its message may quote the film.
+                # One image that highdicom rejects must not stop the others. Its message may quote the image.
                 reason, detail = ReasonCode.INTERNAL, f"{row['path']}: {type(error).__name__}; see the log"
-                if isinstance(error, FilmError):
+                if isinstance(error, ImageError):
                     reason, detail = error.reason, str(error)
                 elif isinstance(error, DicomResultError):
                     reason, detail = ReasonCode.NOT_STORED, f"{row['path']}: {error}"
                 else:
                     log_place(logger, row["path"], error)
-                # no numbers for a film whose results are not in the archive
+                # no numbers for an image whose results are not in the archive
                 row.update(dict.fromkeys(_NUMBERS), status=FAILED, reason=reason.value, detail=detail)
             if self.overlays and row["status"] == DONE:
                 self._draw(batch, output, row)
             if self.reports is not None:
-                self.reports.add_film(row, batch, output)
+                self.reports.add_image(row, batch, output)
             self.table.replace(row)
             path.unlink(missing_ok=True)
             self.counts[row["status"]] += 1
             if self.progress is not None:
-                self.progress.film(row["status"])
+                self.progress.image(row["status"])
 
-    def _store(self, path: Path, address: FilmAddress, output: Mapping[str, Any], row: Mapping[str, Any]) -> None:
-        source = SourceFilm.read(path)
-        finding = replace(FilmFinding.from_row(row, output.get("tb_map")), identity=self.model_version)
+    def _store(self, path: Path, address: ImageAddress, output: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+        source = SourceImage.read(path)
+        finding = replace(ImageFinding.from_row(row, output.get("tb_map")), identity=self.model_version)
         # all are made before one is stored, so that a failure stores none
-        for result in film_results(source, finding, self.kinds, self.voi, self.longest_side).values():
+        for result in image_results(source, finding, self.kinds, self.voi, self.longest_side).values():
             self.archive.store(result, address)
 
-    def _store_refusal(self, path: Path, address: FilmAddress, row: dict[str, Any]) -> None:
+    def _store_refusal(self, path: Path, address: ImageAddress, row: dict[str, Any]) -> None:
         try:
-            report = refusal_report(SourceFilm.read(path), ReasonCode(row["reason"]), self.model_version)
+            report = refusal_report(SourceImage.read(path), ReasonCode(row["reason"]), self.model_version)
         except DicomResultError as error:  # such as an image that was not fetched
-            add_warning(row, FilmWarning.NO_DICOM_RESULT, f"no report: {error}")
+            add_warning(row, ImageWarning.NO_DICOM_RESULT, f"no report: {error}")
         else:
             self.archive.store(report, address)
 

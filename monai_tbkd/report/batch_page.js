@@ -1,50 +1,50 @@
 "use strict";
-/* The table of films: what to show stands in the address after #, so that links within the page filter it too. */
+/* The table of images: what to show stands in the address after #, so that links within the page filter it too. */
 (() => {
   const source = document.getElementById("data");
   const form = document.querySelector(".filters");
   if (!source || !form) return;
   const data = JSON.parse(source.textContent);
-  const films = data.films.map((values, place) => {
-    const film = { place };
-    data.columns.forEach((column, i) => { film[column] = values[i]; });
-    film.lower = film.name.toLowerCase();
-    return film;
+  const images = data.images.map((values, place) => {
+    const image = { place };
+    data.columns.forEach((column, i) => { image[column] = values[i]; });
+    image.lower = image.name.toLowerCase();
+    return image;
   });
   const results = Object.keys(data.results);
-  const body = document.querySelector(".films tbody");
+  const body = document.querySelector(".images tbody");
   const count = document.querySelector(".found-count");
   const more = document.querySelector("button.more");
-  const heads = [...document.querySelectorAll(".films thead button")];
+  const heads = [...document.querySelectorAll(".images thead button")];
   let limit = data.at_once;
 
   const escaped = (text) => text.replace(/[&<>"']/g, (c) => `&${{ "&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "#x27" }[c]};`);
 
-  function row(film) {
-    const name = escaped(film.name), link = escaped(film.page);
-    let picture = film.picture ? `<img src="${escaped(film.picture)}" alt="" loading="lazy">` : "";
+  function row(image) {
+    const name = escaped(image.name), link = escaped(image.page);
+    let picture = image.picture ? `<img src="${escaped(image.picture)}" alt="" loading="lazy">` : "";
     if (picture && link) picture = `<a href="${link}" tabindex="-1" aria-hidden="true">${picture}</a>`;
-    const shade = data.shades[film.result] || "undecided";
+    const shade = data.shades[image.result] || "undecided";
     let score = "";
-    if (film.score !== null) {
-      const line = film.threshold === null ? "" : `<b style="left:${film.threshold.toFixed(1)}%"></b>`;
-      score = `<span class="bar ${shade}"><i style="width:${film.score.toFixed(1)}%"></i>${line}</span>${film.score.toFixed(1)}`;
+    if (image.score !== null) {
+      const line = image.threshold === null ? "" : `<b style="left:${image.threshold.toFixed(1)}%"></b>`;
+      score = `<span class="bar ${shade}"><i style="width:${image.score.toFixed(1)}%"></i>${line}</span>${image.score.toFixed(1)}`;
     }
-    let why = film.codes.map((c) => `<code title="${escaped(data.meanings[c])}">${escaped(c)}</code>`).join(", ");
-    if (film.score === null) why += ` ${escaped(data.meanings[film.codes[0]])}`;
+    let why = image.codes.map((c) => `<code title="${escaped(data.meanings[c])}">${escaped(c)}</code>`).join(", ");
+    if (image.score === null) why += ` ${escaped(data.meanings[image.codes[0]])}`;
     return `<tr><td class="thumb">${picture}</td>`
       + `<th scope="row">${link ? `<a href="${link}">${name}</a>` : name}</th>`
       + `<td class="score">${score}</td>`
-      + `<td class="result text"><span class="badge ${shade}">${escaped(data.results[film.result])}</span></td>`
-      + `<td class="boxes">${film.boxes === null ? "" : film.boxes}</td>`
+      + `<td class="result text"><span class="badge ${shade}">${escaped(data.results[image.result])}</span></td>`
+      + `<td class="boxes">${image.boxes === null ? "" : image.boxes}</td>`
       + `<td class="why text">${why}</td></tr>`;
   }
 
   const keys = {
-    name: (film) => film.place,
-    score: (film) => film.score,
-    boxes: (film) => film.boxes,
-    result: (film) => results.indexOf(film.result),
+    name: (image) => image.place,
+    score: (image) => image.score,
+    boxes: (image) => image.boxes,
+    result: (image) => results.indexOf(image.result),
   };
 
   function compare(order) {
@@ -70,10 +70,10 @@
     // the last bar holds a score of 100 as well
     const high = want.max === "" || Number(want.max) >= 100 ? Infinity : Number(want.max);
     const low = want.min === "" ? -Infinity : Number(want.min);
-    return films.filter((film) => film.lower.includes(part)
-      && (!want.show || film.result === want.show)
-      && (!want.why || film.codes.includes(want.why))
-      && ((want.min === "" && want.max === "") || (film.score !== null && film.score >= low && film.score < high)));
+    return images.filter((image) => image.lower.includes(part)
+      && (!want.show || image.result === want.show)
+      && (!want.why || image.codes.includes(want.why))
+      && ((want.min === "" && want.max === "") || (image.score !== null && image.score >= low && image.score < high)));
   }
 
   function draw() {
@@ -86,7 +86,7 @@
     body.innerHTML = found.slice(0, limit).map(row).join("");
     const range = want.min || want.max ? ` with a score of ${want.min || 0} to ${want.max || 100}` : "";
     const all = found.length <= limit ? "" : `, the first ${limit} shown`;
-    count.textContent = `${found.length} of ${films.length} films${range}${all}`;
+    count.textContent = `${found.length} of ${images.length} images${range}${all}`;
     more.hidden = found.length <= limit;
     for (const head of heads) {
       const own = head.dataset.sort.replace("-", "") === want.sort.replace("-", "");
@@ -119,10 +119,10 @@
     const other = first.startsWith("-") ? first.slice(1) : `-${first}`;
     ask({ sort: now === first ? other : first });
   }));
-  // a link to films also goes to them
+  // a link to images also goes to them
   document.addEventListener("click", (event) => {
     const link = event.target.closest('a[href^="#"]');
-    if (link) document.getElementById("films").scrollIntoView();
+    if (link) document.getElementById("images").scrollIntoView();
   });
   more.addEventListener("click", () => {
     limit += data.at_once;

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from monai_tbkd.metrics.calibrated_threshold import BEFORE_USE
-from monai_tbkd.report.film_page import MEANINGS, codes
 from monai_tbkd.report.html_page import decimals, page
+from monai_tbkd.report.image_page import MEANINGS, codes
 from monai_tbkd.results.prediction_table import DONE, FAILED, NO_TB, REFUSED, TB
 from monai_tbkd.transforms import notice_of
 
@@ -36,20 +36,20 @@ def batch_page(
         links: by image the addresses of its page and its thumbnail, relative to this page; either may be empty.
         unfinished: what to say of a run that ended early; nothing if empty.
     """
-    films = [_entry(row, *links.get(row["name"], ("", ""))) for row in rows]
+    images = [_entry(row, *links.get(row["name"], ("", ""))) for row in rows]
     scored = [row for row in rows if row["score_0_100"] is not None]
     thresholds = sorted({row["threshold_0_100"] for row in scored} - {None})
-    results = Counter(film["result"] for film in films)
-    warnings = Counter(code for film in films for code in film["codes"])
+    results = Counter(image["result"] for image in images)
+    warnings = Counter(code for image in images for code in image["codes"])
     groups = {
         "Refused by a rule: no score": Counter(row["reason"] for row in rows if row["status"] == REFUSED),
         "Could not be processed: no score": Counter(row["reason"] for row in rows if row["status"] == FAILED),
         "Warnings: scored all the same": Counter(code for row in rows for code in codes(row["warnings"])),
     }
     return page(
-        "batch.html", "Chest films", notice_of(str(settings.get("model_version", ""))), ("films.css",),
+        "batch.html", "Chest images", notice_of(str(settings.get("model_version", ""))), ("images.css",),
         "batch_page.js", picture_files=True,
-        films=films,
+        images=images,
         thresholds=", ".join(map(decimals, thresholds)),
         sources="; ".join(sorted({str(row["threshold_id"]) for row in rows if row["threshold_id"]})),
         unfinished=unfinished,
@@ -61,15 +61,15 @@ def batch_page(
         histogram=_histogram(scored, thresholds) if scored else None,
         groups={title: counts.most_common() for title, counts in groups.items() if counts},
         warnings=warnings.most_common(),
-        first=sorted(films, key=lambda film: -1.0 if film["score"] is None else film["score"], reverse=True)[:AT_ONCE],
+        first=sorted(images, key=lambda image: -1.0 if image["score"] is None else image["score"], reverse=True)[:AT_ONCE],
         facts=_provenance(rows, settings),
         data={
             "at_once": AT_ONCE,
             "shades": _SHADES,
             "results": _RESULTS,
             "meanings": {code: MEANINGS.get(code, "") for code in sorted(warnings)},
-            "columns": list(films[0]) if films else [],
-            "films": [list(film.values()) for film in films],
+            "columns": list(images[0]) if images else [],
+            "images": [list(image.values()) for image in images],
         },
     )  # fmt: skip
 
@@ -80,7 +80,7 @@ def _histogram(rows: Sequence[Mapping[str, Any]], thresholds: Sequence[float]) -
     counts = {kind: np.histogram(scores, _BINS, (0, 100))[0].tolist() for kind, scores in by_kind.items()}
     numbers, width = [sum(each) for each in zip(*counts.values(), strict=True)], 100 // _BINS
     return {
-        "films": len(rows),
+        "images": len(rows),
         "bars": [
             {
                 "low": i * width,

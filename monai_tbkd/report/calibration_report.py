@@ -17,7 +17,7 @@ from monai_tbkd.transforms import NOTICE
 
 _CURVE, _POINT, _BOX = "#2a5d9f", "#c4561b", "#3f8f4f"
 _PRINTED = range(10, 100, 20)
-_HOPEFUL = "A threshold that is chosen and reported on the same films is a little too hopeful."
+_HOPEFUL = "A threshold that is chosen and reported on the same images is a little too hopeful."
 
 
 def write_calibration_picture(
@@ -67,7 +67,7 @@ def _draw_roc(
     label = f"threshold {chosen['threshold']:g}, 95 % intervals"
     axes.errorbar(x, y, along[:, None], across[:, None], fmt="o", ms=5, capsize=3, color=_POINT, label=label)
     axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
-    axes.set_title(f"ROC: {int(positive.sum())} films with TB, {int((~positive).sum())} without", fontsize=10)
+    axes.set_title(f"ROC: {int(positive.sum())} images with TB, {int((~positive).sum())} without", fontsize=10)
     axes.legend(loc="lower right", fontsize=8)
     axes.set_aspect("equal")
 
@@ -76,13 +76,13 @@ def _draw_reliability(axes: Any, points: Sequence[Mapping[str, Any]], n: int) ->
     x, y, low, high = (np.array([p[key] for p in points]) for key in ("mean_score", "share_with_tb", "low", "high"))
     axes.plot([0, 100], [0, 1], ":", color="0.6", lw=1, label="perfectly calibrated")
     bars = np.clip([y - low, high - y], 0, None)
-    label = "films of a bin, 95 % intervals"
+    label = "images of a bin, 95 % intervals"
     axes.errorbar(100 * x, y, bars, fmt="o-", ms=4, lw=1.2, capsize=3, color=_CURVE, label=label)
     for point in points:
         at = (100 * point["mean_score"], point["share_with_tb"])
         axes.annotate(str(point["n"]), at, (4, -9), textcoords="offset points", fontsize=7)
     axes.set(xlabel="mean score", ylabel="share with TB", xlim=(-1, 101), ylim=(-0.01, 1.01))
-    axes.set_title(f"Reliability: {n} films, n of each bin beside it", fontsize=10)
+    axes.set_title(f"Reliability: {n} images, n of each bin beside it", fontsize=10)
     axes.legend(loc="upper left", fontsize=8)
 
 
@@ -101,9 +101,11 @@ def calibration_text(
         text = ["-" if x is None else f"{x:.{digits}f}" for x in (value, low, high)]
         return "-" if value is None else f"{text[0]} [{text[1]}, {text[2]}]"
 
-    films, error = threshold.calibration_set, summary["expected_calibration_error"]["equal_width"]
-    patients = f" of {films['patients']} patients" if films["patients"] else ""
-    scored = f"{films['films']} films{patients}: {films['tb_films']} with TB, {films['films_without_tb']} without"
+    images, error = threshold.calibration_set, summary["expected_calibration_error"]["equal_width"]
+    patients = f" of {images['patients']} patients" if images["patients"] else ""
+    scored = (
+        f"{images['images']} images{patients}: {images['tb_images']} with TB, {images['images_without_tb']} without"
+    )
     chance, fitted = error["if_calibrated"], summary["temperature_scaling"]
     facts = {name: interval(x["value"], x["low"], x["high"]) for name, x in summary["image_level"].items()} | {
         "expected_calibration_error": f"{error['value']:.3f} (perfectly calibrated scores: {chance['low']:.3f} to "
@@ -123,7 +125,7 @@ def calibration_text(
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         [
-            f"{threshold.model_version}, {threshold.input_kind} films",
+            f"{threshold.model_version}, {threshold.input_kind} images",
             f"{scored}; {len(summary['not_scored'])} more have no score. Intervals: {summary['intervals']}.",
             *(f"  {name:<30}{text}" for name, text in facts.items()),
             *("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in cells),

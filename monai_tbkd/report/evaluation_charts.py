@@ -52,10 +52,10 @@ def forest_chart(rows: Mapping[str, Row], metric: str, label: str) -> Figure:
 
 
 def seed_chart(rows: Mapping[str, Row]) -> Figure:
-    """Draw the union-mask mIoU of each seed, and the mean with its interval over seeds and films."""
+    """Draw the union-mask mIoU of each seed, and the mean with its interval over seeds and images."""
     found = {name: row["union_mask_miou"] for name, row in rows.items()}
     known = {
-        name: {"value": x["mean"], "each": x["per_seed"], **x["over_seeds_and_films"]}
+        name: {"value": x["mean"], "each": x["per_seed"], **x["over_seeds_and_images"]}
         for name, x in found.items()
         if x["mean"] is not None
     }
@@ -98,7 +98,7 @@ def threshold_chart(rows: Mapping[str, Row]) -> Figure:
         best = oracle["union_mask_miou"]["value"]
         axes.plot(oracle["map_threshold"], best, "o", mfc="white", mec=color, ms=8.5, mew=1.3, zorder=2)
     axes.plot([], [], "o", color="0.3", ms=5, label="chosen, 95 % interval")
-    axes.plot([], [], "o", mfc="white", mec="0.3", ms=8, label="best on these films (oracle)")
+    axes.plot([], [], "o", mfc="white", mec="0.3", ms=8, label="best on these images (oracle)")
     axes.set(xlabel="map threshold", ylabel="union-mask mIoU", xlim=(0, 1))
     axes.set_ylim(bottom=0)
     _legend(axes, 3)
@@ -196,14 +196,14 @@ def score_chart(scores: np.ndarray, positive: np.ndarray, threshold: float, name
     """Draw a histogram of scores, TB above the line and others below it."""
     figure, axes = _figure()
     edges = np.linspace(0, 1, 26)
-    with_tb, without = (np.histogram(scores[films], edges)[0] for films in (positive, ~positive))
+    with_tb, without = (np.histogram(scores[images], edges)[0] for images in (positive, ~positive))
     width, middle = 0.9 * np.diff(edges), (edges[1:] + edges[:-1]) / 2
     axes.bar(middle, with_tb, width, color=color, label=f"with TB, n = {int(positive.sum())}")
     axes.bar(middle, -without, width, color="#aab4bf", label=f"without TB, n = {int((~positive).sum())}")
     axes.axhline(0, color=_GRAY, lw=0.8)
     axes.axvline(threshold, color=_INK, lw=1.1, ls=(0, (4, 3)), label=f"threshold {threshold:.3f}")
     highest = 1.08 * max(int(with_tb.max()), int(without.max()), 1)
-    axes.set(xlabel=f"score of {name}", ylabel="films", xlim=(0, 1), ylim=(-highest, highest))
+    axes.set(xlabel=f"score of {name}", ylabel="images", xlim=(0, 1), ylim=(-highest, highest))
     ticks = [int(t) for t in axes.get_yticks() if abs(t) <= highest and t == int(t)]
     axes.set_yticks(ticks, [str(abs(t)) for t in ticks])
     _legend(axes, 3)

@@ -20,9 +20,9 @@ from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.metrics.comparison_table import SOURCE_COLUMNS, resampled
 from monai_tbkd.report import evaluation_charts as charts
 from monai_tbkd.report import evaluation_tables as tables
-from monai_tbkd.report.evaluation_films import Fit, film_groups
-from monai_tbkd.report.film_pictures import color_key
+from monai_tbkd.report.evaluation_images import Fit, image_groups
 from monai_tbkd.report.html_page import page, write_page
+from monai_tbkd.report.image_pictures import color_key
 from monai_tbkd.report.robustness_section import robustness_section
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def write_evaluation_page(
     positive = np.array([item["class_name"] == "tb" for item in items])
     scores = {name: np.asarray(p["test"].scores) for name, p in predictions.items() if p["test"].scores is not None}
     drawn: dict[str, Any] = {
-        "groups": film_groups(items, predictions, result, fit, tables.main_network(result)),
+        "groups": image_groups(items, predictions, result, fit, tables.main_network(result)),
         "scores": _scores(result, scores, positive) if positive.any() and not positive.all() else None,
     }
     return _write(Path(output_dir), result, drawn, {}, robustness)
@@ -78,11 +78,11 @@ def refresh_evaluation_page(output_dir: str | Path) -> Path:
     old = (folder / FILE).read_text(encoding="utf-8") if (folder / FILE).is_file() else ""
     kept: dict[str, Markup] = {}
     if str(_metrics_sha256(folder)) in old:
-        for name in ("scores", "films"):
+        for name in ("scores", "images"):
             if found := re.search(rf'<section id="{name}">\s*<h2>.*?</h2>(.*?)</section>', old, re.DOTALL):
                 kept[name] = Markup(found[1])
     if not kept:
-        logger.warning("%s: no report of these metrics to take films and curves from; it will have none.", folder)
+        logger.warning("%s: no report of these metrics to take images and curves from; it will have none.", folder)
     drawn: dict[str, Any] = {"groups": [], "scores": None if "scores" in kept else _scores(result)}
     return _write(folder, result, drawn, kept, read_robustness(folder, result))
 
@@ -121,7 +121,7 @@ def _write(
             "thresholds": charts.threshold_chart(rows),
             "accuracy": charts.accuracy_chart(rows),
         }
-        for key, label in (("froc", "false boxes a film"), ("froc_without_tb", "false boxes a film without TB")):
+        for key, label in (("froc", "false boxes an image"), ("froc_without_tb", "false boxes an image without TB")):
             if key in rows[main]:
                 pictures[key] = charts.froc_chart(rows, key, label)
     html = page(

@@ -59,7 +59,7 @@ def provenance(result: Mapping[str, Any], metrics_sha256: str | None) -> dict[st
     origin, splits = result["provenance"], result["splits"]
     data = {}
     for split, sha256 in {"train": origin["settings"].get("train_sha256"), **origin["splits_sha256"]}.items():
-        counts = splits.get(split) or {"films": origin["settings"].get("train_films")}
+        counts = splits.get(split) or {"images": origin["settings"].get("train_images")}
         data[split] = ", ".join(f"{n} {words(name)}" for name, n in counts.items() if n is not None)
         data[f"{split}, SHA-256"] = sha256
     own = ("notice", "definitions", "provenance", "splits", "predictors", "checkpoints")

@@ -37,8 +37,8 @@ def _corruption_charts(study: Study) -> list[dict[str, Any]]:
     """A figure per metric with a chart per kind of corruption."""
     test, networks, figures = study["splits"]["test"], study["networks"], []
     for metric, label, n, chance in (
-        ("union_mask_miou", "Union-mask mIoU", test["tb_films_with_boxes"], None),
-        ("auc", "AUC", test["films"], 0.5),
+        ("union_mask_miou", "Union-mask mIoU", test["tb_images_with_boxes"], None),
+        ("auc", "AUC", test["images"], 0.5),
     ):
         highest = max((row["clean"][metric]["high"] or 0.0) for row in networks.values())
         limits = (0.0, 1.02) if metric == "auc" else (0.0, max(1.25 * highest, 0.05))
@@ -68,12 +68,12 @@ def _by_kind(study: Study, what: str) -> dict[str, list[tuple[str, Any]]]:
 
 def _sanity(sanity: Mapping[str, Any]) -> dict[str, list[tuple[str, Any]]]:
     groups: dict[str, list[tuple[str, Any]]] = {}
-    what = {"trained": "as trained", "head": "random head", "chance": "chance: the map of another film"}
+    what = {"trained": "as trained", "head": "random head", "chance": "chance: the map of another image"}
     for name, stages in sanity.get("cascade", {}).items():
         groups[f"randomized, {words(name)}"] = [
             (what.get(stage, f"random from the head down to {stage}"), numbers) for stage, numbers in stages.items()
         ]
     for check in ("reproducibility", "repeatability"):
         for pair, numbers in sanity.get(check, {}).items():
-            groups.setdefault(check, []).extend([(words(pair), numbers), ("chance: another film", numbers["chance"])])
+            groups.setdefault(check, []).extend([(words(pair), numbers), ("chance: another image", numbers["chance"])])
     return groups

@@ -16,24 +16,24 @@ from monai_tbkd.metrics.bootstrap import Statistic, summarize_seeds, weighted_me
 from monai_tbkd.metrics.image_level import weighted_image_level
 from monai_tbkd.report.evaluation_charts import seed_chart, svg_uri
 from monai_tbkd.report.evaluation_tables import pairs
-from monai_tbkd.report.film_table import FILE as FILM_TABLE
-from monai_tbkd.report.film_table import FilmTable, read_film_table
 from monai_tbkd.report.html_page import page, write_page
+from monai_tbkd.report.image_table import FILE as IMAGE_TABLE
+from monai_tbkd.report.image_table import ImageTable, read_image_table
 from monai_tbkd.transforms import NOTICE
 
 SCHEMA_VERSION = 1
 PAGE = "seeds.html"
 DEFINITIONS = {
-    "mean": "of the seeds' numbers, each over the same films",
+    "mean": "of the seeds' numbers, each over the same images",
     "sd": "standard deviation over seeds, with n - 1",
-    "over_films": (
-        "95 % percentile bootstrap of the mean over films, or patients where they are known, of these very networks"
+    "over_images": (
+        "95 % percentile bootstrap of the mean over images, or patients where they are known, of these very networks"
     ),
-    "over_seeds_and_films": (
-        "95 % percentile bootstrap that draws seeds as well as films (Owen, Annals of Applied Statistics 2007): what "
-        "other seeds would give on other films. Of 3 seeds it is a rough guide, and too narrow"
+    "over_seeds_and_images": (
+        "95 % percentile bootstrap that draws seeds as well as images (Owen, Annals of Applied Statistics 2007): what "
+        "other seeds would give on other images. Of 3 seeds it is a rough guide, and too narrow"
     ),
-    "minus": "paired: the same films and seeds in each resample",
+    "minus": "paired: the same images and seeds in each resample",
 }
 # may differ between seeds: each student has a teacher of its own
 _OF_A_SEED = ("seed", "teacher_sha256")
@@ -44,12 +44,12 @@ class Run(NamedTuple):
 
     name: str
     metrics: dict[str, Any]
-    films: FilmTable
+    images: ImageTable
     metrics_sha256: str
 
 
 def read_run(folder: str | Path) -> Run:
-    """Read ``metrics.json`` and ``films.csv`` of an evaluation; raise ValueError if they are missing or different."""
+    """Read ``metrics.json`` and ``images.csv`` of an evaluation; raise ValueError if they are missing or different."""
     folder = Path(folder)
     path = folder / "metrics.json"
     try:
@@ -59,7 +59,7 @@ def read_run(folder: str | Path) -> Run:
             raise ValueError("no predictors in it")
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(f"{path}: not what an evaluation (evaluate.yaml) wrote ({error}).") from error
-    return Run(folder.name, metrics, read_film_table(folder / FILM_TABLE), hashlib.sha256(raw).hexdigest())
+    return Run(folder.name, metrics, read_image_table(folder / IMAGE_TABLE), hashlib.sha256(raw).hexdigest())
 
 
 def summarize_runs(runs: Sequence[Run], resamples: int = 2000, seed: int = 0) -> dict[str, Any]:
@@ -70,21 +70,21 @@ def summarize_runs(runs: Sequence[Run], resamples: int = 2000, seed: int = 0) ->
     """
     _refuse_unlike(runs)
     first = runs[0]
-    positive = first.films.positive
+    positive = first.images.positive
 
     def summary(statistics: list[Statistic]) -> dict[str, Any]:
-        groups = first.films.patients
+        groups = first.images.patients
         return summarize_seeds(statistics, len(positive), resamples, seed=seed, groups=groups).as_dict()
 
     def of(name: str, number: str) -> list[np.ndarray]:
-        return [run.films.numbers[name][number] for run in runs]
+        return [run.images.numbers[name][number] for run in runs]
 
     def auc(name: str) -> list[Statistic]:
         return [weighted_image_level("auc", scores, positive) for scores in of(name, "score")]
 
-    common = [name for name in first.films.numbers if all(name in run.films.numbers for run in runs)]
+    common = [name for name in first.images.numbers if all(name in run.images.numbers for run in runs)]
     both = bool(positive.any() and not positive.all())
-    scored = [name for name in common if both and all("score" in run.films.numbers[name] for run in runs)]
+    scored = [name for name in common if both and all("score" in run.images.numbers[name] for run in runs)]
     predictors: dict[str, dict[str, Any]] = {}
     for name in common:
         iou = of(name, "union_mask_iou")
@@ -95,7 +95,7 @@ def summarize_runs(runs: Sequence[Run], resamples: int = 2000, seed: int = 0) ->
         }
         row: dict[str, Any] = {
             "blind": bool(first.metrics["predictors"][name]["blind"]),
-            "films": int((~np.isnan(iou[0])).sum()),
+            "images": int((~np.isnan(iou[0])).sum()),
             "union_mask_miou": summary([weighted_mean(each) for each in iou]),
             "pointing_game": summary([weighted_mean(each) for each in of(name, "pointing")]),
             "auc": summary(auc(name)) if name in scored else None,
@@ -110,7 +110,7 @@ def summarize_runs(runs: Sequence[Run], resamples: int = 2000, seed: int = 0) ->
         if not row["blind"] and BLIND_PRIOR in minus:
             above = [run.metrics["predictors"][name].get("above_blind_prior") is True for run in runs]
             row["seeds_above_blind_prior"] = sum(above)
-            row["above_blind_prior"] = bool(minus[BLIND_PRIOR]["over_seeds_and_films"]["low"] > 0)
+            row["above_blind_prior"] = bool(minus[BLIND_PRIOR]["over_seeds_and_images"]["low"] > 0)
         predictors[name] = row
     return {
         "schema_version": SCHEMA_VERSION,
@@ -127,7 +127,7 @@ def summarize_runs(runs: Sequence[Run], resamples: int = 2000, seed: int = 0) ->
 
 
 def seed_table(result: Mapping[str, Any]) -> str:
-    """Write the summary as text: a row per predictor, means with their interval over seeds and films."""
+    """Write the summary as text: a row per predictor, means with their interval over seeds and images."""
     rows = [("predictor", "union-mask mIoU", "sd", "minus blind prior", "pointing game", "AUC", "above in")]
     for name, row in result["predictors"].items():
         iou, above = row["union_mask_miou"], row.get("seeds_above_blind_prior")
@@ -138,8 +138,8 @@ def seed_table(result: Mapping[str, Any]) -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     numbers, test = ", ".join(str(run["seed"]) for run in result["runs"]), result["splits"]["test"]
     note = (
-        f"seeds {numbers}; test: {test['films']} films, {test['tb_films_with_boxes']} TB films with "
-        "boxes; means over seeds, 95 % bootstrap intervals over seeds and films"
+        f"seeds {numbers}; test: {test['images']} images, {test['tb_images_with_boxes']} TB images with "
+        "boxes; means over seeds, 95 % bootstrap intervals over seeds and images"
     )
     return "\n".join([*lines, note])
 
@@ -160,17 +160,17 @@ def write_seed_page(folder: str | Path, result: Mapping[str, Any]) -> Path:
         test=result["splits"]["test"],
         chart=svg_uri(seed_chart(rows)),
         facts={f"{run['name']}, seed {run['seed']}": run["metrics_sha256"] for run in result["runs"]}
-        | {f"films of {split}": sha256 for split, sha256 in result["splits_sha256"].items()}
+        | {f"images of {split}": sha256 for split, sha256 in result["splits_sha256"].items()}
         | {"version": result["version"]},
     )  # fmt: skip
     return write_page(Path(folder) / PAGE, html)
 
 
 def mean_text(x: Mapping[str, Any] | None) -> str:
-    """Format a mean over seeds with its interval over seeds and films, or a dash."""
+    """Format a mean over seeds with its interval over seeds and images, or a dash."""
     if not x or x["mean"] is None:
         return "-"
-    interval = x["over_seeds_and_films"]
+    interval = x["over_seeds_and_images"]
     return f"{x['mean']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"
 
 
@@ -208,9 +208,9 @@ def _refuse_unlike(runs: Sequence[Run]) -> None:
 def _fixed(run: Run, first: Run) -> Iterator[tuple[str, Any]]:
     """What all runs have in common."""
     origin = run.metrics["provenance"]
-    yield "reported films", origin["splits_sha256"]["test"]
-    yield "selection films", origin["splits_sha256"]["select"]
-    yield "films in films.csv", (run.films.names, run.films.positive.tolist())
+    yield "reported images", origin["splits_sha256"]["test"]
+    yield "selection images", origin["splits_sha256"]["select"]
+    yield "images in images.csv", (run.images.names, run.images.positive.tolist())
     yield "settings of the evaluation", _without_seed(origin.get("evaluation", {}))
     for name in first.metrics["checkpoints"]:
         record = run.metrics["checkpoints"].get(name) or {}

@@ -70,17 +70,17 @@ def read_labeled_predictions(
     joined = [(row, item) for row, item in pairs if item is not None]
     if not joined:
         raise ValueError(
-            f"No film of {path} has a label in {labels} (first film {rows[0]['name']!r}, first label "
+            f"No image of {path} has a label in {labels} (first image {rows[0]['name']!r}, first label "
             f"{items[0]['name']!r}); names are paths under the folder given to inference, or under the labels' own, so "
             "make them the same."
         )
     taken = Counter(item["name"] for _, item in joined)
     name, number = taken.most_common(1)[0]
     if number > 1:
-        raise ValueError(f"{path}: several rows are of the film {name!r}; keep one a film.")
+        raise ValueError(f"{path}: several rows are of the image {name!r}; keep one an image.")
     scores = np.array([_score(row, path) for row, _ in joined])
     if np.isnan(scores).all():
-        raise ValueError(f"{path}: none of {len(joined)} labeled films has a score; see its column reason.")
+        raise ValueError(f"{path}: none of {len(joined)} labeled images has a score; see its column reason.")
     versions = sorted({row["model_version"] for row, _ in joined if row["status"] == DONE})
     if len(versions) > 1 or not versions[0]:
         found = "; ".join(version or "none" for version in versions)
@@ -112,7 +112,7 @@ def _read(path: Path) -> list[Row]:
     if missing := [column for column in _NEEDED if column not in columns]:
         raise ValueError(f"{path}: no column {' and '.join(missing)}; expected predictions.csv as inference writes it.")
     if not rows:
-        raise ValueError(f"{path}: no film in it; run inference first.")
+        raise ValueError(f"{path}: no image in it; run inference first.")
     return rows
 
 
@@ -125,20 +125,20 @@ def _of_one_kind(rows: list[Row], input_kind: str | None, path: Path) -> tuple[l
             raise ValueError(f"input_kind is {input_kind!r}; expected one of {', '.join(INPUT_KINDS)}.")
         chosen = [row for row in rows if input_kind_of(row.get("source_format")) in (input_kind, None)]
         if not any(row["status"] == DONE for row in chosen):
-            raise ValueError(f"{path}: no scored film of kind {input_kind}; see its column source_format.")
+            raise ValueError(f"{path}: no scored image of kind {input_kind}; see its column source_format.")
         return chosen, input_kind
     counts = Counter(input_kind_of(row.get("source_format")) or "" for row in rows if row["status"] == DONE)
     if not counts:
-        raise ValueError(f"{path}: none of {len(rows)} films has a score; see its column reason.")
+        raise ValueError(f"{path}: none of {len(rows)} images has a score; see its column reason.")
     if "" in counts:
         raise ValueError(
-            f"{path}: scored films without a known source_format; say what they are with --input_kind "
+            f"{path}: scored images without a known source_format; say what they are with --input_kind "
             f"({', '.join(INPUT_KINDS)})."
         )
     if len(counts) > 1:
         found = ", ".join(f"{number} {kind}" for kind, number in counts.most_common())
         raise ValueError(
-            f"{path}: films of several input kinds ({found}), which models score differently; choose one with "
+            f"{path}: images of several input kinds ({found}), which models score differently; choose one with "
             f"--input_kind, or take them together with --input_kind {MIXED}."
         )
     return rows, next(iter(counts))
@@ -152,7 +152,9 @@ def _score(row: Row, path: Path) -> float:
     except ValueError:
         score = math.nan
     if not 0 <= score <= 100:
-        raise ValueError(f"{path}: the film {row['name']!r} is done and scores {row['score_0_100']!r}; expected 0-100.")
+        raise ValueError(
+            f"{path}: the image {row['name']!r} is done and scores {row['score_0_100']!r}; expected 0-100."
+        )
     return score
 
 
@@ -175,7 +177,7 @@ def _by_name(items: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]
         before = found.setdefault(as_written(item["name"]), item)
         if before["class_name"] != item["class_name"]:
             raise ValueError(
-                f"The labels name the film {as_written(item['name'])!r} twice, as {before['class_name']} and as "
+                f"The labels name the image {as_written(item['name'])!r} twice, as {before['class_name']} and as "
                 f"{item['class_name']}; keep one."
             )
     return found

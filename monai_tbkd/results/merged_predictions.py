@@ -8,8 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
-from monai_tbkd.data.film_folder import list_films
-from monai_tbkd.data.film_shards import shard_folders
+from monai_tbkd.data.image_folder import list_images
+from monai_tbkd.data.image_shards import shard_folders
 from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.paths import natural_key
 from monai_tbkd.results.prediction_table import OVERLAYS, PredictionTable, as_written
@@ -63,10 +63,12 @@ def merge_predictions(output_dir: str | Path) -> PredictionTable:
 def _warn_of_missing(dataset_dir: str | list[str] | None, folder: Path, names: set[str]) -> None:
     sources = dataset_dir if isinstance(dataset_dir, list) else [dataset_dir or ""]
     if dataset_dir is None or not all(each and Path(each).exists() for each in sources):
-        logger.warning("%s is not here: whether every film has a row was not looked up.", dataset_dir or "dataset_dir")
+        logger.warning("%s is not here: whether every image has a row was not looked up.", dataset_dir or "dataset_dir")
         return
-    left = [film["name"] for film in list_films(dataset_dir, leave_out=folder) if as_written(film["name"]) not in names]
+    left = [
+        image["name"] for image in list_images(dataset_dir, leave_out=folder) if as_written(image["name"]) not in names
+    ]
     if left:
         logger.warning(
-            "%d films have no row (first: %s): a part was not finished; run it with --resume true.", len(left), left[0]
+            "%d images have no row (first: %s): a part was not finished; run it with --resume true.", len(left), left[0]
         )

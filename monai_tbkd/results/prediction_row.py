@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from monai_tbkd.data import FilmTurn, FilmWarning, ReasonCode
+from monai_tbkd.data import ImageTurn, ImageWarning, ReasonCode
 from monai_tbkd.results.prediction_table import COLUMNS, DONE, FAILED, NO_TB, REFUSED, TB, as_written
 from monai_tbkd.transforms import DrawOverlay
 
@@ -45,7 +45,7 @@ def prediction_row(
         row.update(status=FAILED if reason.is_failure else REFUSED, reason=reason.value, detail=batch["detail"])
         return row
     height, width = (int(length) for length in batch["original_size"])
-    turn = FilmTurn.from_text(meta.get("turn", ""))
+    turn = ImageTurn.from_text(meta.get("turn", ""))
     score = float(output["score"])
     row["height"], row["width"] = (width, height) if turn.transpose else (height, width)
     row["score_0_100"] = round(100 * score, 2)
@@ -53,7 +53,7 @@ def prediction_row(
         from monai_tbkd.metrics.calibrated_threshold import input_kind_fault
 
         if fault := input_kind_fault(input_kind, meta.get("source_format")):
-            add_warning(row, FilmWarning.OTHER_INPUT_KIND, fault)
+            add_warning(row, ImageWarning.OTHER_INPUT_KIND, fault)
             return row
     boxes = [
         [round(v, 2) for v in box] + [round(s, 4)]
@@ -84,12 +84,12 @@ def prediction_overlay(
     if row["decision"] is not None:
         caption = f"score {row['score_0_100']:.0f} (threshold {row['threshold_0_100']:.0f}): {row['decision']}"
         boxes, scores = output["pred_boxes"], output["pred_box_scores"]
-    film, size = batch.get("whole_image", batch["image"]), batch["original_size"]
-    picture = draw(film, output["tb_map"], boxes, scores, size, str(row["name"]), caption)
+    image, size = batch.get("whole_image", batch["image"]), batch["original_size"]
+    picture = draw(image, output["tb_map"], boxes, scores, size, str(row["name"]), caption)
     return Image.fromarray(picture.permute(1, 2, 0).numpy())
 
 
-def add_warning(row: dict[str, Any], warning: FilmWarning, detail: str) -> None:
+def add_warning(row: dict[str, Any], warning: ImageWarning, detail: str) -> None:
     """Add a warning and its detail to a row."""
     row["warnings"] = "; ".join(filter(None, [row["warnings"], warning]))
     row["detail"] = "; ".join(filter(None, [row["detail"], detail]))

@@ -29,8 +29,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
 COLUMNS = tuple(_READERS)
 TB, NO_TB = "TB suggestive", "not TB suggestive"
 DONE, REFUSED, FAILED = "done", "refused", "failed"
-OVERVIEW, FILM_REPORTS = "predictions.html", "film_reports"
-THUMBNAILS = f"{FILM_REPORTS}/thumbnails"
+OVERVIEW, IMAGE_REPORTS = "predictions.html", "image_reports"
+THUMBNAILS = f"{IMAGE_REPORTS}/thumbnails"
 OVERLAY_FORMATS: dict[str, dict[str, Any]] = {
     # a third of the time of Pillow's default (6), files a sixth larger
     "png": {"compress_level": 1},
@@ -40,9 +40,9 @@ OVERLAY_FORMATS: dict[str, dict[str, Any]] = {
 """Options of Pillow's writer by file suffix."""
 OVERLAYS = tuple(f"overlays/*.{suffix}" for suffix in OVERLAY_FORMATS)
 _BROKEN_OFF = (
-    "The run ended early, so films may be missing from this page. The same command with --resume true goes on with it."
+    "The run ended early, so images may be missing from this page. The same command with --resume true goes on with it."
 )
-_ROWS, _TAIL = ',\n  "films": [', b"\n]\n}\n"
+_ROWS, _TAIL = ',\n  "images": [', b"\n]\n}\n"
 
 
 def known_overlay_format(name: str) -> str:
@@ -61,11 +61,11 @@ class PredictionTable:
         output_dir: gets the files.
         settings: what the scores depend on, JSON-able; a run is resumed only under equal settings.
         resume: continue the run whose files are here; failed images are retried, except READER_DIED.
-        reports: `FilmReports`, or None.
+        reports: `ImageReports`, or None.
 
     Example:
         >>> table = PredictionTable("outputs", {"model_version": "1"})  # doctest: +SKIP
-        >>> todo = table.start(films)  # doctest: +SKIP
+        >>> todo = table.start(images)  # doctest: +SKIP
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class PredictionTable:
         self.rows: list[dict[str, Any]] = []
         self._order: dict[str, int] = {}
 
-    def start(self, films: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def start(self, images: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Write or resume the files, and return the images without a row.
 
         Args:
-            films: from `list_films`, in the order of the final rows.
+            images: from `list_images`, in the order of the final rows.
 
         Raises:
             ValueError: the files here have other settings or cannot be read.
@@ -94,7 +94,7 @@ class PredictionTable:
         """
         with results_written(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._order = {as_written(film["name"]): number for number, film in enumerate(films)}
+            self._order = {as_written(image["name"]): number for number, image in enumerate(images)}
             before = self.earlier_rows()
             if self.resume:
                 self.check_settings(before)
@@ -102,7 +102,7 @@ class PredictionTable:
             else:
                 if before:
                     logger.info("%s: %d rows of an earlier run are replaced.", self.csv_path, len(before))
-                for pattern in (*OVERLAYS, f"{FILM_REPORTS}/*.html", f"{THUMBNAILS}/*.jpg"):
+                for pattern in (*OVERLAYS, f"{IMAGE_REPORTS}/*.html", f"{THUMBNAILS}/*.jpg"):
                     for old in self.folder.glob(pattern):
                         old.unlink()
             (self.folder / OVERVIEW).unlink(missing_ok=True)
@@ -110,9 +110,9 @@ class PredictionTable:
                 self.reports.start()
             self._write_all()
         done = {row["name"] for row in self.rows}
-        left = [dict(film) for film in films if as_written(film["name"]) not in done]
-        if self.resume and films:
-            logger.info("%d of %d films are done, %d are left.", len(films) - len(left), len(films), len(left))
+        left = [dict(image) for image in images if as_written(image["name"]) not in done]
+        if self.resume and images:
+            logger.info("%d of %d images are done, %d are left.", len(images) - len(left), len(images), len(left))
         return left
 
     def append(self, row: Mapping[str, Any]) -> None:
@@ -147,7 +147,7 @@ class PredictionTable:
         status = Counter(row["status"] for row in self.rows)
         found = sum(row["decision"] == TB for row in self.rows)
         logger.info(
-            "%d films: %d scored (%d %s), %d refused, %d failed. Written to %s (%s).",
+            "%d images: %d scored (%d %s), %d refused, %d failed. Written to %s (%s).",
             len(self.rows), status[DONE], found, TB, status[REFUSED], status[FAILED], self.folder, self.notice,
         )  # fmt: skip
         for reason, number in Counter(row["reason"] for row in self.rows if row["reason"]).most_common():
@@ -234,7 +234,7 @@ def results_written(folder: Path) -> Iterator[None]:
 
 
 def read_predictions(output_dir: str | Path) -> dict[str, Any]:
-    """Read ``predictions.json`` with ``films`` and ``settings``.
+    """Read ``predictions.json`` with ``images`` and ``settings``.
 
     Raises:
         FileNotFoundError: it is not there.
@@ -245,7 +245,7 @@ def read_predictions(output_dir: str | Path) -> dict[str, Any]:
         raise FileNotFoundError(f"There is no {path}; give the output_dir of an inference (inference.yaml).")
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content["settings"], dict) or any(set(COLUMNS) - set(row) for row in content["films"]):
+        if not isinstance(content["settings"], dict) or any(set(COLUMNS) - set(row) for row in content["images"]):
             raise ValueError("settings or columns are missing")
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not what this version's inference (inference.yaml) writes ({error}).") from error

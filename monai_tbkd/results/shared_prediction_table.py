@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.film_shards import film_shard
+from monai_tbkd.data.image_shards import image_shard
 from monai_tbkd.data.processes import rank, wait_for_all, world_size
 from monai_tbkd.results.prediction_table import FAILED, PredictionTable, as_written
 
@@ -31,26 +31,26 @@ class SharedPredictionTable(PredictionTable):
     def _part(self) -> PredictionTable:
         return PredictionTable(self._parts / str(rank()), self.settings)
 
-    def start(self, films: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def start(self, images: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Take up earlier rows and return the images left for this process.
 
         Args:
-            films: all images of the job, in the order of the final rows.
+            images: all images of the job, in the order of the final rows.
         """
         if rank() == 0:
             if not self.resume:
                 shutil.rmtree(self._parts, ignore_errors=True)
-            super().start(films)
+            super().start(images)
             self._join()
         wait_for_all()
-        self._order = {as_written(film["name"]): number for number, film in enumerate(films)}
+        self._order = {as_written(image["name"]): number for number, image in enumerate(images)}
         self.rows = [row for row in self.earlier_rows() if row["status"] != FAILED]
         done = {row["name"] for row in self.rows}
-        left = [dict(film) for film in films if as_written(film["name"]) not in done]
-        mine = [film for film in left if film_shard(film["name"], world_size(), "process") == rank()]
+        left = [dict(image) for image in images if as_written(image["name"]) not in done]
+        mine = [image for image in left if image_shard(image["name"], world_size(), "process") == rank()]
         self._part.start(mine)
         logger.info(
-            "Process %d of %d has %d of the %d films that are left.", rank() + 1, world_size(), len(mine), len(left)
+            "Process %d of %d has %d of the %d images that are left.", rank() + 1, world_size(), len(mine), len(left)
         )
         return mine
 

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 from monai_tbkd import names_on_demand
 
 if TYPE_CHECKING:
-    from monai_tbkd.robustness.cues import films_with_cue
-    from monai_tbkd.robustness.film_predictor import FilmPredictor, finished_networks
+    from monai_tbkd.robustness.cues import images_with_cue
+    from monai_tbkd.robustness.image_predictor import ImagePredictor, finished_networks
     from monai_tbkd.robustness.occlusion import find_lung_fields
-    from monai_tbkd.robustness.robustness_study import RobustnessStudy, film_subset, refuse_cut_films
+    from monai_tbkd.robustness.robustness_study import RobustnessStudy, image_subset, refuse_cut_images
     from monai_tbkd.robustness.saliency_sanity import SaliencySanity
 
 __all__ = [
-    "FilmPredictor",
+    "ImagePredictor",
     "RobustnessStudy",
     "SaliencySanity",
-    "film_subset",
-    "films_with_cue",
     "find_lung_fields",
     "finished_networks",
-    "refuse_cut_films",
+    "image_subset",
+    "images_with_cue",
+    "refuse_cut_images",
 ]
 
 names_on_demand(__name__)

@@ -16,11 +16,11 @@ from PIL import Image, ImageDraw
 from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.own_results import PHANTOM_RECIPE
 from monai_tbkd.data.phantom.cues import draw_cues
-from monai_tbkd.robustness.corruptions import film_seed, gray_film
+from monai_tbkd.robustness.corruptions import gray_image, image_seed
 
 SOURCE_STYLE = "source_style"
 CUE_MASK = "cue_mask"
-_SMALLEST_CANVAS = 128  # a text line does not fit on less; smaller films get it shrunk
+_SMALLEST_CANVAS = 128  # a text line does not fit on less; smaller images get it shrunk
 _FINER = 4  # shapes are drawn this much larger and averaged, for smooth edges
 _FAINTEST = 0.02  # what covers a pixel by less is left out
 _LEVELS = 256
@@ -35,16 +35,16 @@ class Mark(NamedTuple):
     """``(H, W)`` of 0-255: what is added, weighted with the cover."""
 
 
-class CueFilm(NamedTuple):
+class CueImage(NamedTuple):
     """An image with a cue on it."""
 
-    film: torch.Tensor
+    image: torch.Tensor
     """``(1, H, W)`` uint8."""
     mask: torch.Tensor
     """``(1, H, W)`` bool: the pixels that were drawn on."""
 
 
-def insert_cue(film: torch.Tensor, kind: str, name: str, seed: int = 0) -> CueFilm:
+def insert_cue(image: torch.Tensor, kind: str, name: str, seed: int = 0) -> CueImage:
     """Put a cue, one of `LOCAL_CUES`, onto a square 8-bit image ``(1, H, W)``.
 
     Letter, text and border are drawn by the program that draws them on phantoms. Where a cue lies comes from the
@@ -54,25 +54,25 @@ def insert_cue(film: torch.Tensor, kind: str, name: str, seed: int = 0) -> CueFi
         ValueError: not such an image.
 
     Example:
-        >>> film = torch.full((1, 128, 128), 90, dtype=torch.uint8)
-        >>> with_cue = insert_cue(film, "letter", "a.png")
-        >>> bool(((with_cue.film != film) == with_cue.mask).all())
+        >>> image = torch.full((1, 128, 128), 90, dtype=torch.uint8)
+        >>> with_cue = insert_cue(image, "letter", "a.png")
+        >>> bool(((with_cue.image != image) == with_cue.mask).all())
         True
     """
-    plain = gray_film(film)
+    plain = gray_image(image)
     height, width = plain.shape[-2:]
     if height != width:
-        raise ValueError(f"The film has {height} x {width} pixels; cues are drawn on square films.")
-    rng = np.random.default_rng(film_seed(seed, kind, name))
+        raise ValueError(f"The image has {height} x {width} pixels; cues are drawn on square images.")
+    rng = np.random.default_rng(image_seed(seed, kind, name))
     mark = _shrunk(_DRAW[kind](max(height, _SMALLEST_CANVAS), rng), height)
     mask = mark.cover >= _FAINTEST
     blended = np.where(mask, plain[0].numpy() * (1.0 - mark.cover) + mark.paint, plain[0].numpy())
     drawn = torch.from_numpy(np.rint(blended).clip(0, 255).astype(np.uint8))
-    return CueFilm(drawn[None], torch.from_numpy(mask)[None])
+    return CueImage(drawn[None], torch.from_numpy(mask)[None])
 
 
 class InsertCue:
-    """Insert a cue into the ``image`` of a film; where it lies is put at ``cue_mask``.
+    """Insert a cue into the ``image`` of an image; where it lies is put at ``cue_mask``.
 
     Args:
         kind: one of `CUES`.
@@ -88,19 +88,19 @@ class InsertCue:
         return {**item, "image": image, CUE_MASK: F.adaptive_avg_pool2d(mask[None].float(), self.grid)[0, 0] > 0}
 
 
-def quantiles(films: Iterable[torch.Tensor]) -> np.ndarray:
+def quantiles(images: Iterable[torch.Tensor]) -> np.ndarray:
     """Compute the mean gray-value distribution of images, each ``(1, H, W)`` uint8.
 
     Returns:
         ``(256,)``, ascending: the mean over images of the gray value below which each 256th of an image's pixels lies.
     """
     middles = (np.arange(_LEVELS) + 0.5) / _LEVELS
-    return np.mean([np.quantile(gray_film(film).numpy(), middles) for film in films], axis=0)
+    return np.mean([np.quantile(gray_image(image).numpy(), middles) for image in images], axis=0)
 
 
-def match_histogram(film: torch.Tensor, style: np.ndarray) -> torch.Tensor:
+def match_histogram(image: torch.Tensor, style: np.ndarray) -> torch.Tensor:
     """Give an image ``(1, H, W)`` uint8 the gray values of another style (of `quantiles`), their order kept."""
-    plain = gray_film(film).numpy()
+    plain = gray_image(image).numpy()
     count = np.bincount(plain.ravel(), minlength=_LEVELS)
     share_below = (np.cumsum(count) - count / 2) / plain.size
     table = np.interp(share_below, (np.arange(_LEVELS) + 0.5) / _LEVELS, style)
@@ -108,10 +108,10 @@ def match_histogram(film: torch.Tensor, style: np.ndarray) -> torch.Tensor:
 
 
 class MatchStyle:
-    """Give the ``image`` of a film the gray values of the other class: if a style is a shortcut, the score follows it.
+    """Give the ``image`` of an image the gray values of the other class: if a style is a shortcut, the score follows it.
 
     Args:
-        styles: by whether a film has TB, the style that it gets, see `quantiles`.
+        styles: by whether an image has TB, the style that it gets, see `quantiles`.
     """
 
     def __init__(self, styles: Mapping[bool, np.ndarray]) -> None:
@@ -121,7 +121,7 @@ class MatchStyle:
         return {**item, "image": match_histogram(item["image"], self.styles[bool(item["tb"][0])])}
 
 
-def films_with_cue(dataset_dir: object) -> dict[str, set[str]]:
+def images_with_cue(dataset_dir: object) -> dict[str, set[str]]:
     """Find the images of a phantom data set that bear a cue already: by kind of cue, their names.
 
     A second letter changes little on an image that has one. Of data sets without a phantom recipe, or of several, none
@@ -131,9 +131,9 @@ def films_with_cue(dataset_dir: object) -> dict[str, set[str]]:
     if not isinstance(dataset_dir, (str, Path)) or not record.is_file():
         return {}
     found: dict[str, set[str]] = {}
-    for film in json.loads(read_text(record))["films"]:
-        for cue in film["cues"]:
-            found.setdefault(SOURCE_STYLE if cue["kind"] == "exposure" else cue["kind"], set()).add(film["file_name"])
+    for image in json.loads(read_text(record))["images"]:
+        for cue in image["cues"]:
+            found.setdefault(SOURCE_STYLE if cue["kind"] == "exposure" else cue["kind"], set()).add(image["file_name"])
     return found
 
 
@@ -211,5 +211,5 @@ DEFINITIONS = {
     "border": "a bright border along two sides",
     "collimation": "a nearly black, slightly slanted strip along one side, 5 to 10 % deep",
     "pacemaker": "a bright generator below the left collarbone with a lead to the heart",
-    SOURCE_STYLE: "gray values matched to the mean histogram of the other class's films of the selection split",
+    SOURCE_STYLE: "gray values matched to the mean histogram of the other class's images of the selection split",
 }

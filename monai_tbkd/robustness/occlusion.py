@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F
 
 from monai_tbkd.metrics.blind_baselines import lung_fields
-from monai_tbkd.robustness.corruptions import gray_film
+from monai_tbkd.robustness.corruptions import gray_image
 
 OCCLUSIONS = ("lungs_blacked_out", "background_only", "frame_only")
 DEFINITIONS = {
     "lungs_blacked_out": "the lungs black, everything else as it is; the outline of the lungs can still be seen",
     "background_only": "a black rectangle over each lung, so that no outline is left",
-    "frame_only": "only the outer frame of the film, everything else black",
+    "frame_only": "only the outer frame of the image, everything else black",
 }
 _PRIOR_SHARE = 0.1
 
@@ -48,10 +48,10 @@ def lung_masks(
         ValueError: a mask is missing or cannot be read.
     """
     if lung_field_dir is not None:
-        return LungMasks(lung_fields(items, lung_field_dir, grid) > 0, f"lung fields of {len(items)} films")
+        return LungMasks(lung_fields(items, lung_field_dir, grid) > 0, f"lung fields of {len(items)} images")
     likely = F.interpolate(torch.from_numpy(prior)[None, None].float(), size=(grid, grid), mode="area")[0, 0].numpy()
     masks = lung_rectangles((likely >= _PRIOR_SHARE * likely.max())[None])
-    return LungMasks(masks, "stand-in: two rectangles around the training films' boxes, the same for every film")
+    return LungMasks(masks, "stand-in: two rectangles around the training images' boxes, the same for every image")
 
 
 def lung_rectangles(masks: np.ndarray) -> np.ndarray:
@@ -96,7 +96,7 @@ def find_lung_fields(dataset_dir: object) -> Path | None:
 
 
 class BlackOut:
-    """Black out parts of the ``image`` ``(1, H, W)`` uint8 of a film.
+    """Black out parts of the ``image`` ``(1, H, W)`` uint8 of an image.
 
     Args:
         hidden: by image name, ``(h, w)`` bool; brought to the image's grid; a hidden cell hides each pixel it touches.
@@ -105,8 +105,8 @@ class BlackOut:
     def __init__(self, hidden: Mapping[str, np.ndarray]) -> None:
         self.hidden = hidden
 
-    def __call__(self, film: Mapping[str, Any]) -> dict[str, Any]:
-        image = gray_film(film["image"])
-        cells = torch.from_numpy(self.hidden[film["name"]])[None, None].float()
+    def __call__(self, image: Mapping[str, Any]) -> dict[str, Any]:
+        image = gray_image(image["image"])
+        cells = torch.from_numpy(self.hidden[image["name"]])[None, None].float()
         covered = F.adaptive_avg_pool2d(cells, (image.shape[-2], image.shape[-1]))[0] > 0
-        return {**film, "image": torch.where(covered, torch.zeros_like(image), image)}
+        return {**image, "image": torch.where(covered, torch.zeros_like(image), image)}

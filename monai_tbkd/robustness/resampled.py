@@ -16,7 +16,7 @@ from monai_tbkd.metrics.image_level import weighted_image_level
 class Resampled:
     """A number of n images, and the same number in each resample of them, ``(resamples,)``.
 
-    Two of the same `FilmResampler` may be subtracted or divided: each resample drew the same images for both.
+    Two of the same `ImageResampler` may be subtracted or divided: each resample drew the same images for both.
     """
 
     value: float
@@ -40,12 +40,12 @@ class Resampled:
         return interval_of_draws(self.draws, self.value, self.n).as_dict()
 
 
-class FilmResampler:
+class ImageResampler:
     """Computes statistics in the same draws of images, or of whole patients.
 
     Example:
-        >>> films = FilmResampler(3, resamples=10)
-        >>> one, other = films.mean(np.array([1.0, 2.0, 3.0])), films.mean(np.array([0.0, 1.0, 2.0]))
+        >>> images = ImageResampler(3, resamples=10)
+        >>> one, other = images.mean(np.array([1.0, 2.0, 3.0])), images.mean(np.array([0.0, 1.0, 2.0]))
         >>> (one - other).as_dict()
         {'value': 1.0, 'low': 1.0, 'high': 1.0, 'n': 3}
     """

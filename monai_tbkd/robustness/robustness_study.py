@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from monai_tbkd.data.film_scan import film_thumbnail
+from monai_tbkd.data.image_scan import image_thumbnail
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.metrics import Comparison, Predictions, union_iou_sweep
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.metrics.shortcut_reference import shortcut_reference, shortcut_verdict
 from monai_tbkd.robustness import corruptions, cues, occlusion
-from monai_tbkd.robustness.corruptions import CORRUPTIONS, CorruptFilm, film_seed, gray_film
+from monai_tbkd.robustness.corruptions import CORRUPTIONS, CorruptImage, gray_image, image_seed
 from monai_tbkd.robustness.cues import SOURCE_STYLE, InsertCue, MatchStyle, quantiles
-from monai_tbkd.robustness.film_predictor import FilmPredictor, Looked
+from monai_tbkd.robustness.image_predictor import ImagePredictor, Looked
 from monai_tbkd.robustness.occlusion import BlackOut, hidden_places, lung_masks
-from monai_tbkd.robustness.resampled import FilmResampler, Resampled, mean_of, plain_tree, tree_minus
+from monai_tbkd.robustness.resampled import ImageResampler, Resampled, mean_of, plain_tree, tree_minus
 from monai_tbkd.robustness.robustness_table import robustness_table
 from monai_tbkd.robustness.saliency_sanity import SaliencySanity
 from monai_tbkd.transforms import NOTICE, box_masks, upsample_map
@@ -33,27 +33,27 @@ DEFINITIONS: dict[str, Any] = {
     "corruptions": corruptions.DEFINITIONS,
     "cues": cues.DEFINITIONS,
     "occlusions": occlusion.DEFINITIONS,
-    "severity": "0 is the clean film, bit for bit; levels of 1 to 5 stand under corruption_levels",
-    "auc": "area under the ROC curve, TB against all other films",
+    "severity": "0 is the clean image, bit for bit; levels of 1 to 5 stand under corruption_levels",
+    "auc": "area under the ROC curve, TB against all other images",
     "auc_against_health": (
-        "the same against healthy films alone: other diseases, such as a large heart, may show outside the lungs"
+        "the same against healthy images alone: other diseases, such as a large heart, may show outside the lungs"
     ),
-    "union_mask_miou": "union-mask mIoU of TB films with boxes, at the network's own map threshold",
+    "union_mask_miou": "union-mask mIoU of TB images with boxes, at the network's own map threshold",
     "auc_drop": "1 - AUC / clean AUC; all of what lies above chance is lost at 1 - 0.5 / clean AUC",
     "union_mask_miou_drop": "1 - mIoU / clean mIoU",
     "mean": "of a kind: the mean over severities above 0; mean_relative_drop: over kinds as well",
-    "decision": "score at or above the network's own score threshold, chosen on the selection split's clean films",
-    "flips_to_tb": "share of films that are called TB in this condition and were not when clean",
-    "flips_to_not_tb": "share of films that were called TB when clean and are not in this condition",
-    "score_change": "mean over films of the score with the cue minus the score of the same film without it",
-    "energy_on_cue": "mean over films of the share of the map's sum that lies on the cue",
-    "energy_there_without": "the same share at the same place on the same film without the cue",
+    "decision": "score at or above the network's own score threshold, chosen on the selection split's clean images",
+    "flips_to_tb": "share of images that are called TB in this condition and were not when clean",
+    "flips_to_not_tb": "share of images that were called TB when clean and are not in this condition",
+    "score_change": "mean over images of the score with the cue minus the score of the same image without it",
+    "energy_on_cue": "mean over images of the share of the map's sum that lies on the cue",
+    "energy_there_without": "the same share at the same place on the same image without the cue",
     "boxes_on_cue": (
         "share of boxes with at least a tenth of their own area on the cue, or with at least half of the cue in them"
     ),
-    "boxes_there_without": "the same at the same place on the same film without the cue",
-    "differences": "one network minus another in the same resamples of the same films",
-    "interval": "95 % percentile bootstrap over all films of the split, over patients where they are known",
+    "boxes_there_without": "the same at the same place on the same image without the cue",
+    "differences": "one network minus another in the same resamples of the same images",
+    "interval": "95 % percentile bootstrap over all images of the split, over patients where they are known",
 }
 _BOX_SHARE, _CUE_SHARE = 0.1, 0.5
 
@@ -65,9 +65,9 @@ class RobustnessStudy:
         predictor: of the networks that are compared.
         comparison: truth of the splits, how thresholds are chosen and boxes drawn; the images of its ``test`` items are
             changed, those of its ``select`` items give thresholds and styles.
-        films: by split (``select``, ``test``), in the order of the comparison's items: dicts with ``image``
+        images: by split (``select``, ``test``), in the order of the comparison's items: dicts with ``image``
             ``(1, H, W)`` uint8, ``name`` and ``tb``.
-        corruption_levels: by kind, the levels of severity 1, 2, ...; see `CorruptFilm`.
+        corruption_levels: by kind, the levels of severity 1, 2, ...; see `CorruptImage`.
         severities: which of them are run.
         corruption_kinds: which of the kinds; None: all that have levels.
         cue_kinds: any of `CUES`.
@@ -85,9 +85,9 @@ class RobustnessStudy:
 
     def __init__(
         self,
-        predictor: FilmPredictor,
+        predictor: ImagePredictor,
         comparison: Comparison,
-        films: Mapping[str, Sequence[Mapping[str, Any]]],
+        images: Mapping[str, Sequence[Mapping[str, Any]]],
         corruption_levels: Mapping[str, Sequence[float]],
         severities: Sequence[int] = (1, 2, 3, 4, 5),
         corruption_kinds: Sequence[str] | None = None,
@@ -113,14 +113,14 @@ class RobustnessStudy:
             if any(not 1 <= s <= len(levels) for s in severities):
                 raise ValueError(
                     f"Severities are {list(severities)} and {kind} has {len(levels)} levels; expected 1 to "
-                    f"{len(levels)} (0 is the clean film and always run)."
+                    f"{len(levels)} (0 is the clean image and always run)."
                 )
         if BLIND_PRIOR not in comparison.blind or not comparison.localizes:
             raise ValueError(
                 "No reported image, or no training image, has boxes; a robustness study needs both, so give it "
                 "such data."
             )
-        self.predictor, self.comparison, self.films = predictor, comparison, films
+        self.predictor, self.comparison, self.images = predictor, comparison, images
         chosen = corruption_levels if corruption_kinds is None else corruption_kinds
         self.levels, self.severities = {kind: list(corruption_levels[kind]) for kind in chosen}, sorted(severities)
         self.cue_kinds, self.occlusion_kinds, self.frame = list(cue_kinds), list(occlusion_kinds), frame
@@ -129,17 +129,17 @@ class RobustnessStudy:
         self.output_dir = None if output_dir is None else Path(output_dir)
         self.truth = comparison.truth["test"]
         self.names = [item["name"] for item in comparison.items["test"]]
-        self.resampler = FilmResampler(len(self.names), comparison.resamples, comparison.seed, self.truth.patients)
+        self.resampler = ImageResampler(len(self.names), comparison.resamples, comparison.seed, self.truth.patients)
 
     def run(self) -> dict[str, Any]:
         """Run everything, write ``robustness.json`` and log the tables; returns its content."""
-        logger.info("Choosing operating points on %d clean films.", len(self.films["select"]))
-        select = self.predictor(self.films["select"]).predictions
+        logger.info("Choosing operating points on %d clean images.", len(self.images["select"]))
+        select = self.predictor(self.images["select"]).predictions
         self.points = {name: self.comparison.choose(each) for name, each in select.items()}
         clean = self._look("clean").predictions
-        self.clean = {name: self._film_numbers(name, each) for name, each in clean.items()}
+        self.clean = {name: self._image_numbers(name, each) for name, each in clean.items()}
         self.clean_predictions = clean
-        self.clean_summary = {name: self._summary(films) for name, films in self.clean.items()}
+        self.clean_summary = {name: self._summary(images) for name, images in self.clean.items()}
         trees: dict[str, dict[str, Any]] = {name: {"clean": numbers} for name, numbers in self.clean_summary.items()}
         corrupted, with_cues = self._corruptions(), self._cues()
         lungs, occluded = self._occlusions()
@@ -165,7 +165,7 @@ class RobustnessStudy:
         }
         if self.sanity is not None:
             result["saliency_sanity"] = self.sanity.run(
-                self.predictor, self.films, self.comparison, self.points, clean, self.resampler
+                self.predictor, self.images, self.comparison, self.points, clean, self.resampler
             )
         if self.output_dir is not None:
             write_json(self.output_dir / "robustness.json", result)
@@ -173,10 +173,10 @@ class RobustnessStudy:
         return result
 
     def _look(self, condition: str, change: Any = None) -> Looked:
-        logger.info("Looking at %d films: %s.", len(self.names), condition)
-        return self.predictor(self.films["test"], change)
+        logger.info("Looking at %d images: %s.", len(self.names), condition)
+        return self.predictor(self.images["test"], change)
 
-    def _film_numbers(self, name: str, predictions: Predictions) -> dict[str, np.ndarray]:
+    def _image_numbers(self, name: str, predictions: Predictions) -> dict[str, np.ndarray]:
         scores, maps = np.asarray(predictions.scores), self.comparison.on_grid(predictions.maps)
         threshold = np.array([self.points[name]["map_threshold"]])
         return {
@@ -185,10 +185,10 @@ class RobustnessStudy:
             "iou": union_iou_sweep(maps, self.truth.masks, threshold)[:, 0],
         }
 
-    def _summary(self, films: Mapping[str, np.ndarray]) -> dict[str, Resampled]:
+    def _summary(self, images: Mapping[str, np.ndarray]) -> dict[str, Resampled]:
         return {
-            "auc": self.resampler.auc(films["score"], self.truth.tb),
-            "union_mask_miou": self.resampler.mean(films["iou"]),
+            "auc": self.resampler.auc(images["score"], self.truth.tb),
+            "union_mask_miou": self.resampler.mean(images["iou"]),
         }
 
     def _flips(self, name: str, called: np.ndarray, use: np.ndarray | None = None) -> dict[str, Resampled]:
@@ -203,14 +203,14 @@ class RobustnessStudy:
         trees: dict[str, dict[str, Any]] = {name: {"corruptions": {}} for name in self.clean}
         for kind, levels in self.levels.items():
             for severity in self.severities:
-                corrupt = CorruptFilm(kind, levels[severity - 1], self.comparison.seed)
+                corrupt = CorruptImage(kind, levels[severity - 1], self.comparison.seed)
                 for name, found in self._look(f"{kind}, severity {severity}", corrupt).predictions.items():
                     turned = found._replace(maps=corrupt.turn_back(found.maps, self.names))
-                    films = self._film_numbers(name, turned)
-                    numbers = self._summary(films)
+                    images = self._image_numbers(name, turned)
+                    numbers = self._summary(images)
                     clean = self.clean_summary[name]
                     drops = {f"{key}_drop": numbers[key].relative_drop(clean[key]) for key in numbers}
-                    entry = {**numbers, **drops, **self._flips(name, films["called"])}
+                    entry = {**numbers, **drops, **self._flips(name, images["called"])}
                     trees[name]["corruptions"].setdefault(kind, {})[str(severity)] = entry
         for tree in trees.values():
             for by_severity in tree["corruptions"].values():
@@ -251,10 +251,12 @@ class RobustnessStudy:
 
     def _style(self) -> MatchStyle | None:
         by_class: dict[bool, list[torch.Tensor]] = {True: [], False: []}
-        for film in self.films["select"]:
-            by_class[bool(film["tb"][0])].append(gray_film(film["image"]))
+        for image in self.images["select"]:
+            by_class[bool(image["tb"][0])].append(gray_image(image["image"]))
         if not all(by_class.values()):
-            logger.warning("The selection split has films of one class only: no style of the other, so it is left out.")
+            logger.warning(
+                "The selection split has images of one class only: no style of the other, so it is left out."
+            )
             return None
         return MatchStyle({tb: quantiles(by_class[not tb]) for tb in by_class})
 
@@ -298,7 +300,7 @@ class RobustnessStudy:
 
     def _without_detail(self) -> dict[str, Any]:
         """How well linear models that see no lung, or no detail, separate the labels of the reported images."""
-        looks = [film_thumbnail(gray_film(film["image"])[0].float().numpy()) for film in self.films["test"]]
+        looks = [image_thumbnail(gray_image(image["image"])[0].float().numpy()) for image in self.images["test"]]
         groups = self.truth.patients or [None] * len(self.names)
         found = shortcut_reference(
             np.stack([thumbnail for thumbnail, _ in looks]),
@@ -325,31 +327,31 @@ def box_touches(box: np.ndarray, cue: np.ndarray) -> bool:
     return shared > 0 and shared >= min(_BOX_SHARE * int(inside.sum()), _CUE_SHARE * int(cue.sum()))
 
 
-def film_subset(items: Sequence[Mapping[str, Any]], largest_number: int | None) -> list[Mapping[str, Any]]:
+def image_subset(items: Sequence[Mapping[str, Any]], largest_number: int | None) -> list[Mapping[str, Any]]:
     """Keep about so many of a split's images, classes in the split's proportions, the same ones each time.
 
     At least one of each class is kept; None keeps all.
 
     Example:
-        >>> films = [{"name": str(i), "class_name": "tb" if i < 4 else "health"} for i in range(12)]
-        >>> [film["class_name"] for film in film_subset(films, 3)]
+        >>> images = [{"name": str(i), "class_name": "tb" if i < 4 else "health"} for i in range(12)]
+        >>> [image["class_name"] for image in image_subset(images, 3)]
         ['tb', 'health', 'health']
     """
     if largest_number is None or largest_number >= len(items):
         return list(items)
     if largest_number < 1:
-        raise ValueError(f"{largest_number} films were asked for; expected at least 1, or null for all.")
+        raise ValueError(f"{largest_number} images were asked for; expected at least 1, or null for all.")
     kept = set()
     for class_name in {item["class_name"] for item in items}:
-        names = sorted((i["name"] for i in items if i["class_name"] == class_name), key=film_seed)
+        names = sorted((i["name"] for i in items if i["class_name"] == class_name), key=image_seed)
         kept |= set(names[: max(1, round(largest_number * len(names) / len(items)))])
     return [item for item in items if item["name"] in kept]
 
 
-def refuse_cut_films(lung_crop: bool) -> None:
+def refuse_cut_images(lung_crop: bool) -> None:
     """Raise a ValueError for images that are cropped to their lungs, whose maps could not be brought back."""
     if lung_crop:
         raise ValueError(
-            "lung_crop is true: the robustness study lays its corruptions and cues on whole films and can't follow a "
+            "lung_crop is true: the robustness study lays its corruptions and cues on whole images and can't follow a "
             "cut yet; evaluate such a model with evaluate.yaml alone."
         )

@@ -13,7 +13,7 @@ def robustness_table(result: Mapping[str, Any]) -> str:
     n = result["splits"]["test"]
     parts = [
         (
-            f"Reported split: {n['films']} films, {n['tb_films_with_boxes']} TB films with boxes; in brackets 95 % "
+            f"Reported split: {n['images']} images, {n['tb_images_with_boxes']} TB images with boxes; in brackets 95 % "
             f"bootstrap intervals over {resampled(n)}. {result['notice'].capitalize()}."
         ),
         *(part(result) for part in (_corruptions, _cues, _occlusions, _differences, _sanity)),
@@ -63,8 +63,8 @@ def _cues(result: Mapping[str, Any]) -> str:
             numbers = row["cues"][kind]
             cells = (interval_text(numbers.get(key)) for key in _CUE_COLUMNS.values())
             rows.append([kind, name, *cells, str(numbers["score_change"]["n"])])
-    table = _markdown(["cue", "network", *_CUE_COLUMNS, "films"], rows)
-    return f"### Inserted cues, paired with the same films without\n\n{table}" if rows else ""
+    table = _markdown(["cue", "network", *_CUE_COLUMNS, "images"], rows)
+    return f"### Inserted cues, paired with the same images without\n\n{table}" if rows else ""
 
 
 def _occlusions(result: Mapping[str, Any]) -> str:
@@ -78,10 +78,10 @@ def _occlusions(result: Mapping[str, Any]) -> str:
         return ""
     linear = result["without_detail"]
     known = ", ".join(f"{name} {interval_text(auc)}" for name, auc in linear["auc"].items())
-    head = ["what is left", "network", "AUC", "0.5 in it", "AUC against healthy films", "0.5 in it", "clean AUC"]
+    head = ["what is left", "network", "AUC", "0.5 in it", "AUC against healthy images", "0.5 in it", "clean AUC"]
     return (
         f"### Without lungs\n\nLungs: {result['lungs']}.\n\n{_markdown(head, rows)}\n\n"
-        f"Linear models fitted on these films alone (cross-validated AUC): {known}. {linear['meaning']}"
+        f"Linear models fitted on these images alone (cross-validated AUC): {known}. {linear['meaning']}"
     )
 
 
@@ -107,15 +107,15 @@ def _sanity(result: Mapping[str, Any]) -> str:
     rows = []
     for name, stages in sanity["cascade"].items():
         for stage, numbers in stages.items():
-            what = {"trained": "as trained", "chance": "chance (another film)"}.get(stage, f"random down to {stage}")
+            what = {"trained": "as trained", "chance": "chance (another image)"}.get(stage, f"random down to {stage}")
             rows.append([what, name, *(interval_text(numbers.get(k)) for k in ("ssim", "spearman", "iou"))])
     for check in ("reproducibility", "repeatability"):
         for pair, numbers in sanity.get(check, {}).items():
-            for what, each in ((check, numbers), ("chance (another film)", numbers["chance"])):
+            for what, each in ((check, numbers), ("chance (another image)", numbers["chance"])):
                 rows.append([what, pair, *(interval_text(each[k]) for k in ("ssim", "spearman", "iou"))])
     utility = [[name, interval_text(number)] for name, number in sanity["localization_utility"].items()]
-    return f"### Saliency sanity ({sanity['films']})\n\n{_markdown(head, rows)}\n\n" + _markdown(
-        ["network", "union-mask mIoU minus blind prior (all TB films with boxes)"], utility
+    return f"### Saliency sanity ({sanity['images']})\n\n{_markdown(head, rows)}\n\n" + _markdown(
+        ["network", "union-mask mIoU minus blind prior (all TB images with boxes)"], utility
     )
 
 

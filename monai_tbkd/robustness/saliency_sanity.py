@@ -20,8 +20,8 @@ from monai_tbkd.metrics import Comparison, Predictions, bootstrap_mean, union_io
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet
 from monai_tbkd.networks.checkpoint import load_finished
-from monai_tbkd.robustness.film_predictor import FilmPredictor
-from monai_tbkd.robustness.resampled import FilmResampler
+from monai_tbkd.robustness.image_predictor import ImagePredictor
+from monai_tbkd.robustness.resampled import ImageResampler
 from monai_tbkd.transforms import stretch_map
 
 logger = logging.getLogger(__name__)
@@ -31,13 +31,13 @@ _SIDE = 64  # maps of any grid are compared on this one; SSIM's window is 11 cel
 DEFINITIONS = {
     "ssim": f"structural similarity of two maps, each stretched to 0-1 and brought to {_SIDE} x {_SIDE} cells",
     "spearman": "rank correlation of two maps' cells; 1: the same order, 0: none in common",
-    "iou": "IoU of two maps' masks, each at its network's own threshold; films on which both are empty take no part",
-    "chance": "the same of one map and the other's map of the next film: what maps share that do not look at the film",
+    "iou": "IoU of two maps' masks, each at its network's own threshold; images on which both are empty take no part",
+    "chance": "the same of one map and the other's map of the next image: what maps share that do not look at the image",
     "cascade": (
         "the head, then the stages below it one after another down to the stem, get random weights; agreement of the "
         "map with that of the trained network. A map that stays as it was does not show what was learned"
     ),
-    "reproducibility": "agreement of two networks' maps of the same films",
+    "reproducibility": "agreement of two networks' maps of the same images",
     "repeatability": "the same of students that differ in their seed only",
     "localization_utility": "union-mask mIoU minus that of the blind location prior, each at its own threshold",
 }
@@ -88,7 +88,7 @@ def mask_iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _check(one: np.ndarray, other: np.ndarray) -> None:
     if one.ndim != 3 or one.shape != other.shape:
-        raise ValueError(f"Maps are {one.shape} and {other.shape}; expected both (films, rows, columns).")
+        raise ValueError(f"Maps are {one.shape} and {other.shape}; expected both (images, rows, columns).")
 
 
 def stages_from_head(network: nn.Module) -> list[tuple[str, list[nn.Module]]]:
@@ -158,28 +158,28 @@ class SaliencySanity:
 
     def run(
         self,
-        predictor: FilmPredictor,
-        films: Mapping[str, Sequence[Mapping[str, Any]]],
+        predictor: ImagePredictor,
+        images: Mapping[str, Sequence[Mapping[str, Any]]],
         comparison: Comparison,
         points: Mapping[str, Mapping[str, Any]],
         clean: Mapping[str, Predictions],
-        resampler: FilmResampler,
+        resampler: ImageResampler,
     ) -> dict[str, Any]:
         """Run all checks; the arguments are those of :class:`~monai_tbkd.robustness.RobustnessStudy` or made by it.
 
         Returns:
-            JSON-able: ``definitions``, ``films``, ``cascade``, ``reproducibility``, ``repeatability`` and
+            JSON-able: ``definitions``, ``images``, ``cascade``, ``reproducibility``, ``repeatability`` and
             ``localization_utility``.
         """
         self._comparison = comparison
         tb = np.flatnonzero(comparison.truth["test"].tb)
         self._chosen = tb[np.linspace(0, len(tb) - 1, min(len(tb), self.largest_number)).round().astype(int)]
-        chosen = [films["test"][i] for i in self._chosen]
+        chosen = [images["test"][i] for i in self._chosen]
         log_odds = {name: predictor.log_odds(net, chosen) for name, net in predictor.networks.items()}
         masks = {name: self._masks(clean[name], points[name]) for name in clean}
         result: dict[str, Any] = {
             "definitions": DEFINITIONS,
-            "films": f"{len(chosen)} TB films of the reported split",
+            "images": f"{len(chosen)} TB images of the reported split",
             "cascade": {
                 name: self._cascade(predictor, net, chosen, log_odds[name])
                 for name, net in predictor.networks.items()
@@ -187,7 +187,7 @@ class SaliencySanity:
             },
             "reproducibility": self._pairs(log_odds, masks),
         }
-        others, other_points = self._other_seeds(predictor, films)
+        others, other_points = self._other_seeds(predictor, images)
         if others:
             maps, masks = {"student": log_odds["student"]}, {"student": masks["student"]}
             for name, (alone, found) in others.items():
@@ -204,12 +204,12 @@ class SaliencySanity:
         return result
 
     def _cascade(
-        self, predictor: FilmPredictor, network: nn.Module, films: Sequence[Mapping[str, Any]], trained: np.ndarray
+        self, predictor: ImagePredictor, network: nn.Module, images: Sequence[Mapping[str, Any]], trained: np.ndarray
     ) -> dict[str, Any]:
         rows = {"trained": self._agreement(trained, trained)}
         for stage, changed in cascading_randomization(network, self.seed):
             logger.info("Randomized down to %s.", stage)
-            rows[stage] = self._agreement(trained, predictor.log_odds(changed, films))
+            rows[stage] = self._agreement(trained, predictor.log_odds(changed, images))
         rows["chance"] = self._agreement(trained, np.roll(trained, 1, axis=0))
         return rows
 
@@ -247,8 +247,8 @@ class SaliencySanity:
         return found
 
     def _other_seeds(
-        self, predictor: FilmPredictor, films: Mapping[str, Sequence[Mapping[str, Any]]]
-    ) -> tuple[dict[str, tuple[FilmPredictor, Predictions]], dict[str, dict[str, Any]]]:
+        self, predictor: ImagePredictor, images: Mapping[str, Sequence[Mapping[str, Any]]]
+    ) -> tuple[dict[str, tuple[ImagePredictor, Predictions]], dict[str, dict[str, Any]]]:
         """Predictors of the students of other seeds, their predictions, and their operating points."""
         found, points = {}, {}
         for number, path in enumerate(self.repeats, start=1):
@@ -256,6 +256,6 @@ class SaliencySanity:
             assert self.student is not None  # checked when it was made
             alone = copy.copy(predictor)
             alone.networks = {name: load_finished(copy.deepcopy(self.student), path, "student").eval()}
-            points[name] = self._comparison.choose(alone(films["select"]).predictions[name])
-            found[name] = alone, alone(films["test"]).predictions[name]
+            points[name] = self._comparison.choose(alone(images["select"]).predictions[name])
+            found[name] = alone, alone(images["test"]).predictions[name]
         return found, points

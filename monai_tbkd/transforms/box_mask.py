@@ -58,7 +58,7 @@ def polygon_masks(polygons: Sequence[np.ndarray], size: tuple[int, int]) -> np.n
     return mask
 
 
-def film_box_mask(item: Mapping[Any, Any], grid: int) -> np.ndarray:
+def image_box_mask(item: Mapping[Any, Any], grid: int) -> np.ndarray:
     """Union mask of a datalist item's lesions on a square grid, ``(grid, grid)`` bool.
 
     Args:
@@ -84,7 +84,7 @@ class BoxMaskd(Transform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
-        d["box_mask"] = torch.from_numpy(film_box_mask(d, self.grid))[None].to(torch.uint8)
+        d["box_mask"] = torch.from_numpy(image_box_mask(d, self.grid))[None].to(torch.uint8)
         for key in ("boxes", "size", "polygons"):
             d.pop(key, None)
         return d
@@ -111,12 +111,12 @@ class DrawnBoxesd(MapTransform):
         d = dict(data)
         boxes = d.pop("boxes")
         for key in self.key_iterator(d):
-            film = d[key]
-            meta = film.meta if isinstance(film, MetaTensor) else {}
-            size = [int(v) for v in meta.get("original_size", film.shape[-2:])]
+            image = d[key]
+            meta = image.meta if isinstance(image, MetaTensor) else {}
+            size = [int(v) for v in meta.get("original_size", image.shape[-2:])]
             item = {"boxes": boxes or [], "size": size}
-            d["box_mask"] = _on_network_input(item, (int(film.shape[-2]), int(film.shape[-1])), d)
-            d["true_mask"] = torch.from_numpy(film_box_mask(item, self.grid))[None]
+            d["box_mask"] = _on_network_input(item, (int(image.shape[-2]), int(image.shape[-1])), d)
+            d["true_mask"] = torch.from_numpy(image_box_mask(item, self.grid))[None]
             d["boxes_known"] = float(boxes is not None)
         return d
 
@@ -128,5 +128,5 @@ def _on_network_input(
     inside, lungs = (np.asarray(positions.get(key, (0, 0, 1, 1)), dtype=np.float64) for key in (INSIDE, LUNG_CROP))
     crop: NDArray[np.float64] = np.tile(inside[:2], 2) + lungs * np.tile(inside[2:] - inside[:2], 2)
     fine = 2 * max(size)  # so fine that a crop of it has edges as sharp as an image of this size can have
-    mask = torch.from_numpy(film_box_mask(item, fine))[None, None].float()
+    mask = torch.from_numpy(image_box_mask(item, fine))[None, None].float()
     return (resample(mask, crop, size)[0] * 255).round().to(torch.uint8)

@@ -11,7 +11,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 
-from monai_tbkd.data import FilmError, FilmWarning, ReasonCode
+from monai_tbkd.data import ImageError, ImageWarning, ReasonCode
 from monai_tbkd.data.plain_border import inside_border
 from monai_tbkd.transforms.plain_tensor import plain_tensor, with_meta_of
 
@@ -35,37 +35,37 @@ class CutBorder(Transform):
     def __init__(self, min_side: int = 1) -> None:
         self.min_side = int(min_side)
 
-    def __call__(self, film: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cut an image ``(1, H, W)`` as the reader gives it; TOO_SMALL (FilmError) if too little is left.
+    def __call__(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cut an image ``(1, H, W)`` as the reader gives it; TOO_SMALL (ImageError) if too little is left.
 
         Returns:
             What is inside, and its position: ``[xmin, ymin, xmax, ymax]`` in fractions of the image's width and height,
             float32; 0, 0, 1, 1 for an image that is not cut.
         """
-        plain = plain_tensor(film)
+        plain = plain_tensor(image)
         height, width = (int(side) for side in plain.shape[-2:])
         inside = inside_border(np.asarray(plain)[0])
         x0, y0, x1, y1 = inside.box
         position = torch.tensor([x0 / width, y0 / height, x1 / width, y1 / height])
         sides, is_cut = (y1 - y0, x1 - x0), inside.box != (0, 0, width, height)
-        meta: dict[str, Any] = film.meta if isinstance(film, MetaTensor) else {}
+        meta: dict[str, Any] = image.meta if isinstance(image, MetaTensor) else {}
         if is_cut and min(sides) < self.min_side:
-            raise FilmError(
+            raise ImageError(
                 ReasonCode.TOO_SMALL,
-                str(meta.get("filename_or_obj", "the film")),
+                str(meta.get("filename_or_obj", "the image")),
                 f"a plain border takes {inside.border:.0%} of the picture, and what is inside has {sides[0]} x "
                 f"{sides[1]} pixels; expected at least {self.min_side} a side: give the image itself",
             )
         warnings = {
-            FilmWarning.PLAIN_BORDER: is_cut,
-            FilmWarning.SEVERAL_PICTURES: inside.several,
-            FilmWarning.UNUSUAL_SHAPE: max(sides) >= LONGEST * min(sides),
+            ImageWarning.PLAIN_BORDER: is_cut,
+            ImageWarning.SEVERAL_PICTURES: inside.several,
+            ImageWarning.UNUSUAL_SHAPE: max(sides) >= LONGEST * min(sides),
         }
         _note(meta, "warnings", *(code for code, there in warnings.items() if there))
         if is_cut:
             _note(meta, "pixel_steps", f"plain border cut off: rows {y0} to {y1}, columns {x0} to {x1} are left")
-            film = with_meta_of(film, plain[..., y0:y1, x0:x1].contiguous())
-        return film, position
+            image = with_meta_of(image, plain[..., y0:y1, x0:x1].contiguous())
+        return image, position
 
 
 def _note(meta: dict[str, Any], key: str, *texts: str) -> None:

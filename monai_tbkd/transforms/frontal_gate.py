@@ -11,7 +11,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 
-from monai_tbkd.data import FilmError, FilmWarning, ReasonCode
+from monai_tbkd.data import ImageError, ImageWarning, ReasonCode
 from monai_tbkd.data.frontal_gate import FrontalGate
 from monai_tbkd.transforms.plain_tensor import plain_tensor
 
@@ -20,25 +20,25 @@ WHICH = ("untagged", "all", "off")
 _REFUSALS = {
     "upside_down": (
         ReasonCode.NOT_FRONTAL,
-        "the film looks as if it stood on its head; expected head up, so turn it by 180 degrees",
+        "the image looks as if it stood on its head; expected head up, so turn it by 180 degrees",
     ),
     "turned": (
         ReasonCode.NOT_FRONTAL,
-        "the film looks as if it lay on its side; expected head up, so turn it by 90 degrees",
+        "the image looks as if it lay on its side; expected head up, so turn it by 90 degrees",
     ),
     "inverted": (
         ReasonCode.NOT_FRONTAL,
-        "the film looks inverted, with white air; expected black air and white bones, so invert its gray values",
+        "the image looks inverted, with white air; expected black air and white bones, so invert its gray values",
     ),
-    "not_a_chest_film": (
+    "not_a_chest_image": (
         ReasonCode.NOT_CHEST,
-        "the picture does not look like a frontal chest film; give a PA or AP film of a whole chest or skip this check",
+        "the picture does not look like a frontal chest image; give a PA or AP image of a whole chest or skip this check",
     ),
 }
 
 
 class CheckFrontal(Transform):
-    """Return an image as it is, or refuse it (FilmError) if it does not look like an upright frontal chest X-ray.
+    """Return an image as it is, or refuse it (ImageError) if it does not look like an upright frontal chest X-ray.
 
     Args:
         which: ``"untagged"`` refuses what no DICOM tag contradicts: an image that looks turned or upside down unless
@@ -55,24 +55,24 @@ class CheckFrontal(Transform):
         self.which = str(which)
         self.gate = FrontalGate()
 
-    def __call__(self, film: torch.Tensor) -> torch.Tensor:
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
         """Check an image ``(1, H, W)`` as the reader gives it.
 
         NOT_FRONTAL if it is turned or inverted, else NOT_CHEST.
         """
-        meta: dict[str, Any] = film.meta if isinstance(film, MetaTensor) else {}
+        meta: dict[str, Any] = image.meta if isinstance(image, MetaTensor) else {}
         if self.which == "off":
-            return film
-        if film.ndim != 3 or film.shape[0] != 1:
-            raise ValueError(f"The film is {tuple(film.shape)}; expected one gray channel, (1, H, W).")
-        verdict = self.gate(np.asarray(plain_tensor(film))[0])
+            return image
+        if image.ndim != 3 or image.shape[0] != 1:
+            raise ValueError(f"The image is {tuple(image.shape)}; expected one gray channel, (1, H, W).")
+        verdict = self.gate(np.asarray(plain_tensor(image))[0])
         if not verdict.accepted and self.which == "untagged" and _is_vouched(meta, verdict.kind):
             warnings = str(meta.get("warnings", ""))
-            meta["warnings"] = "; ".join(filter(None, [warnings, FilmWarning.LOOKS_DOUBTFUL]))
+            meta["warnings"] = "; ".join(filter(None, [warnings, ImageWarning.LOOKS_DOUBTFUL]))
         elif not verdict.accepted:
             reason, detail = _REFUSALS[verdict.kind]
-            raise FilmError(reason, str(meta.get("filename_or_obj", "the film")), detail)
-        return film
+            raise ImageError(reason, str(meta.get("filename_or_obj", "the image")), detail)
+        return image
 
 
 def _is_vouched(meta: Mapping[str, Any], kind: str) -> bool:
@@ -81,9 +81,9 @@ def _is_vouched(meta: Mapping[str, Any], kind: str) -> bool:
         return False
     unknown = set(str(meta.get("warnings", "")).split("; "))
     if kind in ("upside_down", "turned"):
-        return FilmWarning.ORIENTATION_UNKNOWN not in unknown
-    if kind == "not_a_chest_film":
-        return not unknown & {FilmWarning.VIEW_UNKNOWN, FilmWarning.BODY_PART_UNKNOWN}
+        return ImageWarning.ORIENTATION_UNKNOWN not in unknown
+    if kind == "not_a_chest_image":
+        return not unknown & {ImageWarning.VIEW_UNKNOWN, ImageWarning.BODY_PART_UNKNOWN}
     return False  # no tag is believed against white air
 
 

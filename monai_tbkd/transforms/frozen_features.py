@@ -13,9 +13,9 @@ from monai.transforms import MapTransform
 
 from monai_tbkd.networks.bfloat16_support import has_bfloat16
 from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, swap_mirror
-from monai_tbkd.transforms.film_augmentation import RandMirrorFilmd
+from monai_tbkd.transforms.image_augmentation import RandMirrorImaged
 from monai_tbkd.transforms.lung_crop import LUNG_FIELD as LUNG_FIELD
-from monai_tbkd.transforms.normalize_film import NormalizeFilm
+from monai_tbkd.transforms.normalize_image import NormalizeImage
 from monai_tbkd.transforms.plain_tensor import plain_tensor
 
 PICTURE = "picture"
@@ -37,7 +37,7 @@ class FrozenFeaturesd(MapTransform):
 
     def __init__(self, network: SymmetricMapNet, keys: KeysCollection = "image") -> None:
         super().__init__(keys)
-        self.network, self.normalize = network.eval(), NormalizeFilm()
+        self.network, self.normalize = network.eval(), NormalizeImage()
         self._one_at_a_time = threading.Lock()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -68,7 +68,7 @@ class FrozenFeaturesd(MapTransform):
         self._one_at_a_time = threading.Lock()
 
 
-class RandMirrorFeaturesd(RandMirrorFilmd):
+class RandMirrorFeaturesd(RandMirrorImaged):
     """Mirror kept features ``(2 D, h, w)`` with a probability, with the lung field and labels of halves."""
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -78,9 +78,9 @@ class RandMirrorFeaturesd(RandMirrorFilmd):
             d[TEACHER_MAP] = other if self._do_transform else d[TEACHER_MAP]
         return d
 
-    def mirrored(self, film: torch.Tensor) -> torch.Tensor:
+    def mirrored(self, image: torch.Tensor) -> torch.Tensor:
         """Features ``(2 D, h, w)`` of the mirror image, or ``(K, 2 D, h, w)`` of copies."""
-        return swap_mirror(film[None])[0] if film.ndim == 3 else swap_mirror(film)
+        return swap_mirror(image[None])[0] if image.ndim == 3 else swap_mirror(image)
 
 
 def small_picture(image: torch.Tensor) -> torch.Tensor:

@@ -41,21 +41,21 @@ class LungBoxFinder:
         with np.load(BytesIO(files("monai_tbkd.transforms").joinpath("lung_box.npz").read_bytes())) as fitted:
             self.weight, self.bias = fitted["weight"].astype(np.float64), fitted["bias"].astype(np.float64)
 
-    def __call__(self, film: torch.Tensor) -> NDArray[np.float64]:
+    def __call__(self, image: torch.Tensor) -> NDArray[np.float64]:
         """Image ``(1, H, W)`` of gray values to ``[xmin, ymin, xmax, ymax]``, fractions of width and height, 0-1."""
-        return self.look(film)[0]
+        return self.look(image)[0]
 
-    def look(self, film: torch.Tensor) -> tuple[NDArray[np.float64], torch.Tensor | None]:
+    def look(self, image: torch.Tensor) -> tuple[NDArray[np.float64], torch.Tensor | None]:
         """The box, and the lung field ``(1, H, W)`` of 0-1, or None without a network."""
         if self.lung_field is None:
-            return self.plain(film), None
-        lungs = self.lung_field(film[None].float())[0]
+            return self.plain(image), None
+        lungs = self.lung_field(image[None].float())[0]
         box = box_of_lungs(lungs[0].cpu().numpy()) if self.box_of_field else None
-        return (self.plain(film) if box is None else box), lungs
+        return (self.plain(image) if box is None else box), lungs
 
-    def plain(self, film: torch.Tensor) -> NDArray[np.float64]:
+    def plain(self, image: torch.Tensor) -> NDArray[np.float64]:
         """The linear function's box, limited to positions that lungs of upright images have."""
-        found = thumbnail(film).ravel() @ self.weight + self.bias
+        found = thumbnail(image).ravel() @ self.weight + self.bias
         return np.array([np.clip(value, *limits) for value, limits in zip(found, _RANGE, strict=True)])
 
 
@@ -76,10 +76,10 @@ def box_of_lungs(lungs: NDArray[Any]) -> NDArray[np.float64] | None:
     return box if box[2] - box[0] > _SMALLEST[0] and box[3] - box[1] > _SMALLEST[1] else None
 
 
-def thumbnail(film: torch.Tensor) -> NDArray[np.float64]:
+def thumbnail(image: torch.Tensor) -> NDArray[np.float64]:
     """Reduce an image ``(1, H, W)`` to 32 x 32 cells with the fraction of darker pixels in each."""
     side = 4 * THUMBNAIL
     small = F.interpolate(
-        film[None].float(), size=(side, side), mode="bilinear", align_corners=False, antialias=True
+        image[None].float(), size=(side, side), mode="bilinear", align_corners=False, antialias=True
     )[0, 0].double().cpu().numpy()  # fmt: skip
     return np.asarray(flat_histogram(small).reshape(THUMBNAIL, 4, THUMBNAIL, 4).mean(axis=(1, 3)))

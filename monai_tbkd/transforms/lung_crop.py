@@ -48,7 +48,7 @@ class CropToLungs(Transform):
         self.margin = float(margin)
         self.finder = LungBoxFinder(lung_field, box_of_field)
 
-    def __call__(self, film: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def __call__(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Crop an image ``(1, H, W)`` of gray values.
 
         Returns:
@@ -57,7 +57,7 @@ class CropToLungs(Transform):
             the lung field on the crop, ``(1, height / 4, width / 4)`` of 0-1. Without a lung-field network the last is
             two ellipses, the same in every crop.
         """
-        plain = plain_tensor(film)
+        plain = plain_tensor(image)
         box, lungs = self.finder.look(plain)
         place = self.place(box)
         cut = resample(plain[None].float(), place, self.size)[0]
@@ -101,7 +101,7 @@ class CropToLungsd(MapTransform):
         return d
 
 
-class MapToWholeFilmd(MapTransform):
+class MapToWholeImaged(MapTransform):
     """Bring a map of a crop back to the whole image; beyond the crop it is 0.
 
     Args:
@@ -140,15 +140,15 @@ class MapToWholeFilmd(MapTransform):
         return torch.where(inside, moved, torch.zeros(()))
 
 
-def resample(films: torch.Tensor, place: NDArray[np.float64], size: tuple[int, int]) -> torch.Tensor:
+def resample(images: torch.Tensor, place: NDArray[np.float64], size: tuple[int, int]) -> torch.Tensor:
     """Read images or maps ``(B, C, H, W)`` at a position in fractions of the image, as ``(B, C, *size)``.
 
     Edges are repeated.
     """
     x0, y0, x1, y1 = (float(v) for v in place)
     theta = torch.tensor([[x1 - x0, 0.0, x0 + x1 - 1.0], [0.0, y1 - y0, y0 + y1 - 1.0]])
-    grid = F.affine_grid(theta[None].expand(len(films), -1, -1), [len(films), 1, *size], align_corners=False)
-    return F.grid_sample(films, grid, padding_mode="border", align_corners=False)
+    grid = F.affine_grid(theta[None].expand(len(images), -1, -1), [len(images), 1, *size], align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
 def lung_ellipses(size: tuple[int, int], margin: float) -> torch.Tensor:

@@ -12,7 +12,7 @@ from matplotlib import colormaps
 from monai.transforms import Transform
 from PIL import Image, ImageDraw, ImageFont
 
-from monai_tbkd.transforms.boxes_to_film import rescale_boxes
+from monai_tbkd.transforms.boxes_to_image import rescale_boxes
 from monai_tbkd.transforms.map_to_mask import upsample_map
 from monai_tbkd.transforms.notice import NOTICE
 
@@ -40,7 +40,7 @@ class Panel:
     box_scores: torch.Tensor | None = None
 
 
-def film_for_display(image: torch.Tensor) -> np.ndarray:
+def image_for_display(image: torch.Tensor) -> np.ndarray:
     """Stretch the first channel of an image ``(C, H, W)`` to gray values ``(H, W)`` uint8 of 0 to 255."""
     gray = image[0].detach().cpu()
     if gray.dtype == torch.uint8:  # each level once, and not each pixel
@@ -48,8 +48,8 @@ def film_for_display(image: torch.Tensor) -> np.ndarray:
     return _spread(gray, gray)
 
 
-def _spread(values: torch.Tensor, film: torch.Tensor) -> np.ndarray:
-    low, high = film.min().float(), film.max().float()
+def _spread(values: torch.Tensor, image: torch.Tensor) -> np.ndarray:
+    low, high = image.min().float(), image.max().float()
     return ((values.float() - low) / (high - low).clamp(min=1e-6) * 255).clamp(0, 255).numpy().astype(np.uint8)
 
 
@@ -61,7 +61,7 @@ def map_colors(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         array([0.  , 0.65], dtype=float32)
     """
     values = np.clip(np.asarray(values, dtype=np.float32), 0.0, 1.0)
-    # the map's black end would darken the film
+    # the map's black end would darken the image
     colors = _colors()
     index = np.minimum(((0.15 + 0.85 * values) * len(colors)).astype(np.intp), len(colors) - 1)
     return colors.take(index, axis=0), np.float32(STRONGEST_BLEND) * values
@@ -74,44 +74,44 @@ def _colors() -> np.ndarray:
     return np.asarray(inferno(np.arange(inferno.N))[:, :3] * 255.0, dtype=np.float32)
 
 
-def blend_map(film: np.ndarray, tb_map: np.ndarray) -> np.ndarray:
+def blend_map(image: np.ndarray, tb_map: np.ndarray) -> np.ndarray:
     """Lay a map ``(H, W)`` of 0-1 over an image ``(H, W)`` uint8, in the colors of `map_colors`.
 
     ``(H, W, 3)`` uint8.
     """
-    if film.shape != tb_map.shape:
+    if image.shape != tb_map.shape:
         raise ValueError(
-            f"The film is {film.shape} and the map {tb_map.shape}; bring the map to the film's size first."
+            f"The image is {image.shape} and the map {tb_map.shape}; bring the map to the image's size first."
         )
     color, alpha = map_colors(tb_map)
-    gray = film.astype(np.float32)
+    gray = image.astype(np.float32)
     # color by color: short last axes are slow
     blended = [np.rint(gray + alpha * (color[..., each] - gray)).astype(np.uint8) for each in range(3)]
     return np.stack(blended, axis=-1)
 
 
 def draw_panels(
-    film: np.ndarray,
+    image: np.ndarray,
     panels: Sequence[Panel],
     title: str,
     panel_size: int = 384,
     notice: str = NOTICE,
-    film_size: Sequence[int] | None = None,
+    whole_image_size: Sequence[int] | None = None,
 ) -> Image.Image:
     """Draw panels of one image side by side, with a title and the notice; returns an RGB picture.
 
     Args:
-        film: gray values ``(H, W)`` uint8, on any grid that shows the whole image.
+        image: gray values ``(H, W)`` uint8, on any grid that shows the whole image.
         panels: from left to right.
         title: line on top.
         panel_size: the longer side of a panel, in pixels of the picture.
         notice: line at the bottom.
-        film_size: (height, width) in the pixels that boxes refer to, whose proportions a panel gets; None: of ``film``.
+        whole_image_size: (height, width) in the pixels that boxes refer to, whose proportions a panel gets; None: of ``image``.
     """
-    height, width = (int(length) for length in (film.shape if film_size is None else film_size))
+    height, width = (int(length) for length in (image.shape if whole_image_size is None else whole_image_size))
     scale = panel_size / max(height, width)
     ph, pw = max(1, round(height * scale)), max(1, round(width * scale))
-    small = np.asarray(Image.fromarray(film).resize((pw, ph), Image.Resampling.BILINEAR))
+    small = np.asarray(Image.fromarray(image).resize((pw, ph), Image.Resampling.BILINEAR))
     sheet = Image.new("RGB", (pw * len(panels), ph + 2 * CAPTION_HEIGHT + 18), (16, 16, 16))
     draw = ImageDraw.Draw(sheet)
     font, fine = ImageFont.load_default(13), ImageFont.load_default(11)
@@ -146,7 +146,7 @@ class DrawOverlay(Transform):
         tb_map: torch.Tensor,
         boxes: torch.Tensor,
         box_scores: torch.Tensor,
-        film_size: Sequence[int],
+        whole_image_size: Sequence[int],
         title: str = "",
         caption: str = "map and boxes",
     ) -> torch.Tensor:
@@ -157,13 +157,13 @@ class DrawOverlay(Transform):
             tb_map: TB probabilities ``(1, h, w)`` of 0-1.
             boxes: ``(n, 4)`` in pixels of the original image, x = column.
             box_scores: ``(n,)`` of 0-1.
-            film_size: (height, width) of the original image, whose proportions the picture gets.
+            whole_image_size: (height, width) of the original image, whose proportions the picture gets.
             title: line on top.
             caption: line above the right panel.
         """
-        gray = film_for_display(image)
-        panels = [Panel("film"), Panel(caption, tb_map, boxes=boxes, box_scores=box_scores)]
-        sheet = draw_panels(gray, panels, title, self.panel_size, self.notice, film_size)
+        gray = image_for_display(image)
+        panels = [Panel("image"), Panel(caption, tb_map, boxes=boxes, box_scores=box_scores)]
+        sheet = draw_panels(gray, panels, title, self.panel_size, self.notice, whole_image_size)
         return torch.from_numpy(np.array(sheet)).permute(2, 0, 1)
 
 
@@ -171,18 +171,18 @@ def draw_boxes(
     draw: ImageDraw.ImageDraw,
     boxes: torch.Tensor | Sequence[Sequence[float]] | None,
     scores: torch.Tensor | None,
-    film_size: tuple[int, int],
+    whole_image_size: tuple[int, int],
     panel_size: tuple[int, int],
     corner: tuple[int, int],
     color: tuple[int, int, int],
     stroke: int = 2,
     text_size: int = 12,
 ) -> None:
-    """Draw boxes of a film of (height, width), with their scores, on a panel at a corner (left, top) of a picture."""
+    """Draw boxes of an image of (height, width), with their scores, on a panel at a corner (left, top) of a picture."""
     if boxes is None or len(boxes) == 0:
         return
     font = ImageFont.load_default(text_size)
-    scaled = rescale_boxes(torch.as_tensor(boxes, dtype=torch.float32), film_size, panel_size)
+    scaled = rescale_boxes(torch.as_tensor(boxes, dtype=torch.float32), whole_image_size, panel_size)
     for index, (x0, y0, x1, y1) in enumerate(scaled.tolist()):
         x0, x1, y0, y1 = x0 + corner[0], x1 + corner[0], y0 + corner[1], y1 + corner[1]
         draw.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=color, width=stroke)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from monai_tbkd.backends import FilmInputNet
+from monai_tbkd.backends import ImageInputNet
 from monai_tbkd.backends.exported_net import open_network
 from monai_tbkd.backends.int8_quantization import Int8Network
 from monai_tbkd.backends.write_network import int8_network
@@ -23,7 +23,7 @@ def small_net(**changes: Any) -> ActivationMapNet:
 
 
 def mirrored_net() -> SymmetricMapNet:
-    """A network that sends a film and its mirror image through the same weights."""
+    """A network that sends an image and its mirror image through the same weights."""
     torch.manual_seed(0)
     return SymmetricMapNet("resnet18", components=8, width=0.25).eval()
 
@@ -42,7 +42,7 @@ def make_uneven(network: Any) -> None:
 
 
 def noise(number: int, seed: int = 0) -> list[torch.Tensor]:
-    """Films ``(1, 64, 64)`` uint8."""
+    """Images ``(1, 64, 64)`` uint8."""
     random = torch.Generator().manual_seed(seed)
     return [torch.randint(0, 256, (1, SIDE, SIDE), dtype=torch.uint8, generator=random) for _ in range(number)]
 
@@ -54,6 +54,6 @@ def made_ready(network: Any, number: int = 4, share: float | None = 0.5) -> Int8
 @torch.no_grad()
 def map_error(network: Any, written: Path, runtime: str = "onnxruntime") -> float:
     """Root mean square of the change of the map, of the map's standard deviation."""
-    films = torch.stack(noise(3, seed=1))
-    exact = FilmInputNet(network)(films)
-    return float((open_network(written, runtime)(films) - exact).square().mean().sqrt() / exact.std())
+    images = torch.stack(noise(3, seed=1))
+    exact = ImageInputNet(network)(images)
+    return float((open_network(written, runtime)(images) - exact).square().mean().sqrt() / exact.std())

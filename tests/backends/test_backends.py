@@ -16,7 +16,7 @@ import torch
 from monai_tbkd.__main__ import main
 from monai_tbkd.backends import (
     ExportedNet,
-    FilmInputNet,
+    ImageInputNet,
     agreement,
     export_network,
     exported_net,
@@ -50,31 +50,31 @@ def exported(trained: Path, phantoms: Path, tmp_path_factory: pytest.TempPathFac
     for kind, end in END.items():
         export(trained, kind, folder / f"model{end}")
     for kind in ("onnx", "openvino"):
-        films = ("--int8", "--films", str(phantoms / "imgs"), "--number", "15", "--keep_float32", "stem")
-        export(trained, kind, folder / f"model.int8{END[kind]}", *films)
+        images = ("--int8", "--images", str(phantoms / "imgs"), "--number", "15", "--keep_float32", "stem")
+        export(trained, kind, folder / f"model.int8{END[kind]}", *images)
     return folder
 
 
-def infer(films: Path, out: Path, **settings: Any) -> list[dict[str, Any]]:
-    run_bundle(["inference"], dataset_dir=str(films), output_dir=str(out), draw_overlays=False, **settings)
-    rows: list[dict[str, Any]] = json.loads((out / "predictions.json").read_text())["films"]
+def infer(images: Path, out: Path, **settings: Any) -> list[dict[str, Any]]:
+    run_bundle(["inference"], dataset_dir=str(images), output_dir=str(out), draw_overlays=False, **settings)
+    rows: list[dict[str, Any]] = json.loads((out / "predictions.json").read_text())["images"]
     return rows
 
 
 @pytest.fixture(scope="module")
-def films(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few films, one of them broken."""
-    folder = tmp_path_factory.mktemp("films")
-    for film in sorted((phantoms / "imgs" / "tb").glob("*.png"))[:4]:
-        (folder / film.name).write_bytes(film.read_bytes())
+def images(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few images, one of them broken."""
+    folder = tmp_path_factory.mktemp("images")
+    for image in sorted((phantoms / "imgs" / "tb").glob("*.png"))[:4]:
+        (folder / image.name).write_bytes(image.read_bytes())
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     return folder
 
 
 @pytest.fixture(scope="module")
-def torch_rows(trained: Path, films: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def torch_rows(trained: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     out = tmp_path_factory.mktemp("torch")
-    return infer(films, out, ckpt_dir=str(trained / "models"), score_threshold=0.0)
+    return infer(images, out, ckpt_dir=str(trained / "models"), score_threshold=0.0)
 
 
 RUNS = [("onnxruntime", ".onnx"), ("openvino", ".xml"), ("openvino", ".onnx"), ("torchscript", ".ts")]
@@ -82,16 +82,16 @@ RUNS = [("onnxruntime", ".onnx"), ("openvino", ".xml"), ("openvino", ".onnx"), (
 
 @pytest.mark.parametrize(("backend", "end"), RUNS)
 def test_every_backend_gives_the_rows_of_torch(
-    backend: str, end: str, exported: Path, films: Path, torch_rows: list[dict[str, Any]], tmp_path: Path
+    backend: str, end: str, exported: Path, images: Path, torch_rows: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     rows = infer(
-        films,
+        images,
         tmp_path,
         ckpt_dir=str(tmp_path / "no checkpoint is needed"),
         backend=backend,
         exported_model=str(exported / f"model{end}"),
         score_threshold=0.0,
-        num_workers=1,  # placeholders of broken films collate with 8-bit films across processes
+        num_workers=1,  # placeholders of broken images collate with 8-bit images across processes
     )
     assert [row["status"] for row in rows] == ["failed", "done", "done", "done", "done"]
     assert sum(len(row["boxes"] or []) for row in rows) > 0
@@ -106,13 +106,13 @@ def test_every_backend_gives_the_rows_of_torch(
 
 @pytest.mark.parametrize(("backend", "end"), [("onnxruntime", ".onnx"), ("openvino", ".xml")])
 def test_int8_is_a_model_of_its_own_near_the_other(
-    backend: str, end: str, exported: Path, films: Path, torch_rows: list[dict[str, Any]], tmp_path: Path
+    backend: str, end: str, exported: Path, images: Path, torch_rows: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     model = exported / f"model.int8{end}"
-    rows = infer(films, tmp_path, backend=backend, exported_model=str(model), score_threshold=0.0)
+    rows = infer(images, tmp_path, backend=backend, exported_model=str(model), score_threshold=0.0)
     assert read_record(model)["precision"] == "int8"
     calibration = read_record(model)["calibration"]
-    assert calibration == {"films": 12, "checked": 3, "float32": ["stem"]}
+    assert calibration == {"images": 12, "checked": 3, "float32": ["stem"]}
     assert read_record(model)["weight_bits"] == 7
     changes = []
     for row, expected in zip(rows, torch_rows, strict=True):
@@ -129,17 +129,17 @@ def test_blocks_that_stay_in_32_bits_are_searched_for(
     trained: Path, phantoms: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO"):
-        path = export(trained, "onnx", tmp_path / "model.onnx", "--int8", "--films", str(phantoms / "imgs"))
+        path = export(trained, "onnx", tmp_path / "model.onnx", "--int8", "--images", str(phantoms / "imgs"))
     kept = read_record(path)["calibration"]["float32"]
     taken = next(text for text in caplog.messages if text.startswith("Taken: "))
     assert all(name in taken for name in kept)
     assert [text for text in caplog.messages if text.startswith("all in 8 bits: ")]
-    assert [text for text in caplog.messages if text.startswith("Against float32, on films that chose nothing: ")]
+    assert [text for text in caplog.messages if text.startswith("Against float32, on images that chose nothing: ")]
 
 
-def test_thresholds_come_out_of_the_file(trained: Path, exported: Path, films: Path, tmp_path: Path) -> None:
+def test_thresholds_come_out_of_the_file(trained: Path, exported: Path, images: Path, tmp_path: Path) -> None:
     point = json.loads((trained / "models" / "operating_point.json").read_text())
-    row = infer(films, tmp_path, backend="onnxruntime", exported_model=str(exported / "model.onnx"))[1]
+    row = infer(images, tmp_path, backend="onnxruntime", exported_model=str(exported / "model.onnx"))[1]
     assert row["threshold_0_100"] == pytest.approx(100 * point["score_threshold"], abs=0.01)
     assert row["threshold_id"] == f"evaluate: {point['chosen_on']}"
     assert row["model_version"] == model_version(trained / "models" / "model.pt")
@@ -202,7 +202,7 @@ def test_an_8_bit_file_of_version_0_1_is_told_of(
     assert "weights of 8 bits" in caplog.text
 
 
-def test_films_have_to_come_in_8_bits(exported: Path) -> None:
+def test_images_have_to_come_in_8_bits(exported: Path) -> None:
     net = ExportedNet(exported / "model.onnx")
     assert net(torch.zeros(3, 1, 64, 64, dtype=torch.uint8)).shape == (3, 1, 8, 8)
     with pytest.raises(ValueError, match=r"expected .* uint8, not normalized"):
@@ -251,7 +251,7 @@ assert calls
 
 @pytest.mark.parametrize("options", [{"backbone": "resnet18", "width": 0.25}, {"backbone": "efficientnet_lite0"}])
 @pytest.mark.parametrize("kind", ["onnx", "openvino", "torchscript"])
-def test_a_network_that_mirrors_its_film_is_exported_as_it_is(
+def test_a_network_that_mirrors_its_image_is_exported_as_it_is(
     kind: str, options: dict[str, Any], tmp_path: Path
 ) -> None:
     network = SymmetricMapNet(**options, components=8).eval()
@@ -260,9 +260,9 @@ def test_a_network_that_mirrors_its_film_is_exported_as_it_is(
     path = tmp_path / f"model{END[kind]}"
     written = export_network(network, path, record, (64, 64))
     assert written["largest_difference"] < 1e-4
-    films = torch.randint(0, 256, (3, 1, 64, 64), dtype=torch.uint8)  # another batch size than it was traced with
+    images = torch.randint(0, 256, (3, 1, 64, 64), dtype=torch.uint8)  # another batch size than it was traced with
     with torch.no_grad():
-        assert torch.allclose(ExportedNet(path)(films), FilmInputNet(network)(films), atol=1e-4)
+        assert torch.allclose(ExportedNet(path)(images), ImageInputNet(network)(images), atol=1e-4)
     assert read_record(path)["architecture"] == network.architecture
 
 
@@ -271,10 +271,10 @@ def test_agreement_by_hand() -> None:
     two = torch.tensor([[0.0, 0.0, 4.0, 2.0], [0.0, 2.0, 4.0, 4.0]])
     nothing = torch.zeros(0, 4)
     found = agreement([(0.5, square), (0.2, square), (0.1, nothing)], [(0.6, two), (0.2, nothing), (0.1, nothing)])
-    assert found.films == 3
+    assert found.images == 3
     assert found.score_change == pytest.approx(0.1 / 3)
     assert found.largest_score_change == pytest.approx(0.1)
-    assert found.boxes == 4  # three of the first film and one without a partner
+    assert found.boxes == 4  # three of the first image and one without a partner
     assert found.box_iou == pytest.approx((0.5 + 0.5 + 0.5 + 0.0) / 4)
     assert found.mask_iou == pytest.approx((1.0 + 0.0) / 2)  # both halves cover the square
 
@@ -290,9 +290,9 @@ def test_bfloat16_without_instructions_is_warned_of(
 
 def test_bfloat16_is_near_and_gives_float32() -> None:
     net = small_net()
-    film = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    image = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        exact, rough = net(film), Bfloat16Net(net)(film)
+        exact, rough = net(image), Bfloat16Net(net)(image)
     assert rough.dtype == torch.float32
     assert 0 < float((exact - rough).abs().max()) < 0.05 * float(exact.abs().max())
 
@@ -300,7 +300,7 @@ def test_bfloat16_is_near_and_gives_float32() -> None:
 def test_export_says_what_is_missing(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["export", "--format", "onnx", "--checkpoint", str(trained / "models" / "model.pt")]
     assert main([*command, "--int8"]) == 2
-    assert "--int8 needs --films" in capsys.readouterr().err
+    assert "--int8 needs --images" in capsys.readouterr().err
     assert main([*command, "--set", "image_sise=64"]) == 2
     assert "no config has image_sise; did you mean image_size" in capsys.readouterr().err
     assert main([*command, "--set", "image_size=96"]) == 2  # its record knows its own

@@ -19,10 +19,10 @@ pytestmark = pytest.mark.bundle  # whole networks are exported and run
 
 
 def graph_of(nodes: list[Any], weights: dict[str, np.ndarray], channels: int = 2) -> Any:
-    """A graph from ``film`` (floats here) to ``out``."""
+    """A graph from ``image`` (floats here) to ``out``."""
     shape = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
-        nodes, "g", [shape("film", 1, ["b", channels, 4, 4])], [shape("out", 1, None)],
+        nodes, "g", [shape("image", 1, ["b", channels, 4, 4])], [shape("out", 1, None)],
         [onnx.numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()],
     )  # fmt: skip
     return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
@@ -39,7 +39,7 @@ def weights_of(model: Any) -> dict[str, np.ndarray]:
 def test_a_factor_by_hand() -> None:
     # channel 0 reaches 4 and meets a weight of 1, channel 1 reaches 1 and meets 4: sqrt(4 / 1) against sqrt(1 / 4)
     model = graph_of(
-        [node("Conv", "film a b", "x"), node("Relu", "x", "y"), node("Conv", "y c", "out")],
+        [node("Conv", "image a b", "x"), node("Relu", "x", "y"), node("Conv", "y c", "out")],
         {"a": np.array([[[[1.0]], [[0.0]]], [[[0.0]], [[1.0]]]]), "b": np.array([3.0, 5.0]),
          "c": np.array([[[[1.0]], [[4.0]]]])},
     )  # fmt: skip
@@ -54,8 +54,8 @@ def test_a_factor_by_hand() -> None:
 def test_what_is_added_up_has_the_same_factors_and_what_another_step_reads_has_none() -> None:
     eye = np.eye(2).reshape(2, 2, 1, 1)
     nodes = [
-        node("Conv", "film a", "x"),
-        node("Conv", "film b", "y"),
+        node("Conv", "image a", "x"),
+        node("Conv", "image b", "y"),
         node("Add", "x y", "z"),
         node("Conv", "z c", "o"),
     ]
@@ -73,16 +73,18 @@ def test_what_is_added_up_has_the_same_factors_and_what_another_step_reads_has_n
 
 def test_a_bias_of_two_convolutions_is_scaled_for_each() -> None:
     eye, bias = np.eye(2).reshape(2, 2, 1, 1), np.array([1.0, 1.0])
-    nodes = [node("Conv", "film a b", "x"), node("Conv", "x c b", "y"), node("Conv", "y d", "out")]
+    nodes = [node("Conv", "image a b", "x"), node("Conv", "x c b", "y"), node("Conv", "y d", "out")]
     weights = {"a": eye, "b": bias, "c": 2 * eye, "d": np.array([[[[1.0]], [[9.0]]]])}
     model = graph_of(nodes, weights)
     before = graph_of(nodes, weights)
     peaks = {"x": np.array([1.0, 16.0], dtype=np.float32), "y": np.array([1.0, 1.0], dtype=np.float32)}
     equalize(model, peaks)
-    film = np.random.default_rng(0).normal(size=(1, 2, 4, 4)).astype(np.float32)
+    image = np.random.default_rng(0).normal(size=(1, 2, 4, 4)).astype(np.float32)
     runtime = pytest.importorskip("onnxruntime")
     out = [
-        runtime.InferenceSession(m.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"film": film})[0]
+        runtime.InferenceSession(m.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"image": image})[
+            0
+        ]
         for m in (before, model)
     ]
     assert out[1] == pytest.approx(out[0], rel=1e-5)

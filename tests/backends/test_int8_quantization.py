@@ -43,7 +43,7 @@ def test_the_work_of_blocks_by_hand() -> None:
     assert made.blocks["layer1.1"].work == 2 * 16 * 16 * width * width * 9
     assert made.float_share(["stem", "layer1.1"]) + made.float_share(["layer1.0", "layer2.0", "layer2.1"]) == 1.0
     twice = made_ready(mirrored_net(), 1)
-    assert twice.blocks["layer1.0"].work == 2 * 16 * 16 * 16 * 16 * 9  # film and mirror image are one batch
+    assert twice.blocks["layer1.0"].work == 2 * 16 * 16 * 16 * 16 * 9  # image and mirror image are one batch
 
 
 @pytest.mark.parametrize(("runtime", "kind"), [("onnxruntime", small_net), ("openvino", mirrored_net)])
@@ -58,24 +58,24 @@ def test_uneven_channels_cost_8_bits_little(kind: Any, runtime: str, tmp_path: P
 
 
 def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no films"):
+    with pytest.raises(ValueError, match="no images"):
         Int8Network(tmp_path / "none.onnx", [])
     made = made_ready(small_net(), 1)
     with pytest.raises(ValueError, match=r"no block layer9\.0; it has stem, layer1\.0"):
         made.write(tmp_path / "model.onnx", ["layer9.0"])
 
 
-def test_ranges_are_over_films_and_places() -> None:
+def test_ranges_are_over_images_and_places() -> None:
     shape = onnx.helper.make_tensor_value_info
     minus = onnx.helper.make_node("Neg", ["gray"], ["minus"])
     both = onnx.helper.make_node("Concat", ["gray", "minus"], ["out"], axis=1)
     graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Cast", ["film"], ["gray"], to=1), minus, both],
-        "g", [shape("film", 2, ["b", 1, 1, 2])], [shape("out", 1, ["b", 2, 1, 2])],
+        [onnx.helper.make_node("Cast", ["image"], ["gray"], to=1), minus, both],
+        "g", [shape("image", 2, ["b", 1, 1, 2])], [shape("out", 1, ["b", 2, 1, 2])],
     )  # fmt: skip
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
-    films = [torch.tensor([[[1, 7]]], dtype=torch.uint8), torch.tensor([[[3, 9]]], dtype=torch.uint8)]
-    found = channel_ranges(model, ["out"], films)["out"]
+    images = [torch.tensor([[[1, 7]]], dtype=torch.uint8), torch.tensor([[[3, 9]]], dtype=torch.uint8)]
+    found = channel_ranges(model, ["out"], images)["out"]
     assert found.lowest.tolist() == [1.0, -9.0]
     assert found.highest.tolist() == [9.0, -1.0]
     assert found.peak.tolist() == [9.0, 9.0]

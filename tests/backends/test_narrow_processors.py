@@ -29,19 +29,19 @@ from tests.backends.int8_networks import made_ready, noise, small_net  # noqa: E
 RUN = """
 import sys
 import numpy as np
-runtime, model, films, out = sys.argv[1:]
-films = np.load(films)
+runtime, model, images, out = sys.argv[1:]
+images = np.load(images)
 if runtime == "onnxruntime":
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    maps = session.run(["map"], {"film": films})[0]
+    maps = session.run(["map"], {"image": images})[0]
 else:
     sys.modules["openvino_telemetry"] = None
     import openvino
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-    maps = openvino.Core().compile_model(model, "CPU", settings)([films])[0]
+    maps = openvino.Core().compile_model(model, "CPU", settings)([images])[0]
 np.save(out, maps)
 """
 
@@ -54,16 +54,16 @@ def change_on_a_narrow_processor(model: Path, runtime: str) -> float:
     """Root mean square of the maps' change, of their standard deviation."""
     if platform.machine() != "x86_64" or shutil.which("qemu-x86_64") is None:
         pytest.skip("there is no qemu-x86_64 (Debian package qemu-user), or this is no x86-64 processor")
-    films = torch.stack(noise(3, seed=1))
+    images = torch.stack(noise(3, seed=1))
     folder = model.parent
-    np.save(folder / "films.npy", films.numpy())
+    np.save(folder / "images.npy", images.numpy())
     (folder / "run.py").write_text(RUN)
-    words = [sys.executable, str(folder / "run.py"), runtime, str(model), str(folder / "films.npy")]
+    words = [sys.executable, str(folder / "run.py"), runtime, str(model), str(folder / "images.npy")]
     narrow = folder / "narrow.npy"
     subprocess.run(
         ["qemu-x86_64", "-cpu", "Haswell", *words, str(narrow)], check=True, capture_output=True, timeout=240
     )
-    here = open_network(model, runtime)(films).numpy()
+    here = open_network(model, runtime)(images).numpy()
     change: NDArray[Any] = np.load(narrow) - here
     return float(np.sqrt((change**2).mean()) / here.std())
 

@@ -17,20 +17,20 @@ from tests.conftest import REPOSITORY, config_files
 from tests.processes import Finished, Program
 
 
-def overrides(films: Path, out: Path, models: Path, **more: Any) -> dict[str, Any]:
+def overrides(images: Path, out: Path, models: Path, **more: Any) -> dict[str, Any]:
     """What is turned in the config, by its keys."""
-    given: dict[str, Any] = {"dataset_dir": str(films), "output_dir": str(out), "ckpt_dir": str(models)}
+    given: dict[str, Any] = {"dataset_dir": str(images), "output_dir": str(out), "ckpt_dir": str(models)}
     given |= {"device": "$torch.device('cpu')", "batch_size": 1}
-    given["check_frontal"] = "off"  # the films are noise, which the gate would refuse
-    # boxes on every film, since the little model's scores are nearly the same
+    given["check_frontal"] = "off"  # the images are noise, which the gate would refuse
+    # boxes on every image, since the little model's scores are nearly the same
     given |= {"score_threshold": 0.0, "map_threshold": 0.5, "threshold_mode": "relative"}
     return given | {"num_workers": 2} | more
 
 
-def inference_command(films: Path, out: Path, models: Path, **more: Any) -> list[str]:
+def inference_command(images: Path, out: Path, models: Path, **more: Any) -> list[str]:
     """The command line after ``python``; `more` by the config's keys."""
     command = ["-m", "monai.bundle", "run", "--config_file", str(config_files("inference"))]
-    given = overrides(films, out, models, **more)
+    given = overrides(images, out, models, **more)
     return [*command, *(word for key, value in given.items() for word in (f"--{key}", str(value)))]
 
 
@@ -54,20 +54,20 @@ class Watched(Finished):
     peak_bytes: int
 
 
-def start_inference(films: Path, out: Path, models: Path, **more: Any) -> Program:
+def start_inference(images: Path, out: Path, models: Path, **more: Any) -> Program:
     """Start a run; overrides of the config by keyword."""
-    return Program(inference_command(films, out, models, **more), out.parent, environment(out.parent))
+    return Program(inference_command(images, out, models, **more), out.parent, environment(out.parent))
 
 
-def run_inference(films: Path, out: Path, models: Path, **more: Any) -> Finished:
+def run_inference(images: Path, out: Path, models: Path, **more: Any) -> Finished:
     """Run to the end; overrides of the config by keyword."""
-    return start_inference(films, out, models, **more).wait()
+    return start_inference(images, out, models, **more).wait()
 
 
-def watch_inference(films: Path, out: Path, models: Path, **more: Any) -> Watched:
+def watch_inference(images: Path, out: Path, models: Path, **more: Any) -> Watched:
     """Run to the end in a process that shares no memory with others, and watch its memory."""
     process = subprocess.Popen(
-        [sys.executable, *inference_command(films, out, models, **more)], cwd=out.parent,
+        [sys.executable, *inference_command(images, out, models, **more)], cwd=out.parent,
         env=environment(out.parent), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
     )  # fmt: skip
     peak = [0]
@@ -86,9 +86,9 @@ def watch_inference(films: Path, out: Path, models: Path, **more: Any) -> Watche
 def rows_of(out: Path) -> list[dict[str, str]]:
     """The rows of predictions.csv, after a look whether predictions.json has the same."""
     rows = read_table(out / "predictions.csv")[1]
-    films = json.loads((out / "predictions.json").read_text(encoding="utf-8"))["films"]
-    assert [film["name"] for film in films] == [row["name"] for row in rows]
-    assert [film["reason"] or "" for film in films] == [row["reason"] for row in rows]
+    images = json.loads((out / "predictions.json").read_text(encoding="utf-8"))["images"]
+    assert [image["name"] for image in images] == [row["name"] for row in rows]
+    assert [image["reason"] or "" for image in images] == [row["reason"] for row in rows]
     return rows
 
 

@@ -53,7 +53,7 @@ def test_inference_gives_the_scores_that_were_evaluated(
     given = {**LITE, "weights": None} if lite else {"weights": str(file)}
     for configs in (["train"], ["train", "evaluate"]):
         run(configs, phantoms, tmp_path, **given, max_epochs=1)
-    with (tmp_path / "out" / "films.csv").open(newline="") as rows:
+    with (tmp_path / "out" / "images.csv").open(newline="") as rows:
         evaluated = {row["name"]: 100 * float(row["student.score"]) for row in csv.DictReader(rows)}
     record = read_record(tmp_path / "models" / "model.pt")
     assert record is not None
@@ -66,7 +66,7 @@ def test_inference_gives_the_scores_that_were_evaluated(
         "check_frontal": "off",
     }
     run(["inference"], phantoms / "imgs", tmp_path, **own, draw_reports=False, draw_overlays=False)
-    rows = json.loads((tmp_path / "inference" / "predictions.json").read_text())["films"]
+    rows = json.loads((tmp_path / "inference" / "predictions.json").read_text())["images"]
     found = {row["name"]: row["score_0_100"] for row in rows if row["name"] in evaluated}
     assert found == pytest.approx(evaluated, abs=1.0)  # features are kept in half precision
     assert max(found.values()) - min(found.values()) > 1  # so that the tolerance says something

@@ -14,7 +14,7 @@ from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.networks import ActivationMapNet
 from monai_tbkd.networks.checkpoint import write_checkpoint
 from tests.conftest import REPOSITORY
-from tests.data.large_films import write_large_films
+from tests.data.large_images import write_large_images
 from tests.processes import run_python
 
 
@@ -26,48 +26,48 @@ def sentence(call: Callable[[], ConfigWorkflow]) -> str:
     return str(cause)
 
 
-def nowhere(films: Path) -> Path:
-    return films / "not_there"
+def nowhere(images: Path) -> Path:
+    return images / "not_there"
 
 
-def empty(films: Path) -> Path:
-    (films / "empty").mkdir()
-    return films / "empty"
+def empty(images: Path) -> Path:
+    (images / "empty").mkdir()
+    return images / "empty"
 
 
-def unknown_folder(films: Path) -> Path:
-    (films / "imgs" / "covid").mkdir()
-    shutil.copy(films / "imgs" / "tb" / "tb0001.png", films / "imgs" / "covid" / "c1.png")
-    return films
+def unknown_folder(images: Path) -> Path:
+    (images / "imgs" / "covid").mkdir()
+    shutil.copy(images / "imgs" / "tb" / "tb0001.png", images / "imgs" / "covid" / "c1.png")
+    return images
 
 
-def box_outside(films: Path) -> Path:
-    path = films / "annotations" / "xml" / "tb0001.xml"
+def box_outside(images: Path) -> Path:
+    path = images / "annotations" / "xml" / "tb0001.xml"
     text = path.read_text()
     start, end = text.index("<xmax>") + 6, text.index("</xmax>")
     path.write_text(text[:start] + "99999" + text[end:])
-    return films
+    return images
 
 
-def annotation_without_film(films: Path) -> Path:
-    for path in films.glob("lists/*.txt"):
+def annotation_without_image(images: Path) -> Path:
+    for path in images.glob("lists/*.txt"):
         path.write_text("".join(line for line in path.read_text().splitlines(True) if "tb0001" not in line))
-    (films / "imgs" / "tb" / "tb0001.png").unlink()
-    return films
+    (images / "imgs" / "tb" / "tb0001.png").unlink()
+    return images
 
 
-def listed_film_absent(films: Path) -> Path:
-    (films / "imgs" / "health" / "h0001.png").unlink()
-    return films
+def listed_image_absent(images: Path) -> Path:
+    (images / "imgs" / "health" / "h0001.png").unlink()
+    return images
 
 
-def one_class(films: Path) -> Path:
+def one_class(images: Path) -> Path:
     for name in ("health", "sick"):
-        shutil.rmtree(films / "imgs" / name)
-    for path in films.glob("lists/*.txt"):
+        shutil.rmtree(images / "imgs" / name)
+    for path in images.glob("lists/*.txt"):
         path.write_text("".join(line for line in path.read_text().splitlines(True) if line.startswith("tb/")))
-    shutil.rmtree(films / "annotations" / "json")
-    return films
+    shutil.rmtree(images / "annotations" / "json")
+    return images
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def one_class(films: Path) -> Path:
         (empty, ["empty"]),
         (unknown_folder, ["covid", "health", "sick", "tb"]),
         (box_outside, ["tb0001", "outside"]),
-        (annotation_without_film, ["tb0001", "annotation"]),
-        (listed_film_absent, ["h0001"]),
+        (annotation_without_image, ["tb0001", "annotation"]),
+        (listed_image_absent, ["h0001"]),
         (one_class, ["train", "one label only", "tb"]),
     ],
     ids=lambda x: x.__name__ if callable(x) else "",
@@ -100,14 +100,14 @@ BOMBS = ("bomb.png", "bomb deflated.dcm", "bomb.nrrd", "sparse.dcm")
 @pytest.fixture(scope="module")
 def bombs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bombs")
-    write_large_films(folder, *BOMBS)
+    write_large_images(folder, *BOMBS)
     return folder
 
 
 @pytest.mark.parametrize(
     ("bomb", "split"), [*((bomb, "train") for bomb in BOMBS), ("bomb.png", "val"), ("bomb deflated.dcm", "val")]
 )
-def test_a_bomb_among_films_is_named_by_training_and_evaluation(
+def test_a_bomb_among_images_is_named_by_training_and_evaluation(
     bomb: str, split: str, bombs: Path, trained: Path, phantom_copy: Path, small_run: Callable, tmp_path: Path
 ) -> None:
     name = (phantom_copy / "lists" / f"TBX11K_{split}.txt").read_text().splitlines()[0]
@@ -125,7 +125,7 @@ def test_a_bomb_among_films_is_named_by_training_and_evaluation(
     assert not list(out.rglob("*.*"))  # nothing was trained or reported
 
 
-def test_film_without_annotation_is_named_and_trained_by_its_label(
+def test_image_without_annotation_is_named_and_trained_by_its_label(
     phantom_copy: Path, small_run: Callable, caplog: pytest.LogCaptureFixture
 ) -> None:
     (phantom_copy / "annotations" / "xml" / "tb0003.xml").unlink()
@@ -156,11 +156,11 @@ def test_evaluation_before_training_says_what_to_run(small_run: Callable) -> Non
 
 
 def test_inference_with_another_architecture_or_none(small_run: Callable, tmp_path: Path, phantoms: Path) -> None:
-    films = str(phantoms / "imgs" / "tb")
-    assert "model.pt" in sentence(lambda: small_run(["inference"], dataset_dir=films))
+    images = str(phantoms / "imgs" / "tb")
+    assert "model.pt" in sentence(lambda: small_run(["inference"], dataset_dir=images))
     other = ActivationMapNet("resnet18", num_classes=1, width=0.25, last_stage="layer2", output_stride=8)
     write_checkpoint(other, tmp_path / "models" / "model.pt", {"epochs": 1})
-    assert "another architecture" in sentence(lambda: small_run(["inference"], dataset_dir=films))
+    assert "another architecture" in sentence(lambda: small_run(["inference"], dataset_dir=images))
 
 
 @pytest.mark.parametrize(
@@ -179,9 +179,9 @@ def test_numbers_that_cannot_be(numbers: dict, words: str, small_run: Callable, 
     assert not (tmp_path / "models" / "teacher.pt").exists()
 
 
-def test_selection_split_of_no_film_is_named_at_evaluation(small_run: Callable) -> None:
+def test_selection_split_of_no_image_is_named_at_evaluation(small_run: Callable) -> None:
     small_run(["train"], max_epochs=1, select=0.0)
-    assert "select split has no film" in sentence(lambda: small_run(["train", "evaluate"], select=0.0, max_epochs=1))
+    assert "select split has no image" in sentence(lambda: small_run(["train", "evaluate"], select=0.0, max_epochs=1))
 
 
 def test_weights_that_are_not_there(small_run: Callable, tmp_path: Path) -> None:

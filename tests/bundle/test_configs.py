@@ -15,7 +15,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata, verify_n
 from monai_tbkd import __version__
 from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.networks import SymmetricMapNet
-from monai_tbkd.transforms import NormalizeFilm
+from monai_tbkd.transforms import NormalizeImage
 from tests.conftest import REPOSITORY, open_bundle
 
 CONFIGS = REPOSITORY / "bundle" / "configs"
@@ -55,7 +55,7 @@ def test_train_and_inference_have_every_property(phantoms: Path, tmp_path: Path)
 def test_metadata_fits_the_published_schema(real_data: Path) -> None:
     schema = real_data.parent / "zoo" / "meta_schema_20240725.json"
     if not schema.is_file():
-        pytest.skip("the published schema is not beside the real films")
+        pytest.skip("the published schema is not beside the real images")
     verify_metadata(meta_file=str(CONFIGS / "metadata.json"), filepath=str(schema))
 
 
@@ -102,7 +102,7 @@ def test_what_the_network_sees_in_inference_is_what_it_was_trained_on(phantoms: 
         seen.append(parser.get_parsed_content("preprocessing")(image)["image"].as_tensor())
     assert seen[0].dtype == torch.uint8
     assert seen[1].shape == (3, 384, 384)
-    assert torch.equal(NormalizeFilm()(seen[0]), seen[1])
+    assert torch.equal(NormalizeImage()(seen[0]), seen[1])
 
 
 def test_defaults_of_inference_are_those_of_training() -> None:
@@ -114,7 +114,7 @@ def test_defaults_of_inference_are_those_of_training() -> None:
     for key in (
         "image_size",
         "lung_crop",
-        "film_size",
+        "whole_image_size",
         "voi",
         "min_age",
         "secondary_capture",
@@ -185,7 +185,7 @@ def test_recipe_runs_with_small_numbers(recipe: str, phantoms: Path, tmp_path: P
         workflow = ConfigWorkflow(configs, logging_file=False, **where, **small)
         workflow.initialize()
         workflow.run()
-    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["splits"]["test"]["tb_films_with_boxes"] == 5
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["splits"]["test"]["tb_images_with_boxes"] == 5
 
 
 @pytest.mark.bundle

@@ -15,36 +15,36 @@ import pytest
 from PIL import Image
 
 from monai_tbkd.bundle.plain_errors import plain_cause
-from monai_tbkd.data import FilmTurn
+from monai_tbkd.data import ImageTurn
 from tests.bundle.inference_process import overrides
 from tests.conftest import run_bundle
-from tests.data.golden_dicom import write_film
-from tests.dicom.dicom_films import COMPLETE
+from tests.data.golden_dicom import write_image
+from tests.dicom.dicom_images import COMPLETE
 
 ORIENTATIONS = {"plain": ["L", "F"], "mirrored": ["R", "F"], "turned": ["F", "L"], "headless": ["L", "F"]}
 
 
 @pytest.fixture(scope="module")
-def films(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One phantom film, cut to 128 x 100, as DICOM laid out in several ways, and as a picture."""
-    folder = tmp_path_factory.mktemp("dicom output") / "films"
+def images(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One phantom image, cut to 128 x 100, as DICOM laid out in several ways, and as a picture."""
+    folder = tmp_path_factory.mktemp("dicom output") / "images"
     folder.mkdir()
     with Image.open(next((phantoms / "imgs" / "tb").iterdir())) as image:
         upright = np.asarray(image.convert("L"))[:, 14:114]
-    turns = {"mirrored": FilmTurn(flip_columns=True), "turned": FilmTurn(transpose=True)}
+    turns = {"mirrored": ImageTurn(flip_columns=True), "turned": ImageTurn(transpose=True)}
     for name, orientation in ORIENTATIONS.items():
-        stored = turns.get(name, FilmTurn()).as_stored(upright)
+        stored = turns.get(name, ImageTurn()).as_stored(upright)
         study = {key: f"1.2.3.{len(name)}.{end}" for end, key in enumerate(("StudyInstanceUID", "SeriesInstanceUID"))}
         elements = {**COMPLETE, **study, "PatientOrientation": orientation}
-        write_film(folder / f"{name}.dcm", stored, 8, headless=name == "headless", **elements)
-    write_film(folder / "of no study.dcm", upright, 8, headless=True, StudyInstanceUID=None)
-    write_film(folder / "refused.dcm", upright, 8, **{**COMPLETE, "ViewPosition": "LL"})
+        write_image(folder / f"{name}.dcm", stored, 8, headless=name == "headless", **elements)
+    write_image(folder / "of no study.dcm", upright, 8, headless=True, StudyInstanceUID=None)
+    write_image(folder / "refused.dcm", upright, 8, **{**COMPLETE, "ViewPosition": "LL"})
     Image.fromarray(upright).save(folder / "picture.png")
     return folder
 
 
-def infer(trained: Path, films: Path, out: Path, **more: Any) -> dict[str, dict[str, str]]:
-    run_bundle(["inference"], **{**overrides(films, out, trained / "models"), "num_workers": 0, **more})
+def infer(trained: Path, images: Path, out: Path, **more: Any) -> dict[str, dict[str, str]]:
+    run_bundle(["inference"], **{**overrides(images, out, trained / "models"), "num_workers": 0, **more})
     with (out / "predictions.csv").open(newline="", encoding="utf-8") as file:
         return {row["name"]: row for row in csv.DictReader(file)}
 
@@ -60,13 +60,13 @@ def results_in(out: Path) -> dict[str, str]:
 
 
 def test_results_are_those_of_the_table(
-    trained: Path, films: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    trained: Path, images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    before = {path.name: path.read_bytes() for path in films.iterdir()}
+    before = {path.name: path.read_bytes() for path in images.iterdir()}
     out = tmp_path / "out"
-    rows = infer(trained, films, out, dicom_output="sr, seg_map, seg_boxes, sc, gsps")
-    assert {path.name: path.read_bytes() for path in films.iterdir()} == before
+    rows = infer(trained, images, out, dicom_output="sr, seg_map, seg_boxes, sc, gsps")
+    assert {path.name: path.read_bytes() for path in images.iterdir()} == before
     assert rows["refused.dcm"]["status"] == "refused"
     assert {row["status"] for name, row in rows.items() if name != "refused.dcm"} == {"done"}
     kinds = {"sr.dcm", "seg_map.dcm", "seg_boxes.dcm", "sc.dcm", "gsps.dcm"}
@@ -95,7 +95,7 @@ def test_results_are_those_of_the_table(
         assert xmin - 1 <= x <= xmax
         assert ymin - 1 <= y <= ymax
         assert fractions.max() == pytest.approx(score, abs=0.05)
-    # the same film however it is stored, so the same boxes once they are upright
+    # the same image however it is stored, so the same boxes once they are upright
     plain, mirrored = (json.loads(rows[f"{name}.dcm"]["boxes"]) for name in ("plain", "mirrored"))
     assert [box[1::2] for box in plain] == [box[1::2] for box in mirrored]
     assert plain != mirrored
@@ -108,12 +108,12 @@ def test_results_are_those_of_the_table(
         assert secret not in said
 
 
-def test_going_on_with_a_run_makes_no_doubles(trained: Path, films: Path, tmp_path: Path) -> None:
+def test_going_on_with_a_run_makes_no_doubles(trained: Path, images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    rows = infer(trained, films, out, dicom_output=True)
+    rows = infer(trained, images, out, dicom_output=True)
     first = results_in(out)
     assert {path.split("/")[1] for path in first} == {"sr.dcm", "sc.dcm"}
-    # as a kill leaves it: a film with its results and without its row, and one with neither
+    # as a kill leaves it: an image with its results and without its row, and one with neither
     table = out / "predictions.csv"
     lines = table.read_text().splitlines(keepends=True)
     table.write_text("".join(lines[:3]))
@@ -122,20 +122,20 @@ def test_going_on_with_a_run_makes_no_doubles(trained: Path, films: Path, tmp_pa
     for path in half_done.iterdir():
         path.unlink()
     (half_done / "sr.dcm.part").write_bytes(b"torn")
-    rows = infer(trained, films, out, dicom_output=True, resume=True)
+    rows = infer(trained, images, out, dicom_output=True, resume=True)
     assert len(rows) == 7
     assert results_in(out) == first
     untouched = {path: (out / "dicom" / path).stat().st_mtime_ns for path in first}
-    infer(trained, films, out, dicom_output=True, resume=True)
+    infer(trained, images, out, dicom_output=True, resume=True)
     assert {path: (out / "dicom" / path).stat().st_mtime_ns for path in results_in(out)} == untouched
     # other results are another run
     with pytest.raises(Exception) as caught:
-        infer(trained, films, out, dicom_output="sr", resume=True)
+        infer(trained, images, out, dicom_output="sr", resume=True)
     assert "dicom_output" in str(plain_cause(caught.value))
 
 
-def test_off_unless_asked_for(trained: Path, films: Path, tmp_path: Path) -> None:
-    rows = infer(trained, films, tmp_path / "out")
+def test_off_unless_asked_for(trained: Path, images: Path, tmp_path: Path) -> None:
+    rows = infer(trained, images, tmp_path / "out")
     assert not (tmp_path / "out" / "dicom").exists()
     assert "NO_DICOM_RESULT" not in "".join(row["warnings"] for row in rows.values())
 
@@ -144,8 +144,8 @@ def test_off_unless_asked_for(trained: Path, films: Path, tmp_path: Path) -> Non
     ("given", "words"), [("pdf", "['pdf']"), (3, "3 is no choice")], ids=["unknown kind", "a number"]
 )
 def test_an_unknown_kind_is_refused_in_one_sentence(
-    trained: Path, films: Path, tmp_path: Path, given: object, words: str
+    trained: Path, images: Path, tmp_path: Path, given: object, words: str
 ) -> None:
     with pytest.raises(Exception) as caught:
-        infer(trained, films, tmp_path / "out", dicom_output=given)
+        infer(trained, images, tmp_path / "out", dicom_output=given)
     assert words in str(plain_cause(caught.value))

@@ -47,7 +47,7 @@ def open_site(stage: str, phantoms: Path, folder: Path, name: str, **more: Any) 
 
 
 def check_only_weights_and_counts(update: ExchangeObject, whole: nn.Module, phantoms: Path) -> None:
-    """Of a site's update every number has a place in the network or is a count, and no film's name is in it."""
+    """Of a site's update every number has a place in the network or is a count, and no image's name is in it."""
     shapes = {name: value.shape for name, value in whole.state_dict().items()}
     assert {name: value.shape for name, value in update.weights.items()} == shapes
     assert update.optim is None
@@ -55,15 +55,15 @@ def check_only_weights_and_counts(update: ExchangeObject, whole: nn.Module, phan
     assert all(isinstance(value, int) for value in update.statistics.values())
     assert not dict(update)
     carried = pickle.dumps([update.weights, update.statistics])
-    films = [path.stem for path in (phantoms / "imgs").rglob("*.png")]
-    assert films
-    assert not [name for name in (*films, str(phantoms)) if name.encode() in carried]
+    images = [path.stem for path in (phantoms / "imgs").rglob("*.png")]
+    assert images
+    assert not [name for name in (*images, str(phantoms)) if name.encode() in carried]
 
 
 def test_the_check_sees_what_must_not_leave(phantoms: Path) -> None:
     weights = dict(network().state_dict())
     check_only_weights_and_counts(ExchangeObject(weights=weights, statistics={"n": 1}), network(), phantoms)
-    for extra in ({"film": torch.zeros(64, 64)}, {"head.weight": torch.zeros(64, 64)}):
+    for extra in ({"image": torch.zeros(64, 64)}, {"head.weight": torch.zeros(64, 64)}):
         with pytest.raises(AssertionError):
             check_only_weights_and_counts(ExchangeObject(weights=weights | extra, statistics={}), network(), phantoms)
     with pytest.raises(AssertionError):
@@ -72,7 +72,7 @@ def test_the_check_sees_what_must_not_leave(phantoms: Path) -> None:
 
 @pytest.mark.bundle
 def test_a_round_of_two_sites(phantoms: Path, tmp_path: Path) -> None:
-    # the second holds more films out, so that it makes fewer steps and weighs less
+    # the second holds more images out, so that it makes fewer steps and weighs less
     held_out = {"large": {}, "small": {"select": 0.6}}
     for stage, start, checkpoint in (
         ("teacher", ViewedNet(network(), FrameMaskView(0.1)), "teacher.pt"),
@@ -104,7 +104,7 @@ def test_a_round_of_two_sites(phantoms: Path, tmp_path: Path) -> None:
 
 
 def check_received(folder: Path, checkpoint: str, stage: str, weights: dict[str, torch.Tensor]) -> None:
-    """Each site holds the average, with a record of its own films."""
+    """Each site holds the average, with a record of its own images."""
     records = []
     for name in ("large", "small"):
         record = read_record(folder / name / checkpoint)

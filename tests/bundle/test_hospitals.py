@@ -43,7 +43,7 @@ def test_a_hospital_without_boxes_is_reported(
     assert "localization is left out" in (tmp_path / "out" / "report.html").read_text()
     assert set(result["shortcuts"]) == {"elsewhere"}
     assert "no lesion seen: thumbnail" in caplog.text
-    with (tmp_path / "out" / "films.csv").open(newline="") as file:
+    with (tmp_path / "out" / "images.csv").open(newline="") as file:
         assert {row["source"] for row in csv.DictReader(file)} == {"elsewhere"}
     assert list((tmp_path / "out" / "comparison").glob("*.png"))
 

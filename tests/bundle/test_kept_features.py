@@ -30,10 +30,10 @@ SMALLER: dict[str, Any] = {
 }  # fmt: skip
 
 
-def run(configs: list[str], films: Path, folder: Path, **given: Any) -> ConfigWorkflow:
+def run(configs: list[str], images: Path, folder: Path, **given: Any) -> ConfigWorkflow:
     """Run configs as they are, with numbers that make them small, into a folder that has the backbone's weights."""
     files = [str(REPOSITORY / "bundle" / "configs" / f"{name}.yaml") for name in configs]
-    where = {"dataset_dir": str(films), "ckpt_dir": str(folder / "models"), "output_dir": str(folder / "out")}
+    where = {"dataset_dir": str(images), "ckpt_dir": str(folder / "models"), "output_dir": str(folder / "out")}
     kind = "infer" if configs == ["inference"] else "train"
     own = {"features_dir": str(folder / "features"), "weights": str(folder / "resnet.pt")} if kind == "train" else {}
     workflow = ConfigWorkflow(files, workflow_type=kind, logging_file=False, **{**SMALLER, **where, **own, **given})
@@ -93,7 +93,7 @@ def test_checkpoints_are_whole_networks_that_share_the_backbone_and_its_componen
 def test_the_evaluation_has_all_three_beside_blind_baselines(studied: Path) -> None:
     result = json.loads((studied / "out" / "metrics.json").read_text())
     assert {"teacher", "control", "student", "blind_prior"} <= set(result["predictors"])
-    with (studied / "out" / "films.csv").open(newline="") as file:
+    with (studied / "out" / "images.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 10
     assert {"student.union_mask_iou", "student.box_union_iou", "student.score"} <= set(rows[0])
@@ -101,11 +101,11 @@ def test_the_evaluation_has_all_three_beside_blind_baselines(studied: Path) -> N
 
 def test_inference_gives_the_scores_that_were_evaluated(studied: Path, phantoms: Path, tmp_path: Path) -> None:
     """From the image's own path, in one pass: kept features are of half precision, and no more is lost."""
-    with (studied / "out" / "films.csv").open(newline="") as file:
+    with (studied / "out" / "images.csv").open(newline="") as file:
         evaluated = {row["name"]: 100 * float(row["student.score"]) for row in csv.DictReader(file)}
     given = {"ckpt_dir": str(studied / "models"), "output_dir": str(tmp_path / "out"), "check_frontal": "off"}
     run(["inference"], phantoms / "imgs", tmp_path, **given, draw_reports=False, draw_overlays=False)
-    rows = json.loads((tmp_path / "out" / "predictions.json").read_text())["films"]
+    rows = json.loads((tmp_path / "out" / "predictions.json").read_text())["images"]
     found = {row["name"]: row["score_0_100"] for row in rows if row["name"] in evaluated}
     assert found == pytest.approx(evaluated, abs=0.5)
     assert max(found.values()) - min(found.values()) > 1  # so that the tolerance says something
@@ -254,6 +254,6 @@ def test_a_teacher_may_have_another_backbone(phantoms: Path, tmp_path: Path) -> 
     )
     assert own is not None
     rows, alone = (
-        list(csv.DictReader((tmp_path / folder / "films.csv").read_text().splitlines())) for folder in ("out", "own")
+        list(csv.DictReader((tmp_path / folder / "images.csv").read_text().splitlines())) for folder in ("out", "own")
     )
     assert [row["teacher.score"] for row in rows] == [row["teacher.score"] for row in alone]

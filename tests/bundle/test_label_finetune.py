@@ -25,7 +25,7 @@ CONFIGS = ["train", "label_finetune"]
 
 @pytest.fixture
 def work(phantoms: Path, trained: Path, tmp_path: Path) -> dict[str, Any]:
-    """A served model, eight corrected films (six with TB), and four that nobody has labeled."""
+    """A served model, eight corrected images (six with TB), and four that nobody has labeled."""
     shutil.copytree(trained / "models", tmp_path / "models")
     items = [item for item in load_tbx11k(phantoms, 1) if item["split"] == "train"]
     with_tb, without = ([i for i in items if (i["class_name"] == "tb") == tb] for tb in (True, False))
@@ -54,14 +54,14 @@ def test_a_new_model_is_served_with_its_threshold_and_its_history(work: dict[str
     assert record["stage"] == "student" and record["settings"]["image_size"] == 64
     (told,) = record["fine_tuning"]
     assert told["served_sha256"] == before
-    assert told["films"] | {"sha256": ""} == {"corrected": 8, "with_tb": 6, "unlabeled": 4, "sha256": ""}
+    assert told["images"] | {"sha256": ""} == {"corrected": 8, "with_tb": 6, "unlabeled": 4, "sha256": ""}
     assert (
-        told["films_with_boxes"] == 6
+        told["images_with_boxes"] == 6
         and 0 <= told["miou_of_training_images_before"] <= 1
         and 0 <= told["miou_of_training_images_after"] <= 1
     )
     point = load_operating_point(tmp_path / "models" / "operating_point.json", served)
-    assert point["map_threshold"] == told["map_threshold"] and "boxes drawn on 6 films" in point["id"]
+    assert point["map_threshold"] == told["map_threshold"] and "boxes drawn on 6 images" in point["id"]
     # batch norm's statistics are those of the training, the weights are not
     statistics = [key for key in weights if "running_mean" in key]
     assert statistics and all(torch.equal(weights[key], after[key]) for key in statistics)
@@ -146,7 +146,7 @@ def test_a_broken_run_leaves_the_served_model(
     assert contents(tmp_path / "models") == before and not (tmp_path / "out" / "candidate" / "model.pt").exists()
 
 
-def test_a_film_that_cannot_be_read_costs_itself_alone(work: dict[str, Any], tmp_path: Path) -> None:
+def test_a_image_that_cannot_be_read_costs_itself_alone(work: dict[str, Any], tmp_path: Path) -> None:
     table = Path(work["dataset_dir"])
     first = table.read_text().splitlines()[1].split(",")[0]
     cut = tmp_path / "cut.png"
@@ -154,7 +154,7 @@ def test_a_film_that_cannot_be_read_costs_itself_alone(work: dict[str, Any], tmp
     table.write_text(table.read_text().replace(first, str(cut)))
     run_bundle(CONFIGS, "run_finetune", **work)
     told = json.loads((tmp_path / "out" / "candidate" / "fine_tuning.json").read_text())
-    assert told["films"]["corrected"] == 7
+    assert told["images"]["corrected"] == 7
 
 
 def test_no_class_but_one(work: dict[str, Any], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The main job through ``monai.bundle``, on phantom films, with small numbers."""
+"""The main job through ``monai.bundle``, on phantom images, with small numbers."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def test_tensorboard_has_terms_learning_rate_metrics_and_the_panel(trained: Path
 
 def test_metrics_json_has_every_model_and_baseline_with_intervals(trained: Path) -> None:
     result = json.loads((trained / "out" / "metrics.json").read_text())
-    blind = {"blind_prior", "center_box", "upper_lung_boxes", "whole_film", "mean_map", "shuffled_maps"}
+    blind = {"blind_prior", "center_box", "upper_lung_boxes", "whole_image", "mean_map", "shuffled_maps"}
     assert set(result["predictors"]) == {"teacher", "control", "student"} | blind
     assert result["splits"]["test"] == {
-        "films": 10,
-        "health_films": 3,
-        "sick_films": 2,
-        "tb_films": 5,
-        "tb_films_with_boxes": 5,
+        "images": 10,
+        "health_images": 3,
+        "sick_images": 2,
+        "tb_images": 5,
+        "tb_images_with_boxes": 5,
         "boxes": 7,
     }
     for name, row in result["predictors"].items():
@@ -80,24 +80,24 @@ def test_metrics_json_has_every_model_and_baseline_with_intervals(trained: Path)
     assert "research use only" in result["notice"]
 
 
-def test_evaluation_draws_films(trained: Path) -> None:
+def test_evaluation_draws_images(trained: Path) -> None:
     pictures = sorted((trained / "out" / "comparison").glob("*.png"))
     assert len(pictures) == 4
-    assert Image.open(pictures[0]).size[0] == 4 * 320  # film, teacher, control, student
+    assert Image.open(pictures[0]).size[0] == 4 * 320  # image, teacher, control, student
 
 
 def test_inference_writes_rows_boxes_and_overlays(trained: Path, phantoms: Path, tmp_path: Path) -> None:
-    films = tmp_path / "films" / "nested"
-    films.mkdir(parents=True)
+    images = tmp_path / "images" / "nested"
+    images.mkdir(parents=True)
     square = Image.open(phantoms / "imgs" / "tb" / "tb0001.png")
-    square.save(films / "tb0001 x.png")
-    square.resize((384, 192)).save(films / "wide.png")  # 128 pixels wide and high become 384 and 192
-    (films / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
-    out = tmp_path / "films" / "out"  # results among the films are no films
+    square.save(images / "tb0001 x.png")
+    square.resize((384, 192)).save(images / "wide.png")  # 128 pixels wide and high become 384 and 192
+    (images / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    out = tmp_path / "images" / "out"  # results among the images are no images
     for _ in range(2):
         run_bundle(
             ["inference"],
-            dataset_dir=str(tmp_path / "films"),
+            dataset_dir=str(tmp_path / "images"),
             output_dir=str(out),
             ckpt_dir=str(trained / "models"),
             score_threshold=0.0,
@@ -105,23 +105,23 @@ def test_inference_writes_rows_boxes_and_overlays(trained: Path, phantoms: Path,
             threshold_mode="relative",
         )
     rows = list(csv.DictReader((out / "predictions.csv").open()))
-    films_json = json.loads((out / "predictions.json").read_text())["films"]
+    images_json = json.loads((out / "predictions.json").read_text())["images"]
     assert [r["name"] for r in rows] == ["nested/broken.png", "nested/tb0001 x.png", "nested/wide.png"]
     assert [r["status"] for r in rows] == ["failed", "done", "done"]
     assert rows[0]["score_0_100"] == ""  # a reason and no score
     assert rows[0]["reason"] == "CORRUPT"
-    assert films_json[0]["score_0_100"] is None
-    for row, film in zip(rows[1:], films_json[1:]):
+    assert images_json[0]["score_0_100"] is None
+    for row, image in zip(rows[1:], images_json[1:]):
         assert 0 <= float(row["score_0_100"]) <= 100
-        assert json.loads(row["boxes"]) == film["boxes"]
+        assert json.loads(row["boxes"]) == image["boxes"]
         assert row["threshold_id"] == "config: map_threshold, score_threshold, mode"
-    square_boxes, wide_boxes = (f["boxes"] for f in films_json[1:])
+    square_boxes, wide_boxes = (f["boxes"] for f in images_json[1:])
     assert square_boxes
     assert len(wide_boxes) == len(square_boxes)
     for box, wide in zip(square_boxes, wide_boxes):
         assert 0 <= box[0] < box[2] <= 128
         assert 0 <= box[1] < box[3] <= 128
-        # the same film stretched: three times the columns, one and a half times the rows
+        # the same image stretched: three times the columns, one and a half times the rows
         assert wide[:4] == pytest.approx([3 * box[0], 1.5 * box[1], 3 * box[2], 1.5 * box[3]], abs=12)
     assert {p.name for p in (out / "overlays").iterdir()} == {"nested_tb0001 x.png", "nested_wide.png"}
 
@@ -147,14 +147,14 @@ def test_inference_gives_the_scores_and_boxes_that_were_evaluated(
         operating_point=str(tmp_path / "operating_point.json"),
     )
     point = json.loads((tmp_path / "operating_point.json").read_text())
-    films = {f["name"]: f for f in json.loads((tmp_path / "predictions.json").read_text())["films"]}
+    images = {f["name"]: f for f in json.loads((tmp_path / "predictions.json").read_text())["images"]}
     to_boxes = comparison.box_fitting(point)
     assert len(recorder.scores) == 10
     number = 0
     for item in comparison.items["test"]:
-        assert films[item["name"]]["score_0_100"] == pytest.approx(100 * recorder.scores[item["name"]], abs=0.02)
+        assert images[item["name"]]["score_0_100"] == pytest.approx(100 * recorder.scores[item["name"]], abs=0.02)
         scored = to_boxes(torch.from_numpy(recorder.maps[item["name"]])[None], recorder.scores[item["name"]])
-        drawn = [box[:4] for box in films[item["name"]]["boxes"]]
+        drawn = [box[:4] for box in images[item["name"]]["boxes"]]
         expected = rescale_boxes(scored.boxes, (64, 64), item["size"]).numpy()
         np.testing.assert_allclose(np.reshape(drawn, (-1, 4)), expected, atol=0.02)
         number += len(drawn)
@@ -191,7 +191,7 @@ def test_student_and_control_start_alike(taught: Callable, small_run: Callable, 
     taught(max_epochs=1, learning_rate=0.0)
     small_run(["train"], stage="control", max_epochs=1, learning_rate=0.0)
     student, control = (read_state_dict(tmp_path / "models" / f"{n}.pt") for n in ("model", "control"))
-    assert all(torch.equal(student[k], control[k]) for k in student)  # batch norm has seen the same films as well
+    assert all(torch.equal(student[k], control[k]) for k in student)  # batch norm has seen the same images as well
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -203,7 +203,7 @@ def test_two_and_three_classes(small_run: Callable, tmp_path: Path, num_classes:
     assert read_state_dict(tmp_path / "models" / "model.pt")["head.weight"].shape[0] == num_classes
 
 
-def test_evaluation_refuses_networks_that_have_seen_the_reported_films(
+def test_evaluation_refuses_networks_that_have_seen_the_reported_images(
     trained: Path, phantoms: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(Exception) as caught:

@@ -1,4 +1,4 @@
-"""A bright block in a corner of a film comes out as a box at that corner: from the file, of any format, to its pixels.
+"""A bright block in a corner of an image comes out as a box at that corner: from the file, of any format, to its pixels.
 
 Preprocessing and postprocessing are those of inference.yaml. In place of the network stands a rule that can be followed
 by hand: the logit of a cell is high where the preprocessed picture is bright around the place that the cell looks at.
@@ -22,14 +22,14 @@ from monai.bundle import ConfigParser
 from numpy.typing import NDArray
 from PIL import Image
 
-from monai_tbkd.data import FilmTurn
-from monai_tbkd.transforms.normalize_film import IMAGENET_MEAN, IMAGENET_STD
+from monai_tbkd.data import ImageTurn
+from monai_tbkd.transforms.normalize_image import IMAGENET_MEAN, IMAGENET_STD
 from tests.conftest import REPOSITORY
-from tests.data.golden_dicom import write_film
+from tests.data.golden_dicom import write_image
 
 pytestmark = pytest.mark.bundle
 
-# A film of 192 x 320 pixels (height x width) is brought to 256 x 256, by 4/3 down and by 4/5 across. A block of 72 x 80
+# An image of 192 x 320 pixels (height x width) is brought to 256 x 256, by 4/3 down and by 4/5 across. A block of 72 x 80
 # of its pixels becomes one of 96 x 64, so that its inner edges, e, are multiples of the stride and of the grid's cells.
 HEIGHT, WIDTH = 192, 320
 SIDE, STRIDE, CELL = 256, 8, 4
@@ -37,8 +37,8 @@ BLOCK = (72, 80)
 # Why nothing but the resize's rounding is left: cell i of the map looks at pixel 8 i, and its logit is +8 where the
 # mean of the pixels 8 i - 4 to 8 i + 3 is bright, -8 where it is dark. At an edge e the cell e / 8 sees 4 pixels of
 # each, so the map passes through 0 at pixel e (blurred by the resize, but alike on both sides). The grid's cells that
-# meet at e have their middles at e - 2.5 and e + 1.5: one on either side, so the mask ends at e. Back on the film, e is
-# an edge of the block exactly; what is allowed is half a pixel of the film.
+# meet at e have their middles at e - 2.5 and e + 1.5: one on either side, so the mask ends at e. Back on the image, e is
+# an edge of the block exactly; what is allowed is half a pixel of the image.
 TOLERANCE = 0.5
 CORNERS = ("upper left", "upper right", "lower left", "lower right")
 
@@ -68,7 +68,7 @@ def chain() -> tuple[Any, Any]:
 
 
 def boxes_of(path: Path) -> list[list[float]]:
-    """The boxes that predictions would have: in the film's pixels as they are stored."""
+    """The boxes that predictions would have: in the image's pixels as they are stored."""
     before, after = chain()
     item = before({"image": str(path), "name": path.name})
     size = torch.as_tensor(item["image"].meta["original_size"])
@@ -76,18 +76,18 @@ def boxes_of(path: Path) -> list[list[float]]:
         tb_map = Brightness()(item["image"].as_tensor()[None])[0]
     found = after({"pred": tb_map, "original_size": size, "inside": item["inside"]})
     assert found["tb_map"].shape == (1, SIDE // CELL, SIDE // CELL)
-    turn = FilmTurn.from_text(item["image"].meta["turn"])
+    turn = ImageTurn.from_text(item["image"].meta["turn"])
     return turn.boxes_as_stored(found["pred_boxes"].tolist(), size.tolist())
 
 
 def block_at(corner: str) -> list[int]:
-    """Where the block is, on the upright film: xmin, ymin, xmax, ymax."""
+    """Where the block is, on the upright image: xmin, ymin, xmax, ymax."""
     left, top = ("left" in corner) or (WIDTH - BLOCK[1]), ("upper" in corner) or (HEIGHT - BLOCK[0])
     x, y = (0 if left is True else left), (0 if top is True else top)
     return [x, y, x + BLOCK[1], y + BLOCK[0]]
 
 
-def film(corner: str, high: int) -> NDArray[Any]:
+def image(corner: str, high: int) -> NDArray[Any]:
     """Upright: dark, with a bright block in one corner."""
     xmin, ymin, xmax, ymax = block_at(corner)
     pixels = np.full((HEIGHT, WIDTH), high // 20, dtype=np.uint8 if high < 256 else np.uint16)
@@ -97,7 +97,7 @@ def film(corner: str, high: int) -> NDArray[Any]:
 
 def picture(file_format: str, high: int = 250, **options: Any) -> Callable[[Path, str], Path]:
     def write(path: Path, corner: str) -> Path:
-        Image.fromarray(film(corner, high)).save(path, format=file_format, **options)
+        Image.fromarray(image(corner, high)).save(path, format=file_format, **options)
         return path
 
     return write
@@ -107,18 +107,18 @@ def exif_rotated(path: Path, corner: str) -> Path:
     """Stored lying on its side, with the tag that says so (6: turn clockwise by 90 degrees to stand it up)."""
     exif = Image.Exif()
     exif[274] = 6
-    lying = Image.fromarray(film(corner, 250)).transpose(Image.Transpose.ROTATE_90)
+    lying = Image.fromarray(image(corner, 250)).transpose(Image.Transpose.ROTATE_90)
     lying.save(path, format="JPEG", exif=exif, quality=95)
     return path
 
 
 def dicom(photometric: str, orientation: list[str]) -> Callable[[Path, str], Path]:
     def write(path: Path, corner: str) -> Path:
-        upright = film(corner, 4000)
+        upright = image(corner, 4000)
         # Written out by hand for each: where the rows run to the patient's right, or the columns to the head.
         stored = {"LF": upright, "RF": upright[:, ::-1], "LH": upright[::-1], "FL": upright.T}["".join(orientation)]
         stored = 4095 - stored if photometric == "MONOCHROME1" else stored
-        return write_film(
+        return write_image(
             path,
             np.ascontiguousarray(stored),
             12,
@@ -134,7 +134,7 @@ def nifti(
 ) -> Callable[[Path, str], Path]:
     def write(path: Path, corner: str) -> Path:
         named = path.with_suffix(".nii")
-        nib.save(nib.Nifti1Image(np.ascontiguousarray(voxels(film(corner, 4000))), affine), named)
+        nib.save(nib.Nifti1Image(np.ascontiguousarray(voxels(image(corner, 4000))), affine), named)
         path.write_bytes(gzip.compress(named.read_bytes()) if gz else named.read_bytes())
         return path
 
@@ -143,7 +143,7 @@ def nifti(
 
 def by_itk(suffix: str, slices: bool) -> Callable[[Path, str], Path]:
     def write(path: Path, corner: str) -> Path:
-        array = film(corner, 4000)
+        array = image(corner, 4000)
         itk.imwrite(itk.image_from_array(array[None] if slices else array), str(path.with_suffix(f".{suffix}")))
         return path.with_suffix(f".{suffix}")
 
@@ -159,7 +159,7 @@ def as_slice(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def as_coronal(pixels: NDArray[Any]) -> NDArray[Any]:
-    """x to the patient's right as in RAS+, z to the head: an upright film has both the other way round."""
+    """x to the patient's right as in RAS+, z to the head: an upright image has both the other way round."""
     return np.flip(pixels.T, axis=(0, 1))[:, None, :]
 
 
@@ -190,7 +190,7 @@ FORMATS: dict[str, Callable[[Path, str], Path]] = {
 
 
 def as_stored(box: list[int], name: str) -> list[int]:
-    """Where a box of the upright film is in the stored pixels; by hand for the DICOM orientations, else the same."""
+    """Where a box of the upright image is in the stored pixels; by hand for the DICOM orientations, else the same."""
     xmin, ymin, xmax, ymax = box
     if name == "DICOM R F":
         return [WIDTH - xmax, ymin, WIDTH - xmin, ymax]
@@ -204,7 +204,7 @@ def as_stored(box: list[int], name: str) -> list[int]:
 
 
 def pairs() -> list[tuple[str, str]]:
-    """All corners where the film may be turned, and in turn one of them where only the file differs."""
+    """All corners where the image may be turned, and in turn one of them where only the file differs."""
     found = []
     for number, name in enumerate(FORMATS):
         turned = name.startswith("DICOM") or name in ("JPEG turned by EXIF", "NIfTI, two axes", "NIfTI, coronal")
@@ -214,11 +214,11 @@ def pairs() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("name", "corner"), pairs())
 def test_the_block_comes_out_as_a_box_at_its_corner(name: str, corner: str, tmp_path: Path) -> None:
-    (found,) = boxes_of(FORMATS[name](tmp_path / "film", corner))
+    (found,) = boxes_of(FORMATS[name](tmp_path / "image", corner))
     expected = as_stored(block_at(corner), name)
     off = np.abs(np.array(found) - expected)
     assert off.max() <= TOLERANCE, (found, expected)
-    # The film's own edges are met exactly.
+    # The image's own edges are met exactly.
     length = {"DICOM F L": (HEIGHT, WIDTH), "JPEG turned by EXIF": (HEIGHT, WIDTH)}.get(name, (WIDTH, HEIGHT))
     at_edge = [e in (0, length[place % 2]) for place, e in enumerate(expected)]
     assert sum(at_edge) == 2
@@ -226,18 +226,18 @@ def test_the_block_comes_out_as_a_box_at_its_corner(name: str, corner: str, tmp_
 
 
 def on_canvas(path: Path, canvas: int) -> list[int]:
-    """The film on a plain canvas of 400 x 700 pixels, and where the block is on it."""
+    """The image on a plain canvas of 400 x 700 pixels, and where the block is on it."""
     # no line of a radiograph is plain, and its grays change from pixel to pixel
     ramps = sum(np.ogrid[:HEIGHT, :WIDTH]) // 12 + np.random.default_rng(0).integers(0, 3, (HEIGHT, WIDTH))
     picture = np.full((400, 700), canvas, dtype=np.uint8)
-    picture[100 : 100 + HEIGHT, 300 : 300 + WIDTH] = np.clip(film("lower left", 200) + ramps, 0, 255)
+    picture[100 : 100 + HEIGHT, 300 : 300 + WIDTH] = np.clip(image("lower left", 200) + ramps, 0, 255)
     Image.fromarray(picture).save(path)
     xmin, ymin, xmax, ymax = block_at("lower left")
     return [300 + xmin, 100 + ymin, 300 + xmax, 100 + ymax]
 
 
 @pytest.mark.parametrize("canvas", [0, 255])
-def test_on_a_canvas_the_box_is_where_the_film_is(canvas: int, tmp_path: Path) -> None:
+def test_on_a_canvas_the_box_is_where_the_image_is(canvas: int, tmp_path: Path) -> None:
     expected = on_canvas(tmp_path / "screenshot.png", canvas)
     (found,) = boxes_of(tmp_path / "screenshot.png")
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)

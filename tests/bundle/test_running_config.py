@@ -24,8 +24,8 @@ def settings(parser: ConfigParser) -> dict[str, Any]:
 
 def test_settings_of_the_preprocessing_count_whether_given_or_not() -> None:
     own = settings(training(stage="teacher"))
-    assert (own["film_size"], own["min_age"], own["lung_weights"]) == (512, 15, None)
-    assert settings(training(stage="teacher", film_size=256)) == {**own, "film_size": 256}
+    assert (own["whole_image_size"], own["min_age"], own["lung_weights"]) == (512, 15, None)
+    assert settings(training(stage="teacher", whole_image_size=256)) == {**own, "whole_image_size": 256}
     assert settings(training(stage="teacher", picture_size=100)) == own
 
 

@@ -193,9 +193,9 @@ def test_other_words_are_refused() -> None:
 
 
 def test_features_may_be_kept_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = settings(monkeypatch, "--features_dir", "null", "--film_size", "256", config="train")
+    found = settings(monkeypatch, "--features_dir", "null", "--whole_image_size", "256", config="train")
     assert found.get_parsed_content("features_dir") is None
-    assert found.get_parsed_content("film_size") == 256
+    assert found.get_parsed_content("whole_image_size") == 256
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from monai_tbkd.__main__ import main
 from monai_tbkd.networks import read_state_dict
 from tests.bundle.inference_process import environment, overrides, rows_of, run_inference
 from tests.conftest import config_files, run_bundle
-from tests.data.films_by_hand import noise_png
+from tests.data.images_by_hand import noise_png
 from tests.processes import run_ranks
 
 pytestmark = pytest.mark.system
@@ -53,7 +53,7 @@ def test_evaluation_writes_what_one_process_writes(trained: Path, phantoms: Path
     }
     run(["train", "evaluate", "multi_gpu_evaluate"], 2, tmp_path, **given["two"])
     run(["train", "evaluate"], 1, tmp_path, **given["one"])
-    for name in ("metrics.json", "films.csv"):
+    for name in ("metrics.json", "images.csv"):
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
     assert (tmp_path / "two.json").read_bytes() == (tmp_path / "one.json").read_bytes()
     assert len(list((tmp_path / "two" / "comparison").iterdir())) == 4
@@ -91,30 +91,30 @@ def test_a_batch_that_cannot_be_shared_is_named(phantoms: Path, tmp_path: Path) 
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Gray noise; two films whose pictures are named alike; a damaged one."""
-    folder = tmp_path_factory.mktemp("processes") / "films"
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Gray noise; two images whose pictures are named alike; a damaged one."""
+    folder = tmp_path_factory.mktemp("processes") / "images"
     for number in range(1, 40):
-        noise_png(folder / f"film {number}.png", side=64, seed=number)
+        noise_png(folder / f"image {number}.png", side=64, seed=number)
     (folder / "a").mkdir()
-    shutil.copy(folder / "film 1.png", folder / "a" / "b.png")
-    shutil.copy(folder / "film 2.png", folder / "a_b.png")
-    (folder / "film 9 cut.png").write_bytes((folder / "film 9.png").read_bytes()[:500])
+    shutil.copy(folder / "image 1.png", folder / "a" / "b.png")
+    shutil.copy(folder / "image 2.png", folder / "a_b.png")
+    (folder / "image 9 cut.png").write_bytes((folder / "image 9.png").read_bytes()[:500])
     return folder
 
 
 @pytest.fixture(scope="module")
-def alone(films: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def alone(images: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What one process writes."""
     out = tmp_path_factory.mktemp("alone") / "out"
-    assert run_inference(films, out, trained / "models", num_workers=0).status == 3  # with one thread, as below
+    assert run_inference(images, out, trained / "models", num_workers=0).status == 3  # with one thread, as below
     return out
 
 
 def without_seconds(out: Path) -> tuple[list[dict[str, str]], Any]:
     content = json.loads((out / "predictions.json").read_text())
-    for film in content["films"]:
-        del film["seconds"]
+    for image in content["images"]:
+        del image["seconds"]
     return [{**row, "seconds": ""} for row in rows_of(out)], content
 
 
@@ -123,10 +123,10 @@ def pictures(out: Path) -> dict[str, bytes]:
 
 
 def test_inference_killed_and_gone_on_with_gives_the_rows_and_boxes_of_one_process(
-    films: Path, trained: Path, alone: Path, tmp_path: Path
+    images: Path, trained: Path, alone: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    given = overrides(films, out, trained / "models", num_workers=0, resume="true")
+    given = overrides(images, out, trained / "models", num_workers=0, resume="true")
     del given["device"]
     command = torchrun_command(["inference", "multi_gpu_inference"], 2, **given)
     process = subprocess.Popen(
@@ -145,13 +145,13 @@ def test_inference_killed_and_gone_on_with_gives_the_rows_and_boxes_of_one_proce
     process.wait()
     done = sum(table.read_bytes().count(b"\n") - 1 for table in tables)
     assert 6 <= done < 42
-    # the damaged film makes the status other than 0, which is torchrun's to choose
+    # the damaged image makes the status other than 0, which is torchrun's to choose
     finished = subprocess.run(
         command, cwd=tmp_path, env=environment(tmp_path), text=True, timeout=300, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert finished.returncode != 0
-    assert "42 films: 41 scored" in finished.stdout, finished.stdout[-3000:]
+    assert "42 images: 41 scored" in finished.stdout, finished.stdout[-3000:]
     assert without_seconds(out) == without_seconds(alone)
     assert pictures(out) == pictures(alone)
     assert not (out / "parts").exists()
@@ -160,10 +160,10 @@ def test_inference_killed_and_gone_on_with_gives_the_rows_and_boxes_of_one_proce
 
 
 def test_parts_of_machines_that_know_nothing_of_each_other(
-    films: Path, trained: Path, alone: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    images: Path, trained: Path, alone: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     out = tmp_path / "out"
-    given = overrides(films, out, trained / "models", num_workers=0)
+    given = overrides(images, out, trained / "models", num_workers=0)
     for part in (2, 1):
         run_bundle(["inference"], **given, shard=f"{part}/3")
     with pytest.raises(SystemExit):
@@ -171,17 +171,17 @@ def test_parts_of_machines_that_know_nothing_of_each_other(
     assert main(["merge_predictions", str(out)]) == 2  # the third part is missing
     run_bundle(["inference"], **given, shard="3/3")
     run_bundle(["inference"], **given, shard="3/3", resume=True)  # each resumes alone
-    assert main(["merge_predictions", str(out)]) == 3  # the damaged film
+    assert main(["merge_predictions", str(out)]) == 3  # the damaged image
     assert "have no row" not in caplog.text
     assert without_seconds(out) == without_seconds(alone)
     assert set(pictures(out)) == set(pictures(alone))
-    noise_png(films.parent / "more" / "x.png", side=64, seed=1)
-    shutil.move(films.parent / "more" / "x.png", films / "x.png")
+    noise_png(images.parent / "more" / "x.png", side=64, seed=1)
+    shutil.move(images.parent / "more" / "x.png", images / "x.png")
     try:
         main(["merge_predictions", str(out)])
-        assert "1 films have no row (first: x.png)" in caplog.text
+        assert "1 images have no row (first: x.png)" in caplog.text
     finally:
-        (films / "x.png").unlink()
+        (images / "x.png").unlink()
     other = json.loads((out / "shard_1_of_3" / "predictions.json").read_text())
     other["settings"]["grid"] = 32
     (out / "shard_1_of_3" / "predictions.json").write_text(json.dumps(other))

@@ -33,8 +33,8 @@ def write_csv(path: Path, *rows: tuple[Any, ...]) -> Path:
     return path
 
 
-def ten_films(folder: Path, *more: tuple[Any, ...]) -> list[str]:
-    """The command line for 4 films with TB and 6 without."""
+def ten_images(folder: Path, *more: tuple[Any, ...]) -> list[str]:
+    """The command line for 4 images with TB and 6 without."""
     folder.mkdir(parents=True, exist_ok=True)
     scores = {f"tb{i}.png": s for i, s in enumerate(TB)} | {f"no{i}.png": s for i, s in enumerate(OTHERS)}
     head = ("name", "status", "reason", "source_format", "score_0_100", "model_version")
@@ -52,8 +52,8 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_ten_films(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*ten_films(tmp_path), "--target", "specificity=0.7", "--prevalence", "0.02"]) == 0
+def test_ten_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ten_images(tmp_path), "--target", "specificity=0.7", "--prevalence", "0.02"]) == 0
     rows = rows_of(tmp_path)
     assert list(rows[0]) == list(COLUMNS)
     assert [float(row["threshold"]) for row in rows] == list(range(101))  # 65 is one of them
@@ -67,7 +67,7 @@ def test_ten_films(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert content["image_level"]["auc"]["value"] == pytest.approx(17.5 / 24, abs=1e-6)
     assert content["image_level"]["auc"]["n"] == 10
     assert content["chosen"]["threshold"] == 65.0
-    assert content["intervals"] == "95 %, over films, 200 resamples"
+    assert content["intervals"] == "95 %, over images, 200 resamples"
 
     threshold = load_threshold(tmp_path / "out" / "threshold.json", VERSION)
     assert (threshold.threshold_0_100, threshold.input_kind) == (65.0, "picture")
@@ -76,13 +76,13 @@ def test_ten_films(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         load_threshold(tmp_path / "out" / "threshold.json", "monai_tbkd 0.1.0, model ffffffffffff")
     assert Image.open(tmp_path / "out" / "calibration.png").width > 800
     printed = capsys.readouterr().out
-    assert "10 films: 4 with TB, 6 without; 0 more have no score" in printed
+    assert "10 images: 4 with TB, 6 without; 0 more have no score" in printed
     assert re.search(r"^65 < +0\.750 \[0\.301, 0\.954\] +0\.833", printed, re.M)
     assert "not for diagnosis" in printed
 
 
 def test_a_threshold_between_whole_numbers_gets_a_row_of_its_own(tmp_path: Path) -> None:
-    assert main([*ten_films(tmp_path), "--target", "specificity=1"]) == 0
+    assert main([*ten_images(tmp_path), "--target", "specificity=1"]) == 0
     rows = rows_of(tmp_path)
     assert len(rows) == 102
     assert float(rows[88]["threshold"]) == 87.5
@@ -91,27 +91,27 @@ def test_a_threshold_between_whole_numbers_gets_a_row_of_its_own(tmp_path: Path)
 
 def test_the_same_again_is_the_same_to_the_byte(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        assert main(ten_films(tmp_path / name)) == 0
+        assert main(ten_images(tmp_path / name)) == 0
     for file in ("calibration.csv", "calibration.json", "threshold.json", "calibration.png"):
         assert (tmp_path / "one/out" / file).read_bytes() == (tmp_path / "two/out" / file).read_bytes()
 
 
-def test_refused_films_are_counted_and_never_negative(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_refused_images_are_counted_and_never_negative(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     refused = [
         ("tb9.png", "refused", "NOT_FRONTAL", "", "", VERSION),
         ("no9.png", "failed", "CORRUPT", "", "", VERSION),
     ]
-    assert main(ten_films(tmp_path, *refused)) == 0
-    assert "2 labeled films have no score (1 of them with TB; NOT_FRONTAL 1, CORRUPT 1)" in caplog.text
+    assert main(ten_images(tmp_path, *refused)) == 0
+    assert "2 labeled images have no score (1 of them with TB; NOT_FRONTAL 1, CORRUPT 1)" in caplog.text
     row = rows_of(tmp_path)[0]
     assert [int(row[k]) for k in ("n", "TP", "FP", "TN", "FN")] == [10, 4, 6, 0, 0]
     assert (float(row["sensitivity"]), float(row["share_of_tb_found"])) == (1.0, 0.8)
     content = json.loads((tmp_path / "out" / "calibration.json").read_text())
-    assert [film["name"] for film in content["not_scored"]] == ["tb9.png", "no9.png"]
+    assert [image["name"] for image in content["not_scored"]] == ["tb9.png", "no9.png"]
 
 
 def test_intervals_are_over_patients_where_they_are_known(tmp_path: Path) -> None:
-    arguments = ten_films(tmp_path)
+    arguments = ten_images(tmp_path)
     names = [f"tb{i}.png" for i in range(4)] + [f"no{i}.png" for i in range(6)]
     rows = [(name, "tb" if name.startswith("tb") else "normal", f"p{i // 2}") for i, name in enumerate(names)]
     write_csv(tmp_path / "clinic.csv", ("image", "label", "person"), *rows)
@@ -128,7 +128,7 @@ def test_intervals_are_over_patients_where_they_are_known(tmp_path: Path) -> Non
         ([("tb9.png", "done", "", "png", 70, "other")], [], f"several model versions or of none ({VERSION}; other)"),
         ([], ["--target", "auc=1"], "expected sensitivity=0.9"),
         ([], ["--prevalence", "5"], "prevalence is 5; expected a share between 0 and 1"),
-        ([], ["--input_kind", "dicom"], "no scored film of kind dicom"),
+        ([], ["--input_kind", "dicom"], "no scored image of kind dicom"),
         ([], ["--resamples", "10"], "expected 100 or more"),
         ([], ["--model", __file__], "is not the model of these predictions"),
     ],
@@ -136,7 +136,7 @@ def test_intervals_are_over_patients_where_they_are_known(tmp_path: Path) -> Non
 def test_one_sentence_for_what_can_be_mended(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[Any], options: list[str], sentence: str
 ) -> None:
-    assert main([*ten_films(tmp_path, *more), *options]) == 2
+    assert main([*ten_images(tmp_path, *more), *options]) == 2
     error = capsys.readouterr().err
     assert sentence in error
     assert "Traceback" not in error
@@ -153,7 +153,7 @@ def test_one_sentence_for_what_can_be_mended(
 def test_scores_that_are_all_the_same_or_of_another_range_are_said(
     change: Callable[[float], float], message: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    command = ten_films(tmp_path)
+    command = ten_images(tmp_path)
     with (tmp_path / "predictions.csv").open(newline="") as file:
         head, *rows = csv.reader(file)
     write_csv(tmp_path / "predictions.csv", head, *([*row[:4], change(float(row[4])), row[5]] for row in rows))
@@ -162,14 +162,14 @@ def test_scores_that_are_all_the_same_or_of_another_range_are_said(
 
 
 def test_one_class_is_not_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ten_films(tmp_path)
+    arguments = ten_images(tmp_path)
     rows = [(f"no{i}.png", "normal") for i in range(6)]
     write_csv(tmp_path / "clinic.csv", ("image", "label"), *rows)
     assert main(arguments) == 2
-    assert "0 of 6 labeled films with a score have TB" in capsys.readouterr().err
+    assert "0 of 6 labeled images with a score have TB" in capsys.readouterr().err
 
 
-def test_films_that_the_model_was_trained_on_are_found_out(
+def test_images_that_the_model_was_trained_on_are_found_out(
     phantoms: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     splits = load_datalist(phantoms, 1)
@@ -190,14 +190,14 @@ def test_films_that_the_model_was_trained_on_are_found_out(
         return caplog.text
 
     both = calibrate("train", "test")
-    seen, films = len(splits["train"]), len(splits["train"]) + len(splits["test"])
-    assert f"The model was trained on {seen} of these {films} films" in both
-    assert f"{seen} of {films} films are of the data set's own train split" in both
+    seen, images = len(splits["train"]), len(splits["train"]) + len(splits["test"])
+    assert f"The model was trained on {seen} of these {images} images" in both
+    assert f"{seen} of {images} images are of the data set's own train split" in both
     assert "The model was trained on none" not in both
     caplog.set_level("INFO")
-    assert "The model was trained on none of these films." in calibrate("test")
+    assert "The model was trained on none of these images." in calibrate("test")
     model.with_suffix(".json").unlink()
-    assert "It cannot be told whether the model was trained on these films" in calibrate("test")
+    assert "It cannot be told whether the model was trained on these images" in calibrate("test")
 
 
 def test_the_example_of_the_manual_is_what_comes_out(

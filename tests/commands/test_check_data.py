@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from monai_tbkd.__main__ import main
-from tests.data.films_by_hand import cut, noise_png
+from tests.data.images_by_hand import cut, noise_png
 
 pytestmark = pytest.mark.bundle
 Capture = pytest.CaptureFixture[str]
@@ -29,10 +29,10 @@ def test_a_good_set(phantoms: Path, tmp_path: Path, capsys: Capture) -> None:
     status, text, content = check(phantoms, folder=tmp_path, capsys=capsys)
     assert (status, content["verdict"]) == (0, "ready")
     assert text.rstrip().endswith("verdict: ready")
-    assert content["counts"]["train"]["tb"]["films"] == 14
-    assert content["counts"]["val"]["sick"] == {"films": 2, "boxes": 0, "without_boxes": 0}
+    assert content["counts"]["train"]["tb"]["images"] == 14
+    assert content["counts"]["val"]["sick"] == {"images": 2, "boxes": 0, "without_boxes": 0}
     assert (content["formats"], content["sizes"], content["unreadable"]) == ({"png": 36}, {"128 x 128": 36}, [])
-    assert f"{phantoms}: tbx11k, 36 films" in text
+    assert f"{phantoms}: tbx11k, 36 images" in text
     assert "train  health        8       0" in text
     assert "unreadable: none" in text
     assert [pair for pair in content["duplicates"] if pair["kind"] != "alike"] == []
@@ -42,7 +42,7 @@ def test_a_good_set(phantoms: Path, tmp_path: Path, capsys: Capture) -> None:
 def test_every_fault_is_reported_and_none_hides_another(phantom_copy: Path, tmp_path: Path, capsys: Capture) -> None:
     images, annotations = phantom_copy / "imgs", phantom_copy / "annotations"
     cut(images / "health" / "h0001.png")  # the header is whole, the pixels are not
-    (images / "health" / "h0002.png").write_bytes(b"no film")
+    (images / "health" / "h0002.png").write_bytes(b"no image")
     (images / "sick" / "s0001.png").unlink()
     shutil.rmtree(annotations / "json")
     bare = annotations / "xml" / "tb0001.xml"
@@ -53,14 +53,14 @@ def test_every_fault_is_reported_and_none_hides_another(phantom_copy: Path, tmp_
     outside.write_text(f"{text[:start]}99999{text[end:]}", encoding="utf-8")
     # tb0003 is in train; h0009 to h0011 are those of val.
     shutil.copy(images / "tb" / "tb0003.png", images / "tb" / "tb0015.png")
-    with Image.open(images / "tb" / "tb0004.png") as film:
-        film.resize((200, 200)).save(images / "health" / "h0009.png")
+    with Image.open(images / "tb" / "tb0004.png") as image:
+        image.resize((200, 200)).save(images / "health" / "h0009.png")
     status, text, content = check(phantom_copy, folder=tmp_path, capsys=capsys)
     assert (status, content["verdict"]) == (1, "not usable")
     assert (
         kinds(content).items()
         >= {
-            "missing_film": "error",
+            "missing_image": "error",
             "unreadable": "error",
             "undecodable": "error",
             "box_outside": "error",
@@ -69,10 +69,10 @@ def test_every_fault_is_reported_and_none_hides_another(phantom_copy: Path, tmp_
             "duplicates_of_two_classes": "warning",
         }.items()
     )
-    films = {finding["kind"]: finding["films"] for finding in content["findings"]}
-    assert films["not_annotated"] == ["tb/tb0001.png"]
-    assert films["box_outside"] == ["tb/tb0002.png"]
-    assert films["undecodable"] == ["health/h0001.png"]
+    images = {finding["kind"]: finding["images"] for finding in content["findings"]}
+    assert images["not_annotated"] == ["tb/tb0001.png"]
+    assert images["box_outside"] == ["tb/tb0002.png"]
+    assert images["undecodable"] == ["health/h0001.png"]
     assert "unreadable: CORRUPT 1, NOT_AN_IMAGE 1, NOT_READABLE 1; first: health/h0001.png" in text
     pairs = {(p["first"], p["second"]): p for p in content["duplicates"] if p["kind"] != "alike"}
     assert set(pairs) == {("tb/tb0003.png", "tb/tb0015.png"), ("tb/tb0004.png", "health/h0009.png")}
@@ -103,14 +103,14 @@ def test_duplicates_within_a_split_are_a_warning_that_can_be_left_out(
 def test_patients_in_two_splits_are_counted_and_not_named(tmp_path: Path, capsys: Capture) -> None:
     rows = []
     for number in range(8):
-        noise_png(tmp_path / "films" / f"{number}.png", side=64, seed=number)
+        noise_png(tmp_path / "images" / f"{number}.png", side=64, seed=number)
         label, split = ("tb", "train") if number < 3 else ("normal", "val" if number > 6 else "train")
         rows.append(f"{number}.png,{label},{split},{'Secret-7' if number in (0, 7) else f'p{number}'}")
-    table = tmp_path / "films" / "manifest.csv"
+    table = tmp_path / "images" / "manifest.csv"
     table.write_text("image,label,split,patient_id\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    status, text, content = check(tmp_path / "films", folder=tmp_path, capsys=capsys)
+    status, text, content = check(tmp_path / "images", folder=tmp_path, capsys=capsys)
     assert (status, kinds(content)["patient_in_two_splits"]) == (1, "error")
-    assert "Patients with films in two splits (1)" in text
+    assert "Patients with images in two splits (1)" in text
     assert "patients with an id: 7" in text
     assert "Secret" not in text + json.dumps(content)
 
@@ -121,7 +121,7 @@ def test_what_cannot_be_loaded_is_a_finding_beside_the_rest(phantoms: Path, tmp_
     assert (status, kinds(content)["cannot_load"]) == (1, "error")
     assert "error: " in text
     assert "unknown folders (1: cats)" in text
-    assert content["counts"]["train"]["tb"]["films"] == 14
+    assert content["counts"]["train"]["tb"]["images"] == 14
     status, text, content = check(tmp_path / "nowhere", folder=tmp_path, capsys=capsys)
     assert (status, content["counts"], content["verdict"]) == (1, {}, "not usable")
     assert "no such folder" in text
@@ -129,19 +129,19 @@ def test_what_cannot_be_loaded_is_a_finding_beside_the_rest(phantoms: Path, tmp_
 
 def test_shortcuts_are_measured_and_explained(phantom_copy: Path, tmp_path: Path, capsys: Capture) -> None:
     for path in (phantom_copy / "imgs" / "tb").iterdir():
-        with Image.open(path) as film:
-            marked = film.convert("L")
+        with Image.open(path) as image:
+            marked = image.convert("L")
         marked.paste(255, (0, 0, 128, 8))
         marked.save(path)
     _, text, content = check(phantom_copy, "--shortcuts", folder=tmp_path, capsys=capsys)
-    assert "19 TB films against 17 others" in text
+    assert "19 TB images against 17 others" in text
     assert content["shortcuts"]["auc"]["frame"]["value"] > 0.95
     assert content["shortcuts"]["meaning"] in text
     assert "says next to nothing about tuberculosis" in text
 
 
-def test_real_films(real_data: Path, tmp_path: Path, capsys: Capture) -> None:
-    source, part = real_data / "TBX11K", tmp_path / "films"
+def test_real_images(real_data: Path, tmp_path: Path, capsys: Capture) -> None:
+    source, part = real_data / "TBX11K", tmp_path / "images"
     names = (source / "lists" / "TBX11K_train.txt").read_text().split()[-60:]
     for folder in ("lists", "imgs/tb", "annotations/xml"):
         (part / folder).mkdir(parents=True)
@@ -150,11 +150,11 @@ def test_real_films(real_data: Path, tmp_path: Path, capsys: Capture) -> None:
         for file in (f"imgs/{name}", f"annotations/xml/{Path(name).stem}.xml"):
             shutil.copyfile(source / file, part / file)
     status, _, content = check(part, "--no_duplicates", folder=tmp_path, capsys=capsys)
-    # TB films alone are not a data set to train on.
+    # TB images alone are not a data set to train on.
     assert (status, kinds(content)["one_label"]) == (1, "error")
-    assert content["counts"] == {"train": {"tb": {"films": 60, "boxes": 89, "without_boxes": 1}}}
-    films = {finding["kind"]: finding["films"] for finding in content["findings"]}
-    assert films["not_annotated"] == ["tb/tb1199.png"]
+    assert content["counts"] == {"train": {"tb": {"images": 60, "boxes": 89, "without_boxes": 1}}}
+    images = {finding["kind"]: finding["images"] for finding in content["findings"]}
+    assert images["not_annotated"] == ["tb/tb1199.png"]
 
 
 def test_hospitals_are_told_apart_and_an_image_of_two_is_named(tmp_path: Path, capsys: Capture) -> None:
@@ -165,7 +165,7 @@ def test_hospitals_are_told_apart_and_an_image_of_two_is_named(tmp_path: Path, c
     shutil.copy(tmp_path / "here/tb/0.png", tmp_path / "there/tb/9.png")
     status, text, content = check(tmp_path / "here", tmp_path / "there", "--shortcuts", folder=tmp_path, capsys=capsys)
     assert status == 0
-    assert {name: each["train"]["tb"]["films"] for name, each in content["counts_by_source"].items()} == {
+    assert {name: each["train"]["tb"]["images"] for name, each in content["counts_by_source"].items()} == {
         "here": 3,
         "there": 4,
     }

@@ -51,14 +51,14 @@ def test_bundle_prints_and_copies(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_phantom_writes_a_data_set_and_a_sheet(tmp_path: Path) -> None:
-    words = ["--output", str(tmp_path / "films"), "--train", "1", "0", "1", "--val", "0", "1", "0", "--size", "96"]
+    words = ["--output", str(tmp_path / "images"), "--train", "1", "0", "1", "--val", "0", "1", "0", "--size", "96"]
     assert main(["phantom", *words, "--shortcuts", "letter", "--sheet", str(tmp_path / "sheet.png")]) == 0
-    assert sorted(p.name for p in (tmp_path / "films/imgs").rglob("*.png")) == ["h0001.png", "s0001.png", "tb0001.png"]
+    assert sorted(p.name for p in (tmp_path / "images/imgs").rglob("*.png")) == ["h0001.png", "s0001.png", "tb0001.png"]
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.mode == "RGB" and sheet.size == (4 * 384, 3 * (384 + 22))
 
 
-@pytest.mark.parametrize("words", [[], ["--output", "films", "--size", "8"]])
+@pytest.mark.parametrize("words", [[], ["--output", "images", "--size", "8"]])
 def test_phantom_with_bad_words_ends_with_2(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["phantom", *words]) == 2

@@ -46,7 +46,7 @@ def test_a_line_an_image_and_the_files_of_the_config(
     said = capsys.readouterr()
     assert status == 3  # one could not be read
     assert said.err == ""  # no terminal, no notice; no word of MONAI
-    lines, rows = said.out.splitlines(), read_predictions(out)["films"]
+    lines, rows = said.out.splitlines(), read_predictions(out)["images"]
     assert [line.partition(":")[0] for line in lines] == ["0.png", "1.png", "2.png", "half.png", ODD]
     assert lines[3].startswith("half.png: failed, CORRUPT: ")
     for line, row in zip(lines, rows, strict=True):
@@ -74,7 +74,7 @@ def test_several_sources_and_no_file_left(
     ("words", "said"),
     [
         (["images/inner/none"], "there is no such folder or file"),
-        (["empty"], "no film in this folder"),
+        (["empty"], "no image in this folder"),
         (["images", "--set", "score_treshold=0.3"], "did you mean score_threshold"),
         (["images", "--ckpt_dir", "empty"], "There is no model"),
         (["images"], "make release-model"),

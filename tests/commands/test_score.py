@@ -17,7 +17,7 @@ from PIL import Image
 
 from monai_tbkd.__main__ import main
 from monai_tbkd.data import load_datalist
-from monai_tbkd.transforms import film_box_mask
+from monai_tbkd.transforms import image_box_mask
 from tests.conftest import REPOSITORY, open_bundle
 from tests.metrics.test_box_metrics import pycocotools_numbers
 from tests.report.test_evaluation_page import BlankCanvas
@@ -44,14 +44,14 @@ def splits(phantoms: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def maps(splits: dict[str, Any], tmp_path: Path) -> Path:
-    """Good maps of other sizes, by the names of the films."""
+    """Good maps of other sizes, by the names of the images."""
     folder = tmp_path / "cam"
     for split in ("select", "test"):
         for i, item in enumerate(splits[split]):
             path = (folder / item["name"]).with_suffix(".npy")
             path.parent.mkdir(parents=True, exist_ok=True)
             side = (32, 64, 128)[i % 3]
-            np.save(path, 0.1 + 0.8 * film_box_mask(item, side).astype(np.float32))
+            np.save(path, 0.1 + 0.8 * image_box_mask(item, side).astype(np.float32))
     return folder
 
 
@@ -99,16 +99,16 @@ def test_maps_of_any_size_are_scored_beside_blind_baselines(
     assert row["auc"]["value"] == 1.0  # no scores given: the largest value of each map
     assert row["operating_point"]["chosen_on"].startswith("select split")
     read = result["provenance"]["inputs"]["grad_cam"]
-    assert read["files"] == len(splits["select"]) + len(splits["test"]) and read["films_without"] == 0
+    assert read["files"] == len(splits["select"]) + len(splits["test"]) and read["images_without"] == 0
     printed = capsys.readouterr().out
     assert "grad_cam" in printed and "above the blind prior" in printed and "center_box" in printed
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Grad cam is <strong>above the blind prior</strong>" in page
     assert "Maps and boxes that were made elsewhere" in page and read["sha256"] in page
     assert "Networks trained" not in page
-    with (tmp_path / "out" / "films.csv").open(newline="") as file:
-        films = list(csv.DictReader(file))
-    ious = [float(f["grad_cam.union_mask_iou"]) for f in films if f["grad_cam.union_mask_iou"]]
+    with (tmp_path / "out" / "images.csv").open(newline="") as file:
+        images = list(csv.DictReader(file))
+    ious = [float(f["grad_cam.union_mask_iou"]) for f in images if f["grad_cam.union_mask_iou"]]
     assert np.mean(ious) == pytest.approx(row["union_mask_miou"]["value"], abs=1e-6)
 
 
@@ -133,21 +133,21 @@ def test_scales(phantoms: Path, splits: Any, maps: Path, tmp_path: Path, capsys:
         np.save(path, 20 * np.load(path).astype(np.float64) - 7)
     assert main(command(phantoms, tmp_path, "--maps", f"cam={maps}")) == 2
     error = capsys.readouterr().err
-    assert "values from -5 to " in error and "expected 0 to 1" in error and "--scale film" in error
+    assert "values from -5 to " in error and "expected 0 to 1" in error and "--scale image" in error
     assert main(command(phantoms, tmp_path, "--maps", f"cam={maps}", "--scale", "all")) == 0
     scaled = metrics_of(tmp_path / "out")["predictors"]["cam"]
     for key in ("union_mask_miou", "pointing_game", "auc"):
         assert scaled[key]["value"] == pytest.approx(plain[key]["value"], abs=0.02), key
-    # each film by its own range: how much the maps of two films differ is lost, where they point is not
+    # each image by its own range: how much the maps of two images differ is lost, where they point is not
     for i, path in enumerate(sorted(maps.rglob("*.npy"))):
         np.save(path, np.load(path) * (1 + i))
-    assert main(command(phantoms, tmp_path, "--maps", f"cam={maps}", "--scale", "film")) == 0
+    assert main(command(phantoms, tmp_path, "--maps", f"cam={maps}", "--scale", "image")) == 0
     own = metrics_of(tmp_path / "out")["predictors"]["cam"]
     assert own["union_mask_miou"]["value"] == pytest.approx(plain["union_mask_miou"]["value"], abs=0.02)
 
 
 def results_of(splits: Any, tmp_path: Path, seed: int = 0) -> tuple[Path, Path, dict[str, tuple[Any, Any]]]:
-    """Results and annotations in COCO's form, and the boxes by film."""
+    """Results and annotations in COCO's form, and the boxes by image."""
     rng = np.random.default_rng(seed)
     results, images, boxes = [], [], {}
     for n, item in enumerate([*splits["select"], *splits["test"]], start=10):
@@ -198,16 +198,16 @@ def test_hand_made_boxes(phantoms: Path, splits: Any, tmp_path: Path) -> None:
     assert main(command(phantoms, tmp_path, "--boxes", tmp_path / "half.json")) == 0
     row = metrics_of(tmp_path / "out")["predictors"]["half"]
     alone = [item for item in splits["test"] if len(item["boxes"] or []) == 1]
-    assert alone  # boxes of other films may overlap
+    assert alone  # boxes of other images may overlap
     assert row["best_box_iou"]["value"] == pytest.approx(0.5, abs=0.05)
     assert row["box_accuracy"]["0.4"]["value"] > row["box_accuracy"]["0.7"]["value"]
     assert row["pointing_game"]["value"] == 1.0
-    assert row["false_boxes_per_film_without_tb"]["value"] == 0.0
+    assert row["false_boxes_per_image_without_tb"]["value"] == 0.0
     assert row["auc"]["value"] == 1.0
     assert row["operating_point"]["map_threshold"] == pytest.approx(0.9)
 
 
-def test_thresholds_may_be_given_and_then_only_the_reported_films_are_asked_for(
+def test_thresholds_may_be_given_and_then_only_the_reported_images_are_asked_for(
     phantoms: Path, splits: Any, maps: Path, tmp_path: Path
 ) -> None:
     for item in splits["select"]:
@@ -223,7 +223,7 @@ def test_thresholds_may_be_given_and_then_only_the_reported_films_are_asked_for(
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_films_without_a_map_are_counted_as_empty_if_asked(
+def test_images_without_a_map_are_counted_as_empty_if_asked(
     phantoms: Path, splits: Any, maps: Path, tmp_path: Path,
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
@@ -236,7 +236,7 @@ def test_films_without_a_map_are_counted_as_empty_if_asked(
         assert main(command(phantoms, tmp_path, "--maps", maps, "--missing", "empty")) == 0
     assert "counted as empty" in caplog.text
     result = metrics_of(tmp_path / "out")
-    assert result["provenance"]["inputs"]["cam"]["films_without"] == 1
+    assert result["provenance"]["inputs"]["cam"]["images_without"] == 1
     number = sum(item["class_name"] == "tb" for item in splits["test"])
     assert result["predictors"]["cam"]["pointing_game"]["n"] == number  # it counts, with nothing on it
     assert result["predictors"]["cam"]["union_mask_miou"]["value"] < 1 - 0.9 / number
@@ -273,7 +273,7 @@ def test_a_map_that_is_none_is_named(
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_maps_of_strange_films(
+def test_maps_of_strange_images(
     phantoms: Path, maps: Path, tmp_path: Path, splits: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train = (maps / splits["train"][0]["name"]).with_suffix(".npy")  # known, and not asked for
@@ -417,14 +417,14 @@ def test_scores_are_read_strictly(
     assert "line 2: score is 'nan'; expected 0 to 1" in score(f"{names[0]},nan")
     assert "line 3: " in score(f"{names[0]},0.5", f"{names[0]},0.5")
     assert f"no score of {len(names) - 1}: " in score(f"{names[0]},0.5")
-    table.write_text("film,p\n")
+    table.write_text("image,p\n")
     assert main(command(phantoms, tmp_path, "--maps", maps, "--scores", table)) == 2
-    assert "columns film, p; expected name and score" in capsys.readouterr().err
+    assert "columns image, p; expected name and score" in capsys.readouterr().err
 
 
-def test_which_films_are_in_which_split_can_be_asked(phantoms: Path, splits: Any, tmp_path: Path) -> None:
-    table = tmp_path / "films.csv"
-    assert main(["score", "--dataset_dir", str(phantoms), "--select", "0.34", "--list_films", str(table)]) == 0
+def test_which_images_are_in_which_split_can_be_asked(phantoms: Path, splits: Any, tmp_path: Path) -> None:
+    table = tmp_path / "images.csv"
+    assert main(["score", "--dataset_dir", str(phantoms), "--select", "0.34", "--list_images", str(table)]) == 0
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {(row["name"], row["split"]) for row in rows} == {
@@ -460,9 +460,9 @@ def test_the_document_s_grad_cam_example_runs(phantoms: Path, tmp_path: Path) ->
     def prepare(path: str) -> torch.Tensor:
         return torch.from_numpy(np.asarray(Image.open(path).convert("L"), dtype=np.float32) / 255)[None, None]
 
-    films = tmp_path / "films.csv"
-    assert main(["score", "--dataset_dir", str(phantoms), "--select", "0.34", "--list_films", str(films)]) == 0
-    scope["save_grad_cam"](network, "last", prepare, films, tmp_path / "cam")
+    images = tmp_path / "images.csv"
+    assert main(["score", "--dataset_dir", str(phantoms), "--select", "0.34", "--list_images", str(images)]) == 0
+    scope["save_grad_cam"](network, "last", prepare, images, tmp_path / "cam")
     given = ("--maps", tmp_path / "cam", "--scores", tmp_path / "cam" / "scores.csv", "--scale", "all")
     assert main(command(phantoms, tmp_path, *given)) == 0
     assert metrics_of(tmp_path / "out")["predictors"]["cam"]["union_mask_miou"]["n"] == 5

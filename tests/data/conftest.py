@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from monai_tbkd.data.datalist_error import DatalistError
-from tests.data.films_by_hand import noise_png
+from tests.data.images_by_hand import noise_png
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Callable[..., Path]:
-    """Make small films: ``tree("imgs/tb/a.png", ...)`` under a fresh folder."""
+    """Make small images: ``tree("imgs/tb/a.png", ...)`` under a fresh folder."""
 
     def make(*names: str) -> Path:
         root = tmp_path / "set"

@@ -1,4 +1,4 @@
-"""Golden DICOM films: complete, unsuspicious tags, structured pixels, and every way of storing them."""
+"""Golden DICOM images: complete, unsuspicious tags, structured pixels, and every way of storing them."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from pydicom.uid import (
 )
 
 SHAPE = (41, 57)
-"""Height x width: neither equal nor even, so that a turned film and a missing pad byte are found out."""
+"""Height x width: neither equal nor even, so that a turned image and a missing pad byte are found out."""
 
 
 def ramp(low: int, high: int) -> NDArray[np.int64]:
-    """A slope from `low` to nearly `high` across and down the film, with a block of `high` upper right and one of
+    """A slope from `low` to nearly `high` across and down the image, with a block of `high` upper right and one of
     `low` lower left; no turn or mirror image of it equals it."""
     rows, columns = np.mgrid[0 : SHAPE[0], 0 : SHAPE[1]]
-    film = low + (high - low) * (3 * rows + columns) // (3 * SHAPE[0] + SHAPE[1])
-    film[5:12, 40:50] = high
-    film[30:36, 3:9] = low
-    return film
+    image = low + (high - low) * (3 * rows + columns) // (3 * SHAPE[0] + SHAPE[1])
+    image[5:12, 40:50] = high
+    image[30:36, 3:9] = low
+    return image
 
 
 def mosaic(low: int, high: int) -> NDArray[np.int64]:
@@ -67,7 +67,7 @@ def lut_item(
     return [item]
 
 
-def write_film(
+def write_image(
     path: Path,
     stored: NDArray[Any],
     bits: int,
@@ -78,7 +78,7 @@ def write_film(
     overlay_bits: Sequence[int] = (),
     **elements: Any,
 ) -> Path:
-    """Write an uncompressed CR film of a grown patient's chest; elements by keyword replace or add, None removes.
+    """Write an uncompressed CR image of a grown patient's chest; elements by keyword replace or add, None removes.
 
     Overlays are declared, not drawn, in the `overlay_bits` of the pixels.
     """

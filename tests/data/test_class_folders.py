@@ -7,7 +7,7 @@ import pytest
 
 from monai_tbkd.data import DatalistError, load_class_folders
 from tests.data.conftest import refused
-from tests.data.films_by_hand import noise_png
+from tests.data.images_by_hand import noise_png
 
 Tree = Callable[..., Path]
 
@@ -50,7 +50,7 @@ def test_unknown_folders_within_a_split_are_named(tree: Tree) -> None:
     refused(r"2: extra, train/cats\)", load_class_folders, tree("train/tb/a.png", "train/cats/b.png", "extra/c.png"))
 
 
-def test_films_without_class_folders_are_refused(tree: Tree) -> None:
+def test_images_without_class_folders_are_refused(tree: Tree) -> None:
     refused("no class folder", load_class_folders, tree("a.png"))
 
 

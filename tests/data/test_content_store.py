@@ -15,7 +15,7 @@ from monai.transforms import Compose, LoadImaged, RandFlipd, Transform
 from monai_tbkd.data import ContentStore, CXRReader
 from monai_tbkd.data.content_store import content_sha256, fingerprint
 from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet
-from monai_tbkd.transforms import CropToLungsd, FrozenFeaturesd, ResizeFilmd
+from monai_tbkd.transforms import CropToLungsd, FrozenFeaturesd, ResizeImaged
 
 
 class Measured(Transform):
@@ -178,8 +178,8 @@ def test_strides_without_weights_of_their_own_count() -> None:
 def preprocessing(side: int = 64, min_age: int = 15, shade: float = 0.5) -> Compose:
     return Compose([
         LoadImaged(keys="image", reader=CXRReader, ensure_channel_first=True, min_age=min_age),
-        ResizeFilmd(keys="image", size=(side, side)),
-        CropToLungsd((side, side), lung_field=lambda film: film * shade),
+        ResizeImaged(keys="image", size=(side, side)),
+        CropToLungsd((side, side), lung_field=lambda image: image * shade),
     ])  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def test_own_val_is_reported_and_select_is_cut_from_train(tree: Tree, caplog: py
     assert sizes(splits) == {"train": 16, "select": 4, "test": 6}
     assert {item["split"] for item in splits["test"]} == {"val"}
     assert {item["split"] for item in splits["select"]} == {"train"}
-    assert "test        6 films  health 3  sick 0  tb 3" in caplog.text
+    assert "test        6 images  health 3  sick 0  tb 3" in caplog.text
 
 
 def test_own_test_is_reported_where_there_is_no_val(tree: Tree) -> None:
@@ -53,9 +53,9 @@ def test_layouts_are_found(tree: Tree) -> None:
     root = tree(*names("imgs/"))
     assert len(load_datalist(root)["train"]) > 0
     rows = "\n".join(f"imgs/{name}/{name}{i}.png,{name}" for name in CLASSES for i in range(5))
-    (root / "films.csv").write_text(f"image,label\n{rows}\n")
-    assert sum(sizes(load_datalist(root / "films.csv")).values()) == 10
-    (root / "films.csv").rename(root / "manifest.csv")
+    (root / "images.csv").write_text(f"image,label\n{rows}\n")
+    assert sum(sizes(load_datalist(root / "images.csv")).values()) == 10
+    (root / "images.csv").rename(root / "manifest.csv")
     assert sum(sizes(load_datalist(root)).values()) == 20, "imgs goes first"
     assert sum(sizes(load_datalist(root, layout="manifest")).values()) == 10
     assert sum(sizes(load_datalist(root / "imgs", layout="class_folders")).values()) == 20
@@ -75,7 +75,7 @@ def test_a_second_source_may_bring_the_other_class(tree: Tree) -> None:
     root = tree(*[f"one/tb/{i}.png" for i in range(10)], *[f"two/normal/{i}.png" for i in range(20)])
     refused("one label only", load_datalist, root / "one")
     splits = load_datalist([root / "one", root / "two"], select=2)
-    # A fifth of either goes to test; 2 of 8 TB films are a quarter, so 4 of 16 of the others go along.
+    # A fifth of either goes to test; 2 of 8 TB images are a quarter, so 4 of 16 of the others go along.
     assert sizes(splits) == {"train": 18, "select": 6, "test": 6}
 
 
@@ -87,9 +87,9 @@ def test_what_is_no_data_set_is_named(tree: Tree, where: str) -> None:
     refused(where, load_datalist, root / where)
 
 
-def test_class_folders_without_a_film_are_said(tree: Tree, tmp_path: Path) -> None:
+def test_class_folders_without_a_image_are_said(tree: Tree, tmp_path: Path) -> None:
     (tmp_path / "bare" / "tb").mkdir(parents=True)
-    refused("no film in it", load_datalist, tmp_path / "bare")
+    refused("no image in it", load_datalist, tmp_path / "bare")
     refused("empty list", load_datalist, [])
     with pytest.raises(ValueError, match="'coco'"):
         load_datalist(tmp_path, layout="coco")

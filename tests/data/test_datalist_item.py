@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from monai_tbkd.data import datalist_item, image_labels
-from tests.data.films_by_hand import noise_png
+from tests.data.images_by_hand import noise_png
 
 
 def test_an_item_is_json_with_the_size_of_the_file(tmp_path: Path) -> None:

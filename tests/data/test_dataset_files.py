@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from monai_tbkd.data import load_datalist, unlabeled_films
+from monai_tbkd.data import load_datalist, unlabeled_images
 from monai_tbkd.data.datalist_item import datalist_item
 from monai_tbkd.data.dataset_check import check_dataset
 from monai_tbkd.data.dataset_files import unread_splits
-from tests.data.films_by_hand import noise_png
+from tests.data.images_by_hand import noise_png
 
 Tree = Callable[..., Path]
 
 
 @pytest.mark.parametrize("layout", ["manifest", "tbx11k"])
-def test_films_beside_the_listed_ones_are_named(tree: Tree, layout: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_images_beside_the_listed_ones_are_named(tree: Tree, layout: str, caplog: pytest.LogCaptureFixture) -> None:
     root = tree("imgs/tb/a.png", "imgs/tb/b.png", "imgs/health/c.png", "imgs/test/d.png", "other/e.png")
     (root / "lists").mkdir()
     (root / "lists/TBX11K_train.txt").write_text("tb/a.png\nhealth/c.png\n")
@@ -63,9 +63,9 @@ def test_a_training_logs_them_and_the_check_warns(tree: Tree, caplog: pytest.Log
     assert findings["unread_splits"] == "warning"
 
 
-def test_unlabeled_films(tmp_path: Path) -> None:
+def test_unlabeled_images(tmp_path: Path) -> None:
     path = str(noise_png(tmp_path / "x.png"))
-    assert unlabeled_films(None) == []
-    (tmp_path / "films.txt").write_text(f"{path}\n\n")
-    assert unlabeled_films(tmp_path / "films.txt") == [{"image": path, "name": "x.png"}]
-    assert unlabeled_films([path]) == unlabeled_films(tmp_path) == [{"image": path, "name": "x.png"}]
+    assert unlabeled_images(None) == []
+    (tmp_path / "images.txt").write_text(f"{path}\n\n")
+    assert unlabeled_images(tmp_path / "images.txt") == [{"image": path, "name": "x.png"}]
+    assert unlabeled_images([path]) == unlabeled_images(tmp_path) == [{"image": path, "name": "x.png"}]

@@ -8,24 +8,24 @@ import pydicom
 import pytest
 from pydicom import Dataset
 
-from monai_tbkd.data import CXRReader, FilmError, FilmRules, FilmTurn, FilmWarning, ReasonCode
-from monai_tbkd.data.readers import decode_film, film_size
-from tests.data.films_by_hand import ADULT_CHEST_PA, assert_block, block_film, make_dicom
+from monai_tbkd.data import CXRReader, ImageError, ImageRules, ImageTurn, ImageWarning, ReasonCode
+from monai_tbkd.data.readers import decode_image, whole_image_size
+from tests.data.images_by_hand import ADULT_CHEST_PA, assert_block, block_image, make_dicom
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 DX_FOR_PROCESSING = "1.2.840.10008.5.1.4.1.1.1.1.1"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 CT = "1.2.840.10008.5.1.4.1.1.2"
-EVERYTHING = FilmRules(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
+EVERYTHING = ImageRules(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
 
 
-def film(folder: Path, rules: FilmRules | None = None, **elements: Any) -> Any:
-    return decode_film(make_dicom(folder / "a", block_film(), **{**ADULT_CHEST_PA, **elements}), rules=rules)
+def image(folder: Path, rules: ImageRules | None = None, **elements: Any) -> Any:
+    return decode_image(make_dicom(folder / "a", block_image(), **{**ADULT_CHEST_PA, **elements}), rules=rules)
 
 
-def refusal(folder: Path, rules: FilmRules | None = None, **elements: Any) -> tuple[ReasonCode, str]:
-    with pytest.raises(FilmError) as caught:
-        film(folder, rules, **elements)
+def refusal(folder: Path, rules: ImageRules | None = None, **elements: Any) -> tuple[ReasonCode, str]:
+    with pytest.raises(ImageError) as caught:
+        image(folder, rules, **elements)
     return caught.value.reason, str(caught.value)
 
 
@@ -35,9 +35,9 @@ def code(value: str, meaning: str) -> list[Dataset]:
     return [item]
 
 
-def test_an_adult_frontal_chest_film_has_no_warning(tmp_path: Path) -> None:
-    assert film(tmp_path).warnings == []
-    assert film(tmp_path, SOPClassUID=CR, Modality="CR").warnings == []
+def test_an_adult_frontal_chest_image_has_no_warning(tmp_path: Path) -> None:
+    assert image(tmp_path).warnings == []
+    assert image(tmp_path, SOPClassUID=CR, Modality="CR").warnings == []
 
 
 @pytest.mark.parametrize(
@@ -91,33 +91,33 @@ def test_refused_by_tag_unless_allowed(
         assert refusal(tmp_path, EVERYTHING, **elements)[0] is reason
     else:
         assert next(iter(switch)) in sentence  # the mend is named
-        assert_block(film(tmp_path, FilmRules(**switch), **elements).pixels, 200, 10)
+        assert_block(image(tmp_path, ImageRules(**switch), **elements).pixels, 200, 10)
 
 
 @pytest.mark.parametrize(
     ("elements", "warning"),
     [
-        ({"ViewPosition": ""}, FilmWarning.VIEW_UNKNOWN),
-        ({"ViewPosition": "", "SeriesDescription": "CHEST PA AND LAT"}, FilmWarning.VIEW_UNKNOWN),
-        ({"BodyPartExamined": None}, FilmWarning.BODY_PART_UNKNOWN),
-        ({"PatientAge": None}, FilmWarning.AGE_UNKNOWN),
-        ({"PatientAge": "", "PatientBirthDate": "19000101", "StudyDate": "20250301"}, FilmWarning.AGE_UNKNOWN),
-        ({"PatientAge": "000Y"}, FilmWarning.AGE_UNKNOWN),
-        ({"ViewPosition": "UNKNOWN"}, FilmWarning.VIEW_UNKNOWN),
-        ({"BodyPartExamined": "UNKNOWN"}, FilmWarning.BODY_PART_UNKNOWN),
-        ({"PatientOrientation": ""}, FilmWarning.ORIENTATION_UNKNOWN),
-        ({"PatientOrientation": ["L", "L"]}, FilmWarning.ORIENTATION_UNKNOWN),
-        ({"BurnedInAnnotation": "YES"}, FilmWarning.BURNED_IN_ANNOTATION),
-        ({"SOPClassUID": "", "Modality": ""}, FilmWarning.MODALITY_UNKNOWN),
+        ({"ViewPosition": ""}, ImageWarning.VIEW_UNKNOWN),
+        ({"ViewPosition": "", "SeriesDescription": "CHEST PA AND LAT"}, ImageWarning.VIEW_UNKNOWN),
+        ({"BodyPartExamined": None}, ImageWarning.BODY_PART_UNKNOWN),
+        ({"PatientAge": None}, ImageWarning.AGE_UNKNOWN),
+        ({"PatientAge": "", "PatientBirthDate": "19000101", "StudyDate": "20250301"}, ImageWarning.AGE_UNKNOWN),
+        ({"PatientAge": "000Y"}, ImageWarning.AGE_UNKNOWN),
+        ({"ViewPosition": "UNKNOWN"}, ImageWarning.VIEW_UNKNOWN),
+        ({"BodyPartExamined": "UNKNOWN"}, ImageWarning.BODY_PART_UNKNOWN),
+        ({"PatientOrientation": ""}, ImageWarning.ORIENTATION_UNKNOWN),
+        ({"PatientOrientation": ["L", "L"]}, ImageWarning.ORIENTATION_UNKNOWN),
+        ({"BurnedInAnnotation": "YES"}, ImageWarning.BURNED_IN_ANNOTATION),
+        ({"SOPClassUID": "", "Modality": ""}, ImageWarning.MODALITY_UNKNOWN),
     ],
 )
-def test_what_is_not_known_is_a_warning(tmp_path: Path, elements: dict[str, Any], warning: FilmWarning) -> None:
-    path = make_dicom(tmp_path / "a", block_film(), **ADULT_CHEST_PA)
+def test_what_is_not_known_is_a_warning(tmp_path: Path, elements: dict[str, Any], warning: ImageWarning) -> None:
+    path = make_dicom(tmp_path / "a", block_image(), **ADULT_CHEST_PA)
     ds = pydicom.dcmread(path)
     for key, value in elements.items():
         setattr(ds, key, value)
     ds.save_as(path)
-    assert decode_film(path).warnings == [warning]
+    assert decode_image(path).warnings == [warning]
     assert warning.meaning
 
 
@@ -140,8 +140,8 @@ def test_what_is_not_known_is_a_warning(tmp_path: Path, elements: dict[str, Any]
     ],
 )
 def test_accepted_in_every_spelling(tmp_path: Path, elements: dict[str, Any]) -> None:
-    unknown = {FilmWarning.AGE_UNKNOWN} if elements.get("PatientBirthDate") == "19000101" else set()
-    assert set(film(tmp_path, **elements).warnings) == unknown
+    unknown = {ImageWarning.AGE_UNKNOWN} if elements.get("PatientBirthDate") == "19000101" else set()
+    assert set(image(tmp_path, **elements).warnings) == unknown
 
 
 def test_no_message_holds_the_patients_age(tmp_path: Path) -> None:
@@ -152,70 +152,70 @@ def test_no_message_holds_the_patients_age(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("orientation", "turn"),
     [
-        (["L", "F"], FilmTurn()),
-        (["R", "F"], FilmTurn(flip_columns=True)),
-        (["L", "H"], FilmTurn(flip_rows=True)),
-        (["R", "H"], FilmTurn(flip_rows=True, flip_columns=True)),
-        (["F", "L"], FilmTurn(transpose=True)),
-        (["H", "R"], FilmTurn(True, True, True)),
-        (["LP", "FA"], FilmTurn()),
-        ("", FilmTurn()),
+        (["L", "F"], ImageTurn()),
+        (["R", "F"], ImageTurn(flip_columns=True)),
+        (["L", "H"], ImageTurn(flip_rows=True)),
+        (["R", "H"], ImageTurn(flip_rows=True, flip_columns=True)),
+        (["F", "L"], ImageTurn(transpose=True)),
+        (["H", "R"], ImageTurn(True, True, True)),
+        (["LP", "FA"], ImageTurn()),
+        ("", ImageTurn()),
     ],
 )
-def test_films_are_turned_upright_as_their_tag_says(tmp_path: Path, orientation: Any, turn: FilmTurn) -> None:
-    upright = block_film()
+def test_images_are_turned_upright_as_their_tag_says(tmp_path: Path, orientation: Any, turn: ImageTurn) -> None:
+    upright = block_image()
     stored = upright[:, ::-1] if turn.flip_columns else upright
     stored = stored[::-1] if turn.flip_rows else stored
     stored = np.ascontiguousarray(stored.T if turn.transpose else stored)
     path = make_dicom(
         tmp_path / "a", stored, **{**ADULT_CHEST_PA, "PatientOrientation": orientation, "PixelSpacing": [0.2, 0.1]}
     )
-    found = decode_film(path)
+    found = decode_image(path)
     assert found.turn == turn
     assert_block(found.pixels, 200, 10)
-    assert film_size(path) == found.pixels.shape
+    assert whole_image_size(path) == found.pixels.shape
     assert found.spacing_mm == ((0.1, 0.2) if turn.transpose else (0.2, 0.1))
 
 
 @pytest.mark.parametrize("keyword", ["Modality", "BodyPartExamined", "ViewPosition"])
 def test_an_element_that_runs_over_the_patients_name_does_not_carry_it_out(tmp_path: Path, keyword: str) -> None:
     # One damaged length: the element swallows its neighbors.
-    path = make_dicom(tmp_path / "a", block_film(), **ADULT_CHEST_PA)
+    path = make_dicom(tmp_path / "a", block_image(), **ADULT_CHEST_PA)
     ds = pydicom.dcmread(path)
     ds[keyword].VR = "LO"
     setattr(ds, keyword, f"{ds.get(keyword)} PN Secret^Patient"[:64])
     ds.save_as(path)
     try:
-        decode_film(path)
-    except FilmError as error:
+        decode_image(path)
+    except ImageError as error:
         assert "secret" not in str(error).removeprefix(str(path)).casefold()
 
 
 def test_an_unknown_view_stays_unknown_where_any_view_is_taken(tmp_path: Path) -> None:
-    assert film(tmp_path, FilmRules(any_view=True), ViewPosition="").warnings == [FilmWarning.VIEW_UNKNOWN]
+    assert image(tmp_path, ImageRules(any_view=True), ViewPosition="").warnings == [ImageWarning.VIEW_UNKNOWN]
 
 
 def test_the_reader_hands_rules_turn_and_warnings_on(tmp_path: Path) -> None:
     path = make_dicom(
-        tmp_path / "a", block_film(), **{**ADULT_CHEST_PA, "PatientOrientation": ["R", "F"], "ViewPosition": "LL"}
+        tmp_path / "a", block_image(), **{**ADULT_CHEST_PA, "PatientOrientation": ["R", "F"], "ViewPosition": "LL"}
     )
     reader = CXRReader(any_view=True)
     _, meta = reader.get_data(reader.read(path))
     assert meta["turn"] == "C"
     assert meta["warnings"] == ""
-    with pytest.raises(FilmError):
+    with pytest.raises(ImageError):
         CXRReader().get_data([path])
 
 
 def test_an_age_below_0_is_no_rule() -> None:
     with pytest.raises(ValueError, match="min_age"):
-        FilmRules(min_age=-1)
+        ImageRules(min_age=-1)
 
 
 def test_a_uid_that_runs_over_the_patients_name_is_none(tmp_path: Path) -> None:
-    path = make_dicom(tmp_path / "a", block_film(), **ADULT_CHEST_PA)
+    path = make_dicom(tmp_path / "a", block_image(), **ADULT_CHEST_PA)
     ds = pydicom.dcmread(path)
     ds["SOPInstanceUID"].VR = "LO"
     ds.SOPInstanceUID = "1.2.3 PN Secret^Patient"
     ds.save_as(path)
-    assert decode_film(path).sop_instance_uid == ""
+    assert decode_image(path).sop_instance_uid == ""

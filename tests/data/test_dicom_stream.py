@@ -22,22 +22,22 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from monai_tbkd.data import FilmWarning, ReasonCode
-from monai_tbkd.data.readers import decode_film
-from tests.data.films_by_hand import refusal
-from tests.data.golden_dicom import by_dcmtk, by_gdcm, by_pillow, in_rle, mosaic, ramp, write_film
+from monai_tbkd.data import ImageWarning, ReasonCode
+from monai_tbkd.data.readers import decode_image
+from tests.data.golden_dicom import by_dcmtk, by_gdcm, by_pillow, in_rle, mosaic, ramp, write_image
+from tests.data.images_by_hand import refusal
 
 PACKED = pytest.mark.parametrize(
     "syntax", [JPEGLSLossless, JPEG2000Lossless, JPEGLosslessSV1, JPEGBaseline8Bit], ids=lambda uid: uid.name
 )
-FILM = (np.add.outer(np.arange(40), np.arange(56)) * 40).astype(np.uint16)
+IMAGE = (np.add.outer(np.arange(40), np.arange(56)) * 40).astype(np.uint16)
 
 
 @pytest.fixture
 def packed(tmp_path: Path) -> Callable[[str], Path]:
     def write(syntax: str) -> Path:
         bits = 8 if syntax == JPEGBaseline8Bit else 12
-        return by_gdcm(write_film(tmp_path / "a.dcm", FILM >> (12 - bits), bits), syntax)
+        return by_gdcm(write_image(tmp_path / "a.dcm", IMAGE >> (12 - bits), bits), syntax)
 
     return write
 
@@ -48,7 +48,7 @@ def test_another_size_than_the_header_says_is_corrupt(
     syntax: str, key: str, value: int, packed: Callable[[str], Path]
 ) -> None:
     path = packed(syntax)
-    assert decode_film(path).pixels.shape == (40, 56)
+    assert decode_image(path).pixels.shape == (40, 56)
     ds = pydicom.dcmread(path)
     setattr(ds, key, value)
     ds.save_as(path)
@@ -107,12 +107,12 @@ def test_values_above_bits_stored_are_neither_wrapped_nor_masked(
     writer: str, signed: bool, stored: int, tmp_path: Path
 ) -> None:
     values = ramp(-32768, 32767) if signed else ramp(0, 65535)
-    path = WRITERS[writer](write_film(tmp_path / "a.dcm", values, 16, signed=signed))
-    film = decode_film(relabelled(path, stored, signed))
-    np.testing.assert_array_equal(film.pixels, values)
-    assert film.warnings == [FilmWarning.BITS_DOUBTFUL]
+    path = WRITERS[writer](write_image(tmp_path / "a.dcm", values, 16, signed=signed))
+    image = decode_image(relabelled(path, stored, signed))
+    np.testing.assert_array_equal(image.pixels, values)
+    assert image.warnings == [ImageWarning.BITS_DOUBTFUL]
     header = f"BitsStored {stored}, HighBit {stored - 1} and PixelRepresentation {int(signed)}"
-    assert film.steps == [f"read as 16 {'signed' if signed else 'unsigned'} bits, which {header} contradict"]
+    assert image.steps == [f"read as 16 {'signed' if signed else 'unsigned'} bits, which {header} contradict"]
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
@@ -120,13 +120,13 @@ def test_values_above_bits_stored_are_neither_wrapped_nor_masked(
 def test_a_marker_above_bits_stored_stays_bright(writer: str, photometric: str, tmp_path: Path) -> None:
     values = ramp(500, 3000)
     values[10:16, :20] = 65535
-    path = write_film(tmp_path / "a.dcm", values, 16, PhotometricInterpretation=photometric)
-    film = decode_film(relabelled(WRITERS[writer](path), 12, False))
+    path = write_image(tmp_path / "a.dcm", values, 16, PhotometricInterpretation=photometric)
+    image = decode_image(relabelled(WRITERS[writer](path), 12, False))
     right = values.clip(0, 4095)
-    np.testing.assert_array_equal(film.pixels, 4095 - right if photometric == "MONOCHROME1" else right)
-    assert film.warnings == [FilmWarning.BITS_DOUBTFUL]
+    np.testing.assert_array_equal(image.pixels, 4095 - right if photometric == "MONOCHROME1" else right)
+    assert image.warnings == [ImageWarning.BITS_DOUBTFUL]
     header = "BitsStored 12, HighBit 11 and PixelRepresentation 0"
-    assert film.steps[0] == f"values outside {header} clipped to them"
+    assert image.steps[0] == f"values outside {header} clipped to them"
 
 
 @pytest.mark.parametrize("bits", [8, 12, 16])
@@ -135,26 +135,26 @@ def test_a_marker_above_bits_stored_stays_bright(writer: str, photometric: str, 
 def test_jpeg_2000_is_read_by_its_own_depth_and_sign(bits: int, signed: bool, allocated: int, tmp_path: Path) -> None:
     half = 2 ** (bits - 1) if signed else 0
     values = ramp(-half, 2**bits - 1 - half)
-    path = by_gdcm(write_film(tmp_path / "a.dcm", values, bits, signed=signed), JPEG2000Lossless)
+    path = by_gdcm(write_image(tmp_path / "a.dcm", values, bits, signed=signed), JPEG2000Lossless)
     for stored in (8, allocated):
-        film = decode_film(relabelled(path, stored, not signed, allocated))
-        np.testing.assert_array_equal(film.pixels, values)
+        image = decode_image(relabelled(path, stored, not signed, allocated))
+        np.testing.assert_array_equal(image.pixels, values)
 
 
 def test_signed_values_in_an_unsigned_stream_stay_signed(tmp_path: Path) -> None:
     # What some writers make: the two's complement of the header in a JPEG 2000 stream that calls it unsigned.
     values = ramp(-2048, 2047)
-    path = by_gdcm(write_film(tmp_path / "a.dcm", values & 0xFFF, 12), JPEG2000Lossless)
-    np.testing.assert_array_equal(decode_film(relabelled(path, 12, True)).pixels, values)
+    path = by_gdcm(write_image(tmp_path / "a.dcm", values & 0xFFF, 12), JPEG2000Lossless)
+    np.testing.assert_array_equal(decode_image(relabelled(path, 12, True)).pixels, values)
 
 
 @pytest.mark.parametrize(("stored", "allocated"), [(8, 16), (12, 16), (16, 16), (8, 8)])
 def test_jpeg_baseline_of_8_bits_under_any_header(stored: int, allocated: int, tmp_path: Path) -> None:
     values = mosaic(0, 255)
-    path = by_pillow(write_film(tmp_path / "a.dcm", values, 8), JPEGBaseline8Bit, quality=100)
-    film = decode_film(relabelled(path, stored, False, allocated))
-    np.testing.assert_array_equal(film.pixels, values)
-    assert film.warnings == []
+    path = by_pillow(write_image(tmp_path / "a.dcm", values, 8), JPEGBaseline8Bit, quality=100)
+    image = decode_image(relabelled(path, stored, False, allocated))
+    np.testing.assert_array_equal(image.pixels, values)
+    assert image.warnings == []
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -164,25 +164,25 @@ def test_fewer_bits_than_the_header_says(writer: str, tmp_path: Path) -> None:
     if writer == "JPEG Lossless":
         pytest.skip("GDCM's encoder does not make it of 8 bits")
     values = ramp(0, 255)
-    path = relabelled(WRITERS[writer](write_film(tmp_path / "a.dcm", values, 8)), 16, False)
-    np.testing.assert_array_equal(decode_film(path).pixels, values)
+    path = relabelled(WRITERS[writer](write_image(tmp_path / "a.dcm", values, 8)), 16, False)
+    np.testing.assert_array_equal(decode_image(path).pixels, values)
 
 
 def test_the_window_is_applied_to_the_whole_value(tmp_path: Path) -> None:
     values = ramp(0, 65535)
     window = {"WindowCenter": 32768, "WindowWidth": 65536, "PhotometricInterpretation": "MONOCHROME1"}
-    path = write_film(tmp_path / "a.dcm", values, 16, **window)
-    film = decode_film(relabelled(by_gdcm(path, JPEG2000Lossless), 12, False))
-    np.testing.assert_allclose(film.pixels, 65535 - values, atol=0.1)
+    path = write_image(tmp_path / "a.dcm", values, 16, **window)
+    image = decode_image(relabelled(by_gdcm(path, JPEG2000Lossless), 12, False))
+    np.testing.assert_allclose(image.pixels, 65535 - values, atol=0.1)
 
 
 @pytest.mark.system
 def test_jpeg_of_12_bits_under_a_header_of_fewer_or_more(tmp_path: Path) -> None:
     values = mosaic(0, 4095)
-    path = by_dcmtk(write_film(tmp_path / "a.dcm", values, 12), "dcmcjpeg", "+ee", "+q", "100")
+    path = by_dcmtk(write_image(tmp_path / "a.dcm", values, 12), "dcmcjpeg", "+ee", "+q", "100")
     for stored, allocated, signed in ((8, 8, False), (10, 16, False), (16, 16, False), (16, 16, True)):
-        film = decode_film(relabelled(path, stored, signed, allocated))
-        np.testing.assert_array_equal(film.pixels, values)
+        image = decode_image(relabelled(path, stored, signed, allocated))
+        np.testing.assert_array_equal(image.pixels, values)
 
 
 def renamed(path: Path, syntax: str, form: str = "as it is") -> Path:
@@ -207,21 +207,21 @@ def test_a_stream_under_another_syntax_is_read_as_what_it_is(
     syntax: str, form: str, named: str, packed: Callable[[str], Path]
 ) -> None:
     path = packed(syntax)
-    expected = decode_film(path)
+    expected = decode_image(path)
     if named == syntax and form == "fragments":
         return
-    film = decode_film(renamed(path, named, form))
-    np.testing.assert_array_equal(film.pixels, expected.pixels)
-    assert film.warnings == [FilmWarning.SYNTAX_DOUBTFUL]
-    assert film.steps[0].startswith("read as JPEG")
+    image = decode_image(renamed(path, named, form))
+    np.testing.assert_array_equal(image.pixels, expected.pixels)
+    assert image.warnings == [ImageWarning.SYNTAX_DOUBTFUL]
+    assert image.steps[0].startswith("read as JPEG")
 
 
 @PACKED
 def test_native_pixels_under_the_syntax_of_a_stream(syntax: str, tmp_path: Path) -> None:
-    path = renamed(write_film(tmp_path / "a.dcm", FILM, 12), syntax)
-    film = decode_film(path)
-    np.testing.assert_array_equal(film.pixels, FILM)
-    assert film.warnings == [FilmWarning.SYNTAX_DOUBTFUL]
+    path = renamed(write_image(tmp_path / "a.dcm", IMAGE, 12), syntax)
+    image = decode_image(path)
+    np.testing.assert_array_equal(image.pixels, IMAGE)
+    assert image.warnings == [ImageWarning.SYNTAX_DOUBTFUL]
 
 
 @pytest.mark.parametrize("form", ["fragments", "bare"])

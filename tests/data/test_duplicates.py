@@ -9,50 +9,50 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_tbkd.data import ReasonCode, list_films
+from monai_tbkd.data import ReasonCode, list_images
 from monai_tbkd.data.duplicates import DUPLICATE_KINDS, DuplicatePair, find_duplicates
-from monai_tbkd.data.film_scan import STATISTICS, FilmScan, film_thumbnail, scan_film, scan_films
-from tests.data.films_by_hand import block_film, cut, noise_png
+from monai_tbkd.data.image_scan import STATISTICS, ImageScan, image_thumbnail, scan_image, scan_images
+from tests.data.images_by_hand import block_image, cut, noise_png
 
 
 @pytest.fixture(scope="module")
-def films(phantoms: Path) -> list[str]:
-    return [film["image"] for film in list_films(phantoms / "imgs")]
+def images(phantoms: Path) -> list[str]:
+    return [image["image"] for image in list_images(phantoms / "imgs")]
 
 
 @pytest.fixture(scope="module")
-def scans(films: list[str]) -> list[FilmScan]:
-    return scan_films(films)
+def scans(images: list[str]) -> list[ImageScan]:
+    return scan_images(images)
 
 
-def changed(film: Image.Image, how: str) -> Image.Image:
-    width, height = film.size
+def changed(image: Image.Image, how: str) -> Image.Image:
+    width, height = image.size
     if how == "shifted":
-        moved = Image.new("L", film.size)
-        moved.paste(film, (2, 2))  # of 128 pixels: 8 of 512
+        moved = Image.new("L", image.size)
+        moved.paste(image, (2, 2))  # of 128 pixels: 8 of 512
         return moved
     if how == "cropped":
-        return film.crop((round(0.03 * width), round(0.03 * height), round(0.97 * width), round(0.97 * height)))
+        return image.crop((round(0.03 * width), round(0.03 * height), round(0.97 * width), round(0.97 * height)))
     if how == "gamma":
-        return film.point([round(255 * (value / 255) ** 1.5) for value in range(256)])
+        return image.point([round(255 * (value / 255) ** 1.5) for value in range(256)])
     if how == "mirrored":
-        return film.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return film.resize((width // 2, height // 2), Image.Resampling.BICUBIC)
+        return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return image.resize((width // 2, height // 2), Image.Resampling.BICUBIC)
 
 
 def copies_of(pairs: list[DuplicatePair]) -> list[tuple[int, int, str]]:
     return [(pair.first, pair.second, pair.kind) for pair in pairs if pair.kind in DUPLICATE_KINDS]
 
 
-def test_phantoms_are_not_copies_of_each_other(scans: list[FilmScan]) -> None:
+def test_phantoms_are_not_copies_of_each_other(scans: list[ImageScan]) -> None:
     assert len(scans) == 36
     assert copies_of(find_duplicates(scans)) == []
 
 
-def test_the_same_bytes_and_the_same_pixels(films: list[str], scans: list[FilmScan], tmp_path: Path) -> None:
-    shutil.copy(films[3], tmp_path / "bytes.png")
-    Image.open(films[3]).convert("RGB").save(tmp_path / "pixels.bmp")
-    more = [scan_film(str(tmp_path / name)) for name in ("bytes.png", "pixels.bmp")]
+def test_the_same_bytes_and_the_same_pixels(images: list[str], scans: list[ImageScan], tmp_path: Path) -> None:
+    shutil.copy(images[3], tmp_path / "bytes.png")
+    Image.open(images[3]).convert("RGB").save(tmp_path / "pixels.bmp")
+    more = [scan_image(str(tmp_path / name)) for name in ("bytes.png", "pixels.bmp")]
     assert copies_of(find_duplicates([*scans, *more])) == [
         (3, 36, "same file"),
         (3, 37, "same pixels"),
@@ -61,61 +61,61 @@ def test_the_same_bytes_and_the_same_pixels(films: list[str], scans: list[FilmSc
 
 
 @pytest.mark.parametrize("how", ["shifted", "cropped", "gamma", "smaller", "mirrored", "jpeg"])
-def test_changed_copies_are_found(films: list[str], scans: list[FilmScan], tmp_path: Path, how: str) -> None:
+def test_changed_copies_are_found(images: list[str], scans: list[ImageScan], tmp_path: Path, how: str) -> None:
     chosen, scans = range(0, 12, 6), scans[::3]
     copies = []
     for number in chosen:
-        with Image.open(films[3 * number]) as film:
-            copy = film.convert("L") if how == "jpeg" else changed(film.convert("L"), how)
+        with Image.open(images[3 * number]) as image:
+            copy = image.convert("L") if how == "jpeg" else changed(image.convert("L"), how)
             copies.append(str(tmp_path / f"{number}.{'jpg' if how == 'jpeg' else 'png'}"))
             copy.save(copies[-1], **({"quality": 60} if how == "jpeg" else {}))
     kind = "mirrored" if how == "mirrored" else "near"
     expected = {(number, 12 + place, kind) for place, number in enumerate(chosen)}
-    assert set(copies_of(find_duplicates([*scans, *scan_films(copies)]))) == expected
+    assert set(copies_of(find_duplicates([*scans, *scan_images(copies)]))) == expected
     # The other way round, the copy first: the warp has to be turned.
     back = {(place, len(copies) + number, kind) for place, number in enumerate(chosen)}
-    assert set(copies_of(find_duplicates([*scan_films(copies), *scans]))) == back
+    assert set(copies_of(find_duplicates([*scan_images(copies), *scans]))) == back
 
 
-def test_a_near_copy_of_equal_films_is_one_of_each(films: list[str], scans: list[FilmScan], tmp_path: Path) -> None:
-    shutil.copy(films[0], tmp_path / "equal.png")
-    with Image.open(films[0]) as film:
-        changed(film.convert("L"), "gamma").save(tmp_path / "gamma.png")
-    found = copies_of(find_duplicates([*scans, *scan_films([str(tmp_path / f"{n}.png") for n in ("equal", "gamma")])]))
+def test_a_near_copy_of_equal_images_is_one_of_each(images: list[str], scans: list[ImageScan], tmp_path: Path) -> None:
+    shutil.copy(images[0], tmp_path / "equal.png")
+    with Image.open(images[0]) as image:
+        changed(image.convert("L"), "gamma").save(tmp_path / "gamma.png")
+    found = copies_of(find_duplicates([*scans, *scan_images([str(tmp_path / f"{n}.png") for n in ("equal", "gamma")])]))
     assert found == [(0, 36, "same file"), (0, 37, "near"), (36, 37, "near")]
 
 
-def test_blank_and_unreadable_films_have_no_near_copy(tmp_path: Path) -> None:
+def test_blank_and_unreadable_images_have_no_near_copy(tmp_path: Path) -> None:
     for name, value in (("a", 0), ("b", 200), ("c", 200)):
         Image.fromarray(np.full((40, 40), value, dtype=np.uint8)).save(tmp_path / f"{name}.png")
     Image.fromarray(np.full((40, 41), 200, dtype=np.uint8)).save(tmp_path / "d.png")
     cut(noise_png(tmp_path / "e.png"))
-    scans = scan_films([str(tmp_path / f"{name}.png") for name in "abcde"])
+    scans = scan_images([str(tmp_path / f"{name}.png") for name in "abcde"])
     assert scans[4].reason is ReasonCode.CORRUPT
     assert find_duplicates(scans) == [DuplicatePair(1, 2, "same file", 1.0)]
     assert find_duplicates([]) == []
-    assert find_duplicates([scans[4], dataclasses.replace(scans[4])]) == [], "two faults are not one film"
+    assert find_duplicates([scans[4], dataclasses.replace(scans[4])]) == [], "two faults are not one image"
 
 
-def test_many_equal_films_are_named_with_the_first(scans: list[FilmScan]) -> None:
+def test_many_equal_images_are_named_with_the_first(scans: list[ImageScan]) -> None:
     assert len(find_duplicates([scans[0]] * 10)) == 45
     assert len(find_duplicates([scans[0]] * 60)) == 59
 
 
 @pytest.mark.system
-def test_processes_scan_as_one_does(films: list[str], scans: list[FilmScan]) -> None:
-    for one, other in zip(scans, scan_films(films, workers=1), strict=True):
+def test_processes_scan_as_one_does(images: list[str], scans: list[ImageScan]) -> None:
+    for one, other in zip(scans, scan_images(images, workers=1), strict=True):
         assert (one.file_hash, one.pixel_hash, one.size, one.source_format) == (
             other.file_hash, other.pixel_hash, other.size, "png",
         )  # fmt: skip
         np.testing.assert_array_equal(one.thumbnail, other.thumbnail)
     with pytest.raises(ValueError, match="workers is -1"):
-        scan_films(films, workers=-1)
+        scan_images(images, workers=-1)
 
 
 def test_a_thumbnail_is_a_stretched_mean_over_cells() -> None:
-    film = np.kron(block_film(200, np.float32), np.ones((16, 8), dtype=np.float32))  # 480 x 320
-    thumbnail, statistics = film_thumbnail(film)
+    image = np.kron(block_image(200, np.float32), np.ones((16, 8), dtype=np.float32))  # 480 x 320
+    thumbnail, statistics = image_thumbnail(image)
     assert (thumbnail.min(), thumbnail.max(), thumbnail.shape) == (0, 255, (64, 64))
     bright = np.argwhere(thumbnail > 127)
     # Rows 2-7 of 30 and columns 24-33 of 40, on 64 x 64.
@@ -130,16 +130,16 @@ def test_a_thumbnail_is_a_stretched_mean_over_cells() -> None:
 
 
 def test_exposure_does_not_change_a_thumbnail() -> None:
-    film = np.random.default_rng(0).normal(100, 20, (200, 150)).astype(np.float32)
-    for one, other in zip(film_thumbnail(film), film_thumbnail(film * 16 + 500), strict=True):
+    image = np.random.default_rng(0).normal(100, 20, (200, 150)).astype(np.float32)
+    for one, other in zip(image_thumbnail(image), image_thumbnail(image * 16 + 500), strict=True):
         np.testing.assert_allclose(one.astype(float), other.astype(float), atol=1e-3 if one.ndim == 1 else 1)
 
 
 @pytest.mark.bundle
-def test_real_films_are_no_copies_but_some_are_alike(real_data: Path) -> None:
-    tb = [film["image"] for film in list_films(real_data / "TBX11K" / "imgs")][360:]
-    others = [film["image"] for film in list_films(real_data / "nih")][:160]
-    pairs = find_duplicates(scan_films([*tb, *others]))
+def test_real_images_are_no_copies_but_some_are_alike(real_data: Path) -> None:
+    tb = [image["image"] for image in list_images(real_data / "TBX11K" / "imgs")][360:]
+    others = [image["image"] for image in list_images(real_data / "nih")][:160]
+    pairs = find_duplicates(scan_images([*tb, *others]))
     assert Counter(pair.kind for pair in pairs) == {"alike": 4}
-    # The others are of one film a patient, so that no pair with one of them can be of one person.
+    # The others are of one image a patient, so that no pair with one of them can be of one person.
     assert all(pair.second < len(tb) for pair in pairs)

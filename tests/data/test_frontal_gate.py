@@ -10,14 +10,14 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import rotate
 
 from monai_tbkd.data.frontal_gate import FrontalGate, GateVerdict
-from monai_tbkd.data.phantom import CLASS_NAMES, ShortcutSpec, make_film
+from monai_tbkd.data.phantom import CLASS_NAMES, ShortcutSpec, make_image
 
 GATE = FrontalGate()
-FILMS = [make_film(CLASS_NAMES[i % 3], (8, i), 128, ShortcutSpec()).image for i in range(12)]
+IMAGES = [make_image(CLASS_NAMES[i % 3], (8, i), 128, ShortcutSpec()).image for i in range(12)]
 
 
-def kinds(films: list[np.ndarray]) -> set[str]:
-    return {GATE(film).kind for film in films}
+def kinds(images: list[np.ndarray]) -> set[str]:
+    return {GATE(image).kind for image in images}
 
 
 def text_page() -> np.ndarray:
@@ -28,25 +28,25 @@ def text_page() -> np.ndarray:
 
 
 def test_upright_phantoms_are_accepted() -> None:
-    assert kinds(FILMS) == {"frontal"}
-    verdict = GATE(FILMS[0])
+    assert kinds(IMAGES) == {"frontal"}
+    verdict = GATE(IMAGES[0])
     assert verdict == GateVerdict(True, "frontal", verdict.score)
     assert verdict.score >= GATE.threshold
 
 
 def test_what_lies_wrong_is_named() -> None:
-    films = FILMS[:9]
-    assert kinds([film[::-1, ::-1] for film in films]) == {"upside_down"}
-    assert kinds([film[::-1] for film in films]) == {"upside_down"}
-    assert kinds([np.rot90(film) for film in films[:5]] + [np.rot90(film, 3) for film in films[5:]]) == {"turned"}
-    assert kinds([255 - film[::-1] for film in films]) == {"inverted"}
-    negatives = [GATE(255 - film) for film in films]
+    images = IMAGES[:9]
+    assert kinds([image[::-1, ::-1] for image in images]) == {"upside_down"}
+    assert kinds([image[::-1] for image in images]) == {"upside_down"}
+    assert kinds([np.rot90(image) for image in images[:5]] + [np.rot90(image, 3) for image in images[5:]]) == {"turned"}
+    assert kinds([255 - image[::-1] for image in images]) == {"inverted"}
+    negatives = [GATE(255 - image) for image in images]
     assert {verdict.kind for verdict in negatives} == {"inverted"} and not any(v.accepted for v in negatives)
 
 
 def test_mirror_images_are_the_same_to_it() -> None:
-    for film in FILMS[:5]:
-        assert GATE(film[:, ::-1]).score == pytest.approx(GATE(film).score, abs=0.05)
+    for image in IMAGES[:5]:
+        assert GATE(image[:, ::-1]).score == pytest.approx(GATE(image).score, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -69,37 +69,37 @@ def test_other_pictures_are_refused(picture: np.ndarray) -> None:
     assert not GATE(picture).accepted
 
 
-def test_parts_of_a_film_are_refused() -> None:
-    parts = [part for film in FILMS for part in (film[:, :64], film[:, 64:], film[:64, :64], film[40:80, 40:80])]
+def test_parts_of_a_image_are_refused() -> None:
+    parts = [part for image in IMAGES for part in (image[:, :64], image[:, 64:], image[:64, :64], image[40:80, 40:80])]
     assert np.mean([GATE(part).accepted for part in parts]) <= 0.05
 
 
 @pytest.mark.parametrize("size", [(64, 64), (96, 80), (512, 512), (2000, 1700), (70, 90)])
 def test_size_and_proportions_do_not_matter(size: tuple[int, int]) -> None:
-    image = Image.fromarray(make_film("tb", 5, 512).image)
+    image = Image.fromarray(make_image("tb", 5, 512).image)
     assert GATE(np.asarray(image.resize(size[::-1], Image.Resampling.BOX))).accepted
 
 
 def test_gray_range_does_not_matter() -> None:
-    for film in FILMS[:5]:
-        score = GATE(film).score
-        assert GATE(film.astype(np.float32) * 0.01 - 7).score == pytest.approx(score, abs=0.02)
-        assert GATE(film.astype(np.int32) * 16 + 300).score == pytest.approx(score, abs=0.02)
+    for image in IMAGES[:5]:
+        score = GATE(image).score
+        assert GATE(image.astype(np.float32) * 0.01 - 7).score == pytest.approx(score, abs=0.02)
+        assert GATE(image.astype(np.int32) * 16 + 300).score == pytest.approx(score, abs=0.02)
 
 
 def test_tilt_border_and_gray_curve_are_tolerated() -> None:
-    for film in FILMS[:4]:
-        worse = [rotate(film, angle, reshape=False, order=1, mode="nearest") for angle in (-10, 10)]
-        worse += [np.pad(film, ((20, 8), (15, 30)), constant_values=value) for value in (0, 255)]
-        worse += [(film / 255.0) ** gamma for gamma in (0.5, 2.0)]
+    for image in IMAGES[:4]:
+        worse = [rotate(image, angle, reshape=False, order=1, mode="nearest") for angle in (-10, 10)]
+        worse += [np.pad(image, ((20, 8), (15, 30)), constant_values=value) for value in (0, 255)]
+        worse += [(image / 255.0) ** gamma for gamma in (0.5, 2.0)]
         assert kinds(worse) == {"frontal"}
 
 
 def test_a_higher_threshold_refuses_more() -> None:
-    score = GATE(FILMS[0]).score
-    assert FrontalGate(threshold=score - 0.01)(FILMS[0]).accepted
-    refused = FrontalGate(threshold=score + 0.01)(FILMS[0])
-    assert refused == GateVerdict(False, "not_a_chest_film", score)
+    score = GATE(IMAGES[0]).score
+    assert FrontalGate(threshold=score - 0.01)(IMAGES[0]).accepted
+    refused = FrontalGate(threshold=score + 0.01)(IMAGES[0])
+    assert refused == GateVerdict(False, "not_a_chest_image", score)
 
 
 def test_weights_of_another_shape_are_an_error(tmp_path: Path) -> None:
@@ -109,18 +109,18 @@ def test_weights_of_another_shape_are_an_error(tmp_path: Path) -> None:
 
 
 def test_it_is_fast() -> None:
-    film = np.asarray(Image.fromarray(FILMS[0]).resize((512, 512)), dtype=np.float32)
-    GATE(film)
+    image = np.asarray(Image.fromarray(IMAGES[0]).resize((512, 512)), dtype=np.float32)
+    GATE(image)
     took = []
     for _ in range(10):
         start = time.perf_counter()
-        GATE(film)
+        GATE(image)
         took.append(time.perf_counter() - start)
     assert min(took) < 0.05  # about 5 ms on an idle core
 
 
-def real_films(root: Path) -> dict[str, list[np.ndarray]]:
-    """Every sixth film of each source, so that both views and both labels of NIH are there."""
+def real_images(root: Path) -> dict[str, list[np.ndarray]]:
+    """Every sixth image of each source, so that both views and both labels of NIH are there."""
     with open(root / "nih" / "manifest.csv", newline="", encoding="utf-8") as manifest:
         nih = [root / "nih" / row["image"] for row in csv.DictReader(manifest)]
     paths = {"TBX11K": sorted((root / "TBX11K" / "imgs").rglob("*.png"))[::6], "NIH": nih[::6]}
@@ -128,12 +128,12 @@ def real_films(root: Path) -> dict[str, list[np.ndarray]]:
 
 
 @pytest.mark.bundle
-def test_rates_on_real_films(real_data: Path) -> None:
-    for source, films in real_films(real_data).items():
-        assert len(films) >= 60, source
-        assert np.mean([GATE(film).accepted for film in films]) >= 0.97, source
-        upside_down, negative = [GATE(film[::-1, ::-1]) for film in films], [GATE(255 - film) for film in films]
-        turned = [GATE(np.rot90(film, times)) for film in films for times in (1, 3)]
+def test_rates_on_real_images(real_data: Path) -> None:
+    for source, images in real_images(real_data).items():
+        assert len(images) >= 60, source
+        assert np.mean([GATE(image).accepted for image in images]) >= 0.97, source
+        upside_down, negative = [GATE(image[::-1, ::-1]) for image in images], [GATE(255 - image) for image in images]
+        turned = [GATE(np.rot90(image, times)) for image in images for times in (1, 3)]
         assert np.mean([verdict.accepted for verdict in upside_down + negative + turned]) <= 0.005, source
         assert np.mean([verdict.kind == "upside_down" for verdict in upside_down]) >= 0.97, source
         assert np.mean([verdict.kind == "inverted" for verdict in negative]) >= 0.97, source

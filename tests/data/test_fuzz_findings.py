@@ -14,25 +14,25 @@ from monai_tbkd.bundle.config_files import read_config
 from monai_tbkd.data import CXRReader, load_datalist
 from monai_tbkd.data.kaggle_csv import load_kaggle_csv
 from monai_tbkd.data.manifest import load_manifest
-from monai_tbkd.data.readers import decode_film
+from monai_tbkd.data.readers import decode_image
 from monai_tbkd.data.reason_codes import ReasonCode
 from monai_tbkd.data.saved_boxes import read_saved_boxes
 from monai_tbkd.data.saved_maps import read_map
 from monai_tbkd.data.tbx11k import read_json_annotations, read_xml_annotation
 from monai_tbkd.engines import load_operating_point
 from monai_tbkd.label.cvat_labels import read_cvat_xml
-from monai_tbkd.label.film_label import four_numbers
+from monai_tbkd.label.image_label import four_numbers
 from monai_tbkd.metrics.calibrated_threshold import load_threshold
 from monai_tbkd.networks.checkpoint import file_sha256
 from monai_tbkd.packaging.file_hashes import differences
-from monai_tbkd.transforms import MapToBoxes, ResizeFilm
+from monai_tbkd.transforms import MapToBoxes, ResizeImage
 from tests.data.conftest import refused
-from tests.data.films_by_hand import refusal
+from tests.data.images_by_hand import refusal
 
 
 @pytest.mark.bundle  # ITK takes seconds to load
 def test_an_nrrd_header_that_ended_the_process(tmp_path: Path) -> None:
-    path = tmp_path / "film.nrrd"
+    path = tmp_path / "image.nrrd"
     path.write_bytes(b"NRRD0004\ntype: MPSVY\\_behk7:=@CFILORUX[^adgjmp\xfe\x07\x93\x7f\x98" + bytes(range(64)) * 8)
     assert refusal(path) is ReasonCode.CORRUPT
 
@@ -139,7 +139,7 @@ ODD = ["x", None, [], {}, float("nan"), float("inf"), 10**400, True]
         lambda v: MapToBoxes((8, 8), smallest_area=v),
         lambda v: MapToBoxes((8, 8), largest_number=v),
         lambda v: MapToBoxes((v, 8)),
-        lambda v: ResizeFilm((v, 8)),
+        lambda v: ResizeImage((v, 8)),
     ],
 )
 def test_values_of_configs_that_are_no_numbers(use: Callable[[Any], object], value: Any) -> None:
@@ -147,13 +147,13 @@ def test_values_of_configs_that_are_no_numbers(use: Callable[[Any], object], val
         use(value)
 
 
-@pytest.mark.parametrize("value", [3, 0.5, None, [None], b"x", "a" * 300, "~nobody of this name/films"])
+@pytest.mark.parametrize("value", [3, 0.5, None, [None], b"x", "a" * 300, "~nobody of this name/images"])
 def test_a_data_set_that_is_no_path(value: Any) -> None:
     refused("dataset_dir", load_datalist, value)
 
 
 @pytest.mark.parametrize("name", [[], {}])
-def test_a_coco_film_without_a_name(tmp_path: Path, name: Any) -> None:
+def test_a_coco_image_without_a_name(tmp_path: Path, name: Any) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"categories": [], "images": [{"id": 1, "file_name": name, "height": 1, "width": 1}]}))
     refused(r"a\.json", read_json_annotations, path)
@@ -166,20 +166,20 @@ def test_boxes_of_a_manifest_too_deep_or_too_large(tmp_path: Path, boxes: str) -
     refused("has boxes", load_manifest, table)
 
 
-def test_a_film_name_longer_than_file_systems_take(tmp_path: Path) -> None:
+def test_a_image_name_longer_than_file_systems_take(tmp_path: Path) -> None:
     table = tmp_path / "data.csv"
     head = "fname,image_height,image_width,source,bbox,target,tb_type,image_type"
     table.write_text(f"{head}\n{'a' * 300},9,9,train,none,no_tb,none,healthy\n")
-    refused("names the film", load_kaggle_csv, table)
+    refused("names the image", load_kaggle_csv, table)
 
 
 @pytest.mark.bundle  # ITK takes seconds to load
-def test_a_film_of_signed_bytes(tmp_path: Path) -> None:
+def test_a_image_of_signed_bytes(tmp_path: Path) -> None:
     stored = np.arange(-128, 128, dtype=np.int8).repeat(16).reshape(64, 64)
     head = "NRRD0004\ntype: int8\ndimension: 2\nsizes: 64 64\nencoding: raw\n\n"
-    (tmp_path / "film.img").write_bytes(head.encode() + stored.tobytes())  # told by content
-    film = decode_film(tmp_path / "film.img")
-    assert sorted(film.pixels.ravel().tolist()) == sorted(stored.ravel().tolist())
+    (tmp_path / "image.img").write_bytes(head.encode() + stored.tobytes())  # told by content
+    image = decode_image(tmp_path / "image.img")
+    assert sorted(image.pixels.ravel().tolist()) == sorted(stored.ravel().tolist())
 
 
 @pytest.mark.parametrize("edge", [10**400, -(10**400), float("inf"), True])

@@ -1,7 +1,7 @@
-"""Golden DICOM films: the values that the standard's formulas give, written out here, and what dcmtk shows.
+"""Golden DICOM images: the values that the standard's formulas give, written out here, and what dcmtk shows.
 
-Two paths, neither of them pydicom's: numpy formulas from PS3.3 C.11, in the value scale of the film, exactly; and
-dcmtk's dcm2pnm at 16 bits, to one gray level. The scales differ: `decode_film` keeps a window's output in the range of
+Two paths, neither of them pydicom's: numpy formulas from PS3.3 C.11, in the value scale of the image, exactly; and
+dcmtk's dcm2pnm at 16 bits, to one gray level. The scales differ: `decode_image` keeps a window's output in the range of
 the values that went in (12 bits stay 0..4095), dcm2pnm always shows 0..65535; `dcmtk_gray` maps the one to the other.
 
 Where dcmtk and the standard differ, the standard is followed:
@@ -39,8 +39,8 @@ from pydicom.uid import (
     JPEGLSLossless,
 )
 
-from monai_tbkd.data import FilmError, FilmRules, ReasonCode
-from monai_tbkd.data.readers import DecodedFilm, decode_film
+from monai_tbkd.data import ImageError, ImageRules, ReasonCode
+from monai_tbkd.data.readers import DecodedImage, decode_image
 from tests.data.golden_dicom import (
     by_dcmtk,
     by_gdcm,
@@ -50,12 +50,12 @@ from tests.data.golden_dicom import (
     mosaic,
     ramp,
     seen_by_dcmtk,
-    write_film,
+    write_image,
 )
 
 Array = NDArray[Any]
 
-EVERYTHING = FilmRules(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
+EVERYTHING = ImageRules(min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
 
 
 # ---- PS3.3 C.11 by hand ---------------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ def looked_up(x: Array, entries: Any, first: int) -> Array:
 
 @dataclass(frozen=True)
 class Case:
-    """A film, the display values it must give, and the range `low`..`high` that these values could have."""
+    """An image, the display values it must give, and the range `low`..`high` that these values could have."""
 
     name: str
     stored: Array
@@ -267,7 +267,7 @@ case("modality LUT and VOI LUT M1", R, 12, 65535 - ROOT16[CURVE[R] // 16], 0, 65
      ModalityLUTSequence=lut_item(CURVE // 16, 0, 16), VOILUTSequence=lut_item(ROOT16, 0, 16), **LUT,
      **M1)  # fmt: skip
 
-# No image IOD has a Presentation LUT Sequence, but where one is, its input is the whole range, not this film's.
+# No image IOD has a Presentation LUT Sequence, but where one is, its input is the whole range, not this image's.
 PLUT = np.arange(4096) ** 2 // 4095
 case("presentation LUT", R, 12, PLUT[R], 0, 4095, PresentationLUTSequence=lut_item(PLUT, 0, 12), dcmtk=None,
      tolerance=2)  # fmt: skip
@@ -313,28 +313,28 @@ def dcmtk_gray(pixels: Array, low: float, high: float, windowed: bool, inverted:
     return 65535 - (high - pixels) * bin_width if inverted else (pixels - low) * bin_width
 
 
-def film_of(each: Case, tmp_path: Path) -> DecodedFilm:
-    return decode_film(write_film(tmp_path / "film.dcm", each.stored, each.bits, **each.how))
+def image_of(each: Case, tmp_path: Path) -> DecodedImage:
+    return decode_image(write_image(tmp_path / "image.dcm", each.stored, each.bits, **each.how))
 
 
 @pytest.mark.parametrize("each", CASES, ids=IDS)
 def test_values_are_those_of_the_standard(each: Case, tmp_path: Path) -> None:
-    film = film_of(each, tmp_path)
-    np.testing.assert_allclose(film.pixels, each.expected, rtol=1e-6, atol=each.tolerance)
-    assert film.pixels.dtype == np.float32
-    assert film.warnings == []
-    assert film.steps.count("inverted") == each.inverted
-    assert "inverted" not in film.steps[:-1], "inversion comes last"
+    image = image_of(each, tmp_path)
+    np.testing.assert_allclose(image.pixels, each.expected, rtol=1e-6, atol=each.tolerance)
+    assert image.pixels.dtype == np.float32
+    assert image.warnings == []
+    assert image.steps.count("inverted") == each.inverted
+    assert "inverted" not in image.steps[:-1], "inversion comes last"
 
 
 @pytest.mark.system
 @pytest.mark.parametrize("each", [e for e in CASES if e.dcmtk is not None], ids=lambda e: e.name)
 def test_dcmtk_shows_the_same(each: Case, tmp_path: Path) -> None:
-    path = write_film(tmp_path / "film.dcm", each.stored, each.bits, **each.how)
+    path = write_image(tmp_path / "image.dcm", each.stored, each.bits, **each.how)
     shown = seen_by_dcmtk(path, *(each.dcmtk or "").split()) * 65535
     # dcmtk rounds down, and where it inverts, it does so twice.
     tolerance = each.dcmtk_tolerance + each.inverted
-    for values in (each.expected, decode_film(path).pixels):
+    for values in (each.expected, decode_image(path).pixels):
         gray = dcmtk_gray(values, each.low, each.high, each.windowed, each.inverted)
         np.testing.assert_allclose(gray, shown, rtol=0, atol=tolerance)
 
@@ -362,7 +362,7 @@ def test_padding_sets_neither_end_of_the_range(
     stored = image.copy()
     stored[20:, :5] = padding
     image[20:, :5] = image[0, 0]  # of no matter: shown as padding
-    shown = decode_film(write_film(tmp_path / "film.dcm", stored, 12, **elements, **voi))
+    shown = decode_image(write_image(tmp_path / "image.dcm", stored, 12, **elements, **voi))
     expected = linear(image, 2000, 3000, 0, 4095) if voi else image
     expected = 4095 - expected if "PhotometricInterpretation" in elements else expected
     outside = np.ones(stored.shape, bool)
@@ -376,21 +376,21 @@ def test_padding_beyond_the_stored_bits_is_padding_too(padding: int, signed: boo
     # 12 bits stored, but the padding uses all 16: keeping 12 bits of it makes a gray patch of it.
     stored = ramp(100, 1900)
     stored[20:, :5] = padding
-    path = write_film(tmp_path / "film.dcm", stored, 12, signed=signed, PixelPaddingValue=padding)
-    film = decode_film(path)
-    np.testing.assert_array_equal(film.pixels[20:, :5], 100)
-    np.testing.assert_array_equal(film.pixels[:20], stored[:20])
+    path = write_image(tmp_path / "image.dcm", stored, 12, signed=signed, PixelPaddingValue=padding)
+    image = decode_image(path)
+    np.testing.assert_array_equal(image.pixels[20:, :5], 100)
+    np.testing.assert_array_equal(image.pixels[:20], stored[:20])
 
 
 def test_pixels_in_the_upper_bits_are_read_right_or_refused(tmp_path: Path) -> None:
     # HighBit of 15 for 12 stored bits: no longer allowed, read by dcmtk; never the lower 12 bits.
-    path = write_film(tmp_path / "film.dcm", R << 4, 12, HighBit=15)
+    path = write_image(tmp_path / "image.dcm", R << 4, 12, HighBit=15)
     try:
-        film = decode_film(path)
-    except FilmError as error:
+        image = decode_image(path)
+    except ImageError as error:
         assert error.reason in (ReasonCode.UNSUPPORTED_SYNTAX, ReasonCode.CORRUPT)
     else:
-        np.testing.assert_array_equal(film.pixels, R)
+        np.testing.assert_array_equal(image.pixels, R)
 
 
 @pytest.mark.system
@@ -398,11 +398,11 @@ def test_bytes_in_words_of_a_big_endian_file(tmp_path: Path) -> None:
     # PS3.5 8.1.1: with OW, two 8-bit pixels are one word, and so change places in big endian.
     stored = ramp(0, 255)[:, :56]
     raw = stored.astype(np.uint8).reshape(-1, 2)[:, ::-1].tobytes()
-    path = write_film(tmp_path / "film.dcm", stored, 8, syntax=ExplicitVRBigEndian)
+    path = write_image(tmp_path / "image.dcm", stored, 8, syntax=ExplicitVRBigEndian)
     ds = pydicom.dcmread(path)
     ds.add_new("PixelData", "OW", raw)
     ds.save_as(path)
-    np.testing.assert_array_equal(decode_film(path).pixels, stored)
+    np.testing.assert_array_equal(decode_image(path).pixels, stored)
     np.testing.assert_allclose(seen_by_dcmtk(path) * 65535, stored * 256, atol=1)
 
 
@@ -419,7 +419,7 @@ def test_bytes_in_words_of_a_big_endian_file(tmp_path: Path) -> None:
     ],
 )
 def test_spacing(elements: dict[str, Any], spacing: tuple[float, float] | None, tmp_path: Path) -> None:
-    assert decode_film(write_film(tmp_path / "film.dcm", R, 12, **elements)).spacing_mm == spacing
+    assert decode_image(write_image(tmp_path / "image.dcm", R, 12, **elements)).spacing_mm == spacing
 
 
 # ---- compressed -----------------------------------------------------------------------------------------------------
@@ -450,8 +450,8 @@ def test_lossless_syntaxes_give_the_stored_values(name: str, bits: int, signed: 
     if name == "JPEG Lossless 14 SV1 by GDCM" and bits == 8:
         pytest.skip("GDCM's encoder does not make it of 8 bits")
     stored = ramp(*bounds(bits, signed))
-    path = LOSSLESS[name](write_film(tmp_path / "film.dcm", stored, bits, signed=signed))
-    np.testing.assert_array_equal(decode_film(path).pixels, stored)
+    path = LOSSLESS[name](write_image(tmp_path / "image.dcm", stored, bits, signed=signed))
+    np.testing.assert_array_equal(decode_image(path).pixels, stored)
     if not name.startswith("JPEG 2000"):  # which dcmtk does not read
         gray = (stored - bounds(bits, signed)[0]) * 2 ** (16 - bits)
         np.testing.assert_allclose(seen_by_dcmtk(path) * 65535, gray, atol=1)
@@ -459,19 +459,19 @@ def test_lossless_syntaxes_give_the_stored_values(name: str, bits: int, signed: 
 
 @pytest.mark.system
 @pytest.mark.parametrize("name", [each for each in LOSSLESS if "GDCM" not in each])
-def test_display_steps_follow_a_compressed_film(name: str, tmp_path: Path) -> None:
+def test_display_steps_follow_a_compressed_image(name: str, tmp_path: Path) -> None:
     needs_gdcm(name)
-    path = write_film(tmp_path / "film.dcm", S, 12, signed=True, WindowCenter=-300, WindowWidth=1500, **M1)
+    path = write_image(tmp_path / "image.dcm", S, 12, signed=True, WindowCenter=-300, WindowWidth=1500, **M1)
     expected = flip(linear(S, -300, 1500, -2048, 2047), -2048, 2047)
-    np.testing.assert_allclose(decode_film(LOSSLESS[name](path)).pixels, expected, atol=0.01)
+    np.testing.assert_allclose(decode_image(LOSSLESS[name](path)).pixels, expected, atol=0.01)
 
 
 @pytest.mark.system
 @pytest.mark.parametrize("name", ["RLE by pydicom", "JPEG Lossless 14 SV1 by dcmtk", "JPEG-LS by dcmtk"])
-def test_overlay_bits_of_a_compressed_film_are_no_pixels(name: str, tmp_path: Path) -> None:
+def test_overlay_bits_of_a_compressed_image_are_no_pixels(name: str, tmp_path: Path) -> None:
     needs_gdcm(name)
-    path = write_film(tmp_path / "film.dcm", R | (R > 2000) << 12 | 1 << 15, 12)
-    np.testing.assert_array_equal(decode_film(LOSSLESS[name](path)).pixels, R)
+    path = write_image(tmp_path / "image.dcm", R | (R > 2000) << 12 | 1 << 15, 12)
+    np.testing.assert_array_equal(decode_image(LOSSLESS[name](path)).pixels, R)
 
 
 @pytest.mark.system
@@ -480,8 +480,8 @@ def test_overlay_bits_of_a_compressed_film_are_no_pixels(name: str, tmp_path: Pa
 def test_near_lossless_jpeg_ls(bits: int, deviation: int, tmp_path: Path) -> None:
     needs_gdcm("JPEG-LS")
     stored = np.random.default_rng(0).integers(0, 2**bits, (41, 57))
-    path = by_dcmtk(write_film(tmp_path / "film.dcm", stored, bits), "dcmcjpls", "+en", "+md", str(deviation))
-    pixels = decode_film(path).pixels
+    path = by_dcmtk(write_image(tmp_path / "image.dcm", stored, bits), "dcmcjpls", "+en", "+md", str(deviation))
+    pixels = decode_image(path).pixels
     assert 0 < np.abs(pixels - stored).max() <= deviation
     np.testing.assert_allclose(seen_by_dcmtk(path) * 65535, pixels * 2 ** (16 - bits), atol=1)
 
@@ -501,8 +501,8 @@ def test_jpeg_baseline(
 ) -> None:
     only(decoder, monkeypatch)
     stored = mosaic(0, 255)
-    path = encode(write_film(tmp_path / "film.dcm", stored, 8, **M1))
-    np.testing.assert_array_equal(decode_film(path).pixels, 255 - stored)
+    path = encode(write_image(tmp_path / "image.dcm", stored, 8, **M1))
+    np.testing.assert_array_equal(decode_image(path).pixels, 255 - stored)
     np.testing.assert_allclose(seen_by_dcmtk(path) * 65535, 65535 - stored * 256, atol=1)
 
 
@@ -513,17 +513,17 @@ def test_jpeg_2000_by_either_decoder(
     decoder: str, bits: int, signed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = ramp(*bounds(bits, signed))
-    path = by_gdcm(write_film(tmp_path / "film.dcm", stored, bits, signed=signed), JPEG2000Lossless)
+    path = by_gdcm(write_image(tmp_path / "image.dcm", stored, bits, signed=signed), JPEG2000Lossless)
     only(decoder, monkeypatch)
-    np.testing.assert_array_equal(decode_film(path).pixels, stored)
+    np.testing.assert_array_equal(decode_image(path).pixels, stored)
 
 
 @pytest.mark.parametrize("bits", [8, 12, 16])
 def test_jpeg_2000_by_pillow_alone(bits: int, tmp_path: Path) -> None:
     # 12 bits stand in a stream of 16 here.
     stored = ramp(*bounds(bits))
-    path = by_pillow(write_film(tmp_path / "film.dcm", stored, bits), JPEG2000Lossless)
-    np.testing.assert_array_equal(decode_film(path).pixels, stored)
+    path = by_pillow(write_image(tmp_path / "image.dcm", stored, bits), JPEG2000Lossless)
+    np.testing.assert_array_equal(decode_image(path).pixels, stored)
 
 
 @pytest.mark.system
@@ -531,16 +531,16 @@ def test_jpeg_2000_by_pillow_alone(bits: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("pieces", [1, 3])
 def test_fragments(pieces: int, offset_table: bool, tmp_path: Path) -> None:
     stored = ramp(0, 65535)
-    path = by_pillow(write_film(tmp_path / "a.dcm", stored, 16), JPEG2000Lossless, pieces, offset_table)
-    np.testing.assert_array_equal(decode_film(path).pixels, stored)
+    path = by_pillow(write_image(tmp_path / "a.dcm", stored, 16), JPEG2000Lossless, pieces, offset_table)
+    np.testing.assert_array_equal(decode_image(path).pixels, stored)
     stored = mosaic(0, 255)
-    path = by_pillow(write_film(tmp_path / "b.dcm", stored, 8), JPEGBaseline8Bit, pieces, offset_table, quality=100)
-    np.testing.assert_array_equal(decode_film(path).pixels, stored)
+    path = by_pillow(write_image(tmp_path / "b.dcm", stored, 8), JPEGBaseline8Bit, pieces, offset_table, quality=100)
+    np.testing.assert_array_equal(decode_image(path).pixels, stored)
     needs_gdcm("JPEG Lossless")
     stored = np.random.default_rng(0).integers(0, 4096, (41, 57))  # noise, so that it fills several kilobytes
     options = ["+e1", *(["+fs", "1"] if pieces > 1 else []), "+ot" if offset_table else "-ot"]
-    path = by_dcmtk(write_film(tmp_path / "c.dcm", stored, 12), "dcmcjpeg", *options)
-    np.testing.assert_array_equal(decode_film(path).pixels, stored)
+    path = by_dcmtk(write_image(tmp_path / "c.dcm", stored, 12), "dcmcjpeg", *options)
+    np.testing.assert_array_equal(decode_image(path).pixels, stored)
 
 
 @pytest.mark.system
@@ -550,19 +550,19 @@ def test_fragments(pieces: int, offset_table: bool, tmp_path: Path) -> None:
 def test_without_gdcm_lossless_jpeg_and_jpeg_ls_are_refused_by_name(
     options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = by_dcmtk(write_film(tmp_path / "film.dcm", R, 12), *options)
+    path = by_dcmtk(write_image(tmp_path / "image.dcm", R, 12), *options)
     without_gdcm(monkeypatch)
-    with pytest.raises(FilmError, match="python-gdcm") as caught:
-        decode_film(path)
+    with pytest.raises(ImageError, match="python-gdcm") as caught:
+        decode_image(path)
     assert caught.value.reason is ReasonCode.UNSUPPORTED_SYNTAX
 
 
 @pytest.mark.system
 def test_jpeg_extended_of_12_bits(tmp_path: Path) -> None:
     stored = mosaic(0, 4095)
-    path = by_dcmtk(write_film(tmp_path / "film.dcm", stored, 12), "dcmcjpeg", "+ee", "+q", "100")
+    path = by_dcmtk(write_image(tmp_path / "image.dcm", stored, 12), "dcmcjpeg", "+ee", "+q", "100")
     needs_gdcm("JPEG Extended")
-    np.testing.assert_array_equal(decode_film(path).pixels, stored)
+    np.testing.assert_array_equal(decode_image(path).pixels, stored)
 
 
 @pytest.mark.system
@@ -570,12 +570,12 @@ def test_jpeg_extended_does_not_wrap(tmp_path: Path) -> None:
     needs_gdcm("JPEG Extended")
     # Sharp edges at the top of 10 bits: lossy coding overshoots 1023, and the low 10 bits of 1024 are black.
     stored = np.where(np.random.default_rng(0).random((41, 57)) < 0.5, 1023, 900)
-    path = by_dcmtk(write_film(tmp_path / "film.dcm", stored, 12), "dcmcjpeg", "+ee", "+sr", "+q", "90")
+    path = by_dcmtk(write_image(tmp_path / "image.dcm", stored, 12), "dcmcjpeg", "+ee", "+sr", "+q", "90")
     ds = pydicom.dcmread(path)
     ds.BitsStored, ds.HighBit = 10, 9
     ds.save_as(path)
     assert seen_by_dcmtk(path).min() < 0.1  # dcmtk does wrap
-    pixels = decode_film(path).pixels
+    pixels = decode_image(path).pixels
     assert pixels.max() == 1023
     assert pixels.min() > 800
 

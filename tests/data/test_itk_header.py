@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from monai_tbkd.data import ReasonCode
-from monai_tbkd.data.readers import decode_film
+from monai_tbkd.data.readers import decode_image
 from monai_tbkd.data.readers.itk_header import HEADER_BYTES, read_header
-from tests.data.films_by_hand import refusal
+from tests.data.images_by_hand import refusal
 
 PIXELS = np.arange(64 * 48, dtype=np.uint8).reshape(48, 64)
 NRRD = "NRRD0004\ntype: uint8\ndimension: 2\nsizes: 64 48\nencoding: raw\n"
@@ -43,7 +43,7 @@ def metaimage(folder: Path, header: str, last: str = "ElementDataFile = LOCAL\n"
 )  # fmt: skip
 def test_known_nrrd_fields_are_read(tmp_path: Path, more: str) -> None:
     path = nrrd(tmp_path, NRRD + more)
-    assert np.array_equal(decode_film(path).pixels, PIXELS)
+    assert np.array_equal(decode_image(path).pixels, PIXELS)
     fields, start = read_header(path, "nrrd")
     assert fields["sizes"] == "64 48"
     assert path.read_bytes()[start:] == PIXELS.tobytes()
@@ -59,7 +59,7 @@ def test_known_nrrd_fields_are_read(tmp_path: Path, more: str) -> None:
     ],
 )
 def test_known_metaimage_fields_are_read(tmp_path: Path, more: str) -> None:
-    assert np.array_equal(decode_film(metaimage(tmp_path, METAIMAGE + more)).pixels, PIXELS)
+    assert np.array_equal(decode_image(metaimage(tmp_path, METAIMAGE + more)).pixels, PIXELS)
 
 
 @pytest.mark.parametrize("suffix", ["mha", "nrrd"])
@@ -70,7 +70,7 @@ def test_what_itk_writes_is_read_with_its_metadata(tmp_path: Path, suffix: str, 
     image.SetOrigin([-12.5, 1e-7, 300.0])
     image["0008|0060"], image["ITK_note"] = "DX", "kept"
     itk.imwrite(image, str(tmp_path / f"image.{suffix}"), compression=packed)
-    assert sorted(decode_film(tmp_path / f"image.{suffix}").pixels.shape) == [48, 64]
+    assert sorted(decode_image(tmp_path / f"image.{suffix}").pixels.shape) == [48, 64]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from monai_tbkd.data import DatalistError, load_datalist, load_kaggle_csv, load_source, load_tbx11k
 from tests.data.conftest import refused
-from tests.data.films_by_hand import noise_png
+from tests.data.images_by_hand import noise_png
 
 HEADER = ["fname", "image_height", "image_width", "source", "bbox", "target", "tb_type", "image_type"]
 Tree = Callable[..., Path]
@@ -32,7 +32,7 @@ def tb(name: str = "tb1.png", box: str = "none", kind: str = "active_tb", side: 
     return (name, side, side, "train", box, "tb", kind, "tb")
 
 
-def test_rows_are_merged_and_boxes_scaled_to_the_film(tree: Tree) -> None:
+def test_rows_are_merged_and_boxes_scaled_to_the_image(tree: Tree) -> None:
     root = tree("images/tb1.png", "images/h1.png", "images/s1.png", "images/s2.png")
     path = table(
         root,
@@ -50,18 +50,18 @@ def test_rows_are_merged_and_boxes_scaled_to_the_film(tree: Tree) -> None:
             "images/s1.png": (1, "val"),
             "images/s2.png": (1, "val"),
         }
-        # The films are 32 pixels wide: half of what the table says.
+        # The images are 32 pixels wide: half of what the table says.
         assert items["images/tb1.png"]["boxes"] == [[4, 8, 14, 23], [0, 1.25, 5, 3.25]]
         assert items["images/tb1.png"]["box_types"] == ["active", "latent"]
         assert items["images/h1.png"]["boxes"] == []
 
 
-def test_a_tb_film_without_a_box_is_not_annotated(tree: Tree) -> None:
+def test_a_tb_image_without_a_box_is_not_annotated(tree: Tree) -> None:
     root = tree("images/tb1.png")
     assert load_kaggle_csv(table(root, tb()))[0]["boxes"] is None
 
 
-def test_films_are_found_below_the_folder(tree: Tree) -> None:
+def test_images_are_found_below_the_folder(tree: Tree) -> None:
     root = tree("deep/down/tb1.png")
     item = load_kaggle_csv(table(root, tb()))[0]
     assert (item["name"], item["size"]) == ("deep/down/tb1.png", [32, 32])
@@ -69,7 +69,7 @@ def test_films_are_found_below_the_folder(tree: Tree) -> None:
     refused(r"several \(1: tb1\.png is deep/down/tb1\.png and other/tb1\.png\)", load_kaggle_csv, root)
 
 
-def test_a_film_of_another_format_is_that_of_its_name(tree: Tree) -> None:
+def test_a_image_of_another_format_is_that_of_its_name(tree: Tree) -> None:
     root = tree("images/tb1.jpg", "images/tb10.jpg")
     assert load_kaggle_csv(table(root, tb()))[0]["name"] == "images/tb1.jpg"
     noise_png(root / "images" / "tb1.dcm")
@@ -90,13 +90,13 @@ def test_a_byte_order_mark_does_no_harm(tree: Tree, encoding: str) -> None:
     assert load_source(path.parent) == expected
 
 
-def test_a_film_that_is_not_there_is_left_to_the_check(tree: Tree) -> None:
+def test_a_image_that_is_not_there_is_left_to_the_check(tree: Tree) -> None:
     root = tree("images/h1.png")
     table(root, tb(box=bbox(1, 1, 5, 5)), ("h1.png", "64", "64", "train", "none", "no_tb", "none", "healthy"))
     refused(r"do not exist \(1: images/tb1\.png\)", load_datalist, root, select=0)
 
 
-def test_films_without_a_label_are_left_out_with_a_word(tree: Tree, caplog: pytest.LogCaptureFixture) -> None:
+def test_images_without_a_label_are_left_out_with_a_word(tree: Tree, caplog: pytest.LogCaptureFixture) -> None:
     root = tree("images/tb1.png", "test/t1.png")
     table(
         root, tb(), ("t1.png", "64", "64", "test", "", "", "", ""), ("t2.png", "64", "64", "train", "none", "", "", "")
@@ -113,12 +113,12 @@ def test_films_without_a_label_are_left_out_with_a_word(tree: Tree, caplog: pyte
         (tb(box="__import__('os').getcwd()"), "row 2 has the bbox"),
         (tb(box="{'xmin': 1e999, 'ymin': 0, 'width': 1, 'height': 1}"), "finite"),
         (tb(side="0"), "image_height '0'"),
-        (("", *tb()[1:]), "names the film ''"),
-        (tb("../tb1.png"), "names the film"),
+        (("", *tb()[1:]), "names the image ''"),
+        (tb("../tb1.png"), "names the image"),
         (("a.png", "64", "64", "abroad", "none", "tb", "none", "tb"), "source 'abroad'"),
         (("a.png", "64", "64", "train", "none", "no_tb", "none", "cat"), "image_type 'cat'"),
         (("a.png", "64", "64", "train", "none", "no_tb", "none", "tb"), "target 'no_tb' and the image_type 'tb'"),
-        (("a.png", "64", "64", "train", bbox(0, 0, 1, 1), "no_tb", "none", "healthy"), "only TB films"),
+        (("a.png", "64", "64", "train", bbox(0, 0, 1, 1), "no_tb", "none", "healthy"), "only TB images"),
     ],
 )
 def test_a_row_that_cannot_be_understood_is_named(tmp_path: Path, row: tuple[str, ...], message: str) -> None:
@@ -135,11 +135,11 @@ def test_rows_that_contradict_each_other_are_named(tmp_path: Path) -> None:
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("fname,bbox,target\n")
     refused("no column image_height and image_width", load_kaggle_csv, tmp_path)
-    (tmp_path / "data.csv").write_text("film\n")
+    (tmp_path / "data.csv").write_text("image\n")
     refused("0 tables", load_kaggle_csv, tmp_path)
 
 
-def test_the_same_films_as_in_the_official_layout(phantom_copy: Path) -> None:
+def test_the_same_images_as_in_the_official_layout(phantom_copy: Path) -> None:
     official = load_tbx11k(phantom_copy)
     rows = []
     for item in official:
@@ -150,8 +150,8 @@ def test_the_same_films_as_in_the_official_layout(phantom_copy: Path) -> None:
             name = Path(item["image"]).name
             rows.append((name, "512", "512", item["split"], text, target, kind, words[item["class_name"]]))
     (phantom_copy / "imgs").rename(phantom_copy / "images")
-    for film in (phantom_copy / "images").glob("*/*.png"):
-        film.rename(phantom_copy / "images" / film.name)
+    for image in (phantom_copy / "images").glob("*/*.png"):
+        image.rename(phantom_copy / "images" / image.name)
     table(phantom_copy, *rows)
     by_name = {Path(item["name"]).name: item for item in load_kaggle_csv(phantom_copy)}
     assert len(by_name) == len(official)

@@ -9,7 +9,7 @@ import pytest
 
 from monai_tbkd.data import Correction, DatalistError, load_manifest, load_source, write_corrections
 from tests.data.conftest import refused
-from tests.data.films_by_hand import noise_png
+from tests.data.images_by_hand import noise_png
 
 Tree = Callable[..., Path]
 
@@ -56,7 +56,7 @@ def test_a_byte_order_mark_and_unknown_columns_do_no_harm(tree: Tree, caplog: py
         ('a.png,tb,,"[[1, 2]]"', r"row 2 has boxes .*four finite numbers"),
         ("a.png,tb,,nonsense", r"row 2 has boxes 'nonsense'"),
         ("a.png,tb,,7", r"row 2 has boxes '7'"),
-        (",tb,,", r"row 2 names no film"),
+        (",tb,,", r"row 2 names no image"),
     ],
 )
 def test_rows_that_cannot_be_understood_are_numbered(tree: Tree, row: str, message: str) -> None:
@@ -68,7 +68,7 @@ def test_missing_columns_and_tables_are_named(tree: Tree, tmp_path: Path) -> Non
     refused(r"none\.csv: cannot be read", load_manifest, tmp_path / "none.csv")
 
 
-def test_boxes_on_films_without_tb_are_dropped_and_said(tree: Tree, caplog: pytest.LogCaptureFixture) -> None:
+def test_boxes_on_images_without_tb_are_dropped_and_said(tree: Tree, caplog: pytest.LogCaptureFixture) -> None:
     path = table(tree("a.png"), "image,label,boxes", 'a.png,pneumonia,"[[1, 2, 3, 4]]"')
     assert load_manifest(path)[0]["boxes"] == []
     assert "without TB are ignored (1: a.png)" in caplog.text
@@ -172,7 +172,7 @@ def test_outlines_beside_the_table_and_the_hospital(tree: Tree) -> None:
     assert (a["source"], b["source"], "source" in c) == ("Here", "Here", False)
 
 
-def test_what_was_said_of_films_comes_back(tmp_path: Path) -> None:
+def test_what_was_said_of_images_comes_back(tmp_path: Path) -> None:
     box = (1.0, 2.0, 3.5, 8.0)
     said = [
         Correction(str(noise_png(tmp_path / "a" / "x.png")), True, (box,)),

@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 
 from monai_tbkd.data import DatalistError, datalist_item, load_datalist
 from monai_tbkd.data.mask_pictures import find_masks, looks_like_mask
-from monai_tbkd.data.phantom import make_film
+from monai_tbkd.data.phantom import make_image
 
 Tree = Callable[..., Path]
 
@@ -47,8 +47,8 @@ def test_a_soft_mask_is_told_by_its_name_and_the_gate(tmp_path: Path, name: str)
 
 
 @pytest.mark.parametrize("name", ["a.png", "masks/a.png", "a_mask.png", "a.bmp"])
-def test_a_film_is_none_whatever_its_name(tmp_path: Path, name: str) -> None:
-    assert not found(tmp_path, name, Image.fromarray(make_film("health", seed=1, size=256).image))
+def test_a_image_is_none_whatever_its_name(tmp_path: Path, name: str) -> None:
+    assert not found(tmp_path, name, Image.fromarray(make_image("health", seed=1, size=256).image))
 
 
 def test_a_training_does_not_take_masks(tree: Tree) -> None:
@@ -56,14 +56,16 @@ def test_a_training_does_not_take_masks(tree: Tree) -> None:
     for name in ("tb/masks/a.png", "normal/b_mask.png"):
         (root / name).parent.mkdir(exist_ok=True)
         Image.fromarray(lungs(64)).save(root / name)
-    with pytest.raises(DatalistError, match=r"Masks among the films \(2: normal/b_mask\.png, tb/masks/a\.png; 4 films"):
+    with pytest.raises(
+        DatalistError, match=r"Masks among the images \(2: normal/b_mask\.png, tb/masks/a\.png; 4 images"
+    ):
         load_datalist(root)
-    (root / "films.csv").write_text("image,label\ntb/masks/a.png,tb\nnormal/images/b.png,normal\ntb/images/a.png,tb\n")
-    with pytest.raises(DatalistError, match=r"Masks among the films \(1: tb/masks/a\.png"):
-        load_datalist(root / "films.csv")
+    (root / "images.csv").write_text("image,label\ntb/masks/a.png,tb\nnormal/images/b.png,normal\ntb/images/a.png,tb\n")
+    with pytest.raises(DatalistError, match=r"Masks among the images \(1: tb/masks/a\.png"):
+        load_datalist(root / "images.csv")
 
 
-def test_no_real_film_is_a_mask(real_data: Path) -> None:
+def test_no_real_image_is_a_mask(real_data: Path) -> None:
     for name in ("tb0005", "tb0069", "tb1199"):
         path = real_data / "TBX11K" / "imgs" / "tb" / f"{name}.png"
         assert find_masks([datalist_item(path, f"masks/{name}.png", "tb", "train")]) == []

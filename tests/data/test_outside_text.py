@@ -7,7 +7,7 @@ import pytest
 
 import monai_tbkd
 from monai_tbkd.bundle.config_files import read_config
-from monai_tbkd.data import unlabeled_films
+from monai_tbkd.data import unlabeled_images
 from monai_tbkd.data.outside_text import csv_columns, decode_text, read_csv, read_text, read_xml
 from monai_tbkd.engines import load_operating_point
 from monai_tbkd.label.cvat_labels import read_cvat_xml
@@ -92,9 +92,12 @@ def test_configs_records_and_labels_with_a_byte_order_mark(tmp_path: Path, encod
     assert not [line for line in told if "model.pt" in line]
     threshold = {
         "schema_version": SCHEMA_VERSION, "threshold_0_100": 40, "chosen_by": "x", "model_version": "m",
-        "input_kind": INPUT_KINDS[0], "calibration_set": {"name": "a", "sha256": "b", "films": 9},
+        "input_kind": INPUT_KINDS[0], "calibration_set": {"name": "a", "sha256": "b", "images": 9},
     }  # fmt: skip
     assert load_threshold(write("t.json", threshold), "m").threshold_0_100 == 40
     cvat = '<annotations><image name="a.png"><box label="tb" xtl="1" ytl="2" xbr="9" ybr="8"/></image></annotations>'
     assert read_cvat_xml(write("c.xml", cvat), ["a.png"]).shapes == [("tb", [1, 2, 9, 8])]
-    assert [film["name"] for film in unlabeled_films(write("films.txt", "b.png \r\nc.png\r\n"))] == ["b.png", "c.png"]
+    assert [image["name"] for image in unlabeled_images(write("images.txt", "b.png \r\nc.png\r\n"))] == [
+        "b.png",
+        "c.png",
+    ]

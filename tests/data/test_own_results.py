@@ -8,8 +8,8 @@ from PIL import Image
 from pydicom import Dataset
 
 from monai_tbkd.data.own_results import is_marked, is_own_result, is_result_folder, save_marked
-from monai_tbkd.data.readers import decode_film
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.readers import decode_image
+from monai_tbkd.data.reason_codes import ImageError, ReasonCode
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8))
 
@@ -18,11 +18,11 @@ PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3),
 def test_a_drawn_picture_is_refused_wherever_it_lies(tmp_path: Path, file_format: str, options: dict[str, int]) -> None:
     path = tmp_path / "copied_by_hand.png"
     save_marked(PICTURE, path, file_format, **options)
-    with pytest.raises(FilmError, match="drawn by this program") as caught:
-        decode_film(path)
+    with pytest.raises(ImageError, match="drawn by this program") as caught:
+        decode_image(path)
     assert caught.value.reason is ReasonCode.OWN_RESULT and not caught.value.reason.is_failure
     PICTURE.convert("L").resize((200, 200)).save(path, file_format, **options)  # the same without a mark
-    assert decode_film(path).pixels.shape == (200, 200)
+    assert decode_image(path).pixels.shape == (200, 200)
 
 
 def test_a_comment_of_others_is_no_mark(tmp_path: Path) -> None:

@@ -13,17 +13,17 @@ import pytest
 from PIL import Image
 
 from monai_tbkd.data import ReasonCode
-from monai_tbkd.data.readers import decode_film, film_size
-from tests.data.films_by_hand import block_film, refusal
+from monai_tbkd.data.readers import decode_image, whole_image_size
 from tests.data.golden_dicom import ramp
+from tests.data.images_by_hand import block_image, refusal
 
-FILM = ramp(0, 255).astype(np.uint8)
+IMAGE = ramp(0, 255).astype(np.uint8)
 BOMB = zlib.compress(bytes(2**25), 9)
 
 
-def encoded(file_format: str, film: np.ndarray = FILM, **options: object) -> bytes:
+def encoded(file_format: str, image: np.ndarray = IMAGE, **options: object) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(film).save(out, file_format, **options)
+    Image.fromarray(image).save(out, file_format, **options)
     return out.getvalue()
 
 
@@ -40,8 +40,8 @@ PICTURES = {
 def read(folder: Path, content: bytes) -> np.ndarray:
     path = folder / "a"
     path.write_bytes(content)
-    pixels = decode_film(path).pixels
-    assert film_size(path) == pixels.shape
+    pixels = decode_image(path).pixels
+    assert whole_image_size(path) == pixels.shape
     return pixels
 
 
@@ -58,9 +58,9 @@ TAILS = {
     "zeros": bytes(9000),
     "a newline": b"\n",
     "a page": b"<html>" * 2000,
-    "a picture": encoded("JPEG", block_film()),
-    "half a picture": encoded("JPEG", block_film())[:500],
-    "another format": encoded("PNG", block_film()),
+    "a picture": encoded("JPEG", block_image()),
+    "half a picture": encoded("JPEG", block_image())[:500],
+    "another format": encoded("PNG", block_image()),
     "marks": b"\xff\xda\xff\xff\xd8" * 2000,
 }
 
@@ -124,30 +124,30 @@ def test_a_wrong_checksum_of_what_the_pixels_need_is_corrupt(kind: bytes, tmp_pa
 
 def test_frames_transparency_and_orientation_are_still_seen(tmp_path: Path) -> None:
     frames = io.BytesIO()
-    Image.fromarray(FILM).save(frames, "PNG", save_all=True, append_images=[Image.fromarray(255 - FILM)])
+    Image.fromarray(IMAGE).save(frames, "PNG", save_all=True, append_images=[Image.fromarray(255 - IMAGE)])
     (tmp_path / "a").write_bytes(frames.getvalue())
     assert refusal(tmp_path / "a") is ReasonCode.MULTI_FRAME
     exif = Image.Exif()
     exif[274] = 3
     turned = with_chunk(NOTES["zTXt"], "before", encoded("PNG", exif=exif))
-    np.testing.assert_array_equal(read(tmp_path, turned), FILM[::-1, ::-1])
+    np.testing.assert_array_equal(read(tmp_path, turned), IMAGE[::-1, ::-1])
 
 
-def interlaced(film: np.ndarray) -> bytes:
+def interlaced(image: np.ndarray) -> bytes:
     """Adam7, which Pillow does not write."""
     passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-    parts = (film[top::down, left::across] for left, top, across, down in passes)
-    raw = b"".join(b"\0" + row.astype(f">u{film.itemsize}").tobytes() for part in parts for row in part)
-    height, width = film.shape
-    head = struct.pack(">IIBBBBB", width, height, 8 * film.itemsize, 0, 0, 0, 1)
+    parts = (image[top::down, left::across] for left, top, across, down in passes)
+    raw = b"".join(b"\0" + row.astype(f">u{image.itemsize}").tobytes() for part in parts for row in part)
+    height, width = image.shape
+    head = struct.pack(">IIBBBBB", width, height, 8 * image.itemsize, 0, 0, 0, 1)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("film", [FILM, ramp(0, 65535).astype(np.uint16)], ids=["8 bits", "16 bits"])
-def test_an_interlaced_png_with_notes(film: np.ndarray, tmp_path: Path) -> None:
+@pytest.mark.parametrize("image", [IMAGE, ramp(0, 65535).astype(np.uint16)], ids=["8 bits", "16 bits"])
+def test_an_interlaced_png_with_notes(image: np.ndarray, tmp_path: Path) -> None:
     for at in ("before", "after"):
-        picture = with_chunk(NOTES["zTXt"], at, interlaced(film))
-        np.testing.assert_array_equal(read(tmp_path, picture + bytes(9000)), film)
+        picture = with_chunk(NOTES["zTXt"], at, interlaced(image))
+        np.testing.assert_array_equal(read(tmp_path, picture + bytes(9000)), image)
 
 
 # ---- JPEG ------------------------------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ SEGMENTS = {
     "false list of pictures": segment(0xE2, b"MPF\0II*\0\x08\0\0\0" + b"\xff" * 20),
     "Photoshop": segment(0xED, b"Photoshop 3.0\x008BIM\4\4\xff"),
     "long texts": (segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + bytes(60000)) + segment(0xFE, bytes(60000))) * 20,
-    "a thumbnail": segment(0xE3, encoded("JPEG", block_film())),
+    "a thumbnail": segment(0xE3, encoded("JPEG", block_image())),
     "fill bytes": b"\xff" * 5,
     "a short length": segment(0xE5, b"ab") + b"rest of the segment",
     "a second start": b"\xff\xd8",
@@ -184,7 +184,7 @@ def test_notes_of_a_jpeg(notes: str, name: str, tmp_path: Path) -> None:
 def test_orientation_and_colors_of_a_jpeg_are_still_seen(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[274] = 3
-    color = np.stack([FILM, 255 - FILM, FILM // 2], axis=-1)
+    color = np.stack([IMAGE, 255 - IMAGE, IMAGE // 2], axis=-1)
     options = {"quality": 95, "exif": exif, "subsampling": 0}
     plain = encoded("JPEG", color, **options)
     picture = plain[:2] + SEGMENTS["long texts"] + plain[2:] + TAILS["half a picture"]
@@ -198,7 +198,7 @@ def test_millions_of_fill_bytes(tmp_path: Path) -> None:
     picture = PICTURES["jpeg"]
     assert_corrupt(tmp_path, picture[:300] + b"\xff" * 2**22)
     (tmp_path / "a").write_bytes(picture[:2] + b"\xff" * 2**22 + picture[2:])
-    np.testing.assert_array_equal(decode_film(tmp_path / "a").pixels, read(tmp_path, picture))
+    np.testing.assert_array_equal(decode_image(tmp_path / "a").pixels, read(tmp_path, picture))
 
 
 # ---- TIFF ------------------------------------------------------------------------------------------------------------

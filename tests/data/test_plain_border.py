@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from monai_tbkd.data.phantom import ShortcutSpec, make_film
+from monai_tbkd.data.phantom import ShortcutSpec, make_image
 from monai_tbkd.data.plain_border import inside_border
-from monai_tbkd.data.readers import decode_film
+from monai_tbkd.data.readers import decode_image
 
-FILM = make_film("tb", seed=3, size=256).image
+IMAGE = make_image("tb", seed=3, size=256).image
 
 
 def canvas(gray: int, size: tuple[int, int], at: tuple[int, int]) -> np.ndarray:
-    """The film on a plain canvas of (height, width), its corner at (row, column)."""
+    """The image on a plain canvas of (height, width), its corner at (row, column)."""
     picture = np.full(size, gray, dtype=np.uint8)
-    picture[at[0] : at[0] + 256, at[1] : at[1] + 256] = FILM
+    picture[at[0] : at[0] + 256, at[1] : at[1] + 256] = IMAGE
     return picture
 
 
@@ -54,7 +54,7 @@ def screenshot() -> np.ndarray:
     ],
     ids=["pillars", "white", "gray", "below alone", "JPEG", "noise", "tiny", "screenshot"],
 )  # fmt: skip
-def test_a_film_on_a_canvas_is_found(picture: np.ndarray, at: tuple[int, int]) -> None:
+def test_a_image_on_a_canvas_is_found(picture: np.ndarray, at: tuple[int, int]) -> None:
     inside = inside_border(picture)
     np.testing.assert_allclose(inside.box, [at[1], at[0], at[1] + 256, at[0] + 256], atol=6)
     assert inside.border == pytest.approx(1 - 256 * 256 / picture.size, abs=0.04) and not inside.several
@@ -72,19 +72,19 @@ def test_ranges_and_types_do_not_matter() -> None:
 def test_a_bright_marker_changes_nothing(share: float, bright: int) -> None:
     side = round(256 * share**0.5)
     for seed in range(6):
-        film = make_film("tb", seed=seed, size=256).image.astype(np.uint16) * 16
-        film[8 : 8 + side, 8 : 8 + side] = bright
-        inside = inside_border(film)
+        image = make_image("tb", seed=seed, size=256).image.astype(np.uint16) * 16
+        image[8 : 8 + side, 8 : 8 + side] = bright
+        inside = inside_border(image)
         assert inside.box == (0, 0, 256, 256) and not inside.several, seed
-        on_canvas = inside_border(np.pad(film, ((40, 60), (300, 200))))
+        on_canvas = inside_border(np.pad(image, ((40, 60), (300, 200))))
         np.testing.assert_allclose(on_canvas.box, [300, 40, 556, 296], atol=6)
         assert not on_canvas.several, seed
 
 
 def test_a_saturated_area_and_bright_letters_do_not_set_the_range() -> None:
     for seed in range(6):
-        film = make_film("tb", seed=seed, size=256).image.astype(np.uint16) * 16
-        letters, saturated = film.copy(), film.copy()
+        image = make_image("tb", seed=seed, size=256).image.astype(np.uint16) * 16
+        letters, saturated = image.copy(), image.copy()
         letters[8:28, 8:100:4] = 65535
         saturated[:80, :80] = 65535  # a tenth of the picture
         for picture in (letters, saturated):
@@ -96,9 +96,9 @@ def test_a_saturated_area_and_bright_letters_do_not_set_the_range() -> None:
 def test_an_image_with_clipped_grays_is_not_cut_to_its_lungs(apart: int) -> None:
     rows, columns = np.mgrid[:256, :256]
     lungs = [np.hypot((columns - 128 - side * apart) / 28, (rows - 120) / 60) for side in (-1, 1)]
-    film = np.clip(60 + 140 * np.minimum(*lungs) ** 2, 0, 255)
-    assert (film == 255).mean() > 0.7
-    assert inside_border(film).box == (0, 0, 256, 256)
+    image = np.clip(60 + 140 * np.minimum(*lungs) ** 2, 0, 255)
+    assert (image == 255).mean() > 0.7
+    assert inside_border(image).box == (0, 0, 256, 256)
 
 
 @pytest.mark.parametrize("gray", [0, 255])
@@ -108,10 +108,10 @@ def test_small_borders_stay(gray: int) -> None:
     assert inside.box == (0, 0, 300, 300) and 0.25 < inside.border < 0.3
 
 
-def test_films_and_pictures_of_one_value_are_not_cut() -> None:
+def test_images_and_pictures_of_one_value_are_not_cut() -> None:
     for seed in range(6):
-        film = make_film("health", (5, seed), 128, ShortcutSpec()).image
-        assert inside_border(film).box == (0, 0, 128, 128)
+        image = make_image("health", (5, seed), 128, ShortcutSpec()).image
+        assert inside_border(image).box == (0, 0, 128, 128)
     assert inside_border(np.zeros((40, 90))).box == (0, 0, 90, 40)
     assert inside_border(np.ones((1, 1))).box == (0, 0, 1, 1)
     block = np.full((100, 200), 10)
@@ -126,9 +126,9 @@ def test_plain_lines_between_pictures_part_them() -> None:
     assert not inside_border(one).several
 
 
-def test_no_real_chest_film_is_cut(real_data: Path) -> None:
-    films = [*sorted(real_data.glob("TBX11K/imgs/tb/*.png"))[::20], *sorted(real_data.glob("nih/*/*.png"))[::10]]
-    assert len(films) > 50
-    for path in films:
-        inside = inside_border(decode_film(path).pixels)
+def test_no_real_chest_image_is_cut(real_data: Path) -> None:
+    images = [*sorted(real_data.glob("TBX11K/imgs/tb/*.png"))[::20], *sorted(real_data.glob("nih/*/*.png"))[::10]]
+    assert len(images) > 50
+    for path in images:
+        inside = inside_border(decode_image(path).pixels)
         assert inside.border < 0.3 and not inside.several, path

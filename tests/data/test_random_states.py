@@ -12,29 +12,29 @@ from monai.transforms import Compose, RandGaussianNoised
 
 from monai_tbkd.data.random_states import random_states, set_random_states
 from monai_tbkd.networks.weights import load_plain
-from monai_tbkd.transforms import RandAffineFilmd, RandGammaFilmd
+from monai_tbkd.transforms import RandAffineImaged, RandGammaImaged
 
 
 def loader(*more: Any) -> DataLoader:
-    transforms = [RandAffineFilmd("image", 1.0, 0.5), RandGammaFilmd("image", 1.0, (0.5, 2.0)), *more]
-    film = {"image": torch.arange(64, dtype=torch.uint8).reshape(1, 8, 8)}
-    return DataLoader(Dataset([film] * 4, Compose(transforms)), batch_size=4, generator=torch.Generator())
+    transforms = [RandAffineImaged("image", 1.0, 0.5), RandGammaImaged("image", 1.0, (0.5, 2.0)), *more]
+    image = {"image": torch.arange(64, dtype=torch.uint8).reshape(1, 8, 8)}
+    return DataLoader(Dataset([image] * 4, Compose(transforms)), batch_size=4, generator=torch.Generator())
 
 
-def draw(films: DataLoader) -> list[Any]:
-    batch = next(iter(films))["image"].tolist()
+def draw(images: DataLoader) -> list[Any]:
+    batch = next(iter(images))["image"].tolist()
     return [batch, random.random(), float(np.random.rand()), torch.rand(1).item()]  # noqa: NPY002
 
 
 def test_all_that_is_drawn_comes_again_also_from_a_file(tmp_path: Path) -> None:
-    films = loader()
-    states = random_states(films)
+    images = loader()
+    states = random_states(images)
     torch.save(states, tmp_path / "states")
-    first = draw(films)
-    second = draw(films)
+    first = draw(images)
+    second = draw(images)
     assert first[0] != second[0]
-    set_random_states(load_plain(tmp_path / "states"), films)
-    assert draw(films) == first
+    set_random_states(load_plain(tmp_path / "states"), images)
+    assert draw(images) == first
     other = loader()  # in another process
     set_random_states(states, other)
     assert [draw(other), draw(other)] == [first, second]

@@ -15,40 +15,40 @@ from filelock import FileLock
 from monai.transforms import LoadImaged
 from PIL import Image
 
-from monai_tbkd.data import CXRReader, FilmDataset, FilmError, ReasonCode
+from monai_tbkd.data import CXRReader, ImageError, RadiographDataset, ReasonCode
 from monai_tbkd.data.readers import decode, reader_process
-from monai_tbkd.data.readers.decoded_film import DecodedFilm
+from monai_tbkd.data.readers.decoded_image import DecodedImage
 from monai_tbkd.data.readers.reader_process import decode_apart
 
 PATH = Path("image.png")
 MOST = 10_000
 
 
-def whole(path: Path, side: int = 10) -> DecodedFilm:
+def whole(path: Path, side: int = 10) -> DecodedImage:
     pixels = np.arange(side * side, dtype=np.float32).reshape(side, side)
-    return DecodedFilm(pixels, "png", [str(os.getpid())], (0.1, 0.2))
+    return DecodedImage(pixels, "png", [str(os.getpid())], (0.1, 0.2))
 
 
-def dies(path: Path) -> DecodedFilm:
+def dies(path: Path) -> DecodedImage:
     ctypes.string_at(0)
     raise AssertionError("still alive")
 
 
-def ends(path: Path) -> DecodedFilm:
+def ends(path: Path) -> DecodedImage:
     os._exit(7)
 
 
-def hangs(path: Path) -> DecodedFilm:
+def hangs(path: Path) -> DecodedImage:
     while True:
         time.sleep(1)
 
 
-def slow(path: Path) -> DecodedFilm:
+def slow(path: Path) -> DecodedImage:
     time.sleep(0.2)
     return whole(path)
 
 
-def tells_and_hangs(path: Path) -> DecodedFilm:
+def tells_and_hangs(path: Path) -> DecodedImage:
     path.write_text(str(os.getpid()))
     while True:
         pass
@@ -61,19 +61,19 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def takes_all_memory(path: Path) -> DecodedFilm:
+def takes_all_memory(path: Path) -> DecodedImage:
     return whole(Path(str(len(bytearray(2**30)))))
 
 
-def refuses(path: Path) -> DecodedFilm:
-    raise FilmError(ReasonCode.COLOR, path, "red")
+def refuses(path: Path) -> DecodedImage:
+    raise ImageError(ReasonCode.COLOR, path, "red")
 
 
-def fails(path: Path) -> DecodedFilm:
+def fails(path: Path) -> DecodedImage:
     raise ZeroDivisionError("by nothing")
 
 
-def says(path: Path) -> DecodedFilm:
+def says(path: Path) -> DecodedImage:
     logging.getLogger("says").warning("a word")
     return whole(path)
 
@@ -83,7 +83,7 @@ class OddError(ValueError):
         super().__init__(f"{first} {second}")
 
 
-def fails_oddly(path: Path) -> DecodedFilm:
+def fails_oddly(path: Path) -> DecodedImage:
     raise OddError("an", "odd error")
 
 
@@ -91,12 +91,12 @@ def counts(path: Path, number: int) -> list[int]:
     return [number, int(decode_apart(whole, MOST, path).steps[0]), os.getpid()]
 
 
-def dies_at_the_second(path: Path, *args: object) -> DecodedFilm:
+def dies_at_the_second(path: Path, *args: object) -> DecodedImage:
     return dies(path) if path.stem == "1" else whole(path, 200)
 
 
 def died(function: object) -> str:
-    with pytest.raises(FilmError) as caught:
+    with pytest.raises(ImageError) as caught:
         decode_apart(function, MOST, PATH)  # type: ignore[arg-type]
     assert caught.value.reason is ReasonCode.READER_DIED
     return caught.value.detail
@@ -214,19 +214,19 @@ def test_a_limit_of_any_size_is_taken() -> None:
 def test_memory_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader_process, "MEMORY", 2**26)
     monkeypatch.setattr(reader_process, "_own", threading.local())
-    with pytest.raises(FilmError, match="more than 64 MB") as caught:
+    with pytest.raises(ImageError, match="more than 64 MB") as caught:
         decode_apart(takes_all_memory, MOST, PATH)
     assert caught.value.reason is ReasonCode.TOO_LARGE
 
 
 def test_errors_are_those_of_the_decoder() -> None:
-    with pytest.raises(FilmError, match="red"):
+    with pytest.raises(ImageError, match="red"):
         decode_apart(refuses, MOST, PATH)
     with pytest.raises(ZeroDivisionError, match="by nothing"):
         decode_apart(fails, MOST, PATH)
     with pytest.raises(RuntimeError, match="OddError: an odd error"):
         decode_apart(fails_oddly, MOST, PATH)
-    with pytest.raises(FilmError, match="TOO_LARGE"):
+    with pytest.raises(ImageError, match="TOO_LARGE"):
         decode_apart(whole, MOST, PATH, 101)
     assert decode_apart(whole, 4 * MOST, PATH, 101).pixels.shape == (101, 101)
 
@@ -255,5 +255,5 @@ def test_a_data_set_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         )
     items = [{"image": str(path), "name": path.name} for path in sorted(tmp_path.iterdir())]
     load = LoadImaged(keys="image", reader=CXRReader, ensure_channel_first=True)
-    data = FilmDataset(items, load, (1, 200, 200))
+    data = RadiographDataset(items, load, (1, 200, 200))
     assert [data[index]["reason"] for index in range(3)] == ["", "READER_DIED", ""]

@@ -14,17 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monai_tbkd.data import FilmError, FilmRules, ReasonCode
-from monai_tbkd.data.readers import DecodedFilm, decode_film
+from monai_tbkd.data import ImageError, ImageRules, ReasonCode
+from monai_tbkd.data.readers import DecodedImage, decode_image
 from tests.data.golden_dicom import seen_by_dcmtk
 from tests.data.test_golden_dicom import EVERYTHING, Array, dcmtk_gray, needs_gdcm
 
 
 @dataclass(frozen=True)
 class Real:
-    """A real file: what the default rules say of it, and what its pixels are once every kind of film is taken.
+    """A real file: what the default rules say of it, and what its pixels are once every kind of image is taken.
 
-    `pixel` (at a third of the height and a quarter of the width of the upright film) and `mean` were computed from the
+    `pixel` (at a third of the height and a quarter of the width of the upright image) and `mean` were computed from the
     pixels that dcmtk decompressed (Pillow, for JPEG 2000) by the formulas above.
     """
 
@@ -62,7 +62,7 @@ REAL = [
     Real("chest/RG1_J2KI.dcm", None, *RG1, 17124.604, 24693.543, (WINDOWED, INVERTED), None, None),
     Real("chest/RG1_J2KR.dcm", None, *RG1, 17168.296, 24693.535, (WINDOWED, INVERTED), None, None),
     Real("chest/RG1_JLSN.dcm", None, *RG1, 17171.573, 24693.533, (WINDOWED, INVERTED), None, "+Wi 1"),
-    # 10 bits in a LUT of 16: the film lies in the top 1024 of 65536 values
+    # 10 bits in a LUT of 16: the image lies in the top 1024 of 65536 values
     Real("lut/CR-ModalitySequenceLUT.dcm", None, (1576, 1976), 65535, 64512, 64820.731,
          ("modality LUT applied", INVERTED), (0.15, 0.15)),
     Real("lut/mlut_18.dcm", CAPTURE, (512, 512), 65535, 19652, 33177.149, ("modality LUT applied",), None),
@@ -80,19 +80,19 @@ REAL = [
 def real_file(real_data: Path, name: str) -> Path:
     path = real_data / "dicom" / name
     if not path.is_file():
-        pytest.skip(f"there is no {name} among the real films")
+        pytest.skip(f"there is no {name} among the real images")
     return path
 
 
 @cache
-def decoded(path: Path) -> DecodedFilm:
+def decoded(path: Path) -> DecodedImage:
     """By the default rules where they take it; decoding takes up to a second."""
     refused = next(real.refused for real in REAL if path.match(real.path))
-    return decode_film(path, rules=EVERYTHING if refused else FilmRules())
+    return decode_image(path, rules=EVERYTHING if refused else ImageRules())
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _forget_films() -> Iterator[None]:
+def _forget_images() -> Iterator[None]:
     yield
     decoded.cache_clear()
 
@@ -101,8 +101,8 @@ def _forget_films() -> Iterator[None]:
 def test_the_default_rules_refuse_a_real_file(real: Real, real_data: Path) -> None:
     path = real_file(real_data, real.path)
     needs_gdcm_for(real)
-    with pytest.raises(FilmError) as caught:
-        decode_film(path)
+    with pytest.raises(ImageError) as caught:
+        decode_image(path)
     assert caught.value.reason is real.refused
 
 
@@ -111,16 +111,16 @@ def test_the_default_rules_refuse_a_real_file(real: Real, real_data: Path) -> No
 def test_pixels_of_a_real_file(real: Real, real_data: Path, tmp_path: Path) -> None:
     path = real_file(real_data, real.path)
     needs_gdcm_for(real)
-    film = decoded(path)
+    image = decoded(path)
     height, width = real.shape
-    assert film.pixels.shape == real.shape
-    assert film.pixels[height // 3, width // 4] == pytest.approx(real.pixel, abs=0.01)
+    assert image.pixels.shape == real.shape
+    assert image.pixels[height // 3, width // 4] == pytest.approx(real.pixel, abs=0.01)
     # 0.15 for RG3_JPLY: 8 pixels that wrap in dcmtk do not here
-    assert film.pixels.mean(dtype=np.float64) == pytest.approx(real.mean, abs=0.15 if real.lossy_12_bits else 0.01)
-    assert tuple(film.steps) == real.steps
-    assert film.spacing_mm == real.spacing
+    assert image.pixels.mean(dtype=np.float64) == pytest.approx(real.mean, abs=0.15 if real.lossy_12_bits else 0.01)
+    assert tuple(image.steps) == real.steps
+    assert image.spacing_mm == real.spacing
     if real.dcmtk is not None:
-        upright = film.pixels[:, ::-1] if MIRRORED in real.steps else film.pixels
+        upright = image.pixels[:, ::-1] if MIRRORED in real.steps else image.pixels
         gray = dcmtk_gray(upright, 0, real.high, real.dcmtk == "+Wi 1", INVERTED in real.steps)
         shown = seen_by_dcmtk(path, *real.dcmtk.split(), into=tmp_path) * 65535
         differs = np.abs(gray - shown) > 1 + (INVERTED in real.steps)
@@ -134,7 +134,7 @@ def needs_gdcm_for(real: Real) -> None:
 
 @pytest.mark.system
 def test_real_twins_agree(real_data: Path) -> None:
-    # One film in several syntaxes: the lossless ones equal, the lossy ones near.
+    # One image in several syntaxes: the lossless ones equal, the lossy ones near.
     needs_gdcm("JPEG Lossless and JPEG-LS")
 
     def pixels(name: str) -> Array:

@@ -33,7 +33,7 @@ def test_maps_that_tell_something_are_not_doubted(tmp_path: Path) -> None:
     assert (read.flat, read.warnings) == (1, [])
 
 
-@pytest.mark.parametrize(("value", "scale"), [(0.0, "none"), (0.0, "film"), (0.7, "none"), (-3.0, "all")])
+@pytest.mark.parametrize(("value", "scale"), [(0.0, "none"), (0.0, "image"), (0.7, "none"), (-3.0, "all")])
 def test_maps_without_a_place_are_said(value: float, scale: str, tmp_path: Path) -> None:
     read = saved(tmp_path, lambda i, size: np.full(size, value), scale)
     assert read.flat == 3

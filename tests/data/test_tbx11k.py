@@ -15,7 +15,7 @@ Tree = Callable[..., Path]
 
 
 def write_xml(root: Path, stem: str, *boxes: tuple[int, int, int, int], size: tuple[int, int] = (64, 128)) -> Path:
-    """Boxes on an original of `size` (height, width); the films on disk are 32 x 32."""
+    """Boxes on an original of `size` (height, width); the images on disk are 32 x 32."""
     objects = "".join(
         "<object><name>ActiveTuberculosis</name><bndbox>"
         f"<xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax><ymax>{d}</ymax></bndbox></object>"
@@ -92,7 +92,7 @@ def test_an_empty_xml_is_a_missing_annotation_and_lists_rule(tree: Tree) -> None
     assert [(item["name"], item["boxes"]) for item in load_tbx11k(root)] == [("tb/tb1.png", None)]
 
 
-def test_without_lists_and_json_all_films_are_train_in_natural_order(tree: Tree) -> None:
+def test_without_lists_and_json_all_images_are_train_in_natural_order(tree: Tree) -> None:
     root = tree("imgs/tb/tb10.png", "imgs/tb/tb2.png", "imgs/test/x.png")
     assert [(item["name"], item["split"]) for item in load_tbx11k(root)] == [
         ("tb/tb2.png", "train"),
@@ -121,14 +121,14 @@ def test_damaged_xml_is_named(tree: Tree, text: str) -> None:
     refused(r"tb1\.xml: not an annotation", load_tbx11k, root)
 
 
-def test_annotations_without_a_film_are_counted_and_named(tree: Tree) -> None:
+def test_annotations_without_a_image_are_counted_and_named(tree: Tree) -> None:
     root = tree("imgs/tb/tb1.png")
     for number in range(2, 7):
         write_xml(root, f"tb{number}", (0, 0, 9, 9))
     refused(r"5: tb/tb2\.png, tb/tb3\.png, tb/tb4\.png, \.\.\.", load_tbx11k, root)
 
 
-def test_a_json_annotation_of_an_unlisted_film_is_an_error(tree: Tree) -> None:
+def test_a_json_annotation_of_an_unlisted_image_is_an_error(tree: Tree) -> None:
     root = tree("imgs/tb/tb1.png")
     write_json(root, "train", ["tb/tb1.png"], {"tb/other.png": [0, 0, 1, 1]})
     refused(r"TBX11K_train\.json.*image 99", load_tbx11k, root)
@@ -149,7 +149,7 @@ def test_unknown_folders_and_names_are_refused(tree: Tree) -> None:
     refused(r"1: \.\./secret\.png", load_tbx11k, root)
 
 
-def test_the_real_train_films(real_data: Path) -> None:
+def test_the_real_train_images(real_data: Path) -> None:
     items = load_tbx11k(real_data / "TBX11K")
     assert len(items) == 600
     assert sum(len(item["boxes"] or []) for item in items) == 902

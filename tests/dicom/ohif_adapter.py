@@ -1,6 +1,6 @@
 """What Cornerstone3D's adapter, and with it OHIF, makes of a structured report.
 
-python -m tests.dicom.ohif_adapter REPORT FILM      prints it as a table
+python -m tests.dicom.ohif_adapter REPORT IMAGE      prints it as a table
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Rectangle:
 
     tool: str
     box: tuple[float, float, float, float]
-    """xmin, ymin, xmax, ymax in image coordinates, 0 at the film's edge."""
+    """xmin, ymin, xmax, ymax in image coordinates, 0 at the image's edge."""
     label: str
     finding: str
     numbers: list[tuple[str, float]]
@@ -49,17 +49,17 @@ def build_adapter(folder: Path) -> Path:
 
 
 def rectangles(bundle: Path, pairs: Sequence[tuple[Path, Path]], folder: Path) -> list[list[Rectangle]]:
-    """Run pairs of (report, film) through the adapter; the rectangles of each."""
-    films = []
-    for report, film in pairs:
-        ds = pydicom.dcmread(film, stop_before_pixels=True)
+    """Run pairs of (report, image) through the adapter; the rectangles of each."""
+    images = []
+    for report, image in pairs:
+        ds = pydicom.dcmread(image, stop_before_pixels=True)
         spacing = [float(v) for v in ds.get("PixelSpacing") or (1.0, 1.0)]
         size = {"rows": ds.Rows, "columns": ds.Columns, "spacing": spacing}
-        films.append({"report": str(report), "uid": ds.SOPInstanceUID, **size})
-    listing = folder / "films.json"
-    listing.write_text(json.dumps(films))
+        images.append({"report": str(report), "uid": ds.SOPInstanceUID, **size})
+    listing = folder / "images.json"
+    listing.write_text(json.dumps(images))
     done = subprocess.run(["node", bundle, listing], check=True, capture_output=True, text=True, timeout=300)
-    return [[_rectangle(found) for found in of_film] for of_film in json.loads(done.stdout)]
+    return [[_rectangle(found) for found in of_image] for of_image in json.loads(done.stdout)]
 
 
 def _rectangle(found: dict[str, Any]) -> Rectangle:
@@ -69,10 +69,10 @@ def _rectangle(found: dict[str, Any]) -> Rectangle:
     return Rectangle(found["tool"], (min(x), min(y), max(x), max(y)), found["label"], found["finding"], numbers)
 
 
-def print_table(report: Path, film: Path) -> None:
+def print_table(report: Path, image: Path) -> None:
     """The rectangles of one report, as a table in Markdown."""
     with tempfile.TemporaryDirectory() as scratch:
-        (found,) = rectangles(build_adapter(Path(scratch)), [(report, film)], Path(scratch))
+        (found,) = rectangles(build_adapter(Path(scratch)), [(report, image)], Path(scratch))
     lines = ["| tool | xmin | ymin | xmax | ymax | label | finding | number |", "|---|---|---|---|---|---|---|---|"]
     for each in found:
         edges = " | ".join(f"{edge:.2f}" for edge in each.box)

@@ -1,7 +1,7 @@
-"""Reports that OHIF 3.13.2 stored in Orthanc (`benchmarks/ohif_view.py`), and the same for films of a test.
+"""Reports that OHIF 3.13.2 stored in Orthanc (`benchmarks/ohif_view.py`), and the same for images of a test.
 
 ``sent.dcm``: of two rectangles one was moved, one deleted, one drawn anew. ``non_tb.dcm``: one rectangle, renamed.
-``shapes.dcm``: an arrow with the text health, an ellipse, a length, a circle and a bidirectional. The film of the first
+``shapes.dcm``: an arrow with the text health, an ellipse, a length, a circle and a bidirectional. The image of the first
 two is the same phantom of 512 x 448 pixels.
 """
 
@@ -16,21 +16,21 @@ import pydicom
 from pydicom import Dataset
 from pydicom.uid import generate_uid
 
-from tests.dicom.dicom_films import odd_film
+from tests.dicom.dicom_images import odd_image
 
 FOLDER = Path(__file__).parent / "ohif"
 SENT, NON_TB, SHAPES = FOLDER / "sent.dcm", FOLDER / "non_tb.dcm", FOLDER / "shapes.dcm"
-# What OHIF's measurement service held when SENT was stored, in film pixels
+# What OHIF's measurement service held when SENT was stored, in image pixels
 HELD = (
     (247.52575543261545, 154.64950146451943, 382.27575107296144, 344.6494905653844),
     (76.7725321888412, 94.48927038626609, 135.37052932761088, 167.73676680972818),
 )
 
 
-def film_of(report: Path, path: Path) -> Path:
-    """A film of the size and under the UID that a report refers to."""
+def image_of(report: Path, path: Path) -> Path:
+    """An image of the size and under the UID that a report refers to."""
     evidence = pydicom.dcmread(report).CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
-    return odd_film(path, 512, 448, SOPInstanceUID=evidence.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
+    return odd_image(path, 512, 448, SOPInstanceUID=evidence.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
 
 
 def groups_of(report: Dataset) -> list[Dataset]:
@@ -53,23 +53,23 @@ def changed(source: Path, path: Path, change: Callable[[Dataset], Any]) -> Path:
 
 def ohif_report(
     path: Path,
-    film: Path,
+    image: Path,
     boxes: Sequence[tuple[float, float, float, float]],
     predecessor: Dataset | None = None,
     words: Sequence[str] = (),
     **elements: Any,
 ) -> Path:
-    """What OHIF stores for a film, made from what it stored for another one.
+    """What OHIF stores for an image, made from what it stored for another one.
 
     Args:
         path: of the report.
-        film: DICOM.
+        image: DICOM.
         boxes: xmin, ymin, xmax, ymax each.
         predecessor: the report that was opened and corrected; OHIF puts its own into the same series.
         words: what the boxes are called; nothing where there are fewer.
         elements: by keyword.
     """
-    report, source = pydicom.dcmread(SENT), pydicom.dcmread(film, stop_before_pixels=True)
+    report, source = pydicom.dcmread(SENT), pydicom.dcmread(image, stop_before_pixels=True)
     bare = groups_of(report)[1]  # without a finding
     groups = []
     for number, (xmin, ymin, xmax, ymax) in enumerate(boxes):

@@ -25,7 +25,7 @@ from monai_tbkd.dicom import (
     report_head,
     write_structured_report,
 )
-from tests.dicom.dicom_films import TWO_BOXES, complete_film, finding
+from tests.dicom.dicom_images import TWO_BOXES, complete_image, finding
 from tests.dicom.ohif_reports import HELD, NON_TB, SENT, SHAPES, changed, groups_of, ohif_report, shape_of
 
 
@@ -35,7 +35,7 @@ class TestOfOhif:
         assert [box.word for box in report.boxes] == ["tuberculosis", ""]  # the second was drawn anew
         for box, held in zip(report.boxes, HELD, strict=True):
             assert box.edges == pytest.approx(held, abs=1e-4)  # coordinates are 32-bit floats
-        assert (report.notes, report.left_out, report.film_percent) == ((), (), None)
+        assert (report.notes, report.left_out, report.image_percent) == ((), (), None)
 
     def test_it_is_valid_for_another_reader(self) -> None:
         assert isinstance(hd.sr.srread(str(SENT)), hd.sr.EnhancedSR)
@@ -75,19 +75,19 @@ class TestOfOhif:
 
 class TestOfThisProgram:
     def test_boxes_come_back(self, tmp_path: Path) -> None:
-        film = complete_film(tmp_path / "film.dcm")
-        write_structured_report(tmp_path / "sr.dcm", film, finding(*TWO_BOXES))
+        image = complete_image(tmp_path / "image.dcm")
+        write_structured_report(tmp_path / "sr.dcm", image, finding(*TWO_BOXES))
         report = read_box_report(tmp_path / "sr.dcm")
-        # the outline of the whole film is no box, and what we say of a score is no word of a person
+        # the outline of the whole image is no box, and what we say of a score is no word of a person
         assert report.boxes == tuple(ReportBox("tuberculosis", box[:4]) for box in TWO_BOXES)
-        assert report.film_percent == 91.23
-        assert report.film == pydicom.dcmread(film).SOPInstanceUID
+        assert report.image_percent == 91.23
+        assert report.image == pydicom.dcmread(image).SOPInstanceUID
 
 
 class TestAuthor:
     def test_of_each(self, tmp_path: Path) -> None:
-        film = complete_film(tmp_path / "film.dcm")
-        own = write_structured_report(tmp_path / "sr.dcm", film, finding(*TWO_BOXES))
+        image = complete_image(tmp_path / "image.dcm")
+        own = write_structured_report(tmp_path / "sr.dcm", image, finding(*TWO_BOXES))
         assert report_head(own).author is Author.DEVICE
         assert read_box_report(SENT).head.author is Author.ANNOTATOR
         own.SoftwareVersions = f"{DRAWN_BY_ANNOTATOR}, saved by monai_tbkd"
@@ -95,18 +95,18 @@ class TestAuthor:
 
     def test_a_report_in_our_series_under_our_name_is_still_a_persons(self, tmp_path: Path) -> None:
         """OHIF 3.13.2 takes over series, number and description; nothing would change if it took over the maker."""
-        film = complete_film(tmp_path / "film.dcm")
-        own = write_structured_report(tmp_path / "sr.dcm", film, finding(*TWO_BOXES))
+        image = complete_image(tmp_path / "image.dcm")
+        own = write_structured_report(tmp_path / "sr.dcm", image, finding(*TWO_BOXES))
         maker = {key: own.get(key) for key in ("Manufacturer", "ManufacturerModelName", "SoftwareVersions")}
-        path = ohif_report(tmp_path / "r.dcm", film, [TWO_BOXES[0][:4]], own, **maker)
+        path = ohif_report(tmp_path / "r.dcm", image, [TWO_BOXES[0][:4]], own, **maker)
         assert is_own_result(pydicom.dcmread(path))
         head = read_box_report(path).head
         assert head.author is Author.ANNOTATOR
         assert head.predecessors == {str(own.SOPInstanceUID)}
 
     def test_of_another_program_and_of_nobody(self, tmp_path: Path) -> None:
-        film = complete_film(tmp_path / "film.dcm")
-        write_structured_report(tmp_path / "sr.dcm", film, finding(*TWO_BOXES))
+        image = complete_image(tmp_path / "image.dcm")
+        write_structured_report(tmp_path / "sr.dcm", image, finding(*TWO_BOXES))
 
         def of_another(report: Dataset) -> None:
             for item in report.ContentSequence:
@@ -128,14 +128,14 @@ class TestSubject:
         ("words", "expected"), [((), False), (("nodule",), False), (("ActiveTuberculosis",), True), (("health",), True)]
     )
     def test_words(self, words: tuple[str, ...], expected: bool, tmp_path: Path) -> None:
-        path = ohif_report(tmp_path / "r.dcm", complete_film(tmp_path / "f.dcm"), [(1, 1, 9, 9)], words=words)
+        path = ohif_report(tmp_path / "r.dcm", complete_image(tmp_path / "f.dcm"), [(1, 1, 9, 9)], words=words)
         assert is_about_tuberculosis(pydicom.dcmread(path)) is expected
 
     def test_finding_and_predecessor(self, tmp_path: Path) -> None:
         assert is_about_tuberculosis(pydicom.dcmread(SENT))
-        film = complete_film(tmp_path / "film.dcm")
-        own = write_structured_report(tmp_path / "sr.dcm", film, finding())
-        report = pydicom.dcmread(ohif_report(tmp_path / "r.dcm", film, [(1, 1, 9, 9)], own))
+        image = complete_image(tmp_path / "image.dcm")
+        own = write_structured_report(tmp_path / "sr.dcm", image, finding())
+        report = pydicom.dcmread(ohif_report(tmp_path / "r.dcm", image, [(1, 1, 9, 9)], own))
         assert is_about_tuberculosis(report, {own.SOPInstanceUID})
         assert not is_about_tuberculosis(report, {"1.2.3"})
 
@@ -178,11 +178,11 @@ def empty(report: Dataset) -> None:
         (first_shape(GraphicData=[float("nan"), 1.0] * 5), "pairs of finite numbers"),
         (first_shape(GraphicData=[float("inf"), 1.0] * 5), "pairs of finite numbers"),
         (first_shape(GraphicData=None), "pairs of finite numbers"),
-        (reference(ReferencedSOPInstanceUID="1.2.3"), "2 films"),
+        (reference(ReferencedSOPInstanceUID="1.2.3"), "2 images"),
         (reference(ReferencedFrameNumber=2), "frames behind the first"),
         (reference(ReferencedFrameNumber=[1, 3]), "frames behind the first"),
-        (no_image, "0 films"),
-        (empty, "0 films"),
+        (no_image, "0 images"),
+        (empty, "0 images"),
     ],
 )  # fmt: skip
 def test_what_is_no_report_of_boxes(change: Callable[[Dataset], Any], message: str, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_what_is_no_report_of_boxes(change: Callable[[Dataset], Any], message: s
         read_box_report(changed(SENT, tmp_path / "r.dcm", change))
 
 
-def test_the_first_frame_is_the_film(tmp_path: Path) -> None:
+def test_the_first_frame_is_the_image(tmp_path: Path) -> None:
     assert read_box_report(changed(SENT, tmp_path / "r.dcm", reference(ReferencedFrameNumber=1))).boxes
 
 
@@ -207,6 +207,6 @@ def test_a_report_that_is_too_large_is_not_read(tmp_path: Path) -> None:
         read_box_report(tmp_path / "r.dcm")
 
 
-def test_a_film_is_no_report(tmp_path: Path) -> None:
+def test_a_image_is_no_report(tmp_path: Path) -> None:
     with pytest.raises(BoxReportError, match="TID 1500"):
-        read_box_report(complete_film(tmp_path / "film.dcm"))
+        read_box_report(complete_image(tmp_path / "image.dcm"))

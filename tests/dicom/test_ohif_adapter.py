@@ -1,4 +1,4 @@
-"""OHIF's adapter recovers every box with its score, on films of odd sizes, turned films too."""
+"""OHIF's adapter recovers every box with its score, on images of odd sizes, turned images too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from monai_tbkd.dicom import BoxFinding, write_structured_report
-from tests.dicom.dicom_films import finding, odd_film
+from tests.dicom.dicom_images import finding, odd_image
 from tests.dicom.ohif_adapter import build_adapter, rectangles
 
 pytestmark = pytest.mark.system
@@ -31,7 +31,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def boxes_on(rows: int, columns: int, number: int) -> list[tuple[float, float, float, float, float]]:
-    """Boxes with fractions of pixels; the first is the whole film, the second one pixel in the last corner."""
+    """Boxes with fractions of pixels; the first is the whole image, the second one pixel in the last corner."""
     draw = np.random.default_rng(rows * 10000 + columns)
     boxes = [(0.0, 0.0, float(columns), float(rows), 0.9876), (columns - 1.0, rows - 1.0, columns, rows, 0.5)]
     for _ in range(number - 2):
@@ -44,15 +44,15 @@ def boxes_on(rows: int, columns: int, number: int) -> list[tuple[float, float, f
 def test_every_box_comes_back_with_its_score(bundle: Path, tmp_path: Path) -> None:
     pairs, expected = [], []
     for number, ((rows, columns), elements) in enumerate(zip(SIZES, ELEMENTS, strict=True)):
-        film = odd_film(tmp_path / f"film{number}.dcm", rows, columns, **elements)
+        image = odd_image(tmp_path / f"image{number}.dcm", rows, columns, **elements)
         boxes = boxes_on(rows, columns, 8)
-        write_structured_report(tmp_path / f"report{number}.dcm", film, finding(*boxes))
-        pairs.append((tmp_path / f"report{number}.dcm", film))
+        write_structured_report(tmp_path / f"report{number}.dcm", image, finding(*boxes))
+        pairs.append((tmp_path / f"report{number}.dcm", image))
         expected.append([BoxFinding(*box) for box in boxes])
     found = rectangles(bundle, pairs, tmp_path)
-    assert [len(of_film) for of_film in found] == [8] * len(SIZES)
-    for (rows, columns), of_film, boxes in zip(SIZES, found, expected, strict=True):
-        for rectangle, box in zip(of_film, boxes, strict=True):
+    assert [len(of_image) for of_image in found] == [8] * len(SIZES)
+    for (rows, columns), of_image, boxes in zip(SIZES, found, expected, strict=True):
+        for rectangle, box in zip(of_image, boxes, strict=True):
             assert rectangle.tool == "RectangleROI"
             # graphic data and the adapter's vectors are 32-bit floats
             tolerance = 1e-6 * max(rows, columns) + 1e-4
@@ -64,7 +64,7 @@ def test_every_box_comes_back_with_its_score(bundle: Path, tmp_path: Path) -> No
             assert rectangle.finding == "Tuberculosis"
 
 
-def test_a_film_without_boxes_gives_none(bundle: Path, tmp_path: Path) -> None:
-    film = odd_film(tmp_path / "film.dcm", 41, 57)
-    write_structured_report(tmp_path / "report.dcm", film, finding())
-    assert rectangles(bundle, [(tmp_path / "report.dcm", film)], tmp_path) == [[]]
+def test_a_image_without_boxes_gives_none(bundle: Path, tmp_path: Path) -> None:
+    image = odd_image(tmp_path / "image.dcm", 41, 57)
+    write_structured_report(tmp_path / "report.dcm", image, finding())
+    assert rectangles(bundle, [(tmp_path / "report.dcm", image)], tmp_path) == [[]]

@@ -11,21 +11,21 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
-from monai_tbkd.dicom import SourceFilm, presentation_state
+from monai_tbkd.dicom import SourceImage, presentation_state
 from monai_tbkd.dicom.presentation_state import carry_gray_values
 from monai_tbkd.dicom.result_object import write_object
-from tests.data.films_by_hand import put_text
-from tests.data.golden_dicom import lut_item, ramp, write_film
-from tests.dicom.dicom_films import COMPLETE, TWO_BOXES, finding
+from tests.data.golden_dicom import lut_item, ramp, write_image
+from tests.data.images_by_hand import put_text
+from tests.dicom.dicom_images import COMPLETE, TWO_BOXES, finding
 
 
 def state_of(tmp_path: Path, *boxes: tuple[float, float, float, float, float], **elements: Any) -> Dataset:
-    film = write_film(tmp_path / "film.dcm", ramp(0, 4095), 12, **{**COMPLETE, **elements})
-    write_object(presentation_state(SourceFilm.read(film), finding(*boxes)), tmp_path / "state.dcm")
+    image = write_image(tmp_path / "image.dcm", ramp(0, 4095), 12, **{**COMPLETE, **elements})
+    write_object(presentation_state(SourceImage.read(image), finding(*boxes)), tmp_path / "state.dcm")
     return pydicom.dcmread(tmp_path / "state.dcm")
 
 
-def test_boxes_are_closed_lines_on_the_film(tmp_path: Path) -> None:
+def test_boxes_are_closed_lines_on_the_image(tmp_path: Path) -> None:
     state = state_of(tmp_path, *TWO_BOXES)
     (annotation,) = state.GraphicAnnotationSequence
     for graphic, (xmin, ymin, xmax, ymax, _) in zip(annotation.GraphicObjectSequence, TWO_BOXES, strict=True):
@@ -36,10 +36,10 @@ def test_boxes_are_closed_lines_on_the_film(tmp_path: Path) -> None:
     assert texts[:2] == ["TB 91", "TB 61"]
     assert texts[2] == "TB score 91.2 of 100, threshold 50.0: TB suggestive\r\nResearch use only, not for diagnosis"
     (image,) = state.ReferencedSeriesSequence[0].ReferencedImageSequence
-    assert image.ReferencedSOPInstanceUID == pydicom.dcmread(tmp_path / "film.dcm").SOPInstanceUID
+    assert image.ReferencedSOPInstanceUID == pydicom.dcmread(tmp_path / "image.dcm").SOPInstanceUID
 
 
-def test_a_film_without_boxes_has_its_score(tmp_path: Path) -> None:
+def test_a_image_without_boxes_has_its_score(tmp_path: Path) -> None:
     (annotation,) = state_of(tmp_path).GraphicAnnotationSequence
     assert "GraphicObjectSequence" not in annotation
     assert len(annotation.TextObjectSequence) == 1
@@ -54,7 +54,7 @@ def test_a_film_without_boxes_has_its_score(tmp_path: Path) -> None:
         ({"PresentationLUTShape": "INVERSE"}, "INVERSE"),
     ],
 )
-def test_inversion_as_films_are_read(tmp_path: Path, elements: dict[str, Any], shape: str) -> None:
+def test_inversion_as_images_are_read(tmp_path: Path, elements: dict[str, Any], shape: str) -> None:
     assert state_of(tmp_path, **elements).PresentationLUTShape == shape
 
 
@@ -74,7 +74,7 @@ def test_a_window_of_no_width_is_left_out_as_readers_do(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_left_out_as_readers_do(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "film.dcm", ramp(0, 4095), 12)
+    path = write_image(tmp_path / "image.dcm", ramp(0, 4095), 12)
     put_text(path, "WindowCenter", "DS", "1,5\\2048")
     put_text(path, "WindowWidth", "DS", "1,5\\1500")
     put_text(path, "VOILUTFunction", "CS", "LOG")
@@ -103,7 +103,7 @@ def test_lookup_tables_go_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("bits", "number"), [(8, 4096), (8, 4095), (12, 4096)])
-def test_tables_of_big_endian_films_and_of_8_bits(tmp_path: Path, bits: int, number: int) -> None:
+def test_tables_of_big_endian_images_and_of_8_bits(tmp_path: Path, bits: int, number: int) -> None:
     entries = np.arange(number) * (2**bits - 1) // number
     for packed, syntax in ((bits > 8, ExplicitVRBigEndian), (False, ExplicitVRLittleEndian)):
         item = lut_item(entries, 0, bits, packed=packed, order=">")

@@ -11,18 +11,18 @@ import pydicom
 import pytest
 from pydicom import Dataset
 
-from monai_tbkd.dicom import KINDS, SourceFilm, film_results
+from monai_tbkd.dicom import KINDS, SourceImage, image_results
 from monai_tbkd.dicom.result_object import write_object
 from monai_tbkd.dicom.secondary_capture import draw_finding
 from monai_tbkd.transforms.overlay import PREDICTED_COLOR
-from tests.dicom.dicom_films import complete_film, finding
+from tests.dicom.dicom_images import complete_image, finding
 
 MAP = np.zeros((4, 4), dtype=np.float32)
 
 
 def results_of(tmp_path: Path, **elements: Any) -> dict[str, Dataset]:
-    source = SourceFilm.read(complete_film(tmp_path / "film.dcm", **elements))
-    made = film_results(source, finding((3, 4, 20, 30, 0.9), tb_map=MAP), KINDS)
+    source = SourceImage.read(complete_image(tmp_path / "image.dcm", **elements))
+    made = image_results(source, finding((3, 4, 20, 30, 0.9), tb_map=MAP), KINDS)
     return {kind: pydicom.dcmread(write_object(each, tmp_path / f"{kind}.dcm")) for kind, each in made.items()}
 
 
@@ -43,7 +43,7 @@ def results_of(tmp_path: Path, **elements: Any) -> dict[str, Dataset]:
 def test_pixels_keep_their_shape(
     tmp_path: Path, elements: dict[str, Any], height: float, orientation: list[str]
 ) -> None:
-    source = SourceFilm.read(complete_film(tmp_path / "film.dcm", PatientOrientation=orientation, **elements))
+    source = SourceImage.read(complete_image(tmp_path / "image.dcm", PatientOrientation=orientation, **elements))
     assert source.row_height == pytest.approx(height)
     (area,) = results_of(tmp_path, PatientOrientation=orientation, **elements)["gsps"].DisplayedAreaSelectionSequence
     vertical, horizontal = (int(each) for each in area.PresentationPixelAspectRatio)
@@ -54,9 +54,9 @@ def test_pixels_keep_their_shape(
     ("row_height", "shape"), [(1, (400, 500)), (2, (800, 500)), (0.5, (400, 1000)), (3, (1200, 500))]
 )
 def test_a_capture_has_square_pixels_and_boxes_where_they_belong(row_height: float, shape: tuple[int, int]) -> None:
-    film = np.zeros((400, 500), dtype=np.float32)
-    film[100:200, 50:250] = 1000
-    picture = draw_finding(film, finding((50, 100, 250, 200, 0.9)), [[50.0, 100.0, 250.0, 200.0]], 1536, row_height)
+    image = np.zeros((400, 500), dtype=np.float32)
+    image[100:200, 50:250] = 1000
+    picture = draw_finding(image, finding((50, 100, 250, 200, 0.9)), [[50.0, 100.0, 250.0, 200.0]], 1536, row_height)
     assert picture.shape[1] == shape[1]
     drawn = (picture == np.array(PREDICTED_COLOR)).all(axis=-1)
     wider, higher = shape[1] / 500, shape[0] / 400
@@ -67,7 +67,7 @@ def test_a_capture_has_square_pixels_and_boxes_where_they_belong(row_height: flo
 
 def test_a_capture_of_pixels_that_are_not_square_is_no_larger_than_asked_for() -> None:
     picture = draw_finding(np.zeros((400, 500), dtype=np.float32), finding(), [], 600, 3)
-    assert picture.shape[1] == 320 and picture.shape[0] < 600 + 150  # the film is 600 x 250 beside lines of text
+    assert picture.shape[1] == 320 and picture.shape[0] < 600 + 150  # the image is 600 x 250 beside lines of text
 
 
 @pytest.mark.parametrize("offset", ["+0530", "-0800", "+0000"])

@@ -1,4 +1,4 @@
-"""Segmentations: every pixel where it belongs, turned films too."""
+"""Segmentations: every pixel where it belongs, turned images too."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 import pydicom
 import pytest
 
-from monai_tbkd.data import FilmTurn
+from monai_tbkd.data import ImageTurn
 from monai_tbkd.dicom import (
     BoxFinding,
     DicomResultError,
-    SourceFilm,
+    SourceImage,
     box_segmentation,
     map_segmentation,
     presentation_state,
@@ -21,20 +21,20 @@ from monai_tbkd.dicom import (
 )
 from monai_tbkd.dicom.result_object import write_object
 from monai_tbkd.dicom.segmentation import touched
-from tests.dicom.dicom_films import MODEL, TWO_BOXES, complete_film, finding, odd_film
+from tests.dicom.dicom_images import MODEL, TWO_BOXES, complete_image, finding, odd_image
 
 TURNS = {
-    ("L", "F"): FilmTurn(),
-    ("R", "F"): FilmTurn(flip_columns=True),
-    ("L", "H"): FilmTurn(flip_rows=True),
-    ("F", "L"): FilmTurn(transpose=True),
-    ("H", "R"): FilmTurn(transpose=True, flip_rows=True, flip_columns=True),
+    ("L", "F"): ImageTurn(),
+    ("R", "F"): ImageTurn(flip_columns=True),
+    ("L", "H"): ImageTurn(flip_rows=True),
+    ("F", "L"): ImageTurn(transpose=True),
+    ("H", "R"): ImageTurn(transpose=True, flip_rows=True, flip_columns=True),
 }
 
 
 @pytest.mark.parametrize("orientation", TURNS, ids="".join)
 def test_the_map_lies_on_the_stored_pixels(tmp_path: Path, orientation: tuple[str, str]) -> None:
-    source = SourceFilm.read(odd_film(tmp_path / "film.dcm", 40, 60, PatientOrientation=list(orientation)))
+    source = SourceImage.read(odd_image(tmp_path / "image.dcm", 40, 60, PatientOrientation=list(orientation)))
     # upright, the upper left quarter is certain; on a grid of 2 x 2 that a resize blurs at the middle alone
     tb_map = np.array([[1.0, 0.0], [0.0, 0.0]])
     write_object(map_segmentation(source, finding(tb_map=tb_map)), tmp_path / "seg.dcm")
@@ -50,7 +50,7 @@ def test_the_map_lies_on_the_stored_pixels(tmp_path: Path, orientation: tuple[st
 
 
 def test_a_map_is_kept_in_255_steps_and_says_what_it_is(tmp_path: Path) -> None:
-    source = SourceFilm.read(complete_film(tmp_path / "film.dcm", PixelSpacing=[0.2, 0.1]))
+    source = SourceImage.read(complete_image(tmp_path / "image.dcm", PixelSpacing=[0.2, 0.1]))
     tb_map = np.random.default_rng(0).random((41, 57)).astype(np.float32)
     seg = map_segmentation(source, finding(tb_map=tb_map))
     write_object(seg, tmp_path / "seg.dcm")
@@ -69,7 +69,7 @@ def test_a_map_is_kept_in_255_steps_and_says_what_it_is(tmp_path: Path) -> None:
 
 
 def test_a_map_without_anything_is_a_result_too(tmp_path: Path) -> None:
-    source = SourceFilm.read(complete_film(tmp_path / "film.dcm"))
+    source = SourceImage.read(complete_image(tmp_path / "image.dcm"))
     write_object(map_segmentation(source, finding(tb_map=np.zeros((4, 4)))), tmp_path / "seg.dcm")
     seg = hd.seg.segread(str(tmp_path / "seg.dcm"))
     assert seg.get_pixels_by_source_instance([source.uid]).shape == (1, 41, 57, 1)
@@ -77,7 +77,7 @@ def test_a_map_without_anything_is_a_result_too(tmp_path: Path) -> None:
 
 
 def test_boxes_are_segments_that_may_overlap(tmp_path: Path) -> None:
-    source = SourceFilm.read(complete_film(tmp_path / "film.dcm"))
+    source = SourceImage.read(complete_image(tmp_path / "image.dcm"))
     boxes = (*TWO_BOXES, (10.0, 10.0, 40.0, 20.0, 0.3))
     write_object(box_segmentation(source, finding(*boxes)), tmp_path / "seg.dcm")
     seg = hd.seg.segread(str(tmp_path / "seg.dcm"))
@@ -98,7 +98,7 @@ def test_a_box_below_a_pixel_touches_one() -> None:
 
 
 def test_what_is_not_there_cannot_be_written(tmp_path: Path) -> None:
-    source = SourceFilm.read(complete_film(tmp_path / "film.dcm"))
+    source = SourceImage.read(complete_image(tmp_path / "image.dcm"))
     with pytest.raises(DicomResultError, match="no map"):
         map_segmentation(source, finding(*TWO_BOXES))
     with pytest.raises(DicomResultError, match="no boxes"):
@@ -106,7 +106,7 @@ def test_what_is_not_there_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_a_box_is_tracked_by_the_same_uid_in_every_result(tmp_path: Path) -> None:
-    source = SourceFilm.read(complete_film(tmp_path / "film.dcm"))
+    source = SourceImage.read(complete_image(tmp_path / "image.dcm"))
     found = finding(*TWO_BOXES)
     seg, state = box_segmentation(source, found), presentation_state(source, found)
     write_object(structured_report(source, found), tmp_path / "sr.dcm")

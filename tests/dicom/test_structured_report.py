@@ -14,8 +14,8 @@ from monai_tbkd.dicom import (
     BoxFinding,
     BoxReportError,
     DicomResultError,
-    FilmFinding,
-    SourceFilm,
+    ImageFinding,
+    SourceImage,
     is_measurement_report,
     is_own_result,
     is_refusal,
@@ -26,9 +26,9 @@ from monai_tbkd.dicom import (
     write_structured_report,
 )
 from monai_tbkd.dicom.result_object import write_object
-from tests.data.films_by_hand import noise_png
-from tests.data.golden_dicom import ramp, write_film
-from tests.dicom.dicom_films import COMPLETE, MODEL, TWO_BOXES, complete_film, finding
+from tests.data.golden_dicom import ramp, write_image
+from tests.data.images_by_hand import noise_png
+from tests.dicom.dicom_images import COMPLETE, MODEL, TWO_BOXES, complete_image, finding
 from tests.dicom.validator import errors_of
 
 BOX = "Cornerstone3DTools@^0.1.0:RectangleROI"
@@ -38,12 +38,12 @@ def groups_of(path: Path) -> list[hd.sr.MeasurementsAndQualitativeEvaluations]:
     return list(hd.sr.srread(str(path)).content.get_image_measurement_groups())
 
 
-def test_a_group_for_the_film_and_one_for_each_box(tmp_path: Path) -> None:
-    film = complete_film(tmp_path / "film.dcm")
-    written = write_structured_report(tmp_path / "out" / "sr.dcm", film, finding(*TWO_BOXES))
+def test_a_group_for_the_image_and_one_for_each_box(tmp_path: Path) -> None:
+    image = complete_image(tmp_path / "image.dcm")
+    written = write_structured_report(tmp_path / "out" / "sr.dcm", image, finding(*TWO_BOXES))
     assert written.SOPClassUID == pydicom.uid.ComprehensiveSRStorage
     whole, *boxes = groups_of(tmp_path / "out" / "sr.dcm")
-    assert whole.tracking_identifier == "whole film"
+    assert whole.tracking_identifier == "whole image"
     assert [(m.name.value, m.value, m.unit.value) for m in whole.get_measurements()] == [
         ("111013", 91.23, "%"), ("TBKD001", 50.0, "%"),
     ]  # fmt: skip
@@ -64,8 +64,8 @@ def test_a_group_for_the_film_and_one_for_each_box(tmp_path: Path) -> None:
 
 
 def test_the_text_says_what_was_decided_and_what_it_is_not_for(tmp_path: Path) -> None:
-    film = complete_film(tmp_path / "film.dcm")
-    report = structured_report(SourceFilm.read(film), finding(*TWO_BOXES, warnings="AGE_UNKNOWN"))
+    image = complete_image(tmp_path / "image.dcm")
+    report = structured_report(SourceImage.read(image), finding(*TWO_BOXES, warnings="AGE_UNKNOWN"))
     text = " ".join(str(element.value) for element in report.iterall() if element.VM)
     assert "TB score 91.2 of 100, threshold 50.0: TB suggestive. Warnings: AGE_UNKNOWN. Research use only" in text
     assert text.lower().count("research use only, not for diagnosis") >= 5
@@ -76,24 +76,26 @@ def test_the_text_says_what_was_decided_and_what_it_is_not_for(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("found", "numbers", "words"),
     [
-        (FilmFinding(0.2, 0.5, "not TB suggestive"), 2, ["111241", "TBKD004"]),
-        (FilmFinding(0.7), 1, []),  # a film of another kind than the threshold: a score alone
-        (FilmFinding(0.5, 0.5, "TB suggestive"), 2, ["111242", "TBKD003"]),  # the threshold itself counts
+        (ImageFinding(0.2, 0.5, "not TB suggestive"), 2, ["111241", "TBKD004"]),
+        (ImageFinding(0.7), 1, []),  # an image of another kind than the threshold: a score alone
+        (ImageFinding(0.5, 0.5, "TB suggestive"), 2, ["111242", "TBKD003"]),  # the threshold itself counts
     ],
 )
-def test_films_without_boxes(tmp_path: Path, found: FilmFinding, numbers: int, words: list[str]) -> None:
-    write_structured_report(tmp_path / "sr.dcm", complete_film(tmp_path / "film.dcm"), found)
+def test_images_without_boxes(tmp_path: Path, found: ImageFinding, numbers: int, words: list[str]) -> None:
+    write_structured_report(tmp_path / "sr.dcm", complete_image(tmp_path / "image.dcm"), found)
     (group,) = groups_of(tmp_path / "sr.dcm")
     assert len(group.get_measurements()) == numbers
     assert [evaluation.value.value for evaluation in group.get_qualitative_evaluations()] == words
 
 
-def test_patient_and_study_are_those_of_the_film_and_the_film_is_as_it_was(tmp_path: Path) -> None:
-    film = complete_film(tmp_path / "film.dcm", PatientName="Yamada^Tarou=山田^太郎", SpecificCharacterSet="ISO_IR 192")
-    before = film.read_bytes()
-    write_structured_report(tmp_path / "sr.dcm", film, finding(*TWO_BOXES))
-    assert film.read_bytes() == before
-    source, report = pydicom.dcmread(film), pydicom.dcmread(tmp_path / "sr.dcm")
+def test_patient_and_study_are_those_of_the_image_and_the_image_is_as_it_was(tmp_path: Path) -> None:
+    image = complete_image(
+        tmp_path / "image.dcm", PatientName="Yamada^Tarou=山田^太郎", SpecificCharacterSet="ISO_IR 192"
+    )
+    before = image.read_bytes()
+    write_structured_report(tmp_path / "sr.dcm", image, finding(*TWO_BOXES))
+    assert image.read_bytes() == before
+    source, report = pydicom.dcmread(image), pydicom.dcmread(tmp_path / "sr.dcm")
     for key in (
         "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PatientAge", "StudyInstanceUID", "StudyDate",
         "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName",
@@ -117,8 +119,8 @@ def test_patient_and_study_are_those_of_the_film_and_the_film_is_as_it_was(tmp_p
 
 
 def test_the_same_finding_has_the_same_uids_and_another_has_others(tmp_path: Path) -> None:
-    source = SourceFilm.read(complete_film(tmp_path / "film.dcm"))
-    other = SourceFilm.read(complete_film(tmp_path / "other.dcm"))
+    source = SourceImage.read(complete_image(tmp_path / "image.dcm"))
+    other = SourceImage.read(complete_image(tmp_path / "other.dcm"))
     first = structured_report(source, finding(*TWO_BOXES))
     again = structured_report(source, finding(*TWO_BOXES))
     assert (first.SOPInstanceUID, first.SeriesInstanceUID) == (again.SOPInstanceUID, again.SeriesInstanceUID)
@@ -137,11 +139,11 @@ def test_patient_data_of_any_kind_are_carried_over_and_never_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
 ) -> None:
     odd = {"PatientSex": "X", "PatientBirthDate": "198O0229", "PatientName": "Secret Patient no caret", "StudyTime": ""}
-    film = complete_film(tmp_path / "film.dcm", **odd)
-    recwarn.clear()  # pydicom has warned of the film as it was made
+    image = complete_image(tmp_path / "image.dcm", **odd)
+    recwarn.clear()  # pydicom has warned of the image as it was made
     caplog.clear()
     caplog.set_level(logging.DEBUG)
-    write_structured_report(tmp_path / "sr.dcm", film, finding(*TWO_BOXES))
+    write_structured_report(tmp_path / "sr.dcm", image, finding(*TWO_BOXES))
     said = caplog.text + " ".join(str(warning.message) for warning in recwarn)
     report = pydicom.dcmread(tmp_path / "sr.dcm")
     assert {key: str(report[key].value) for key in odd} == odd
@@ -150,35 +152,35 @@ def test_patient_data_of_any_kind_are_carried_over_and_never_logged(
     assert "Secret" not in "".join(path.name for path in tmp_path.rglob("*"))
 
 
-def test_a_film_without_a_meta_header_or_without_patient(tmp_path: Path) -> None:
-    film = write_film(tmp_path / "film.dcm", ramp(0, 255), 8, headless=True)
-    write_structured_report(tmp_path / "sr.dcm", film, finding(*TWO_BOXES))
-    bare = write_film(tmp_path / "bare.dcm", ramp(0, 255), 8, PatientName=None, PatientID=None, PatientAge=None)
+def test_a_image_without_a_meta_header_or_without_patient(tmp_path: Path) -> None:
+    image = write_image(tmp_path / "image.dcm", ramp(0, 255), 8, headless=True)
+    write_structured_report(tmp_path / "sr.dcm", image, finding(*TWO_BOXES))
+    bare = write_image(tmp_path / "bare.dcm", ramp(0, 255), 8, PatientName=None, PatientID=None, PatientAge=None)
     report = write_structured_report(tmp_path / "bare_sr.dcm", bare, finding(*TWO_BOXES))
     assert report.PatientName is None or str(report.PatientName) == ""
     assert len(groups_of(tmp_path / "bare_sr.dcm")) == len(groups_of(tmp_path / "sr.dcm")) == 3
 
 
 @pytest.mark.parametrize("key", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
-def test_a_film_that_cannot_be_referred_to_is_named_by_what_it_lacks(tmp_path: Path, key: str) -> None:
-    film = write_film(tmp_path / "film.dcm", ramp(0, 255), 8, headless=True, **{**COMPLETE, key: None})
+def test_a_image_that_cannot_be_referred_to_is_named_by_what_it_lacks(tmp_path: Path, key: str) -> None:
+    image = write_image(tmp_path / "image.dcm", ramp(0, 255), 8, headless=True, **{**COMPLETE, key: None})
     with pytest.raises(DicomResultError, match=f"lacks {key}"):
-        write_structured_report(tmp_path / "sr.dcm", film, finding())
+        write_structured_report(tmp_path / "sr.dcm", image, finding())
     assert not (tmp_path / "sr.dcm").exists()
 
 
 def test_a_picture_is_no_source(tmp_path: Path) -> None:
     with pytest.raises(DicomResultError, match="NOT_AN_IMAGE"):
-        SourceFilm.read(noise_png(tmp_path / "film.png"))
+        SourceImage.read(noise_png(tmp_path / "image.png"))
     with pytest.raises(DicomResultError, match="NOT_READABLE"):
-        SourceFilm.read(tmp_path / "none.dcm")
+        SourceImage.read(tmp_path / "none.dcm")
 
 
-def test_a_box_beyond_the_film_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    film = complete_film(tmp_path / "film.dcm")
+def test_a_box_beyond_the_image_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    image = complete_image(tmp_path / "image.dcm")
     with pytest.raises(ValueError, match="41 rows and 57 columns"):
-        write_structured_report(tmp_path / "sr.dcm", film, finding((0, 0, 41, 57, 0.5)))
-    assert [path.name for path in tmp_path.iterdir()] == ["film.dcm"]
+        write_structured_report(tmp_path / "sr.dcm", image, finding((0, 0, 41, 57, 0.5)))
+    assert [path.name for path in tmp_path.iterdir()] == ["image.dcm"]
 
 
 def test_a_finding_from_a_row_of_the_table() -> None:
@@ -187,11 +189,11 @@ def test_a_finding_from_a_row_of_the_table() -> None:
         "decision": "TB suggestive", "boxes": [[3.0, 4.5, 20.0, 30.25, 0.9123], [30.0, 2.0, 57.0, 41.0, 0.61]],
         "model_version": MODEL, "warnings": None,
     }  # fmt: skip
-    assert FilmFinding.from_row(row) == finding(*TWO_BOXES)
+    assert ImageFinding.from_row(row) == finding(*TWO_BOXES)
     undecided = {**row, "threshold_0_100": None, "decision": None, "boxes": None}
-    assert FilmFinding.from_row(undecided) == FilmFinding(0.9123, model_version=MODEL, threshold_id="config")
+    assert ImageFinding.from_row(undecided) == ImageFinding(0.9123, model_version=MODEL, threshold_id="config")
     with pytest.raises(ValueError, match=r"no score \(NOT_CHEST\)"):
-        FilmFinding.from_row({"score_0_100": None, "reason": "NOT_CHEST"})
+        ImageFinding.from_row({"score_0_100": None, "reason": "NOT_CHEST"})
 
 
 def test_numbers_that_cannot_be_are_refused() -> None:
@@ -199,13 +201,13 @@ def test_numbers_that_cannot_be_are_refused() -> None:
         with pytest.raises(ValueError, match="expected 0"):
             BoxFinding(*box)
     with pytest.raises(ValueError, match="expected 0 to 1"):
-        FilmFinding(91.2)
+        ImageFinding(91.2)
     with pytest.raises(ValueError, match="both or neither"):
-        FilmFinding(0.9, 0.5)
+        ImageFinding(0.9, 0.5)
 
 
 def written(tmp_path: Path, reason: ReasonCode, model: str = MODEL) -> Path:
-    source = SourceFilm.read(complete_film(tmp_path / "film.dcm"))
+    source = SourceImage.read(complete_image(tmp_path / "image.dcm"))
     return write_object(refusal_report(source, reason, model), tmp_path / "sr.dcm")
 
 
@@ -225,8 +227,8 @@ def test_every_reason_is_coded_and_no_statement_about_tuberculosis(tmp_path: Pat
     assert not kinds & {"NUM", "SCOORD"}
     assert is_own_result(report) and is_result_of(report, MODEL) and is_refusal(report)
     assert not is_measurement_report(report)
-    film = pydicom.dcmread(tmp_path / "film.dcm")
-    assert (report.StudyInstanceUID, report.PatientID) == (film.StudyInstanceUID, film.PatientID)
+    image = pydicom.dcmread(tmp_path / "image.dcm")
+    assert (report.StudyInstanceUID, report.PatientID) == (image.StudyInstanceUID, image.PatientID)
 
 
 def test_nobody_reads_boxes_from_it(tmp_path: Path) -> None:
@@ -254,5 +256,5 @@ def test_a_validator_has_nothing_to_say(tmp_path: Path, reason: ReasonCode) -> N
 
 
 def test_a_report_of_a_finding_is_no_refusal(tmp_path: Path) -> None:
-    source = SourceFilm.read(complete_film(tmp_path / "film.dcm"))
+    source = SourceImage.read(complete_image(tmp_path / "image.dcm"))
     assert not is_refusal(structured_report(source, finding()))

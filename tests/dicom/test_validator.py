@@ -1,4 +1,4 @@
-"""DICOM results of every golden film and of real films: valid by dciodvfy, re-read by highdicom and pydicom."""
+"""DICOM results of every golden image and of real images: valid by dciodvfy, re-read by highdicom and pydicom."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import generate_uid
 
-from monai_tbkd.data import FilmTurn
-from monai_tbkd.dicom import KINDS, FilmFinding, SourceFilm, write_film_results
-from tests.data.films_by_hand import ADULT_CHEST_PA, block_film, make_dicom
-from tests.data.golden_dicom import ramp, write_film
+from monai_tbkd.data import ImageTurn
+from monai_tbkd.dicom import KINDS, ImageFinding, SourceImage, write_image_results
+from tests.data.golden_dicom import ramp, write_image
+from tests.data.images_by_hand import ADULT_CHEST_PA, block_image, make_dicom
 from tests.data.test_golden_dicom import CASES, LOSSLESS, Case
 from tests.data.test_real_dicom import REAL, Real
-from tests.dicom.dicom_films import finding
+from tests.dicom.dicom_images import finding
 from tests.dicom.validator import errors_of, further_errors
 
 pytestmark = pytest.mark.system
@@ -35,7 +35,7 @@ GOLDEN = [each for each in CASES if each.name in (
 assert len(GOLDEN) == 22
 
 MAP = np.linspace(0, 1, 16 * 12, dtype=np.float32).reshape(16, 12)
-# by hand, with what the little writer of those films leaves out and a result has to refer to
+# by hand, with what the little writer of those images leaves out and a result has to refer to
 REFERABLE = {
     "StudyInstanceUID": generate_uid(entropy_srcs=["a"]),
     "SeriesInstanceUID": generate_uid(entropy_srcs=["b"]),
@@ -63,16 +63,16 @@ BY_HAND: dict[str, dict[str, Any]] = {
 }
 
 
-def check(film: Path, folder: Path) -> None:
-    """Write all results of a film, hold them against the validator, and read them back."""
-    before = film.read_bytes()
-    source = SourceFilm.read(film)
+def check(image: Path, folder: Path) -> None:
+    """Write all results of an image, hold them against the validator, and read them back."""
+    before = image.read_bytes()
+    source = SourceImage.read(image)
     rows, columns = source.size
     found = finding((0, 0, columns, rows, 0.9), (columns - 1.5, 1.25, columns, 2, 0.123), tb_map=MAP)
-    written = write_film_results(folder, source, found)
-    assert film.read_bytes() == before
+    written = write_image_results(folder, source, found)
+    assert image.read_bytes() == before
     assert set(written) == set(KINDS)
-    own = errors_of(film)
+    own = errors_of(image)
     for kind, path in written.items():
         assert not further_errors(errors_of(path), own), kind
         result = pydicom.dcmread(path)
@@ -88,12 +88,12 @@ def check(film: Path, folder: Path) -> None:
     assert [len(graphic.GraphicData) for graphic in annotation.GraphicObjectSequence] == [10, 10]
 
 
-def check_segmentations(source: SourceFilm, found: FilmFinding, written: dict[str, Path]) -> None:
+def check_segmentations(source: SourceImage, found: ImageFinding, written: dict[str, Path]) -> None:
     rows, columns = source.size
     fractions = hd.seg.segread(str(written["seg_map"])).get_pixels_by_source_instance([source.uid])[0, :, :, 0]
     assert fractions.shape == (rows, columns)
     # the map rises from its first corner to its last, wherever the turn has put them
-    turn: FilmTurn = source.turn
+    turn: ImageTurn = source.turn
     upright = turn.upright(fractions)
     assert upright[0, 0] == pytest.approx(0, abs=0.05)
     assert upright[-1, -1] == pytest.approx(1, abs=0.05)
@@ -106,23 +106,23 @@ def check_segmentations(source: SourceFilm, found: FilmFinding, written: dict[st
 
 
 @pytest.mark.parametrize("each", GOLDEN, ids=lambda each: each.name)
-def test_golden_films(each: Case, tmp_path: Path) -> None:
-    check(write_film(tmp_path / "film.dcm", each.stored, each.bits, **each.how), tmp_path / "out")
+def test_golden_images(each: Case, tmp_path: Path) -> None:
+    check(write_image(tmp_path / "image.dcm", each.stored, each.bits, **each.how), tmp_path / "out")
 
 
 @pytest.mark.parametrize("name", ["RLE by pydicom", "JPEG Lossless 14 SV1 by dcmtk", "JPEG 2000 by GDCM"])
-def test_compressed_films(name: str, tmp_path: Path) -> None:
+def test_compressed_images(name: str, tmp_path: Path) -> None:
     compress: Callable[[Path], Path] = LOSSLESS[name]
-    check(compress(write_film(tmp_path / "film.dcm", ramp(0, 4095), 12)), tmp_path / "out")
+    check(compress(write_image(tmp_path / "image.dcm", ramp(0, 4095), 12)), tmp_path / "out")
 
 
 @pytest.mark.parametrize(("name", "headless"), [*((name, False) for name in BY_HAND), ("plain", True)])
-def test_films_by_hand(name: str, headless: bool, tmp_path: Path) -> None:
+def test_images_by_hand(name: str, headless: bool, tmp_path: Path) -> None:
     elements = {**REFERABLE, **BY_HAND[name]}
-    film = make_dicom(tmp_path / "film.dcm", block_film(2085, np.uint16, 100), headless, **elements)
-    check(film, tmp_path / "out")
+    image = make_dicom(tmp_path / "image.dcm", block_image(2085, np.uint16, 100), headless, **elements)
+    check(image, tmp_path / "out")
 
 
 @pytest.mark.parametrize("each", REAL, ids=lambda each: each.path)
-def test_real_films(each: Real, real_data: Path, tmp_path: Path) -> None:
+def test_real_images(each: Real, real_data: Path, tmp_path: Path) -> None:
     check(real_data / "dicom" / each.path, tmp_path / "out")

@@ -14,11 +14,11 @@ from monai_tbkd.losses import (
     DistillationObjective,
 )
 from monai_tbkd.networks import ActivationMapNet, AverageMapPool
-from monai_tbkd.transforms import CenterMapd, CloseByLabeld, NormalizeFilm
+from monai_tbkd.transforms import CenterMapd, CloseByLabeld, NormalizeImage
 from tests.losses.test_distillation_objective import LOSSES
 
 
-def films(number: int = 4, **more: Any) -> Dataset:
+def images(number: int = 4, **more: Any) -> Dataset:
     g = torch.Generator().manual_seed(0)
     return Dataset([{"image": torch.rand(3, 32, 32, generator=g), "label": i % 2, **more} for i in range(number)])
 
@@ -47,7 +47,7 @@ def trainer(data: Dataset, teacher: nn.Module | None = None, target: Any = None,
 def test_teacher_is_frozen_in_eval_mode_and_unchanged() -> None:
     teacher = net().train()
     before = {k: v.clone() for k, v in teacher.state_dict().items()}
-    engine = trainer(films(), teacher, logits=1.0, map=1.0)
+    engine = trainer(images(), teacher, logits=1.0, map=1.0)
     engine.run()
     assert not teacher.training
     assert not any(p.requires_grad for p in teacher.parameters())
@@ -56,19 +56,19 @@ def test_teacher_is_frozen_in_eval_mode_and_unchanged() -> None:
 
 
 def test_every_term_is_in_the_output_and_the_loss_is_their_sum() -> None:
-    engine = trainer(films(), net(), label=0.5, logits=2.0, map=3.0)
+    engine = trainer(images(), net(), label=0.5, logits=2.0, map=3.0)
     engine.run()
     out = engine.state.output[0]
     total = 0.5 * out["loss_label"] + 2.0 * out["loss_logits"] + 3.0 * out["loss_map"]
     assert float(out["loss"]) == pytest.approx(float(total), rel=1e-5)
 
 
-def test_films_of_8_bits_train_as_what_the_network_takes_does() -> None:
+def test_images_of_8_bits_train_as_what_the_network_takes_does() -> None:
     g = torch.Generator().manual_seed(0)
     kept = [{"image": torch.randint(0, 256, (1, 32, 32), generator=g, dtype=torch.uint8), "label": i} for i in (0, 1)]
-    ready = [{**film, "image": NormalizeFilm()(film["image"])} for film in kept]
+    ready = [{**image, "image": NormalizeImage()(image["image"])} for image in kept]
     weights = []
-    for data, to_network in ((kept, NormalizeFilm()), (ready, None)):
+    for data, to_network in ((kept, NormalizeImage()), (ready, None)):
         engine = trainer(Dataset(data), net(), logits=1.0, map=1.0)
         engine.to_network = to_network
         engine.run()
@@ -84,8 +84,8 @@ def test_the_student_learns_from_the_target_made_of_the_teachers_map() -> None:
     center = CenterMapd(sharpness=1.0)
     center.threshold = 1.0
     for target in (None, Compose([CloseByLabeld(), center])):
-        engine = trainer(films(), Sure(), target, cells=1.0)
-        before = engine.network(torch.stack([item["image"] for item in films()]))
+        engine = trainer(images(), Sure(), target, cells=1.0)
+        before = engine.network(torch.stack([item["image"] for item in images()]))
         engine.run()
         q = torch.tensor(3.0).sigmoid() if target is None else torch.tensor(2.0).sigmoid()
         log_p = before.detach().log_softmax(1)
@@ -99,7 +99,7 @@ def test_the_student_learns_from_the_target_made_of_the_teachers_map() -> None:
 def test_logits_are_compared_with_the_teachers_own_whatever_the_target() -> None:
     losses = []
     for target in (None, CloseByLabeld()):
-        engine = trainer(films(), net(), target, logits=1.0)
+        engine = trainer(images(), net(), target, logits=1.0)
         with torch.no_grad():
             for parameter in engine.network.parameters():
                 parameter.mul_(0.5)
@@ -113,18 +113,18 @@ def test_boxes_reach_the_objective_where_a_term_compares_them() -> None:
     mask = torch.full((1, 32, 32), 255, dtype=torch.uint8)
     losses = {}
     for known in (1.0, 0.0):
-        engine = trainer(films(box_mask=mask, boxes_known=known), boxes=1.0)
+        engine = trainer(images(box_mask=mask, boxes_known=known), boxes=1.0)
         engine.run()
         losses[known] = float(engine.state.output[0]["loss_boxes"])
     assert losses[1.0] > 0.1 and losses[0.0] == 0
     with pytest.raises(ValueError, match="The boxes term compares box_mask, which the batch does not bring"):
-        trainer(films(), boxes=1.0).run()
+        trainer(images(), boxes=1.0).run()
 
 
 def test_no_teacher_where_one_is_needed() -> None:
     with pytest.raises(ValueError, match="The objective compares with a teacher, but the trainer has none"):
-        trainer(films(), None, map=1.0).run()
-    trainer(films(), None).run()  # a teacher or a control needs none
+        trainer(images(), None, map=1.0).run()
+    trainer(images(), None).run()  # a teacher or a control needs none
 
 
 def test_a_teacher_that_no_term_compares_with_is_not_asked() -> None:
@@ -132,14 +132,14 @@ def test_a_teacher_that_no_term_compares_with_is_not_asked() -> None:
         def forward(self, image: torch.Tensor) -> torch.Tensor:
             raise AssertionError("the teacher looked although nothing compares with it")
 
-    trainer(films(), Never(), label=1.0, map=0.0).run()
+    trainer(images(), Never(), label=1.0, map=0.0).run()
 
 
 def test_distillation_brings_the_student_to_the_teacher() -> None:
     teacher = net()
     with torch.no_grad():
         teacher.head.weight.normal_(std=0.5, generator=torch.Generator().manual_seed(1))
-    engine = trainer(films(), teacher, logits=1.0, map=1.0)
+    engine = trainer(images(), teacher, logits=1.0, map=1.0)
     engine.state.max_epochs = 30
     losses = []
     engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: losses.append(float(engine.state.output[0]["loss"])))

@@ -70,11 +70,11 @@ def test_pictures_and_texts_are_there(trained: Path, board: Path) -> None:
     assert {"evaluation/reliability", "evaluation/thresholds", "evaluation/all_predictors"} <= pictures
     assert "evaluation/union_mask_miou" in numbers
     assert not pictures & numbers  # TensorBoard shows one kind a tag
-    films = student.Images("evaluation/films")
+    images = student.Images("evaluation/images")
     drawn = sorted((trained / "out" / "comparison").glob("*.png"))
-    assert len(films) == len(drawn) == 4
-    assert (films[0].width, films[0].height) in {Image.open(path).size for path in drawn}
-    assert "evaluation/films" not in teacher.Tags()["images"]
+    assert len(images) == len(drawn) == 4
+    assert (images[0].width, images[0].height) in {Image.open(path).size for path in drawn}
+    assert "evaluation/images" not in teacher.Tags()["images"]
     (configuration,) = teacher.Tensors("evaluation/configuration/text_summary")
     text = make_ndarray(configuration.tensor_proto)[0].decode()
     shown = json.loads("\n".join(line.removeprefix("    ") for line in text.splitlines()))
@@ -88,10 +88,10 @@ def test_the_precision_recall_curve_is_that_of_the_scores(tmp_path: Path) -> Non
     boxed = {"class_name": "tb", "boxes": [[0, 0, 8, 8]], "size": [16, 16]}
     plain = {"class_name": "health", "boxes": [], "size": [16, 16]}
 
-    def films(split: str) -> list[dict[str, object]]:
+    def images(split: str) -> list[dict[str, object]]:
         return [{**(boxed if i < 2 else plain), "name": f"{split}{i}"} for i in range(4)]
 
-    comparison = Comparison(films("t"), films("s"), films("r"), grid=GRID, resamples=20)
+    comparison = Comparison(images("t"), images("s"), images("r"), grid=GRID, resamples=20)
     maps = np.full((4, GRID, GRID), 0.2, dtype=np.float32)
     predictions = {"student": {s: Predictions(maps, np.array([0.9, 0.3, 0.6, 0.1])) for s in ("select", "test")}}
     result = comparison.run(predictions)
@@ -103,7 +103,7 @@ def test_the_precision_recall_curve_is_that_of_the_scores(tmp_path: Path) -> Non
     thresholds = pr_curve_pb2.PrCurvePluginData.FromString(metadata).num_thresholds
     assert thresholds == 127
     true, false, _, missed, precision, recall = make_ndarray(curve.tensor_proto)
-    at = round(0.5 * (thresholds - 1))  # 2 films score at least 0.5, one of them has TB
+    at = round(0.5 * (thresholds - 1))  # 2 images score at least 0.5, one of them has TB
     assert (true[at], false[at], missed[at]) == (1, 1, 1)
     assert (precision[at], recall[at]) == (0.5, 0.5)
 

@@ -14,19 +14,19 @@ from monai_tbkd.networks.checkpoint import file_sha256
 def test_operating_point_is_taken_for_its_own_model_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model, point = tmp_path / "model.pt", tmp_path / "operating_point.json"
     model.write_bytes(b"weights")
-    chosen = {"map_threshold": 0.3, "score_threshold": 0.4, "mode": "absolute", "chosen_on": "select split, 9 films"}
+    chosen = {"map_threshold": 0.3, "score_threshold": 0.4, "mode": "absolute", "chosen_on": "select split, 9 images"}
     write_json(point, {**chosen, "model_sha256": file_sha256(model)})
     taken = load_operating_point(point, model)
     assert taken == {
         "map_threshold": 0.3,
         "score_threshold": 0.4,
         "mode": "absolute",
-        "id": "evaluate: select split, 9 films",
+        "id": "evaluate: select split, 9 images",
         "input_kind": "mixed",
     }
     given = load_operating_point(point, model, score_threshold=0.9)  # what the user gives wins, and is said
     assert (given["map_threshold"], given["score_threshold"]) == (0.3, 0.9)
-    assert given["id"] == "config: score_threshold; evaluate: select split, 9 films"
+    assert given["id"] == "config: score_threshold; evaluate: select split, 9 images"
     model.write_bytes(b"other weights")
     other = load_operating_point(point, model)
     assert (other["map_threshold"], other["score_threshold"], other["id"]) == (0.5, 0.5, "default")
@@ -35,8 +35,8 @@ def test_operating_point_is_taken_for_its_own_model_alone(tmp_path: Path, caplog
 
 
 def test_a_calibrated_threshold_is_taken_for_its_own_model_alone(tmp_path: Path) -> None:
-    film_set = {"name": "clinic", "sha256": "0" * 64, "films": 18}
-    calibrated = CalibratedThreshold(70.0, "sensitivity=0.9", "monai_tbkd 1, model a", "dicom", film_set)
+    image_set = {"name": "clinic", "sha256": "0" * 64, "images": 18}
+    calibrated = CalibratedThreshold(70.0, "sensitivity=0.9", "monai_tbkd 1, model a", "dicom", image_set)
     write_threshold(tmp_path / "threshold.json", calibrated)
     nowhere = tmp_path / "none"
     options = {"threshold_file": tmp_path / "threshold.json"}

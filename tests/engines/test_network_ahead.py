@@ -20,7 +20,7 @@ TASKS = Path("/proc/self/task")
 
 
 class Watched(nn.Module):
-    """Doubles films, and keeps which it saw, where and how."""
+    """Doubles images, and keeps which it saw, where and how."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,18 +30,18 @@ class Watched(nn.Module):
         self.modes: set[tuple[bool, bool]] = set()
         self.second = threading.Event()
 
-    def forward(self, film: torch.Tensor) -> torch.Tensor:
-        self.seen.append(float(film.max()))
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        self.seen.append(float(image.max()))
         self.threads.add(threading.current_thread().name)
         self.modes.add((self.training, torch.is_grad_enabled()))
         if len(self.seen) == 2:
             self.second.set()
-        if film.max() == 13:
-            raise RuntimeError("film 13")
-        return film * self.weight
+        if image.max() == 13:
+            raise RuntimeError("image 13")
+        return image * self.weight
 
 
-def films(values: Sequence[float]) -> DataLoader:
+def images(values: Sequence[float]) -> DataLoader:
     return DataLoader(Dataset([{"image": torch.full((1, 8, 8), value)} for value in values]), batch_size=1)
 
 
@@ -52,7 +52,7 @@ def evaluated(
     found: list[float] = []
     evaluator = SupervisedEvaluator(
         device=torch.device("cpu"),
-        val_data_loader=ahead.over(films(values)),
+        val_data_loader=ahead.over(images(values)),
         network=ahead,
         inferer=inferer or SimpleInferer(),
     )
@@ -67,7 +67,7 @@ def evaluated(
         for _ in range(runs):
             evaluator.run()
     except RuntimeError as error:
-        assert str(error) == "film 13"
+        assert str(error) == "image 13"
         found.append(-1.0)
     return found
 
@@ -91,7 +91,7 @@ def test_the_network_is_in_evaluation_mode_without_gradients_throughout() -> Non
     assert not NetworkAhead(network).train().training
 
 
-def test_an_error_comes_out_in_its_turn_after_the_results_of_the_films_before() -> None:
+def test_an_error_comes_out_in_its_turn_after_the_results_of_the_images_before() -> None:
     assert evaluated(Watched(), [1.0, 2.0, 13.0, 4.0]) == [2.0, 4.0, -1.0]
 
 
@@ -111,9 +111,9 @@ def test_a_loader_that_breaks_off_leaves_what_it_gave_before() -> None:
 @pytest.mark.skipif(not TASKS.is_dir(), reason="threads are counted as Linux shows them")
 def test_the_network_takes_the_number_of_threads_that_was_set() -> None:
     class Counting(nn.Module):
-        def forward(self, film: torch.Tensor) -> torch.Tensor:
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
             before = len(list(TASKS.iterdir()))
-            nn.functional.conv2d(film, torch.ones(16, 16, 3, 3))
+            nn.functional.conv2d(image, torch.ones(16, 16, 3, 3))
             return torch.tensor(len(list(TASKS.iterdir())) - before)
 
     threads = torch.get_num_threads()
@@ -126,11 +126,11 @@ def test_the_network_takes_the_number_of_threads_that_was_set() -> None:
         torch.set_num_threads(threads)
 
 
-def test_input_that_is_not_the_film_of_the_batch_is_computed_as_ever() -> None:
+def test_input_that_is_not_the_image_of_the_batch_is_computed_as_ever() -> None:
     network = Watched()
     windows = SlidingWindowInferer((4, 4), sw_batch_size=1, overlap=0)
     assert evaluated(network, [1.0, 2.0, 3.0, 4.0], windows) == [2.0, 4.0, 6.0, 8.0]
-    # ahead of what was not yet known: the first film and perhaps the second; then four windows a film
+    # ahead of what was not yet known: the first image and perhaps the second; then four windows an image
     assert 16 + 1 <= len(network.seen) <= 16 + 2
 
 

@@ -185,7 +185,7 @@ def test_settings_know_images_labels_and_pooling() -> None:
         return training_settings({"seed": 0, **settings}, {"train": train}, LogSumExpMapPool(2.0))
 
     one = of(images["train"])
-    assert (one["seed"], one["train_films"], one["pooling"]) == (0, 2, "LogSumExpMapPool(r=2.0)")
+    assert (one["seed"], one["train_images"], one["pooling"]) == (0, 2, "LogSumExpMapPool(r=2.0)")
     assert one == of(images["train"][::-1])
     assert one != of(images["train"][:1])
     assert one != of([{**item, "label": 1} for item in images["train"]])

@@ -13,12 +13,12 @@ from monai.data import MetaTensor
 from PIL import Image
 
 from monai_tbkd.handlers import PredictionWriter
-from monai_tbkd.report import FilmReports
+from monai_tbkd.report import ImageReports
 from monai_tbkd.results import PredictionTable
 
 
-def film(name: str, score: float = 0.8, reason: str = "", turn: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
-    image = MetaTensor(torch.rand(3, 16, 16), meta={"filename_or_obj": f"/films/{name}", "turn": turn})
+def image(name: str, score: float = 0.8, reason: str = "", turn: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
+    image = MetaTensor(torch.rand(3, 16, 16), meta={"filename_or_obj": f"/images/{name}", "turn": turn})
     batch = {"image": image, "name": name, "reason": reason, "detail": reason and "why", "original_size": [40, 20]}
     boxes = torch.tensor([[1.0, 2.0, 10.0, 30.0]]) if score >= 0.5 else torch.zeros(0, 4)
     output = {
@@ -44,7 +44,7 @@ def run(
         engine.state.batch = [b for b, _ in batch]
         return [o for _, o in batch]
 
-    reports = FilmReports(folder, side=32)
+    reports = ImageReports(folder, side=32)
     table = PredictionTable(folder, reports=reports)
     table.start([{"name": b["name"]} for batch in batches for b, _ in batch])
     engine = Engine(step)
@@ -59,8 +59,11 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 
 def test_rows_in_order_with_scores_boxes_and_refusals(tmp_path: Path) -> None:
-    films = [[film("b.png"), film("a/c.png", 0.2)], [film("x.dcm", reason="CORRUPT"), film("y", reason="NOT_CHEST")]]
-    run(tmp_path, films)
+    images = [
+        [image("b.png"), image("a/c.png", 0.2)],
+        [image("x.dcm", reason="CORRUPT"), image("y", reason="NOT_CHEST")],
+    ]
+    run(tmp_path, images)
     rows = rows_of(tmp_path)
     assert [r["name"] for r in rows] == ["b.png", "a/c.png", "x.dcm", "y"]
     assert [r["decision"] for r in rows] == ["TB suggestive", "not TB suggestive", "", ""]
@@ -71,26 +74,26 @@ def test_rows_in_order_with_scores_boxes_and_refusals(tmp_path: Path) -> None:
     assert (rows[2]["reason"], rows[2]["score_0_100"], rows[2]["boxes"]) == ("CORRUPT", "", "")
     content = json.loads((tmp_path / "predictions.json").read_text())
     assert content["notice"] == "research use only, not for diagnosis"
-    assert content["films"][2]["score_0_100"] is None
-    assert content["films"][0]["score_0_100"] == pytest.approx(80.0)
+    assert content["images"][2]["score_0_100"] is None
+    assert content["images"][0]["score_0_100"] == pytest.approx(80.0)
     assert {p.name for p in (tmp_path / "overlays").iterdir()} == {"b.png", "a_c.png"}
-    # in the film's proportions: 40 rows, 20 columns, two panels
+    # in the image's proportions: 40 rows, 20 columns, two panels
     assert Image.open(tmp_path / "overlays" / "b.png").size == (2 * 192, 384 + 62)
 
 
 def test_boxes_are_on_the_pixels_as_they_are_stored(tmp_path: Path) -> None:
-    run(tmp_path, [[film("a", turn="C"), film("b", turn="T")]], overlays=False)
+    run(tmp_path, [[image("a", turn="C"), image("b", turn="T")]], overlays=False)
     mirrored, transposed = rows_of(tmp_path)
     assert json.loads(mirrored["boxes"])[0][:4] == [10, 2, 19, 30]
     assert json.loads(transposed["boxes"])[0][:4] == [2, 1, 30, 10]
     assert (transposed["height"], transposed["width"]) == ("20", "40")
 
 
-def test_a_threshold_of_another_kind_of_film_decides_nothing(tmp_path: Path) -> None:
-    films = [film("a.png"), film("b.dcm")]
-    for (batch, _), source_format in zip(films, ("png", "dicom")):
+def test_a_threshold_of_another_kind_of_image_decides_nothing(tmp_path: Path) -> None:
+    images = [image("a.png"), image("b.dcm")]
+    for (batch, _), source_format in zip(images, ("png", "dicom")):
         batch["image"].meta["source_format"] = source_format
-    run(tmp_path, [films], input_kind="dicom")
+    run(tmp_path, [images], input_kind="dicom")
     picture, dicom = rows_of(tmp_path)
     assert (picture["decision"], picture["boxes"], picture["threshold_0_100"]) == ("", "", "")
     assert (picture["score_0_100"], picture["warnings"]) == ("80.0", "OTHER_INPUT_KIND")
@@ -100,13 +103,13 @@ def test_a_threshold_of_another_kind_of_film_decides_nothing(tmp_path: Path) -> 
 
 
 def test_names_that_would_meet_keep_their_own_overlay(tmp_path: Path) -> None:
-    run(tmp_path, [[film("a/b.png"), film("a_b.png"), film("c" * 150 + "/" + "d" * 150)]])
+    run(tmp_path, [[image("a/b.png"), image("a_b.png"), image("c" * 150 + "/" + "d" * 150)]])
     assert len(list((tmp_path / "overlays").iterdir())) == 3
 
 
 def test_overlays_as_jpeg_are_the_same_pictures_and_give_way_to_those_of_the_next_run(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    batches = [[film("a.png"), film("b.dcm")]]
+    batches = [[image("a.png"), image("b.dcm")]]
     pictures = {}
     for kind in ("png", "jpg"):
         run(tmp_path, batches, overlay_format=kind)
@@ -119,9 +122,9 @@ def test_overlays_as_jpeg_are_the_same_pictures_and_give_way_to_those_of_the_nex
 
 def test_what_was_finished_stays_when_the_run_ends_early(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="power cut"):
-        run(tmp_path, [[film("a.png")], [film("b.png")]], fail=True, overlays=False)
+        run(tmp_path, [[image("a.png")], [image("b.png")]], fail=True, overlays=False)
     assert [r["name"] for r in rows_of(tmp_path)] == ["a.png"]
-    assert [f["name"] for f in json.loads((tmp_path / "predictions.json").read_text())["films"]] == ["a.png"]
+    assert [f["name"] for f in json.loads((tmp_path / "predictions.json").read_text())["images"]] == ["a.png"]
     page = (tmp_path / "predictions.html").read_text()
     assert "a.png" in page
     assert "The run ended early" in page

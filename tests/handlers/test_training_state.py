@@ -114,8 +114,8 @@ def test_a_student_goes_on_with_its_teacher_and_its_target(train: Callable[..., 
 
 @pytest.mark.bundle
 def test_other_changes_of_the_images_and_other_terms_are_other_settings(train: Callable[..., Path]) -> None:
-    mirror = {"_target_": "monai_tbkd.transforms.RandMirrorFilmd", "keys": "image", "prob": 0.5}
-    plain = {"_target_": "monai_tbkd.transforms.PlainFilmd", "keys": "image"}
+    mirror = {"_target_": "monai_tbkd.transforms.RandMirrorImaged", "keys": "image", "prob": 0.5}
+    plain = {"_target_": "monai_tbkd.transforms.PlainImaged", "keys": "image"}
     own = {"max_epochs": 2, "train::random_transforms": [plain, mirror]}
     train("broken", plug=3, **own)
     changes = {

@@ -43,12 +43,12 @@ def image(phantoms: Path) -> Path:
 def test_it_says_what_the_config_says(
     model: LocalizationModel, trained: Path, phantoms: Path, small_run: Callable, tmp_path: Path
 ) -> None:
-    films = tmp_path / "films"
-    shutil.copytree(phantoms / "imgs" / "tb", films)
-    (films / "cut.png").write_bytes(min(films.iterdir()).read_bytes()[:3000])
+    images = tmp_path / "images"
+    shutil.copytree(phantoms / "imgs" / "tb", images)
+    (images / "cut.png").write_bytes(min(images.iterdir()).read_bytes()[:3000])
     # the recipe is given here, and from Python it is the model's record that knows
-    small_run(["inference"], dataset_dir=str(films), ckpt_dir=str(trained / "models"), **SETTINGS)
-    rows = read_predictions(tmp_path / "out")["films"]
+    small_run(["inference"], dataset_dir=str(images), ckpt_dir=str(trained / "models"), **SETTINGS)
+    rows = read_predictions(tmp_path / "out")["images"]
     findings = model.locate([row["path"] for row in rows])
     for row, finding in zip(rows, findings, strict=True):
         assert {**finding.row, "seconds": 0} == {**row, "seconds": 0}

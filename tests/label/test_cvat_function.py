@@ -45,7 +45,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
             head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
             (part,) = email.parser.BytesParser().parsebytes(head + body).get_payload()  # type: ignore[misc]
             state.update(path=self.path, token=self.headers.get("Authorization"), name=part.get_filename())
-            state.update(field=part.get_param("name", header="content-disposition"), film=part.get_payload(decode=True))
+            state.update(
+                field=part.get_param("name", header="content-disposition"), image=part.get_payload(decode=True)
+            )
             content = json.dumps(state["answer"]).encode()
             self.send_response(state["status"])
             self.send_header("Content-Length", str(len(content)))
@@ -64,15 +66,15 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     site.server_close()
 
 
-def ask(film: bytes, **more: Any) -> Any:
-    return main.handler(Context(), Event(json.dumps({"image": base64.b64encode(film).decode(), **more}).encode()))
+def ask(image: bytes, **more: Any) -> Any:
+    return main.handler(Context(), Event(json.dumps({"image": base64.b64encode(image).decode(), **more}).encode()))
 
 
-def test_rectangles_in_film_pixels(server: dict[str, Any]) -> None:
-    film = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
-    answer = ask(film)
-    assert (server["path"], server["field"], server["name"]) == ("/infer/tb_boxes?output=json", "file", "film.png")
-    assert server["film"] == film and server["token"] is None
+def test_rectangles_in_image_pixels(server: dict[str, Any]) -> None:
+    image = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+    answer = ask(image)
+    assert (server["path"], server["field"], server["name"]) == ("/infer/tb_boxes?output=json", "file", "image.png")
+    assert server["image"] == image and server["token"] is None
     assert (answer.status_code, answer.content_type) == (200, "application/json")
     assert json.loads(answer.body) == [
         {"confidence": "0.9", "label": "tuberculosis", "points": [1.0, 2.5, 30.0, 40.0], "type": "rectangle"},
@@ -83,10 +85,10 @@ def test_rectangles_in_film_pixels(server: dict[str, Any]) -> None:
 def test_threshold_of_the_annotator_and_token(server: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TBKD_LABEL_TOKEN", "secret")
     assert [box["confidence"] for box in json.loads(ask(b"\xff\xd8\xff\xe0", threshold=0.5).body)] == ["0.9"]
-    assert server["token"] == "Bearer secret" and server["name"] == "film.jpg"
+    assert server["token"] == "Bearer secret" and server["name"] == "image.jpg"
 
 
-def test_a_refused_film_has_no_rectangles(server: dict[str, Any]) -> None:
+def test_a_refused_image_has_no_rectangles(server: dict[str, Any]) -> None:
     server["answer"] = {"status": "refused", "reason": "NOT_CHEST"}
     assert json.loads(ask(b"x").body) == []
 

@@ -153,7 +153,7 @@ def test_an_error_of_the_server_is_its_own() -> None:
 
 class TestConf:
     def test_nothing_given_is_the_closed_one(self) -> None:
-        conf = read_conf({}, "/films", {})
+        conf = read_conf({}, "/images", {})
         assert conf.guard == GuardRules()
         assert (conf.guard.remote, conf.sr, conf.auto_scoring, conf.modalities) == (False, False, False, ("DX", "CR"))
 
@@ -172,7 +172,7 @@ class TestConf:
     )
     def test_what_cannot_be(self, given: dict[str, str]) -> None:
         with pytest.raises(ValueError, match=next(iter(given))):
-            read_conf(given, "/films", {})
+            read_conf(given, "/images", {})
 
 
 def test_a_refusal_is_json() -> None:

@@ -20,7 +20,7 @@ WRITERS, TIMES = 3, 60
 def write(root: Path, writer: int) -> None:
     labels = LabelFolder(root)
     for number in range(TIMES):
-        labels.update_film_info("a.png", {f"{writer}-{number}": number})
+        labels.update_image_info("a.png", {f"{writer}-{number}": number})
         label = root / f"{writer}.json"
         label.write_text(str(writer) * 50_000)
         labels.save("a.png", label, "batch", {"by": writer})
@@ -40,7 +40,7 @@ def test_no_note_is_lost_and_no_label_is_half_written(tmp_path: Path) -> None:
             assert len(content) == 50_000 and len(set(content)) == 1
             seen.add(content[0])
     assert [each.exitcode for each in running] == [0] * WRITERS and seen
-    assert len(labels.film_info("a.png")) == WRITERS * TIMES
+    assert len(labels.image_info("a.png")) == WRITERS * TIMES
     assert labels.path("a.png", "batch").read_text()[0] == str(labels.info("a.png", "batch")["by"])  # type: ignore[union-attr]
     assert not list(tmp_path.rglob("*.part"))
 
@@ -118,9 +118,9 @@ def test_a_link_is_no_label(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "[]", "{", "[" * 100_000, '{"a": 1e999}', "\udcff", '{"a": "\\ud800"}'])
 def test_a_note_that_cannot_be_read_is_none(content: str, tmp_path: Path) -> None:
     labels = LabelFolder(tmp_path)
-    (tmp_path / "film_info").mkdir()
-    (tmp_path / "film_info" / "a.png.json").write_bytes(content.encode("utf-8", "surrogateescape"))
-    assert labels.film_info("a.png") in ({}, {"a": float("inf")})
+    (tmp_path / "image_info").mkdir()
+    (tmp_path / "image_info" / "a.png.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    assert labels.image_info("a.png") in ({}, {"a": float("inf")})
     assert note_of({"a": [1]}, "a") == note_of({}, "a") == {}
-    labels.update_film_info("b.png", {"x": 1})
-    assert labels.film_info("b.png") == {"x": 1}
+    labels.update_image_info("b.png", {"x": 1})
+    assert labels.image_info("b.png") == {"x": 1}

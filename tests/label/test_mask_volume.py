@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from monai_tbkd.label.film_geometry import voxels_to_lps
+from monai_tbkd.label.image_geometry import voxels_to_lps
 from monai_tbkd.label.mask_volume import MaskVolume, read_volume
 
 VOXELS = (np.arange(35).reshape(5, 7, 1) % 3 == 0).astype(np.uint8)

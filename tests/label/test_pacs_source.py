@@ -10,7 +10,7 @@ import pytest
 from pydicom import Dataset
 
 from monai_tbkd.label.pacs_source import PacsSource
-from tests.data.golden_dicom import ramp, write_film
+from tests.data.golden_dicom import ramp, write_image
 
 STUDY, SERIES = "1.2.3", "1.2.3.4"
 
@@ -31,18 +31,18 @@ class Server:
         return self.instances
 
 
-def film(folder: Path, **elements: str) -> Dataset:
+def image(folder: Path, **elements: str) -> Dataset:
     uids = {"StudyInstanceUID": STUDY, "SeriesInstanceUID": SERIES, "SOPInstanceUID": "1.2.3.4.5", **elements}
-    write_film(folder / "film.dcm", ramp(0, 4095), 12, **uids)
-    return pydicom.dcmread(folder / "film.dcm")
+    write_image(folder / "image.dcm", ramp(0, 4095), 12, **uids)
+    return pydicom.dcmread(folder / "image.dcm")
 
 
 @pytest.mark.parametrize("other", [{"SeriesInstanceUID": "1.2.3.9"}, {"StudyInstanceUID": "1.2.9"}])
 def test_an_image_of_another_series_is_left_out(other: dict[str, str], tmp_path: Path) -> None:
-    wrong = film(tmp_path, **other)
+    wrong = image(tmp_path, **other)
     assert PacsSource(Server(wrong), tmp_path / "cache", ("DX",)).path(SERIES) is None
     assert not list((tmp_path / "cache").iterdir())
-    own = film(tmp_path)
+    own = image(tmp_path)
     folder = PacsSource(Server(wrong, own, own), tmp_path / "cache", ("DX",)).path(SERIES)
     assert folder is not None
     (kept,) = folder.iterdir()

@@ -14,11 +14,11 @@ from PIL import Image
 from pydicom.uid import DigitalXRayImageStorageForPresentation, generate_uid
 
 from monai_tbkd.label.app_folder import write_app_folder
-from monai_tbkd.label.film_ids import film_id
+from monai_tbkd.label.image_ids import image_id
 from tests.conftest import REPOSITORY, SMALL_RECIPE, run_bundle
-from tests.data.golden_dicom import write_film
-from tests.dicom.dicom_films import COMPLETE
-from tests.label_server.bright_films import BrightFilm, bright_film, write_training_set
+from tests.data.golden_dicom import write_image
+from tests.dicom.dicom_images import COMPLETE
+from tests.label_server.bright_images import BrightImage, bright_image, write_training_set
 from tests.label_server.servers import LabelServer, label_server, orthanc, why_no_orthanc
 
 SETTINGS = {"image_size": 128, "network_def::width": 0.25, "grid": 128, "check_frontal": "off"}
@@ -37,19 +37,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @dataclass(frozen=True)
-class KnownFilm:
-    """A film whose lesion is known.
+class KnownImage:
+    """An image whose lesion is known.
 
     Attributes:
         id: in a folder.
-        series: Series Instance UID of a DICOM film.
-        film: its pixels and box.
+        series: Series Instance UID of a DICOM image.
+        image: its pixels and box.
     """
 
     id: str
     path: Path
     series: str
-    film: BrightFilm
+    image: BrightImage
 
 
 @pytest.fixture(scope="session")
@@ -83,9 +83,9 @@ def app(new_app: Callable[[Path], Path], tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, KnownFilm]:
-    """A folder of PNG and DICOM films, some in sub-folders, of several sizes; none is square."""
-    root = tmp_path_factory.mktemp("films")
+def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, KnownImage]:
+    """A folder of PNG and DICOM images, some in sub-folders, of several sizes; none is square."""
+    root = tmp_path_factory.mktemp("images")
     made = [
         png(root / "a.png", 1, lesion=True),
         png(root / "b.png", 2, lesion=False),
@@ -102,21 +102,21 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, KnownFilm]:
     return {each.path.stem: each for each in made}
 
 
-def png(path: Path, seed: int, lesion: bool, **size: int) -> KnownFilm:
-    """A PNG or JPEG film, by the suffix."""
+def png(path: Path, seed: int, lesion: bool, **size: int) -> KnownImage:
+    """A PNG or JPEG image, by the suffix."""
     path.parent.mkdir(exist_ok=True)
-    film = bright_film(seed, lesion, **size)
-    Image.fromarray(np.rint(film.pixels * 255).astype(np.uint8)).save(path)
-    return KnownFilm(
-        film_id(f"{path.parent.name}/{path.name}" if path.parent.name == "ward 3" else path.name), path, "", film
+    image = bright_image(seed, lesion, **size)
+    Image.fromarray(np.rint(image.pixels * 255).astype(np.uint8)).save(path)
+    return KnownImage(
+        image_id(f"{path.parent.name}/{path.name}" if path.parent.name == "ward 3" else path.name), path, "", image
     )
 
 
-def dicom(path: Path, seed: int, lesion: bool, modality: str, inverted: bool = False, **size: int) -> KnownFilm:
-    """A DICOM film of 12 bits with a window."""
+def dicom(path: Path, seed: int, lesion: bool, modality: str, inverted: bool = False, **size: int) -> KnownImage:
+    """A DICOM image of 12 bits with a window."""
     path.parent.mkdir(exist_ok=True)
-    film = bright_film(seed, lesion, **size)
-    stored = np.rint(500 + film.pixels * 3000).astype(np.uint16)
+    image = bright_image(seed, lesion, **size)
+    stored = np.rint(500 + image.pixels * 3000).astype(np.uint16)
     stored = 4095 - stored if inverted else stored
     center = 4095 - 2000 if inverted else 2000
     series = generate_uid()
@@ -131,38 +131,38 @@ def dicom(path: Path, seed: int, lesion: bool, modality: str, inverted: bool = F
         elements["PresentationIntentType"] = "FOR PRESENTATION"
     if inverted:
         elements["PresentationLUTShape"] = "INVERSE"
-    write_film(path, stored, 12, **elements)
+    write_image(path, stored, 12, **elements)
     name = f"pacs/{path.name}" if path.parent.name == "pacs" else path.name
-    return KnownFilm(film_id(name), path, series, film)
+    return KnownImage(image_id(name), path, series, image)
 
 
 @pytest.fixture(scope="session")
-def pacs(films: dict[str, KnownFilm], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Orthanc with the DICOM films; its address."""
+def pacs(images: dict[str, KnownImage], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Orthanc with the DICOM images; its address."""
     reason = why_no_orthanc()
     if reason:
         pytest.skip(reason)
     with orthanc(tmp_path_factory.mktemp("orthanc")) as address:
-        for each in films.values():
+        for each in images.values():
             if each.series:
                 store(address, each.path)
         yield address
 
 
-def store(address: str, film: Path) -> None:
+def store(address: str, image: Path) -> None:
     """Put a DICOM file into Orthanc."""
     import requests
 
-    requests.post(f"{address}/instances", data=film.read_bytes(), timeout=30).raise_for_status()
+    requests.post(f"{address}/instances", data=image.read_bytes(), timeout=30).raise_for_status()
 
 
 @pytest.fixture(scope="session")
 def folder_server(
-    new_app: Callable[[Path], Path], films: dict[str, KnownFilm], tmp_path_factory: pytest.TempPathFactory
+    new_app: Callable[[Path], Path], images: dict[str, KnownImage], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LabelServer]:
-    """A server on a copy of the films, since labels are written beside them; it listens on all addresses."""
+    """A server on a copy of the images, since labels are written beside them; it listens on all addresses."""
     scratch = tmp_path_factory.mktemp("folder_server")
-    own = shutil.copytree(films["a"].path.parent, scratch / "films")
+    own = shutil.copytree(images["a"].path.parent, scratch / "images")
     with label_server(
         new_app(scratch), own, scratch, {"cache_seconds": "0", "max_upload_mb": "2"}, "0.0.0.0"
     ) as server:

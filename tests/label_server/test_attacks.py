@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from monai_tbkd.label.film_ids import is_safe_id
+from monai_tbkd.label.image_ids import is_safe_id
 from tests.dicom.ohif_reports import SENT
-from tests.label_server.conftest import KnownFilm
+from tests.label_server.conftest import KnownImage
 from tests.label_server.servers import LabelServer
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -86,9 +86,9 @@ def test_identifiers_that_are_paths(
 
 
 @pytest.mark.parametrize("name", ["x.py", "x.pt", "x.sh", "x.html", "main.py"])
-def test_files_that_are_no_films_or_labels(unchanged: LabelServer, name: str) -> None:
-    film = unchanged.request("PUT", "/datastore/image?image=new", files={"file": (name, b"import os")})
-    assert film.status_code == 422
+def test_files_that_are_no_images_or_labels(unchanged: LabelServer, name: str) -> None:
+    image = unchanged.request("PUT", "/datastore/image?image=new", files={"file": (name, b"import os")})
+    assert image.status_code == 422
     label = unchanged.request("PUT", "/datastore/label?image=a.png&tag=draft", files={"label": (name, b"import os")})
     assert label.status_code == 422
     looked_at = unchanged.request("POST", "/infer/tb_map?image=&output=image", files={"file": (name, b"import os")})
@@ -96,18 +96,20 @@ def test_files_that_are_no_films_or_labels(unchanged: LabelServer, name: str) ->
     assert not kept_uploads(unchanged, b"import os")
 
 
-def test_a_film_is_not_replaced(unchanged: LabelServer, films: dict[str, KnownFilm]) -> None:
-    content = films["b"].path.read_bytes()
+def test_a_image_is_not_replaced(unchanged: LabelServer, images: dict[str, KnownImage]) -> None:
+    content = images["b"].path.read_bytes()
     answer = unchanged.request("PUT", "/datastore/image?image=a.png", files={"file": ("x.png", content)})
     assert answer.status_code == 422
     assert "never replaced" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/hostname", "{films}", "{models}/model.pt", "/proc/self/environ", "../app/main.py"]
+    "path", ["/etc/hostname", "{images}", "{models}/model.pt", "/proc/self/environ", "../app/main.py"]
 )
-def test_files_that_are_no_uploads_are_not_read(unchanged: LabelServer, films: dict[str, KnownFilm], path: str) -> None:
-    named = path.format(films=films["a"].path, models=unchanged.app / "bundle" / "models")
+def test_files_that_are_no_uploads_are_not_read(
+    unchanged: LabelServer, images: dict[str, KnownImage], path: str
+) -> None:
+    named = path.format(images=images["a"].path, models=unchanged.app / "bundle" / "models")
     for query in ("image=a.png", ""):
         answer = unchanged.request(
             "POST", f"/infer/tb_boxes?{query}", data={"params": json.dumps({"image": named})}, files={"x": b"y"}
@@ -175,11 +177,11 @@ def test_no_code_of_a_request_runs(folder_server: LabelServer, tmp_path: Path, p
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_session_keeps_images_alone(folder_server: LabelServer, films: dict[str, KnownFilm]) -> None:
+def test_a_session_keeps_images_alone(folder_server: LabelServer, images: dict[str, KnownImage]) -> None:
     for name, content in (("a.py", b"import os"), ("a.png", b"#!/bin/sh"), ("a.zip", b"PK\x03\x04" + bytes(99))):
         answer = folder_server.request("PUT", "/session/", files={"files": (name, content)})
         assert answer.status_code == 422 and name in answer.json()["detail"], answer.text
-    content = films["a"].path.read_bytes()
+    content = images["a"].path.read_bytes()
     answer = folder_server.request("PUT", "/session/", files={"files": ("../x.py", content)}, data={"client_id": "me"})
     session = answer.json()
     assert str(folder_server.app.parent) not in answer.text
@@ -317,7 +319,7 @@ def test_a_large_body_is_refused_with_and_without_its_length(unchanged: LabelSer
         ("l.xml", b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><annotations>&b;</annotations>"),
         ("l.png", PNG + b"x" * 100),
         ("l.dcm", bytes(128) + b"DICM" + b"x" * 100),
-        ("l.dcm", SENT.read_bytes()),  # of another film
+        ("l.dcm", SENT.read_bytes()),  # of another image
         ("l.nrrd", b"NRRD0004\ntype: uint8\ndimension: 2\nsizes: 9 9\nencoding: raw\ndata file: /etc/passwd\n\n"),
         ("l.nrrd", b"NRRD0004\ntype: uint8\ndimension: 3\nsizes: 99999 99999 1\nencoding: gzip\n\n"),
         ("l.nrrd", b"NRRD0004\rtype: uint8\rdimension: 2\rsizes: 9 9\rencoding: raw\rdata file: /etc/passwd\r\r"),
@@ -358,11 +360,11 @@ NO_OBJECTS = {
 
 @pytest.mark.parametrize("text", NO_OBJECTS)
 def test_params_that_are_no_object_are_answered_with_a_sentence(unchanged: LabelServer, text: str) -> None:
-    label, film = {"label": ("l.json", b'{"image_label": "tb"}')}, {"file": ("f.png", PNG)}
+    label, image = {"label": ("l.json", b'{"image_label": "tb"}')}, {"file": ("f.png", PNG)}
     asked: list[tuple[str, str, dict[str, Any]]] = [
         ("POST", "/infer/tb_boxes?image=a.png", {"data": {"params": text}}),
         ("PUT", "/datastore/label?image=a.png", {"data": {"params": text}, "files": label}),
-        ("PUT", "/datastore/image?image=new", {"data": {"params": text}, "files": film}),
+        ("PUT", "/datastore/image?image=new", {"data": {"params": text}, "files": image}),
         ("PUT", "/datastore/image/info?image=a.png", {"data": {"info": text}}),
         ("PUT", "/datastore/label/info?label=a.png&tag=final", {"data": {"info": text}}),
     ]
@@ -432,20 +434,20 @@ def test_a_label_is_read_whole_while_others_replace_it(folder_server: LabelServe
     folder_server.request("DELETE", "/datastore/label?id=b.png&tag=read").raise_for_status()
 
 
-def test_every_film_has_an_identifier_that_is_let_through(
-    folder_server: LabelServer, films: dict[str, KnownFilm]
+def test_every_image_has_an_identifier_that_is_let_through(
+    folder_server: LabelServer, images: dict[str, KnownImage]
 ) -> None:
     listed: dict[str, Any] = folder_server.request("GET", "/datastore/?output=all").json()["objects"]
     assert all(is_safe_id(each) for each in listed)
-    assert {each.id for each in films.values()} <= set(listed)
-    nested = films["c"].id
+    assert {each.id for each in images.values()} <= set(listed)
+    nested = images["c"].id
     answer = folder_server.request("GET", f"/datastore/image?image={nested}")
-    assert answer.content == films["c"].path.read_bytes()
+    assert answer.content == images["c"].path.read_bytes()
 
 
-def test_an_upload_is_looked_at_and_taken_away(folder_server: LabelServer, films: dict[str, KnownFilm]) -> None:
-    """What a path check must not break: CVAT sends the film itself, 3D Slicer a session."""
-    content = films["a"].path.read_bytes()
+def test_an_upload_is_looked_at_and_taken_away(folder_server: LabelServer, images: dict[str, KnownImage]) -> None:
+    """What a path check must not break: CVAT sends the image itself, 3D Slicer a session."""
+    content = images["a"].path.read_bytes()
     by_file = folder_server.request("POST", "/infer/tb_score?image=&output=json", files={"file": ("f.png", content)})
     session = folder_server.request("PUT", "/session/", files={"files": ("s.png", content)}).json()["session_id"]
     by_session = folder_server.request("POST", f"/infer/tb_score?session_id={session}&output=json")
@@ -453,7 +455,7 @@ def test_an_upload_is_looked_at_and_taken_away(folder_server: LabelServer, films
     assert by_file.json()["image_score"] == by_session.json()["image_score"] == own["image_score"]
     new = folder_server.request("PUT", "/datastore/image?image=new", files={"file": ("n.png", content)})
     assert new.json() == {"image": "new.png"}
-    (Path(folder_server.app.parent) / "films" / "new.png").unlink()
+    (Path(folder_server.app.parent) / "images" / "new.png").unlink()
     # the server takes uploads away after it has answered
     until = time.monotonic() + 30
     while (left := kept_uploads(folder_server, content)) and time.monotonic() < until:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.label_server.conftest import KnownFilm
+from tests.label_server.conftest import KnownImage
 from tests.label_server.servers import LabelServer, label_server
 from tests.ports import free_port
 
@@ -54,11 +54,11 @@ def recipe() -> str:
 
 @pytest.fixture(scope="module")
 def proxy(
-    new_app: Callable[[Path], Path], films: dict[str, KnownFilm], tmp_path_factory: pytest.TempPathFactory
+    new_app: Callable[[Path], Path], images: dict[str, KnownImage], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxy]:
     """A server with a token, and nginx, which knows it, before it."""
     scratch = tmp_path_factory.mktemp("nginx")
-    own = shutil.copytree(films["a"].path.parent, scratch / "films")
+    own = shutil.copytree(images["a"].path.parent, scratch / "images")
     with label_server(new_app(scratch), own, scratch, {"hosts": "label.example"}, TBKD_LABEL_TOKEN=TOKEN) as server:
         yield from behind_nginx(server, scratch)
 
@@ -140,16 +140,16 @@ def test_without_tls_there_is_no_answer(proxy: Proxy) -> None:
     assert plain.status_code == 400 and "HTTPS port" in plain.text
 
 
-def test_the_answer_is_the_servers(proxy: Proxy, films: dict[str, KnownFilm]) -> None:
+def test_the_answer_is_the_servers(proxy: Proxy, images: dict[str, KnownImage]) -> None:
     own = {"Authorization": f"Bearer {TOKEN}"}
     for path in ("/infer/tb_boxes?image=a.png&output=json", "/infer/tb_map?image=a.png&output=image"):
         direct = proxy.server.request("POST", path, headers=own)
         through = proxy.ask("POST", path)
         assert through.status_code == 200 and through.content == direct.content
-    assert proxy.ask("GET", "/datastore/image?image=a.png").content == films["a"].path.read_bytes()
+    assert proxy.ask("GET", "/datastore/image?image=a.png").content == images["a"].path.read_bytes()
 
 
-def test_monai_labels_client_works_through_it(proxy: Proxy, films: dict[str, KnownFilm], tmp_path: Path) -> None:
+def test_monai_labels_client_works_through_it(proxy: Proxy, images: dict[str, KnownImage], tmp_path: Path) -> None:
     from monailabel.client import MONAILabelClient
 
     client = MONAILabelClient(proxy.url, tmpdir=str(tmp_path))
@@ -163,7 +163,7 @@ def test_monai_labels_client_works_through_it(proxy: Proxy, films: dict[str, Kno
     client = MONAILabelClient(proxy.url, tmpdir=str(tmp_path))  # one request, one client: see docs/annotation.md
     client.update_auth({"token_type": "Basic", "access_token": secret})
     client.save_label("a.png", str(label), params={})
-    kept = proxy.server.app.parent / "films" / "tbkd_labels" / "labels" / "final" / "a.png.json"
+    kept = proxy.server.app.parent / "images" / "tbkd_labels" / "labels" / "final" / "a.png.json"
     assert kept.read_text() == '{"image_label": "health"}'
 
 

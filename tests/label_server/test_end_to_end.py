@@ -11,17 +11,17 @@ import pytest
 
 from monai_tbkd.__main__ import main
 from monai_tbkd.label.label_map import mask_to_boxes, read_mask
-from tests.label_server.bright_films import iou
-from tests.label_server.conftest import KnownFilm
+from tests.label_server.bright_images import iou
+from tests.label_server.conftest import KnownImage
 from tests.label_server.servers import LabelServer
 
 client_module = pytest.importorskip("monailabel.client", reason="monailabel is not installed: make test-label")
 client_exception = client_module.client.MONAILabelClientException
-GOOD = 0.3  # IoU; the model's own on these films is 0.36 to 0.54, a box placed blindly has 0.12
+GOOD = 0.3  # IoU; the model's own on these images is 0.36 to 0.54, a box placed blindly has 0.12
 
 
 class Client:
-    """MONAI Label's own client, on films by their short names."""
+    """MONAI Label's own client, on images by their short names."""
 
     def __init__(self, server: LabelServer, ids: dict[str, str], tmp: Path) -> None:
         self.server, self.ids = server, ids
@@ -31,7 +31,7 @@ class Client:
     def store(self) -> Path:
         """Where labels are, as `export_labels` is told."""
         of_pacs = [each.parent for each in (self.server.app / "pacs").glob("*/pacs.json")]
-        return of_pacs[0] if of_pacs else self.server.app.parent / "films"
+        return of_pacs[0] if of_pacs else self.server.app.parent / "images"
 
     def infer(self, model: str, name: str, **params: Any) -> tuple[str | None, dict[str, Any]]:
         file, answer = self.client.infer(model, self.ids[name], params)
@@ -40,15 +40,15 @@ class Client:
 
 @pytest.fixture(scope="module", params=["folder", "pacs"])
 def client(
-    request: pytest.FixtureRequest, films: dict[str, KnownFilm], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, images: dict[str, KnownImage], tmp_path_factory: pytest.TempPathFactory
 ) -> Client:
     in_pacs = request.param == "pacs"
     server = request.getfixturevalue(f"{request.param}_server")
-    ids = {name: film.series if in_pacs else film.id for name, film in films.items() if film.series or not in_pacs}
+    ids = {name: image.series if in_pacs else image.id for name, image in images.items() if image.series or not in_pacs}
     return Client(server, ids, tmp_path_factory.mktemp("client"))
 
 
-def test_info_names_models_options_and_films(client: Client) -> None:
+def test_info_names_models_options_and_images(client: Client) -> None:
     info = client.client.info()
     assert set(info["models"]) == {"tb_boxes", "tb_map", "tb_score"}
     assert {name: info["models"][name]["type"] for name in info["models"]} == {
@@ -60,36 +60,36 @@ def test_info_names_models_options_and_films(client: Client) -> None:
     assert set(client.client.datastore()["objects"]) == set(client.ids.values())
 
 
-def test_boxes_land_on_the_disks_in_film_pixels(client: Client, films: dict[str, KnownFilm]) -> None:
+def test_boxes_land_on_the_disks_in_image_pixels(client: Client, images: dict[str, KnownImage]) -> None:
     for name in client.ids:
-        film = films[name].film
+        image = images[name].image
         answer = client.server.request("POST", f"/infer/tb_boxes?image={client.ids[name]}&output=json").json()
         assert answer["status"] == "done", answer
-        assert (answer["image_height"], answer["image_width"]) == film.pixels.shape
+        assert (answer["image_height"], answer["image_width"]) == image.pixels.shape
         boxes = [box["bbox"] for box in answer["boxes"]]
-        if film.box is None:
+        if image.box is None:
             assert not boxes
             assert answer["decision"] == "not TB suggestive"
         else:
-            assert max(iou(film.box, box) for box in boxes) > GOOD, (name, film.box, boxes)
+            assert max(iou(image.box, box) for box in boxes) > GOOD, (name, image.box, boxes)
 
 
-def test_every_form_of_answer(client: Client, films: dict[str, KnownFilm], tmp_path: Path) -> None:
-    name = "e"  # a DICOM film, so it is in both stores
-    film, identifier = films[name], client.ids[name]
+def test_every_form_of_answer(client: Client, images: dict[str, KnownImage], tmp_path: Path) -> None:
+    name = "e"  # a DICOM image, so it is in both stores
+    image, identifier = images[name], client.ids[name]
     markups, answer = client.infer("tb_boxes", name, result_extension=".nrrd")  # what 3D Slicer sends
     assert markups and len(json.loads(Path(markups).read_text())["markups"]) == len(answer["boxes"])
     mask, answer = client.infer("tb_map", name, result_extension=".nrrd")
     assert mask
-    found = mask_to_boxes(read_mask(Path(mask), film.path, film.film.pixels.shape))
-    assert max(iou(film.film.box, box) for box in found) > GOOD
+    found = mask_to_boxes(read_mask(Path(mask), image.path, image.image.pixels.shape))
+    assert max(iou(image.image.box, box) for box in found) > GOOD
     np.testing.assert_allclose(sorted(found), sorted(box["bbox"] for box in answer["boxes"]), atol=2.0)
     nothing, score = client.infer("tb_score", name)
     assert nothing is None
     assert score["prediction"] == [{"idx": 1, "label": "tuberculosis", "score": score["image_score"]}]
     answered = client.server.request("POST", f"/infer/tb_map?image={identifier}&output=image")
     (tmp_path / "mask.nrrd").write_bytes(answered.content)
-    assert read_mask(tmp_path / "mask.nrrd", film.path, film.film.pixels.shape).any()
+    assert read_mask(tmp_path / "mask.nrrd", image.path, image.image.pixels.shape).any()
     refused = client.server.request("POST", f"/infer/tb_score?image={identifier}&output=image")
     assert refused.status_code == 422
     assert refused.json()["image_score"] == score["image_score"]
@@ -110,13 +110,13 @@ def test_options_of_a_request(client: Client) -> None:
     assert "map_threshold" in wrong.json()["detail"]
 
 
-def test_labels_are_saved_listed_and_read_back(client: Client, films: dict[str, KnownFilm], tmp_path: Path) -> None:
+def test_labels_are_saved_listed_and_read_back(client: Client, images: dict[str, KnownImage], tmp_path: Path) -> None:
     markups, _ = client.infer("tb_boxes", "e")
     client.client.save_label(client.ids["e"], markups, params={"note": "as drawn"})
     mask, _ = client.infer("tb_map", "f", result_extension=".nrrd")
     client.client.save_label(client.ids["f"], mask)
     own = tmp_path / "own.json"
-    own.write_text(json.dumps({"boxes": [{"label": "tuberculosis", "bbox": films["g"].film.box}]}))
+    own.write_text(json.dumps({"boxes": [{"label": "tuberculosis", "bbox": images["g"].image.box}]}))
     client.client.save_label(client.ids["g"], str(own))
     own.write_text(json.dumps({"boxes": [], "image_label": "health"}))
     client.client.save_label(client.ids["h"], str(own))
@@ -126,7 +126,7 @@ def test_labels_are_saved_listed_and_read_back(client: Client, films: dict[str, 
     pairs = client.server.request("GET", "/datastore/?output=train").json()
     assert {pair["id"] for pair in pairs} == {client.ids[name] for name in "efgh"}
     back = client.client.download_label(client.ids["g"], "final")
-    assert json.loads(Path(back).read_text())["boxes"][0]["bbox"] == films["g"].film.box
+    assert json.loads(Path(back).read_text())["boxes"][0]["bbox"] == images["g"].image.box
     info = client.server.request("GET", f"/datastore/label/info?label={client.ids['h']}&tag=final").json()
     assert info["understood"] == {"class_name": "health", "boxes": []}
     own.write_text("{}")
@@ -156,7 +156,7 @@ def test_batch_inference_without_a_gpu(client: Client) -> None:
     assert client.server.info()["datastore"]["completed"] == 4  # a program's label finishes nothing
 
 
-def test_scoring_and_training_serve_new_weights(client: Client, films: dict[str, KnownFilm]) -> None:
+def test_scoring_and_training_serve_new_weights(client: Client, images: dict[str, KnownImage]) -> None:
     info = client.server.info()
     assert "miou" in info["scoring"]
     for method in info["scoring"]:
@@ -170,16 +170,16 @@ def test_scoring_and_training_serve_new_weights(client: Client, films: dict[str,
     )
     _, after = client.infer("tb_boxes", "e")
     assert before["model_version"] != after["model_version"]  # the running server reads the new weights
-    assert max(iou(films["e"].film.box or [], box["bbox"]) for box in after["boxes"]) > GOOD
+    assert max(iou(images["e"].image.box or [], box["bbox"]) for box in after["boxes"]) > GOOD
 
 
-def test_labels_are_exported(client: Client, films: dict[str, KnownFilm], tmp_path: Path) -> None:
+def test_labels_are_exported(client: Client, images: dict[str, KnownImage], tmp_path: Path) -> None:
     assert main(["export_labels", str(client.store), "--output", str(tmp_path / "out")]) == 0
     exported = json.loads((tmp_path / "out" / "labels.json").read_text())
     by_id = {image["identifier"]: image for image in exported["images"]}
     assert set(by_id) == {client.ids[name] for name in "efgh"}
     for name in "efgh":
-        image, known = by_id[client.ids[name]], films[name].film
+        image, known = by_id[client.ids[name]], images[name].image
         assert (image["height"], image["width"]) == known.pixels.shape
         boxes = [each["bbox"] for each in exported["annotations"] if each["image_id"] == image["id"]]
         drawn = [[x, y, x + w, y + h] for x, y, w, h in boxes]

@@ -1,4 +1,4 @@
-"""A film says the same whichever way it comes, and labels reach the PACS as reports."""
+"""An image says the same whichever way it comes, and labels reach the PACS as reports."""
 
 from __future__ import annotations
 
@@ -13,35 +13,37 @@ import pytest
 
 from monai_tbkd.__main__ import main
 from monai_tbkd.label.app_folder import read_app_folder
-from monai_tbkd.label.film_pipeline import FilmPipeline
+from monai_tbkd.label.image_pipeline import ImagePipeline
 from tests.dicom.ohif_reports import ohif_report
-from tests.label_server.bright_films import iou
-from tests.label_server.conftest import KnownFilm, dicom, store
+from tests.label_server.bright_images import iou
+from tests.label_server.conftest import KnownImage, dicom, store
 from tests.label_server.servers import LabelServer
 
 requests = pytest.importorskip("requests", reason="monailabel is not installed here: make test-label runs these")
 
 
-def test_the_same_film_has_the_same_score_and_boxes(pacs_server: LabelServer, films: dict[str, KnownFilm]) -> None:
-    from_folder = FilmPipeline(read_app_folder(pacs_server.app))
+def test_the_same_image_has_the_same_score_and_boxes(pacs_server: LabelServer, images: dict[str, KnownImage]) -> None:
+    from_folder = ImagePipeline(read_app_folder(pacs_server.app))
     for name in "efgh":  # DX and CR, MONOCHROME1 and 2
-        film = films[name]
-        answer = pacs_server.request("POST", f"/infer/tb_boxes?image={film.series}&output=json").json()
-        expected = from_folder(film.path).as_json()
+        image = images[name]
+        answer = pacs_server.request("POST", f"/infer/tb_boxes?image={image.series}&output=json").json()
+        expected = from_folder(image.path).as_json()
         for key in ("image_score", "boxes", "decision", "pixel_steps", "sop_instance_uid"):
             assert answer.get(key) == expected.get(key), (name, key)
 
 
-def test_a_new_film_is_listed_and_other_modalities_are_not(pacs_server: LabelServer, pacs: str, tmp_path: Path) -> None:
+def test_a_new_image_is_listed_and_other_modalities_are_not(
+    pacs_server: LabelServer, pacs: str, tmp_path: Path
+) -> None:
     before = set(pacs_server.request("GET", "/datastore/?output=all").json()["objects"])
     new, other = dicom(tmp_path / "n.dcm", 21, True, "DX"), dicom(tmp_path / "o.dcm", 22, True, "MG")
-    for film in (new, other):
-        store(pacs, film.path)
+    for image in (new, other):
+        store(pacs, image.path)
     after = set(pacs_server.request("GET", "/datastore/?output=all").json()["objects"])
     assert after - before == {new.series}
 
 
-def test_a_series_of_two_views_is_its_frontal_film(pacs_server: LabelServer, pacs: str, tmp_path: Path) -> None:
+def test_a_series_of_two_views_is_its_frontal_image(pacs_server: LabelServer, pacs: str, tmp_path: Path) -> None:
     frontal, lateral = dicom(tmp_path / "p.dcm", 23, True, "DX"), dicom(tmp_path / "l.dcm", 24, False, "DX")
     view = pydicom.dcmread(lateral.path)
     view.ViewPosition, view.PatientOrientation = "LL", ["A", "F"]
@@ -50,24 +52,24 @@ def test_a_series_of_two_views_is_its_frontal_film(pacs_server: LabelServer, pac
         first.SeriesInstanceUID, first.StudyInstanceUID, first.PatientID,
     )  # fmt: skip
     view.save_as(lateral.path)
-    for film in (frontal, lateral):
-        store(pacs, film.path)
+    for image in (frontal, lateral):
+        store(pacs, image.path)
     answer = pacs_server.request("POST", f"/infer/tb_boxes?image={frontal.series}&output=json").json()
     assert answer["status"] == "done"
     assert answer["sop_instance_uid"] == str(first.SOPInstanceUID)
-    assert (answer["films_in_series"], answer["left_out"]) == (2, ["NOT_FRONTAL"])
+    assert (answer["images_in_series"], answer["left_out"]) == (2, ["NOT_FRONTAL"])
 
 
 def test_a_finished_label_reaches_the_pacs_as_a_report(
-    pacs_server: LabelServer, pacs: str, films: dict[str, KnownFilm], tmp_path: Path
+    pacs_server: LabelServer, pacs: str, images: dict[str, KnownImage], tmp_path: Path
 ) -> None:
-    film = films["f"]
-    label = {"boxes": [{"bbox": film.film.box}]}
+    image = images["f"]
+    label = {"boxes": [{"bbox": image.image.box}]}
     saved = pacs_server.request(
-        "PUT", f"/datastore/label?image={film.series}", files={"label": ("l.json", json.dumps(label))}
+        "PUT", f"/datastore/label?image={image.series}", files={"label": ("l.json", json.dumps(label))}
     )
     assert saved.status_code == 200, saved.text
-    info = pacs_server.request("GET", f"/datastore/label/info?label={film.series}&tag=final").json()
+    info = pacs_server.request("GET", f"/datastore/label/info?label={image.series}&tag=final").json()
     assert info["report"] == "sent"
     (instance,) = requests.post(
         f"{pacs}/tools/find",
@@ -75,57 +77,59 @@ def test_a_finished_label_reaches_the_pacs_as_a_report(
         timeout=30,
     ).json()
     (tmp_path / "report.dcm").write_bytes(requests.get(f"{pacs}/instances/{instance}/file", timeout=30).content)
-    report, source = pydicom.dcmread(tmp_path / "report.dcm"), pydicom.dcmread(film.path)
+    report, source = pydicom.dcmread(tmp_path / "report.dcm"), pydicom.dcmread(image.path)
     assert report.Modality == "SR"
     assert report.StudyInstanceUID == source.StudyInstanceUID
     assert report.PatientID == source.PatientID
     text = str(report)
     assert "drawn by an annotator" in text
-    xmin, ymin, xmax, ymax = film.film.box or []
+    xmin, ymin, xmax, ymax = image.image.box or []
     assert f"[{xmin}, {ymin}, {xmax}, {ymin}, {xmax}, {ymax}, {xmin}, {ymax}, {xmin}, {ymin}]" in text
     listed = pacs_server.request("GET", "/datastore/?output=all").json()["objects"]
-    assert str(report.SeriesInstanceUID) not in listed  # a report is no film
+    assert str(report.SeriesInstanceUID) not in listed  # a report is no image
 
 
 def test_a_report_of_ohif_is_saved_as_a_label(
-    pacs_server: LabelServer, films: dict[str, KnownFilm], tmp_path: Path
+    pacs_server: LabelServer, images: dict[str, KnownImage], tmp_path: Path
 ) -> None:
     from monailabel.client import MONAILabelClient
 
-    film = films["k"]
-    box = tuple(film.film.box or [])
-    report = ohif_report(tmp_path / "report.dcm", film.path, [box])
-    MONAILabelClient(pacs_server.url, str(tmp_path)).save_label(film.series, str(report))
-    info = pacs_server.request("GET", f"/datastore/label/info?label={film.series}&tag=final").json()
+    image = images["k"]
+    box = tuple(image.image.box or [])
+    report = ohif_report(tmp_path / "report.dcm", image.path, [box])
+    MONAILabelClient(pacs_server.url, str(tmp_path)).save_label(image.series, str(report))
+    info = pacs_server.request("GET", f"/datastore/label/info?label={image.series}&tag=final").json()
     assert info["understood"] == {"class_name": "tb", "boxes": [list(box)]}
     assert info["report"] == "sent"  # as every label, in the form of this program's reports
-    kept = pacs_server.request("GET", f"/datastore/label?label={film.series}&tag=final").content
+    kept = pacs_server.request("GET", f"/datastore/label?label={image.series}&tag=final").content
     assert kept == report.read_bytes()
     other = pacs_server.request(
-        "PUT", f"/datastore/label?image={films['g'].series}", files={"label": ("r.dcm", report.read_bytes())}
+        "PUT", f"/datastore/label?image={images['g'].series}", files={"label": ("r.dcm", report.read_bytes())}
     )
     assert other.status_code == 422
-    assert "of another film" in other.json()["detail"]
-    pacs_server.request("DELETE", f"/datastore/label?id={film.series}&tag=final").raise_for_status()
+    assert "of another image" in other.json()["detail"]
+    pacs_server.request("DELETE", f"/datastore/label?id={image.series}&tag=final").raise_for_status()
 
 
 def test_reports_in_the_pacs_are_labels_of_the_server(
-    pacs_server: LabelServer, pacs: str, films: dict[str, KnownFilm], tmp_path: Path
+    pacs_server: LabelServer, pacs: str, images: dict[str, KnownImage], tmp_path: Path
 ) -> None:
-    film = films["k"]
-    box = tuple(film.film.box or [])
-    store(pacs, ohif_report(tmp_path / "r.dcm", film.path, [box], words=["ActiveTuberculosis"], ContentDate="20990101"))
+    image = images["k"]
+    box = tuple(image.image.box or [])
+    store(
+        pacs, ohif_report(tmp_path / "r.dcm", image.path, [box], words=["ActiveTuberculosis"], ContentDate="20990101")
+    )
     (mark,) = pacs_server.app.glob("pacs/*/pacs.json")
     assert main(["take_reports", str(mark.parent), "--url", f"{pacs}/dicom-web"]) == 0
     assert pacs_server.info()["datastore"]["label_tags"]["final"] >= 1
-    info = pacs_server.request("GET", f"/datastore/label/info?label={film.series}&tag=final").json()
+    info = pacs_server.request("GET", f"/datastore/label/info?label={image.series}&tag=final").json()
     assert info["understood"]["class_name"] == "tb"
     (read,) = info["understood"]["boxes"]
     assert iou(read, list(box)) == pytest.approx(1)
-    pacs_server.request("DELETE", f"/datastore/label?id={film.series}&tag=final").raise_for_status()
+    pacs_server.request("DELETE", f"/datastore/label?id={image.series}&tag=final").raise_for_status()
 
 
-def test_nothing_of_a_patient_is_kept_beside_the_films(pacs_server: LabelServer) -> None:
+def test_nothing_of_a_patient_is_kept_beside_the_images(pacs_server: LabelServer) -> None:
     pacs_server.request("POST", "/activelearning/random", json={})
     kept = [path for path in (pacs_server.app / "pacs").rglob("*") if path.is_file() and path.suffix != ".dcm"]
     assert kept

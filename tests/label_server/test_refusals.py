@@ -1,4 +1,4 @@
-"""A film that is not scored gets an answer that says why, in every form, and stops no batch."""
+"""An image that is not scored gets an answer that says why, in every form, and stops no batch."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.golden_dicom import ramp, write_film
-from tests.label_server.conftest import KnownFilm
+from tests.data.golden_dicom import ramp, write_image
+from tests.label_server.conftest import KnownImage
 from tests.label_server.servers import LabelServer
 
 
 @pytest.fixture(scope="module")
-def refused(folder_server: LabelServer, films: dict[str, KnownFilm]) -> Iterator[dict[str, str]]:
-    """Films that are refused, or fail, by identifier: their reason. They are taken away again."""
-    folder = folder_server.app.parent / "films"
-    write_film(folder / "lateral.dcm", ramp(0, 4095), 12, ViewPosition="LL", PatientOrientation=["A", "F"])
-    write_film(folder / "child.dcm", ramp(0, 4095), 12, PatientAge="003Y")
-    content = films["a"].path.read_bytes()
+def refused(folder_server: LabelServer, images: dict[str, KnownImage]) -> Iterator[dict[str, str]]:
+    """Images that are refused, or fail, by identifier: their reason. They are taken away again."""
+    folder = folder_server.app.parent / "images"
+    write_image(folder / "lateral.dcm", ramp(0, 4095), 12, ViewPosition="LL", PatientOrientation=["A", "F"])
+    write_image(folder / "child.dcm", ramp(0, 4095), 12, PatientAge="003Y")
+    content = images["a"].path.read_bytes()
     (folder / "cut.png").write_bytes(content[: len(content) // 2])
     (folder / "text.png").write_text("no picture")
-    shutil.copy(films["a"].path, folder / "good.png")
+    shutil.copy(images["a"].path, folder / "good.png")
     yield {
         "lateral.dcm": "NOT_FRONTAL", "child.dcm": "UNDER_AGE", "cut.png": "CORRUPT", "text.png": "NOT_AN_IMAGE",
     }  # fmt: skip
@@ -52,7 +52,7 @@ def test_the_answer_says_why(folder_server: LabelServer, refused: dict[str, str]
 
 
 def test_a_batch_goes_on(folder_server: LabelServer, refused: dict[str, str]) -> None:
-    """The refused ones leave a note and no label, which could be taken for a film without findings."""
+    """The refused ones leave a note and no label, which could be taken for an image without findings."""
     images = [*refused, "good.png"]
     folder_server.run_task("/batch/infer/tb_map", "/batch/infer", {"images": images, "label_tag": "batch"})
     told = folder_server.request("GET", "/batch/infer").json()["details"]
@@ -63,5 +63,5 @@ def test_a_batch_goes_on(folder_server: LabelServer, refused: dict[str, str]) ->
         assert "batch" not in objects[identifier]["labels"]
     assert objects["good.png"]["image"]["info"]["finding"]["status"] == "done"
     assert "batch" in objects["good.png"]["labels"]
-    kept = Path(folder_server.app.parent / "films" / "tbkd_labels" / "labels" / "batch")
+    kept = Path(folder_server.app.parent / "images" / "tbkd_labels" / "labels" / "batch")
     assert [path.name for path in kept.iterdir()] == ["good.png.png"]

@@ -30,18 +30,18 @@ LABEL = json.dumps({"boxes": [BOX]}).encode()
 class StoreOnly:
     """The part of the app that needs no model; what tasks would get is kept."""
 
-    def __init__(self, films: Path, sessions: Path) -> None:
+    def __init__(self, images: Path, sessions: Path) -> None:
         from monailabel.utils.sessions import Sessions
 
-        from monai_tbkd.label.film_sources import FolderSource
-        from monai_tbkd.label.film_store import FilmStore
+        from monai_tbkd.label.image_sources import FolderSource
+        from monai_tbkd.label.image_store import ImageStore
         from monai_tbkd.label.label_folder import LabelFolder
-        from monai_tbkd.label.strategies import RandomFilm
+        from monai_tbkd.label.strategies import RandomImage
 
-        labels = LabelFolder(films / "tbkd_labels")
-        self.store = FilmStore(FolderSource(films, labels.root, 0), labels, "films")
+        labels = LabelFolder(images / "tbkd_labels")
+        self.store = ImageStore(FolderSource(images, labels.root, 0), labels, "images")
         self.kept = Sessions(str(sessions))
-        self.random = RandomFilm()
+        self.random = RandomImage()
 
     def datastore(self) -> Any:
         return self.store
@@ -50,7 +50,7 @@ class StoreOnly:
         return self.kept
 
     def info(self) -> dict[str, Any]:
-        return {"name": "films"}
+        return {"name": "images"}
 
     def names(self, kind: str) -> list[str]:
         return {"train": ["tb_student"], "scoring": ["miou"], "activelearning": ["random"]}.get(kind, ["tb_boxes"])
@@ -75,8 +75,8 @@ class Client:
 
 
 @pytest.fixture
-def films(tmp_path: Path) -> Path:
-    folder = tmp_path / "films"
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
     folder.mkdir()
     gray = (np.arange(30 * 40) % 251).reshape(30, 40).astype(np.uint8)
     for name in ("a.png", "b.png"):
@@ -94,7 +94,7 @@ def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def ask(films: Path, uploads: Path, tmp_path: Path) -> Iterator[Client]:
+def ask(images: Path, uploads: Path, tmp_path: Path) -> Iterator[Client]:
     from monai_tbkd.label.stand_ins import stand_in_for_pydicom_seg
 
     stand_in_for_pydicom_seg()
@@ -103,7 +103,7 @@ def ask(films: Path, uploads: Path, tmp_path: Path) -> Iterator[Client]:
     from monai_tbkd.label.guard import Guard, GuardRules
     from monai_tbkd.label.routes import answer_exception, make_api
 
-    app = StoreOnly(films, tmp_path / "sessions")
+    app = StoreOnly(images, tmp_path / "sessions")
     api = make_api(lambda: app, GuardRules())  # type: ignore[arg-type,return-value]
     api.add_exception_handler(MONAILabelException, answer_exception)
     yield Client(Guard(api, GuardRules()))
@@ -192,12 +192,12 @@ def test_a_save_says_what_was_understood(ask: Client) -> None:
 
 
 @pytest.mark.parametrize("tag", ["", "draft"])
-def test_an_error_names_the_file_that_was_sent(ask: Client, films: Path, tag: str) -> None:
+def test_an_error_names_the_file_that_was_sent(ask: Client, images: Path, tag: str) -> None:
     for name, content in (("my.json", b"{"), ("my.xml", b"<a"), ("my.png", b"x"), ("my.nrrd", b"x"), ("my.txt", b"")):
         answer = save(ask, content, name, f"image=a.png&tag={tag}")
         assert answer.status_code == 422, answer.text
         assert answer.json()["detail"].startswith(f"{name}: ")
-        assert "upload" not in answer.text and str(films) not in answer.text
+        assert "upload" not in answer.text and str(images) not in answer.text
     answer = save(ask, b'{"boxes": []}', "empty.json", f"image=a.png&tag={tag}")
     assert answer.status_code == 422 and "image_label" in answer.json()["detail"]
     answer = save(ask, LABEL, "both.json", f"image=a.png&tag={tag}", image_label="health")
@@ -207,10 +207,10 @@ def test_an_error_names_the_file_that_was_sent(ask: Client, films: Path, tag: st
     assert image.status_code == 422 and image.json()["detail"].startswith("my.py: ")
 
 
-def test_an_image_that_cannot_be_read_is_named_without_its_path(ask: Client, films: Path) -> None:
-    (films / "a.png").write_bytes((films / "a.png").read_bytes()[:60])
+def test_an_image_that_cannot_be_read_is_named_without_its_path(ask: Client, images: Path) -> None:
+    (images / "a.png").write_bytes((images / "a.png").read_bytes()[:60])
     answer = save(ask)
-    assert answer.status_code == 422 and str(films) not in answer.text and "CORRUPT" in answer.text
+    assert answer.status_code == 422 and str(images) not in answer.text and "CORRUPT" in answer.text
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_odd_names_of_uploads(ask: Client, name: str) -> None:
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_notes_of_requests_and_of_the_app(ask: Client, films: Path) -> None:
+def test_notes_of_requests_and_of_the_app(ask: Client, images: Path) -> None:
     save(ask, note={"seen": True}, client_id="me", label_info=[{"name": "TB", "idx": 1}])
     for method, path, field in (
         ("PUT", "/datastore/image/info?image=b.png", "info"),
@@ -250,8 +250,8 @@ def test_notes_of_requests_and_of_the_app(ask: Client, films: Path) -> None:
     ["[]", "{", '{"strategy": 1}', '{"strategy": {"random": 5}}', '{"strategy": {"random": {"ts": "x"}}}',
      '{"strategy": {"random": {"ts": NaN}}}', '{"id": "x", "path": "/etc", "weight": 3}', "[" * 100_000],
 )  # fmt: skip
-def test_notes_that_cannot_be_read_stop_no_strategy(ask: Client, films: Path, note: str) -> None:
-    folder = films / "tbkd_labels" / "film_info"
+def test_notes_that_cannot_be_read_stop_no_strategy(ask: Client, images: Path, note: str) -> None:
+    folder = images / "tbkd_labels" / "image_info"
     folder.mkdir(parents=True)
     for name in ("a.png", "b.png"):
         (folder / f"{name}.json").write_text(note)
@@ -272,10 +272,10 @@ def test_an_archive_goes_with_its_answer(ask: Client, uploads: Path) -> None:
 
 
 def test_an_archive_of_old_files_and_one_that_fails(
-    ask: Client, films: Path, uploads: Path, monkeypatch: pytest.MonkeyPatch
+    ask: Client, images: Path, uploads: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(ask)
-    os.utime(films / "a.png", (1, 1))  # ZIP knows no time before 1980
+    os.utime(images / "a.png", (1, 1))  # ZIP knows no time before 1980
     assert len(zipfile.ZipFile(io.BytesIO(ask("GET", "/datastore/dataset").content)).namelist()) == 2
 
     def moved(*_: Any) -> None:
@@ -299,25 +299,25 @@ def test_half_a_surrogate_pair_is_no_note(ask: Client) -> None:
     assert ask("GET", "/datastore/?output=all").status_code == 200
 
 
-def test_links_do_not_lead_out_of_the_folder(ask: Client, films: Path, tmp_path: Path) -> None:
+def test_links_do_not_lead_out_of_the_folder(ask: Client, images: Path, tmp_path: Path) -> None:
     Image.fromarray(np.eye(20, dtype=np.uint8)).save(tmp_path / "secret.png")
-    (films / "link.png").symlink_to(tmp_path / "secret.png")
-    (films / "up").symlink_to(tmp_path)
-    (films / "same.png").symlink_to(films / "a.png")
+    (images / "link.png").symlink_to(tmp_path / "secret.png")
+    (images / "up").symlink_to(tmp_path)
+    (images / "same.png").symlink_to(images / "a.png")
     listed = ask("GET", "/datastore/?output=all").json()["objects"]
     assert set(listed) == {"a.png", "b.png", "same.png"}
     assert ask("GET", "/datastore/image?image=link.png").status_code == 404
     save(ask)
-    label = films / "tbkd_labels" / "labels" / "final" / "a.png.json"
+    label = images / "tbkd_labels" / "labels" / "final" / "a.png.json"
     label.unlink()
     label.symlink_to(tmp_path / "secret.png")
     assert ask("GET", "/datastore/label?label=a.png&tag=final").status_code == 404
 
 
-def test_names_of_images_in_bytes_that_are_no_text(ask: Client, films: Path) -> None:
-    content = (films / "a.png").read_bytes()
+def test_names_of_images_in_bytes_that_are_no_text(ask: Client, images: Path) -> None:
+    content = (images / "a.png").read_bytes()
     for name in (b"caf\xe9.png", b"two\nlines.png"):
-        (Path(films) / name.decode("utf-8", "surrogateescape")).write_bytes(content)
+        (Path(images) / name.decode("utf-8", "surrogateescape")).write_bytes(content)
     listed = list(ask("GET", "/datastore/?output=all").json()["objects"])
     assert len(listed) == 4
     for identifier in listed:
@@ -327,8 +327,8 @@ def test_names_of_images_in_bytes_that_are_no_text(ask: Client, films: Path) -> 
     assert ask("GET", "/datastore/?output=train").status_code == 200
 
 
-def test_a_series_of_a_session_is_dicom(ask: Client, films: Path) -> None:
-    content = (films / "a.png").read_bytes()
+def test_a_series_of_a_session_is_dicom(ask: Client, images: Path) -> None:
+    content = (images / "a.png").read_bytes()
     two = [("files", ("a.png", content)), ("files", ("b.png", content))]
     assert ask("PUT", "/session/", files=two).status_code == 422
     session = ask("PUT", "/session/", files={"files": ("a.weird", content)}, data={"client_id": "me"}).json()

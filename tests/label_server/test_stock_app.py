@@ -20,7 +20,7 @@ def stock_app() -> Path:
 
 
 def without_torchvision(folder: Path) -> str:
-    """PYTHONPATH with the two functions of torchvision that the stock app imports and does not call for a film."""
+    """PYTHONPATH with the two functions of torchvision that the stock app imports and does not call for an image."""
     if importlib.util.find_spec("torchvision") is None:
         (folder / "torchvision").mkdir(parents=True)
         (folder / "torchvision" / "__init__.py").touch()
@@ -32,11 +32,11 @@ def test_the_stock_app_loads_the_folder(weights: Path, tmp_path: Path) -> None:
     app = Path(shutil.copytree(stock_app(), tmp_path / "app"))
     values = {"grid": 128, "check_frontal": "off", "num_workers": 0, "min_side": 16}
     write_package(app / "model" / NAME, read_facts(weights / "model.pt", phantom=True), [values])
-    (tmp_path / "films").mkdir()
+    (tmp_path / "images").mkdir()
     path = without_torchvision(tmp_path / "stubs")
     conf = {"models": NAME, "zoo_source": "local", "sam2": "false", "skip_trainers": "true"}
-    with label_server(app, tmp_path / "films", tmp_path, conf, PYTHONPATH=path) as server:
+    with label_server(app, tmp_path / "images", tmp_path, conf, PYTHONPATH=path) as server:
         model = server.info()["models"][NAME]
         assert model["dimension"] == 2
         assert model["labels"] == {"tuberculosis": 0}
-        assert "knows no real film" in model["description"]
+        assert "knows no real image" in model["description"]

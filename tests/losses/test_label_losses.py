@@ -28,7 +28,7 @@ def test_not_one_weight_a_class() -> None:
         LabelLoss([1, 5])(torch.zeros(2, 3), torch.tensor([0, 1]))
 
 
-def test_films_without_a_label_take_no_part() -> None:
+def test_images_without_a_label_take_no_part() -> None:
     logits = torch.tensor([[2.0], [-1.0], [5.0]], requires_grad=True)
     label = torch.tensor([1, 0, UNKNOWN_LABEL])
     loss = LabelLoss()
@@ -153,7 +153,7 @@ def test_one_logit_equals_two() -> None:
     assert float(loss(one, mask)) == pytest.approx(float(loss(torch.cat([torch.zeros_like(one), one], 1), mask)))
 
 
-def test_films_whose_boxes_are_unknown_take_no_part() -> None:
+def test_images_whose_boxes_are_unknown_take_no_part() -> None:
     maps = torch.randn(2, 1, 2, 2, generator=torch.Generator().manual_seed(0)).requires_grad_()
     mask = torch.zeros(2, 1, 8, 8)
     mask[1] = torch.nan
@@ -164,6 +164,6 @@ def test_films_whose_boxes_are_unknown_take_no_part() -> None:
     assert float(alone.detach()) == 0 and maps.grad is not None and not maps.grad.any()
 
 
-def test_other_films_are_refused() -> None:
+def test_other_images_are_refused() -> None:
     with pytest.raises(ValueError, match="Box masks"):
         BoxSupervisionLoss()(torch.zeros(2, 1, 2, 2), torch.zeros(1, 1, 8, 8))

@@ -118,7 +118,7 @@ def test_bca_without_limits_falls_back_to_percentiles() -> None:
     assert bca(perfect, 4)[:3] == (1.0, 1.0, 1.0)
 
 
-def test_many_films_are_left_out_in_blocks_that_give_the_same_acceleration() -> None:
+def test_many_images_are_left_out_in_blocks_that_give_the_same_acceleration() -> None:
     values = np.random.default_rng(0).lognormal(0, 1.5, 1500)
     blocks, single = jackknife(weighted_mean(values), 1500), (values.sum() - values) / 1499
     assert len(blocks) == 1000
@@ -130,9 +130,9 @@ def test_many_films_are_left_out_in_blocks_that_give_the_same_acceleration() -> 
     assert acceleration(blocks) == pytest.approx(acceleration(single), rel=0.15)
 
 
-def test_paired_differences_see_the_same_films() -> None:
+def test_paired_differences_see_the_same_images() -> None:
     rng = np.random.default_rng(0)
-    hard = rng.random(80)  # how hard a film is moves both by the same
+    hard = rng.random(80)  # how hard an image is moves both by the same
     teacher, student = hard + rng.normal(0, 0.01, 80), hard + 0.02 + rng.normal(0, 0.01, 80)
     found = paired_differences({"teacher": weighted_mean(teacher), "student": weighted_mean(student)}, 80)
     gain, loss = found["student"]["teacher"], found["teacher"]["student"]
@@ -143,14 +143,14 @@ def test_paired_differences_see_the_same_films() -> None:
     assert bootstrap_mean(student).low < bootstrap_mean(teacher).high  # unpaired, nothing would be seen
 
 
-def test_films_without_an_id_are_on_their_own() -> None:
+def test_images_without_an_id_are_on_their_own() -> None:
     assert group_codes(["p", None, "q", "", "p", None], 6).tolist() == [0, 1, 2, 3, 0, 4]
     assert group_codes(None, 3).tolist() == [0, 1, 2]
-    with pytest.raises(ValueError, match="2 patient ids for 3 films"):
+    with pytest.raises(ValueError, match="2 patient ids for 3 images"):
         group_codes(["p", "q"], 3)
 
 
-def test_films_of_a_patient_are_drawn_together() -> None:
+def test_images_of_a_patient_are_drawn_together() -> None:
     weights = bootstrap_draws(lambda w: w, 5, 300, seed=0, groups=["a", "a", "b", "c", "c"])
     assert (weights[:, 0] == weights[:, 1]).all()
     assert (weights[:, 3] == weights[:, 4]).all()
@@ -164,16 +164,16 @@ def test_ids_that_are_all_different_change_nothing() -> None:
     assert bootstrap_mean(values, groups=list(range(30))) == bootstrap_mean(values)
 
 
-def test_alike_films_of_a_patient_widen_the_interval() -> None:
-    # 50 patients with 4 films that are the same: 200 films, but no more known than of 50
+def test_alike_images_of_a_patient_widen_the_interval() -> None:
+    # 50 patients with 4 images that are the same: 200 images, but no more known than of 50
     one = np.random.default_rng(0).normal(0, 1, 50)
     values, patients = np.repeat(one, 4), np.repeat(np.arange(50), 4).tolist()
-    films, by_patient, alone = (
+    images, by_patient, alone = (
         bootstrap_mean(values),
         bootstrap_mean(values, groups=patients),
         bootstrap_mean(one),
     )
-    assert by_patient.high - by_patient.low == pytest.approx(2 * (films.high - films.low), rel=0.08)
+    assert by_patient.high - by_patient.low == pytest.approx(2 * (images.high - images.low), rel=0.08)
     assert (by_patient.low, by_patient.high) == pytest.approx((alone.low, alone.high))
 
 
@@ -183,14 +183,14 @@ def test_missing_values_leave_their_ids_out_too() -> None:
     assert bootstrap_ratio(values, np.ones(4), groups=patients) == kept
 
 
-def test_films_without_a_patient_are_no_patient() -> None:
-    """TBX11K's films have no patient id, NIH's have: together the former are resampled one by one."""
-    film = {"class_name": "health", "boxes": [], "size": [8, 8]}
+def test_images_without_a_patient_are_no_patient() -> None:
+    """TBX11K's images have no patient id, NIH's have: together the former are resampled one by one."""
+    image = {"class_name": "health", "boxes": [], "size": [8, 8]}
     ids = ["p1", "p1", "p2", None, "", None]
-    items = [{**film, "name": str(i), **({} if p is None else {"patient_id": p})} for i, p in enumerate(ids)]
+    items = [{**image, "name": str(i), **({} if p is None else {"patient_id": p})} for i, p in enumerate(ids)]
     counts = SplitTruth(items, grid=4).counts()
-    assert (counts["patients"], counts["films_without_patient"]) == (2, 3)
-    assert resampled(counts) == "2 patients and 3 films of unknown patients"
+    assert (counts["patients"], counts["images_without_patient"]) == (2, 3)
+    assert resampled(counts) == "2 patients and 3 images of unknown patients"
     assert "patients" not in SplitTruth(items[3:], grid=4).counts()
 
 
@@ -199,27 +199,27 @@ def test_numbers_by_hand() -> None:
     assert found.per_seed == pytest.approx((0.2, 0.4, 0.6))
     assert (found.mean, found.sd) == pytest.approx((0.4, 0.2))
     assert [found.as_dict()[key] for key in ("seeds", "min", "max")] == [3, 0.2, 0.6]
-    assert found.as_dict()["over_films"]["n"] == 2
+    assert found.as_dict()["over_images"]["n"] == 2
 
 
-def test_interval_over_films_is_that_of_the_seed_mean_of_each_film() -> None:
+def test_interval_over_images_is_that_of_the_seed_mean_of_each_image() -> None:
     values = np.random.default_rng(0).random((3, 40))
     found = summarize_seeds([weighted_mean(v) for v in values], 40)
-    assert found.over_films == pytest.approx(bootstrap_mean(values.mean(axis=0)))
+    assert found.over_images == pytest.approx(bootstrap_mean(values.mean(axis=0)))
 
 
 def test_drawing_seeds_too_shows_their_spread() -> None:
-    films = np.random.default_rng(0).normal(0.5, 0.05, 200)
-    found = summarize_seeds([weighted_mean(films + shift) for shift in (-0.1, 0.0, 0.1)], 200)
-    assert found.over_films.high - found.over_films.low < 0.02
+    images = np.random.default_rng(0).normal(0.5, 0.05, 200)
+    found = summarize_seeds([weighted_mean(images + shift) for shift in (-0.1, 0.0, 0.1)], 200)
+    assert found.over_images.high - found.over_images.low < 0.02
     # all three draws of the same extreme seed happen in 1 of 27 resamples each: beyond the 2.5 % tails
-    assert found.over_seeds_and_films.low == pytest.approx(found.mean - 0.1, abs=0.01)
-    assert found.over_seeds_and_films.high == pytest.approx(found.mean + 0.1, abs=0.01)
+    assert found.over_seeds_and_images.low == pytest.approx(found.mean - 0.1, abs=0.01)
+    assert found.over_seeds_and_images.high == pytest.approx(found.mean + 0.1, abs=0.01)
 
 
 def test_a_single_seed_has_no_spread() -> None:
     found = summarize_seeds([weighted_mean(np.array([0.2, 0.4]))], 2)
     assert found.as_dict()["sd"] is None
-    assert found.over_films == found.over_seeds_and_films
+    assert found.over_images == found.over_seeds_and_images
     with pytest.raises(ValueError, match="no seed"):
         summarize_seeds([], 2)

@@ -40,7 +40,7 @@ def all_rates(events: FrocEvents) -> np.ndarray:
 
 
 def detections(number: int, true_boxes: int, seed: int, decimals: int = 8) -> tuple[Boxes, Boxes, Boxes]:
-    """Predicted boxes, scores, true boxes; half the films without TB."""
+    """Predicted boxes, scores, true boxes; half the images without TB."""
     rng = np.random.default_rng(seed)
     truth, predicted, scores = [], [], []
     share = np.bincount(rng.integers(0, number // 2, true_boxes), minlength=number)
@@ -212,7 +212,7 @@ def test_parity_with_pycocotools(true_boxes: int, decimals: int) -> None:
 def test_weights_of_detections_are_repeated_images() -> None:
     predicted, scores, truth = detections(24, 37, 2)
     rng = np.random.default_rng(0)
-    scores = [rng.permutation(12)[: len(s)] / 12 for s in scores]  # ties between films, none within
+    scores = [rng.permutation(12)[: len(s)] / 12 for s in scores]  # ties between images, none within
     matched = match_detections(predicted, scores, truth)
     weights = np.vstack([np.ones(24, int), rng.integers(0, 4, (3, 24))])
     ap, ar = average_precision(matched, weights), average_recall(matched, weights)
@@ -225,11 +225,11 @@ def test_weights_of_detections_are_repeated_images() -> None:
         np.testing.assert_allclose(ar[row], average_recall(again, once(again))[0], atol=1e-12)
 
 
-def test_ties_together_do_not_depend_on_the_order_of_films() -> None:
+def test_ties_together_do_not_depend_on_the_order_of_images() -> None:
     box, other, empty = np.array([[0, 0, 2, 2]]), np.array([[5, 5, 6, 6]]), np.zeros((0, 4))
-    films_ = [(box, box), (box, empty), (other, box), (box, empty)]  # drawn, true; all scores equal
+    images_ = [(box, box), (box, empty), (other, box), (box, empty)]  # drawn, true; all scores equal
     for order in ([0, 1, 2, 3], [1, 3, 2, 0]):
-        predicted, truth = zip(*(films_[i] for i in order))
+        predicted, truth = zip(*(images_[i] for i in order))
         matched = match_detections(predicted, [np.ones(1)] * 4, truth)
         # recall 1/2 at precision 1/4: recall points 0 ... 0.50
         assert average_precision(matched, once(matched), ties_together=True)[0, 0] == pytest.approx(51 / 101 / 4)
@@ -253,16 +253,16 @@ def test_nothing_predicted_and_nothing_to_find() -> None:
 
 def test_what_cannot_be_matched_is_refused() -> None:
     box = np.array([[0, 0, 1, 1]])
-    with pytest.raises(ValueError, match=r"scores of film 0 .* nan"):
+    with pytest.raises(ValueError, match=r"scores of image 0 .* nan"):
         match_detections([box], [np.array([np.nan])], [box])
     with pytest.raises(ValueError, match="1 boxes and 0 scores"):
         match_detections([box], [np.zeros(0)], [box])
-    with pytest.raises(ValueError, match="expected one each a film"):
+    with pytest.raises(ValueError, match="expected one each an image"):
         match_detections([box], [np.ones(1)], [box, box])
 
 
-def froc_films(number: int, seed: int) -> tuple[Boxes, Boxes, Boxes]:
-    """Boxes on a grid of 40, the true ones in quarters of their own so that they don't overlap; odd films have none."""
+def froc_images(number: int, seed: int) -> tuple[Boxes, Boxes, Boxes]:
+    """Boxes on a grid of 40, the true ones in quarters of their own so that they don't overlap; odd images have none."""
     rng = np.random.default_rng(seed)
     predicted, scores, truth = [], [], []
     for i in range(number):
@@ -276,7 +276,7 @@ def froc_films(number: int, seed: int) -> tuple[Boxes, Boxes, Boxes]:
 
 
 def test_froc_by_hand() -> None:
-    # film 0: found at .9, false at .5; film 1 without TB: false at .7; film 2: found at .6, the other box missed
+    # image 0: found at .9, false at .5; image 1 without TB: false at .7; image 2: found at .6, the other box missed
     predicted = [
         np.array([[0, 0, 2, 2], [8, 8, 9, 9]]),
         np.array([[0, 0, 1, 1]]),
@@ -298,7 +298,7 @@ def test_froc_by_hand() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_froc_parity_with_monai(seed: int) -> None:
-    predicted, scores, truth = froc_films(40, seed)
+    predicted, scores, truth = froc_images(40, seed)
     false, right, targets = [], [], 0
     for boxes, marks, true in zip(predicted, scores, truth):
         mask = np.zeros((40, 40), dtype=int)
@@ -318,7 +318,7 @@ def test_froc_parity_with_monai(seed: int) -> None:
 
 
 def test_weights_of_froc_are_repeated_images() -> None:
-    predicted, scores, truth = froc_films(15, 6)
+    predicted, scores, truth = froc_images(15, 6)
     events = froc_events(predicted, scores, truth)
     weights = np.vstack([np.ones(15, int), np.random.default_rng(0).integers(0, 4, (3, 15))])
     weighted = froc_sensitivity(events, weights)
@@ -338,9 +338,9 @@ def test_froc_of_nothing() -> None:
 
 def test_froc_of_nan_and_missing_scores_are_refused() -> None:
     box = np.array([[0, 0, 1, 1]])
-    with pytest.raises(ValueError, match=r"scores of film 0 .* nan"):
+    with pytest.raises(ValueError, match=r"scores of image 0 .* nan"):
         froc_events([box], [np.array([np.nan])], [box])
     with pytest.raises(ValueError, match="1 boxes and 2 scores"):
         froc_events([box], [np.ones(2)], [box])
-    with pytest.raises(ValueError, match="expected one each a film"):
+    with pytest.raises(ValueError, match="expected one each an image"):
         froc_events([box], [np.ones(1)], [])

@@ -17,12 +17,12 @@ from monai_tbkd.metrics.calibrated_threshold import (
     write_threshold,
 )
 
-FILMS = {"name": "clinic", "sha256": "ab" * 32, "films": 10}
+IMAGES = {"name": "clinic", "sha256": "ab" * 32, "images": 10}
 VERSION = "monai_tbkd 0.1.0, model 0123456789ab"
 
 
 def threshold(kind: str = "dicom") -> CalibratedThreshold:
-    return CalibratedThreshold(61.5, "sensitivity=0.9", VERSION, kind, FILMS)
+    return CalibratedThreshold(61.5, "sensitivity=0.9", VERSION, kind, IMAGES)
 
 
 def test_the_hash_is_of_names_and_labels_in_any_order() -> None:
@@ -36,7 +36,7 @@ def test_written_and_read_again(tmp_path: Path) -> None:
     write_threshold(path, threshold(), at_threshold={"sensitivity": 0.9})
     assert load_threshold(path, VERSION) == threshold()
     assert threshold().score_threshold == pytest.approx(0.615)
-    assert threshold().id == "calibrate: sensitivity=0.9 on clinic (10 films, sha256 abababababab)"
+    assert threshold().id == "calibrate: sensitivity=0.9 on clinic (10 images, sha256 abababababab)"
     assert json.loads(path.read_text())["notice"] == "research use only, not for diagnosis"
 
 
@@ -65,13 +65,13 @@ def test_a_damaged_file_is_refused(tmp_path: Path, change: dict[str, object]) ->
         load_threshold(tmp_path / "none.json", VERSION)
 
 
-def test_films_of_another_kind_are_refused() -> None:
+def test_images_of_another_kind_are_refused() -> None:
     check_input_kind(threshold("dicom"), "dicom")
     check_input_kind(threshold("picture"), "bmp")
     check_input_kind(threshold("mixed"), "png")
     check_input_kind(threshold("mixed"), None)
     with pytest.raises(
-        ValueError, match=r"kind dicom, and the film is a jpeg file \(picture\); models score the kinds"
+        ValueError, match=r"kind dicom, and the image is a jpeg file \(picture\); models score the kinds"
     ):
         check_input_kind(threshold("dicom"), "jpeg")
     with pytest.raises(ValueError, match="of the format unknown"):

@@ -29,7 +29,7 @@ def calibrated(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return logits, rng.random(n) < expit(logits)
 
 
-def test_eight_films_by_hand() -> None:
+def test_eight_images_by_hand() -> None:
     low, high = reliability_curve(SCORES, POSITIVE, bins=2, binning="equal_width")
     assert (low.lower_edge, low.upper_edge, low.n, low.share_with_tb) == (0.0, 0.5, 4, 0.25)
     assert (low.mean_score, high.mean_score) == pytest.approx((0.2, 0.9))
@@ -41,7 +41,7 @@ def test_eight_films_by_hand() -> None:
     assert both == pytest.approx([0.05, 0.9 - 0.25])
 
 
-def test_bins_of_equal_mass_hold_as_many_films_each() -> None:
+def test_bins_of_equal_mass_hold_as_many_images_each() -> None:
     scores = np.random.default_rng(0).beta(0.3, 2, 500)
     assert [p.n for p in reliability_curve(scores, scores > 0.5, 10)] == [50] * 10
     few = bin_edges(np.array([0.2] * 90 + [0.7] * 10), 10, "equal_mass")

@@ -10,7 +10,7 @@ import pytest
 from monai_tbkd.metrics import Comparison, Predictions, location_prior, table
 from monai_tbkd.metrics.bootstrap import bootstrap_mean
 from monai_tbkd.metrics.calibration import fit_temperature, score_logits
-from monai_tbkd.transforms import film_box_mask
+from monai_tbkd.transforms import image_box_mask
 
 GRID = 32
 
@@ -19,7 +19,7 @@ def item(name: str, class_name: str, boxes: list | None) -> dict[str, Any]:
     return {"name": name, "class_name": class_name, "boxes": boxes, "size": [64, 64]}
 
 
-def films(prefix: str, number: int, seed: int) -> list[dict[str, Any]]:
+def images(prefix: str, number: int, seed: int) -> list[dict[str, Any]]:
     rng = np.random.default_rng(seed)
     out = []
     for i in range(number):
@@ -30,19 +30,19 @@ def films(prefix: str, number: int, seed: int) -> list[dict[str, Any]]:
 
 
 def compare(test: list[dict[str, Any]]) -> Comparison:
-    made = Comparison(films("t", 8, 0), films("s", 5, 1), test, grid=GRID, resamples=50)
+    made = Comparison(images("t", 8, 0), images("s", 5, 1), test, grid=GRID, resamples=50)
     made.blind = {"blind_prior": made.blind["blind_prior"]}  # the other baselines are measured alike
     return made
 
 
 @pytest.fixture
 def comparison() -> Comparison:
-    return compare(films("r", 12, 2))
+    return compare(images("r", 12, 2))
 
 
 def perfect(items: list[dict[str, Any]], noise: float = 0.0) -> Predictions:
     rng = np.random.default_rng(0)
-    maps = np.stack([film_box_mask(i, GRID) for i in items]) * 0.8 + 0.1
+    maps = np.stack([image_box_mask(i, GRID) for i in items]) * 0.8 + 0.1
     maps = np.clip(maps + rng.normal(0, noise, maps.shape), 0, 1) if noise else maps
     return Predictions(maps, np.array([0.9 if i["class_name"] == "tb" else 0.2 for i in items]))
 
@@ -53,7 +53,7 @@ def test_perfect_maps_score_one_and_are_above_the_prior(comparison: Comparison) 
     row = result["predictors"]["student"]
     for metric in ("union_mask_miou", "box_union_miou", "best_box_iou", "pointing_game", "auc"):
         assert row[metric]["value"] == pytest.approx(1.0), metric
-    assert row["false_boxes_per_film_without_tb"]["value"] == 0.0
+    assert row["false_boxes_per_image_without_tb"]["value"] == 0.0
     assert row["above_blind_prior"]
     assert row["union_mask_miou"]["n"] == 12
     assert 0.2 < row["operating_point"]["score_threshold"] < 0.9
@@ -62,7 +62,7 @@ def test_perfect_maps_score_one_and_are_above_the_prior(comparison: Comparison) 
     assert re.search(r"^student +1\.000 \[1\.000, 1\.000\]", table(result), re.M)
 
 
-def test_maps_of_other_films_are_not_above_the_prior_and_the_table_says_so(comparison: Comparison) -> None:
+def test_maps_of_other_images_are_not_above_the_prior_and_the_table_says_so(comparison: Comparison) -> None:
     student = {}
     for split in ("select", "test"):
         right = perfect(comparison.items[split])
@@ -93,17 +93,17 @@ def test_thresholds_come_from_the_selection_split_alone(comparison: Comparison) 
 
 
 def test_unknown_boxes_take_no_part() -> None:
-    test = [*films("r", 5, 2), item("unknown", "tb", None)]
-    comparison = Comparison(films("t", 5, 0), films("s", 5, 1), test, grid=GRID, resamples=50)
+    test = [*images("r", 5, 2), item("unknown", "tb", None)]
+    comparison = Comparison(images("t", 5, 0), images("s", 5, 1), test, grid=GRID, resamples=50)
     student = {s: perfect(comparison.items[s]) for s in ("select", "test")}
     row = comparison.run({"student": student})["predictors"]["student"]
     assert row["union_mask_miou"]["n"] == 5
     assert row["auc"]["n"] == 11
 
 
-def test_a_film_in_both_splits_is_refused() -> None:
-    train, select = films("t", 3, 0), films("s", 3, 1)
-    with pytest.raises(ValueError, match=r"6 films are in the selection split and in the reported one"):
+def test_a_image_in_both_splits_is_refused() -> None:
+    train, select = images("t", 3, 0), images("s", 3, 1)
+    with pytest.raises(ValueError, match=r"6 images are in the selection split and in the reported one"):
         Comparison(train, select, select, grid=GRID)
 
 
@@ -112,8 +112,8 @@ def without_boxes(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_without_boxes_the_scores_of_images_are_left() -> None:
-    select, test = films("s", 10, 1), without_boxes(films("r", 20, 2))
-    comparison = Comparison(films("t", 8, 0), select, test, grid=GRID, resamples=50)
+    select, test = images("s", 10, 1), without_boxes(images("r", 20, 2))
+    comparison = Comparison(images("t", 8, 0), select, test, grid=GRID, resamples=50)
     predictions = {split: perfect(items) for split, items in comparison.items.items()}
     result = comparison.run({"student": predictions})
     (row,) = result["predictors"].values()
@@ -126,10 +126,10 @@ def test_without_boxes_the_scores_of_images_are_left() -> None:
 
 
 def test_without_boxes_to_choose_by_the_threshold_needs_none() -> None:
-    select, train = without_boxes(films("s", 10, 1)), without_boxes(films("t", 8, 0))
-    comparison = Comparison(train, select, films("r", 20, 2), grid=GRID, resamples=50)
+    select, train = without_boxes(images("s", 10, 1)), without_boxes(images("t", 8, 0))
+    comparison = Comparison(train, select, images("r", 20, 2), grid=GRID, resamples=50)
     predictions = {
-        split: perfect(films("s", 10, 1) if split == "select" else items, 0.02)
+        split: perfect(images("s", 10, 1) if split == "select" else items, 0.02)
         for split, items in comparison.items.items()
     }
     result = comparison.run({"student": predictions})
@@ -143,9 +143,9 @@ def test_without_boxes_to_choose_by_the_threshold_needs_none() -> None:
 
 
 def test_numbers_by_hospital_at_thresholds_of_other_images() -> None:
-    select = films("s", 10, 1)
-    here, there = ([{**each, "source": name} for each in films(name, 10, 2)] for name in ("here", "there"))
-    comparison = Comparison(films("t", 8, 0), select, here + without_boxes(there), grid=GRID, resamples=50)
+    select = images("s", 10, 1)
+    here, there = ([{**each, "source": name} for each in images(name, 10, 2)] for name in ("here", "there"))
+    comparison = Comparison(images("t", 8, 0), select, here + without_boxes(there), grid=GRID, resamples=50)
     # In the other hospital all scores are 0.3 higher: as good an AUC, and no specificity.
     student = {"select": perfect(select), "test": perfect(here + there)}
     student["test"].scores[20:] = np.minimum(student["test"].scores[20:] + 0.4, 1.0)
@@ -159,16 +159,16 @@ def test_numbers_by_hospital_at_thresholds_of_other_images() -> None:
     assert row["at_threshold"]["operating_point"]["specificity"]["value"] == 0.5
     assert row["at_threshold"]["specificity_70"]["sensitivity"]["n"] == 20
     assert found["here"]["union_mask_miou"]["n"] == 10 and "union_mask_miou" not in found["there"]
-    assert (found["there"]["films"], found["there"]["tb_films"]) == (20, 10)
+    assert (found["there"]["images"], found["there"]["tb_images"]) == (20, 10)
     assert [line.split()[:2] for line in table(result).splitlines()[-2:]] == [["here", "student"], ["there", "student"]]
 
 
-def test_a_share_that_is_one_on_every_film_is_not_certain(comparison: Comparison) -> None:
+def test_a_share_that_is_one_on_every_image_is_not_certain(comparison: Comparison) -> None:
     student = {s: perfect(comparison.items[s]) for s in ("select", "test")}
     row = comparison.run({"student": student})["predictors"]["student"]
     # Wilson's interval of 12 of 12 and of 0 of 12
     assert row["pointing_game"] == {"value": 1.0, "low": pytest.approx(0.757506, abs=1e-5), "high": 1.0, "n": 12}
-    false = row["films_without_tb_with_false_box"]
+    false = row["images_without_tb_with_false_box"]
     assert (false["value"], false["low"], false["n"]) == (0.0, 0.0, 12)
     assert false["high"] == pytest.approx(0.242494, abs=1e-5)
 
@@ -190,8 +190,8 @@ def test_the_temperature_is_fitted_on_the_selection_split(comparison: Comparison
     assert alone["operating_point"] == given["student"]
 
 
-def test_the_blind_prior_knows_the_training_films_alone() -> None:
-    train, select, test = films("t", 3, 0), films("s", 5, 1), films("r", 9, 2)
+def test_the_blind_prior_knows_the_training_images_alone() -> None:
+    train, select, test = images("t", 3, 0), images("s", 5, 1), images("r", 9, 2)
     blind = Comparison(train, select, test, grid=GRID).blind["blind_prior"]
     for split in ("select", "test"):
         assert (blind[split] == location_prior(train, GRID)).all()
@@ -211,15 +211,15 @@ def test_shuffled_maps_are_the_students_own_on_other_images(comparison: Comparis
 
 
 def test_a_patient_in_both_splits_is_refused() -> None:
-    select, test = films("s", 3, 1), films("r", 3, 2)
+    select, test = images("s", 3, 1), images("r", 3, 2)
     select[0]["patient_id"] = test[0]["patient_id"] = "secret-id"
     with pytest.raises(ValueError, match="1 patients are in the selection split") as caught:
-        Comparison(films("t", 3, 0), select, test, grid=GRID)
+        Comparison(images("t", 3, 0), select, test, grid=GRID)
     assert "secret-id" not in str(caught.value)
 
 
 def test_differences_are_over_patients() -> None:
-    test = films("r", 12, 2)
+    test = images("r", 12, 2)
     for number, each in enumerate(test):
         each["patient_id"] = f"p{number // 8}"
     comparison = compare(test)
@@ -239,7 +239,7 @@ def test_differences_of_auc_are_paired(comparison: Comparison) -> None:
 
 
 def test_groups_of_lesions_keep_the_images_of_a_patient_together() -> None:
-    test = films("r", 4, 2)
+    test = images("r", 4, 2)
     for number, each in enumerate(test):
         each["patient_id"] = "ab"[number % 4 // 2]
     made = compare(test)

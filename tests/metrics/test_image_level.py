@@ -14,7 +14,7 @@ from monai_tbkd.metrics.image_level import (
     weighted_image_level,
 )
 
-# 10 films; above 0.65: 3 of 4 TB and 1 of 6 others
+# 10 images; above 0.65: 3 of 4 TB and 1 of 6 others
 SCORES = np.array([0.9, 0.8, 0.7, 0.2, 0.85, 0.6, 0.5, 0.3, 0.2, 0.1])
 POSITIVE = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0]) > 0
 
@@ -26,7 +26,7 @@ def example(n: int = 150) -> tuple[np.ndarray, np.ndarray]:
 
 
 def naive(name: str, scores: np.ndarray, positive: np.ndarray) -> float:
-    """Straight from the definitions, film by film."""
+    """Straight from the definitions, image by image."""
     tb, rest = scores[positive], scores[~positive]
     edges = [*np.unique(scores), np.inf]
     if name == "auc":
@@ -45,11 +45,11 @@ def naive(name: str, scores: np.ndarray, positive: np.ndarray) -> float:
     return float(np.mean((scores - positive) ** 2))
 
 
-def test_ten_films_by_hand() -> None:
+def test_ten_images_by_hand() -> None:
     found = {name: float(metric(count_scores(SCORES, POSITIVE))) for name, metric in IMAGE_LEVEL.items()}
-    # of 24 pairs the TB films win 6, 5, 5 and 1.5
+    # of 24 pairs the TB images win 6, 5, 5 and 1.5
     assert found["auc"] == pytest.approx(17.5 / 24)
-    # the TB films are found at precisions 1/1, 2/3, 3/4 and 4/9 (the last one tied with a film without TB)
+    # the TB images are found at precisions 1/1, 2/3, 3/4 and 4/9 (the last one tied with an image without TB)
     assert found["pr_auc"] == pytest.approx((1 + 2 / 3 + 3 / 4 + 4 / 9) / 4)
     assert found["sensitivity_at_specificity_70"] == 0.75  # 1 of 6 false: 83 %; 2 of 6 false would be 67 %
     assert found["specificity_at_sensitivity_90"] == pytest.approx(1 / 6)  # all 4 are needed
@@ -60,20 +60,20 @@ def test_a_target_that_is_met_exactly_counts() -> None:
     counts = count_scores(np.arange(10.0), np.arange(10) >= 0)
     assert np.isnan(specificity_at_sensitivity(counts))  # one class only
     scores, positive = np.concatenate([np.arange(10.0), np.full(10, 0.5)]), np.repeat([True, False], 10)
-    # 9 of 10 TB films lie above 0.5, and so does no other film
+    # 9 of 10 TB images lie above 0.5, and so does no other image
     assert specificity_at_sensitivity(count_scores(scores, positive)) == 1.0
     assert sensitivity_at_specificity(count_scores(scores, positive), 1.0) == 0.9
     assert specificity_at_sensitivity(count_scores(scores, positive), 0.91) == 0.0
 
 
 @pytest.mark.parametrize("name", IMAGE_LEVEL)
-def test_weights_are_repeats_of_films(name: str) -> None:
+def test_weights_are_repeats_of_images(name: str) -> None:
     scores, positive = example()
     weights = np.random.default_rng(0).multinomial(150, np.full(150, 1 / 150), size=20)
     found = weighted_image_level(name, scores, positive)(weights)
     for row, value in zip(weights, found):
-        films = np.repeat(np.arange(150), row)
-        assert value == pytest.approx(naive(name, scores[films], positive[films]))
+        images = np.repeat(np.arange(150), row)
+        assert value == pytest.approx(naive(name, scores[images], positive[images]))
 
 
 def test_parity_with_scikit_learn() -> None:
@@ -84,7 +84,7 @@ def test_parity_with_scikit_learn() -> None:
     assert IMAGE_LEVEL["brier"](counts) == pytest.approx(metrics.brier_score_loss(positive, scores))
 
 
-def test_intervals_hold_the_value_and_narrow_with_more_films() -> None:
+def test_intervals_hold_the_value_and_narrow_with_more_images() -> None:
     small, large = image_level_metrics(*example(100)), image_level_metrics(*example(1600))
     for name in IMAGE_LEVEL:
         assert large[name].low < large[name].value < large[name].high
@@ -102,9 +102,9 @@ def test_interval_agrees_with_a_bootstrap_by_index() -> None:
 
 def test_patients_widen_the_interval() -> None:
     scores, positive = (np.repeat(each, 4) for each in example(100))
-    films = image_level_metrics(scores, positive)["auc"]
+    images = image_level_metrics(scores, positive)["auc"]
     patients = image_level_metrics(scores, positive, groups=np.repeat(np.arange(100), 4).tolist())["auc"]
-    assert patients.high - patients.low > 1.7 * (films.high - films.low)
+    assert patients.high - patients.low > 1.7 * (images.high - images.low)
 
 
 def test_what_is_no_score_is_refused() -> None:

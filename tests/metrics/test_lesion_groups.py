@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from monai_tbkd.data.tbx11k import load_tbx11k
-from monai_tbkd.metrics.lesion_groups import box_groups, film_groups
+from monai_tbkd.metrics.lesion_groups import box_groups, image_groups
 
 
 def item(boxes: list | None, types: list[str] | None = None) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def members(groups: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, lis
 
 def test_boxes_by_hand() -> None:
     boxes = box_groups(ITEMS)
-    assert boxes.film.tolist() == [0, 1, 1, 4, 4, 4]
+    assert boxes.image.tolist() == [0, 1, 1, 4, 4, 4]
     assert members(boxes.groups) == {
         "size": {"small": [0, 3, 5], "medium": [1, 4], "large": [2]},
         "count": {"1": [0], "2": [1, 2], "3+": [3, 4, 5]},
@@ -38,8 +38,8 @@ def test_boxes_by_hand() -> None:
     }
 
 
-def test_films_by_hand() -> None:
-    assert members(film_groups(ITEMS)) == {
+def test_images_by_hand() -> None:
+    assert members(image_groups(ITEMS)) == {
         "size": {"small": [0], "medium": [4], "large": [1]},
         "count": {"1": [0], "2": [1], "3+": [4]},
         "side": {"left": [0], "right": [4], "both": [1]},
@@ -56,14 +56,14 @@ def test_types_may_be_missing_but_not_too_few() -> None:
 
 def test_no_boxes_at_all() -> None:
     boxes = box_groups([item([]), item(None)])
-    assert boxes.film.shape == (0,)
-    assert not any(member.any() for parts in film_groups([item([]), item(None)]).values() for member in parts.values())
+    assert boxes.image.shape == (0,)
+    assert not any(member.any() for parts in image_groups([item([]), item(None)]).values() for member in parts.values())
 
 
-def test_groups_part_real_films(real_data: Path) -> None:
+def test_groups_part_real_images(real_data: Path) -> None:
     items = [i for i in load_tbx11k(real_data / "TBX11K") if i["boxes"]]
     boxes = box_groups(items)
-    for parts in (*boxes.groups.values(), *film_groups(items).values()):
+    for parts in (*boxes.groups.values(), *image_groups(items).values()):
         assert (sum(m.astype(int) for m in parts.values()) == 1).all()
     thirds = [boxes.groups["size"][name].mean() for name in ("small", "medium", "large")]
     assert min(thirds) > 0.3

@@ -10,13 +10,13 @@ from monai_tbkd.metrics.map_metrics import PXAP_THRESHOLDS, pixel_average_precis
 from monai_tbkd.metrics.pixel_counts import PixelCounts, pixel_counts
 
 
-def test_union_iou_by_hand_and_films_without_boxes() -> None:
+def test_union_iou_by_hand_and_images_without_boxes() -> None:
     true = torch.zeros(3, 1, 4, 4, dtype=torch.bool)
     true[0, 0, :2, :2] = True
     true[1, 0, 3, 3] = True
     predicted = torch.zeros_like(true)
     predicted[0, 0, :2, 1:3] = True
-    predicted[2] = True  # a film without boxes takes no part
+    predicted[2] = True  # an image without boxes takes no part
     metric = UnionMaskIoU()
     each = metric(predicted, true)
     assert each[:2, 0].tolist() == pytest.approx([2 / 6, 0.0])
@@ -62,7 +62,7 @@ def test_sweep_refuses_nan_and_contradictions() -> None:
     true = np.ones((1, 2, 2), bool)
     with pytest.raises(ValueError, match="nan or infinite"):
         union_iou_sweep(np.full((1, 2, 2), np.nan), true, np.array([0.5]))
-    with pytest.raises(ValueError, match="1 films without TB have true boxes"):
+    with pytest.raises(ValueError, match="1 images without TB have true boxes"):
         union_iou_sweep(np.ones((1, 2, 2)), true, np.array([0.5]), np.array([True]))
 
 
@@ -72,7 +72,7 @@ def test_nothing_to_compare_with_is_nan() -> None:
         assert metric.aggregate().isnan()
 
 
-def test_hit_miss_and_film_without_boxes() -> None:
+def test_hit_miss_and_image_without_boxes() -> None:
     true = torch.zeros(3, 1, 4, 4)
     true[:2, 0, :2, :2] = 1
     maps = torch.zeros(3, 1, 4, 4)
@@ -157,7 +157,7 @@ def test_no_box_at_all_has_no_precision() -> None:
     assert np.isnan(pixel_average_precision(counts)).all()
 
 
-def test_weights_are_repeated_films() -> None:
+def test_weights_are_repeated_images() -> None:
     rng = np.random.default_rng(0)
     maps, masks = rng.random((6, 5, 5)), rng.random((6, 5, 5)) > 0.6
     counts = pixel_counts(maps, masks, PXAP_THRESHOLDS)
@@ -182,7 +182,7 @@ def test_energy_by_hand() -> None:
     assert both.average_saliency_focus.tolist() == pytest.approx([0.6, 0.0, 0.5])
 
 
-def test_films_without_boxes_are_nan() -> None:
+def test_images_without_boxes_are_nan() -> None:
     maps, true = np.ones((2, 2, 2)), masks(2)
     true[1] = False
     assert np.isnan(saliency_energy(maps, true).proportional_energy).tolist() == [False, True]
@@ -191,7 +191,7 @@ def test_films_without_boxes_are_nan() -> None:
 def test_what_has_no_energy_is_refused() -> None:
     with pytest.raises(ValueError, match=r"goes down to -1; expected 0 or above"):
         saliency_energy(np.full((1, 2, 2), -1.0), masks(1))
-    with pytest.raises(ValueError, match=r"map of film 0 .* nan"):
+    with pytest.raises(ValueError, match=r"map of image 0 .* nan"):
         saliency_energy(np.full((1, 2, 2), np.nan), masks(1))
     with pytest.raises(ValueError, match="expected both"):
         saliency_energy(np.ones((1, 2, 3)), masks(1))

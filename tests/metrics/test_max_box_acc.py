@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from monai_tbkd.metrics.box_metrics import pairwise_iou
-from monai_tbkd.metrics.max_box_acc import film_box_ious, max_box_acc
+from monai_tbkd.metrics.max_box_acc import image_box_ious, max_box_acc
 
 
 def boxes_by_flood_fill(mask: np.ndarray) -> list[tuple[int, list[int]]]:
@@ -23,15 +23,15 @@ def boxes_by_flood_fill(mask: np.ndarray) -> list[tuple[int, list[int]]]:
     return found
 
 
-def film(rows: list[str]) -> np.ndarray:
+def image(rows: list[str]) -> np.ndarray:
     return np.array([[int(c) / 10 for c in row] for row in rows])
 
 
 def test_by_hand() -> None:
-    maps = film(["9900", "9900", "0000", "0055"])[None]
+    maps = image(["9900", "9900", "0000", "0055"])[None]
     true = [np.array([[2, 3, 4, 4]])]  # the weak one
     thresholds = np.array([0.1, 0.5, 0.6, 0.95])
-    ious = film_box_ious(maps, true, thresholds)
+    ious = image_box_ious(maps, true, thresholds)
     assert ious.every.tolist() == [[1.0, 1.0, 0.0, 0.0]]
     assert ious.largest.tolist() == [[0.0] * 4]
 
@@ -44,7 +44,7 @@ def test_parity_with_flood_fill(components: str) -> None:
     true = [np.array([[1, 1, 5, 5], [6, 2, 10, 8]])[: 1 + i % 2] for i in range(6)]
     true[2] = np.zeros((0, 4))
     thresholds = np.array([0.0, 0.25, 0.29, 0.5, 0.7, 0.9, 1.0, 1.1])
-    ious = getattr(film_box_ious(maps, true, thresholds), components)
+    ious = getattr(image_box_ious(maps, true, thresholds), components)
     assert np.isnan(ious[2]).all()
     for i in (0, 1, 3, 4, 5):
         for k, t in enumerate(thresholds):
@@ -62,7 +62,7 @@ def test_each_level_has_its_own_threshold() -> None:
     assert max_box_acc(ious, np.ones((1, 4)), levels=(0.3, 0.5))[0].tolist() == pytest.approx([1.0, 1 / 3])
 
 
-def test_weights_are_repeated_films() -> None:
+def test_weights_are_repeated_images() -> None:
     rng = np.random.default_rng(0)
     ious = rng.random((8, 5))
     weights = rng.integers(0, 3, (4, 8))
@@ -72,14 +72,14 @@ def test_weights_are_repeated_films() -> None:
 
 
 def test_flat_map_is_one_box_or_none() -> None:
-    ious = film_box_ious(np.full((1, 4, 4), 0.5), [np.array([[0, 0, 4, 2]])], np.array([0.4, 0.5, 0.6]))
+    ious = image_box_ious(np.full((1, 4, 4), 0.5), [np.array([[0, 0, 4, 2]])], np.array([0.4, 0.5, 0.6]))
     assert ious.every.tolist() == ious.largest.tolist() == [[0.5, 0.5, 0.0]]
 
 
-def test_no_film_with_boxes_and_what_is_refused() -> None:
-    none = film_box_ious(np.zeros((1, 2, 2)), [[]]).every
+def test_no_image_with_boxes_and_what_is_refused() -> None:
+    none = image_box_ious(np.zeros((1, 2, 2)), [[]]).every
     assert np.isnan(none).all() and np.isnan(max_box_acc(none, np.ones((1, 1)))).all()
-    with pytest.raises(ValueError, match=r"map of film 0 .* nan"):
-        film_box_ious(np.full((1, 2, 2), np.nan), [np.array([[0, 0, 1, 1]])])
-    with pytest.raises(ValueError, match="true boxes of 2 films"):
-        film_box_ious(np.zeros((1, 2, 2)), [[], []])
+    with pytest.raises(ValueError, match=r"map of image 0 .* nan"):
+        image_box_ious(np.full((1, 2, 2), np.nan), [np.array([[0, 0, 1, 1]])])
+    with pytest.raises(ValueError, match="true boxes of 2 images"):
+        image_box_ious(np.zeros((1, 2, 2)), [[], []])

@@ -41,16 +41,16 @@ def test_neighbors_of_a_threshold() -> None:
     assert counts.predicted.tolist() == [[3, 2, 0]]
 
 
-def test_only_the_films_asked_for() -> None:
+def test_only_the_images_asked_for() -> None:
     maps = np.stack([np.full((2, 2), np.nan), np.ones((2, 2))])
-    counts = pixel_counts(maps, maps > 0, np.array([0.5]), films=np.array([False, True]))
+    counts = pixel_counts(maps, maps > 0, np.array([0.5]), images=np.array([False, True]))
     assert counts.predicted.tolist() == [[0], [4]]
 
 
 def test_what_cannot_be_counted_is_refused() -> None:
     maps, masks, t = np.zeros((2, 3, 3)), np.zeros((2, 3, 3), bool), np.array([0.5])
     maps[1, 0, 0] = np.nan
-    with pytest.raises(ValueError, match=r"map of film 1 .* has nan"):
+    with pytest.raises(ValueError, match=r"map of image 1 .* has nan"):
         pixel_counts(maps, masks, t)
     with pytest.raises(ValueError, match="expected both"):
         pixel_counts(maps, masks[:, :2], t)
@@ -58,5 +58,5 @@ def test_what_cannot_be_counted_is_refused() -> None:
         pixel_counts(masks * 1.0, masks * 1, t)
     with pytest.raises(ValueError, match="ascending"):
         pixel_counts(masks * 1.0, masks, np.array([0.5, 0.4]))
-    with pytest.raises(ValueError, match="films has shape"):
-        pixel_counts(masks * 1.0, masks, t, films=np.array([True]))
+    with pytest.raises(ValueError, match="images has shape"):
+        pixel_counts(masks * 1.0, masks, t, images=np.array([True]))

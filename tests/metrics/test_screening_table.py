@@ -7,13 +7,13 @@ from monai_tbkd.metrics.bootstrap import bootstrap_ratio
 from monai_tbkd.metrics.proportions import wilson
 from monai_tbkd.metrics.screening_table import COLUMNS, Program, screening_table
 
-# 10 films, 4 of them with TB
+# 10 images, 4 of them with TB
 SCORES = np.array([90.0, 80, 70, 20, 85, 60, 50, 30, 20, 10])
 POSITIVE = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0]) > 0
-PROGRAM = Program(prevalence=0.02, cost_film=5, cost_test=20)
+PROGRAM = Program(prevalence=0.02, cost_image=5, cost_test=20)
 
 
-def test_ten_films_by_hand() -> None:
+def test_ten_images_by_hand() -> None:
     (row,) = screening_table(SCORES, POSITIVE, [60], PROGRAM)
     assert tuple(row) == COLUMNS
     assert [row[k] for k in ("threshold", "n", "TP", "FP", "TN", "FN")] == [60.0, 10, 3, 2, 4, 1]  # 60 itself is above
@@ -59,27 +59,27 @@ def test_every_interval_holds_its_value() -> None:
                     assert high is None or high >= value - 1e-6
 
 
-def test_films_without_a_score_are_neither_positive_nor_negative() -> None:
+def test_images_without_a_score_are_neither_positive_nor_negative() -> None:
     scores = np.concatenate([SCORES, [np.nan, np.nan, np.nan]])
     positive = np.concatenate([POSITIVE, [True, False, False]])
     (with_them,) = screening_table(scores, positive, [60], PROGRAM)
     (without,) = screening_table(SCORES, POSITIVE, [60], PROGRAM)
     found = with_them.pop("share_of_tb_found"), without.pop("share_of_tb_found")
-    assert found == (0.6, 0.75)  # the fifth film with TB was not found
+    assert found == (0.6, 0.75)  # the fifth image with TB was not found
     shared = [k for k in with_them if not k.startswith("share_of_tb_found")]
     assert {k: with_them[k] for k in shared} == {k: without[k] for k in shared}
 
 
-def test_patients_widen_the_intervals_and_single_films_do_not_narrow_them() -> None:
+def test_patients_widen_the_intervals_and_single_images_do_not_narrow_them() -> None:
     rng = np.random.default_rng(0)
     positive = np.repeat(rng.random(60) < 0.4, 5)
     scores = np.repeat(np.clip(rng.normal(50, 25, 60), 0, 100), 5)
     patients = np.repeat(np.arange(60), 5).tolist()
-    (films,) = screening_table(scores, positive, [50])
+    (images,) = screening_table(scores, positive, [50])
     (whole,) = screening_table(scores, positive, [50], groups=patients)
     (single,) = screening_table(scores, positive, [50], groups=list(range(300)))
     for name in ("sensitivity", "specificity", "ppv_observed", "ppv", "share_of_tests_avoided"):
-        width = {k: r[f"{name}_high"] - r[f"{name}_low"] for k, r in (("f", films), ("p", whole), ("s", single))}
+        width = {k: r[f"{name}_high"] - r[f"{name}_low"] for k, r in (("f", images), ("p", whole), ("s", single))}
         assert width["p"] > 1.6 * width["f"], name
         assert width["s"] == pytest.approx(width["f"], rel=0.12), name
     by_hand = bootstrap_ratio((scores >= 50) & positive, positive.astype(float), groups=patients)
@@ -94,7 +94,7 @@ def test_all_or_none_of_few_patients_is_not_certain() -> None:
     assert row["specificity_low"] < 0.5
 
 
-def test_limits_at_a_prevalence_agree_with_a_bootstrap_of_many_films() -> None:
+def test_limits_at_a_prevalence_agree_with_a_bootstrap_of_many_images() -> None:
     rng = np.random.default_rng(0)
     n_tb, n_rest = 400, 1600
     found, false = rng.binomial(n_tb, 0.85, 4000) / n_tb, rng.binomial(n_rest, 0.25, 4000) / n_rest

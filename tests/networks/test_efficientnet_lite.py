@@ -12,7 +12,7 @@ from torch import nn
 from monai_tbkd.networks import load_backbone_weights
 from monai_tbkd.networks.efficientnet_lite import EfficientNetLite0, SameConv2d, from_published
 from monai_tbkd.networks.weights import LITE_PACKAGE, initial_weights
-from monai_tbkd.transforms import NormalizeFilm
+from monai_tbkd.transforms import NormalizeImage
 
 
 def drawn(name: str, *shape: int) -> torch.Tensor:
@@ -86,7 +86,7 @@ def test_weights_as_published_take_images_as_they_are_normalized_here() -> None:
     image = torch.randint(0, 256, (1, 1, 45, 64), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         for ours, theirs in zip(
-            stages(net, NormalizeFilm()(image)),
+            stages(net, NormalizeImage()(image)),
             stages(plain, (image.expand(-1, 3, -1, -1) - 127.0) / 128.0),
             strict=True,
         ):

@@ -105,12 +105,12 @@ def test_inference_refuses_settings_under_which_scores_would_be_wrong(net: Activ
 
 def test_inference_refuses_another_preprocessing(net: ActivationMapNet, tmp_path: Path) -> None:
     (tmp_path / "lungs.pt").write_bytes(b"1")
-    own = {"image_size": 64, "lung_crop": True, "film_size": 512, "lung_weights": str(tmp_path / "lungs.pt")}
+    own = {"image_size": 64, "lung_crop": True, "whole_image_size": 512, "lung_weights": str(tmp_path / "lungs.pt")}
     pooling = LogSumExpMapPool(2.0)
     settings = {**own, "lung_weights_sha256": hash_of_file(own["lung_weights"]), "pooling": describe_module(pooling)}
     write_checkpoint(net, tmp_path / "model.pt", {"epochs": 1, "settings": settings})
-    same = {key: own[key] for key in ("lung_crop", "film_size", "lung_weights")}
+    same = {key: own[key] for key in ("lung_crop", "whole_image_size", "lung_weights")}
     load_trained(net, tmp_path / "model.pt", pooling, 64, same)
-    for key, value in (("lung_crop", False), ("film_size", 256), ("lung_weights", None)):
+    for key, value in (("lung_crop", False), ("whole_image_size", 256), ("lung_weights", None)):
         with pytest.raises(ValueError, match=key):
             load_trained(net, tmp_path / "model.pt", pooling, 64, {**same, key: value})

@@ -12,7 +12,7 @@ from monai_tbkd.networks import LungFieldNet
 
 
 class Bright(nn.Module):
-    """Lungs are where the standardized film is bright; a second channel that is not to be taken."""
+    """Lungs are where the standardized image is bright; a second channel that is not to be taken."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.cat([(x > 0).float(), torch.ones_like(x)], dim=1)
@@ -45,10 +45,10 @@ def weights() -> dict[str, torch.Tensor]:
 
 
 def halves() -> torch.Tensor:
-    film = torch.zeros(2, 1, 40, 60)
-    film[0, :, :, :30] = 200.0
-    film[1, :, 20:] = 90.0
-    return film
+    image = torch.zeros(2, 1, 40, 60)
+    image[0, :, :, :30] = 200.0
+    image[1, :, 20:] = 90.0
+    return image
 
 
 def test_torchscript_finds_the_bright_half_whatever_the_exposure(tmp_path: Path) -> None:
@@ -67,9 +67,9 @@ def test_torchscript_finds_the_bright_half_whatever_the_exposure(tmp_path: Path)
 def test_graph_by_hand_and_moved(tmp_path: Path) -> None:
     torch.save({"graph": GRAPH, "state_dict": weights()}, tmp_path / "lungs.pt")
     net = LungFieldNet(tmp_path / "lungs.pt").to("cpu")  # once broken by a method named as torch's own
-    film = torch.zeros(1, 1, 400, 400)
-    film[..., :200] = 30.0
-    lungs = net(film)
+    image = torch.zeros(1, 1, 400, 400)
+    image[..., :200] = 30.0
+    lungs = net(image)
     # an even picture of two levels: half of it dark at a share of 0.5, half bright at 1, so -1 and 1; the sum with
     # itself (or, below 0, with 0.3 of itself) through a sigmoid
     expected = torch.sigmoid(torch.tensor([2.0, -1.3]))
@@ -81,14 +81,14 @@ def test_graph_by_hand_and_moved(tmp_path: Path) -> None:
 def test_same_padding_puts_the_odd_pixel_at_the_end(tmp_path: Path) -> None:
     graph = [layer("InputLayer", "input"), layer("Conv2D", "conv", "input", cin=1, cout=1, k=2)]
     weight = torch.zeros(1, 1, 2, 2)
-    weight[..., 1, 1] = 1.0  # the pixel to the right and below, which is beyond the film at its end
+    weight[..., 1, 1] = 1.0  # the pixel to the right and below, which is beyond the image at its end
     torch.save({"graph": graph, "state_dict": {"m.conv.weight": weight, "m.conv.bias": torch.zeros(1)}}, tmp_path / "g")
     x = torch.arange(9.0).reshape(1, 1, 3, 3)
     out = LungFieldNet(tmp_path / "g").network(x)
     assert out[0, 0].tolist() == [[4.0, 5.0, 0.0], [7.0, 8.0, 0.0], [0.0, 0.0, 0.0]]
 
 
-def test_a_flat_film_is_no_error(tmp_path: Path) -> None:
+def test_a_flat_image_is_no_error(tmp_path: Path) -> None:
     torch.jit.script(Bright()).save(str(tmp_path / "lungs.pt"))
     assert LungFieldNet(tmp_path / "lungs.pt")(torch.full((1, 1, 20, 20), 7.0)).isfinite().all()
 

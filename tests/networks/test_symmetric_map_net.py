@@ -19,7 +19,7 @@ def _firsts(channels: list[int]) -> list[int]:
     return [sum(channels[:i]) for i in range(len(channels))]
 
 
-def films(size: tuple[int, int], number: int = 2) -> torch.Tensor:
+def images(size: tuple[int, int], number: int = 2) -> torch.Tensor:
     return torch.randn(number, 3, *size, generator=torch.Generator().manual_seed(1))
 
 
@@ -28,26 +28,26 @@ def films(size: tuple[int, int], number: int = 2) -> torch.Tensor:
 )
 def test_shape(stride: int, size: tuple[int, int], cells: tuple[int, int]) -> None:
     net = small(output_stride=stride, num_classes=2).eval()
-    assert net(films(size)).shape == (2, 2, *cells)
-    assert net.features(films(size)).shape == (2, 12, *cells)
+    assert net(images(size)).shape == (2, 2, *cells)
+    assert net.features(images(size)).shape == (2, 12, *cells)
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "efficientnet_lite0"])
-def test_a_film_whose_cells_lie_alike_from_both_sides_is_mirrored_exactly(backbone: str) -> None:
-    net, film = small(backbone).eval(), films((33, 65))  # cells at 0, 16 ... 64: the last pixel
-    torch.testing.assert_close(net(film.flip(-1)), net(film).flip(-1))
-    torch.testing.assert_close(net.features(film.flip(-1)), swap_mirror(net.features(film)))
+def test_a_image_whose_cells_lie_alike_from_both_sides_is_mirrored_exactly(backbone: str) -> None:
+    net, image = small(backbone).eval(), images((33, 65))  # cells at 0, 16 ... 64: the last pixel
+    torch.testing.assert_close(net(image.flip(-1)), net(image).flip(-1))
+    torch.testing.assert_close(net.features(image.flip(-1)), swap_mirror(net.features(image)))
 
 
 @pytest.mark.parametrize("width", [64, 65, 70, 80])
 def test_any_width_is_mirrored_about_its_middle(width: int) -> None:
     # The mean by hand: the mirror image's cell k looks at pixel width - 1 - 16 k, and is read at pixels 0, 16 ...
-    net, film = small().eval(), films((32, width), number=1)
+    net, image = small().eval(), images((32, width), number=1)
     at = 16.0 * np.arange(-(-width // 16))
-    own, other = (net.head(net.features(x))[0, 0].detach().double().numpy() for x in (film, film.flip(-1)))
+    own, other = (net.head(net.features(x))[0, 0].detach().double().numpy() for x in (image, image.flip(-1)))
     looks = (width - 1 - at)[::-1]
     turned = np.stack([np.interp(at, looks, row[::-1]) for row in other])
-    np.testing.assert_allclose(net(film)[0, 0].detach().numpy(), (own + turned) / 2, atol=1e-5)
+    np.testing.assert_allclose(net(image)[0, 0].detach().numpy(), (own + turned) / 2, atol=1e-5)
 
 
 class WhereItLooks(nn.Module):
@@ -61,7 +61,7 @@ class WhereItLooks(nn.Module):
 def test_position_stays_position(width: int, stride: int) -> None:
     cells = -(-width // stride)
     at = stride * torch.arange(cells, dtype=torch.float32)
-    features = torch.stack([at, width - 1 - at])[None, :, None]  # pixel of the film that each cell looks at
+    features = torch.stack([at, width - 1 - at])[None, :, None]  # pixel of the image that each cell looks at
     mean = mirror_mean(WhereItLooks(), features, width, stride)[0, 0, 0]
     torch.testing.assert_close(mean[1:], at[1:])
     assert 0 <= float(mean[0]) < stride / 2  # beyond the mirror image's last cell that cell is repeated
@@ -115,7 +115,7 @@ def test_backbone_is_frozen_and_only_the_head_learns() -> None:
     assert net.head.training
     assert not any(module.training for module in net.backbone.modules())
     before = {key: value.clone() for key, value in net.state_dict().items()}
-    net(films((32, 32))).square().sum().backward()
+    net(images((32, 32))).square().sum().backward()
     learns = {name for name, value in net.named_parameters() if value.grad is not None}
     assert learns == {f"head.{name}" for name, _ in net.head.named_parameters()}
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
@@ -127,10 +127,10 @@ def test_state_dict_round_trip() -> None:
     torch.manual_seed(5)
     own = {key: value for key, value in net.architecture.items() if key != "network_class"}
     other = SymmetricMapNet(**own).eval()  # type: ignore[arg-type]
-    film = films((48, 48))
-    assert not torch.allclose(other(film), net(film))
+    image = images((48, 48))
+    assert not torch.allclose(other(image), net(image))
     other.load_state_dict(net.state_dict())
-    torch.testing.assert_close(other(film), net(film))
+    torch.testing.assert_close(other(image), net(image))
 
 
 def test_without_convolutions_each_cell_is_judged_by_itself() -> None:

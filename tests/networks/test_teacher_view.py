@@ -15,7 +15,7 @@ def test_frame_is_blank_and_inside_unchanged() -> None:
     assert (seen[0, 0][~inside] == 0).all()
 
 
-def test_no_view_is_the_whole_film() -> None:
+def test_no_view_is_the_whole_image() -> None:
     x = torch.rand(1, 1, 4, 4)
     assert torch.equal(ViewedNet(torch.nn.Identity())(x), x)
 

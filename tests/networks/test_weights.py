@@ -11,7 +11,7 @@ from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.networks import ActivationMapNet, load_backbone_weights, load_checkpoint
 from monai_tbkd.networks.backbone import LITE, stage_features
 from monai_tbkd.networks.weights import initial_weights, load_plain, save_plain
-from monai_tbkd.transforms import NormalizeFilm
+from monai_tbkd.transforms import NormalizeImage
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_one_channel_weights_take_images_as_they_are_normalized_here(tmp_path: P
     image = torch.randint(0, 256, (1, 1, 512, 512), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = stage_features(theirs, (2.0 * image / 255.0 - 1.0) * 1024.0)
-        for found, each in zip(stage_features(ours.backbone, NormalizeFilm()(image)), expected, strict=True):
+        for found, each in zip(stage_features(ours.backbone, NormalizeImage()(image)), expected, strict=True):
             torch.testing.assert_close(found, each, atol=1e-4 * float(each.abs().max()), rtol=0)
     assert stage_features(ours.backbone, torch.zeros(1, 3, 512, 512))[-1].shape[-2:] == (16, 16)
 

@@ -64,15 +64,15 @@ def test_the_same_bytes_again(packaged: Path, trained: Path, tmp_path: Path) -> 
 def test_metadata_and_documents_say_what_it_is(packaged: Path, trained: Path) -> None:
     metadata = config(packaged, "metadata")
     assert metadata["version"] == __version__
-    assert "PHANTOM FILMS ONLY" in metadata["name"]
-    assert "knows no real film" in metadata["intended_use"]
-    assert "phantom films" in metadata["data_source"]
+    assert "PHANTOM IMAGES ONLY" in metadata["name"]
+    assert "knows no real image" in metadata["intended_use"]
+    assert "phantom images" in metadata["data_source"]
     measured = json.loads((trained / "out" / "metrics.json").read_text())["predictors"]["student"]
     assert metadata["eval_metrics"]["union_mask_miou"]["value"] == round(measured["union_mask_miou"]["value"], 4)
     assert metadata["network_data_format"]["outputs"]["pred"]["spatial_shape"] == ["4*n", "4*n"]
     assert "itk" in metadata["required_packages_version"]
     readme = (packaged / "docs" / "README.md").read_text()
-    assert "know no real film" in readme
+    assert "know no real image" in readme
     assert f"| student | {measured['union_mask_miou']['value']:.3f} [" in readme
     assert "64 x 64 as these weights were trained" in readme
     assert "ResNet-18 of 0.125 its width, cut off after layer2" in readme
@@ -82,13 +82,13 @@ def test_metadata_and_documents_say_what_it_is(packaged: Path, trained: Path) ->
     assert "that were trained on" in terms
     assert "no weights" not in terms
     assert hashlib.sha256((packaged / "models" / "model.pt").read_bytes()).hexdigest() in terms
-    assert model_version(packaged / "models" / "model.pt").endswith("phantom films only")
+    assert model_version(packaged / "models" / "model.pt").endswith("phantom images only")
 
 
 def test_metadata_fits_the_published_schema(packaged: Path, real_data: Path) -> None:
     schema = real_data.parent / "zoo" / "meta_schema_20240725.json"
     if not schema.is_file():
-        pytest.skip("the published schema is not beside the real films")
+        pytest.skip("the published schema is not beside the real images")
     verify_metadata(meta_file=str(packaged / "configs" / "metadata.json"), filepath=str(schema))
 
 
@@ -103,9 +103,9 @@ def test_no_path_of_this_machine_is_in_it(packaged: Path, trained: Path) -> None
 def test_monai_loads_it_and_the_torchscript_is_its_equal(packaged: Path) -> None:
     network = load(NAME, bundle_dir=str(packaged.parent), workflow_type="train", device="cpu").eval()
     script = torch.jit.load(str(packaged / "models" / "model.ts")).eval()
-    film = torch.rand(2, 3, 64, 64)
+    image = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
-        assert torch.equal(network(film), script(film))
+        assert torch.equal(network(image), script(image))
     script, metadata, _ = load(NAME, bundle_dir=str(packaged.parent), load_ts_module=True, device="cpu")
     assert "PHANTOM" in str(metadata["name"])
 
@@ -119,13 +119,13 @@ def test_as_a_requirement_no_code_comes_along(trained: Path, tmp_path: Path) -> 
     assert "has to be installed" in (folder / "docs" / "README.md").read_text()
 
 
-def test_a_model_of_real_films_needs_words_and_terms(trained: Path, tmp_path: Path) -> None:
+def test_a_model_of_real_images_needs_words_and_terms(trained: Path, tmp_path: Path) -> None:
     model = tmp_path / "models" / "model.pt"
     model.parent.mkdir()
     shutil.copy(trained / "models" / "model.pt", model)
-    with pytest.raises(ValueError, match="does not say what films"):
+    with pytest.raises(ValueError, match="does not say what images"):
         read_facts(model)
-    facts = read_facts(model, trained_on="87 films of a hospital")
+    facts = read_facts(model, trained_on="87 images of a hospital")
     with pytest.raises(ValueError, match="--terms"):
         write_package(tmp_path / NAME, facts)
     folder = write_package(tmp_path / NAME, facts, [read_config(SMALL_RECIPE)], terms="Ask the hospital.")
@@ -167,7 +167,7 @@ def test_command(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     command = ["package", "--output", str(tmp_path / NAME), "--checkpoint", str(trained / "models" / "model.pt")]
     command += ["--set", "grid=64", "--set", "min_side=16", "--no_torchscript", "--hashes", str(tmp_path / "hashes")]
     assert main(command) == 0
-    assert "phantom films" in capsys.readouterr().out
+    assert "phantom images" in capsys.readouterr().out
     assert differences(tmp_path / NAME, tmp_path / "hashes") == []
     parser = ConfigParser()
     parser.read_config(str(tmp_path / NAME / "configs" / "inference.json"))
@@ -182,12 +182,12 @@ def test_a_model_of_the_default_kind(tmp_path: Path) -> None:
     network = SymmetricMapNet("resnet18", components=8, width=0.125)
     write_checkpoint(network, tmp_path / "model.pt", {"stage": "student", "training": {"image_size": 64}})
     folder = write_package(
-        tmp_path / NAME, read_facts(tmp_path / "model.pt", phantom=True), [{"film_size": 96}], full=True
+        tmp_path / NAME, read_facts(tmp_path / "model.pt", phantom=True), [{"whole_image_size": 96}], full=True
     )
     inference = config(folder, "inference")
     assert inference["network_def"]["_target_"] == "monai_tbkd.networks.SymmetricMapNet"
     assert (inference["lung_crop"], inference["image_size"]) == (True, 64)
-    assert config(folder, "preprocessing")["film_size"] == 96
+    assert config(folder, "preprocessing")["whole_image_size"] == 96
     assert (inference["network_def"]["components"], inference["network_def"]["convolutions"]) == (8, 2)
     # a teacher that is trained from here on has none
     assert config(folder, "train")["network_def"]["convolutions"] == "$0 if @stage == 'teacher' else 2"
@@ -202,11 +202,11 @@ def test_a_model_of_the_default_kind(tmp_path: Path) -> None:
 def test_a_network_that_cannot_be_scripted_is_traced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     network = SymmetricMapNet("efficientnet_lite0", components=8).eval()
     write_checkpoint(network, tmp_path / "model.pt", {"stage": "student", "training": {"image_size": 64}})
-    folder = write_package(tmp_path / NAME, read_facts(tmp_path / "model.pt", phantom=True), [{"film_size": 96}])
+    folder = write_package(tmp_path / NAME, read_facts(tmp_path / "model.pt", phantom=True), [{"whole_image_size": 96}])
     assert "can't be scripted" in caplog.text
-    film = torch.rand(2, 3, 64, 64)
+    image = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
-        assert torch.allclose(torch.jit.load(str(folder / "models" / "model.ts"))(film), network(film), atol=1e-5)
+        assert torch.allclose(torch.jit.load(str(folder / "models" / "model.ts"))(image), network(image), atol=1e-5)
 
 
 def test_the_released_model_needs_no_words(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

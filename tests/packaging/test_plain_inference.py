@@ -17,13 +17,13 @@ from monai_tbkd.packaging.bundle_package import write_package
 from monai_tbkd.packaging.bundle_runs import LAUNCHER
 from monai_tbkd.packaging.model_facts import ModelFacts, read_facts
 from tests.bundle.inference_process import environment
-from tests.data.good_films import GOOD
+from tests.data.good_images import GOOD
 from tests.packaging.conftest import NAME
 from tests.processes import run_python
 
 FILES, LINES = 75, 8170
 """How much Python comes along: less is better, and more has to be worth it."""
-TURNED = {"film_size": 96, "grid": 64, "min_side": 16, "check_frontal": "off", "num_workers": 0}
+TURNED = {"whole_image_size": 96, "grid": 64, "min_side": 16, "check_frontal": "off", "num_workers": 0}
 FORMATS = ("png16", "jpeg", "dicom", "dicom_rle", "nifti_gz", "metaimage")
 
 
@@ -61,9 +61,9 @@ def test_its_config_stands_alone_and_has_no_setting_without_effect(plain: Path) 
         assert key in ("imports", "start", "run", "finalize") or f"@{key}" in text, key
     gone = {"dicom_output", "draw_reports", "threshold_file", "shard", "backend", "precision", "exported_model"}
     assert not gone & set(config)
-    assert config["film_size"] == 96
+    assert config["whole_image_size"] == 96
     targets = [step["_target_"].split(".")[-1] for step in config["preprocessing"]["transforms"]]
-    assert (targets[0], targets[-1]) == ("LoadImaged", "NormalizeFilmd")
+    assert (targets[0], targets[-1]) == ("LoadImaged", "NormalizeImaged")
 
 
 @pytest.mark.bundle
@@ -86,13 +86,13 @@ def test_a_setting_of_a_feature_that_it_has_not_is_refused(facts: ModelFacts, tm
 def test_stock_monai_runs_it_from_elsewhere_and_it_finds_what_the_full_one_finds(
     plain: Path, facts: ModelFacts, tmp_path: Path
 ) -> None:
-    films = tmp_path / "films"
-    films.mkdir()
+    images = tmp_path / "images"
+    images.mkdir()
     for name in FORMATS:
         suffix, write = GOOD[name]
-        write(films / f"{name}.{suffix}")
+        write(images / f"{name}.{suffix}")
     bundle = Path(shutil.copytree(plain, tmp_path / "moved" / NAME))
-    given = {"dataset_dir": films, "map_threshold": 0.5, "score_threshold": 0.0, "threshold_mode": "relative"}
+    given = {"dataset_dir": images, "map_threshold": 0.5, "score_threshold": 0.0, "threshold_mode": "relative"}
 
     kept = {key: value for key, value in environment(tmp_path).items() if key != "PYTHONPATH"}
     config = str(bundle / "configs" / "inference.json")
@@ -110,7 +110,7 @@ def test_stock_monai_runs_it_from_elsewhere_and_it_finds_what_the_full_one_finds
     workflow.run()
 
     rows, full = (_rows(tmp_path / name) for name in ("a", "b"))
-    assert [row["name"] for row in rows] == sorted(path.name for path in films.iterdir())
+    assert [row["name"] for row in rows] == sorted(path.name for path in images.iterdir())
     for row, other in zip(rows, full, strict=True):
         if "metaimage" in row["name"]:
             assert (row["status"], row["reason"], other["status"]) == ("failed", "UNSUPPORTED_SYNTAX", "done")
@@ -126,4 +126,4 @@ def test_stock_monai_runs_it_from_elsewhere_and_it_finds_what_the_full_one_finds
 
 
 def _rows(output_dir: Path) -> list[dict[str, Any]]:
-    return json.loads((output_dir / "predictions.json").read_text())["films"]
+    return json.loads((output_dir / "predictions.json").read_text())["images"]

@@ -36,7 +36,7 @@ def words(**given: Any) -> list[str]:
     return [word for key, value in given.items() for word in (f"--{key}", str(value))]
 
 
-def network_and_film(bundle: Path) -> tuple[torch.nn.Module, torch.Tensor]:
+def network_and_image(bundle: Path) -> tuple[torch.nn.Module, torch.Tensor]:
     parser = ConfigParser()
     parser.read_config(str(bundle / "configs" / "inference.json"))
     network = parser.get_parsed_content("network_def")
@@ -54,9 +54,9 @@ def test_create_workflow(bundle: Path, phantoms: Path, tmp_path: Path) -> None:
     assert workflow.check_properties() == []
     workflow.run()
     workflow.finalize()
-    films = json.loads((tmp_path / "out" / "predictions.json").read_text())
-    assert len(films["films"]) == 19
-    assert "knows no real film" in films["notice"]
+    images = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert len(images["images"]) == 19
+    assert "knows no real image" in images["notice"]
 
 
 def test_tracking_by_mlflow(bundle: Path, phantoms: Path, tmp_path: Path) -> None:
@@ -79,9 +79,9 @@ def test_ckpt_export(bundle: Path) -> None:
     files = words(filepath="models/model.ts", ckpt_file="models/model.pt", meta_file="configs/metadata.json")
     shape = words(config_file="configs/inference.json", input_shape="[1,3,64,64]")
     monai_bundle(bundle, "ckpt_export", "network_def", *files, *shape)
-    network, film = network_and_film(bundle)
+    network, image = network_and_image(bundle)
     with torch.no_grad():
-        assert torch.equal(torch.jit.load(bundle / "models" / "model.ts")(film), network(film))
+        assert torch.equal(torch.jit.load(bundle / "models" / "model.ts")(image), network(image))
 
 
 def test_onnx_export(bundle: Path) -> None:
@@ -90,8 +90,8 @@ def test_onnx_export(bundle: Path) -> None:
     # the exporter that traces needs no further package
     how = words(input_shape="[1,3,64,64]", use_trace=True, converter_kwargs="{'dynamo':False}")
     monai_bundle(bundle, "onnx_export", "network_def", *files, "--config_file", "configs/inference.json", *how)
-    network, film = network_and_film(bundle)
+    network, image = network_and_image(bundle)
     session = onnx_reference.ReferenceEvaluator(str(bundle / "models" / "model.onnx"))
-    (found,) = session.run(None, {session.input_names[0]: film.numpy()})
+    (found,) = session.run(None, {session.input_names[0]: image.numpy()})
     with torch.no_grad():
-        np.testing.assert_allclose(found, network(film).numpy(), atol=1e-4)
+        np.testing.assert_allclose(found, network(image).numpy(), atol=1e-4)

@@ -55,13 +55,13 @@ def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def work(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with films, made by the installed package with the libraries of this environment within reach."""
+    """A folder with images, made by the installed package with the libraries of this environment within reach."""
     folder = tmp_path_factory.mktemp("work")
     # a plain path: the source tree that this environment may be linked to does not come along
     (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
     counts = ("--train", "6", "4", "8", "--val", "2", "2", "4", "--size", "96")
     interpreter = site.parents[2] / "bin" / "python"
-    call(interpreter, "-m", "monai_tbkd", "phantom", "--output", "films", *counts, cwd=folder)
+    call(interpreter, "-m", "monai_tbkd", "phantom", "--output", "images", *counts, cwd=folder)
     return folder
 
 
@@ -84,7 +84,7 @@ def test_wheel_holds_package_configs_recipes_and_the_released_model_alone(wheel:
     expected = {
         "__init__.py", "py.typed", "_bundle/configs/train.yaml", "_bundle/configs/metadata.json", "report/page.css",
         "report/page.html",
-        "report/film.html", "report/films.css", "report/batch_page.js", "data/frontal_gate.npz",
+        "report/image.html", "report/images.css", "report/batch_page.js", "data/frontal_gate.npz",
         "_bundle/configs/logging.conf",
         "_bundle/LICENSE", "_bundle/docs/README.md", "_recipes/demo.yaml", "_recipes/halves.yaml",
         "_recipes/paper.yaml", "packaging/plain_inference.yaml", "packaging/own_runs.yaml",
@@ -106,10 +106,10 @@ def test_main_job_from_the_wheel_in_another_folder(site: Path, work: Path, tmp_p
     assert run(site, str(tmp_path / "where.py"), cwd=tmp_path).strip() == str(site / "monai_tbkd" / "__init__.py")
     configs = Path(run(site, "-m", "monai_tbkd", "bundle", cwd=tmp_path).strip()) / "configs"
     assert configs.is_relative_to(site)
-    films = work / "films"
-    train(site, configs / "train.yaml", given={"dataset_dir": films}, cwd=tmp_path)
-    train(site, configs / "train.yaml", configs / "evaluate.yaml", given={"dataset_dir": films}, cwd=tmp_path)
-    where = {"dataset_dir": films / "imgs" / "tb", "output_dir": "out"}
+    images = work / "images"
+    train(site, configs / "train.yaml", given={"dataset_dir": images}, cwd=tmp_path)
+    train(site, configs / "train.yaml", configs / "evaluate.yaml", given={"dataset_dir": images}, cwd=tmp_path)
+    where = {"dataset_dir": images / "imgs" / "tb", "output_dir": "out"}
     train(site, configs / "inference.yaml", given=where, cwd=tmp_path)
     assert (tmp_path / "models" / "model.pt").is_file()
     assert (tmp_path / "outputs" / "metrics.json").is_file()
@@ -118,12 +118,12 @@ def test_main_job_from_the_wheel_in_another_folder(site: Path, work: Path, tmp_p
 
 def test_from_the_root_and_from_inside_the_bundle_into_the_same_place(site: Path, work: Path) -> None:
     run(site, "-m", "monai_tbkd", "bundle", "--output", ".", cwd=work)
-    train(site, "bundle/configs/train.yaml", given={"dataset_dir": "films", "stage": "teacher"}, cwd=work)
+    train(site, "bundle/configs/train.yaml", given={"dataset_dir": "images", "stage": "teacher"}, cwd=work)
     teacher = work / "bundle" / "models" / "teacher.pt"
     written = teacher.stat().st_mtime_ns
     inside = work / "bundle"
-    train(site, "configs/train.yaml", given={"dataset_dir": "../films", "stage": "student"}, cwd=inside)
+    train(site, "configs/train.yaml", given={"dataset_dir": "../images", "stage": "student"}, cwd=inside)
     assert (inside / "models" / "model.pt").is_file()
     assert teacher.stat().st_mtime_ns == written
     assert {p.name for p in (inside / "outputs" / "tensorboard").iterdir()} >= {"teacher", "student"}
-    assert {p.name for p in work.iterdir()} == {"bundle", "configs", "films"}
+    assert {p.name for p in work.iterdir()} == {"bundle", "configs", "images"}

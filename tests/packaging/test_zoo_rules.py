@@ -64,7 +64,7 @@ def test_the_published_schema_says_the_same(
 ) -> None:
     schema = real_data.parent / "zoo" / "meta_schema_20240725.json"
     if not schema.is_file():
-        pytest.skip("the published schema is not beside the real films")
+        pytest.skip("the published schema is not beside the real images")
     errors = list(jsonschema.Draft201909Validator(json.loads(schema.read_text())).iter_errors(changed(path, value)))
     assert bool(errors) == in_schema
 
@@ -126,5 +126,5 @@ def test_a_large_file_has_to_be_listed_and_to_be_the_one_that_is_listed(
 
 
 def test_personal_paths(bundle: Path) -> None:
-    (bundle / "configs" / "inference.json").write_text('{"dataset_dir": "/home/jane/films"}')
+    (bundle / "configs" / "inference.json").write_text('{"dataset_dir": "/home/jane/images"}')
     assert "personal path (/home/jane)" in said(bundle, "error")

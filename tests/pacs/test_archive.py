@@ -20,22 +20,22 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from monai_tbkd.data import FilmError
+from monai_tbkd.data import ImageError
 from monai_tbkd.dicom.archive_answers import text
 from monai_tbkd.pacs import (
     Archive,
     ArchiveError,
     ArchiveGoneError,
     ArchiveRefusalError,
-    FilmAddress,
     FoundSeries,
+    ImageAddress,
     archive_session,
 )
-from tests.data.golden_dicom import ramp, write_film
+from tests.data.golden_dicom import ramp, write_image
 
 Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
 Respond = Callable[[str, str, dict[str, list[str]]], Answer]
-FILM = FilmAddress("1.2", "1.3", "1.4")
+IMAGE = ImageAddress("1.2", "1.3", "1.4")
 
 
 @pytest.fixture
@@ -174,9 +174,9 @@ def test_study_that_is_gone_meanwhile_has_no_series(serve: Any) -> None:
         ((200, b"<html>"), "something that is no DICOM file .NOT_FETCHED"),
     ],
 )
-def test_film_that_does_not_come(serve: Any, tmp_path: Path, answer: Answer, message: str) -> None:
-    with pytest.raises(FilmError, match=f"{FILM.path}: .*{message}"):
-        serve(lambda *_: answer).fetch(FILM, tmp_path / "film")
+def test_image_that_does_not_come(serve: Any, tmp_path: Path, answer: Answer, message: str) -> None:
+    with pytest.raises(ImageError, match=f"{IMAGE.path}: .*{message}"):
+        serve(lambda *_: answer).fetch(IMAGE, tmp_path / "image")
 
 
 def result() -> Dataset:
@@ -236,10 +236,10 @@ def test_stored_is_what_the_archive_has(serve: Any, said: str, there: bool) -> N
 
     archive = serve(answer)
     if there:
-        archive.store(result(), FILM)
+        archive.store(result(), IMAGE)
     else:
-        with pytest.raises(FilmError, match=rf"{FILM.path}: the archive .*NOT_STORED"):
-            archive.store(result(), FILM)
+        with pytest.raises(ImageError, match=rf"{IMAGE.path}: the archive .*NOT_STORED"):
+            archive.store(result(), IMAGE)
     assert [line for line in asked if line.startswith("POST")] == ["POST /dicom-web/studies/1.2"]
     assert not [line for line in asked if "login" in line]
 
@@ -252,7 +252,7 @@ def test_an_answer_that_names_the_object_is_proof(serve: Any, answered: int) -> 
         assert query["SOPInstanceUID"] == ["1.4"]  # only the image is asked for
         return 200, [instance("1.4")]
 
-    serve(answer).store(result(), FILM)
+    serve(answer).store(result(), IMAGE)
 
 
 def test_what_no_search_finds_may_have_metadata(serve: Any) -> None:
@@ -263,7 +263,7 @@ def test_what_no_search_finds_may_have_metadata(serve: Any) -> None:
             return 200, [instance("1.9" if "/instances/1.9" in path else "1.4")]
         return 500, []
 
-    serve(answer).store(result(), FILM)
+    serve(answer).store(result(), IMAGE)
 
 
 @pytest.mark.parametrize("search", [(200, []), (404, []), (500, []), (200, [instance("1.5")])])
@@ -272,8 +272,8 @@ def test_results_of_an_image_that_is_gone_are_not_sent(serve: Any, search: Answe
         assert method == "GET"
         return (404, []) if path.endswith("/metadata") else search
 
-    with pytest.raises(FilmError, match=r"no longer in the archive.*NOT_STORED"):
-        serve(answer).store(result(), FILM)
+    with pytest.raises(ImageError, match=r"no longer in the archive.*NOT_STORED"):
+        serve(answer).store(result(), IMAGE)
 
 
 def test_redirects_within_the_archive_are_followed(serve: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_redirects_within_the_archive_are_followed(serve: Any, monkeypatch: pyte
     monkeypatch.setattr(
         archive.session, "send", lambda request, **options: (sent.append(request), send(request, **options))[1]
     )
-    archive.store(result(), FILM)
+    archive.store(result(), IMAGE)
     assert stored == ["/moved/dicom-web/studies/1.2"]
     assert len(sent) == 4 and not [each for each in sent if "Authorization" in each.headers]
 
@@ -342,10 +342,10 @@ def test_json_of_another_shape_is_a_sentence(serve: Any, shape: str, tmp_path: P
     with pytest.raises(ArchiveRefusalError, match=r"the archive answers.* when asked to search"):
         archive.series("1.2")
     with pytest.raises(ArchiveRefusalError, match=r"the archive answers.* when asked to search"):
-        archive.films("1.2", FoundSeries("1.3", "CR", "", 0))
-    with pytest.raises(FilmError, match="something that is no DICOM file"):
-        archive.fetch(FILM, tmp_path / "film")
-    assert not archive.has(FILM)
+        archive.images("1.2", FoundSeries("1.3", "CR", "", 0))
+    with pytest.raises(ImageError, match="something that is no DICOM file"):
+        archive.fetch(IMAGE, tmp_path / "image")
+    assert not archive.has(IMAGE)
 
 
 @pytest.mark.parametrize("vr", ["IS", "DS", "AT", "SQ", "XX", "UN"])
@@ -393,16 +393,16 @@ def test_an_image_that_always_breaks_off_is_not_waited_for(serve: Any, tmp_path:
             )
         return 200, []
 
-    with pytest.raises(FilmError, match="NOT_FETCHED"):
-        serve(answer, patience=1000).fetch(FILM, tmp_path / "film")
+    with pytest.raises(ImageError, match="NOT_FETCHED"):
+        serve(answer, patience=1000).fetch(IMAGE, tmp_path / "image")
     assert not list(tmp_path.iterdir())
 
 
 def test_an_archive_that_knows_no_wildcard_of_transfer_syntaxes(serve: Any, tmp_path: Path) -> None:
-    film = write_film(
+    image = write_image(
         tmp_path / "there.dcm", ramp(0, 255), 8, StudyInstanceUID="1.2", SeriesInstanceUID="1.3", SOPInstanceUID="1.4"
     )
-    archive = serve(lambda *_: (200, film.read_bytes(), {"Content-Type": "application/dicom"}))
+    archive = serve(lambda *_: (200, image.read_bytes(), {"Content-Type": "application/dicom"}))
     asked = []
     ask = archive.connection.request
 
@@ -414,8 +414,8 @@ def test_an_archive_that_knows_no_wildcard_of_transfer_syntaxes(serve: Any, tmp_
 
     archive.connection.request = request
     for _ in range(2):
-        archive.fetch(FILM, tmp_path / "film")
-        assert (tmp_path / "film").read_bytes() == film.read_bytes()
+        archive.fetch(IMAGE, tmp_path / "image")
+        assert (tmp_path / "image").read_bytes() == image.read_bytes()
     assert ["transfer-syntax" in accept for accept in asked] == [True, False, False]
 
 
@@ -425,19 +425,19 @@ def test_an_archive_that_knows_no_wildcard_of_transfer_syntaxes(serve: Any, tmp_
 )
 def test_another_image_than_asked_for_is_not_fetched(serve: Any, tmp_path: Path, key: str, value: str) -> None:
     uids = {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.3", "SOPInstanceUID": "1.4", key: value}
-    film = write_film(tmp_path / "there.dcm", ramp(0, 255), 8, **uids)
-    archive = serve(lambda *_: (200, film.read_bytes(), {"Content-Type": "application/dicom"}))
-    with pytest.raises(FilmError, match=rf"another image than it was asked for \({key}\) \(NOT_FETCHED\)"):
-        archive.fetch(FILM, tmp_path / "film")
-    assert not (tmp_path / "film").exists()
+    image = write_image(tmp_path / "there.dcm", ramp(0, 255), 8, **uids)
+    archive = serve(lambda *_: (200, image.read_bytes(), {"Content-Type": "application/dicom"}))
+    with pytest.raises(ImageError, match=rf"another image than it was asked for \({key}\) \(NOT_FETCHED\)"):
+        archive.fetch(IMAGE, tmp_path / "image")
+    assert not (tmp_path / "image").exists()
 
 
 @pytest.mark.parametrize("content", [b"<html>not here</html>", b"\x89PNG\r\n\x1a\n" + bytes(100), b""])
 def test_a_file_that_is_not_dicom_is_not_fetched(serve: Any, tmp_path: Path, content: bytes) -> None:
     archive = serve(lambda *_: (200, content, {"Content-Type": "application/dicom"}))
-    with pytest.raises(FilmError, match="a file that is not DICOM"):
-        archive.fetch(FILM, tmp_path / "film")
-    assert not (tmp_path / "film").exists()
+    with pytest.raises(ImageError, match="a file that is not DICOM"):
+        archive.fetch(IMAGE, tmp_path / "image")
+    assert not (tmp_path / "image").exists()
 
 
 def test_wildcards_are_sent_as_they_are_and_the_rest_encoded(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -547,7 +547,7 @@ def test_series_and_instances_behind_the_end_of_a_search(serve: Any, told: int) 
     found = archive.series("1.2")
     assert [each.uid for each in found] == [f"3.{n}" for n in range(number)]
     assert [each.uid for each in archive.series("1.2", {"BodyPartExamined": "CHEST"})] == [each.uid for each in found]
-    assert len(archive.films("1.2", found[0])) == number
+    assert len(archive.images("1.2", found[0])) == number
 
 
 def test_a_number_that_cannot_be_checked_costs_no_image(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -557,5 +557,5 @@ def test_a_number_that_cannot_be_checked_costs_no_image(serve: Any, caplog: pyte
         return 200, [] if "offset" in query else [instance("1.4")]
 
     archive = serve(answer)
-    assert archive.films("1.2", FoundSeries("1.3", "CR", "", 3)) == [(FILM, 0)]
+    assert archive.images("1.2", FoundSeries("1.3", "CR", "", 3)) == [(IMAGE, 0)]
     assert archive.cut_short and "lists 1 of 3 instances" in caplog.text

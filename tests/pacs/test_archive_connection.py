@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from monai_tbkd.data import FilmError
+from monai_tbkd.data import ImageError
 from monai_tbkd.pacs import (
     Archive,
     ArchiveError,
     ArchiveGoneError,
     ArchiveRefusalError,
-    FilmAddress,
+    ImageAddress,
     archive_connection,
     archive_session,
 )
 
 SESSION = import_module("monai_tbkd.pacs.archive_session")  # the package gives the function of this name
-FILM = FilmAddress("1.2", "1.3", "1.4")
+IMAGE = ImageAddress("1.2", "1.3", "1.4")
 Respond = Callable[[str], Iterator[bytes] | list[bytes]]
 
 
@@ -132,8 +132,8 @@ def test_odd_answers_are_errors_of_one_request(
         archive.series("1.2")
     with pytest.raises(ArchiveRefusalError):
         archive.headers("1.2", "1.3")
-    with pytest.raises(FilmError, match="NOT_FETCHED"):
-        archive.fetch(FILM, tmp_path / "film")
+    with pytest.raises(ImageError, match="NOT_FETCHED"):
+        archive.fetch(IMAGE, tmp_path / "image")
     archive.check()
 
 

@@ -18,7 +18,7 @@ import pytest
 from monai_tbkd.__main__ import main
 from monai_tbkd.commands import pacs
 from tests.conftest import REPOSITORY
-from tests.pacs.archive_films import chest, command, films_of, results_by_film, rows, uid
+from tests.pacs.archive_images import chest, command, images_of, results_by_image, rows, uid
 from tests.pacs.fault_proxy import Fault, FaultProxy, Reply
 from tests.pacs.orthanc_server import SC, SEG, SR, OrthancServer, why_absent
 from tests.processes import Program
@@ -58,11 +58,11 @@ def stored(proxy: FaultProxy, orthanc: OrthancServer, phantoms: Path, tmp_path: 
     """Puts images of some names into the archive; each is a study of its own."""
 
     def store(*names: str, **elements: Any) -> dict[str, Path]:
-        films = {
-            name: chest(tmp_path / "films" / f"{name}.dcm", phantoms, n, **elements) for n, name in enumerate(names)
+        images = {
+            name: chest(tmp_path / "images" / f"{name}.dcm", phantoms, n, **elements) for n, name in enumerate(names)
         }
-        orthanc.upload(*films.values())
-        return films
+        orthanc.upload(*images.values())
+        return images
 
     return store
 
@@ -169,40 +169,40 @@ def test_each_fault_is_one_row_and_the_next_pass_mends_it(
     proxy: FaultProxy, orthanc: OrthancServer, models: Path, stored: Stored, tmp_path: Path
 ) -> None:
     names = {f"f{number}": fault for number, fault in enumerate(FAULTS)}
-    films = stored(*names, "one", "two", "other", "refuses")
+    images = stored(*names, "one", "two", "other", "refuses")
     for name, fault in names.items():
         (method, path), make, _ = FAULTS[fault]
         proxy.faults.append((method, uid("study", name).replace(".", r"\.") + ".*" + path, make))
     # another image than the one that was asked for, and an archive that does not know "transfer-syntax=*"
-    swapped = Reply(200, films["one"].read_bytes(), {"Content-Type": "application/dicom"})
-    proxy.faults += [("GET", uid("film", "other") + "$", lambda path, ask: swapped)]
-    proxy.faults += [("GET", uid("film", "refuses") + "$", first(1, answer(406)))]
+    swapped = Reply(200, images["one"].read_bytes(), {"Content-Type": "application/dicom"})
+    proxy.faults += [("GET", uid("image", "other") + "$", lambda path, ask: swapped)]
+    proxy.faults += [("GET", uid("image", "refuses") + "$", first(1, answer(406)))]
     # the studies come two at once, and the very first request comes too early
     proxy.faults += [("GET", r"/studies\?limit=1$", first(1, answer(429, Retry_After="0")))]
     proxy.faults += [("GET", r"/studies\?", in_pages(2))]
 
     assert run(proxy, orthanc, models, tmp_path / "out", "--results", "sr") == 3
 
-    expected = dict.fromkeys((uid("film", name) for name in films), "")
+    expected = dict.fromkeys((uid("image", name) for name in images), "")
     for name, fault in names.items():
         reason = FAULTS[fault][2]
         if reason == "study":
-            del expected[uid("film", name)]
+            del expected[uid("image", name)]
             expected[uid("study", name)] = "NOT_FETCHED"
         else:
-            expected[uid("film", name)] = reason
-    expected[uid("film", "other")] = "NOT_FETCHED"
+            expected[uid("image", name)] = reason
+    expected[uid("image", "other")] = "NOT_FETCHED"
     found = rows(tmp_path / "out")
     assert {name: row["reason"] for name, row in found.items()} == expected
     for name, row in found.items():
         assert (row["status"], row["path"].split("/")[-1]) == ("failed" if row["reason"] else "done", name)
     done = {name for name, reason in expected.items() if not reason}
-    assert results_by_film(orthanc) == dict.fromkeys(done, 1)
+    assert results_by_image(orthanc) == dict.fromkeys(done, 1)
 
     proxy.faults.clear()
     assert run(proxy, orthanc, models, tmp_path / "out", "--results", "sr") == 0
-    assert results_by_film(orthanc) == {uid("film", name): 1 for name in films}
-    assert len(rows(tmp_path / "out")) == len(films)
+    assert results_by_image(orthanc) == {uid("image", name): 1 for name in images}
+    assert len(rows(tmp_path / "out")) == len(images)
 
 
 def test_a_study_that_is_deleted_meanwhile_stays_deleted(
@@ -213,14 +213,14 @@ def test_a_study_that_is_deleted_meanwhile_stays_deleted(
     def delete(path: str, ask: Callable[[], Reply]) -> Reply:
         said = ask()
         for each in orthanc.instances():
-            if each["SOPInstanceUID"] == uid("film", "gone"):
+            if each["SOPInstanceUID"] == uid("image", "gone"):
                 orthanc.delete(each["ID"])
         return said
 
-    proxy.faults.append(("GET", uid("film", "gone") + "$", delete))
+    proxy.faults.append(("GET", uid("image", "gone") + "$", delete))
     assert run(proxy, orthanc, models, tmp_path / "out", "--results", "sr") == 3
     assert {each["StudyInstanceUID"] for each in orthanc.instances()} == {uid("study", "stays")}
-    row = rows(tmp_path / "out")[uid("film", "gone")]
+    row = rows(tmp_path / "out")[uid("image", "gone")]
     assert row["reason"] == "NOT_STORED" and "no longer in the archive" in row["detail"]
     assert run(proxy, orthanc, models, tmp_path / "out", "--results", "sr") == 0
 
@@ -236,7 +236,7 @@ def test_a_damaged_image_is_fetched_once(
     for more in ((), (), ("--report_refused",), ("--report_refused",), ("--again",)):
         proxy.requests.clear()
         status = run(proxy, orthanc, models, tmp_path / "out", *more)
-        seen.append((status, sum(line.endswith(uid("film", "cut")) for line in proxy.requests)))
+        seen.append((status, sum(line.endswith(uid("image", "cut")) for line in proxy.requests)))
     assert seen == [(3, 1), (3, 0), (3, 1), (0, 0), (3, 1)]  # with a report that says so it is settled
 
 
@@ -246,20 +246,20 @@ def test_images_that_are_refused_get_a_report_where_that_is_wanted(
     stored("hand", BodyPartExamined="HAND")
     stored("good")
     assert run(proxy, orthanc, models, tmp_path / "out") == 0
-    assert results_by_film(orthanc) == {uid("film", "good"): 1}
+    assert results_by_image(orthanc) == {uid("image", "good"): 1}
     # later, and from another machine, once
     for output in ("out", "out", "elsewhere"):
         assert run(proxy, orthanc, models, tmp_path / output, "--report_refused") == 0
-    assert results_by_film(orthanc) == {uid("film", "good"): 1, uid("film", "hand"): 1}
-    assert rows(tmp_path / "out")[uid("film", "hand")]["status"] == "refused"
-    (ident,) = (each["ID"] for each in orthanc.instances(SR) if uid("film", "hand") in films_of(each))
+    assert results_by_image(orthanc) == {uid("image", "good"): 1, uid("image", "hand"): 1}
+    assert rows(tmp_path / "out")[uid("image", "hand")]["status"] == "refused"
+    (ident,) = (each["ID"] for each in orthanc.instances(SR) if uid("image", "hand") in images_of(each))
     said = orthanc.file(ident)
     assert b"NOT_CHEST" in said and b"This says nothing about tuberculosis" in said
     assert not [word for word in (b"Certainty", b"SCOORD", b"TB suggestive") if word in said]
     # an image that is looked at again and then scored has both; the score is what counts
     assert run(proxy, orthanc, models, tmp_path / "taken", "--again", "--set", "any_body_part=true") == 0
-    assert results_by_film(orthanc) == {uid("film", "good"): 1, uid("film", "hand"): 2}
-    assert results_by_film(orthanc, SC) == {uid("film", "good"): 1, uid("film", "hand"): 1}
+    assert results_by_image(orthanc) == {uid("image", "good"): 1, uid("image", "hand"): 2}
+    assert results_by_image(orthanc, SC) == {uid("image", "good"): 1, uid("image", "hand"): 1}
 
 
 def test_kinds_that_are_asked_for_later_are_made(
@@ -271,11 +271,11 @@ def test_kinds_that_are_asked_for_later_are_made(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    wanted = {uid("film", name): 1 for name in stored("a", "b", study="one")}
+    wanted = {uid("image", name): 1 for name in stored("a", "b", study="one")}
     assert run(proxy, orthanc, models, tmp_path / "out", "--results", "sr") == 0
-    assert (results_by_film(orthanc), results_by_film(orthanc, SC)) == (wanted, {})
+    assert (results_by_image(orthanc), results_by_image(orthanc, SC)) == (wanted, {})
     assert run(proxy, orthanc, models, tmp_path / "out", "--results", "sr", "sc", "gsps") == 0
-    assert (results_by_film(orthanc), results_by_film(orthanc, SC)) == (wanted, wanted)
+    assert (results_by_image(orthanc), results_by_image(orthanc, SC)) == (wanted, wanted)
     # no boxes, so that there is no segmentation of them to wait for
     no_boxes = ["--set", "score_threshold=1.0", "map_threshold=1.0", "threshold_mode=absolute"]
     for each in orthanc.instances():
@@ -285,7 +285,7 @@ def test_kinds_that_are_asked_for_later_are_made(
         caplog.clear()
         assert run(proxy, orthanc, models, tmp_path / "none", "--results", "sr", "seg_boxes", *no_boxes) == 0
         assert f" {tried} tried" in caplog.text
-    assert results_by_film(orthanc) == wanted
+    assert results_by_image(orthanc) == wanted
     assert not orthanc.instances(SEG)
 
 
@@ -298,7 +298,7 @@ def test_one_image_in_work_and_one_ahead_whatever_a_recipe_says(
     lying = []
 
     def look(path: str, ask: Callable[[], Reply]) -> Reply:
-        lying.append(len(list((tmp_path / "out" / "film_in_work").glob("*"))))
+        lying.append(len(list((tmp_path / "out" / "image_in_work").glob("*"))))
         return ask()
 
     proxy.faults.append(("POST", "", look))
@@ -342,7 +342,7 @@ def test_a_signal_leaves_no_image_behind(
 ) -> None:
     """Also while the archive sends nothing, in whichever thread, and where a second signal follows."""
     stored(*"abc")
-    scratch, reached, slow = tmp_path / "out" / "film_in_work", threading.Event(), threading.Event()
+    scratch, reached, slow = tmp_path / "out" / "image_in_work", threading.Event(), threading.Event()
 
     def hang(path: str, ask: Callable[[], Reply]) -> Reply:
         reached.set()
@@ -374,7 +374,7 @@ def test_an_archive_that_cuts_searches_short(
     """Orthanc with LimitFindResults has no further page."""
     caplog.set_level(logging.INFO)
     server = start_orthanc(LimitFindResults=2, LimitFindInstances=2)
-    films = [
+    images = [
         chest(tmp_path / f"{kind}{n}.dcm", phantoms, n, **elements)
         for n in range(5)
         for kind, elements in {
@@ -384,13 +384,13 @@ def test_an_archive_that_cuts_searches_short(
             "series": {"StudyDate": "20260112", "study": "series", "SeriesInstanceUID": f"1.2.3.{n}"},
         }.items()
     ]
-    server.upload(*films)
+    server.upload(*images)
 
     def look(*more: str) -> int:
         return main(command(server, models, tmp_path / "out", "--results", "sr", *more))
 
     assert look("--query", "BodyPartExamined=CHEST", "PatientID=secret*") == 0
-    assert results_by_film(server) == {uid("film", path.stem): 1 for path in films}
+    assert results_by_image(server) == {uid("image", path.stem): 1 for path in images}
     assert "cuts searches short" in caplog.text
     caplog.clear()
     # Orthanc 1.10 does not decode percent signs

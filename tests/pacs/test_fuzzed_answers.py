@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from monai_tbkd.data import FilmError
-from monai_tbkd.dicom import SourceFilm, structured_report
-from monai_tbkd.pacs import AnnotatorReports, Archive, ArchiveError, FilmSearch, StudyQuery, archive_session
-from monai_tbkd.pacs.archive import FilmAddress
-from tests.dicom.dicom_films import MODEL, TWO_BOXES, complete_film, finding
+from monai_tbkd.data import ImageError
+from monai_tbkd.dicom import SourceImage, structured_report
+from monai_tbkd.pacs import AnnotatorReports, Archive, ArchiveError, ImageSearch, StudyQuery, archive_session
+from monai_tbkd.pacs.archive import ImageAddress
+from tests.dicom.dicom_images import MODEL, TWO_BOXES, complete_image, finding
 
 ODD: list[Any] = [
     None, True, 0, -1, 1e400, 2**70, "", "x", "..", "1" * 65, "\x00", [], {}, [None], [[]], [{}], {"Value": None},
@@ -73,26 +73,26 @@ class SpoiltArchive(Archive):
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], SourceFilm]:
-    source = SourceFilm.read(complete_film(tmp_path_factory.mktemp("film") / "film.dcm"))
+def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], SourceImage]:
+    source = SourceImage.read(complete_image(tmp_path_factory.mktemp("image") / "image.dcm"))
     return structured_report(source, finding(*TWO_BOXES)).to_json_dict(), source
 
 
 @pytest.mark.parametrize("start", range(0, 60, 6))
-def test_spoilt_answers(report: tuple[dict[str, Any], SourceFilm], start: int) -> None:
+def test_spoilt_answers(report: tuple[dict[str, Any], SourceImage], start: int) -> None:
     tags, source = report
     study = str(source.header.StudyInstanceUID)
     result = structured_report(source, finding())
     for seed in range(start, start + 6):
         archive = SpoiltArchive(tags, study, source.uid, random.Random(seed))
-        search = FilmSearch(archive, StudyQuery({}, {"BodyPartExamined": "CHEST"}), MODEL, ("sr", "seg_boxes"))
+        search = ImageSearch(archive, StudyQuery({}, {"BodyPartExamined": "CHEST"}), MODEL, ("sr", "seg_boxes"))
         try:
-            for film in search.films(search.studies()):
-                assert film.error is not None or film.address.study == study
+            for image in search.images(search.studies()):
+                assert image.error is not None or image.address.study == study
             list(AnnotatorReports(archive, StudyQuery({}, {})).studies())
         except ArchiveError as error:
             assert str(error).startswith(archive.url), seed
         try:
-            archive.store(result, FilmAddress(study, "1.3", source.uid))
-        except FilmError as error:
+            archive.store(result, ImageAddress(study, "1.3", source.uid))
+        except ImageError as error:
             assert "NOT_STORED" in str(error), seed

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from monai_tbkd.__main__ import main
-from tests.pacs.archive_films import chest, command, results_by_film, uid
+from tests.pacs.archive_images import chest, command, results_by_image, uid
 from tests.pacs.orthanc_server import OrthancServer
 from tests.pacs.tls_front import TlsFront
 
@@ -70,7 +70,7 @@ def test_all_of_them_right_and_each_of_them_wrong(
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    guarded.upload(chest(tmp_path / "film.dcm", phantoms))
+    guarded.upload(chest(tmp_path / "image.dcm", phantoms))
     line = [*command(guarded, trained / "models", tmp_path / "out"), "--url", front]
     authority = ["--ca_file", str(certificates / "ca.pem")]
     own = ["--client_cert", str(certificates / "client.pem")]
@@ -87,15 +87,15 @@ def test_all_of_them_right_and_each_of_them_wrong(
     wrong = error(*authority, *own)
     assert "answers 401" in wrong and "TBKD_PACS_PASSWORD" in wrong
     assert "0ther" not in wrong + caplog.text
-    assert not results_by_film(guarded)
+    assert not results_by_image(guarded)
 
     password.setenv("TBKD_PACS_PASSWORD", "s3cret")
     password.setenv("TBKD_PACS_KEY_PASSWORD", "sesame")
     key = ["--client_cert", str(certificates / "client.crt"), "--client_key", str(certificates / "client-key.pem")]
     assert main([*line, *authority, *key]) == 0
-    assert results_by_film(guarded) == {uid("film", "film"): 1}
+    assert results_by_image(guarded) == {uid("image", "image"): 1}
     assert main([*line, *authority, *own]) == 0
-    assert results_by_film(guarded) == {uid("film", "film"): 1}
+    assert results_by_image(guarded) == {uid("image", "image"): 1}
     assert not {"s3cret", "sesame"} & set((caplog.text + (tmp_path / "out" / "predictions.json").read_text()).split())
 
 

@@ -18,10 +18,10 @@ from monai_tbkd.__main__ import main
 from monai_tbkd.metrics import Comparison, Predictions
 from monai_tbkd.metrics.comparison_table import interval_text
 from monai_tbkd.report import write_evaluation_page
-from monai_tbkd.report.evaluation_films import choose_films, film_ious
+from monai_tbkd.report.evaluation_images import choose_images, image_ious
 from monai_tbkd.report.evaluation_page import read_robustness, refresh_evaluation_page
-from monai_tbkd.report.film_pictures import panel_pictures
-from monai_tbkd.transforms import Panel, film_box_mask
+from monai_tbkd.report.image_pictures import panel_pictures
+from monai_tbkd.transforms import Panel, image_box_mask
 from tests.report.parsed_page import Page
 
 pytestmark = pytest.mark.bundle
@@ -44,17 +44,17 @@ def items(folder: Path, prefix: str, number: int, seed: int) -> list[dict[str, A
     return found
 
 
-def perfect(films: list[dict[str, Any]], noise: float) -> Predictions:
+def perfect(images: list[dict[str, Any]], noise: float) -> Predictions:
     rng = np.random.default_rng(0)
-    maps = np.stack([film_box_mask(i, GRID) for i in films]) * 0.7 + 0.1
-    scores = np.array([0.8 if i["class_name"] == "tb" else 0.3 for i in films]) + rng.uniform(-0.19, 0.19, len(films))
+    maps = np.stack([image_box_mask(i, GRID) for i in images]) * 0.7 + 0.1
+    scores = np.array([0.8 if i["class_name"] == "tb" else 0.3 for i in images]) + rng.uniform(-0.19, 0.19, len(images))
     return Predictions(np.clip(maps + rng.normal(0, noise, maps.shape), 0, 1).astype(np.float32), scores)
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, dict[str, Any], dict[str, Any]]:
-    """A comparison of two networks on films made by hand, its predictions, and its result as ``evaluate`` has it."""
-    folder = tmp_path_factory.mktemp("films")
+    """A comparison of two networks on images made by hand, its predictions, and its result as ``evaluate`` has it."""
+    folder = tmp_path_factory.mktemp("images")
     splits = (items(folder, "t", 10, 0), items(folder, "s", 6, 1), items(folder, "r", 12, 2))
     comparison = Comparison(*splits, grid=GRID, resamples=50)
     predictions = {
@@ -129,7 +129,7 @@ def test_page_loads_nothing_and_says_what_its_pictures_show(text: str) -> None:
 
 def test_links_lead_to_sections(text: str) -> None:
     wanted = re.findall(r'href="#(\w+)"', text)
-    assert {"localization", "scores", "films", "provenance"} <= set(wanted)
+    assert {"localization", "scores", "images", "provenance"} <= set(wanted)
     assert "robustness" not in wanted
     assert all(f'id="{name}"' in text for name in wanted)
 
@@ -167,32 +167,32 @@ def test_the_verdict_is_that_of_the_paired_interval(study: Any, tmp_path: Path) 
         assert ("NOT above" in html) != above
 
 
-def test_names_of_films_and_definitions_are_escaped(text: str) -> None:
+def test_names_of_images_and_definitions_are_escaped(text: str) -> None:
     assert "<script" not in text
     assert "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt;&amp;.png" in text
     assert "area &lt;under&gt; the curve" in text
 
 
-def test_film_ious_are_those_of_the_comparison(study: Any) -> None:
+def test_image_ious_are_those_of_the_comparison(study: Any) -> None:
     comparison, predictions, result = study
     for name in ("student", "control"):
         point = result["predictors"][name]["operating_point"]
         maps = predictions[name]["test"].maps
-        ious = film_ious(comparison.items["test"], maps, comparison.box_fitting(point))
+        ious = image_ious(comparison.items["test"], maps, comparison.box_fitting(point))
         assert np.nanmean(ious) == pytest.approx(result["predictors"][name]["union_mask_miou"]["value"], abs=1e-6)
         assert np.isnan(ious).sum() == 12
 
 
-def test_films_are_chosen_by_iou_and_score_and_none_twice() -> None:
+def test_images_are_chosen_by_iou_and_score_and_none_twice() -> None:
     ious = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, np.nan, np.nan, np.nan])
     scores = np.array([0.9] * 9 + [0.2, 0.8, 0.5])
-    chosen = choose_films(ious, scores, np.arange(12) < 9, number=2)
+    chosen = choose_images(ious, scores, np.arange(12) < 9, number=2)
     assert chosen.best == [8, 7]
     assert chosen.worst == [1, 0]
     assert chosen.median == [5, 4]
     assert chosen.false_alarms == [10, 11]
     for n in range(1, 9):
-        few = choose_films(ious[:n], scores[:n], np.ones(n, dtype=bool))
+        few = choose_images(ious[:n], scores[:n], np.ones(n, dtype=bool))
         assert few.best[0] == n - 1
         together = few.best + few.median + few.worst
         assert len(together) == len(set(together))
@@ -200,8 +200,8 @@ def test_films_are_chosen_by_iou_and_score_and_none_twice() -> None:
 
 
 def test_panels_are_cut_at_their_edges() -> None:
-    film = np.full((20, 40), 128, dtype=np.uint8)
-    one, two = panel_pictures(film, [Panel("a"), Panel("b", boxes=torch.tensor([[0.0, 0, 40, 20]]))], 280)
+    image = np.full((20, 40), 128, dtype=np.uint8)
+    one, two = panel_pictures(image, [Panel("a"), Panel("b", boxes=torch.tensor([[0.0, 0, 40, 20]]))], 280)
     assert one.size == two.size == (280, 140)
     assert set(np.asarray(one).reshape(-1)) == {128}
     edge = np.asarray(two)
@@ -209,7 +209,7 @@ def test_panels_are_cut_at_their_edges() -> None:
         assert tuple(corner) == (255, 196, 0)
 
 
-def test_false_alarms_are_the_films_without_tb_with_the_highest_scores(text: str, study: Any) -> None:
+def test_false_alarms_are_the_images_without_tb_with_the_highest_scores(text: str, study: Any) -> None:
     comparison, predictions, _ = study
     scores = predictions["student"]["test"].scores
     without = [i for i, item in enumerate(comparison.items["test"]) if item["class_name"] == "health"]
@@ -280,7 +280,7 @@ def test_robustness_of_other_networks_is_left_out(study: Any, tmp_path: Path, ca
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_report_command_adds_robustness_and_keeps_films(write: Any, study: Any) -> None:
+def test_report_command_adds_robustness_and_keeps_images(write: Any, study: Any) -> None:
     path, before = write()
     (path.parent / "robustness.json").write_text(json.dumps(robustness(study[2])))
     assert main(["report", str(path.parent)]) == 0
@@ -288,7 +288,7 @@ def test_report_command_adds_robustness_and_keeps_films(write: Any, study: Any) 
     assert 'id="robustness"' in after
     assert before.count("data:image/jpeg") == after.count("data:image/jpeg") > 30
     assert Page(after).row("student") == Page(before).row("student")
-    (path.parent / "metrics.json").write_text(json.dumps({**study[2], "seed": 9}))  # films of other metrics
+    (path.parent / "metrics.json").write_text(json.dumps({**study[2], "seed": 9}))  # images of other metrics
     assert main(["report", str(path.parent)]) == 0
     other = path.read_text(encoding="utf-8")
     assert "data:image/jpeg" not in other
@@ -308,16 +308,16 @@ def test_the_same_evaluation_gives_the_same_page(write: Any, text: str) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_films_of_one_class_give_a_page_without_scores(study: Any, tmp_path: Path) -> None:
+def test_images_of_one_class_give_a_page_without_scores(study: Any, tmp_path: Path) -> None:
     comparison, _, result = study
-    tb = {split: [i for i in films if i["class_name"] == "tb"] for split, films in comparison.items.items()}
+    tb = {split: [i for i in images if i["class_name"] == "tb"] for split, images in comparison.items.items()}
     only = Comparison(tb["select"], tb["select"], tb["test"], grid=GRID, resamples=20)
-    predictions = {"student": {split: perfect(films, 0.2) for split, films in tb.items()}}
+    predictions = {"student": {split: perfect(images, 0.2) for split, images in tb.items()}}
     less = {**result, **only.run(predictions), "checkpoints": {"student": None}}
     path = write_evaluation_page(tmp_path, less, tb["test"], predictions, only.box_fitting)
     text = path.read_text(encoding="utf-8")
     assert 'id="scores"' not in text
-    assert 'id="films"' in text
+    assert 'id="images"' in text
 
 
 def test_evaluation_writes_it(trained: Path) -> None:

@@ -16,12 +16,12 @@ from tests.conftest import REPOSITORY
 DOCUMENT = (REPOSITORY / "docs" / "evaluation.md").read_text(encoding="utf-8")
 # keys that the small evaluation has no reason to write
 NOT_HERE = {
-    "predictors.<predictor>.sources.<source>.films",
-    "predictors.<predictor>.sources.<source>.tb_films",
+    "predictors.<predictor>.sources.<source>.images",
+    "predictors.<predictor>.sources.<source>.tb_images",
     "predictors.<predictor>.sources.<source>.<metric>",
     "predictors.<predictor>.sources.<source>.at_threshold.<which>.<number>",
     "splits.<split>.patients",
-    "splits.<split>.films_without_patient",
+    "splits.<split>.images_without_patient",
     "provenance.inputs.<predictor>.<fact>",
 }
 INTERVAL = {"value", "low", "high", "n"}

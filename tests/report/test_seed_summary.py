@@ -13,9 +13,9 @@ from monai_tbkd.__main__ import main
 from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.engines.evaluation_result import evaluation_result
 from monai_tbkd.metrics import Comparison
-from monai_tbkd.report.film_table import FILE, read_film_table, write_film_table
+from monai_tbkd.report.image_table import FILE, read_image_table, write_image_table
 from monai_tbkd.report.seed_summary import read_run, summarize_runs
-from tests.metrics.test_comparison import GRID, films, perfect
+from tests.metrics.test_comparison import GRID, images, perfect
 
 pytestmark = pytest.mark.bundle  # whole evaluations, of maps made here
 Runs = Callable[..., list[Path]]
@@ -26,8 +26,8 @@ def runs_made(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three evaluations of a student and a control, the control always worse."""
     folder = tmp_path_factory.mktemp("seeds")
     made = []
-    test = [{**item, "patient_id": f"p{i // 3}", "image": "not_there"} for i, item in enumerate(films("r", 8, 2))]
-    comparison = Comparison(films("t", 8, 0), films("s", 5, 1), test, grid=GRID, resamples=20)
+    test = [{**item, "patient_id": f"p{i // 3}", "image": "not_there"} for i, item in enumerate(images("r", 8, 2))]
+    comparison = Comparison(images("t", 8, 0), images("s", 5, 1), test, grid=GRID, resamples=20)
     comparison.blind = {"blind_prior": comparison.blind["blind_prior"]}  # the other baselines are summed up alike
     for seed, noise in enumerate((0.1, 0.25, 0.35)):
         predictions = {
@@ -43,7 +43,7 @@ def runs_made(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             where / "metrics.json",
             evaluation_result(comparison, predictions, {"version": "0", "seed": seed}, {}, records),
         )
-        write_film_table(where / FILE, comparison.truth["test"], comparison.measured)
+        write_image_table(where / FILE, comparison.truth["test"], comparison.measured)
         made.append(where)
     return made
 
@@ -78,7 +78,7 @@ def test_means_are_those_of_the_runs(runs_made: list[Path]) -> None:
     minus = student["union_mask_miou_minus"]["control"]
     values = [rows["student"]["union_mask_miou_minus"]["control"]["value"] for rows in alone]
     assert minus["per_seed"] == pytest.approx(values, abs=2e-6)
-    wide, narrow = student["union_mask_miou"]["over_seeds_and_films"], student["union_mask_miou"]["over_films"]
+    wide, narrow = student["union_mask_miou"]["over_seeds_and_images"], student["union_mask_miou"]["over_images"]
     assert wide["high"] - wide["low"] > narrow["high"] - narrow["low"]
     assert student["above_blind_prior"] and student["seeds_above_blind_prior"] == 3
     assert "above_blind_prior" not in result["predictors"]["blind_prior"]
@@ -101,21 +101,21 @@ def test_the_command_writes_table_json_and_page(
     assert "--output_dir" in capsys.readouterr().err
 
 
-def test_a_table_of_films_comes_back_as_it_was_written(runs_made: list[Path]) -> None:
-    table = read_film_table(runs_made[0] / FILE)
+def test_a_table_of_images_comes_back_as_it_was_written(runs_made: list[Path]) -> None:
+    table = read_image_table(runs_made[0] / FILE)
     assert len(table.names) == 16 and table.positive.sum() == 8
     assert table.patients is not None and len(set(table.patients)) == 6
     assert "p0" not in (runs_made[0] / FILE).read_text()  # patients by number alone
     assert set(table.numbers["student"]) == {"union_mask_iou", "box_union_iou", "pointing", "score"}
     assert set(table.numbers["blind_prior"]) == {"union_mask_iou", "box_union_iou", "pointing"}
-    assert np.isnan(table.numbers["student"]["union_mask_iou"]).sum() == 8  # films without TB
+    assert np.isnan(table.numbers["student"]["union_mask_iou"]).sum() == 8  # images without TB
 
 
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda c: c["provenance"]["splits_sha256"].update(test="0"), "other reported films"),
-        (lambda c: c["provenance"]["splits_sha256"].update(select="0"), "other selection films"),
+        (lambda c: c["provenance"]["splits_sha256"].update(test="0"), "other reported images"),
+        (lambda c: c["provenance"]["splits_sha256"].update(select="0"), "other selection images"),
         (lambda c: c["provenance"]["evaluation"].update(grid=7), r"settings of the evaluation \(1: grid\)"),
         (lambda c: c["checkpoints"]["student"]["settings"].update(epochs=4), r"settings of the student \(1: epochs\)"),
         (lambda c: c["checkpoints"]["student"].update(sha256="student0"), "have the same student"),
@@ -132,22 +132,22 @@ def test_what_is_no_run_is_said(runs_made: list[Path], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"metrics\.json: not what an evaluation"):
         read_run(tmp_path)
     write_json(tmp_path / "metrics.json", json.loads((runs_made[0] / "metrics.json").read_text()))
-    with pytest.raises(ValueError, match=r"films\.csv: not a table of films"):
+    with pytest.raises(ValueError, match=r"images\.csv: not a table of images"):
         read_run(tmp_path)
 
 
-def test_films_of_another_order_are_refused(runs_made: list[Path]) -> None:
+def test_images_of_another_order_are_refused(runs_made: list[Path]) -> None:
     first, second = (read_run(each) for each in runs_made[:2])
     other = copy.deepcopy(second)
-    other.films.names.reverse()
-    with pytest.raises(ValueError, match=r"other films in films.csv"):
+    other.images.names.reverse()
+    with pytest.raises(ValueError, match=r"other images in images.csv"):
         summarize_runs([first, other])
 
 
 def test_predictions_of_a_network_without_scores_have_no_auc(runs_made: list[Path]) -> None:
     pair = [read_run(each) for each in runs_made[:2]]
     for run in pair:
-        del run.films.numbers["student"]["score"]
+        del run.images.numbers["student"]["score"]
     result = summarize_runs(pair, resamples=20)
     assert result["predictors"]["student"]["auc"] is None
     assert "auc_minus" not in result["predictors"]["student"]

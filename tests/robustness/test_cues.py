@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from monai_tbkd.data.phantom import make_film, write_phantom_dataset
+from monai_tbkd.data.phantom import make_image, write_phantom_dataset
 from monai_tbkd.robustness.cues import (
     LOCAL_CUES,
     InsertCue,
     MatchStyle,
-    films_with_cue,
+    images_with_cue,
     insert_cue,
     match_histogram,
     quantiles,
@@ -26,20 +26,20 @@ def gray(side: int = 128, value: int = 110) -> torch.Tensor:
 @pytest.mark.parametrize("kind", LOCAL_CUES)
 def test_the_mask_is_exactly_what_was_changed(kind: str, side: int) -> None:
     for name in "abcde":
-        film = gray(side)
-        with_cue = insert_cue(film, kind, name)
-        assert torch.equal(with_cue.film != film, with_cue.mask)
+        image = gray(side)
+        with_cue = insert_cue(image, kind, name)
+        assert torch.equal(with_cue.image != image, with_cue.mask)
         assert 0.0005 < with_cue.mask.float().mean() < 0.2
-        assert film.unique().tolist() == [110]
+        assert image.unique().tolist() == [110]
 
 
 @pytest.mark.parametrize("kind", LOCAL_CUES)
-def test_nothing_outside_the_mask_changes_on_a_film(kind: str) -> None:
-    film = torch.from_numpy(make_film("tb", 1, 128).image)[None]
-    with_cue = insert_cue(film, kind, "a", seed=2)
-    assert torch.equal(with_cue.film[~with_cue.mask], film[~with_cue.mask])
-    assert torch.equal(with_cue.film, insert_cue(film, kind, "a", seed=2).film)
-    places = {insert_cue(film, kind, name).mask.numpy().tobytes() for name in "abcdefgh"}
+def test_nothing_outside_the_mask_changes_on_a_image(kind: str) -> None:
+    image = torch.from_numpy(make_image("tb", 1, 128).image)[None]
+    with_cue = insert_cue(image, kind, "a", seed=2)
+    assert torch.equal(with_cue.image[~with_cue.mask], image[~with_cue.mask])
+    assert torch.equal(with_cue.image, insert_cue(image, kind, "a", seed=2).image)
+    places = {insert_cue(image, kind, name).mask.numpy().tobytes() for name in "abcdefgh"}
     assert len(places) > 1
 
 
@@ -56,8 +56,8 @@ def test_cues_lie_where_they_are_said_to() -> None:
         heart = insert_cue(gray(side), "pacemaker", name)
         box = heart.mask[0, round(0.15 * side) : round(0.33 * side), round(0.62 * side) : round(0.85 * side)]
         assert box.float().mean() > 0.1
-        assert heart.film[heart.mask].float().mean() > 180
-        assert insert_cue(gray(side), "collimation", name).film.min() <= 3
+        assert heart.image[heart.mask].float().mean() > 180
+        assert insert_cue(gray(side), "collimation", name).image.min() <= 3
 
 
 def test_the_mask_comes_along_on_a_grid() -> None:
@@ -89,11 +89,11 @@ def test_phantoms_say_which_cue_they_bear(tmp_path: Path) -> None:
         tmp_path / "d", {"health": 1, "tb": 2}, {"health": 2, "tb": 1}, 96, 0, 1.0, 0.0, ("letter", "exposure")
     )
     borne = {"tb/tb0001.png", "tb/tb0002.png", "health/h0002.png", "health/h0003.png"}
-    assert films_with_cue(str(data)) == {"letter": borne, "source_style": borne}
-    assert films_with_cue(tmp_path) == {}
-    assert films_with_cue([str(data), "other"]) == {}
+    assert images_with_cue(str(data)) == {"letter": borne, "source_style": borne}
+    assert images_with_cue(tmp_path) == {}
+    assert images_with_cue([str(data), "other"]) == {}
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
-    with pytest.raises(ValueError, match="128 x 64 pixels; cues are drawn on square films"):
+    with pytest.raises(ValueError, match="128 x 64 pixels; cues are drawn on square images"):
         insert_cue(torch.zeros(1, 128, 64, dtype=torch.uint8), "letter", "a")

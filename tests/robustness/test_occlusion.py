@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from monai_tbkd.data.phantom import make_film, write_phantom_dataset
+from monai_tbkd.data.phantom import make_image, write_phantom_dataset
 from monai_tbkd.robustness.occlusion import BlackOut, find_lung_fields, hidden_places, lung_masks, lung_rectangles
 
 LUNGS = np.zeros((1, 10, 10), dtype=bool)
@@ -28,14 +28,14 @@ def test_what_is_hidden_by_hand() -> None:
 
 
 def test_hidden_pixels_are_black_and_the_others_stay() -> None:
-    film = torch.randint(1, 255, (1, 20, 20), dtype=torch.uint8)
-    out = BlackOut({"a": LUNGS[0]})({"image": film, "name": "a"})["image"]
+    image = torch.randint(1, 255, (1, 20, 20), dtype=torch.uint8)
+    out = BlackOut({"a": LUNGS[0]})({"image": image, "name": "a"})["image"]
     covered = torch.from_numpy(LUNGS[0].repeat(2, 0).repeat(2, 1))[None]
     assert torch.equal(out == 0, covered)
-    assert torch.equal(out[~covered], film[~covered])
+    assert torch.equal(out[~covered], image[~covered])
 
 
-def test_masks_are_the_films_own_or_a_stated_stand_in(tmp_path: Path) -> None:
+def test_masks_are_the_images_own_or_a_stated_stand_in(tmp_path: Path) -> None:
     data = write_phantom_dataset(tmp_path / "d", {"tb": 1}, {"health": 1}, 96, write_lung_fields=True)
     assert find_lung_fields([data]) is None
     folder = find_lung_fields(str(data))
@@ -44,7 +44,7 @@ def test_masks_are_the_films_own_or_a_stated_stand_in(tmp_path: Path) -> None:
     for item, mask in zip(items, own.masks, strict=True):
         written = np.asarray(Image.open(data / "lung_fields" / item["name"])) > 0
         np.testing.assert_array_equal(mask, written)
-    assert own.source == "lung fields of 2 films"
+    assert own.source == "lung fields of 2 images"
     with pytest.raises(ValueError, match="No lung field of tb/none"):
         lung_masks([{"name": "tb/none.png"}], np.ones((8, 8)), 96, folder)
 
@@ -60,14 +60,14 @@ def test_masks_are_the_films_own_or_a_stated_stand_in(tmp_path: Path) -> None:
 def test_disease_of_phantoms_is_gone_with_the_lungs() -> None:
     """So that what a network still tells on phantoms without a shortcut is not the disease."""
     for seed in range(4):
-        sick, well = (make_film("tb", seed, 128, draw_disease=drawn) for drawn in (True, False))
-        films = [torch.from_numpy(each.image)[None] for each in (sick, well)]
-        before = (films[0].float() - films[1].float()).abs().mean()
+        sick, well = (make_image("tb", seed, 128, draw_disease=drawn) for drawn in (True, False))
+        images = [torch.from_numpy(each.image)[None] for each in (sick, well)]
+        before = (images[0].float() - images[1].float()).abs().mean()
         for kind in ("lungs_blacked_out", "background_only"):
             black_out = BlackOut({"a": hidden_places(kind, sick.lung_field[None], 0.1)[0]})
-            after = [black_out({"image": film, "name": "a"})["image"].float() for film in films]
+            after = [black_out({"image": image, "name": "a"})["image"].float() for image in images]
             assert (after[0] - after[1]).abs().mean() < 0.05 * before
 
 
-def test_a_film_without_lungs_has_no_rectangle() -> None:
+def test_a_image_without_lungs_has_no_rectangle() -> None:
     assert not lung_rectangles(np.zeros((1, 4, 4), dtype=bool)).any()

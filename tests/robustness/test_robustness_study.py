@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from monai_tbkd.data.phantom import write_phantom_dataset
 from monai_tbkd.metrics import Comparison
-from monai_tbkd.robustness import FilmPredictor, RobustnessStudy, film_subset, refuse_cut_films
+from monai_tbkd.robustness import ImagePredictor, RobustnessStudy, image_subset, refuse_cut_images
 from monai_tbkd.robustness.cues import insert_cue
 from monai_tbkd.robustness.robustness_study import box_touches
 from monai_tbkd.robustness.robustness_table import robustness_table
@@ -22,13 +22,13 @@ SIDE, GRID = 64, 16
 RISE = float(torch.sigmoid(torch.tensor(4.0)) - torch.sigmoid(torch.tensor(-4.0)))  # of a score, from off to on
 
 
-def film(name: str, tb: bool, letter: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A gray film; TB is a bright square at cells 6-10 of 16. As a datalist item and as an evaluated film."""
+def image(name: str, tb: bool, letter: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A gray image; TB is a bright square at cells 6-10 of 16. As a datalist item and as an evaluated image."""
     image = torch.full((1, SIDE, SIDE), 100, dtype=torch.uint8)
     if tb:
         image[0, 24:40, 24:40] = 200
     if letter:
-        image = insert_cue(image, "letter", name).film
+        image = insert_cue(image, "letter", name).image
     boxes = [[24, 24, 40, 40]] if tb else []
     item = {"name": name, "class_name": "tb" if tb else "health", "boxes": boxes, "size": [SIDE, SIDE]}
     return item, {"image": image, "name": name, "tb": np.array([int(tb)])}
@@ -57,15 +57,15 @@ def to_network(item: dict[str, Any]) -> dict[str, Any]:
 
 def study(output_dir: Path | None = None, **options: Any) -> RobustnessStudy:
     # on the selection split the letter goes along with TB, on the reported one there is none
-    select = [film(f"s{i}", i < 4, letter=i < 4) for i in range(8)]
-    test = [film(f"t{i}", i < 6) for i in range(14)]
+    select = [image(f"s{i}", i < 4, letter=i < 4) for i in range(8)]
+    test = [image(f"t{i}", i < 6) for i in range(14)]
     comparison = Comparison(
-        [film("train", True)[0]], [i for i, _ in select], [i for i, _ in test], grid=GRID, resamples=100
+        [image("train", True)[0]], [i for i, _ in select], [i for i, _ in test], grid=GRID, resamples=100
     )
     networks = {"student": looks_at_the_lesion, "control": looks_at_the_letter}
     levels = options.pop("corruption_levels", {"brightness": [1.0], "contrast": [0.01]})
     return RobustnessStudy(
-        FilmPredictor(networks, to_network, postprocess, batch_size=5),
+        ImagePredictor(networks, to_network, postprocess, batch_size=5),
         comparison,
         {"select": [f for _, f in select], "test": [f for _, f in test]},
         levels,
@@ -99,12 +99,12 @@ def test_corruptions_by_hand(result: dict[str, Any]) -> None:
 
 def test_a_letter_moves_who_looks_at_letters_and_nobody_else(result: dict[str, Any]) -> None:
     student, control = (result["networks"][name]["cues"]["letter"] for name in ("student", "control"))
-    assert control["score_change"] == certain(RISE, 12)  # two of 14 films bear one already
+    assert control["score_change"] == certain(RISE, 12)  # two of 14 images bear one already
     assert control["score_change_tb"] == certain(RISE, 5)
     assert control["score_change_without_tb"] == certain(RISE, 7)
     assert control["flips_to_tb"] == certain(1.0, 12)
     assert control["boxes_on_cue"]["value"] == 1.0
-    assert control["boxes_there_without"]["value"] is None  # no box on films that are not called TB
+    assert control["boxes_there_without"]["value"] is None  # no box on images that are not called TB
     assert control["energy_on_cue"]["value"] > 4 * control["energy_there_without"]["value"]
     assert student["score_change"] == certain(0.0, 12)
     assert student["flips_to_tb"]["value"] == student["flips_to_not_tb"]["value"] == 0.0
@@ -116,13 +116,13 @@ def test_a_letter_moves_who_looks_at_letters_and_nobody_else(result: dict[str, A
 
 
 def test_energy_on_a_cue_by_hand(result: dict[str, Any]) -> None:
-    # a film as the letter's network maps it: cells that are on where ink is, the others at sigmoid(-4)
+    # an image as the letter's network maps it: cells that are on where ink is, the others at sigmoid(-4)
     off = float(torch.sigmoid(torch.tensor(-4.0)))
     shares = []
     for i in range(1, 13):
-        item = film(f"t{i}", i < 6)[1]
+        item = image(f"t{i}", i < 6)[1]
         with_cue = insert_cue(item["image"], "letter", item["name"])
-        on = torch.sigmoid(looks_at_the_letter(with_cue.film[None].float()))[0, 0]
+        on = torch.sigmoid(looks_at_the_letter(with_cue.image[None].float()))[0, 0]
         cells = with_cue.mask[0].reshape(16, 4, 16, 4).any(dim=3).any(dim=1)
         assert on.min() == pytest.approx(off)
         shares.append(float(on[cells].sum() / on.sum()))
@@ -168,7 +168,7 @@ def test_parts_can_be_left_out(caplog: pytest.LogCaptureFixture) -> None:
         ({"corruption_levels": {"fog": [1.0]}}, "Unknown corruptions: fog"),
         ({"corruption_kinds": ["noise"]}, "Unknown corruptions: noise; expected some of brightness, contrast"),
         ({"severities": [1, 2]}, "brightness has 1 levels; expected 1 to 1"),
-        ({"severities": [0]}, "0 is the clean film"),
+        ({"severities": [0]}, "0 is the clean image"),
     ],
 )
 def test_what_is_not_known_is_refused(options: dict[str, Any], what: str) -> None:
@@ -207,7 +207,7 @@ def test_the_config_runs_over_a_trained_bundle(trained: Path, phantoms: Path, tm
         assert row["operating_point"] == metrics[name]["operating_point"]
         assert set(row["corruptions"]) == {"rotation", "jpeg"}
     letter = result["networks"]["student"]["cues"]["letter"]
-    records = json.loads((phantoms / "phantom.json").read_text())["films"]
+    records = json.loads((phantoms / "phantom.json").read_text())["images"]
     assert letter["score_change"]["n"] == sum(f["split"] == "val" and not f["cues"] for f in records)
     sanity = result["saliency_sanity"]
     # the very same network again
@@ -220,69 +220,69 @@ def test_the_config_runs_over_a_trained_bundle(trained: Path, phantoms: Path, tm
     assert sanity["cascade"]["student"]["stem"]["spearman"]["high"] < 0.9
 
 
-def test_films_of_another_data_set_can_be_looked_at(trained: Path, phantoms: Path, tmp_path: Path) -> None:
+def test_images_of_another_data_set_can_be_looked_at(trained: Path, phantoms: Path, tmp_path: Path) -> None:
     recipe = json.loads((phantoms / "phantom.json").read_text())["recipe"]
     keys = ("n_train", "n_val", "size", "seed")
     bare = write_phantom_dataset(
         tmp_path / "bare", **{k: recipe[k] for k in keys}, shortcut_kinds=(), write_lung_fields=True
     )
     where = {"dataset_dir": str(phantoms), "ckpt_dir": str(trained / "models"), "output_dir": str(tmp_path / "out")}
-    less = {"corruption_kinds": [], "cue_kinds": ["letter"], "sanity_films": 0}
+    less = {"corruption_kinds": [], "cue_kinds": ["letter"], "sanity_images": 0}
     run_bundle(["train", "evaluate", "robustness"], "run_robustness", reported_dir=str(bare), **where, **less)
     result = json.loads((tmp_path / "out" / "robustness.json").read_text())
     metrics = json.loads((trained / "out" / "metrics.json").read_text())["predictors"]
     for name, row in result["networks"].items():
-        assert row["cues"]["letter"]["score_change"]["n"] == 10  # no film bears one
+        assert row["cues"]["letter"]["score_change"]["n"] == 10  # no image bears one
         assert row["operating_point"] == metrics[name]["operating_point"]
-    assert result["lungs"] == "lung fields of 10 films"
+    assert result["lungs"] == "lung fields of 10 images"
 
 
-def test_few_films_and_no_sanity(trained: Path, phantoms: Path, tmp_path: Path) -> None:
+def test_few_images_and_no_sanity(trained: Path, phantoms: Path, tmp_path: Path) -> None:
     where = {"dataset_dir": str(phantoms), "ckpt_dir": str(trained / "models"), "output_dir": str(tmp_path)}
     less = {
-        "robustness_films": 6,
+        "robustness_images": 6,
         "corruption_kinds": [],
         "cue_kinds": ["text"],
         "occlusion_kinds": [],
-        "sanity_films": 0,
+        "sanity_images": 0,
     }
     run_bundle(["train", "evaluate", "robustness"], "run_robustness", **where, **less)
     result = json.loads((tmp_path / "robustness.json").read_text())
-    assert result["splits"]["test"]["films"] == 6
+    assert result["splits"]["test"]["images"] == 6
     assert "saliency_sanity" not in result
 
 
-def test_a_film_whose_border_is_cut_off_is_named() -> None:
-    film = {"image": torch.zeros(1, 8, 8, dtype=torch.uint8), "name": "a.png", "tb": 1.0}
-    look = FilmPredictor(
+def test_a_image_whose_border_is_cut_off_is_named() -> None:
+    image = {"image": torch.zeros(1, 8, 8, dtype=torch.uint8), "name": "a.png", "tb": 1.0}
+    look = ImagePredictor(
         {"net": lambda image: image}, lambda item: item, lambda item: {"tb_map": item["pred"], "score": 0}
     )
-    assert look([film | {"inside": torch.tensor([0.0, 0.0, 1.0, 1.0])}]).predictions["net"].maps.shape == (1, 8, 8)
+    assert look([image | {"inside": torch.tensor([0.0, 0.0, 1.0, 1.0])}]).predictions["net"].maps.shape == (1, 8, 8)
     with pytest.raises(RuntimeError) as caught:
-        look([film | {"inside": torch.tensor([0.2, 0.0, 0.8, 1.0])}])
+        look([image | {"inside": torch.tensor([0.2, 0.0, 0.8, 1.0])}])
     assert str(caught.value.__cause__).startswith("a.png has a large plain border")
 
 
-FILMS = [{"name": f"f{i}", "class_name": "tb" if i % 4 == 0 else "health"} for i in range(40)]
+IMAGES = [{"name": f"f{i}", "class_name": "tb" if i % 4 == 0 else "health"} for i in range(40)]
 
 
-def test_classes_keep_their_shares_and_films_their_order() -> None:
-    kept = film_subset(FILMS, 8)
-    assert [film["class_name"] for film in kept].count("tb") == 2
+def test_classes_keep_their_shares_and_images_their_order() -> None:
+    kept = image_subset(IMAGES, 8)
+    assert [image["class_name"] for image in kept].count("tb") == 2
     assert len(kept) == 8
-    assert kept == [film for film in FILMS if film in kept]
-    assert kept == film_subset(FILMS[::-1], 8)[::-1]  # by name, not by place
-    assert all(film in film_subset(FILMS, 20) for film in kept)
+    assert kept == [image for image in IMAGES if image in kept]
+    assert kept == image_subset(IMAGES[::-1], 8)[::-1]  # by name, not by place
+    assert all(image in image_subset(IMAGES, 20) for image in kept)
 
 
 def test_all_or_at_least_one_of_each() -> None:
-    assert film_subset(FILMS, None) == film_subset(FILMS, 99) == FILMS
-    assert {film["class_name"] for film in film_subset(FILMS, 1)} == {"tb", "health"}
-    with pytest.raises(ValueError, match="0 films were asked for"):
-        film_subset(FILMS, 0)
+    assert image_subset(IMAGES, None) == image_subset(IMAGES, 99) == IMAGES
+    assert {image["class_name"] for image in image_subset(IMAGES, 1)} == {"tb", "health"}
+    with pytest.raises(ValueError, match="0 images were asked for"):
+        image_subset(IMAGES, 0)
 
 
-def test_cut_films_are_refused() -> None:
-    refuse_cut_films(False)
+def test_cut_images_are_refused() -> None:
+    refuse_cut_images(False)
     with pytest.raises(ValueError, match="lung_crop is true"):
-        refuse_cut_films(True)
+        refuse_cut_images(True)

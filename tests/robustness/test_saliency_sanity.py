@@ -29,21 +29,21 @@ def network() -> ActivationMapNet:
 
 
 def test_each_stage_changes_the_map_and_the_network_stays(network: ActivationMapNet) -> None:
-    films = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     weights = {k: v.clone() for k, v in network.state_dict().items()}
     with torch.no_grad():
-        maps = [network(films)]
+        maps = [network(images)]
         names = []
         for name, changed in cascading_randomization(network):
             names.append(name)
-            maps.append(changed(films).clone())
-        again = [changed(films).clone() for _, changed in cascading_randomization(network)]
+            maps.append(changed(images).clone())
+        again = [changed(images).clone() for _, changed in cascading_randomization(network)]
     assert names == ["head", "layer2", "layer1", "stem"]  # what lies above layer2 is not there
     for before, after in pairwise(maps):
         assert not torch.allclose(before, after)
     assert all(torch.equal(a, b) for a, b in zip(maps[1:], again, strict=True))
     assert all(torch.equal(v, weights[k]) for k, v in network.state_dict().items())
-    assert torch.equal(network(films), maps[0])
+    assert torch.equal(network(images), maps[0])
 
 
 def test_stages_below_the_randomized_ones_keep_their_weights(network: ActivationMapNet) -> None:
@@ -75,8 +75,8 @@ def test_a_network_is_found_behind_its_view(network: ActivationMapNet) -> None:
     assert [name for name, _ in stages_from_head(symmetric)] == [
         "head", "reduction", "layer4", "layer3", "layer2", "layer1", "stem"
     ]  # fmt: skip
-    films = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    maps = [symmetric.eval()(films), *(changed(films) for _, changed in cascading_randomization(symmetric))]
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    maps = [symmetric.eval()(images), *(changed(images) for _, changed in cascading_randomization(symmetric))]
     assert not any(torch.allclose(before, after) for before, after in pairwise(maps))
     with pytest.raises(ValueError, match="Conv2d holds no ActivationMapNet or SymmetricMapNet"):
         stages_from_head(nn.Conv2d(1, 1, 1))
@@ -85,7 +85,7 @@ def test_a_network_is_found_behind_its_view(network: ActivationMapNet) -> None:
 
 
 def test_a_map_that_ignores_its_weights_is_found_out(network: ActivationMapNet) -> None:
-    """A map that only shows the film's edges, whatever was learned, keeps its order under randomization."""
+    """A map that only shows the image's edges, whatever was learned, keeps its order under randomization."""
 
     class EdgesOnly(nn.Module):
         def __init__(self) -> None:
@@ -95,11 +95,14 @@ def test_a_map_that_ignores_its_weights_is_found_out(network: ActivationMapNet) 
         def forward(self, image: torch.Tensor) -> torch.Tensor:
             return nn.functional.avg_pool2d(image[:, :1].diff(dim=-1, prepend=image[:, :1, :, :1]).abs(), 8)
 
-    films = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         edges = EdgesOnly()
         honest, blind = (
-            [rank_correlation(net(films)[:, 0].numpy(), changed(films)[:, 0].numpy()).mean() for _, changed in cascade]
+            [
+                rank_correlation(net(images)[:, 0].numpy(), changed(images)[:, 0].numpy()).mean()
+                for _, changed in cascade
+            ]
             for net, cascade in (
                 (network, cascading_randomization(network)),
                 (edges, cascading_randomization(edges)),
@@ -133,5 +136,5 @@ def test_overlap_by_hand() -> None:
 
 def test_maps_of_other_shapes_are_refused() -> None:
     for function in (structural_similarity, rank_correlation):
-        with pytest.raises(ValueError, match=r"\(4, 12, 12\) and \(4, 6, 6\); expected both \(films, rows, columns\)"):
+        with pytest.raises(ValueError, match=r"\(4, 12, 12\) and \(4, 6, 6\); expected both \(images, rows, columns\)"):
             function(MAPS, MAPS[:, :6, :6])

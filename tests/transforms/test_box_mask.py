@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 
-from monai_tbkd.transforms import BoxMaskd, DrawnBoxesd, box_masks, film_box_mask
+from monai_tbkd.transforms import BoxMaskd, DrawnBoxesd, box_masks, image_box_mask
 from monai_tbkd.transforms.box_mask import polygon_masks
 
 
@@ -20,11 +20,11 @@ def test_tiny_box_has_a_cell_and_two_boxes_unite() -> None:
     assert box_masks(np.array([[0, 0, 2, 2], [1, 1, 3, 3]]), (4, 4)).sum() == 7
 
 
-def test_film_boxes_go_by_size() -> None:
+def test_image_boxes_go_by_size() -> None:
     item = {"boxes": [[50, 0, 100, 100]], "size": [200, 100]}
-    mask = film_box_mask(item, 4)
+    mask = image_box_mask(item, 4)
     assert np.argwhere(mask).tolist() == [[0, 2], [0, 3], [1, 2], [1, 3]]
-    assert not film_box_mask({"boxes": None, "size": [200, 100]}, 4).any()
+    assert not image_box_mask({"boxes": None, "size": [200, 100]}, 4).any()
 
 
 def test_dictionary_form_takes_the_lists_away() -> None:
@@ -37,7 +37,7 @@ def test_dictionary_form_takes_the_lists_away() -> None:
 def test_outlines_go_before_the_boxes_around_them() -> None:
     lesion = [[0, 0], [100, 0], [0, 200]]
     item = {"boxes": [[0, 0, 100, 200]], "polygons": [lesion], "size": [200, 100]}
-    mask = film_box_mask(item, 4)
+    mask = image_box_mask(item, 4)
     assert mask.astype(int).tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
     out = BoxMaskd(4)(item)
     assert set(out) == {"box_mask"}
@@ -50,7 +50,7 @@ def test_a_tiny_outline_has_a_cell_and_one_over_the_edge_is_cut() -> None:
 
 
 def seen(boxes: list[list[float]] | None, **more: torch.Tensor) -> dict[Any, Any]:
-    """An item as it is after a film of 80 rows and 160 columns was read and brought to 40 x 40."""
+    """An item as it is after an image of 80 rows and 160 columns was read and brought to 40 x 40."""
     meta = {"original_size": np.array([80, 160])}
     return DrawnBoxesd(grid=20)({"image": MetaTensor(torch.zeros(1, 40, 40), meta=meta), "boxes": boxes, **more})
 
@@ -66,11 +66,11 @@ def test_masks_lie_where_the_box_lies() -> None:
 
 
 def test_on_a_cut_the_mask_is_that_of_the_cut() -> None:
-    # the right half of the film; the box covers its left quarter
+    # the right half of the image; the box covers its left quarter
     item = seen([[80, 0, 100, 80]], lung_crop=torch.tensor([0.5, 0.0, 1.0, 1.0]))
     assert item["box_mask"].shape == (1, 40, 40)
     assert (item["box_mask"][0, :, :10] == 255).all() and (item["box_mask"][0, :, 10:] == 0).all()
-    assert item["true_mask"][0].nonzero()[:, 1].unique().tolist() == [10, 11]  # of the whole film: x 10 to 12.5
+    assert item["true_mask"][0].nonzero()[:, 1].unique().tolist() == [10, 11]  # of the whole image: x 10 to 12.5
 
 
 def test_none_known_and_none_there_differ() -> None:

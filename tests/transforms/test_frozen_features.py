@@ -17,7 +17,7 @@ from monai_tbkd.networks import (
     trained_part,
 )
 from monai_tbkd.networks.symmetric_map_net import whole_network
-from monai_tbkd.transforms import FrozenFeaturesd, NormalizeFilm, RandMirrorFeaturesd
+from monai_tbkd.transforms import FrozenFeaturesd, NormalizeImage, RandMirrorFeaturesd
 from monai_tbkd.transforms.frozen_features import PICTURE, small_picture
 
 
@@ -66,7 +66,7 @@ def test_a_map_of_kept_features_is_the_map_of_the_whole_network(
     batch = [image(*size, seed=seed) for seed in (1, 2)]
     with torch.no_grad():
         kept = part(torch.stack([features(net, each) for each in batch]))
-        whole = net.eval()(NormalizeFilm()(torch.stack(batch)))
+        whole = net.eval()(NormalizeImage()(torch.stack(batch)))
     assert whole.std() > 0
     within = 0.2 if bfloat16 else 2e-3  # of what differs between cells; features are kept in half precision
     assert (kept - whole).abs().max() < within * whole.std()
@@ -81,9 +81,9 @@ def test_training_sees_features_as_they_are_and_reaches_the_whole_networks_head(
     part.train()
     torch.testing.assert_close(part(kept), net.head(kept.float()))
     assert not torch.allclose(part(kept), part.eval()(kept))  # the mean with the mirror image's
-    before = net.eval()(NormalizeFilm()(image()[None]))
+    before = net.eval()(NormalizeImage()(image()[None]))
     torch.optim.SGD(part.parameters(), lr=1.0).step(lambda: part(kept).sum().backward())
-    assert not torch.allclose(net.eval()(NormalizeFilm()(image()[None])), before)
+    assert not torch.allclose(net.eval()(NormalizeImage()(image()[None])), before)
 
 
 def test_features_do_not_depend_on_what_else_is_computed(net: SymmetricMapNet) -> None:

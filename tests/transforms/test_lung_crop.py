@@ -5,21 +5,21 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from monai_tbkd.data.phantom import make_film
-from monai_tbkd.transforms import CropToLungs, CropToLungsd, MapToWholeFilmd
+from monai_tbkd.data.phantom import make_image
+from monai_tbkd.transforms import CropToLungs, CropToLungsd, MapToWholeImaged
 from monai_tbkd.transforms.lung_crop import lung_ellipses, resample
 
 
-def lungs_at(films: torch.Tensor) -> torch.Tensor:
-    """A lung field of the box 0.2, 0.1, 0.8, 0.9 on any film."""
-    field = torch.zeros_like(films)
-    height, width = films.shape[-2:]
+def lungs_at(images: torch.Tensor) -> torch.Tensor:
+    """A lung field of the box 0.2, 0.1, 0.8, 0.9 on any image."""
+    field = torch.zeros_like(images)
+    height, width = images.shape[-2:]
     field[..., round(0.1 * height) : round(0.9 * height), round(0.2 * width) : round(0.8 * width)] = 1.0
     return field
 
 
 def whole(size: tuple[int, int], tb_map: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-    return MapToWholeFilmd(size)({"tb_map": tb_map, "lung_crop": place})["tb_map"]
+    return MapToWholeImaged(size)({"tb_map": tb_map, "lung_crop": place})["tb_map"]
 
 
 def test_place_by_hand() -> None:
@@ -29,8 +29,8 @@ def test_place_by_hand() -> None:
 
 @pytest.mark.parametrize("margin", [0.0, 0.1, 0.2])
 def test_lungs_reach_from_margin_to_margin(margin: float) -> None:
-    film = (lungs_at(torch.zeros(1, 1, 200, 100))[0] * 200).to(torch.uint8)
-    cut, _, field = CropToLungs((100, 100), margin, lungs_at)(film)
+    image = (lungs_at(torch.zeros(1, 1, 200, 100))[0] * 200).to(torch.uint8)
+    cut, _, field = CropToLungs((100, 100), margin, lungs_at)(image)
     edge = round(100 * margin)
     assert (cut[0, edge + 1 : 99 - edge, edge + 1 : 99 - edge] == 200).all()
     if margin:
@@ -41,10 +41,10 @@ def test_lungs_reach_from_margin_to_margin(margin: float) -> None:
 
 
 def test_a_block_comes_back_to_its_place() -> None:
-    film = torch.from_numpy(make_film("health", seed=2, size=128).image)[None]
-    film[0, 36:52, 80:96] = 255
-    film[film < 255] //= 2
-    cut, place, _ = CropToLungs((96, 96))(film)
+    image = torch.from_numpy(make_image("health", seed=2, size=128).image)[None]
+    image[0, 36:52, 80:96] = 255
+    image[image < 255] //= 2
+    cut, place, _ = CropToLungs((96, 96))(image)
     back = whole((128, 128), cut.float() / 255, place)[0] > 0.75
     truth = torch.zeros(128, 128, dtype=torch.bool)
     truth[36:52, 80:96] = True
@@ -57,54 +57,54 @@ def test_a_block_comes_back_to_its_place() -> None:
     assert float(columns.float().mean()) == pytest.approx(87.5, abs=0.5)
 
 
-def test_beyond_the_cut_there_is_nothing_and_beyond_the_film_its_edge() -> None:
+def test_beyond_the_cut_there_is_nothing_and_beyond_the_image_its_edge() -> None:
     place = np.array([-0.5, 0.25, 0.5, 0.75])
-    film = torch.arange(4.0).repeat(4, 1)[None, None]
-    assert resample(film, place, (2, 4))[0, 0].tolist() == [[0.0, 0.0, 0.0, 1.0]] * 2
+    image = torch.arange(4.0).repeat(4, 1)[None, None]
+    assert resample(image, place, (2, 4))[0, 0].tolist() == [[0.0, 0.0, 0.0, 1.0]] * 2
     back = whole((4, 4), torch.ones(1, 2, 4), torch.from_numpy(place))
     assert back[0].tolist() == [[0.0] * 4, [1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [0.0] * 4]
 
 
 def test_type_is_kept() -> None:
-    film = torch.from_numpy(make_film("tb", seed=2, size=128).image)[None]
-    cut, place, _ = CropToLungs((32, 48))(film)
+    image = torch.from_numpy(make_image("tb", seed=2, size=128).image)[None]
+    cut, place, _ = CropToLungs((32, 48))(image)
     assert cut.dtype == torch.uint8
     assert cut.shape == (1, 32, 48)
     assert place.dtype == torch.float32
-    floats, same, _ = CropToLungs((32, 48))(film.float())
+    floats, same, _ = CropToLungs((32, 48))(image.float())
     assert floats.dtype == torch.float32
     torch.testing.assert_close(same, place)
     torch.testing.assert_close(floats, cut.float(), atol=0.5, rtol=0)
 
 
-def test_refused_film_has_a_map_of_nothing() -> None:
+def test_refused_image_has_a_map_of_nothing() -> None:
     assert torch.equal(whole((3, 5), torch.ones(1, 2, 2), torch.zeros(4)), torch.zeros(1, 3, 5))
 
 
 def test_without_a_network_the_field_is_two_ellipses() -> None:
-    film = torch.from_numpy(make_film("tb", seed=2, size=128).image)[None]
-    field = CropToLungs((96, 96), margin=0.07)(film)[2]
+    image = torch.from_numpy(make_image("tb", seed=2, size=128).image)[None]
+    field = CropToLungs((96, 96), margin=0.07)(image)[2]
     torch.testing.assert_close(field, lung_ellipses((24, 24), 0.07))
     torch.testing.assert_close(field, field.flip(-1))
     assert field[0, 12, [0, 6, 12, 17, 23]].tolist() == [0, 1, 0, 1, 0]
 
 
 def test_dictionary_forms() -> None:
-    film = MetaTensor(torch.from_numpy(make_film("tb", seed=2, size=128).image)[None], meta={"name": "a"})
-    data = CropToLungsd((32, 32), field_key="field")({"image": film, "label": 1})
-    cut, place, field = CropToLungs((32, 32))(film)
+    image = MetaTensor(torch.from_numpy(make_image("tb", seed=2, size=128).image)[None], meta={"name": "a"})
+    data = CropToLungsd((32, 32), field_key="field")({"image": image, "label": 1})
+    cut, place, field = CropToLungs((32, 32))(image)
     assert isinstance(data["image"], MetaTensor)
     assert data["image"].meta["name"] == "a"
     assert torch.equal(data["image"].as_tensor(), cut)
     assert torch.equal(data["lung_crop"], place)
     assert data["field"].dtype == torch.uint8
     assert torch.equal(data["field"], (255 * field).byte())
-    assert set(CropToLungsd((32, 32))({"image": film})) == {"image", "lung_crop"}
-    back = MapToWholeFilmd((64, 64))({**data, "tb_map": MetaTensor(torch.ones(1, 8, 8))})["tb_map"]
+    assert set(CropToLungsd((32, 32))({"image": image})) == {"image", "lung_crop"}
+    back = MapToWholeImaged((64, 64))({**data, "tb_map": MetaTensor(torch.ones(1, 8, 8))})["tb_map"]
     torch.testing.assert_close(back, whole((64, 64), torch.ones(1, 8, 8), place))
     assert not isinstance(back, MetaTensor)
     uncut = torch.rand(1, 8, 8)
-    assert MapToWholeFilmd((64, 64))({"tb_map": uncut})["tb_map"] is uncut
+    assert MapToWholeImaged((64, 64))({"tb_map": uncut})["tb_map"] is uncut
 
 
 def test_bad_options() -> None:

@@ -49,10 +49,10 @@ def test_a_bright_dot_is_found_where_it_is(last_stage: str, stride: int, pixels:
         for module in net.modules():
             if isinstance(module, nn.Conv2d):
                 module.weight.fill_(1.0 / module.weight[0].numel())
-        film = torch.zeros(1, 1, pixels, pixels, dtype=torch.float64)
+        image = torch.zeros(1, 1, pixels, pixels, dtype=torch.float64)
         row, column = 232, 296
-        film[0, 0, row : row + 3, column : column + 3] = 1.0  # its middle is at pixel edge row + 1.5
-        response = net(film)[0]
+        image[0, 0, row : row + 3, column : column + 3] = 1.0  # its middle is at pixel edge row + 1.5
+        response = net(image)[0]
         response = response / response.max() * 0.1  # where the sigmoid is straight
         placed = MapToTBProbability(stride, (pixels, pixels))(response)[0].double() - 0.5
     middles = (torch.arange(placed.shape[0], dtype=torch.float64) + 0.5) * pixels / placed.shape[0]

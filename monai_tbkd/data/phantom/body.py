@@ -90,19 +90,19 @@ def render_body(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> t
     bottom = np.exp(np.clip(height, -1, 0) * 12)  # below the dome the heart gives way to the abdomen
     heart = smoothstep(edge, 0.02) * (0.72 + 0.28 * smoothstep(edge, 0.2)) * bottom
     lungs = smoothstep(lateral, 0.012) * smoothstep(height, 0.012) * smoothstep(0.016 - edge, 0.012)
-    film = tissue * (1 - 0.80 * air)
+    image = tissue * (1 - 0.80 * air)
     chest = smoothstep(v - anatomy.apex + 0.15, 0.25)  # the neck has no mediastinum
-    film += 0.43 * heart * (0.25 + 0.75 * chest) * (1 - 0.45 * (1 - air) * smoothstep(0.12 - side, 0.06))
+    image += 0.43 * heart * (0.25 + 0.75 * chest) * (1 - 0.45 * (1 - air) * smoothstep(0.12 - side, 0.06))
     # Liver, spleen and bowel below the domes, a little uneven.
-    film += 0.13 * smoothstep(-height, 0.03) * smoothstep(o.outer + 0.04 - side, 0.12)
-    film += 0.014 * noise_field(rng, 9, canvas.pixels) * np.minimum(tissue, 1) + _gas(canvas, anatomy, rng)
+    image += 0.13 * smoothstep(-height, 0.03) * smoothstep(o.outer + 0.04 - side, 0.12)
+    image += 0.014 * noise_field(rng, 9, canvas.pixels) * np.minimum(tissue, 1) + _gas(canvas, anatomy, rng)
     # Hila: soft knots, the left one higher.
     carina = anatomy.apex + 0.40 * (o.base - anatomy.apex)
     for x, y in ((-0.20, carina + 0.13), (0.21, carina + 0.08)):
-        film += 0.20 * anatomy.vessels * np.exp(-(((u - x) / 0.060) ** 2)) * np.exp(-(((v - y) / 0.11) ** 2))
+        image += 0.20 * anatomy.vessels * np.exp(-(((u - x) / 0.060) ** 2)) * np.exp(-(((v - y) / 0.11) ** 2))
     window, airway = _airway(canvas, anatomy, carina)
-    film[window] += airway
-    return film.astype(np.float32), lungs, o
+    image[window] += airway
+    return image.astype(np.float32), lungs, o
 
 
 def _paths(rng: np.random.Generator, starts: Points, headings: Points, lengths: Points) -> tuple[Points, Points]:

@@ -16,12 +16,12 @@ Points = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]
 
 HALF_EXTENT = 1.14
-"""The film shows about -1..1 of the body; the margin is for shifted poses."""
+"""The image shows about -1..1 of the body; the margin is for shifted poses."""
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """A square of body coordinates: u to the film's right, v downward, both -1.14..1.14; `pixels` a side."""
+    """A square of body coordinates: u to the image's right, v downward, both -1.14..1.14; `pixels` a side."""
 
     pixels: int
 
@@ -68,7 +68,7 @@ def enlarge(field: Floats, pixels: int) -> Array:
 
 
 def noise_field(rng: np.random.Generator, cells: int, pixels: int) -> Array:
-    """Smooth noise of about unit deviation with `cells` bumps a side, the same at every film size."""
+    """Smooth noise of about unit deviation with `cells` bumps a side, the same at every image size."""
     return enlarge(rng.standard_normal((cells, cells), dtype=np.float32), pixels)
 
 

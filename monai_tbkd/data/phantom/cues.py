@@ -16,7 +16,7 @@ Mask = npt.NDArray[np.bool_]
 
 CUE_KINDS: tuple[str, ...] = ("letter", "text", "border", "exposure")
 
-# A 5 x 7 dot font, so that films do not depend on the fonts of a machine: five columns a glyph, the lowest bit on top.
+# A 5 x 7 dot font, so that images do not depend on the fonts of a machine: five columns a glyph, the lowest bit on top.
 _COLUMNS = {
     "A": "7E1111117E", "B": "7F49494936", "C": "3E41414122", "D": "7F4141221C", "E": "7F49494941", "F": "7F09090901",
     "G": "3E4149497A", "H": "7F0808087F", "I": "00417F4100", "J": "2040413F01", "K": "7F08142241", "L": "7F40404040",
@@ -40,7 +40,7 @@ def write_text(text: str, height: int) -> Array:
 
 @dataclass(frozen=True)
 class Cue:
-    """One shortcut on a film: one of `CUE_KINDS`, and its box in film pixels, None for ``exposure``."""
+    """One shortcut on an image: one of `CUE_KINDS`, and its box in image pixels, None for ``exposure``."""
 
     kind: str
     box: Box | None
@@ -48,11 +48,11 @@ class Cue:
 
 @dataclass(frozen=True)
 class ShortcutSpec:
-    """Which cues there are, and how often their presence agrees with "this film has tuberculosis".
+    """Which cues there are, and how often their presence agrees with "this image has tuberculosis".
 
     Args:
         kinds: some of `CUE_KINDS`; a kind that is not named never appears.
-        agreement: probability, for each kind on its own, that the cue is there on a film with tuberculosis and absent
+        agreement: probability, for each kind on its own, that the cue is there on an image with tuberculosis and absent
             on any other. 0.5: the cue says nothing; 0.9: a tempting shortcut; 0.1: the shortcut turned around.
 
     Raises:
@@ -71,7 +71,7 @@ class ShortcutSpec:
             raise ValueError(f"agreement is a probability, 0 to 1, got {self.agreement}")
 
     def present(self, kind: str, is_tb: bool, rng: np.random.Generator) -> bool:
-        """Whether a cue is on a film."""
+        """Whether a cue is on an image."""
         agrees = bool(rng.random() < self.agreement)
         return kind in self.kinds and agrees == is_tb
 
@@ -87,7 +87,7 @@ def _overlap(box: Box, lung_field: Mask) -> int:
 def _position(
     rng: np.random.Generator, shape: tuple[int, ...], xs: tuple[float, float], ys: tuple[float, float], lungs: Mask
 ) -> Box:
-    """A box for a mark of `shape` (height, width) within a range of film fractions, of six the one over least lung."""
+    """A box for a mark of `shape` (height, width) within a range of image fractions, of six the one over least lung."""
     size, (height, width) = len(lungs), shape
     boxes = []
     for fx, fy in rng.uniform(size=(6, 2)):
@@ -98,7 +98,7 @@ def _position(
 
 
 def _lay(image: Gray, box: Box, ink: Array, level: float) -> None:
-    """Blend a mark into the film."""
+    """Blend a mark into the image."""
     window = _window(box)
     image[window] = np.asarray(image[window] * (1 - ink) + level * ink, dtype=np.uint8)
 
@@ -107,7 +107,7 @@ def _letter(image: Gray, lung_field: Mask, rng: np.random.Generator) -> list[Cue
     size = len(image)
     left = rng.random() < 0.6
     mark = write_text("L" if left else "R", max(9, round(size * rng.uniform(0.055, 0.075))))
-    # The patient's left is on the film's right.
+    # The patient's left is on the image's right.
     xs = (0.90, 0.94) if left else (0.01, 0.045)
     box = _position(rng, mark.shape, xs, (0.03, 0.16), lung_field)
     _lay(image, box, mark, 252)
@@ -149,12 +149,12 @@ _DRAW = {"letter": _letter, "text": _text, "border": _border}
 def draw_cues(
     image: Gray, lung_field: Mask, present: dict[str, bool], rngs: dict[str, np.random.Generator]
 ) -> tuple[Cue, ...]:
-    """Put the cues that have a position onto a film, outside the lungs.
+    """Put the cues that have a position onto an image, outside the lungs.
 
     Args:
-        image: ``(H, H)`` uint8 film, changed in place.
+        image: ``(H, H)`` uint8 image, changed in place.
         lung_field: ``(H, H)`` bool.
-        present: for each kind whether it is on this film; ``exposure`` is recorded only.
+        present: for each kind whether it is on this image; ``exposure`` is recorded only.
         rngs: a random generator for each kind, so that one kind's presence does not move another.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A whole phantom data set on disk, in TBX11K's layout, and a contact sheet of films."""
+"""A whole phantom data set on disk, in TBX11K's layout, and a contact sheet of images."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ import numpy as np
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from monai_tbkd.data.film_classes import CLASS_NAMES
+from monai_tbkd.data.image_classes import CLASS_NAMES
 from monai_tbkd.data.outside_text import read_text
 from monai_tbkd.data.own_results import PHANTOM_RECIPE
 from monai_tbkd.data.phantom.cues import CUE_KINDS, ShortcutSpec, write_text
 from monai_tbkd.data.phantom.disease import ACTIVE, LATENT, Lesion
-from monai_tbkd.data.phantom.film import GENERATOR_VERSION, MIN_SIZE, PhantomFilm, make_film
+from monai_tbkd.data.phantom.image import GENERATOR_VERSION, MIN_SIZE, PhantomImage, make_image
 
 logger = logging.getLogger(__name__)
 
@@ -35,17 +35,17 @@ _CATEGORIES = [
     for i, name in enumerate((ACTIVE, LATENT, "PulmonaryTuberculosis"), start=1)
 ]
 _ORIGINAL_SIDES = (1500, 3000)  # TBX11K's originals are this large and rarely square
-_ORIGINAL_STREAM = 2**31  # apart from the films' own seeds
+_ORIGINAL_STREAM = 2**31  # apart from the images' own seeds
 _LINE = 22
 _ACTIVE_COLOR, _LATENT_COLOR, _CUE_COLOR = (255, 190, 0), (0, 190, 255), (120, 220, 120)
 
-_README = """Phantom films: SYNTHETIC chest X-rays, made by a computer program (monai_tbkd).
+_README = """Phantom images: SYNTHETIC chest X-rays, made by a computer program (monai_tbkd).
 
-No patient was ever imaged: every film, lesion and box is drawn from random numbers. The films are made to test software
+No patient was ever imaged: every image, lesion and box is drawn from random numbers. The images are made to test software
 that finds where tuberculosis is; they say nothing about real disease. Research use only, never for diagnosis, and no
-substitute for a measurement on real films.
+substitute for a measurement on real images.
 
-The layout is that of TBX11K. phantom.json holds the recipe and, for each film, its lesions and the shortcuts (side
+The layout is that of TBX11K. phantom.json holds the recipe and, for each image, its lesions and the shortcuts (side
 letter, text, border, exposure style) that were put on it, with boxes [xmin, ymin, xmax, ymax] in PNG pixels, half-open.
 The boxes in annotations/xml are in the pixels of a larger imagined original, as in the release.
 """
@@ -66,9 +66,9 @@ def _checked(recipe: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"{name} needs counts of 0 or more for {CLASS_NAMES}, got {dict(counts)}")
         recipe[name] = {c: int(counts.get(c, 0)) for c in CLASS_NAMES}
     if not any([*recipe["n_train"].values(), *recipe["n_val"].values()]):
-        raise ValueError("n_train and n_val are all 0, so there is no film to make; ask for one at least")
+        raise ValueError("n_train and n_val are all 0, so there is no image to make; ask for one at least")
     if recipe["size"] < MIN_SIZE:
-        raise ValueError(f"size is the films' side in pixels, at least {MIN_SIZE}, got {recipe['size']}")
+        raise ValueError(f"size is the images' side in pixels, at least {MIN_SIZE}, got {recipe['size']}")
     if recipe["seed"] < 0:
         raise ValueError(f"seed must be 0 or more, got {recipe['seed']}")
     for split in _SPLITS:
@@ -81,7 +81,7 @@ def _shortcut(recipe: Mapping[str, Any], split: str) -> ShortcutSpec:
 
 
 def _jobs(recipe: Mapping[str, Any]) -> list[_Job]:
-    """All films: numbers run on from train to val, the index within a split runs over all its classes."""
+    """All images: numbers run on from train to val, the index within a split runs over all its classes."""
     jobs: list[_Job] = []
     numbers = dict.fromkeys(CLASS_NAMES, 0)
     for split in _SPLITS:
@@ -110,7 +110,7 @@ def _is_there(folder: Path, recipe: Mapping[str, Any]) -> bool:
 
 
 def _voc_xml(stem: str, lesions: Sequence[Lesion], png_size: int, original: tuple[int, int]) -> str:
-    """The VOC annotation of one film, formatted as the release's; boxes are in pixels of the (width, height) given."""
+    """The VOC annotation of one image, formatted as the release's; boxes are in pixels of the (width, height) given."""
     width, height = original
     lines = ["<annotation>", f"\t<filename>{stem}</filename>", "\t<segmented>0</segmented>", "\t<size>"]
     lines += [f"\t\t<width>{width}</width>", f"\t\t<height>{height}</height>", "\t</size>"]
@@ -124,13 +124,13 @@ def _voc_xml(stem: str, lesions: Sequence[Lesion], png_size: int, original: tupl
     return "\n".join([*lines, "</annotation>", ""])
 
 
-def _coco_json(films: Sequence[tuple[str, Sequence[Lesion]]], png_size: int) -> dict[str, Any]:
-    """The COCO annotation of one split; films without a lesion are listed too, as in the release."""
+def _coco_json(images: Sequence[tuple[str, Sequence[Lesion]]], png_size: int) -> dict[str, Any]:
+    """The COCO annotation of one split; images without a lesion are listed too, as in the release."""
     ids = {category["name"]: category["id"] for category in _CATEGORIES}
     size = {"width": png_size, "height": png_size}
-    listed = [{"id": image_id, "file_name": name, **size} for image_id, (name, _) in enumerate(films, start=1)]
+    listed = [{"id": image_id, "file_name": name, **size} for image_id, (name, _) in enumerate(images, start=1)]
     annotations: list[dict[str, Any]] = []
-    for image_id, (_, lesions) in enumerate(films, start=1):
+    for image_id, (_, lesions) in enumerate(images, start=1):
         for lesion in lesions:
             x0, y0, x1, y1 = (float(c) for c in lesion.box)
             box = [x0, y0, x1 - x0, y1 - y0]
@@ -140,20 +140,20 @@ def _coco_json(films: Sequence[tuple[str, Sequence[Lesion]]], png_size: int) -> 
 
 
 def _make(folder: Path, recipe: Mapping[str, Any], job: _Job) -> tuple[_Job, dict[str, Any], tuple[Lesion, ...]]:
-    """Make and write one film, in whichever process."""
+    """Make and write one image, in whichever process."""
     seed, size = (recipe["seed"], _SPLITS.index(job.split), job.number), recipe["size"]
-    film = make_film(job.class_name, seed, size, _shortcut(recipe, job.split))
-    Image.fromarray(film.image).save(folder / "imgs" / job.name)
+    image = make_image(job.class_name, seed, size, _shortcut(recipe, job.split))
+    Image.fromarray(image.image).save(folder / "imgs" / job.name)
     if recipe["write_lung_fields"]:
-        mask = np.where(film.lung_field, 255, 0).astype(np.uint8)
+        mask = np.where(image.lung_field, 255, 0).astype(np.uint8)
         Image.fromarray(mask).save(folder / "lung_fields" / job.name)
-    record = {"file_name": job.name, "split": job.split, **film.to_record()}
+    record = {"file_name": job.name, "split": job.split, **image.to_record()}
     if job.class_name == "tb":
         width, height = np.random.default_rng((*seed, _ORIGINAL_STREAM)).integers(*_ORIGINAL_SIDES, size=2)
         stem = Path(job.name).stem
-        xml = _voc_xml(stem, film.lesions, size, (int(width), int(height)))
+        xml = _voc_xml(stem, image.lesions, size, (int(width), int(height)))
         (folder / "annotations" / "xml" / f"{stem}.xml").write_text(xml, encoding="utf-8")
-    return job, record, film.lesions
+    return job, record, image.lesions
 
 
 def _write_all(folder: Path, recipe: Mapping[str, Any], num_workers: int) -> None:
@@ -165,21 +165,21 @@ def _write_all(folder: Path, recipe: Mapping[str, Any], num_workers: int) -> Non
         (folder / name).mkdir(parents=True)
     jobs, work = _jobs(recipe), partial(_make, folder, recipe)
     records: list[dict[str, Any]] = []
-    films: dict[str, list[tuple[str, tuple[Lesion, ...]]]] = {split: [] for split in _SPLITS}
+    images: dict[str, list[tuple[str, tuple[Lesion, ...]]]] = {split: [] for split in _SPLITS}
     chunk = max(1, min(16, len(jobs) // (4 * max(1, num_workers))))
     with ProcessPoolExecutor(num_workers) if num_workers > 0 else nullcontext() as pool:
         made = pool.map(work, jobs, chunksize=chunk) if pool else map(work, jobs)
-        shown = tqdm(made, "phantom films", len(jobs), unit="film", disable=not sys.stderr.isatty())
+        shown = tqdm(made, "phantom images", len(jobs), unit="image", disable=not sys.stderr.isatty())
         for job, record, lesions in shown:
             records.append(record)
-            films[job.split].append((job.name, lesions))
-    for split, listed in (*films.items(), ("trainval", films["train"] + films["val"])):
+            images[job.split].append((job.name, lesions))
+    for split, listed in (*images.items(), ("trainval", images["train"] + images["val"])):
         names = "".join(f"{name}\n" for name, _ in listed)
         (folder / "lists" / f"TBX11K_{split}.txt").write_text(names, encoding="utf-8")
         coco = json.dumps(_coco_json(listed, recipe["size"]))
         (folder / "annotations" / "json" / f"TBX11K_{split}.json").write_text(coco, encoding="utf-8")
     (folder / "README.txt").write_text(_README, encoding="utf-8")
-    whole = {"synthetic": True, "recipe": recipe, "films": records}
+    whole = {"synthetic": True, "recipe": recipe, "images": records}
     (folder / PHANTOM_RECIPE).write_text(json.dumps(whole, indent=1), encoding="utf-8")
 
 
@@ -202,28 +202,28 @@ def write_phantom_dataset(
 
     Args:
         output_dir: the data set's folder; absent, empty, or holding the same data set, which is then reused.
-        n_train: number of training films of ``health``, ``sick`` and ``tb``; a class left out has none.
-        n_val: number of validation films.
-        size: side of the films in pixels.
+        n_train: number of training images of ``health``, ``sick`` and ``tb``; a class left out has none.
+        n_val: number of validation images.
+        size: side of the images in pixels.
         seed: of the whole set.
         train_agreement: how often each cue's presence agrees with "has tuberculosis" in the training split, see
             `ShortcutSpec`.
         val_agreement: the same in the validation split.
         shortcut_kinds: which cues there are.
-        num_workers: processes that make films; 0 makes them in this one.
+        num_workers: processes that make images; 0 makes them in this one.
         write_lung_fields: write ``lung_fields/<class>/<name>.png`` too, 255 in the aerated lung.
 
     Returns:
         ``output_dir``.
 
     Raises:
-        FileExistsError: ``output_dir`` holds something else, or phantom films of another recipe.
+        FileExistsError: ``output_dir`` holds something else, or phantom images of another recipe.
         ValueError: arguments that make no data set.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as tmp:
-        ...     root = write_phantom_dataset(f"{tmp}/films", {"health": 1, "tb": 1}, {"tb": 1}, size=96)
+        ...     root = write_phantom_dataset(f"{tmp}/images", {"health": 1, "tb": 1}, {"tb": 1}, size=96)
         ...     (root / "lists" / "TBX11K_train.txt").read_text().split()
         ['health/h0001.png', 'tb/tb0001.png']
     """
@@ -251,25 +251,25 @@ def write_phantom_dataset(
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-    logger.info("wrote %d phantom films to %s", len(_jobs(recipe)), target)
+    logger.info("wrote %d phantom images to %s", len(_jobs(recipe)), target)
     return target
 
 
-def write_sheet(films: Sequence[PhantomFilm], path: str | Path, columns: int = 4, side: int = 384) -> Path:
-    """Write a PNG of films in reading order, lesions in amber (active) and blue (latent), cues in green."""
-    rows = -(-len(films) // columns)
+def write_sheet(images: Sequence[PhantomImage], path: str | Path, columns: int = 4, side: int = 384) -> Path:
+    """Write a PNG of images in reading order, lesions in amber (active) and blue (latent), cues in green."""
+    rows = -(-len(images) // columns)
     sheet = Image.new("RGB", (columns * side, rows * (side + _LINE)), (0, 0, 0))
     draw = ImageDraw.Draw(sheet)
-    for i, film in enumerate(films):
+    for i, image in enumerate(images):
         x, y = (i % columns) * side, (i // columns) * (side + _LINE)
-        sheet.paste(Image.fromarray(film.image).resize((side, side), Image.Resampling.LANCZOS).convert("RGB"), (x, y))
-        scale = side / film.image.shape[0]
-        marks = [(n.box, _ACTIVE_COLOR if n.tb_type.startswith("Active") else _LATENT_COLOR) for n in film.lesions]
-        marks += [(c.box, _CUE_COLOR) for c in film.cues if c.box is not None]
+        sheet.paste(Image.fromarray(image.image).resize((side, side), Image.Resampling.LANCZOS).convert("RGB"), (x, y))
+        scale = side / image.image.shape[0]
+        marks = [(n.box, _ACTIVE_COLOR if n.tb_type.startswith("Active") else _LATENT_COLOR) for n in image.lesions]
+        marks += [(c.box, _CUE_COLOR) for c in image.cues if c.box is not None]
         for box, color in marks:
             x0, y0, x1, y1 = (c * scale for c in box)
             draw.rectangle((x + x0, y + y0, x + x1 - 1, y + y1 - 1), outline=color)
-        words = [film.class_name, *([film.finding] if film.finding else []), *(n.kind for n in film.lesions)]
+        words = [image.class_name, *([image.finding] if image.finding else []), *(n.kind for n in image.lesions)]
         line = write_text(" / ".join(words).upper(), 12)[:, : side - 12]
         caption = Image.fromarray(np.asarray(line * 230, dtype=np.uint8))
         sheet.paste(caption.convert("RGB"), (x + 6, y + side + 5))

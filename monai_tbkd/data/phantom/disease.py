@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 from monai_tbkd.data.phantom.canvas import Array, enlarge, noise_field, smoothstep
 
 Box = tuple[float, float, float, float]
-"""``(xmin, ymin, xmax, ymax)`` in film pixels, half-open pixel edges, x = column."""
+"""``(xmin, ymin, xmax, ymax)`` in image pixels, half-open pixel edges, x = column."""
 
 ACTIVE = "ActiveTuberculosis"
 LATENT = "ObsoletePulmonaryTuberculosis"
@@ -20,13 +20,15 @@ LATENT = "ObsoletePulmonaryTuberculosis"
 ACTIVE_KINDS = {"infiltrate": 0.45, "cavity": 0.27, "nodules": 0.28}
 LATENT_KINDS = {"fibrosis": 0.55, "calcified": 0.45}
 
-_LATENT_FILMS = 0.20  # TBX11K: 212 of 1190 labeled tuberculosis films are latent only, and latent boxes are 20 % of all
-_BILATERAL_FILMS = 0.5  # TBX11K: 48 % of the validation films have boxes in both halves
+_LATENT_IMAGES = (
+    0.20  # TBX11K: 212 of 1190 labeled tuberculosis images are latent only, and latent boxes are 20 % of all
+)
+_BILATERAL_IMAGES = 0.5  # TBX11K: 48 % of the validation images have boxes in both halves
 _UPPER_ZONE = 0.77
-_AREA = (0.01, 0.12)  # of the film
+_AREA = (0.01, 0.12)  # of the image
 _EDGE = 0.15  # the box is where a lesion is stronger than this fraction of its peak
 _TRIES = 8
-_SIDE = 96  # texture is drawn on a fixed grid, so that a lesion is the same at every film size
+_SIDE = 96  # texture is drawn on a fixed grid, so that a lesion is the same at every image size
 FINDINGS = {"consolidation": 0.4, "effusion": 0.35, "cardiomegaly": 0.25}
 
 
@@ -119,7 +121,7 @@ def _fibrosis(rng: np.random.Generator) -> Array:
     return np.asarray(body * (0.75 * streaks + 0.75 * haze), dtype=np.float32)
 
 
-# kind -> (pattern, attenuation of a fully obvious lesion, usual area as a fraction of the film)
+# kind -> (pattern, attenuation of a fully obvious lesion, usual area as a fraction of the image)
 _KINDS = {
     "infiltrate": (_infiltrate, 0.46, 0.056),
     "cavity": (_cavity, 0.44, 0.042),
@@ -139,16 +141,16 @@ def _place(rng: np.random.Generator, lung: Array) -> tuple[float, float]:
 
 
 def _stamp(pattern: Array, center: tuple[float, float], radii: tuple[float, float], lung: Array) -> Array:
-    """The pattern on an empty film, confined to the lung."""
-    film = np.zeros_like(lung)
+    """The pattern on an empty image, confined to the lung."""
+    image = np.zeros_like(lung)
     size = lung.shape[0]
     width, height = (max(3, round(2 * r)) for r in radii)
     x0, y0 = round(center[0] - width / 2), round(center[1] - height / 2)
     patch = np.asarray(Image.fromarray(pattern).resize((width, height), Image.Resampling.BILINEAR))
     left, top, right, bottom = max(0, x0), max(0, y0), min(size, x0 + width), min(size, y0 + height)
     window = (slice(top, bottom), slice(left, right))
-    film[window] = patch[top - y0 : bottom - y0, left - x0 : right - x0] * lung[window]
-    return film
+    image[window] = patch[top - y0 : bottom - y0, left - x0 : right - x0] * lung[window]
+    return image
 
 
 def _tight_box(field: Array) -> Box:
@@ -191,21 +193,21 @@ def _one(rng: np.random.Generator, lung: Array, kind: str, tb_type: str) -> tupl
 
 
 def render_lesions(rng: np.random.Generator, right: Array, left: Array) -> tuple[Array, tuple[Lesion, ...]]:
-    """Draw the lesions of one film with tuberculosis.
+    """Draw the lesions of one image with tuberculosis.
 
     Args:
         rng: random generator.
-        right: ``(H, W)`` soft mask of the patient's right lung on the film, 0-1.
+        right: ``(H, W)`` soft mask of the patient's right lung on the image, 0-1.
         left: the same of the left lung.
 
     Returns:
         Attenuation to add ``(H, W)``, and the 1-3 lesions.
     """
-    latent = rng.random() < _LATENT_FILMS
+    latent = rng.random() < _LATENT_IMAGES
     odds = LATENT_KINDS if latent else ACTIVE_KINDS
     total = np.zeros_like(right)
     lesions: list[Lesion] = []
-    if rng.random() < _BILATERAL_FILMS:
+    if rng.random() < _BILATERAL_IMAGES:
         sides = [0, 1] + ([int(rng.integers(2))] if rng.random() < 0.15 else [])
     else:
         sides = [int(rng.integers(2))] * (1 + int(rng.random() < 0.15))
@@ -216,7 +218,7 @@ def render_lesions(rng: np.random.Generator, right: Array, left: Array) -> tuple
             low, high = (a * right.size for a in _AREA)
             area = (lesion.box[2] - lesion.box[0]) * (lesion.box[3] - lesion.box[1])
             apart = all(_overlap(lesion.box, other.box) < 0.25 for other in lesions)
-            if (low <= area <= high and apart) or (not lesions and not left_over):  # never a film without any
+            if (low <= area <= high and apart) or (not lesions and not left_over):  # never an image without any
                 total += field
                 lesions.append(lesion)
                 break
@@ -224,7 +226,7 @@ def render_lesions(rng: np.random.Generator, right: Array, left: Array) -> tuple
 
 
 def sample_finding(rng: np.random.Generator) -> str:
-    """Draw what makes a sick film sick."""
+    """Draw what makes a sick image sick."""
     return str(rng.choice(list(FINDINGS), p=list(FINDINGS.values())))
 
 

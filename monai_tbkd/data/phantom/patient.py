@@ -1,4 +1,4 @@
-"""One phantom patient: the numbers that vary from film to film, the outlines of the organs, and the pose."""
+"""One phantom patient: the numbers that vary from image to image, the outlines of the organs, and the pose."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 from monai_tbkd.data.phantom.canvas import HALF_EXTENT, Array, Canvas, curve
 
-# (v relative to the lung's height: 0 apex, 1 costophrenic angle; |u|) of the pleura, from tracing frontal films.
+# (v relative to the lung's height: 0 apex, 1 costophrenic angle; |u|) of the pleura, from tracing frontal images.
 _OUTER = ((0, 0.30), (0.012, 0.375), (0.05, 0.46), (0.12, 0.53), (0.22, 0.60), (0.4, 0.68), (0.6, 0.73), (0.8, 0.755),
           (0.92, 0.755), (1.05, 0.74))  # fmt: skip
 _INNER = ((0, 0.30), (0.012, 0.225), (0.05, 0.175), (0.12, 0.15), (0.3, 0.12), (1.05, 0.10))
@@ -19,7 +19,7 @@ _CELLS = 8
 
 @dataclass(frozen=True)
 class Anatomy:
-    """One patient; lengths in body units: the film shows about -1..1, u to the film's right, v downward."""
+    """One patient; lengths in body units: the image shows about -1..1, u to the image's right, v downward."""
 
     lung_width: float  # scale of the lungs' breadth, 1 is average
     apex: float  # v of the lungs' top
@@ -37,9 +37,9 @@ class Anatomy:
     breast: float  # strength of the breast shadows, 0 for none
     bubble: float  # strength of the stomach bubble, 0 for none
     vessels: float  # strength of the vessel markings
-    shift: tuple[float, float]  # of the whole body on the film, (u, v)
+    shift: tuple[float, float]  # of the whole body on the image, (u, v)
     angle: float  # rotation of the body in radians
-    scale: float  # of the body on the film
+    scale: float  # of the body on the image
     bend: float  # sideways bend of the spine
 
 
@@ -79,8 +79,8 @@ class Outlines:
     outer: Array  # |u| of the lungs' outer edge at each row
     inner: Array  # |u| of the lungs' inner edge at each row, before heart and mediastinum are laid over
     dome: Array  # v of the diaphragms at each column
-    heart_right: Array  # |u| of the mediastinum's edge on the film's left at each row
-    heart_left: Array  # |u| of the mediastinum's edge on the film's right at each row
+    heart_right: Array  # |u| of the mediastinum's edge on the image's left at each row
+    heart_left: Array  # |u| of the mediastinum's edge on the image's right at each row
     base: float  # v of the costophrenic angles' depth
 
 
@@ -123,7 +123,7 @@ def draw_outlines(canvas: Canvas, anatomy: Anatomy) -> Outlines:
 
 
 class Pose:
-    """Map the canvas to film pixels: shift, rotation, scale and a bend of the spine.
+    """Map the canvas to image pixels: shift, rotation, scale and a bend of the spine.
 
     By a mesh of quadrilaterals, which is many times quicker than the coordinates of every pixel.
     """
@@ -139,13 +139,13 @@ class Pose:
         self._midline = (anatomy.shift[0], anatomy.shift[1], float(np.tan(anatomy.angle)))
 
     def right_half(self, size: int) -> npt.NDArray[np.bool_]:
-        """The patient's right half, on the film's left: ``(size, size)`` bool."""
+        """The patient's right half, on the image's left: ``(size, size)`` bool."""
         axis = (np.arange(size) + 0.5) / size * 2 - 1
         x, y, slope = self._midline
         return np.asarray(axis[None, :] < x - slope * (axis[:, None] - y))
 
     def apply(self, plate: Array, size: int) -> Array:
-        """Lay a canvas plate ``(N, N)`` onto a film of ``(size, size)``."""
+        """Lay a canvas plate ``(N, N)`` onto an image of ``(size, size)``."""
         pixels = plate.shape[0]
         scale = pixels / (2 * HALF_EXTENT)
         u = np.clip((self._u + HALF_EXTENT) * scale, 0, pixels - 1)

@@ -108,7 +108,7 @@ def _girdle(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> Array
         blade.line(border * turn, 0.014, 0.5)
         blade.line(side * turn, 0.026, 0.75)
         blade.line(spine * turn, 0.030, 0.6)
-        # The arm bone: a round head and a shaft that leaves the film.
+        # The arm bone: a round head and a shaft that leaves the image.
         hx, hy = x + 0.33, y + 0.06
         shaft = _smooth([(hx + 0.03, hy + 0.04), (hx + 0.10, hy + 0.25), (hx + 0.17 + 0.1 * anatomy.arm, hy + 0.60)])
         _bone(blade, shaft * turn, 0.095, 0.55, 0.8)

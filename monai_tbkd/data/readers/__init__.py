@@ -1,8 +1,8 @@
-"""One decoder a file format; `decode_film` chooses by content."""
+"""One decoder a file format; `decode_image` chooses by content."""
 
 from __future__ import annotations
 
-from monai_tbkd.data.readers.decode import decode_film, film_size
-from monai_tbkd.data.readers.decoded_film import DecodedFilm, FilmLimits
+from monai_tbkd.data.readers.decode import decode_image, whole_image_size
+from monai_tbkd.data.readers.decoded_image import DecodedImage, ImageLimits
 
-__all__ = ["DecodedFilm", "FilmLimits", "decode_film", "film_size"]
+__all__ = ["DecodedImage", "ImageLimits", "decode_image", "whole_image_size"]

@@ -6,45 +6,45 @@ import os
 from pathlib import Path
 from types import ModuleType
 
-from monai_tbkd.data.film_rules import FilmRules
-from monai_tbkd.data.readers.decoded_film import DecodedFilm, FilmLimits
+from monai_tbkd.data.image_rules import ImageRules
+from monai_tbkd.data.readers.decoded_image import DecodedImage, ImageLimits
 from monai_tbkd.data.readers.dicom import decode_dicom, dicom_size
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, ITK_FORMATS, sniff_format
 from monai_tbkd.data.readers.nifti import decode_nifti, nifti_size
 from monai_tbkd.data.readers.picture import PICTURE_FORMATS, decode_picture, picture_size
 from monai_tbkd.data.readers.reader_process import decode_apart
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.reason_codes import ImageError, ReasonCode
 
 
-def decode_film(
+def decode_image(
     path: str | os.PathLike[str],
     voi: str = "first",
-    limits: FilmLimits | None = None,
-    rules: FilmRules | None = None,
-) -> DecodedFilm:
+    limits: ImageLimits | None = None,
+    rules: ImageRules | None = None,
+) -> DecodedImage:
     """Decode one image, upright, rows first, in a process of its own.
 
     Args:
         path: a PNG, JPEG, TIFF, BMP, DICOM, NIfTI, MetaImage or NRRD file, told by its content.
         voi: for DICOM, ``"first"`` applies the first VOI LUT or window, ``"none"`` leaves it out.
         limits: smallest and largest image.
-        rules: what a DICOM file's tags must say; the defaults of `FilmRules` if None.
+        rules: what a DICOM file's tags must say; the defaults of `ImageRules` if None.
 
     Raises:
-        FilmError: the file cannot be used; its reason says why.
+        ImageError: the file cannot be used; its reason says why.
 
     Example:
-        >>> decode_film("film.dcm").pixels.shape  # doctest: +SKIP
+        >>> decode_image("image.dcm").pixels.shape  # doctest: +SKIP
         (2022, 1756)
     """
     path = Path(path)
-    limits, rules = limits or FilmLimits(), rules or FilmRules()
+    limits, rules = limits or ImageLimits(), rules or ImageRules()
     file_format = _format_of(path)
     limits.check_file(path)
     return decode_apart(_decode, limits.max_pixels, path, file_format, voi, limits, rules)
 
 
-def _decode(path: Path, file_format: str, voi: str, limits: FilmLimits, rules: FilmRules) -> DecodedFilm:
+def _decode(path: Path, file_format: str, voi: str, limits: ImageLimits, rules: ImageRules) -> DecodedImage:
     if file_format in PICTURE_FORMATS:
         return decode_picture(path, limits)
     if file_format in ITK_FORMATS:
@@ -54,8 +54,8 @@ def _decode(path: Path, file_format: str, voi: str, limits: FilmLimits, rules: F
     return decode_dicom(path, limits, rules, voi=voi, headless=file_format == "headless_dicom")
 
 
-def film_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Return height and width in pixels that `decode_film` would give, from the header alone."""
+def whole_image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Return height and width in pixels that `decode_image` would give, from the header alone."""
     path = Path(path)
     file_format = _format_of(path)
     if file_format in PICTURE_FORMATS:
@@ -72,7 +72,7 @@ def _itk_image(path: Path) -> ModuleType:
     try:
         from monai_tbkd.data.readers import itk_image
     except ImportError as error:
-        raise FilmError(
+        raise ImageError(
             ReasonCode.UNSUPPORTED_SYNTAX, path, "MetaImage and NRRD are read by the installed package alone (pip "
             "install monai_tbkd); convert it to NIfTI, DICOM or PNG",
         ) from error  # fmt: skip
@@ -85,18 +85,18 @@ def _format_of(path: Path) -> str:
         if not path.is_file():
             what = "is not a regular file" if path.exists() else "there is no such file"
             what = "a folder that cannot be opened" if path.is_dir() else what
-            raise FilmError(ReasonCode.NOT_READABLE, path, f"{what}; check the path")
+            raise ImageError(ReasonCode.NOT_READABLE, path, f"{what}; check the path")
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
     except OSError as error:
-        raise FilmError(
+        raise ImageError(
             ReasonCode.NOT_READABLE, path, f"cannot be opened ({error.strerror or error}); check its permissions"
         ) from error
     if not head:
-        raise FilmError(ReasonCode.CORRUPT, path, "the file is empty; copy it again")
+        raise ImageError(ReasonCode.CORRUPT, path, "the file is empty; copy it again")
     file_format = sniff_format(head)
     if file_format is None:
-        raise FilmError(
+        raise ImageError(
             ReasonCode.NOT_AN_IMAGE,
             path,
             "not a PNG, JPEG, TIFF, BMP, DICOM, NIfTI, MetaImage or NRRD file by its content; convert it to one",

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from monai_tbkd.data.film_rules import FilmRules
-from monai_tbkd.data.film_turn import FilmTurn
-from monai_tbkd.data.film_warnings import FilmWarning
-from monai_tbkd.data.readers.decoded_film import DecodedFilm, FilmLimits, as_corrupt, finite_pixels
+from monai_tbkd.data.image_rules import ImageRules
+from monai_tbkd.data.image_turn import ImageTurn
+from monai_tbkd.data.image_warnings import ImageWarning
+from monai_tbkd.data.readers.decoded_image import DecodedImage, ImageLimits, as_corrupt, finite_pixels
 from monai_tbkd.data.readers.dicom_display import VOI_CHOICES, DisplaySteps
 from monai_tbkd.data.readers.dicom_elements import numbers, spacing_of
 from monai_tbkd.data.readers.dicom_file import read_dicom, read_dicom_header
@@ -20,13 +20,13 @@ from monai_tbkd.data.readers.dicom_pixels import bits_of, decode_cells, read_lay
 from monai_tbkd.data.readers.dicom_rules import check_tags, patient_orientation
 from monai_tbkd.data.readers.dicom_stream import settle_syntax
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.reason_codes import ImageError, ReasonCode
 
 
 def decode_dicom(
-    path: Path, limits: FilmLimits, rules: FilmRules, voi: str = "first", headless: bool = False
-) -> DecodedFilm:
-    """Decode a gray single-frame DICOM file to what a viewer shows, larger values brighter; see `decode_film`.
+    path: Path, limits: ImageLimits, rules: ImageRules, voi: str = "first", headless: bool = False
+) -> DecodedImage:
+    """Decode a gray single-frame DICOM file to what a viewer shows, larger values brighter; see `decode_image`.
 
     A `headless` file lacks preamble and meta header; it is an image only if pixel data come out of it.
     """
@@ -35,7 +35,7 @@ def decode_dicom(
     with quiet_pydicom():
         ds = read_dicom(path, limits, headless)
         # pydicom parses an element when it is first asked for, so that a damaged one fails anywhere in here.
-        with as_corrupt(path, "one of its tags cannot be read ({kind}); export the film again"):
+        with as_corrupt(path, "one of its tags cannot be read ({kind}); export the image again"):
             found = check_tags(path, ds, rules)
             layout = read_layout(path, ds)
             limits.check(path, layout.rows, layout.columns)
@@ -44,7 +44,7 @@ def decode_dicom(
             uid = str(ds.get("SOPInstanceUID", "") or "")
             doubtful_syntax = settle_syntax(ds, layout.native_bytes)
         cells, stream = decode_cells(path, ds, layout)
-        with as_corrupt(path, "its LUT or window cannot be applied ({kind}); export the film again"):
+        with as_corrupt(path, "its LUT or window cannot be applied ({kind}); export the image again"):
             bits, steps, doubts = bits_of(cells, ds, layout, stream)
             try:
                 display = DisplaySteps(ds, bits, voi)
@@ -54,19 +54,19 @@ def decode_dicom(
                     display, pixels = plain, bare
                     display.leave_out("VOI LUT or window left out, which leaves nothing of the image")
             except ValueError as error:
-                raise FilmError(ReasonCode.UNREADABLE_TAG, path, str(error)) from error
+                raise ImageError(ReasonCode.UNREADABLE_TAG, path, str(error)) from error
             steps += display.steps
             pixels = finite_pixels(path, pixels, steps)
         if doubtful_syntax:
             steps.insert(0, f"read as {ds.file_meta.TransferSyntaxUID.name}, which TransferSyntaxUID is not")
-            doubts.append(FilmWarning.SYNTAX_DOUBTFUL)
-        found += [*doubts, *([FilmWarning.DISPLAY_LEFT_OUT] if display.left_out else [])]
+            doubts.append(ImageWarning.SYNTAX_DOUBTFUL)
+        found += [*doubts, *([ImageWarning.DISPLAY_LEFT_OUT] if display.left_out else [])]
         if turn:
             pixels = turn.upright(pixels)
             steps.append(f"turned upright ({turn}), as PatientOrientation says")
             spacing = spacing[::-1] if spacing and turn.transpose else spacing
         # A damaged length can make the UID run over the patient's name.
-        return DecodedFilm(
+        return DecodedImage(
             pixels, "dicom", steps, spacing, uid if re.fullmatch(r"[0-9.]{1,64}", uid) else "", turn, found
         )
 
@@ -86,20 +86,20 @@ def dicom_size(path: Path) -> tuple[int, int]:
     ds = read_dicom_header(path, ["Rows", "Columns", "PatientOrientation", "SOPClassUID"])
     with quiet_pydicom(), as_corrupt(path, "the DICOM header is damaged ({kind})"):
         if not numbers(ds, "Rows") or not numbers(ds, "Columns"):
-            raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without rows and columns")
+            raise ImageError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without rows and columns")
         size = whole_number(path, ds, "Rows"), whole_number(path, ds, "Columns")
         return size[::-1] if turn_to_upright(ds).transpose else size
 
 
-def turn_to_upright(ds: Dataset) -> FilmTurn:
+def turn_to_upright(ds: Dataset) -> ImageTurn:
     """Read the turn from the stored pixels to rows to the patient's left and columns to the feet; none if unknown."""
     orientation = patient_orientation(ds)
     if orientation is None:
-        return FilmTurn()
+        return ImageTurn()
     across, down = orientation[0][0], orientation[1][0]
     transpose = across in "HF" and down in "LR"
     if transpose:
         across, down = down, across
     if across not in "LR" or down not in "HF":  # seen from the side or from above
-        return FilmTurn()
-    return FilmTurn(transpose, flip_rows=down == "H", flip_columns=across == "R")
+        return ImageTurn()
+    return ImageTurn(transpose, flip_rows=down == "H", flip_columns=across == "R")

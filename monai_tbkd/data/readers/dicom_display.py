@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from monai_tbkd.data.readers.decoded_film import strips
+from monai_tbkd.data.readers.decoded_image import strips
 from monai_tbkd.data.readers.dicom_elements import numbers, quoted_values, sequence_items, text_of, values_of
 from monai_tbkd.data.readers.pixel_bits import PixelBits
 

@@ -10,11 +10,11 @@ import pydicom
 from pydicom import Dataset, uid
 
 from monai_tbkd.data.own_results import is_own_result
-from monai_tbkd.data.readers.decoded_film import FilmLimits, read_to_end, zlib_chunks
+from monai_tbkd.data.readers.decoded_image import ImageLimits, read_to_end, zlib_chunks
 from monai_tbkd.data.readers.dicom_stream import guess_syntax
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.reason_codes import ImageError, ReasonCode
 
 PIXEL_KEYS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
@@ -23,19 +23,19 @@ def read_dicom_header(path: Path, keywords: Sequence[str] | None = None) -> Data
     """Read everything of a DICOM file but its pixels, or the elements with these keywords alone.
 
     Raises:
-        FilmError: NOT_READABLE, NOT_AN_IMAGE, CORRUPT or TOO_LARGE.
+        ImageError: NOT_READABLE, NOT_AN_IMAGE, CORRUPT or TOO_LARGE.
     """
     with quiet_pydicom():
         try:
             with path.open("rb") as file:
                 kind = sniff_format(file.read(HEAD_BYTES))
         except OSError as error:
-            raise FilmError(ReasonCode.NOT_READABLE, path, f"cannot be opened ({error.strerror or error})") from error
+            raise ImageError(ReasonCode.NOT_READABLE, path, f"cannot be opened ({error.strerror or error})") from error
         if kind not in ("dicom", "headless_dicom"):
-            raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "not a DICOM file by its content")
+            raise ImageError(ReasonCode.NOT_AN_IMAGE, path, "not a DICOM file by its content")
         try:
             if kind == "dicom":
-                _refuse_inflated_bomb(path, FilmLimits())
+                _refuse_inflated_bomb(path, ImageLimits())
             ds = pydicom.dcmread(
                 path,
                 force=kind == "headless_dicom",
@@ -44,46 +44,46 @@ def read_dicom_header(path: Path, keywords: Sequence[str] | None = None) -> Data
             )
             _assume_transfer_syntax(ds)
             return ds
-        except (FilmError, ImportError):
+        except (ImageError, ImportError):
             raise
         except Exception as error:  # pydicom lets through what zlib, struct and its own parsers raise
-            detail = f"the DICOM header is damaged ({type(error).__name__}); export the film again"
-            raise FilmError(ReasonCode.CORRUPT, path, detail) from error
+            detail = f"the DICOM header is damaged ({type(error).__name__}); export the image again"
+            raise ImageError(ReasonCode.CORRUPT, path, detail) from error
 
 
-def read_dicom(path: Path, limits: FilmLimits, headless: bool) -> Dataset:
+def read_dicom(path: Path, limits: ImageLimits, headless: bool) -> Dataset:
     """Read a DICOM file with its pixels; a `headless` one lacks preamble and meta header."""
     try:
         if not headless:
             _refuse_inflated_bomb(path, limits)
         ds = pydicom.dcmread(path, force=headless)
         if is_own_result(ds):
-            raise FilmError(ReasonCode.OWN_RESULT, path, "written by this program; give the image that it is about")
+            raise ImageError(ReasonCode.OWN_RESULT, path, "written by this program; give the image that it is about")
         if not any(key in ds for key in PIXEL_KEYS):
             # pydicom drops a cut element, and everything where the pixel data are compressed.
             kind = str(getattr(ds.file_meta.get("MediaStorageSOPClassUID"), "name", ""))
             if not headless and ("Rows" in ds or len(ds) == 0 or "Image Storage" in kind):
-                raise FilmError(ReasonCode.CORRUPT, path, "an image without its pixel data; send the file again")
-            raise FilmError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without pixel data; expected a radiograph")
+                raise ImageError(ReasonCode.CORRUPT, path, "an image without its pixel data; send the file again")
+            raise ImageError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without pixel data; expected a radiograph")
         _assume_transfer_syntax(ds)
         if not ds.file_meta.TransferSyntaxUID:
-            raise FilmError(
+            raise ImageError(
                 ReasonCode.UNSUPPORTED_SYNTAX,
                 path,
                 "the DICOM element TransferSyntaxUID is missing, and the compressed pixel data do not tell it; send "
                 "the file again with it",
             )
-    except (FilmError, ImportError):
+    except (ImageError, ImportError):
         raise
     except Exception as error:  # pydicom lets through what zlib, struct and its own parsers raise
         reason = ReasonCode.NOT_AN_IMAGE if headless else ReasonCode.CORRUPT
-        raise FilmError(
+        raise ImageError(
             reason, path, f"the DICOM file is cut short or damaged ({type(error).__name__}); send it again"
         ) from error
     return ds
 
 
-def _refuse_inflated_bomb(path: Path, limits: FilmLimits) -> None:
+def _refuse_inflated_bomb(path: Path, limits: ImageLimits) -> None:
     """Raise TOO_LARGE for a deflated data set that is larger than any image, since pydicom inflates it whole."""
     with path.open("rb") as file:
         pydicom.filereader.read_preamble(file, force=False)

@@ -13,13 +13,13 @@ from pydicom import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
 
-from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.image_warnings import ImageWarning
 from monai_tbkd.data.readers.dicom_display import is_padding, padding_range
 from monai_tbkd.data.readers.dicom_elements import numbers, quoted, quoted_values, text_of
 from monai_tbkd.data.readers.dicom_file import PIXEL_KEYS
 from monai_tbkd.data.readers.dicom_stream import StreamHead, read_stream_head
 from monai_tbkd.data.readers.pixel_bits import PixelBits, true_bits
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.reason_codes import ImageError, ReasonCode
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ def read_layout(path: Path, ds: Dataset) -> PixelLayout:
     if not photometric:
         raise _missing(path, "PhotometricInterpretation")
     if whole_number(path, ds, "SamplesPerPixel", 1) != 1 or not photometric.startswith("MONOCHROME"):
-        raise FilmError(
+        raise ImageError(
             ReasonCode.COLOR,
             path,
             f"{quoted(photometric)} pixels; expected MONOCHROME1 or MONOCHROME2, so send the original radiograph",
         )
     frames = whole_number(path, ds, "NumberOfFrames", 1)
     if frames > 1:
-        raise FilmError(ReasonCode.MULTI_FRAME, path, f"{frames} frames; expected a single radiograph")
+        raise ImageError(ReasonCode.MULTI_FRAME, path, f"{frames} frames; expected a single radiograph")
     rows, columns = whole_number(path, ds, "Rows"), whole_number(path, ds, "Columns")
     allocated, signed = whole_number(path, ds, "BitsAllocated"), whole_number(path, ds, "PixelRepresentation") != 0
     high = whole_number(path, ds, "HighBit", -1)
@@ -58,10 +58,10 @@ def read_layout(path: Path, ds: Dataset) -> PixelLayout:
     stored = whole_number(path, ds, "BitsStored", high + 1 or None)
     high = stored - 1 if high < 1 else high
     if not 1 <= stored <= high + 1 <= allocated:
-        raise FilmError(
+        raise ImageError(
             ReasonCode.CORRUPT,
             path,
-            f"BitsAllocated {allocated}, BitsStored {stored} and HighBit {high} contradict each other; export the film "
+            f"BitsAllocated {allocated}, BitsStored {stored} and HighBit {high} contradict each other; export the image "
             "again",
         )
     return PixelLayout(rows, columns, allocated, PixelBits(stored, high, signed))
@@ -75,7 +75,7 @@ def whole_number(path: Path, ds: Dataset, keyword: str, default: int | None = No
             raise _missing(path, keyword)
         return default
     if found[0] is None or found[0] != int(found[0]):
-        raise FilmError(
+        raise ImageError(
             ReasonCode.UNREADABLE_TAG,
             path,
             f"{keyword} is {quoted_values(ds, keyword)}; expected a whole number, so have the element corrected",
@@ -83,8 +83,10 @@ def whole_number(path: Path, ds: Dataset, keyword: str, default: int | None = No
     return int(found[0])
 
 
-def _missing(path: Path, keyword: str) -> FilmError:
-    return FilmError(ReasonCode.UNREADABLE_TAG, path, f"the DICOM element {keyword} is missing; export the film again")
+def _missing(path: Path, keyword: str) -> ImageError:
+    return ImageError(
+        ReasonCode.UNREADABLE_TAG, path, f"the DICOM element {keyword} is missing; export the image again"
+    )
 
 
 def decode_cells(path: Path, ds: Dataset, layout: PixelLayout) -> tuple[NDArray[Any], StreamHead | None]:
@@ -98,24 +100,24 @@ def decode_cells(path: Path, ds: Dataset, layout: PixelLayout) -> tuple[NDArray[
             cells = _decodable(ds, layout, stream).pixel_array
             if layout.bits.signed and stream is not None and stream.bits == layout.allocated == 8 * cells.itemsize:
                 cells = cells.view(f"i{cells.itemsize}")  # padding is compared with them
-    except (FilmError, ImportError, MemoryError):
+    except (ImageError, ImportError, MemoryError):
         raise
     except Exception as error:
         # pydicom has no exception class of its own for a missing decoder.
         signs = ("missing dependencies", "does not support", "no pixel data decoders", "unsupported")
         if isinstance(error, NotImplementedError) or any(sign in str(error).lower() for sign in signs):
-            mend = "python-gdcm, which is installed, does not read it either, so send the film uncompressed"
+            mend = "python-gdcm, which is installed, does not read it either, so send the image uncompressed"
             if importlib.util.find_spec("gdcm") is None:
-                mend = "install python-gdcm, or send the film uncompressed"
-            raise FilmError(
+                mend = "install python-gdcm, or send the image uncompressed"
+            raise ImageError(
                 ReasonCode.UNSUPPORTED_SYNTAX, path, f"no decoder for the transfer syntax {syntax.name}; {mend}"
             ) from error
-        raise FilmError(
+        raise ImageError(
             ReasonCode.CORRUPT, path, f"the pixel data ({syntax.name}) are cut short or damaged; send the file again"
         ) from error
     expected = layout.rows, layout.columns
     if cells.shape != expected:
-        raise FilmError(ReasonCode.CORRUPT, path, f"pixel data of shape {cells.shape}; the header says {expected}")
+        raise ImageError(ReasonCode.CORRUPT, path, f"pixel data of shape {cells.shape}; the header says {expected}")
     return cells, stream
 
 
@@ -170,7 +172,7 @@ def _decode_12_bit_jpeg(pixel_data: bytes, layout: PixelLayout) -> NDArray[Any]:
 
 def bits_of(
     cells: NDArray[Any], ds: Dataset, layout: PixelLayout, stream: StreamHead | None
-) -> tuple[PixelBits, list[str], list[FilmWarning]]:
+) -> tuple[PixelBits, list[str], list[ImageWarning]]:
     """Find which bits are the pixel: the header's, unless the cells contradict it, with a step and a warning."""
     bits, padding = layout.bits, padding_range(ds)
     # Overlays in unused bits of the pixels are retired (PS3.3 C.9.2 before 2004) and still found.
@@ -188,4 +190,4 @@ def bits_of(
         step = f"values outside {header} clipped to them"
     elif found != bits:
         step = f"read as {depth} {'signed' if found.signed else 'unsigned'} bits, which {header} contradict"
-    return found, [step], [FilmWarning.BITS_DOUBTFUL]
+    return found, [step], [ImageWarning.BITS_DOUBTFUL]

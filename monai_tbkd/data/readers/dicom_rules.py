@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydicom import Dataset, uid
 
-from monai_tbkd.data.film_rules import FilmRules
-from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.image_rules import ImageRules
+from monai_tbkd.data.image_warnings import ImageWarning
 from monai_tbkd.data.readers.dicom_elements import quoted, sequence_items, values_of
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.reason_codes import ImageError, ReasonCode
 
 _RADIOGRAPHS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation}
 _CAPTURES = {
@@ -38,12 +38,12 @@ _DESCRIPTIONS = (
 _CHEST_PARTS = ("CHEST", "THORA", "TORAX", "TORACE", "LUNG", "PULMO", "POUMON", "BRUST", "PECHO", "CXR")
 # what stands in a tag that says nothing
 _NOTHING = {"", "UNKNOWN", "UNK", "OTHER", "NONE", "NA", "UNSPECIFIED", "UNDEFINED", "NOTSPECIFIED"}
-_BONES = ("SPINE", "VERTEB", "LUMB", "RIB", "STERN")  # "THORACIC SPINE" is no chest film
+_BONES = ("SPINE", "VERTEB", "LUMB", "RIB", "STERN")  # "THORACIC SPINE" is no chest image
 _CHEST_CODES = {"816094009", "51185008", "39607008", "T-D3000", "T-28000"}
 _MOST_YEARS = 120
 
 
-def check_tags(path: Path, ds: Dataset, rules: FilmRules) -> list[FilmWarning]:
+def check_tags(path: Path, ds: Dataset, rules: ImageRules) -> list[ImageWarning]:
     """Hold a DICOM image's tags against the rules, and return warnings of what could not be checked.
 
     No message holds patient data.
@@ -53,38 +53,38 @@ def check_tags(path: Path, ds: Dataset, rules: FilmRules) -> list[FilmWarning]:
         _check_body_part(path, ds, rules.any_body_part),
         _check_view(path, ds, rules.any_view),
         _check_age(path, ds, rules.min_age),
-        FilmWarning.ORIENTATION_UNKNOWN if patient_orientation(ds) is None else None,
-        FilmWarning.BURNED_IN_ANNOTATION if _text(ds, "BurnedInAnnotation") == "YES" else None,
+        ImageWarning.ORIENTATION_UNKNOWN if patient_orientation(ds) is None else None,
+        ImageWarning.BURNED_IN_ANNOTATION if _text(ds, "BurnedInAnnotation") == "YES" else None,
     ]
     return [warning for warning in found if warning]
 
 
-def _check_kind(path: Path, ds: Dataset, take_captures: bool) -> FilmWarning | None:
+def _check_kind(path: Path, ds: Dataset, take_captures: bool) -> ImageWarning | None:
     sop, modality = uid.UID(_text(ds, "SOPClassUID")), _text(ds, "Modality")
     if sop == uid.DigitalXRayImageStorageForProcessing or _text(ds, "PresentationIntentType") == "FOR PROCESSING":
-        raise FilmError(
+        raise ImageError(
             ReasonCode.FOR_PROCESSING,
             path,
-            "pixels meant for processing; expected FOR PRESENTATION, so have the modality send the processed film",
+            "pixels meant for processing; expected FOR PRESENTATION, so have the modality send the processed image",
         )
     name = sop.name if sop.name != str(sop) else "an unknown SOP class"
     kind = f"{name}, modality {quoted(modality) or 'unknown'}; expected"
     if sop in _CAPTURES or modality in _CAPTURE_MODALITIES:
         if not take_captures:
-            raise FilmError(
+            raise ImageError(
                 ReasonCode.UNSUPPORTED_SOP,
                 path,
-                f"{kind} CR or DX, so send the original film, or set secondary_capture to true if such files are films "
+                f"{kind} CR or DX, so send the original image, or set secondary_capture to true if such files are images "
                 "without marks",
             )
-        return FilmWarning.SECONDARY_CAPTURE
+        return ImageWarning.SECONDARY_CAPTURE
     # An empty modality or SOP class is a gap, not a contradiction.
     if (sop and sop not in _RADIOGRAPHS) or (modality and modality not in _RADIOGRAPHY):
-        raise FilmError(ReasonCode.UNSUPPORTED_SOP, path, f"{kind} a radiograph (CR or DX), so leave it out")
-    return None if sop or modality else FilmWarning.MODALITY_UNKNOWN
+        raise ImageError(ReasonCode.UNSUPPORTED_SOP, path, f"{kind} a radiograph (CR or DX), so leave it out")
+    return None if sop or modality else ImageWarning.MODALITY_UNKNOWN
 
 
-def _check_body_part(path: Path, ds: Dataset, any_part: bool) -> FilmWarning | None:
+def _check_body_part(path: Path, ds: Dataset, any_part: bool) -> ImageWarning | None:
     part, codes = _text(ds, "BodyPartExamined"), _codes(ds, "AnatomicRegionSequence")
     if _bare(part) not in _NOTHING:
         chest, named = _names_chest(part), quoted(part)
@@ -92,9 +92,9 @@ def _check_body_part(path: Path, ds: Dataset, any_part: bool) -> FilmWarning | N
         chest = any(code in _CHEST_CODES or _names_chest(meaning) for code, meaning in codes)
         named = "another than the chest"
     else:
-        return FilmWarning.BODY_PART_UNKNOWN
+        return ImageWarning.BODY_PART_UNKNOWN
     if not chest and not any_part:
-        raise FilmError(
+        raise ImageError(
             ReasonCode.NOT_CHEST,
             path,
             f"the body part is {named}; expected CHEST, so leave it out, or set any_body_part to true if the tag is "
@@ -107,15 +107,15 @@ def _names_chest(part: str) -> bool:
     return any(word in part for word in _CHEST_PARTS) and not any(word in part for word in _BONES)
 
 
-def _check_view(path: Path, ds: Dataset, any_view: bool) -> FilmWarning | None:
+def _check_view(path: Path, ds: Dataset, any_view: bool) -> ImageWarning | None:
     frontal, found = _view(ds)
     if found and not any_view:
-        raise FilmError(
+        raise ImageError(
             ReasonCode.NOT_FRONTAL,
             path,
             f"{found}; expected PA or AP, so leave it out, or set any_view to true if the tag is wrong",
         )
-    return None if frontal or found else FilmWarning.VIEW_UNKNOWN
+    return None if frontal or found else ImageWarning.VIEW_UNKNOWN
 
 
 def _view(ds: Dataset) -> tuple[bool, str]:
@@ -159,17 +159,17 @@ def patient_orientation(ds: Dataset) -> tuple[str, str] | None:
     return rows, columns
 
 
-def _check_age(path: Path, ds: Dataset, min_age: float) -> FilmWarning | None:
+def _check_age(path: Path, ds: Dataset, min_age: float) -> ImageWarning | None:
     if min_age <= 0:
         return None
     ages = [age for age in (_stated_age(ds), _age_by_dates(ds)) if age is not None]
     if not ages:
-        return FilmWarning.AGE_UNKNOWN
+        return ImageWarning.AGE_UNKNOWN
     if min(ages) < min_age:  # where the two disagree, the child's
-        raise FilmError(
+        raise ImageError(
             ReasonCode.UNDER_AGE,
             path,
-            f"the patient is younger than {min_age:g} years, for whom the method was not made; leave the film out, or "
+            f"the patient is younger than {min_age:g} years, for whom the method was not made; leave the image out, or "
             "set min_age lower",
         )
     return None

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydicom import Dataset, uid
 from pydicom.encaps import encapsulate, generate_frames
 
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.reason_codes import ImageError, ReasonCode
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ def read_stream_head(path: Path, ds: Dataset, rows: int, columns: int, allocated
         return None
     found = read(_first_frame(ds.PixelData))
     if found is None:
-        raise FilmError(ReasonCode.CORRUPT, path, "the compressed stream lacks its start or end; send the file again")
+        raise ImageError(ReasonCode.CORRUPT, path, "the compressed stream lacks its start or end; send the file again")
     most = max(16, allocated)
     size_fits = (found.rows, found.columns) in {(rows, columns), (0, 0)}
     if not size_fits or found.samples != 1 or not 0 < found.bits <= most:
-        raise FilmError(
+        raise ImageError(
             ReasonCode.CORRUPT,
             path,
             f"the compressed stream has {found.rows} x {found.columns} pixels of {found.samples} x {found.bits} bits; "

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.reason_codes import ImageError, ReasonCode
 
 HEADER_BYTES = 65536
 """Longest header that is accepted."""
@@ -72,7 +72,7 @@ def read_header(path: Path, file_format: str) -> tuple[Mapping[str, str], int]:
         Fields by their names in lower case, and where the pixels begin, in bytes.
 
     Raises:
-        FilmError: CORRUPT, the header has no end, lacks a field, or has one of another form than the format's;
+        ImageError: CORRUPT, the header has no end, lacks a field, or has one of another form than the format's;
             NOT_AN_IMAGE, a field is not known here, or the pixels are in another file; MULTI_FRAME, too many axes.
     """
     with path.open("rb") as file:
@@ -81,11 +81,11 @@ def read_header(path: Path, file_format: str) -> tuple[Mapping[str, str], int]:
     known, fields = _NRRD if file_format == "nrrd" else _METAIMAGE, {}
     for name, value in lines:
         if name in _ELSEWHERE and value.lower() != "local":
-            raise FilmError(
+            raise ImageError(
                 ReasonCode.NOT_AN_IMAGE, path, "a header whose pixels are in another file; save it as one file"
             )
         if name not in known:
-            raise FilmError(
+            raise ImageError(
                 ReasonCode.NOT_AN_IMAGE, path, f"the header has a field {name[:40]!r}, which is not known; save it anew"
             )
         if name in fields or not re.fullmatch(known[name], value, re.IGNORECASE):
@@ -95,7 +95,7 @@ def read_header(path: Path, file_format: str) -> tuple[Mapping[str, str], int]:
         raise _corrupt(path, f" has no {missing[0]!r}")
     axes, sizes = int(fields.get("dimension") or fields["ndims"]), (fields.get("sizes") or fields["dimsize"]).split()
     if axes > MOST_AXES:
-        raise FilmError(ReasonCode.MULTI_FRAME, path, f"{axes} axes; expected two axes or one slice")
+        raise ImageError(ReasonCode.MULTI_FRAME, path, f"{axes} axes; expected two axes or one slice")
     if len(sizes) != axes:
         raise _corrupt(path, f" has {axes} axes and {len(sizes)} sizes")
     return fields, start
@@ -137,5 +137,5 @@ def _printable(path: Path, header: bytes) -> list[str]:
     return [line.decode("latin-1") for line in lines]
 
 
-def _corrupt(path: Path, what: str) -> FilmError:
-    return FilmError(ReasonCode.CORRUPT, path, f"the header{what}; copy the file again")
+def _corrupt(path: Path, what: str) -> ImageError:
+    return ImageError(ReasonCode.CORRUPT, path, f"the header{what}; copy the file again")

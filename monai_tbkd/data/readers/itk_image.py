@@ -12,22 +12,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_tbkd.data.readers.decoded_film import DecodedFilm, FilmLimits, as_corrupt, read_to_end, zlib_chunks
+from monai_tbkd.data.readers.decoded_image import DecodedImage, ImageLimits, as_corrupt, read_to_end, zlib_chunks
 from monai_tbkd.data.readers.itk_header import read_header
-from monai_tbkd.data.readers.patient_axes import decoded_volume, film_plane, upright_size
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.readers.patient_axes import decoded_volume, image_plane, upright_size
+from monai_tbkd.data.reason_codes import ImageError, ReasonCode
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
-def decode_itk(path: Path, limits: FilmLimits, file_format: str) -> DecodedFilm:
-    """Decode an image of two axes, or of three with one slice; `upright_film` says which way is up."""
+def decode_itk(path: Path, limits: ImageLimits, file_format: str) -> DecodedImage:
+    """Decode an image of two axes, or of three with one slice; `upright_image` says which way is up."""
     fields, start = read_header(path, file_format)
     io = _open(path, file_format)
     shape, affine = _shape(io), _affine(io)
-    axes = film_plane(path, shape)
+    axes = image_plane(path, shape)
     if io.GetNumberOfComponents() != 1:
-        raise FilmError(ReasonCode.COLOR, path, f"{io.GetNumberOfComponents()} values a pixel; expected one gray value")
+        raise ImageError(
+            ReasonCode.COLOR, path, f"{io.GetNumberOfComponents()} values a pixel; expected one gray value"
+        )
     limits.check(path, shape[axes[1]], shape[axes[0]])
     import itk
 
@@ -59,7 +61,7 @@ def _open(path: Path, file_format: str) -> Any:
     try:
         io.ReadImageInformation()
     except RuntimeError as error:
-        raise FilmError(ReasonCode.CORRUPT, path, "the header is damaged; copy the file again") from error
+        raise ImageError(ReasonCode.CORRUPT, path, "the header is damaged; copy the file again") from error
     return io
 
 

@@ -12,21 +12,21 @@ from typing import IO, Any, cast
 import nibabel as nib
 import numpy as np
 
-from monai_tbkd.data.readers.decoded_film import DecodedFilm, FilmLimits, as_corrupt, read_to_end
-from monai_tbkd.data.readers.patient_axes import decoded_volume, film_plane, upright_size
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.readers.decoded_image import DecodedImage, ImageLimits, as_corrupt, read_to_end
+from monai_tbkd.data.readers.patient_axes import decoded_volume, image_plane, upright_size
+from monai_tbkd.data.reason_codes import ImageError, ReasonCode
 
 
-def decode_nifti(path: Path, limits: FilmLimits) -> DecodedFilm:
-    """Decode an image of two axes, or of three with one slice, gzipped or not; `upright_film` says which way is up."""
+def decode_nifti(path: Path, limits: ImageLimits) -> DecodedImage:
+    """Decode an image of two axes, or of three with one slice, gzipped or not; `upright_image` says which way is up."""
     with _opened(path, "file is cut short or damaged") as (image, stream):
-        axes = film_plane(path, image.shape)
+        axes = image_plane(path, image.shape)
         limits.check(path, image.shape[axes[1]], image.shape[axes[0]])
         values = np.asarray(image.dataobj)
         if isinstance(stream, gzip.GzipFile):
             read_to_end(path, iter(partial(stream.read, 2**20), b""), limits.max_bytes)
     if values.dtype.fields is not None or np.iscomplexobj(values):
-        raise FilmError(ReasonCode.COLOR, path, f"voxels of type {values.dtype}; expected one gray value a voxel")
+        raise ImageError(ReasonCode.COLOR, path, f"voxels of type {values.dtype}; expected one gray value a voxel")
     values = values.reshape(image.shape[axes[0]], image.shape[axes[1]])
     return decoded_volume(path, values, image.affine, axes, "nifti")
 
@@ -46,7 +46,7 @@ def _opened(path: Path, damage: str) -> Iterator[tuple[Any, IO[bytes]]]:
             head = stream.read(348)
             stream.seek(0)
             if head[344:348] == b"ni1\0" or head[4:8] == b"ni2\0":
-                raise FilmError(
+                raise ImageError(
                     ReasonCode.NOT_AN_IMAGE,
                     path,
                     "a NIfTI header whose pixels are in another file; save it as one .nii file",

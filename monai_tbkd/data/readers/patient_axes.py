@@ -9,22 +9,22 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_tbkd.data.film_warnings import FilmWarning
-from monai_tbkd.data.readers.decoded_film import DecodedFilm, finite_pixels
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.image_warnings import ImageWarning
+from monai_tbkd.data.readers.decoded_image import DecodedImage, finite_pixels
+from monai_tbkd.data.reason_codes import ImageError, ReasonCode
 
 _FOOT_HEAD = 2
 
 
-def film_plane(path: Path, shape: tuple[int, ...]) -> tuple[int, int]:
+def image_plane(path: Path, shape: tuple[int, ...]) -> tuple[int, int]:
     """Find the two axes of a volume's `shape` that are longer than one voxel; MULTI_FRAME or TOO_SMALL otherwise."""
     axes = [axis for axis, length in enumerate(shape) if length != 1]
     if len(axes) > 2 or (len(axes) == 2 and axes[1] > 2):
-        raise FilmError(
-            ReasonCode.MULTI_FRAME, path, f"voxels of shape {shape}; expected two axes or one slice, so save one film"
+        raise ImageError(
+            ReasonCode.MULTI_FRAME, path, f"voxels of shape {shape}; expected two axes or one slice, so save one image"
         )
     if len(axes) < 2 or 0 in shape:
-        raise FilmError(ReasonCode.TOO_SMALL, path, f"voxels of shape {shape}; expected two axes longer than 1")
+        raise ImageError(ReasonCode.TOO_SMALL, path, f"voxels of shape {shape}; expected two axes longer than 1")
     return axes[0], axes[1]
 
 
@@ -38,14 +38,14 @@ def _directions(affine: NDArray[np.float64], axes: tuple[int, int]) -> list[tupl
 
 def upright_size(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64]) -> tuple[int, int]:
     """Return height and width of the upright image."""
-    axes = film_plane(path, shape)
+    axes = image_plane(path, shape)
     directions = _directions(affine, axes)
     vertical_first = directions is not None and directions[0][0] == _FOOT_HEAD
     first, second = shape[axes[0]], shape[axes[1]]
     return (first, second) if vertical_first else (second, first)
 
 
-def upright_film(
+def upright_image(
     pixels: NDArray[np.float32], affine: NDArray[np.float64], axes: tuple[int, int]
 ) -> tuple[NDArray[np.float32], tuple[float, float] | None, list[str]]:
     """Turn an image upright, rows first.
@@ -58,7 +58,7 @@ def upright_film(
     Args:
         pixels: ``(n, m)``, in the order of `axes`.
         affine: 4 x 4, from voxel indices to RAS+ in mm.
-        axes: what `film_plane` found.
+        axes: what `image_plane` found.
 
     Returns:
         ``(H, W)`` upright, its spacing in mm (between rows, between columns) or None, and the steps taken.
@@ -84,8 +84,8 @@ def upright_film(
 
 def decoded_volume(
     path: Path, values: NDArray[Any], affine: NDArray[np.float64], axes: tuple[int, int], source_format: str
-) -> DecodedFilm:
-    """Make an upright image of the two in-plane axes of a volume, as `upright_film` does."""
-    pixels, spacing, steps = upright_film(values.astype(np.float32), affine, axes)
+) -> DecodedImage:
+    """Make an upright image of the two in-plane axes of a volume, as `upright_image` does."""
+    pixels, spacing, steps = upright_image(values.astype(np.float32), affine, axes)
     pixels = finite_pixels(path, pixels, steps)
-    return DecodedFilm(pixels, source_format, steps, spacing, warnings=[FilmWarning.UNTAGGED])
+    return DecodedImage(pixels, source_format, steps, spacing, warnings=[ImageWarning.UNTAGGED])

@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from monai_tbkd.data.film_turn import FilmTurn
-from monai_tbkd.data.film_warnings import FilmWarning
+from monai_tbkd.data.image_turn import ImageTurn
+from monai_tbkd.data.image_warnings import ImageWarning
 from monai_tbkd.data.own_results import is_marked
-from monai_tbkd.data.readers.decoded_film import DecodedFilm, FilmLimits, as_corrupt, finite_pixels, strips
+from monai_tbkd.data.readers.decoded_image import DecodedImage, ImageLimits, as_corrupt, finite_pixels, strips
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.data.readers.picture_parts import has_all_rows, needed_jpeg, needed_png, needed_tiff
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.reason_codes import ImageError, ReasonCode
 
 PICTURE_FORMATS = ("png", "jpeg", "tiff", "bmp")
 _ORIENTATION_TAG, _PHOTOMETRIC_TAG, _BITS_TAG = 274, 262, 258
-# EXIF 2.32, table 6: how to turn a stored picture of each orientation upright, in letters of `FilmTurn`
+# EXIF 2.32, table 6: how to turn a stored picture of each orientation upright, in letters of `ImageTurn`
 _TURNS = {2: "C", 3: "RC", 4: "R", 5: "T", 6: "TC", 7: "TRC", 8: "TR"}
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601-7, section 2.5.1
 # pixels looked at, groups of the same brightness, distance of colors (of 255 a channel), fraction of the pixels
@@ -38,12 +38,12 @@ def _pillow(path: Path) -> Iterator[None]:
         try:
             yield
         except Image.DecompressionBombError as error:
-            raise FilmError(ReasonCode.TOO_LARGE, path, f"{error}; resample the film") from error
+            raise ImageError(ReasonCode.TOO_LARGE, path, f"{error}; resample the image") from error
         except UnidentifiedImageError as error:
-            raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format(error="its header")) from error
+            raise ImageError(ReasonCode.CORRUPT, path, _DAMAGED.format(error="its header")) from error
 
 
-def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
+def decode_picture(path: Path, limits: ImageLimits) -> DecodedImage:
     """Decode a PNG, JPEG, TIFF or BMP image.
 
     Gray of 1, 8 and 16 bits keeps its values (Pillow's own conversion would clip 16 bits to 255). Color becomes luma
@@ -52,20 +52,20 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
     """
     content = _read(path)
     if is_marked(content):
-        raise FilmError(ReasonCode.OWN_RESULT, path, "drawn by this program; give the image that it shows")
+        raise ImageError(ReasonCode.OWN_RESULT, path, "drawn by this program; give the image that it shows")
     file_format = str(sniff_format(content[:HEAD_BYTES]))
     content, complete = _needed(content, file_format)
     if not complete:
-        raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format(error="no end mark"))
+        raise ImageError(ReasonCode.CORRUPT, path, _DAMAGED.format(error="no end mark"))
     steps: list[str] = []
     with _pillow(path), Image.open(io.BytesIO(content), formats=[file_format.upper()]) as image:
         limits.check(path, image.height, image.width)
         frames = int(getattr(image, "n_frames", 1))
         if frames > 1 and image.format != "MPO":  # a JPEG of a phone: previews and depth follow the picture
-            raise FilmError(ReasonCode.MULTI_FRAME, path, f"{frames} frames; expected one, so export a single picture")
+            raise ImageError(ReasonCode.MULTI_FRAME, path, f"{frames} frames; expected one, so export a single picture")
         tags: Any = image.tag_v2 if file_format == "tiff" else {}  # type: ignore[attr-defined]
         orientation = tags.get(_ORIENTATION_TAG, 1) if file_format == "tiff" else _orientation(image)
-        turn = FilmTurn.from_text(_TURNS.get(orientation, ""))
+        turn = ImageTurn.from_text(_TURNS.get(orientation, ""))
         white = _white_that_is_zero(image.mode, tags)
         deep = image.mode.startswith("RGB") and 16 in tags.get(_BITS_TAG, ())
         if file_format == "png":
@@ -77,7 +77,7 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
             steps.append("16-bit channels read as 8-bit")
         image.load()  # also turns a TIFF upright
         if file_format == "png" and _ends_black(image) and not has_all_rows(content):
-            raise FilmError(ReasonCode.CORRUPT, path, _DAMAGED.format(error="fewer rows than its header says"))
+            raise ImageError(ReasonCode.CORRUPT, path, _DAMAGED.format(error="fewer rows than its header says"))
         if file_format == "tiff" and orientation != 1:
             steps.append("TIFF orientation applied")
         elif turn:
@@ -89,7 +89,7 @@ def decode_picture(path: Path, limits: FilmLimits) -> DecodedFilm:
             pixels = white - pixels
             steps.append("inverted")
         pixels = finite_pixels(path, pixels, steps)
-    return DecodedFilm(pixels, file_format, steps, turn=turn, warnings=[FilmWarning.UNTAGGED])
+    return DecodedImage(pixels, file_format, steps, turn=turn, warnings=[ImageWarning.UNTAGGED])
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -122,7 +122,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise FilmError(ReasonCode.NOT_READABLE, path, f"cannot be read ({error.strerror}); copy it again") from error
+        raise ImageError(ReasonCode.NOT_READABLE, path, f"cannot be read ({error.strerror}); copy it again") from error
 
 
 def _orientation(image: Image.Image) -> int:
@@ -160,8 +160,8 @@ def _to_gray(path: Path, image: Image.Image, steps: list[str]) -> NDArray[np.flo
     if image.mode in ("L", "I", "F") or image.mode.startswith("I;16"):
         return array.astype(np.float32)
     if image.mode not in ("RGB", "RGBA", "RGBX"):
-        raise FilmError(
-            ReasonCode.COLOR, path, f"pixels of mode {image.mode}; expected gray or RGB, so convert the film"
+        raise ImageError(
+            ReasonCode.COLOR, path, f"pixels of mode {image.mode}; expected gray or RGB, so convert the image"
         )
     if array.shape[-1] > 3:
         steps.append("alpha dropped")
@@ -170,7 +170,7 @@ def _to_gray(path: Path, image: Image.Image, steps: list[str]) -> NDArray[np.flo
         steps.append("equal channels to one")
         return red.astype(np.float32)
     if _has_many_hues(array):
-        raise FilmError(ReasonCode.COLOR, path, "a color photograph or drawing; expected a gray radiograph")
+        raise ImageError(ReasonCode.COLOR, path, "a color photograph or drawing; expected a gray radiograph")
     luma = np.empty(red.shape, dtype=np.float32)
     for rows in strips(*red.shape):
         luma[rows] = array[rows, :, :3] @ _LUMA

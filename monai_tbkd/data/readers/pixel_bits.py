@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_tbkd.data.readers.decoded_film import strips
+from monai_tbkd.data.readers.decoded_image import strips
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-from monai_tbkd.data.readers.decoded_film import DecodedFilm
-from monai_tbkd.data.reason_codes import FilmError, ReasonCode
+from monai_tbkd.data.readers.decoded_image import DecodedImage
+from monai_tbkd.data.reason_codes import ImageError, ReasonCode
 
 SECONDS = 60.0
 """Longest time for one image."""
@@ -56,12 +56,12 @@ def decode_apart(decode: Callable[..., Found], max_pixels: int, path: Path, *arg
 
     Args:
         decode: a function of a module, called with `path` and `args`, that returns something picklable.
-        max_pixels: most pixels of a `DecodedFilm` that it may return.
+        max_pixels: most pixels of a `DecodedImage` that it may return.
         path: of the file.
         args: picklable.
 
     Raises:
-        FilmError: what `decode` raises; READER_DIED where the process ended or was ended at a limit.
+        ImageError: what `decode` raises; READER_DIED where the process ended or was ended at a limit.
     """
     if _is_reader or not hasattr(os, "fork"):
         return decode(path, *args)
@@ -72,7 +72,7 @@ def decode_apart(decode: Callable[..., Found], max_pixels: int, path: Path, *arg
         answer = process.call(decode, path, *args)
     except _EndedError as error:
         _own.process = None
-        raise FilmError(
+        raise ImageError(
             ReasonCode.READER_DIED, path, f"the process that decodes it {error}; look at the file with other software"
         ) from None
     except BaseException:  # such as Ctrl-C: the answer that is still to come must not be taken for the next image's
@@ -177,16 +177,16 @@ def _serve(parent: int, pipe: Connection, pixels: mmap.mmap) -> None:
 
 def _answer(decode: Callable[..., Any], args: Any, pixels: mmap.mmap) -> bytes:
     try:
-        film = decode(*args)
-        if not isinstance(film, DecodedFilm):
-            return pickle.dumps((film, None))
-        if film.pixels.nbytes > len(pixels):
-            raise FilmError(ReasonCode.TOO_LARGE, args[0], f"{film.pixels.nbytes} bytes of pixels")
-        np.frombuffer(pixels, np.float32, film.pixels.size)[:] = film.pixels.ravel()
-        return pickle.dumps((replace(film, pixels=np.zeros((0, 0), np.float32)), film.pixels.shape))
+        image = decode(*args)
+        if not isinstance(image, DecodedImage):
+            return pickle.dumps((image, None))
+        if image.pixels.nbytes > len(pixels):
+            raise ImageError(ReasonCode.TOO_LARGE, args[0], f"{image.pixels.nbytes} bytes of pixels")
+        np.frombuffer(pixels, np.float32, image.pixels.size)[:] = image.pixels.ravel()
+        return pickle.dumps((replace(image, pixels=np.zeros((0, 0), np.float32)), image.pixels.shape))
     except MemoryError:
         detail = f"decoding takes more than {MEMORY >> 20} MB"
-        return pickle.dumps((FilmError(ReasonCode.TOO_LARGE, args[0], detail), None))
+        return pickle.dumps((ImageError(ReasonCode.TOO_LARGE, args[0], detail), None))
     except Exception as error:
         try:
             words = pickle.dumps((error, None))

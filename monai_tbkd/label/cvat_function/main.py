@@ -51,7 +51,7 @@ def ask(image: bytes) -> tuple[int, dict[str, Any]]:
     """Send a PNG or JPEG to the server's ``tb_boxes``; give HTTP status and answer."""
     mark = uuid.uuid4().hex
     suffix = next((s for head, s in _SUFFIXES.items() if image.startswith(head)), "png")
-    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="film.{suffix}"\r\n'
+    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="image.{suffix}"\r\n'
     content = b"".join(
         [head.encode(), b"Content-Type: application/octet-stream\r\n\r\n", image, f"\r\n--{mark}--\r\n".encode()]
     )

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_tbkd.data.phantom import dataset, make_film, write_phantom_dataset
+from monai_tbkd.data.phantom import dataset, make_image, write_phantom_dataset
 from monai_tbkd.data.phantom.cues import ShortcutSpec
 
 SIZE = 96
@@ -32,16 +32,16 @@ def contents(root: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_phantom_dataset(tmp_path_factory.mktemp("phantom") / "films", **ARGUMENTS)
+    return write_phantom_dataset(tmp_path_factory.mktemp("phantom") / "images", **ARGUMENTS)
 
 
 @pytest.mark.system
 def test_two_workers_write_the_same_bytes(root: Path, tmp_path: Path) -> None:
-    other = write_phantom_dataset(tmp_path / "films", **ARGUMENTS, num_workers=2)
+    other = write_phantom_dataset(tmp_path / "images", **ARGUMENTS, num_workers=2)
     assert contents(other) == contents(root)
 
 
-def test_lists_and_films_agree(root: Path) -> None:
+def test_lists_and_images_agree(root: Path) -> None:
     lists = {s: (root / "lists" / f"TBX11K_{s}.txt").read_text().split() for s in ("train", "val", "trainval")}
     assert lists["train"][0] == "health/h0001.png" and lists["train"][-1] == "tb/tb0004.png"
     assert lists["val"] == ["health/h0003.png", "sick/s0003.png", "tb/tb0005.png", "tb/tb0006.png", "tb/tb0007.png"]
@@ -49,8 +49,8 @@ def test_lists_and_films_agree(root: Path) -> None:
     on_disk = {str(p.relative_to(root / "imgs")) for p in (root / "imgs").rglob("*.png")}
     assert on_disk == set(lists["trainval"])
     for name in on_disk:
-        film, mask = Image.open(root / "imgs" / name), Image.open(root / "lung_fields" / name)
-        assert film.mode == mask.mode == "L" and film.size == mask.size == (SIZE, SIZE)
+        image, mask = Image.open(root / "imgs" / name), Image.open(root / "lung_fields" / name)
+        assert image.mode == mask.mode == "L" and image.size == mask.size == (SIZE, SIZE)
         assert set(np.unique(np.asarray(mask))) == {0, 255}
 
 
@@ -81,15 +81,15 @@ def test_xml_scaled_back_agrees_with_coco(root: Path) -> None:
     assert checked >= 7
 
 
-def test_the_recipe_names_each_film_and_its_cues(root: Path) -> None:
+def test_the_recipe_names_each_image_and_its_cues(root: Path) -> None:
     whole = json.loads((root / "phantom.json").read_text())
     assert whole["synthetic"] is True and whole["recipe"]["seed"] == 3
-    assert [film["file_name"] for film in whole["films"]] == (root / "lists/TBX11K_trainval.txt").read_text().split()
+    assert [image["file_name"] for image in whole["images"]] == (root / "lists/TBX11K_trainval.txt").read_text().split()
     assert "no patient" in (root / "README.txt").read_text().lower()
-    # The last validation film, made again by hand: seed, split 1, the fifth film of its split.
-    film = make_film("tb", (3, 1, 4), SIZE, ShortcutSpec(agreement=0.1))
-    np.testing.assert_array_equal(np.asarray(Image.open(root / "imgs/tb/tb0007.png")), film.image)
-    assert whole["films"][-1]["cues"] == json.loads(json.dumps(film.to_record()["cues"]))
+    # The last validation image, made again by hand: seed, split 1, the fifth image of its split.
+    image = make_image("tb", (3, 1, 4), SIZE, ShortcutSpec(agreement=0.1))
+    np.testing.assert_array_equal(np.asarray(Image.open(root / "imgs/tb/tb0007.png")), image.image)
+    assert whole["images"][-1]["cues"] == json.loads(json.dumps(image.to_record()["cues"]))
 
 
 def test_the_same_recipe_is_reused(root: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -118,11 +118,11 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
         made.append(args)
         if len(made) == 3:
             raise KeyboardInterrupt
-        return make_film(*args)
+        return make_image(*args)
 
-    monkeypatch.setattr(dataset, "make_film", stop_at_the_third)
+    monkeypatch.setattr(dataset, "make_image", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        write_phantom_dataset(tmp_path / "films", **ARGUMENTS)
+        write_phantom_dataset(tmp_path / "images", **ARGUMENTS)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -134,13 +134,13 @@ def test_a_killed_run_is_not_taken_for_a_finished_one(tmp_path: Path, monkeypatc
 
     small = {**ARGUMENTS, "n_train": {"tb": 1}, "n_val": {}}
     with monkeypatch.context() as patch:
-        patch.setattr(dataset, "make_film", stop)
+        patch.setattr(dataset, "make_image", stop)
         patch.setattr(shutil, "rmtree", lambda *args, **kwargs: None)
         with pytest.raises(KeyboardInterrupt):
-            write_phantom_dataset(tmp_path / "films", **small)
-    assert not (tmp_path / "films").exists()
+            write_phantom_dataset(tmp_path / "images", **small)
+    assert not (tmp_path / "images").exists()
     assert len(list(tmp_path.iterdir())) == 1
-    assert (write_phantom_dataset(tmp_path / "films", **small) / "imgs/tb/tb0001.png").exists()
+    assert (write_phantom_dataset(tmp_path / "images", **small) / "imgs/tb/tb0001.png").exists()
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_killed_run_is_not_taken_for_a_finished_one(tmp_path: Path, monkeypatc
     [
         ({"n_train": {"pneumonia": 1}}, "n_train"),
         ({"n_val": {"tb": -1}}, "n_val"),
-        ({"n_train": {}, "n_val": {}}, "no film to make"),
+        ({"n_train": {}, "n_val": {}}, "no image to make"),
         ({"size": 16}, "at least 96"),
         ({"seed": -1}, "seed"),
         ({"val_agreement": 2.0}, "agreement"),
@@ -158,5 +158,5 @@ def test_bad_arguments_are_refused_before_anything_is_written(
     change: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        write_phantom_dataset(tmp_path / "films", **{**ARGUMENTS, **change})
+        write_phantom_dataset(tmp_path / "images", **{**ARGUMENTS, **change})
     assert list(tmp_path.iterdir()) == []

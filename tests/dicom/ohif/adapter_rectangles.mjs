@@ -1,7 +1,7 @@
 // What OHIF makes of structured reports: each goes through the adapter of Cornerstone3D, and the rectangles that come out
 // are brought back to image coordinates by Cornerstone3D's own function.
 //
-//   node bundle.cjs films.json      [{report, rows, columns, spacing: [rows, columns], uid}, ...] -> JSON on stdout
+//   node bundle.cjs images.json      [{report, rows, columns, spacing: [rows, columns], uid}, ...] -> JSON on stdout
 import fs from 'node:fs';
 import { adaptersSR } from '@cornerstonejs/adapters';
 import { metaData, utilities } from '@cornerstonejs/core';
@@ -9,7 +9,7 @@ import dcmjs from 'dcmjs';
 
 const { DicomMessage, DicomMetaDictionary } = dcmjs.data;
 const { MeasurementReport } = adaptersSR.Cornerstone3D;
-const films = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
+const images = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
 const planes = new Map();
 metaData.addProvider((type, imageId) => (type === 'imagePlaneModule' ? planes.get(imageId) : undefined), 1);
 // the adapter says on the console what it passes over; stdout is for the result alone
@@ -39,17 +39,17 @@ function numbersByTracking(report) {
   return numbers;
 }
 
-const results = films.map((film) => {
-  const imageId = `film:${film.uid}`;
-  const [rowPixelSpacing, columnPixelSpacing] = film.spacing;
+const results = images.map((image) => {
+  const imageId = `image:${image.uid}`;
+  const [rowPixelSpacing, columnPixelSpacing] = image.spacing;
   planes.set(imageId, {
-    rows: film.rows, columns: film.columns, rowPixelSpacing, columnPixelSpacing,
+    rows: image.rows, columns: image.columns, rowPixelSpacing, columnPixelSpacing,
     rowCosines: [1, 0, 0], columnCosines: [0, 1, 0], imagePositionPatient: [0, 0, 0],
     imageOrientationPatient: [1, 0, 0, 0, 1, 0], usingDefaultValues: true,
   });
-  const report = readReport(film.report);
+  const report = readReport(image.report);
   const numbers = numbersByTracking(report);
-  const images = { [film.uid]: imageId, [`${film.uid}:1`]: imageId };
+  const images = { [image.uid]: imageId, [`${image.uid}:1`]: imageId };
   const tools = MeasurementReport.generateToolState(report, images, metaData, {});
   return Object.entries(tools).flatMap(([tool, found]) =>
     found.map((state) => ({

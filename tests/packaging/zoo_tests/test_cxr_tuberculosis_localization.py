@@ -45,20 +45,20 @@ TEST_CASE_1 = [
 
 
 def keep_whole_images(folder):
-    """Noise in three classes; films with TB have a bright square, and the box of it in manifest.csv."""
+    """Noise in three classes; images with TB have a bright square, and the box of it in manifest.csv."""
     rng = np.random.default_rng(0)
     rows = []
     for split, count in (("train", 6), ("val", 4)):
         for label in ("health", "sick", "tb"):
             for number in range(count):
-                film = rng.integers(0, 100, (SIDE, SIDE), dtype=np.uint8)
+                image = rng.integers(0, 100, (SIDE, SIDE), dtype=np.uint8)
                 box = []
                 if label == "tb":
                     x, y = (int(v) for v in rng.integers(10, 70, 2))
-                    film[y : y + 40, x : x + 40] += 100
+                    image[y : y + 40, x : x + 40] += 100
                     box = [[x, y, x + 40, y + 40]]
                 name = f"{split}_{label}_{number}.png"
-                Image.fromarray(film).save(os.path.join(folder, name))
+                Image.fromarray(image).save(os.path.join(folder, name))
                 rows.append([name, label, split, str(box)])
     with open(os.path.join(folder, "manifest.csv"), "w", newline="") as file:
         csv.writer(file).writerows([["image", "label", "split", "boxes"], *rows])
