@@ -2,8 +2,8 @@
 
     python benchmarks/annotator_corrections_table.py outputs/corrections/images.csv [...]
 
-Writes ``benchmarks/results/annotator_corrections.csv``: union-mask mIoU with a 95 % bootstrap interval over images (each
-image's mean over seeds), the mean of each seed, and paired differences of the same images; and
+Writes ``benchmarks/results/annotator_corrections.csv``: union-mask mIoU with a 95 % bootstrap interval over images
+(each image's mean over seeds), the mean of each seed, and paired differences of the same images; and
 ``docs/images/annotator_corrections.png``. Prints the table.
 """
 

@@ -2,7 +2,8 @@
 
     python benchmarks/collect_metrics.py outputs/*/metrics.json --output benchmarks/results/demo.csv
 
-A row a seed, predictor and metric, with the interval and the number of images. ``union_mask_miou minus NAME`` is paired.
+A row a seed, predictor and metric, with the interval and the number of images. ``union_mask_miou minus NAME`` is
+paired.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 Images are phantoms of 1400 x 1700 and 2400 x 2900 pixels, 12 bits, uncompressed. Inference is that of inference.yaml,
 without overlays, results to files (`dicom_output`), by two networks: that of the config given, and, untrained, that of
 inference.yaml itself (ResNet-50, 512 x 512 pixels), with boxes on every image. Everything is CPU time of one thread,
-start and loading of the model left out; in every repeat each way runs over the same images, in turning order. Ratios are
-taken within a repeat; the median is given with the lowest and the highest.
+start and loading of the model left out; in every repeat each way runs over the same images, in turning order. Ratios
+are taken within a repeat; the median is given with the lowest and the highest.
 """
 
 from __future__ import annotations

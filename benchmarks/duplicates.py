@@ -2,8 +2,8 @@
 
     python benchmarks/duplicates.py --real_data DIR
 
-DIR holds TBX11K/ and nih/, in which no image is a copy of another. Phantom images are made. Of each set, the images and,
-one kind at a time, copies of some of them are compared as one data set.
+DIR holds TBX11K/ and nih/, in which no image is a copy of another. Phantom images are made. Of each set, the images
+and, one kind at a time, copies of some of them are compared as one data set.
 """
 
 from __future__ import annotations

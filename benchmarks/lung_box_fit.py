@@ -3,8 +3,8 @@
     python benchmarks/lung_box_fit.py --output monai_tbkd/transforms/lung_box.npz
     python benchmarks/lung_box_fit.py --measure DIR --lung_weights FILE
 
-Phantom images are moved, zoomed, turned and exposed at random; a ridge regression takes their thumbnails to the boxes of
-their lung fields. ``--measure`` compares it, on images of a folder, with the box of a lung-field network's lungs: the
+Phantom images are moved, zoomed, turned and exposed at random; a ridge regression takes their thumbnails to the boxes
+of their lung fields. ``--measure`` compares it, on images of a folder, with the box of a lung-field network's lungs: the
 mean absolute error of each edge in shares of the image, beside that of the mean box.
 """
 

@@ -2,8 +2,8 @@
 
     python benchmarks/overlays.py [--images DIR]
 
-CPU time at one thread, in turns. DIR holds images as PNG (such as TBX11K's `imgs`); without it images are phantoms. Maps
-are smooth noise. The base is the overlay written at the level of compression that Pillow takes by itself.
+CPU time at one thread, in turns. DIR holds images as PNG (such as TBX11K's `imgs`); without it images are phantoms.
+Maps are smooth noise. The base is the overlay written at the level of compression that Pillow takes by itself.
 """
 
 from __future__ import annotations

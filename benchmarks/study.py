@@ -4,8 +4,8 @@
       --weights resnet50.pth --folds 5 --seeds 0 1 2 --output outputs/study [--set select=100 max_epochs=20]
 
 Each fold is what ``python -m monai.bundle run`` gives with these configs: the three stages, then evaluate.yaml, all in
-one process. Kept features are shared. The table is made of the ``images.csv`` that the evaluations write; folds that are
-there already are not run again, so that a study can be broken off and taken up. Every image counts once, with the mean
+one process. Kept features are shared. The table is made of the ``images.csv`` that the evaluations write; folds that
+are there already are not run again, so that a study can be broken off and taken up. Every image counts once, with the mean
 of its seeds; intervals are bootstrap intervals over images (patients, where the data set knows them).
 """
 

@@ -63,8 +63,8 @@ class ImageLoaderOperator(DICOMDataLoaderOperator):
 class BundleInferenceOperator(Operator):
     """Score the images of the selected series as ``inference.yaml`` has it, and write what it writes.
 
-    Reader, gate, preprocessing, network, thresholds and writers are those of the config, so that an image gets the score
-    and the refusal here that it gets from ``python -m monai.bundle run``.
+    Reader, gate, preprocessing, network, thresholds and writers are those of the config, so that an image gets the
+    score and the refusal here that it gets from ``python -m monai.bundle run``.
 
     Args:
         fragment: the app.

@@ -1,8 +1,8 @@
 """A site's part in an NVFlare job: MONAI's MonaiAlgo on the bundle that is installed at the site.
 
 NVFlare runs this at each site; job.py names it. The site's own file of settings, TBKD_SITE in its environment, says
-where its images and models are; nothing of it leaves the site. What is sent is weights, the number of training steps and
-three numbers of the site's held-out images.
+where its images and models are; nothing of it leaves the site. What is sent is weights, the number of training steps
+and three numbers of the site's held-out images.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 LUNG_FIELD = "lung_field.pt"
 """A lung-field network that came with a model, beside its weights."""
-_RECORDED = ("image_size", "lung_crop", "whole_image_size", "lung_field_key", "keep_features", "teacher_view", "label_terms",
-             "teacher_terms", "pasted_copies", "balance", "student_terms", "target")  # fmt: skip
+_RECORDED = ("image_size", "lung_crop", "whole_image_size", "lung_field_key", "keep_features", "teacher_view",
+             "label_terms", "teacher_terms", "pasted_copies", "balance", "student_terms", "target")  # fmt: skip
 
 
 def recorded_values(record: Mapping[str, Any]) -> dict[str, Any]:

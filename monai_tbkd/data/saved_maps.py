@@ -96,8 +96,8 @@ def read_saved_maps(
         names: images, in the order wanted.
         grid: cells along each side.
         scale: ``none``: values are of 0-1 as they are. ``all``: the smallest value of all maps becomes 0 and
-            the largest 1. ``image``: so in each map of its own, as is usual with Grad-CAM; `peaks` are then scaled as by
-            ``all`` where they are not of 0-1.
+            the largest 1. ``image``: so in each map of its own, as is usual with Grad-CAM; `peaks` are then scaled as
+            by ``all`` where they are not of 0-1.
         sizes: [height, width] of the images, by which maps are known that lie on their side.
 
     Raises:

@@ -130,8 +130,8 @@ def _observer(finding: ImageFinding) -> sr.ObservationContext:
 
 def _image_group(source: SourceImage, finding: ImageFinding, bare: Dataset) -> sr.MeasurementsAndQualitativeEvaluations:
     rows, columns = source.size
-    # OHIF 3.13 fails on a report in which a group has no coordinates, so the score has the outline of the image. No tool
-    # of OHIF's handles this group, so it is not shown as a rectangle.
+    # OHIF 3.13 fails on a report in which a group has no coordinates, so the score has the outline of the image. No
+    # tool of OHIF's handles this group, so it is not shown as a rectangle.
     region = _region(BoxFinding(0, 0, columns, rows, finding.score), source, bare)
     numbers = [_percent(terms.IMAGE_SCORE, finding.percent, referenced_coordinates=[region])]
     said = []

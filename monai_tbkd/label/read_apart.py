@@ -17,8 +17,8 @@ def read_apart(read: Callable[..., Found], path: Path, *args: Any) -> Found:
     """Call ``read(path, *args)``, a function of a module, in a process with a limit on time and memory.
 
     Raises:
-        ImageError: READER_DIED where the process ended or was ended at a limit, TOO_LARGE where it took too much memory;
-            and what `read` raises.
+        ImageError: READER_DIED where the process ended or was ended at a limit, TOO_LARGE where it took too much
+            memory; and what `read` raises.
     """
     return read(path, *args) if is_reader() else _threads.submit(decode_apart, read, 0, path, *args).result()
 

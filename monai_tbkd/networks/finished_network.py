@@ -69,8 +69,8 @@ def load_trained(
         checkpoint: the model.
         pooling: that inference uses.
         image_size: of the images in pixels.
-        preprocessing: ``lung_crop``, ``whole_image_size`` and ``lung_weights`` (a path) of inference; those that the record
-            has must be the same. None compares none.
+        preprocessing: ``lung_crop``, ``whole_image_size`` and ``lung_weights`` (a path) of inference; those that the
+            record has must be the same. None compares none.
 
     Raises:
         FileNotFoundError: no such file.

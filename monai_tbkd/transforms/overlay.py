@@ -106,7 +106,8 @@ def draw_panels(
         title: line on top.
         panel_size: the longer side of a panel, in pixels of the picture.
         notice: line at the bottom.
-        whole_image_size: (height, width) in the pixels that boxes refer to, whose proportions a panel gets; None: of ``image``.
+        whole_image_size: (height, width) in the pixels that boxes refer to, whose proportions a panel gets; None: of
+            ``image``.
     """
     height, width = (int(length) for length in (image.shape if whole_image_size is None else whole_image_size))
     scale = panel_size / max(height, width)

@@ -29,16 +29,16 @@ from tests.data.golden_dicom import write_image
 
 pytestmark = pytest.mark.bundle
 
-# An image of 192 x 320 pixels (height x width) is brought to 256 x 256, by 4/3 down and by 4/5 across. A block of 72 x 80
-# of its pixels becomes one of 96 x 64, so that its inner edges, e, are multiples of the stride and of the grid's cells.
+# An image of 192 x 320 pixels (height x width) is brought to 256 x 256, by 4/3 down and by 4/5 across. A block of 72 x
+# 80 of its pixels becomes one of 96 x 64, so that its inner edges, e, are multiples of the stride and of the grid's cells.
 HEIGHT, WIDTH = 192, 320
 SIDE, STRIDE, CELL = 256, 8, 4
 BLOCK = (72, 80)
 # Why nothing but the resize's rounding is left: cell i of the map looks at pixel 8 i, and its logit is +8 where the
 # mean of the pixels 8 i - 4 to 8 i + 3 is bright, -8 where it is dark. At an edge e the cell e / 8 sees 4 pixels of
 # each, so the map passes through 0 at pixel e (blurred by the resize, but alike on both sides). The grid's cells that
-# meet at e have their middles at e - 2.5 and e + 1.5: one on either side, so the mask ends at e. Back on the image, e is
-# an edge of the block exactly; what is allowed is half a pixel of the image.
+# meet at e have their middles at e - 2.5 and e + 1.5: one on either side, so the mask ends at e. Back on the image, e
+# is an edge of the block exactly; what is allowed is half a pixel of the image.
 TOLERANCE = 0.5
 CORNERS = ("upper left", "upper right", "lower left", "lower right")
 

@@ -86,7 +86,8 @@ def _of_every_format(good: dict[str, Path]) -> Iterator[tuple[Spoiled, bytes]]:
         yield Spoiled(f"zeros/{name}{dot}", "zeros", name), bytes(len(content))
 
 
-# ---- what is no image at all ------------------------------------------------------------------------------------------
+# ---- what is no image at all
+# ------------------------------------------------------------------------------------------
 
 
 def _zip() -> bytes:

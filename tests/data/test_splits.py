@@ -93,7 +93,7 @@ def test_impossible_sizes_are_refused(sizes: dict[str, float], message: str) -> 
 # ---------------------------------------------------------------- folds
 
 
-def images(source: int = 0, **counts: int) -> list[dict[str, Any]]:
+def sourced_images(source: int = 0, **counts: int) -> list[dict[str, Any]]:
     return [
         {"name": f"{source}/{name}/{i}.png", "class_name": name, "source": source}
         for name, count in counts.items()
@@ -106,7 +106,7 @@ def names_of(items: list[dict[str, Any]]) -> list[str]:
 
 
 def test_every_image_is_reported_once_and_parts_never_meet() -> None:
-    items = images(tb=23, sick=11, health=40)
+    items = sourced_images(tb=23, sick=11, health=40)
     reported: Counter[str] = Counter()
     for fold in range(5):
         parts = split_by_fold(items, folds=5, fold=fold)
@@ -116,7 +116,7 @@ def test_every_image_is_reported_once_and_parts_never_meet() -> None:
 
 
 def test_each_fold_has_its_share_of_each_class_and_source() -> None:
-    items = images(0, tb=50, health=100) + images(1, tb=20, health=10)
+    items = sourced_images(0, tb=50, health=100) + sourced_images(1, tb=20, health=10)
     for fold in range(5):
         parts = split_by_fold(items, folds=5, fold=fold, select=0.25)
         for part, share in (("test", 0.2), ("select", 0.2), ("train", 0.6)):
@@ -127,7 +127,7 @@ def test_each_fold_has_its_share_of_each_class_and_source() -> None:
 
 
 def test_images_of_a_patient_stay_together_with_the_rarest_of_their_classes() -> None:
-    items = images(tb=30, health=60)
+    items = sourced_images(tb=30, health=60)
     for i, item in enumerate(items):
         item["patient_id"] = f"p{i % 15}"  # each has TB and health
     for i in range(10):
@@ -141,7 +141,7 @@ def test_images_of_a_patient_stay_together_with_the_rarest_of_their_classes() ->
 
 
 def test_a_seed_gives_the_same_folds_and_another_one_others() -> None:
-    items = images(tb=20, health=20)
+    items = sourced_images(tb=20, health=20)
     shuffled = random.Random(0).sample(items, len(items))
     first = split_by_fold(items, 4, 1, seed=3)
     assert split_by_fold(shuffled, 4, 1, seed=3) == first
@@ -152,9 +152,9 @@ def test_a_seed_gives_the_same_folds_and_another_one_others() -> None:
 
 
 def test_a_number_of_tb_images_to_choose_thresholds_on() -> None:
-    parts = split_by_fold(images(tb=50, health=100), folds=5, fold=0, select=10)  # of 40: a quarter
+    parts = split_by_fold(sourced_images(tb=50, health=100), folds=5, fold=0, select=10)  # of 40: a quarter
     assert Counter(item["class_name"] for item in parts["select"]) == {"tb": 10, "health": 20}
-    assert len(split_by_fold(images(tb=50, health=100), folds=5, fold=0, select=0)["select"]) == 0
+    assert len(split_by_fold(sourced_images(tb=50, health=100), folds=5, fold=0, select=0)["select"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_number_of_tb_images_to_choose_thresholds_on() -> None:
     ],
 )
 def test_what_cannot_be_split(options: dict[str, Any], message: str) -> None:
-    refused(message, split_by_fold, images(tb=50, health=10), **options)
+    refused(message, split_by_fold, sourced_images(tb=50, health=10), **options)
 
 
 # ---------------------------------------------------------------- labels of halves
@@ -272,4 +272,4 @@ def test_a_fold_of_no_folds_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("folds", "fold"), [("five", 0), (2.5, 0), (5, 0.5), (5, "0"), (True, 0)])
 def test_folds_that_are_no_whole_numbers_are_refused(folds: Any, fold: Any) -> None:
-    refused("expected 2 folds or more", split_by_fold, images(tb=10), folds=folds, fold=fold)
+    refused("expected 2 folds or more", split_by_fold, sourced_images(tb=10), folds=folds, fold=fold)

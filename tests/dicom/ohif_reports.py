@@ -1,8 +1,8 @@
 """Reports that OHIF 3.13.2 stored in Orthanc (`benchmarks/ohif_view.py`), and the same for images of a test.
 
 ``sent.dcm``: of two rectangles one was moved, one deleted, one drawn anew. ``non_tb.dcm``: one rectangle, renamed.
-``shapes.dcm``: an arrow with the text health, an ellipse, a length, a circle and a bidirectional. The image of the first
-two is the same phantom of 512 x 448 pixels.
+``shapes.dcm``: an arrow with the text health, an ellipse, a length, a circle and a bidirectional. The image of the
+first two is the same phantom of 512 x 448 pixels.
 """
 
 from __future__ import annotations
