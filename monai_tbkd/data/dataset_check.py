@@ -118,8 +118,8 @@ def check_dataset(
     findings.add("no_own_split", "note", "No split of its own", uncut, fix, images=())
     nameless = sum(not item.get("patient_id") for item in items)
     if nameless:
-        sentence = f"Images without a patient id: {nameless} of {len(items)}; a cut may put images of one person on both
-        sides." findings.append(Finding("no_patient_id", "note", sentence))
+        sentence = f"Images without a patient id: {nameless} of {len(items)}; a split may divide a person's images."
+        findings.append(Finding("no_patient_id", "note", sentence))
     return check
 
 
