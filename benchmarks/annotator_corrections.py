@@ -127,10 +127,10 @@ def base_model(work: Path, seed: int) -> Path:
     if not (models / "operating_point.json").is_file():
         home = {"health": 60, "sick": 30, "tb": 90}
         write_phantom_dataset(data, home, {"health": 6, "sick": 4, "tb": 10}, 192, seed, 0.9, 0.9, CUES)
-        places = {"dataset_dir": str(data), "ckpt_dir": str(models), "output_dir": str(work / "home_out")}
+        positions = {"dataset_dir": str(data), "ckpt_dir": str(models), "output_dir": str(work / "home_out")}
         evaluate = str(ROOT / "bundle/configs/evaluate.yaml")
         for configs in ([TRAIN, DEMO], [TRAIN, evaluate, DEMO]):
-            run_config(configs, "run", seed=seed, **places)
+            run_config(configs, "run", seed=seed, **positions)
     return models
 
 
@@ -159,9 +159,14 @@ class Annotator:
         self.work, self.models, self.seed, self.strategy = work, work / "models", seed, strategy
         shutil.copytree(models, self.models)
         self.pool, self.random = pool, np.random.default_rng(seed)
-        places = {"dataset_dir": "unused", "ckpt_dir": str(self.models), "output_dir": str(work)}
+        positions = {"dataset_dir": "unused", "ckpt_dir": str(self.models), "output_dir": str(work)}
         parsed = ConfigWorkflow(
-            [TRAIN, DEMO, FINETUNE], run_id="run_finetune", workflow_type="train", logging_file=False, **SMALL, **places
+            [TRAIN, DEMO, FINETUNE],
+            run_id="run_finetune",
+            workflow_type="train",
+            logging_file=False,
+            **SMALL,
+            **positions,
         ).parser.get_parsed_content
         self.grid, self.network, self.pooling = parsed("grid"), parsed("network_def"), parsed("pooling")
         self.size = parsed("image_size")

@@ -31,7 +31,7 @@ def main() -> None:
     config.read_config([configs / "train.yaml", configs / "evaluate.yaml", recipe_files() / f"{args.recipe}.yaml"])
     config.update({"dataset_dir": args.dataset_dir, "ckpt_dir": args.ckpt_dir, "num_workers": 0, "progress_bar": False})
     size = config.get_parsed_content("image_size")
-    place = MapToTBProbability(config.get_parsed_content("output_stride"), (size, size))
+    position = MapToTBProbability(config.get_parsed_content("output_stride"), (size, size))
     comparison: Comparison = config.get_parsed_content("evaluate::comparison")
     loaders = {"select": config.get_parsed_content("validate::dataloader")}
     loaders["test"] = config.get_parsed_content("evaluate::dataloader")
@@ -45,7 +45,7 @@ def main() -> None:
                 maps = torch.cat([network(convert_to_tensor(batch["image"], track_meta=False)) for batch in loader])
             tiles = torch.sigmoid(class_log_odds(maps))[:, 0].numpy()
             ways["tiles"][split] = Predictions(tiles, None)
-            ways["placed"][split] = Predictions(torch.stack([place(m) for m in maps])[:, 0].numpy(), None)
+            ways["placed"][split] = Predictions(torch.stack([position(m) for m in maps])[:, 0].numpy(), None)
         rows = comparison.run(ways)["predictors"]
         cells = [rows["tiles"]["union_mask_miou"], rows["placed"]["union_mask_miou"]]
         cells.append(rows["placed"]["union_mask_miou_minus"]["tiles"])

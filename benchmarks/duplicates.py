@@ -44,9 +44,9 @@ def shifted(pixels_of_512: float) -> Callable[[Image.Image], Image.Image]:
     return shift
 
 
-def cropped(share: float) -> Callable[[Image.Image], Image.Image]:
+def cropped(fraction: float) -> Callable[[Image.Image], Image.Image]:
     def crop(image: Image.Image) -> Image.Image:
-        x, y = round(share * image.width), round(share * image.height)
+        x, y = round(fraction * image.width), round(fraction * image.height)
         return image.crop((x, y, image.width - x, image.height - y))
 
     return crop
@@ -107,7 +107,7 @@ def measure(name: str, images: list[str], workers: int, scratch: Path) -> list[d
         begin = time.perf_counter()
         pairs = find_duplicates(scans)
         seconds = time.perf_counter() - begin
-        planted = {(number, len(images) + place) for place, number in enumerate(chosen[: len(copies)])}
+        planted = {(number, len(images) + position) for position, number in enumerate(chosen[: len(copies)])}
         found = {(pair.first, pair.second): pair.kind for pair in pairs if pair.kind in DUPLICATE_KINDS}
         hits = [found[pair] for pair in planted if pair in found]
         row: dict[str, object] = {"images": name, "copies": kind, "planted": len(planted), "found": len(hits)}

@@ -118,8 +118,8 @@ def counts(numbers: Sequence[int]) -> dict[str, int]:
     return dict(zip(("health", "sick", "tb"), numbers, strict=True))
 
 
-def named(items: Sequence[Mapping[str, Any]], place: str) -> list[dict[str, Any]]:
-    return [{**item, "name": f"{place}/{item['name']}"} for item in items]
+def named(items: Sequence[Mapping[str, Any]], position: str) -> list[dict[str, Any]]:
+    return [{**item, "name": f"{position}/{item['name']}"} for item in items]
 
 
 # ---------------------------------------------------------------- training

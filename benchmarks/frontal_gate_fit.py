@@ -185,8 +185,8 @@ def words(rng: Rng) -> Array:
     for _ in range(rng.integers(1, 4)):
         word = "".join(rng.choice(list(string.ascii_letters + string.digits), rng.integers(1, 8)))
         font = ImageFont.load_default(float(rng.uniform(15, 90)))
-        place = (rng.uniform(0, 0.3) * SIDE, rng.uniform(0, 0.8) * SIDE)
-        draw.text(place, word, fill=int(rng.integers(120, 256)), font=font)
+        position = (rng.uniform(0, 0.3) * SIDE, rng.uniform(0, 0.8) * SIDE)
+        draw.text(position, word, fill=int(rng.integers(120, 256)), font=font)
     out = np.asarray(image, np.float32)
     return out if rng.random() < 0.6 else 255 - out
 
@@ -385,15 +385,17 @@ def _regression(right: Array, wrong: Array, others: Array) -> tuple[Array, float
     """Weights and bias; upright images weigh half, the two kinds of other pictures a quarter each."""
     rows = np.concatenate([right, wrong, others])
     sign = np.repeat(np.float32([1, -1, -1]), [len(right), len(wrong), len(others)])
-    share = np.repeat([0.5 / len(right), 0.25 / len(wrong), 0.25 / len(others)], [len(right), len(wrong), len(others)])
+    fraction = np.repeat(
+        [0.5 / len(right), 0.25 / len(wrong), 0.25 / len(others)], [len(right), len(wrong), len(others)]
+    )
     middle, scale = rows.mean(0), float(rows.std())
     rows = (rows - middle) / scale
 
     def loss(x: Array) -> tuple[float, Array]:
         margin = sign * (rows @ x[:-1].astype(np.float32) + x[-1])
-        pull = -sign * share / (1 + np.exp(margin.astype(np.float64)))
+        pull = -sign * fraction / (1 + np.exp(margin.astype(np.float64)))
         slope = np.append(rows.T @ pull.astype(np.float32) + PENALTY * x[:-1], pull.sum())
-        return float(share @ np.logaddexp(0, -margin) + PENALTY / 2 * x[:-1] @ x[:-1]), slope.astype(np.float64)
+        return float(fraction @ np.logaddexp(0, -margin) + PENALTY / 2 * x[:-1] @ x[:-1]), slope.astype(np.float64)
 
     found = minimize(loss, np.zeros(rows.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 150}).x
     weights = found[:-1] / scale

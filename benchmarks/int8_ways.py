@@ -60,14 +60,14 @@ def main() -> None:
     side = int(config.get_parsed_content("image_size"))
     load_trained(network, args.checkpoint, config.get_parsed_content("pooling"), side)
     network.eval()
-    images, places = read_images(config, args.images, args.number)
+    images, positions = read_images(config, args.images, args.number)
     chosen, _ = read_images(config, args.calibration, args.calibration_number)
-    expected = scores_and_boxes(config, ImageInputNet(network), images, places)
+    expected = scores_and_boxes(config, ImageInputNet(network), images, positions)
     subject = f"agreement, {args.model}, {len(images)} images"
     made: list[dict[str, Any]] = []
 
     def measure(way: str, path: Path, runtime: str, precision: str = "float32") -> None:
-        got = scores_and_boxes(config, open_network(path, runtime, precision), images, places)
+        got = scores_and_boxes(config, open_network(path, runtime, precision), images, positions)
         found = agreement(expected, got)
         print(way, found, flush=True)
         for what in ("score_change", "largest_score_change", "box_iou", "mask_iou"):
@@ -81,7 +81,7 @@ def main() -> None:
                  "pooling": "none"}  # fmt: skip
         export_network(network, path, facts, (side, side))
         measure("openvino bfloat16", path, "openvino", "bfloat16")
-        plain = int8_network(network, (side, side), chosen, share=None)
+        plain = int8_network(network, (side, side), chosen, fraction=None)
         even = copy.deepcopy(plain)
         even.equalize()
         early = [name for name in plain.blocks if name.startswith(("stem", "layer1"))]

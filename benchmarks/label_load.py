@@ -116,8 +116,8 @@ def load(args: argparse.Namespace, server: LabelServer, client: Client) -> list[
     kinds = [*draw.choices(list(GOOD), [GOOD[k].weight for k in GOOD], k=args.requests * 7 // 10)]
     kinds += [list(BAD)[i % len(BAD)] for i in range(args.requests - len(kinds))]
     draw.shuffle(kinds)
-    for share, kind in MOMENTS:
-        kinds.insert(int(share * len(kinds)), kind)
+    for fraction, kind in MOMENTS:
+        kinds.insert(int(fraction * len(kinds)), kind)
     memory = [memory_of("VmRSS", server.process.pid) / 2**20]
     size = -(-len(kinds) // PAUSES)
     with ThreadPoolExecutor(args.clients) as pool:

@@ -98,16 +98,16 @@ def undisturbed(args: argparse.Namespace, server: OrthancServer, folder: Path, t
 
 def disturbed(args: argparse.Namespace, server: OrthancServer, folder: Path, tell: Callable[..., None]) -> None:
     kills = Counter[str]()
-    for share in (0.15, 0.35, 0.55):  # the program
+    for fraction in (0.15, 0.35, 0.55):  # the program
         process = start(args, server, folder / "out")
-        wait_for(server, round(share * args.images), process)
+        wait_for(server, round(fraction * args.images), process)
         process.kill()
         process.communicate()
         kills["program"] += process.returncode == -9
     process = start(args, server, folder / "out")
     memory = Memory(process.pid, folder / "out" / "predictions.csv")
-    for share in (0.7, 0.85):  # the server
-        wait_for(server, round(share * args.images), process)
+    for fraction in (0.7, 0.85):  # the server
+        wait_for(server, round(fraction * args.images), process)
         server.kill()
         time.sleep(2)
         server.start()

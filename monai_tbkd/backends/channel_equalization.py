@@ -17,7 +17,7 @@ _TINY = float(np.finfo(np.float32).tiny)
 _PASSING = ("Relu", "MaxPool", "Identity")
 
 
-def equalize(model: Any, peaks: Mapping[str, Array], share: float = 0.5) -> dict[str, Array]:
+def equalize(model: Any, peaks: Mapping[str, Array], fraction: float = 0.5) -> dict[str, Array]:
     """Divide channels of activations by factors, and multiply the weights of the next convolutions by them.
 
     ReLU, maximum and sum let a positive factor of a channel pass, so that the network computes what it did. All that
@@ -39,7 +39,7 @@ def equalize(model: Any, peaks: Mapping[str, Array], share: float = 0.5) -> dict
     _own_biases(graph)
     entries = {entry.name: entry for entry in graph.initializer}
     streams = _Streams(graph)
-    factors = _factors(graph, streams, {k: numpy_helper.to_array(v) for k, v in entries.items()}, peaks, share)
+    factors = _factors(graph, streams, {k: numpy_helper.to_array(v) for k, v in entries.items()}, peaks, fraction)
 
     def of(tensor: str) -> Array | None:
         """Return the factors of a tensor's channels, if it has channels that are followed."""
@@ -130,7 +130,7 @@ class _Streams:
 
 
 def _factors(
-    graph: Any, streams: _Streams, weights: Mapping[str, Array], peaks: Mapping[str, Array], share: float
+    graph: Any, streams: _Streams, weights: Mapping[str, Array], peaks: Mapping[str, Array], fraction: float
 ) -> dict[int, Array]:
     """Compute the factor of each channel of each joined stream, with geometric mean 1."""
     large: dict[int, Array] = {}  # activations and weights, of the largest of their tensor
@@ -152,7 +152,7 @@ def _factors(
             factors[part] = np.ones(streams.channels[part], dtype=np.float32)
         else:
             activation, weight = (np.log(np.maximum(found[part], _SMALLEST)) for found in (large, heavy))
-            logs = share * activation - (1.0 - share) * weight
+            logs = fraction * activation - (1.0 - fraction) * weight
             factors[part] = np.exp(logs - logs.mean()).astype(np.float32)
     return factors
 

@@ -26,7 +26,7 @@ WEIGHT_BITS = 7
 """Of weights in 8-bit files, -64..64. Processors without VNNI instructions add pairs of products of 8 bits in 16: with
 weights of 8 bits a sum saturates (2 x 255 x 127), and the file that was checked on one processor has other maps on
 another. With 7 bits the largest is 2 x 255 x 64 = 32640, and all processors give the same."""
-LARGEST_SHARE = 0.4
+LARGEST_FRACTION = 0.4
 """Of the work that may stay in 32 bits; with more a file in bfloat16 would be faster."""
 _OPERATIONS = ("Conv", "Relu", "Add", "MaxPool")
 # Nodes are named after their modules: /network/conv1_1/Conv, /network/layer1/layer1.0/conv1_1/Conv.
@@ -71,7 +71,7 @@ class Int8Network:
     """
 
     def __init__(
-        self, source: Path, images: Sequence[torch.Tensor], progress: bool = False, share: float | None = 0.5
+        self, source: Path, images: Sequence[torch.Tensor], progress: bool = False, fraction: float | None = 0.5
     ) -> None:
         if not images:
             raise ValueError("There are no images to choose 8-bit ranges by; give 100 or so.")
@@ -89,25 +89,25 @@ class Int8Network:
         nodes = [node for node in self.model.graph.node if node.name in inside]
         tensors = [name for node in nodes for name in (*node.input, *node.output) if name not in constant]
         self.ranges = channel_ranges(self.model, list(dict.fromkeys(tensors)), images, progress)
-        if share is not None:
-            self.equalize(share)
+        if fraction is not None:
+            self.equalize(fraction)
 
-    def equalize(self, share: float = 0.5) -> None:
+    def equalize(self, fraction: float = 0.5) -> None:
         """Bring channels that share a scale to like ranges; see `channel_equalization.equalize`."""
-        factors = equalize(self.model, {name: found.peak for name, found in self.ranges.items()}, share)
+        factors = equalize(self.model, {name: found.peak for name, found in self.ranges.items()}, fraction)
         self.ranges = {
             name: ChannelRange(found.lowest / factors[name], found.highest / factors[name])
             for name, found in self.ranges.items()
         }
 
-    def float_share(self, keep: Collection[str]) -> float:
+    def float_fraction(self, keep: Collection[str]) -> float:
         """Return the fraction, 0-1, of the work of all blocks that is in the ones that stay float32."""
         return sum(self.blocks[name].work for name in keep) / sum(block.work for block in self.blocks.values())
 
     def described(self, keep: Sequence[str]) -> str:
         """Describe in words which blocks stay float32."""
-        share = f"{100 * self.float_share(keep):.0f} % of the work"
-        return f"{', '.join(keep)} in 32 bits ({share})" if keep else "all in 8 bits"
+        fraction = f"{100 * self.float_fraction(keep):.0f} % of the work"
+        return f"{', '.join(keep)} in 32 bits ({fraction})" if keep else "all in 8 bits"
 
     def write(self, target: Path, keep: Collection[str] = ()) -> Path:
         """Write it as ONNX, weights channel by channel and activations tensor by tensor in 8 bits.
@@ -239,7 +239,7 @@ def search(
 
     tried = [attempt(0)]
     low = 1
-    high = max(n for n in range(len(order) + 1) if n == 0 or network.float_share(order[:n]) <= LARGEST_SHARE)
+    high = max(n for n in range(len(order) + 1) if n == 0 or network.float_fraction(order[:n]) <= LARGEST_FRACTION)
     while not tried[0].agrees and low <= high:
         middle = (low + high) // 2
         tried.append(attempt(middle))

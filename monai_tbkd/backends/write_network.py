@@ -137,7 +137,7 @@ def int8_network(
     size: tuple[int, int],
     images: Sequence[torch.Tensor],
     progress: bool = False,
-    share: float | None = 0.5,
+    fraction: float | None = 0.5,
 ) -> Int8Network:
     """Make a network ready to be written in 8 bits, see :class:`~monai_tbkd.backends.int8_quantization.Int8Network`.
 
@@ -151,7 +151,7 @@ def int8_network(
     with tempfile.TemporaryDirectory() as folder:
         onnx_file = Path(folder) / "network.onnx"
         _write_onnx(ImageInputNet(network).cpu().eval(), _noise(size), onnx_file)
-        return Int8Network(onnx_file, images, progress, share)
+        return Int8Network(onnx_file, images, progress, fraction)
 
 
 def _noise(size: tuple[int, int]) -> torch.Tensor:

@@ -40,7 +40,7 @@ def find_config(folder: Path, name: str, *others: Path) -> Path:
     Raises:
         FileNotFoundError: none of the folders has it.
     """
-    for path in (place / f"{name}{suffix}" for place in (folder, *others) for suffix in SUFFIXES):
+    for path in (position / f"{name}{suffix}" for position in (folder, *others) for suffix in SUFFIXES):
         if path.is_file():
             return path
     raise FileNotFoundError(f"{folder}: no {name}.yaml or {name}.json; expected the configs of a bundle.")

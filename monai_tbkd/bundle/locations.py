@@ -36,8 +36,8 @@ def recipe_files() -> Path:
     Raises:
         FileNotFoundError: the package was installed without them.
     """
-    places = (_PACKAGE / "_recipes", _PACKAGE.parent / "configs")
-    return _first([place for place in places if (place / "demo.yaml").is_file()], "recipes")
+    positions = (_PACKAGE / "_recipes", _PACKAGE.parent / "configs")
+    return _first([position for position in positions if (position / "demo.yaml").is_file()], "recipes")
 
 
 def recipe_file(name: str) -> Path:

@@ -15,7 +15,7 @@ from monai_tbkd.engines.stages import is_finished
 _OF_MACHINE = {"device", "amp", "num_workers", "cache_rate", "progress_bar", "resume", "val_interval", "layout",
                "stage", "select", "test", "missing_annotation", "grid", "patience", "max_pixels", "keep_whole_image",
                "picture_size", "tracking_uri", "experiment_name", "run_name", "save_execute_config"}  # fmt: skip
-_OF_PLACE = ("_dir", "_root", "_file", "_checkpoint", "operating_point")
+_OF_POSITION = ("_dir", "_root", "_file", "_checkpoint", "operating_point")
 _WORKFLOW = {"imports", "train", "validate", "evaluate", "robustness", "finetune", "datalist", "settings", "initialize",
              "finalize", "preprocessing", "network", "_meta_"}  # fmt: skip
 
@@ -33,7 +33,7 @@ def config_settings() -> dict[str, Any]:
     left_out = _OF_MACHINE | _WORKFLOW | ({"label_terms"} if student else {"student_terms", "target"})
     shared_ones = shared_content(parser, "preprocessing") if "preprocessing" in parser else {}
     for key, raw in {**shared_ones, **parser.get()}.items():
-        if key in left_out or key.endswith(_OF_PLACE) or key.startswith("run"):
+        if key in left_out or key.endswith(_OF_POSITION) or key.startswith("run"):
             continue
         if isinstance(raw, dict):
             found[key] = json.dumps(raw, sort_keys=True, default=str)

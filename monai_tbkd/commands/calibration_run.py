@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from monai_tbkd.data.atomic_write import atomic_write, write_json
 from monai_tbkd.data.csv_cells import csv_line
 from monai_tbkd.data.paths import absolute_path
-from monai_tbkd.data.whole_file import whole_file, write_json
 from monai_tbkd.metrics.bootstrap import group_codes, kept_groups
 from monai_tbkd.metrics.calibrated_threshold import CalibratedThreshold, calibration_sha256, write_threshold
 from monai_tbkd.metrics.calibration import calibration_summary
@@ -164,6 +164,6 @@ def _warn_of_training_images(model: Path, labels: Path, images: LabeledPredictio
 
 
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         file.write(csv_line(COLUMNS))
         file.writelines(csv_line(row[column] for column in COLUMNS) for row in rows)

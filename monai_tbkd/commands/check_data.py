@@ -38,9 +38,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Check and print; 0 if the data set can be used, with or without warnings, 1 if not."""
+    from monai_tbkd.data.atomic_write import write_json
     from monai_tbkd.data.datalist_findings import SEVERITIES
     from monai_tbkd.data.dataset_check import check_dataset
-    from monai_tbkd.data.whole_file import write_json
     from monai_tbkd.metrics.shortcut_reference import image_shortcuts, shortcut_verdict, shortcuts_by_source
 
     check = check_dataset(args.dataset_dir, args.layout, args.workers, args.duplicates)

@@ -130,9 +130,9 @@ def _fewest_blocks(
 
 def _judge(parser: ConfigParser, network: torch.nn.Module, pairs: Sequence[Pair]) -> Callable[[MapOf], Agreement]:
     """Return a function that compares a network's maps with float32's on images."""
-    images, places = [image for image, _ in pairs], [place for _, place in pairs]
-    expected = scores_and_boxes(parser, ImageInputNet(network), images, places)
-    return lambda maps_of: agreement(expected, scores_and_boxes(parser, maps_of, images, places))
+    images, positions = [image for image, _ in pairs], [position for _, position in pairs]
+    expected = scores_and_boxes(parser, ImageInputNet(network), images, positions)
+    return lambda maps_of: agreement(expected, scores_and_boxes(parser, maps_of, images, positions))
 
 
 def _agrees(found: Agreement) -> bool:
@@ -140,7 +140,7 @@ def _agrees(found: Agreement) -> bool:
 
 
 def scores_and_boxes(
-    parser: ConfigParser, network: MapOf, images: Sequence[torch.Tensor], places: Sequence[torch.Tensor | None]
+    parser: ConfigParser, network: MapOf, images: Sequence[torch.Tensor], positions: Sequence[torch.Tensor | None]
 ) -> list[tuple[float, torch.Tensor]]:
     """Compute scores (0-1) and boxes ``(n, 4)`` by the post-processing of inference, boxes whatever the score.
 
@@ -152,10 +152,10 @@ def scores_and_boxes(
     """
     steps = parser.get_parsed_content("postprocessing")
     found: list[tuple[float, torch.Tensor]] = []
-    for image, place in zip(images, places, strict=True):
+    for image, position in zip(images, positions, strict=True):
         with torch.no_grad():
             item = {"pred": network(image[None])[0], "original_size": torch.tensor(image.shape[-2:])}
-        done = steps(item if place is None else {**item, "lung_crop": place})
+        done = steps(item if position is None else {**item, "lung_crop": position})
         found.append((float(done["score"]), done["pred_boxes"]))
     return found
 
@@ -209,7 +209,7 @@ def read_images(
     listed = list_images(folder)
     steps = parser.get_parsed_content("preprocessing")
     images: list[torch.Tensor] = []
-    places: list[torch.Tensor | None] = []
+    positions: list[torch.Tensor | None] = []
     # every so many of them, so that all sub-folders take part; those that are refused are made up for at the end
     step = max(1, len(listed) // number)
     for item in [image for first in range(step) for image in listed[first::step]]:
@@ -224,7 +224,7 @@ def read_images(
             continue
         image = done["image"]
         images.append(image.as_tensor() if isinstance(image, MetaTensor) else image)
-        places.append(done.get("lung_crop"))
+        positions.append(done.get("lung_crop"))
     if len(images) < _CHECKED:
         raise ValueError(f"{folder} has {len(images)} images that can be used; give at least {_CHECKED}, better 100.")
-    return images, places
+    return images, positions

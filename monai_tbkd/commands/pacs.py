@@ -141,7 +141,7 @@ def _pass(work: ArchiveRun, args: argparse.Namespace, again: bool) -> int:
         counts["studies"], counts["images"], counts["with_results"], counts["skipped"], counts["given"],
         "to do" if args.dry_run else "tried",
     )  # fmt: skip
-    return IMAGES_FAILED if failed or work.archive.cut_short else 0
+    return IMAGES_FAILED if failed or work.archive.truncated else 0
 
 
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:

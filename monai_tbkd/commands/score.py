@@ -50,8 +50,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     chosen = p.add_argument_group("thresholds")
     chosen.add_argument("--selection", choices=SELECTIONS, default="boxes", help="how map thresholds are chosen")
-    chosen.add_argument("--map_threshold", type=_share, help="given instead of chosen: of maps, or of box scores (0-1)")
-    chosen.add_argument("--score_threshold", type=_share, help="given instead of chosen: of image scores (0-1)")
+    chosen.add_argument(
+        "--map_threshold", type=_fraction, help="given instead of chosen: of maps, or of box scores (0-1)"
+    )
+    chosen.add_argument("--score_threshold", type=_fraction, help="given instead of chosen: of image scores (0-1)")
 
     how = p.add_argument_group("how it is measured, as evaluate.yaml has it")
     how.add_argument("--grid", type=int, default=256, help="cells along each side of the grid (default 256)")
@@ -78,7 +80,7 @@ def _size(text: str) -> float:
     return number if number < 1 else int(number)
 
 
-def _share(text: str) -> float:
+def _fraction(text: str) -> float:
     number = _number(text)
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"is {text!r}; expected 0 to 1")

@@ -98,7 +98,7 @@ def _from_archive(args: argparse.Namespace, intake: ReportIntake) -> Counter[str
     for found in reports.studies():
         with tempfile.TemporaryDirectory(prefix="reports_") as scratch:
             intake.take(reports.fetch(found, Path(scratch)))
-    reports.counts["unreadable"] += archive.cut_short
+    reports.counts["unreadable"] += archive.truncated
     return reports.counts
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from monai_tbkd.data.manifest import Correction, load_manifest, write_corrections
     from monai_tbkd.data.named_images import load_da_db, load_nlm
     from monai_tbkd.data.pasted_copies import with_pasted_copies
-    from monai_tbkd.data.processes import process_batch_size, share_of_batches
+    from monai_tbkd.data.processes import part_of_batches, process_batch_size
     from monai_tbkd.data.radiograph_dataset import RadiographDataset
     from monai_tbkd.data.reason_codes import ImageError, ReasonCode
     from monai_tbkd.data.splits import split_by_name_hash
@@ -70,9 +70,9 @@ __all__ = [
     "load_source",
     "load_tbx11k",
     "load_yolo",
+    "part_of_batches",
     "process_batch_size",
     "shard_folder",
-    "share_of_batches",
     "split_by_name_hash",
     "unlabeled_images",
     "with_pasted_copies",

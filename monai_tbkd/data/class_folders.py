@@ -49,13 +49,13 @@ def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> li
     torn: dict[str, None] = {}
     mixed: dict[str, None] = {}
     for split, folder in classes:
-        own, place = class_of(folder.name) or "", folder.relative_to(root).as_posix()
+        own, position = class_of(folder.name) or "", folder.relative_to(root).as_posix()
         for path in images_in(folder):
             for part in path.relative_to(folder).parts[:-1]:
                 if is_split_word(part) and split_of(part) != split:
-                    torn[f"{place}/.../{part}"] = None
+                    torn[f"{position}/.../{part}"] = None
                 if class_of(part) not in (None, own):
-                    mixed[f"{place}/.../{part}"] = None
+                    mixed[f"{position}/.../{part}"] = None
             items.append(datalist_item(path, path.relative_to(root).as_posix(), own, split, num_classes))
     fix = "put the classes into the splits, as in train/tb and val/tb"
     refuse(root, "folders of splits below a class", torn, fix)

@@ -113,9 +113,9 @@ def check_dataset(
         # One file listed twice is a finding of its own.
         check.pairs = [pair for pair in find_duplicates(check.scans) if real[pair.first] != real[pair.second]]
         _find_duplicates(items, check.pairs, findings)
-    uncut = [source["path"] for source in described if source["own_splits"] == ["train"]]
+    uncropped = [source["path"] for source in described if source["own_splits"] == ["train"]]
     fix = ": the reported split is cut by the hash of the name."
-    findings.add("no_own_split", "note", "No split of its own", uncut, fix, images=())
+    findings.add("no_own_split", "note", "No split of its own", uncropped, fix, images=())
     nameless = sum(not item.get("patient_id") for item in items)
     if nameless:
         sentence = f"Images without a patient id: {nameless} of {len(items)}; a split may divide a person's images."

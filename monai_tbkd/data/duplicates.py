@@ -114,10 +114,10 @@ def _aligned(
     for begin in range(0, len(pairs), _PAIRS):
         block = pairs[begin : begin + _PAIRS]
         # Made anew for each block: local contrast of all images takes four times the memory of their thumbnails.
-        numbers, place = np.unique(block, return_inverse=True)
-        fine, place = local_contrast(thumbnails[numbers], _SIGMA), place.reshape(-1, 2)
-        moving = fine[place[:, 0]][:, :, :: -1 if mirrored else 1]
-        correlations = aligned_correlation(fine[place[:, 1]], moving, starts[begin : begin + _PAIRS])
+        numbers, position = np.unique(block, return_inverse=True)
+        fine, position = local_contrast(thumbnails[numbers], _SIGMA), position.reshape(-1, 2)
+        moving = fine[position[:, 0]][:, :, :: -1 if mirrored else 1]
+        correlations = aligned_correlation(fine[position[:, 1]], moving, starts[begin : begin + _PAIRS])
         for pair, correlation in zip(block.tolist(), correlations.tolist(), strict=True):
             yield (pair[0], pair[1]), correlation
 

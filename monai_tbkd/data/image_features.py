@@ -163,11 +163,11 @@ def _edges(ranks: Floats) -> Floats:
     strength = np.hypot(down, right)
     direction = np.arctan2(down, right) / (2 * np.pi) * DIRECTIONS % DIRECTIONS
     low = np.floor(direction).astype(np.int64)
-    share = direction - low
+    fraction = direction - low
     line = np.arange(SIDE) // (SIDE // CELLS)
     cell = (line[:, None] * CELLS + line[None, :]) * DIRECTIONS
     histogram = np.zeros(CELLS * CELLS * DIRECTIONS)
-    for bins, weight in ((low, strength * (1 - share)), (low + 1, strength * share)):
+    for bins, weight in ((low, strength * (1 - fraction)), (low + 1, strength * fraction)):
         histogram += np.bincount((cell + bins % DIRECTIONS).ravel(), weight.ravel(), histogram.size)
     edges = histogram.reshape(CELLS, CELLS, DIRECTIONS)
     around = uniform_filter((edges**2).sum(-1), 3, mode="nearest")

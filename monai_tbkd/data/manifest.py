@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from monai_tbkd.data.atomic_write import atomic_write
 from monai_tbkd.data.datalist_error import DatalistError, name_first, refuse
 from monai_tbkd.data.datalist_item import Boxes, DatalistItem, datalist_item
 from monai_tbkd.data.dataset_files import table_rows
 from monai_tbkd.data.image_classes import class_of, is_split_word, known_words, plain_word, split_of
 from monai_tbkd.data.lesion_polygons import add_polygons, read_polygons
 from monai_tbkd.data.paths import absolute_path
-from monai_tbkd.data.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def write_manifest(table: str | os.PathLike[str], images: Iterable[tuple[str, st
         The absolute path of the table.
     """
     path = absolute_path(table)
-    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["image", "label", "boxes"])
         for image, label, boxes in images:

@@ -23,7 +23,7 @@ _WORDS = {
 }  # fmt: skip
 _FEW_VALUES = 8
 _EDGE = 0.05  # part of the range at either end
-_SHARE = 0.9  # of the pixels that lie there; at most 0.50 on 1,619 real images, at least 0.94 on masks saved as JPEG
+_FRACTION = 0.9  # of the pixels that lie there; at most 0.50 on 1,619 real images, at least 0.94 on masks saved as JPEG
 # A compressed mask is small. Larger files are not opened, so that a data set is listed in little time.
 _LARGEST_BYTES, _LARGEST_BYTES_PER_PIXEL = 32_768, 0.04
 _NOT_COMPRESSED = {".bmp", ".tif", ".tiff", ".nii", ".mha", ".nrrd"}
@@ -49,7 +49,7 @@ def looks_like_mask(pixels: NDArray[Any]) -> bool:
     low, high = float(pixels.min()), float(pixels.max())
     margin = (high - low) * _EDGE
     at_ends = np.count_nonzero((pixels <= low + margin) | (pixels >= high - margin))
-    return bool(at_ends >= _SHARE * pixels.size or np.unique(pixels).size <= _FEW_VALUES)
+    return bool(at_ends >= _FRACTION * pixels.size or np.unique(pixels).size <= _FEW_VALUES)
 
 
 def _is_mask(item: DatalistItem) -> bool:

@@ -66,15 +66,15 @@ def go_on_alone() -> bool:
 
 def process_batch_size(batch_size: int) -> int:
     """Return the images of a batch that each process takes; a ValueError where they can't be shared evenly."""
-    share, rest = divmod(int(batch_size), world_size())
-    if rest or not share:
+    fraction, rest = divmod(int(batch_size), world_size())
+    if rest or not fraction:
         raise ValueError(
             f"batch_size is {batch_size} and there are {world_size()} processes; expected a multiple of their number."
         )
-    return share
+    return fraction
 
 
-def share_of_batches(items: Sequence[T], batch_size: int, what: str = "images") -> list[T]:
+def part_of_batches(items: Sequence[T], batch_size: int, what: str = "images") -> list[T]:
     """Return the items of this process: every n-th whole batch, where there are n processes.
 
     Whole batches, so that a network sees the very batches that it would see in one process.
@@ -88,7 +88,7 @@ def share_of_batches(items: Sequence[T], batch_size: int, what: str = "images") 
         ValueError: so few batches that a process would have none.
 
     Example:
-        >>> share_of_batches(["a", "b", "c"], batch_size=2)
+        >>> part_of_batches(["a", "b", "c"], batch_size=2)
         ['a', 'b', 'c']
     """
     starts = range(0, len(items), int(batch_size))

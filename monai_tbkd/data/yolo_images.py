@@ -118,17 +118,17 @@ def _named_splits(root: Path, settings: Mapping[str, Any], lists: bool = True) -
     for split in SPLITS:
         value = settings.get(split) or []
         for entry in value if isinstance(value, list) else [value]:
-            place = _below(root, f"{home}/{entry}") or _below(root, str(entry))
-            if place is not None and place.is_dir():
+            position = _below(root, f"{home}/{entry}") or _below(root, str(entry))
+            if position is not None and position.is_dir():
                 # Where train and val name one folder, as small examples do, it is train.
-                found.folders.setdefault(place, split)
-            elif place is None or place.suffix.lower() != ".txt":
+                found.folders.setdefault(position, split)
+            elif position is None or position.suffix.lower() != ".txt":
                 found.dead.append((split, str(entry)))
             elif lists:
-                for line in text_lines(place):
-                    image = _there(root, place.parent / line) or _below(root, line)
+                for line in text_lines(position):
+                    image = _there(root, position.parent / line) or _below(root, line)
                     if image is None or image.is_dir():
-                        found.absent.append(f"{place.relative_to(root).as_posix()}: {line}")
+                        found.absent.append(f"{position.relative_to(root).as_posix()}: {line}")
                     elif found.images.setdefault(image, split) != split:
                         found.absent.append(f"{line} is in {found.images[image]} and in {split}")
     return found

@@ -16,9 +16,9 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from monai_tbkd import __version__
+from monai_tbkd.data.atomic_write import atomic_write
 from monai_tbkd.data.own_results import MANUFACTURER, MODEL_NAME, is_own_result
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
-from monai_tbkd.data.whole_file import whole_file
 from monai_tbkd.dicom.image_finding import ImageFinding
 from monai_tbkd.dicom.source_image import SourceImage, faults_named
 from monai_tbkd.transforms import NOTICE
@@ -148,7 +148,7 @@ def write_object(result: Dataset, path: str | Path) -> Path:
         DicomResultError: an element carried over from the image cannot be written.
     """
     path = Path(path)
-    with quiet_pydicom(), faults_named(), whole_file(path) as part:
+    with quiet_pydicom(), faults_named(), atomic_write(path) as part:
         result.save_as(part, enforce_file_format=True)
     return path
 

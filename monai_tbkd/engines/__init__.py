@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from monai_tbkd.engines.fine_tuning import FineTuning, frozen_copy, image_maps, release_model
     from monai_tbkd.engines.inference_thresholds import load_operating_point
     from monai_tbkd.engines.model_comparison import ModelComparison
-    from monai_tbkd.engines.network_ahead import NetworkAhead
+    from monai_tbkd.engines.prefetching_network import PrefetchingNetwork
     from monai_tbkd.engines.preparation import fit_reduction, fit_target, prepare_student
     from monai_tbkd.engines.stages import (
         FinishedTeacher,
@@ -31,7 +31,7 @@ __all__ = [
     "FineTuning",
     "FinishedTeacher",
     "ModelComparison",
-    "NetworkAhead",
+    "PrefetchingNetwork",
     "average_updates",
     "boxed_images",
     "correction_images",

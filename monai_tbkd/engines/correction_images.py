@@ -92,22 +92,22 @@ def boxed_images(images: Sequence[Image]) -> list[Image]:
     return [image for image in images if image["tb"] and image["boxes_known"] and bool(image["true_mask"].any())]
 
 
-def correction_sampler(images: Sequence[Image], share: float = 0.5, seed: int = 0) -> WeightedRandomSampler:
+def correction_sampler(images: Sequence[Image], fraction: float = 0.5, seed: int = 0) -> WeightedRandomSampler:
     """Draw images so that corrected ones are a fixed fraction, and images with TB and without as many of these.
 
     An epoch has each corrected image once on average. ``share`` is above 0 to 1; it is 1 where there are no others.
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"correction_share is {share}; expected above 0, at most 1.")
+    if not 0 < fraction <= 1:
+        raise ValueError(f"correction_share is {fraction}; expected above 0, at most 1.")
     labels = torch.tensor([int(image["label"]) for image in images])
     weights = torch.zeros(len(images), dtype=torch.float64)
     corrected = labels != UNKNOWN_LABEL
     classes = labels[corrected].unique()
-    share = share if not bool(corrected.all()) else 1.0
+    fraction = fraction if not bool(corrected.all()) else 1.0
     for label in classes:
         here = labels == label
-        weights[here] = share / len(classes) / here.sum()
-    if share < 1:
-        weights[~corrected] = (1 - share) / (~corrected).sum()
-    number = max(1, round(int(corrected.sum()) / share))
+        weights[here] = fraction / len(classes) / here.sum()
+    if fraction < 1:
+        weights[~corrected] = (1 - fraction) / (~corrected).sum()
+    number = max(1, round(int(corrected.sum()) / fraction))
     return WeightedRandomSampler(weights.tolist(), number, generator=torch.Generator().manual_seed(seed))

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from monai_tbkd.data.whole_file import read_json_object, whole_file, write_json
+from monai_tbkd.data.atomic_write import atomic_write, read_json_object, write_json
 from monai_tbkd.engines.correction_images import Image, boxed_images
 from monai_tbkd.engines.inference_thresholds import KEPT_POINT
 from monai_tbkd.engines.stages import training_record
@@ -240,14 +240,14 @@ def release_model(candidate_dir: str | Path, served_dir: str | Path) -> str:
     previous.mkdir(parents=True, exist_ok=True)
     for path in (served / MODEL, record_path(served / MODEL), served / POINT):
         if path.is_file():
-            with whole_file(previous / path.name) as part:
+            with atomic_write(previous / path.name) as part:
                 shutil.copyfile(path, part)
         else:
             (previous / path.name).unlink(missing_ok=True)
     old = read_json_object(served / POINT)
     old.pop(KEPT_POINT, None)
     write_json(served / POINT, {**point, **({KEPT_POINT: old} if old else {})})
-    with whole_file(served / MODEL) as part:
+    with atomic_write(served / MODEL) as part:
         shutil.copyfile(candidate / MODEL, part)
     write_json(record_path(served / MODEL), record)
     logger.info("Served from now on: model %s", record["sha256"][:12])

@@ -190,10 +190,10 @@ def fit_target(
     if sources:
         found["source"] = sources
     crops = found.get(LUNG_CROP, torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(len(with_tb), 4))
-    shares = (crops[:, 2] - crops[:, 0]) * (crops[:, 3] - crops[:, 1])
+    fractions = (crops[:, 2] - crops[:, 0]) * (crops[:, 3] - crops[:, 1])
     for step in steps:
         if hasattr(step, "fit"):
-            step.fit(class_log_odds(found[TEACHER_MAP]), shares, sources)
+            step.fit(class_log_odds(found[TEACHER_MAP]), fractions, sources)
         found = step(found)
 
 

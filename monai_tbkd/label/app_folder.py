@@ -15,8 +15,8 @@ from monai_tbkd import __version__
 from monai_tbkd.bundle import literal, model_settings
 from monai_tbkd.bundle.config_files import find_config
 from monai_tbkd.bundle.recorded_settings import LUNG_FIELD
+from monai_tbkd.data.atomic_write import write_json
 from monai_tbkd.data.outside_text import read_text
-from monai_tbkd.data.whole_file import write_json
 
 SETTINGS_FILE = "label_app.json"
 # what a model consists of; the teacher is for training and for the disagreement of teacher and student
@@ -74,8 +74,8 @@ class AppFolder:
         """Read configs of the bundle by name, with values by key over everything else."""
         parser = ConfigParser()
         parser.read_config([str(path) for path in self.config_files(*names)])
-        places = {"bundle_root": literal(str(self.bundle)), "ckpt_dir": literal(str(self.models))}
-        parser.update({**places, **self.overrides, **overrides})
+        positions = {"bundle_root": literal(str(self.bundle)), "ckpt_dir": literal(str(self.models))}
+        parser.update({**positions, **self.overrides, **overrides})
         return parser
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_tbkd.data import manifest
-from monai_tbkd.data.whole_file import write_json
+from monai_tbkd.data.atomic_write import write_json
 from monai_tbkd.label.image_ids import check_name
 from monai_tbkd.label.image_label import ImageLabel, read_label
 from monai_tbkd.label.image_sources import FolderSource

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from monai_tbkd.data.whole_file import read_json_object, whole_file, write_json
+from monai_tbkd.data.atomic_write import atomic_write, read_json_object, write_json
 from monai_tbkd.label.image_ids import is_safe_id
 from monai_tbkd.label.report_label import REPORT_SUFFIX
 
@@ -92,7 +92,7 @@ class LabelFolder:
             # A kill at any moment leaves a label with its own note: until all is done the note's file holds both, and
             # the label itself says which of them is its own.
             before = self.info(image, tag)
-            with whole_file(target) as part:
+            with atomic_write(target) as part:
                 part.touch(0o600 if suffix == REPORT_SUFFIX else 0o666)  # a report names the patient
                 shutil.copyfile(file, part)
                 write_json(self._note_path(image, tag), {**note, _OF: _sha256(part), _BEFORE: before})

@@ -103,7 +103,7 @@ def _nrrd(path: Path, content: bytes, most_voxels: int, most_bytes: int) -> tupl
     if len(packed) < size:
         raise ValueError(f"The mask has {len(packed)} bytes of pixels; expected {size}, so save it again.")
     values = np.frombuffer(packed[:size], dtype).reshape(shape, order="F")
-    return values, _nrrd_place(fields, int(fields["dimension"]))
+    return values, _nrrd_position(fields, int(fields["dimension"]))
 
 
 def _inflated(packed: bytes, most: int) -> bytes:
@@ -118,7 +118,7 @@ def _inflated(packed: bytes, most: int) -> bytes:
     return plain
 
 
-def _nrrd_place(fields: Mapping[str, str], axes: int) -> NDArray[np.float64]:
+def _nrrd_position(fields: Mapping[str, str], axes: int) -> NDArray[np.float64]:
     """From voxels to LPS; the form of the fields was checked when the header was read."""
     to_lps = np.eye(4)
     if "space directions" in fields:

@@ -185,9 +185,9 @@ def sentence(errors: Sequence[Mapping[str, Any]], what: str = "") -> str:
     said = []
     for error in errors[:3]:
         parts = [str(part) for part in (what, *error["loc"])]  # pydantic adds the kinds of a union
-        place = ".".join(part for part in parts if re.fullmatch(r"[\w-]+", part))[:200]
+        position = ".".join(part for part in parts if re.fullmatch(r"[\w-]+", part))[:200]
         found = "there is no such key; leave it out" if error["type"] == "extra_forbidden" else str(error["msg"])
-        said.append(f"{place}: {found.removeprefix('Value error, ')}")
+        said.append(f"{position}: {found.removeprefix('Value error, ')}")
     return "; ".join(said) + (f"; {len(errors) - 3} more." if len(errors) > 3 else ".")
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from monai_tbkd.networks.cell_positions import at_coarser_size
-from monai_tbkd.networks.log_odds import as_two_or_more
+from monai_tbkd.networks.log_odds import to_two_class_logits
 
 
 class LogitDistillationLoss(nn.Module):
@@ -35,8 +35,8 @@ class LogitDistillationLoss(nn.Module):
         """Mean over the batch, of logits ``(B, C)``; one column is one logit against 0."""
         _refuse_other_shape(student, teacher, student.ndim)
         t = self.temperature
-        log_p = F.log_softmax(as_two_or_more(student) / t, dim=1)
-        log_q = F.log_softmax(as_two_or_more(teacher.detach()) / t, dim=1)
+        log_p = F.log_softmax(to_two_class_logits(student) / t, dim=1)
+        log_q = F.log_softmax(to_two_class_logits(teacher.detach()) / t, dim=1)
         return F.kl_div(log_p, log_q, reduction="batchmean", log_target=True) * t**2
 
 
@@ -55,7 +55,7 @@ class CellDistillationLoss(LogitDistillationLoss):
     def forward(self, student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
         """Mean over images and cells of maps ``(B, C, h, w)``; different sizes meet at the coarser one."""
         _refuse_other_shape(student, teacher, 2)
-        s, t = (as_two_or_more(x) / self.temperature for x in at_coarser_size(student, teacher.detach()))
+        s, t = (to_two_class_logits(x) / self.temperature for x in at_coarser_size(student, teacher.detach()))
         q, log_p = t.softmax(dim=1), s.log_softmax(dim=1)
         divergence = torch.xlogy(q, q) - q * log_p  # (B, C, h, w); xlogy(0, 0) is 0
         return divergence.sum(dim=1).mean() * self.temperature**2

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from monai_tbkd.networks.cell_positions import at_cells, mean_around_cells
-from monai_tbkd.networks.log_odds import UNKNOWN_LABEL, as_two_or_more, class_log_odds
+from monai_tbkd.networks.log_odds import UNKNOWN_LABEL, class_log_odds, to_two_class_logits
 
 
 class LabelLoss(nn.Module):
@@ -37,7 +37,7 @@ class LabelLoss(nn.Module):
         if not known.any():
             return logits.sum() * 0.0
         weights = None if weights is None else weights.to(logits)
-        return F.cross_entropy(as_two_or_more(logits)[known], label.long()[known], weight=weights)
+        return F.cross_entropy(to_two_class_logits(logits)[known], label.long()[known], weight=weights)
 
 
 class BalancedLabelLoss(nn.Module):

@@ -87,8 +87,8 @@ def location_prior(items: Sequence[Mapping[str, Any]], grid: int) -> np.ndarray:
             "No training image has boxes, so the blind location prior can't be fitted; give annotations for some "
             "training images (they serve evaluation alone)."
         )
-    share = np.mean(boxed, axis=0)
-    return (share / share.max()).astype(np.float32)
+    fraction = np.mean(boxed, axis=0)
+    return (fraction / fraction.max()).astype(np.float32)
 
 
 def lung_fields(items: Sequence[Mapping[str, Any]], folder: str | os.PathLike[str], grid: int) -> np.ndarray:

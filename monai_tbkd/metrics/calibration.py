@@ -25,7 +25,7 @@ class ReliabilityPoint(NamedTuple):
     n: int
     """Images in it."""
     mean_score: float
-    share_with_tb: float
+    fraction_with_tb: float
     low: float
     high: float
     """95 % Wilson interval of the fraction."""
@@ -64,14 +64,14 @@ def reliability_curve(
 
     Example:
         >>> point = reliability_curve(np.array([0.2, 0.2, 0.9, 0.9]), np.array([0, 0, 1, 1]) > 0, 2)[1]
-        >>> point.mean_score, point.share_with_tb, point.n
+        >>> point.mean_score, point.fraction_with_tb, point.n
         (0.9, 1.0, 2)
     """
     edges = bin_edges(scores, bins, binning)
-    place = _bin_of(np.asarray(scores, dtype=float), edges)
+    position = _bin_of(np.asarray(scores, dtype=float), edges)
     points = []
-    for index in np.unique(place):
-        inside = place == index
+    for index in np.unique(position):
+        inside = position == index
         of = (float(edges[index]), float(edges[index + 1]), int(inside.sum()), float(scores[inside].mean()))
         points.append(ReliabilityPoint(*of, *map(float, wilson(positive[inside].sum(), inside.sum()))))
     return points
@@ -119,8 +119,8 @@ def brier_parts(scores: np.ndarray, positive: np.ndarray, bins: int = 10) -> dic
     points = reliability_curve(scores, positive, bins)
     fraction, n = float(np.mean(positive)), len(scores)
     parts = {
-        "miscalibration": sum(p.n * (p.mean_score - p.share_with_tb) ** 2 for p in points) / n,
-        "resolution": sum(p.n * (p.share_with_tb - fraction) ** 2 for p in points) / n,
+        "miscalibration": sum(p.n * (p.mean_score - p.fraction_with_tb) ** 2 for p in points) / n,
+        "resolution": sum(p.n * (p.fraction_with_tb - fraction) ** 2 for p in points) / n,
         "uncertainty": fraction * (1 - fraction),
     }
     brier = float(brier_score(count_scores(scores, positive)))

@@ -109,11 +109,11 @@ class _Counter:
 
     def _cells(self, values: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
-            places = values - self.low
-            places *= self.scale
-        places += 1  # the first cell is for what lies below every threshold
-        np.clip(places, 0, _CELLS - 1, out=places)
-        return places.astype(np.intp)
+            positions = values - self.low
+            positions *= self.scale
+        positions += 1  # the first cell is for what lies below every threshold
+        np.clip(positions, 0, _CELLS - 1, out=positions)
+        return positions.astype(np.intp)
 
     def __call__(self, values: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Counts at or above each threshold ``(K,)``: of all pixels, and of those in ``truth``."""

@@ -221,7 +221,7 @@ class PredictorMeasures:
             "union_mask_miou": self._mean(self.union_mask_iou),
             "union_mask_miou_all_images": self._mean(everywhere),
             "box_union_miou": self._mean(self.box_union_iou),
-            "pointing_game": self._share(self.pointing),
+            "pointing_game": self._fraction(self.pointing),
             "proportional_energy": self._mean(energy.proportional_energy),
             "average_saliency_focus": self._mean(energy.average_saliency_focus),
             "pxap": pxap,
@@ -254,7 +254,7 @@ class PredictorMeasures:
             "box_matched_miou_true": self._ratio(overlap, np.array([float(p.pairs + p.missed) for p in pairs])),
             **dict(zip(max_box_acc.DEFINITIONS, self._weighted(box_acc, boxed), strict=True)),
             "false_boxes_per_image_without_tb": self._mean(false),
-            "images_without_tb_with_false_box": self._share(np.where(truth.tb, np.nan, false > 0)),
+            "images_without_tb_with_false_box": self._fraction(np.where(truth.tb, np.nan, false > 0)),
         }
 
     def _detections(self) -> dict[str, Any]:
@@ -300,8 +300,8 @@ class PredictorMeasures:
         return {
             name: {
                 "threshold": cut,
-                "sensitivity": self._share(np.where(images & tb, scores >= cut, np.nan)),
-                "specificity": self._share(np.where(images & ~tb, scores < cut, np.nan)),
+                "sensitivity": self._fraction(np.where(images & tb, scores >= cut, np.nan)),
+                "specificity": self._fraction(np.where(images & ~tb, scores < cut, np.nan)),
             }
             for name, cut in self.cuts.items()
         }
@@ -318,7 +318,7 @@ class PredictorMeasures:
         if self.truth.boxed[images].any():
             of = {"union_mask_miou": self.union_mask_iou, "box_union_miou": self.box_union_iou}
             numbers |= {name: self._mean(np.where(images, values, np.nan)) for name, values in of.items()}
-            numbers["pointing_game"] = self._share(np.where(images, self.pointing, np.nan))
+            numbers["pointing_game"] = self._fraction(np.where(images, self.pointing, np.nan))
         return numbers
 
     def _by_group(self) -> dict[str, Any]:
@@ -340,7 +340,7 @@ class PredictorMeasures:
     def _mean(self, values: np.ndarray) -> dict[str, Any]:
         return bootstrap_mean(values, self.resamples, self.seed, self.truth.patients).as_dict()
 
-    def _share(self, values: np.ndarray) -> dict[str, Any]:
+    def _fraction(self, values: np.ndarray) -> dict[str, Any]:
         interval = self._mean(values)
         if interval["value"] in (0.0, 1.0):
             # All images alike: every resample is the same, which would pass for certainty.

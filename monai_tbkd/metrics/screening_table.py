@@ -18,8 +18,8 @@ PROPORTIONS = (
     "npv",
     "ppv_observed",
     "npv_observed",
-    "share_of_tb_found",
-    "share_of_tests_avoided",
+    "fraction_of_tb_found",
+    "fraction_of_tests_avoided",
     "number_needed_to_test",
     "cost_per_case_found",
     "total_cost_per_1000",
@@ -50,7 +50,7 @@ def screening_table(
     """Compute the table of the WHO/TDR toolkit for calibrating computer-aided detection, a row per threshold.
 
     Everyone gets an image, those who score at or above the threshold (0-100) a confirmatory test, and that test is
-    taken to be right. Images without a score (nan) count neither as positive nor as negative; ``share_of_tb_found``
+    taken to be right. Images without a score (nan) count neither as positive nor as negative; ``fraction_of_tb_found``
     alone has those of them that have TB in its denominator, as nobody has found them.
 
     Sensitivity, specificity, predictive values as observed and the fraction found are proportions of images, with
@@ -59,7 +59,7 @@ def screening_table(
     prevalence, its limits by the method of variance estimates recovery.
 
     Returns:
-        Rows with the keys `COLUMNS`. ``ppv``, ``npv``, ``share_of_tests_avoided`` (of one test per person),
+        Rows with the keys `COLUMNS`. ``ppv``, ``npv``, ``fraction_of_tests_avoided`` (of one test per person),
         ``number_needed_to_test`` (for one case) and costs are at the given prevalence. None: not defined, or no limit.
 
     Raises:
@@ -98,7 +98,7 @@ def screening_table(
         **predictive_values(sensitivity, specificity, program.prevalence),
         "ppv_observed": proportion(at & tb, at),
         "npv_observed": proportion(~at & rest, ~at & scored[:, None]),
-        "share_of_tb_found": proportion(at & tb, positive[:, None]),
+        "fraction_of_tb_found": proportion(at & tb, positive[:, None]),
         **program_numbers(sensitivity, specificity, program),
     }
     counts = {
@@ -134,14 +134,14 @@ def predictive_values(sensitivity: Estimates, specificity: Estimates, prevalence
 
 def program_numbers(sensitivity: Estimates, specificity: Estimates, program: Program) -> dict[str, Estimates]:
     """Tests and costs of a program, from sensitivity and specificity at its prevalence."""
-    share, false = program.prevalence, specificity.complement()
-    tests = weighted_sum(sensitivity, false, share, 1 - share)  # a person
-    found = sensitivity.times(share)
+    fraction, false = program.prevalence, specificity.complement()
+    tests = weighted_sum(sensitivity, false, fraction, 1 - fraction)  # a person
+    found = sensitivity.times(fraction)
     # A found case costs its own test, and a share of all images and of the tests of people without TB.
-    others = false.times((1 - share) * program.cost_test).plus(program.cost_image)
+    others = false.times((1 - fraction) * program.cost_test).plus(program.cost_image)
     return {
-        "share_of_tests_avoided": tests.complement(),
-        "number_needed_to_test": ratio(false.times(1 - share), found).plus(1.0),
+        "fraction_of_tests_avoided": tests.complement(),
+        "number_needed_to_test": ratio(false.times(1 - fraction), found).plus(1.0),
         "cost_per_case_found": ratio(others, found).plus(program.cost_test),
         "total_cost_per_1000": tests.times(program.cost_test).plus(program.cost_image).times(1000),
     }

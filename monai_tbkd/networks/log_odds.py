@@ -21,7 +21,7 @@ def class_log_odds(logits: torch.Tensor, class_index: int = -1) -> torch.Tensor:
     return logits[:, index : index + 1] - torch.logsumexp(rest, dim=1, keepdim=True)
 
 
-def as_two_or_more(logits: torch.Tensor) -> torch.Tensor:
+def to_two_class_logits(logits: torch.Tensor) -> torch.Tensor:
     """Turn logits ``(B, 1, ...)`` into the equivalent pair (0, z), ``(B, 2, ...)``; others stay as they are."""
     if logits.shape[1] == 1:
         return torch.cat([torch.zeros_like(logits), logits], dim=1)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from monai_tbkd.data.whole_file import whole_file
+from monai_tbkd.data.atomic_write import atomic_write
 from monai_tbkd.networks.efficientnet_lite import from_published
 from monai_tbkd.networks.gray_input import filters_of_gray
 
@@ -66,7 +66,7 @@ def save_plain(content: Any, path: str | Path) -> None:
 
     An OSError has the system's reason.
     """
-    with whole_file(path) as part, part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         try:
             torch.save(content, file)
         except RuntimeError as error:  # of a file that was never closed, in place of what kept it from that

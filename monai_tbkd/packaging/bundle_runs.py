@@ -27,7 +27,7 @@ _RAISED = re.compile(r"(\[rank\d+\]:\s*)?[\w.]+(Error|Exception)(: |$)")
 _ROOT_CAUSE = re.compile(r"Root Cause.*?rank\s*: (?P<rank>\d+).*?exitcode\s*: (?P<code>[^\n]+)", re.DOTALL)
 
 
-def read_runs(path: Path, places: Mapping[str, Path]) -> list[dict[str, Any]]:
+def read_runs(path: Path, positions: Mapping[str, Path]) -> list[dict[str, Any]]:
     """Read which configs to run with what overrides.
 
     Args:
@@ -45,7 +45,7 @@ def read_runs(path: Path, places: Mapping[str, Path]) -> list[dict[str, Any]]:
             return {key: placed(value) for key, value in node.items()}
         if isinstance(node, list):
             return [placed(value) for value in node]
-        for name, folder in places.items():
+        for name, folder in positions.items():
             node = node.replace(f"{{{name}}}", str(folder)) if isinstance(node, str) else node
         return node
 

@@ -79,5 +79,5 @@ def verify(
     if images is None and own:
         counts = {"health": 8, "sick": 4, "tb": 14}
         images = write_phantom_dataset(work / "images", counts, {"health": 3, "sick": 2, "tb": 5}, size=128)
-    places = {"images": Path(images or work).resolve(), "work": work, "bundle": root}
-    yield from run_configs(root, read_runs(Path(spec), places), chains, work)
+    positions = {"images": Path(images or work).resolve(), "work": work, "bundle": root}
+    yield from run_configs(root, read_runs(Path(spec), positions), chains, work)

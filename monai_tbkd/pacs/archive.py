@@ -60,7 +60,7 @@ class Archive(PagedSearch):
         patience: seconds to wait for a server that stops answering.
 
     Attributes:
-        cut_short: whether an answer was truncated and could not be completed, so that images may be missing.
+        truncated: whether an answer was truncated and could not be completed, so that images may be missing.
 
     Example:
         >>> url = "http://localhost:8042/dicom-web"
@@ -86,7 +86,7 @@ class Archive(PagedSearch):
             ArchiveError: the message says how to fix it.
         """
         self.connection.resume()
-        self.cut_short = False
+        self.truncated = False
         try:
             self.connection.json("search", "studies?limit=1", only_busy=True)
         except ArchiveRefusalError as refusal:
@@ -106,7 +106,7 @@ class Archive(PagedSearch):
         try:
             for modality in modalities:
                 asked = {**query, "ModalitiesInStudy": modality}
-                for study in divided_search(self._study_search, asked, self.tell_cut_short):
+                for study in divided_search(self._study_search, asked, self.warn_truncated):
                     if study not in seen:
                         seen.add(study)
                         yield study
@@ -266,7 +266,7 @@ class Archive(PagedSearch):
             whole = {}
         if not whole:
             said = f"the archive lists {len(found)} of {max(told, 1)} {what}, and sends no metadata"
-            self.tell_cut_short(said)
+            self.warn_truncated(said)
         return whole or found
 
     def _series_by_metadata(self, path: str) -> Found:

@@ -223,8 +223,8 @@ class ArchiveConnection:
         if status == 403:
             said += " (these credentials may not; ask its administrator)"
         elif "Location" in answer.headers:
-            place = origin(answer.headers["Location"]) or "another place"
-            said += f" and points to {place} (give the URL that it means)"
+            position = origin(answer.headers["Location"]) or "another place"
+            said += f" and points to {position} (give the URL that it means)"
         return ArchiveRefusalError(said, what, status)
 
 

@@ -34,10 +34,10 @@ _CHARACTERS = string.digits + string.ascii_letters + "-_."
 
 
 class PagedSearch:
-    """Request data sets by UID; ``cut_short`` says whether some may be missing."""
+    """Request data sets by UID; ``truncated`` says whether some may be missing."""
 
     def __init__(self, connection: ArchiveConnection) -> None:
-        self.connection, self.cut_short = connection, False
+        self.connection, self.truncated = connection, False
 
     def find(self, path: str, tag: str, query: Mapping[str, str], fields: Sequence[str] = (), told: int = 0) -> Found:
         """Request page after page until one has nothing new.
@@ -70,17 +70,17 @@ class PagedSearch:
                     return found
                 if not found:
                     raise
-                self.tell_cut_short(f"the archive {refusal.said} when asked for more than {len(found)} results")
+                self.warn_truncated(f"the archive {refusal.said} when asked for more than {len(found)} results")
                 return found
             before = len(found)
             for name, each in proper:
                 found.setdefault(name, each)
             if len(proper) < len(page):
-                self.tell_cut_short(f"an answer has {len(page) - len(proper)} studies without a proper UID")
+                self.warn_truncated(f"an answer has {len(page) - len(proper)} studies without a proper UID")
             if len(found) == before or 0 < told <= len(found):
                 return found
             offset += len(page)
-        self.tell_cut_short(f"a search has more than {MOST_PAGES} pages")
+        self.warn_truncated(f"a search has more than {MOST_PAGES} pages")
         return found
 
     def metadata(self, path: str, tag: str) -> Found:
@@ -90,19 +90,19 @@ class PagedSearch:
             found.setdefault(uid(each, tag), each)
         return {name: each for name, each in found.items() if name}
 
-    def tell_cut_short(self, why: str) -> None:
+    def warn_truncated(self, why: str) -> None:
         """Warn once that images may be missing."""
-        if not self.cut_short:
+        if not self.truncated:
             logger.warning("Images may be missing: %s.", why)
-        self.cut_short = True
+        self.truncated = True
 
 
 def divided_search(
-    search: Callable[[Mapping[str, str]], Found], query: Mapping[str, str], cut_short: Callable[[str], None]
+    search: Callable[[Mapping[str, str]], Found], query: Mapping[str, str], truncated: Callable[[str], None]
 ) -> Iterator[str]:
     """Search for studies; divide the search as long as its parts find more than the whole.
 
-    `cut_short` is called with the reason why studies may be missing.
+    `truncated` is called with the reason why studies may be missing.
 
     Yields:
         StudyInstanceUIDs, each once.
@@ -129,10 +129,10 @@ def divided_search(
         seen.update(new)
         # A study is in one part, or in two if the archive ignores case.
         if max(times.values(), default=0) > 2:
-            cut_short("the archive takes no notice of a key by which its searches are divided")
+            truncated("the archive takes no notice of a key by which its searches are divided")
             continue
         if known.keys() - times.keys():
-            cut_short(f"of searches that end at {most} studies one cannot be divided further")
+            truncated(f"of searches that end at {most} studies one cannot be divided further")
         left += [(each, some) for each, some in narrower if len(some) >= most]
 
 

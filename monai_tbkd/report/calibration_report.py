@@ -73,13 +73,13 @@ def _draw_roc(
 
 
 def _draw_reliability(axes: Any, points: Sequence[Mapping[str, Any]], n: int) -> None:
-    x, y, low, high = (np.array([p[key] for p in points]) for key in ("mean_score", "share_with_tb", "low", "high"))
+    x, y, low, high = (np.array([p[key] for p in points]) for key in ("mean_score", "fraction_with_tb", "low", "high"))
     axes.plot([0, 100], [0, 1], ":", color="0.6", lw=1, label="perfectly calibrated")
     bars = np.clip([y - low, high - y], 0, None)
     label = "images of a bin, 95 % intervals"
     axes.errorbar(100 * x, y, bars, fmt="o-", ms=4, lw=1.2, capsize=3, color=_CURVE, label=label)
     for point in points:
-        at = (100 * point["mean_score"], point["share_with_tb"])
+        at = (100 * point["mean_score"], point["fraction_with_tb"])
         axes.annotate(str(point["n"]), at, (4, -9), textcoords="offset points", fontsize=7)
     axes.set(xlabel="mean score", ylabel="share with TB", xlim=(-1, 101), ylim=(-0.01, 1.01))
     axes.set_title(f"Reliability: {n} images, n of each bin beside it", fontsize=10)
@@ -113,7 +113,7 @@ def calibration_text(
         "temperature": f"{fitted['temperature']:.2f}" + " (at the limit)" * fitted["at_limit"],
     }
     cells = [["threshold", "sensitivity", "specificity", "PPV", "tests avoided", "cost per case found"]]
-    columns = {"sensitivity": 3, "specificity": 3, "ppv": 3, "share_of_tests_avoided": 3, "cost_per_case_found": 0}
+    columns = {"sensitivity": 3, "specificity": 3, "ppv": 3, "fraction_of_tests_avoided": 3, "cost_per_case_found": 0}
     for row in rows:
         is_chosen = row["threshold"] == threshold.threshold_0_100
         if is_chosen or row["threshold"] in _PRINTED:

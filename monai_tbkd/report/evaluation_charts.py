@@ -181,7 +181,7 @@ def reliability_chart(rows: Mapping[str, Row], names: Sequence[str]) -> Figure:
     for name in names:
         points = (rows[name].get("calibration") or {}).get("reliability", {}).get("equal_mass", [])
         first, color = name == names[0], color_of(name, rows)
-        x, y = [p["mean_score"] for p in points], [p["share_with_tb"] for p in points]
+        x, y = [p["mean_score"] for p in points], [p["fraction_with_tb"] for p in points]
         label = name.replace("_", " ") + ", 95 % intervals" * first
         style = {"ms": 5, "lw": 1.7, "zorder": 3} if first else {"ms": 3, "lw": 1, "alpha": 0.55, "zorder": 2}
         axes.plot(x, y, "o-", color=color, label=label, **style)

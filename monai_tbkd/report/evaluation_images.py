@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from monai_tbkd.data.atomic_write import atomic_write
 from monai_tbkd.data.own_results import save_marked
-from monai_tbkd.data.whole_file import whole_file
 from monai_tbkd.metrics import Predictions
 from monai_tbkd.metrics.predictor_measures import served_boxes
 from monai_tbkd.report.html_page import called, picture_uri, words
@@ -148,7 +148,7 @@ def write_image_overlays(
         path = folder / (str(item["name"]).replace("/", "_").rsplit(".", 1)[0] + ".png")
         title = f"{item['name']}   label: {item['class_name']}"
         picture = draw_panels(image, panels, title, panel_size=320, notice=str(result.get("notice", NOTICE)))
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             save_marked(picture, part, "PNG")
         written.append(path)
     return written

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from monai_tbkd.data.whole_file import whole_file
+from monai_tbkd.data.atomic_write import atomic_write
 from monai_tbkd.metrics.comparison_table import interval_text
 
 _FOLDER = Path(__file__).parent
@@ -88,7 +88,7 @@ def _read(name: str) -> str:
 
 def write_page(path: Path, html: str) -> Path:
     """Write a document atomically."""
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text(html, encoding="utf-8")
     return path
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from monai_tbkd.data.atomic_write import atomic_write
 from monai_tbkd.data.csv_cells import csv_line, read_table
-from monai_tbkd.data.whole_file import whole_file
 from monai_tbkd.metrics.bootstrap import group_codes
 from monai_tbkd.metrics.predictor_measures import PredictorMeasures
 from monai_tbkd.metrics.split_truth import SplitTruth
@@ -52,7 +52,7 @@ def write_image_table(path: str | Path, truth: SplitTruth, measured: Mapping[str
     for name, each in measured.items():
         numbers = (each.union_mask_iou, each.box_union_iou, each.pointing, each.scores)
         columns |= {f"{name}.{key}": np.asarray(v, float) for key, v in zip(NUMBERS, numbers) if v is not None}
-    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         file.write(csv_line(["name", "class", "source", "patient", "boxes", *columns]))
         for i, item in enumerate(truth.items):
             boxes = "" if item["boxes"] is None else len(item["boxes"])

@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from monai_tbkd.data.atomic_write import atomic_write
 from monai_tbkd.data.csv_cells import csv_line, read_cell
 from monai_tbkd.data.reason_codes import ReasonCode
-from monai_tbkd.data.whole_file import whole_file
 from monai_tbkd.transforms import notice_of
 
 logger = logging.getLogger(__name__)
@@ -214,10 +214,10 @@ class PredictionTable:
 
     def _write_all(self) -> None:
         # CSV first: after a kill in between, no row stands beside settings that it was not made under
-        with whole_file(self.csv_path) as part:
+        with atomic_write(self.csv_path) as part:
             part.write_bytes(b"".join([csv_line(COLUMNS).encode(), *map(_csv_line, self.rows)]))
         head = json.dumps({"notice": self.notice, "settings": self.settings}, indent=2).removesuffix("\n}") + _ROWS
-        with whole_file(self.json_path) as part:
+        with atomic_write(self.json_path) as part:
             part.write_bytes(head.encode() + b",".join(b"\n" + _json_line(row) for row in self.rows) + _TAIL)
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from monai_tbkd.robustness.cues import images_with_cue
     from monai_tbkd.robustness.image_predictor import ImagePredictor, finished_networks
     from monai_tbkd.robustness.occlusion import find_lung_fields
-    from monai_tbkd.robustness.robustness_study import RobustnessStudy, image_subset, refuse_cut_images
+    from monai_tbkd.robustness.robustness_study import RobustnessStudy, image_subset, refuse_cropped_images
     from monai_tbkd.robustness.saliency_sanity import SaliencySanity
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "finished_networks",
     "image_subset",
     "images_with_cue",
-    "refuse_cut_images",
+    "refuse_cropped_images",
 ]
 
 names_on_demand(__name__)

@@ -102,8 +102,8 @@ def match_histogram(image: torch.Tensor, style: np.ndarray) -> torch.Tensor:
     """Give an image ``(1, H, W)`` uint8 the gray values of another style (of `quantiles`), their order kept."""
     plain = gray_image(image).numpy()
     count = np.bincount(plain.ravel(), minlength=_LEVELS)
-    share_below = (np.cumsum(count) - count / 2) / plain.size
-    table = np.interp(share_below, (np.arange(_LEVELS) + 0.5) / _LEVELS, style)
+    fraction_below = (np.cumsum(count) - count / 2) / plain.size
+    table = np.interp(fraction_below, (np.arange(_LEVELS) + 0.5) / _LEVELS, style)
     return torch.from_numpy(np.rint(table).clip(0, 255).astype(np.uint8)[plain])
 
 

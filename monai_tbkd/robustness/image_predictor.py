@@ -18,7 +18,7 @@ from monai_tbkd.networks import class_log_odds
 from monai_tbkd.networks.checkpoint import read_record, refuse_other_settings
 from monai_tbkd.robustness.corruptions import gray_image
 from monai_tbkd.robustness.cues import CUE_MASK
-from monai_tbkd.transforms.cut_border import INSIDE
+from monai_tbkd.transforms.crop_border import INSIDE
 
 logger = logging.getLogger(__name__)
 

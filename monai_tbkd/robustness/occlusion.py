@@ -19,7 +19,7 @@ DEFINITIONS = {
     "background_only": "a black rectangle over each lung, so that no outline is left",
     "frame_only": "only the outer frame of the image, everything else black",
 }
-_PRIOR_SHARE = 0.1
+_PRIOR_FRACTION = 0.1
 
 
 class LungMasks(NamedTuple):
@@ -50,7 +50,7 @@ def lung_masks(
     if lung_field_dir is not None:
         return LungMasks(lung_fields(items, lung_field_dir, grid) > 0, f"lung fields of {len(items)} images")
     likely = F.interpolate(torch.from_numpy(prior)[None, None].float(), size=(grid, grid), mode="area")[0, 0].numpy()
-    masks = lung_rectangles((likely >= _PRIOR_SHARE * likely.max())[None])
+    masks = lung_rectangles((likely >= _PRIOR_FRACTION * likely.max())[None])
     return LungMasks(masks, "stand-in: two rectangles around the training images' boxes, the same for every image")
 
 
@@ -71,7 +71,7 @@ def lung_rectangles(masks: np.ndarray) -> np.ndarray:
     return out
 
 
-def hidden_places(kind: str, lungs: np.ndarray, frame: float) -> np.ndarray:
+def hidden_positions(kind: str, lungs: np.ndarray, frame: float) -> np.ndarray:
     """Return what is blacked out, ``(N, H, W)`` bool; ``frame`` is a fraction of the image's side.
 
     Raises:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from monai_tbkd.data.atomic_write import write_json
 from monai_tbkd.data.image_scan import image_thumbnail
-from monai_tbkd.data.whole_file import write_json
 from monai_tbkd.metrics import Comparison, Predictions, union_iou_sweep
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.metrics.shortcut_reference import shortcut_reference, shortcut_verdict
@@ -19,7 +19,7 @@ from monai_tbkd.robustness import corruptions, cues, occlusion
 from monai_tbkd.robustness.corruptions import CORRUPTIONS, CorruptImage, gray_image, image_seed
 from monai_tbkd.robustness.cues import SOURCE_STYLE, InsertCue, MatchStyle, quantiles
 from monai_tbkd.robustness.image_predictor import ImagePredictor, Looked
-from monai_tbkd.robustness.occlusion import BlackOut, hidden_places, lung_masks
+from monai_tbkd.robustness.occlusion import BlackOut, hidden_positions, lung_masks
 from monai_tbkd.robustness.resampled import ImageResampler, Resampled, mean_of, plain_tree, tree_minus
 from monai_tbkd.robustness.robustness_table import robustness_table
 from monai_tbkd.robustness.saliency_sanity import SaliencySanity
@@ -55,7 +55,7 @@ DEFINITIONS: dict[str, Any] = {
     "differences": "one network minus another in the same resamples of the same images",
     "interval": "95 % percentile bootstrap over all images of the split, over patients where they are known",
 }
-_BOX_SHARE, _CUE_SHARE = 0.1, 0.5
+_BOX_FRACTION, _CUE_FRACTION = 0.1, 0.5
 
 
 class RobustnessStudy:
@@ -285,7 +285,7 @@ class RobustnessStudy:
         well = self.truth.tb | healthy if healthy.any() else healthy
         lungs = lung_masks(self.comparison.items["test"], prior, self.truth.grid, self.lung_field_dir)
         for kind in self.occlusion_kinds:
-            hidden = hidden_places(kind, lungs.masks, self.frame)
+            hidden = hidden_positions(kind, lungs.masks, self.frame)
             by_name = {name: hidden[i if len(hidden) > 1 else 0] for i, name in enumerate(self.names)}
             for name, found in self._look(kind.replace("_", " "), BlackOut(by_name)).predictions.items():
                 scores = np.asarray(found.scores)
@@ -324,7 +324,7 @@ def box_touches(box: np.ndarray, cue: np.ndarray) -> bool:
     """
     inside = box_masks(box[None], (cue.shape[0], cue.shape[1]))
     shared = int((inside & cue).sum())
-    return shared > 0 and shared >= min(_BOX_SHARE * int(inside.sum()), _CUE_SHARE * int(cue.sum()))
+    return shared > 0 and shared >= min(_BOX_FRACTION * int(inside.sum()), _CUE_FRACTION * int(cue.sum()))
 
 
 def image_subset(items: Sequence[Mapping[str, Any]], largest_number: int | None) -> list[Mapping[str, Any]]:
@@ -348,7 +348,7 @@ def image_subset(items: Sequence[Mapping[str, Any]], largest_number: int | None)
     return [item for item in items if item["name"] in kept]
 
 
-def refuse_cut_images(lung_crop: bool) -> None:
+def refuse_cropped_images(lung_crop: bool) -> None:
     """Raise a ValueError for images that are cropped to their lungs, whose maps could not be brought back."""
     if lung_crop:
         raise ValueError(

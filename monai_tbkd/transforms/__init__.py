@@ -9,7 +9,7 @@ from monai_tbkd import names_on_demand
 if TYPE_CHECKING:
     from monai_tbkd.transforms.box_mask import BoxMaskd, DrawnBoxesd, box_masks, image_box_mask
     from monai_tbkd.transforms.boxes_to_image import BoxesToImaged, rescale_boxes
-    from monai_tbkd.transforms.cut_border import CutBorder, CutBorderd
+    from monai_tbkd.transforms.crop_border import CropBorder, CropBorderd
     from monai_tbkd.transforms.frontal_gate import CheckFrontal, CheckFrontald
     from monai_tbkd.transforms.frozen_features import FrozenFeaturesd, RandMirrorFeaturesd
     from monai_tbkd.transforms.image_augmentation import (
@@ -52,10 +52,10 @@ __all__ = [
     "CheckFrontal",
     "CheckFrontald",
     "CloseByLabeld",
+    "CropBorder",
+    "CropBorderd",
     "CropToLungs",
     "CropToLungsd",
-    "CutBorder",
-    "CutBorderd",
     "DrawOverlay",
     "DrawnBoxesd",
     "FrozenFeaturesd",

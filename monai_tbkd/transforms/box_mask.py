@@ -12,7 +12,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 from numpy.typing import NDArray
 
-from monai_tbkd.transforms.cut_border import INSIDE
+from monai_tbkd.transforms.crop_border import INSIDE
 from monai_tbkd.transforms.lung_crop import LUNG_CROP, resample
 
 

@@ -41,7 +41,7 @@ class BoxesToImaged(MapTransform):
         grid_size: (height, width) of the grid.
         keys: of the boxes.
         size_key: key of the original image's (height, width).
-        place_key: key of the grid's position on the image, xmin, ymin, xmax, ymax in fractions of width and height;
+        position_key: key of the grid's position on the image, xmin, ymin, xmax, ymax in fractions of width and height;
             None, or an item without it: the grid spans the image.
     """
 
@@ -50,16 +50,16 @@ class BoxesToImaged(MapTransform):
         grid_size: tuple[int, int],
         keys: KeysCollection = "pred_boxes",
         size_key: str = "original_size",
-        place_key: str | None = None,
+        position_key: str | None = None,
     ) -> None:
         super().__init__(keys)
         self.grid_size = (int(grid_size[0]), int(grid_size[1]))
-        self.size_key, self.place_key = size_key, place_key
+        self.size_key, self.position_key = size_key, position_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
         height, width = (int(v) for v in d[self.size_key])
-        position = d.get(self.place_key, (0, 0, 1, 1))
+        position = d.get(self.position_key, (0, 0, 1, 1))
         x0, y0, x1, y1 = (round(float(v) * side) for v, side in zip(position, (width, height) * 2, strict=True))
         for key in self.key_iterator(d):
             if height == 0 and width == 0:  # refused

@@ -181,8 +181,8 @@ def with_gamma(image: torch.Tensor, gamma: float) -> torch.Tensor:
         tensor([[[  0, 100, 200]]], dtype=torch.uint8)
     """
     low, high = int(image.min()), int(image.max())
-    share = np.clip((np.arange(256) - low) / max(high - low, 1), 0, 1)
-    table = np.rint(share**gamma * (high - low) + low).astype(np.uint8)
+    fraction = np.clip((np.arange(256) - low) / max(high - low, 1), 0, 1)
+    table = np.rint(fraction**gamma * (high - low) + low).astype(np.uint8)
     # bytes.translate is twice as fast as indexing an array
     changed = bytearray(image.contiguous().numpy()).translate(table.tobytes())
     return torch.frombuffer(changed, dtype=torch.uint8).reshape(image.shape)

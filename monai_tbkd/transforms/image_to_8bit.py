@@ -77,8 +77,8 @@ def _whole_levels(values: NDArray[np.float32]) -> NDArray[np.uint16] | None:
 def _percentile(counts: NDArray[np.int64], percent: float) -> np.float64:
     """As numpy's, from how often each level occurs."""
     upto = counts.cumsum()
-    place = percent / 100 * (upto[-1] - 1)
-    first = int(np.floor(place))
+    position = percent / 100 * (upto[-1] - 1)
+    first = int(np.floor(position))
     a, b = (int(np.searchsorted(upto, k, side="right")) for k in (first, min(first + 1, int(upto[-1]) - 1)))
-    share = place - first
-    return np.float64(b - (b - a) * (1 - share) if share >= 0.5 else a + (b - a) * share)
+    fraction = position - first
+    return np.float64(b - (b - a) * (1 - fraction) if fraction >= 0.5 else a + (b - a) * fraction)

@@ -18,7 +18,7 @@ from monai_tbkd.networks.lung_field import flat_histogram
 THUMBNAIL = 32
 """Cells along each side of the picture that the plain finder looks at."""
 _SMALLEST = (0.40, 0.35)
-_LUNG_SHARE = 0.12
+_LUNG_FRACTION = 0.12
 _RANGE = ((0.0, 0.30), (0.0, 0.35), (0.70, 1.0), (0.55, 1.0))
 
 
@@ -69,7 +69,7 @@ def box_of_lungs(lungs: NDArray[Any]) -> NDArray[np.float64] | None:
     kept = [i + 1 for i in np.argsort(-sizes, kind="stable")[:2] if sizes[i] > 0.01 * mask.size]
     mask = np.isin(regions, kept)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if mask.mean() < _LUNG_SHARE:
+    if mask.mean() < _LUNG_FRACTION:
         return None
     height, width = mask.shape
     box = np.array([columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height])

@@ -59,15 +59,15 @@ class CropToLungs(Transform):
         """
         plain = plain_tensor(image)
         box, lungs = self.finder.look(plain)
-        place = self.place(box)
-        cut = resample(plain[None].float(), place, self.size)[0]
+        position = self.position(box)
+        cut = resample(plain[None].float(), position, self.size)[0]
         if not plain.is_floating_point():
             cut = cut.round().to(plain.dtype)
         small = (max(self.size[0] // 4, 1), max(self.size[1] // 4, 1))
-        field = lung_ellipses(small, self.margin) if lungs is None else resample(lungs[None], place, small)[0]
-        return cut, torch.from_numpy(place.astype(np.float32)), field
+        field = lung_ellipses(small, self.margin) if lungs is None else resample(lungs[None], position, small)[0]
+        return cut, torch.from_numpy(position.astype(np.float32)), field
 
-    def place(self, lungs: NDArray[np.float64]) -> NDArray[np.float64]:
+    def position(self, lungs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Position of the crop around a box of lungs, both ``[xmin, ymin, xmax, ymax]`` in fractions of the image."""
         middle, half = (lungs[2:] + lungs[:2]) / 2, (lungs[2:] - lungs[:2]) / 2 / (1 - 2 * self.margin)
         return np.concatenate([middle - half, middle + half])
@@ -89,12 +89,12 @@ class CropToLungsd(MapTransform):
     ) -> None:
         super().__init__(keys)
         self.crop = CropToLungs(size, lung_field=lung_field, box_of_field=box_of_field)
-        self.place_key, self.field_key = LUNG_CROP, field_key
+        self.position_key, self.field_key = LUNG_CROP, field_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
         for key in self.key_iterator(d):
-            cut, d[self.place_key], field = self.crop(d[key])
+            cut, d[self.position_key], field = self.crop(d[key])
             if self.field_key is not None:
                 d[self.field_key] = (255 * field).round().to(torch.uint8)
             d[key] = with_meta_of(d[key], cut)
@@ -107,20 +107,20 @@ class MapToWholeImaged(MapTransform):
     Args:
         size: (height, width) of the grid that the image is to have; None keeps the map's.
         keys: map ``(1, h, w)`` of 0-1; replaced by ``(1, height, width)``.
-        place_key: key of the crop's position, see :class:`CropToLungs`; an item without it stays as it is.
+        position_key: key of the crop's position, see :class:`CropToLungs`; an item without it stays as it is.
     """
 
     def __init__(
-        self, size: Sequence[int] | None = None, keys: KeysCollection = "tb_map", place_key: str = LUNG_CROP
+        self, size: Sequence[int] | None = None, keys: KeysCollection = "tb_map", position_key: str = LUNG_CROP
     ) -> None:
         super().__init__(keys)
-        self.size, self.place_key = None if size is None else (int(size[0]), int(size[1])), place_key
+        self.size, self.position_key = None if size is None else (int(size[0]), int(size[1])), position_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
-        if self.place_key in d:
+        if self.position_key in d:
             for key in self.key_iterator(d):
-                d[key] = self._whole(d[key], d[self.place_key])
+                d[key] = self._whole(d[key], d[self.position_key])
         return d
 
     def _whole(self, tb_map: torch.Tensor, position: Sequence[float] | torch.Tensor) -> torch.Tensor:
@@ -140,12 +140,12 @@ class MapToWholeImaged(MapTransform):
         return torch.where(inside, moved, torch.zeros(()))
 
 
-def resample(images: torch.Tensor, place: NDArray[np.float64], size: tuple[int, int]) -> torch.Tensor:
+def resample(images: torch.Tensor, position: NDArray[np.float64], size: tuple[int, int]) -> torch.Tensor:
     """Read images or maps ``(B, C, H, W)`` at a position in fractions of the image, as ``(B, C, *size)``.
 
     Edges are repeated.
     """
-    x0, y0, x1, y1 = (float(v) for v in place)
+    x0, y0, x1, y1 = (float(v) for v in position)
     theta = torch.tensor([[x1 - x0, 0.0, x0 + x1 - 1.0], [0.0, y1 - y0, y0 + y1 - 1.0]])
     grid = F.affine_grid(theta[None].expand(len(images), -1, -1), [len(images), 1, *size], align_corners=False)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)

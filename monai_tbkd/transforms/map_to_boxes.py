@@ -79,10 +79,10 @@ class MapToBoxes(Transform):
         values, mask = on_grid[0].numpy(), self.to_mask.mask_of(on_grid)[0].numpy()
         components = large_components(mask, self.smallest_area)
         rows = []
-        for index, place in enumerate(ndimage.find_objects(components), start=1):
-            if place is None:  # too small
+        for index, position in enumerate(ndimage.find_objects(components), start=1):
+            if position is None:  # too small
                 continue
-            ys, xs = place
+            ys, xs = position
             inside = components[ys, xs] == index
             rows.append((float(values[ys, xs][inside].max()), (xs.start, ys.start, xs.stop, ys.stop)))
         if not rows:

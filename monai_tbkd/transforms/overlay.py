@@ -189,6 +189,6 @@ def draw_boxes(
         draw.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=color, width=stroke)
         if scores is not None:
             text = f"{100 * float(scores[index]):.0f}"
-            place = (x0 + stroke + 1, max(float(corner[1]), y0 - text_size - 2))
-            draw.rectangle(draw.textbbox(place, text, font=font), fill=(0, 0, 0))
-            draw.text(place, text, fill=color, font=font)
+            position = (x0 + stroke + 1, max(float(corner[1]), y0 - text_size - 2))
+            draw.rectangle(draw.textbbox(position, text, font=font), fill=(0, 0, 0))
+            draw.text(position, text, fill=color, font=font)

@@ -68,11 +68,11 @@ def resampling_weights(length: int, new_length: int) -> csr_array:
     centers = np.clip(centers, 0, length - 1)
     left = np.floor(centers).astype(np.int64)
     taken: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for neighbor, share in ((left, 1 - (centers - left)), (left + 1, centers - left)):
+    for neighbor, fraction in ((left, 1 - (centers - left)), (left + 1, centers - left)):
         for offset, weight in zip(offsets, smoothing, strict=True):
             source = neighbor + offset
-            inside = (source >= 0) & (source < length) & (share > 0)
-            taken.append((np.flatnonzero(inside), source[inside], share[inside] * weight))
+            inside = (source >= 0) & (source < length) & (fraction > 0)
+            taken.append((np.flatnonzero(inside), source[inside], fraction[inside] * weight))
     row, column, weight = (np.concatenate(parts) for parts in zip(*taken, strict=True))
     weights = csr_array((weight, (row, column)), shape=(new_length, length))
     weights.sum_duplicates()

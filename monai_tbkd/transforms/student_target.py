@@ -116,22 +116,22 @@ class CenterMapd(Transform):
         self.threshold: float | None = None
         self.thresholds: dict[str, float] = {}
 
-    def fit(self, maps: torch.Tensor, image_shares: torch.Tensor, sources: Sequence[str] | None = None) -> None:
+    def fit(self, maps: torch.Tensor, image_fractions: torch.Tensor, sources: Sequence[str] | None = None) -> None:
         """Choose the thresholds.
 
         Args:
             maps: log-odds ``(N, 1, h, w)`` of images with TB, with the steps before done.
-            image_shares: ``(N,)``, the fraction of the image that its map covers.
+            image_fractions: ``(N,)``, the fraction of the image that its map covers.
             sources: of each image; None is one source.
         """
-        self.threshold = self._reached(maps, image_shares)
+        self.threshold = self._reached(maps, image_fractions)
         for source in sorted(set(sources or ())):
             own = torch.tensor([each == source for each in sources or ()])
-            self.thresholds[source] = self._reached(maps[own], image_shares[own])
+            self.thresholds[source] = self._reached(maps[own], image_fractions[own])
 
-    def _reached(self, maps: torch.Tensor, image_shares: torch.Tensor) -> float:
+    def _reached(self, maps: torch.Tensor, image_fractions: torch.Tensor) -> float:
         values = maps.flatten(1)
-        weights = (image_shares.to(values) / values.shape[1])[:, None].expand_as(values).flatten()
+        weights = (image_fractions.to(values) / values.shape[1])[:, None].expand_as(values).flatten()
         order = values.flatten().argsort(descending=True)
         reached = weights[order].cumsum(0) / len(maps)
         at = min(int(torch.searchsorted(reached, self.area)), len(order) - 1)

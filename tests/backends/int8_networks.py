@@ -47,8 +47,8 @@ def noise(number: int, seed: int = 0) -> list[torch.Tensor]:
     return [torch.randint(0, 256, (1, SIDE, SIDE), dtype=torch.uint8, generator=random) for _ in range(number)]
 
 
-def made_ready(network: Any, number: int = 4, share: float | None = 0.5) -> Int8Network:
-    return int8_network(network, (SIDE, SIDE), noise(number), share=share)
+def made_ready(network: Any, number: int = 4, fraction: float | None = 0.5) -> Int8Network:
+    return int8_network(network, (SIDE, SIDE), noise(number), fraction=fraction)
 
 
 @torch.no_grad()

@@ -43,7 +43,7 @@ def test_a_factor_by_hand() -> None:
         {"a": np.array([[[[1.0]], [[0.0]]], [[[0.0]], [[1.0]]]]), "b": np.array([3.0, 5.0]),
          "c": np.array([[[[1.0]], [[4.0]]]])},
     )  # fmt: skip
-    factors = equalize(model, {"y": np.array([4.0, 1.0], dtype=np.float32)}, share=0.5)
+    factors = equalize(model, {"y": np.array([4.0, 1.0], dtype=np.float32)}, fraction=0.5)
     assert factors["y"] == pytest.approx([2.0, 0.5])
     found = weights_of(model)
     assert found["a"][:, :, 0, 0] == pytest.approx(np.array([[0.5, 0.0], [0.0, 2.0]]))

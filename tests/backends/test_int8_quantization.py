@@ -41,7 +41,7 @@ def test_the_work_of_blocks_by_hand() -> None:
     width = made.blocks["stem"].work / (32 * 32 * 3 * 7 * 7)  # channels of the stem
     assert width == int(width)
     assert made.blocks["layer1.1"].work == 2 * 16 * 16 * width * width * 9
-    assert made.float_share(["stem", "layer1.1"]) + made.float_share(["layer1.0", "layer2.0", "layer2.1"]) == 1.0
+    assert made.float_fraction(["stem", "layer1.1"]) + made.float_fraction(["layer1.0", "layer2.0", "layer2.1"]) == 1.0
     twice = made_ready(mirrored_net(), 1)
     assert twice.blocks["layer1.0"].work == 2 * 16 * 16 * 16 * 16 * 9  # image and mirror image are one batch
 
@@ -51,8 +51,8 @@ def test_uneven_channels_cost_8_bits_little(kind: Any, runtime: str, tmp_path: P
     network = kind()
     make_uneven(network)
     even, uneven = (
-        map_error(network, made_ready(network, 2, share=share).write(tmp_path / "model.onnx"), runtime)
-        for share in (0.5, None)
+        map_error(network, made_ready(network, 2, fraction=fraction).write(tmp_path / "model.onnx"), runtime)
+        for fraction in (0.5, None)
     )
     assert even < 0.5 * uneven
 

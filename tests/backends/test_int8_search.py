@@ -65,7 +65,7 @@ def judged_by(made: Int8Network, needed: int, monkeypatch: pytest.MonkeyPatch) -
 def test_the_fewest_blocks_that_agree_are_taken(
     needed: int, made: Int8Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(int8_quantization, "LARGEST_SHARE", 1.0)
+    monkeypatch.setattr(int8_quantization, "LARGEST_FRACTION", 1.0)
     judge, seen = judged_by(made, needed, monkeypatch)
     taken = search(made, BLOCKS, judge, "onnxruntime")
     assert taken.keep == tuple(BLOCKS[:needed])
@@ -76,7 +76,7 @@ def test_the_fewest_blocks_that_agree_are_taken(
 def test_no_more_than_a_share_stays_and_then_the_best_is_taken(
     made: Int8Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(int8_quantization, "LARGEST_SHARE", made.float_share(BLOCKS[:2]))
+    monkeypatch.setattr(int8_quantization, "LARGEST_FRACTION", made.float_fraction(BLOCKS[:2]))
     judge, seen = judged_by(made, 4, monkeypatch)
     taken = search(made, BLOCKS, judge, "openvino")
     assert max(seen) == 2

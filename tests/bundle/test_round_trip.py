@@ -220,7 +220,7 @@ def test_the_block_comes_out_as_a_box_at_its_corner(name: str, corner: str, tmp_
     assert off.max() <= TOLERANCE, (found, expected)
     # The image's own edges are met exactly.
     length = {"DICOM F L": (HEIGHT, WIDTH), "JPEG turned by EXIF": (HEIGHT, WIDTH)}.get(name, (WIDTH, HEIGHT))
-    at_edge = [e in (0, length[place % 2]) for place, e in enumerate(expected)]
+    at_edge = [e in (0, length[position % 2]) for position, e in enumerate(expected)]
     assert sum(at_edge) == 2
     assert off[at_edge].max() == 0
 

@@ -105,7 +105,7 @@ def test_refused_images_are_counted_and_never_negative(tmp_path: Path, caplog: p
     assert "2 labeled images have no score (1 of them with TB; NOT_FRONTAL 1, CORRUPT 1)" in caplog.text
     row = rows_of(tmp_path)[0]
     assert [int(row[k]) for k in ("n", "TP", "FP", "TN", "FN")] == [10, 4, 6, 0, 0]
-    assert (float(row["sensitivity"]), float(row["share_of_tb_found"])) == (1.0, 0.8)
+    assert (float(row["sensitivity"]), float(row["fraction_of_tb_found"])) == (1.0, 0.8)
     content = json.loads((tmp_path / "out" / "calibration.json").read_text())
     assert [image["name"] for image in content["not_scored"]] == ["tb9.png", "no9.png"]
 

@@ -159,7 +159,7 @@ def test_real_images(real_data: Path, tmp_path: Path, capsys: Capture) -> None:
 
 def test_hospitals_are_told_apart_and_an_image_of_two_is_named(tmp_path: Path, capsys: Capture) -> None:
     for number, name in enumerate(
-        f"{place}/{kind}/{i}.png" for place in ("here", "there") for kind in ("tb", "normal") for i in range(3)
+        f"{position}/{kind}/{i}.png" for position in ("here", "there") for kind in ("tb", "normal") for i in range(3)
     ):
         noise_png(tmp_path / name, seed=number)
     shutil.copy(tmp_path / "here/tb/0.png", tmp_path / "there/tb/9.png")

@@ -62,8 +62,8 @@ def flipped(content: bytes, seed: int, first: int, last: int) -> bytes:
     """A copy with one to eight bytes changed, all of them between two places."""
     random = np.random.default_rng(seed)
     changed = bytearray(content)
-    for place in random.integers(first, last, random.integers(1, 9)):
-        changed[place] ^= int(random.integers(1, 256))
+    for position in random.integers(first, last, random.integers(1, 9)):
+        changed[position] ^= int(random.integers(1, 256))
     return bytes(changed)
 
 

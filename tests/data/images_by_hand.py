@@ -89,10 +89,10 @@ def refusal(path: Path, **how: Any) -> ReasonCode:
     return caught.value.reason
 
 
-def cut(path: Path, share: float = 0.6) -> Path:
+def cut(path: Path, fraction: float = 0.6) -> Path:
     """Keep the first part of a file."""
     content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
+    path.write_bytes(content[: int(len(content) * fraction)])
     return path
 
 
@@ -110,9 +110,9 @@ def put_text(path: Path, keyword: str, vr: str, value: str) -> None:
 def without_element(path: Path, start: bytes) -> None:
     """Cut an element of explicit VR out of the meta header of a DICOM file; `start` is its tag and VR."""
     content = path.read_bytes()
-    place = content.index(start)
-    length = 8 + int.from_bytes(content[place + 6 : place + 8], "little")
-    content = content[:place] + content[place + length :]
+    position = content.index(start)
+    length = 8 + int.from_bytes(content[position + 6 : position + 8], "little")
+    content = content[:position] + content[position + length :]
     group = content.index(b"\x02\0\0\0UL\x04\0") + 8
     left = int.from_bytes(content[group : group + 4], "little") - length
     path.write_bytes(content[:group] + left.to_bytes(4, "little") + content[group + 4 :])

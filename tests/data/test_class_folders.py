@@ -77,11 +77,11 @@ def test_a_train_set_below_a_class_is_named_where_there_is_a_test_set(tree: Tree
 @pytest.mark.parametrize(
     "place", ["tb/normal/b.png", "tb/deep/No Finding/b.png", "tb/sick/deep/b.png", "health/tb/b.png"]
 )
-def test_another_class_within_a_class_is_named(tree: Tree, place: str) -> None:
+def test_another_class_within_a_class_is_named(tree: Tree, position: str) -> None:
     root = tree("tb/active_tb/a.png", "health/normal/c.png", "tb/site_b/d.png")
     assert len(found(root)) == 3
-    noise_png(root / place)
-    folder, *_, inner, _ = place.replace("/deep/b.png", "/b.png").split("/")
+    noise_png(root / position)
+    folder, *_, inner, _ = position.replace("/deep/b.png", "/b.png").split("/")
     refused(rf"another class within a class \(1: {folder}/\.\.\./{inner}\)", load_class_folders, root)
 
 

@@ -22,7 +22,7 @@ def sizes(splits: dict[str, list[dict[str, object]]]) -> dict[str, int]:
     return {name: len(part) for name, part in splits.items()}
 
 
-def test_own_val_is_reported_and_select_is_cut_from_train(tree: Tree, caplog: pytest.LogCaptureFixture) -> None:
+def test_own_val_is_reported_and_select_is_cropped_from_train(tree: Tree, caplog: pytest.LogCaptureFixture) -> None:
     root = tree(*names("train/"), *names("val/", 3), *names("test/", 4))
     with caplog.at_level(logging.INFO, "monai_tbkd"):
         splits = load_datalist(root, select=2)

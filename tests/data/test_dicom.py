@@ -115,8 +115,8 @@ def test_what_only_looks_like_a_headless_file_is_not_an_image(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
-def test_cut_file_is_corrupt(tmp_path: Path, share: float) -> None:
-    path = cut(make_dicom(tmp_path / "a", block_image(2085, np.uint16, 100)), share)
+def test_cut_file_is_corrupt(tmp_path: Path, fraction: float) -> None:
+    path = cut(make_dicom(tmp_path / "a", block_image(2085, np.uint16, 100)), fraction)
     assert refusal(path) is ReasonCode.CORRUPT
 
 
@@ -160,13 +160,13 @@ def test_a_missing_decoder_names_the_syntax_and_the_mend(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-def test_a_cut_deflated_file_is_corrupt(tmp_path: Path, share: float) -> None:
+def test_a_cut_deflated_file_is_corrupt(tmp_path: Path, fraction: float) -> None:
     noise = np.random.default_rng(0).integers(0, 4096, (30, 40)).astype(np.uint16)
     ds = pydicom.dcmread(make_dicom(tmp_path / "a", noise))
     ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     ds.save_as(tmp_path / "a")
     assert decode_image(tmp_path / "a").pixels.max() == noise.max()
-    assert refusal(cut(tmp_path / "a", share)) is ReasonCode.CORRUPT
+    assert refusal(cut(tmp_path / "a", fraction)) is ReasonCode.CORRUPT
 
 
 def test_a_tag_that_cannot_be_parsed_is_corrupt_and_not_quoted(tmp_path: Path) -> None:

@@ -70,10 +70,10 @@ def test_changed_copies_are_found(images: list[str], scans: list[ImageScan], tmp
             copies.append(str(tmp_path / f"{number}.{'jpg' if how == 'jpeg' else 'png'}"))
             copy.save(copies[-1], **({"quality": 60} if how == "jpeg" else {}))
     kind = "mirrored" if how == "mirrored" else "near"
-    expected = {(number, 12 + place, kind) for place, number in enumerate(chosen)}
+    expected = {(number, 12 + position, kind) for position, number in enumerate(chosen)}
     assert set(copies_of(find_duplicates([*scans, *scan_images(copies)]))) == expected
     # The other way round, the copy first: the warp has to be turned.
-    back = {(place, len(copies) + number, kind) for place, number in enumerate(chosen)}
+    back = {(position, len(copies) + number, kind) for position, number in enumerate(chosen)}
     assert set(copies_of(find_duplicates([*scan_images(copies), *scans]))) == back
 
 
@@ -121,11 +121,11 @@ def test_a_thumbnail_is_a_stretched_mean_over_cells() -> None:
     # Rows 2-7 of 30 and columns 24-33 of 40, on 64 x 64.
     np.testing.assert_allclose(bright.min(0), [2 / 30 * 64, 24 / 40 * 64], atol=1)
     np.testing.assert_allclose(bright.max(0) + 1, [8 / 30 * 64, 34 / 40 * 64], atol=1)
-    share = 60 / 1200
+    fraction = 60 / 1200
     found = dict(zip(STATISTICS, statistics.tolist(), strict=True))
-    assert found["mean"] == pytest.approx(share, abs=0.005)
-    assert found["standard deviation"] == pytest.approx((share * (1 - share)) ** 0.5, abs=0.01)
-    assert found["skewness"] == pytest.approx((1 - 2 * share) / (share * (1 - share)) ** 0.5, abs=0.2)
+    assert found["mean"] == pytest.approx(fraction, abs=0.005)
+    assert found["standard deviation"] == pytest.approx((fraction * (1 - fraction)) ** 0.5, abs=0.01)
+    assert found["skewness"] == pytest.approx((1 - 2 * fraction) / (fraction * (1 - fraction)) ** 0.5, abs=0.2)
     assert (found["10th percentile"], found["90th percentile"]) == (0, 0)
 
 

@@ -46,9 +46,9 @@ def test_a_coronal_slice_stands_as_its_directions_say(tmp_path: Path, suffix: st
 @pytest.mark.parametrize("suffix", ["mha", "nrrd"])
 @pytest.mark.parametrize("compression", [False, True])
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.95, 0.99])
-def test_a_cut_file_is_corrupt(tmp_path: Path, suffix: str, compression: bool, share: float) -> None:
+def test_a_cut_file_is_corrupt(tmp_path: Path, suffix: str, compression: bool, fraction: float) -> None:
     noise = np.random.default_rng(0).integers(0, 4096, (30, 40)).astype(np.uint16)
-    assert refusal(cut(write(tmp_path / f"a.{suffix}", noise, compression), share)) in (
+    assert refusal(cut(write(tmp_path / f"a.{suffix}", noise, compression), fraction)) in (
         ReasonCode.CORRUPT,
         ReasonCode.NOT_AN_IMAGE,  # where the cut goes through the header
     )
@@ -70,9 +70,9 @@ def test_a_changed_byte_of_packed_pixels_is_found_by_the_checksum(tmp_path: Path
     noise = np.random.default_rng(0).integers(0, 4096, (30, 40)).astype(np.uint16)
     path = write(tmp_path / f"a.{suffix}", noise, compression=True)
     content = path.read_bytes()
-    for share in (0.5, 0.7, 0.9):
-        place = int(len(content) * share)
-        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    for fraction in (0.5, 0.7, 0.9):
+        position = int(len(content) * fraction)
+        path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
         assert refusal(path) is ReasonCode.CORRUPT
 
 

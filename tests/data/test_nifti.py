@@ -90,8 +90,8 @@ def test_a_changed_byte_of_a_gzipped_image_is_found_by_the_checksum(tmp_path: Pa
     noise = np.random.default_rng(0).integers(0, 60000, (40, 30)).astype(np.uint16)
     path = saved(tmp_path / "a.nii.gz", noise)
     content = path.read_bytes()
-    for place in (len(content) // 2, len(content) * 9 // 10, len(content) - 6):  # the last is of the checksum itself
-        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    for position in (len(content) // 2, len(content) * 9 // 10, len(content) - 6):  # the last is of the checksum itself
+        path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
         assert refusal(path) is ReasonCode.CORRUPT
 
 

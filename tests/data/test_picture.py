@@ -103,10 +103,10 @@ def test_content_decides_not_the_suffix(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.1, 0.6, 0.98])
 @pytest.mark.parametrize("forgiving", [False, True])
-def test_cut_png_is_corrupt(tmp_path: Path, share: float, forgiving: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cut_png_is_corrupt(tmp_path: Path, fraction: float, forgiving: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     # The global that makes Pillow paint missing rows black may be on: other libraries set it.
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", forgiving)
-    path = cut(noise_png(tmp_path / "a.png", side=64), share)
+    path = cut(noise_png(tmp_path / "a.png", side=64), fraction)
     assert refusal(path) is ReasonCode.CORRUPT
 
 
@@ -173,10 +173,10 @@ def test_bmp_is_read_and_a_text_that_starts_like_one_is_not(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("file_format", ["TIFF", "BMP"])
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9, 0.99])
-def test_cut_tiff_and_bmp_are_corrupt(tmp_path: Path, file_format: str, share: float) -> None:
+def test_cut_tiff_and_bmp_are_corrupt(tmp_path: Path, file_format: str, fraction: float) -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 48), dtype=np.uint8)
     Image.fromarray(image).save(tmp_path / "a", format=file_format)
-    assert refusal(cut(tmp_path / "a", share)) is ReasonCode.CORRUPT
+    assert refusal(cut(tmp_path / "a", fraction)) is ReasonCode.CORRUPT
 
 
 def test_pages_of_a_tiff_are_refused(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_pages_of_a_tiff_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["L", "I;16", "1", "P", "RGB", "RGBA"])
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.98])
-def test_a_png_with_fewer_rows_than_its_header_says_is_corrupt(tmp_path: Path, mode: str, share: float) -> None:
+def test_a_png_with_fewer_rows_than_its_header_says_is_corrupt(tmp_path: Path, mode: str, fraction: float) -> None:
     """Its stream ends properly and all checksums are right; Pillow leaves the rest black. One that is black is read."""
     gray = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 48), dtype=np.uint8))
     gray.paste(0, (0, 56, 48, 64))
@@ -197,7 +197,7 @@ def test_a_png_with_fewer_rows_than_its_header_says_is_corrupt(tmp_path: Path, m
     start = whole.index(b"IDAT") - 4
     length = int.from_bytes(whole[start : start + 4], "big")
     rows = zlib.decompress(whole[start + 8 : start + 8 + length])
-    packed = b"IDAT" + zlib.compress(rows[: int(share * len(rows))])
+    packed = b"IDAT" + zlib.compress(rows[: int(fraction * len(rows))])
     chunk = struct.pack(">I", len(packed) - 4) + packed + struct.pack(">I", zlib.crc32(packed))
     (tmp_path / "b").write_bytes(whole[:start] + chunk + whole[start + 12 + length :])
     assert refusal(tmp_path / "b") is ReasonCode.CORRUPT
@@ -207,8 +207,8 @@ def test_a_bigtiff_that_points_out_of_every_file_is_corrupt(tmp_path: Path) -> N
     Image.fromarray(block_image()).save(tmp_path / "a", format="TIFF", big_tiff=True)
     content = bytearray((tmp_path / "a").read_bytes())
     (start,) = struct.unpack("<Q", content[8:16])
-    places = range(start + 8, start + 8 + 20 * content[start], 20)
-    strips = next(place for place in places if content[place : place + 2] == struct.pack("<H", 273))
+    positions = range(start + 8, start + 8 + 20 * content[start], 20)
+    strips = next(position for position in positions if content[position : position + 2] == struct.pack("<H", 273))
     content[strips : strips + 20] = struct.pack("<HHQQ", 273, 16, 1, 2**63)
     (tmp_path / "a").write_bytes(content)
     assert refusal(tmp_path / "a") is ReasonCode.CORRUPT

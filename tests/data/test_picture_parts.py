@@ -74,10 +74,10 @@ def test_bytes_after_the_end(name: str, tail: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("tail", ["zeros", "a page"])
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
 @pytest.mark.parametrize("name", ["png", "jpeg", "progressive"])
-def test_a_cut_picture_is_corrupt_whatever_follows(name: str, share: float, tail: str, tmp_path: Path) -> None:
+def test_a_cut_picture_is_corrupt_whatever_follows(name: str, fraction: float, tail: str, tmp_path: Path) -> None:
     picture = PICTURES[name]
-    assert_corrupt(tmp_path, picture[: int(len(picture) * share)])
-    assert_corrupt(tmp_path, picture[: int(len(picture) * share)] + TAILS[tail])
+    assert_corrupt(tmp_path, picture[: int(len(picture) * fraction)])
+    assert_corrupt(tmp_path, picture[: int(len(picture) * fraction)] + TAILS[tail])
 
 
 # ---- PNG -------------------------------------------------------------------------------------------------------------
@@ -88,8 +88,8 @@ def chunk(kind: bytes, data: bytes, spoiled: bool = False) -> bytes:
 
 
 def with_chunk(new: bytes, at: str, picture: bytes = PICTURES["png"]) -> bytes:
-    place = 33 if at == "before" else len(picture) - 12
-    return picture[:place] + new + picture[place:]
+    position = 33 if at == "before" else len(picture) - 12
+    return picture[:position] + new + picture[position:]
 
 
 NOTES = {
@@ -117,8 +117,8 @@ def test_notes_of_a_png(note: str, at: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [b"IHDR", b"IDAT", b"IEND"])
 def test_a_wrong_checksum_of_what_the_pixels_need_is_corrupt(kind: bytes, tmp_path: Path) -> None:
     picture = bytearray(PICTURES["png"])
-    place = picture.index(kind)
-    picture[place + 4 + int.from_bytes(picture[place - 4 : place], "big")] ^= 1
+    position = picture.index(kind)
+    picture[position + 4 + int.from_bytes(picture[position - 4 : position], "big")] ^= 1
     assert_corrupt(tmp_path, bytes(picture))
 
 
@@ -222,10 +222,10 @@ def test_a_next_page_that_is_none(next_page: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("tag", [270, 700, 34675])
 def test_a_note_that_lies_outside_of_the_file(tag: int, tmp_path: Path) -> None:
     def spoil(content: bytearray, start: int, number: int) -> None:
-        (place,) = (
+        (position,) = (
             at for at in range(start, start + 12 * number, 12) if content[at : at + 2] == struct.pack("<H", tag)
         )
-        struct.pack_into("<I", content, place + 8, 2**30)
+        struct.pack_into("<I", content, position + 8, 2**30)
 
     value: object = "long description" if tag == 270 else b"long description"
     assert_same_picture(tmp_path, spoiled_tiff(spoil, tiffinfo={tag: value}), "tiff")

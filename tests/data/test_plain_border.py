@@ -69,8 +69,8 @@ def test_ranges_and_types_do_not_matter() -> None:
 
 @pytest.mark.parametrize("share", [0.003, 0.01, 0.02])
 @pytest.mark.parametrize("bright", [4095, 16383, 65535])
-def test_a_bright_marker_changes_nothing(share: float, bright: int) -> None:
-    side = round(256 * share**0.5)
+def test_a_bright_marker_changes_nothing(fraction: float, bright: int) -> None:
+    side = round(256 * fraction**0.5)
     for seed in range(6):
         image = make_image("tb", seed=seed, size=256).image.astype(np.uint16) * 16
         image[8 : 8 + side, 8 : 8 + side] = bright
@@ -126,7 +126,7 @@ def test_plain_lines_between_pictures_part_them() -> None:
     assert not inside_border(one).several
 
 
-def test_no_real_chest_image_is_cut(real_data: Path) -> None:
+def test_no_real_chest_image_is_cropped(real_data: Path) -> None:
     images = [*sorted(real_data.glob("TBX11K/imgs/tb/*.png"))[::20], *sorted(real_data.glob("nih/*/*.png"))[::10]]
     assert len(images) > 50
     for path in images:

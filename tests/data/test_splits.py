@@ -119,10 +119,10 @@ def test_each_fold_has_its_share_of_each_class_and_source() -> None:
     items = sourced_images(0, tb=50, health=100) + sourced_images(1, tb=20, health=10)
     for fold in range(5):
         parts = split_by_fold(items, folds=5, fold=fold, select=0.25)
-        for part, share in (("test", 0.2), ("select", 0.2), ("train", 0.6)):
+        for part, fraction in (("test", 0.2), ("select", 0.2), ("train", 0.6)):
             found = Counter((item["source"], item["class_name"]) for item in parts[part])
             assert found == {
-                (0, "tb"): 50 * share, (0, "health"): 100 * share, (1, "tb"): 20 * share, (1, "health"): 10 * share
+                (0, "tb"): 50 * fraction, (0, "health"): 100 * fraction, (1, "tb"): 20 * fraction, (1, "health"): 10 * fraction
             }  # fmt: skip
 
 

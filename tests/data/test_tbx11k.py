@@ -233,24 +233,24 @@ def test_boxes_of_tuberculosis_on_a_healthy_image_are_named(tree: Tree) -> None:
         "val_list.txt",
     ],
 )  # fmt: skip
-def test_a_list_that_is_not_read_beside_that_of_the_other_split_is_named(tree: Tree, place: str) -> None:
+def test_a_list_that_is_not_read_beside_that_of_the_other_split_is_named(tree: Tree, position: str) -> None:
     root = tree("imgs/tb/tb1.png", "imgs/health/h1.png")
     write_list(root, "train", "tb/tb1.png")
     for name in ("TBX11K_test.txt", "notes.txt", "TBX11K_train.csv"):
         (root / "lists" / name).write_text("health/h1.png\n")
     assert len(load_tbx11k(root)) == 1
-    (root / place).write_text("health/h1.png\n")
-    refused(rf"lists of splits that are not read \(1: {place}\)", load_tbx11k, root)
+    (root / position).write_text("health/h1.png\n")
+    refused(rf"lists of splits that are not read \(1: {position}\)", load_tbx11k, root)
     write_list(root, "val", "health/h1.png")
     assert len(load_tbx11k(root)) == 2, "both are there, the rest does not count"
 
 
 @pytest.mark.parametrize("place", ["TBX11K_train.txt", "train.txt", "splits/val.txt", "annotations/TBX11K_val.json"])
-def test_lists_at_another_place_are_named(tree: Tree, place: str) -> None:
+def test_lists_at_another_place_are_named(tree: Tree, position: str) -> None:
     root = tree("imgs/tb/tb1.png", "imgs/health/h1.png")
-    (root / place).parent.mkdir(exist_ok=True)
-    (root / place).write_text("tb/tb1.png\n")
-    refused(rf"lists of splits that are not read \(1: {place}\)", load_tbx11k, root)
+    (root / position).parent.mkdir(exist_ok=True)
+    (root / position).write_text("tb/tb1.png\n")
+    refused(rf"lists of splits that are not read \(1: {position}\)", load_tbx11k, root)
 
 
 def test_case_of_lists_and_annotations_does_not_count(tree: Tree) -> None:
@@ -268,15 +268,15 @@ def test_case_of_lists_and_annotations_does_not_count(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("place", ["annotations", "annotation/xml", "annotations/xml/train", "imgs/tb", "xml"])
-def test_boxes_at_another_place_are_named(tree: Tree, place: str) -> None:
+def test_boxes_at_another_place_are_named(tree: Tree, position: str) -> None:
     root = tree("imgs/tb/tb1.png", "imgs/tb/tb2.png")
-    (root / place).mkdir(parents=True, exist_ok=True)
+    (root / position).mkdir(parents=True, exist_ok=True)
     write_xml(root, "tb1", (8, 8, 64, 32))
     write_xml(root, "tb2", (8, 8, 64, 32))
-    (root / place / "tb1.xml").write_text((root / "annotations/xml/tb1.xml").read_text())
+    (root / position / "tb1.xml").write_text((root / "annotations/xml/tb1.xml").read_text())
     assert len(load_tbx11k(root)) == 2, "a copy does no harm"
     (root / "annotations/xml/tb1.xml").unlink()
-    refused(rf"annotations that are not read, .* \(1: {place}/tb1\.xml\)", load_tbx11k, root)
+    refused(rf"annotations that are not read, .* \(1: {position}/tb1\.xml\)", load_tbx11k, root)
 
 
 def test_json_of_another_name_beside_lists_is_named(tree: Tree) -> None:

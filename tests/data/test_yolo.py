@@ -231,13 +231,15 @@ BOX = "0 0.5 0.5 0.5 0.5"
         (None, False),
     ],
 )
-def test_an_image_whose_label_file_is_not_found_is_never_healthy(images: Path, place: str | None, named: bool) -> None:
+def test_an_image_whose_label_file_is_not_found_is_never_healthy(
+    images: Path, position: str | None, named: bool
+) -> None:
     (images / "labels/train/b.txt").unlink()
-    if place:
-        write(images / place, BOX)
+    if position:
+        write(images / position, BOX)
     with pytest.raises(DatalistError, match=r"images without a label file \(1: images/train/b\.png\)") as raised:
         load_yolo(images)
-    assert (f"belong to no image (1: {place})" in str(raised.value)) is named
+    assert (f"belong to no image (1: {position})" in str(raised.value)) is named
 
 
 def test_labels_of_another_content_beside_an_image_are_named(images: Path) -> None:
@@ -266,14 +268,14 @@ def test_a_data_set_may_say_that_images_without_a_label_file_are_healthy(images:
         "b.txt",
     ],
 )  # fmt: skip
-def test_an_unread_file_of_an_image_that_background_would_make_healthy_is_named(images: Path, place: str) -> None:
+def test_an_unread_file_of_an_image_that_background_would_make_healthy_is_named(images: Path, position: str) -> None:
     (images / "labels/train/b.txt").unlink()
     write(images / "data.yaml", "names: [tb, latent_tb]\nbackground: health\n")
     for harmless in ("labels/train.cache", "labels/train/a.xml", "previews/b.jpg", "notes/bb.json", ".cache/b.json"):
         write(images / harmless, "x")
     assert [item["class_name"] for item in load_yolo(images)] == ["tb", "health", "health"]
-    write(images / place, BOX)
-    refused(rf"belong to no image \(1: {re.escape(place)}\)", load_yolo, images)
+    write(images / position, BOX)
+    refused(rf"belong to no image \(1: {re.escape(position)}\)", load_yolo, images)
 
 
 def test_a_box_in_another_folder_of_labels_where_the_label_read_is_empty_is_named(images: Path) -> None:

@@ -57,12 +57,12 @@ class TestOfOhif:
     def test_where_a_text_was_put_is_no_shape(self, tmp_path: Path) -> None:
         def text_moved(report: Dataset) -> None:
             group = groups_of(report)[0]
-            place = deepcopy(shape_of(group))
-            place.GraphicType, place.GraphicData = "POINT", [1.0, 2.0]
-            place.ConceptNameCodeSequence = deepcopy(group.ContentSequence[0].ConceptNameCodeSequence)
-            code = place.ConceptNameCodeSequence[0]
+            position = deepcopy(shape_of(group))
+            position.GraphicType, position.GraphicData = "POINT", [1.0, 2.0]
+            position.ConceptNameCodeSequence = deepcopy(group.ContentSequence[0].ConceptNameCodeSequence)
+            code = position.ConceptNameCodeSequence[0]
             code.CodeValue, code.CodingSchemeDesignator = "TextPosition", "99CS3D"
-            group.ContentSequence.append(place)
+            group.ContentSequence.append(position)
 
         assert len(read_box_report(changed(SENT, tmp_path / "r.dcm", text_moved)).boxes) == 2
 

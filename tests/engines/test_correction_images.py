@@ -77,8 +77,8 @@ def test_shares_of_what_is_drawn() -> None:
         sampler = correction_sampler(images, 0.5, seed)
         assert len(sampler) == 20
         drawn.update(images[i]["label"] for i in sampler)
-    share = {label: number / drawn.total() for label, number in drawn.items()}
-    assert share == pytest.approx({1: 0.25, 0: 0.25, UNKNOWN_LABEL: 0.5}, abs=0.02)
+    fraction = {label: number / drawn.total() for label, number in drawn.items()}
+    assert fraction == pytest.approx({1: 0.25, 0: 0.25, UNKNOWN_LABEL: 0.5}, abs=0.02)
 
 
 def test_one_class_and_no_others() -> None:

@@ -82,7 +82,7 @@ class TestEveryForm:
         roi = markups["markups"][0]
         roi["coordinateSystem"] = "RAS"
         roi["center"] = [-roi["center"][0], -roi["center"][1], roi["center"][2]]
-        roi["orientation"] = [-v if place < 6 else v for place, v in enumerate(roi["orientation"])]
+        roi["orientation"] = [-v if position < 6 else v for position, v in enumerate(roi["orientation"])]
         np.testing.assert_allclose(read_label(saved(tmp_path, markups), image).boxes, [BOX], atol=1e-6)
 
     @pytest.mark.parametrize("suffix", [".png", ".nrrd", ".nii.gz"])
@@ -130,9 +130,9 @@ def test_a_pixel_has_its_own_place_in_itk(image: Path) -> None:
     stored = ImageTurn.from_text(meta["turn"]).as_stored(pixels)
     volume = itk.imread(str(image))
     for x, y in ((0, 0), (39, 0), (0, 29), (17, 11)):
-        (place,) = image_geometry(image).points_to_lps([[x + 0.5, y + 0.5]])
+        (position,) = image_geometry(image).points_to_lps([[x + 0.5, y + 0.5]])
         number = volume.GetImageDimension()
-        index = volume.TransformPhysicalPointToIndex([float(v) for v in place[:number]])
+        index = volume.TransformPhysicalPointToIndex([float(v) for v in position[:number]])
         assert volume.GetPixel(index) == stored[y, x] or "MONOCHROME1" in meta["pixel_steps"], (x, y)
 
 
@@ -264,8 +264,8 @@ def test_damage_in_a_mask_is_seen(tmp_path: Path) -> None:
     mask = np.random.default_rng(0).integers(0, 2, (HEIGHT, WIDTH), dtype=np.uint8)
     Image.fromarray(mask).save(path)
     good = path.read_bytes()
-    for place in range(16, len(good), 5):
-        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+    for position in range(16, len(good), 5):
+        path.write_bytes(good[:position] + bytes([good[position] ^ 1]) + good[position + 1 :])
         with contextlib.suppress(ValueError):
             np.testing.assert_array_equal(read_mask(path, image, (HEIGHT, WIDTH)), mask != 0)
 

@@ -17,7 +17,7 @@ from monai_tbkd.label.mask_volume import MaskVolume, read_volume
 VOXELS = (np.arange(35).reshape(5, 7, 1) % 3 == 0).astype(np.uint8)
 RAW = VOXELS.tobytes(order="F")
 FIELDS = {"type": "uint8", "dimension": "3", "sizes": "5 7 1", "encoding": "raw"}
-PLACE = {"space directions": "(0.3,0.1,0) (-0.1,0.3,0) (0,0,2)", "space origin": "(1,-2,3.5)"}
+POSITION = {"space directions": "(0.3,0.1,0) (-0.1,0.3,0) (0,0,2)", "space origin": "(1,-2,3.5)"}
 
 
 def nrrd(path: Path, pixels: bytes = RAW, end: str = "\n", **fields: str | None) -> Path:
@@ -38,17 +38,17 @@ def read(path: Path) -> MaskVolume:
         {},
         {"dimension": "2", "sizes": "5 7", "spacings": "0.3 0.4"},
         {"spacings": "0.3 0.4 nan"},
-        {"space": "left-posterior-superior", **PLACE},
-        {"space": "right-anterior-superior", **PLACE},
-        {"space": "left-anterior-superior", **PLACE},
-        {"space": "RAS", **PLACE},
-        {"space dimension": "3", **PLACE},
+        {"space": "left-posterior-superior", **POSITION},
+        {"space": "right-anterior-superior", **POSITION},
+        {"space": "left-anterior-superior", **POSITION},
+        {"space": "RAS", **POSITION},
+        {"space dimension": "3", **POSITION},
         {
             "space": "LPS",
             "kinds": "domain domain domain",
             "space units": '"mm" "mm" "mm"',
             "content": "a mask",
-            **PLACE,
+            **POSITION,
         },
     ],
 )
@@ -135,8 +135,8 @@ def test_lines_of_slicer(tmp_path: Path) -> None:
         {"made up": "1"},
         {"Type": "uint8"},  # twice
         {"content": "a\rdata file: x"},
-        {"space": "right-posterior-superior", **PLACE},
-        {"space": "scanner-xyz", **PLACE},
+        {"space": "right-posterior-superior", **POSITION},
+        {"space": "scanner-xyz", **POSITION},
     ],
 )
 def test_a_header_is_known_fields_in_a_known_form(fields: dict[str, str | None], tmp_path: Path) -> None:
@@ -170,9 +170,9 @@ def test_content_and_suffix_agree(head: bytes, suffix: str, tmp_path: Path) -> N
 def test_a_header_of_nifti_that_is_damaged(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(VOXELS, np.eye(4)), tmp_path / "m.nii")
     good = (tmp_path / "m.nii").read_bytes()
-    for place in range(0, 352, 3):
-        for value in (127, 255)[place % 2 :]:
-            (tmp_path / "m.nii").write_bytes(good[:place] + bytes([value]) + good[place + 1 :])
+    for position in range(0, 352, 3):
+        for value in (127, 255)[position % 2 :]:
+            (tmp_path / "m.nii").write_bytes(good[:position] + bytes([value]) + good[position + 1 :])
             try:
                 assert read(tmp_path / "m.nii").voxels.size <= 400
             except ValueError as error:
@@ -191,8 +191,8 @@ def test_damage_in_packed_pixels_is_seen(form: str, tmp_path: Path) -> None:
         packed = gzip.compress(RAW)
         good = nrrd(path, packed, encoding=form).read_bytes()
         start = len(good) - len(packed) + 10
-    for place in range(start, len(good)):
-        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+    for position in range(start, len(good)):
+        path.write_bytes(good[:position] + bytes([good[position] ^ 1]) + good[position + 1 :])
         with contextlib.suppress(ValueError):
             np.testing.assert_array_equal(read(path).voxels, VOXELS)
     path.write_bytes(good[:-1])

@@ -29,7 +29,7 @@ def bright_image(seed: int, lesion: bool, height: int = HEIGHT, width: int = WID
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[0:height, 0:width]
     pixels = 0.6 + 0.05 * ndimage.gaussian_filter(rng.standard_normal((height, width)), 4) * 20
-    centers = [(0.48 * height, share * width) for share in (0.29, 0.71)]
+    centers = [(0.48 * height, fraction * width) for fraction in (0.29, 0.71)]
     for row, column in centers:
         inside = ((rows - row) / (0.36 * height)) ** 2 + ((columns - column) / (0.18 * width)) ** 2 < 1
         pixels[inside] -= 0.35

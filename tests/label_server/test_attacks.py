@@ -412,14 +412,14 @@ def test_tasks_that_cannot_be_are_not_begun(
 def test_a_label_is_read_whole_while_others_replace_it(folder_server: LabelServer) -> None:
     """The server's own handler looks at the file's size, and opens it when it sends it."""
     labels = {size: json.dumps({"image_label": "non_tb", "padding": "x" * size}).encode() for size in (10, 300_000)}
-    place = "/datastore/label?image=b.png&tag=read"
+    position = "/datastore/label?image=b.png&tag=read"
 
     def write(number: int) -> None:
         if number % 3 == 2:
             folder_server.request("DELETE", "/datastore/label?id=b.png&tag=read").raise_for_status()
             return
         files = {"label": ("l.json", list(labels.values())[number % 3])}
-        folder_server.request("PUT", place, files=files).raise_for_status()
+        folder_server.request("PUT", position, files=files).raise_for_status()
 
     def read(_: int) -> bytes:
         answer = folder_server.request("GET", "/datastore/label?label=b.png&tag=read")

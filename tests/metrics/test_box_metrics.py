@@ -43,8 +43,8 @@ def detections(number: int, true_boxes: int, seed: int, decimals: int = 8) -> tu
     """Predicted boxes, scores, true boxes; half the images without TB."""
     rng = np.random.default_rng(seed)
     truth, predicted, scores = [], [], []
-    share = np.bincount(rng.integers(0, number // 2, true_boxes), minlength=number)
-    for m in share:
+    fraction = np.bincount(rng.integers(0, number // 2, true_boxes), minlength=number)
+    for m in fraction:
         corner = rng.integers(0, 60, (m, 2))
         true = np.hstack([corner, corner + rng.integers(10, 40, (m, 2))]).astype(float)
         near = (true + rng.integers(-4, 5, true.shape))[rng.random(m) < 0.8]

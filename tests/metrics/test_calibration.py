@@ -31,7 +31,7 @@ def calibrated(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_eight_images_by_hand() -> None:
     low, high = reliability_curve(SCORES, POSITIVE, bins=2, binning="equal_width")
-    assert (low.lower_edge, low.upper_edge, low.n, low.share_with_tb) == (0.0, 0.5, 4, 0.25)
+    assert (low.lower_edge, low.upper_edge, low.n, low.fraction_with_tb) == (0.0, 0.5, 4, 0.25)
     assert (low.mean_score, high.mean_score) == pytest.approx((0.2, 0.9))
     assert low.low < 0.25 < low.high
     error = calibration_error(count_scores(SCORES, POSITIVE), bin_edges(SCORES, 2))
@@ -63,8 +63,8 @@ def test_bins_follow_the_definition_one_by_one() -> None:
 def test_reliability_parity_with_scikit_learn(binning: str, strategy: str) -> None:
     logits, positive = calibrated(300)
     points = reliability_curve(expit(logits), positive, 10, binning)
-    share, mean = calibration_curve(positive, expit(logits), n_bins=10, strategy=strategy)
-    assert [p.share_with_tb for p in points] == pytest.approx(share)
+    fraction, mean = calibration_curve(positive, expit(logits), n_bins=10, strategy=strategy)
+    assert [p.fraction_with_tb for p in points] == pytest.approx(fraction)
     assert [p.mean_score for p in points] == pytest.approx(mean)
 
 

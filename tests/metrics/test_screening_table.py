@@ -18,13 +18,13 @@ def test_ten_images_by_hand() -> None:
     assert tuple(row) == COLUMNS
     assert [row[k] for k in ("threshold", "n", "TP", "FP", "TN", "FN")] == [60.0, 10, 3, 2, 4, 1]  # 60 itself is above
     assert (row["sensitivity"], row["specificity"]) == pytest.approx((0.75, 4 / 6), abs=1e-6)
-    assert (row["ppv_observed"], row["npv_observed"], row["share_of_tb_found"]) == pytest.approx((0.6, 0.8, 0.75))
+    assert (row["ppv_observed"], row["npv_observed"], row["fraction_of_tb_found"]) == pytest.approx((0.6, 0.8, 0.75))
     # of 1000 people 20 have TB: 15 are found, and of 980 others a third is tested
     tests = 15 + 980 / 3
     assert row["ppv"] == pytest.approx(15 / tests, abs=1e-6)
     assert row["npv"] == pytest.approx((980 * 2 / 3) / (980 * 2 / 3 + 5), abs=1e-6)
     assert row["number_needed_to_test"] == pytest.approx(tests / 15, abs=1e-5)
-    assert row["share_of_tests_avoided"] == pytest.approx(1 - tests / 1000, abs=1e-6)
+    assert row["fraction_of_tests_avoided"] == pytest.approx(1 - tests / 1000, abs=1e-6)
     assert row["total_cost_per_1000"] == pytest.approx(5000 + 20 * tests, abs=1e-3)
     assert row["cost_per_case_found"] == pytest.approx((5000 + 20 * tests) / 15, abs=1e-3)
     limits = wilson(np.array(3), np.array(4))
@@ -38,7 +38,7 @@ def test_ends_of_the_scale() -> None:
     assert (bottom["TP"], bottom["FP"], bottom["TN"], bottom["FN"]) == (4, 6, 0, 0)
     assert bottom["ppv"] == pytest.approx(0.02)
     assert bottom["npv"] is None  # nobody is told to have none
-    assert bottom["share_of_tests_avoided"] == pytest.approx(0)
+    assert bottom["fraction_of_tests_avoided"] == pytest.approx(0)
     assert (top["TP"], top["FP"], top["TN"], top["FN"]) == (0, 0, 6, 4)
     assert top["npv"] == pytest.approx(0.98)
     assert (top["ppv"], top["number_needed_to_test"], top["cost_per_case_found"]) == (None, None, None)
@@ -64,9 +64,9 @@ def test_images_without_a_score_are_neither_positive_nor_negative() -> None:
     positive = np.concatenate([POSITIVE, [True, False, False]])
     (with_them,) = screening_table(scores, positive, [60], PROGRAM)
     (without,) = screening_table(SCORES, POSITIVE, [60], PROGRAM)
-    found = with_them.pop("share_of_tb_found"), without.pop("share_of_tb_found")
+    found = with_them.pop("fraction_of_tb_found"), without.pop("fraction_of_tb_found")
     assert found == (0.6, 0.75)  # the fifth image with TB was not found
-    shared = [k for k in with_them if not k.startswith("share_of_tb_found")]
+    shared = [k for k in with_them if not k.startswith("fraction_of_tb_found")]
     assert {k: with_them[k] for k in shared} == {k: without[k] for k in shared}
 
 
@@ -78,7 +78,7 @@ def test_patients_widen_the_intervals_and_single_images_do_not_narrow_them() -> 
     (images,) = screening_table(scores, positive, [50])
     (whole,) = screening_table(scores, positive, [50], groups=patients)
     (single,) = screening_table(scores, positive, [50], groups=list(range(300)))
-    for name in ("sensitivity", "specificity", "ppv_observed", "ppv", "share_of_tests_avoided"):
+    for name in ("sensitivity", "specificity", "ppv_observed", "ppv", "fraction_of_tests_avoided"):
         width = {k: r[f"{name}_high"] - r[f"{name}_low"] for k, r in (("f", images), ("p", whole), ("s", single))}
         assert width["p"] > 1.6 * width["f"], name
         assert width["s"] == pytest.approx(width["f"], rel=0.12), name
@@ -103,7 +103,7 @@ def test_limits_at_a_prevalence_agree_with_a_bootstrap_of_many_images() -> None:
     (row,) = screening_table(scores, positive, [50], PROGRAM)
     drawn = {
         "ppv": 0.02 * found / (0.02 * found + 0.98 * false),
-        "share_of_tests_avoided": 1 - (0.02 * found + 0.98 * false),
+        "fraction_of_tests_avoided": 1 - (0.02 * found + 0.98 * false),
         "cost_per_case_found": (5 + 20 * (0.02 * found + 0.98 * false)) / (0.02 * found),
     }
     for name, draws in drawn.items():

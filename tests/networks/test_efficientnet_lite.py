@@ -128,7 +128,7 @@ def test_the_weights_of_the_package() -> None:
     assert {key.split(".")[0] for key in left} == {"fc"}
 
 
-def test_a_deeper_network_of_the_family_and_one_that_is_cut(tmp_path: Path) -> None:
+def test_a_deeper_network_of_the_family_and_one_that_is_cropped(tmp_path: Path) -> None:
     deeper = {**published(), "_blocks.16._bn1.weight": torch.ones(8)}
     assert "blocks.16.bn1.weight" in from_published(deeper)
     path = tmp_path / "lite.pth"

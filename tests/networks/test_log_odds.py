@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from monai_tbkd.networks import as_two_or_more, class_log_odds
+from monai_tbkd.networks import class_log_odds, to_two_class_logits
 from monai_tbkd.networks.log_odds import add_to_class
 
 
@@ -16,7 +16,7 @@ def test_sigmoid_of_log_odds_is_softmax() -> None:
 def test_one_logit_is_itself() -> None:
     logits = torch.tensor([[-1.5], [2.0]])
     assert torch.equal(class_log_odds(logits), logits)
-    torch.testing.assert_close(as_two_or_more(logits).softmax(1)[:, 1:], logits.sigmoid())
+    torch.testing.assert_close(to_two_class_logits(logits).softmax(1)[:, 1:], logits.sigmoid())
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3])

@@ -89,14 +89,14 @@ def test_components_are_uncorrelated_and_have_no_mean() -> None:
     generator = torch.Generator().manual_seed(2)
     number = net.reduce.in_channels
     mixed = torch.randn(4000, number, generator=generator) @ torch.randn(number, number, generator=generator) + 3.0
-    share = net.fit_components(mixed)
+    fraction = net.fit_components(mixed)
     out = net.reduce(mixed[:, :, None, None])[..., 0, 0].double()
     covariance = (out.T @ out / len(out)).numpy()
     assert abs(out.mean(dim=0)).max() < 1e-4
     np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-4)
     assert (np.diff(np.diag(covariance)) < 0).all()  # the first have more, whitened in part
     assert float(out.std()) == pytest.approx(1.0, abs=1e-4)
-    assert 0 < share < 1
+    assert 0 < fraction < 1
 
 
 def test_share_of_the_variance_that_is_in_few_directions() -> None:

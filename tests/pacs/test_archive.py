@@ -507,7 +507,7 @@ def test_studies_behind_the_end_of_a_search_are_found_in_parts(
     assert sorted(found) == sorted(f"1.{n}" for n in range(60))
     assert len(set(found)) == len(found)
     assert ("cuts searches short" in caplog.text) is (cap < 60)
-    assert not archive.cut_short
+    assert not archive.truncated
 
 
 def test_what_cannot_be_divided_further_is_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -515,7 +515,7 @@ def test_what_cannot_be_divided_further_is_told(caplog: pytest.LogCaptureFixture
     studies += [study("2.1", StudyDate="20260101", StudyTime="235959", PatientID="P 2")]
     archive = capped(studies, 3)
     assert "2.1" in list(archive.studies(("CR",), {}))
-    assert archive.cut_short
+    assert archive.truncated
     assert "Images may be missing" in caplog.text
 
 
@@ -558,4 +558,4 @@ def test_a_number_that_cannot_be_checked_costs_no_image(serve: Any, caplog: pyte
 
     archive = serve(answer)
     assert archive.images("1.2", FoundSeries("1.3", "CR", "", 3)) == [(IMAGE, 0)]
-    assert archive.cut_short and "lists 1 of 3 instances" in caplog.text
+    assert archive.truncated and "lists 1 of 3 instances" in caplog.text

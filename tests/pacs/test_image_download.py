@@ -18,7 +18,7 @@ KIND = 'multipart/related; type="application/dicom"; boundary=edge'
     ("before", "kind"),
     [(b"", KIND), (b"preamble\r\n", KIND.replace("edge", '"edge"')), (b"\r\n", KIND.upper().lower())],
 )
-def test_image_comes_out_however_the_answer_is_cut(tmp_path: Path, size: int, before: bytes, kind: str) -> None:
+def test_image_comes_out_however_the_answer_is_cropped(tmp_path: Path, size: int, before: bytes, kind: str) -> None:
     answer = before + BODY
     chunks = [answer[at : at + size] for at in range(0, len(answer), size)]
     write_image(tmp_path / "image", kind, chunks, 10_000, "f")

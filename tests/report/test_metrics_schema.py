@@ -37,7 +37,7 @@ def patterns() -> dict[str, tuple[str, ...]]:
 
 def written(content: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every leaf with its path; an interval is a leaf."""
-    if isinstance(content, dict) and set(content) >= INTERVAL and "share_with_tb" not in content:
+    if isinstance(content, dict) and set(content) >= INTERVAL and "fraction_with_tb" not in content:
         yield path, {k: content[k] for k in INTERVAL}
         for key in set(content) - INTERVAL:
             yield from written(content[key], (*path, key))

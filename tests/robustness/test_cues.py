@@ -39,8 +39,8 @@ def test_nothing_outside_the_mask_changes_on_a_image(kind: str) -> None:
     with_cue = insert_cue(image, kind, "a", seed=2)
     assert torch.equal(with_cue.image[~with_cue.mask], image[~with_cue.mask])
     assert torch.equal(with_cue.image, insert_cue(image, kind, "a", seed=2).image)
-    places = {insert_cue(image, kind, name).mask.numpy().tobytes() for name in "abcdefgh"}
-    assert len(places) > 1
+    positions = {insert_cue(image, kind, name).mask.numpy().tobytes() for name in "abcdefgh"}
+    assert len(positions) > 1
 
 
 def test_cues_lie_where_they_are_said_to() -> None:

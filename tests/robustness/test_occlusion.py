@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from monai_tbkd.data.phantom import make_image, write_phantom_dataset
-from monai_tbkd.robustness.occlusion import BlackOut, find_lung_fields, hidden_places, lung_masks, lung_rectangles
+from monai_tbkd.robustness.occlusion import BlackOut, find_lung_fields, hidden_positions, lung_masks, lung_rectangles
 
 LUNGS = np.zeros((1, 10, 10), dtype=bool)
 LUNGS[0, 2:6, 1] = LUNGS[0, 3, 1:4] = True  # an L on the left
@@ -16,15 +16,15 @@ LUNGS[0, 4:8, 7] = True
 
 
 def test_what_is_hidden_by_hand() -> None:
-    assert hidden_places("lungs_blacked_out", LUNGS, 0.1).sum() == LUNGS.sum() == 10
+    assert hidden_positions("lungs_blacked_out", LUNGS, 0.1).sum() == LUNGS.sum() == 10
     rectangles = np.zeros((10, 10), dtype=bool)
     rectangles[2:6, 1:4] = rectangles[4:8, 7:8] = True
-    np.testing.assert_array_equal(hidden_places("background_only", LUNGS, 0.1)[0], rectangles)
-    frame = hidden_places("frame_only", LUNGS, 0.2)[0]
+    np.testing.assert_array_equal(hidden_positions("background_only", LUNGS, 0.1)[0], rectangles)
+    frame = hidden_positions("frame_only", LUNGS, 0.2)[0]
     assert frame.sum() == 36
     assert frame[2:8, 2:8].all()
     with pytest.raises(ValueError, match=r"expected above 0 and below 0\.5"):
-        hidden_places("frame_only", LUNGS, 0.5)
+        hidden_positions("frame_only", LUNGS, 0.5)
 
 
 def test_hidden_pixels_are_black_and_the_others_stay() -> None:
@@ -64,7 +64,7 @@ def test_disease_of_phantoms_is_gone_with_the_lungs() -> None:
         images = [torch.from_numpy(each.image)[None] for each in (sick, well)]
         before = (images[0].float() - images[1].float()).abs().mean()
         for kind in ("lungs_blacked_out", "background_only"):
-            black_out = BlackOut({"a": hidden_places(kind, sick.lung_field[None], 0.1)[0]})
+            black_out = BlackOut({"a": hidden_positions(kind, sick.lung_field[None], 0.1)[0]})
             after = [black_out({"image": image, "name": "a"})["image"].float() for image in images]
             assert (after[0] - after[1]).abs().mean() < 0.05 * before
 

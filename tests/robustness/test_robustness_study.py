@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from monai_tbkd.data.phantom import write_phantom_dataset
 from monai_tbkd.metrics import Comparison
-from monai_tbkd.robustness import ImagePredictor, RobustnessStudy, image_subset, refuse_cut_images
+from monai_tbkd.robustness import ImagePredictor, RobustnessStudy, image_subset, refuse_cropped_images
 from monai_tbkd.robustness.cues import insert_cue
 from monai_tbkd.robustness.robustness_study import box_touches
 from monai_tbkd.robustness.robustness_table import robustness_table
@@ -118,16 +118,16 @@ def test_a_letter_moves_who_looks_at_letters_and_nobody_else(result: dict[str, A
 def test_energy_on_a_cue_by_hand(result: dict[str, Any]) -> None:
     # an image as the letter's network maps it: cells that are on where ink is, the others at sigmoid(-4)
     off = float(torch.sigmoid(torch.tensor(-4.0)))
-    shares = []
+    fractions = []
     for i in range(1, 13):
         item = image(f"t{i}", i < 6)[1]
         with_cue = insert_cue(item["image"], "letter", item["name"])
         on = torch.sigmoid(looks_at_the_letter(with_cue.image[None].float()))[0, 0]
         cells = with_cue.mask[0].reshape(16, 4, 16, 4).any(dim=3).any(dim=1)
         assert on.min() == pytest.approx(off)
-        shares.append(float(on[cells].sum() / on.sum()))
+        fractions.append(float(on[cells].sum() / on.sum()))
     found = result["networks"]["control"]["cues"]["letter"]["energy_on_cue"]
-    assert found["value"] == pytest.approx(np.mean(shares), abs=1e-5)
+    assert found["value"] == pytest.approx(np.mean(fractions), abs=1e-5)
 
 
 def test_without_lungs_nothing_is_left(result: dict[str, Any]) -> None:
@@ -252,7 +252,7 @@ def test_few_images_and_no_sanity(trained: Path, phantoms: Path, tmp_path: Path)
     assert "saliency_sanity" not in result
 
 
-def test_a_image_whose_border_is_cut_off_is_named() -> None:
+def test_a_image_whose_border_is_cropped_off_is_named() -> None:
     image = {"image": torch.zeros(1, 8, 8, dtype=torch.uint8), "name": "a.png", "tb": 1.0}
     look = ImagePredictor(
         {"net": lambda image: image}, lambda item: item, lambda item: {"tb_map": item["pred"], "score": 0}
@@ -283,6 +283,6 @@ def test_all_or_at_least_one_of_each() -> None:
 
 
 def test_cut_images_are_refused() -> None:
-    refuse_cut_images(False)
+    refuse_cropped_images(False)
     with pytest.raises(ValueError, match="lung_crop is true"):
-        refuse_cut_images(True)
+        refuse_cropped_images(True)

@@ -44,7 +44,7 @@ def test_outlines_go_before_the_boxes_around_them() -> None:
     assert out["box_mask"][0].bool().tolist() == mask.tolist()
 
 
-def test_a_tiny_outline_has_a_cell_and_one_over_the_edge_is_cut() -> None:
+def test_a_tiny_outline_has_a_cell_and_one_over_the_edge_is_cropped() -> None:
     assert np.argwhere(polygon_masks([np.array([[2.6, 1.6], [2.7, 1.6], [2.6, 1.7]])], (4, 4))).tolist() == [[1, 2]]
     assert polygon_masks([np.array([[-9.0, -9], [9, -9], [9, 9], [-9, 9]])], (4, 4)).all()
 

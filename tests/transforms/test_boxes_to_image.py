@@ -30,6 +30,6 @@ def test_refused_image_has_no_boxes_and_bad_sizes_raise() -> None:
 
 def test_a_grid_on_a_part_of_the_image() -> None:
     item = {"pred_boxes": torch.tensor([[0.0, 2.0, 4.0, 8.0]]), "original_size": [100, 200]}
-    out = BoxesToImaged((8, 8), place_key="inside")({**item, "inside": torch.tensor([0.5, 0.2, 0.9, 1.0])})
+    out = BoxesToImaged((8, 8), position_key="inside")({**item, "inside": torch.tensor([0.5, 0.2, 0.9, 1.0])})
     assert out["pred_boxes"].tolist() == [[100, 40, 140, 100]]
-    assert BoxesToImaged((8, 8), place_key="inside")(item)["pred_boxes"].tolist() == [[0, 25, 100, 100]]
+    assert BoxesToImaged((8, 8), position_key="inside")(item)["pred_boxes"].tolist() == [[0, 25, 100, 100]]

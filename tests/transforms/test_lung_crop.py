@@ -18,13 +18,13 @@ def lungs_at(images: torch.Tensor) -> torch.Tensor:
     return field
 
 
-def whole(size: tuple[int, int], tb_map: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-    return MapToWholeImaged(size)({"tb_map": tb_map, "lung_crop": place})["tb_map"]
+def whole(size: tuple[int, int], tb_map: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+    return MapToWholeImaged(size)({"tb_map": tb_map, "lung_crop": position})["tb_map"]
 
 
 def test_place_by_hand() -> None:
-    place = CropToLungs((8, 8), margin=0.1).place(np.array([0.2, 0.1, 0.8, 0.9]))
-    np.testing.assert_allclose(place, [0.125, 0.0, 0.875, 1.0])  # 0.6 is 80 % of 0.75, 0.8 of 1
+    position = CropToLungs((8, 8), margin=0.1).position(np.array([0.2, 0.1, 0.8, 0.9]))
+    np.testing.assert_allclose(position, [0.125, 0.0, 0.875, 1.0])  # 0.6 is 80 % of 0.75, 0.8 of 1
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.1, 0.2])
@@ -44,8 +44,8 @@ def test_a_block_comes_back_to_its_place() -> None:
     image = torch.from_numpy(make_image("health", seed=2, size=128).image)[None]
     image[0, 36:52, 80:96] = 255
     image[image < 255] //= 2
-    cut, place, _ = CropToLungs((96, 96))(image)
-    back = whole((128, 128), cut.float() / 255, place)[0] > 0.75
+    cut, position, _ = CropToLungs((96, 96))(image)
+    back = whole((128, 128), cut.float() / 255, position)[0] > 0.75
     truth = torch.zeros(128, 128, dtype=torch.bool)
     truth[36:52, 80:96] = True
     wider = torch.zeros_like(truth)
@@ -58,22 +58,22 @@ def test_a_block_comes_back_to_its_place() -> None:
 
 
 def test_beyond_the_cut_there_is_nothing_and_beyond_the_image_its_edge() -> None:
-    place = np.array([-0.5, 0.25, 0.5, 0.75])
+    position = np.array([-0.5, 0.25, 0.5, 0.75])
     image = torch.arange(4.0).repeat(4, 1)[None, None]
-    assert resample(image, place, (2, 4))[0, 0].tolist() == [[0.0, 0.0, 0.0, 1.0]] * 2
-    back = whole((4, 4), torch.ones(1, 2, 4), torch.from_numpy(place))
+    assert resample(image, position, (2, 4))[0, 0].tolist() == [[0.0, 0.0, 0.0, 1.0]] * 2
+    back = whole((4, 4), torch.ones(1, 2, 4), torch.from_numpy(position))
     assert back[0].tolist() == [[0.0] * 4, [1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [0.0] * 4]
 
 
 def test_type_is_kept() -> None:
     image = torch.from_numpy(make_image("tb", seed=2, size=128).image)[None]
-    cut, place, _ = CropToLungs((32, 48))(image)
+    cut, position, _ = CropToLungs((32, 48))(image)
     assert cut.dtype == torch.uint8
     assert cut.shape == (1, 32, 48)
-    assert place.dtype == torch.float32
+    assert position.dtype == torch.float32
     floats, same, _ = CropToLungs((32, 48))(image.float())
     assert floats.dtype == torch.float32
-    torch.testing.assert_close(same, place)
+    torch.testing.assert_close(same, position)
     torch.testing.assert_close(floats, cut.float(), atol=0.5, rtol=0)
 
 
@@ -92,19 +92,19 @@ def test_without_a_network_the_field_is_two_ellipses() -> None:
 def test_dictionary_forms() -> None:
     image = MetaTensor(torch.from_numpy(make_image("tb", seed=2, size=128).image)[None], meta={"name": "a"})
     data = CropToLungsd((32, 32), field_key="field")({"image": image, "label": 1})
-    cut, place, field = CropToLungs((32, 32))(image)
+    cut, position, field = CropToLungs((32, 32))(image)
     assert isinstance(data["image"], MetaTensor)
     assert data["image"].meta["name"] == "a"
     assert torch.equal(data["image"].as_tensor(), cut)
-    assert torch.equal(data["lung_crop"], place)
+    assert torch.equal(data["lung_crop"], position)
     assert data["field"].dtype == torch.uint8
     assert torch.equal(data["field"], (255 * field).byte())
     assert set(CropToLungsd((32, 32))({"image": image})) == {"image", "lung_crop"}
     back = MapToWholeImaged((64, 64))({**data, "tb_map": MetaTensor(torch.ones(1, 8, 8))})["tb_map"]
-    torch.testing.assert_close(back, whole((64, 64), torch.ones(1, 8, 8), place))
+    torch.testing.assert_close(back, whole((64, 64), torch.ones(1, 8, 8), position))
     assert not isinstance(back, MetaTensor)
-    uncut = torch.rand(1, 8, 8)
-    assert MapToWholeImaged((64, 64))({"tb_map": uncut})["tb_map"] is uncut
+    uncropped = torch.rand(1, 8, 8)
+    assert MapToWholeImaged((64, 64))({"tb_map": uncropped})["tb_map"] is uncropped
 
 
 def test_bad_options() -> None:

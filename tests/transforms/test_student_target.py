@@ -171,14 +171,14 @@ def test_cells_count_by_the_area_of_the_image_that_they_cover() -> None:
 @pytest.mark.parametrize("classes", [1, 3])
 def test_the_share_of_area_is_what_was_asked_for(classes: int) -> None:
     g = torch.Generator().manual_seed(1)
-    maps, shares = torch.randn(40, classes, 12, 12, generator=g), 0.4 + 0.5 * torch.rand(40, generator=g)
+    maps, fractions = torch.randn(40, classes, 12, 12, generator=g), 0.4 + 0.5 * torch.rand(40, generator=g)
     step = CenterMapd(area=0.1)
-    step.fit(class_log_odds(maps), shares)
+    step.fit(class_log_odds(maps), fractions)
     found = step(of(maps))[TEACHER_MAP]
     above = class_log_odds(found) > 0
     torch.testing.assert_close(found[:, :-1], maps[:, :-1])  # which of the other classes it is stays
     torch.testing.assert_close(class_log_odds(found), 2 * (class_log_odds(maps) - step.threshold))
-    assert float((above.float().mean((1, 2, 3)) * shares).mean()) == pytest.approx(0.1, abs=1e-3)
+    assert float((above.float().mean((1, 2, 3)) * fractions).mean()) == pytest.approx(0.1, abs=1e-3)
 
 
 def test_what_is_refused() -> None:

@@ -131,7 +131,7 @@ _KINDS = {
 }
 
 
-def _place(rng: np.random.Generator, lung: Array) -> tuple[float, float]:
+def _position(rng: np.random.Generator, lung: Array) -> tuple[float, float]:
     """A center (x, y) in pixels inside one lung, mostly in its upper zone."""
     rows = np.flatnonzero(lung.max(axis=1) > 0.5)
     zone = rng.uniform(0.10, 0.42) if rng.random() < _UPPER_ZONE else rng.uniform(0.42, 0.82)
@@ -175,7 +175,7 @@ def _one(rng: np.random.Generator, lung: Array, kind: str, tb_type: str) -> tupl
     contrast = float(rng.beta(1.6, 1.3))
     area = float(np.clip(np.exp(rng.normal(np.log(usual), 0.5)), *_AREA))
     aspect = float(np.exp(rng.normal(0.08, 0.18)))
-    pattern, center = draw(rng), _place(rng, lung)
+    pattern, center = draw(rng), _position(rng, lung)
     if rng.random() < 0.5:
         pattern = np.ascontiguousarray(pattern[:, ::-1])
     # The lung cuts some of it off; grow or shrink until the box has the wanted area, as far as the lung allows.

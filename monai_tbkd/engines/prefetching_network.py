@@ -16,7 +16,7 @@ class _Computed(NamedTuple):
     map: torch.Tensor | None
 
 
-class NetworkAhead(nn.Module):
+class PrefetchingNetwork(nn.Module):
     """A network that computes the next batch in a thread while the results of the present one are written.
 
     Results and their order are the same; one batch more is in memory. Give the evaluator this in place of its network,
@@ -40,7 +40,7 @@ class NetworkAhead(nn.Module):
         self._next: Future[_Computed | None] | None = None
         self.eval()
 
-    def train(self, mode: bool = True) -> NetworkAhead:
+    def train(self, mode: bool = True) -> PrefetchingNetwork:
         """Stay in eval mode: a switch would come during the thread's work."""
         return super().train(False)
 
@@ -87,7 +87,7 @@ class NetworkAhead(nn.Module):
 class _BatchesAhead:
     """An iterable with a length that can be started again."""
 
-    def __init__(self, network: NetworkAhead, loader: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, network: PrefetchingNetwork, loader: Iterable[Mapping[str, Any]]) -> None:
         self.network, self.loader = network, loader
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ from monai.engines import SupervisedEvaluator
 from monai.inferers import Inferer, SimpleInferer, SlidingWindowInferer
 from torch import nn
 
-from monai_tbkd.engines import NetworkAhead
+from monai_tbkd.engines import PrefetchingNetwork
 
 WAIT = 60.0
 TASKS = Path("/proc/self/task")
@@ -48,7 +48,7 @@ def images(values: Sequence[float]) -> DataLoader:
 def evaluated(
     network: Watched, values: Sequence[float], inferer: Inferer | None = None, device: str = "cpu", runs: int = 1
 ) -> list[float]:
-    ahead = NetworkAhead(network, device)
+    ahead = PrefetchingNetwork(network, device)
     found: list[float] = []
     evaluator = SupervisedEvaluator(
         device=torch.device("cpu"),
@@ -88,7 +88,7 @@ def test_the_network_is_in_evaluation_mode_without_gradients_throughout() -> Non
     network = Watched().train()
     evaluated(network, [1.0, 2.0, 3.0])
     assert network.modes == {(False, False)}
-    assert not NetworkAhead(network).train().training
+    assert not PrefetchingNetwork(network).train().training
 
 
 def test_an_error_comes_out_in_its_turn_after_the_results_of_the_images_before() -> None:
@@ -101,7 +101,7 @@ def test_a_loader_that_breaks_off_leaves_what_it_gave_before() -> None:
         yield {"image": torch.ones(1)}
         raise OSError("a worker died")
 
-    ahead, seen = NetworkAhead(nn.Identity()), 0
+    ahead, seen = PrefetchingNetwork(nn.Identity()), 0
     with pytest.raises(OSError, match="a worker died"):
         for batch in ahead.over(broken()):
             seen += int(ahead(batch["image"]))
@@ -119,7 +119,7 @@ def test_the_network_takes_the_number_of_threads_that_was_set() -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(2)  # a new thread would by itself take one, see conftest.py
     try:
-        ahead = NetworkAhead(Counting())
+        ahead = PrefetchingNetwork(Counting())
         (new,) = [int(ahead(batch["image"])) for batch in ahead.over([{"image": torch.ones(1, 16, 128, 128)}])]
         assert new == 1
     finally:

@@ -22,7 +22,7 @@ LONGEST = 1.5
 """Height to width, or width to height, from which on an image has an unusual shape; chest X-rays have up to 1.3."""
 
 
-class CutBorder(Transform):
+class CropBorder(Transform):
     """Cut large plain borders off, as of a screenshot or a scan; small ones stay.
 
     The metadata get a warning where a border is cut off, where plain lines part several pictures, and where what is
@@ -47,9 +47,9 @@ class CutBorder(Transform):
         inside = inside_border(np.asarray(plain)[0])
         x0, y0, x1, y1 = inside.box
         position = torch.tensor([x0 / width, y0 / height, x1 / width, y1 / height])
-        sides, is_cut = (y1 - y0, x1 - x0), inside.box != (0, 0, width, height)
+        sides, is_cropped = (y1 - y0, x1 - x0), inside.box != (0, 0, width, height)
         meta: dict[str, Any] = image.meta if isinstance(image, MetaTensor) else {}
-        if is_cut and min(sides) < self.min_side:
+        if is_cropped and min(sides) < self.min_side:
             raise ImageError(
                 ReasonCode.TOO_SMALL,
                 str(meta.get("filename_or_obj", "the image")),
@@ -57,12 +57,12 @@ class CutBorder(Transform):
                 f"{sides[1]} pixels; expected at least {self.min_side} a side: give the image itself",
             )
         warnings = {
-            ImageWarning.PLAIN_BORDER: is_cut,
+            ImageWarning.PLAIN_BORDER: is_cropped,
             ImageWarning.SEVERAL_PICTURES: inside.several,
             ImageWarning.UNUSUAL_SHAPE: max(sides) >= LONGEST * min(sides),
         }
         _note(meta, "warnings", *(code for code, there in warnings.items() if there))
-        if is_cut:
+        if is_cropped:
             _note(meta, "pixel_steps", f"plain border cut off: rows {y0} to {y1}, columns {x0} to {x1} are left")
             image = with_meta_of(image, plain[..., y0:y1, x0:x1].contiguous())
         return image, position
@@ -72,15 +72,15 @@ def _note(meta: dict[str, Any], key: str, *texts: str) -> None:
     meta[key] = "; ".join(filter(None, [str(meta.get(key, "")), *texts]))
 
 
-class CutBorderd(MapTransform):
-    """Dictionary form of :class:`CutBorder`; writes the position at ``place_key``."""
+class CropBorderd(MapTransform):
+    """Dictionary form of :class:`CropBorder`; writes the position at ``position_key``."""
 
-    def __init__(self, keys: KeysCollection = "image", min_side: int = 1, place_key: str = INSIDE) -> None:
+    def __init__(self, keys: KeysCollection = "image", min_side: int = 1, position_key: str = INSIDE) -> None:
         super().__init__(keys)
-        self.cut, self.place_key = CutBorder(min_side), place_key
+        self.cut, self.position_key = CropBorder(min_side), position_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
         for key in self.key_iterator(d):
-            d[key], d[self.place_key] = self.cut(d[key])
+            d[key], d[self.position_key] = self.cut(d[key])
         return d

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from monai_tbkd.data.whole_file import whole_file
+from monai_tbkd.data.atomic_write import atomic_write
 
 full_device = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 
 
 def test_a_file_that_broke_off_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "out" / "a.txt"
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text("old")
-    with pytest.raises(KeyError), whole_file(path) as part:
+    with pytest.raises(KeyError), atomic_write(path) as part:
         part.write_text("ne")
         raise KeyError
     assert path.read_text() == "old"
@@ -28,7 +28,7 @@ def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
     (tmp_path / "a.txt.part").symlink_to("/dev/full")
-    with pytest.raises(OSError, match=r"No space left on device: .*a.txt'") as raised, whole_file(path) as part:
+    with pytest.raises(OSError, match=r"No space left on device: .*a.txt'") as raised, atomic_write(path) as part:
         part.write_text("new")
     assert raised.value.errno == errno.ENOSPC
     assert path.read_text() == "old"
@@ -36,5 +36,5 @@ def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
 
 
 def test_an_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no_such_source"), whole_file(tmp_path / "a.txt") as part:
+    with pytest.raises(FileNotFoundError, match="no_such_source"), atomic_write(tmp_path / "a.txt") as part:
         part.write_bytes((tmp_path / "no_such_source").read_bytes())

@@ -9,7 +9,7 @@ from monai.data import MetaTensor
 
 from monai_tbkd.data import ImageError, ReasonCode
 from monai_tbkd.data.phantom import make_image
-from monai_tbkd.transforms import BoxesToImaged, CutBorder, CutBorderd, MapToWholeImaged
+from monai_tbkd.transforms import BoxesToImaged, CropBorder, CropBorderd, MapToWholeImaged
 
 IMAGE = make_image("tb", seed=3, size=256).image
 
@@ -28,7 +28,7 @@ def on_canvas() -> np.ndarray:
 
 
 def test_what_the_network_gets_is_the_image_alone() -> None:
-    item = CutBorderd()({"image": read(on_canvas())})
+    item = CropBorderd()({"image": read(on_canvas())})
     assert torch.equal(item["image"].as_tensor(), torch.from_numpy(IMAGE.astype(np.float32))[None])
     assert item["inside"].tolist() == [0.375, 0.0, 0.6949999928474426, 1.0]
     assert item["image"].meta["warnings"] == "UNTAGGED; PLAIN_BORDER"
@@ -37,17 +37,17 @@ def test_what_the_network_gets_is_the_image_alone() -> None:
 
 def test_a_image_without_a_large_border_is_left_as_it_is() -> None:
     image = read(np.pad(IMAGE, 15))
-    item = CutBorderd()({"image": image})
+    item = CropBorderd()({"image": image})
     assert item["image"] is image and image.meta["warnings"] == "UNTAGGED" and "pixel_steps" not in image.meta
     assert item["inside"].tolist() == [0, 0, 1, 1]
 
 
 def test_boxes_and_maps_come_back_to_the_picture() -> None:
-    item: dict[str, Any] = CutBorderd()({"image": read(on_canvas())})
+    item: dict[str, Any] = CropBorderd()({"image": read(on_canvas())})
     tb_map = torch.zeros(1, 64, 64)
     tb_map[:, 16:32, 32:48] = 1  # of the image: rows 64 to 128, columns 128 to 192
     item |= {"pred_boxes": torch.tensor([[32.0, 16.0, 48.0, 32.0]]), "original_size": [256, 800], "tb_map": tb_map}
-    item = MapToWholeImaged(place_key="inside")(BoxesToImaged((64, 64), place_key="inside")(item))
+    item = MapToWholeImaged(position_key="inside")(BoxesToImaged((64, 64), position_key="inside")(item))
     assert item["pred_boxes"].tolist() == [[428, 64, 492, 128]]
     assert item["tb_map"].shape == (1, 64, 64)
     rows, columns = torch.nonzero(item["tb_map"][0] > 0.5, as_tuple=True)
@@ -56,13 +56,13 @@ def test_boxes_and_maps_come_back_to_the_picture() -> None:
 
 
 def test_of_a_image_that_is_not_cut_maps_are_untouched() -> None:
-    item = CutBorderd()({"image": read(IMAGE)}) | {"tb_map": torch.rand(1, 7, 9)}
-    assert MapToWholeImaged(place_key="inside")(item)["tb_map"] is item["tb_map"]
+    item = CropBorderd()({"image": read(IMAGE)}) | {"tb_map": torch.rand(1, 7, 9)}
+    assert MapToWholeImaged(position_key="inside")(item)["tb_map"] is item["tb_map"]
 
 
 def test_unusual_shapes_and_several_pictures_are_told() -> None:
     def warnings(picture: np.ndarray) -> str:
-        return str(CutBorder()(read(picture))[0].meta["warnings"])
+        return str(CropBorder()(read(picture))[0].meta["warnings"])
 
     assert warnings(np.vstack([IMAGE, IMAGE])) == "UNTAGGED; UNUSUAL_SHAPE"
     assert warnings(np.repeat(IMAGE, 6, axis=1)) == "UNTAGGED; UNUSUAL_SHAPE"
@@ -72,8 +72,8 @@ def test_unusual_shapes_and_several_pictures_are_told() -> None:
 
 def test_too_little_inside_is_refused() -> None:
     with pytest.raises(ImageError, match="a plain border takes 68% of the picture, and what is inside has 256 x 256"):
-        CutBorder(min_side=300)(read(on_canvas()))
+        CropBorder(min_side=300)(read(on_canvas()))
     with pytest.raises(ImageError) as caught:
-        CutBorder(min_side=300)(torch.from_numpy(on_canvas())[None])
+        CropBorder(min_side=300)(torch.from_numpy(on_canvas())[None])
     assert caught.value.reason is ReasonCode.TOO_SMALL
-    CutBorder(min_side=300)(read(IMAGE))  # the reader judges whole images
+    CropBorder(min_side=300)(read(IMAGE))  # the reader judges whole images

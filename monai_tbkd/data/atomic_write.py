@@ -13,7 +13,7 @@ from monai_tbkd.data.outside_text import read_text
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a file beside `path` to write to; it replaces `path` when all went well, or else is removed.
 
     Raises:
@@ -58,5 +58,5 @@ def write_json(path: str | Path, content: Any) -> None:
         ValueError: nan or infinity, which JSON does not have.
     """
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
