@@ -124,7 +124,7 @@ def main() -> None:
     else:
         for way in INFERENCE:
             rates = [max(a, b) / c for a, b, c in zip(found["images"], found["network"], found[way], strict=True)]
-            made.append(_row(subject, f"{way}: share of the slower part's rate", rates, "times"))
+            made.append(_row(subject, f"{way}: fraction of the slower part's rate", rates, "times"))
     write(subject, made, args.output)
 
 

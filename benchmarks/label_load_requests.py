@@ -366,7 +366,7 @@ TASKS = {
     "signals": _task("/scoring/signals", {}),
 }
 MOMENTS = ((0.12, "training"), (0.14, "batch"), (0.16, "signals"), (0.5, "another training"))
-"""When in the load a task is begun, as a share of the requests."""
+"""When in the load a task is begun, as a fraction of the requests."""
 
 
 # ------------------------------------------------------------ requests to refuse, each with its status

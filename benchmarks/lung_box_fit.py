@@ -5,7 +5,7 @@
 
 Phantom images are moved, zoomed, turned and exposed at random; a ridge regression takes their thumbnails to the boxes
 of their lung fields. ``--measure`` compares it, on images of a folder, with the box of a lung-field network's lungs: the
-mean absolute error of each edge in shares of the image, beside that of the mean box.
+mean absolute error of each edge in fractions of the image, beside that of the mean box.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def measure(folder: Path, lung_weights: Path) -> None:
             found.append(plain(pixels))
             true.append(box)
     error, spread = np.abs(np.array(found) - true), np.abs(np.array(true) - np.mean(true, axis=0))
-    print(f"n = {len(true)}; edges: left, top, right, bottom, in shares of the image")
+    print(f"n = {len(true)}; edges: left, top, right, bottom, in fractions of the image")
     print("mean absolute error of the plain finder:", error.mean(axis=0).round(4))
     print("mean absolute error of the mean box:    ", spread.mean(axis=0).round(4))
 

@@ -29,7 +29,7 @@ def equalize(model: Any, peaks: Mapping[str, Array], fraction: float = 0.5) -> d
     Args:
         model: an ``onnx.ModelProto`` with batch norm folded; its weights are changed.
         peaks: of each tensor that a convolution reads, the largest absolute activation of each channel.
-        share: of the difference between channels that weights take over, 0-1.
+        fraction: of the difference between channels that weights take over, 0-1.
 
     Returns:
         The factor of each channel, 1 where none could be moved, of each tensor in ``peaks``.

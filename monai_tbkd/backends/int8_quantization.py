@@ -64,7 +64,7 @@ class Int8Network:
         source: the float32 file, ONNX; input ``image``.
         images: ``(1, H, W)`` uint8, whose activations set the ranges.
         progress: show a bar, on a terminal.
-        share: of :func:`~monai_tbkd.backends.channel_equalization.equalize`; None leaves the channels as they are.
+        fraction: of :func:`~monai_tbkd.backends.channel_equalization.equalize`; None leaves the channels as they are.
 
     Raises:
         ValueError: no images, or onnxruntime or onnx is not installed.

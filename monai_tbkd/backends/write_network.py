@@ -146,7 +146,7 @@ def int8_network(
         size: (height, width) of the images.
         images: ``(1, H, W)`` uint8 by which ranges are chosen.
         progress: show a bar, on a terminal.
-        share: of `equalize`.
+        fraction: of `equalize`.
     """
     with tempfile.TemporaryDirectory() as folder:
         onnx_file = Path(folder) / "network.onnx"

@@ -148,7 +148,7 @@ def scores_and_boxes(
         parser: of inference.yaml.
         network: from images ``(B, 1, H, W)`` uint8 to maps.
         images: ``(1, H, W)`` uint8.
-        places: positions of their crops, or None each.
+        positions: positions of their crops, or None each.
     """
     steps = parser.get_parsed_content("postprocessing")
     found: list[tuple[float, torch.Tensor]] = []

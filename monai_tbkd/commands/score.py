@@ -75,7 +75,7 @@ def _size(text: str) -> float:
     number = _number(text)
     if number <= 0 or (number >= 1 and number != int(number)):
         raise argparse.ArgumentTypeError(
-            f"is {text!r}; expected a share above 0 and below 1, or a whole number of images"
+            f"is {text!r}; expected a fraction above 0 and below 1, or a whole number of images"
         )
     return number if number < 1 else int(number)
 

@@ -95,7 +95,7 @@ def boxed_images(images: Sequence[Image]) -> list[Image]:
 def correction_sampler(images: Sequence[Image], fraction: float = 0.5, seed: int = 0) -> WeightedRandomSampler:
     """Draw images so that corrected ones are a fixed fraction, and images with TB and without as many of these.
 
-    An epoch has each corrected image once on average. ``share`` is above 0 to 1; it is 1 where there are no others.
+    An epoch has each corrected image once on average. ``fraction`` is above 0 to 1; it is 1 where there are no others.
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"correction_share is {fraction}; expected above 0, at most 1.")

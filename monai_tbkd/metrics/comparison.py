@@ -96,7 +96,7 @@ class Comparison:
         for split, items in self.items.items():
             if not items:
                 raise ValueError(
-                    f"The {split} split has no image; give it some with --{split} (a share of the images)."
+                    f"The {split} split has no image; give it some with --{split} (a fraction of the images)."
                 )
         self.truth = {split: SplitTruth(items, grid) for split, items in self.items.items()}
         without = selection == "boxes" and not self.truth["select"].boxed.any()

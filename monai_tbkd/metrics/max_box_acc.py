@@ -16,11 +16,11 @@ V2_LEVELS = (0.3, 0.5, 0.7)
 
 DEFINITIONS = {
     "max_box_acc": (
-        "MaxBoxAcc (Choe et al., CVPR 2020): share of TB images where the box of the mask's largest component has IoU "
+        "MaxBoxAcc (Choe et al., CVPR 2020): fraction of TB images where the box of the mask's largest component has IoU "
         ">= 0.5 with a true box, at the threshold that is best on these very images."
     ),
     "max_box_acc_v2": (
-        "MaxBoxAccV2 (Choe et al.): share of TB images where the box of any component has IoU >= d with a true box, "
+        "MaxBoxAccV2 (Choe et al.): fraction of TB images where the box of any component has IoU >= d with a true box, "
         "each d at the threshold that is best on these very images, mean over d = 0.3, 0.5, 0.7."
     ),
 }

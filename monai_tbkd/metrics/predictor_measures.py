@@ -32,7 +32,7 @@ DEFINITIONS: dict[str, str] = {
     "box_union_miou": "union-mask mIoU of the union of the predicted boxes, none where the image's score is too low",
     **box_metrics.DEFINITIONS,
     **max_box_acc.DEFINITIONS,
-    "pointing_game": "share of TB images whose map is strongest inside a true box",
+    "pointing_game": "fraction of TB images whose map is strongest inside a true box",
     "ranking_of_boxes": (
         "for AP, AR and FROC boxes are drawn on every image and ranked by box score times image score; boxes that were "
         "given as such are all taken and ranked by their own score"

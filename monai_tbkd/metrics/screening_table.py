@@ -71,7 +71,7 @@ def screening_table(
         (1, 1, 1.0, 0.207)
     """
     if not 0 < program.prevalence < 1:
-        raise ValueError(f"prevalence is {program.prevalence:g}; expected a share between 0 and 1, such as 0.005.")
+        raise ValueError(f"prevalence is {program.prevalence:g}; expected a fraction between 0 and 1, such as 0.005.")
     if not (program.cost_image >= 0 and program.cost_test >= 0):
         raise ValueError(
             f"cost_image is {program.cost_image:g} and cost_test {program.cost_test:g}; expected numbers not below 0."
@@ -137,7 +137,7 @@ def program_numbers(sensitivity: Estimates, specificity: Estimates, program: Pro
     fraction, false = program.prevalence, specificity.complement()
     tests = weighted_sum(sensitivity, false, fraction, 1 - fraction)  # a person
     found = sensitivity.times(fraction)
-    # A found case costs its own test, and a share of all images and of the tests of people without TB.
+    # A found case costs its own test, and a fraction of all images and of the tests of people without TB.
     others = false.times((1 - fraction) * program.cost_test).plus(program.cost_image)
     return {
         "fraction_of_tests_avoided": tests.complement(),

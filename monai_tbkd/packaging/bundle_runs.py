@@ -34,7 +34,7 @@ def read_runs(path: Path, positions: Mapping[str, Path]) -> list[dict[str, Any]]
         path: YAML or JSON with a list ``runs``; each has ``configs``, and optionally ``run_id``, ``overrides``,
             ``workflow`` (``train`` or ``inference``), ``processes``, ``unless`` (an id that must not be true) and
             ``skip`` (why it can't be run here).
-        places: folders that stand for ``{name}`` in overrides.
+        positions: folders that stand for ``{name}`` in overrides.
 
     Raises:
         ValueError: the file is not of this form.

@@ -34,7 +34,7 @@ _TERMS = """What follows are the terms of data that the bundle can be trained on
 is no legal advice. Read the terms at the source before you use or pass on the data, or weights trained
 on them."""
 _MEASURES = """Union-mask mIoU is the mean over TB images of the IoU of the thresholded map with the union of the true
-boxes. The pointing game is the share of TB images whose map is strongest inside a true box. AUC is of TB against all
+boxes. The pointing game is the fraction of TB images whose map is strongest inside a true box. AUC is of TB against all
 other images."""
 _CLASSES = {
     1: ("tuberculosis",),

@@ -93,8 +93,8 @@ class ResultSender(PredictionWriter):
     """Store the DICOM results of each image in its study, then write its row, then remove its file.
 
     The structured report is stored last, so an image that has one has all results, and an interrupted image is
-    processed again. UIDs are made from image, model and kind, so nothing is stored twice. The row's ``path`` is the image's path
-    below the archive's URL.
+    processed again. UIDs are made from image, model and kind, so nothing is stored twice. The row's ``path`` is
+    the image's below the archive's URL.
 
     Args:
         archive: to store in.

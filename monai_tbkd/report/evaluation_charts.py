@@ -120,7 +120,7 @@ def froc_chart(rows: Mapping[str, Row], key: str, label: str) -> Figure:
     axes.set_xscale("log", base=2)
     axes.set_xticks([0.125, 0.25, 0.5, 1, 2, 4, 8], ["1/8", "1/4", "1/2", "1", "2", "4", "8"])
     axes.minorticks_off()
-    axes.set(xlabel=label, ylabel="share of true boxes found", ylim=(-0.02, 1.03))
+    axes.set(xlabel=label, ylabel="fraction of true boxes found", ylim=(-0.02, 1.03))
     _legend(axes, 4)
     return figure
 
@@ -133,7 +133,7 @@ def accuracy_chart(rows: Mapping[str, Row]) -> Figure:
         low, value, high = ([x[key] for x in points.values()] for key in ("low", "value", "high"))
         axes.fill_between(list(points), low, high, color=color, alpha=0.1, lw=0)
         axes.plot(list(points), value, marker="o", color=color, ls=style, lw=1.6, ms=3.5, label=name.replace("_", " "))
-    axes.set(xlabel="IoU at or above which a true box is met", ylabel="share of true boxes", ylim=(-0.02, 1.03))
+    axes.set(xlabel="IoU at or above which a true box is met", ylabel="fraction of true boxes", ylim=(-0.02, 1.03))
     _legend(axes, 3)
     return figure
 

@@ -80,14 +80,14 @@ CORRUPTIONS = tuple(_CORRUPT)
 
 DEFINITIONS = {
     "noise": "Gaussian noise; the level is its standard deviation in gray levels of 255",
-    "blur": "Gaussian blur; the level is its standard deviation as a share of the image's side",
-    "contrast": "gray values drawn toward their mean; the level is the share of contrast that is left",
+    "blur": "Gaussian blur; the level is its standard deviation as a fraction of the image's side",
+    "contrast": "gray values drawn toward their mean; the level is the fraction of contrast that is left",
     "brightness": "gray values shifted, up or down by image; the level is in gray levels of 255",
     "gamma": "a power of the gray values, the level or its inverse by image",
     "jpeg": "JPEG compression; the level is Pillow's quality",
-    "pixelation": "fewer pixels; the level is the share of them left along each side",
+    "pixelation": "fewer pixels; the level is the fraction of them left along each side",
     ROTATION: "turned about the middle, to either side by image; the level is in degrees; maps are turned back",
-    "occlusion": f"{_HOLES} black squares at random places; the level is their side as a share of the image's",
+    "occlusion": f"{_HOLES} black squares at random places; the level is their side as a fraction of the image's",
 }
 
 

@@ -43,13 +43,13 @@ DEFINITIONS: dict[str, Any] = {
     "union_mask_miou_drop": "1 - mIoU / clean mIoU",
     "mean": "of a kind: the mean over severities above 0; mean_relative_drop: over kinds as well",
     "decision": "score at or above the network's own score threshold, chosen on the selection split's clean images",
-    "flips_to_tb": "share of images that are called TB in this condition and were not when clean",
-    "flips_to_not_tb": "share of images that were called TB when clean and are not in this condition",
+    "flips_to_tb": "fraction of images that are called TB in this condition and were not when clean",
+    "flips_to_not_tb": "fraction of images that were called TB when clean and are not in this condition",
     "score_change": "mean over images of the score with the cue minus the score of the same image without it",
-    "energy_on_cue": "mean over images of the share of the map's sum that lies on the cue",
+    "energy_on_cue": "mean over images of the fraction of the map's sum that lies on the cue",
     "energy_there_without": "the same share at the same place on the same image without the cue",
     "boxes_on_cue": (
-        "share of boxes with at least a tenth of their own area on the cue, or with at least half of the cue in them"
+        "fraction of boxes with at least a tenth of their own area on the cue, or with at least half of the cue in them"
     ),
     "boxes_there_without": "the same at the same place on the same image without the cue",
     "differences": "one network minus another in the same resamples of the same images",

@@ -62,7 +62,7 @@ class MapToBoxes(Transform):
             raise ValueError(f"score_threshold is {score_threshold!r}; expected 0 to 1.")
         if not (is_number(smallest_area, 0, 1) and smallest_area < 1 and is_number(largest_number, 1, 2**31)):
             raise ValueError(
-                f"smallest_area is {smallest_area!r} and largest_number {largest_number!r}; expected a share of 0 "
+                f"smallest_area is {smallest_area!r} and largest_number {largest_number!r}; expected a fraction of 0 "
                 "to below 1, and at least 1."
             )
         self.score_threshold = float(score_threshold)

@@ -127,7 +127,7 @@ def test_intervals_are_over_patients_where_they_are_known(tmp_path: Path) -> Non
         ([("tb9.dcm", "done", "", "dicom", 70, VERSION)], [], "several input kinds (10 picture, 1 dicom)"),
         ([("tb9.png", "done", "", "png", 70, "other")], [], f"several model versions or of none ({VERSION}; other)"),
         ([], ["--target", "auc=1"], "expected sensitivity=0.9"),
-        ([], ["--prevalence", "5"], "prevalence is 5; expected a share between 0 and 1"),
+        ([], ["--prevalence", "5"], "prevalence is 5; expected a fraction between 0 and 1"),
         ([], ["--input_kind", "dicom"], "no scored image of kind dicom"),
         ([], ["--resamples", "10"], "expected 100 or more"),
         ([], ["--model", __file__], "is not the model of these predictions"),

@@ -70,7 +70,7 @@ def test_graph_by_hand_and_moved(tmp_path: Path) -> None:
     image = torch.zeros(1, 1, 400, 400)
     image[..., :200] = 30.0
     lungs = net(image)
-    # an even picture of two levels: half of it dark at a share of 0.5, half bright at 1, so -1 and 1; the sum with
+    # an even picture of two levels: half of it dark at a fraction of 0.5, half bright at 1, so -1 and 1; the sum with
     # itself (or, below 0, with 0.3 of itself) through a sigmoid
     expected = torch.sigmoid(torch.tensor([2.0, -1.3]))
     torch.testing.assert_close(lungs[0, 0, 200, [50, 350]], expected, atol=1e-4, rtol=0)
