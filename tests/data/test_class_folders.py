@@ -75,7 +75,7 @@ def test_a_train_set_below_a_class_is_named_where_there_is_a_test_set(tree: Tree
 
 
 @pytest.mark.parametrize(
-    "place", ["tb/normal/b.png", "tb/deep/No Finding/b.png", "tb/sick/deep/b.png", "health/tb/b.png"]
+    "position", ["tb/normal/b.png", "tb/deep/No Finding/b.png", "tb/sick/deep/b.png", "health/tb/b.png"]
 )
 def test_another_class_within_a_class_is_named(tree: Tree, position: str) -> None:
     root = tree("tb/active_tb/a.png", "health/normal/c.png", "tb/site_b/d.png")

@@ -114,7 +114,7 @@ def test_what_only_looks_like_a_headless_file_is_not_an_image(tmp_path: Path) ->
     assert refusal(path) is ReasonCode.NOT_AN_IMAGE
 
 
-@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize("fraction", [0.5, 0.9, 0.99])
 def test_cut_file_is_corrupt(tmp_path: Path, fraction: float) -> None:
     path = cut(make_dicom(tmp_path / "a", block_image(2085, np.uint16, 100)), fraction)
     assert refusal(path) is ReasonCode.CORRUPT
@@ -159,7 +159,7 @@ def test_a_missing_decoder_names_the_syntax_and_the_mend(tmp_path: Path, monkeyp
     assert caught.value.reason is ReasonCode.UNSUPPORTED_SYNTAX
 
 
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize("fraction", [0.3, 0.6, 0.95])
 def test_a_cut_deflated_file_is_corrupt(tmp_path: Path, fraction: float) -> None:
     noise = np.random.default_rng(0).integers(0, 4096, (30, 40)).astype(np.uint16)
     ds = pydicom.dcmread(make_dicom(tmp_path / "a", noise))

@@ -45,7 +45,7 @@ def test_a_coronal_slice_stands_as_its_directions_say(tmp_path: Path, suffix: st
 
 @pytest.mark.parametrize("suffix", ["mha", "nrrd"])
 @pytest.mark.parametrize("compression", [False, True])
-@pytest.mark.parametrize("share", [0.3, 0.7, 0.95, 0.99])
+@pytest.mark.parametrize("fraction", [0.3, 0.7, 0.95, 0.99])
 def test_a_cut_file_is_corrupt(tmp_path: Path, suffix: str, compression: bool, fraction: float) -> None:
     noise = np.random.default_rng(0).integers(0, 4096, (30, 40)).astype(np.uint16)
     assert refusal(cut(write(tmp_path / f"a.{suffix}", noise, compression), fraction)) in (

@@ -101,7 +101,7 @@ def test_content_decides_not_the_suffix(tmp_path: Path) -> None:
     assert decode_image(renamed).source_format == "png"
 
 
-@pytest.mark.parametrize("share", [0.1, 0.6, 0.98])
+@pytest.mark.parametrize("fraction", [0.1, 0.6, 0.98])
 @pytest.mark.parametrize("forgiving", [False, True])
 def test_cut_png_is_corrupt(tmp_path: Path, fraction: float, forgiving: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     # The global that makes Pillow paint missing rows black may be on: other libraries set it.
@@ -172,7 +172,7 @@ def test_bmp_is_read_and_a_text_that_starts_like_one_is_not(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("file_format", ["TIFF", "BMP"])
-@pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9, 0.99])
+@pytest.mark.parametrize("fraction", [0.05, 0.3, 0.6, 0.9, 0.99])
 def test_cut_tiff_and_bmp_are_corrupt(tmp_path: Path, file_format: str, fraction: float) -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 48), dtype=np.uint8)
     Image.fromarray(image).save(tmp_path / "a", format=file_format)
@@ -186,7 +186,7 @@ def test_pages_of_a_tiff_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "I;16", "1", "P", "RGB", "RGBA"])
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.98])
+@pytest.mark.parametrize("fraction", [0.0, 0.5, 0.98])
 def test_a_png_with_fewer_rows_than_its_header_says_is_corrupt(tmp_path: Path, mode: str, fraction: float) -> None:
     """Its stream ends properly and all checksums are right; Pillow leaves the rest black. One that is black is read."""
     gray = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 48), dtype=np.uint8))

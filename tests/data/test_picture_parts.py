@@ -72,7 +72,7 @@ def test_bytes_after_the_end(name: str, tail: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tail", ["zeros", "a page"])
-@pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
+@pytest.mark.parametrize("fraction", [0.3, 0.7, 0.95])
 @pytest.mark.parametrize("name", ["png", "jpeg", "progressive"])
 def test_a_cut_picture_is_corrupt_whatever_follows(name: str, fraction: float, tail: str, tmp_path: Path) -> None:
     picture = PICTURES[name]

@@ -67,7 +67,7 @@ def test_ranges_and_types_do_not_matter() -> None:
     assert inside_border(picture.astype(np.uint16) * 16) == expected
 
 
-@pytest.mark.parametrize("share", [0.003, 0.01, 0.02])
+@pytest.mark.parametrize("fraction", [0.003, 0.01, 0.02])
 @pytest.mark.parametrize("bright", [4095, 16383, 65535])
 def test_a_bright_marker_changes_nothing(fraction: float, bright: int) -> None:
     side = round(256 * fraction**0.5)

@@ -227,7 +227,7 @@ def test_boxes_of_tuberculosis_on_a_healthy_image_are_named(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
-    "place",
+    "position",
     [
         "lists/val.txt", "lists/TBX11K_valid.txt", "lists/TBX11K_val", "lists/TBX11K_val.csv", "lists/dev.txt",
         "val_list.txt",
@@ -245,7 +245,7 @@ def test_a_list_that_is_not_read_beside_that_of_the_other_split_is_named(tree: T
     assert len(load_tbx11k(root)) == 2, "both are there, the rest does not count"
 
 
-@pytest.mark.parametrize("place", ["TBX11K_train.txt", "train.txt", "splits/val.txt", "annotations/TBX11K_val.json"])
+@pytest.mark.parametrize("position", ["TBX11K_train.txt", "train.txt", "splits/val.txt", "annotations/TBX11K_val.json"])
 def test_lists_at_another_place_are_named(tree: Tree, position: str) -> None:
     root = tree("imgs/tb/tb1.png", "imgs/health/h1.png")
     (root / position).parent.mkdir(exist_ok=True)
@@ -267,7 +267,7 @@ def test_case_of_lists_and_annotations_does_not_count(tree: Tree) -> None:
     assert expected[0]["boxes"]
 
 
-@pytest.mark.parametrize("place", ["annotations", "annotation/xml", "annotations/xml/train", "imgs/tb", "xml"])
+@pytest.mark.parametrize("position", ["annotations", "annotation/xml", "annotations/xml/train", "imgs/tb", "xml"])
 def test_boxes_at_another_place_are_named(tree: Tree, position: str) -> None:
     root = tree("imgs/tb/tb1.png", "imgs/tb/tb2.png")
     (root / position).mkdir(parents=True, exist_ok=True)

@@ -221,7 +221,7 @@ BOX = "0 0.5 0.5 0.5 0.5"
 
 
 @pytest.mark.parametrize(
-    ("place", "named"),
+    ("position", "named"),
     [
         ("images/train/b.txt", True),  # beside its image
         ("labels/b.txt", True),  # at another place below labels
@@ -261,7 +261,7 @@ def test_a_data_set_may_say_that_images_without_a_label_file_are_healthy(images:
 
 
 @pytest.mark.parametrize(
-    "place",
+    "position",
     [
         "labels/train/b.xml", "labels/train/b.json", "labels/train/B.txt.bak", "labels/train/b.png.json",
         "labels/train/b.png", "label/train/b.txt", "labels_new/b.txt", "annotations/b.xml", "images/train/b.xml",
