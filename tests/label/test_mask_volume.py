@@ -81,7 +81,8 @@ def test_nifti(suffix: str, codes: tuple[int, int], form: int, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("encoding", "pixels"), [("gzip", gzip.compress(RAW, mtime=0)), ("gz", gzip.compress(RAW)), ("raw", RAW + b"more")]
+    ("encoding", "pixels"),
+    [("gzip", gzip.compress(RAW, mtime=0)), ("gz", gzip.compress(RAW, mtime=0)), ("raw", RAW + b"more")],
 )
 def test_encodings(encoding: str, pixels: bytes, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(nrrd(tmp_path / "m.nrrd", pixels, encoding=encoding)).voxels, VOXELS)
