@@ -15,10 +15,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "monai_tbkd"
 LIMITS = {
-    "package lines": 46_400,  # the figure of the day
+    "package lines": 37_500,  # the figure of the day; to be 24,000
     "README lines": 130,
-    "docs pages": 34,  # to be 12
-    "docs words": 49_100,  # to be 20,000
+    "docs pages": 12,
+    "docs words": 20_000,
 }
 
 
