@@ -97,7 +97,7 @@ def carry_gray_values(image: Dataset, state: Dataset) -> None:
     item = Dataset()
     voi = find_voi(image, can_be_negative=False)
     if voi.lut is not None:
-        item.VOILUTSequence = [_lut(image, image.VOILUTSequence[voi.lut[0]])]
+        item.VOILUTSequence = [_lut(image, image.VOILUTSequence[voi.number])]
     elif voi.window is not None:
         item.WindowCenter, item.WindowWidth = (
             values_of(image, key)[voi.number] for key in ("WindowCenter", "WindowWidth")

@@ -105,8 +105,8 @@ class BlackOut:
     def __init__(self, hidden: Mapping[str, np.ndarray]) -> None:
         self.hidden = hidden
 
-    def __call__(self, image: Mapping[str, Any]) -> dict[str, Any]:
-        image = gray_image(image["image"])
-        cells = torch.from_numpy(self.hidden[image["name"]])[None, None].float()
+    def __call__(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        image = gray_image(item["image"])
+        cells = torch.from_numpy(self.hidden[item["name"]])[None, None].float()
         covered = F.adaptive_avg_pool2d(cells, (image.shape[-2], image.shape[-1]))[0] > 0
-        return {**image, "image": torch.where(covered, torch.zeros_like(image), image)}
+        return {**item, "image": torch.where(covered, torch.zeros_like(image), image)}

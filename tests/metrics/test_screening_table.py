@@ -113,7 +113,7 @@ def test_limits_at_a_prevalence_agree_with_a_bootstrap_of_many_images() -> None:
 
 @pytest.mark.parametrize(
     ("program", "sentence"),
-    [(Program(prevalence=0.0), "share between 0 and 1"), (Program(prevalence=5.0), "prevalence is 5;"),
+    [(Program(prevalence=0.0), "fraction between 0 and 1"), (Program(prevalence=5.0), "prevalence is 5;"),
      (Program(cost_test=-1), "expected numbers not below 0")],
 )  # fmt: skip
 def test_impossible_programs_are_refused(program: Program, sentence: str) -> None:
