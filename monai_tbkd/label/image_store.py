@@ -153,8 +153,8 @@ class ImageStore:
             with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", strict_timestamps=False) as archive:
                 for item in self.datalist()[: limit_cases or None]:
                     image, label = Path(item["image"]), Path(item["label"])
-                    for file in sorted(image.iterdir()) if image.is_dir() else [image]:
-                        archive.write(file, f"image/{item['id']}/{image_id(file.name)}")
+                    for each in sorted(image.iterdir()) if image.is_dir() else [image]:
+                        archive.write(each, f"image/{item['id']}/{image_id(each.name)}")
                     archive.write(label, f"label/{label.name}")
         except BaseException:  # such as an image that was moved meanwhile
             Path(name).unlink()
