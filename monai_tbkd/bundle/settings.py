@@ -171,7 +171,20 @@ def _from_command_line(parser: ConfigParser) -> dict[str, Any]:
     return values
 
 
+_RENAMED = {
+    "film_size": "whole_image_size",
+    "draw_film": "keep_whole_image",
+    "film_reports": "image_reports",
+    "network_ahead": "prefetching_network",
+    "robustness_films": "robustness_images",
+    "sanity_films": "sanity_images",
+}
+"""Settings of version 0.1 that have another name now."""
+
+
 def _nearest(key: str, known: Collection[str]) -> str:
+    if new := _RENAMED.get(key):
+        return f"; it is called {new} now."
     near = difflib.get_close_matches(key, sorted(known), 1)
     return f"; did you mean {near[0]}?" if near else "."
 

@@ -62,6 +62,10 @@ def knows_no_real_image(record: Mapping[str, Any] | None) -> bool:
     return isinstance(images, Mapping) and bool(images.get("phantom")) and not images.get("other")
 
 
+_OF_VERSION_01 = {"films": "images", "film_size": "whole_image_size", "train_films": "train_images"}
+"""Keys of records that version 0.1 wrote, and their names today."""
+
+
 def read_record(path: str | Path) -> dict[str, Any] | None:
     """The record of a finished checkpoint, or None where there is none or it doesn't belong to these weights."""
     path = Path(path)
@@ -73,7 +77,8 @@ def read_record(path: str | Path) -> dict[str, Any] | None:
         return None
     if not isinstance(record, dict) or not record.get("finished") or record.get("sha256") != file_sha256(path):
         return None
-    return record
+    settings = {_OF_VERSION_01.get(key, key): value for key, value in (record.get("settings") or {}).items()}
+    return {**{_OF_VERSION_01.get(key, key): value for key, value in record.items()}, "settings": settings}
 
 
 def load_finished(network: nn.Module, path: str | Path, stage: str) -> nn.Module:

@@ -88,6 +88,7 @@ def test_values_get_the_type_of_their_default(
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
+        (["--film_size", "3"], "--film_size: there is no setting of this name; it is called whole_image_size now."),
         (["--datasetdir", "x"], "--datasetdir: there is no setting of this name; did you mean dataset_dir?"),
         (["--device", "cuda:7"], "device is 'cuda:7', which is not there; this machine has cpu"),
         (["--amp", "maybe"], "amp is 'maybe'; expected true or false"),
