@@ -77,8 +77,12 @@ def read_record(path: str | Path) -> dict[str, Any] | None:
         return None
     if not isinstance(record, dict) or not record.get("finished") or record.get("sha256") != file_sha256(path):
         return None
-    settings = {_OF_VERSION_01.get(key, key): value for key, value in (record.get("settings") or {}).items()}
-    return {**{_OF_VERSION_01.get(key, key): value for key, value in record.items()}, "settings": settings}
+    settings = record.get("settings")
+    return _renamed({**record, "settings": _renamed(settings)} if isinstance(settings, Mapping) else record)
+
+
+def _renamed(old: Mapping[str, Any]) -> dict[str, Any]:
+    return {_OF_VERSION_01.get(key, key): value for key, value in old.items()}
 
 
 def load_finished(network: nn.Module, path: str | Path, stage: str) -> nn.Module:

@@ -26,6 +26,14 @@ def test_round_trip(net: ActivationMapNet, tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "models").iterdir()) == ["teacher.json", "teacher.pt"]
 
 
+def test_a_record_of_version_01_has_the_names_of_today(net: ActivationMapNet, tmp_path: Path) -> None:
+    write_checkpoint(net, tmp_path / "a.pt", {"films": {"other": 3}, "settings": {"film_size": 512, "train_films": 3}})
+    record = read_record(tmp_path / "a.pt")
+    assert record is not None
+    assert record["images"] == {"other": 3}
+    assert record["settings"] == {"whole_image_size": 512, "train_images": 3}
+
+
 def test_weights_without_their_record_are_not_finished(net: ActivationMapNet, tmp_path: Path) -> None:
     path = tmp_path / "teacher.pt"
     torch.save(net.state_dict(), path)
