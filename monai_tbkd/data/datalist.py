@@ -44,8 +44,7 @@ def load_datalist(
     """Read one or several data sets and split them.
 
     ``test`` is the split to report: a data set's own val (or else test) split, or, where it has none, a slice of its
-    images by name hash. ``select``, for thresholds and checkpoints, is always a slice of train by name hash, and is
-    not trained on.
+    images by name hash. ``select``, for thresholds, is always a slice of train by name hash, and is not trained on.
 
     Args:
         dataset_dir: a folder, a CSV file, or several of them, which are merged.
@@ -55,7 +54,7 @@ def load_datalist(
             ``"yolo"`` (``images/`` beside ``labels/``), ``"nlm"`` (Shenzhen, Montgomery) and ``"da_db"`` (DA, DB) by
             names of images, ``"class_folders"``, or ``"auto"``, which looks in that order.
         select: slice of train, below 1 a fraction of each class, else a number of TB images.
-        test: None as above; a size (as for `select`) cuts test from train by name hash, and own val and test splits
+        test: None as above; a size (as for `select`) takes test from train by name hash, and own val and test splits
             are left unused.
         missing_annotation: see `check_datalist`.
         folds: cross-validation by `split_by_fold` of the images that are in no val or test split; ``test`` is not used

@@ -27,7 +27,7 @@ class DatasetCheck:
 
     Attributes:
         sources: ``{"path", "layout", "images", "own_splits"}`` of each data set; layout None where it cannot be read.
-        splits: data list items by the data sets' own splits, before any cut by name hash.
+        splits: data list items by the data sets' own splits, before any split by name hash.
         scans: of each image, in the order of `items`; empty where no image was read.
         pairs: duplicates by their index in `items`; None where they were not looked for.
         findings: all that is wrong or worth knowing.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from monai_tbkd.data.image_features import block_means
 
 LARGE_BORDER = 1 / 3
-"""Smallest border that is cut off, as fraction of the picture. X-rays of five data sets have at most 0.28."""
+"""Smallest border that is cropped, as fraction of the picture. X-rays of five data sets have at most 0.28."""
 
 _FLAT = 0.02  # a line is plain if nearly all of it lies within this fraction of the picture's range
 _MOST = (5, 95)  # percentiles; the range is at most _WIDER times theirs, so that a bright marker does not set it

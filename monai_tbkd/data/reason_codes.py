@@ -1,4 +1,4 @@
-"""Codes for refused images."""
+"""Codes for images that are refused or cannot be read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Code(StrEnum):
 
 
 class ReasonCode(Code):
-    """Why an image was refused; a refused image has a code and no score, never a score of 0.
+    """Why an image was refused or could not be read; it has a code and no score, never a score of 0.
 
     Example:
         >>> ReasonCode.MULTI_FRAME.value

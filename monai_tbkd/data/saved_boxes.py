@@ -28,8 +28,8 @@ class SavedBoxes(NamedTuple):
     boxes: dict[str, np.ndarray]  # by image (n, 4): xmin, ymin, xmax, ymax; the highest score first
     scores: dict[str, np.ndarray]  # by image (n,) of 0-1
     unknown: list[str]  # images in the file that are not in the data set
-    counts: dict[str, int]  # boxes of the file, and how many of them were left out or cut
-    warnings: list[str]  # what was left out, cut, or is doubtful, in sentences
+    counts: dict[str, int]  # boxes of the file, and how many of them were left out or clipped
+    warnings: list[str]  # what was left out, clipped, or is doubtful, in sentences
     sha256: str  # of the file
 
 
@@ -54,7 +54,7 @@ def read_saved_boxes(
         category_ids: categories that are TB; None: all.
 
     Returns:
-        Boxes of the data set's images, cut at their edges. Images without a box are not in it.
+        Boxes of the data set's images, clipped at their edges. Images without a box are not in it.
 
     Raises:
         ValueError: the file is of another form, a box cannot be, the boxes as a whole cannot be in pixels, or none of
@@ -175,7 +175,7 @@ def _refuse_other_units(entries: Sequence[SavedBox], box: np.ndarray, sides: np.
 
 
 def _cut(entry: SavedBox, size: Sequence[int]) -> list[float]:
-    """The box as xmin, ymin, xmax, ymax, cut at the edges of its image of (height, width)."""
+    """The box as xmin, ymin, xmax, ymax, clipped at the edges of its image of (height, width)."""
     x, y, box_width, box_height = entry.box
     height, width = size
     x0, y0, x1, y1 = max(x, 0.0), max(y, 0.0), min(x + box_width, float(width)), min(y + box_height, float(height))

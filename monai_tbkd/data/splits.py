@@ -18,7 +18,7 @@ Splits = dict[str, list[DatalistItem]]
 
 
 def split_by_name_hash(items: Sequence[DatalistItem], test: float = 0, select: float = 0.15) -> Splits:
-    """Cut a test and a select slice, each class of each source in proportion; the same on every machine.
+    """Take a test and a select slice, each class of each source in proportion; the same on every machine.
 
     Images are ranked by SHA-256 of the patient (or name, where the patient is unknown) within their class and
     source; the first go to test, the next to select. All images of a patient go together, with the rarest of their

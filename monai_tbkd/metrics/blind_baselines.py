@@ -1,4 +1,4 @@
-"""Predictors that never see the image: what a localization number has to be compared with."""
+"""Predictors that see no sign of disease: what a localization number has to be compared with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cut large plain borders off an image."""
+"""Crop large plain borders off an image."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ LONGEST = 1.5
 
 
 class CropBorder(Transform):
-    """Cut large plain borders off, as of a screenshot or a scan; small ones stay.
+    """Crop large plain borders, as of a screenshot or a scan; small ones stay.
 
-    The metadata get a warning where a border is cut off, where plain lines part several pictures, and where what is
+    The metadata get a warning where a border is cropped, where plain lines part several pictures, and where what is
     left has unusual proportions.
 
     Args:
@@ -36,11 +36,11 @@ class CropBorder(Transform):
         self.min_side = int(min_side)
 
     def __call__(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cut an image ``(1, H, W)`` as the reader gives it; TOO_SMALL (ImageError) if too little is left.
+        """Crop an image ``(1, H, W)`` as the reader gives it; TOO_SMALL (ImageError) if too little is left.
 
         Returns:
             What is inside, and its position: ``[xmin, ymin, xmax, ymax]`` in fractions of the image's width and height,
-            float32; 0, 0, 1, 1 for an image that is not cut.
+            float32; 0, 0, 1, 1 for an image that is not cropped.
         """
         plain = plain_tensor(image)
         height, width = (int(side) for side in plain.shape[-2:])

@@ -87,7 +87,7 @@ class MapToBoxes(Transform):
             rows.append((float(values[ys, xs][inside].max()), (xs.start, ys.start, xs.stop, ys.stop)))
         if not rows:
             return no_boxes()
-        rows.sort(key=lambda row: (-row[0], row[1]))  # equal scores: by place, so that the order is always the same
+        rows.sort(key=lambda row: (-row[0], row[1]))  # equal scores: by position, so that the order is always the same
         rows = rows[: self.largest_number]
         boxes = torch.tensor([box for _, box in rows], dtype=torch.float32)
         return Boxes(boxes, torch.tensor([s for s, _ in rows], dtype=torch.float32))
