@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default="sensitivity=0.9",
         help="what the threshold has to reach: sensitivity=0.9 (default), specificity=0.7, or youden",
     )
-    p.add_argument("--prevalence", type=float, default=0.005, help="share with TB of those screened (default 0.005)")
+    p.add_argument("--prevalence", type=float, default=0.005, help="fraction with TB of those screened (default 0.005)")
     p.add_argument("--cost_image", type=float, default=5.0, help="of an image and its score (default 5)")
     p.add_argument("--cost_test", type=float, default=20.0, help="of a confirmatory test (default 20)")
     p.add_argument("--input_kind", choices=INPUT_KINDS, help="take only these images; mixed takes all together")

@@ -32,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     images = p.add_argument_group("images, as for training")
     images.add_argument("--layout", choices=LAYOUTS, default="auto", help="of the data set (default auto)")
-    images.add_argument("--select", type=_size, default=0.15, help="selection split: share or number (default 0.15)")
+    images.add_argument("--select", type=_size, default=0.15, help="selection split: fraction or number (default 0.15)")
     images.add_argument("--test", type=_size, default=None, help="reported split, where it is not the data set's own")
     images.add_argument("--test_dir", nargs="+", help="data sets that are all reported, as a hospital that is held out")
     images.add_argument("--lung_field_dir", type=Path, help="lung masks by image name, for one more blind baseline")

@@ -43,7 +43,7 @@ class ReasonCode(Code):
     NOT_CHEST = "NOT_CHEST", "the body part is not the chest"
     UNDER_AGE = "UNDER_AGE", "the patient is younger than the method was made for"
     TOO_SMALL = "TOO_SMALL", "too few pixels to see a lesion"
-    TOO_LARGE = "TOO_LARGE", "more pixels than an image has; decoding them could exhaust the memory"
+    TOO_LARGE = "TOO_LARGE", "more pixels than a radiograph has; decoding them could exhaust the memory"
     OWN_RESULT = "OWN_RESULT", "a picture or an object that this program made of an image"
     NOT_SELECTED = "NOT_SELECTED", "left out by what was selected, as by the rules of an application"
     NOT_FETCHED = "NOT_FETCHED", "the archive did not send the image"

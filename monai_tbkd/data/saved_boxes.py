@@ -101,7 +101,7 @@ def read_saved_boxes(
             "boxes_in_file": len(content),
             "boxes_of_other_categories": others.total(),
             "boxes_of_other_images": unknown.total(),
-            "boxes_cut_by_over_a_pixel": cut,
+            "boxes_clipped_by_over_a_pixel": cut,
         },
         [*warnings, *doubts],
         hashlib.sha256(raw).hexdigest(),

@@ -98,7 +98,7 @@ def correction_sampler(images: Sequence[Image], fraction: float = 0.5, seed: int
     An epoch has each corrected image once on average. ``fraction`` is above 0 to 1; it is 1 where there are no others.
     """
     if not 0 < fraction <= 1:
-        raise ValueError(f"correction_share is {fraction}; expected above 0, at most 1.")
+        raise ValueError(f"correction_fraction is {fraction}; expected above 0, at most 1.")
     labels = torch.tensor([int(image["label"]) for image in images])
     weights = torch.zeros(len(images), dtype=torch.float64)
     corrected = labels != UNKNOWN_LABEL

@@ -81,7 +81,7 @@ def _draw_reliability(axes: Any, points: Sequence[Mapping[str, Any]], n: int) ->
     for point in points:
         at = (100 * point["mean_score"], point["fraction_with_tb"])
         axes.annotate(str(point["n"]), at, (4, -9), textcoords="offset points", fontsize=7)
-    axes.set(xlabel="mean score", ylabel="share with TB", xlim=(-1, 101), ylim=(-0.01, 1.01))
+    axes.set(xlabel="mean score", ylabel="fraction with TB", xlim=(-1, 101), ylim=(-0.01, 1.01))
     axes.set_title(f"Reliability: {n} images, n of each bin beside it", fontsize=10)
     axes.legend(loc="upper left", fontsize=8)
 

@@ -187,7 +187,7 @@ def reliability_chart(rows: Mapping[str, Row], names: Sequence[str]) -> Figure:
         axes.plot(x, y, "o-", color=color, label=label, **style)
         for p in points if first else ():
             axes.plot([p["mean_score"]] * 2, [p["low"], p["high"]], color=color, lw=1.1, alpha=0.8)
-    _unit_square(axes, "mean score of the bin", "share with TB")
+    _unit_square(axes, "mean score of the bin", "fraction with TB")
     _legend(axes, 3)
     return figure
 

@@ -78,7 +78,7 @@ def hidden_positions(kind: str, lungs: np.ndarray, frame: float) -> np.ndarray:
         ValueError: a frame that is no frame.
     """
     if not 0 < frame < 0.5:
-        raise ValueError(f"The frame's share is {frame}; expected above 0 and below 0.5.")
+        raise ValueError(f"The frame's fraction is {frame}; expected above 0 and below 0.5.")
     if kind == "lungs_blacked_out":
         return lungs
     if kind == "background_only":

@@ -47,7 +47,7 @@ DEFINITIONS: dict[str, Any] = {
     "flips_to_not_tb": "fraction of images that were called TB when clean and are not in this condition",
     "score_change": "mean over images of the score with the cue minus the score of the same image without it",
     "energy_on_cue": "mean over images of the fraction of the map's sum that lies on the cue",
-    "energy_there_without": "the same share at the same place on the same image without the cue",
+    "energy_there_without": "the same fraction at the same position on the same image without the cue",
     "boxes_on_cue": (
         "fraction of boxes with at least a tenth of their own area on the cue, or with at least half of the cue in them"
     ),

@@ -37,7 +37,7 @@ def test_boxes_are_read_with_their_scores_the_highest_first(tmp_path: Path) -> N
         "boxes_in_file": 13,
         "boxes_of_other_categories": 0,
         "boxes_of_other_images": 0,
-        "boxes_cut_by_over_a_pixel": 0,
+        "boxes_clipped_by_over_a_pixel": 0,
     }
 
 

@@ -84,5 +84,5 @@ def test_shares_of_what_is_drawn() -> None:
 def test_one_class_and_no_others() -> None:
     sampler = correction_sampler([{"label": 1}] * 3, 0.5)
     assert len(sampler) == 3 and set(sampler) <= {0, 1, 2}
-    with pytest.raises(ValueError, match="correction_share"):
+    with pytest.raises(ValueError, match="correction_fraction"):
         correction_sampler([{"label": 1}], 0.0)
