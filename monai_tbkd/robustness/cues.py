@@ -202,7 +202,7 @@ _DRAW: dict[str, Callable[[int, np.random.Generator], Mark]] = {
     "pacemaker": _pacemaker,
 }
 LOCAL_CUES = tuple(_DRAW)
-"""Cues that have a place."""
+"""Cues that have a position."""
 CUES = (*LOCAL_CUES, SOURCE_STYLE)
 
 DEFINITIONS = {
