@@ -2,7 +2,7 @@
 
     python benchmarks/process_scaling.py --bundle DIR [--images 120] [--pairs 3]
 
-DIR is a folder of `python -m monai_tbkd package`. Each process has one thread for its network, and one more for
+DIR is a folder of `python -m monai_tbkd package --full`. Each process has one thread for its network, and one more for
 everything else, so one process is busy on more than one core. Wall time is that of the engine, from the log, without
 start-up. CPU time (user and system) is that of a run less that of a run over a single image, so that it is the images'
 alone. Where other programs work on the machine, wall time says little; then the ratio of the images' CPU time tells

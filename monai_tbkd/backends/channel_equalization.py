@@ -21,10 +21,11 @@ def equalize(model: Any, peaks: Mapping[str, Array], fraction: float = 0.5) -> d
     """Divide channels of activations by factors, and multiply the weights of the next convolutions by them.
 
     ReLU, maximum and sum let a positive factor of a channel pass, so that the network computes what it did. All that
-    is added up in a residual stage has the same factors. A channel's factor is ``peak ** fraction / weight ** (1 -
-    fraction)``, of its largest activation and its largest weight in the convolutions that read it: SmoothQuant's (Xiao
-    et al., ICML 2023, https://arxiv.org/abs/2211.10438), here folded into the convolutions before as in cross-layer
-    equalization (Nagel et al., ICCV 2019, https://arxiv.org/abs/1906.04721).
+    is added up in a residual stage has the same factors. A channel's factor is
+    ``peak ** fraction / weight ** (1 - fraction)``, of its largest activation and its largest weight in the
+    convolutions that read it: SmoothQuant's (Xiao et al., ICML 2023, https://arxiv.org/abs/2211.10438), here folded
+    into the convolutions before as in cross-layer equalization (Nagel et al., ICCV 2019,
+    https://arxiv.org/abs/1906.04721).
 
     Args:
         model: an ``onnx.ModelProto`` with batch norm folded; its weights are changed.

@@ -31,7 +31,7 @@ def bundle_files() -> Path:
 
 
 def recipe_files() -> Path:
-    """Find the recipes that lie over the bundle's configs (demo, paper, halves).
+    """Find the recipes that lie over the bundle's configs (demo, paper, halves, release).
 
     Raises:
         FileNotFoundError: the package was installed without them.

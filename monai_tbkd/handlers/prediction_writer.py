@@ -41,8 +41,8 @@ class PredictionWriter:
         score_threshold: images at or above it (0-1) are called TB suggestive.
         threshold_id: where the threshold comes from.
         model_version: of the model.
-        overlays: draw ``overlays/<name>.png`` (or ``.jpg``), upright. The picture is the batch's ``image`` (gray values
-            of the whole image, ``(1, H, W)`` uint8), or, without one, its ``image``.
+        overlays: draw ``overlays/<name>.png`` (or ``.jpg``), upright. The picture is the batch's ``whole_image`` (gray
+            values, ``(1, H, W)`` uint8), or, without one, its ``image``.
         input_kind: of the images that the threshold holds for (``picture``, ``dicom``, ``converted``; ``mixed``: all).
             An image of another kind gets its score, a warning, and neither a decision nor boxes.
         dicom: writes DICOM results of the images that were scored; an image without any gets a warning and the reason.

@@ -26,7 +26,7 @@ def write_image(path: Path, content_type: str, chunks: Iterable[bytes], most: in
         content_type: of the answer: ``multipart/related``, or, as some archives do, ``application/dicom``.
         chunks: the answer.
         most: bytes that are written.
-        where: position of the image in the archive, for messages.
+        where: path of the image in the archive, for messages.
 
     Raises:
         ImageError: NOT_FETCHED where the answer holds no such object or ends before it does; TOO_LARGE.

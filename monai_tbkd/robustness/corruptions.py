@@ -118,10 +118,10 @@ class CorruptImage:
         self.kind, self.level, self.seed = kind, float(level), seed
 
     def __call__(self, image: Mapping[str, Any]) -> dict[str, Any]:
-        """Corrupt the ``image`` ``(1, H, W)`` uint8 of an image with its ``name``.
+        """Corrupt the ``image`` ``(1, H, W)`` uint8 of an item that has a ``name``.
 
         Raises:
-            ValueError: not such an image.
+            ValueError: not such an item.
         """
         seed = image_seed(self.seed, self.kind, image["name"])
         corrupted = _plain(_CORRUPT[self.kind](gray_image(image["image"]).float(), self.level, seed))

@@ -72,7 +72,7 @@ def insert_cue(image: torch.Tensor, kind: str, name: str, seed: int = 0) -> CueI
 
 
 class InsertCue:
-    """Insert a cue into the ``image`` of an image; where it lies is put at ``cue_mask``.
+    """Insert a cue into the ``image`` of an item; ``cue_mask`` gets its position.
 
     Args:
         kind: one of `CUES`.
@@ -108,7 +108,7 @@ def match_histogram(image: torch.Tensor, style: np.ndarray) -> torch.Tensor:
 
 
 class MatchStyle:
-    """Give the ``image`` of an image the gray values of the other class: if a style is a shortcut, the score follows it.
+    """Give the ``image`` of an item the gray values of the other class: if a style is a shortcut, the score follows it.
 
     Args:
         styles: by whether an image has TB, the style that it gets, see `quantiles`.
@@ -202,7 +202,7 @@ _DRAW: dict[str, Callable[[int, np.random.Generator], Mark]] = {
     "pacemaker": _pacemaker,
 }
 LOCAL_CUES = tuple(_DRAW)
-"""Cues that have a place."""
+"""Cues that have a position."""
 CUES = (*LOCAL_CUES, SOURCE_STYLE)
 
 DEFINITIONS = {

@@ -96,7 +96,7 @@ def find_lung_fields(dataset_dir: object) -> Path | None:
 
 
 class BlackOut:
-    """Black out parts of the ``image`` ``(1, H, W)`` uint8 of an image.
+    """Black out parts of the ``image`` ``(1, H, W)`` uint8 of an item.
 
     Args:
         hidden: by image name, ``(h, w)`` bool; brought to the image's grid; a hidden cell hides each pixel it touches.
