@@ -14,12 +14,13 @@ from monai.deploy.operators import DICOMDataLoaderOperator
 from series_selection import CheckSelected
 
 from monai_tbkd.bundle import bundle_files, literal
+from monai_tbkd.bundle.config_files import read_config
 from monai_tbkd.data.readers.dicom_file import read_dicom_header
 
 logger = logging.getLogger(__name__)
 
 # what the app decides; everything else is the bundle's, or of the configs in the model's folder
-_OVERRIDES: dict[str, Any] = {"dicom_output": True, "num_workers": 0, "progress_bar": False, "resume": False}
+_OVERRIDES: dict[str, Any] = {"num_workers": 0, "progress_bar": False, "resume": False}
 
 
 class ImageLoaderOperator(DICOMDataLoaderOperator):
@@ -94,12 +95,13 @@ class BundleInferenceOperator(Operator):
         selected = [
             instance.get_native_sop_instance().filename
             for study in op_input.receive("study_selected_series_list")
-            for chosen in study.selected_series
-            for instance in chosen.series.get_sop_instances()
+            for series in study.selected_series
+            for instance in series.series.get_sop_instances()
         ]
         model = self.model_folder
         own = {"ckpt_dir": literal(str(model))} if model.is_dir() and any(model.iterdir()) else {}
         configs = [bundle_files() / "configs" / "inference.yaml", *sorted(model.glob("*.yaml"))]
+        chosen = any("dicom_output" in read_config(config) for config in configs[1:])
         workflow = ConfigWorkflow(
             [str(config) for config in configs],
             workflow_type="infer",
@@ -108,6 +110,7 @@ class BundleInferenceOperator(Operator):
             output_dir=literal(str(self.output_folder)),
             bundle_root=literal(str(bundle_files())),
             **own,
+            **({} if chosen else {"dicom_output": True}),
             **_OVERRIDES,
         )
         workflow.parser["selection"] = CheckSelected(selected)

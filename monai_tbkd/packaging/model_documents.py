@@ -97,6 +97,8 @@ def model_readme(text: str, facts: ModelFacts, config: Mapping[str, Any], vendor
         ValueError: the README lacks a section that is filled in.
     """
     text = re.sub(r"configs/(\w+)\.yaml", r"configs/\1.json", text)
+    if not full:
+        text = text.replace(", MetaImage, NRRD", "")
     parts = re.findall(r"^(#+ .*?)\n(.*?)(?=^#+ |\Z)", text, flags=re.MULTILINE | re.DOTALL)
     sections = {heading: body.strip() for heading, body in parts}
     size, stride = int(config["image_size"]), int(config["output_stride"])

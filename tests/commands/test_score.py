@@ -346,7 +346,9 @@ def test_what_is_left_out_or_doubtful_is_said_and_counted(
         assert main(command(phantoms, tmp_path, *given, *high)) == 0
     read = metrics_of(tmp_path / "out")["provenance"]["inputs"]["detector"]
     assert read["boxes_in_file"] == len(content)
-    assert read["boxes_of_other_categories"] == read["boxes_of_other_images"] == read["boxes_clipped_by_over_a_pixel"] == 1
+    assert (
+        read["boxes_of_other_categories"] == read["boxes_of_other_images"] == read["boxes_clipped_by_over_a_pixel"] == 1
+    )
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     said = (
         "are of other categories",
