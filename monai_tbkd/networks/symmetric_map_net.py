@@ -121,7 +121,12 @@ class SymmetricMapNet(nn.Module):
 
     def stages(self, image: torch.Tensor) -> torch.Tensor:
         """Features of the last stages together, ``(B, F, h, w)``, of images ``(B, 3, H, W)``."""
-        return torch.cat(stage_features(self.backbone, image), dim=1)
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            return torch.cat(stage_features(self.backbone, image), dim=1)
+        # the same of a ResNet, see ActivationMapNet
+        x = self.backbone.maxpool(self.backbone.act(self.backbone.bn1(self.backbone.conv1(image))))
+        shallow = self.backbone.layer3(self.backbone.layer2(self.backbone.layer1(x)))
+        return torch.cat([shallow, self.backbone.layer4(shallow)], dim=1)
 
     def fit_components(self, stages: torch.Tensor) -> float:
         """Set the reduction to the principal components of cells ``(N, F)``, rows of `stages`; no label takes part.

@@ -146,7 +146,7 @@ def test_a_broken_run_leaves_the_served_model(
     assert contents(tmp_path / "models") == before and not (tmp_path / "out" / "candidate" / "model.pt").exists()
 
 
-def test_a_image_that_cannot_be_read_costs_itself_alone(work: dict[str, Any], tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_read_costs_itself_alone(work: dict[str, Any], tmp_path: Path) -> None:
     table = Path(work["dataset_dir"])
     first = table.read_text().splitlines()[1].split(",")[0]
     cut = tmp_path / "cut.png"

@@ -55,7 +55,7 @@ def write_spoiled_images(folder: Path, good: dict[str, Path]) -> list[Spoiled]:
     for name, (kind, content) in _no_images().items():
         (folder / name).write_bytes(content)
         made.append(Spoiled(name, kind))
-    return [*made, *_dicom_without_a_image(folder), *_odd_names(folder, good), *_odd_entries(folder, good)]
+    return [*made, *_dicom_without_an_image(folder), *_odd_names(folder, good), *_odd_entries(folder, good)]
 
 
 def flipped(content: bytes, seed: int, first: int, last: int) -> bytes:
@@ -150,7 +150,7 @@ def _no_images() -> dict[str, tuple[str, bytes]]:
     }
 
 
-def _dicom_without_a_image(folder: Path) -> list[Spoiled]:
+def _dicom_without_an_image(folder: Path) -> list[Spoiled]:
     report = Dataset()
     report.SOPClassUID, report.SOPInstanceUID = BasicTextSRStorage, "1.2.3"
     report.Modality, report.PatientName, report.ValueType = "SR", "Secret^Patient", "CONTAINER"

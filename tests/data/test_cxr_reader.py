@@ -110,7 +110,7 @@ def test_unknown_voi_is_refused_by_name() -> None:
         CXRReader(voi="second")
 
 
-def test_a_image_of_one_value_is_refused(tmp_path: Path) -> None:
+def test_an_image_of_one_value_is_refused(tmp_path: Path) -> None:
     Image.fromarray(np.full((30, 40), 7, np.uint8)).save(tmp_path / "a.png")
     make_dicom(tmp_path / "b", np.full((30, 40), 7, np.uint16), WindowCenter=7, WindowWidth=100)
     for name in ("a.png", "b"):

@@ -87,7 +87,7 @@ def test_what_is_no_data_set_is_named(tree: Tree, where: str) -> None:
     refused(where, load_datalist, root / where)
 
 
-def test_class_folders_without_a_image_are_said(tree: Tree, tmp_path: Path) -> None:
+def test_class_folders_without_an_image_are_said(tree: Tree, tmp_path: Path) -> None:
     (tmp_path / "bare" / "tb").mkdir(parents=True)
     refused("no image in it", load_datalist, tmp_path / "bare")
     refused("empty list", load_datalist, [])

@@ -69,7 +69,7 @@ def test_other_pictures_are_refused(picture: np.ndarray) -> None:
     assert not GATE(picture).accepted
 
 
-def test_parts_of_a_image_are_refused() -> None:
+def test_parts_of_an_image_are_refused() -> None:
     parts = [part for image in IMAGES for part in (image[:, :64], image[:, 64:], image[:64, :64], image[40:80, 40:80])]
     assert np.mean([GATE(part).accepted for part in parts]) <= 0.05
 

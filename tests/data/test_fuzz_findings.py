@@ -166,7 +166,7 @@ def test_boxes_of_a_manifest_too_deep_or_too_large(tmp_path: Path, boxes: str) -
     refused("has boxes", load_manifest, table)
 
 
-def test_a_image_name_longer_than_file_systems_take(tmp_path: Path) -> None:
+def test_an_image_name_longer_than_file_systems_take(tmp_path: Path) -> None:
     table = tmp_path / "data.csv"
     head = "fname,image_height,image_width,source,bbox,target,tb_type,image_type"
     table.write_text(f"{head}\n{'a' * 300},9,9,train,none,no_tb,none,healthy\n")
@@ -174,7 +174,7 @@ def test_a_image_name_longer_than_file_systems_take(tmp_path: Path) -> None:
 
 
 @pytest.mark.bundle  # ITK takes seconds to load
-def test_a_image_of_signed_bytes(tmp_path: Path) -> None:
+def test_an_image_of_signed_bytes(tmp_path: Path) -> None:
     stored = np.arange(-128, 128, dtype=np.int8).repeat(16).reshape(64, 64)
     head = "NRRD0004\ntype: int8\ndimension: 2\nsizes: 64 64\nencoding: raw\n\n"
     (tmp_path / "image.img").write_bytes(head.encode() + stored.tobytes())  # told by content

@@ -36,7 +36,7 @@ def test_link_loops_end(tree: Tree) -> None:
     assert found == ["a/x.png", "b/y.png"]
 
 
-def test_one_file_is_a_image_whatever_its_name(tree: Tree) -> None:
+def test_one_file_is_an_image_whatever_its_name(tree: Tree) -> None:
     path = tree("a.txt") / "a.txt"
     assert list_images(path) == [{"image": str(path), "name": "a.txt"}]
 
@@ -89,7 +89,7 @@ def test_a_file_of_a_folder_that_may_be_listed_but_not_entered_is_listed(
     assert names(root) == ["a.png", "sub/b.png"]
 
 
-def test_a_image_under_a_name_that_says_otherwise_is_found_by_its_content(tmp_path: Path) -> None:
+def test_an_image_under_a_name_that_says_otherwise_is_found_by_its_content(tmp_path: Path) -> None:
     for name in ("dicom.txt", "notice.png", ".hidden.png", "scan.tmp"):
         noise_png(tmp_path / name)
     (tmp_path / "table.csv").write_text("image,label\n")

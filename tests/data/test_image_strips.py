@@ -10,7 +10,7 @@ from monai_tbkd.data.readers import decode_image, decoded_image
 from tests.data.images_by_hand import make_dicom
 
 
-def test_a_image_in_many_strips_is_the_image_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_in_many_strips_is_the_image_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).integers(0, 4096, (61, 40)).astype(np.uint16)
     values[3:5] = values[50:] = 9  # padding in some strips, and not in others
     dicom = make_dicom(

@@ -69,7 +69,7 @@ def test_images_are_found_below_the_folder(tree: Tree) -> None:
     refused(r"several \(1: tb1\.png is deep/down/tb1\.png and other/tb1\.png\)", load_kaggle_csv, root)
 
 
-def test_a_image_of_another_format_is_that_of_its_name(tree: Tree) -> None:
+def test_an_image_of_another_format_is_that_of_its_name(tree: Tree) -> None:
     root = tree("images/tb1.jpg", "images/tb10.jpg")
     assert load_kaggle_csv(table(root, tb()))[0]["name"] == "images/tb1.jpg"
     noise_png(root / "images" / "tb1.dcm")
@@ -90,7 +90,7 @@ def test_a_byte_order_mark_does_no_harm(tree: Tree, encoding: str) -> None:
     assert load_source(path.parent) == expected
 
 
-def test_a_image_that_is_not_there_is_left_to_the_check(tree: Tree) -> None:
+def test_an_image_that_is_not_there_is_left_to_the_check(tree: Tree) -> None:
     root = tree("images/h1.png")
     table(root, tb(box=bbox(1, 1, 5, 5)), ("h1.png", "64", "64", "train", "none", "no_tb", "none", "healthy"))
     refused(r"do not exist \(1: images/tb1\.png\)", load_datalist, root, select=0)

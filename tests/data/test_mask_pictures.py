@@ -47,7 +47,7 @@ def test_a_soft_mask_is_told_by_its_name_and_the_gate(tmp_path: Path, name: str)
 
 
 @pytest.mark.parametrize("name", ["a.png", "masks/a.png", "a_mask.png", "a.bmp"])
-def test_a_image_is_none_whatever_its_name(tmp_path: Path, name: str) -> None:
+def test_an_image_is_none_whatever_its_name(tmp_path: Path, name: str) -> None:
     assert not found(tmp_path, name, Image.fromarray(make_image("health", seed=1, size=256).image))
 
 

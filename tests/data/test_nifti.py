@@ -95,7 +95,7 @@ def test_a_changed_byte_of_a_gzipped_image_is_found_by_the_checksum(tmp_path: Pa
         assert refusal(path) is ReasonCode.CORRUPT
 
 
-def test_what_unpacks_to_more_than_a_image_is_too_large(tmp_path: Path) -> None:
+def test_what_unpacks_to_more_than_an_image_is_too_large(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.nii.gz", IMAGE.T)
     path.write_bytes(path.read_bytes() + gzip.compress(bytes(2**20)) * 40)
     assert refusal(path, limits=ImageLimits(max_pixels=2000)) is ReasonCode.TOO_LARGE

@@ -54,7 +54,7 @@ def screenshot() -> np.ndarray:
     ],
     ids=["pillars", "white", "gray", "below alone", "JPEG", "noise", "tiny", "screenshot"],
 )  # fmt: skip
-def test_a_image_on_a_canvas_is_found(picture: np.ndarray, at: tuple[int, int]) -> None:
+def test_an_image_on_a_canvas_is_found(picture: np.ndarray, at: tuple[int, int]) -> None:
     inside = inside_border(picture)
     np.testing.assert_allclose(inside.box, [at[1], at[0], at[1] + 256, at[0] + 256], atol=6)
     assert inside.border == pytest.approx(1 - 256 * 256 / picture.size, abs=0.04) and not inside.several

@@ -121,7 +121,7 @@ def test_damaged_xml_is_named(tree: Tree, text: str) -> None:
     refused(r"tb1\.xml: not an annotation", load_tbx11k, root)
 
 
-def test_annotations_without_a_image_are_counted_and_named(tree: Tree) -> None:
+def test_annotations_without_an_image_are_counted_and_named(tree: Tree) -> None:
     root = tree("imgs/tb/tb1.png")
     for number in range(2, 7):
         write_xml(root, f"tb{number}", (0, 0, 9, 9))

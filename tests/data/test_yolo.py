@@ -185,7 +185,7 @@ def test_names_that_contradict_are_refused(images: Path, file: str, text: str, a
         refused(rf"{re.escape(file)}: other names of classes than in .*data\.yaml", load_yolo, images)
 
 
-def test_no_names_no_folder_and_labels_without_a_image(images: Path) -> None:
+def test_no_names_no_folder_and_labels_without_an_image(images: Path) -> None:
     write(images / "labels/val/z.txt", "0 0.5 0.5 0.5 0.5")
     refused(r"belong to no image \(1: labels/val/z\.txt\)", load_yolo, images)
     (images / "data.yaml").unlink()
@@ -198,7 +198,7 @@ def test_the_layout_is_found(images: Path) -> None:
     assert {name: len(part) for name, part in splits.items()} == {"train": 2, "select": 0, "test": 1}
 
 
-def test_boxes_of_a_image_that_is_not_square(tmp_path: Path) -> None:
+def test_boxes_of_an_image_that_is_not_square(tmp_path: Path) -> None:
     for name in ("images", "labels"):
         (tmp_path / name).mkdir()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 100), dtype=np.uint8)).save(

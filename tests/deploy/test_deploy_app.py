@@ -139,7 +139,7 @@ def test_a_folder_without_a_model_is_one_sentence(
     assert not (tmp_path / "out" / "predictions.csv").exists()
 
 
-def test_a_image_that_was_not_selected_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_image_that_was_not_selected_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.syspath_prepend(str(DEPLOY))
     from series_selection import CheckSelected
 

@@ -207,6 +207,6 @@ def test_a_report_that_is_too_large_is_not_read(tmp_path: Path) -> None:
         read_box_report(tmp_path / "r.dcm")
 
 
-def test_a_image_is_no_report(tmp_path: Path) -> None:
+def test_an_image_is_no_report(tmp_path: Path) -> None:
     with pytest.raises(BoxReportError, match="TID 1500"):
         read_box_report(complete_image(tmp_path / "image.dcm"))

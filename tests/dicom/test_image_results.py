@@ -101,7 +101,7 @@ def test_a_new_run_removes_the_old_ones_results_and_nothing_else(tmp_path: Path)
     ],
     ids=["picture", "no study"],
 )
-def test_a_image_without_results_is_told_why(tmp_path: Path, make: Any, note: str) -> None:
+def test_an_image_without_results_is_told_why(tmp_path: Path, make: Any, note: str) -> None:
     image = make(tmp_path / "image")
     source_format = "png" if image.read_bytes().startswith(b"\x89PNG") else "dicom"
     writer = DicomResultWriter(tmp_path / "out", KINDS)
@@ -136,7 +136,7 @@ def test_a_full_disk_leaves_no_half_of_an_object(tmp_path: Path, monkeypatch: py
     assert files_in(tmp_path / "out") == []
 
 
-def test_a_image_that_highdicom_stumbles_over_does_not_stop_the_batch(
+def test_an_image_that_highdicom_stumbles_over_does_not_stop_the_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def stumbles(*_: object, **__: object) -> None:

@@ -64,7 +64,7 @@ def test_every_box_comes_back_with_its_score(bundle: Path, tmp_path: Path) -> No
             assert rectangle.finding == "Tuberculosis"
 
 
-def test_a_image_without_boxes_gives_none(bundle: Path, tmp_path: Path) -> None:
+def test_an_image_without_boxes_gives_none(bundle: Path, tmp_path: Path) -> None:
     image = odd_image(tmp_path / "image.dcm", 41, 57)
     write_structured_report(tmp_path / "report.dcm", image, finding())
     assert rectangles(bundle, [(tmp_path / "report.dcm", image)], tmp_path) == [[]]

@@ -39,7 +39,7 @@ def test_boxes_are_closed_lines_on_the_image(tmp_path: Path) -> None:
     assert image.ReferencedSOPInstanceUID == pydicom.dcmread(tmp_path / "image.dcm").SOPInstanceUID
 
 
-def test_a_image_without_boxes_has_its_score(tmp_path: Path) -> None:
+def test_an_image_without_boxes_has_its_score(tmp_path: Path) -> None:
     (annotation,) = state_of(tmp_path).GraphicAnnotationSequence
     assert "GraphicObjectSequence" not in annotation
     assert len(annotation.TextObjectSequence) == 1

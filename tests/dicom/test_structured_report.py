@@ -152,7 +152,7 @@ def test_patient_data_of_any_kind_are_carried_over_and_never_logged(
     assert "Secret" not in "".join(path.name for path in tmp_path.rglob("*"))
 
 
-def test_a_image_without_a_meta_header_or_without_patient(tmp_path: Path) -> None:
+def test_an_image_without_a_meta_header_or_without_patient(tmp_path: Path) -> None:
     image = write_image(tmp_path / "image.dcm", ramp(0, 255), 8, headless=True)
     write_structured_report(tmp_path / "sr.dcm", image, finding(*TWO_BOXES))
     bare = write_image(tmp_path / "bare.dcm", ramp(0, 255), 8, PatientName=None, PatientID=None, PatientAge=None)
@@ -162,7 +162,7 @@ def test_a_image_without_a_meta_header_or_without_patient(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("key", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
-def test_a_image_that_cannot_be_referred_to_is_named_by_what_it_lacks(tmp_path: Path, key: str) -> None:
+def test_an_image_that_cannot_be_referred_to_is_named_by_what_it_lacks(tmp_path: Path, key: str) -> None:
     image = write_image(tmp_path / "image.dcm", ramp(0, 255), 8, headless=True, **{**COMPLETE, key: None})
     with pytest.raises(DicomResultError, match=f"lacks {key}"):
         write_structured_report(tmp_path / "sr.dcm", image, finding())

@@ -338,7 +338,7 @@ def test_an_ellipse_that_is_turned_a_little_fills_its_box(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["image.png", "a/image.png", "image.PNG", "ward_3-image.0a1b2c3d.png"])
-def test_names_that_cvat_may_know_a_image_by(name: str, tmp_path: Path) -> None:
+def test_names_that_cvat_may_know_an_image_by(name: str, tmp_path: Path) -> None:
     xml = f'<annotations><image name="{name}"><box label="tb" xtl="1" ytl="2" xbr="3" ybr="4"/></image></annotations>'
     image = png(tmp_path / "image.png")
     assert read_label(saved(tmp_path, xml, "l.xml"), image, {}, "ward_3-image.0a1b2c3d.png").boxes == [[1, 2, 3, 4]]

@@ -93,11 +93,11 @@ class TestFolderSource:
         assert source.path("new.png") == store / "new.png"
         assert "new.png" in source.ids()
 
-    def test_a_image_without_a_suffix_gets_one_for_viewers(self, store: Path) -> None:
+    def test_an_image_without_a_suffix_gets_one_for_viewers(self, store: Path) -> None:
         (store / "c.dcm").rename(store / "IM0001")
         assert FolderSource(store, store / LABELS_FOLDER).info("IM0001") == {"name": "IM0001.dcm"}
 
-    def test_an_upload_is_a_image_or_refused(self, store: Path, tmp_path: Path) -> None:
+    def test_an_upload_is_an_image_or_refused(self, store: Path, tmp_path: Path) -> None:
         source = FolderSource(store, store / LABELS_FOLDER)
         upload = tmp_path / "upload"
         upload.write_bytes((store / "c.dcm").read_bytes())

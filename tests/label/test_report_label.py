@@ -53,7 +53,7 @@ def test_a_box_of_ours_that_was_renamed_is_what_it_is_called_now(tmp_path: Path)
     assert (label.class_name, label.boxes) == ("health", [])
 
 
-def test_boxes_of_a_image_that_is_stored_lying(tmp_path: Path) -> None:
+def test_boxes_of_an_image_that_is_stored_lying(tmp_path: Path) -> None:
     image = complete_image(tmp_path / "image.dcm", PatientOrientation=["F", "L"])
     label = label_of(image, tmp_path)
     assert label.boxes == [list(BOX)]

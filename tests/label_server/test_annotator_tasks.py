@@ -74,7 +74,7 @@ def test_without_scoring_a_few_images_are_looked_at_in_a_request(app: Any) -> No
     assert sum("tbkd_signals" in store.get_image_info(image) for image in store.list_images()) == 3
 
 
-def test_a_image_at_work_comes_last(app: Any) -> None:
+def test_an_image_at_work_comes_last(app: Any) -> None:
     store = app.datastore()
     app.scoring({"method": "signals"})
     for strategy in ("random", "uncertain_score"):

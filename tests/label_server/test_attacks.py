@@ -96,7 +96,7 @@ def test_files_that_are_no_images_or_labels(unchanged: LabelServer, name: str) -
     assert not kept_uploads(unchanged, b"import os")
 
 
-def test_a_image_is_not_replaced(unchanged: LabelServer, images: dict[str, KnownImage]) -> None:
+def test_an_image_is_not_replaced(unchanged: LabelServer, images: dict[str, KnownImage]) -> None:
     content = images["b"].path.read_bytes()
     answer = unchanged.request("PUT", "/datastore/image?image=a.png", files={"file": ("x.png", content)})
     assert answer.status_code == 422

@@ -30,7 +30,7 @@ def test_from_none_to_all() -> None:
     np.testing.assert_allclose(map_disagreement(maps, 1 - maps), map_disagreement(1 - maps, maps))
 
 
-def test_a_image_of_nothing_comes_last() -> None:
+def test_an_image_of_nothing_comes_last() -> None:
     # ten times as probable is no disagreement worth a look where both are far from TB; a lesion that one misses is
     quiet, lesion = np.full((4, 4), 1e-4), np.full((4, 4), 1e-3)
     missed = quiet.copy()

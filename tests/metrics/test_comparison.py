@@ -101,7 +101,7 @@ def test_unknown_boxes_take_no_part() -> None:
     assert row["auc"]["n"] == 11
 
 
-def test_a_image_in_both_splits_is_refused() -> None:
+def test_an_image_in_both_splits_is_refused() -> None:
     train, select = images("t", 3, 0), images("s", 3, 1)
     with pytest.raises(ValueError, match=r"6 images are in the selection split and in the reported one"):
         Comparison(train, select, select, grid=GRID)

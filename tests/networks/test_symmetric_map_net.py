@@ -33,7 +33,7 @@ def test_shape(stride: int, size: tuple[int, int], cells: tuple[int, int]) -> No
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "efficientnet_lite0"])
-def test_a_image_whose_cells_lie_alike_from_both_sides_is_mirrored_exactly(backbone: str) -> None:
+def test_an_image_whose_cells_lie_alike_from_both_sides_is_mirrored_exactly(backbone: str) -> None:
     net, image = small(backbone).eval(), images((33, 65))  # cells at 0, 16 ... 64: the last pixel
     torch.testing.assert_close(net(image.flip(-1)), net(image).flip(-1))
     torch.testing.assert_close(net.features(image.flip(-1)), swap_mirror(net.features(image)))

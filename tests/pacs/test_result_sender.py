@@ -14,7 +14,7 @@ from monai_tbkd.pacs.result_sender import ResultSender
 from monai_tbkd.results import PredictionTable
 
 
-def test_a_image_whose_results_are_not_stored_keeps_no_number(tmp_path: Path) -> None:
+def test_an_image_whose_results_are_not_stored_keeps_no_number(tmp_path: Path) -> None:
     def refuse(*_: Any) -> None:
         raise ImageError(ReasonCode.NOT_STORED, "studies/1.2", "the archive answers 507")
 

@@ -9,7 +9,6 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pydicom
 import pytest
@@ -17,8 +16,8 @@ from filelock import FileLock
 
 from monai_tbkd.__main__ import main
 from monai_tbkd.commands import pacs
-from monai_tbkd.handlers import PredictionWriter
 from monai_tbkd.pacs import Archive, ImageAddress
+from monai_tbkd.results.prediction_row import prediction_row
 from tests.conftest import REPOSITORY
 from tests.data.large_images import make_deflated_bomb
 from tests.pacs.archive_images import DX, chest, command, images_of, results_by_image, rows, uid
@@ -134,7 +133,7 @@ def test_a_report_that_was_removed_comes_back_the_same(
     assert len(rows(tmp_path / "else")) == 1
 
 
-def test_what_a_kill_has_left_of_a_image_is_made_whole(
+def test_what_a_kill_has_left_of_an_image_is_made_whole(
     orthanc: OrthancServer, models: Path, phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = [chest(tmp_path / f"{n}.dcm", phantoms, n) for n in range(2)]
@@ -152,12 +151,10 @@ def test_what_a_kill_has_left_of_a_image_is_made_whole(
     assert len(orthanc.instances()) == len(images) + 2
     monkeypatch.setattr(Archive, "store", store)
     # another machine, whose scores have other last digits
-    row = PredictionWriter._row
-
-    def other_digits(self: PredictionWriter, *given: Any) -> dict[str, Any]:
-        return row(self, *given) | {"score_0_100": 77.77}
-
-    monkeypatch.setattr(PredictionWriter, "_row", other_digits)
+    monkeypatch.setattr(
+        "monai_tbkd.handlers.prediction_writer.prediction_row",
+        lambda *given, **more: prediction_row(*given, **more) | {"score_0_100": 77.77},
+    )
     assert main(command(orthanc, models, tmp_path / "elsewhere")) == 0
     assert_whole(orthanc, images)
 

@@ -53,7 +53,7 @@ def pictures_in(html: str) -> list[Image.Image]:
     return [Image.open(io.BytesIO(base64.b64decode(each))) for each in found]
 
 
-def test_a_image_with_boxes() -> None:
+def test_an_image_with_boxes() -> None:
     html = image_page(row(warnings="AGE_UNKNOWN; VIEW_UNKNOWN"), picture(), "../predictions.html")
     page = Page(html)
     assert page.text.count("Research use only, not for diagnosis.") == 2
@@ -98,7 +98,7 @@ def test_a_refused_image_has_its_reason_and_no_score(reason: str) -> None:
     assert "What was done to the pixels" not in page.text
 
 
-def test_a_image_of_another_kind_has_a_score_and_no_decision() -> None:
+def test_an_image_of_another_kind_has_a_score_and_no_decision() -> None:
     none = dict.fromkeys(("threshold_0_100", "threshold_id", "decision", "n_boxes", "boxes"))
     html = image_page(row(detail="calibrated on pictures", warnings="OTHER_INPUT_KIND", **none), picture(boxes=False))
     page = Page(html)

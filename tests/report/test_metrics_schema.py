@@ -13,7 +13,7 @@ import pytest
 from monai_tbkd.engines.evaluation_result import SCHEMA_VERSION
 from tests.conftest import REPOSITORY
 
-DOCUMENT = (REPOSITORY / "docs" / "evaluation.md").read_text(encoding="utf-8")
+DOCUMENT = (REPOSITORY / "docs" / "evaluation.md").read_text(encoding="utf-8").partition("## Keys of `metrics.json`")[2]
 # keys that the small evaluation has no reason to write
 NOT_HERE = {
     "predictors.<predictor>.sources.<source>.images",

@@ -42,7 +42,7 @@ def test_each_severity_is_farther_from_the_clean_image(kind: str, image: torch.T
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
-def test_a_image_is_always_treated_alike_and_the_image_given_stays(kind: str, image: torch.Tensor) -> None:
+def test_an_image_is_always_treated_alike_and_the_image_given_stays(kind: str, image: torch.Tensor) -> None:
     before = image.clone()
     torch.manual_seed(1)
     one = corrupted(image, kind, LEVELS[kind][2], seed=4)

@@ -34,7 +34,7 @@ def test_the_mask_is_exactly_what_was_changed(kind: str, side: int) -> None:
 
 
 @pytest.mark.parametrize("kind", LOCAL_CUES)
-def test_nothing_outside_the_mask_changes_on_a_image(kind: str) -> None:
+def test_nothing_outside_the_mask_changes_on_an_image(kind: str) -> None:
     image = torch.from_numpy(make_image("tb", 1, 128).image)[None]
     with_cue = insert_cue(image, kind, "a", seed=2)
     assert torch.equal(with_cue.image[~with_cue.mask], image[~with_cue.mask])

@@ -69,5 +69,5 @@ def test_disease_of_phantoms_is_gone_with_the_lungs() -> None:
             assert (after[0] - after[1]).abs().mean() < 0.05 * before
 
 
-def test_a_image_without_lungs_has_no_rectangle() -> None:
+def test_an_image_without_lungs_has_no_rectangle() -> None:
     assert not lung_rectangles(np.zeros((1, 4, 4), dtype=bool)).any()

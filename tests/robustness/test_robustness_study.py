@@ -252,7 +252,7 @@ def test_few_images_and_no_sanity(trained: Path, phantoms: Path, tmp_path: Path)
     assert "saliency_sanity" not in result
 
 
-def test_a_image_whose_border_is_cropped_off_is_named() -> None:
+def test_an_image_whose_border_is_cropped_off_is_named() -> None:
     image = {"image": torch.zeros(1, 8, 8, dtype=torch.uint8), "name": "a.png", "tb": 1.0}
     look = ImagePredictor(
         {"net": lambda image: image}, lambda item: item, lambda item: {"tb_map": item["pred"], "score": 0}

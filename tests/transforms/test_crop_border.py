@@ -35,7 +35,7 @@ def test_what_the_network_gets_is_the_image_alone() -> None:
     assert item["image"].meta["pixel_steps"] == "plain border cut off: rows 0 to 256, columns 300 to 556 are left"
 
 
-def test_a_image_without_a_large_border_is_left_as_it_is() -> None:
+def test_an_image_without_a_large_border_is_left_as_it_is() -> None:
     image = read(np.pad(IMAGE, 15))
     item = CropBorderd()({"image": image})
     assert item["image"] is image and image.meta["warnings"] == "UNTAGGED" and "pixel_steps" not in image.meta
@@ -55,7 +55,7 @@ def test_boxes_and_maps_come_back_to_the_picture() -> None:
     np.testing.assert_allclose(edges, [428, 64, 492, 128], atol=12.5)
 
 
-def test_of_a_image_that_is_not_cut_maps_are_untouched() -> None:
+def test_of_an_image_that_is_not_cut_maps_are_untouched() -> None:
     item = CropBorderd()({"image": read(IMAGE)}) | {"tb_map": torch.rand(1, 7, 9)}
     assert MapToWholeImaged(position_key="inside")(item)["tb_map"] is item["tb_map"]
 

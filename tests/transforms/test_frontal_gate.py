@@ -27,7 +27,7 @@ def upside_down(image: torch.Tensor) -> torch.Tensor:
     return image.flip(1, 2)
 
 
-def test_a_image_passes_unchanged() -> None:
+def test_an_image_passes_unchanged() -> None:
     given = image()
     kept = CheckFrontald()({"image": given, "label": 1})
     assert kept["image"] is given

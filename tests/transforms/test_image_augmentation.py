@@ -110,7 +110,7 @@ def test_moved_by_hand() -> None:
     assert found.sum() == 200
 
 
-def test_a_image_of_one_value_keeps_it() -> None:
+def test_an_image_of_one_value_keeps_it() -> None:
     image = torch.full((1, 3, 3), 77, dtype=torch.uint8)
     assert torch.equal(with_gamma(image, 1.4), image)
 

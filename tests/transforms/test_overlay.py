@@ -18,7 +18,7 @@ def test_zero_map_leaves_the_image_gray_and_a_strong_one_colors_it() -> None:
         blend_map(IMAGE, np.zeros((2, 2)))
 
 
-def test_boxes_stand_where_they_belong_in_a_image_that_is_not_square() -> None:
+def test_boxes_stand_where_they_belong_in_an_image_that_is_not_square() -> None:
     box = torch.tensor([[20.0, 10.0, 60.0, 30.0]])
     sheet = np.asarray(draw_panels(IMAGE, [Panel("a", true_boxes=box), Panel("b", boxes=box)], "t", panel_size=160))
     top = 2 * CAPTION_HEIGHT
@@ -39,7 +39,7 @@ def test_map_and_notice_are_drawn() -> None:
     assert sheet[2 * CAPTION_HEIGHT + 82 :].max() > 150  # the notice
 
 
-def test_a_image_of_any_grid_is_drawn_in_the_proportions_that_boxes_refer_to() -> None:
+def test_an_image_of_any_grid_is_drawn_in_the_proportions_that_boxes_refer_to() -> None:
     square = np.full((64, 64), 100, dtype=np.uint8)
     panels = [Panel("a", boxes=torch.tensor([[20.0, 10.0, 60.0, 30.0]]))]
     sheet = draw_panels(square, panels, "t", panel_size=160, whole_image_size=IMAGE.shape)

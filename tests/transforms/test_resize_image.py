@@ -20,7 +20,7 @@ def test_within_the_image_it_is_monais_resize(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", [(32, 32), (700, 20)])
-def test_a_image_of_one_bright_value_keeps_it_up_to_its_edges(size: tuple[int, int]) -> None:
+def test_an_image_of_one_bright_value_keeps_it_up_to_its_edges(size: tuple[int, int]) -> None:
     torch.testing.assert_close(ResizeImage(size)(torch.full((1, 500, 300), 65000.0)), torch.full((1, *size), 65000.0))
 
 
