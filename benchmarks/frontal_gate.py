@@ -2,7 +2,7 @@
 
     python benchmarks/frontal_gate.py --real_data DIR            # measure the gate of the package
     python benchmarks/frontal_gate.py --fit                      # fit it anew, on phantom images and synthetic pictures
-    python benchmarks/frontal_gate.py --real_data DIR --compare  # gates fitted on real images, each tried on the other's
+    python benchmarks/frontal_gate.py --real_data DIR --compare  # gates fitted on real images, tried on the other's
 
 DIR holds ``TBX11K/``, ``nih/`` and ``dicom/`` (see CONTRIBUTING.md). scikit-image's pictures come with its package,
 which nothing else here needs: ``pip install --no-deps scikit-image``.

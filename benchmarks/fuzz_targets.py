@@ -46,9 +46,9 @@ from tests.data.golden_dicom import write_image
 NUMBERS = [0, 1, -1, 2, 255, 256, 65535, 65536, 2**31 - 1, 2**31, -(2**31), 2**63, 10**400, 0.5, -0.0, 1e-320, 1e308]
 NOT_NUMBERS = [float("nan"), float("inf"), float("-inf")]
 WORDS = [
-    "", " ", "\0", "tb", "health", "TB", "none", "null", "nan", "inf", "1e999", "-1", "0", "0x10", "1_000", "\u0663", "true",
-    "../../etc/passwd", "/etc/passwd", "/dev/zero", "..", ".", "~", "~root/x", "a" * 300, "a" * 70000, "\U0001f480", "\ud800",
-    "\u202e", "%s%n", "$@x", "$import os", "=cmd", "a\nb", "a\r\nb", '"', "'", ",", ";", "9" * 5000, "[[0,0,1,1]]", "{}",
+    "", " ", "\0", "tb", "health", "TB", "none", "null", "nan", "inf", "1e999", "-1", "0", "0x10", "1_000", "\u0663", "true",  # noqa: E501
+    "../../etc/passwd", "/etc/passwd", "/dev/zero", "..", ".", "~", "~root/x", "a" * 300, "a" * 70000, "\U0001f480", "\ud800",  # noqa: E501
+    "\u202e", "%s%n", "$@x", "$import os", "=cmd", "a\nb", "a\r\nb", '"', "'", ",", ";", "9" * 5000, "[[0,0,1,1]]", "{}",  # noqa: E501
 ]  # fmt: skip
 ODD: list[Any] = [
     *NUMBERS,
@@ -67,11 +67,11 @@ ODD: list[Any] = [
     b"x",
 ]
 TOKENS = [
-    b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]>", b"<!ENTITY a '&b;&b;&b;&b;&b;&b;&b;&b;'>", b"&a;", b"&#x10FFFF;",
-    b"&#0;", b"<![CDATA[", b"]]>", b"<?xml version='1.0' encoding='utf-16'?>", b"<?xml version='1.0' encoding='utf-7'?>",
-    b"<a>" * 3000, b"<object/>", b"<xmin>nan</xmin>", b"[" * 5000, b"{\"a\":" * 3000, b"NaN", b"Infinity", b"1e999", b"\0",
-    b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\r", b"\n", b'"', b"'", b",", b":", b"-", b"null", b"9" * 6000, b"\\ud800",
-    b"&x;" * 50, b"!!python/object/apply:os.system ['true']", b"*a", b"&a [*a]", b"? ", b"../", b"/dev/zero", b"\x80\x04.",
+    b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]>", b"<!ENTITY a '&b;&b;&b;&b;&b;&b;&b;&b;'>", b"&a;", b"&#x10FFFF;",  # noqa: E501
+    b"&#0;", b"<![CDATA[", b"]]>", b"<?xml version='1.0' encoding='utf-16'?>", b"<?xml version='1.0' encoding='utf-7'?>",  # noqa: E501
+    b"<a>" * 3000, b"<object/>", b"<xmin>nan</xmin>", b"[" * 5000, b"{\"a\":" * 3000, b"NaN", b"Infinity", b"1e999", b"\0",  # noqa: E501
+    b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\r", b"\n", b'"', b"'", b",", b":", b"-", b"null", b"9" * 6000, b"\\ud800",  # noqa: E501
+    b"&x;" * 50, b"!!python/object/apply:os.system ['true']", b"*a", b"&a [*a]", b"? ", b"../", b"/dev/zero", b"\x80\x04.",  # noqa: E501
 ]  # fmt: skip
 _EDGE_BYTES = [
     b"\0",
@@ -375,7 +375,7 @@ def operating_point(folder: Path) -> Callable[[random.Random], Case]:
     model, point = folder / "model.pt", folder / "operating_point.json"
     model.write_bytes(b"weights")
     good = {
-        "model_sha256": file_sha256(model), "map_threshold": 0.5, "score_threshold": 0.4, "mode": "absolute", "chosen_on": "x",
+        "model_sha256": file_sha256(model), "map_threshold": 0.5, "score_threshold": 0.4, "mode": "absolute", "chosen_on": "x",  # noqa: E501
     }  # fmt: skip
 
     def draw(rng: random.Random) -> Case:

@@ -5,8 +5,8 @@
 A real server is started on loopback on phantom images. Before the load each image is looked at in quiet. Then clients
 ask for boxes, maps and scores, of images of the folder, uploads and sessions; save labels, read them back and remove
 them; take notes; ask for the next image; while trainings replace the model, a batch looks at images and a scoring
-method runs, each in a process of its own. Between these come requests that are wrong in every way that the guard and the app
-name.
+method runs, each in a process of its own. Between these come requests that are wrong in every way that the guard and
+the app name.
 
 Right is: an answer to a good request that equals, word for word, the one given in quiet by the same state of the
 model; a 4xx with a sentence to a bad one; a label that is one of those sent last, whole, with the note that came with

@@ -4,8 +4,8 @@
     python benchmarks/lung_box_fit.py --measure DIR --lung_weights FILE
 
 Phantom images are moved, zoomed, turned and exposed at random; a ridge regression takes their thumbnails to the boxes
-of their lung fields. ``--measure`` compares it, on images of a folder, with the box of a lung-field network's lungs: the
-mean absolute error of each edge in fractions of the image, beside that of the mean box.
+of their lung fields. ``--measure`` compares it, on images of a folder, with the box of a lung-field network's lungs:
+the mean absolute error of each edge in fractions of the image, beside that of the mean box.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     python benchmarks/metric_sweep.py --images 50         # a quick look
 
 Maps are coarse random maps brought to the images' grid, as activation maps are, and plain noise, which is the worst
-case for branches. The plain loop is timed on a few images and scaled; its result must be the same to the bit. CPU time, one
-thread.
+case for branches. The plain loop is timed on a few images and scaled; its result must be the same to the bit. CPU
+time, one thread.
 """
 
 from __future__ import annotations

@@ -3,11 +3,12 @@
     python benchmarks/pacs_run.py --ckpt_dir MODELS --config configs/demo.yaml [--real FOLDER]
 
 It needs Debian's orthanc and orthanc-dicomweb. Images are phantoms of 1400 x 1700 pixels, 12 bits, as CR and DX, half
-of them MONOCHROME1, one or two to a study, beside laterals, hands and children, which are refused. `--real` adds a folder
-of other DICOM files. First an undisturbed run, the same again, and the same from another folder, as by a second
-machine. Then a fresh archive of the same images, and on the way through it the program is killed (SIGKILL) three times
-and the server twice; when it has come to its end, it is started once more. Rows of runs that `--runs` leaves out stay
-in the table. CPU time is that of the program (user and system), with one thread; the machine may have other work.
+of them MONOCHROME1, one or two to a study, beside laterals, hands and children, which are refused. `--real` adds a
+folder of other DICOM files. First an undisturbed run, the same again, and the same from another folder, as by a
+second machine. Then a fresh archive of the same images, and on the way through it the program is killed (SIGKILL)
+three times and the server twice; when it has come to its end, it is started once more. Rows of runs that `--runs`
+leaves out stay in the table. CPU time is that of the program (user and system), with one thread; the machine may have
+other work.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 
 Each fold is what ``python -m monai.bundle run`` gives with these configs: the three stages, then evaluate.yaml, all in
 one process. Kept features are shared. The table is made of the ``images.csv`` that the evaluations write; folds that
-are there already are not run again, so that a study can be broken off and taken up. Every image counts once, with the mean
-of its seeds; intervals are bootstrap intervals over images (patients, where the data set knows them).
+are there already are not run again, so that a study can be broken off and taken up. Every image counts once, with the
+mean of its seeds; intervals are bootstrap intervals over images (patients, where the data set knows them).
 """
 
 from __future__ import annotations

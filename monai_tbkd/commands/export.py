@@ -16,8 +16,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "export",
         help="write a trained model as ONNX, OpenVINO or TorchScript, for inference with --backend",
         description=(
-            "Write a trained model for other runtimes: input an 8-bit gray image, normalization inside, output the map. "
-            "Inference takes it by --backend onnxruntime, openvino, torchscript. Research use only, not for diagnosis."
+            "Write a trained model for other runtimes: input an 8-bit gray image, normalization inside, output the "
+            "map. Inference takes it by --backend onnxruntime, openvino, torchscript. Research use "
+            "only, not for diagnosis."
         ),
     )
     p.add_argument("--format", choices=FORMATS, required=True)

@@ -17,9 +17,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "score",
         help="score anyone's maps or boxes on a data set, beside blind baselines",
         description=(
-            "Score maps (a .npy file an image) or boxes (COCO's format of results) of any method with the evaluator that "
-            "scores our networks: metrics.json, report.html, images.csv. Thresholds are chosen on the selection split. "
-            "Research use only, not for diagnosis."
+            "Score maps (a .npy file an image) or boxes (COCO's format of results) of any method with the evaluator "
+            "that scores our networks: metrics.json, report.html, images.csv. Thresholds are chosen on the selection "
+            "split. Research use only, not for diagnosis."
         ),
     )
     p.add_argument("--dataset_dir", nargs="+", required=True, help="data set, or several, as for training")

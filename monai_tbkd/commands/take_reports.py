@@ -23,10 +23,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "take_reports",
         help="take in OHIF's reports, from a PACS or from files, as labels of their images",
         description=(
-            "Keep the newest report that an annotator has made of an image in a viewer (DICOM SR of TID 1500, as OHIF's "
-            "'Create SR' stores it) as the image's finished label. Reports of programs, this one's too, are never "
-            "taken. Images with a label that was saved otherwise are left alone. Then run export_labels, or train. Ends "
-            f"with 3 where a report could not be taken. {SECRETS} Research use only, not for diagnosis."
+            "Keep the newest report that an annotator has made of an image in a viewer (DICOM SR of TID 1500, as "
+            "OHIF's 'Create SR' stores it) as the image's finished label. Reports of programs, this one's too, are "
+            "never taken. Images with a label that was saved otherwise are left alone. Then run export_labels, or "
+            f"train. Ends with 3 where a report could not be taken. {SECRETS} Research use only, not for diagnosis."
         ),
     )
     p.add_argument("store", type=Path, metavar="FOLDER", help="the folder of images; with --url, APP/pacs/... of a "

@@ -16,9 +16,9 @@ from monai_tbkd.transforms import NOTICE, notice_of
 
 SCHEMA_VERSION = 3
 _INTERVAL = (
-    "95 % bootstrap over images, or over patients where they are known; 2000 resamples unless set otherwise; percentile "
-    "intervals, for image-level numbers BCa; differences are paired; a fraction of images that is 0 or 1 has Wilson's "
-    "interval, since no resample of it differs"
+    "95 % bootstrap over images, or over patients where they are known; 2000 resamples unless set otherwise; "
+    "percentile intervals, for image-level numbers BCa; differences are paired; a fraction of images that is 0 or 1 "
+    "has Wilson's interval, since no resample of it differs"
 )
 
 

@@ -182,7 +182,9 @@ class FineTuning:
             "images": self._images(),
             "served_sha256": file_sha256(self.checkpoint),
             **measured,
-            "measured_on": "the images that were trained on (their boxes chose the threshold): no estimate of new images",
+            "measured_on": (
+                "the images that were trained on (their boxes chose the threshold): no estimate of new images"
+            ),
             "map_threshold": chosen.value,
             "version": self.version,
         }

@@ -36,14 +36,21 @@ DEFINITIONS = {
         "first, one class; false boxes on images without TB count."
     ),
     "ap": "COCO's AP@[.5:.95]: the same, mean over IoU 0.50, 0.55, ... 0.95.",
-    "ar": "COCO's AR: fraction of true boxes found by the n highest boxes of an image, mean over IoU 0.50, 0.55, ... 0.95.",
+    "ar": (
+        "COCO's AR: fraction of true boxes found by the n highest boxes of an image, mean over IoU 0.50, "
+        "0.55, ... 0.95."
+    ),
     "froc": (
-        "Fraction of true boxes in which the center of a predicted box lies, at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false boxes "
-        "an image (center in no true box); linear between score thresholds, as monai.metrics.froc."
+        "Fraction of true boxes in which the center of a predicted box lies, at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false "
+        "boxes an image (center in no true box); linear between score thresholds, as monai.metrics.froc."
     ),
     "froc_without_tb": "The same against false boxes an image on images without TB alone.",
-    "false_boxes_per_image_without_tb": "Boxes drawn on an image without TB, mean over these images (score gate included).",
-    "images_without_tb_with_false_box": "Fraction of images without TB on which any box is drawn (score gate included).",
+    "false_boxes_per_image_without_tb": (
+        "Boxes drawn on an image without TB, mean over these images (score gate included)."
+    ),
+    "images_without_tb_with_false_box": (
+        "Fraction of images without TB on which any box is drawn (score gate included)."
+    ),
 }
 
 

@@ -58,7 +58,8 @@ class CalibratedThreshold:
     def id(self) -> str:
         """One line for ``threshold_id``: how it was chosen, on what."""
         images = self.calibration_set
-        return f"calibrate: {self.chosen_by} on {images['name']} ({images['images']} images, sha256 {images['sha256'][:12]})"
+        size = f"{images['images']} images, sha256 {images['sha256'][:12]}"
+        return f"calibrate: {self.chosen_by} on {images['name']} ({size})"
 
 
 def calibration_sha256(names: Iterable[str], positive: Iterable[bool]) -> str:

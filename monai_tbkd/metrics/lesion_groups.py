@@ -18,13 +18,18 @@ _NAMES = {
 }
 
 DEFINITIONS = {
-    "size": "Of a box, by its fraction of the image's area: small below 0.04, large from 0.07; of an image, its largest box.",
+    "size": (
+        "Of a box, by its fraction of the image's area: small below 0.04, large from 0.07; of an image, its "
+        "largest box."
+    ),
     "count": "True boxes of the image: 1, 2, or 3 and more.",
     "side": (
         "Half of the picture in which the box's center lies (as displayed, not the patient's side); of an image: left, "
         "right or both."
     ),
-    "type": "active, latent or uncertain as annotated, other where it is none of these; of an image with several: mixed.",
+    "type": (
+        "active, latent or uncertain as annotated, other where it is none of these; of an image with several: mixed."
+    ),
 }
 
 Groups = dict[str, dict[str, np.ndarray]]

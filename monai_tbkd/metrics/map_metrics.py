@@ -15,8 +15,8 @@ PXAP_THRESHOLDS = np.arange(1001) / 1000
 
 DEFINITIONS = {
     "union_mask_miou": (
-        "IoU of the map's mask (at or above the threshold) with the union of the image's true boxes, mean over TB images "
-        "with boxes; an image on which nothing is predicted counts 0."
+        "IoU of the map's mask (at or above the threshold) with the union of the image's true boxes, mean over TB "
+        "images with boxes; an image on which nothing is predicted counts 0."
     ),
     "union_mask_miou_all_images": (
         "The same over all images with known boxes: an image without TB counts 1 if nothing is predicted on it, else 0."

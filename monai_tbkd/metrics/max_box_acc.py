@@ -16,8 +16,8 @@ V2_LEVELS = (0.3, 0.5, 0.7)
 
 DEFINITIONS = {
     "max_box_acc": (
-        "MaxBoxAcc (Choe et al., CVPR 2020): fraction of TB images where the box of the mask's largest component has IoU "
-        ">= 0.5 with a true box, at the threshold that is best on these very images."
+        "MaxBoxAcc (Choe et al., CVPR 2020): fraction of TB images where the box of the mask's largest component has "
+        "IoU >= 0.5 with a true box, at the threshold that is best on these very images."
     ),
     "max_box_acc_v2": (
         "MaxBoxAccV2 (Choe et al.): fraction of TB images where the box of any component has IoU >= d with a true box, "

@@ -9,7 +9,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def filters_of_gray(filters: torch.Tensor, scale: float, offset: float) -> torch.Tensor:
-    """Change filters ``(F, 1, k, k)`` that were trained on ``scale * gray + offset`` (gray of 0-1) for `NormalizeImage`.
+    """Change filters ``(F, 1, k, k)`` trained on ``scale * gray + offset`` (gray of 0-1) for `NormalizeImage`.
 
     The three channels of a gray image are standardized with different means, so that a weighted sum of them gives any
     scale with its offset, exactly, at the zero-padded borders too. Returns ``(F, 3, k, k)``.

@@ -13,8 +13,8 @@ from monai_tbkd.transforms.notice import NOTICE
 
 PHANTOM_NAME = "PHANTOM IMAGES ONLY, knows no real image"
 _PHANTOM_WARNING = (
-    "**These weights were trained on phantom images alone: synthetic images drawn by a program. They know no real image,\n"
-    "and what they put out for one means nothing.** They are here so that the software can be tried."
+    "**These weights were trained on phantom images alone: synthetic images drawn by a program. They know no real "
+    "image,\nand what they put out for one means nothing.** They are here so that the software can be tried."
 )
 _OF_MONAI = ("pytorch-ignite", "fire", "PyYAML", "tqdm")  # its engines, its command line, its configs, a progress bar
 _REQUIRED = "The configs use the Python package `monai_tbkd`, which has to be installed."
@@ -200,8 +200,8 @@ def _performance(facts: ModelFacts) -> str:
     if facts.metrics is not None:
         split = facts.metrics["splits"]["test"]
         parts.append(
-            f"{split['images']} images of the reported split, {split['tb_images_with_boxes']} of them with TB and boxes; "
-            "thresholds were chosen on other images.\n95 % bootstrap intervals."
+            f"{split['images']} images of the reported split, {split['tb_images_with_boxes']} of them with TB and "
+            "boxes; thresholds were chosen on other images.\n95 % bootstrap intervals."
         )
         parts += [facts.table(), _MEASURES]
     if facts.performance:

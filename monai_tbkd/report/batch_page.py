@@ -61,7 +61,7 @@ def batch_page(
         histogram=_histogram(scored, thresholds) if scored else None,
         groups={title: counts.most_common() for title, counts in groups.items() if counts},
         warnings=warnings.most_common(),
-        first=sorted(images, key=lambda image: -1.0 if image["score"] is None else image["score"], reverse=True)[:AT_ONCE],
+        first=sorted(images, key=lambda row: -1.0 if row["score"] is None else row["score"], reverse=True)[:AT_ONCE],
         facts=_provenance(rows, settings),
         data={
             "at_once": AT_ONCE,

@@ -148,8 +148,8 @@ def gray_image(image: torch.Tensor) -> torch.Tensor:
     """
     if image.ndim != 3 or image.shape[0] != 1 or image.dtype != torch.uint8:
         raise ValueError(
-            f"The image is {tuple(image.shape)} of {image.dtype}; expected one gray channel of 8 bits, (1, H, W) uint8, "
-            "as ImageTo8Bit gives it."
+            f"The image is {tuple(image.shape)} of {image.dtype}; expected one gray channel of 8 bits, (1, H, W) "
+            "uint8, as ImageTo8Bit gives it."
         )
     return _plain(image)
 

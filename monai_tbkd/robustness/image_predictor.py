@@ -138,7 +138,7 @@ def _only_what_collates(image: Mapping[str, Any]) -> dict[str, Any]:
     """Keep the plain image, its name and whether it has TB."""
     if INSIDE in image and image[INSIDE].tolist() != [0, 0, 1, 1]:
         raise ValueError(
-            f"{image['name']} has a large plain border, which is cut off: the robustness study lays its corruptions and "
-            "cues on whole images; cut the file itself, or leave it out."
+            f"{image['name']} has a large plain border, which is cut off: the robustness study lays its corruptions "
+            "and cues on whole images; cut the file itself, or leave it out."
         )
     return {"image": gray_image(image["image"]), "name": image["name"], "tb": image["tb"]}

@@ -32,7 +32,9 @@ DEFINITIONS = {
     "ssim": f"structural similarity of two maps, each stretched to 0-1 and brought to {_SIDE} x {_SIDE} cells",
     "spearman": "rank correlation of two maps' cells; 1: the same order, 0: none in common",
     "iou": "IoU of two maps' masks, each at its network's own threshold; images on which both are empty take no part",
-    "chance": "the same of one map and the other's map of the next image: what maps share that do not look at the image",
+    "chance": (
+        "the same of one map and the other's map of the next image: what maps share that do not look at the image"
+    ),
     "cascade": (
         "the head, then the stages below it one after another down to the stem, get random weights; agreement of the "
         "map with that of the trained network. A map that stays as it was does not show what was learned"

@@ -1,4 +1,4 @@
-"""A bright block in a corner of an image comes out as a box at that corner: from the file, of any format, to its pixels.
+"""A bright block in a corner of an image comes out as a box at that corner: from a file of any format to its pixels.
 
 Preprocessing and postprocessing are those of inference.yaml. In place of the network stands a rule that can be followed
 by hand: the logit of a cell is high where the preprocessed picture is bright around the place that the cell looks at.
@@ -30,7 +30,8 @@ from tests.data.golden_dicom import write_image
 pytestmark = pytest.mark.bundle
 
 # An image of 192 x 320 pixels (height x width) is brought to 256 x 256, by 4/3 down and by 4/5 across. A block of 72 x
-# 80 of its pixels becomes one of 96 x 64, so that its inner edges, e, are multiples of the stride and of the grid's cells.
+# 80 of its pixels becomes one of 96 x 64, so that its inner edges, e, are multiples of the stride and of the grid's
+# cells.
 HEIGHT, WIDTH = 192, 320
 SIDE, STRIDE, CELL = 256, 8, 4
 BLOCK = (72, 80)

@@ -122,7 +122,8 @@ def test_each_fold_has_its_share_of_each_class_and_source() -> None:
         for part, fraction in (("test", 0.2), ("select", 0.2), ("train", 0.6)):
             found = Counter((item["source"], item["class_name"]) for item in parts[part])
             assert found == {
-                (0, "tb"): 50 * fraction, (0, "health"): 100 * fraction, (1, "tb"): 20 * fraction, (1, "health"): 10 * fraction
+                (0, "tb"): 50 * fraction, (0, "health"): 100 * fraction,
+                (1, "tb"): 20 * fraction, (1, "health"): 10 * fraction,
             }  # fmt: skip
 
 

@@ -21,6 +21,6 @@ def errors_of(path: Path) -> set[str]:
 
 
 def further_errors(found: set[str], own: set[str]) -> set[str]:
-    """The errors of a result that its image does not have itself; a wrong UID of the image stays wrong in a reference."""
+    """The errors of a result that its image does not have; a wrong UID of the image stays wrong in a reference."""
     wrong = set(re.findall(r'[<"]([0-9.]{6,})[>"]', " ".join(own)))
     return {line for line in found - own if not wrong & set(re.findall(r'[<"]([0-9.]{6,})[>"]', line))}

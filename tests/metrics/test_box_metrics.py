@@ -262,7 +262,7 @@ def test_what_cannot_be_matched_is_refused() -> None:
 
 
 def froc_images(number: int, seed: int) -> tuple[Boxes, Boxes, Boxes]:
-    """Boxes on a grid of 40, the true ones in quarters of their own so that they don't overlap; odd images have none."""
+    """Boxes on a grid of 40, the true ones in quarters of their own so that they don't overlap; odd images: none."""
     rng = np.random.default_rng(seed)
     predicted, scores, truth = [], [], []
     for i in range(number):

@@ -42,8 +42,8 @@ _ACTIVE_COLOR, _LATENT_COLOR, _CUE_COLOR = (255, 190, 0), (0, 190, 255), (120, 2
 _README = """Phantom images: SYNTHETIC chest X-rays, made by a computer program (monai_tbkd).
 
 No patient was ever imaged: every image, lesion and box is drawn from random numbers. The images are made to test
-software that finds where tuberculosis is; they say nothing about real disease. Research use only, never for diagnosis, and no
-substitute for a measurement on real images.
+software that finds where tuberculosis is; they say nothing about real disease. Research use only, never for
+diagnosis, and no substitute for a measurement on real images.
 
 The layout is that of TBX11K. phantom.json holds the recipe and, for each image, its lesions and the shortcuts (side
 letter, text, border, exposure style) that were put on it, with boxes [xmin, ymin, xmax, ymax] in PNG pixels, half-open.

@@ -61,8 +61,8 @@ def read_layout(path: Path, ds: Dataset) -> PixelLayout:
         raise ImageError(
             ReasonCode.CORRUPT,
             path,
-            f"BitsAllocated {allocated}, BitsStored {stored} and HighBit {high} contradict each other; export the image "
-            "again",
+            f"BitsAllocated {allocated}, BitsStored {stored} and HighBit {high} contradict each other; export the "
+            "image again",
         )
     return PixelLayout(rows, columns, allocated, PixelBits(stored, high, signed))
 

@@ -74,8 +74,8 @@ def _check_kind(path: Path, ds: Dataset, take_captures: bool) -> ImageWarning | 
             raise ImageError(
                 ReasonCode.UNSUPPORTED_SOP,
                 path,
-                f"{kind} CR or DX, so send the original image, or set secondary_capture to true if such files are images "
-                "without marks",
+                f"{kind} CR or DX, so send the original image, or set secondary_capture to true if such files are "
+                "images without marks",
             )
         return ImageWarning.SECONDARY_CAPTURE
     # An empty modality or SOP class is a gap, not a contradiction.
