@@ -32,8 +32,10 @@ _REFUSALS = {
     ),
     "not_a_chest_image": (
         ReasonCode.NOT_CHEST,
-        "the picture does not look like a frontal chest image; give a PA or AP image of a whole chest or skip this "
-        "check",
+        (
+            "the picture does not look like a frontal chest image; give a PA or AP image of a whole chest or skip this "
+            "check"
+        ),
     ),
 }
 
