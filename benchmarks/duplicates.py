@@ -20,8 +20,8 @@ from in_turns import write_table
 from PIL import Image
 
 from monai_tbkd.data import list_images
-from monai_tbkd.data.duplicates import DUPLICATE_KINDS, find_duplicates
-from monai_tbkd.data.image_scan import scan_images
+from monai_tbkd.data.audit.duplicates import DUPLICATE_KINDS, find_duplicates
+from monai_tbkd.data.audit.image_scan import scan_images
 from monai_tbkd.data.phantom import write_phantom_dataset
 
 RESULTS = Path(__file__).parent / "results" / "duplicates.csv"

@@ -31,15 +31,15 @@ from scipy.stats import beta
 from tqdm import tqdm
 
 from monai_tbkd.data import ImageError
-from monai_tbkd.data.frontal_gate import FrontalGate
-from monai_tbkd.data.image_features import image_features
-from monai_tbkd.data.image_rules import ImageRules
+from monai_tbkd.data.gate.frontal_gate import FrontalGate
+from monai_tbkd.data.gate.image_features import image_features
 from monai_tbkd.data.phantom import CLASS_NAMES, CUE_KINDS, ShortcutSpec, make_image
 from monai_tbkd.data.readers import decode_image
+from monai_tbkd.data.readers.image_rules import ImageRules
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "frontal_gate.csv"
-WEIGHTS = HERE.parent / "monai_tbkd" / "data" / "frontal_gate.npz"
+WEIGHTS = HERE.parent / "monai_tbkd" / "data" / "gate" / "frontal_gate.npz"
 
 Array = NDArray[Any]
 Images = dict[str, list[Array]]

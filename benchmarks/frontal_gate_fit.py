@@ -18,7 +18,7 @@ from scipy import ndimage
 from scipy.optimize import minimize
 from tqdm import tqdm
 
-from monai_tbkd.data.image_features import BLOCKS, CELLS, DIRECTIONS, ImageFeatures, Turn, image_features
+from monai_tbkd.data.gate.image_features import BLOCKS, CELLS, DIRECTIONS, ImageFeatures, Turn, image_features
 from monai_tbkd.data.phantom import CLASS_NAMES, PhantomImage, make_image
 
 Array = NDArray[Any]

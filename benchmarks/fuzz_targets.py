@@ -25,15 +25,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from monai_tbkd.bundle import choices, truth
 from monai_tbkd.bundle.config_files import read_config
 from monai_tbkd.data import CXRReader, load_datalist
-from monai_tbkd.data.image_rules import ImageRules
-from monai_tbkd.data.image_shards import parse_shard
-from monai_tbkd.data.kaggle_csv import load_kaggle_csv
-from monai_tbkd.data.manifest import load_manifest
+from monai_tbkd.data.lists.image_shards import parse_shard
+from monai_tbkd.data.lists.kaggle_csv import load_kaggle_csv
+from monai_tbkd.data.lists.manifest import load_manifest
+from monai_tbkd.data.lists.saved_boxes import read_saved_boxes
+from monai_tbkd.data.lists.saved_maps import read_map, read_saved_scores
+from monai_tbkd.data.lists.tbx11k import read_json_annotations, read_xml_annotation
+from monai_tbkd.data.lists.yolo import load_yolo
 from monai_tbkd.data.readers import ImageLimits, decode_image, whole_image_size
-from monai_tbkd.data.saved_boxes import read_saved_boxes
-from monai_tbkd.data.saved_maps import read_map, read_saved_scores
-from monai_tbkd.data.tbx11k import read_json_annotations, read_xml_annotation
-from monai_tbkd.data.yolo import load_yolo
+from monai_tbkd.data.readers.image_rules import ImageRules
 from monai_tbkd.dicom import BoxFinding, ImageFinding, SourceImage, read_box_report, structured_report
 from monai_tbkd.engines import load_operating_point
 from monai_tbkd.label.cvat_labels import read_cvat_xml

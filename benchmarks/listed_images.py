@@ -28,7 +28,7 @@ from in_turns import memory, write_table  # noqa: E402
 from monai.bundle import ConfigParser  # noqa: E402
 
 from monai_tbkd.data import load_datalist  # noqa: E402
-from monai_tbkd.data.manifest import write_manifest  # noqa: E402
+from monai_tbkd.data.lists.manifest import write_manifest  # noqa: E402
 from monai_tbkd.data.phantom import write_phantom_dataset  # noqa: E402
 
 COLUMNS = ("listed", "images", "measurement", "value", "unit")

@@ -25,8 +25,8 @@ import numpy as np
 import yaml
 
 from monai_tbkd.bundle import set_option
-from monai_tbkd.data.atomic_write import read_json_object, write_json
-from monai_tbkd.data.csv_cells import csv_line
+from monai_tbkd.data.files.atomic_write import read_json_object, write_json
+from monai_tbkd.data.files.csv_cells import csv_line
 from monai_tbkd.metrics.bootstrap import Interval, bootstrap_draws, bootstrap_mean, interval_of_draws
 from monai_tbkd.metrics.image_level import weighted_image_level
 from monai_tbkd.report.image_table import read_image_table

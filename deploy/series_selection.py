@@ -8,7 +8,7 @@ from typing import Any
 
 from monai.transforms import Transform
 
-from monai_tbkd.data.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
 
 class CheckSelected(Transform):

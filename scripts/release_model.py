@@ -24,7 +24,7 @@ from typing import Any
 import monai.bundle
 
 from monai_tbkd.bundle.locations import released_folder
-from monai_tbkd.data.atomic_write import write_json
+from monai_tbkd.data.files.atomic_write import write_json
 from monai_tbkd.networks.checkpoint import file_sha256
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.files.outside_text import read_text
 
 SUFFIXES = (".yaml", ".yml", ".json")
 

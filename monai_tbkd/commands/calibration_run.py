@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from monai_tbkd.data.atomic_write import atomic_write, write_json
-from monai_tbkd.data.csv_cells import csv_line
-from monai_tbkd.data.paths import absolute_path
+from monai_tbkd.data.files.atomic_write import atomic_write, write_json
+from monai_tbkd.data.files.csv_cells import csv_line
+from monai_tbkd.data.files.paths import absolute_path
 from monai_tbkd.metrics.bootstrap import group_codes, kept_groups
 from monai_tbkd.metrics.calibrated_threshold import CalibratedThreshold, calibration_sha256, write_threshold
 from monai_tbkd.metrics.calibration import calibration_summary

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.image_classes import LAYOUTS
+from monai_tbkd.data.lists.image_classes import LAYOUTS
 
 _SHORTCUTS = {
     "thumbnail": "16 x 16 thumbnail and five intensity statistics",
@@ -38,9 +38,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Check and print; 0 if the data set can be used, with or without warnings, 1 if not."""
-    from monai_tbkd.data.atomic_write import write_json
-    from monai_tbkd.data.datalist_findings import SEVERITIES
-    from monai_tbkd.data.dataset_check import check_dataset
+    from monai_tbkd.data.audit.dataset_check import check_dataset
+    from monai_tbkd.data.files.atomic_write import write_json
+    from monai_tbkd.data.lists.datalist_findings import SEVERITIES
     from monai_tbkd.metrics.shortcut_reference import image_shortcuts, shortcut_verdict, shortcuts_by_source
 
     check = check_dataset(args.dataset_dir, args.layout, args.workers, args.duplicates)
@@ -107,7 +107,7 @@ def _images(content: dict[str, Any]) -> list[str]:
 
 
 def _duplicates(pairs: list[dict[str, Any]]) -> list[str]:
-    from monai_tbkd.data.duplicates import KINDS
+    from monai_tbkd.data.audit.duplicates import KINDS
 
     lines = [f"{'duplicates (pairs)':<20} {'within splits':>14} {'across splits':>14}"]
     for kind in KINDS:

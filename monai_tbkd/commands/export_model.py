@@ -20,8 +20,8 @@ from monai_tbkd.backends.write_network import int8_network
 from monai_tbkd.bundle import bundle_files, literal, model_settings, recipe_file, set_option
 from monai_tbkd.commands.training_options import checkpoint_of
 from monai_tbkd.data import list_images
-from monai_tbkd.data.outside_text import read_text
-from monai_tbkd.data.radiograph_dataset import image_error_in
+from monai_tbkd.data.files.outside_text import read_text
+from monai_tbkd.data.readers.radiograph_dataset import image_error_in
 from monai_tbkd.engines import describe_module, load_trained
 from monai_tbkd.networks import model_version
 from monai_tbkd.networks.checkpoint import file_sha256, read_record

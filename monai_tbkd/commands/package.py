@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from monai_tbkd.bundle import recipe_file, set_option
     from monai_tbkd.bundle.config_files import read_config
     from monai_tbkd.bundle.locations import CARD, LICENSE
-    from monai_tbkd.data.outside_text import read_text
+    from monai_tbkd.data.files.outside_text import read_text
     from monai_tbkd.networks import model_version
     from monai_tbkd.packaging.bundle_package import write_package
     from monai_tbkd.packaging.file_hashes import write_hashes

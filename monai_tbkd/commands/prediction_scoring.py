@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from monai_tbkd import __version__
-from monai_tbkd.data.atomic_write import write_json
-from monai_tbkd.data.csv_cells import csv_line
-from monai_tbkd.data.datalist import load_datalist
-from monai_tbkd.data.datalist_error import name_first
-from monai_tbkd.data.paths import absolute_path
-from monai_tbkd.data.saved_boxes import read_saved_boxes
-from monai_tbkd.data.saved_maps import find_saved_maps, read_saved_maps, read_saved_scores
+from monai_tbkd.data.files.atomic_write import write_json
+from monai_tbkd.data.files.csv_cells import csv_line
+from monai_tbkd.data.files.paths import absolute_path
+from monai_tbkd.data.lists.datalist import load_datalist
+from monai_tbkd.data.lists.datalist_error import name_first
+from monai_tbkd.data.lists.saved_boxes import read_saved_boxes
+from monai_tbkd.data.lists.saved_maps import find_saved_maps, read_saved_maps, read_saved_scores
 from monai_tbkd.engines.evaluation_result import evaluation_result
 from monai_tbkd.metrics import Comparison, Predictions, table
 from monai_tbkd.metrics.blind_baselines import BLIND_NAMES

@@ -31,7 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Write it and say where it is."""
-    from monai_tbkd.data.atomic_write import write_json
+    from monai_tbkd.data.files.atomic_write import write_json
     from monai_tbkd.report.evaluation_page import refresh_evaluation_page
     from monai_tbkd.report.image_reports import write_reports
     from monai_tbkd.report.seed_summary import read_run, seed_table, summarize_runs, write_seed_page

@@ -6,7 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
-from monai_tbkd.data.image_classes import LAYOUTS
+from monai_tbkd.data.lists.image_classes import LAYOUTS
 
 SELECTIONS = ("boxes", "otsu", "fraction")
 

@@ -7,33 +7,33 @@ from typing import TYPE_CHECKING
 from monai_tbkd import names_on_demand
 
 if TYPE_CHECKING:
-    from monai_tbkd.data.balanced_sampler import balanced_sampler
-    from monai_tbkd.data.class_folders import load_class_folders
-    from monai_tbkd.data.content_store import ContentStore
-    from monai_tbkd.data.cxr_reader import CXRReader, image_meta
-    from monai_tbkd.data.datalist import load_datalist, load_source
-    from monai_tbkd.data.datalist_error import DatalistError
-    from monai_tbkd.data.datalist_findings import check_datalist
-    from monai_tbkd.data.datalist_item import DatalistItem, datalist_item, evaluation_items, image_labels
-    from monai_tbkd.data.dataset_files import unlabeled_images
-    from monai_tbkd.data.frontal_gate import FrontalGate, GateVerdict
-    from monai_tbkd.data.image_classes import CLASS_NAMES, class_label, class_of
-    from monai_tbkd.data.image_folder import list_images
-    from monai_tbkd.data.image_origin import image_origins
-    from monai_tbkd.data.image_rules import ImageRules
-    from monai_tbkd.data.image_shards import images_of_shard, shard_folder
-    from monai_tbkd.data.image_turn import ImageTurn
-    from monai_tbkd.data.image_warnings import ImageWarning
-    from monai_tbkd.data.kaggle_csv import load_kaggle_csv
-    from monai_tbkd.data.manifest import Correction, load_manifest, write_corrections
-    from monai_tbkd.data.named_images import load_da_db, load_nlm
-    from monai_tbkd.data.pasted_copies import with_pasted_copies
-    from monai_tbkd.data.processes import part_of_batches, process_batch_size
-    from monai_tbkd.data.radiograph_dataset import RadiographDataset
-    from monai_tbkd.data.reason_codes import ImageError, ReasonCode
-    from monai_tbkd.data.splits import split_by_name_hash
-    from monai_tbkd.data.tbx11k import load_tbx11k
-    from monai_tbkd.data.yolo import load_yolo
+    from monai_tbkd.data.files.processes import part_of_batches, process_batch_size
+    from monai_tbkd.data.gate.frontal_gate import FrontalGate, GateVerdict
+    from monai_tbkd.data.lists.balanced_sampler import balanced_sampler
+    from monai_tbkd.data.lists.class_folders import load_class_folders
+    from monai_tbkd.data.lists.content_store import ContentStore
+    from monai_tbkd.data.lists.datalist import load_datalist, load_source
+    from monai_tbkd.data.lists.datalist_error import DatalistError
+    from monai_tbkd.data.lists.datalist_findings import check_datalist
+    from monai_tbkd.data.lists.datalist_item import DatalistItem, datalist_item, evaluation_items, image_labels
+    from monai_tbkd.data.lists.dataset_files import unlabeled_images
+    from monai_tbkd.data.lists.image_classes import CLASS_NAMES, class_label, class_of
+    from monai_tbkd.data.lists.image_origin import image_origins
+    from monai_tbkd.data.lists.image_shards import images_of_shard, shard_folder
+    from monai_tbkd.data.lists.kaggle_csv import load_kaggle_csv
+    from monai_tbkd.data.lists.manifest import Correction, load_manifest, write_corrections
+    from monai_tbkd.data.lists.named_images import load_da_db, load_nlm
+    from monai_tbkd.data.lists.pasted_copies import with_pasted_copies
+    from monai_tbkd.data.lists.splits import split_by_name_hash
+    from monai_tbkd.data.lists.tbx11k import load_tbx11k
+    from monai_tbkd.data.lists.yolo import load_yolo
+    from monai_tbkd.data.readers.cxr_reader import CXRReader, image_meta
+    from monai_tbkd.data.readers.image_folder import list_images
+    from monai_tbkd.data.readers.image_rules import ImageRules
+    from monai_tbkd.data.readers.image_turn import ImageTurn
+    from monai_tbkd.data.readers.image_warnings import ImageWarning
+    from monai_tbkd.data.readers.radiograph_dataset import RadiographDataset
+    from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
 __all__ = [
     "CLASS_NAMES",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from monai_tbkd import names_on_demand
 
 if TYPE_CHECKING:
-    from monai_tbkd.data.own_results import is_own_result
+    from monai_tbkd.data.files.own_results import is_own_result
     from monai_tbkd.dicom.box_report import (
         LARGEST_REPORT,
         Author,

@@ -18,8 +18,8 @@ from pydicom.multival import MultiValue
 from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
 from monai_tbkd.data import ImageError
-from monai_tbkd.data.image_classes import box_type_of, class_of
-from monai_tbkd.data.own_results import MANUFACTURER
+from monai_tbkd.data.files.own_results import MANUFACTURER
+from monai_tbkd.data.lists.image_classes import box_type_of, class_of
 from monai_tbkd.data.readers.dicom_file import read_dicom_header
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom import coded_terms as terms

@@ -11,11 +11,11 @@ from typing import Any
 import pydicom
 from pydicom import Dataset
 
-from monai_tbkd.data.image_rules import ImageRules
-from monai_tbkd.data.own_results import DICOM_RESULTS
+from monai_tbkd.data.files.own_results import DICOM_RESULTS
 from monai_tbkd.data.readers import ImageLimits, decode_image
+from monai_tbkd.data.readers.image_rules import ImageRules
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
-from monai_tbkd.data.reason_codes import ImageError
+from monai_tbkd.data.readers.reason_codes import ImageError
 from monai_tbkd.dicom.image_finding import ImageFinding
 from monai_tbkd.dicom.presentation_state import presentation_state
 from monai_tbkd.dicom.result_object import named_uid, write_object

@@ -16,8 +16,8 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from monai_tbkd import __version__
-from monai_tbkd.data.atomic_write import atomic_write
-from monai_tbkd.data.own_results import MANUFACTURER, MODEL_NAME, is_own_result
+from monai_tbkd.data.files.atomic_write import atomic_write
+from monai_tbkd.data.files.own_results import MANUFACTURER, MODEL_NAME, is_own_result
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom.image_finding import ImageFinding
 from monai_tbkd.dicom.source_image import SourceImage, faults_named

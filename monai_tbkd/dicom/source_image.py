@@ -12,13 +12,13 @@ from pathlib import Path
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 
-from monai_tbkd.data.image_turn import ImageTurn
 from monai_tbkd.data.readers.dicom import turn_to_upright
 from monai_tbkd.data.readers.dicom_elements import spacing_of
 from monai_tbkd.data.readers.dicom_file import read_dicom_header
 from monai_tbkd.data.readers.dicom_rules import patient_orientation
+from monai_tbkd.data.readers.image_turn import ImageTurn
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
-from monai_tbkd.data.reason_codes import ImageError
+from monai_tbkd.data.readers.reason_codes import ImageError
 
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 # Elements that results are built from. Patient and study are copied after an object is built, since the builder

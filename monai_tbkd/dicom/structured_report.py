@@ -14,7 +14,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from monai_tbkd.data import ReasonCode
-from monai_tbkd.data.own_results import MANUFACTURER, MODEL_NAME
+from monai_tbkd.data.files.own_results import MANUFACTURER, MODEL_NAME
 from monai_tbkd.dicom import coded_terms as terms
 from monai_tbkd.dicom.image_finding import BoxFinding, ImageFinding
 from monai_tbkd.dicom.result_object import ALGORITHM, device_uid, dicom_result, result_uid, series_of, write_object

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch.utils.data import WeightedRandomSampler
 
-from monai_tbkd.data.datalist_findings import box_unit_findings
-from monai_tbkd.data.datalist_item import DatalistItem
-from monai_tbkd.data.radiograph_dataset import image_error_in
+from monai_tbkd.data.lists.datalist_findings import box_unit_findings
+from monai_tbkd.data.lists.datalist_item import DatalistItem
+from monai_tbkd.data.readers.radiograph_dataset import image_error_in
 from monai_tbkd.losses import UNKNOWN_LABEL
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import torch
 from monai.engines import SupervisedTrainer
 from torch import nn
 
-from monai_tbkd.data.pasted_copies import OWN
+from monai_tbkd.data.lists.pasted_copies import OWN
 from monai_tbkd.losses import DistillationObjective
 from monai_tbkd.transforms.lung_crop import LUNG_FIELD
 from monai_tbkd.transforms.student_target import TEACHER_MAP

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from monai_tbkd.data.atomic_write import atomic_write, read_json_object, write_json
+from monai_tbkd.data.files.atomic_write import atomic_write, read_json_object, write_json
 from monai_tbkd.engines.correction_images import Image, boxed_images
 from monai_tbkd.engines.inference_thresholds import KEPT_POINT
 from monai_tbkd.engines.stages import training_record

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.number_range import is_number
-from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.files.number_range import is_number
+from monai_tbkd.data.files.outside_text import read_text
 from monai_tbkd.networks.checkpoint import file_sha256
 from monai_tbkd.transforms.map_to_mask import THRESHOLD_MODES
 

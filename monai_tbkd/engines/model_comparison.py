@@ -13,9 +13,9 @@ from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedEvaluator
 from torch import nn
 
-from monai_tbkd.data.atomic_write import write_json
-from monai_tbkd.data.datalist_item import evaluation_items
-from monai_tbkd.data.processes import go_on_alone, rank
+from monai_tbkd.data.files.atomic_write import write_json
+from monai_tbkd.data.files.processes import go_on_alone, rank
+from monai_tbkd.data.lists.datalist_item import evaluation_items
 from monai_tbkd.engines.evaluation_board import EvaluationBoard
 from monai_tbkd.engines.evaluation_result import evaluation_result
 from monai_tbkd.engines.stages import COMPARABLE, finished_part, has_other_features

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from monai_tbkd import __version__
-from monai_tbkd.data.content_store import fingerprint
-from monai_tbkd.data.image_origin import image_origins
+from monai_tbkd.data.lists.content_store import fingerprint
+from monai_tbkd.data.lists.image_origin import image_origins
 from monai_tbkd.engines.preparation import read_components
 from monai_tbkd.networks.checkpoint import (
     PHANTOM_ONLY,

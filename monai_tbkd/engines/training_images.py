@@ -14,8 +14,8 @@ from monai.data import CacheDataset
 from monai.transforms import Compose
 from torch.utils.data import Dataset as TorchDataset
 
-from monai_tbkd.data.content_store import ContentStore
-from monai_tbkd.data.pasted_copies import COPIES, OWN, PASTE, with_pasted_copies
+from monai_tbkd.data.lists.content_store import ContentStore
+from monai_tbkd.data.lists.pasted_copies import COPIES, OWN, PASTE, with_pasted_copies
 from monai_tbkd.engines.preparation import with_progress
 from monai_tbkd.engines.stages import FinishedTeacher
 from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, SymmetricMapNet, swap_mirror

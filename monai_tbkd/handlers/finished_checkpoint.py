@@ -10,7 +10,7 @@ from typing import Any
 from ignite.engine import Engine, Events
 from torch import nn
 
-from monai_tbkd.data.processes import rank, wait_for_all
+from monai_tbkd.data.files.processes import rank, wait_for_all
 from monai_tbkd.networks.checkpoint import write_checkpoint
 
 logger = logging.getLogger(__name__)

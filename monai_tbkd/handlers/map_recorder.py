@@ -6,7 +6,7 @@ import numpy as np
 from ignite.engine import Engine, Events
 from monai.handlers import IgniteMetricHandler, from_engine
 
-from monai_tbkd.data.processes import gather_to_first
+from monai_tbkd.data.files.processes import gather_to_first
 from monai_tbkd.metrics import PointingGame, Predictions, UnionMaskIoU
 
 

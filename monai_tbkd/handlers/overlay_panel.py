@@ -10,7 +10,7 @@ import torch
 from ignite.engine import Engine, Events
 from PIL import Image
 
-from monai_tbkd.data.processes import gather_to_first
+from monai_tbkd.data.files.processes import gather_to_first
 from monai_tbkd.handlers.stage_writer import StageWriter
 from monai_tbkd.transforms import Panel, draw_panels, image_for_display, rescale_boxes
 from monai_tbkd.transforms.frozen_features import PICTURE

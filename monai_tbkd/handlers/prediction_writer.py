@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ignite.engine import Engine, Events
 
 from monai_tbkd.data import ImageWarning
-from monai_tbkd.data.own_results import save_marked
+from monai_tbkd.data.files.own_results import save_marked
 from monai_tbkd.results.prediction_row import add_warning, prediction_overlay, prediction_row
 from monai_tbkd.results.prediction_table import (
     DONE,

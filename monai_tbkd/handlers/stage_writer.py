@@ -12,8 +12,8 @@ from ignite.engine import Engine, Events
 from torch.optim import Optimizer
 from torch.utils.tensorboard import SummaryWriter
 
-from monai_tbkd.data.atomic_write import faults_of
-from monai_tbkd.data.processes import rank
+from monai_tbkd.data.files.atomic_write import faults_of
+from monai_tbkd.data.files.processes import rank
 
 _EVENTS = "events.out.tfevents.*"
 

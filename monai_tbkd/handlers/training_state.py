@@ -12,8 +12,8 @@ from ignite.engine import Engine, Events
 from monai.engines import Trainer, Workflow
 
 from monai_tbkd import __version__
-from monai_tbkd.data.processes import from_first, gather_to_first, rank, wait_for_all, world_size
-from monai_tbkd.data.random_states import random_states, set_random_states
+from monai_tbkd.data.files.processes import from_first, gather_to_first, rank, wait_for_all, world_size
+from monai_tbkd.data.files.random_states import random_states, set_random_states
 from monai_tbkd.handlers.stage_writer import StageWriter
 from monai_tbkd.networks.checkpoint import settings_that_differ
 from monai_tbkd.networks.weights import load_plain, save_plain

@@ -18,7 +18,7 @@ from monai_tbkd.bundle import bundle_files, literal, model_settings, released_mo
 from monai_tbkd.bundle.config_files import find_config, read_config
 from monai_tbkd.bundle.plain_errors import parsed_content
 from monai_tbkd.data import image_meta
-from monai_tbkd.data.number_range import is_number
+from monai_tbkd.data.files.number_range import is_number
 from monai_tbkd.data.readers import ImageLimits
 from monai_tbkd.inference.finding import Finding
 from monai_tbkd.metrics.calibrated_threshold import MIXED

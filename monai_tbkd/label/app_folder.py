@@ -15,8 +15,8 @@ from monai_tbkd import __version__
 from monai_tbkd.bundle import literal, model_settings
 from monai_tbkd.bundle.config_files import find_config
 from monai_tbkd.bundle.recorded_settings import LUNG_FIELD
-from monai_tbkd.data.atomic_write import write_json
-from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.files.atomic_write import write_json
+from monai_tbkd.data.files.outside_text import read_text
 
 SETTINGS_FILE = "label_app.json"
 # what a model consists of; the teacher is for training and for the disagreement of teacher and student

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
-from monai_tbkd.data.outside_text import parse_xml
+from monai_tbkd.data.files.outside_text import parse_xml
 from monai_tbkd.label.label_content import MOST_POINTS, Shape, few, finite, image_word, one_word, read_text_label
 
 

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from monai_tbkd.data.loopback import is_loopback
+from monai_tbkd.data.files.loopback import is_loopback
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from monai_tbkd.data import CXRReader, ImageError, ImageTurn
-from monai_tbkd.data.image_classes import box_type_of, class_of
-from monai_tbkd.data.outside_text import decode_text
+from monai_tbkd.data.files.outside_text import decode_text
+from monai_tbkd.data.lists.image_classes import box_type_of, class_of
 from monai_tbkd.label.cvat_labels import CvatLabel, is_cvat, read_cvat_json, read_cvat_xml
 from monai_tbkd.label.image_geometry import image_geometry
 from monai_tbkd.label.image_sources import series_files

@@ -12,8 +12,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from monai_tbkd.data.image_folder import list_images
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
+from monai_tbkd.data.readers.image_folder import list_images
 from monai_tbkd.label.image_ids import image_id, is_safe_id
 
 logger = logging.getLogger(__name__)

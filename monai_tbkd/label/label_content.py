@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.image_classes import class_of, plain_word
-from monai_tbkd.data.number_range import is_number
+from monai_tbkd.data.files.number_range import is_number
+from monai_tbkd.data.lists.image_classes import class_of, plain_word
 
 LARGEST_TEXT = 4 * 2**20
 """Bytes of JSON or XML."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data import manifest
-from monai_tbkd.data.atomic_write import write_json
+from monai_tbkd.data.files.atomic_write import write_json
+from monai_tbkd.data.lists import manifest
 from monai_tbkd.label.image_ids import check_name
 from monai_tbkd.label.image_label import ImageLabel, read_label
 from monai_tbkd.label.image_sources import FolderSource

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from monai_tbkd.data.atomic_write import atomic_write, read_json_object, write_json
+from monai_tbkd.data.files.atomic_write import atomic_write, read_json_object, write_json
 from monai_tbkd.label.image_ids import is_safe_id
 from monai_tbkd.label.report_label import REPORT_SUFFIX
 

@@ -13,7 +13,7 @@ import torch
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 
-from monai_tbkd.data.number_range import is_number
+from monai_tbkd.data.files.number_range import is_number
 from monai_tbkd.label.image_label import ImageLabel
 from monai_tbkd.label.image_pipeline import ImagePipeline, TeacherPipeline
 from monai_tbkd.label.image_signals import DISAGREEMENT, UNCERTAINTY, ImageSignals

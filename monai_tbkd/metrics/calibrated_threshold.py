@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.atomic_write import write_json
-from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.files.atomic_write import write_json
+from monai_tbkd.data.files.outside_text import read_text
 from monai_tbkd.transforms import NOTICE
 
 SCHEMA_VERSION = 1

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_tbkd.data.image_scan import ImageScan, scan_images
+from monai_tbkd.data.audit.image_scan import ImageScan, scan_images
 from monai_tbkd.metrics.bootstrap import Interval, group_codes, interval_of_draws
 from monai_tbkd.metrics.image_level import weighted_image_level
 

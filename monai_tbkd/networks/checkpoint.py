@@ -13,8 +13,8 @@ from typing import Any
 from torch import nn
 
 from monai_tbkd import __version__
-from monai_tbkd.data.atomic_write import write_json
-from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.files.atomic_write import write_json
+from monai_tbkd.data.files.outside_text import read_text
 from monai_tbkd.networks.weights import load_checkpoint, save_plain
 
 PHANTOM_ONLY = "phantom images only"

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.datalist import load_datalist, load_source
-from monai_tbkd.data.datalist_error import DatalistError
+from monai_tbkd.data.lists.datalist import load_datalist, load_source
+from monai_tbkd.data.lists.datalist_error import DatalistError
 
 
 def images_trained_on(record: Mapping[str, Any] | None, source: str | Path) -> set[str] | None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from monai_tbkd.data.atomic_write import atomic_write
+from monai_tbkd.data.files.atomic_write import atomic_write
 from monai_tbkd.networks.efficientnet_lite import from_published
 from monai_tbkd.networks.gray_input import filters_of_gray
 

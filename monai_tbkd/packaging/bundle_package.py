@@ -17,7 +17,7 @@ from monai.bundle import ConfigParser, ckpt_export
 
 from monai_tbkd import __version__
 from monai_tbkd.bundle import bundle_files
-from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.files.outside_text import read_text
 from monai_tbkd.engines import file_sha256, load_trained
 from monai_tbkd.packaging.model_documents import model_metadata, model_readme, model_terms
 from monai_tbkd.packaging.model_facts import ModelFacts

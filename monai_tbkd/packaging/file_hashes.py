@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.files.outside_text import read_text
 from monai_tbkd.networks.checkpoint import file_sha256
 
 

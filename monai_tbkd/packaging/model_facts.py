@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.files.outside_text import read_text
 from monai_tbkd.networks.checkpoint import file_sha256, knows_no_real_image, read_record
 
 PHANTOMS = "phantom images: synthetic images drawn by a program (monai_tbkd phantom); no patient was ever imaged"

@@ -17,7 +17,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
-from monai_tbkd.data.loopback import is_loopback
+from monai_tbkd.data.files.loopback import is_loopback
 
 logger = logging.getLogger(__name__)
 

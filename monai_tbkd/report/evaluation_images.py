@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from monai_tbkd.data.atomic_write import atomic_write
-from monai_tbkd.data.own_results import save_marked
+from monai_tbkd.data.files.atomic_write import atomic_write
+from monai_tbkd.data.files.own_results import save_marked
 from monai_tbkd.metrics import Predictions
 from monai_tbkd.metrics.predictor_measures import served_boxes
 from monai_tbkd.report.html_page import called, picture_uri, words

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from monai_tbkd.data.outside_text import read_text
+from monai_tbkd.data.files.outside_text import read_text
 from monai_tbkd.metrics import Predictions
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.metrics.comparison_table import SOURCE_COLUMNS, resampled

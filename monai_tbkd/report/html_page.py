@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from monai_tbkd.data.atomic_write import atomic_write
+from monai_tbkd.data.files.atomic_write import atomic_write
 from monai_tbkd.metrics.comparison_table import interval_text
 
 _FOLDER = Path(__file__).parent

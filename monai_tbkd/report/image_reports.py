@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import torch
 
-from monai_tbkd.data.image_turn import ImageTurn
-from monai_tbkd.data.own_results import save_marked
-from monai_tbkd.data.reason_codes import ImageError
+from monai_tbkd.data.files.own_results import save_marked
+from monai_tbkd.data.readers.image_turn import ImageTurn
+from monai_tbkd.data.readers.reason_codes import ImageError
 from monai_tbkd.report.batch_page import batch_page
 from monai_tbkd.report.html_page import write_page
 from monai_tbkd.report.image_page import image_page

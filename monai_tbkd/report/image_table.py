@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from monai_tbkd.data.atomic_write import atomic_write
-from monai_tbkd.data.csv_cells import csv_line, read_table
+from monai_tbkd.data.files.atomic_write import atomic_write
+from monai_tbkd.data.files.csv_cells import csv_line, read_table
 from monai_tbkd.metrics.bootstrap import group_codes
 from monai_tbkd.metrics.predictor_measures import PredictorMeasures
 from monai_tbkd.metrics.split_truth import SplitTruth

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from monai_tbkd.data.datalist_error import name_first
+from monai_tbkd.data.lists.datalist_error import name_first
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.metrics.bootstrap import Statistic, summarize_seeds, weighted_mean
 from monai_tbkd.metrics.image_level import weighted_image_level

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from monai_tbkd.data.csv_cells import read_table, written_cell
-from monai_tbkd.data.datalist import load_source
-from monai_tbkd.data.manifest import load_manifest
-from monai_tbkd.data.paths import absolute_path
+from monai_tbkd.data.files.csv_cells import read_table, written_cell
+from monai_tbkd.data.files.paths import absolute_path
+from monai_tbkd.data.lists.datalist import load_source
+from monai_tbkd.data.lists.manifest import load_manifest
 from monai_tbkd.metrics.calibrated_threshold import INPUT_KINDS, MIXED, input_kind_of
 from monai_tbkd.results.prediction_table import DONE, as_written
 

@@ -8,10 +8,10 @@ import os
 import shutil
 from pathlib import Path
 
-from monai_tbkd.data.image_folder import list_images
-from monai_tbkd.data.image_shards import shard_folders
-from monai_tbkd.data.outside_text import read_text
-from monai_tbkd.data.paths import natural_key
+from monai_tbkd.data.files.outside_text import read_text
+from monai_tbkd.data.files.paths import natural_key
+from monai_tbkd.data.lists.image_shards import shard_folders
+from monai_tbkd.data.readers.image_folder import list_images
 from monai_tbkd.results.prediction_table import OVERLAYS, PredictionTable, as_written
 
 logger = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.atomic_write import atomic_write
-from monai_tbkd.data.csv_cells import csv_line, read_cell
-from monai_tbkd.data.reason_codes import ReasonCode
+from monai_tbkd.data.files.atomic_write import atomic_write
+from monai_tbkd.data.files.csv_cells import csv_line, read_cell
+from monai_tbkd.data.readers.reason_codes import ReasonCode
 from monai_tbkd.transforms import notice_of
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.image_shards import image_shard
-from monai_tbkd.data.processes import rank, wait_for_all, world_size
+from monai_tbkd.data.files.processes import rank, wait_for_all, world_size
+from monai_tbkd.data.lists.image_shards import image_shard
 from monai_tbkd.results.prediction_table import FAILED, PredictionTable, as_written
 
 logger = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw
 
-from monai_tbkd.data.outside_text import read_text
-from monai_tbkd.data.own_results import PHANTOM_RECIPE
+from monai_tbkd.data.files.outside_text import read_text
+from monai_tbkd.data.files.own_results import PHANTOM_RECIPE
 from monai_tbkd.data.phantom.cues import draw_cues
 from monai_tbkd.robustness.corruptions import gray_image, image_seed
 

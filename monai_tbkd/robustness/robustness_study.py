@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from monai_tbkd.data.atomic_write import write_json
-from monai_tbkd.data.image_scan import image_thumbnail
+from monai_tbkd.data.audit.image_scan import image_thumbnail
+from monai_tbkd.data.files.atomic_write import write_json
 from monai_tbkd.metrics import Comparison, Predictions, union_iou_sweep
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.metrics.shortcut_reference import shortcut_reference, shortcut_verdict

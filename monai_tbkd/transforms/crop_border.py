@@ -12,7 +12,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 
 from monai_tbkd.data import ImageError, ImageWarning, ReasonCode
-from monai_tbkd.data.plain_border import inside_border
+from monai_tbkd.data.gate.plain_border import inside_border
 from monai_tbkd.transforms.plain_tensor import plain_tensor, with_meta_of
 
 INSIDE = "inside"

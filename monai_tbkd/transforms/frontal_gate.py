@@ -12,7 +12,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 
 from monai_tbkd.data import ImageError, ImageWarning, ReasonCode
-from monai_tbkd.data.frontal_gate import FrontalGate
+from monai_tbkd.data.gate.frontal_gate import FrontalGate
 from monai_tbkd.transforms.plain_tensor import plain_tensor
 
 WHICH = ("untagged", "all", "off")

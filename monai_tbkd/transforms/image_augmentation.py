@@ -25,7 +25,7 @@ from monai.utils import ensure_tuple_size
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from monai_tbkd.data.pasted_copies import OWN
+from monai_tbkd.data.lists.pasted_copies import OWN
 from monai_tbkd.transforms.lung_crop import LUNG_FIELD
 from monai_tbkd.transforms.plain_tensor import plain_tensor
 

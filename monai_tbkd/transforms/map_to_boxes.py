@@ -12,7 +12,7 @@ from monai.transforms import MapTransform, Transform
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from monai_tbkd.data.number_range import is_number
+from monai_tbkd.data.files.number_range import is_number
 from monai_tbkd.transforms.map_to_mask import MapToMask, upsample_map
 
 

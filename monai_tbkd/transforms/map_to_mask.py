@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, Transform
 
-from monai_tbkd.data.number_range import is_number
+from monai_tbkd.data.files.number_range import is_number
 from monai_tbkd.transforms.plain_tensor import plain_tensor
 
 THRESHOLD_MODES = ("absolute", "relative")

@@ -10,7 +10,7 @@ import torch
 from monai.networks.layers import GaussianFilter
 from monai.transforms import Transform
 
-from monai_tbkd.data.pasted_copies import OWN, PASTE
+from monai_tbkd.data.lists.pasted_copies import OWN, PASTE
 from monai_tbkd.transforms.lung_crop import LUNG_FIELD
 from monai_tbkd.transforms.plain_tensor import with_meta_of
 

@@ -13,7 +13,7 @@ from monai.transforms import MapTransform, Transform
 from scipy.sparse import csr_array
 from scipy.special import erf
 
-from monai_tbkd.data.number_range import is_number
+from monai_tbkd.data.files.number_range import is_number
 from monai_tbkd.transforms.plain_tensor import plain_tensor, with_meta_of
 
 _TRUNCATED = 4.0

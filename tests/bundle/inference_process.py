@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.csv_cells import read_table
+from monai_tbkd.data.files.csv_cells import read_table
 from tests.conftest import REPOSITORY, config_files
 from tests.processes import Finished, Program
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from monai_tbkd.data.datalist_error import DatalistError
+from monai_tbkd.data.lists.datalist_error import DatalistError
 from tests.data.images_by_hand import noise_png
 
 

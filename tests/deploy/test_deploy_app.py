@@ -20,7 +20,7 @@ import yaml
 from monai.data import MetaTensor
 from pydicom.uid import generate_uid
 
-from monai_tbkd.data.reason_codes import ImageError
+from monai_tbkd.data.readers.reason_codes import ImageError
 from tests.bundle.inference_process import overrides
 from tests.conftest import REPOSITORY, SMALL_RECIPE, run_bundle
 from tests.dicom.dicom_images import odd_image

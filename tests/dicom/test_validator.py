@@ -17,8 +17,8 @@ from monai_tbkd.data import ImageTurn
 from monai_tbkd.dicom import KINDS, ImageFinding, SourceImage, write_image_results
 from tests.data.golden_dicom import ramp, write_image
 from tests.data.images_by_hand import ADULT_CHEST_PA, block_image, make_dicom
-from tests.data.test_golden_dicom import CASES, LOSSLESS, Case
-from tests.data.test_real_dicom import REAL, Real
+from tests.data.readers.test_golden_dicom import CASES, LOSSLESS, Case
+from tests.data.readers.test_real_dicom import REAL, Real
 from tests.dicom.dicom_images import finding
 from tests.dicom.validator import errors_of, further_errors
 

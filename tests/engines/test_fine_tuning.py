@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from monai_tbkd.data.atomic_write import write_json
+from monai_tbkd.data.files.atomic_write import write_json
 from monai_tbkd.engines import load_operating_point, release_model
 from monai_tbkd.networks.checkpoint import file_sha256, read_record, write_checkpoint
 

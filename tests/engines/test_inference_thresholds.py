@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_tbkd.data.atomic_write import write_json
+from monai_tbkd.data.files.atomic_write import write_json
 from monai_tbkd.engines import load_operating_point
 from monai_tbkd.metrics.calibrated_threshold import CalibratedThreshold, write_threshold
 from monai_tbkd.networks.checkpoint import file_sha256

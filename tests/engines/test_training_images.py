@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from monai_tbkd.data.pasted_copies import OWN, PASTE
+from monai_tbkd.data.lists.pasted_copies import OWN, PASTE
 from monai_tbkd.engines.training_images import CopiesDataset
 
 

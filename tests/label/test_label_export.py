@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from monai_tbkd.__main__ import main
-from monai_tbkd.data.datalist import load_datalist
-from monai_tbkd.data.image_folder import list_images
-from monai_tbkd.data.tbx11k import read_json_annotations
+from monai_tbkd.data.lists.datalist import load_datalist
+from monai_tbkd.data.lists.tbx11k import read_json_annotations
+from monai_tbkd.data.readers.image_folder import list_images
 from monai_tbkd.label.image_ids import image_id, is_safe_id
 from monai_tbkd.label.image_sources import FolderSource
 from monai_tbkd.label.label_folder import LABELS_FOLDER, LabelFolder

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from monai_tbkd.__main__ import main
-from monai_tbkd.data.tbx11k import read_json_annotations
+from monai_tbkd.data.lists.tbx11k import read_json_annotations
 from monai_tbkd.dicom import write_structured_report
 from monai_tbkd.label.annotation_report import annotation_report
 from monai_tbkd.label.image_label import ImageLabel

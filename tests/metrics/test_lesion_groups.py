@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monai_tbkd.data.tbx11k import load_tbx11k
+from monai_tbkd.data.lists.tbx11k import load_tbx11k
 from monai_tbkd.metrics.lesion_groups import box_groups, image_groups
 
 

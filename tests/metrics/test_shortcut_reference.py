@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from monai_tbkd.data import list_images
-from monai_tbkd.data.image_scan import scan_images
+from monai_tbkd.data.audit.image_scan import scan_images
 from monai_tbkd.metrics.shortcut_reference import shortcut_reference, shortcut_verdict
 
 RNG = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from monai_tbkd.data.content_store import fingerprint
+from monai_tbkd.data.lists.content_store import fingerprint
 from monai_tbkd.networks import LungFieldNet
 
 

@@ -11,10 +11,16 @@ TEXTS = ["$monai_tbkd.data.CXRReader", '{"_target_": "monai_tbkd.transforms.Chec
 
 def test_what_is_reached_comes_along_and_nothing_else() -> None:
     files = {str(f) for f in needed_files(TEXTS)}
-    expected = {"__init__.py", "py.typed", "data/__init__.py", "data/cxr_reader.py", "transforms/frontal_gate.py"}
+    expected = {
+        "__init__.py",
+        "py.typed",
+        "data/__init__.py",
+        "data/readers/cxr_reader.py",
+        "transforms/frontal_gate.py",
+    }
     assert expected <= files
     assert "data/readers/dicom.py" in files  # by imports of imports
-    assert "data/frontal_gate.npz" in files  # named in data/frontal_gate.py
+    assert "data/gate/frontal_gate.npz" in files  # named in data/gate/frontal_gate.py
     assert "transforms/lung_box.npz" not in files
     assert not {f for f in files if f.startswith(("commands/", "__main__", "networks/", "data/datalist"))}
 

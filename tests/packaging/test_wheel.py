@@ -84,7 +84,7 @@ def test_wheel_holds_package_configs_recipes_and_the_released_model_alone(wheel:
     expected = {
         "__init__.py", "py.typed", "_bundle/configs/train.yaml", "_bundle/configs/metadata.json", "report/page.css",
         "report/page.html",
-        "report/image.html", "report/images.css", "report/batch_page.js", "data/frontal_gate.npz",
+        "report/image.html", "report/images.css", "report/batch_page.js", "data/gate/frontal_gate.npz",
         "_bundle/configs/logging.conf",
         "_bundle/LICENSE", "_bundle/docs/README.md", "_recipes/demo.yaml", "_recipes/halves.yaml",
         "_recipes/paper.yaml", "packaging/plain_inference.yaml", "packaging/own_runs.yaml",

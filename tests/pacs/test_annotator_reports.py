@@ -8,7 +8,7 @@ import pydicom
 import pytest
 
 from monai_tbkd.__main__ import main
-from monai_tbkd.data.tbx11k import read_json_annotations
+from monai_tbkd.data.lists.tbx11k import read_json_annotations
 from monai_tbkd.dicom import write_structured_report
 from monai_tbkd.label.label_folder import LABELS_FOLDER, LabelFolder
 from monai_tbkd.pacs import AnnotatorReports, Archive, StudyQuery, archive_session, reported_images

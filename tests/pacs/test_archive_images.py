@@ -10,7 +10,7 @@ import torch
 from monai.data import MetaTensor
 
 from monai_tbkd.data import ImageError, ReasonCode
-from monai_tbkd.data.cxr_reader import image_meta
+from monai_tbkd.data.readers.cxr_reader import image_meta
 from monai_tbkd.pacs import ArchiveGoneError, ArchiveImages, FoundImage, ImageAddress
 from monai_tbkd.pacs.archive_images import address_of, one_ahead
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from monai_tbkd.__main__ import main
-from monai_tbkd.data.image_turn import ImageTurn
+from monai_tbkd.data.readers.image_turn import ImageTurn
 from monai_tbkd.report import ImageReports
 from monai_tbkd.report.image_reports import page_stem, write_reports
 from monai_tbkd.results import PredictionTable

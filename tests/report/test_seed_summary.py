@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from monai_tbkd.__main__ import main
-from monai_tbkd.data.atomic_write import write_json
+from monai_tbkd.data.files.atomic_write import write_json
 from monai_tbkd.engines.evaluation_result import evaluation_result
 from monai_tbkd.metrics import Comparison
 from monai_tbkd.report.image_table import FILE, read_image_table, write_image_table

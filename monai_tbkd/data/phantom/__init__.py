@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monai_tbkd.data.image_classes import CLASS_NAMES
+from monai_tbkd.data.lists.image_classes import CLASS_NAMES
 from monai_tbkd.data.phantom.cues import CUE_KINDS, Cue, ShortcutSpec
 from monai_tbkd.data.phantom.dataset import write_phantom_dataset, write_sheet
 from monai_tbkd.data.phantom.disease import Lesion

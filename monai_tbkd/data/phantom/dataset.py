@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from monai_tbkd.data.image_classes import CLASS_NAMES
-from monai_tbkd.data.outside_text import read_text
-from monai_tbkd.data.own_results import PHANTOM_RECIPE
+from monai_tbkd.data.files.outside_text import read_text
+from monai_tbkd.data.files.own_results import PHANTOM_RECIPE
+from monai_tbkd.data.lists.image_classes import CLASS_NAMES
 from monai_tbkd.data.phantom.cues import CUE_KINDS, ShortcutSpec, write_text
 from monai_tbkd.data.phantom.disease import ACTIVE, LATENT, Lesion
 from monai_tbkd.data.phantom.image import GENERATOR_VERSION, MIN_SIZE, PhantomImage, make_image

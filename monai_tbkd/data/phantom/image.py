@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from monai_tbkd.data.image_classes import CLASS_NAMES
+from monai_tbkd.data.lists.image_classes import CLASS_NAMES
 from monai_tbkd.data.phantom.body import render_body, render_vessels
 from monai_tbkd.data.phantom.canvas import Array, Canvas, noise_field
 from monai_tbkd.data.phantom.cues import CUE_KINDS, Cue, ShortcutSpec, draw_cues

@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 from types import ModuleType
 
-from monai_tbkd.data.image_rules import ImageRules
 from monai_tbkd.data.readers.decoded_image import DecodedImage, ImageLimits
 from monai_tbkd.data.readers.dicom import decode_dicom, dicom_size
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, ITK_FORMATS, sniff_format
+from monai_tbkd.data.readers.image_rules import ImageRules
 from monai_tbkd.data.readers.nifti import decode_nifti, nifti_size
 from monai_tbkd.data.readers.picture import PICTURE_FORMATS, decode_picture, picture_size
 from monai_tbkd.data.readers.reader_process import decode_apart
-from monai_tbkd.data.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
 
 def decode_image(

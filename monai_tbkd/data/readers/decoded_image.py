@@ -12,10 +12,10 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_tbkd.data.image_turn import ImageTurn
-from monai_tbkd.data.image_warnings import ImageWarning
-from monai_tbkd.data.number_range import is_number
-from monai_tbkd.data.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.files.number_range import is_number
+from monai_tbkd.data.readers.image_turn import ImageTurn
+from monai_tbkd.data.readers.image_warnings import ImageWarning
+from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
 _STRIP = 2**20  # pixels
 

@@ -9,9 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from monai_tbkd.data.image_rules import ImageRules
-from monai_tbkd.data.image_turn import ImageTurn
-from monai_tbkd.data.image_warnings import ImageWarning
 from monai_tbkd.data.readers.decoded_image import DecodedImage, ImageLimits, as_corrupt, finite_pixels
 from monai_tbkd.data.readers.dicom_display import VOI_CHOICES, DisplaySteps
 from monai_tbkd.data.readers.dicom_elements import numbers, spacing_of
@@ -19,8 +16,11 @@ from monai_tbkd.data.readers.dicom_file import read_dicom, read_dicom_header
 from monai_tbkd.data.readers.dicom_pixels import bits_of, decode_cells, read_layout, whole_number
 from monai_tbkd.data.readers.dicom_rules import check_tags, patient_orientation
 from monai_tbkd.data.readers.dicom_stream import settle_syntax
+from monai_tbkd.data.readers.image_rules import ImageRules
+from monai_tbkd.data.readers.image_turn import ImageTurn
+from monai_tbkd.data.readers.image_warnings import ImageWarning
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
-from monai_tbkd.data.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
 
 def decode_dicom(

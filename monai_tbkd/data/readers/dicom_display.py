@@ -131,8 +131,8 @@ def find_voi(ds: Dataset, can_be_negative: bool) -> Voi:
 class DisplaySteps:
     """Turn stored values into what a viewer shows, in the order of DICOM PS3.4 Annex N.
 
-    pydicom.pixels fails 16 of the 113 cases of tests/data/test_golden_dicom.py, among them 8-bit LUTs, negative slopes
-    with windows, and LUTs of signed pixels, and raises on elements that are left out here.
+    pydicom.pixels fails 16 of the 113 cases of tests/data/readers/test_golden_dicom.py, among them 8-bit LUTs,
+    negative slopes with windows, and LUTs of signed pixels, and raises on elements that are left out here.
 
     MONOCHROME1 (or a presentation LUT shape of INVERSE, which goes with it) is inverted last and exactly once, about
     the middle of the range that the earlier steps can give, so that 12-bit value 2085 becomes 4095 - 2085.

@@ -9,12 +9,12 @@ from pathlib import Path
 import pydicom
 from pydicom import Dataset, uid
 
-from monai_tbkd.data.own_results import is_own_result
+from monai_tbkd.data.files.own_results import is_own_result
 from monai_tbkd.data.readers.decoded_image import ImageLimits, read_to_end, zlib_chunks
 from monai_tbkd.data.readers.dicom_stream import guess_syntax
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
-from monai_tbkd.data.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
 PIXEL_KEYS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 

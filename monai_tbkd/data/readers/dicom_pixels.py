@@ -13,13 +13,13 @@ from pydicom import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
 
-from monai_tbkd.data.image_warnings import ImageWarning
 from monai_tbkd.data.readers.dicom_display import is_padding, padding_range
 from monai_tbkd.data.readers.dicom_elements import numbers, quoted, quoted_values, text_of
 from monai_tbkd.data.readers.dicom_file import PIXEL_KEYS
 from monai_tbkd.data.readers.dicom_stream import StreamHead, read_stream_head
+from monai_tbkd.data.readers.image_warnings import ImageWarning
 from monai_tbkd.data.readers.pixel_bits import PixelBits, true_bits
-from monai_tbkd.data.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
 
 @dataclass(frozen=True)

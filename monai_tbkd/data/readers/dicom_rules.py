@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydicom import Dataset, uid
 
-from monai_tbkd.data.image_rules import ImageRules
-from monai_tbkd.data.image_warnings import ImageWarning
 from monai_tbkd.data.readers.dicom_elements import quoted, sequence_items, values_of
-from monai_tbkd.data.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.image_rules import ImageRules
+from monai_tbkd.data.readers.image_warnings import ImageWarning
+from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
 _RADIOGRAPHS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation}
 _CAPTURES = {

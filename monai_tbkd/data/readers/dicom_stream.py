@@ -13,7 +13,7 @@ from pathlib import Path
 from pydicom import Dataset, uid
 from pydicom.encaps import encapsulate, generate_frames
 
-from monai_tbkd.data.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from monai_tbkd.data.readers.decoded_image import DecodedImage, ImageLimits, as_corrupt, read_to_end, zlib_chunks
 from monai_tbkd.data.readers.itk_header import read_header
 from monai_tbkd.data.readers.patient_axes import decoded_volume, image_plane, upright_size
-from monai_tbkd.data.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 

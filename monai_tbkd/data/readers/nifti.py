@@ -14,7 +14,7 @@ import numpy as np
 
 from monai_tbkd.data.readers.decoded_image import DecodedImage, ImageLimits, as_corrupt, read_to_end
 from monai_tbkd.data.readers.patient_axes import decoded_volume, image_plane, upright_size
-from monai_tbkd.data.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
 
 def decode_nifti(path: Path, limits: ImageLimits) -> DecodedImage:

@@ -9,9 +9,9 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_tbkd.data.image_warnings import ImageWarning
 from monai_tbkd.data.readers.decoded_image import DecodedImage, finite_pixels
-from monai_tbkd.data.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.image_warnings import ImageWarning
+from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
 _FOOT_HEAD = 2
 

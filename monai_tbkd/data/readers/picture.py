@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from monai_tbkd.data.image_turn import ImageTurn
-from monai_tbkd.data.image_warnings import ImageWarning
-from monai_tbkd.data.own_results import is_marked
+from monai_tbkd.data.files.own_results import is_marked
 from monai_tbkd.data.readers.decoded_image import DecodedImage, ImageLimits, as_corrupt, finite_pixels, strips
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
+from monai_tbkd.data.readers.image_turn import ImageTurn
+from monai_tbkd.data.readers.image_warnings import ImageWarning
 from monai_tbkd.data.readers.picture_parts import has_all_rows, needed_jpeg, needed_png, needed_tiff
-from monai_tbkd.data.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
 PICTURE_FORMATS = ("png", "jpeg", "tiff", "bmp")
 _ORIENTATION_TAG, _PHOTOMETRIC_TAG, _BITS_TAG = 274, 262, 258

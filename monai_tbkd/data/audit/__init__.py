@@ -1,0 +1,1 @@
+"""Checks of a data set and search for duplicate images."""

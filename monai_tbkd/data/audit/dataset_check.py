@@ -1,0 +1,194 @@
+"""Check a data set before its numbers are trusted: splits, faults, duplicates."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from monai_tbkd.data.audit.duplicates import DUPLICATE_KINDS, DuplicatePair, find_duplicates
+from monai_tbkd.data.audit.image_scan import ImageScan, scan_images
+from monai_tbkd.data.files.paths import absolute_path
+from monai_tbkd.data.lists.datalist import Source, find_layout, load_source, name_sources
+from monai_tbkd.data.lists.datalist_error import DatalistError
+from monai_tbkd.data.lists.datalist_findings import Finding, Findings, datalist_findings
+from monai_tbkd.data.lists.datalist_item import DatalistItem
+from monai_tbkd.data.lists.dataset_files import unlisted_images, unread_splits
+from monai_tbkd.data.lists.image_classes import CLASS_NAMES, SPLITS
+
+_VERDICTS = {"error": "not usable", "warning": "usable with warnings", "note": "ready"}
+
+
+@dataclass
+class DatasetCheck:
+    """What `check_dataset` found.
+
+    Attributes:
+        sources: ``{"path", "layout", "images", "own_splits"}`` of each data set; layout None where it cannot be read.
+        splits: data list items by the data sets' own splits, before any split by name hash.
+        scans: of each image, in the order of `items`; empty where no image was read.
+        pairs: duplicates by their index in `items`; None where they were not looked for.
+        findings: all that is wrong or worth knowing.
+    """
+
+    sources: list[dict[str, Any]]
+    splits: dict[str, list[DatalistItem]]
+    scans: list[ImageScan] = field(default_factory=list)
+    pairs: list[DuplicatePair] | None = None
+    findings: Findings = field(default_factory=Findings)
+
+    @property
+    def items(self) -> list[DatalistItem]:
+        """All images, split after split."""
+        return [item for part in self.splits.values() for item in part]
+
+    @property
+    def verdict(self) -> str:
+        """``"ready"``, ``"usable with warnings"`` or ``"not usable"``."""
+        severities = {each.severity for each in self.findings}
+        return next((word for severity, word in _VERDICTS.items() if severity in severities), _VERDICTS["note"])
+
+    def counts_by_source(self) -> dict[str, dict[str, dict[str, dict[str, int]]]]:
+        """Images, boxes and TB images without boxes by hospital, split and class; classes without any are left out."""
+        return {
+            source: _counts({s: [i for i in part if i["source"] == source] for s, part in self.splits.items()})
+            for source in dict.fromkeys(str(item["source"]) for item in self.items)
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able; no patient's id is in it."""
+        items = self.items
+        usable = [scan for scan in self.scans if scan.reason is None]
+        return {
+            "verdict": self.verdict,
+            "sources": self.sources,
+            "counts": _counts(self.splits),
+            "counts_by_source": self.counts_by_source(),
+            "patients": len({str(item["patient_id"]) for item in items if item.get("patient_id")}),
+            "formats": dict(Counter(scan.source_format for scan in usable)),
+            "sizes": dict(Counter(f"{scan.size[0]} x {scan.size[1]}" for scan in usable).most_common()),
+            "unreadable": [
+                {"image": item["name"], "reason": scan.reason.value}
+                for item, scan in zip(items, self.scans)
+                if scan.reason is not None
+            ],
+            "duplicates": None if self.pairs is None else [_named(items, pair) for pair in self.pairs],
+            "findings": [asdict(each) for each in self.findings],
+        }
+
+
+def check_dataset(
+    sources: Sequence[Source], layout: str = "auto", workers: int = 0, compare: bool = True
+) -> DatasetCheck:
+    """Read data sets, every image included, and gather what is wrong; no fault stops it.
+
+    Args:
+        sources: folders or CSV files, checked as one data set.
+        layout: see `load_datalist`.
+        workers: processes that decode images; 0 decodes in this one.
+        compare: look for duplicates.
+
+    Raises:
+        ValueError: `layout` is not known.
+    """
+    described, loaded, findings = _load(sources, layout)
+    items = [item for part in loaded for item in part]
+    splits = {split: part for split in SPLITS if (part := [item for item in items if item["split"] == split])}
+    check = DatasetCheck(described, splits, findings=findings)
+    if not items:
+        return check
+    items = check.items
+    findings += datalist_findings(splits)
+    check.scans = scan_images([item["image"] for item in items], workers)
+    # Images whose header cannot be read are reported by datalist_findings.
+    scanned = zip(items, check.scans, strict=True)
+    broken = [(item["name"], scan.detail) for item, scan in scanned if scan.reason is not None and item["size"]]
+    details, fix = [detail for _, detail in broken], "; replace them or take them out."
+    names = [name for name, _ in broken]
+    findings.add("undecodable", "error", "Images whose pixels cannot be used", details, fix, names)
+    if compare:
+        real = [os.path.realpath(item["image"]) for item in items]
+        # One file listed twice is a finding of its own.
+        check.pairs = [pair for pair in find_duplicates(check.scans) if real[pair.first] != real[pair.second]]
+        _find_duplicates(items, check.pairs, findings)
+    uncropped = [source["path"] for source in described if source["own_splits"] == ["train"]]
+    fix = ": the reported split is cut by the hash of the name."
+    findings.add("no_own_split", "note", "No split of its own", uncropped, fix, images=())
+    nameless = sum(not item.get("patient_id") for item in items)
+    if nameless:
+        sentence = f"Images without a patient id: {nameless} of {len(items)}; a split may divide a person's images."
+        findings.append(Finding("no_patient_id", "note", sentence))
+    return check
+
+
+def _load(sources: Sequence[Source], layout: str) -> tuple[list[dict[str, Any]], list[list[DatalistItem]], Findings]:
+    described, loaded, findings = [], [], Findings()
+    for source in sources:
+        found: str | None = None
+        items: list[DatalistItem] = []
+        try:
+            found = find_layout(source) if layout == "auto" else layout
+            items = load_source(source, layout=found)
+        except DatalistError as error:
+            findings.append(Finding("cannot_load", "error", str(error)))
+        if items:
+            what = f"{source}: images that nothing in the data set names are left out"
+            findings.add("not_listed", "note", what, unlisted_images(source, items), ".", images=())
+            if unread := unread_splits(source, found or "", items):
+                findings.append(Finding("unread_splits", "warning", unread))
+        loaded.append(items)
+        own = sorted({item["split"] for item in items}, key=SPLITS.index)
+        described.append({"path": str(absolute_path(source)), "layout": found, "images": len(items), "own_splits": own})
+    name_sources(sources, loaded)
+    return described, loaded, findings
+
+
+def _counts(splits: Mapping[str, Sequence[DatalistItem]]) -> dict[str, dict[str, dict[str, int]]]:
+    table: dict[str, dict[str, dict[str, int]]] = {}
+    for split, part in splits.items():
+        for name in CLASS_NAMES:
+            images = [item for item in part if item["class_name"] == name]
+            if images:
+                bare = sum(item["boxes"] is None for item in images)
+                boxes = sum(len(item["boxes"] or []) for item in images)
+                table.setdefault(split, {})[name] = {"images": len(images), "boxes": boxes, "without_boxes": bare}
+    return table
+
+
+def _named(items: Sequence[DatalistItem], pair: DuplicatePair) -> dict[str, Any]:
+    one, other = items[pair.first], items[pair.second]
+    return {
+        "first": one["name"], "first_split": one["split"], "second": other["name"], "second_split": other["split"],
+        "kind": pair.kind, "correlation": round(pair.correlation, 4),
+        "same_class": one["class_name"] == other["class_name"],
+    }  # fmt: skip
+
+
+def _find_duplicates(items: Sequence[DatalistItem], pairs: Sequence[DuplicatePair], findings: Findings) -> None:
+    copies = [pair for pair in pairs if pair.kind in DUPLICATE_KINDS]
+    alike = [pair for pair in pairs if pair.kind not in DUPLICATE_KINDS]
+
+    def differing(key: str) -> list[DuplicatePair]:
+        return [pair for pair in copies if items[pair.first][key] != items[pair.second][key]]
+
+    within = [pair for pair in copies if items[pair.first]["split"] == items[pair.second]["split"]]
+    table = [
+        ("duplicates_across_splits", differing("split"), "The same image in two splits",
+         "take one of each pair out, or the numbers on the later split are too good."),
+        ("duplicates_within_split", within, "The same image twice in a split",
+         "take one of each pair out: it weighs double, and a cut by name may tear the pair apart."),
+        ("duplicates_across_sources", differing("source"), "The same image in two sources",
+         "a hospital that is held out is not unseen with it; take it out of one."),
+        ("duplicates_of_two_classes", differing("class_name"), "The same image with two labels",
+         "find out which is right."),
+        ("alike", alike, "Images so alike that they may be of one person",
+         "look at them, and give them one patient_id if they are."),
+    ]  # fmt: skip
+    for kind, chosen, what, fix in table:
+        ordered = sorted(chosen, key=lambda pair: -pair.correlation)
+        named = [f"{items[pair.first]['name']} and {items[pair.second]['name']}" for pair in ordered]
+        images = [items[number]["name"] for pair in chosen for number in (pair.first, pair.second)]
+        severity = "note" if kind == "alike" else "warning"
+        findings.add(kind, severity, what, named, f"; {fix}", images)

@@ -1,0 +1,166 @@
+"""Find images that are in a data set more than once."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from monai_tbkd.data.audit.image_alignment import Floats, aligned_correlation, local_contrast, warped
+from monai_tbkd.data.audit.image_scan import THUMBNAIL_SIDE, ImageScan
+
+KINDS = ("same file", "same pixels", "near", "mirrored", "alike")
+DUPLICATE_KINDS = KINDS[:4]
+"""``alike`` is no duplicate: two exposures that may be of one person."""
+
+NEAR = 0.92
+ALIKE = 0.75
+"""Correlations from which two images are copies (``near``, ``mirrored``), or, the same way round, may be of one person.
+
+Measured: docs/data.md."""
+
+_CANDIDATE_SIGMA, _SIGMA = 3.0, 2.0  # coarser structures find, finer ones decide
+_CELL = 4  # thumbnail pixels a cell of the descriptor
+_FLOOR = 0.8  # candidates below are not looked at
+_MOST = 10  # candidates an image
+_SCORES = 2**24  # numbers in a table of some images against all others
+_PAIRS = 2048  # pairs laid on each other at a time
+_LARGEST_GROUP = 50  # of equal images, of which every pair is named
+
+
+# Where a shifted or cropped copy may lie: the descriptor's cells are 4 pixels, so steps of 1.5 leave no gap.
+_STARTS = np.array(
+    [
+        (1, 1, 0, 0),
+        *((1, 1, dy, dx) for dy in (-1.5, 0, 1.5) for dx in (-1.5, 0, 1.5) if dy or dx),
+        (0.94, 0.94, 0, 0),
+        (1.06, 1.06, 0, 0),
+    ],
+    dtype=np.float32,
+)
+
+
+@dataclass(frozen=True)
+class DuplicatePair:
+    """Two images by their numbers, the first the smaller; `kind` of `KINDS`; the correlation is after alignment."""
+
+    first: int
+    second: int
+    kind: str
+    correlation: float
+
+
+def find_duplicates(scans: Sequence[ImageScan]) -> list[DuplicatePair]:
+    """Find images that are copies of each other.
+
+    Equal files and equal pixels by their hashes. Copies that were re-encoded, resized, shifted or cropped by up to
+    3 %, mirrored left to right, or changed in exposure or gamma: images are compared all with all by 16 x 16 cells of
+    local contrast, in 11 positions; the best 10 of each are laid on each other and correlated in 64 x 64 pixels.
+    An image of one gray value, or one that could not be read, has no near duplicate. Phantoms, which share a skeleton,
+    are ``alike``.
+
+    Returns:
+        Pairs, by their numbers. Among more than 50 equal images only the pairs with the first of them are named. A pair
+        may be missed where an image has more than 10 copies.
+    """
+    groups: dict[str, list[int]] = defaultdict(list)
+    for number, scan in enumerate(scans):
+        if scan.reason is None:
+            groups[scan.pixel_hash].append(number)
+    pairs = []
+    for members in groups.values():
+        few = len(members) <= _LARGEST_GROUP
+        for i, j in combinations(members, 2) if few else product(members[:1], members[1:]):
+            same_file = scans[i].file_hash == scans[j].file_hash
+            pairs.append(DuplicatePair(i, j, "same file" if same_file else "same pixels", 1.0))
+    # One image stands for all that are equal to it.
+    textured = [members for members in groups.values() if np.ptp(scans[members[0]].thumbnail) > 0]
+    thumbnails = np.stack([scans[members[0]].thumbnail for members in textured]) if textured else np.zeros((0, 64, 64))
+    for one, other, kind, correlation in _near(thumbnails.astype(np.uint8)):
+        some, others = textured[one], textured[other]
+        few = len(some) * len(others) <= _LARGEST_GROUP
+        for i, j in product(some, others) if few else [(some[0], others[0])]:
+            pairs.append(DuplicatePair(min(i, j), max(i, j), kind, correlation))
+    return sorted(pairs, key=lambda pair: (pair.first, pair.second))
+
+
+def _near(thumbnails: NDArray[np.uint8]) -> list[tuple[int, int, str, float]]:
+    if len(thumbnails) < 2:
+        return []
+    found: list[tuple[int, int, str, float]] = []
+    plain, starts = _candidates(thumbnails, _STARTS, mirrored=False)
+    for (i, j), correlation in _aligned(thumbnails, plain, starts, mirrored=False):
+        if correlation >= ALIKE:
+            found.append((i, j, "near" if correlation >= NEAR else "alike", correlation))
+    known = {(i, j) for i, j, kind, _ in found if kind == "near"}
+    mirror, starts = _candidates(thumbnails, _STARTS[:1], mirrored=True)
+    for (i, j), correlation in _aligned(thumbnails, mirror, starts, mirrored=True):
+        # An image that is its own mirror image is no more than near.
+        if correlation >= NEAR and (i, j) not in known:
+            found.append((i, j, "mirrored", correlation))
+    return found
+
+
+def _aligned(
+    thumbnails: NDArray[np.uint8], pairs: NDArray[np.intp], starts: Floats, mirrored: bool
+) -> Iterator[tuple[tuple[int, int], float]]:
+    """Each pair with its correlation, the first image laid on the second."""
+    for begin in range(0, len(pairs), _PAIRS):
+        block = pairs[begin : begin + _PAIRS]
+        # Made anew for each block: local contrast of all images takes four times the memory of their thumbnails.
+        numbers, position = np.unique(block, return_inverse=True)
+        fine, position = local_contrast(thumbnails[numbers], _SIGMA), position.reshape(-1, 2)
+        moving = fine[position[:, 0]][:, :, :: -1 if mirrored else 1]
+        correlations = aligned_correlation(fine[position[:, 1]], moving, starts[begin : begin + _PAIRS])
+        for pair, correlation in zip(block.tolist(), correlations.tolist(), strict=True):
+            yield (pair[0], pair[1]), correlation
+
+
+def _candidates(thumbnails: NDArray[np.uint8], starts: Floats, mirrored: bool) -> tuple[NDArray[np.intp], Floats]:
+    """Pairs ``(n, 2)`` of images, the smaller number first, and the start that fitted best ``(n, 4)``."""
+    count = len(thumbnails)
+    rows = max(16, min(1024, _SCORES // count))
+    blocks = range(0, count, rows)
+    descriptors = np.concatenate(
+        [_descriptors(local_contrast(thumbnails[begin : begin + rows], _CANDIDATE_SIGMA)) for begin in blocks]
+    )
+    best: dict[tuple[int, int], tuple[float, int]] = {}
+    # For each start, the one that leads back.
+    reverse = np.concatenate([2 - _STARTS[:, :2], -_STARTS[:, 2:]], axis=1)
+    back = np.abs(_STARTS - reverse[:, None]).sum(2).argmin(1)
+    for begin in tqdm(blocks, desc="comparing", disable=len(blocks) < 4 or not sys.stderr.isatty()):
+        queries = local_contrast(thumbnails[begin : begin + rows], _CANDIDATE_SIGMA)[:, :, :: -1 if mirrored else 1]
+        scores = np.full((len(queries), count), -1, dtype=np.float32)
+        which = np.zeros(scores.shape, dtype=np.int8)
+        for number, start in enumerate(starts):
+            moved = warped(queries, np.repeat(start[None], len(queries), 0))[0] if number else queries
+            score = _descriptors(moved) @ descriptors.T
+            which[score > scores] = number
+            np.maximum(scores, score, out=scores)
+        scores[np.arange(len(queries)), begin + np.arange(len(queries))] = -1
+        most = min(_MOST, count - 1)
+        top = np.argpartition(-scores, most - 1, axis=1)[:, :most]
+        for row, column in zip(*np.nonzero(np.take_along_axis(scores, top, 1) >= _FLOOR), strict=True):
+            image = int(top[row, column])
+            query, value, number = begin + int(row), float(scores[row, image]), int(which[row, image])
+            pair = (min(query, image), max(query, image))
+            if value > best.get(pair, (-1.0, 0))[0]:
+                # The start moves the first image onto the second.
+                best[pair] = (value, number if query < image else int(back[number]))
+    pairs = np.array(sorted(best), dtype=np.intp).reshape(-1, 2)
+    chosen = [best[(int(i), int(j))][1] for i, j in pairs]
+    return pairs, starts[chosen] if chosen else np.zeros((0, 4), dtype=np.float32)
+
+
+def _descriptors(images: Floats) -> Floats:
+    side = THUMBNAIL_SIDE // _CELL
+    cells = images.reshape(len(images), side, _CELL, side, _CELL).mean((2, 4)).reshape(len(images), -1)
+    cells = cells - cells.mean(1, keepdims=True)
+    result: Floats = (cells / np.maximum(np.linalg.norm(cells, axis=1, keepdims=True), 1e-6)).astype(np.float32)
+    return result

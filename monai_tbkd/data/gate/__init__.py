@@ -1,0 +1,1 @@
+"""The frontal check and what it is computed from."""
