@@ -27,8 +27,10 @@ import yaml
 from monai_tbkd.bundle import set_option
 from monai_tbkd.data.files.atomic_write import read_json_object, write_json
 from monai_tbkd.data.files.csv_cells import csv_line
+from monai_tbkd.data.lists.datalist import load_source
 from monai_tbkd.metrics.bootstrap import Interval, bootstrap_draws, bootstrap_mean, interval_of_draws
 from monai_tbkd.metrics.image_level import weighted_image_level
+from monai_tbkd.metrics.shortcut_reference import shortcuts_by_source
 from monai_tbkd.report.image_table import read_image_table
 
 EVALUATE = Path(__file__).resolve().parent.parent / "bundle" / "configs" / "evaluate.yaml"
@@ -63,6 +65,7 @@ def main() -> None:
         for source, images in collect(args.output, how).items()
         for row in table(how, source, images, args.resamples)
     ]
+    rows += shortcut_rows(args.dataset_dir)
     (args.output / "table.csv").write_text("".join(map(csv_line, [COLUMNS, *rows])), encoding="utf-8")
     for how, source, predictor, metric, value, low, high, n in rows:
         sys.stdout.write(f"{how:9} {source:10} {predictor:24} {metric:16} {value} [{low}, {high}]  n = {n}\n")
@@ -170,6 +173,16 @@ def table(how: str, source: str, images: Images, resamples: int) -> list[tuple[A
             if pairs:
                 rows.append((how, source, f"student minus {predictor}", shown, *numbers(pairs, own, images, resamples)))
     return rows
+
+
+def shortcut_rows(folders: list[str]) -> list[tuple[Any, ...]]:
+    """AUC of what sees no detail, within each source that has both classes, see `shortcut_reference`."""
+    items = [{"source": Path(folder).name, **item} for folder in folders for item in load_source(folder)]
+    return [
+        ("fraction", source, f"shortcut {name}", "auc", *_rounded(auc))
+        for source, aucs in shortcuts_by_source(items).items()
+        for name, auc in aucs.items()
+    ]
 
 
 def _mean(by_name: dict[str, float], less: dict[str, float] | None, images: Images, resamples: int) -> tuple[Any, ...]:
