@@ -113,9 +113,8 @@ def _modules_of(name: str) -> list[str]:
     """Return the modules that importing a name runs: for ``a.b.C`` a, a.b and, if b lists C, the module of C."""
     parts = name.split(".")
     found = [".".join(parts[:n]) for n in range(1, len(parts) + 1) if _file(".".join(parts[:n])).is_file()]
-    package = ".".join(parts[:2])
-    if len(parts) > 2 and package in found and _file(package).name == "__init__.py":
-        defined_in = listed_names(_file(package).read_text(encoding="utf-8")).get(parts[2])
+    if 1 < len(found) < len(parts) and _file(found[-1]).name == "__init__.py":
+        defined_in = listed_names(_file(found[-1]).read_text(encoding="utf-8")).get(parts[len(found)])
         found += [defined_in] if defined_in else []
     return found
 
