@@ -35,7 +35,7 @@ from monai_tbkd.data.gate.frontal_gate import FrontalGate
 from monai_tbkd.data.gate.image_features import image_features
 from monai_tbkd.data.phantom import CLASS_NAMES, CUE_KINDS, ShortcutSpec, make_image
 from monai_tbkd.data.readers import decode_image
-from monai_tbkd.data.readers.image_rules import ImageRules
+from monai_tbkd.data.readers.dicom_rules import ImageRules
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "frontal_gate.csv"

@@ -33,7 +33,7 @@ from monai_tbkd.data.lists.saved_maps import read_map, read_saved_scores
 from monai_tbkd.data.lists.tbx11k import read_json_annotations, read_xml_annotation
 from monai_tbkd.data.lists.yolo import load_yolo
 from monai_tbkd.data.readers import ImageLimits, decode_image, whole_image_size
-from monai_tbkd.data.readers.image_rules import ImageRules
+from monai_tbkd.data.readers.dicom_rules import ImageRules
 from monai_tbkd.dicom import BoxFinding, ImageFinding, SourceImage, read_box_report, structured_report
 from monai_tbkd.engines import load_operating_point
 from monai_tbkd.label.cvat_labels import read_cvat_xml

@@ -22,7 +22,7 @@ from monai_tbkd.bundle.config_files import find_config
 from monai_tbkd.bundle.locations import called
 from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.data.readers.image_folder import list_images
-from monai_tbkd.data.readers.image_warnings import ImageWarning
+from monai_tbkd.data.readers.reason_codes import ImageWarning
 from monai_tbkd.metrics.calibrated_threshold import BEFORE_USE
 from monai_tbkd.results.prediction_table import DONE, OVERVIEW, PredictionTable
 from monai_tbkd.transforms import notice_of

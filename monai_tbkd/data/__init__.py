@@ -28,12 +28,11 @@ if TYPE_CHECKING:
     from monai_tbkd.data.lists.tbx11k import load_tbx11k
     from monai_tbkd.data.lists.yolo import load_yolo
     from monai_tbkd.data.readers.cxr_reader import CXRReader, image_meta
+    from monai_tbkd.data.readers.dicom_rules import ImageRules
     from monai_tbkd.data.readers.image_folder import list_images
-    from monai_tbkd.data.readers.image_rules import ImageRules
     from monai_tbkd.data.readers.image_turn import ImageTurn
-    from monai_tbkd.data.readers.image_warnings import ImageWarning
     from monai_tbkd.data.readers.radiograph_dataset import RadiographDataset
-    from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
+    from monai_tbkd.data.readers.reason_codes import ImageError, ImageWarning, ReasonCode
 
 __all__ = [
     "CLASS_NAMES",

@@ -13,7 +13,7 @@ from pydicom import Dataset
 
 from monai_tbkd.data.files.own_results import DICOM_RESULTS
 from monai_tbkd.data.readers import ImageLimits, decode_image
-from monai_tbkd.data.readers.image_rules import ImageRules
+from monai_tbkd.data.readers.dicom_rules import ImageRules
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.data.readers.reason_codes import ImageError
 from monai_tbkd.dicom.image_finding import ImageFinding

@@ -20,6 +20,7 @@ from monai_tbkd.bundle.plain_errors import parsed_content
 from monai_tbkd.data import image_meta
 from monai_tbkd.data.files.number_range import is_number
 from monai_tbkd.data.readers import ImageLimits
+from monai_tbkd.data.readers.reason_codes import named_errors
 from monai_tbkd.inference.finding import Finding
 from monai_tbkd.metrics.calibrated_threshold import MIXED
 from monai_tbkd.results.prediction_row import prediction_row
@@ -112,7 +113,8 @@ class LocalizationModel:
         if isinstance(item["image"], str):
             return self.preprocessing(item)
         limits = ImageLimits(self._get("min_side"), self._get("max_pixels"))
-        limits.check(Path(str(item["name"])), *item["image"].shape[1:])
+        with named_errors(str(item["name"])):
+            limits.check(*item["image"].shape[1:])
         return self.preprocessing(item, start=1)  # the reader comes first
 
     def _get(self, key: str) -> Any:

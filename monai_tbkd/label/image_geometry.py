@@ -72,7 +72,7 @@ def image_geometry(path: str | Path) -> ImageGeometry:
 def _image_geometry(path: Path) -> ImageGeometry:
     shape, to_lps = voxels_to_lps(path)
     if _kind(path) in ("nifti", "metaimage", "nrrd"):
-        to_lps = to_lps @ _image_to_voxel(shape, to_lps, image_plane(path, shape))
+        to_lps = to_lps @ _image_to_voxel(shape, to_lps, image_plane(shape))
     return ImageGeometry(to_lps)
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from monai_tbkd.data.readers.image_warnings import ImageWarning
-from monai_tbkd.data.readers.reason_codes import ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageWarning, ReasonCode
 from monai_tbkd.report.html_page import decimals, page, picture_uri
 from monai_tbkd.report.image_pictures import ImagePicture, color_key, fit_side, map_layer
 from monai_tbkd.results.prediction_table import DONE, TB

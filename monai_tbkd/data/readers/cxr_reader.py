@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monai_tbkd.data.readers import DecodedImage, ImageLimits, decode_image
 from monai_tbkd.data.readers.dicom_display import VOI_CHOICES
-from monai_tbkd.data.readers.image_rules import ImageRules
+from monai_tbkd.data.readers.dicom_rules import ImageRules
 from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
 PathLike = str | os.PathLike[str]

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from monai_tbkd.data.files.number_range import is_number
 from monai_tbkd.data.readers.image_turn import ImageTurn
-from monai_tbkd.data.readers.image_warnings import ImageWarning
-from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ImageWarning, ReasonCode
 
 _STRIP = 2**20  # pixels
 
@@ -41,21 +40,17 @@ class ImageLimits:
         """Raise TOO_LARGE for a file of more than `max_bytes`, before it is read."""
         size, most = path.stat().st_size, self.max_bytes
         if size > most:
-            raise ImageError(ReasonCode.TOO_LARGE, path, f"a file of {size} bytes; expected at most {most}")
+            raise ImageError(ReasonCode.TOO_LARGE, detail=f"a file of {size} bytes; expected at most {most}")
 
-    def check(self, path: Path, height: int, width: int) -> None:
+    def check(self, height: int, width: int) -> None:
         """Raise TOO_SMALL or TOO_LARGE for an image outside the bounds."""
         found = f"{height} x {width} pixels (height x width); expected at"
         if min(height, width) < self.min_side:
-            raise ImageError(
-                ReasonCode.TOO_SMALL, path, f"{found} least {self.min_side} on either side, so use the full-size image"
-            )
+            detail = f"{found} least {self.min_side} on either side, so use the full-size image"
+            raise ImageError(ReasonCode.TOO_SMALL, detail=detail)
         if height * width > self.max_pixels:
-            raise ImageError(
-                ReasonCode.TOO_LARGE,
-                path,
-                f"{found} most {self.max_pixels} in all, so resample the image or raise max_pixels",
-            )
+            detail = f"{found} most {self.max_pixels} in all, so resample the image or raise max_pixels"
+            raise ImageError(ReasonCode.TOO_LARGE, detail=detail)
 
 
 @dataclass(frozen=True)
@@ -82,12 +77,12 @@ class DecodedImage:
     warnings: list[ImageWarning] = field(default_factory=list)
 
 
-def finite_pixels(path: Path, pixels: NDArray[np.float32], steps: list[str]) -> NDArray[np.float32]:
+def finite_pixels(pixels: NDArray[np.float32], steps: list[str]) -> NDArray[np.float32]:
     """Replace values that are not finite by the darkest one, noting it in `steps`, and make the array contiguous."""
     finite = np.isfinite(pixels)
     if not finite.all():
         if not finite.any():
-            raise ImageError(ReasonCode.CORRUPT, path, "no pixel has a finite value; export the image again")
+            raise ImageError(ReasonCode.CORRUPT, detail="no pixel has a finite value; export the image again")
         pixels = np.where(finite, pixels, pixels[finite].min())
         steps.append("non-finite pixels set to the darkest")
     return np.ascontiguousarray(pixels, dtype=np.float32)
@@ -105,8 +100,8 @@ def strips(height: int, width: int) -> Iterator[slice]:
 
 
 @contextmanager
-def as_corrupt(path: Path, detail: str) -> Iterator[None]:
-    """Raise CORRUPT for whatever a library raises on a damaged file.
+def as_corrupt(detail: str, reason: ReasonCode = ReasonCode.CORRUPT) -> Iterator[None]:
+    """Raise an `ImageError` for whatever a library raises on a damaged file.
 
     In `detail` ``{error}`` stands for the error, ``{kind}`` for its type alone: pydicom's words may quote the file.
     """
@@ -115,7 +110,7 @@ def as_corrupt(path: Path, detail: str) -> Iterator[None]:
     except (ImageError, ImportError, MemoryError):  # a broken installation is no fault of the image
         raise
     except Exception as error:
-        raise ImageError(ReasonCode.CORRUPT, path, detail.format(error=error, kind=type(error).__name__)) from error
+        raise ImageError(reason, detail=detail.format(error=error, kind=type(error).__name__)) from error
 
 
 def zlib_chunks(file: IO[bytes], wbits: int = zlib.MAX_WBITS) -> Iterator[bytes]:
@@ -128,10 +123,10 @@ def zlib_chunks(file: IO[bytes], wbits: int = zlib.MAX_WBITS) -> Iterator[bytes]
         yield inflate.decompress(packed, 2**20)
 
 
-def read_to_end(path: Path, chunks: Iterable[bytes], most: int) -> None:
+def read_to_end(chunks: Iterable[bytes], most: int) -> None:
     """Exhaust decompressed bytes, at most `most`, so that a checksum at their end is checked."""
     length = 0
     for chunk in chunks:
         length += len(chunk)
         if length > most:
-            raise ImageError(ReasonCode.TOO_LARGE, path, f"unpacks to more than {most} bytes; send the image unpacked")
+            raise ImageError(ReasonCode.TOO_LARGE, detail=f"unpacks to more than {most} bytes; send the image unpacked")

@@ -14,13 +14,11 @@ from monai_tbkd.data.readers.dicom_display import VOI_CHOICES, DisplaySteps
 from monai_tbkd.data.readers.dicom_elements import numbers, spacing_of
 from monai_tbkd.data.readers.dicom_file import read_dicom, read_dicom_header
 from monai_tbkd.data.readers.dicom_pixels import bits_of, decode_cells, read_layout, whole_number
-from monai_tbkd.data.readers.dicom_rules import check_tags, patient_orientation
+from monai_tbkd.data.readers.dicom_rules import ImageRules, check_tags, patient_orientation
 from monai_tbkd.data.readers.dicom_stream import settle_syntax
-from monai_tbkd.data.readers.image_rules import ImageRules
 from monai_tbkd.data.readers.image_turn import ImageTurn
-from monai_tbkd.data.readers.image_warnings import ImageWarning
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
-from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ImageWarning, ReasonCode
 
 
 def decode_dicom(
@@ -35,16 +33,16 @@ def decode_dicom(
     with quiet_pydicom():
         ds = read_dicom(path, limits, headless)
         # pydicom parses an element when it is first asked for, so that a damaged one fails anywhere in here.
-        with as_corrupt(path, "one of its tags cannot be read ({kind}); export the image again"):
-            found = check_tags(path, ds, rules)
-            layout = read_layout(path, ds)
-            limits.check(path, layout.rows, layout.columns)
+        with as_corrupt("one of its tags cannot be read ({kind}); export the image again"):
+            found = check_tags(ds, rules)
+            layout = read_layout(ds)
+            limits.check(layout.rows, layout.columns)
             spacing = spacing_of(ds, "PixelSpacing") or spacing_of(ds, "ImagerPixelSpacing")
             turn = turn_to_upright(ds)
             uid = str(ds.get("SOPInstanceUID", "") or "")
             doubtful_syntax = settle_syntax(ds, layout.native_bytes)
-        cells, stream = decode_cells(path, ds, layout)
-        with as_corrupt(path, "its LUT or window cannot be applied ({kind}); export the image again"):
+        cells, stream = decode_cells(ds, layout)
+        with as_corrupt("its LUT or window cannot be applied ({kind}); export the image again"):
             bits, steps, doubts = bits_of(cells, ds, layout, stream)
             try:
                 display = DisplaySteps(ds, bits, voi)
@@ -54,9 +52,9 @@ def decode_dicom(
                     display, pixels = plain, bare
                     display.leave_out("VOI LUT or window left out, which leaves nothing of the image")
             except ValueError as error:
-                raise ImageError(ReasonCode.UNREADABLE_TAG, path, str(error)) from error
+                raise ImageError(ReasonCode.UNREADABLE_TAG, detail=str(error)) from error
             steps += display.steps
-            pixels = finite_pixels(path, pixels, steps)
+            pixels = finite_pixels(pixels, steps)
         if doubtful_syntax:
             steps.insert(0, f"read as {ds.file_meta.TransferSyntaxUID.name}, which TransferSyntaxUID is not")
             doubts.append(ImageWarning.SYNTAX_DOUBTFUL)
@@ -84,10 +82,10 @@ def dicom_size(path: Path) -> tuple[int, int]:
     """Return height and width of the upright image, from the header."""
     # Only what the size needs, so that no element with patient data is even parsed.
     ds = read_dicom_header(path, ["Rows", "Columns", "PatientOrientation", "SOPClassUID"])
-    with quiet_pydicom(), as_corrupt(path, "the DICOM header is damaged ({kind})"):
+    with quiet_pydicom(), as_corrupt("the DICOM header is damaged ({kind})"):
         if not numbers(ds, "Rows") or not numbers(ds, "Columns"):
-            raise ImageError(ReasonCode.NOT_AN_IMAGE, path, "a DICOM file without rows and columns")
-        size = whole_number(path, ds, "Rows"), whole_number(path, ds, "Columns")
+            raise ImageError(ReasonCode.NOT_AN_IMAGE, detail="a DICOM file without rows and columns")
+        size = whole_number(ds, "Rows"), whole_number(ds, "Columns")
         return size[::-1] if turn_to_upright(ds).transpose else size
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,8 @@ from monai_tbkd.data.readers.dicom_display import is_padding, padding_range
 from monai_tbkd.data.readers.dicom_elements import numbers, quoted, quoted_values, text_of
 from monai_tbkd.data.readers.dicom_file import PIXEL_KEYS
 from monai_tbkd.data.readers.dicom_stream import StreamHead, read_stream_head
-from monai_tbkd.data.readers.image_warnings import ImageWarning
 from monai_tbkd.data.readers.pixel_bits import PixelBits, true_bits
-from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ImageWarning, ReasonCode
 
 
 @dataclass(frozen=True)
@@ -37,63 +35,56 @@ class PixelLayout:
         return self.rows * self.columns * ((self.allocated + 7) // 8)
 
 
-def read_layout(path: Path, ds: Dataset) -> PixelLayout:
+def read_layout(ds: Dataset) -> PixelLayout:
     """Read how the header says that the pixels are stored."""
     photometric = text_of(ds, "PhotometricInterpretation")
     if not photometric:
-        raise _missing(path, "PhotometricInterpretation")
-    if whole_number(path, ds, "SamplesPerPixel", 1) != 1 or not photometric.startswith("MONOCHROME"):
-        raise ImageError(
-            ReasonCode.COLOR,
-            path,
-            f"{quoted(photometric)} pixels; expected MONOCHROME1 or MONOCHROME2, so send the original radiograph",
-        )
-    frames = whole_number(path, ds, "NumberOfFrames", 1)
+        raise _missing("PhotometricInterpretation")
+    if whole_number(ds, "SamplesPerPixel", 1) != 1 or not photometric.startswith("MONOCHROME"):
+        detail = f"{quoted(photometric)} pixels; expected MONOCHROME1 or MONOCHROME2, so send the original radiograph"
+        raise ImageError(ReasonCode.COLOR, detail=detail)
+    frames = whole_number(ds, "NumberOfFrames", 1)
     if frames > 1:
-        raise ImageError(ReasonCode.MULTI_FRAME, path, f"{frames} frames; expected a single radiograph")
-    rows, columns = whole_number(path, ds, "Rows"), whole_number(path, ds, "Columns")
-    allocated, signed = whole_number(path, ds, "BitsAllocated"), whole_number(path, ds, "PixelRepresentation") != 0
-    high = whole_number(path, ds, "HighBit", -1)
+        raise ImageError(ReasonCode.MULTI_FRAME, detail=f"{frames} frames; expected a single radiograph")
+    rows, columns = whole_number(ds, "Rows"), whole_number(ds, "Columns")
+    allocated, signed = whole_number(ds, "BitsAllocated"), whole_number(ds, "PixelRepresentation") != 0
+    high = whole_number(ds, "HighBit", -1)
     # HighBit is BitsStored - 1 (PS3.3 C.7.6.3.1), so that either tells the other.
-    stored = whole_number(path, ds, "BitsStored", high + 1 or None)
+    stored = whole_number(ds, "BitsStored", high + 1 or None)
     high = stored - 1 if high < 1 else high
     if not 1 <= stored <= high + 1 <= allocated:
         raise ImageError(
             ReasonCode.CORRUPT,
-            path,
-            f"BitsAllocated {allocated}, BitsStored {stored} and HighBit {high} contradict each other; export the "
-            "image again",
+            detail=f"BitsAllocated {allocated}, BitsStored {stored} and HighBit {high} contradict each other; export "
+            "the image again",
         )
     return PixelLayout(rows, columns, allocated, PixelBits(stored, high, signed))
 
 
-def whole_number(path: Path, ds: Dataset, keyword: str, default: int | None = None) -> int:
+def whole_number(ds: Dataset, keyword: str, default: int | None = None) -> int:
     """Return the first value of an element, or the default where it is missing; UNREADABLE_TAG if neither is there."""
     found = numbers(ds, keyword)
     if not found:
         if default is None:
-            raise _missing(path, keyword)
+            raise _missing(keyword)
         return default
     if found[0] is None or found[0] != int(found[0]):
-        raise ImageError(
-            ReasonCode.UNREADABLE_TAG,
-            path,
-            f"{keyword} is {quoted_values(ds, keyword)}; expected a whole number, so have the element corrected",
-        )
+        detail = f"{keyword} is {quoted_values(ds, keyword)}; expected a whole number, so have the element corrected"
+        raise ImageError(ReasonCode.UNREADABLE_TAG, detail=detail)
     return int(found[0])
 
 
-def _missing(path: Path, keyword: str) -> ImageError:
+def _missing(keyword: str) -> ImageError:
     return ImageError(
-        ReasonCode.UNREADABLE_TAG, path, f"the DICOM element {keyword} is missing; export the image again"
+        ReasonCode.UNREADABLE_TAG, detail=f"the DICOM element {keyword} is missing; export the image again"
     )
 
 
-def decode_cells(path: Path, ds: Dataset, layout: PixelLayout) -> tuple[NDArray[Any], StreamHead | None]:
+def decode_cells(ds: Dataset, layout: PixelLayout) -> tuple[NDArray[Any], StreamHead | None]:
     """Decode cells with all their bits, as padding and overlays may lie outside the stored ones, signed as they are."""
     syntax = ds.file_meta.get("TransferSyntaxUID")
     try:
-        stream = read_stream_head(path, ds, layout.rows, layout.columns, layout.allocated)
+        stream = read_stream_head(ds, layout.rows, layout.columns, layout.allocated)
         if stream is not None and stream.bits > 8 and syntax in (JPEGBaseline8Bit, JPEGExtended12Bit):
             cells = _decode_12_bit_jpeg(ds.PixelData, layout)
         else:
@@ -109,15 +100,13 @@ def decode_cells(path: Path, ds: Dataset, layout: PixelLayout) -> tuple[NDArray[
             mend = "python-gdcm, which is installed, does not read it either, so send the image uncompressed"
             if importlib.util.find_spec("gdcm") is None:
                 mend = "install python-gdcm, or send the image uncompressed"
-            raise ImageError(
-                ReasonCode.UNSUPPORTED_SYNTAX, path, f"no decoder for the transfer syntax {syntax.name}; {mend}"
-            ) from error
-        raise ImageError(
-            ReasonCode.CORRUPT, path, f"the pixel data ({syntax.name}) are cut short or damaged; send the file again"
-        ) from error
+            detail = f"no decoder for the transfer syntax {syntax.name}; {mend}"
+            raise ImageError(ReasonCode.UNSUPPORTED_SYNTAX, detail=detail) from error
+        detail = f"the pixel data ({syntax.name}) are cut short or damaged; send the file again"
+        raise ImageError(ReasonCode.CORRUPT, detail=detail) from error
     expected = layout.rows, layout.columns
     if cells.shape != expected:
-        raise ImageError(ReasonCode.CORRUPT, path, f"pixel data of shape {cells.shape}; the header says {expected}")
+        raise ImageError(ReasonCode.CORRUPT, detail=f"pixel data of shape {cells.shape}; the header says {expected}")
     return cells, stream
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 
 from pydicom import Dataset, uid
 
+from monai_tbkd.data.files.number_range import is_number
 from monai_tbkd.data.readers.dicom_elements import quoted, sequence_items, values_of
-from monai_tbkd.data.readers.image_rules import ImageRules
-from monai_tbkd.data.readers.image_warnings import ImageWarning
-from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ImageWarning, ReasonCode
 
 _RADIOGRAPHS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation}
 _CAPTURES = {
@@ -43,48 +42,62 @@ _CHEST_CODES = {"816094009", "51185008", "39607008", "T-D3000", "T-28000"}
 _MOST_YEARS = 120
 
 
-def check_tags(path: Path, ds: Dataset, rules: ImageRules) -> list[ImageWarning]:
+@dataclass(frozen=True)
+class ImageRules:
+    """What an image's tags must say; an image that says otherwise is refused, one that says nothing gets a warning.
+
+    WHO recommends computer-aided detection of TB from 15 years of age on (consolidated guidelines on tuberculosis,
+    module 2, 2021), on frontal chest X-rays meant for viewing.
+    """
+
+    min_age: float = 15  # youngest patient in years; 0 takes everyone
+    secondary_capture: bool = False  # take Secondary Capture objects and modality OT; marks may be drawn on them
+    any_view: bool = False  # take laterals too
+    any_body_part: bool = False
+
+    def __post_init__(self) -> None:
+        if not is_number(self.min_age, 0):
+            raise ValueError(f"min_age is {self.min_age!r}; expected years, 0 or more.")
+
+
+def check_tags(ds: Dataset, rules: ImageRules) -> list[ImageWarning]:
     """Hold a DICOM image's tags against the rules, and return warnings of what could not be checked.
 
     No message holds patient data.
     """
     found = [
-        _check_kind(path, ds, rules.secondary_capture),
-        _check_body_part(path, ds, rules.any_body_part),
-        _check_view(path, ds, rules.any_view),
-        _check_age(path, ds, rules.min_age),
+        _check_kind(ds, rules.secondary_capture),
+        _check_body_part(ds, rules.any_body_part),
+        _check_view(ds, rules.any_view),
+        _check_age(ds, rules.min_age),
         ImageWarning.ORIENTATION_UNKNOWN if patient_orientation(ds) is None else None,
         ImageWarning.BURNED_IN_ANNOTATION if _text(ds, "BurnedInAnnotation") == "YES" else None,
     ]
     return [warning for warning in found if warning]
 
 
-def _check_kind(path: Path, ds: Dataset, take_captures: bool) -> ImageWarning | None:
+def _check_kind(ds: Dataset, take_captures: bool) -> ImageWarning | None:
     sop, modality = uid.UID(_text(ds, "SOPClassUID")), _text(ds, "Modality")
     if sop == uid.DigitalXRayImageStorageForProcessing or _text(ds, "PresentationIntentType") == "FOR PROCESSING":
-        raise ImageError(
-            ReasonCode.FOR_PROCESSING,
-            path,
-            "pixels meant for processing; expected FOR PRESENTATION, so have the modality send the processed image",
-        )
+        detail = "pixels meant for processing; expected FOR PRESENTATION, so have the modality send the processed image"
+        raise ImageError(ReasonCode.FOR_PROCESSING, detail=detail)
     name = sop.name if sop.name != str(sop) else "an unknown SOP class"
     kind = f"{name}, modality {quoted(modality) or 'unknown'}; expected"
     if sop in _CAPTURES or modality in _CAPTURE_MODALITIES:
         if not take_captures:
             raise ImageError(
                 ReasonCode.UNSUPPORTED_SOP,
-                path,
-                f"{kind} CR or DX, so send the original image, or set secondary_capture to true if such files are "
-                "images without marks",
+                detail=f"{kind} CR or DX, so send the original image, or set secondary_capture to true if such files "
+                "are images without marks",
             )
         return ImageWarning.SECONDARY_CAPTURE
     # An empty modality or SOP class is a gap, not a contradiction.
     if (sop and sop not in _RADIOGRAPHS) or (modality and modality not in _RADIOGRAPHY):
-        raise ImageError(ReasonCode.UNSUPPORTED_SOP, path, f"{kind} a radiograph (CR or DX), so leave it out")
+        raise ImageError(ReasonCode.UNSUPPORTED_SOP, detail=f"{kind} a radiograph (CR or DX), so leave it out")
     return None if sop or modality else ImageWarning.MODALITY_UNKNOWN
 
 
-def _check_body_part(path: Path, ds: Dataset, any_part: bool) -> ImageWarning | None:
+def _check_body_part(ds: Dataset, any_part: bool) -> ImageWarning | None:
     part, codes = _text(ds, "BodyPartExamined"), _codes(ds, "AnatomicRegionSequence")
     if _bare(part) not in _NOTHING:
         chest, named = _names_chest(part), quoted(part)
@@ -96,9 +109,8 @@ def _check_body_part(path: Path, ds: Dataset, any_part: bool) -> ImageWarning | 
     if not chest and not any_part:
         raise ImageError(
             ReasonCode.NOT_CHEST,
-            path,
-            f"the body part is {named}; expected CHEST, so leave it out, or set any_body_part to true if the tag is "
-            "wrong",
+            detail=f"the body part is {named}; expected CHEST, so leave it out, or set any_body_part to true if "
+            "the tag is wrong",
         )
     return None
 
@@ -107,14 +119,11 @@ def _names_chest(part: str) -> bool:
     return any(word in part for word in _CHEST_PARTS) and not any(word in part for word in _BONES)
 
 
-def _check_view(path: Path, ds: Dataset, any_view: bool) -> ImageWarning | None:
+def _check_view(ds: Dataset, any_view: bool) -> ImageWarning | None:
     frontal, found = _view(ds)
     if found and not any_view:
-        raise ImageError(
-            ReasonCode.NOT_FRONTAL,
-            path,
-            f"{found}; expected PA or AP, so leave it out, or set any_view to true if the tag is wrong",
-        )
+        detail = f"{found}; expected PA or AP, so leave it out, or set any_view to true if the tag is wrong"
+        raise ImageError(ReasonCode.NOT_FRONTAL, detail=detail)
     return None if frontal or found else ImageWarning.VIEW_UNKNOWN
 
 
@@ -159,7 +168,7 @@ def patient_orientation(ds: Dataset) -> tuple[str, str] | None:
     return rows, columns
 
 
-def _check_age(path: Path, ds: Dataset, min_age: float) -> ImageWarning | None:
+def _check_age(ds: Dataset, min_age: float) -> ImageWarning | None:
     if min_age <= 0:
         return None
     ages = [age for age in (_stated_age(ds), _age_by_dates(ds)) if age is not None]
@@ -168,9 +177,8 @@ def _check_age(path: Path, ds: Dataset, min_age: float) -> ImageWarning | None:
     if min(ages) < min_age:  # where the two disagree, the child's
         raise ImageError(
             ReasonCode.UNDER_AGE,
-            path,
-            f"the patient is younger than {min_age:g} years, for whom the method was not made; leave the image out, or "
-            "set min_age lower",
+            detail=f"the patient is younger than {min_age:g} years, for whom the method was not made; leave the image "
+            "out, or set min_age lower",
         )
     return None
 

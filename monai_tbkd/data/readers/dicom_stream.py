@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydicom import Dataset, uid
 from pydicom.encaps import encapsulate, generate_frames
@@ -41,7 +40,7 @@ _NATIVE = {
 }  # fmt: skip
 
 
-def read_stream_head(path: Path, ds: Dataset, rows: int, columns: int, allocated: int) -> StreamHead | None:
+def read_stream_head(ds: Dataset, rows: int, columns: int, allocated: int) -> StreamHead | None:
     """Read the start of an RLE, JPEG, JPEG-LS or JPEG 2000 stream; None for other transfer syntaxes.
 
     It is CORRUPT if it lacks its start or end, or contradicts the header's rows, columns and BitsAllocated.
@@ -51,15 +50,14 @@ def read_stream_head(path: Path, ds: Dataset, rows: int, columns: int, allocated
         return None
     found = read(_first_frame(ds.PixelData))
     if found is None:
-        raise ImageError(ReasonCode.CORRUPT, path, "the compressed stream lacks its start or end; send the file again")
+        raise ImageError(ReasonCode.CORRUPT, detail="the compressed stream lacks its start or end; send the file again")
     most = max(16, allocated)
     size_fits = (found.rows, found.columns) in {(rows, columns), (0, 0)}
     if not size_fits or found.samples != 1 or not 0 < found.bits <= most:
         raise ImageError(
             ReasonCode.CORRUPT,
-            path,
-            f"the compressed stream has {found.rows} x {found.columns} pixels of {found.samples} x {found.bits} bits; "
-            f"its header says {rows} x {columns} of 1 x at most {most}, so send the file again",
+            detail=f"the compressed stream has {found.rows} x {found.columns} pixels of {found.samples} x {found.bits} "
+            f"bits; its header says {rows} x {columns} of 1 x at most {most}, so send the file again",
         )
     return found
 

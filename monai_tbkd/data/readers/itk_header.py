@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode, named_errors
 
 HEADER_BYTES = 65536
 """Longest header that is accepted."""
@@ -75,67 +75,68 @@ def read_header(path: Path, file_format: str) -> tuple[Mapping[str, str], int]:
         ImageError: CORRUPT, the header has no end, lacks a field, or has one of another form than the format's;
             NOT_AN_IMAGE, a field is not known here, or the pixels are in another file; MULTI_FRAME, too many axes.
     """
-    with path.open("rb") as file:
-        head = file.read(HEADER_BYTES)
-    lines, start = (_nrrd_lines if file_format == "nrrd" else _metaimage_lines)(path, head)
+    with named_errors(path), path.open("rb") as file:
+        return _checked(file.read(HEADER_BYTES), file_format)
+
+
+def _checked(head: bytes, file_format: str) -> tuple[Mapping[str, str], int]:
+    lines, start = (_nrrd_lines if file_format == "nrrd" else _metaimage_lines)(head)
     known, fields = _NRRD if file_format == "nrrd" else _METAIMAGE, {}
     for name, value in lines:
         if name in _ELSEWHERE and value.lower() != "local":
-            raise ImageError(
-                ReasonCode.NOT_AN_IMAGE, path, "a header whose pixels are in another file; save it as one file"
-            )
+            detail = "a header whose pixels are in another file; save it as one file"
+            raise ImageError(ReasonCode.NOT_AN_IMAGE, detail=detail)
         if name not in known:
-            raise ImageError(
-                ReasonCode.NOT_AN_IMAGE, path, f"the header has a field {name[:40]!r}, which is not known; save it anew"
-            )
+            detail = f"the header has a field {name[:40]!r}, which is not known; save it anew"
+            raise ImageError(ReasonCode.NOT_AN_IMAGE, detail=detail)
         if name in fields or not re.fullmatch(known[name], value, re.IGNORECASE):
-            raise _corrupt(path, f"'s field {name!r} is {value[:40]!r}")
+            raise _corrupt(f"'s field {name!r} is {value[:40]!r}")
         fields[name] = value
     if missing := [name for name in _NEEDED[file_format] if name not in fields]:
-        raise _corrupt(path, f" has no {missing[0]!r}")
+        raise _corrupt(f" has no {missing[0]!r}")
     axes, sizes = int(fields.get("dimension") or fields["ndims"]), (fields.get("sizes") or fields["dimsize"]).split()
     if axes > MOST_AXES:
-        raise ImageError(ReasonCode.MULTI_FRAME, path, f"{axes} axes; expected two axes or one slice")
+        raise ImageError(ReasonCode.MULTI_FRAME, detail=f"{axes} axes; expected two axes or one slice")
     if len(sizes) != axes:
-        raise _corrupt(path, f" has {axes} axes and {len(sizes)} sizes")
+        raise _corrupt(f" has {axes} axes and {len(sizes)} sizes")
     return fields, start
 
 
-def _nrrd_lines(path: Path, head: bytes) -> tuple[list[tuple[str, str]], int]:
+def _nrrd_lines(head: bytes) -> tuple[list[tuple[str, str]], int]:
     end = re.search(rb"\r?\n\r?\n", head)
     lines = []
-    for line in _printable(path, head[: end.start()] if end else head.rstrip())[1:]:
+    for line in _printable(head[: end.start()] if end else head.rstrip())[1:]:
         if line.startswith("#") or re.fullmatch(rf"[\w .|-]+:={_TEXT}", line):
             continue  # comments, and keys that are no fields
-        lines.append(_field(path, line, ":"))
+        lines.append(_field(line, ":"))
     # A header without an end is one whose pixels are in another file, where it says so.
     if end is None and (len(head) == HEADER_BYTES or not any(name in _ELSEWHERE for name, _ in lines)):
-        raise _corrupt(path, f" does not end within {HEADER_BYTES} bytes")
+        raise _corrupt(f" does not end within {HEADER_BYTES} bytes")
     return lines, end.end() if end else len(head)
 
 
-def _metaimage_lines(path: Path, head: bytes) -> tuple[list[tuple[str, str]], int]:
+def _metaimage_lines(head: bytes) -> tuple[list[tuple[str, str]], int]:
     end = re.search(rb"^ElementDataFile[^\n]*\n", head, re.MULTILINE | re.IGNORECASE)
     if end is None:
-        raise _corrupt(path, f" does not end within {HEADER_BYTES} bytes")
-    lines = [_field(path, line, "=") for line in _printable(path, head[: end.end() - 1])]
+        raise _corrupt(f" does not end within {HEADER_BYTES} bytes")
+    lines = [_field(line, "=") for line in _printable(head[: end.end() - 1])]
     return [(name, value) for name, value in lines if not _METADATA.fullmatch(name)], end.end()
 
 
-def _field(path: Path, line: str, separator: str) -> tuple[str, str]:
+def _field(line: str, separator: str) -> tuple[str, str]:
     name, found, value = line.partition(separator)
     if not found:
-        raise _corrupt(path, f" has a line {line[:40]!r}")
+        raise _corrupt(f" has a line {line[:40]!r}")
     return name.strip().lower(), value.strip()
 
 
-def _printable(path: Path, header: bytes) -> list[str]:
+def _printable(header: bytes) -> list[str]:
     """Split into lines; a control character would let ITK see other lines than are checked here."""
     lines = [line.removesuffix(b"\r") for line in header.split(b"\n")]
     if any(_UNPRINTABLE.search(line) for line in lines):
-        raise _corrupt(path, " holds control characters")
+        raise _corrupt(" holds control characters")
     return [line.decode("latin-1") for line in lines]
 
 
-def _corrupt(path: Path, what: str) -> ImageError:
-    return ImageError(ReasonCode.CORRUPT, path, f"the header{what}; copy the file again")
+def _corrupt(what: str) -> ImageError:
+    return ImageError(ReasonCode.CORRUPT, detail=f"the header{what}; copy the file again")

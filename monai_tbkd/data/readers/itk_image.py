@@ -25,29 +25,28 @@ def decode_itk(path: Path, limits: ImageLimits, file_format: str) -> DecodedImag
     fields, start = read_header(path, file_format)
     io = _open(path, file_format)
     shape, affine = _shape(io), _affine(io)
-    axes = image_plane(path, shape)
+    axes = image_plane(shape)
     if io.GetNumberOfComponents() != 1:
-        raise ImageError(
-            ReasonCode.COLOR, path, f"{io.GetNumberOfComponents()} values a pixel; expected one gray value"
-        )
-    limits.check(path, shape[axes[1]], shape[axes[0]])
+        detail = f"{io.GetNumberOfComponents()} values a pixel; expected one gray value"
+        raise ImageError(ReasonCode.COLOR, detail=detail)
+    limits.check(shape[axes[1]], shape[axes[0]])
     import itk
 
-    with as_corrupt(path, "the file is cut short or damaged; copy it again"):
+    with as_corrupt("the file is cut short or damaged; copy it again"):
         _check_packed(path, fields, start, limits.max_bytes)
         # ITK's Python has no images of some types, such as signed char, and of these imread can't make float
         kind = itk.Image[itk.F, io.GetNumberOfDimensions()]
         reader = itk.ImageFileReader[kind].New(FileName=str(path), ImageIO=io)
         reader.Update()
         values = itk.array_from_image(reader.GetOutput()).T  # ITK's arrays run z, y, x
-    return decoded_volume(path, values.reshape(shape[axes[0]], shape[axes[1]]), affine, axes, file_format)
+    return decoded_volume(values.reshape(shape[axes[0]], shape[axes[1]]), affine, axes, file_format)
 
 
 def itk_size(path: Path, file_format: str) -> tuple[int, int]:
     """Return height and width of the upright image, from its header."""
     read_header(path, file_format)
     io = _open(path, file_format)
-    return upright_size(path, _shape(io), _affine(io))
+    return upright_size(_shape(io), _affine(io))
 
 
 def _open(path: Path, file_format: str) -> Any:
@@ -61,7 +60,7 @@ def _open(path: Path, file_format: str) -> Any:
     try:
         io.ReadImageInformation()
     except RuntimeError as error:
-        raise ImageError(ReasonCode.CORRUPT, path, "the header is damaged; copy the file again") from error
+        raise ImageError(ReasonCode.CORRUPT, detail="the header is damaged; copy the file again") from error
     return io
 
 
@@ -72,9 +71,9 @@ def _check_packed(path: Path, fields: Mapping[str, str], start: int, most: int) 
         file.seek(start)
         if encoding[:2] in ("gz", "bz"):
             with gzip.open(file) if encoding.startswith("g") else bz2.open(file) as stream:
-                read_to_end(path, iter(partial(stream.read, 2**20), b""), most)
+                read_to_end(iter(partial(stream.read, 2**20), b""), most)
         elif fields.get("compresseddata", "").lower() == "true":
-            read_to_end(path, zlib_chunks(file), most)
+            read_to_end(zlib_chunks(file), most)
 
 
 def _shape(io: Any) -> tuple[int, ...]:

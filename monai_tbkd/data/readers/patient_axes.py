@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import nibabel as nib
@@ -10,21 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_tbkd.data.readers.decoded_image import DecodedImage, finite_pixels
-from monai_tbkd.data.readers.image_warnings import ImageWarning
-from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ImageWarning, ReasonCode
 
 _FOOT_HEAD = 2
 
 
-def image_plane(path: Path, shape: tuple[int, ...]) -> tuple[int, int]:
+def image_plane(shape: tuple[int, ...]) -> tuple[int, int]:
     """Find the two axes of a volume's `shape` that are longer than one voxel; MULTI_FRAME or TOO_SMALL otherwise."""
     axes = [axis for axis, length in enumerate(shape) if length != 1]
     if len(axes) > 2 or (len(axes) == 2 and axes[1] > 2):
-        raise ImageError(
-            ReasonCode.MULTI_FRAME, path, f"voxels of shape {shape}; expected two axes or one slice, so save one image"
-        )
+        detail = f"voxels of shape {shape}; expected two axes or one slice, so save one image"
+        raise ImageError(ReasonCode.MULTI_FRAME, detail=detail)
     if len(axes) < 2 or 0 in shape:
-        raise ImageError(ReasonCode.TOO_SMALL, path, f"voxels of shape {shape}; expected two axes longer than 1")
+        raise ImageError(ReasonCode.TOO_SMALL, detail=f"voxels of shape {shape}; expected two axes longer than 1")
     return axes[0], axes[1]
 
 
@@ -36,9 +33,9 @@ def _directions(affine: NDArray[np.float64], axes: tuple[int, int]) -> list[tupl
     return [(int(patient_axis), int(sign)) for patient_axis, sign in orientation]
 
 
-def upright_size(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64]) -> tuple[int, int]:
+def upright_size(shape: tuple[int, ...], affine: NDArray[np.float64]) -> tuple[int, int]:
     """Return height and width of the upright image."""
-    axes = image_plane(path, shape)
+    axes = image_plane(shape)
     directions = _directions(affine, axes)
     vertical_first = directions is not None and directions[0][0] == _FOOT_HEAD
     first, second = shape[axes[0]], shape[axes[1]]
@@ -83,9 +80,9 @@ def upright_image(
 
 
 def decoded_volume(
-    path: Path, values: NDArray[Any], affine: NDArray[np.float64], axes: tuple[int, int], source_format: str
+    values: NDArray[Any], affine: NDArray[np.float64], axes: tuple[int, int], source_format: str
 ) -> DecodedImage:
     """Make an upright image of the two in-plane axes of a volume, as `upright_image` does."""
     pixels, spacing, steps = upright_image(values.astype(np.float32), affine, axes)
-    pixels = finite_pixels(path, pixels, steps)
+    pixels = finite_pixels(pixels, steps)
     return DecodedImage(pixels, source_format, steps, spacing, warnings=[ImageWarning.UNTAGGED])

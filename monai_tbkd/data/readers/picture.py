@@ -17,9 +17,8 @@ from monai_tbkd.data.files.own_results import is_marked
 from monai_tbkd.data.readers.decoded_image import DecodedImage, ImageLimits, as_corrupt, finite_pixels, strips
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, sniff_format
 from monai_tbkd.data.readers.image_turn import ImageTurn
-from monai_tbkd.data.readers.image_warnings import ImageWarning
 from monai_tbkd.data.readers.picture_parts import has_all_rows, needed_jpeg, needed_png, needed_tiff
-from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ImageWarning, ReasonCode
 
 PICTURE_FORMATS = ("png", "jpeg", "tiff", "bmp")
 _ORIENTATION_TAG, _PHOTOMETRIC_TAG, _BITS_TAG = 274, 262, 258
@@ -32,15 +31,15 @@ _DAMAGED = "the picture is cut short or damaged ({error}); copy or export it aga
 
 
 @contextmanager
-def _pillow(path: Path) -> Iterator[None]:
+def _pillow() -> Iterator[None]:
     """Give Pillow's errors their reason, and drop its warnings of odd metadata, which the pixels do not need."""
-    with as_corrupt(path, _DAMAGED), warnings.catch_warnings(action="ignore"):
+    with as_corrupt(_DAMAGED), warnings.catch_warnings(action="ignore"):
         try:
             yield
         except Image.DecompressionBombError as error:
-            raise ImageError(ReasonCode.TOO_LARGE, path, f"{error}; resample the image") from error
+            raise ImageError(ReasonCode.TOO_LARGE, detail=f"{error}; resample the image") from error
         except UnidentifiedImageError as error:
-            raise ImageError(ReasonCode.CORRUPT, path, _DAMAGED.format(error="its header")) from error
+            raise ImageError(ReasonCode.CORRUPT, detail=_DAMAGED.format(error="its header")) from error
 
 
 def decode_picture(path: Path, limits: ImageLimits) -> DecodedImage:
@@ -52,17 +51,18 @@ def decode_picture(path: Path, limits: ImageLimits) -> DecodedImage:
     """
     content = _read(path)
     if is_marked(content):
-        raise ImageError(ReasonCode.OWN_RESULT, path, "drawn by this program; give the image that it shows")
+        raise ImageError(ReasonCode.OWN_RESULT, detail="drawn by this program; give the image that it shows")
     file_format = str(sniff_format(content[:HEAD_BYTES]))
     content, complete = _needed(content, file_format)
     if not complete:
-        raise ImageError(ReasonCode.CORRUPT, path, _DAMAGED.format(error="no end mark"))
+        raise ImageError(ReasonCode.CORRUPT, detail=_DAMAGED.format(error="no end mark"))
     steps: list[str] = []
-    with _pillow(path), Image.open(io.BytesIO(content), formats=[file_format.upper()]) as image:
-        limits.check(path, image.height, image.width)
+    with _pillow(), Image.open(io.BytesIO(content), formats=[file_format.upper()]) as image:
+        limits.check(image.height, image.width)
         frames = int(getattr(image, "n_frames", 1))
         if frames > 1 and image.format != "MPO":  # a JPEG of a phone: previews and depth follow the picture
-            raise ImageError(ReasonCode.MULTI_FRAME, path, f"{frames} frames; expected one, so export a single picture")
+            detail = f"{frames} frames; expected one, so export a single picture"
+            raise ImageError(ReasonCode.MULTI_FRAME, detail=detail)
         tags: Any = image.tag_v2 if file_format == "tiff" else {}  # type: ignore[attr-defined]
         orientation = tags.get(_ORIENTATION_TAG, 1) if file_format == "tiff" else _orientation(image)
         turn = ImageTurn.from_text(_TURNS.get(orientation, ""))
@@ -77,24 +77,24 @@ def decode_picture(path: Path, limits: ImageLimits) -> DecodedImage:
             steps.append("16-bit channels read as 8-bit")
         image.load()  # also turns a TIFF upright
         if file_format == "png" and _ends_black(image) and not has_all_rows(content):
-            raise ImageError(ReasonCode.CORRUPT, path, _DAMAGED.format(error="fewer rows than its header says"))
+            raise ImageError(ReasonCode.CORRUPT, detail=_DAMAGED.format(error="fewer rows than its header says"))
         if file_format == "tiff" and orientation != 1:
             steps.append("TIFF orientation applied")
         elif turn:
             steps.append(f"EXIF orientation {orientation} applied")
-        pixels = _to_gray(path, image, steps)
+        pixels = _to_gray(image, steps)
         if file_format != "tiff":
             pixels = turn.upright(pixels)
         if white is not None:
             pixels = white - pixels
             steps.append("inverted")
-        pixels = finite_pixels(path, pixels, steps)
+        pixels = finite_pixels(pixels, steps)
     return DecodedImage(pixels, file_format, steps, turn=turn, warnings=[ImageWarning.UNTAGGED])
 
 
 def picture_size(path: Path) -> tuple[int, int]:
     """Return height and width of the upright picture, from its header."""
-    with _pillow(path):
+    with _pillow():
         try:
             return _upright_size(path)
         except Image.DecompressionBombError:
@@ -122,7 +122,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ImageError(ReasonCode.NOT_READABLE, path, f"cannot be read ({error.strerror}); copy it again") from error
+        raise ImageError(ReasonCode.NOT_READABLE, detail=f"cannot be read ({error.strerror}); copy it again") from error
 
 
 def _orientation(image: Image.Image) -> int:
@@ -146,7 +146,7 @@ def _white_that_is_zero(mode: str, tags: Any) -> float | None:
     return 1.0 if mode == "F" else float(2 ** int(tags.get(_BITS_TAG, (16,))[0]) - 1)
 
 
-def _to_gray(path: Path, image: Image.Image, steps: list[str]) -> NDArray[np.float32]:
+def _to_gray(image: Image.Image, steps: list[str]) -> NDArray[np.float32]:
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
         steps.append("palette expanded")
@@ -160,9 +160,8 @@ def _to_gray(path: Path, image: Image.Image, steps: list[str]) -> NDArray[np.flo
     if image.mode in ("L", "I", "F") or image.mode.startswith("I;16"):
         return array.astype(np.float32)
     if image.mode not in ("RGB", "RGBA", "RGBX"):
-        raise ImageError(
-            ReasonCode.COLOR, path, f"pixels of mode {image.mode}; expected gray or RGB, so convert the image"
-        )
+        detail = f"pixels of mode {image.mode}; expected gray or RGB, so convert the image"
+        raise ImageError(ReasonCode.COLOR, detail=detail)
     if array.shape[-1] > 3:
         steps.append("alpha dropped")
     red, green, blue = (array[..., channel] for channel in range(3))
@@ -170,7 +169,7 @@ def _to_gray(path: Path, image: Image.Image, steps: list[str]) -> NDArray[np.flo
         steps.append("equal channels to one")
         return red.astype(np.float32)
     if _has_many_hues(array):
-        raise ImageError(ReasonCode.COLOR, path, "a color photograph or drawing; expected a gray radiograph")
+        raise ImageError(ReasonCode.COLOR, detail="a color photograph or drawing; expected a gray radiograph")
     luma = np.empty(red.shape, dtype=np.float32)
     for rows in strips(*red.shape):
         luma[rows] = array[rows, :, :3] @ _LUMA

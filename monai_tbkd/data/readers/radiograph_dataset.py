@@ -11,7 +11,7 @@ from monai.data import Dataset, MetaTensor
 from monai.utils import ImageMetaKey
 
 from monai_tbkd.data.readers.cxr_reader import image_meta
-from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode, causes
+from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class RadiographDataset(Dataset):
         path = str(source.get("image", ""))
         found = image_error_in(error)
         if found is None:
-            root = causes(error)[-1]
+            root = _causes(error)[-1]
             # No traceback in the item: a row of results has room for a sentence. The log has the rest.
             logger.error("%s: %s: %s", path, type(root).__name__, root, exc_info=error)
             found = ImageError(ReasonCode.INTERNAL, path, f"{type(root).__name__} while it was prepared; see the log")
@@ -96,4 +96,13 @@ def image_error_in(error: BaseException) -> ImageError | None:
         >>> image_error_in(RuntimeError("applying transform")) is None
         True
     """
-    return next((each for each in causes(error) if isinstance(each, ImageError)), None)
+    return next((each for each in _causes(error) if isinstance(each, ImageError)), None)
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    """An exception and those that it was raised from, the first cause last."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    return chain

@@ -28,7 +28,7 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 from monai_tbkd.data.readers.decoded_image import DecodedImage
-from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
+from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode, named_errors
 
 SECONDS = 60.0
 """Longest time for one image."""
@@ -57,31 +57,31 @@ def decode_apart(decode: Callable[..., Found], max_pixels: int, path: Path, *arg
     Args:
         decode: a function of a module, called with `path` and `args`, that returns something picklable.
         max_pixels: most pixels of a `DecodedImage` that it may return.
-        path: of the file.
+        path: of the file, for errors that do not name it.
         args: picklable.
 
     Raises:
         ImageError: what `decode` raises; READER_DIED where the process ended or was ended at a limit.
     """
-    if _is_reader or not hasattr(os, "fork"):
-        return decode(path, *args)
-    process = getattr(_own, "process", None)
-    if process is None or process.parent != os.getpid() or process.max_pixels < max_pixels:
-        process = _own.process = _ReaderProcess(max_pixels)  # after a fork the parent's is not ours
-    try:
-        answer = process.call(decode, path, *args)
-    except _EndedError as error:
-        _own.process = None
-        raise ImageError(
-            ReasonCode.READER_DIED, path, f"the process that decodes it {error}; look at the file with other software"
-        ) from None
-    except BaseException:  # such as Ctrl-C: the answer that is still to come must not be taken for the next image's
-        _own.process = None
-        process.end("was interrupted")
-        raise
-    if isinstance(answer, Exception):
-        raise answer
-    return answer  # type: ignore[no-any-return]
+    with named_errors(path):
+        if _is_reader or not hasattr(os, "fork"):
+            return decode(path, *args)
+        process = getattr(_own, "process", None)
+        if process is None or process.parent != os.getpid() or process.max_pixels < max_pixels:
+            process = _own.process = _ReaderProcess(max_pixels)  # after a fork the parent's is not ours
+        try:
+            answer = process.call(decode, path, *args)
+        except _EndedError as error:
+            _own.process = None
+            detail = f"the process that decodes it {error}; look at the file with other software"
+            raise ImageError(ReasonCode.READER_DIED, detail=detail) from None
+        except BaseException:  # such as Ctrl-C: the answer that is still to come must not be taken for the next image's
+            _own.process = None
+            process.end("was interrupted")
+            raise
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
 
 
 class _EndedError(Exception):
@@ -181,19 +181,19 @@ def _answer(decode: Callable[..., Any], args: Any, pixels: mmap.mmap) -> bytes:
         if not isinstance(image, DecodedImage):
             return pickle.dumps((image, None))
         if image.pixels.nbytes > len(pixels):
-            raise ImageError(ReasonCode.TOO_LARGE, args[0], f"{image.pixels.nbytes} bytes of pixels")
+            raise ImageError(ReasonCode.TOO_LARGE, detail=f"{image.pixels.nbytes} bytes of pixels")
         np.frombuffer(pixels, np.float32, image.pixels.size)[:] = image.pixels.ravel()
         return pickle.dumps((replace(image, pixels=np.zeros((0, 0), np.float32)), image.pixels.shape))
     except MemoryError:
-        detail = f"decoding takes more than {MEMORY >> 20} MB"
-        return pickle.dumps((ImageError(ReasonCode.TOO_LARGE, args[0], detail), None))
-    except Exception as error:
+        error = ImageError(ReasonCode.TOO_LARGE, detail=f"decoding takes more than {MEMORY >> 20} MB")
+        return pickle.dumps((error, None))
+    except Exception as raised:
         try:
-            words = pickle.dumps((error, None))
+            words = pickle.dumps((raised, None))
             pickle.loads(words)  # what cannot be read there would be a fault of the parent
             return words
         except Exception:
-            return pickle.dumps((RuntimeError(f"{type(error).__name__}: {error}"), None))
+            return pickle.dumps((RuntimeError(f"{type(raised).__name__}: {raised}"), None))
 
 
 def _limit_memory() -> None:
