@@ -26,7 +26,7 @@ from monai_tbkd.backends import ImageInputNet, agreement, export_network
 from monai_tbkd.backends.agreement import Image
 from monai_tbkd.backends.exported_net import open_network
 from monai_tbkd.backends.write_network import int8_network
-from monai_tbkd.commands.export_model import inference_config, read_images, scores_and_boxes
+from monai_tbkd.commands.export import inference_config, read_images, scores_and_boxes
 from monai_tbkd.engines import load_trained
 from monai_tbkd.metrics.bootstrap import bootstrap_ratio
 

@@ -6,15 +6,13 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 
 from monai_tbkd import __version__
-
-COMMANDS = (
-    "locate", "demo", "bundle", "phantom", "check_data", "calibrate", "export", "score", "report", "merge_predictions",
-    "label_app", "take_reports", "export_labels", "pacs", "package", "verify_bundle",
-)  # fmt: skip
+from monai_tbkd.commands.arguments import add_commands
+from monai_tbkd.commands.quick_start import quick_and_quiet
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,13 +22,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Find where tuberculosis is on chest X-rays. Research use only, not for diagnosis.",
     )
     parser.add_argument("--version", action="version", version=__version__)
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        import_module(f"monai_tbkd.commands.{command}").add_parser(subparsers)
+    add_commands(parser)
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        return int(args.run(args))
+        with quick_and_quiet() if getattr(args, "quick", False) else nullcontext():
+            return int(import_module(f"monai_tbkd.commands.{args.command}").run(args))
     except (ValueError, OSError) as e:
         sys.stderr.write(f"error: {e}\n")
         return 2

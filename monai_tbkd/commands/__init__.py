@@ -1,1 +1,1 @@
-"""The commands of ``python -m monai_tbkd``, one a file, each with ``add_parser`` and ``run``."""
+"""The commands of ``python -m monai_tbkd``: ``run`` of one in each file, the options of all in ``arguments``."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.lists.image_classes import LAYOUTS
+from monai_tbkd.data.audit.dataset_check import check_dataset
+from monai_tbkd.data.audit.duplicates import KINDS
+from monai_tbkd.data.files.atomic_write import write_json
+from monai_tbkd.data.lists.datalist_findings import SEVERITIES
+from monai_tbkd.metrics.shortcut_reference import image_shortcuts, shortcut_verdict, shortcuts_by_source
 
 _SHORTCUTS = {
     "thumbnail": "16 x 16 thumbnail and five intensity statistics",
@@ -18,31 +21,8 @@ _PAIRS_SHOWN = 10
 _SIZES_SHOWN = 3
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    p = subparsers.add_parser(
-        "check_data",
-        help="report what is in a data set: images, boxes, faults, duplicates, shortcuts",
-        description="Read every image of a data set and report splits, classes, boxes, faults and duplicates. "
-        "Ends with 0 if the data set can be used, with 1 if not.",
-    )
-    p.add_argument("dataset_dir", nargs="+", type=Path, metavar="DIR", help="a folder or CSV file; several are merged")
-    p.add_argument("--layout", choices=LAYOUTS, default="auto", help="of the data set (default: from its content)")
-    p.add_argument("--workers", type=int, default=0, help="processes that read images; 0 reads in this one (default)")
-    p.add_argument("--duplicates", action="store_true", default=True, help="look for duplicates (default)")
-    p.add_argument("--no_duplicates", dest="duplicates", action="store_false", help="do not look for duplicates")
-    p.add_argument("--shortcuts", action="store_true", help="measure how well a model predicts the label without lungs")
-    p.add_argument("--json", type=Path, metavar="FILE", help="write everything, every duplicate included, to FILE")
-    p.set_defaults(run=run)
-
-
 def run(args: argparse.Namespace) -> int:
     """Check and print; 0 if the data set can be used, with or without warnings, 1 if not."""
-    from monai_tbkd.data.audit.dataset_check import check_dataset
-    from monai_tbkd.data.files.atomic_write import write_json
-    from monai_tbkd.data.lists.datalist_findings import SEVERITIES
-    from monai_tbkd.metrics.shortcut_reference import image_shortcuts, shortcut_verdict, shortcuts_by_source
-
     check = check_dataset(args.dataset_dir, args.layout, args.workers, args.duplicates)
     content = check.as_dict()
     parts = [
@@ -107,8 +87,6 @@ def _images(content: dict[str, Any]) -> list[str]:
 
 
 def _duplicates(pairs: list[dict[str, Any]]) -> list[str]:
-    from monai_tbkd.data.audit.duplicates import KINDS
-
     lines = [f"{'duplicates (pairs)':<20} {'within splits':>14} {'across splits':>14}"]
     for kind in KINDS:
         within = sum(pair["kind"] == kind and pair["first_split"] == pair["second_split"] for pair in pairs)

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from monai_tbkd.commands.quick_start import quick_and_quiet
+
 # the browser itself keeps the page from asking anything of anybody else
 _POLICY = (
     '<meta http-equiv="Content-Security-Policy" content="default-src \'self\' \'unsafe-inline\' \'unsafe-eval\' data: '
@@ -19,31 +21,13 @@ _POLICY = (
 _EVERY_SIZE = "400mb"
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    p = subparsers.add_parser(
-        "demo",
-        help="a page to try the model on, in the browser",
-        description="Start a page on this machine's loopback: drop an image, see map, boxes, score and threshold, or "
-        "the reason why not. Nothing is kept, nothing is sent. Ctrl-C ends it. Research use only, not for diagnosis.",
-    )
-    p.add_argument("--ckpt_dir", type=Path, metavar="DIR", help="folder of a model.pt (default: the released model)")
-    p.add_argument("--port", type=int, default=7860, help="of the page (default 7860)")
-    p.add_argument("--open", action="store_true", help="open the page in the browser")
-    p.set_defaults(run=run)
-
-
 def run(args: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
     if importlib.util.find_spec("gradio") is None:
         raise ValueError("gradio is not installed; run pip install 'monai_tbkd[demo]'.")
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
-    from monai_tbkd.commands.quick_imports import import_monai_quickly
-    from monai_tbkd.commands.quiet import quiet
-
-    with tempfile.TemporaryDirectory(prefix="tbkd_demo_") as scratch, quiet():
+    with tempfile.TemporaryDirectory(prefix="tbkd_demo_") as scratch, quick_and_quiet():
         os.environ["GRADIO_TEMP_DIR"] = scratch  # gone with the program
-        import_monai_quickly()
         import gradio
 
         theme = gradio.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"])  # others are fetched
@@ -60,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 def _page(ckpt_dir: Path | None) -> Any:
     import gradio
 
-    from monai_tbkd.commands.locate_run import line_of
+    from monai_tbkd.commands.locate import line_of
     from monai_tbkd.inference import load_model
     from monai_tbkd.metrics.calibrated_threshold import BEFORE_USE
     from monai_tbkd.transforms import notice_of

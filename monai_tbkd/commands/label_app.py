@@ -6,35 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
-
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    p = subparsers.add_parser(
-        "label_app",
-        help="write the folder of a MONAI Label app",
-        description=(
-            "Write a folder that a MONAI Label server is started on: configs, recipes and a copy of the weights, which "
-            "training from corrections replaces. Research use only, not for diagnosis."
-        ),
-    )
-    p.add_argument("folder", type=Path, metavar="DIR", help="the new folder")
-    p.add_argument("--bundle", type=Path, help="the bundle to serve (default: the one of this package)")
-    p.add_argument(
-        "--ckpt_dir", type=Path, help="folder of model.pt (default: models in the bundle, or else the released model)"
-    )
-    p.add_argument(
-        "--recipe", nargs="*", default=[], metavar="NAME|FILE", help="recipes that the model was trained with, in order"
-    )
-    p.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="values of the configs, such as min_age=0")
-    p.set_defaults(run=run)
+from monai_tbkd.bundle import bundle_files, models_folder, recipe_files, set_option
+from monai_tbkd.label.app_folder import write_app_folder
+from monai_tbkd.networks import model_version
 
 
 def run(args: argparse.Namespace) -> int:
     """Write it and say how to start."""
-    from monai_tbkd.bundle import bundle_files, models_folder, set_option
-    from monai_tbkd.label.app_folder import write_app_folder
-    from monai_tbkd.networks import model_version
-
     bundle = args.bundle or bundle_files()
     recipes = [_recipe(name) for name in args.recipe]
     overrides = dict(set_option(text) for text in args.set)
@@ -50,7 +28,5 @@ def run(args: argparse.Namespace) -> int:
 
 def _recipe(name: str) -> Path:
     """A file, or a recipe of the package by name."""
-    from monai_tbkd.bundle import recipe_files
-
     packaged = recipe_files() / f"{name}.yaml"
     return packaged if "/" not in name and not Path(name).is_file() and packaged.is_file() else Path(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import logging
 import os
 import shutil
@@ -10,13 +11,10 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monai_tbkd.commands.archive_options import SECRETS, add_archive_options, open_archive, refuse_negative
-
 if TYPE_CHECKING:
-    from monai_tbkd.pacs import Archive, ArchiveRun
+    from monai_tbkd.pacs import Archive, ArchiveRun, StudyQuery
 
 logger = logging.getLogger(__name__)
 
@@ -24,35 +22,6 @@ STOPPED = 130
 _LONGEST = 15.0
 _CLEARING = 2.0
 """Seconds after a signal in which another one changes nothing, since images are being removed."""
-
-
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the command line."""
-    p = subparsers.add_parser(
-        "pacs",
-        help="find chest images without results in a PACS, infer, store the results in their studies",
-        description="Find CR and DX chest images without our results in a DICOMweb archive, infer, and store DICOM "
-        f"results in their studies. Run it again to go on: what has results is skipped. {SECRETS} Research use only, "
-        "not for diagnosis.",
-    )
-    add_archive_options(p)
-    p.add_argument(
-        "--output", type=Path, required=True, help="folder for predictions.csv; the image in work lies in it"
-    )
-    p.add_argument("--ckpt_dir", type=Path, help="folder with model.pt (default: the released model)")
-    p.add_argument("--config", nargs="+", action="extend", default=[], type=Path, metavar="YAML", help="recipes "
-                   "that lie over inference.yaml")  # fmt: skip
-    p.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", dest="settings", help="other "
-                   "keys of inference.yaml, like threshold_file=threshold.json")  # fmt: skip
-    p.add_argument("--results", nargs="+", metavar="KIND", help="DICOM objects to store for each image: sr and some "
-                   "of seg_map, seg_boxes, sc, gsps (default: all but gsps)")  # fmt: skip
-    p.add_argument("--report_refused", action="store_true", help="store a report for each image that is refused or "
-                   "damaged, too; it has no score and says why")  # fmt: skip
-    p.add_argument("--again", action="store_true", help="look again at the images that were refused or damaged before")
-    p.add_argument("--dry_run", action="store_true", help="list the images that would be done, and do nothing")
-    p.add_argument("--limit", type=int, help="do at most this many images")
-    p.add_argument("--watch", type=float, metavar="SECONDS", help="look again this long after each pass, until stopped")
-    p.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,6 +55,31 @@ def run(args: argparse.Namespace) -> int:
         work.close()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def open_archive(args: argparse.Namespace) -> tuple[Archive, StudyQuery]:
+    """Open the archive of a command line, and read what is asked of it; nothing is asked yet.
+
+    Raises:
+        ValueError: a package is missing, or an option is wrong.
+        OSError: a file is missing.
+    """
+    lacking = [each for each in ("dicomweb_client", "highdicom") if importlib.util.find_spec(each) is None]
+    if lacking:
+        raise ValueError(f"{' and '.join(lacking)} is not installed; run pip install 'monai_tbkd[pacs]'.")
+    from monai_tbkd.pacs import Archive, StudyQuery, archive_session
+
+    refuse_negative(patience=args.patience)
+    query = StudyQuery.parse(args.query)
+    session = archive_session(args.url, args.ca_file, args.client_cert, args.client_key)
+    return Archive(args.url, session, args.patience), query
+
+
+def refuse_negative(**values: float | None) -> None:
+    """Refuse numbers below 0, and what is no number or without end, by a ValueError."""
+    for name, value in values.items():
+        if value is not None and not 0 <= value < threading.TIMEOUT_MAX:
+            raise ValueError(f"{name} is {value}; expected 0 or more.")
 
 
 def wait(seconds: float) -> None:

@@ -5,37 +5,17 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from pathlib import Path
+
+from monai_tbkd.data.files.atomic_write import write_json
+from monai_tbkd.report.evaluation_page import refresh_evaluation_page
+from monai_tbkd.report.image_reports import write_reports
+from monai_tbkd.report.seed_summary import read_run, seed_table, summarize_runs, write_seed_page
 
 logger = logging.getLogger(__name__)
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the command line."""
-    p = subparsers.add_parser(
-        "report",
-        help="write an evaluation's report anew, summarize several seeds, or make the pages of an inference",
-        description=(
-            "Of one evaluation: write report.html anew from metrics.json and robustness.json, as after a robustness "
-            "study; images and curves that the evaluation drew are kept. Of several, which differ in their seed: write "
-            "seeds.json and seeds.html with means, spread and intervals over seeds and images. Of an inference: write "
-            "predictions.html anew from predictions.json, and the pages of images that have none, without maps. "
-            "Research use only, not for diagnosis."
-        ),
-    )
-    p.add_argument("runs", type=Path, nargs="+", metavar="OUTPUT_DIR", help="output_dir of an evaluation or inference")
-    p.add_argument("--output_dir", type=Path, help="gets seeds.json and seeds.html")
-    p.add_argument("--bootstrap_resamples", type=int, default=2000, help="of the summary (default 2000)")
-    p.set_defaults(run=run)
-
-
 def run(args: argparse.Namespace) -> int:
     """Write it and say where it is."""
-    from monai_tbkd.data.files.atomic_write import write_json
-    from monai_tbkd.report.evaluation_page import refresh_evaluation_page
-    from monai_tbkd.report.image_reports import write_reports
-    from monai_tbkd.report.seed_summary import read_run, seed_table, summarize_runs, write_seed_page
-
     if len(args.runs) == 1:
         folder = args.runs[0]
         inference = (folder / "predictions.json").is_file()

@@ -11,33 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monai_tbkd.commands.archive_options import SECRETS, add_archive_options, open_archive
+from monai_tbkd.commands.pacs import open_archive
 
 if TYPE_CHECKING:
     from monai_tbkd.label.report_intake import ReportIntake
-
-
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    p = subparsers.add_parser(
-        "take_reports",
-        help="take in OHIF's reports, from a PACS or from files, as labels of their images",
-        description=(
-            "Keep the newest report that an annotator has made of an image in a viewer (DICOM SR of TID 1500, as "
-            "OHIF's 'Create SR' stores it) as the image's finished label. Reports of programs, this one's too, are "
-            "never taken. Images with a label that was saved otherwise are left alone. Then run export_labels, or "
-            f"train. Ends with 3 where a report could not be taken. {SECRETS} Research use only, not for diagnosis."
-        ),
-    )
-    p.add_argument("store", type=Path, metavar="FOLDER", help="the folder of images; with --url, APP/pacs/... of a "
-                   "PACS, or a new folder, which gets the images that were reported")  # fmt: skip
-    p.add_argument("--reports", nargs="+", type=Path, metavar="PATH", help="reports that were downloaded, or folders "
-                   "of them, in place of an archive")  # fmt: skip
-    p.add_argument("--without_words", action="store_true", help="take from a PACS also reports that neither were made "
-                   "from this program's nor name tuberculosis: all their rectangles are then taken for it")  # fmt: skip
-    p.add_argument("--replace", action="store_true", help="replace labels that were saved otherwise, too")
-    add_archive_options(p, required=False)
-    p.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

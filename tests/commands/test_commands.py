@@ -10,8 +10,7 @@ from PIL import Image
 from monai_tbkd import __version__
 from monai_tbkd.__main__ import main
 from monai_tbkd.backends import write_network
-from monai_tbkd.commands import calibrate, export, score
-from monai_tbkd.commands import phantom as phantom_command
+from monai_tbkd.commands import arguments
 from monai_tbkd.data import phantom
 from monai_tbkd.metrics import calibrated_threshold, operating_point
 
@@ -32,10 +31,10 @@ def test_help_and_a_typing_error_import_neither_torch_nor_monai() -> None:
 
 
 def test_choices_of_options_are_those_of_the_library() -> None:
-    assert calibrate.INPUT_KINDS == calibrated_threshold.INPUT_KINDS
-    assert export.FORMATS == write_network.FORMATS
-    assert phantom_command.CUE_KINDS == phantom.CUE_KINDS
-    assert score.SELECTIONS == operating_point.SELECTIONS
+    assert arguments.INPUT_KINDS == calibrated_threshold.INPUT_KINDS
+    assert arguments.FORMATS == write_network.FORMATS
+    assert arguments.CUE_KINDS == phantom.CUE_KINDS
+    assert arguments.SELECTIONS == operating_point.SELECTIONS
 
 
 def test_bundle_prints_and_copies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

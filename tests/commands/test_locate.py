@@ -115,7 +115,7 @@ def test_a_pipe_that_nobody_reads_and_a_home_that_is_not_there(trained: Path, im
 @pytest.mark.system
 def test_a_quick_start_leaves_out_what_is_not_needed_and_nothing_that_is() -> None:
     script = (
-        "import sys; from monai_tbkd.commands.quick_imports import import_monai_quickly as quick; quick();"
+        "import sys; from monai_tbkd.commands.quick_start import import_monai_quickly as quick; quick();"
         "assert 'monai.apps.pathology' not in sys.modules and 'sympy' not in sys.modules, 'slow';"
         "import monai, monai.losses, matplotlib.pyplot, nibabel;"
         "from torch.distributed.optim import ZeroRedundancyOptimizer as real;"
