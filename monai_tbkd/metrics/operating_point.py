@@ -14,7 +14,7 @@ from monai_tbkd.transforms import MapToBoxes, box_masks
 SELECTIONS = ("boxes", "otsu", "fraction")
 SCORE_SELECTIONS = ("youden", "specificity_70")
 _FRACTION = 0.1
-"""Fraction of a TB image that boxes are taken to cover where none is known; TBX11K's TB images have 0.096 on average."""
+"""Fraction of a TB image that boxes are taken to cover where none is known; TBX11K's images have 0.096 on average."""
 _STEPS = 8
 _BINS = 512
 _TOLERANCE = 1e-9
