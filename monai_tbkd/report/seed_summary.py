@@ -15,7 +15,7 @@ from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.metrics.bootstrap import Statistic, summarize_seeds, weighted_mean
 from monai_tbkd.metrics.image_level import weighted_image_level
 from monai_tbkd.report.evaluation_charts import seed_chart, svg_uri
-from monai_tbkd.report.evaluation_tables import pairs
+from monai_tbkd.report.evaluation_page import pairs
 from monai_tbkd.report.html_page import page, write_page
 from monai_tbkd.report.image_table import FILE as IMAGE_TABLE
 from monai_tbkd.report.image_table import ImageTable, read_image_table
