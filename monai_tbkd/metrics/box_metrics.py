@@ -101,8 +101,7 @@ class MatchedBoxes(NamedTuple):
     """What pairing the boxes of one image gave."""
 
     iou_sum: float
-    pairs: int
-    """True boxes with a predicted box of their own that overlaps them."""
+    pairs: int  # True boxes with a predicted box of their own that overlaps them
     missed: int
     false: int
 
@@ -126,14 +125,10 @@ def match_boxes(predicted: np.ndarray, true: np.ndarray) -> MatchedBoxes:
 class MatchedDetections(NamedTuple):
     """Predicted boxes of N images, each true or false at each of T IoUs; D boxes in all, in the order of the images."""
 
-    image: np.ndarray
-    """``(D,)`` int, index of the image."""
-    score: np.ndarray
-    """``(D,)``."""
-    hit: np.ndarray
-    """``(T, D)`` bool."""
-    true_boxes: np.ndarray
-    """``(N,)`` int."""
+    image: np.ndarray  # (D,) int, index of the image
+    score: np.ndarray  # (D,)
+    hit: np.ndarray  # (T, D) bool
+    true_boxes: np.ndarray  # (N,) int
 
 
 def match_detections(
@@ -229,14 +224,10 @@ def average_recall(matched: MatchedDetections, weights: np.ndarray) -> np.ndarra
 class FrocEvents(NamedTuple):
     """What happens as the score threshold falls, of N images; E events in all."""
 
-    score: np.ndarray
-    """``(E,)``, where it happens."""
-    image: np.ndarray
-    """``(E,)`` int, index of the image."""
-    found: np.ndarray
-    """``(E,)`` bool: a true box is found; else a false box comes up."""
-    true_boxes: np.ndarray
-    """``(N,)`` int."""
+    score: np.ndarray  # (E,), where it happens
+    image: np.ndarray  # (E,) int, index of the image
+    found: np.ndarray  # (E,) bool: a true box is found; else a false box comes up
+    true_boxes: np.ndarray  # (N,) int
 
 
 def froc_events(

@@ -130,10 +130,3 @@ def input_kind_fault(calibrated_kind: str, source_format: str | None) -> str:
         f"The threshold was calibrated on input of kind {calibrated_kind}, and the image is {found}; models score "
         f"the kinds differently, so calibrate on such images, or on both with --input_kind {MIXED}."
     )
-
-
-def check_input_kind(threshold: CalibratedThreshold, source_format: str | None) -> None:
-    """Raise a ValueError for an image of a kind that the threshold is not for."""
-    fault = input_kind_fault(threshold.input_kind, source_format)
-    if fault:
-        raise ValueError(fault)

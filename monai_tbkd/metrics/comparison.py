@@ -110,8 +110,7 @@ class Comparison:
             "No training image has boxes: there is no blind prior.": self.localizes and BLIND_PRIOR not in self.blind,
             "No image of the selection split has boxes: map thresholds are chosen without any.": without,
         }
-        self.left_out = [sentence for sentence, is_so in said.items() if is_so]
-        """What the numbers lack, in sentences."""
+        self.left_out = [sentence for sentence, is_so in said.items() if is_so]  # What the numbers lack, in sentences
         for sentence in self.left_out:
             logger.warning("%s", sentence)
         self.measured: dict[str, PredictorMeasures] = {}
@@ -137,17 +136,7 @@ class Comparison:
         measured: dict[str, PredictorMeasures] = {}
         for name, by_split in everyone.items():
             points = dict(given[name]) if given and name in given else self.choose(by_split["select"])
-            test = by_split["test"]._replace(maps=self.on_grid(by_split["test"].maps))
-            measured[name] = PredictorMeasures(
-                self.truth["test"],
-                test,
-                points["map_threshold"],
-                self.box_fitting(points),
-                self.box_fitting({**points, "score_threshold": None}),
-                self.resamples,
-                self.seed,
-                self._select_scores(by_split.get("select")),
-            )
+            measured[name] = self.measure(by_split["test"], points, by_split.get("select"))
             summary = measured[name].summary() if self.resamples else {}
             rows[name] = {"blind": name not in predictors, **summary, "operating_point": points}
         self.measured = measured
@@ -212,11 +201,15 @@ class Comparison:
             **self.fit,
         )
 
-    def _select_scores(self, select: Predictions | None) -> tuple[np.ndarray, np.ndarray] | None:
-        tb = self.truth["select"].tb
-        if select is None or select.scores is None or tb.all() or not tb.any():
-            return None
-        return np.asarray(select.scores, dtype=float), tb
+    def measure(
+        self, test: Predictions, points: Mapping[str, Any], select: Predictions | None = None
+    ) -> PredictorMeasures:
+        """Measure a predictor on the reported split at an operating point; ``select`` is for its temperature."""
+        tb, scores = self.truth["select"].tb, None
+        if select is not None and select.scores is not None and tb.any() and not tb.all():
+            scores = np.asarray(select.scores, dtype=float), tb
+        test = test._replace(maps=self.on_grid(test.maps))
+        return PredictorMeasures(self.truth["test"], test, self.box_fitting(points), self.resamples, self.seed, scores)
 
     def _blind(self, predictors: Mapping[str, Mapping[str, Predictions]]) -> dict[str, dict[str, Predictions]]:
         blind = {name: {s: Predictions(m, None) for s, m in maps.items()} for name, maps in self.blind.items()}

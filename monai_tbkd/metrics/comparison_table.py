@@ -28,7 +28,7 @@ def table(result: Mapping[str, Any]) -> str:
             )
             verdict = "blind" if row["blind"] else _VERDICTS[row.get("above_blind_prior")]
             rows.append((name, *map(interval_text, numbers), verdict))
-        parts.append(_aligned(rows))
+        parts.append(aligned(rows))
     parts.append(
         f"test: {n['images']} images, {n['tb_images_with_boxes']} TB images with boxes; 95 % bootstrap intervals over "
         f"{resampled(n)}"
@@ -36,7 +36,7 @@ def table(result: Mapping[str, Any]) -> str:
     parts += result.get("left_out", [])
     by_source = source_rows(result)
     if by_source:
-        parts.append(_aligned([SOURCE_COLUMNS, *by_source]))
+        parts.append(aligned([SOURCE_COLUMNS, *by_source]))
     return "\n".join(parts)
 
 
@@ -81,8 +81,9 @@ def source_rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Format a table of cells with columns of equal width."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
@@ -100,9 +101,10 @@ def resampled(counts: Mapping[str, int]) -> str:
     return f"{counts['patients']} patients{more}"
 
 
-def interval_text(x: Mapping[str, Any] | None) -> str:
-    """Format a number and its interval, or a dash."""
+def interval_text(x: Mapping[str, Any] | None, digits: int = 3) -> str:
+    """Format a number and its interval; a dash for what is None."""
     if not x or x["value"] is None:
         return "-"
-    value, low, high = (f"{x[key]:.3f}".replace("-0.000", "0.000") for key in ("value", "low", "high"))
+    numbers = (x["value"], x["low"], x["high"])
+    value, low, high = ("-" if v is None else f"{v:.{digits}f}".replace("-0.000", "0.000") for v in numbers)
     return f"{value} [{low}, {high}]"

@@ -138,10 +138,8 @@ def pixel_average_precision(counts: PixelCounts, weights: np.ndarray | None = No
 class SaliencyEnergy(NamedTuple):
     """Two numbers per image; nan for images without true boxes."""
 
-    proportional_energy: np.ndarray
-    """``(N,)`` of 0-1: fraction of the map's sum that lies in the true boxes."""
-    average_saliency_focus: np.ndarray
-    """``(N,)``, 0-1 for maps of 0-1: mean of the map in the true boxes."""
+    proportional_energy: np.ndarray  # (N,) of 0-1: fraction of the map's sum that lies in the true boxes
+    average_saliency_focus: np.ndarray  # (N,), 0-1 for maps of 0-1: mean of the map in the true boxes
 
 
 def saliency_energy(maps: np.ndarray, true_masks: np.ndarray) -> SaliencyEnergy:

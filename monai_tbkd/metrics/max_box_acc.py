@@ -29,21 +29,15 @@ DEFINITIONS = {
 class BoxIous(NamedTuple):
     """Best IoU of a box of the mask with any true box, ``(N, K)`` at each threshold; nan without true boxes."""
 
-    every: np.ndarray
-    """Of all components, for MaxBoxAccV2."""
-    largest: np.ndarray
-    """Of the component with the most pixels, for MaxBoxAcc."""
+    every: np.ndarray  # Of all components, for MaxBoxAccV2
+    largest: np.ndarray  # Of the component with the most pixels, for MaxBoxAcc
 
 
 class _Boxes(NamedTuple):
-    boxes: np.ndarray
-    """``(B, 4)`` of all steps."""
-    step: np.ndarray
-    """``(B,)``, the step of each."""
-    largest: np.ndarray
-    """``(B,)`` bool, whether it is the largest component of its step."""
-    same_as: np.ndarray
-    """``(K,)``, for each step the one whose mask is the same."""
+    boxes: np.ndarray  # (B, 4) of all steps
+    step: np.ndarray  # (B,), the step of each
+    largest: np.ndarray  # (B,) bool, whether it is the largest component of its step
+    same_as: np.ndarray  # (K,), for each step the one whose mask is the same
 
 
 def image_box_ious(

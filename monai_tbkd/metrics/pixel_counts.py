@@ -13,14 +13,10 @@ _CELLS = 1 << 15  # of the fine grid of values: more hold fewer pixels beside a 
 class PixelCounts(NamedTuple):
     """Counts of N images at K thresholds; sums over images are counts again, so images can be weighted."""
 
-    hit: np.ndarray
-    """``(N, K)`` int64: pixels in true boxes at or above the threshold."""
-    predicted: np.ndarray
-    """``(N, K)`` int64: all pixels at or above the threshold."""
-    inside: np.ndarray
-    """``(N,)`` int64: pixels in true boxes."""
-    pixels: np.ndarray
-    """``(N,)`` int64: all pixels."""
+    hit: np.ndarray  # (N, K) int64: pixels in true boxes at or above the threshold
+    predicted: np.ndarray  # (N, K) int64: all pixels at or above the threshold
+    inside: np.ndarray  # (N,) int64: pixels in true boxes
+    pixels: np.ndarray  # (N,) int64: all pixels
 
 
 def refuse_nan(values: np.ndarray | torch.Tensor, what: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from monai_tbkd.metrics import box_metrics, lesion_groups, map_metrics, max_box_acc
+from monai_tbkd.metrics import box_metrics, map_metrics, max_box_acc
 from monai_tbkd.metrics.bootstrap import (
     Statistic,
     bootstrap_intervals,
@@ -23,7 +23,7 @@ from monai_tbkd.metrics.image_level import image_level_metrics
 from monai_tbkd.metrics.operating_point import specificity_threshold
 from monai_tbkd.metrics.pixel_counts import PixelCounts, pixel_counts
 from monai_tbkd.metrics.proportions import wilson
-from monai_tbkd.metrics.split_truth import SplitTruth
+from monai_tbkd.metrics.split_truth import GROUP_DEFINITIONS, SplitTruth
 from monai_tbkd.transforms import Boxes, MapToBoxes, box_masks, rescale_boxes
 from monai_tbkd.transforms.map_to_boxes import no_boxes
 
@@ -44,7 +44,7 @@ DEFINITIONS: dict[str, str] = {
     ),
     "sources": "the same by hospital, where the reported split has several",
     "oracle": "what the threshold that is best on the reported images would have given: an upper bound, no result",
-    **{f"groups_{name}": text for name, text in lesion_groups.DEFINITIONS.items()},
+    **{f"groups_{name}": text for name, text in GROUP_DEFINITIONS.items()},
 }
 _CURVE_STEPS = np.linspace(0, 1, 101)
 
@@ -52,10 +52,8 @@ _CURVE_STEPS = np.linspace(0, 1, 101)
 class Predictions(NamedTuple):
     """What a predictor says of the images of a split, in their order."""
 
-    maps: np.ndarray
-    """TB maps ``(N, h, w)`` of 0-1."""
-    scores: np.ndarray | None
-    """TB scores ``(N,)`` of 0-1; None for a predictor that does not see the images."""
+    maps: np.ndarray  # TB maps (N, h, w) of 0-1
+    scores: np.ndarray | None  # TB scores (N,) of 0-1; None for a predictor that does not see the images
     boxes: Sequence[Boxes] | None = None
     """Boxes of a detector, on a square grid with as many cells as its maps; None: boxes are drawn from the maps."""
 
@@ -123,9 +121,8 @@ class PredictorMeasures:
     Args:
         truth: of the reported split.
         predictions: its maps ``(N, grid, grid)`` on the truth's grid, and scores.
-        map_threshold: chosen elsewhere.
-        gated: maps to boxes as they are served: none on images whose score is too low.
-        ungated: the same without the gate, for metrics that go over all thresholds themselves.
+        to_boxes: with thresholds that were chosen elsewhere. Boxes are served where an image's score is high enough;
+            metrics that go over all thresholds themselves take the boxes of every image.
         resamples: bootstrap samples.
         seed: of the bootstrap.
         select: scores and TB of the selection split's images, which a temperature is fitted on; None: none is.
@@ -135,32 +132,28 @@ class PredictorMeasures:
         self,
         truth: SplitTruth,
         predictions: Predictions,
-        map_threshold: float,
-        gated: MapToBoxes,
-        ungated: MapToBoxes,
+        to_boxes: MapToBoxes,
         resamples: int = 2000,
         seed: int = 0,
         select: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         self.select = select
         self.truth, self.maps, self.scores = truth, predictions.maps, predictions.scores
-        self.map_threshold, self.resamples, self.seed = map_threshold, resamples, seed
-        self.cuts = {"operating_point": gated.score_threshold}
-        """Score thresholds, all chosen elsewhere."""
+        self.map_threshold, self.resamples, self.seed = to_boxes.to_mask.threshold, resamples, seed
+        self.cuts = {"operating_point": to_boxes.score_threshold}  # Score thresholds, all chosen elsewhere
         if select is not None:
             self.cuts["specificity_70"] = specificity_threshold(*select)
-        self.boxes = [served_boxes(predictions, i, gated).boxes.double().numpy() for i in range(len(self.maps))]
+        self.boxes = [served_boxes(predictions, i, to_boxes).boxes.double().numpy() for i in range(len(self.maps))]
         """Boxes ``(n, 4)`` per image as served, on the grid."""
         if predictions.boxes is None:
             image_scores = np.ones(len(self.maps)) if self.scores is None else self.scores
-            every = [ungated(torch.from_numpy(m)[None]) for m in self.maps]
+            every = [to_boxes(torch.from_numpy(m)[None]) for m in self.maps]
         else:  # a detector has ranked its boxes itself
             image_scores, every = np.ones(len(self.maps)), list(predictions.boxes)
         self.ranked = [
             (each.boxes.double().numpy(), each.scores.double().numpy() * score)
             for each, score in zip(every, image_scores, strict=True)
-        ]
-        """Boxes of every image and what they are ranked by."""
+        ]  # Boxes of every image and what they are ranked by
 
     @cached_property
     def _counts(self) -> tuple[np.ndarray, PixelCounts]:

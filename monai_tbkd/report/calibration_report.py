@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from monai_tbkd.metrics.calibrated_threshold import CalibratedThreshold
+from monai_tbkd.metrics.comparison_table import aligned, interval_text
 from monai_tbkd.report.evaluation_charts import WHO_MINIMUM, roc_curve
 from monai_tbkd.transforms import NOTICE
 
@@ -58,8 +59,7 @@ def _draw_roc(
         Rectangle((0, sensitivity), 1 - specificity, 1 - sensitivity, color=_BOX, alpha=0.18, lw=0, label=label)
     )
     axes.plot([0, 1], [0, 1], ":", color="0.6", lw=1)
-    label = f"AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}]"
-    axes.plot(*roc_curve(scores, positive), color=_CURVE, lw=1.6, label=label)
+    axes.plot(*roc_curve(scores, positive), color=_CURVE, lw=1.6, label=f"AUC {interval_text(auc)}")
     x, y = 1 - chosen["specificity"], chosen["sensitivity"]
     # differences of limits and values may be a rounding error below 0
     across = np.clip([x - (1 - chosen["specificity_high"]), (1 - chosen["specificity_low"]) - x], 0, None)
@@ -89,25 +89,14 @@ def _draw_reliability(axes: Any, points: Sequence[Mapping[str, Any]], n: int) ->
 def calibration_text(
     summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], threshold: CalibratedThreshold
 ) -> str:
-    """Write the metrics, and the screening table at some thresholds and the chosen one, as text.
-
-    Args:
-        summary: content of ``calibration.json``.
-        rows: of the screening table.
-        threshold: what was chosen.
-    """
-
-    def interval(value: float | None, low: float | None, high: float | None, digits: int = 3) -> str:
-        text = ["-" if x is None else f"{x:.{digits}f}" for x in (value, low, high)]
-        return "-" if value is None else f"{text[0]} [{text[1]}, {text[2]}]"
-
+    """Write the content of ``calibration.json``, and the screening table at some thresholds and the chosen one."""
     images, error = threshold.calibration_set, summary["expected_calibration_error"]["equal_width"]
     patients = f" of {images['patients']} patients" if images["patients"] else ""
     scored = (
         f"{images['images']} images{patients}: {images['tb_images']} with TB, {images['images_without_tb']} without"
     )
     chance, fitted = error["if_calibrated"], summary["temperature_scaling"]
-    facts = {name: interval(x["value"], x["low"], x["high"]) for name, x in summary["image_level"].items()} | {
+    facts = {name: interval_text(x) for name, x in summary["image_level"].items()} | {
         "expected_calibration_error": f"{error['value']:.3f} (perfectly calibrated scores: {chance['low']:.3f} to "
         f"{chance['high']:.3f})",
         "temperature": f"{fitted['temperature']:.2f}" + " (at the limit)" * fitted["at_limit"],
@@ -118,17 +107,17 @@ def calibration_text(
         is_chosen = row["threshold"] == threshold.threshold_0_100
         if is_chosen or row["threshold"] in _PRINTED:
             numbers = (
-                interval(row[name], row[f"{name}_low"], row[f"{name}_high"], digits) for name, digits in columns.items()
+                interval_text({"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}, digits)
+                for name, digits in columns.items()
             )
             cells.append([f"{row['threshold']:g}{' <' if is_chosen else ''}", *numbers])
     prevalence = summary["program"]["prevalence"]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         [
             f"{threshold.model_version}, {threshold.input_kind} images",
             f"{scored}; {len(summary['not_scored'])} more have no score. Intervals: {summary['intervals']}.",
             *(f"  {name:<30}{text}" for name, text in facts.items()),
-            *("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in cells),
+            aligned(cells),
             f"<: chosen by {threshold.chosen_by}. PPV, tests and cost at prevalence {prevalence:g}. {_HOPEFUL}",
         ]
     )

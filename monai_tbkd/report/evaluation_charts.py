@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR, MEAN_MAP
+from monai_tbkd.metrics.comparison_table import interval_text
 from monai_tbkd.metrics.image_level import count_scores
 
 # Okabe and Ito's colors, which the color-blind can tell apart
@@ -286,5 +287,4 @@ def _whisker(axes: Any, x: float, y: Row, color: str, size: float = 5.0) -> None
 
 
 def _with_interval(name: str, x: Row | None) -> str:
-    plain = name.replace("_", " ")
-    return f"{plain} {x['value']:.3f} [{x['low']:.3f}, {x['high']:.3f}]" if x and x["value"] is not None else plain
+    return name.replace("_", " ") + (f" {interval_text(x)}" if x and x["value"] is not None else "")

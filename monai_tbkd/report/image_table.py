@@ -30,7 +30,7 @@ class ImageTable(NamedTuple):
     sources: list[str]  # the hospital of each image, empty where unknown
 
 
-def write_image_table(path: str | Path, truth: SplitTruth, measured: Mapping[str, PredictorMeasures]) -> None:
+def write_image_table(path: str | Path, truth: SplitTruth, measured: Mapping[str, PredictorMeasures]) -> Path:
     """Write a row per image of the reported split, atomically; patients are numbered, not named.
 
     ``measured`` are the predictors of a comparison's run.
@@ -40,7 +40,8 @@ def write_image_table(path: str | Path, truth: SplitTruth, measured: Mapping[str
     for name, each in measured.items():
         numbers = (each.union_mask_iou, each.box_union_iou, each.pointing, each.scores)
         columns |= {f"{name}.{key}": np.asarray(v, float) for key, v in zip(NUMBERS, numbers) if v is not None}
-    with atomic_write(Path(path)) as part, part.open("w", newline="", encoding="utf-8") as file:
+    path = Path(path)
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         file.write(csv_line(["name", "class", "source", "patient", "boxes", *columns]))
         for i, item in enumerate(truth.items):
             boxes = "" if item["boxes"] is None else len(item["boxes"])
@@ -48,6 +49,7 @@ def write_image_table(path: str | Path, truth: SplitTruth, measured: Mapping[str
             cells = ("" if math.isnan(v[i]) else f"{v[i]:.9g}" for v in columns.values())
             said = [as_written(str(text)) for text in (item["name"], item["class_name"], item.get("source", ""))]
             file.write(csv_line([*said, patient, boxes, *cells]))
+    return path
 
 
 def read_image_table(path: str | Path) -> ImageTable:

@@ -13,6 +13,7 @@ import numpy as np
 from monai_tbkd.data.lists.datalist_error import name_first
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.metrics.bootstrap import Statistic, summarize_seeds, weighted_mean
+from monai_tbkd.metrics.comparison_table import aligned, interval_text
 from monai_tbkd.metrics.image_level import weighted_image_level
 from monai_tbkd.report.evaluation_charts import seed_chart, svg_uri
 from monai_tbkd.report.evaluation_page import pairs
@@ -134,14 +135,12 @@ def seed_table(result: Mapping[str, Any]) -> str:
         others = (row["union_mask_miou_minus"].get(BLIND_PRIOR), row["pointing_game"], row["auc"])
         seeds = "-" if above is None else f"{above} of {iou['seeds']}"
         rows.append((name, mean_text(iou), spread_text(iou), *map(mean_text, others), seeds))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     numbers, test = ", ".join(str(run["seed"]) for run in result["runs"]), result["splits"]["test"]
     note = (
         f"seeds {numbers}; test: {test['images']} images, {test['tb_images_with_boxes']} TB images with "
         "boxes; means over seeds, 95 % bootstrap intervals over seeds and images"
     )
-    return "\n".join([*lines, note])
+    return f"{aligned(rows)}\n{note}"
 
 
 def write_seed_page(folder: str | Path, result: Mapping[str, Any]) -> Path:
@@ -168,10 +167,7 @@ def write_seed_page(folder: str | Path, result: Mapping[str, Any]) -> Path:
 
 def mean_text(x: Mapping[str, Any] | None) -> str:
     """Format a mean over seeds with its interval over seeds and images, or a dash."""
-    if not x or x["mean"] is None:
-        return "-"
-    interval = x["over_seeds_and_images"]
-    return f"{x['mean']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"
+    return interval_text(x and {**x["over_seeds_and_images"], "value": x["mean"]})
 
 
 def spread_text(x: Mapping[str, Any]) -> str:
