@@ -47,10 +47,6 @@ def group_codes(groups: Groups, n: int) -> np.ndarray:
 
     Raises:
         ValueError: not one id per image.
-
-    Example:
-        >>> group_codes(["p1", None, "p1", ""], 4)
-        array([0, 1, 0, 2])
     """
     if groups is None:
         return np.arange(n)
@@ -116,7 +112,7 @@ def bootstrap_draws(
 def jackknife(statistic: Statistic, n: int, groups: Groups = None) -> np.ndarray:
     """Compute a statistic with one image or patient left out at a time, ``(number of groups,)`` or ``(..., m)``.
 
-    More than 1000 are left out in 1000 random blocks: the acceleration of a BCa interval is the same up to noise.
+    More than 1000 are left out in 1000 random blocks, which changes the acceleration of a BCa interval by noise alone.
     """
     codes = group_codes(groups, n)
     number = int(codes.max()) + 1
@@ -130,7 +126,7 @@ def jackknife(statistic: Statistic, n: int, groups: Groups = None) -> np.ndarray
 def interval_of_draws(draws: np.ndarray, value: float, n: int, left_out: np.ndarray | None = None) -> Interval:
     """Turn the draws of a statistic and its value for all images into a 95 % interval; nan draws are left out.
 
-    With ``left_out`` of `jackknife` it is a BCa interval, else a percentile interval.
+    BCa with ``left_out`` of `jackknife`, else percentiles.
     """
     draws = draws[~np.isnan(draws)]
     if len(draws) == 0 or np.isnan(value):
@@ -141,10 +137,10 @@ def interval_of_draws(draws: np.ndarray, value: float, n: int, left_out: np.ndar
 
 
 def bca_limits(draws: np.ndarray, value: float, left_out: np.ndarray) -> tuple[float, float] | None:
-    """Bias-corrected and accelerated limits (Efron, "Better Bootstrap Confidence Intervals", JASA 1987).
+    """Compute bias-corrected and accelerated limits (Efron, "Better Bootstrap Confidence Intervals", JASA 1987).
 
-    Those of ``scipy.stats.bootstrap(method="BCa")`` for the same draws, which itself knows no patients. None where they
-    are not defined: the value lies beyond all draws, or leaving out one image never changes it.
+    They equal those of ``scipy.stats.bootstrap`` for the same draws. None where they are not defined: the value lies
+    beyond all draws, or leaving out one image never changes it.
     """
     left_out = left_out[~np.isnan(left_out)]
     bias = float(ndtri(((draws < value).mean() + (draws <= value).mean()) / 2))
@@ -161,10 +157,7 @@ def bca_limits(draws: np.ndarray, value: float, left_out: np.ndarray) -> tuple[f
 def bootstrap_intervals(
     statistic: Statistic, n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None, bca: bool = False
 ) -> list[Interval]:
-    """Bootstrap m statistics of the same images at once, given as one ``(B, n)`` to ``(B, m)``.
-
-    BCa intervals are better for skewed statistics such as an AUC near 1; else they are percentile intervals.
-    """
+    """Bootstrap m statistics of the same images at once, ``(B, n)`` to ``(B, m)``; by percentiles if not ``bca``."""
     values = statistic(np.ones((1, n)))[0]
     draws = bootstrap_draws(statistic, n, resamples, seed, groups)
     left_out = jackknife(statistic, n, groups) if bca else None
@@ -177,12 +170,7 @@ def bootstrap_intervals(
 def bootstrap_weighted(
     statistic: Statistic, n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None
 ) -> Interval:
-    """Bootstrap one statistic ``(B, n)`` to ``(B,)``, see `bootstrap_intervals`.
-
-    Example:
-        >>> bootstrap_weighted(weighted_mean(np.array([1.0, 2.0, 3.0])), 3).value
-        2.0
-    """
+    """Bootstrap one statistic ``(B, n)`` to ``(B,)``, by percentiles."""
     return bootstrap_intervals(lambda weights: statistic(weights)[:, None], n, resamples, seed, groups)[0]
 
 
@@ -199,25 +187,14 @@ def bootstrap_ratio(
 
 
 def bootstrap_mean(values: np.ndarray, resamples: int = 2000, seed: int = 0, groups: Groups = None) -> Interval:
-    """Bootstrap the mean of a number per image ``(n,)``; nan takes no part. Of differences it is a paired interval.
-
-    Example:
-        >>> bootstrap_mean(np.ones(5)).low
-        1.0
-    """
+    """Bootstrap the mean of a number per image ``(n,)``; nan takes no part. Of differences it is a paired interval."""
     return bootstrap_ratio(values, np.ones(len(values)), resamples, seed, groups)
 
 
 def paired_differences(
     statistics: Mapping[str, Statistic], n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None
 ) -> dict[str, dict[str, Interval]]:
-    """Bootstrap ``[predictor][other]``, every predictor minus every other, on the same images of each resample.
-
-    Example:
-        >>> iou = {"student": weighted_mean(np.array([0.5, 0.7])), "control": weighted_mean(np.array([0.1, 0.3]))}
-        >>> round(paired_differences(iou, 2)["student"]["control"].low, 6)
-        0.4
-    """
+    """Bootstrap ``[predictor][other]``, every predictor minus every other, on the same images of each resample."""
     whole = {name: float(each(np.ones((1, n)))[0]) for name, each in statistics.items()}
     draws = {name: bootstrap_draws(each, n, resamples, seed, groups) for name, each in statistics.items()}
     found: dict[str, dict[str, Interval]] = {name: {} for name in statistics}
@@ -262,11 +239,6 @@ def summarize_seeds(
 
     Raises:
         ValueError: no statistic; one per seed is expected.
-
-    Example:
-        >>> three = summarize_seeds([weighted_mean(np.full(4, iou)) for iou in (0.2, 0.3, 0.4)], 4)
-        >>> round(three.mean, 3), round(three.sd, 3), round(three.over_images.low, 3)
-        (0.3, 0.1, 0.3)
     """
     if not statistics:
         raise ValueError("There is no seed to summarize; give one statistic for each.")

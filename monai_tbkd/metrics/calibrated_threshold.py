@@ -74,11 +74,7 @@ def write_threshold(path: str | Path, threshold: CalibratedThreshold, **facts: A
 
 
 def load_threshold(path: str | Path, model_version: str) -> CalibratedThreshold:
-    """Read a threshold for a model, and refuse that of another, which would find other images than was promised.
-
-    Args:
-        path: what ``calibrate`` wrote.
-        model_version: of the model that is going to score, as in ``predictions.csv``.
+    """Read ``threshold.json`` for a model.
 
     Raises:
         FileNotFoundError: no such file.
@@ -111,12 +107,7 @@ def load_threshold(path: str | Path, model_version: str) -> CalibratedThreshold:
 
 
 def input_kind_of(source_format: str | None) -> str | None:
-    """Return the input kind of a ``source_format`` of ``predictions.csv``; None where the format is not known.
-
-    Example:
-        >>> input_kind_of("jpeg"), input_kind_of("dicom"), input_kind_of("nifti")
-        ('picture', 'dicom', 'converted')
-    """
+    """Return the input kind of a ``source_format`` of ``predictions.csv``; None where the format is not known."""
     return _KIND_OF.get(source_format or "")
 
 

@@ -88,12 +88,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def resampled(counts: Mapping[str, int]) -> str:
-    """Say what intervals are over: images, or patients, an image without an id being one of its own.
-
-    Example:
-        >>> resampled({"images": 9}), resampled({"images": 9, "patients": 4, "images_without_patient": 2})
-        ('images', '4 patients and 2 images of unknown patients')
-    """
+    """Say what intervals are over: images, or patients, an image without an id being one of its own."""
     if "patients" not in counts:
         return "images"
     without = counts.get("images_without_patient", 0)

@@ -45,7 +45,7 @@ class _MeanOverImages(CumulativeIterationMetric):
 class UnionMaskIoU(_MeanOverImages):
     """IoU of a predicted mask and the union of the true boxes, averaged over the images with boxes.
 
-    An image with boxes on which nothing is predicted counts 0. MONAI's ``MeanIoU``, but nan where no image has boxes.
+    Nothing predicted on an image with boxes counts 0. As MONAI's ``MeanIoU``, but nan where no image has boxes.
     """
 
     def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
@@ -60,23 +60,15 @@ class UnionMaskIoU(_MeanOverImages):
 class PointingGame(_MeanOverImages):
     """Fraction of images whose map is strongest inside a true box, over the images with boxes.
 
-    Where the maximum is reached in several places (a plateau), the image counts the fraction of them inside a box, so
-    that a flat map gets what chance would give it. Source: Zhang et al., "Top-down Neural Attention by Excitation
-    Backprop", IJCV 2018, https://arxiv.org/abs/1608.00507, without its 15-pixel tolerance.
+    Where several places are strongest, the image counts the fraction of them inside a box: a flat map gets what chance
+    would give it. Source: Zhang et al., "Top-down Neural Attention by Excitation Backprop", IJCV 2018,
+    https://arxiv.org/abs/1608.00507, without its 15-pixel tolerance.
     """
 
     def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        """Compute hit or miss of each image.
+        """Compute hit or miss ``(B, 1)`` of each image, nan where it has no box.
 
-        Args:
-            y_pred: maps ``(B, 1, h, w)``; brought to the masks' grid, bilinear, where it differs.
-            y: union masks of the true boxes ``(B, 1, H, W)``, bool or 0/1.
-
-        Returns:
-            ``(B, 1)`` of 0-1, nan where the image has no box.
-
-        Raises:
-            ValueError: a map with nan or infinite values.
+        Maps ``(B, 1, h, w)`` are brought to the grid of the union masks of true boxes ``(B, 1, H, W)``, bilinear.
         """
         refuse_nan(y_pred, "maps")
         if y_pred.shape[-2:] != y.shape[-2:]:
@@ -90,14 +82,13 @@ class PointingGame(_MeanOverImages):
 def union_iou_sweep(
     maps: np.ndarray, true_masks: np.ndarray, thresholds: np.ndarray, without_tb: np.ndarray | None = None
 ) -> np.ndarray:
-    """Union-mask IoU of every image at every threshold, ``(N, K)``, in one pass over the pixels.
+    """Compute the union-mask IoU of every image at every threshold, ``(N, K)``, in one pass over the pixels.
 
     A pixel counts at or above a threshold; thresholds ascend. An image that is ``without_tb`` counts 1 where nothing is
     predicted, else 0; other images without true boxes are nan.
 
     Raises:
-        ValueError: shapes that do not fit, thresholds that do not ascend, a map with nan, or an image without TB that
-            has true boxes.
+        ValueError: see `pixel_counts`; or an image without TB has true boxes.
     """
     true_masks = np.asarray(true_masks, dtype=bool)
     has_boxes = true_masks.any(axis=(1, 2))
@@ -108,23 +99,18 @@ def union_iou_sweep(
 
 
 def union_iou(counts: PixelCounts, without_tb: np.ndarray | None = None) -> np.ndarray:
-    """Union-mask IoU from pixel counts, see `union_iou_sweep`."""
+    """Compute the union-mask IoU from pixel counts, see `union_iou_sweep`."""
     iou = counts.hit / np.maximum(counts.predicted + counts.inside[:, None] - counts.hit, 1)
     healthy = np.nan if without_tb is None else np.where(without_tb[:, None], counts.predicted == 0, np.nan)
     return np.where(counts.inside[:, None] > 0, iou, healthy)
 
 
 def pixel_average_precision(counts: PixelCounts, weights: np.ndarray | None = None) -> np.ndarray:
-    """Average precision of pixels, those of all images pooled, ``(R,)``; nan where no pixel is in a true box.
+    """Compute the average precision of all images' pixels together, ``(R,)``; nan where no pixel is in a true box.
 
     Precision times the gain in recall, summed from the highest threshold to the lowest and on to "every pixel". Source:
     Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020,
-    https://arxiv.org/abs/2001.07437. There maps are stretched image by image first; here they are taken as they are.
-
-    Example:
-        >>> right = pixel_counts(np.array([[[0.1, 0.5]]]), np.array([[[False, True]]]), PXAP_THRESHOLDS)
-        >>> pixel_average_precision(right)
-        array([1.])
+    https://arxiv.org/abs/2001.07437, without the stretching of each map.
     """
     w = np.ones((1, len(counts.inside))) if weights is None else np.asarray(weights, dtype=np.float64)
     hit = np.column_stack([w @ counts.inside, w @ counts.hit])[:, ::-1]  # (R, K + 1), from the highest threshold down
@@ -143,17 +129,13 @@ class SaliencyEnergy(NamedTuple):
 
 
 def saliency_energy(maps: np.ndarray, true_masks: np.ndarray) -> SaliencyEnergy:
-    """Proportional energy (the energy-based pointing game) and average saliency focus of each image.
+    """Compute proportional energy (the energy-based pointing game) and average saliency focus of each image.
 
     Source: the definitions of https://mednet.readthedocs.io/en/stable/usage/saliency.html. Where boxes overlap, their
     union counts once.
 
     Raises:
         ValueError: maps ``(N, H, W)`` and masks of other shapes, nan, or negative values.
-
-    Example:
-        >>> saliency_energy(np.array([[[0.6, 0.2]]]), np.array([[[True, False]]])).proportional_energy
-        array([0.75])
     """
     masks = np.asarray(true_masks, dtype=bool)
     if np.ndim(maps) != 3 or np.shape(maps) != masks.shape:

@@ -57,10 +57,6 @@ def image_box_ious(
 
     Raises:
         ValueError: shapes that do not fit, or nan.
-
-    Example:
-        >>> image_box_ious(np.array([[[0.1, 0.9]]]), [np.array([[1, 0, 2, 1]])], np.array([0.0, 0.5, 1.0])).every
-        array([[0.5, 1. , 0. ]])
     """
     maps = np.asarray(maps)
     if maps.ndim != 3 or len(maps) != len(true_boxes):
@@ -119,14 +115,10 @@ def _boxes_at_steps(values: np.ndarray, steps: np.ndarray) -> _Boxes:
 
 
 def max_box_acc(ious: np.ndarray, weights: np.ndarray, levels: Sequence[float] = V2_LEVELS) -> np.ndarray:
-    """Fraction of images whose best IoU reaches each level, ``(R, levels)``, at the threshold where it is largest.
+    """Compute the fraction of images whose best IoU reaches each level, ``(R, levels)``, at the threshold that is best.
 
     The threshold is chosen on the images that are reported, in every resample anew: an oracle's number. Levels of
     ``(0.5,)`` with the largest component are MaxBoxAcc, the mean over 0.3, 0.5 and 0.7 with all is MaxBoxAccV2.
-
-    Example:
-        >>> max_box_acc(np.array([[0.6, 0.2], [0.4, 0.5]]), np.ones((1, 2)), levels=(0.3, 0.5))
-        array([[1. , 0.5]])
     """
     valid = ~np.isnan(ious).any(axis=1)
     w, ious = weights[:, valid], ious[valid]

@@ -20,13 +20,7 @@ class PixelCounts(NamedTuple):
 
 
 def refuse_nan(values: np.ndarray | torch.Tensor, what: str) -> None:
-    """Raise where a value is nan or infinite: it would drop out of a mean unnoticed.
-
-    Example:
-        >>> refuse_nan(np.array([0.1, np.nan]), "scores")
-        Traceback (most recent call last):
-        ValueError: 1 of 2 values in scores are nan or infinite; expected finite numbers, so look at what made them.
-    """
+    """Raise a ValueError where a value is nan or infinite: it would drop out of a mean unnoticed."""
     tensor = torch.as_tensor(values)
     strange = int((~torch.isfinite(tensor)).sum()) if tensor.is_floating_point() else 0
     if strange:

@@ -62,12 +62,6 @@ def served_boxes(predictions: Predictions, index: int, to_boxes: MapToBoxes) -> 
     """Return the boxes of an image as they are served: drawn from its map, or a detector's at or above the threshold.
 
     An image whose score is below the gate of ``to_boxes`` gets none.
-
-    Example:
-        >>> own = Boxes(torch.tensor([[0.0, 0, 2, 2], [2, 2, 4, 4]]), torch.tensor([0.9, 0.3]))
-        >>> detector = Predictions(np.zeros((1, 4, 4)), None, [own])
-        >>> served_boxes(detector, 0, MapToBoxes((4, 4), threshold=0.5)).boxes
-        tensor([[0., 0., 2., 2.]])
     """
     score = None if predictions.scores is None else float(predictions.scores[index])
     if predictions.boxes is None:
@@ -95,12 +89,6 @@ def box_predictions(
         scores: by image name ``(n,)`` of 0-1; where boxes overlap, the map has the higher one.
         image_scores: ``(N,)`` of 0-1, or None: the highest score of the image's boxes, 0 without one.
         grid: cells along each side.
-
-    Example:
-        >>> image = {"name": "a", "size": [8, 8]}
-        >>> found = box_predictions([image], {"a": np.array([[0, 0, 4, 4]])}, {"a": np.array([0.5])}, None, grid=2)
-        >>> found.maps[0].tolist(), found.scores.tolist()
-        ([[0.5, 0.0], [0.0, 0.0]], [0.5])
     """
     maps, on_grid = np.zeros((len(items), grid, grid), dtype=np.float32), []
     for i, item in enumerate(items):

@@ -29,12 +29,7 @@ class Estimates(NamedTuple):
 
 
 def wilson(hits: np.ndarray, of: np.ndarray) -> Estimates:
-    """Return proportions with Wilson's score interval (JASA 1927), by scipy; nan where ``of`` is 0.
-
-    Example:
-        >>> tuple(round(float(x), 4) for x in wilson(np.array(9), np.array(10)))
-        (0.9, 0.5958, 0.9821)
-    """
+    """Return proportions with Wilson's score interval (JASA 1927), by scipy; nan where ``of`` is 0."""
 
     def one(k: float, n: float) -> tuple[float, float, float]:
         if n == 0:

@@ -48,12 +48,11 @@ def screening_table(
 
     Everyone gets an image, those who score at or above the threshold (0-100) a confirmatory test, and that test is
     taken to be right. Images without a score (nan) count neither as positive nor as negative; ``fraction_of_tb_found``
-    alone has those of them that have TB in its denominator, as nobody has found them.
+    alone has those of them that have TB in its denominator.
 
-    Sensitivity, specificity, predictive values as observed and the fraction found are proportions of images, with
-    Wilson's interval; where groups are given, with a percentile bootstrap interval over patients (Wilson's over
-    patients where all resamples agree on 0 or 1). All else follows from sensitivity and specificity by the program's
-    prevalence, its limits by the method of variance estimates recovery.
+    Sensitivity, specificity, predictive values as observed and the fraction found have Wilson's interval; where groups
+    are given, a percentile bootstrap interval over patients (Wilson's over patients where all resamples agree on 0 or
+    1). All else follows from sensitivity and specificity, limits by the method of variance estimates recovery.
 
     Returns:
         Rows with the keys `COLUMNS`. ``ppv``, ``npv``, ``fraction_of_tests_avoided`` (of one test per person),
@@ -61,11 +60,6 @@ def screening_table(
 
     Raises:
         ValueError: prevalence or costs out of range, or lengths that differ.
-
-    Example:
-        >>> row = screening_table(np.array([10.0, 60.0]), np.array([False, True]), [50])[0]
-        >>> row["TP"], row["TN"], row["sensitivity"], round(row["sensitivity_low"], 3)
-        (1, 1, 1.0, 0.207)
     """
     if not 0 < program.prevalence < 1:
         raise ValueError(f"prevalence is {program.prevalence:g}; expected a fraction between 0 and 1, such as 0.005.")

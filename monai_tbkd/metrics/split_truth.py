@@ -41,17 +41,7 @@ Groups = dict[str, dict[str, np.ndarray]]
 
 
 class SplitTruth:
-    """Boxes, masks, labels and patients of a split's images, on a square grid.
-
-    Args:
-        items: datalist items.
-        grid: cells along each side.
-
-    Example:
-        >>> image = {"name": "a", "class_name": "tb", "boxes": [[0, 0, 5, 10]], "box_types": ["active"]}
-        >>> SplitTruth([{**image, "size": [10, 10]}], grid=4).boxes[0].tolist()
-        [[0.0, 0.0, 2.0, 4.0]]
-    """
+    """Boxes, masks, labels and patients of a split's datalist items, on a square grid."""
 
     def __init__(self, items: Sequence[Mapping[str, Any]], grid: int) -> None:
         self.items, self.grid = list(items), grid
@@ -90,14 +80,7 @@ class SplitTruth:
 
 
 def split_sha256(items: Sequence[Mapping[str, Any]]) -> str:
-    """Hash which images, labels, boxes and outlines a split has, in any order; the same on another machine.
-
-    Example:
-        >>> a = {"name": "a", "class_name": "tb", "boxes": [[0, 0, 1, 1]]}
-        >>> b = {"name": "b", "class_name": "health", "boxes": []}
-        >>> split_sha256([a, b]) == split_sha256([b, a])
-        True
-    """
+    """Hash which images, labels, boxes and outlines a split has, in any order; the same on another machine."""
 
     def numbers(boxes: Sequence[Sequence[float]] | None) -> str:
         return "unknown" if boxes is None else "; ".join(" ".join(f"{edge:.6g}" for edge in box) for box in boxes)
@@ -118,19 +101,10 @@ class BoxGroups(NamedTuple):
 
 
 def box_groups(items: Sequence[Mapping[str, Any]]) -> BoxGroups:
-    """Group true boxes; each box is in one group of each kind.
-
-    Args:
-        items: datalist items with ``boxes`` in image pixels, ``size`` [height, width] and ``box_types``; an item
-            without boxes, or whose boxes are unknown, has none here.
+    """Group true boxes (``boxes`` in pixels, ``size`` [height, width], ``box_types``), each in one group of each kind.
 
     Raises:
         ValueError: types that are not one per box.
-
-    Example:
-        >>> one = {"boxes": [[0, 0, 10, 10]], "size": [100, 100], "box_types": ["active"]}
-        >>> [name for name, boxes in box_groups([one]).groups["size"].items() if boxes.any()]
-        ['small']
     """
     image: list[int] = []
     words: dict[str, list[str]] = {by: [] for by in _NAMES}

@@ -28,7 +28,7 @@ def batch_page(
     links: Mapping[str, tuple[str, str]],
     unfinished: str = "",
 ) -> str:
-    """Render the page. It shows a hundred images at a time, from data within it: 10,000 take about a megabyte.
+    """Render the page of all images; it holds all rows and shows a hundred at a time.
 
     Args:
         rows: as in ``predictions.json``.

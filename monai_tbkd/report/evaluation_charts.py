@@ -218,15 +218,7 @@ def severity_chart(
     limits: tuple[float, float],
     chance: float | None = None,
 ) -> Figure:
-    """Draw one metric over the severities of one corruption.
-
-    Args:
-        title: the corruption.
-        curves: by network, an interval by severity; ``"0"`` is the clean image.
-        label: of the y axis.
-        limits: of the y axis.
-        chance: drawn as a dotted line.
-    """
+    """Draw one metric over the severities of one corruption: by network, an interval by severity (``"0"`` is clean)."""
     figure, axes = _figure(3.1, 2.45)
     if chance is not None:
         axes.axhline(chance, ls=":", color="0.6", lw=1)

@@ -19,7 +19,7 @@ MEANINGS = {code.value: code.meaning for code in (*ReasonCode, *ImageWarning)}
 
 
 def image_page(row: Mapping[str, Any], picture: ImagePicture | None, overview: str = "", side: int = 640) -> str:
-    """Render the page of one image; it shows nothing that is not in the row or in the pixels.
+    """Render the page of one image.
 
     Args:
         row: of the image, as in ``predictions.json``.
@@ -50,12 +50,7 @@ def image_page(row: Mapping[str, Any], picture: ImagePicture | None, overview: s
 
 
 def score_and_threshold(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Format both with as many digits as it takes to tell them apart.
-
-    Example:
-        >>> score_and_threshold({"score_0_100": 62.04, "threshold_0_100": 62.01})
-        ('62.04', '62.01')
-    """
+    """Format both with as many digits as it takes to tell them apart."""
     score, threshold = row["score_0_100"], row["threshold_0_100"]
     if threshold is None:
         return decimals(score), ""
@@ -64,12 +59,7 @@ def score_and_threshold(row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def codes(joined: str | None) -> list[str]:
-    """Split the warnings of a row.
-
-    Example:
-        >>> codes("UNTAGGED; LOOKS_DOUBTFUL"), codes(None)
-        (['UNTAGGED', 'LOOKS_DOUBTFUL'], [])
-    """
+    """Split the warnings of a row."""
     return [code for code in (joined or "").split("; ") if code]
 
 

@@ -56,24 +56,16 @@ def panel_pictures(image: np.ndarray, panels: Sequence[Panel], side: int) -> lis
 
 
 def fit_side(size: Sequence[int], side: int) -> tuple[int, int]:
-    """Scale (height, width) so that the longer side has ``side`` pixels.
-
-    Example:
-        >>> fit_side((2000, 1000), 64)
-        (64, 32)
-    """
+    """Scale (height, width) so that the longer side has ``side`` pixels."""
     height, width = (int(length) for length in size)
     scale = side / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def map_layer(tb_map: torch.Tensor, size: Sequence[int], side: int = 192) -> Image.Image:
-    """Draw a map alone, transparent where it is 0; laid over the image it looks like `blend_map`.
+    """Draw a map ``(1, h, w)`` of 0-1 alone, transparent where it is 0; laid over the image it looks like `blend_map`.
 
-    Args:
-        tb_map: probabilities of 0-1 ``(1, h, w)``.
-        size: (height, width) of the image.
-        side: longer side of the picture in pixels; the browser smooths it.
+    The longer side has ``side`` pixels; the browser smooths it.
     """
     values = upsample_map(tb_map.detach().cpu(), fit_side(size, side))[0].clamp(0, 1).numpy()
     colors, opacity = map_colors(np.arange(256) / 255)

@@ -115,12 +115,7 @@ def write_reports(output_dir: str | Path) -> Path:
 
 
 def page_stem(name: str) -> str:
-    """Make a file name, without suffix, of an image's name with folders; no two names share one.
-
-    Example:
-        >>> page_stem("a.dcm"), page_stem("b/a.dcm")
-        ('a.dcm', 'b_a.dcm-deeb85db')
-    """
+    """Make a file name, without suffix, of an image's name with folders; no two names share one."""
     plain = re.sub(r'[/\\:*?"<>|]|^\.', "_", name)
     short = plain.encode()[:_LONGEST_NAME].decode(errors="ignore")
     return name if short == name else f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
