@@ -9,7 +9,7 @@ import numpy as np
 from monai.apps.detection.metrics.matching import matching_batch
 from scipy.optimize import linear_sum_assignment
 
-from monai_tbkd.metrics.pixel_counts import refuse_nan
+from monai_tbkd.metrics.map_metrics import refuse_nan
 
 ACCURACY_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 COCO_LEVELS = np.linspace(0.5, 0.95, 10)

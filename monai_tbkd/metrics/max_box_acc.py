@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from monai_tbkd.metrics.box_metrics import box_array, pairwise_iou
-from monai_tbkd.metrics.pixel_counts import refuse_nan, rounded_up
+from monai_tbkd.metrics.map_metrics import refuse_nan, rounded_up
 
 BOX_THRESHOLDS = np.arange(100) / 100
 V2_LEVELS = (0.3, 0.5, 0.7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -20,8 +21,8 @@ from monai_tbkd.metrics.bootstrap import (
 )
 from monai_tbkd.metrics.calibration import calibration_summary
 from monai_tbkd.metrics.image_level import image_level_metrics
+from monai_tbkd.metrics.map_metrics import PixelCounts, pixel_counts
 from monai_tbkd.metrics.operating_point import specificity_threshold
-from monai_tbkd.metrics.pixel_counts import PixelCounts, pixel_counts
 from monai_tbkd.metrics.proportions import wilson
 from monai_tbkd.metrics.split_truth import GROUP_DEFINITIONS, SplitTruth
 from monai_tbkd.transforms import Boxes, MapToBoxes, box_masks, rescale_boxes
@@ -103,34 +104,24 @@ def box_predictions(
     return Predictions(maps, highest if image_scores is None else image_scores, on_grid)
 
 
+@dataclass(eq=False)
 class PredictorMeasures:
-    """Measures a predictor image by image, and summarizes with intervals.
+    """Measures a predictor image by image on the reported split, and summarizes with intervals."""
 
-    Args:
-        truth: of the reported split.
-        predictions: its maps ``(N, grid, grid)`` on the truth's grid, and scores.
-        to_boxes: with thresholds that were chosen elsewhere. Boxes are served where an image's score is high enough;
-            metrics that go over all thresholds themselves take the boxes of every image.
-        resamples: bootstrap samples.
-        seed: of the bootstrap.
-        select: scores and TB of the selection split's images, which a temperature is fitted on; None: none is.
-    """
+    truth: SplitTruth
+    predictions: Predictions  # maps on the truth's grid
+    to_boxes: MapToBoxes  # with thresholds that were chosen elsewhere
+    resamples: int = 2000
+    seed: int = 0
+    select: tuple[np.ndarray, np.ndarray] | None = None
+    """Scores and TB of the selection split's images, which a temperature is fitted on; None: none is."""
 
-    def __init__(
-        self,
-        truth: SplitTruth,
-        predictions: Predictions,
-        to_boxes: MapToBoxes,
-        resamples: int = 2000,
-        seed: int = 0,
-        select: tuple[np.ndarray, np.ndarray] | None = None,
-    ) -> None:
-        self.select = select
-        self.truth, self.maps, self.scores = truth, predictions.maps, predictions.scores
-        self.map_threshold, self.resamples, self.seed = to_boxes.to_mask.threshold, resamples, seed
+    def __post_init__(self) -> None:
+        predictions, to_boxes = self.predictions, self.to_boxes
+        self.maps, self.scores, self.map_threshold = predictions.maps, predictions.scores, to_boxes.to_mask.threshold
         self.cuts = {"operating_point": to_boxes.score_threshold}  # Score thresholds, all chosen elsewhere
-        if select is not None:
-            self.cuts["specificity_70"] = specificity_threshold(*select)
+        if self.select is not None:
+            self.cuts["specificity_70"] = specificity_threshold(*self.select)
         self.boxes = [served_boxes(predictions, i, to_boxes).boxes.double().numpy() for i in range(len(self.maps))]
         """Boxes ``(n, 4)`` per image as served, on the grid."""
         if predictions.boxes is None:
