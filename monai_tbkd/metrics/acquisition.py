@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import entr
 
-DISAGREEMENT = "Jensen-Shannon divergence of two networks' TB probabilities, cell by cell, in bits; mean over the image"
-
 
 def map_disagreement(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Compute the Jensen-Shannon divergence of two networks' TB probabilities ``(N, h, w)``, mean over cells, ``(N,)``.
