@@ -1,4 +1,4 @@
-"""Bootstrap intervals over images, or over patients where they are known.
+"""Intervals: by bootstrap over images, or over patients where they are known; of proportions Wilson's.
 
 Common arguments: ``n``, the number of images; ``resamples`` and ``seed`` of the bootstrap; ``groups``, patient ids. The
 same ones give the same resamples, so draws may be subtracted: a paired difference.
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import ndtr, ndtri
+from scipy.stats import binomtest
 
 Groups = Sequence[Hashable | None] | None
 """A patient id per image, None or empty where it is not known; None: no image has one."""
@@ -254,3 +255,35 @@ def summarize_seeds(
         over_images=interval_of_draws(draws.mean(axis=1), mean, n),
         over_seeds_and_images=interval_of_draws(both.mean(axis=1), mean, n),
     )
+
+
+class Estimates(NamedTuple):
+    """Numbers with their 95 % intervals, arrays of one shape; nan where there is none."""
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def complement(self) -> Estimates:
+        """Return one minus each."""
+        return Estimates(1 - self.value, 1 - self.high, 1 - self.low)
+
+    def times(self, factor: float) -> Estimates:
+        """Return each times a factor above 0."""
+        return Estimates(*(each * factor for each in self))
+
+    def plus(self, constant: float) -> Estimates:
+        """Return each plus a constant."""
+        return Estimates(*(each + constant for each in self))
+
+
+def wilson(hits: np.ndarray, of: np.ndarray) -> Estimates:
+    """Return proportions with Wilson's score interval (JASA 1927), by scipy; nan where ``of`` is 0."""
+
+    def one(k: float, n: float) -> tuple[float, float, float]:
+        if n == 0:
+            return np.nan, np.nan, np.nan
+        limits = binomtest(int(k), int(n)).proportion_ci(method="wilson")
+        return k / n, limits.low, limits.high
+
+    return Estimates(*np.vectorize(one, otypes=[float] * 3)(hits, of))

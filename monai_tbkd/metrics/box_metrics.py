@@ -89,26 +89,18 @@ def best_box_ious(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     return overlap.max(axis=1, initial=0.0)
 
 
-class MatchedBoxes(NamedTuple):
-    """What pairing the boxes of one image gave."""
+def match_boxes(predicted: np.ndarray, true: np.ndarray) -> tuple[float, int]:
+    """Pair the boxes of one image one to one so that the sum of IoUs is largest; return that sum and the pairs' number.
 
-    iou_sum: float
-    pairs: int  # True boxes with a predicted box of their own that overlaps them
-    missed: int
-    false: int
-
-
-def match_boxes(predicted: np.ndarray, true: np.ndarray) -> MatchedBoxes:
-    """Pair the boxes of one image one to one so that the sum of IoUs is largest.
+    Boxes without a partner that overlaps them are missed or false.
 
     Example:
         >>> match_boxes(np.array([[0, 0, 2, 4]]), np.array([[0, 0, 2, 2], [0, 2, 2, 3]]))
-        MatchedBoxes(iou_sum=0.5, pairs=1, missed=1, false=0)
+        (0.5, 1)
     """
     overlap = pairwise_iou(box_array(true, "true boxes"), box_array(predicted, "predicted boxes"))
     met = overlap[linear_sum_assignment(overlap, maximize=True)]
-    pairs = int((met > 0).sum())
-    return MatchedBoxes(float(met.sum()), pairs, overlap.shape[0] - pairs, overlap.shape[1] - pairs)
+    return float(met.sum()), int((met > 0).sum())
 
 
 class MatchedDetections(NamedTuple):

@@ -8,9 +8,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
-from monai_tbkd.metrics.bootstrap import Groups, Interval, Statistic, bootstrap_weighted
+from monai_tbkd.metrics.bootstrap import Groups, Interval, Statistic, bootstrap_weighted, wilson
 from monai_tbkd.metrics.image_level import ScoreCounts, brier_score, count_scores
-from monai_tbkd.metrics.proportions import wilson
 
 BINNINGS = ("equal_width", "equal_mass")
 _HALF_STEP = 5.0e-5  # scores are written with 2 digits of 0-100

@@ -18,12 +18,12 @@ from monai_tbkd.metrics.bootstrap import (
     bootstrap_ratio,
     group_codes,
     kept_groups,
+    wilson,
 )
 from monai_tbkd.metrics.calibration import calibration_summary
 from monai_tbkd.metrics.image_level import image_level_metrics
 from monai_tbkd.metrics.map_metrics import PixelCounts, pixel_counts
 from monai_tbkd.metrics.operating_point import specificity_threshold
-from monai_tbkd.metrics.proportions import wilson
 from monai_tbkd.metrics.split_truth import GROUP_DEFINITIONS, SplitTruth
 from monai_tbkd.transforms import Boxes, MapToBoxes, box_masks, rescale_boxes
 from monai_tbkd.transforms.map_to_boxes import no_boxes
@@ -210,7 +210,8 @@ class PredictorMeasures:
             hits = np.array([(best >= level).sum() for best in self.best_ious])
             accuracy[f"{level:g}"] = self._ratio(np.where(number > 0, hits, np.nan), number)
         pairs = [box_metrics.match_boxes(p, t) for p, t in zip(self.boxes, truth.boxes, strict=True)]
-        overlap = np.where(boxed, [p.iou_sum for p in pairs], np.nan)
+        overlap = np.where(boxed, [total for total, _ in pairs], np.nan)
+        unpaired = np.array([len(boxes) - paired for boxes, (_, paired) in zip(self.boxes, pairs, strict=True)])
         stretched = np.stack([(m - m.min()) / max(float(np.ptp(m)), 1e-12) for m in self.maps[boxed]])
         ious = max_box_acc.image_box_ious(stretched, [truth.boxes[i] for i in np.flatnonzero(boxed)])
 
@@ -222,8 +223,8 @@ class PredictorMeasures:
         return {
             "best_box_iou": self._ratio(sums, number),
             "box_accuracy": accuracy,
-            "box_matched_miou": self._ratio(overlap, np.array([float(p.pairs + p.missed + p.false) for p in pairs])),
-            "box_matched_miou_true": self._ratio(overlap, np.array([float(p.pairs + p.missed) for p in pairs])),
+            "box_matched_miou": self._ratio(overlap, number + unpaired),
+            "box_matched_miou_true": self._ratio(overlap, number),
             **dict(zip(max_box_acc.DEFINITIONS, self._weighted(box_acc, boxed), strict=True)),
             "false_boxes_per_image_without_tb": self._mean(false),
             "images_without_tb_with_false_box": self._fraction(np.where(truth.tb, np.nan, false > 0)),

@@ -17,8 +17,8 @@ from markupsafe import Markup
 from monai_tbkd.data.files.outside_text import read_text
 from monai_tbkd.metrics import Comparison, Predictions
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
+from monai_tbkd.metrics.bootstrap import wilson
 from monai_tbkd.metrics.comparison_table import SOURCE_COLUMNS, resampled, source_rows
-from monai_tbkd.metrics.proportions import wilson
 from monai_tbkd.report import evaluation_charts as charts
 from monai_tbkd.report.evaluation_images import image_groups
 from monai_tbkd.report.html_page import page, render, words, write_page
