@@ -33,21 +33,13 @@ BEFORE_USE = (
 
 @dataclass(frozen=True)
 class CalibratedThreshold:
-    """What ``calibrate`` has chosen, as ``threshold.json`` holds it.
+    """What ``calibrate`` has chosen, as ``threshold.json`` holds it."""
 
-    Args:
-        threshold_0_100: an image that scores at or above it is TB suggestive.
-        chosen_by: the target.
-        model_version: whose scores it is for.
-        input_kind: what images it is for, one of `INPUT_KINDS`.
-        calibration_set: ``name``, ``sha256`` of names and labels, and numbers of images.
-    """
-
-    threshold_0_100: float
-    chosen_by: str
-    model_version: str
-    input_kind: str
-    calibration_set: Mapping[str, Any]
+    threshold_0_100: float  # an image that scores at or above it is TB suggestive
+    chosen_by: str  # the target
+    model_version: str  # whose scores it is for
+    input_kind: str  # what images it is for, one of INPUT_KINDS
+    calibration_set: Mapping[str, Any]  # name, sha256 of names and labels, and numbers of images
 
     @property
     def score_threshold(self) -> float:

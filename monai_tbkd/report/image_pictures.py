@@ -19,21 +19,13 @@ _GRAY = 110  # mean gray value of an image
 
 
 class ImagePicture(NamedTuple):
-    """What there is to see of an image, upright.
+    """What there is to see of an image, upright."""
 
-    Attributes:
-        image: gray values ``(h, w)`` uint8, on any grid that shows the whole image.
-        size: (height, width) of the image in the pixels that boxes refer to.
-        boxes: ``(n, 4)``, x = column; None where none were looked for.
-        box_scores: ``(n,)`` of 0-1.
-        tb_map: probabilities of 0-1 ``(1, h, w)`` of the whole image.
-    """
-
-    image: np.ndarray
-    size: tuple[int, int]
-    boxes: torch.Tensor | None = None
-    box_scores: torch.Tensor | None = None
-    tb_map: torch.Tensor | None = None
+    image: np.ndarray  # gray values (h, w) uint8, on any grid that shows the whole image
+    size: tuple[int, int]  # (height, width) of the image in the pixels that boxes refer to
+    boxes: torch.Tensor | None = None  # (n, 4), x = column; None where none were looked for
+    box_scores: torch.Tensor | None = None  # (n,) of 0-1
+    tb_map: torch.Tensor | None = None  # probabilities of 0-1 (1, h, w) of the whole image
 
 
 def open_image(path: str | Path, voi: str = "first") -> tuple[np.ndarray, dict[str, Any]]:

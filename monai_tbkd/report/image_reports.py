@@ -140,14 +140,7 @@ def page_stem(name: str) -> str:
 
 
 def image_page(row: Mapping[str, Any], picture: ImagePicture | None, overview: str = "", side: int = 640) -> str:
-    """Render the page of one image.
-
-    Args:
-        row: of the image, as in ``predictions.json``.
-        picture: the image, or None where it cannot be shown.
-        overview: link to the page of all images; none if empty.
-        side: the longer side of the shown image, in pixels.
-    """
+    """Render the page of one image, with a link to that of all images; a picture of None cannot be shown."""
     name, notice = str(row["name"]), notice_of(str(row["model_version"] or ""))
     score, threshold = row["score_0_100"], row["threshold_0_100"]
     facts = {"model": row["model_version"], "threshold from": row["threshold_id"],
@@ -209,11 +202,8 @@ def batch_page(
 ) -> str:
     """Render the page of all images; it holds all rows and shows a hundred at a time.
 
-    Args:
-        rows: as in ``predictions.json``.
-        settings: of the run.
-        links: by image the addresses of its page and its thumbnail, relative to this page; either may be empty.
-        unfinished: what to say of a run that ended early; nothing if empty.
+    ``links`` are, by image, the relative addresses of its page and its thumbnail, or empty; ``unfinished`` is what to
+    say of a run that ended early.
     """
     images = [_entry(row, *links.get(row["name"], ("", ""))) for row in rows]
     scored = [row for row in rows if row["score_0_100"] is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -182,10 +182,11 @@ def _minus(a: Statistic, b: Statistic) -> Statistic:
 def _refuse_unlike(runs: Sequence[Run]) -> None:
     if len(runs) < 2:
         raise ValueError(f"There is {len(runs)} run; expected the evaluations of at least two seeds.")
-    first = runs[0]
+    first, networks = runs[0], list(runs[0].metrics["checkpoints"])
+    of_first = _fixed(first, networks)
     for run in runs[1:]:
-        for (what, mine), other in zip(_fixed(first, first), (value for _, value in _fixed(run, first)), strict=True):
-            if mine != other:
+        for what, other in _fixed(run, networks).items():
+            if (mine := of_first[what]) != other:
                 keys = [k for k in {**mine, **other} if mine.get(k) != other.get(k)] if isinstance(mine, dict) else []
                 named = f" ({name_first(keys)})" if keys else ""
                 raise ValueError(
@@ -201,20 +202,16 @@ def _refuse_unlike(runs: Sequence[Run]) -> None:
                 )
 
 
-def _fixed(run: Run, first: Run) -> Iterator[tuple[str, Any]]:
-    """What all runs have in common."""
+def _fixed(run: Run, networks: Sequence[str]) -> dict[str, Any]:
+    """Collect what all runs have in common."""
     origin = run.metrics["provenance"]
-    yield "reported images", origin["splits_sha256"]["test"]
-    yield "selection images", origin["splits_sha256"]["select"]
-    yield "images in images.csv", (run.images.names, run.images.positive.tolist())
-    yield "settings of the evaluation", _without_seed(origin.get("evaluation", {}))
-    for name in first.metrics["checkpoints"]:
+    settings = {"settings of the evaluation": origin.get("evaluation", {})}
+    for name in networks:
         record = run.metrics["checkpoints"].get(name) or {}
-        yield (
-            f"settings of the {name}",
-            _without_seed({**(record.get("settings") or {}), **(record.get("architecture") or {})}),
-        )
-
-
-def _without_seed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in settings.items() if key not in _OF_A_SEED}
+        settings[f"settings of the {name}"] = (record.get("settings") or {}) | (record.get("architecture") or {})
+    return {
+        "reported images": origin["splits_sha256"]["test"],
+        "selection images": origin["splits_sha256"]["select"],
+        "images in images.csv": (run.images.names, run.images.positive.tolist()),
+        **{what: {k: v for k, v in values.items() if k not in _OF_A_SEED} for what, values in settings.items()},
+    }
