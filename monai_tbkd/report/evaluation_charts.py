@@ -193,7 +193,8 @@ def write_calibration_picture(
     for point in reliability:
         at = (point["mean_score"], point["fraction_with_tb"])
         curve.annotate(str(point["n"]), at, (4, -9), textcoords="offset points", fontsize=7)
-    _unit_square(curve, "mean score / 100", "fraction with TB")
+    _unit_square(curve, "mean score", "fraction with TB")
+    curve.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.0f}")
     curve.set_title(f"Reliability: {len(scores)} images, n of each bin beside it", fontsize=10)
     roc.legend(loc="lower right", fontsize=8)
     curve.legend(loc="upper left", fontsize=8)
