@@ -209,7 +209,7 @@ class SeedSummary(NamedTuple):
 
     per_seed: tuple[float, ...]
     mean: float
-    sd: float  # Over seeds, with n - 1; nan for a single one
+    sd: float  # over seeds, with n - 1; nan for a single one
     over_images: Interval
     """Mean over seeds; only images are resampled: what other images would give these very networks."""
     over_seeds_and_images: Interval

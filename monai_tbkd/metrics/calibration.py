@@ -21,7 +21,7 @@ class ReliabilityPoint(NamedTuple):
 
     lower_edge: float
     upper_edge: float
-    n: int  # Images in it
+    n: int  # images in it
     mean_score: float
     fraction_with_tb: float
     low: float
@@ -31,9 +31,9 @@ class ReliabilityPoint(NamedTuple):
 class Temperature(NamedTuple):
     """What divides the logits, and what that is worth."""
 
-    temperature: float  # Above 1: the scores were overconfident; below 1: underconfident
+    temperature: float  # above 1: the scores were overconfident; below 1: underconfident
     nll_before: float
-    nll_after: float  # Mean negative log-likelihood of the labels, in nats per image
+    nll_after: float  # mean negative log-likelihood of the labels, in nats per image
     at_limit: bool
     """The best temperature lies beyond what is tried, as where the scores separate the classes without a fault."""
     n: int

@@ -15,9 +15,9 @@ _TOLERANCE = 1e-9  # 9 of 10 is a sensitivity of 90 %, whatever floating point m
 class ScoreCounts(NamedTuple):
     """How many images with and without TB have each score; every metric of this file is computed from it."""
 
-    scores: np.ndarray  # The U different scores, ascending, (U,)
-    positive: np.ndarray  # Images with TB at each, (..., U)
-    negative: np.ndarray  # Images without, (..., U)
+    scores: np.ndarray  # the U different scores, ascending, (U,)
+    positive: np.ndarray  # images with TB at each, (..., U)
+    negative: np.ndarray  # images without, (..., U)
 
 
 def count_scores(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray | None = None) -> ScoreCounts:

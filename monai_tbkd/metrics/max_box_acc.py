@@ -29,8 +29,8 @@ DEFINITIONS = {
 class BoxIous(NamedTuple):
     """Best IoU of a box of the mask with any true box, ``(N, K)`` at each threshold; nan without true boxes."""
 
-    every: np.ndarray  # Of all components, for MaxBoxAccV2
-    largest: np.ndarray  # Of the component with the most pixels, for MaxBoxAcc
+    every: np.ndarray  # of all components, for MaxBoxAccV2
+    largest: np.ndarray  # of the component with the most pixels, for MaxBoxAcc
 
 
 class _Boxes(NamedTuple):

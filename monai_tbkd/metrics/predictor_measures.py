@@ -119,7 +119,7 @@ class PredictorMeasures:
     def __post_init__(self) -> None:
         predictions, to_boxes = self.predictions, self.to_boxes
         self.maps, self.scores, self.map_threshold = predictions.maps, predictions.scores, to_boxes.to_mask.threshold
-        self.cuts = {"operating_point": to_boxes.score_threshold}  # Score thresholds, all chosen elsewhere
+        self.cuts = {"operating_point": to_boxes.score_threshold}  # score thresholds, all chosen elsewhere
         if self.select is not None:
             self.cuts["specificity_70"] = specificity_threshold(*self.select)
         self.boxes = [served_boxes(predictions, i, to_boxes).boxes.double().numpy() for i in range(len(self.maps))]
@@ -132,7 +132,7 @@ class PredictorMeasures:
         self.ranked = [
             (each.boxes.double().numpy(), each.scores.double().numpy() * score)
             for each, score in zip(every, image_scores, strict=True)
-        ]  # Boxes of every image and what they are ranked by
+        ]  # boxes of every image and what they are ranked by
 
     @cached_property
     def _counts(self) -> tuple[np.ndarray, PixelCounts]:

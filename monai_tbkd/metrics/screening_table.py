@@ -29,9 +29,9 @@ COLUMNS = (*COUNTS, *(f"{name}{end}" for name in PROPORTIONS for end in ("", "_l
 class Program(NamedTuple):
     """Where the threshold will be used."""
 
-    prevalence: float = 0.005  # Fraction of people with TB among those who are screened
-    cost_image: float = 5.0  # Of one image with its reading by computer
-    cost_test: float = 20.0  # Of one confirmatory test, in the same currency
+    prevalence: float = 0.005  # fraction of people with TB among those who are screened
+    cost_image: float = 5.0  # of one image with its reading by computer
+    cost_test: float = 20.0  # of one confirmatory test, in the same currency
 
 
 def screening_table(
