@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR, MEAN_MAP, SHUFFLED, blind_maps
-from monai_tbkd.metrics.bootstrap import bootstrap_mean, paired_differences
+from monai_tbkd.metrics.bootstrap import Statistic, kept_groups, paired_differences, weighted_mean
 from monai_tbkd.metrics.image_level import weighted_image_level
 from monai_tbkd.metrics.operating_point import (
     SCORE_SELECTIONS,
@@ -124,27 +124,27 @@ class Comparison:
         result = {"splits": {s: truth.counts() for s, truth in self.truth.items()}, "predictors": rows}
         if not self.resamples:
             return result
-        fixed: dict[str, Any] = {"resamples": self.resamples, "seed": self.seed, "groups": self.truth["test"].patients}
+        tb, boxed = self.truth["test"].tb, self.truth["test"].boxed
+        ious = {name: weighted_mean(each.union_mask_iou[boxed]) for name, each in measured.items() if self.localizes}
+        scores = {name: each.scores for name, each in measured.items() if each.scores is not None}
+        both = bool(tb.any() and not tb.all())
+        aucs = {name: weighted_image_level("auc", values, tb) for name, values in scores.items() if both}
+        iou_minus, auc_minus = self._differences(ious, boxed), self._differences(aucs, np.ones_like(tb))
         for name, row in rows.items():
             if self.localizes:
-                row["union_mask_miou_minus"] = {
-                    other: bootstrap_mean(
-                        measured[name].union_mask_iou - measured[other].union_mask_iou, **fixed
-                    ).as_dict()
-                    for other in rows
-                    if other != name
-                }
+                row["union_mask_miou_minus"] = iou_minus[name]
             if not row["blind"]:
-                row["auc_minus"] = dict.fromkeys(other for other in predictors if other != name)
+                others = dict.fromkeys(other for other in predictors if other != name)
+                row["auc_minus"] = {**others, **auc_minus.get(name, {})}
                 if BLIND_PRIOR in rows:
                     row["above_blind_prior"] = bool(row["union_mask_miou_minus"][BLIND_PRIOR]["low"] > 0)
-        tb = self.truth["test"].tb
-        if tb.any() and not tb.all():
-            scored = {name: each.scores for name, each in measured.items() if each.scores is not None}
-            aucs = {name: weighted_image_level("auc", scores, tb) for name, scores in scored.items()}
-            for name, differences in paired_differences(aucs, len(tb), **fixed).items():
-                rows[name]["auc_minus"] |= {other: each.as_dict() for other, each in differences.items()}
         return {"left_out": self.left_out, **result}
+
+    def _differences(self, statistics: Mapping[str, Statistic], images: np.ndarray) -> dict[str, dict[str, Any]]:
+        """Compute paired differences ``[predictor][other]`` of a statistic of some images of the reported split."""
+        patients = kept_groups(self.truth["test"].patients, images)
+        found = paired_differences(statistics, int(images.sum()), self.resamples, self.seed, patients)
+        return {name: {other: each.as_dict() for other, each in row.items()} for name, row in found.items()}
 
     @property
     def settings(self) -> dict[str, Any]:

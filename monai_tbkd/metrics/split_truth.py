@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -64,18 +65,15 @@ class SplitTruth:
 
     def counts(self) -> dict[str, int]:
         """Count images in all, by class, and with boxes; patients, and images without one, where any is known."""
-        classes = sorted({item["class_name"] for item in self.items})
-        counts = {f"{c}_images": sum(item["class_name"] == c for item in self.items) for c in classes}
+        classes = Counter(f"{item['class_name']}_images" for item in self.items)
         known = [each for each in self.patients or () if each not in (None, "")]
-        patients = (
-            {"patients": len(set(known)), "images_without_patient": len(self.items) - len(known)} if known else {}
-        )
+        patients = {"patients": len(set(known)), "images_without_patient": len(self.items) - len(known)}
         return {
             "images": len(self.items),
-            **counts,
+            **dict(sorted(classes.items())),
             "tb_images_with_boxes": int(self.boxed.sum()),
             "boxes": sum(map(len, self.boxes)),
-            **patients,
+            **(patients if known else {}),
         }
 
 
