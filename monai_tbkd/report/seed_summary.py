@@ -77,37 +77,32 @@ def summarize_runs(runs: Sequence[Run], resamples: int = 2000, seed: int = 0) ->
         groups = first.images.patients
         return summarize_seeds(statistics, len(positive), resamples, seed=seed, groups=groups).as_dict()
 
-    def of(name: str, number: str) -> list[np.ndarray]:
-        return [run.images.numbers[name][number] for run in runs]
-
-    def auc(name: str) -> list[Statistic]:
-        return [weighted_image_level("auc", scores, positive) for scores in of(name, "score")]
-
-    common = [name for name in first.images.numbers if all(name in run.images.numbers for run in runs)]
-    both = bool(positive.any() and not positive.all())
-    scored = [name for name in common if both and all("score" in run.images.numbers[name] for run in runs)]
-    predictors: dict[str, dict[str, Any]] = {}
-    for name in common:
-        iou = of(name, "union_mask_iou")
-        minus = {
-            other: summary([weighted_mean(a - b) for a, b in zip(iou, of(other, "union_mask_iou"), strict=True)])
-            for other in common
+    def differences(name: str, statistics: Mapping[str, list[Statistic]]) -> dict[str, Any]:
+        return {
+            other: summary([_minus(a, b) for a, b in zip(statistics[name], theirs, strict=True)])
+            for other, theirs in statistics.items()
             if other != name
         }
+
+    numbers = [run.images.numbers for run in runs]
+    common = [name for name in first.images.numbers if all(name in each for each in numbers)]
+    both = bool(positive.any() and not positive.all())
+    scored = [name for name in common if both and all("score" in each[name] for each in numbers)]
+    ious = {name: [weighted_mean(each[name]["union_mask_iou"]) for each in numbers] for name in common}
+    aucs = {name: [weighted_image_level("auc", each[name]["score"], positive) for each in numbers] for name in scored}
+    predictors: dict[str, dict[str, Any]] = {}
+    for name in common:
+        minus = differences(name, ious)
         row: dict[str, Any] = {
             "blind": bool(first.metrics["predictors"][name]["blind"]),
-            "images": int((~np.isnan(iou[0])).sum()),
-            "union_mask_miou": summary([weighted_mean(each) for each in iou]),
-            "pointing_game": summary([weighted_mean(each) for each in of(name, "pointing")]),
-            "auc": summary(auc(name)) if name in scored else None,
+            "images": int((~np.isnan(numbers[0][name]["union_mask_iou"])).sum()),
+            "union_mask_miou": summary(ious[name]),
+            "pointing_game": summary([weighted_mean(each[name]["pointing"]) for each in numbers]),
+            "auc": summary(aucs[name]) if name in scored else None,
             "union_mask_miou_minus": minus,
         }
         if name in scored:
-            row["auc_minus"] = {
-                other: summary([_minus(a, b) for a, b in zip(auc(name), auc(other), strict=True)])
-                for other in scored
-                if other != name
-            }
+            row["auc_minus"] = differences(name, aucs)
         if not row["blind"] and BLIND_PRIOR in minus:
             above = [run.metrics["predictors"][name].get("above_blind_prior") is True for run in runs]
             row["seeds_above_blind_prior"] = sum(above)
