@@ -308,10 +308,10 @@ def difference(a: Statistic, b: Statistic) -> Statistic:
 def summary(statistics: list[Statistic], number: str, positive: np.ndarray) -> list[Any]:
     """Mean over seeds, with the interval that resamples seeds and images."""
     found = summarize_seeds(statistics, len(positive))
-    interval = found.over_seeds_and_images
+    interval = found["over_seeds_and_images"]
     images = len(positive) if number == "auc" else int(positive.sum())
-    values = [f"{value:.4f}" for value in (found.mean, interval.low, interval.high)]
-    return [*values, images, len(statistics), " ".join(f"{value:.4f}" for value in found.per_seed)]
+    values = [f"{value:.4f}" for value in (found["mean"], interval["low"], interval["high"])]
+    return [*values, images, len(statistics), " ".join(f"{value:.4f}" for value in found["per_seed"])]
 
 
 if __name__ == "__main__":

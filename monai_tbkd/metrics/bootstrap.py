@@ -204,39 +204,19 @@ def paired_differences(
     return found
 
 
-class SeedSummary(NamedTuple):
-    """One number of several seeds."""
-
-    per_seed: tuple[float, ...]
-    mean: float
-    sd: float  # over seeds, with n - 1; nan for a single one
-    over_images: Interval
-    """Mean over seeds; only images are resampled: what other images would give these very networks."""
-    over_seeds_and_images: Interval
-    """Both are resampled: what other images would give networks of other seeds. Of 3 seeds it is a rough guide."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return a JSON-able mapping; nan becomes None."""
-        return {
-            "seeds": len(self.per_seed),
-            "per_seed": [plain(each) for each in self.per_seed],
-            "mean": plain(self.mean),
-            "sd": plain(self.sd),
-            "min": plain(min(self.per_seed)),
-            "max": plain(max(self.per_seed)),
-            "over_images": self.over_images.as_dict(),
-            "over_seeds_and_images": self.over_seeds_and_images.as_dict(),
-        }
-
-
 def summarize_seeds(
     statistics: Sequence[Statistic], n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None
-) -> SeedSummary:
+) -> dict[str, Any]:
     """Summarize one statistic over networks that differ in their seed only: mean, spread and intervals.
 
     Every resample draws images (patients where known) once for all networks. The second interval draws the networks
     too, with replacement: the two-way bootstrap (Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007).
     For the difference of two methods, give one statistic per seed that subtracts them.
+
+    Returns:
+        JSON-able: ``per_seed``; ``mean``, ``sd`` (with n - 1), ``min`` and ``max`` over ``seeds``; the intervals
+        ``over_images`` (what other images would give these networks) and ``over_seeds_and_images`` (what they would
+        give networks of other seeds; of 3 seeds it is a rough guide).
 
     Raises:
         ValueError: no statistic; one per seed is expected.
@@ -248,13 +228,16 @@ def summarize_seeds(
     # A stream of its own, so that which seeds are drawn does not depend on which images are.
     chosen = np.random.default_rng([seed, 1]).integers(0, len(whole), draws.shape)
     both, mean = np.take_along_axis(draws, chosen, axis=1), float(whole.mean())
-    return SeedSummary(
-        per_seed=tuple(whole.tolist()),
-        mean=mean,
-        sd=float(whole.std(ddof=1)) if len(whole) > 1 else float("nan"),
-        over_images=interval_of_draws(draws.mean(axis=1), mean, n),
-        over_seeds_and_images=interval_of_draws(both.mean(axis=1), mean, n),
-    )
+    return {
+        "seeds": len(whole),
+        "per_seed": [plain(each) for each in whole],
+        "mean": plain(mean),
+        "sd": plain(whole.std(ddof=1)) if len(whole) > 1 else None,
+        "min": plain(whole.min()),
+        "max": plain(whole.max()),
+        "over_images": interval_of_draws(draws.mean(axis=1), mean, n).as_dict(),
+        "over_seeds_and_images": interval_of_draws(both.mean(axis=1), mean, n).as_dict(),
+    }
 
 
 class Estimates(NamedTuple):

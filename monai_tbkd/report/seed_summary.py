@@ -75,7 +75,7 @@ def summarize_runs(runs: Sequence[Run], resamples: int = 2000, seed: int = 0) ->
 
     def summary(statistics: list[Statistic]) -> dict[str, Any]:
         groups = first.images.patients
-        return summarize_seeds(statistics, len(positive), resamples, seed=seed, groups=groups).as_dict()
+        return summarize_seeds(statistics, len(positive), resamples, seed=seed, groups=groups)
 
     def differences(name: str, statistics: Mapping[str, list[Statistic]]) -> dict[str, Any]:
         return {
