@@ -168,14 +168,8 @@ def write_calibration_picture(
 ) -> None:
     """Draw the ROC curve with the chosen threshold, and the reliability curve, into a PNG file.
 
-    Args:
-        path: the file.
-        scores: 0-100, ``(n,)``, without nan.
-        positive: which images have TB, bool ``(n,)``.
-        chosen: row of the screening table at the chosen threshold.
-        auc: ``value``, ``low`` and ``high``.
-        reliability: points of the reliability curve, scores of 0-1.
-        title: model and images.
+    Scores are of 0-100, ``(n,)``, without nan; ``chosen`` is the screening table's row at the threshold, ``reliability``
+    are points of the curve, scores of 0-1.
     """
     figure, (roc, curve) = _figure(10.5, 5.4, columns=2)
     figure.suptitle(f"{title}\n{NOTICE}", fontsize=9)

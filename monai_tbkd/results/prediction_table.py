@@ -79,7 +79,7 @@ class PredictionTable:
         self._order: dict[str, int] = {}
 
     def start(self, images: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Write or resume the files, and return the images without a row, in the order that final rows will have.
+        """Write or resume the files, and return the images without a row; final rows are in the order of ``images``.
 
         Raises:
             ValueError: the files here have other settings or cannot be read.
