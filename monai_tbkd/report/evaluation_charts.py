@@ -168,8 +168,8 @@ def write_calibration_picture(
 ) -> None:
     """Draw the ROC curve with the chosen threshold, and the reliability curve, into a PNG file.
 
-    Scores are of 0-100, ``(n,)``, without nan; ``chosen`` is the screening table's row at the threshold, ``reliability``
-    are points of the curve, scores of 0-1.
+    Scores are of 0-100, ``(n,)``, without nan; ``chosen`` is the row of the screening table, ``reliability`` holds
+    points of the curve, with scores of 0-1.
     """
     figure, (roc, curve) = _figure(10.5, 5.4, columns=2)
     figure.suptitle(f"{title}\n{NOTICE}", fontsize=9)
