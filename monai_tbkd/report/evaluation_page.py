@@ -8,6 +8,7 @@ import logging
 import math
 import re
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,10 @@ def main_network(result: Mapping[str, Any]) -> str:
     return "student" if "student" in networks else networks[0]
 
 
-def pairs(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Pair networks, the student, teacher and control first."""
-    order = list(dict.fromkeys([n for n in ("student", "teacher", "control") if n in names] + list(names)))
-    return [(one, other) for i, one in enumerate(order) for other in order[i + 1 :]]
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort networks: the student, teacher and control first."""
+    first = ("student", "teacher", "control")
+    return sorted(names, key=lambda name: first.index(name) if name in first else len(first))
 
 
 def write_evaluation_page(
@@ -140,7 +141,7 @@ def _write(
         given=any(row["operating_point"]["chosen_on"].startswith("given") for row in networks.values()),
         resampled=resampled(test),
         others=sorted(set(networks) - {main}, key=["control", "teacher", *rows].index),
-        pairs=pairs(networks),
+        pairs=list(combinations(in_order(networks), 2)),
         sources=_by_source(result),
         source_columns=list(SOURCE_COLUMNS[1:]),
         compared={name: row for name, row in rows.items() if name in networks or name == BLIND_PRIOR},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from monai_tbkd.metrics.bootstrap import Statistic, summarize_seeds, weighted_me
 from monai_tbkd.metrics.comparison_table import aligned, interval_text
 from monai_tbkd.metrics.image_level import weighted_image_level
 from monai_tbkd.report.evaluation_charts import seed_chart, svg_uri
-from monai_tbkd.report.evaluation_page import pairs
+from monai_tbkd.report.evaluation_page import in_order
 from monai_tbkd.report.html_page import page, write_page
 from monai_tbkd.report.image_table import FILE as IMAGE_TABLE
 from monai_tbkd.report.image_table import ImageTable, read_image_table
@@ -141,14 +142,13 @@ def seed_table(result: Mapping[str, Any]) -> str:
 def write_seed_page(folder: str | Path, result: Mapping[str, Any]) -> Path:
     """Write ``seeds.html`` of a summary by `summarize_runs` into a folder."""
     rows = result["predictors"]
-    networks = {name: row for name, row in rows.items() if not row["blind"]}
-    order = ("student", "teacher", "control")
+    networks = {name: rows[name] for name in in_order(rows) if not rows[name]["blind"]}
     html = page(
         PAGE, "Several seeds", str(result["notice"]),
         result=result,
         rows=rows,
-        networks={name: networks[name] for name in (*order, *networks) if name in networks},
-        pairs=pairs(networks),
+        networks=networks,
+        pairs=list(combinations(networks, 2)),
         mean=mean_text,
         spread=spread_text,
         test=result["splits"]["test"],
