@@ -17,7 +17,6 @@ from in_turns import write_table
 
 from monai_tbkd.data import load_tbx11k
 from monai_tbkd.metrics import Comparison, Predictions, bootstrap_mean
-from monai_tbkd.metrics.predictor_measures import PredictorMeasures
 
 FOLDS = 5
 
@@ -39,8 +38,7 @@ def main() -> None:
         comparison = Comparison(train, train, [i for i in items if fold_of(i) == fold], grid=args.grid)
         for name, maps in comparison.blind.items():
             point = comparison.choose(Predictions(maps["select"], None))
-            test, boxes = Predictions(maps["test"], None), comparison.box_fitting(point)
-            found = PredictorMeasures(comparison.truth["test"], test, point["map_threshold"], boxes, boxes)
+            found = comparison.measure(Predictions(maps["test"], None), point)
             numbers = images.setdefault(name, {"union_mask_miou": [], "pointing_game": []})
             numbers["union_mask_miou"].append(found.union_mask_iou)
             numbers["pointing_game"].append(found.pointing)

@@ -36,7 +36,6 @@ from monai_tbkd.engines import federated_averaging, federated_site
 from monai_tbkd.metrics import Comparison, Predictions
 from monai_tbkd.metrics.bootstrap import Statistic, summarize_seeds, weighted_mean
 from monai_tbkd.metrics.image_level import weighted_image_level
-from monai_tbkd.metrics.predictor_measures import PredictorMeasures
 from monai_tbkd.networks import load_checkpoint
 from monai_tbkd.networks.checkpoint import read_record
 
@@ -225,9 +224,8 @@ def measure(
 def numbers(comparison: Comparison, predictions: Mapping[str, Predictions]) -> dict[str, np.ndarray]:
     """Image by image, with the threshold that is chosen on the site's selection images."""
     points = comparison.choose(predictions["select"])
-    gated, ungated = (comparison.box_fitting({**points, **more}) for more in ({}, {"score_threshold": None}))
-    test = predictions["test"]._replace(maps=comparison.on_grid(predictions["test"].maps))
-    measures = PredictorMeasures(comparison.truth["test"], test, points["map_threshold"], gated, ungated)
+    test = predictions["test"]
+    measures = comparison.measure(test, points)
     found = {"union_mask_iou": measures.union_mask_iou, "pointing": measures.pointing}
     return found if test.scores is None else {**found, "score": np.asarray(test.scores)}
 
@@ -310,10 +308,10 @@ def difference(a: Statistic, b: Statistic) -> Statistic:
 def summary(statistics: list[Statistic], number: str, positive: np.ndarray) -> list[Any]:
     """Mean over seeds, with the interval that resamples seeds and images."""
     found = summarize_seeds(statistics, len(positive))
-    interval = found.over_seeds_and_images
+    interval = found["over_seeds_and_images"]
     images = len(positive) if number == "auc" else int(positive.sum())
-    values = [f"{value:.4f}" for value in (found.mean, interval.low, interval.high)]
-    return [*values, images, len(statistics), " ".join(f"{value:.4f}" for value in found.per_seed)]
+    values = [f"{value:.4f}" for value in (found["mean"], interval["low"], interval["high"])]
+    return [*values, images, len(statistics), " ".join(f"{value:.4f}" for value in found["per_seed"])]
 
 
 if __name__ == "__main__":

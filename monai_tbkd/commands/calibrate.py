@@ -18,12 +18,13 @@ from monai_tbkd.data.files.paths import absolute_path
 from monai_tbkd.metrics.bootstrap import group_codes, kept_groups
 from monai_tbkd.metrics.calibrated_threshold import CalibratedThreshold, calibration_sha256, write_threshold
 from monai_tbkd.metrics.calibration import calibration_summary
+from monai_tbkd.metrics.comparison_table import calibration_text
 from monai_tbkd.metrics.image_level import image_level_metrics
 from monai_tbkd.metrics.operating_point import choose_threshold
 from monai_tbkd.metrics.screening_table import COLUMNS, Program, screening_table
 from monai_tbkd.networks.checkpoint import file_sha256, read_record
 from monai_tbkd.networks.training_images import images_trained_on
-from monai_tbkd.report.calibration_report import calibration_text, write_calibration_picture
+from monai_tbkd.report.evaluation_charts import write_calibration_picture
 from monai_tbkd.results.labeled_predictions import LabeledPredictions, read_labeled_predictions
 from monai_tbkd.results.prediction_table import as_written
 from monai_tbkd.transforms import NOTICE

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     result["provenance"]["splits_sha256"]["train"] = split_sha256(splits["train"])
     write_json(args.output_dir / "metrics.json", result)
     write_image_table(args.output_dir / IMAGE_TABLE, comparison.truth["test"], comparison.measured)
-    page = write_evaluation_page(args.output_dir, result, splits["test"], predictions, comparison.box_fitting)
+    page = write_evaluation_page(args.output_dir, result, comparison, predictions)
     sys.stdout.write(table(result) + "\n")
     logger.info("wrote %s, metrics.json and %s", page, IMAGE_TABLE)
     return 0

@@ -16,7 +16,7 @@ from monai_tbkd.handlers.stage_writer import StageWriter
 from monai_tbkd.metrics import Predictions, table
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.report.evaluation_charts import forest_chart, reliability_chart, threshold_chart
-from monai_tbkd.report.evaluation_tables import main_network
+from monai_tbkd.report.evaluation_page import main_network
 
 _PR_THRESHOLDS = 127  # TensorBoard's own
 

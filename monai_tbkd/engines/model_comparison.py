@@ -89,13 +89,11 @@ class ModelComparison:
         write_json(folder / "metrics.json", result)
         write_image_table(folder / IMAGE_TABLE, self.comparison.truth["test"], self.comparison.measured)
         self._write_operating_point(result)
-        items, fit = self.comparison.items["test"], self.comparison.box_fitting
-        drawn = write_image_overlays(folder / "comparison", items, predictions, result, self.overlays, fit)
+        drawn = write_image_overlays(folder / "comparison", self.comparison, predictions, result, self.overlays)
         if self.report:
-            robustness = read_robustness(folder, result)
-            write_evaluation_page(folder, result, items, predictions, fit, robustness)
+            write_evaluation_page(folder, result, self.comparison, predictions, read_robustness(folder, result))
         if self.board_dir is not None:
-            EvaluationBoard(self.board_dir).write(result, items, predictions, drawn)
+            EvaluationBoard(self.board_dir).write(result, self.comparison.items["test"], predictions, drawn)
         logger.info("\n%s", table(result))
         return result
 

@@ -5,22 +5,15 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import entr
 
-DISAGREEMENT = "Jensen-Shannon divergence of two networks' TB probabilities, cell by cell, in bits; mean over the image"
-
 
 def map_disagreement(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Compute the Jensen-Shannon divergence of two networks' TB probabilities ``(N, h, w)``, mean over cells, ``(N,)``.
 
-    Query by committee with two members, here a teacher and its student. Source: McCallum and Nigam, "Employing EM and
-    Pool-Based Active Learning for Text Classification", ICML 1998; Settles, "Active Learning Literature Survey", 2009,
-    section 3.2. An image on which both see nothing, at whatever low level, has next to none.
+    Query by committee with two members (McCallum and Nigam, ICML 1998; Settles, "Active Learning Literature Survey",
+    2009, section 3.2), here a teacher and its student.
 
     Raises:
         ValueError: other shapes, or values that are no probabilities.
-
-    Example:
-        >>> map_disagreement(np.array([[[0.0, 1.0]]]), np.array([[[1.0, 1.0]]]))
-        array([0.5])
     """
     p, q = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
     if p.ndim != 3 or p.shape != q.shape:
@@ -39,8 +32,7 @@ def map_disagreement(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def score_uncertainty(scores: np.ndarray, threshold: float = 0.5) -> np.ndarray:
     """Compute how near scores ``(N,)`` are to the threshold: 1 on it, 0 at the end of the scale on either side.
 
-    Uncertainty sampling with two classes. Source: Lewis and Gale, "A Sequential Algorithm for Training Text
-    Classifiers", SIGIR 1994; there the threshold is one half, here it is the model's own.
+    Uncertainty sampling (Lewis and Gale, SIGIR 1994) with the model's threshold in place of one half.
 
     Raises:
         ValueError: a threshold or a score beyond 0 to 1.

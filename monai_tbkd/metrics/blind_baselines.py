@@ -56,8 +56,7 @@ def blind_maps(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Make every blind baseline's maps of every image, by baseline and split ``(N, grid, grid)`` float32 of 0-1.
 
-    The location prior is fitted on the boxes of ``train_items`` and left out where there are none; the lung fields are
-    left out without a folder, see `lung_fields`.
+    There is no location prior if no training image has boxes, and no lung field without a folder (see `lung_fields`).
     """
     boxed = any(item.get("boxes") for item in train_items)
     fixed = {
@@ -74,9 +73,7 @@ def blind_maps(
 
 
 def location_prior(items: Sequence[Mapping[str, Any]], grid: int) -> np.ndarray:
-    """How often each location lies in a box of training images, ``(grid, grid)`` float32, the largest value 1.
-
-    Thresholded like any other map this is the blind prior: on TBX11K it reaches a union-mask mIoU of about 0.33.
+    """Compute how often each location lies in a box of training images, ``(grid, grid)`` float32, the largest value 1.
 
     Raises:
         ValueError: no image has boxes.

@@ -1,4 +1,4 @@
-"""Bootstrap intervals over images, or over patients where they are known.
+"""Intervals: by bootstrap over images, or over patients where they are known; of proportions Wilson's.
 
 Common arguments: ``n``, the number of images; ``resamples`` and ``seed`` of the bootstrap; ``groups``, patient ids. The
 same ones give the same resamples, so draws may be subtracted: a paired difference.
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import ndtr, ndtri
+from scipy.stats import binomtest
 
 Groups = Sequence[Hashable | None] | None
 """A patient id per image, None or empty where it is not known; None: no image has one."""
@@ -47,10 +48,6 @@ def group_codes(groups: Groups, n: int) -> np.ndarray:
 
     Raises:
         ValueError: not one id per image.
-
-    Example:
-        >>> group_codes(["p1", None, "p1", ""], 4)
-        array([0, 1, 0, 2])
     """
     if groups is None:
         return np.arange(n)
@@ -116,7 +113,7 @@ def bootstrap_draws(
 def jackknife(statistic: Statistic, n: int, groups: Groups = None) -> np.ndarray:
     """Compute a statistic with one image or patient left out at a time, ``(number of groups,)`` or ``(..., m)``.
 
-    More than 1000 are left out in 1000 random blocks: the acceleration of a BCa interval is the same up to noise.
+    More than 1000 are left out in 1000 random blocks, which changes the acceleration of a BCa interval by noise alone.
     """
     codes = group_codes(groups, n)
     number = int(codes.max()) + 1
@@ -130,7 +127,7 @@ def jackknife(statistic: Statistic, n: int, groups: Groups = None) -> np.ndarray
 def interval_of_draws(draws: np.ndarray, value: float, n: int, left_out: np.ndarray | None = None) -> Interval:
     """Turn the draws of a statistic and its value for all images into a 95 % interval; nan draws are left out.
 
-    With ``left_out`` of `jackknife` it is a BCa interval, else a percentile interval.
+    BCa with ``left_out`` of `jackknife`, else percentiles.
     """
     draws = draws[~np.isnan(draws)]
     if len(draws) == 0 or np.isnan(value):
@@ -141,10 +138,10 @@ def interval_of_draws(draws: np.ndarray, value: float, n: int, left_out: np.ndar
 
 
 def bca_limits(draws: np.ndarray, value: float, left_out: np.ndarray) -> tuple[float, float] | None:
-    """Bias-corrected and accelerated limits (Efron, "Better Bootstrap Confidence Intervals", JASA 1987).
+    """Compute bias-corrected and accelerated limits (Efron, "Better Bootstrap Confidence Intervals", JASA 1987).
 
-    Those of ``scipy.stats.bootstrap(method="BCa")`` for the same draws, which itself knows no patients. None where they
-    are not defined: the value lies beyond all draws, or leaving out one image never changes it.
+    They equal those of ``scipy.stats.bootstrap`` for the same draws. None where they are not defined: the value lies
+    beyond all draws, or leaving out one image never changes it.
     """
     left_out = left_out[~np.isnan(left_out)]
     bias = float(ndtri(((draws < value).mean() + (draws <= value).mean()) / 2))
@@ -161,10 +158,7 @@ def bca_limits(draws: np.ndarray, value: float, left_out: np.ndarray) -> tuple[f
 def bootstrap_intervals(
     statistic: Statistic, n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None, bca: bool = False
 ) -> list[Interval]:
-    """Bootstrap m statistics of the same images at once, given as one ``(B, n)`` to ``(B, m)``.
-
-    BCa intervals are better for skewed statistics such as an AUC near 1; else they are percentile intervals.
-    """
+    """Bootstrap m statistics of the same images at once, ``(B, n)`` to ``(B, m)``; by percentiles if not ``bca``."""
     values = statistic(np.ones((1, n)))[0]
     draws = bootstrap_draws(statistic, n, resamples, seed, groups)
     left_out = jackknife(statistic, n, groups) if bca else None
@@ -177,12 +171,7 @@ def bootstrap_intervals(
 def bootstrap_weighted(
     statistic: Statistic, n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None
 ) -> Interval:
-    """Bootstrap one statistic ``(B, n)`` to ``(B,)``, see `bootstrap_intervals`.
-
-    Example:
-        >>> bootstrap_weighted(weighted_mean(np.array([1.0, 2.0, 3.0])), 3).value
-        2.0
-    """
+    """Bootstrap one statistic ``(B, n)`` to ``(B,)``, by percentiles."""
     return bootstrap_intervals(lambda weights: statistic(weights)[:, None], n, resamples, seed, groups)[0]
 
 
@@ -199,25 +188,14 @@ def bootstrap_ratio(
 
 
 def bootstrap_mean(values: np.ndarray, resamples: int = 2000, seed: int = 0, groups: Groups = None) -> Interval:
-    """Bootstrap the mean of a number per image ``(n,)``; nan takes no part. Of differences it is a paired interval.
-
-    Example:
-        >>> bootstrap_mean(np.ones(5)).low
-        1.0
-    """
+    """Bootstrap the mean of a number per image ``(n,)``; nan takes no part. Of differences it is a paired interval."""
     return bootstrap_ratio(values, np.ones(len(values)), resamples, seed, groups)
 
 
 def paired_differences(
     statistics: Mapping[str, Statistic], n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None
 ) -> dict[str, dict[str, Interval]]:
-    """Bootstrap ``[predictor][other]``, every predictor minus every other, on the same images of each resample.
-
-    Example:
-        >>> iou = {"student": weighted_mean(np.array([0.5, 0.7])), "control": weighted_mean(np.array([0.1, 0.3]))}
-        >>> round(paired_differences(iou, 2)["student"]["control"].low, 6)
-        0.4
-    """
+    """Bootstrap ``[predictor][other]``, every predictor minus every other, on the same images of each resample."""
     whole = {name: float(each(np.ones((1, n)))[0]) for name, each in statistics.items()}
     draws = {name: bootstrap_draws(each, n, resamples, seed, groups) for name, each in statistics.items()}
     found: dict[str, dict[str, Interval]] = {name: {} for name in statistics}
@@ -226,48 +204,22 @@ def paired_differences(
     return found
 
 
-class SeedSummary(NamedTuple):
-    """One number of several seeds."""
-
-    per_seed: tuple[float, ...]
-    mean: float
-    sd: float
-    """Over seeds, with n - 1; nan for a single one."""
-    over_images: Interval
-    """Mean over seeds; only images are resampled: what other images would give these very networks."""
-    over_seeds_and_images: Interval
-    """Both are resampled: what other images would give networks of other seeds. Of 3 seeds it is a rough guide."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return a JSON-able mapping; nan becomes None."""
-        return {
-            "seeds": len(self.per_seed),
-            "per_seed": [plain(each) for each in self.per_seed],
-            "mean": plain(self.mean),
-            "sd": plain(self.sd),
-            "min": plain(min(self.per_seed)),
-            "max": plain(max(self.per_seed)),
-            "over_images": self.over_images.as_dict(),
-            "over_seeds_and_images": self.over_seeds_and_images.as_dict(),
-        }
-
-
 def summarize_seeds(
     statistics: Sequence[Statistic], n: int, resamples: int = 2000, seed: int = 0, groups: Groups = None
-) -> SeedSummary:
+) -> dict[str, Any]:
     """Summarize one statistic over networks that differ in their seed only: mean, spread and intervals.
 
     Every resample draws images (patients where known) once for all networks. The second interval draws the networks
     too, with replacement: the two-way bootstrap (Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007).
     For the difference of two methods, give one statistic per seed that subtracts them.
 
+    Returns:
+        JSON-able: ``per_seed``; ``mean``, ``sd`` (with n - 1), ``min`` and ``max`` over ``seeds``; the intervals
+        ``over_images`` (what other images would give these networks) and ``over_seeds_and_images`` (what they would
+        give networks of other seeds; of 3 seeds it is a rough guide).
+
     Raises:
         ValueError: no statistic; one per seed is expected.
-
-    Example:
-        >>> three = summarize_seeds([weighted_mean(np.full(4, iou)) for iou in (0.2, 0.3, 0.4)], 4)
-        >>> round(three.mean, 3), round(three.sd, 3), round(three.over_images.low, 3)
-        (0.3, 0.1, 0.3)
     """
     if not statistics:
         raise ValueError("There is no seed to summarize; give one statistic for each.")
@@ -276,10 +228,45 @@ def summarize_seeds(
     # A stream of its own, so that which seeds are drawn does not depend on which images are.
     chosen = np.random.default_rng([seed, 1]).integers(0, len(whole), draws.shape)
     both, mean = np.take_along_axis(draws, chosen, axis=1), float(whole.mean())
-    return SeedSummary(
-        per_seed=tuple(whole.tolist()),
-        mean=mean,
-        sd=float(whole.std(ddof=1)) if len(whole) > 1 else float("nan"),
-        over_images=interval_of_draws(draws.mean(axis=1), mean, n),
-        over_seeds_and_images=interval_of_draws(both.mean(axis=1), mean, n),
-    )
+    return {
+        "seeds": len(whole),
+        "per_seed": [plain(each) for each in whole],
+        "mean": plain(mean),
+        "sd": plain(whole.std(ddof=1)) if len(whole) > 1 else None,
+        "min": plain(whole.min()),
+        "max": plain(whole.max()),
+        "over_images": interval_of_draws(draws.mean(axis=1), mean, n).as_dict(),
+        "over_seeds_and_images": interval_of_draws(both.mean(axis=1), mean, n).as_dict(),
+    }
+
+
+class Estimates(NamedTuple):
+    """Numbers with their 95 % intervals, arrays of one shape; nan where there is none."""
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def complement(self) -> Estimates:
+        """Return one minus each."""
+        return Estimates(1 - self.value, 1 - self.high, 1 - self.low)
+
+    def times(self, factor: float) -> Estimates:
+        """Return each times a factor above 0."""
+        return Estimates(*(each * factor for each in self))
+
+    def plus(self, constant: float) -> Estimates:
+        """Return each plus a constant."""
+        return Estimates(*(each + constant for each in self))
+
+
+def wilson(hits: np.ndarray, of: np.ndarray) -> Estimates:
+    """Return proportions with Wilson's score interval (JASA 1927), by scipy; nan where ``of`` is 0."""
+
+    def one(k: float, n: float) -> tuple[float, float, float]:
+        if n == 0:
+            return np.nan, np.nan, np.nan
+        limits = binomtest(int(k), int(n)).proportion_ci(method="wilson")
+        return k / n, limits.low, limits.high
+
+    return Estimates(*np.vectorize(one, otypes=[float] * 3)(hits, of))

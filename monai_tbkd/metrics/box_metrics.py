@@ -9,7 +9,7 @@ import numpy as np
 from monai.apps.detection.metrics.matching import matching_batch
 from scipy.optimize import linear_sum_assignment
 
-from monai_tbkd.metrics.pixel_counts import refuse_nan
+from monai_tbkd.metrics.map_metrics import refuse_nan
 
 ACCURACY_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 COCO_LEVELS = np.linspace(0.5, 0.95, 10)
@@ -72,13 +72,9 @@ def box_array(boxes: object, what: str = "boxes") -> np.ndarray:
 
 
 def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of each box ``(n, 4)`` with each of another set ``(m, 4)``, half-open edges: ``(n, m)``.
+    """Compute the IoU of each box ``(n, 4)`` with each of another set ``(m, 4)``, half-open edges: ``(n, m)``.
 
     In float64: MONAI's ``box_iou`` is float32, in which an IoU of 7 / 10 is below 0.7. 0 where both have no area.
-
-    Example:
-        >>> pairwise_iou(np.array([[0.0, 0, 2, 2]]), np.array([[0.0, 0, 2, 4], [5, 5, 6, 6]]))
-        array([[0.5, 0. ]])
     """
     a, b = first[:, None, :], second[None, :, :]  # (n, 1, 4), (1, m, 4)
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
@@ -88,52 +84,32 @@ def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def best_box_ious(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """IoU ``(m,)`` of each true box of an image with the predicted box that meets it best; 0 where there is none.
-
-    Raises:
-        ValueError: boxes of another shape, with nan, or upside down.
-    """
+    """Compute the IoU ``(m,)`` of each true box with the predicted box that meets it best; 0 where there is none."""
     overlap = pairwise_iou(box_array(true, "true boxes"), box_array(predicted, "predicted boxes"))
     return overlap.max(axis=1, initial=0.0)
 
 
-class MatchedBoxes(NamedTuple):
-    """What pairing the boxes of one image gave."""
+def match_boxes(predicted: np.ndarray, true: np.ndarray) -> tuple[float, int]:
+    """Pair the boxes of one image one to one so that the sum of IoUs is largest; return that sum and the pairs' number.
 
-    iou_sum: float
-    pairs: int
-    """True boxes with a predicted box of their own that overlaps them."""
-    missed: int
-    false: int
-
-
-def match_boxes(predicted: np.ndarray, true: np.ndarray) -> MatchedBoxes:
-    """Pair the boxes of one image one to one so that the sum of IoUs is largest.
-
-    Raises:
-        ValueError: boxes of another shape, with nan, or upside down.
+    Boxes without a partner that overlaps them are missed or false.
 
     Example:
         >>> match_boxes(np.array([[0, 0, 2, 4]]), np.array([[0, 0, 2, 2], [0, 2, 2, 3]]))
-        MatchedBoxes(iou_sum=0.5, pairs=1, missed=1, false=0)
+        (0.5, 1)
     """
     overlap = pairwise_iou(box_array(true, "true boxes"), box_array(predicted, "predicted boxes"))
     met = overlap[linear_sum_assignment(overlap, maximize=True)]
-    pairs = int((met > 0).sum())
-    return MatchedBoxes(float(met.sum()), pairs, overlap.shape[0] - pairs, overlap.shape[1] - pairs)
+    return float(met.sum()), int((met > 0).sum())
 
 
 class MatchedDetections(NamedTuple):
     """Predicted boxes of N images, each true or false at each of T IoUs; D boxes in all, in the order of the images."""
 
-    image: np.ndarray
-    """``(D,)`` int, index of the image."""
-    score: np.ndarray
-    """``(D,)``."""
-    hit: np.ndarray
-    """``(T, D)`` bool."""
-    true_boxes: np.ndarray
-    """``(N,)`` int."""
+    image: np.ndarray  # (D,) int, index of the image
+    score: np.ndarray  # (D,)
+    hit: np.ndarray  # (T, D) bool
+    true_boxes: np.ndarray  # (N,) int
 
 
 def match_detections(
@@ -144,16 +120,11 @@ def match_detections(
 ) -> MatchedDetections:
     """Match the boxes of each image, by MONAI's ``matching_batch``: highest score first, each true box once.
 
-    Images are matched once and can then be weighted, as a bootstrap does; pycocotools would match 2,000 times. Boxes
-    are ``(n, 4)`` per image, xyxy, half-open edges; beyond 100, the lowest scores are dropped. ``levels`` are IoUs.
+    Images are matched once and then weighted by a bootstrap. Boxes are ``(n, 4)`` per image, xyxy, half-open edges;
+    beyond 100, the lowest scores are dropped. ``levels`` are IoUs.
 
     Raises:
         ValueError: lists of different lengths, boxes upside down, or nan.
-
-    Example:
-        >>> one = match_detections([np.array([[0, 0, 2, 2]])], [np.array([0.9])], [np.array([[0, 0, 2, 3]])])
-        >>> one.hit[:, 0].tolist()[:5]
-        [True, True, True, True, False]
     """
     boxes, marks, truth = _checked(predicted, scores, true)
     results = matching_batch(
@@ -193,11 +164,11 @@ def _checked(
 
 
 def average_precision(matched: MatchedDetections, weights: np.ndarray, ties_together: bool = False) -> np.ndarray:
-    """Average precision at each IoU, ``(R, T)``, by COCO's 101 recall points; nan where there is no true box.
+    """Compute average precision at each IoU, ``(R, T)``, by COCO's 101 recall points; nan where there is no true box.
 
-    In float64, as pycocotools; MONAI's ``COCOMetric`` compares recalls in float32, which moves points where a recall is
-    a multiple of 0.01. ``weights`` ``(R, N)`` say how often each image counts. With ``ties_together`` boxes of equal
-    scores come up at once, not in the order of the images: a blind predictor has the same scores on every image.
+    In float64, as pycocotools; MONAI's ``COCOMetric`` compares recalls in float32. ``weights`` ``(R, N)`` say how often
+    each image counts. With ``ties_together`` boxes of equal scores come up at once, not in the order of the images: a
+    blind predictor has the same scores on every image.
     """
     order = np.argsort(-matched.score, kind="stable")
     score, image = matched.score[order], matched.image[order]
@@ -221,7 +192,7 @@ def average_precision(matched: MatchedDetections, weights: np.ndarray, ties_toge
 
 
 def average_recall(matched: MatchedDetections, weights: np.ndarray) -> np.ndarray:
-    """Fraction of true boxes that are found at each IoU, ``(R, T)``; its mean over IoUs is COCO's AR@100."""
+    """Compute the fraction of true boxes found at each IoU, ``(R, T)``; its mean over IoUs is COCO's AR@100."""
     number = (weights @ matched.true_boxes)[:, None]
     return weights[:, matched.image] @ matched.hit.T / np.where(number > 0, number, np.nan)
 
@@ -229,14 +200,10 @@ def average_recall(matched: MatchedDetections, weights: np.ndarray) -> np.ndarra
 class FrocEvents(NamedTuple):
     """What happens as the score threshold falls, of N images; E events in all."""
 
-    score: np.ndarray
-    """``(E,)``, where it happens."""
-    image: np.ndarray
-    """``(E,)`` int, index of the image."""
-    found: np.ndarray
-    """``(E,)`` bool: a true box is found; else a false box comes up."""
-    true_boxes: np.ndarray
-    """``(N,)`` int."""
+    score: np.ndarray  # (E,), where it happens
+    image: np.ndarray  # (E,) int, index of the image
+    found: np.ndarray  # (E,) bool: a true box is found; else a false box comes up
+    true_boxes: np.ndarray  # (N,) int
 
 
 def froc_events(
@@ -245,14 +212,7 @@ def froc_events(
     """List when each true box is found and when each false box comes up; arguments as of `match_detections`.
 
     A true box is found at the highest score of the predicted boxes whose center lies in it; a predicted box whose
-    center is in none is false. More hits of a box that was found count nothing (so in CAMELYON16 and MONAI).
-
-    Raises:
-        ValueError: lists of different lengths, boxes upside down, or nan.
-
-    Example:
-        >>> froc_events([np.array([[0, 0, 2, 2], [8, 8, 9, 9]])], [np.array([0.9, 0.4])], [np.array([[0, 0, 4, 4]])])
-        FrocEvents(score=array([0.9, 0.4]), image=array([0, 0]), found=array([ True, False]), true_boxes=array([1]))
+    center is in none is false. More hits of a box that was found count nothing, as in CAMELYON16 and MONAI.
     """
     score, image, found = [np.zeros(0)], [np.zeros(0, dtype=np.intp)], [np.zeros(0, dtype=bool)]
     boxes, marks, truth = _checked(predicted, scores, true)
@@ -271,7 +231,7 @@ def froc_events(
 def froc_curve(
     events: FrocEvents, weights: np.ndarray, counted: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """False boxes per image and fraction of true boxes found, as the score threshold falls.
+    """Compute false boxes per image and the fraction of true boxes found, as the score threshold falls.
 
     Both ``(R, S + 1)``: from nothing drawn to everything, with a step per distinct score; nan where there is no true
     box or no image that is counted. False boxes count on the images ``counted`` ``(N,)`` alone; None: on all.
@@ -296,9 +256,9 @@ def froc_sensitivity(
     rates: Sequence[float] = FALSE_RATES,
     counted: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Fraction of true boxes found at given numbers of false boxes per image, ``(R, rates)``.
+    """Compute the fraction of true boxes found at given numbers of false boxes per image, ``(R, rates)``.
 
-    Linear between the points of `froc_curve`, and where there are never so many false boxes, what is found in all.
+    Linear between the points of `froc_curve`; the last point where there are never so many false boxes.
     """
     false, sensitivity = froc_curve(events, weights, counted)
     return np.array([np.interp(rates, f, s) for f, s in zip(false, sensitivity)]).reshape(len(false), len(rates))

@@ -33,21 +33,13 @@ BEFORE_USE = (
 
 @dataclass(frozen=True)
 class CalibratedThreshold:
-    """What ``calibrate`` has chosen, as ``threshold.json`` holds it.
+    """What ``calibrate`` has chosen, as ``threshold.json`` holds it."""
 
-    Args:
-        threshold_0_100: an image that scores at or above it is TB suggestive.
-        chosen_by: the target.
-        model_version: whose scores it is for.
-        input_kind: what images it is for, one of `INPUT_KINDS`.
-        calibration_set: ``name``, ``sha256`` of names and labels, and numbers of images.
-    """
-
-    threshold_0_100: float
-    chosen_by: str
-    model_version: str
-    input_kind: str
-    calibration_set: Mapping[str, Any]
+    threshold_0_100: float  # an image that scores at or above it is TB suggestive
+    chosen_by: str  # the target
+    model_version: str  # whose scores it is for
+    input_kind: str  # what images it is for, one of INPUT_KINDS
+    calibration_set: Mapping[str, Any]  # name, sha256 of names and labels, and numbers of images
 
     @property
     def score_threshold(self) -> float:
@@ -74,11 +66,7 @@ def write_threshold(path: str | Path, threshold: CalibratedThreshold, **facts: A
 
 
 def load_threshold(path: str | Path, model_version: str) -> CalibratedThreshold:
-    """Read a threshold for a model, and refuse that of another, which would find other images than was promised.
-
-    Args:
-        path: what ``calibrate`` wrote.
-        model_version: of the model that is going to score, as in ``predictions.csv``.
+    """Read ``threshold.json`` for a model.
 
     Raises:
         FileNotFoundError: no such file.
@@ -111,12 +99,7 @@ def load_threshold(path: str | Path, model_version: str) -> CalibratedThreshold:
 
 
 def input_kind_of(source_format: str | None) -> str | None:
-    """Return the input kind of a ``source_format`` of ``predictions.csv``; None where the format is not known.
-
-    Example:
-        >>> input_kind_of("jpeg"), input_kind_of("dicom"), input_kind_of("nifti")
-        ('picture', 'dicom', 'converted')
-    """
+    """Return the input kind of a ``source_format`` of ``predictions.csv``; None where the format is not known."""
     return _KIND_OF.get(source_format or "")
 
 
@@ -130,10 +113,3 @@ def input_kind_fault(calibrated_kind: str, source_format: str | None) -> str:
         f"The threshold was calibrated on input of kind {calibrated_kind}, and the image is {found}; models score "
         f"the kinds differently, so calibrate on such images, or on both with --input_kind {MIXED}."
     )
-
-
-def check_input_kind(threshold: CalibratedThreshold, source_format: str | None) -> None:
-    """Raise a ValueError for an image of a kind that the threshold is not for."""
-    fault = input_kind_fault(threshold.input_kind, source_format)
-    if fault:
-        raise ValueError(fault)

@@ -8,9 +8,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
-from monai_tbkd.metrics.bootstrap import Groups, Interval, Statistic, bootstrap_weighted
+from monai_tbkd.metrics.bootstrap import Groups, Interval, Statistic, bootstrap_weighted, wilson
 from monai_tbkd.metrics.image_level import ScoreCounts, brier_score, count_scores
-from monai_tbkd.metrics.proportions import wilson
 
 BINNINGS = ("equal_width", "equal_mass")
 _HALF_STEP = 5.0e-5  # scores are written with 2 digits of 0-100
@@ -22,36 +21,26 @@ class ReliabilityPoint(NamedTuple):
 
     lower_edge: float
     upper_edge: float
-    n: int
-    """Images in it."""
+    n: int  # images in it
     mean_score: float
     fraction_with_tb: float
     low: float
-    high: float
-    """95 % Wilson interval of the fraction."""
+    high: float  # 95 % Wilson interval of the fraction
 
 
 class Temperature(NamedTuple):
     """What divides the logits, and what that is worth."""
 
-    temperature: float
-    """Above 1: the scores were overconfident; below 1: underconfident."""
+    temperature: float  # above 1: the scores were overconfident; below 1: underconfident
     nll_before: float
-    nll_after: float
-    """Mean negative log-likelihood of the labels, in nats per image."""
+    nll_after: float  # mean negative log-likelihood of the labels, in nats per image
     at_limit: bool
     """The best temperature lies beyond what is tried, as where the scores separate the classes without a fault."""
     n: int
 
 
 def bin_edges(scores: np.ndarray, bins: int = 10, binning: str = "equal_width") -> np.ndarray:
-    """Edges of the bins of a reliability curve, ascending from 0 to 1.
-
-    Args:
-        scores: 0-1, ``(n,)``.
-        bins: how many; fewer come out where many scores are the same.
-        binning: ``"equal_width"``, or ``"equal_mass"`` (about as many images in each).
-    """
+    """Compute edges of bins from 0 to 1: ``equal_width``, or ``equal_mass``, fewer where many scores are the same."""
     if binning == "equal_width":
         return np.linspace(0, 1, bins + 1)
     return np.unique([0.0, *np.quantile(scores, np.linspace(0, 1, bins + 1)[1:-1]), 1.0])
@@ -60,13 +49,7 @@ def bin_edges(scores: np.ndarray, bins: int = 10, binning: str = "equal_width") 
 def reliability_curve(
     scores: np.ndarray, positive: np.ndarray, bins: int = 10, binning: str = "equal_mass"
 ) -> list[ReliabilityPoint]:
-    """Mean score and fraction of TB in each bin that has an image; a score on an edge belongs to the bin below it.
-
-    Example:
-        >>> point = reliability_curve(np.array([0.2, 0.2, 0.9, 0.9]), np.array([0, 0, 1, 1]) > 0, 2)[1]
-        >>> point.mean_score, point.fraction_with_tb, point.n
-        (0.9, 1.0, 2)
-    """
+    """Compute mean score and fraction of TB of bins with images; a score on an edge belongs to the bin below it."""
     edges = bin_edges(scores, bins, binning)
     position = _bin_of(np.asarray(scores, dtype=float), edges)
     points = []
@@ -78,7 +61,7 @@ def reliability_curve(
 
 
 def calibration_error(counts: ScoreCounts, edges: np.ndarray) -> np.ndarray:
-    """Expected calibration error: mean over images of |mean score - fraction of TB| of their bin, ``(...,)``."""
+    """Compute the expected calibration error, mean over images of |mean score - fraction of TB| of their bin."""
     member = _bin_of(counts.scores, edges)[:, None] == np.arange(len(edges) - 1)  # (U, bins)
     images = counts.positive + counts.negative
     gaps = np.abs((images * counts.scores) @ member - counts.positive @ member)
@@ -96,10 +79,9 @@ def weighted_calibration_error(
 def error_if_calibrated(
     scores: np.ndarray, bins: int = 10, binning: str = "equal_width", repeats: int = 1000, seed: int = 0
 ) -> Interval:
-    """Mean and 95 % range of the error that perfectly calibrated scores would show by chance on so many images.
+    """Compute mean and 95 % range of the error that perfectly calibrated scores would show by chance on so many images.
 
-    The error of a finite sample is above 0 even then; one that lies within this range is no sign of miscalibration.
-    Labels are drawn by the scores, ``repeats`` times.
+    Labels are drawn by the scores, ``repeats`` times. An error within this range is no sign of miscalibration.
     """
     edges = bin_edges(scores, bins, binning)
     distinct, images = np.unique(scores, return_counts=True)
@@ -136,16 +118,11 @@ def score_logits(scores: np.ndarray) -> np.ndarray:
 def fit_temperature(logits: np.ndarray, positive: np.ndarray) -> Temperature:
     """Fit the temperature that makes labels ``(n,)`` most likely when log-odds of TB ``(n,)`` are divided by it.
 
-    That keeps the order of the images, and so the AUC, and a threshold of 50 %. The probabilities that result are for
-    images with the same fraction of TB. Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017,
-    https://arxiv.org/abs/1706.04599.
+    The probabilities that result are for images with the same fraction of TB. Source: Guo et al., "On Calibration of
+    Modern Neural Networks", ICML 2017, https://arxiv.org/abs/1706.04599.
 
     Raises:
         ValueError: one of the two classes is missing.
-
-    Example:
-        >>> fit_temperature(np.array([-2.0, -2.0, 2.0, 2.0]), np.array([0, 1, 0, 1]) > 0).at_limit
-        True
     """
     logits, positive = np.asarray(logits, dtype=float), np.asarray(positive, dtype=bool)
     if not positive.any() or positive.all():

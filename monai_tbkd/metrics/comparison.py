@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR, MEAN_MAP, SHUFFLED, blind_maps
-from monai_tbkd.metrics.bootstrap import bootstrap_mean, paired_differences
+from monai_tbkd.metrics.bootstrap import Statistic, kept_groups, paired_differences, weighted_mean
 from monai_tbkd.metrics.image_level import weighted_image_level
 from monai_tbkd.metrics.operating_point import (
     SCORE_SELECTIONS,
@@ -42,6 +43,7 @@ def versions() -> dict[str, str]:
     return found
 
 
+@dataclass(eq=False)
 class Comparison:
     """Scores predictors on a reported split, with everything that is chosen chosen on a selection split.
 
@@ -50,68 +52,46 @@ class Comparison:
     localization; where no reported image has any, localization and blind baselines are left out. Where images have
     patient ids, intervals are over patients.
 
-    Args:
-        train_items: datalist items; their boxes fit the blind location prior and nothing else.
-        select_items: images of the selection split.
-        test_items: images of the reported split.
-        grid: cells along each side of the square grid on which masks are compared.
-        mode: ``absolute`` or ``relative`` thresholds, see :class:`~monai_tbkd.transforms.MapToBoxes`.
-        smallest_area: see there.
-        largest_number: see there.
-        resamples: bootstrap samples; 0 measures images one by one and leaves out all means.
-        seed: of the bootstrap.
-        selection: how the map threshold is chosen on the selection split: ``boxes`` (best mean union-mask IoU), or
-            without any box ``otsu`` or ``fraction``; see `choose_map_threshold`. Where the selection split has no
-            boxes, ``boxes`` becomes ``fraction``.
-        lung_field_dir: a folder of lung masks by image name, for the baseline that is the lung field alone; or None.
-        score_selection: how the score threshold is chosen there, see `choose_score_threshold`.
-
     Raises:
         ValueError: a split without images, or an image in both splits.
     """
 
-    def __init__(
-        self,
-        train_items: Sequence[Mapping[str, Any]],
-        select_items: Sequence[Mapping[str, Any]],
-        test_items: Sequence[Mapping[str, Any]],
-        grid: int = 256,
-        mode: str = "absolute",
-        smallest_area: float = 0.002,
-        largest_number: int = 8,
-        resamples: int = 2000,
-        seed: int = 0,
-        selection: str = "boxes",
-        lung_field_dir: str | os.PathLike[str] | None = None,
-        score_selection: str = "youden",
-    ) -> None:
-        if selection not in SELECTIONS:
-            raise ValueError(f"selection is {selection!r}; expected one of {SELECTIONS}.")
-        if score_selection not in SCORE_SELECTIONS:
-            raise ValueError(f"score_selection is {score_selection!r}; expected one of {SCORE_SELECTIONS}.")
-        self.score_selection = score_selection
-        _refuse_overlap(select_items, test_items)
-        self.grid, self.mode = grid, mode
-        self.items = {"select": list(select_items), "test": list(test_items)}
+    train_items: Sequence[Mapping[str, Any]]  # datalist items; their boxes fit the blind location prior and no more
+    select_items: Sequence[Mapping[str, Any]]
+    test_items: Sequence[Mapping[str, Any]]
+    grid: int = 256  # cells along each side of the square grid on which masks are compared
+    mode: str = "absolute"  # this and the next two: see `MapToBoxes`
+    smallest_area: float = 0.002
+    largest_number: int = 8
+    resamples: int = 2000  # of the bootstrap; 0 measures images one by one and leaves out all means
+    seed: int = 0
+    selection: str = "boxes"  # see `choose_map_threshold`; becomes fraction where no image to choose on has boxes
+    lung_field_dir: str | os.PathLike[str] | None = None  # of lung masks by image name, for the lung field alone
+    score_selection: str = "youden"  # see `choose_score_threshold`
+
+    def __post_init__(self) -> None:
+        for key, known in (("selection", SELECTIONS), ("score_selection", SCORE_SELECTIONS)):
+            if getattr(self, key) not in known:
+                raise ValueError(f"{key} is {getattr(self, key)!r}; expected one of {known}.")
+        _refuse_overlap(self.select_items, self.test_items)
+        self.items = {"select": list(self.select_items), "test": list(self.test_items)}
         for split, items in self.items.items():
             if not items:
                 raise ValueError(
                     f"The {split} split has no image; give it some with --{split} (a fraction of the images)."
                 )
-        self.truth = {split: SplitTruth(items, grid) for split, items in self.items.items()}
-        without = selection == "boxes" and not self.truth["select"].boxed.any()
-        self.selection = "fraction" if without else selection
+        self.truth = {split: SplitTruth(items, self.grid) for split, items in self.items.items()}
+        without = self.selection == "boxes" and not self.truth["select"].boxed.any()
+        self.selection = "fraction" if without else self.selection
         self.localizes = bool(self.truth["test"].boxed.any())
-        self.blind = blind_maps(train_items, self.items, grid, lung_field_dir)
-        self.fit: dict[str, Any] = {"mode": mode, "smallest_area": smallest_area, "largest_number": largest_number}
-        self.resamples, self.seed = resamples, seed
+        self.blind = blind_maps(self.train_items, self.items, self.grid, self.lung_field_dir)
+        self.fit = {key: getattr(self, key) for key in ("mode", "smallest_area", "largest_number")}
         said = {
             "No reported image has boxes or outlines of lesions: localization is left out.": not self.localizes,
             "No training image has boxes: there is no blind prior.": self.localizes and BLIND_PRIOR not in self.blind,
             "No image of the selection split has boxes: map thresholds are chosen without any.": without,
         }
-        self.left_out = [sentence for sentence, is_so in said.items() if is_so]
-        """What the numbers lack, in sentences."""
+        self.left_out = [sentence for sentence, is_so in said.items() if is_so]  # what the numbers lack, in sentences
         for sentence in self.left_out:
             logger.warning("%s", sentence)
         self.measured: dict[str, PredictorMeasures] = {}
@@ -137,44 +117,34 @@ class Comparison:
         measured: dict[str, PredictorMeasures] = {}
         for name, by_split in everyone.items():
             points = dict(given[name]) if given and name in given else self.choose(by_split["select"])
-            test = by_split["test"]._replace(maps=self.on_grid(by_split["test"].maps))
-            measured[name] = PredictorMeasures(
-                self.truth["test"],
-                test,
-                points["map_threshold"],
-                self.box_fitting(points),
-                self.box_fitting({**points, "score_threshold": None}),
-                self.resamples,
-                self.seed,
-                self._select_scores(by_split.get("select")),
-            )
+            measured[name] = self.measure(by_split["test"], points, by_split.get("select"))
             summary = measured[name].summary() if self.resamples else {}
             rows[name] = {"blind": name not in predictors, **summary, "operating_point": points}
         self.measured = measured
         result = {"splits": {s: truth.counts() for s, truth in self.truth.items()}, "predictors": rows}
         if not self.resamples:
             return result
-        fixed: dict[str, Any] = {"resamples": self.resamples, "seed": self.seed, "groups": self.truth["test"].patients}
+        tb, boxed = self.truth["test"].tb, self.truth["test"].boxed
+        ious = {name: weighted_mean(each.union_mask_iou[boxed]) for name, each in measured.items() if self.localizes}
+        scores = {name: each.scores for name, each in measured.items() if each.scores is not None}
+        both = bool(tb.any() and not tb.all())
+        aucs = {name: weighted_image_level("auc", values, tb) for name, values in scores.items() if both}
+        iou_minus, auc_minus = self._differences(ious, boxed), self._differences(aucs, np.ones_like(tb))
         for name, row in rows.items():
             if self.localizes:
-                row["union_mask_miou_minus"] = {
-                    other: bootstrap_mean(
-                        measured[name].union_mask_iou - measured[other].union_mask_iou, **fixed
-                    ).as_dict()
-                    for other in rows
-                    if other != name
-                }
+                row["union_mask_miou_minus"] = iou_minus[name]
             if not row["blind"]:
-                row["auc_minus"] = dict.fromkeys(other for other in predictors if other != name)
+                others = dict.fromkeys(other for other in predictors if other != name)
+                row["auc_minus"] = {**others, **auc_minus.get(name, {})}
                 if BLIND_PRIOR in rows:
                     row["above_blind_prior"] = bool(row["union_mask_miou_minus"][BLIND_PRIOR]["low"] > 0)
-        tb = self.truth["test"].tb
-        if tb.any() and not tb.all():
-            scored = {name: each.scores for name, each in measured.items() if each.scores is not None}
-            aucs = {name: weighted_image_level("auc", scores, tb) for name, scores in scored.items()}
-            for name, differences in paired_differences(aucs, len(tb), **fixed).items():
-                rows[name]["auc_minus"] |= {other: each.as_dict() for other, each in differences.items()}
         return {"left_out": self.left_out, **result}
+
+    def _differences(self, statistics: Mapping[str, Statistic], images: np.ndarray) -> dict[str, dict[str, Any]]:
+        """Compute paired differences ``[predictor][other]`` of a statistic of some images of the reported split."""
+        patients = kept_groups(self.truth["test"].patients, images)
+        found = paired_differences(statistics, int(images.sum()), self.resamples, self.seed, patients)
+        return {name: {other: each.as_dict() for other, each in row.items()} for name, row in found.items()}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -214,11 +184,15 @@ class Comparison:
             **self.fit,
         )
 
-    def _select_scores(self, select: Predictions | None) -> tuple[np.ndarray, np.ndarray] | None:
-        tb = self.truth["select"].tb
-        if select is None or select.scores is None or tb.all() or not tb.any():
-            return None
-        return np.asarray(select.scores, dtype=float), tb
+    def measure(
+        self, test: Predictions, points: Mapping[str, Any], select: Predictions | None = None
+    ) -> PredictorMeasures:
+        """Measure a predictor on the reported split at an operating point; ``select`` is for its temperature."""
+        tb, scores = self.truth["select"].tb, None
+        if select is not None and select.scores is not None and tb.any() and not tb.all():
+            scores = np.asarray(select.scores, dtype=float), tb
+        test = test._replace(maps=self.on_grid(test.maps))
+        return PredictorMeasures(self.truth["test"], test, self.box_fitting(points), self.resamples, self.seed, scores)
 
     def _blind(self, predictors: Mapping[str, Mapping[str, Predictions]]) -> dict[str, dict[str, Predictions]]:
         blind = {name: {s: Predictions(m, None) for s, m in maps.items()} for name, maps in self.blind.items()}

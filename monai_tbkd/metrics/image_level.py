@@ -15,12 +15,9 @@ _TOLERANCE = 1e-9  # 9 of 10 is a sensitivity of 90 %, whatever floating point m
 class ScoreCounts(NamedTuple):
     """How many images with and without TB have each score; every metric of this file is computed from it."""
 
-    scores: np.ndarray
-    """The U different scores, ascending, ``(U,)``."""
-    positive: np.ndarray
-    """Images with TB at each, ``(..., U)``."""
-    negative: np.ndarray
-    """Images without, ``(..., U)``."""
+    scores: np.ndarray  # the U different scores, ascending, (U,)
+    positive: np.ndarray  # images with TB at each, (..., U)
+    negative: np.ndarray  # images without, (..., U)
 
 
 def count_scores(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray | None = None) -> ScoreCounts:
@@ -53,10 +50,7 @@ def roc_auc(counts: ScoreCounts) -> np.ndarray:
 
 
 def average_precision(counts: ScoreCounts) -> np.ndarray:
-    """Area under the precision-recall curve in steps, without interpolation, ``(...,)``.
-
-    It depends on the fraction of TB images: compare it on the same images only.
-    """
+    """Compute the area under the precision-recall curve in steps; it depends on the fraction of TB images."""
     found, false = _at_or_above(counts.positive), _at_or_above(counts.negative)
     precision = np.divide(found, found + false, out=np.zeros(found.shape), where=found + false > 0)
     return _divide((counts.positive * precision).sum(-1), counts.positive.sum(-1))
@@ -92,13 +86,7 @@ target product profiles for new tuberculosis diagnostics, 2014)."""
 
 
 def weighted_image_level(metric: str, scores: np.ndarray, positive: np.ndarray) -> Statistic:
-    """Make a metric of `IMAGE_LEVEL` a statistic of image weights; nan where a resample lacks one of the classes.
-
-    Example:
-        >>> auc = weighted_image_level("auc", np.array([0.1, 0.9]), np.array([False, True]))
-        >>> auc(np.array([[1, 1], [2, 0]]))
-        array([ 1., nan])
-    """
+    """Make a metric of `IMAGE_LEVEL` a statistic of image weights; nan where a resample lacks one of the classes."""
     return lambda weights: IMAGE_LEVEL[metric](count_scores(scores, positive, weights))
 
 
@@ -107,15 +95,10 @@ def image_level_metrics(
 ) -> dict[str, Interval]:
     """Compute every metric of `IMAGE_LEVEL` of scores of 0-1 ``(n,)`` with its BCa interval.
 
-    Each resample chooses its own threshold for the two points of WHO's profile, so their intervals hold what
-    choosing it adds.
+    Each resample chooses its own threshold for the two points of WHO's profile.
 
     Raises:
         ValueError: lengths differ, no image, or a score outside 0-1.
-
-    Example:
-        >>> image_level_metrics(np.array([0.2, 0.4, 0.6, 0.8]), np.array([0, 0, 1, 1]) > 0)["auc"].value
-        1.0
     """
     scores = np.asarray(scores, dtype=float)
     if not ((scores >= 0) & (scores <= 1)).all():

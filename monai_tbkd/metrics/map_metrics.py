@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from monai.metrics import CumulativeIterationMetric
 
-from monai_tbkd.metrics.pixel_counts import PixelCounts, pixel_counts, refuse_nan
-
 PXAP_THRESHOLDS = np.arange(1001) / 1000
+_CELLS = 1 << 15  # of the fine grid of values: more hold fewer pixels beside a threshold, fewer fit a nearer cache
 
 DEFINITIONS = {
     "union_mask_miou": (
@@ -45,7 +44,7 @@ class _MeanOverImages(CumulativeIterationMetric):
 class UnionMaskIoU(_MeanOverImages):
     """IoU of a predicted mask and the union of the true boxes, averaged over the images with boxes.
 
-    An image with boxes on which nothing is predicted counts 0. MONAI's ``MeanIoU``, but nan where no image has boxes.
+    Nothing predicted on an image with boxes counts 0. As MONAI's ``MeanIoU``, but nan where no image has boxes.
     """
 
     def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
@@ -60,23 +59,15 @@ class UnionMaskIoU(_MeanOverImages):
 class PointingGame(_MeanOverImages):
     """Fraction of images whose map is strongest inside a true box, over the images with boxes.
 
-    Where the maximum is reached in several places (a plateau), the image counts the fraction of them inside a box, so
-    that a flat map gets what chance would give it. Source: Zhang et al., "Top-down Neural Attention by Excitation
-    Backprop", IJCV 2018, https://arxiv.org/abs/1608.00507, without its 15-pixel tolerance.
+    Where several places are strongest, the image counts the fraction of them inside a box: a flat map gets what chance
+    would give it. Source: Zhang et al., "Top-down Neural Attention by Excitation Backprop", IJCV 2018,
+    https://arxiv.org/abs/1608.00507, without its 15-pixel tolerance.
     """
 
     def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        """Compute hit or miss of each image.
+        """Compute hit or miss ``(B, 1)`` of each image, nan where it has no box.
 
-        Args:
-            y_pred: maps ``(B, 1, h, w)``; brought to the masks' grid, bilinear, where it differs.
-            y: union masks of the true boxes ``(B, 1, H, W)``, bool or 0/1.
-
-        Returns:
-            ``(B, 1)`` of 0-1, nan where the image has no box.
-
-        Raises:
-            ValueError: a map with nan or infinite values.
+        Maps ``(B, 1, h, w)`` are brought to the grid of the union masks of true boxes ``(B, 1, H, W)``, bilinear.
         """
         refuse_nan(y_pred, "maps")
         if y_pred.shape[-2:] != y.shape[-2:]:
@@ -87,17 +78,127 @@ class PointingGame(_MeanOverImages):
         return torch.where(t.any(1), hit, torch.nan)[:, None]
 
 
+class PixelCounts(NamedTuple):
+    """Counts of N images at K thresholds; sums over images are counts again, so images can be weighted."""
+
+    hit: np.ndarray  # (N, K) int64: pixels in true boxes at or above the threshold
+    predicted: np.ndarray  # (N, K) int64: all pixels at or above the threshold
+    inside: np.ndarray  # (N,) int64: pixels in true boxes
+    pixels: np.ndarray  # (N,) int64: all pixels
+
+
+def refuse_nan(values: np.ndarray | torch.Tensor, what: str) -> None:
+    """Raise a ValueError where a value is nan or infinite: it would drop out of a mean unnoticed."""
+    tensor = torch.as_tensor(values)
+    strange = int((~torch.isfinite(tensor)).sum()) if tensor.is_floating_point() else 0
+    if strange:
+        raise ValueError(
+            f"{strange} of {tensor.numel()} values in {what} are nan or infinite; expected finite numbers, so look at "
+            "what made them."
+        )
+
+
+def pixel_counts(
+    maps: np.ndarray, true_masks: np.ndarray, thresholds: np.ndarray, images: np.ndarray | None = None
+) -> PixelCounts:
+    """Count pixels at or above thresholds, inside true boxes and in all: exactly those of ``maps[i] >= thresholds[k]``.
+
+    Args:
+        maps: ``(N, H, W)``, of any range.
+        true_masks: ``(N, H, W)`` bool.
+        thresholds: ``(K,)``, ascending.
+        images: ``(N,)`` bool, the images to count; the others' rows are 0. None counts all.
+
+    Raises:
+        ValueError: shapes that do not fit, thresholds that do not ascend, or a map with nan or infinite values.
+    """
+    maps, true_masks = np.asarray(maps), np.asarray(true_masks)
+    if maps.ndim != 3 or maps.shape != true_masks.shape:
+        raise ValueError(
+            f"Maps are {maps.shape} and true masks {true_masks.shape}; expected both (images, rows, columns)."
+        )
+    if true_masks.dtype != bool:
+        raise ValueError(f"True masks are {true_masks.dtype}; expected bool.")
+    # float16 and float32 are exact in float32; all else is brought to float64
+    dtype = np.float32 if maps.dtype in (np.float16, np.float32) else np.float64
+    count_at = _Counter(thresholds, dtype)
+    chosen = np.ones(len(maps), dtype=bool) if images is None else np.asarray(images, dtype=bool)
+    if chosen.shape != (len(maps),):
+        raise ValueError(f"images has shape {chosen.shape}; expected ({len(maps)},), one a map.")
+    shape = (len(maps), len(count_at.steps))
+    result = PixelCounts(*(np.zeros(s, dtype=np.int64) for s in (shape, shape, len(maps), len(maps))))
+    for i in np.flatnonzero(chosen):
+        values, truth = maps[i].ravel().astype(dtype, copy=False), true_masks[i].ravel()
+        if values.size and not (np.isfinite(values.min()) and np.isfinite(values.max())):
+            raise ValueError(f"The map of image {i} (from 0) has nan or infinite values; expected finite numbers.")
+        result.predicted[i], result.hit[i] = count_at(values, truth)
+        result.inside[i], result.pixels[i] = np.count_nonzero(truth), truth.size
+    return result
+
+
+def rounded_up(thresholds: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
+    """Round thresholds ``(K,)`` up to a floating type, so that ``value >= threshold`` says the same of its values.
+
+    Raises:
+        ValueError: not one row of numbers, or they do not ascend.
+    """
+    exact = np.asarray(thresholds, dtype=np.float64)
+    if exact.ndim != 1 or len(exact) == 0 or np.isnan(exact).any() or (np.diff(exact) < 0).any():
+        raise ValueError(f"Thresholds have shape {exact.shape}; expected one row of numbers, ascending, without nan.")
+    near = exact.astype(dtype)
+    return np.where(near.astype(np.float64) < exact, np.nextafter(near, dtype(np.inf)), near)
+
+
+class _Counter:
+    """Counts by a table of cells instead of a search for each pixel.
+
+    Cells are monotonic in the value, so all pixels of a cell without a threshold are on the same side of every
+    threshold; only pixels that share a cell with a threshold are compared with it.
+    """
+
+    def __init__(self, thresholds: np.ndarray, dtype: type[np.floating]) -> None:
+        self.steps = rounded_up(thresholds, dtype)
+        span = float(self.steps[-1]) - float(self.steps[0])
+        self.low = self.steps[0]
+        self.scale = dtype((_CELLS - 3) / span if span > 1e-30 else 1.0)
+        self.step_cells = self._cells(self.steps)
+        self.mixed = np.zeros(_CELLS, dtype=bool)
+        self.mixed[self.step_cells] = True
+
+    def _cells(self, values: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            positions = values - self.low
+            positions *= self.scale
+        positions += 1  # the first cell is for what lies below every threshold
+        np.clip(positions, 0, _CELLS - 1, out=positions)
+        return positions.astype(np.intp)
+
+    def __call__(self, values: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Counts at or above each threshold ``(K,)``: of all pixels, and of those in ``truth``."""
+        cells = self._cells(values)
+        mixed = np.flatnonzero(self.mixed[cells])
+        bins = np.searchsorted(self.steps, values[mixed], side="right")
+        everything = self._at_or_above(cells, bins)
+        return everything, self._at_or_above(cells[truth], bins[truth[mixed]])
+
+    def _at_or_above(self, cells: np.ndarray, bins: np.ndarray) -> np.ndarray:
+        clear = np.bincount(cells, minlength=_CELLS)
+        clear[self.mixed] = 0
+        # A pixel of bin b is at or above the thresholds 0 ... b - 1.
+        compared = np.bincount(bins, minlength=len(self.steps) + 1)
+        return clear[::-1].cumsum()[::-1][self.step_cells] + compared[::-1].cumsum()[::-1][1:]
+
+
 def union_iou_sweep(
     maps: np.ndarray, true_masks: np.ndarray, thresholds: np.ndarray, without_tb: np.ndarray | None = None
 ) -> np.ndarray:
-    """Union-mask IoU of every image at every threshold, ``(N, K)``, in one pass over the pixels.
+    """Compute the union-mask IoU of every image at every threshold, ``(N, K)``, in one pass over the pixels.
 
     A pixel counts at or above a threshold; thresholds ascend. An image that is ``without_tb`` counts 1 where nothing is
     predicted, else 0; other images without true boxes are nan.
 
     Raises:
-        ValueError: shapes that do not fit, thresholds that do not ascend, a map with nan, or an image without TB that
-            has true boxes.
+        ValueError: see `pixel_counts`; or an image without TB has true boxes.
     """
     true_masks = np.asarray(true_masks, dtype=bool)
     has_boxes = true_masks.any(axis=(1, 2))
@@ -108,23 +209,18 @@ def union_iou_sweep(
 
 
 def union_iou(counts: PixelCounts, without_tb: np.ndarray | None = None) -> np.ndarray:
-    """Union-mask IoU from pixel counts, see `union_iou_sweep`."""
+    """Compute the union-mask IoU from pixel counts, see `union_iou_sweep`."""
     iou = counts.hit / np.maximum(counts.predicted + counts.inside[:, None] - counts.hit, 1)
     healthy = np.nan if without_tb is None else np.where(without_tb[:, None], counts.predicted == 0, np.nan)
     return np.where(counts.inside[:, None] > 0, iou, healthy)
 
 
 def pixel_average_precision(counts: PixelCounts, weights: np.ndarray | None = None) -> np.ndarray:
-    """Average precision of pixels, those of all images pooled, ``(R,)``; nan where no pixel is in a true box.
+    """Compute the average precision of all images' pixels together, ``(R,)``; nan where no pixel is in a true box.
 
     Precision times the gain in recall, summed from the highest threshold to the lowest and on to "every pixel". Source:
     Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020,
-    https://arxiv.org/abs/2001.07437. There maps are stretched image by image first; here they are taken as they are.
-
-    Example:
-        >>> right = pixel_counts(np.array([[[0.1, 0.5]]]), np.array([[[False, True]]]), PXAP_THRESHOLDS)
-        >>> pixel_average_precision(right)
-        array([1.])
+    https://arxiv.org/abs/2001.07437, without the stretching of each map.
     """
     w = np.ones((1, len(counts.inside))) if weights is None else np.asarray(weights, dtype=np.float64)
     hit = np.column_stack([w @ counts.inside, w @ counts.hit])[:, ::-1]  # (R, K + 1), from the highest threshold down
@@ -138,24 +234,18 @@ def pixel_average_precision(counts: PixelCounts, weights: np.ndarray | None = No
 class SaliencyEnergy(NamedTuple):
     """Two numbers per image; nan for images without true boxes."""
 
-    proportional_energy: np.ndarray
-    """``(N,)`` of 0-1: fraction of the map's sum that lies in the true boxes."""
-    average_saliency_focus: np.ndarray
-    """``(N,)``, 0-1 for maps of 0-1: mean of the map in the true boxes."""
+    proportional_energy: np.ndarray  # (N,) of 0-1: fraction of the map's sum that lies in the true boxes
+    average_saliency_focus: np.ndarray  # (N,), 0-1 for maps of 0-1: mean of the map in the true boxes
 
 
 def saliency_energy(maps: np.ndarray, true_masks: np.ndarray) -> SaliencyEnergy:
-    """Proportional energy (the energy-based pointing game) and average saliency focus of each image.
+    """Compute proportional energy (the energy-based pointing game) and average saliency focus of each image.
 
     Source: the definitions of https://mednet.readthedocs.io/en/stable/usage/saliency.html. Where boxes overlap, their
     union counts once.
 
     Raises:
         ValueError: maps ``(N, H, W)`` and masks of other shapes, nan, or negative values.
-
-    Example:
-        >>> saliency_energy(np.array([[[0.6, 0.2]]]), np.array([[[True, False]]])).proportional_energy
-        array([0.75])
     """
     masks = np.asarray(true_masks, dtype=bool)
     if np.ndim(maps) != 3 or np.shape(maps) != masks.shape:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from monai_tbkd.metrics.box_metrics import box_array, pairwise_iou
-from monai_tbkd.metrics.pixel_counts import refuse_nan, rounded_up
+from monai_tbkd.metrics.map_metrics import refuse_nan, rounded_up
 
 BOX_THRESHOLDS = np.arange(100) / 100
 V2_LEVELS = (0.3, 0.5, 0.7)
@@ -29,21 +29,15 @@ DEFINITIONS = {
 class BoxIous(NamedTuple):
     """Best IoU of a box of the mask with any true box, ``(N, K)`` at each threshold; nan without true boxes."""
 
-    every: np.ndarray
-    """Of all components, for MaxBoxAccV2."""
-    largest: np.ndarray
-    """Of the component with the most pixels, for MaxBoxAcc."""
+    every: np.ndarray  # of all components, for MaxBoxAccV2
+    largest: np.ndarray  # of the component with the most pixels, for MaxBoxAcc
 
 
 class _Boxes(NamedTuple):
-    boxes: np.ndarray
-    """``(B, 4)`` of all steps."""
-    step: np.ndarray
-    """``(B,)``, the step of each."""
-    largest: np.ndarray
-    """``(B,)`` bool, whether it is the largest component of its step."""
-    same_as: np.ndarray
-    """``(K,)``, for each step the one whose mask is the same."""
+    boxes: np.ndarray  # (B, 4) of all steps
+    step: np.ndarray  # (B,), the step of each
+    largest: np.ndarray  # (B,) bool, whether it is the largest component of its step
+    same_as: np.ndarray  # (K,), for each step the one whose mask is the same
 
 
 def image_box_ious(
@@ -63,10 +57,6 @@ def image_box_ious(
 
     Raises:
         ValueError: shapes that do not fit, or nan.
-
-    Example:
-        >>> image_box_ious(np.array([[[0.1, 0.9]]]), [np.array([[1, 0, 2, 1]])], np.array([0.0, 0.5, 1.0])).every
-        array([[0.5, 1. , 0. ]])
     """
     maps = np.asarray(maps)
     if maps.ndim != 3 or len(maps) != len(true_boxes):
@@ -125,14 +115,10 @@ def _boxes_at_steps(values: np.ndarray, steps: np.ndarray) -> _Boxes:
 
 
 def max_box_acc(ious: np.ndarray, weights: np.ndarray, levels: Sequence[float] = V2_LEVELS) -> np.ndarray:
-    """Fraction of images whose best IoU reaches each level, ``(R, levels)``, at the threshold where it is largest.
+    """Compute the fraction of images whose best IoU reaches each level, ``(R, levels)``, at the threshold that is best.
 
     The threshold is chosen on the images that are reported, in every resample anew: an oracle's number. Levels of
     ``(0.5,)`` with the largest component are MaxBoxAcc, the mean over 0.3, 0.5 and 0.7 with all is MaxBoxAccV2.
-
-    Example:
-        >>> max_box_acc(np.array([[0.6, 0.2], [0.4, 0.5]]), np.ones((1, 2)), levels=(0.3, 0.5))
-        array([[1. , 0.5]])
     """
     valid = ~np.isnan(ious).any(axis=1)
     w, ious = weights[:, valid], ious[valid]

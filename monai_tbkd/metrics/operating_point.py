@@ -64,12 +64,7 @@ def _threshold_of_area(maps: np.ndarray, fraction: float, **fit: Any) -> float:
 
 
 def otsu_threshold(values: np.ndarray) -> float:
-    """Threshold with the least variance within the values below it and those at or above it (Otsu, 1979).
-
-    Example:
-        >>> 0.2 < otsu_threshold(np.array([0.1, 0.2, 0.8, 0.9])) <= 0.8
-        True
-    """
+    """Compute the threshold with the least variance within the values on either side of it (Otsu, 1979)."""
     low, high = float(values.min()), float(values.max())
     if high <= low:
         return high
@@ -88,11 +83,8 @@ def otsu_threshold(values: np.ndarray) -> float:
 def choose_score_threshold(scores: np.ndarray | None, tb: np.ndarray, selection: str = "youden") -> float | None:
     """Choose the score threshold of a predictor on images that are not reported.
 
-    Args:
-        scores: one per image ``(N,)`` of 0-1, or None for a blind predictor, which has no threshold.
-        tb: ``(N,)`` bool.
-        selection: ``youden``, the best sensitivity plus specificity; or ``specificity_70``, the lowest threshold with a
-            specificity of 70 %, WHO's profile of a triage test, which leaves fewer images with TB without a box.
+    ``youden``: the best sensitivity plus specificity; ``specificity_70``: the lowest threshold with a specificity of
+    70 %, WHO's profile of a triage test. None for a blind predictor, which has no scores.
     """
     if scores is None:
         return None
@@ -102,12 +94,7 @@ def choose_score_threshold(scores: np.ndarray | None, tb: np.ndarray, selection:
 
 
 def specificity_threshold(scores: np.ndarray, tb: np.ndarray, specificity: float = 0.7) -> float:
-    """Lowest score threshold with at least this specificity, halfway between two scores; WHO asks for 0.7.
-
-    Example:
-        >>> round(specificity_threshold(np.array([0.1, 0.2, 0.3, 0.9]), np.array([False, False, False, True])), 3)
-        0.6
-    """
+    """Compute the lowest score threshold with at least this specificity, halfway between two scores."""
     above_all = float(np.nextafter(np.max(scores), np.inf))
     return _pick(scores, tb, "specificity", specificity, above_all)
 
@@ -124,10 +111,6 @@ def choose_threshold(scores: np.ndarray, positive: np.ndarray, target: str = "se
 
     Raises:
         ValueError: a target that is not understood or cannot be reached, or one of the two classes is missing.
-
-    Example:
-        >>> choose_threshold(np.array([10.0, 20.0, 60.0]), np.array([False, False, True]), "youden")
-        40.0
     """
     match = re.fullmatch(r"youden|(?:sensitivity|specificity)=(0?\.\d+|1(?:\.0*)?)", target.strip())
     if match is None or (match[1] and not float(match[1]) > 0):

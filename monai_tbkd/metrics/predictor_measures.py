@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from monai_tbkd.metrics import box_metrics, lesion_groups, map_metrics, max_box_acc
+from monai_tbkd.metrics import box_metrics, map_metrics, max_box_acc
 from monai_tbkd.metrics.bootstrap import (
     Statistic,
     bootstrap_intervals,
@@ -17,13 +18,13 @@ from monai_tbkd.metrics.bootstrap import (
     bootstrap_ratio,
     group_codes,
     kept_groups,
+    wilson,
 )
 from monai_tbkd.metrics.calibration import calibration_summary
 from monai_tbkd.metrics.image_level import image_level_metrics
+from monai_tbkd.metrics.map_metrics import PixelCounts, pixel_counts
 from monai_tbkd.metrics.operating_point import specificity_threshold
-from monai_tbkd.metrics.pixel_counts import PixelCounts, pixel_counts
-from monai_tbkd.metrics.proportions import wilson
-from monai_tbkd.metrics.split_truth import SplitTruth
+from monai_tbkd.metrics.split_truth import GROUP_DEFINITIONS, SplitTruth
 from monai_tbkd.transforms import Boxes, MapToBoxes, box_masks, rescale_boxes
 from monai_tbkd.transforms.map_to_boxes import no_boxes
 
@@ -44,7 +45,7 @@ DEFINITIONS: dict[str, str] = {
     ),
     "sources": "the same by hospital, where the reported split has several",
     "oracle": "what the threshold that is best on the reported images would have given: an upper bound, no result",
-    **{f"groups_{name}": text for name, text in lesion_groups.DEFINITIONS.items()},
+    **{f"groups_{name}": text for name, text in GROUP_DEFINITIONS.items()},
 }
 _CURVE_STEPS = np.linspace(0, 1, 101)
 
@@ -52,10 +53,8 @@ _CURVE_STEPS = np.linspace(0, 1, 101)
 class Predictions(NamedTuple):
     """What a predictor says of the images of a split, in their order."""
 
-    maps: np.ndarray
-    """TB maps ``(N, h, w)`` of 0-1."""
-    scores: np.ndarray | None
-    """TB scores ``(N,)`` of 0-1; None for a predictor that does not see the images."""
+    maps: np.ndarray  # TB maps (N, h, w) of 0-1
+    scores: np.ndarray | None  # TB scores (N,) of 0-1; None for a predictor that does not see the images
     boxes: Sequence[Boxes] | None = None
     """Boxes of a detector, on a square grid with as many cells as its maps; None: boxes are drawn from the maps."""
 
@@ -64,12 +63,6 @@ def served_boxes(predictions: Predictions, index: int, to_boxes: MapToBoxes) -> 
     """Return the boxes of an image as they are served: drawn from its map, or a detector's at or above the threshold.
 
     An image whose score is below the gate of ``to_boxes`` gets none.
-
-    Example:
-        >>> own = Boxes(torch.tensor([[0.0, 0, 2, 2], [2, 2, 4, 4]]), torch.tensor([0.9, 0.3]))
-        >>> detector = Predictions(np.zeros((1, 4, 4)), None, [own])
-        >>> served_boxes(detector, 0, MapToBoxes((4, 4), threshold=0.5)).boxes
-        tensor([[0., 0., 2., 2.]])
     """
     score = None if predictions.scores is None else float(predictions.scores[index])
     if predictions.boxes is None:
@@ -97,12 +90,6 @@ def box_predictions(
         scores: by image name ``(n,)`` of 0-1; where boxes overlap, the map has the higher one.
         image_scores: ``(N,)`` of 0-1, or None: the highest score of the image's boxes, 0 without one.
         grid: cells along each side.
-
-    Example:
-        >>> image = {"name": "a", "size": [8, 8]}
-        >>> found = box_predictions([image], {"a": np.array([[0, 0, 4, 4]])}, {"a": np.array([0.5])}, None, grid=2)
-        >>> found.maps[0].tolist(), found.scores.tolist()
-        ([[0.5, 0.0], [0.0, 0.0]], [0.5])
     """
     maps, on_grid = np.zeros((len(items), grid, grid), dtype=np.float32), []
     for i, item in enumerate(items):
@@ -117,50 +104,35 @@ def box_predictions(
     return Predictions(maps, highest if image_scores is None else image_scores, on_grid)
 
 
+@dataclass(eq=False)
 class PredictorMeasures:
-    """Measures a predictor image by image, and summarizes with intervals.
+    """Measures a predictor image by image on the reported split, and summarizes with intervals."""
 
-    Args:
-        truth: of the reported split.
-        predictions: its maps ``(N, grid, grid)`` on the truth's grid, and scores.
-        map_threshold: chosen elsewhere.
-        gated: maps to boxes as they are served: none on images whose score is too low.
-        ungated: the same without the gate, for metrics that go over all thresholds themselves.
-        resamples: bootstrap samples.
-        seed: of the bootstrap.
-        select: scores and TB of the selection split's images, which a temperature is fitted on; None: none is.
-    """
+    truth: SplitTruth
+    predictions: Predictions  # maps on the truth's grid
+    to_boxes: MapToBoxes  # with thresholds that were chosen elsewhere
+    resamples: int = 2000
+    seed: int = 0
+    select: tuple[np.ndarray, np.ndarray] | None = None
+    """Scores and TB of the selection split's images, which a temperature is fitted on; None: none is."""
 
-    def __init__(
-        self,
-        truth: SplitTruth,
-        predictions: Predictions,
-        map_threshold: float,
-        gated: MapToBoxes,
-        ungated: MapToBoxes,
-        resamples: int = 2000,
-        seed: int = 0,
-        select: tuple[np.ndarray, np.ndarray] | None = None,
-    ) -> None:
-        self.select = select
-        self.truth, self.maps, self.scores = truth, predictions.maps, predictions.scores
-        self.map_threshold, self.resamples, self.seed = map_threshold, resamples, seed
-        self.cuts = {"operating_point": gated.score_threshold}
-        """Score thresholds, all chosen elsewhere."""
-        if select is not None:
-            self.cuts["specificity_70"] = specificity_threshold(*select)
-        self.boxes = [served_boxes(predictions, i, gated).boxes.double().numpy() for i in range(len(self.maps))]
+    def __post_init__(self) -> None:
+        predictions, to_boxes = self.predictions, self.to_boxes
+        self.maps, self.scores, self.map_threshold = predictions.maps, predictions.scores, to_boxes.to_mask.threshold
+        self.cuts = {"operating_point": to_boxes.score_threshold}  # score thresholds, all chosen elsewhere
+        if self.select is not None:
+            self.cuts["specificity_70"] = specificity_threshold(*self.select)
+        self.boxes = [served_boxes(predictions, i, to_boxes).boxes.double().numpy() for i in range(len(self.maps))]
         """Boxes ``(n, 4)`` per image as served, on the grid."""
         if predictions.boxes is None:
             image_scores = np.ones(len(self.maps)) if self.scores is None else self.scores
-            every = [ungated(torch.from_numpy(m)[None]) for m in self.maps]
+            every = [to_boxes(torch.from_numpy(m)[None]) for m in self.maps]
         else:  # a detector has ranked its boxes itself
             image_scores, every = np.ones(len(self.maps)), list(predictions.boxes)
         self.ranked = [
             (each.boxes.double().numpy(), each.scores.double().numpy() * score)
             for each, score in zip(every, image_scores, strict=True)
-        ]
-        """Boxes of every image and what they are ranked by."""
+        ]  # boxes of every image and what they are ranked by
 
     @cached_property
     def _counts(self) -> tuple[np.ndarray, PixelCounts]:
@@ -238,7 +210,8 @@ class PredictorMeasures:
             hits = np.array([(best >= level).sum() for best in self.best_ious])
             accuracy[f"{level:g}"] = self._ratio(np.where(number > 0, hits, np.nan), number)
         pairs = [box_metrics.match_boxes(p, t) for p, t in zip(self.boxes, truth.boxes, strict=True)]
-        overlap = np.where(boxed, [p.iou_sum for p in pairs], np.nan)
+        overlap = np.where(boxed, [total for total, _ in pairs], np.nan)
+        unpaired = np.array([len(boxes) - paired for boxes, (_, paired) in zip(self.boxes, pairs, strict=True)])
         stretched = np.stack([(m - m.min()) / max(float(np.ptp(m)), 1e-12) for m in self.maps[boxed]])
         ious = max_box_acc.image_box_ious(stretched, [truth.boxes[i] for i in np.flatnonzero(boxed)])
 
@@ -250,8 +223,8 @@ class PredictorMeasures:
         return {
             "best_box_iou": self._ratio(sums, number),
             "box_accuracy": accuracy,
-            "box_matched_miou": self._ratio(overlap, np.array([float(p.pairs + p.missed + p.false) for p in pairs])),
-            "box_matched_miou_true": self._ratio(overlap, np.array([float(p.pairs + p.missed) for p in pairs])),
+            "box_matched_miou": self._ratio(overlap, number + unpaired),
+            "box_matched_miou_true": self._ratio(overlap, number),
             **dict(zip(max_box_acc.DEFINITIONS, self._weighted(box_acc, boxed), strict=True)),
             "false_boxes_per_image_without_tb": self._mean(false),
             "images_without_tb_with_false_box": self._fraction(np.where(truth.tb, np.nan, false > 0)),

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from monai_tbkd.metrics.bootstrap import Groups, bootstrap_draws, group_codes, plain, weighted_ratio
-from monai_tbkd.metrics.proportions import Estimates, ratio, weighted_sum, wilson
+from monai_tbkd.metrics.bootstrap import Estimates, Groups, bootstrap_draws, group_codes, plain, weighted_ratio, wilson
 
 COUNTS = ("threshold", "n", "TP", "FP", "TN", "FN")
 PROPORTIONS = (
@@ -30,12 +29,9 @@ COLUMNS = (*COUNTS, *(f"{name}{end}" for name in PROPORTIONS for end in ("", "_l
 class Program(NamedTuple):
     """Where the threshold will be used."""
 
-    prevalence: float = 0.005
-    """Fraction of people with TB among those who are screened."""
-    cost_image: float = 5.0
-    """Of one image with its reading by computer."""
-    cost_test: float = 20.0
-    """Of one confirmatory test, in the same currency."""
+    prevalence: float = 0.005  # fraction of people with TB among those who are screened
+    cost_image: float = 5.0  # of one image with its reading by computer
+    cost_test: float = 20.0  # of one confirmatory test, in the same currency
 
 
 def screening_table(
@@ -51,12 +47,11 @@ def screening_table(
 
     Everyone gets an image, those who score at or above the threshold (0-100) a confirmatory test, and that test is
     taken to be right. Images without a score (nan) count neither as positive nor as negative; ``fraction_of_tb_found``
-    alone has those of them that have TB in its denominator, as nobody has found them.
+    alone has those of them that have TB in its denominator.
 
-    Sensitivity, specificity, predictive values as observed and the fraction found are proportions of images, with
-    Wilson's interval; where groups are given, with a percentile bootstrap interval over patients (Wilson's over
-    patients where all resamples agree on 0 or 1). All else follows from sensitivity and specificity by the program's
-    prevalence, its limits by the method of variance estimates recovery.
+    Sensitivity, specificity, predictive values as observed and the fraction found have Wilson's interval; where groups
+    are given, a percentile bootstrap interval over patients (Wilson's over patients where all resamples agree on 0 or
+    1). All else follows from sensitivity and specificity, limits by the method of variance estimates recovery.
 
     Returns:
         Rows with the keys `COLUMNS`. ``ppv``, ``npv``, ``fraction_of_tests_avoided`` (of one test per person),
@@ -64,11 +59,6 @@ def screening_table(
 
     Raises:
         ValueError: prevalence or costs out of range, or lengths that differ.
-
-    Example:
-        >>> row = screening_table(np.array([10.0, 60.0]), np.array([False, True]), [50])[0]
-        >>> row["TP"], row["TN"], row["sensitivity"], round(row["sensitivity_low"], 3)
-        (1, 1, 1.0, 0.207)
     """
     if not 0 < program.prevalence < 1:
         raise ValueError(f"prevalence is {program.prevalence:g}; expected a fraction between 0 and 1, such as 0.005.")
@@ -165,3 +155,34 @@ def _over_patients(hits: np.ndarray, of: np.ndarray, codes: np.ndarray, resample
     if drawn.any():
         low[drawn], high[drawn] = np.nanquantile(draws[:, drawn], [0.025, 0.975], axis=0)
     return Estimates(value, low, high)
+
+
+def weighted_sum(a: Estimates, b: Estimates, weight_a: float, weight_b: float) -> Estimates:
+    """``weight_a * a + weight_b * b`` of two independent estimates, weights not negative, from their limits.
+
+    The method of variance estimates recovery (Zou and Donner, Statistics in Medicine 2008).
+    """
+    value = weight_a * a.value + weight_b * b.value
+    low = value - np.hypot(weight_a * (a.value - a.low), weight_b * (b.value - b.low))
+    high = value + np.hypot(weight_a * (a.high - a.value), weight_b * (b.high - b.value))
+    return Estimates(value, low, high)
+
+
+def ratio(a: Estimates, b: Estimates) -> Estimates:
+    """``a / b`` of two independent estimates of 0 or above, from their limits.
+
+    The method of variance estimates recovery for ratios (Donner and Zou, Statistical Methods in Medical Research 2012).
+    Unlike a bootstrap it does not take a count of 0 for a certain 0. Infinity where b, or its lower limit, is 0; nan
+    where both are 0.
+    """
+    product = a.value * b.value
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = a.value / b.value
+        below, under = a.low * (2 * a.value - a.low), b.high * (2 * b.value - b.high)
+        low = below / (product + np.sqrt(np.maximum(product**2 - below * under, 0)))
+        above, over = a.high * (2 * a.value - a.high), b.low * (2 * b.value - b.low)
+        high = (product + np.sqrt(np.maximum(product**2 - above * over, 0))) / over
+    low = np.where(a.low <= 0, 0.0, low)
+    high = np.where(b.low <= 0, np.inf, high)
+    missing = np.isnan(value)
+    return Estimates(value, np.where(missing, np.nan, low), np.where(missing, np.nan, high))

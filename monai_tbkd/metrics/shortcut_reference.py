@@ -45,13 +45,6 @@ def shortcut_reference(
 
     Raises:
         ValueError: thumbnails of another size, or lengths that differ.
-
-    Example:
-        >>> dark = np.repeat(np.array([10, 200], dtype=np.uint8), 20)[:, None, None] * np.ones((64, 64), np.uint8)
-        >>> labels = np.repeat([False, True], 20)
-        >>> names = [str(i) for i in range(40)]
-        >>> shortcut_reference(dark, np.zeros((40, 5), np.float32), labels, names, resamples=20)["frame"].value
-        1.0
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import PredefinedSplit, cross_val_predict
@@ -116,12 +109,7 @@ def shortcuts_by_source(
 
 
 def shortcut_verdict(aucs: Mapping[str, Interval]) -> str:
-    """Say what the AUCs of `shortcut_reference` mean, in a sentence.
-
-    Example:
-        >>> shortcut_verdict({"frame": Interval(0.97, 0.96, 0.98, 900)}).split(":")[0]
-        'AUC 0.970 without a look at any detail'
-    """
+    """Say what the AUCs of `shortcut_reference` mean, in a sentence."""
     best = max((interval.value for interval in aucs.values() if not np.isnan(interval.value)), default=np.nan)
     if np.isnan(best):
         return "Shortcuts cannot be measured: TB images and others are needed, at least two of each."

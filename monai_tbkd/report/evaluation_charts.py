@@ -6,16 +6,20 @@ import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR, MEAN_MAP
+from monai_tbkd.metrics.comparison_table import interval_text
 from monai_tbkd.metrics.image_level import count_scores
+from monai_tbkd.transforms import NOTICE
 
 # Okabe and Ito's colors, which the color-blind can tell apart
 COLORS = {"student": "#0072b2", "teacher": "#009e73", "control": "#d55e00", BLIND_PRIOR: "#4d5866", MEAN_MAP: "#9aa3ad"}
@@ -141,10 +145,7 @@ def accuracy_chart(rows: Mapping[str, Row]) -> Figure:
 def roc_chart(rows: Mapping[str, Row], scores: Mapping[str, np.ndarray], positive: np.ndarray) -> Figure:
     """Draw ROC curves of the networks, with the chosen score thresholds and WHO's minimum; all arrays are ``(N,)``."""
     figure, axes = _figure()
-    sensitivity, false = WHO_MINIMUM[0], 1 - WHO_MINIMUM[1]
-    axes.add_patch(Rectangle((0, sensitivity), false, 1 - sensitivity, color="#009e73", alpha=0.13, lw=0))
-    axes.annotate("WHO minimum", (false - 0.005, 0.905), ha="right", va="bottom", fontsize=8, color="#3c6b5b")
-    axes.plot([0, 1], [0, 1], ":", color="0.6", lw=1)
+    _who_minimum(axes)
     for name, values in scores.items():
         x, y = roc_curve(values, positive)
         axes.plot(x, y, color=color_of(name, rows), lw=1.7, label=_with_interval(name, rows[name].get("auc")))
@@ -154,6 +155,44 @@ def roc_chart(rows: Mapping[str, Row], scores: Mapping[str, np.ndarray], positiv
     _unit_square(axes, "1 - specificity", "sensitivity")
     _legend(axes, title="AUC")
     return figure
+
+
+def write_calibration_picture(
+    path: str | Path,
+    scores: np.ndarray,
+    positive: np.ndarray,
+    chosen: Row,
+    auc: Row,
+    reliability: Sequence[Row],
+    title: str,
+) -> None:
+    """Draw the ROC curve with the chosen threshold, and the reliability curve, into a PNG file.
+
+    Scores are of 0-100, ``(n,)``, without nan; ``chosen`` is the row of the screening table, ``reliability`` holds
+    points of the curve, with scores of 0-1.
+    """
+    figure, (roc, curve) = _figure(10.5, 5.4, columns=2)
+    figure.suptitle(f"{title}\n{NOTICE}", fontsize=9)
+    _who_minimum(roc)
+    roc.plot(*roc_curve(scores, positive), lw=1.6, label=f"AUC {interval_text(auc)}")
+    x, low_x, high_x = (1 - chosen["specificity" + end] for end in ("", "_high", "_low"))
+    y, low_y, high_y = (chosen["sensitivity" + end] for end in ("", "_low", "_high"))
+    label = f"threshold {chosen['threshold']:g}, 95 % intervals"
+    roc.plot(x, y, "o", ms=5, color="#d55e00", label=label)
+    roc.plot([low_x, high_x, np.nan, x, x], [y, y, np.nan, low_y, high_y], color="#d55e00")
+    _unit_square(roc, "1 - specificity", "sensitivity")
+    roc.set_title(f"ROC: {int(positive.sum())} images with TB, {int((~positive).sum())} without", fontsize=10)
+    curve.plot([0, 1], [0, 1], ":", color="0.6", lw=1, label="perfectly calibrated")
+    _reliability(curve, reliability, "images of a bin, 95 % intervals", "#0072b2", intervals=True, lw=1.2, ms=4)
+    for point in reliability:
+        at = (point["mean_score"], point["fraction_with_tb"])
+        curve.annotate(str(point["n"]), at, (4, -9), textcoords="offset points", fontsize=7)
+    _unit_square(curve, "mean score", "fraction with TB")
+    curve.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.0f}")
+    curve.set_title(f"Reliability: {len(scores)} images, n of each bin beside it", fontsize=10)
+    roc.legend(loc="lower right", fontsize=8)
+    curve.legend(loc="upper left", fontsize=8)
+    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
 
 
 def precision_recall_chart(rows: Mapping[str, Row], scores: Mapping[str, np.ndarray], positive: np.ndarray) -> Figure:
@@ -180,13 +219,9 @@ def reliability_chart(rows: Mapping[str, Row], names: Sequence[str]) -> Figure:
     axes.plot([0, 1], [0, 1], ":", color="0.6", lw=1)
     for name in names:
         points = (rows[name].get("calibration") or {}).get("reliability", {}).get("equal_mass", [])
-        first, color = name == names[0], color_of(name, rows)
-        x, y = [p["mean_score"] for p in points], [p["fraction_with_tb"] for p in points]
-        label = name.replace("_", " ") + ", 95 % intervals" * first
+        first, label = name == names[0], name.replace("_", " ")
         style = {"ms": 5, "lw": 1.7, "zorder": 3} if first else {"ms": 3, "lw": 1, "alpha": 0.55, "zorder": 2}
-        axes.plot(x, y, "o-", color=color, label=label, **style)
-        for p in points if first else ():
-            axes.plot([p["mean_score"]] * 2, [p["low"], p["high"]], color=color, lw=1.1, alpha=0.8)
+        _reliability(axes, points, label + ", 95 % intervals" * first, color_of(name, rows), intervals=first, **style)
     _unit_square(axes, "mean score of the bin", "fraction with TB")
     _legend(axes, 3)
     return figure
@@ -217,15 +252,7 @@ def severity_chart(
     limits: tuple[float, float],
     chance: float | None = None,
 ) -> Figure:
-    """Draw one metric over the severities of one corruption.
-
-    Args:
-        title: the corruption.
-        curves: by network, an interval by severity; ``"0"`` is the clean image.
-        label: of the y axis.
-        limits: of the y axis.
-        chance: drawn as a dotted line.
-    """
+    """Draw one metric over the severities of one corruption: by network, an interval by severity (``"0"`` is clean)."""
     figure, axes = _figure(3.1, 2.45)
     if chance is not None:
         axes.axhline(chance, ls=":", color="0.6", lw=1)
@@ -247,15 +274,30 @@ def roc_curve(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.
     return false / false[-1], found / found[-1]
 
 
-def _figure(width: float = 5.0, height: float = 3.9) -> tuple[Figure, Any]:
+def _figure(width: float = 5.0, height: float = 3.9, columns: int = 1) -> tuple[Figure, Any]:
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes: Any = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_GRAY)
-    axes.tick_params(color=_GRAY, labelcolor=_GRAY)
-    axes.grid(True, color="#e6eaee")
-    axes.set_axisbelow(True)
-    return figure, axes
+    every: Any = figure.subplots(ncols=columns)
+    for axes in np.atleast_1d(every):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(_GRAY)
+        axes.tick_params(color=_GRAY, labelcolor=_GRAY)
+        axes.grid(True, color="#e6eaee")
+        axes.set_axisbelow(True)
+    return figure, every
+
+
+def _who_minimum(axes: Any) -> None:
+    sensitivity, false = WHO_MINIMUM[0], 1 - WHO_MINIMUM[1]
+    axes.add_patch(Rectangle((0, sensitivity), false, 1 - sensitivity, color="#009e73", alpha=0.13, lw=0))
+    axes.annotate("WHO minimum", (false - 0.005, 0.905), ha="right", va="bottom", fontsize=8, color="#3c6b5b")
+    axes.plot([0, 1], [0, 1], ":", color="0.6", lw=1)
+
+
+def _reliability(axes: Any, points: Sequence[Row], label: str, color: str, intervals: bool, **style: Any) -> None:
+    x, y = [p["mean_score"] for p in points], [p["fraction_with_tb"] for p in points]
+    axes.plot(x, y, "o-", color=color, label=label, **style)
+    for p in points if intervals else ():
+        axes.plot([p["mean_score"]] * 2, [p["low"], p["high"]], color=color, lw=1.1, alpha=0.8)
 
 
 def _unit_square(axes: Any, x: str, y: str) -> None:
@@ -286,5 +328,4 @@ def _whisker(axes: Any, x: float, y: Row, color: str, size: float = 5.0) -> None
 
 
 def _with_interval(name: str, x: Row | None) -> str:
-    plain = name.replace("_", " ")
-    return f"{plain} {x['value']:.3f} [{x['low']:.3f}, {x['high']:.3f}]" if x and x["value"] is not None else plain
+    return name.replace("_", " ") + (f" {interval_text(x)}" if x and x["value"] is not None else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,15 +11,13 @@ import torch
 
 from monai_tbkd.data.files.atomic_write import atomic_write
 from monai_tbkd.data.files.own_results import save_marked
-from monai_tbkd.metrics import Predictions
+from monai_tbkd.metrics import Comparison, Predictions
 from monai_tbkd.metrics.predictor_measures import served_boxes
 from monai_tbkd.report.html_page import called, picture_uri, words
 from monai_tbkd.report.image_pictures import open_image, panel_pictures
 from monai_tbkd.results.prediction_table import as_written
-from monai_tbkd.transforms import NOTICE, MapToBoxes, Panel, draw_panels, image_box_mask, rescale_boxes
+from monai_tbkd.transforms import NOTICE, MapToBoxes, Panel, draw_panels, rescale_boxes
 
-Fit = Callable[[Mapping[str, Any]], MapToBoxes]
-Items = Sequence[Mapping[str, Any]]
 BySplit = Mapping[str, Mapping[str, Predictions]]
 _ORDER = ("teacher", "control", "student")
 
@@ -31,17 +29,6 @@ class ChosenImages(NamedTuple):
     median: list[int]
     worst: list[int]
     false_alarms: list[int]
-
-
-def image_ious(items: Items, maps: np.ndarray, to_boxes: MapToBoxes) -> np.ndarray:
-    """Compute the union-mask IoU of each image ``(N,)`` as the comparison does; nan without known boxes."""
-    values = np.full(len(items), np.nan)
-    for index, (item, tb_map) in enumerate(zip(items, maps, strict=True)):
-        if item["boxes"]:
-            true = image_box_mask(item, to_boxes.to_mask.size[0])
-            mask = to_boxes.to_mask(torch.from_numpy(np.asarray(tb_map, dtype=np.float32))[None])[0].numpy()
-            values[index] = (mask & true).sum() / max((mask | true).sum(), 1)
-    return values
 
 
 def choose_images(ious: np.ndarray, scores: np.ndarray | None, positive: np.ndarray, number: int = 3) -> ChosenImages:
@@ -62,16 +49,16 @@ def choose_images(ious: np.ndarray, scores: np.ndarray | None, positive: np.ndar
 
 
 def image_groups(
-    items: Items, predictions: BySplit, result: Mapping[str, Any], fit: Fit, main: str
+    comparison: Comparison, predictions: BySplit, result: Mapping[str, Any], main: str
 ) -> list[dict[str, Any]]:
     """Draw the best, median and worst images of the main network, and its false alarms with the highest scores.
 
     Arguments as of `write_evaluation_page`. The groups have ``title``, ``text`` and ``images``.
     """
+    items, positive = comparison.items["test"], comparison.truth["test"].tb
     names = [n for n in _ORDER if n in predictions] + [n for n in predictions if n not in _ORDER]
-    fitted = {name: fit(result["predictors"][name]["operating_point"]) for name in names}
-    ious = {name: image_ious(items, predictions[name]["test"].maps, fitted[name]) for name in names}
-    positive = np.array([item["class_name"] == "tb" for item in items])
+    fitted = _fitted(comparison, result, names)
+    ious = {name: comparison.measured[name].union_mask_iou for name in names}
     chosen = choose_images(ious[main], predictions[main]["test"].scores, positive)
     gate = result["predictors"][main]["operating_point"]["score_threshold"]
     of = f"of {int((~np.isnan(ious[main])).sum())} TB images with boxes of the reported split, "
@@ -121,7 +108,7 @@ def network_panels(
 
 
 def write_image_overlays(
-    folder: str | Path, items: Items, predictions: BySplit, result: Mapping[str, Any], number: int, fit: Fit
+    folder: str | Path, comparison: Comparison, predictions: BySplit, result: Mapping[str, Any], number: int
 ) -> list[Path]:
     """Write ``<image>.png`` for some images: the true boxes, then each network's map and boxes.
 
@@ -132,11 +119,11 @@ def write_image_overlays(
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()  # nothing of an earlier evaluation may be taken for this one's
-    tb = [i for i, item in enumerate(items) if item["class_name"] == "tb"]
+    items, positive = comparison.items["test"], comparison.truth["test"].tb
+    tb, other = np.flatnonzero(positive).tolist(), np.flatnonzero(~positive).tolist()
     tb = [i for i in tb if items[i]["boxes"]] or tb
-    other = [i for i, item in enumerate(items) if item["class_name"] != "tb"]
     shown = {name: predictions[name] for name in _ORDER if name in predictions}
-    fitted = {name: fit(result["predictors"][name]["operating_point"]) for name in shown}
+    fitted = _fitted(comparison, result, shown)
     written = []
     for index in _spread(tb, number - number // 4) + _spread(other, number // 4):
         item = items[index]
@@ -152,6 +139,10 @@ def write_image_overlays(
             save_marked(picture, part, "PNG")
         written.append(path)
     return written
+
+
+def _fitted(comparison: Comparison, result: Mapping[str, Any], names: Iterable[str]) -> dict[str, MapToBoxes]:
+    return {name: comparison.box_fitting(result["predictors"][name]["operating_point"]) for name in names}
 
 
 def _spread(indices: Sequence[int], number: int) -> list[int]:

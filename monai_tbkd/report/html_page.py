@@ -94,12 +94,7 @@ def write_page(path: Path, html: str) -> Path:
 
 
 def number(x: Mapping[str, Any] | str | None) -> tuple[str, str]:
-    """Format a number of ``metrics.json`` to three digits, and its interval; a dash for None.
-
-    Example:
-        >>> number({"value": 0.25, "low": 0.1, "high": 0.5, "n": 9}), number(None), number("3, 4")
-        (('0.250', '[0.100, 0.500]'), ('-', ''), ('3, 4', ''))
-    """
+    """Format a number of ``metrics.json`` to three digits, and its interval; a dash for None."""
     text = x if isinstance(x, str) else interval_text(x)
     value, _, interval = text.partition(" ") if text.endswith("]") else (text, "", "")
     return value, interval
@@ -120,12 +115,7 @@ def picture_uri(picture: Image.Image, kind: str = "JPEG", **options: Any) -> str
 
 
 def decimals(value: float, digits: int = 1) -> str:
-    """Round half up, as ``toFixed`` of JavaScript does.
-
-    Example:
-        >>> decimals(62.25), decimals(62.25, 0)
-        ('62.3', '62')
-    """
+    """Round half up, as ``toFixed`` of JavaScript does."""
     return str(Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
 
 
@@ -140,12 +130,7 @@ def words(name: str) -> str:
 
 
 def called(name: str) -> str:
-    """Name a predictor within a sentence.
-
-    Example:
-        >>> called("student"), called("grad_cam")
-        ('the student', 'grad cam')
-    """
+    """Name a predictor within a sentence, as "the student"."""
     return f"the {name}" if name in ("student", "teacher", "control") else words(name)
 
 

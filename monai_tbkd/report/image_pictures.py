@@ -19,21 +19,13 @@ _GRAY = 110  # mean gray value of an image
 
 
 class ImagePicture(NamedTuple):
-    """What there is to see of an image, upright.
+    """What there is to see of an image, upright."""
 
-    Attributes:
-        image: gray values ``(h, w)`` uint8, on any grid that shows the whole image.
-        size: (height, width) of the image in the pixels that boxes refer to.
-        boxes: ``(n, 4)``, x = column; None where none were looked for.
-        box_scores: ``(n,)`` of 0-1.
-        tb_map: probabilities of 0-1 ``(1, h, w)`` of the whole image.
-    """
-
-    image: np.ndarray
-    size: tuple[int, int]
-    boxes: torch.Tensor | None = None
-    box_scores: torch.Tensor | None = None
-    tb_map: torch.Tensor | None = None
+    image: np.ndarray  # gray values (h, w) uint8, on any grid that shows the whole image
+    size: tuple[int, int]  # (height, width) of the image in the pixels that boxes refer to
+    boxes: torch.Tensor | None = None  # (n, 4), x = column; None where none were looked for
+    box_scores: torch.Tensor | None = None  # (n,) of 0-1
+    tb_map: torch.Tensor | None = None  # probabilities of 0-1 (1, h, w) of the whole image
 
 
 def open_image(path: str | Path, voi: str = "first") -> tuple[np.ndarray, dict[str, Any]]:
@@ -56,24 +48,16 @@ def panel_pictures(image: np.ndarray, panels: Sequence[Panel], side: int) -> lis
 
 
 def fit_side(size: Sequence[int], side: int) -> tuple[int, int]:
-    """Scale (height, width) so that the longer side has ``side`` pixels.
-
-    Example:
-        >>> fit_side((2000, 1000), 64)
-        (64, 32)
-    """
+    """Scale (height, width) so that the longer side has ``side`` pixels."""
     height, width = (int(length) for length in size)
     scale = side / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def map_layer(tb_map: torch.Tensor, size: Sequence[int], side: int = 192) -> Image.Image:
-    """Draw a map alone, transparent where it is 0; laid over the image it looks like `blend_map`.
+    """Draw a map ``(1, h, w)`` of 0-1 alone, transparent where it is 0; laid over the image it looks like `blend_map`.
 
-    Args:
-        tb_map: probabilities of 0-1 ``(1, h, w)``.
-        size: (height, width) of the image.
-        side: longer side of the picture in pixels; the browser smooths it.
+    The longer side has ``side`` pixels; the browser smooths it.
     """
     values = upsample_map(tb_map.detach().cpu(), fit_side(size, side))[0].clamp(0, 1).numpy()
     colors, opacity = map_colors(np.arange(256) / 255)

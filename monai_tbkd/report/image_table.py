@@ -21,37 +21,26 @@ NUMBERS = ("union_mask_iou", "box_union_iou", "pointing", "score")
 
 
 class ImageTable(NamedTuple):
-    """The content of ``images.csv``.
-
-    Attributes:
-        names: of the images.
-        positive: which have TB, bool ``(N,)``.
-        patients: a number per patient, None where patients are unknown.
-        numbers: by predictor and one of `NUMBERS`, ``(N,)``; nan where an image has none.
-        sources: the hospital of each image, empty where unknown.
-    """
+    """The content of ``images.csv``."""
 
     names: list[str]
-    positive: np.ndarray
-    patients: list[str] | None
-    numbers: dict[str, dict[str, np.ndarray]]
-    sources: list[str]
+    positive: np.ndarray  # which have TB, bool (N,)
+    patients: list[str] | None  # a number per patient, None where patients are unknown
+    numbers: dict[str, dict[str, np.ndarray]]  # by predictor and one of NUMBERS, (N,); nan where an image has none
+    sources: list[str]  # the hospital of each image, empty where unknown
 
 
 def write_image_table(path: str | Path, truth: SplitTruth, measured: Mapping[str, PredictorMeasures]) -> Path:
-    """Write a row per image, atomically; patients are numbered, not named.
+    """Write a row per image of the reported split, atomically; patients are numbered, not named.
 
-    Args:
-        path: the CSV file.
-        truth: of the reported split.
-        measured: by predictor, of a comparison's run.
+    ``measured`` are the predictors of a comparison's run.
     """
-    path = Path(path)
     codes = group_codes(truth.patients, len(truth.items))
     columns: dict[str, np.ndarray] = {}
     for name, each in measured.items():
         numbers = (each.union_mask_iou, each.box_union_iou, each.pointing, each.scores)
         columns |= {f"{name}.{key}": np.asarray(v, float) for key, v in zip(NUMBERS, numbers) if v is not None}
+    path = Path(path)
     with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         file.write(csv_line(["name", "class", "source", "patient", "boxes", *columns]))
         for i, item in enumerate(truth.items):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +14,10 @@ import numpy as np
 from monai_tbkd.data.lists.datalist_error import name_first
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.metrics.bootstrap import Statistic, summarize_seeds, weighted_mean
+from monai_tbkd.metrics.comparison_table import aligned, interval_text
 from monai_tbkd.metrics.image_level import weighted_image_level
 from monai_tbkd.report.evaluation_charts import seed_chart, svg_uri
-from monai_tbkd.report.evaluation_tables import pairs
+from monai_tbkd.report.evaluation_page import in_order
 from monai_tbkd.report.html_page import page, write_page
 from monai_tbkd.report.image_table import FILE as IMAGE_TABLE
 from monai_tbkd.report.image_table import ImageTable, read_image_table
@@ -74,39 +76,34 @@ def summarize_runs(runs: Sequence[Run], resamples: int = 2000, seed: int = 0) ->
 
     def summary(statistics: list[Statistic]) -> dict[str, Any]:
         groups = first.images.patients
-        return summarize_seeds(statistics, len(positive), resamples, seed=seed, groups=groups).as_dict()
+        return summarize_seeds(statistics, len(positive), resamples, seed=seed, groups=groups)
 
-    def of(name: str, number: str) -> list[np.ndarray]:
-        return [run.images.numbers[name][number] for run in runs]
-
-    def auc(name: str) -> list[Statistic]:
-        return [weighted_image_level("auc", scores, positive) for scores in of(name, "score")]
-
-    common = [name for name in first.images.numbers if all(name in run.images.numbers for run in runs)]
-    both = bool(positive.any() and not positive.all())
-    scored = [name for name in common if both and all("score" in run.images.numbers[name] for run in runs)]
-    predictors: dict[str, dict[str, Any]] = {}
-    for name in common:
-        iou = of(name, "union_mask_iou")
-        minus = {
-            other: summary([weighted_mean(a - b) for a, b in zip(iou, of(other, "union_mask_iou"), strict=True)])
-            for other in common
+    def differences(name: str, statistics: Mapping[str, list[Statistic]]) -> dict[str, Any]:
+        return {
+            other: summary([_minus(a, b) for a, b in zip(statistics[name], theirs, strict=True)])
+            for other, theirs in statistics.items()
             if other != name
         }
+
+    numbers = [run.images.numbers for run in runs]
+    common = [name for name in first.images.numbers if all(name in each for each in numbers)]
+    both = bool(positive.any() and not positive.all())
+    scored = [name for name in common if both and all("score" in each[name] for each in numbers)]
+    ious = {name: [weighted_mean(each[name]["union_mask_iou"]) for each in numbers] for name in common}
+    aucs = {name: [weighted_image_level("auc", each[name]["score"], positive) for each in numbers] for name in scored}
+    predictors: dict[str, dict[str, Any]] = {}
+    for name in common:
+        minus = differences(name, ious)
         row: dict[str, Any] = {
             "blind": bool(first.metrics["predictors"][name]["blind"]),
-            "images": int((~np.isnan(iou[0])).sum()),
-            "union_mask_miou": summary([weighted_mean(each) for each in iou]),
-            "pointing_game": summary([weighted_mean(each) for each in of(name, "pointing")]),
-            "auc": summary(auc(name)) if name in scored else None,
+            "images": int((~np.isnan(numbers[0][name]["union_mask_iou"])).sum()),
+            "union_mask_miou": summary(ious[name]),
+            "pointing_game": summary([weighted_mean(each[name]["pointing"]) for each in numbers]),
+            "auc": summary(aucs[name]) if name in scored else None,
             "union_mask_miou_minus": minus,
         }
         if name in scored:
-            row["auc_minus"] = {
-                other: summary([_minus(a, b) for a, b in zip(auc(name), auc(other), strict=True)])
-                for other in scored
-                if other != name
-            }
+            row["auc_minus"] = differences(name, aucs)
         if not row["blind"] and BLIND_PRIOR in minus:
             above = [run.metrics["predictors"][name].get("above_blind_prior") is True for run in runs]
             row["seeds_above_blind_prior"] = sum(above)
@@ -134,27 +131,24 @@ def seed_table(result: Mapping[str, Any]) -> str:
         others = (row["union_mask_miou_minus"].get(BLIND_PRIOR), row["pointing_game"], row["auc"])
         seeds = "-" if above is None else f"{above} of {iou['seeds']}"
         rows.append((name, mean_text(iou), spread_text(iou), *map(mean_text, others), seeds))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     numbers, test = ", ".join(str(run["seed"]) for run in result["runs"]), result["splits"]["test"]
     note = (
         f"seeds {numbers}; test: {test['images']} images, {test['tb_images_with_boxes']} TB images with "
         "boxes; means over seeds, 95 % bootstrap intervals over seeds and images"
     )
-    return "\n".join([*lines, note])
+    return f"{aligned(rows)}\n{note}"
 
 
 def write_seed_page(folder: str | Path, result: Mapping[str, Any]) -> Path:
     """Write ``seeds.html`` of a summary by `summarize_runs` into a folder."""
     rows = result["predictors"]
-    networks = {name: row for name, row in rows.items() if not row["blind"]}
-    order = ("student", "teacher", "control")
+    networks = {name: rows[name] for name in in_order(rows) if not rows[name]["blind"]}
     html = page(
         PAGE, "Several seeds", str(result["notice"]),
         result=result,
         rows=rows,
-        networks={name: networks[name] for name in (*order, *networks) if name in networks},
-        pairs=pairs(networks),
+        networks=networks,
+        pairs=list(combinations(networks, 2)),
         mean=mean_text,
         spread=spread_text,
         test=result["splits"]["test"],
@@ -168,10 +162,7 @@ def write_seed_page(folder: str | Path, result: Mapping[str, Any]) -> Path:
 
 def mean_text(x: Mapping[str, Any] | None) -> str:
     """Format a mean over seeds with its interval over seeds and images, or a dash."""
-    if not x or x["mean"] is None:
-        return "-"
-    interval = x["over_seeds_and_images"]
-    return f"{x['mean']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"
+    return interval_text(x and {**x["over_seeds_and_images"], "value": x["mean"]})
 
 
 def spread_text(x: Mapping[str, Any]) -> str:
@@ -186,10 +177,11 @@ def _minus(a: Statistic, b: Statistic) -> Statistic:
 def _refuse_unlike(runs: Sequence[Run]) -> None:
     if len(runs) < 2:
         raise ValueError(f"There is {len(runs)} run; expected the evaluations of at least two seeds.")
-    first = runs[0]
+    first, networks = runs[0], list(runs[0].metrics["checkpoints"])
+    of_first = _fixed(first, networks)
     for run in runs[1:]:
-        for (what, mine), other in zip(_fixed(first, first), (value for _, value in _fixed(run, first)), strict=True):
-            if mine != other:
+        for what, other in _fixed(run, networks).items():
+            if (mine := of_first[what]) != other:
                 keys = [k for k in {**mine, **other} if mine.get(k) != other.get(k)] if isinstance(mine, dict) else []
                 named = f" ({name_first(keys)})" if keys else ""
                 raise ValueError(
@@ -205,20 +197,16 @@ def _refuse_unlike(runs: Sequence[Run]) -> None:
                 )
 
 
-def _fixed(run: Run, first: Run) -> Iterator[tuple[str, Any]]:
-    """What all runs have in common."""
+def _fixed(run: Run, networks: Sequence[str]) -> dict[str, Any]:
+    """Collect what all runs have in common."""
     origin = run.metrics["provenance"]
-    yield "reported images", origin["splits_sha256"]["test"]
-    yield "selection images", origin["splits_sha256"]["select"]
-    yield "images in images.csv", (run.images.names, run.images.positive.tolist())
-    yield "settings of the evaluation", _without_seed(origin.get("evaluation", {}))
-    for name in first.metrics["checkpoints"]:
+    settings = {"settings of the evaluation": origin.get("evaluation", {})}
+    for name in networks:
         record = run.metrics["checkpoints"].get(name) or {}
-        yield (
-            f"settings of the {name}",
-            _without_seed({**(record.get("settings") or {}), **(record.get("architecture") or {})}),
-        )
-
-
-def _without_seed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in settings.items() if key not in _OF_A_SEED}
+        settings[f"settings of the {name}"] = (record.get("settings") or {}) | (record.get("architecture") or {})
+    return {
+        "reported images": origin["splits_sha256"]["test"],
+        "selection images": origin["splits_sha256"]["select"],
+        "images in images.csv": (run.images.names, run.images.positive.tolist()),
+        **{what: {k: v for k, v in values.items() if k not in _OF_A_SEED} for what, values in settings.items()},
+    }

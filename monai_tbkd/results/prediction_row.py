@@ -74,11 +74,8 @@ def prediction_overlay(
 ) -> Image.Image:
     """Draw the image beside itself with map and boxes, upright.
 
-    Args:
-        batch: as of `prediction_row`; its ``whole_image`` is drawn, or else its ``image``.
-        output: as of `prediction_row`.
-        row: of the image, which has a score.
-        draw: makes the picture.
+    ``batch`` and ``output`` as of `prediction_row`, whose ``row`` has a score; a ``whole_image`` is drawn in place of
+    the network's ``image``.
     """
     caption, boxes, scores = f"score {row['score_0_100']:.0f}, no threshold", torch.zeros(0, 4), torch.zeros(0)
     if row["decision"] is not None:

@@ -62,10 +62,6 @@ class PredictionTable:
         settings: what the scores depend on, JSON-able; a run is resumed only under equal settings.
         resume: continue the run whose files are here; failed images are retried, except READER_DIED.
         reports: `ImageReports`, or None.
-
-    Example:
-        >>> table = PredictionTable("outputs", {"model_version": "1"})  # doctest: +SKIP
-        >>> todo = table.start(images)  # doctest: +SKIP
     """
 
     def __init__(
@@ -83,10 +79,7 @@ class PredictionTable:
         self._order: dict[str, int] = {}
 
     def start(self, images: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Write or resume the files, and return the images without a row.
-
-        Args:
-            images: from `list_images`, in the order of the final rows.
+        """Write or resume the files, and return the images without a row; final rows are in the order of ``images``.
 
         Raises:
             ValueError: the files here have other settings or cannot be read.

@@ -18,7 +18,7 @@ from monai_tbkd.__main__ import main
 from monai_tbkd.metrics import Comparison, Predictions
 from monai_tbkd.metrics.comparison_table import interval_text
 from monai_tbkd.report import write_evaluation_page
-from monai_tbkd.report.evaluation_images import choose_images, image_ious
+from monai_tbkd.report.evaluation_images import choose_images
 from monai_tbkd.report.evaluation_page import read_robustness, refresh_evaluation_page
 from monai_tbkd.report.image_pictures import panel_pictures
 from monai_tbkd.transforms import Panel, image_box_mask
@@ -83,9 +83,7 @@ def write(study: Any, tmp_path: Path) -> Callable[..., tuple[Path, str]]:
 
     def run(robustness: dict[str, Any] | None = None, of: dict[str, Any] = result) -> tuple[Path, str]:
         (tmp_path / "metrics.json").write_text(json.dumps(of))
-        path = write_evaluation_page(
-            tmp_path, of, comparison.items["test"], predictions, comparison.box_fitting, robustness
-        )
+        path = write_evaluation_page(tmp_path, of, comparison, predictions, robustness)
         return path, path.read_text(encoding="utf-8")
 
     return run
@@ -111,7 +109,7 @@ def text(study: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     comparison, predictions, result = study
     folder = tmp_path_factory.mktemp("page")
     (folder / "metrics.json").write_text(json.dumps(result))
-    path = write_evaluation_page(folder, result, comparison.items["test"], predictions, comparison.box_fitting)
+    path = write_evaluation_page(folder, result, comparison, predictions)
     return path.read_text(encoding="utf-8")
 
 
@@ -171,16 +169,6 @@ def test_names_of_images_and_definitions_are_escaped(text: str) -> None:
     assert "<script" not in text
     assert "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt;&amp;.png" in text
     assert "area &lt;under&gt; the curve" in text
-
-
-def test_image_ious_are_those_of_the_comparison(study: Any) -> None:
-    comparison, predictions, result = study
-    for name in ("student", "control"):
-        point = result["predictors"][name]["operating_point"]
-        maps = predictions[name]["test"].maps
-        ious = image_ious(comparison.items["test"], maps, comparison.box_fitting(point))
-        assert np.nanmean(ious) == pytest.approx(result["predictors"][name]["union_mask_miou"]["value"], abs=1e-6)
-        assert np.isnan(ious).sum() == 12
 
 
 def test_images_are_chosen_by_iou_and_score_and_none_twice() -> None:
@@ -314,7 +302,7 @@ def test_images_of_one_class_give_a_page_without_scores(study: Any, tmp_path: Pa
     only = Comparison(tb["select"], tb["select"], tb["test"], grid=GRID, resamples=20)
     predictions = {"student": {split: perfect(images, 0.2) for split, images in tb.items()}}
     less = {**result, **only.run(predictions), "checkpoints": {"student": None}}
-    path = write_evaluation_page(tmp_path, less, tb["test"], predictions, only.box_fitting)
+    path = write_evaluation_page(tmp_path, less, only, predictions)
     text = path.read_text(encoding="utf-8")
     assert 'id="scores"' not in text
     assert 'id="images"' in text

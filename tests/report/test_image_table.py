@@ -22,7 +22,7 @@ def test_a_table_is_read_as_it_was_written_and_no_cell_is_run(tmp_path: Path) ->
     truth, fit = SplitTruth(items, 4), MapToBoxes((4, 4), threshold=0.5)
     scores = np.array([0.1, 0.25, 0.5])
     maps = torch.zeros(3, 4, 4).numpy()
-    measured = PredictorMeasures(truth, Predictions(maps, scores), 0.5, fit, fit, resamples=5)
+    measured = PredictorMeasures(truth, Predictions(maps, scores), fit, resamples=5)
     path = write_image_table(tmp_path / "images.csv", truth, {"@cam": measured})
     with path.open(newline="") as file:
         cells = list(csv.reader(file))
@@ -44,9 +44,9 @@ def test_the_union_of_boxes_and_the_thresholded_map_by_hand(tmp_path: Path) -> N
     maps[0, [0, 1, 2], [0, 1, 2]] = 0.9  # a diagonal: two cells of four are met, its box has nine
     maps[1:3] = maps[0]
     truth = SplitTruth(items, 4)
-    ungated, gated = (MapToBoxes((4, 4), 0.5, score_threshold=gate, smallest_area=0.0) for gate in (0.0, 0.5))
+    gated = MapToBoxes((4, 4), 0.5, score_threshold=0.5, smallest_area=0.0)
     scores = np.array([0.6, 0.4, 0.1, 0.2])  # b is below the gate, and gets no box
-    measured = PredictorMeasures(truth, Predictions(maps, scores), 0.5, gated, ungated, resamples=5)
+    measured = PredictorMeasures(truth, Predictions(maps, scores), gated, resamples=5)
     table = read_image_table(write_image_table(tmp_path / "images.csv", truth, {"student": measured}))
     numbers = table.numbers["student"]
     np.testing.assert_allclose(numbers["union_mask_iou"], [2 / 5, 2 / 5, np.nan, np.nan], rtol=1e-6)

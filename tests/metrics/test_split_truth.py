@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from monai_tbkd.data.lists.tbx11k import load_tbx11k
-from monai_tbkd.metrics.lesion_groups import box_groups, image_groups
+from monai_tbkd.metrics.split_truth import box_groups, image_groups
 
 
 def item(boxes: list | None, types: list[str] | None = None) -> dict[str, Any]:
