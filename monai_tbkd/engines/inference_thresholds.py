@@ -11,7 +11,7 @@ from typing import Any
 from monai_tbkd.data.files.number_range import is_number
 from monai_tbkd.data.files.outside_text import read_text
 from monai_tbkd.networks.checkpoint import file_sha256
-from monai_tbkd.transforms.map_to_mask import THRESHOLD_MODES
+from monai_tbkd.transforms.map_to_boxes import THRESHOLD_MODES
 
 logger = logging.getLogger(__name__)
 

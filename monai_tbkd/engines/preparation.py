@@ -23,7 +23,7 @@ from monai_tbkd.networks.log_odds import class_log_odds
 from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet
 from monai_tbkd.networks.weights import load_plain, read_state_dict, save_plain
 from monai_tbkd.transforms.lung_crop import LUNG_CROP
-from monai_tbkd.transforms.normalize_image import NormalizeImage
+from monai_tbkd.transforms.network_input import NormalizeImage
 from monai_tbkd.transforms.student_target import TEACHER_MAP
 
 logger = logging.getLogger(__name__)

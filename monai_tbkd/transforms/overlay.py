@@ -12,8 +12,7 @@ from matplotlib import colormaps
 from monai.transforms import Transform
 from PIL import Image, ImageDraw, ImageFont
 
-from monai_tbkd.transforms.boxes_to_image import rescale_boxes
-from monai_tbkd.transforms.map_to_mask import upsample_map
+from monai_tbkd.transforms.map_to_boxes import rescale_boxes, upsample_map
 from monai_tbkd.transforms.notice import NOTICE
 
 TRUE_COLOR, PREDICTED_COLOR = (64, 224, 255), (255, 196, 0)

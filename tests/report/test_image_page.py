@@ -15,7 +15,7 @@ from monai_tbkd.data import ImageWarning, ReasonCode
 from monai_tbkd.report.image_page import image_page
 from monai_tbkd.report.image_pictures import ImagePicture, fit_side, map_layer, thumbnail
 from monai_tbkd.results.prediction_table import COLUMNS
-from monai_tbkd.transforms.map_to_mask import upsample_map
+from monai_tbkd.transforms.map_to_boxes import upsample_map
 from monai_tbkd.transforms.overlay import blend_map
 from tests.report.parsed_page import Page
 
