@@ -34,8 +34,7 @@ def correction_images(
             drawn.
         unlabeled: images without a label, ``image`` and ``name``; they only compare student and teacher.
         transform: from an item to the image as it is kept in memory.
-        most_unlabeled: at most so many of these are read, the same ones for the same seed.
-        seed: of that choice.
+        most_unlabeled: at most so many of these are read, the same ones for the same ``seed``.
 
     Returns:
         Images with ``name``, ``label`` (`UNKNOWN_LABEL` for the unlabeled), ``tb`` (whether a corrected image has TB)
@@ -52,19 +51,10 @@ def correction_images(
     unlabeled = [each for each in unlabeled if each["image"] not in known]
     chosen = np.random.default_rng(seed).permutation(len(unlabeled))[: max(int(most_unlabeled), 0)]
     items: list[Image] = [
-        {
-            "image": item["image"],
-            "name": item["name"],
-            "label": item["label"],
-            "boxes": item["boxes"],
-            "tb": item["class_name"] == "tb",
-        }
+        {**{key: item[key] for key in ("image", "name", "label", "boxes")}, "tb": item["class_name"] == "tb"}
         for item in corrected
     ]
-    items += [
-        {**unlabeled[i], "label": UNKNOWN_LABEL, "boxes": None, "tb": False}
-        for i in sorted(int(each) for each in chosen)
-    ]
+    items += [{**unlabeled[i], "label": UNKNOWN_LABEL, "boxes": None, "tb": False} for i in sorted(chosen)]
     images = []
     for item in items:
         try:
