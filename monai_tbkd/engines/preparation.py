@@ -155,13 +155,9 @@ def fit_target(
 ) -> None:
     """Fit the student's target on the teacher's maps of the training images with TB.
 
-    Args:
-        target: a ``Compose`` of :mod:`monai_tbkd.transforms.student_target`; steps with a ``fit`` are fitted in their
-            order.
-        teacher: finished.
-        images: training images as the data set gives them, with ``image`` and ``label``.
-        to_network: as of :class:`~monai_tbkd.engines.DistillationTrainer`.
-        num_classes: label scheme; tuberculosis is the last class.
+    ``target`` is a ``Compose`` of :mod:`monai_tbkd.transforms.student_target`, whose steps with a ``fit`` are fitted in
+    their order; ``images`` are training images as the data set gives them, with ``image`` and ``label``; for
+    ``to_network`` see :class:`~monai_tbkd.engines.DistillationTrainer`.
     """
     steps: list[Any] = list(getattr(target, "transforms", [target]))
     if not any(hasattr(step, "fit") for step in steps):
