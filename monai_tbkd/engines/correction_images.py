@@ -34,7 +34,8 @@ def correction_images(
             drawn.
         unlabeled: images without a label, ``image`` and ``name``; they only compare student and teacher.
         transform: from an item to the image as it is kept in memory.
-        most_unlabeled: at most so many of these are read, the same ones for the same ``seed``.
+        most_unlabeled: at most so many of these are read, the same ones for the same seed.
+        seed: of that choice.
 
     Returns:
         Images with ``name``, ``label`` (`UNKNOWN_LABEL` for the unlabeled), ``tb`` (whether a corrected image has TB)

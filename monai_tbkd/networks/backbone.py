@@ -26,13 +26,9 @@ def make_backbone(
     stride_in_1x1: bool = False,
     last_stage: str = "layer4",
 ) -> tuple[Any, list[int]]:
-    """Make a backbone with random weights; arguments are as of :class:`~monai_tbkd.networks.ActivationMapNet`.
+    """Make a backbone with random weights; returns it with the channels of its `stage_features`.
 
-    Returns:
-        The backbone, and the channels of its `stage_features`.
-
-    Raises:
-        ValueError: an unknown backbone, or an option that it does not have.
+    Arguments are as of :class:`~monai_tbkd.networks.ActivationMapNet`; an option that it does not have is a ValueError.
     """
     if name not in BACKBONES:
         raise ValueError(f"backbone is {name!r}; expected one of {', '.join(BACKBONES)}.")
