@@ -18,7 +18,7 @@ from monai_tbkd.data.files.processes import go_on_alone, rank
 from monai_tbkd.data.lists.datalist_item import evaluation_items
 from monai_tbkd.engines.evaluation_board import write_evaluation_board
 from monai_tbkd.engines.evaluation_result import evaluation_result
-from monai_tbkd.engines.stages import COMPARABLE, finished_part, has_other_features
+from monai_tbkd.engines.stages import comparable_settings, finished_part, has_other_features
 from monai_tbkd.engines.training_images import features_of
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.metrics import Comparison, Predictions, table
@@ -52,7 +52,7 @@ class ModelComparison:
     student: nn.Module  # what is trained, see `trained_part`
     postprocessing: Callable[[dict[str, Any]], dict[str, Any]]  # of the evaluator, for the lungs' prior
     overlays: int  # reported images to draw
-    settings: Mapping[str, Any]  # a network trained with others (`COMPARABLE`) is refused
+    settings: Mapping[str, Any]  # a network trained with others is refused, see `comparable_settings`
     facts: Mapping[str, Any]  # kept in metrics.json
     report: bool  # write report.html
     preprocessing: Callable[[Any], Any]  # of train.yaml, for a network with another backbone
@@ -74,7 +74,12 @@ class ModelComparison:
                 logger.warning("No finished %s at %s: left out of the comparison.", name, spec["checkpoint"])
                 continue
             if record is not None:
-                refuse_other_settings(record, self._compared_settings(name), spec["checkpoint"])
+                others = bool(spec.get("other_images"))
+                if others:
+                    logger.warning(
+                        "The %s was trained on other images; ignore its row if it has seen reported ones.", name
+                    )
+                refuse_other_settings(record, comparable_settings(self.settings, others), spec["checkpoint"])
             records[name] = record
             predictions[name] = self._predict(name)
         self._add_lung_prior()
@@ -100,13 +105,6 @@ class ModelComparison:
             write_evaluation_board(self.board_dir, result, items, predictions, drawn)
         logger.info("\n%s", table(result))
         return result
-
-    def _compared_settings(self, name: str) -> dict[str, Any]:
-        """Select the settings that a network's record must have; a teacher may be of other images."""
-        others = bool(self.networks[name].get("other_images"))
-        if others:
-            logger.warning("The %s was trained on other images; ignore its row if it has seen reported ones.", name)
-        return {k: v for k, v in self.settings.items() if k in COMPARABLE and not (others and k.startswith("train_"))}
 
     def _check_teacher(self, records: Mapping[str, Any]) -> None:
         taught_by = (records.get("student") or {}).get("settings", {}).get("teacher_sha256")

@@ -59,8 +59,7 @@ class FinishedTeacher(nn.Module):
     ) -> None:
         super().__init__()
         self.checkpoint, self._view = Path(checkpoint), [view]
-        compared = [k for k in COMPARABLE if not (other_images and k.startswith("train_"))]
-        self._student, self._settings = [student], {k: v for k, v in (settings or {}).items() if k in compared}
+        self._student, self._settings = [student], comparable_settings(settings or {}, other_images)
         self.network: nn.Module | None = None
 
     @property
@@ -120,6 +119,11 @@ def has_other_features(student: nn.Module, other: nn.Module | None) -> bool:
     if not (isinstance(student, FeatureMapNet) and isinstance(other, FeatureMapNet)):
         return False
     return not student.shares_backbone(other.whole_network.architecture)
+
+
+def comparable_settings(settings: Mapping[str, Any], other_images: bool = False) -> dict[str, Any]:
+    """The settings that a network's record must have, see `COMPARABLE`; one of ``other_images`` may be of these."""
+    return {k: v for k, v in settings.items() if k in COMPARABLE and not (other_images and k.startswith("train_"))}
 
 
 def stage_path(ckpt_dir: str | Path, stage: str) -> str:

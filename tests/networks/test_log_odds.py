@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from monai_tbkd.networks import class_log_odds, to_two_class_logits
-from monai_tbkd.networks.log_odds import add_to_class
+from monai_tbkd.networks.log_odds import add_to_class, class_log_odds, to_two_class_logits
 
 
 def test_sigmoid_of_log_odds_is_softmax() -> None:
