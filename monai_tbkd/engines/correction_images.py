@@ -52,7 +52,13 @@ def correction_images(
     unlabeled = [each for each in unlabeled if each["image"] not in known]
     chosen = np.random.default_rng(seed).permutation(len(unlabeled))[: max(int(most_unlabeled), 0)]
     items: list[Image] = [
-        {**{key: item[key] for key in ("image", "name", "label", "boxes")}, "tb": item["class_name"] == "tb"}
+        {
+            "image": item["image"],
+            "name": item["name"],
+            "label": item["label"],
+            "boxes": item["boxes"],
+            "tb": item["class_name"] == "tb",
+        }
         for item in corrected
     ]
     items += [{**unlabeled[i], "label": UNKNOWN_LABEL, "boxes": None, "tb": False} for i in sorted(chosen)]

@@ -15,12 +15,7 @@ if TYPE_CHECKING:
     from monai_tbkd.networks.map_pooling import AverageMapPool, HemithoraxMapPool, LogSumExpMapPool
     from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, SymmetricMapNet, trained_part
     from monai_tbkd.networks.teacher_view import FrameMaskView, ViewedNet
-    from monai_tbkd.networks.weights import (
-        initial_weights,
-        load_backbone_weights,
-        load_checkpoint,
-        read_state_dict,
-    )
+    from monai_tbkd.networks.weights import initial_weights, load_backbone_weights, load_checkpoint, read_state_dict
 
 __all__ = [
     "ActivationMapNet",

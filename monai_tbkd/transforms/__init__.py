@@ -42,13 +42,7 @@ if TYPE_CHECKING:
         ResizeImaged,
     )
     from monai_tbkd.transforms.notice import NOTICE, notice_of
-    from monai_tbkd.transforms.overlay import (
-        DrawOverlay,
-        Panel,
-        blend_map,
-        draw_panels,
-        image_for_display,
-    )
+    from monai_tbkd.transforms.overlay import DrawOverlay, Panel, draw_panels, image_for_display
     from monai_tbkd.transforms.paste_regions import PasteRegionsd
     from monai_tbkd.transforms.student_target import AddLungPriord, CenterMapd, CloseByLabeld, SmoothMapd
 
@@ -91,7 +85,6 @@ __all__ = [
     "ResizeImage",
     "ResizeImaged",
     "SmoothMapd",
-    "blend_map",
     "box_masks",
     "box_of_lungs",
     "draw_panels",
