@@ -13,7 +13,7 @@ from monai.transforms import MapTransform
 
 from monai_tbkd.data import ImageError, ImageWarning, ReasonCode
 from monai_tbkd.data.gate.plain_border import inside_border
-from monai_tbkd.transforms.plain_tensor import plain_tensor, with_meta_of
+from monai_tbkd.transforms.plain_tensor import add_note, plain_tensor, with_meta_of
 
 INSIDE = "inside"
 """Key of the part of the image that is left without plain borders."""
@@ -64,12 +64,8 @@ class CropBorderd(MapTransform):
             ImageWarning.SEVERAL_PICTURES: inside.several,
             ImageWarning.UNUSUAL_SHAPE: max(sides) >= LONGEST * min(sides),
         }
-        _note(meta, "warnings", *(code for code, there in warnings.items() if there))
+        add_note(meta, "warnings", *(code for code, there in warnings.items() if there))
         if is_cropped:
-            _note(meta, "pixel_steps", f"plain border cut off: rows {y0} to {y1}, columns {x0} to {x1} are left")
+            add_note(meta, "pixel_steps", f"plain border cut off: rows {y0} to {y1}, columns {x0} to {x1} are left")
             image = with_meta_of(image, plain[..., y0:y1, x0:x1].contiguous())
         return image, position
-
-
-def _note(meta: dict[str, Any], key: str, *texts: str) -> None:
-    meta[key] = "; ".join(filter(None, [str(meta.get(key, "")), *texts]))

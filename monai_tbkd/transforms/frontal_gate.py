@@ -12,7 +12,7 @@ from monai.transforms import Transform
 
 from monai_tbkd.data import ImageError, ImageWarning, ReasonCode
 from monai_tbkd.data.gate.frontal_gate import FrontalGate
-from monai_tbkd.transforms.plain_tensor import DictionaryForm, plain_tensor
+from monai_tbkd.transforms.plain_tensor import DictionaryForm, add_note, plain_tensor
 
 WHICH = ("untagged", "all", "off")
 
@@ -59,8 +59,7 @@ class CheckFrontal(Transform):
             raise ValueError(f"The image is {tuple(image.shape)}; expected one gray channel, (1, H, W).")
         verdict = self.gate(np.asarray(plain_tensor(image))[0])
         if not verdict.accepted and self.which == "untagged" and _is_vouched(meta, verdict.kind):
-            warnings = str(meta.get("warnings", ""))
-            meta["warnings"] = "; ".join(filter(None, [warnings, ImageWarning.LOOKS_DOUBTFUL]))
+            add_note(meta, "warnings", ImageWarning.LOOKS_DOUBTFUL)
         elif not verdict.accepted:
             reason = ReasonCode.NOT_CHEST if verdict.kind == "not_a_chest_image" else ReasonCode.NOT_FRONTAL
             raise ImageError(reason, str(meta.get("filename_or_obj", "the image")), _REFUSALS[verdict.kind])

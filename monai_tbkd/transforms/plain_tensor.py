@@ -21,6 +21,11 @@ def with_meta_of(image: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
     return MetaTensor(result, meta=image.meta) if isinstance(image, MetaTensor) else result
 
 
+def add_note(meta: dict[str, Any], key: str, *texts: str) -> None:
+    """Add texts to those that metadata have at a key, such as ``warnings``."""
+    meta[key] = "; ".join(filter(None, [str(meta.get(key, "")), *texts]))
+
+
 class DictionaryForm(MapTransform):
     """Apply a transform of one tensor, ``array_form``, to each of the ``keys``; other arguments are the transform's."""
 
