@@ -23,7 +23,7 @@ from monai_tbkd.data.phantom import CLASS_NAMES, make_image
 from monai_tbkd.data.readers import decode_image
 from monai_tbkd.networks import LungFieldNet
 from monai_tbkd.transforms import LungBoxFinder, box_of_lungs
-from monai_tbkd.transforms.lung_box import thumbnail
+from monai_tbkd.transforms.lung_crop import thumbnail
 
 SIDE, IMAGES, LOOKS, PENALTY = 128, 1200, 3, 5000.0
 

@@ -26,7 +26,6 @@ from monai.visualize import CAM, GradCAM
 from torch import nn
 
 from monai_tbkd.networks import ActivationMapNet, AverageMapPool
-from monai_tbkd.networks.backbone import stage_features
 from monai_tbkd.transforms import MapToBoxes, MapToTBProbability, MapToTBScore
 
 BASE = "bare forward pass"
@@ -44,7 +43,7 @@ class Classifier(nn.Module):
         self.backbone = network.backbone
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.fc(stage_features(self.backbone, image)[-1].mean((-2, -1)))  # type: ignore[no-any-return]
+        return self.fc(self.backbone.features(image)[-1].mean((-2, -1)))  # type: ignore[no-any-return]
 
 
 def stub_torchvision() -> None:

@@ -26,7 +26,7 @@ from monai_tbkd.backends.exported_net import (
     openvino_core,
 )
 from monai_tbkd.backends.int8_quantization import WEIGHT_BITS, Int8Network
-from monai_tbkd.transforms.normalize_image import NormalizeImage
+from monai_tbkd.transforms.network_input import NormalizeImage
 
 FORMATS = tuple(SUFFIXES.values())
 TOLERANCE = 1.0e-4

@@ -24,7 +24,7 @@ from monai_tbkd.dicom.result_object import algorithm_sequence, dicom_result, res
 from monai_tbkd.dicom.source_image import DicomResultError, SourceImage
 from monai_tbkd.dicom.structured_report import outline
 from monai_tbkd.transforms import NOTICE
-from monai_tbkd.transforms.map_to_mask import upsample_map
+from monai_tbkd.transforms.map_to_boxes import upsample_map
 
 
 @dicom_result

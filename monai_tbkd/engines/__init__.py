@@ -7,21 +7,15 @@ from typing import TYPE_CHECKING
 from monai_tbkd import names_on_demand
 
 if TYPE_CHECKING:
-    from monai_tbkd.engines.correction_images import boxed_images, correction_images, correction_sampler
+    from monai_tbkd.engines.correction_images import correction_images, correction_sampler
     from monai_tbkd.engines.distillation_trainer import DistillationTrainer
-    from monai_tbkd.engines.federated import average_updates, federated_averaging, federated_site
+    from monai_tbkd.engines.federated import federated_averaging, federated_site
     from monai_tbkd.engines.fine_tuning import FineTuning, frozen_copy, image_maps, release_model
     from monai_tbkd.engines.inference_thresholds import load_operating_point
     from monai_tbkd.engines.model_comparison import ModelComparison
     from monai_tbkd.engines.prefetching_network import PrefetchingNetwork
-    from monai_tbkd.engines.preparation import fit_reduction, fit_target, prepare_student
-    from monai_tbkd.engines.stages import (
-        FinishedTeacher,
-        is_finished,
-        stage_path,
-        training_record,
-        training_settings,
-    )
+    from monai_tbkd.engines.preparation import fit_reduction, prepare_student
+    from monai_tbkd.engines.stages import FinishedTeacher, stage_path, training_record, training_settings
     from monai_tbkd.engines.training_images import kept_images, with_teacher_maps
     from monai_tbkd.networks.checkpoint import file_sha256
     from monai_tbkd.networks.finished_network import describe_module, load_trained
@@ -32,8 +26,6 @@ __all__ = [
     "FinishedTeacher",
     "ModelComparison",
     "PrefetchingNetwork",
-    "average_updates",
-    "boxed_images",
     "correction_images",
     "correction_sampler",
     "describe_module",
@@ -41,10 +33,8 @@ __all__ = [
     "federated_site",
     "file_sha256",
     "fit_reduction",
-    "fit_target",
     "frozen_copy",
     "image_maps",
-    "is_finished",
     "kept_images",
     "load_operating_point",
     "load_trained",

@@ -61,10 +61,7 @@ def correction_images(
         }
         for item in corrected
     ]
-    items += [
-        {**unlabeled[i], "label": UNKNOWN_LABEL, "boxes": None, "tb": False}
-        for i in sorted(int(each) for each in chosen)
-    ]
+    items += [{**unlabeled[i], "label": UNKNOWN_LABEL, "boxes": None, "tb": False} for i in sorted(chosen)]
     images = []
     for item in items:
         try:

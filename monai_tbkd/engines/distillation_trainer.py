@@ -32,8 +32,7 @@ class DistillationTrainer(SupervisedTrainer):
         target: from a batch with ``teacher_map`` to what the student's map learns from, see
             :mod:`monai_tbkd.transforms.student_target`; None takes the teacher's map. The teacher's logits are those of
             its own map.
-        to_network: from images as batches bring them, such as one channel of 8 bits, to what both networks take, on the
-            device. None where batches bring what the networks take.
+        to_network: from images as batches bring them to what both networks take, on the device; None for no change.
         kwargs: everything of :class:`monai.engines.SupervisedTrainer` but ``loss_function``.
 
     Raises:

@@ -40,7 +40,7 @@ def evaluation_result(
         settings: of the run.
         checkpoints: records of the networks' trainings, by network.
         given: operating points that are not to be chosen, see `Comparison.run`.
-        inputs: files that predictions were read from, by predictor; None where networks made them.
+        inputs: files that predictions were read from, by predictor.
     """
     compared = comparison.run(predictions, given)
     if comparison.resamples and any(row.get("auc") for row in compared["predictors"].values()):

@@ -51,14 +51,7 @@ def federated_site(
 
 
 def federated_averaging(sites: Sequence[ClientAlgo], weights: Mapping[str, torch.Tensor], rounds: int) -> Weights:
-    """Train at initialized sites in turns from common weights and average, round by round, in one process.
-
-    Returns:
-        The weights after the last round.
-
-    Raises:
-        ValueError: no round, or updates that can't be averaged, see `average_updates`.
-    """
+    """Train at initialized sites in turns from common weights and average, round by round; returns the last weights."""
     if rounds < 1:
         raise ValueError(f"rounds is {rounds}; expected at least 1.")
     common = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from monai_tbkd import __version__
 from monai_tbkd.data.files.atomic_write import atomic_write, read_json_object, write_json
 from monai_tbkd.engines.correction_images import Image, boxed_images
 from monai_tbkd.engines.inference_thresholds import KEPT_POINT
@@ -23,6 +23,7 @@ from monai_tbkd.engines.stages import training_record
 from monai_tbkd.metrics import union_iou_sweep
 from monai_tbkd.metrics.operating_point import choose_map_threshold
 from monai_tbkd.networks.checkpoint import file_sha256, read_record, record_path, write_checkpoint
+from monai_tbkd.networks.training_images import labels_sha256
 from monai_tbkd.transforms import stretch_map
 
 logger = logging.getLogger(__name__)
@@ -61,10 +62,10 @@ def image_maps(
     to_map: Callable[[dict[str, Any]], Any],
     grid: int,
 ) -> np.ndarray:
-    """Compute a network's maps of images, ``(N, grid, grid)`` float32 of 0-1.
+    """Compute a network's maps of images, ``(N, grid, grid)`` float32 of 0-1; puts it into eval mode.
 
     Args:
-        network: from ``(B, 3, H, W)`` to maps in logits; put into eval mode.
+        network: from ``(B, 3, H, W)`` to maps in logits.
         images: of `correction_images`.
         to_network: dictionary transform from the kept image to the network's input.
         to_map: dictionary transform from ``pred`` to ``tb_map``.
@@ -90,13 +91,9 @@ def true_masks(images: Sequence[Image]) -> np.ndarray:
 def threshold_of_boxes(
     maps: np.ndarray, masks: np.ndarray, served: Mapping[str, Any], fewest_boxed: int = 5
 ) -> MapThreshold:
-    """Choose the map threshold that fits drawn boxes best, or the served one where there are too few.
+    """Choose the map threshold that fits drawn boxes best; fewer than ``fewest_boxed`` images keep the served one.
 
-    Args:
-        maps: of images with boxes, ``(N, H, W)``.
-        masks: their unions of boxes, ``(N, H, W)`` bool.
-        served: the operating point so far: ``map_threshold``, ``mode``, ``id``.
-        fewest_boxed: images with boxes that a choice needs.
+    ``maps`` and ``masks`` are of images with boxes, ``(N, H, W)``.
     """
     mode = str(served["mode"])
     if len(maps) < fewest_boxed:
@@ -114,9 +111,7 @@ def mean_iou(maps: np.ndarray, masks: np.ndarray, threshold: float, mode: str) -
 
 def as_mode(maps: np.ndarray, mode: str) -> np.ndarray:
     """Bring maps to the scale that a threshold of this mode is on."""
-    if mode != "relative":
-        return maps
-    return np.asarray(stretch_map(torch.from_numpy(maps)[:, None])[:, 0])
+    return stretch_map(torch.from_numpy(maps)).numpy() if mode == "relative" else maps
 
 
 @dataclass
@@ -136,7 +131,6 @@ class FineTuning:
     required: Mapping[str, Any]  # settings that a model has to be loaded under: image_size and pooling
     fewest_boxed: int = 5  # see `threshold_of_boxes`
     largest_drop: float = 0.1  # of the mIoU on the drawn boxes, that a candidate may have
-    version: str = ""  # of the program
 
     def finish(self) -> dict[str, Any]:
         """Write the candidate; returns what ``fine_tuning.json`` holds.
@@ -186,11 +180,11 @@ class FineTuning:
                 "the images that were trained on (their boxes chose the threshold): no estimate of new images"
             ),
             "map_threshold": chosen.value,
-            "version": self.version,
+            "version": __version__,
         }
         settings = {**before.get("settings", {}), **self.required}
-        record = {**training_record("student", settings, version=self.version),
-                  "fine_tuning": [*before.get("fine_tuning", []), summary]}  # fmt: skip
+        fine_tuning = [*before.get("fine_tuning", []), summary]
+        record = training_record("student", settings, fine_tuning=fine_tuning)
         written = write_checkpoint(self.network, folder / MODEL, record)
         point = {
             "map_threshold": chosen.value,
@@ -210,12 +204,11 @@ class FineTuning:
 
     def _images(self) -> dict[str, Any]:
         labeled = [image for image in self.images if image["label"] >= 0]
-        lines = "\n".join(sorted(f"{image['name']} {image['label']}" for image in labeled))
         return {
             "corrected": len(labeled),
             "with_tb": sum(bool(image["tb"]) for image in labeled),
             "unlabeled": len(self.images) - len(labeled),
-            "sha256": hashlib.sha256(lines.encode()).hexdigest(),
+            "sha256": labels_sha256(labeled),
         }
 
 
@@ -225,10 +218,6 @@ def release_model(candidate_dir: str | Path, served_dir: str | Path) -> str:
     Before it, the candidate's thresholds are put beside those of the served model; a server finds those of its weights
     by their hash. After it, the record follows. A run that is killed in between leaves the old or the new model, each
     with its thresholds, at worst without a record. The model before is in ``previous/``.
-
-    Args:
-        candidate_dir: with ``model.pt``, its record and its operating point.
-        served_dir: with ``model.pt``.
 
     Raises:
         ValueError: a candidate without a record, or with the operating point of another model.

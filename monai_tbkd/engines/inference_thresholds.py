@@ -11,7 +11,7 @@ from typing import Any
 from monai_tbkd.data.files.number_range import is_number
 from monai_tbkd.data.files.outside_text import read_text
 from monai_tbkd.networks.checkpoint import file_sha256
-from monai_tbkd.transforms.map_to_mask import THRESHOLD_MODES
+from monai_tbkd.transforms.map_to_boxes import THRESHOLD_MODES
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def load_operating_point(
         path: file that the evaluation wrote; it need not exist.
         checkpoint: the model that inference uses.
         map_threshold: 0-1, or None to take the chosen one.
-        score_threshold: 0-1, or None to take the chosen one.
+        score_threshold: the same.
         mode: ``absolute`` or ``relative``, or None to take the chosen one.
         threshold_file: what ``calibrate`` wrote, for the score threshold; or None.
         model_version: of the model, which the calibrated threshold has to belong to.

@@ -16,9 +16,9 @@ from torch import nn
 from monai_tbkd.data.files.atomic_write import write_json
 from monai_tbkd.data.files.processes import go_on_alone, rank
 from monai_tbkd.data.lists.datalist_item import evaluation_items
-from monai_tbkd.engines.evaluation_board import EvaluationBoard
+from monai_tbkd.engines.evaluation_board import write_evaluation_board
 from monai_tbkd.engines.evaluation_result import evaluation_result
-from monai_tbkd.engines.stages import COMPARABLE, finished_part, has_other_features
+from monai_tbkd.engines.stages import comparable_settings, finished_part, has_other_features
 from monai_tbkd.engines.training_images import features_of
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.metrics import Comparison, Predictions, table
@@ -50,13 +50,13 @@ class ModelComparison:
     output_dir: str | Path  # gets metrics.json, report.html and comparison/, pictures of reported images
     operating_point: str | Path  # file for the student's thresholds, read by inference
     student: nn.Module  # what is trained, see `trained_part`
-    postprocessing: Callable[[dict[str, Any]], dict[str, Any]] | None = None  # of the evaluator, for the lungs' prior
-    overlays: int = 12  # reported images to draw
-    settings: Mapping[str, Any] | None = None  # a network trained with others (`COMPARABLE`) is refused
-    facts: Mapping[str, Any] | None = None  # kept in metrics.json
-    report: bool = False  # write report.html
+    postprocessing: Callable[[dict[str, Any]], dict[str, Any]]  # of the evaluator, for the lungs' prior
+    overlays: int  # reported images to draw
+    settings: Mapping[str, Any]  # a network trained with others is refused, see `comparable_settings`
+    facts: Mapping[str, Any]  # kept in metrics.json
+    report: bool  # write report.html
+    preprocessing: Callable[[Any], Any]  # of train.yaml, for a network with another backbone
     board_dir: str | Path | None = None  # for TensorBoard's runs of the evaluation
-    preprocessing: Callable[[Any], Any] | None = None  # of train.yaml, for a network with another backbone
     kept_dir: str | Path | None = None  # of kept features
 
     def run(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class ModelComparison:
         Raises:
             FileNotFoundError: the student has not finished.
         """
-        settings, folder = self.settings or {}, Path(self.output_dir)
+        folder = Path(self.output_dir)
         records: dict[str, Any] = {}
         predictions: dict[str, dict[str, Predictions]] = {}
         for name, spec in self.networks.items():
@@ -74,36 +74,35 @@ class ModelComparison:
                 logger.warning("No finished %s at %s: left out of the comparison.", name, spec["checkpoint"])
                 continue
             if record is not None:
-                refuse_other_settings(record, self._compared_settings(name), spec["checkpoint"])
+                others = bool(spec.get("other_images"))
+                if others:
+                    logger.warning(
+                        "The %s was trained on other images; ignore its row if it has seen reported ones.", name
+                    )
+                refuse_other_settings(record, comparable_settings(self.settings, others), spec["checkpoint"])
             records[name] = record
             predictions[name] = self._predict(name)
         self._add_lung_prior()
         if not go_on_alone():  # the first process has all predictions
             return {}
         self._check_teacher(records)
-        if not self.comparison.resamples:
+        if self.comparison.resamples:
+            result = evaluation_result(self.comparison, predictions, self.facts, self.settings, records)
+            write_json(folder / "metrics.json", result)
+        else:
             result = self.comparison.run(predictions)
-            write_image_table(folder / IMAGE_TABLE, self.comparison.truth["test"], self.comparison.measured)
-            return result
-        result = evaluation_result(self.comparison, predictions, self.facts or {}, settings, records)
-        write_json(folder / "metrics.json", result)
         write_image_table(folder / IMAGE_TABLE, self.comparison.truth["test"], self.comparison.measured)
-        self._write_operating_point(result)
+        if not self.comparison.resamples:
+            return result
+        point = result["predictors"]["student"]["operating_point"]
+        write_json(self.operating_point, {**point, "model_sha256": records["student"]["sha256"]})
         drawn = write_image_overlays(folder / "comparison", self.comparison, predictions, result, self.overlays)
         if self.report:
             write_evaluation_page(folder, result, self.comparison, predictions, read_robustness(folder, result))
         if self.board_dir is not None:
-            EvaluationBoard(self.board_dir).write(result, self.comparison.items["test"], predictions, drawn)
+            write_evaluation_board(self.board_dir, result, self.comparison.items["test"], predictions, drawn)
         logger.info("\n%s", table(result))
         return result
-
-    def _compared_settings(self, name: str) -> dict[str, Any]:
-        """Select the settings that a network's record must have; a teacher may be of other images."""
-        others = bool(self.networks[name].get("other_images"))
-        if others:
-            logger.warning("The %s was trained on other images; ignore its row if it has seen reported ones.", name)
-        settings = self.settings or {}
-        return {k: v for k, v in settings.items() if k in COMPARABLE and not (others and k.startswith("train_"))}
 
     def _check_teacher(self, records: Mapping[str, Any]) -> None:
         taught_by = (records.get("student") or {}).get("settings", {}).get("teacher_sha256")
@@ -129,8 +128,6 @@ class ModelComparison:
 
     def _own_loader(self, split: str, loader: DataLoader, network: nn.Module) -> DataLoader:
         """Load a split with the features of a network with another backbone."""
-        if self.preprocessing is None:
-            raise ValueError("A network has another backbone than the student; give preprocessing, for its features.")
         items, whole = evaluation_items(self.comparison.items[split]), cast(SymmetricMapNet, whole_network(network))
         images = features_of(items, whole, self.preprocessing, self.kept_dir)
         dataset = Dataset(images, loader.dataset.transform)
@@ -139,7 +136,7 @@ class ModelComparison:
     def _add_lung_prior(self) -> None:
         """Add the target's location prior, which depends on the lung field alone, as a blind predictor."""
         images = {split: loader.dataset for split, loader in self.loaders.items()}
-        if self.postprocessing is None or any(LUNG_FIELD not in each[0] for each in images.values()):
+        if any(LUNG_FIELD not in each[0] for each in images.values()):
             return
         prior = AddLungPriord()
         cells = images["select"][0]["image"].shape[-2:]
@@ -150,7 +147,3 @@ class ModelComparison:
             ])
             for split, own in images.items()
         }  # fmt: skip
-
-    def _write_operating_point(self, result: Mapping[str, Any]) -> None:
-        point = result["predictors"]["student"]["operating_point"]
-        write_json(self.operating_point, {**point, "model_sha256": result["checkpoints"]["student"]["sha256"]})

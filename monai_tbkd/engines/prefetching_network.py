@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from monai.utils import CommonKeys
 from torch import nn
 
-
-class _Computed(NamedTuple):
-    batch: Mapping[str, Any]
-    map: torch.Tensor | None
+_Batch = Mapping[str, Any]
 
 
 class PrefetchingNetwork(nn.Module):
@@ -24,11 +21,6 @@ class PrefetchingNetwork(nn.Module):
 
     It is for inference on a CPU: the network stays in eval mode, without gradients. On another device, and from the
     first call with other input than the batch's image on (patches of a sliding window), only the loading is prefetched.
-
-    Args:
-        network: from images ``(B, C, H, W)`` to maps.
-        device: where it computes.
-        key: of the image in a batch.
     """
 
     def __init__(self, network: nn.Module, device: torch.device | str = "cpu", key: str = CommonKeys.IMAGE) -> None:
@@ -37,14 +29,14 @@ class PrefetchingNetwork(nn.Module):
         self.is_ahead = torch.device(device).type == "cpu"
         self._image: torch.Tensor | None = None
         self._map: torch.Tensor | None = None
-        self._next: Future[_Computed | None] | None = None
+        self._next: Future[tuple[_Batch, torch.Tensor | None] | None] | None = None
         self.eval()
 
     def train(self, mode: bool = True) -> PrefetchingNetwork:
         """Stay in eval mode: a switch would come during the thread's work."""
         return super().train(False)
 
-    def over(self, loader: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    def over(self, loader: Iterable[_Batch]) -> Iterable[_Batch]:
         """The batches of a loader with a length, each with its map under way."""
         return _BatchesAhead(self, loader)
 
@@ -57,7 +49,7 @@ class PrefetchingNetwork(nn.Module):
             wait([self._next])  # a runtime's network may not be called by two threads
         return cast(torch.Tensor, self.network(image))
 
-    def batches(self, loader: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    def batches(self, loader: Iterable[_Batch]) -> Iterator[_Batch]:
         if not self.is_ahead:
             yield from loader
             return
@@ -68,32 +60,31 @@ class PrefetchingNetwork(nn.Module):
             try:
                 self._next = thread.submit(self._compute, batches)
                 while (found := self._next.result()) is not None:
-                    self._image, self._map = found.batch[self.key], found.map
+                    batch, self._map = found
+                    self._image = batch[self.key]
                     self._next = thread.submit(self._compute, batches)
-                    yield found.batch
+                    yield batch
             finally:
                 self._image = self._map = self._next = None
 
-    def _compute(self, batches: Iterator[Mapping[str, Any]]) -> _Computed | None:
+    def _compute(self, batches: Iterator[_Batch]) -> tuple[_Batch, torch.Tensor | None] | None:
         batch = next(batches, None)
         if batch is None:
             return None
-        if not self.is_ahead:
-            return _Computed(batch, None)
         with torch.no_grad():  # which a thread does not have from the one that started it
-            return _Computed(batch, self.network(batch[self.key]))
+            return batch, self.network(batch[self.key]) if self.is_ahead else None
 
 
 class _BatchesAhead:
     """An iterable with a length that can be started again."""
 
-    def __init__(self, network: PrefetchingNetwork, loader: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, network: PrefetchingNetwork, loader: Iterable[_Batch]) -> None:
         self.network, self.loader = network, loader
 
     def __len__(self) -> int:
         return len(cast(Sized, self.loader))
 
-    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+    def __iter__(self) -> Iterator[_Batch]:
         return self.network.batches(self.loader)
 
 

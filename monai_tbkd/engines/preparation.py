@@ -23,7 +23,7 @@ from monai_tbkd.networks.log_odds import class_log_odds
 from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet
 from monai_tbkd.networks.weights import load_plain, read_state_dict, save_plain
 from monai_tbkd.transforms.lung_crop import LUNG_CROP
-from monai_tbkd.transforms.normalize_image import NormalizeImage
+from monai_tbkd.transforms.network_input import NormalizeImage
 from monai_tbkd.transforms.student_target import TEACHER_MAP
 
 logger = logging.getLogger(__name__)
@@ -43,18 +43,15 @@ def fit_reduction(
     """Fit the principal components of a :class:`~monai_tbkd.networks.SymmetricMapNet`; other networks need nothing.
 
     200 images take part, drawn by the hash of their content, so that folds and seeds share the components; no label
-    does. What was fitted is kept in ``cache_dir``.
+    does. Returns the network, in eval mode.
 
     Args:
         network: on its device, with pretrained ``weights`` (ValueError without).
         datalist: the training and selection splits take part.
         preprocessing: from a path to the 8-bit image at ``image``.
-        cache_dir: folder of kept features; None keeps nothing.
+        cache_dir: folder in which the components are kept, or None.
         folds: in cross-validation the reported fold takes part as well, so that folds share the components.
         components: take those of a checkpoint instead, see `read_components`.
-
-    Returns:
-        The network, in eval mode.
     """
     if not isinstance(network, SymmetricMapNet):
         return network
@@ -136,15 +133,14 @@ def prepare_student(
 ) -> None:
     """Load a student's teacher, add its hash to the training's settings, and fit the target; other stages need nothing.
 
-    ``trainer`` is a :class:`~monai_tbkd.engines.DistillationTrainer`; for ``images`` see `fit_target`.
+    ``trainer`` is a :class:`~monai_tbkd.engines.DistillationTrainer`.
     """
-    if trainer.teacher is None:
-        return
-    settings["teacher_sha256"] = trainer.teacher.load()
-    if trainer.target is not None:
-        fit_target(
-            trainer.target, trainer.teacher, images, trainer.to_network, num_classes, device=trainer.state.device
-        )
+    if trainer.teacher is not None:
+        settings["teacher_sha256"] = trainer.teacher.load()
+        if trainer.target is not None:
+            fit_target(
+                trainer.target, trainer.teacher, images, trainer.to_network, num_classes, device=trainer.state.device
+            )
 
 
 @torch.no_grad()
@@ -159,15 +155,9 @@ def fit_target(
 ) -> None:
     """Fit the student's target on the teacher's maps of the training images with TB.
 
-    Args:
-        target: a ``Compose`` of :mod:`monai_tbkd.transforms.student_target`; steps with a ``fit`` are fitted in their
-            order.
-        teacher: finished.
-        images: training images as the data set gives them, with ``image`` and ``label``.
-        to_network: as of :class:`~monai_tbkd.engines.DistillationTrainer`.
-        num_classes: label scheme; tuberculosis is the last class.
-        batch_size: images at a time.
-        device: of the teacher.
+    ``target`` is a ``Compose`` of :mod:`monai_tbkd.transforms.student_target`, whose steps with a ``fit`` are fitted in
+    their order; ``images`` are training images as the data set gives them, with ``image`` and ``label``; for
+    ``to_network`` see :class:`~monai_tbkd.engines.DistillationTrainer`.
     """
     steps: list[Any] = list(getattr(target, "transforms", [target]))
     if not any(hasattr(step, "fit") for step in steps):

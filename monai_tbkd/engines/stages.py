@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from monai_tbkd.networks.checkpoint import (
 )
 from monai_tbkd.networks.finished_network import describe_module, finished_network, hash_of_file
 from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, trained_part, whole_network
+from monai_tbkd.networks.training_images import labels_sha256
 from monai_tbkd.transforms import NOTICE, notice_of
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class FinishedTeacher(nn.Module):
     Args:
         checkpoint: of the teacher; its record has its architecture.
         student: what is trained, see :func:`monai_tbkd.networks.trained_part`; the teacher takes the same batches.
-        view: through which the teacher gets images; None leaves them as they are.
+        view: through which the teacher gets images, or None.
         settings: of the student; a teacher of other images, labels, image size or pooling is refused.
         other_images: accept a teacher of other training images, such as of fewer hospitals.
     """
@@ -59,8 +59,7 @@ class FinishedTeacher(nn.Module):
     ) -> None:
         super().__init__()
         self.checkpoint, self._view = Path(checkpoint), [view]
-        compared = [k for k in COMPARABLE if not (other_images and k.startswith("train_"))]
-        self._student, self._settings = [student], {k: v for k, v in (settings or {}).items() if k in compared}
+        self._student, self._settings = [student], comparable_settings(settings or {}, other_images)
         self.network: nn.Module | None = None
 
     @property
@@ -95,8 +94,6 @@ class FinishedTeacher(nn.Module):
 def finished_part(checkpoint: str | Path, student: nn.Module, stage: str, view: nn.Module | None = None) -> nn.Module:
     """The finished network of a stage as it takes the batches of the student, on its device, in eval mode.
 
-    ``student`` is what is trained, see :func:`monai_tbkd.networks.trained_part`.
-
     Raises:
         FileNotFoundError: the stage has not finished.
         ValueError: a network with the student's backbone and other components, while features are kept.
@@ -124,11 +121,13 @@ def has_other_features(student: nn.Module, other: nn.Module | None) -> bool:
     return not student.shares_backbone(other.whole_network.architecture)
 
 
-def stage_path(ckpt_dir: str | Path, stage: str) -> str:
-    """Path of a stage's checkpoint.
+def comparable_settings(settings: Mapping[str, Any], other_images: bool = False) -> dict[str, Any]:
+    """The settings that a network's record must have, see `COMPARABLE`; one of ``other_images`` may be of these."""
+    return {k: v for k, v in settings.items() if k in COMPARABLE and not (other_images and k.startswith("train_"))}
 
-    ``teacher.pt``, ``model.pt`` (the student) or ``control.pt``; ValueError for another stage.
-    """
+
+def stage_path(ckpt_dir: str | Path, stage: str) -> str:
+    """Path of a stage's checkpoint: ``teacher.pt``, ``model.pt`` (the student) or ``control.pt``."""
     if stage not in (*STAGES, "all"):
         raise ValueError(f"stage is {stage!r}; expected teacher, student, control, or all (teacher, then student).")
     return str(Path(ckpt_dir) / {"teacher": "teacher.pt", "control": "control.pt"}.get(stage, "model.pt"))
@@ -186,19 +185,16 @@ def training_settings(
     if settings.get("components") and network is not None:
         hashed["components_sha256"] = fingerprint(read_components(settings["components"], network))
     own = {name: value for name, value in settings.items() if not hashed.get(f"{name}_sha256")}
-    images = "\n".join(sorted(f"{item['name']} {item['label']}" for item in datalist["train"]))
-    sha256 = hashlib.sha256(images.encode()).hexdigest()
-    pool, number = describe_module(pooling), len(datalist["train"])
-    return {**own, **hashed, "pooling": pool, "train_images": number, "train_sha256": sha256}
+    images = {"train_images": len(datalist["train"]), "train_sha256": labels_sha256(datalist["train"])}
+    return {**own, **hashed, "pooling": describe_module(pooling), **images}
 
 
 def training_record(
     stage: str, settings: Mapping[str, Any], images: Sequence[Mapping[str, Any]] | None = None, **facts: Any
 ) -> dict[str, Any]:
-    """What is kept beside a checkpoint: the stage, the settings of `training_settings`, and other facts.
+    """What is kept beside a checkpoint: the stage, the settings, how many ``images`` are phantoms, and other facts.
 
-    ``settings`` stay the same object, so that what is known later can be added. Of ``images`` the record says how many
-    are phantoms.
+    ``settings`` stay the same object, so that what is known later can be added.
     """
     facts = {"version": __version__, **({} if images is None else {"images": image_origins(images)}), **facts}
     notice = notice_of(PHANTOM_ONLY) if knows_no_real_image(facts) else NOTICE

@@ -30,14 +30,10 @@ def kept_images(
     cache_rate: float = 1.0,
     pasted_copies: bool = False,
 ) -> TorchDataset[Any]:
-    """Keep what a deterministic transform makes of images: on disk by content, and in memory.
+    """Keep what a deterministic transform makes of images: on disk by content (:class:`ContentStore`), and in memory.
 
-    Args:
-        items: with ``image``.
-        transform: see :class:`~monai_tbkd.data.ContentStore`.
-        cache_dir: folder of the files; None keeps nothing on disk.
-        cache_rate: fraction that is kept in memory.
-        pasted_copies: each image with its copies, see :func:`~monai_tbkd.data.with_pasted_copies`.
+    ``cache_rate`` is the fraction in memory; ``pasted_copies`` adds to each image its copies
+    (:func:`~monai_tbkd.data.with_pasted_copies`).
     """
     items = with_pasted_copies(items) if pasted_copies else items
     store = ContentStore(items, transform, cache_dir)
@@ -56,14 +52,10 @@ def features_of(
     network: SymmetricMapNet,
     preprocessing: Callable[[Any], Any],
     cache_dir: str | Path | None = None,
-    cache_rate: float = 0.0,
 ) -> TorchDataset[Any]:
-    """Kept features that a finished network has of images (items with ``image``).
-
-    Other arguments as of `kept_images`.
-    """
+    """Kept features that a finished network has of images."""
     transform = Compose([PasteRegionsd(preprocessing), FrozenFeaturesd(network, "image")])
-    return kept_images(items, transform, cache_dir, cache_rate)
+    return kept_images(items, transform, cache_dir, cache_rate=0.0)
 
 
 class TaughtImages(TorchDataset):  # type: ignore[type-arg]
@@ -90,8 +82,7 @@ def with_teacher_maps(
 ) -> TorchDataset[Any]:
     """Add a teacher's maps to images, where the teacher has another backbone and can't take their features.
 
-    ``items`` are those of the images, with ``image``, the path. No teacher, one that has not finished, or one of the
-    same backbone leaves the images as they are.
+    ``items`` are those of the images. No teacher, or one of the same backbone, leaves the images as they are.
     """
     if teacher is None or not teacher.has_own_features:
         return images
@@ -107,13 +98,7 @@ def with_teacher_maps(
 
 
 class CopiesDataset(TorchDataset):  # type: ignore[type-arg]
-    """Stack the arrays of each image and its copies, which follow each other in ``images``.
-
-    Example:
-        >>> data = [{"image": torch.zeros(2), "label": 1}] * 3
-        >>> CopiesDataset(data)[0]["image"].shape
-        torch.Size([3, 2])
-    """
+    """Stack the arrays of each image and its copies, which follow each other in ``images``."""
 
     def __init__(self, images: Any) -> None:
         self.images = images

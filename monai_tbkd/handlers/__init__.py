@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 from monai_tbkd import names_on_demand
 
 if TYPE_CHECKING:
-    from monai_tbkd.handlers.finished_checkpoint import FinishedCheckpoint, ReceivedCheckpoint
-    from monai_tbkd.handlers.image_progress import ImageProgress
+    from monai_tbkd.handlers.image_progress import ImageProgress, MemoryRelease
     from monai_tbkd.handlers.map_recorder import MapRecorder, localization_metrics
-    from monai_tbkd.handlers.memory_release import MemoryRelease
-    from monai_tbkd.handlers.overlay_panel import OverlayPanel
     from monai_tbkd.handlers.prediction_writer import PredictionWriter
-    from monai_tbkd.handlers.stage_writer import StageWriter, TrainingScalars, loss_summary
-    from monai_tbkd.handlers.training_state import TrainingState
+    from monai_tbkd.handlers.stage_writer import OverlayPanel, StageWriter, TrainingScalars, loss_summary
+    from monai_tbkd.handlers.training_state import FinishedCheckpoint, ReceivedCheckpoint, TrainingState
 
 __all__ = [
     "FinishedCheckpoint",

@@ -1,7 +1,8 @@
-"""Progress of a run over many images."""
+"""Progress and memory of a run over many images."""
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 
@@ -15,10 +16,8 @@ class ImageProgress:
     """Tell images done, images a second, time left and images without a score: a bar in a terminal, else log lines.
 
     Args:
-        total: images of the whole run.
-        done: images that an earlier run has done.
-        bar: show a bar on standard error; otherwise lines go to the log.
-        every_seconds: between two lines.
+        total: images of the whole run, of which an earlier run has done ``done``.
+        bar: show a bar on standard error; otherwise a line goes to the log every ``every_seconds``.
         what: is counted, at the start of the bar or line.
     """
 
@@ -75,3 +74,27 @@ class ImageProgress:
         """Remove the bar and raise the error again."""
         self.close()
         raise error
+
+
+class MemoryRelease:
+    """Collect reference cycles after each batch, so that memory depends on the images in work, not on their number.
+
+    DICOM results and web requests consist of objects in reference cycles, which Python collects rarely and whose memory
+    lies between the large arrays of images (``benchmarks/pacs_run.py``). Unlike MONAI's ``GarbageCollector``, what was
+    there before the run is frozen and not traversed each time.
+    """
+
+    def attach(self, engine: Engine) -> None:
+        """Register with an engine."""
+        engine.add_event_handler(Events.STARTED, self.start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+        engine.add_event_handler(Events.COMPLETED, gc.unfreeze)
+
+    def start(self) -> None:
+        """Freeze what the program holds."""
+        gc.collect()
+        gc.freeze()
+
+    def __call__(self) -> None:
+        """Collect."""
+        gc.collect()

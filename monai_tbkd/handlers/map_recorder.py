@@ -57,11 +57,8 @@ def localization_metrics() -> dict[str, IgniteMetricHandler]:
 
     Post-processing has to leave ``tb_mask``, ``tb_map`` and ``true_mask`` in the output.
     """
+    metrics = {"val/union_mask_miou": (UnionMaskIoU(), "tb_mask"), "val/pointing_game": (PointingGame(), "tb_map")}
     return {
-        "val/union_mask_miou": IgniteMetricHandler(
-            metric_fn=UnionMaskIoU(), output_transform=from_engine(["tb_mask", "true_mask"])
-        ),
-        "val/pointing_game": IgniteMetricHandler(
-            metric_fn=PointingGame(), output_transform=from_engine(["tb_map", "true_mask"])
-        ),
+        name: IgniteMetricHandler(metric_fn=metric, output_transform=from_engine([found, "true_mask"]))
+        for name, (metric, found) in metrics.items()
     }

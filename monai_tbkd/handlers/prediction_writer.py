@@ -41,16 +41,13 @@ class PredictionWriter:
         score_threshold: images at or above it (0-1) are called TB suggestive.
         threshold_id: where the threshold comes from.
         model_version: of the model.
-        overlays: draw ``overlays/<name>.png`` (or ``.jpg``), upright. The picture is the batch's ``whole_image`` (gray
-            values, ``(1, H, W)`` uint8), or, without one, its ``image``.
+        overlays: draw ``overlays/<name>.png`` (or ``.jpg``), upright, of the batch's ``whole_image`` (gray values,
+            ``(1, H, W)`` uint8), or, without one, its ``image``.
         input_kind: of the images that the threshold holds for (``picture``, ``dicom``, ``converted``; ``mixed``: all).
             An image of another kind gets its score, a warning, and neither a decision nor boxes.
         dicom: writes DICOM results of the images that were scored; an image without any gets a warning and the reason.
         reports: makes a page of each image.
         overlay_format: ``png``, or ``jpg``, which is a fraction of the work and of the size.
-
-    Raises:
-        ValueError: another format of overlays.
     """
 
     def __init__(
@@ -68,8 +65,7 @@ class PredictionWriter:
         self.table = table
         self.score_threshold, self.threshold_id = float(score_threshold), threshold_id
         self.model_version, self.overlays, self.input_kind = model_version, overlays, input_kind
-        self.dicom = dicom
-        self.reports = reports
+        self.dicom, self.reports = dicom, reports
         self.overlay_format = known_overlay_format(overlay_format)
         self._overlay = DrawOverlay(notice=notice_of(model_version))
         self._clock = 0.0
@@ -96,19 +92,16 @@ class PredictionWriter:
         """Add the images of one batch."""
         for batch, output, row in self.rows(engine):
             with results_written(self.table.folder):
-                self._write_image(batch, output, row)
-
-    def _write_image(self, batch: Mapping[str, Any], output: Mapping[str, Any], row: dict[str, Any]) -> None:
-        # picture and page first, so that an image with a row has them
-        if self.overlays and row["status"] == DONE:
-            self._draw(batch, output, row)
-        if self.dicom is not None and row["status"] == DONE:
-            note = self.dicom.write(str(batch["image"].meta["filename_or_obj"]), row, output["tb_map"])
-            if note:
-                add_warning(row, ImageWarning.NO_DICOM_RESULT, note)
-        if self.reports is not None:
-            self.reports.add_image(row, batch, output)
-        self.table.append(row)
+                # picture and page first, so that an image with a row has them
+                if self.overlays and row["status"] == DONE:
+                    self._draw(batch, output, row)
+                if self.dicom is not None and row["status"] == DONE:
+                    note = self.dicom.write(str(batch["image"].meta["filename_or_obj"]), row, output["tb_map"])
+                    if note:
+                        add_warning(row, ImageWarning.NO_DICOM_RESULT, note)
+                if self.reports is not None:
+                    self.reports.add_image(row, batch, output)
+                self.table.append(row)
 
     def rows(self, engine: Engine) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], dict[str, Any]]]:
         """The images of one batch: each as it went into the network, what came out, and its row, not yet written."""

@@ -1,19 +1,24 @@
-"""TensorBoard's curves of a stage."""
+"""What a stage writes for TensorBoard: curves, and some images with their maps and boxes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from ignite.engine import Engine, Events
+from PIL import Image
 from torch.optim import Optimizer
 from torch.utils.tensorboard import SummaryWriter
 
 from monai_tbkd.data.files.atomic_write import faults_of
-from monai_tbkd.data.files.processes import rank
+from monai_tbkd.data.files.processes import gather_to_first, rank
+from monai_tbkd.transforms import Panel, draw_panels, image_for_display, rescale_boxes
+from monai_tbkd.transforms.frozen_features import PICTURE
 
 _EVENTS = "events.out.tfevents.*"
 
@@ -118,3 +123,54 @@ def loss_summary(output: list[dict[str, Any]]) -> dict[str, float]:
     """The loss terms of a decollated output, ``total`` and each ``loss_<term>``, as for ``StatsHandler``."""
     first = output[0]
     return {"total": float(first["loss"]), **{k[5:]: float(v) for k, v in first.items() if k.startswith("loss_")}}
+
+
+class OverlayPanel:
+    """Draw the same images at every validation, one below the other.
+
+    Post-processing has to leave ``tb_map``, ``score``, ``pred_boxes`` and ``pred_box_scores`` in the output. The first
+    four datalist items with boxes and the first two of other classes are drawn; predicted boxes are on a square grid.
+    """
+
+    def __init__(self, summary_writer: StageWriter, items: Sequence[dict[str, Any]], grid: int) -> None:
+        self.writer, self.grid_size = summary_writer, (grid, grid)
+        with_boxes = [item for item in items if item["class_name"] == "tb" and item["boxes"]][:4]
+        others = [item for item in items if item["class_name"] != "tb"][:2]
+        self.items = {item["name"]: item for item in (*with_boxes, *others)}
+        self.pictures: dict[str, Image.Image] = {}
+
+    def attach(self, engine: Engine) -> None:
+        """Register with an evaluator."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
+
+    def collect(self, engine: Engine) -> None:
+        """Draw those images of the batch that are in the panel."""
+        for batch, output in zip(engine.state.batch, engine.state.output):
+            item = self.items.get(batch["name"])
+            if item is not None:
+                self.pictures[item["name"]] = self._draw(item, batch.get(PICTURE, batch["image"]), output)
+
+    def write(self, engine: Engine) -> None:
+        """Write the panel, with the images that other processes have seen."""
+        for part in gather_to_first(self.pictures) or []:
+            self.pictures |= part
+        pictures = [self.pictures[name] for name in self.items if name in self.pictures]
+        if pictures:
+            width = max(p.width for p in pictures)
+            sheet = np.concatenate([np.pad(np.asarray(p), ((0, 0), (0, width - p.width), (0, 0))) for p in pictures])
+            # ValidationHandler gives the evaluator the trainer's epoch
+            self.writer.add_image("val/overlays", sheet, engine.state.epoch, dataformats="HWC")
+            self.writer.flush()
+        self.pictures = {}
+
+    def _draw(self, item: dict[str, Any], image: torch.Tensor, output: dict[str, Any]) -> Image.Image:
+        gray = image_for_display(image)
+        true = rescale_boxes(torch.tensor(item["boxes"] or []), item["size"], gray.shape)
+        boxes = rescale_boxes(output["pred_boxes"], self.grid_size, gray.shape)
+        score = 100 * float(output["score"])
+        panels = [
+            Panel("image, true boxes", true_boxes=true),
+            Panel("map, predicted boxes", output["tb_map"], boxes=boxes, box_scores=output["pred_box_scores"]),
+        ]
+        return draw_panels(gray, panels, f"{item['name']} ({item['class_name']})   score {score:.0f}", panel_size=256)

@@ -1,4 +1,4 @@
-"""The state of an unfinished training, written after each epoch."""
+"""What a training leaves: its state after each epoch, and its weights when it has finished."""
 
 from __future__ import annotations
 
@@ -10,15 +10,71 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 from monai.engines import Trainer, Workflow
+from torch import nn
 
 from monai_tbkd import __version__
 from monai_tbkd.data.files.processes import from_first, gather_to_first, rank, wait_for_all, world_size
 from monai_tbkd.data.files.random_states import random_states, set_random_states
 from monai_tbkd.handlers.stage_writer import StageWriter
-from monai_tbkd.networks.checkpoint import settings_that_differ
+from monai_tbkd.networks.checkpoint import settings_that_differ, write_checkpoint
 from monai_tbkd.networks.weights import load_plain, save_plain
 
 logger = logging.getLogger(__name__)
+
+
+class FinishedCheckpoint:
+    """Write the weights of the last epoch, with a record, once all epochs are done.
+
+    A training that was stopped writes nothing. No epoch is selected: selection by a score that shortcuts can satisfy
+    would choose the shortcut. Of several processes the first writes.
+
+    Args:
+        network: what is written.
+        path: the checkpoint, ``*.pt``; its record, with the JSON-able facts of ``record``, stands beside it.
+    """
+
+    def __init__(self, network: nn.Module, path: str | Path, record: Mapping[str, Any] | None = None) -> None:
+        self.network, self.path, self.record = network, Path(path), dict(record or {})
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a trainer."""
+        engine.add_event_handler(Events.COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Write, if the last epoch was reached."""
+        if engine.state.epoch < (engine.state.max_epochs or 0):
+            logger.warning("Stopped after epoch %d of %s: not recorded.", engine.state.epoch, engine.state.max_epochs)
+        else:
+            self.write(engine.state.epoch)
+
+    def write(self, epochs: int) -> None:
+        """Write weights and record."""
+        if rank() == 0:
+            write_checkpoint(self.network, self.path, {**self.record, "epochs": epochs})
+            logger.info("Finished: %s", self.path)
+        wait_for_all()  # before any process reads it
+
+
+class ReceivedCheckpoint(FinishedCheckpoint):
+    """Write the weights that a site of a federation has received and evaluated, once all rounds are done.
+
+    For the evaluator of :class:`monai.fl.client.MonaiAlgo`, which runs with the number of the epoch that would come
+    next. ``epochs`` are those of all rounds together.
+    """
+
+    def __init__(
+        self, network: nn.Module, path: str | Path, epochs: int, record: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(network, path, record)
+        self.epochs = epochs
+
+    def __call__(self, engine: Engine) -> None:
+        """Write, if the site has trained in all epochs."""
+        done = engine.state.epoch - 1
+        if done < self.epochs:
+            logger.info("Evaluated after epoch %d of %d: not recorded.", done, self.epochs)
+        else:
+            self.write(done)
 
 
 class TrainingState:
@@ -51,7 +107,7 @@ class TrainingState:
         validator: Workflow | None = None,
         resume: bool = True,
     ) -> None:
-        self.path = training_state_path(checkpoint)
+        self.path = Path(checkpoint).with_suffix(".training.pt")
         self.parts = dict(parts)
         self.settings, self.writer, self.validator, self.resume = settings, summary_writer, validator, resume
 
@@ -127,8 +183,3 @@ class TrainingState:
                 f"to go on with it. {anew}"
             )
         return state
-
-
-def training_state_path(checkpoint: str | Path) -> Path:
-    """Path of the state of an unfinished training: of ``model.pt`` it is ``model.training.pt``."""
-    return Path(checkpoint).with_suffix(".training.pt")

@@ -20,7 +20,7 @@ from monai_tbkd.label.label_map import MASK_SUFFIXES, write_mask
 from monai_tbkd.label.request_models import InferParams, picked
 from monai_tbkd.label.slicer_markups import boxes_to_markups
 from monai_tbkd.results.prediction_table import DONE, FAILED, REFUSED
-from monai_tbkd.transforms.map_to_mask import THRESHOLD_MODES
+from monai_tbkd.transforms.map_to_boxes import THRESHOLD_MODES
 
 logger = logging.getLogger(__name__)
 

@@ -51,7 +51,7 @@ class DistillationObjective(nn.Module):
         teacher_logits: torch.Tensor | None = None,
         regions: Mapping[str, torch.Tensor] | None = None,
     ) -> dict[str, torch.Tensor]:
-        """Each term, unweighted, and their weighted ``total``.
+        """Each term, unweighted, and their weighted ``total``; ValueError where a term compares what is not given.
 
         Args:
             student_map: ``(B, C, h, w)`` in logits.
@@ -60,9 +60,6 @@ class DistillationObjective(nn.Module):
             box_mask: unions of drawn boxes ``(B, 1, H, W)`` of 0-1, nan for images whose boxes are not known.
             teacher_logits: ``(B, C)``; None takes them from ``teacher_map``, which a target may have changed.
             regions: what else terms compare, such as ``lung_field`` and ``own``.
-
-        Raises:
-            ValueError: a term compares what is not given.
         """
         found = {"map": student_map, "label": label, "teacher_map": teacher_map, "box_mask": box_mask}
         found |= regions or {}

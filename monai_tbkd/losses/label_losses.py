@@ -81,13 +81,10 @@ class RegionLabelLoss(nn.Module):
     def forward(
         self, maps: torch.Tensor, label: torch.Tensor, lung_field: torch.Tensor, own: torch.Tensor
     ) -> torch.Tensor:
-        """Mean over the batch.
+        """Mean over the batch of maps ``(B, K, C, h, w)`` in logits, of each image and its copies.
 
-        Args:
-            maps: ``(B, K, C, h, w)`` in logits, of each image and its copies.
-            label: class indices ``(B,)``; TB is the last class, images of unknown label take no part.
-            lung_field: of 0-255, ``(B, K, 1, H, W)``.
-            own: of 0-255, ``(B, K, 1, H, W)``: how much of each pixel is of the image itself.
+        Labels are class indices ``(B,)``, of which TB is the last; images of unknown label take no part. ``lung_field``
+        and ``own`` (how much of each pixel is of the image itself) are ``(B, K, 1, H, W)`` of 0-255.
         """
         batch, copies, classes, height, width = maps.shape
         label = label.reshape(-1)
@@ -134,12 +131,8 @@ class BoxSupervisionLoss(nn.Module):
     def forward(self, maps: torch.Tensor, box_mask: torch.Tensor) -> torch.Tensor:
         """Mean over the cells of images with known boxes; 0 where there are none.
 
-        Args:
-            maps: ``(B, C, h, w)`` in logits.
-            box_mask: unions of boxes ``(B, 1, H, W)`` of 0-1 on the network's input; an image with nan takes no part.
-
-        Raises:
-            ValueError: a mask of other images, or smaller than the map.
+        Maps are ``(B, C, h, w)`` in logits. Masks are unions of boxes ``(B, 1, H, W)`` of 0-1 on the network's input;
+        an image with nan takes no part.
         """
         if box_mask.shape[0] != maps.shape[0] or box_mask.shape[1] != 1 or box_mask.ndim != 4:
             raise ValueError(

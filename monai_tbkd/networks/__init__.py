@@ -10,17 +10,12 @@ if TYPE_CHECKING:
     from monai_tbkd.networks.activation_map_net import ActivationMapNet, hold_batch_statistics
     from monai_tbkd.networks.checkpoint import model_version
     from monai_tbkd.networks.finished_network import finished_network
-    from monai_tbkd.networks.log_odds import class_log_odds, to_two_class_logits
+    from monai_tbkd.networks.log_odds import class_log_odds
     from monai_tbkd.networks.lung_field import LungFieldNet
     from monai_tbkd.networks.map_pooling import AverageMapPool, HemithoraxMapPool, LogSumExpMapPool
-    from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, SymmetricMapHead, SymmetricMapNet, trained_part
+    from monai_tbkd.networks.symmetric_map_net import FeatureMapNet, SymmetricMapNet, trained_part
     from monai_tbkd.networks.teacher_view import FrameMaskView, ViewedNet
-    from monai_tbkd.networks.weights import (
-        initial_weights,
-        load_backbone_weights,
-        load_checkpoint,
-        read_state_dict,
-    )
+    from monai_tbkd.networks.weights import initial_weights, load_backbone_weights, load_checkpoint, read_state_dict
 
 __all__ = [
     "ActivationMapNet",
@@ -30,7 +25,6 @@ __all__ = [
     "HemithoraxMapPool",
     "LogSumExpMapPool",
     "LungFieldNet",
-    "SymmetricMapHead",
     "SymmetricMapNet",
     "ViewedNet",
     "class_log_odds",
@@ -41,7 +35,6 @@ __all__ = [
     "load_checkpoint",
     "model_version",
     "read_state_dict",
-    "to_two_class_logits",
     "trained_part",
 ]
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from monai_tbkd.networks.backbone import make_backbone, stage_features
+from monai_tbkd.networks.backbone import make_backbone
 from monai_tbkd.networks.weights import load_backbone_weights
 
 
@@ -79,12 +79,7 @@ class ActivationMapNet(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Normalized images ``(B, in_channels, H, W)`` to maps ``(B, num_classes, ceil(H / stride), ...)``."""
-        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
-            return self.head(stage_features(self.backbone, image)[-1])  # type: ignore[no-any-return]
-        # the same of a ResNet: `ckpt_export` scripts networks, and a script cannot pass on a module
-        x = self.backbone.maxpool(self.backbone.act(self.backbone.bn1(self.backbone.conv1(image))))
-        x = self.backbone.layer3(self.backbone.layer2(self.backbone.layer1(x)))
-        return self.head(self.backbone.layer4(x))  # type: ignore[no-any-return]
+        return self.head(self.backbone.features(image)[-1])  # type: ignore[no-any-return]
 
     def train(self, mode: bool = True) -> ActivationMapNet:
         """Set training mode; frozen statistics stay as they are."""

@@ -5,17 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from monai.networks.nets import ResNet, ResNetFeatures, resnet18, resnet34, resnet50
+from monai.networks.nets import ResNet
+from monai.networks.nets.resnet import get_inplanes
 from torch import nn
 
 from monai_tbkd.networks.efficientnet_lite import CHANNELS, EfficientNetLite0
 
 LITE = "efficientnet_lite0"
-_RESNETS = {"resnet18": resnet18, "resnet34": resnet34, "resnet50": resnet50}
+_RESNETS = {
+    "resnet18": ("basic", [2, 2, 2, 2]),
+    "resnet34": ("basic", [3, 4, 6, 3]),
+    "resnet50": ("bottleneck", [3, 4, 6, 3]),
+}
 BACKBONES = (*_RESNETS, LITE)
 OUTPUT_STRIDES = (32, 16, 8)
 _STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 _NATURAL_STRIDE = {"layer2": 8, "layer3": 16, "layer4": 32}
+
+
+class StagedResNet(ResNet):
+    """MONAI's ResNet, with the features of its last two stages."""
+
+    def features(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """Features of layer3 and layer4 of normalized images ``(B, C, H, W)``, each ``(B, F, h, w)``."""
+        x = self.maxpool(self.act(self.bn1(self.conv1(image))))
+        shallow = self.layer3(self.layer2(self.layer1(x)))
+        return [shallow, self.layer4(shallow)]
 
 
 def make_backbone(
@@ -26,13 +41,9 @@ def make_backbone(
     stride_in_1x1: bool = False,
     last_stage: str = "layer4",
 ) -> tuple[Any, list[int]]:
-    """Make a backbone with random weights; arguments are as of :class:`~monai_tbkd.networks.ActivationMapNet`.
+    """Make a backbone with random weights; returns it with the channels of its ``features``.
 
-    Returns:
-        The backbone, and the channels of its `stage_features`.
-
-    Raises:
-        ValueError: an unknown backbone, or an option that it does not have.
+    Arguments are as of :class:`~monai_tbkd.networks.ActivationMapNet`; an option that it does not have is a ValueError.
     """
     if name not in BACKBONES:
         raise ValueError(f"backbone is {name!r}; expected one of {', '.join(BACKBONES)}.")
@@ -55,7 +66,11 @@ def make_backbone(
         return EfficientNetLite0(output_stride, last_stage), [
             channels for stride, channels in CHANNELS.items() if output_stride <= stride <= deepest
         ]
-    backbone = _RESNETS[name](
+    block, layers = _RESNETS[name]
+    backbone = StagedResNet(
+        block,
+        layers,
+        get_inplanes(),
         spatial_dims=2,
         n_input_channels=in_channels,
         conv1_t_stride=2,  # MONAI's default of 1 costs four times the time and does not fit ImageNet weights
@@ -71,16 +86,6 @@ def make_backbone(
     for stage in _STAGES[used + 1 :]:
         setattr(backbone, stage, nn.Identity())
     return backbone, [deep // 2, deep]
-
-
-def stage_features(backbone: Any, image: torch.Tensor) -> list[torch.Tensor]:
-    """Features of the last stages of normalized images ``(B, C, H, W)``, each ``(B, F, h, w)``.
-
-    Of a ResNet these are layer3 and layer4, of EfficientNet-Lite0 those of each stride from the output stride on.
-    """
-    if isinstance(backbone, ResNet):
-        return ResNetFeatures.forward(backbone, image)[-2:]  # type: ignore[no-any-return]
-    return backbone.features(image)  # type: ignore[no-any-return]
 
 
 def set_output_stride(backbone: ResNet, output_stride: int) -> None:

@@ -11,9 +11,7 @@ import torch.nn.functional as F
 
 
 def at_cells(field: torch.Tensor, cells: tuple[int, int]) -> torch.Tensor:
-    """Sample a field ``(B, 1, H, W)`` of 0-255 at a map's cells, smoothed over about two cells.
-
-    ``(B, 1, h, w)`` of 0-1.
+    """Sample a field ``(B, 1, H, W)`` of 0-255 at a map's cells, smoothed over about two cells; 0-1.
 
     The field has a quarter of the image's pixels along each side.
     """

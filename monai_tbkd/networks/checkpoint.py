@@ -34,21 +34,16 @@ def write_checkpoint(network: nn.Module, path: str | Path, record: Mapping[str, 
     """
     record_path(path).unlink(missing_ok=True)
     save_plain(network.state_dict(), path)
-    full = {
-        "finished": True,
-        **record,
-        "architecture": getattr(network, "architecture", None),
-        "sha256": file_sha256(path),
-    }
+    known = {"architecture": getattr(network, "architecture", None), "sha256": file_sha256(path)}
+    full = {"finished": True, **record, **known}
     write_json(record_path(path), full)
     return full
 
 
 def model_version(checkpoint: str | Path) -> str:
-    """The program's version and the model's hash, like ``"monai_tbkd 0.1.0, model 0a1b2c3d4e5f"``.
+    """The program's version, the record's ``name`` and the hash, like ``"monai_tbkd 0.1.0, model 0a1b2c3d4e5f"``.
 
-    The ``name`` of the model's record stands in place of ``model``; `PHANTOM_ONLY` follows where it knows no real
-    image.
+    `PHANTOM_ONLY` follows where the model knows no real image.
     """
     record = read_record(checkpoint)
     model = file_sha256(checkpoint)[:12] if Path(checkpoint).is_file() else "untrained"
@@ -123,9 +118,7 @@ def refuse_other_settings(record: Mapping[str, Any], settings: Mapping[str, Any]
     A record without settings passes, and so do settings of the record that are not given.
     """
     theirs = record.get("settings")
-    if theirs is None:
-        return
-    differing = settings_that_differ(theirs, settings)
+    differing = "" if theirs is None else settings_that_differ(theirs, settings)
     if differing:
         raise ValueError(
             f"{path} was trained with other settings: {differing}. Set these as they were when it was "

@@ -24,14 +24,10 @@ KNOWN_NETWORKS: dict[str, type[nn.Module]] = {"ActivationMapNet": ActivationMapN
 
 
 def finished_network(checkpoint: str | Path, like: nn.Module, stage: str) -> nn.Module:
-    """Build the network of a finished checkpoint as its record says, and load it, in eval mode.
+    """Build the network of a finished checkpoint as its record says, and load it, in eval mode; see `load_finished`.
 
     A copy of ``like``, the network of the config, is taken where the record has its architecture, or none that is
     known.
-
-    Raises:
-        FileNotFoundError: the stage has not finished.
-        ValueError: the checkpoint does not fit the network.
     """
     architecture = (read_record(checkpoint) or {}).get("architecture") or {}
     kind = KNOWN_NETWORKS.get(str(architecture.get("network_class")))
@@ -60,17 +56,10 @@ def load_trained(
     image_size: int,
     preprocessing: Mapping[str, Any] | None = None,
 ) -> nn.Module:
-    """Load a model for inference into a network, and refuse settings under which its scores would be wrong.
+    """Load a model for inference into a network, in place, and refuse settings under which its scores would be wrong.
 
-    A checkpoint without a record is taken by its state dict alone.
-
-    Args:
-        network: gets the weights, in place.
-        checkpoint: the model.
-        pooling: that inference uses.
-        image_size: of the images in pixels.
-        preprocessing: ``lung_crop``, ``whole_image_size`` and ``lung_weights`` (a path) of inference; those that the
-            record has must be the same. None compares none.
+    ``preprocessing`` has ``lung_crop``, ``whole_image_size`` and ``lung_weights`` (a path) of inference; those that the
+    record has must be the same. A checkpoint without a record is taken by its state dict alone.
 
     Raises:
         FileNotFoundError: no such file.

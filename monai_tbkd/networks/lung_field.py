@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from monai_tbkd.networks.checkpoint import file_sha256
-from monai_tbkd.networks.weights import read_state_dict
+from monai_tbkd.networks.weights import load_plain, read_state_dict
 
 _SIDE = 400
 _KINDS = ("InputLayer", "Conv2D", "Conv2DTranspose", "BatchNormalization", "LeakyReLU", "MaxPooling2D", "Add")
@@ -71,8 +70,8 @@ def _load(path: Path) -> nn.Module:
     if not path.is_file():
         raise FileNotFoundError(f"There is no lung-field network {path}; give the path of a file that exists.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as not_a_dict:
+        content = load_plain(path)
+    except ValueError as not_a_dict:
         try:
             return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-any-return,no-untyped-call]
         except RuntimeError:
@@ -114,25 +113,24 @@ class _GraphNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         made: dict[str, torch.Tensor] = {}
         for layer in self.graph:
-            kind, name = layer["class"], layer["name"]
             inputs = [made[other] for other in layer["in"]] or [x]
-            made[name] = x = self._run(kind, name, layer, inputs)
+            made[layer["name"]] = x = self._run(layer, *inputs)
         return x
 
-    def _run(self, kind: str, name: str, layer: Mapping[str, Any], inputs: list[torch.Tensor]) -> torch.Tensor:
-        x = inputs[0]
+    def _run(self, layer: Mapping[str, Any], x: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+        kind, name = layer["class"], layer["name"]
         if kind == "Conv2D":
             before = (layer["k"] - 1) // 2
-            return self.layers[name](F.pad(x, (before, layer["k"] - 1 - before) * 2))  # type: ignore[no-any-return]
+            x = F.pad(x, (before, layer["k"] - 1 - before) * 2)
+        if name in self.layers:
+            x = self.layers[name](x)
         if kind == "Conv2DTranspose":
-            full, cut = self.layers[name](x), layer["k"] - layer["s"]
-            first = cut // 2
-            last = [size - (cut - first) for size in full.shape[-2:]]
-            return torch.sigmoid(full[..., first : last[0], first : last[1]])
-        if kind == "BatchNormalization":
-            return self.layers[name](x)  # type: ignore[no-any-return]
+            beyond = layer["k"] - layer["s"]
+            first = beyond // 2
+            last = [size - (beyond - first) for size in x.shape[-2:]]
+            return torch.sigmoid(x[..., first : last[0], first : last[1]])
         if kind == "LeakyReLU":
             return F.leaky_relu(x, 0.3)
         if kind == "MaxPooling2D":
             return F.max_pool2d(x, 2)
-        return inputs[0] + inputs[1] if kind == "Add" else x
+        return x + others[0] if kind == "Add" else x

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from monai_tbkd.networks.activation_map_net import ActivationMapNet
-from monai_tbkd.networks.backbone import stage_features
 from monai_tbkd.networks.cell_positions import mean_with_mirror
 from monai_tbkd.networks.teacher_view import ViewedNet
 
@@ -121,18 +120,13 @@ class SymmetricMapNet(nn.Module):
 
     def stages(self, image: torch.Tensor) -> torch.Tensor:
         """Features of the last stages together, ``(B, F, h, w)``, of images ``(B, 3, H, W)``."""
-        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
-            return torch.cat(stage_features(self.backbone, image), dim=1)
-        # the same of a ResNet, see ActivationMapNet
-        x = self.backbone.maxpool(self.backbone.act(self.backbone.bn1(self.backbone.conv1(image))))
-        shallow = self.backbone.layer3(self.backbone.layer2(self.backbone.layer1(x)))
-        return torch.cat([shallow, self.backbone.layer4(shallow)], dim=1)
+        return torch.cat(self.backbone.features(image), dim=1)
 
-    def fit_components(self, stages: torch.Tensor) -> float:
+    def fit_components(self, stages: torch.Tensor) -> None:
         """Set the reduction to the principal components of cells ``(N, F)``, rows of `stages`; no label takes part.
 
         Each stage gets the same fraction of the variance; components are scaled between keeping their variance and
-        whitening (exponent 0.75). Returns the fraction of the variance that the components hold.
+        whitening (exponent 0.75).
         """
         components = self.reduce.out_channels
         if len(stages) < components:
@@ -152,12 +146,10 @@ class SymmetricMapNet(nn.Module):
         vectors = vectors * largest.sign()
         weight = vectors / values.sqrt() ** 0.75
         weight = weight / (x @ weight).std()
-        fraction = float(values.sum() / x.square().sum(dim=1).mean())
         weight = weight * scale[:, None]
         with torch.no_grad():
             self.reduce.weight.copy_(weight.T[:, :, None, None])
             self.reduce.bias.copy_(-(mean @ weight))  # type: ignore[union-attr]
-        return fraction
 
     def train(self, mode: bool = True) -> SymmetricMapNet:
         """Set training mode; the backbone keeps its batch-norm statistics."""

@@ -27,10 +27,11 @@ def images_trained_on(record: Mapping[str, Any] | None, source: str | Path) -> s
     with contextlib.suppress(DatalistError):  # then it cannot be trained on as it is
         splits.append(load_datalist(source, classes)["train"])
     for split in splits:
-        if _sha256(split) == wanted:
+        if labels_sha256(split) == wanted:
             return {item["name"] for item in split}
     return None
 
 
-def _sha256(items: Iterable[Mapping[str, Any]]) -> str:
+def labels_sha256(items: Iterable[Mapping[str, Any]]) -> str:
+    """Hash of the names and labels of images, in any order."""
     return hashlib.sha256("\n".join(sorted(f"{i['name']} {i['label']}" for i in items)).encode()).hexdigest()

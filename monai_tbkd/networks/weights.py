@@ -62,10 +62,7 @@ def load_plain(path: str | Path) -> Any:
 
 
 def save_plain(content: Any, path: str | Path) -> None:
-    """Write tensors, numbers, text and their collections for `load_plain`, atomically.
-
-    An OSError has the system's reason.
-    """
+    """Write tensors, numbers, text and their collections for `load_plain`, atomically."""
     with atomic_write(path) as part, part.open("wb") as file:
         try:
             torch.save(content, file)
@@ -153,16 +150,15 @@ def _refuse_misfit(own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Te
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
     unused = [k for k in state if k not in own]
     shapes = [k for k in own if k in state and own[k].shape != state[k].shape]
-    if not (missing or unused or shapes):
-        return
     found = []
     if missing:
         found.append(f"{len(missing)} keys are missing (first: {missing[0]})")
     if unused:
         found.append(f"{len(unused)} keys are unknown to the network (first: {unused[0]})")
-    if shapes:
-        k = shapes[0]
+    for k in shapes[:1]:
         found.append(f"{len(shapes)} shapes differ (first: {k} is {tuple(state[k].shape)}, not {tuple(own[k].shape)})")
+    if not found:
+        return
     raise ValueError(
         f"{path} is a checkpoint of another architecture: {'; '.join(found)}. Give a checkpoint that was trained with "
         "this backbone, width and number of classes, or set these as they were when it was trained."

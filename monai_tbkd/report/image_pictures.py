@@ -12,7 +12,7 @@ from PIL import Image
 
 from monai_tbkd.data import CXRReader
 from monai_tbkd.transforms import ImageTo8Bit, Panel, draw_panels
-from monai_tbkd.transforms.map_to_mask import upsample_map
+from monai_tbkd.transforms.map_to_boxes import upsample_map
 from monai_tbkd.transforms.overlay import CAPTION_HEIGHT, PREDICTED_COLOR, TRUE_COLOR, map_colors
 
 _GRAY = 110  # mean gray value of an image

@@ -12,7 +12,7 @@ from monai.data import DataLoader, Dataset
 from monai.transforms import Compose
 from torch import nn
 
-from monai_tbkd.engines.stages import COMPARABLE, finished_part
+from monai_tbkd.engines.stages import comparable_settings, finished_part
 from monai_tbkd.metrics import Predictions
 from monai_tbkd.networks import class_log_odds
 from monai_tbkd.networks.checkpoint import read_record, refuse_other_settings
@@ -48,7 +48,7 @@ def finished_networks(
         FileNotFoundError: the student has not finished.
         ValueError: a checkpoint of other settings or another architecture.
     """
-    comparable = {k: v for k, v in (settings or {}).items() if k in COMPARABLE}
+    comparable = comparable_settings(settings or {})
     found: dict[str, nn.Module] = {}
     for name, spec in networks.items():
         record = read_record(spec["checkpoint"])

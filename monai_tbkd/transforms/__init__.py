@@ -8,8 +8,7 @@ from monai_tbkd import names_on_demand
 
 if TYPE_CHECKING:
     from monai_tbkd.transforms.box_mask import BoxMaskd, DrawnBoxesd, box_masks, image_box_mask
-    from monai_tbkd.transforms.boxes_to_image import BoxesToImaged, rescale_boxes
-    from monai_tbkd.transforms.crop_border import CropBorder, CropBorderd
+    from monai_tbkd.transforms.crop_border import CropBorderd
     from monai_tbkd.transforms.frontal_gate import CheckFrontal, CheckFrontald
     from monai_tbkd.transforms.frozen_features import FrozenFeaturesd, RandMirrorFeaturesd
     from monai_tbkd.transforms.image_augmentation import (
@@ -18,28 +17,33 @@ if TYPE_CHECKING:
         RandGammaImaged,
         RandMirrorImaged,
     )
-    from monai_tbkd.transforms.image_to_8bit import ImageTo8Bit, ImageTo8Bitd
-    from monai_tbkd.transforms.lung_box import LungBoxFinder, box_of_lungs
-    from monai_tbkd.transforms.lung_crop import CropToLungs, CropToLungsd, MapToWholeImaged
-    from monai_tbkd.transforms.map_to_boxes import Boxes, MapToBoxes, MapToBoxesd
-    from monai_tbkd.transforms.map_to_mask import MapToMask, MapToMaskd, stretch_map, upsample_map
-    from monai_tbkd.transforms.map_to_score import (
+    from monai_tbkd.transforms.lung_crop import CropToLungsd, LungBoxFinder, MapToWholeImaged, box_of_lungs
+    from monai_tbkd.transforms.map_to_boxes import (
+        Boxes,
+        BoxesToImaged,
+        MapToBoxes,
+        MapToBoxesd,
+        MapToMask,
+        MapToMaskd,
         MapToTBProbability,
         MapToTBProbabilityd,
         MapToTBScore,
         MapToTBScored,
+        rescale_boxes,
+        stretch_map,
+        upsample_map,
     )
-    from monai_tbkd.transforms.normalize_image import NormalizeImage, NormalizeImaged
+    from monai_tbkd.transforms.network_input import (
+        ImageTo8Bit,
+        ImageTo8Bitd,
+        NormalizeImage,
+        NormalizeImaged,
+        ResizeImage,
+        ResizeImaged,
+    )
     from monai_tbkd.transforms.notice import NOTICE, notice_of
-    from monai_tbkd.transforms.overlay import (
-        DrawOverlay,
-        Panel,
-        blend_map,
-        draw_panels,
-        image_for_display,
-    )
+    from monai_tbkd.transforms.overlay import DrawOverlay, Panel, draw_panels, image_for_display
     from monai_tbkd.transforms.paste_regions import PasteRegionsd
-    from monai_tbkd.transforms.resize_image import ResizeImage, ResizeImaged
     from monai_tbkd.transforms.student_target import AddLungPriord, CenterMapd, CloseByLabeld, SmoothMapd
 
 __all__ = [
@@ -52,9 +56,7 @@ __all__ = [
     "CheckFrontal",
     "CheckFrontald",
     "CloseByLabeld",
-    "CropBorder",
     "CropBorderd",
-    "CropToLungs",
     "CropToLungsd",
     "DrawOverlay",
     "DrawnBoxesd",
@@ -83,7 +85,6 @@ __all__ = [
     "ResizeImage",
     "ResizeImaged",
     "SmoothMapd",
-    "blend_map",
     "box_masks",
     "box_of_lungs",
     "draw_panels",

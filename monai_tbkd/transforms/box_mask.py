@@ -17,11 +17,9 @@ from monai_tbkd.transforms.lung_crop import LUNG_CROP, resample
 
 
 def box_masks(boxes: np.ndarray | torch.Tensor, size: tuple[int, int]) -> np.ndarray:
-    """Rasterize the union of boxes; a cell belongs to a box when its center does, and every box has at least one cell.
+    """Rasterize the union of boxes ``(n, 4)`` on a grid of ``size``, (height, width), bool.
 
-    Args:
-        boxes: ``(n, 4)`` on the grid: xmin, ymin, xmax, ymax; x = column; half-open pixel edges.
-        size: (height, width) of the grid, and of the result, bool.
+    A cell belongs to a box when its center does, and every box has at least one cell.
 
     Example:
         >>> box_masks(np.array([[1, 0, 3, 2]]), (2, 4)).astype(int)
@@ -40,9 +38,7 @@ def box_masks(boxes: np.ndarray | torch.Tensor, size: tuple[int, int]) -> np.nda
 def polygon_masks(polygons: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
     """Rasterize the union of polygons by the even-odd rule; every polygon has at least one cell.
 
-    Args:
-        polygons: ``(n, 2)`` each, corners x, y on the grid.
-        size: (height, width) of the grid, and of the result, bool.
+    Corners are ``(n, 2)`` each, x and y on the grid of ``size``, (height, width), bool.
     """
     mask = np.zeros(size, dtype=bool)
     y, x = np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5
@@ -61,9 +57,7 @@ def polygon_masks(polygons: Sequence[np.ndarray], size: tuple[int, int]) -> np.n
 def image_box_mask(item: Mapping[Any, Any], grid: int) -> np.ndarray:
     """Union mask of a datalist item's lesions on a square grid, ``(grid, grid)`` bool.
 
-    Args:
-        item: with ``boxes`` in pixels and ``size`` [height, width]; where it has ``polygons``, the mask is theirs.
-        grid: cells along each side.
+    The item has ``boxes`` in pixels and ``size`` [height, width]; where it has ``polygons``, the mask is theirs.
     """
     height, width = item["size"]
     if item.get("polygons"):

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import MapTransform, Transform
+from monai.transforms import MapTransform
 
 from monai_tbkd.data import ImageError, ImageWarning, ReasonCode
 from monai_tbkd.data.gate.plain_border import inside_border
-from monai_tbkd.transforms.plain_tensor import plain_tensor, with_meta_of
+from monai_tbkd.transforms.plain_tensor import add_note, plain_tensor, with_meta_of
 
 INSIDE = "inside"
 """Key of the part of the image that is left without plain borders."""
@@ -22,26 +22,29 @@ LONGEST = 1.5
 """Height to width, or width to height, from which on an image has an unusual shape; chest X-rays have up to 1.3."""
 
 
-class CropBorder(Transform):
-    """Crop large plain borders, as of a screenshot or a scan; small ones stay.
+class CropBorderd(MapTransform):
+    """Crop large plain borders off an image ``(1, H, W)``, as of a screenshot or a scan; small ones stay.
 
-    The metadata get a warning where a border is cropped, where plain lines part several pictures, and where what is
-    left has unusual proportions.
+    Writes the position of what is inside at ``inside``: ``[xmin, ymin, xmax, ymax]`` in fractions of the image's width
+    and height, float32; 0, 0, 1, 1 for an image that is not cropped. The metadata get a warning where a border is
+    cropped, where plain lines part several pictures, and where what is left has unusual proportions.
 
     Args:
-        min_side: shortest height or width of what is inside of a border, in pixels.
+        keys: of the image, as the reader gives it.
+        min_side: shortest height or width of what is inside of a border, in pixels; less is refused (ImageError).
     """
 
-    def __init__(self, min_side: int = 1) -> None:
+    def __init__(self, keys: KeysCollection = "image", min_side: int = 1) -> None:
+        super().__init__(keys)
         self.min_side = int(min_side)
 
-    def __call__(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Crop an image ``(1, H, W)`` as the reader gives it; TOO_SMALL (ImageError) if too little is left.
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key], d[INSIDE] = self._cropped(d[key])
+        return d
 
-        Returns:
-            What is inside, and its position: ``[xmin, ymin, xmax, ymax]`` in fractions of the image's width and height,
-            float32; 0, 0, 1, 1 for an image that is not cropped.
-        """
+    def _cropped(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         plain = plain_tensor(image)
         height, width = (int(side) for side in plain.shape[-2:])
         inside = inside_border(np.asarray(plain)[0])
@@ -61,26 +64,8 @@ class CropBorder(Transform):
             ImageWarning.SEVERAL_PICTURES: inside.several,
             ImageWarning.UNUSUAL_SHAPE: max(sides) >= LONGEST * min(sides),
         }
-        _note(meta, "warnings", *(code for code, there in warnings.items() if there))
+        add_note(meta, "warnings", *(code for code, there in warnings.items() if there))
         if is_cropped:
-            _note(meta, "pixel_steps", f"plain border cut off: rows {y0} to {y1}, columns {x0} to {x1} are left")
+            add_note(meta, "pixel_steps", f"plain border cut off: rows {y0} to {y1}, columns {x0} to {x1} are left")
             image = with_meta_of(image, plain[..., y0:y1, x0:x1].contiguous())
         return image, position
-
-
-def _note(meta: dict[str, Any], key: str, *texts: str) -> None:
-    meta[key] = "; ".join(filter(None, [str(meta.get(key, "")), *texts]))
-
-
-class CropBorderd(MapTransform):
-    """Dictionary form of :class:`CropBorder`; writes the position at ``position_key``."""
-
-    def __init__(self, keys: KeysCollection = "image", min_side: int = 1, position_key: str = INSIDE) -> None:
-        super().__init__(keys)
-        self.cut, self.position_key = CropBorder(min_side), position_key
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[key], d[self.position_key] = self.cut(d[key])
-        return d

@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import MapTransform, Transform
+from monai.transforms import Transform
 
 from monai_tbkd.data import ImageError, ImageWarning, ReasonCode
 from monai_tbkd.data.gate.frontal_gate import FrontalGate
-from monai_tbkd.transforms.plain_tensor import plain_tensor
+from monai_tbkd.transforms.plain_tensor import DictionaryForm, add_note, plain_tensor
 
 WHICH = ("untagged", "all", "off")
 
 _REFUSALS = {
-    "upside_down": (
-        ReasonCode.NOT_FRONTAL,
-        "the image looks as if it stood on its head; expected head up, so turn it by 180 degrees",
-    ),
-    "turned": (
-        ReasonCode.NOT_FRONTAL,
-        "the image looks as if it lay on its side; expected head up, so turn it by 90 degrees",
-    ),
+    "upside_down": "the image looks as if it stood on its head; expected head up, so turn it by 180 degrees",
+    "turned": "the image looks as if it lay on its side; expected head up, so turn it by 90 degrees",
     "inverted": (
-        ReasonCode.NOT_FRONTAL,
-        "the image looks inverted, with white air; expected black air and white bones, so invert its gray values",
+        "the image looks inverted, with white air; expected black air and white bones, so invert its gray values"
     ),
     "not_a_chest_image": (
-        ReasonCode.NOT_CHEST,
-        (
-            "the picture does not look like a frontal chest image; give a PA or AP image of a whole chest or skip this "
-            "check"
-        ),
+        "the picture does not look like a frontal chest image; give a PA or AP image of a whole chest or skip this "
+        "check"
     ),
 }
 
@@ -70,11 +59,10 @@ class CheckFrontal(Transform):
             raise ValueError(f"The image is {tuple(image.shape)}; expected one gray channel, (1, H, W).")
         verdict = self.gate(np.asarray(plain_tensor(image))[0])
         if not verdict.accepted and self.which == "untagged" and _is_vouched(meta, verdict.kind):
-            warnings = str(meta.get("warnings", ""))
-            meta["warnings"] = "; ".join(filter(None, [warnings, ImageWarning.LOOKS_DOUBTFUL]))
+            add_note(meta, "warnings", ImageWarning.LOOKS_DOUBTFUL)
         elif not verdict.accepted:
-            reason, detail = _REFUSALS[verdict.kind]
-            raise ImageError(reason, str(meta.get("filename_or_obj", "the image")), detail)
+            reason = ReasonCode.NOT_CHEST if verdict.kind == "not_a_chest_image" else ReasonCode.NOT_FRONTAL
+            raise ImageError(reason, str(meta.get("filename_or_obj", "the image")), _REFUSALS[verdict.kind])
         return image
 
 
@@ -90,12 +78,7 @@ def _is_vouched(meta: Mapping[str, Any], kind: str) -> bool:
     return False  # no tag is believed against white air
 
 
-class CheckFrontald(MapTransform):
+class CheckFrontald(DictionaryForm):
     """Dictionary form of :class:`CheckFrontal`."""
 
-    def __init__(self, keys: KeysCollection = "image", which: str | bool = "untagged") -> None:
-        super().__init__(keys)
-        self.check = CheckFrontal(which)
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        return {**data, **{key: self.check(data[key]) for key in self.key_iterator(dict(data))}}
+    array_form = CheckFrontal

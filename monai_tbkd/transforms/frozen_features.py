@@ -15,7 +15,7 @@ from monai_tbkd.networks.bfloat16_support import has_bfloat16
 from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, swap_mirror
 from monai_tbkd.transforms.image_augmentation import RandMirrorImaged
 from monai_tbkd.transforms.lung_crop import LUNG_FIELD as LUNG_FIELD
-from monai_tbkd.transforms.normalize_image import NormalizeImage
+from monai_tbkd.transforms.network_input import NormalizeImage
 from monai_tbkd.transforms.plain_tensor import plain_tensor
 
 PICTURE = "picture"

@@ -41,10 +41,7 @@ class PlainImaged(MapTransform, RandomizableTrait):
 
 
 class RandMirrorImaged(RandomizableTransform, MapTransform):
-    """Mirror images ``(1, H, W)`` with a probability, with the lung field and labels of halves.
-
-    Draws as ``RandFlipd``.
-    """
+    """Mirror images ``(1, H, W)``, with the lung field and labels of halves; draws as ``RandFlipd``."""
 
     def __init__(self, keys: KeysCollection = "image", prob: float = 0.5) -> None:
         MapTransform.__init__(self, keys)
@@ -76,12 +73,7 @@ class _DrawnByMonai(Randomizable, MapTransform):
 class RandAffineImaged(_DrawnByMonai):
     """Rotate, shift and zoom images ``(1, H, W)`` uint8 with their lung field, bilinear; draws as ``RandAffined``.
 
-    Args:
-        keys: of the images.
-        prob: probability of a change.
-        rotate_range: as in ``RandAffined``, in radians.
-        scale_range: as there, a fraction; a single number is for rows alone.
-        translate_range: as there, pixels of rows and columns.
+    Ranges are as there: radians, fractions (a single number is for rows alone), and pixels of rows and columns.
     """
 
     def __init__(
@@ -128,10 +120,7 @@ class RandAffineImaged(_DrawnByMonai):
 class RandGammaImaged(_DrawnByMonai):
     """Change the contrast of images ``(1, H, W)`` uint8 by a gamma curve; draws as ``RandAdjustContrastd``.
 
-    Args:
-        keys: of the images.
-        prob: probability of a change.
-        gamma: range of the exponent.
+    ``gamma`` is the range of the exponent.
     """
 
     def __init__(
@@ -157,9 +146,8 @@ class RandGammaImaged(_DrawnByMonai):
 def moved(image: torch.Tensor, matrix: NDArray[np.float64]) -> torch.Tensor:
     """Apply an affine map to an image ``(1, H, W)`` uint8, bilinear, with zeros beyond it.
 
-    Args:
-        image: the image.
-        matrix: ``(2, 3)`` from (row, column, 1) of the result to (row, column) of the image, in pixels from the center.
+    The matrix is ``(2, 3)``, from (row, column, 1) of the result to (row, column) of the image, in pixels from the
+    center.
     """
     height, width = image.shape[-2:]
     # x before y, in halves of the image
@@ -190,8 +178,7 @@ def with_gamma(image: torch.Tensor, gamma: float) -> torch.Tensor:
 
 def mirrored_beside(data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
     """What is mirrored with an image: its lung field, and the label of its left and right half."""
-    found: dict[Hashable, Any] = {}
-    found.update({key: data[key].flip(-1) for key in (LUNG_FIELD, OWN) if key in data})
+    found: dict[Hashable, Any] = {key: data[key].flip(-1) for key in (LUNG_FIELD, OWN) if key in data}
     if getattr(data.get("label"), "ndim", 0) == 1:
         found["label"] = data["label"][::-1].copy()
     return found

@@ -1,19 +1,129 @@
-"""From a map to boxes with scores."""
+"""From a network's map to the score, TB probabilities, a mask, and boxes with scores."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, Transform
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from monai_tbkd.data.files.number_range import is_number
-from monai_tbkd.transforms.map_to_mask import MapToMask, upsample_map
+from monai_tbkd.networks.cell_positions import on_tiles
+from monai_tbkd.networks.log_odds import class_log_odds
+from monai_tbkd.transforms.plain_tensor import DictionaryForm, plain_tensor
+
+THRESHOLD_MODES = ("absolute", "relative")
+
+
+class MapToTBScore(Transform):
+    """Pool an activation map in logits ``(C, h, w)`` to the probability of tuberculosis, ``(1,)`` of 0-1."""
+
+    def __init__(self, pooling: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self.pooling = pooling
+
+    def __call__(self, activation_map: torch.Tensor) -> torch.Tensor:
+        logits = self.pooling(plain_tensor(activation_map).float().unsqueeze(0))
+        return torch.sigmoid(class_log_odds(logits))[0]
+
+
+class MapToTBScored(DictionaryForm):
+    """Dictionary form of :class:`MapToTBScore`: reads ``pred``, writes ``score``."""
+
+    array_form, default_key, written = MapToTBScore, "pred", "score"
+
+
+class MapToTBProbability(Transform):
+    """TB probabilities ``(1, height / cell, width / cell)`` on tiles of the image, of a map in logits ``(C, h, w)``.
+
+    Cell ``i`` of a network's map lies on pixel ``output_stride * i`` (:mod:`monai_tbkd.networks.cell_positions`); the
+    result may be treated as a picture of the image.
+
+    Args:
+        output_stride: pixels of the network's input per cell of its map.
+        size: (height, width) of the network's input in pixels; it need not be a multiple of the stride.
+        cell: pixels of the network's input per cell of the result, about.
+
+    Raises:
+        ValueError: numbers that are not above 0, or in a call a map that is not of such an input.
+    """
+
+    def __init__(self, output_stride: int, size: Sequence[int], cell: int = 4) -> None:
+        self.output_stride, self.size, self.cell = int(output_stride), (int(size[0]), int(size[1])), int(cell)
+        if min(self.output_stride, *self.size, self.cell) < 1:
+            raise ValueError(f"output_stride is {output_stride}, size {tuple(size)} and cell {cell}; expected above 0.")
+
+    def __call__(self, activation_map: torch.Tensor) -> torch.Tensor:
+        expected = tuple(-(-s // self.output_stride) for s in self.size)
+        if tuple(activation_map.shape[-2:]) != expected:
+            raise ValueError(
+                f"The map is {tuple(activation_map.shape[-2:])}; an input of {self.size} pixels at an output stride of "
+                f"{self.output_stride} has one of {expected}."
+            )
+        log_odds = class_log_odds(plain_tensor(activation_map).float().unsqueeze(0))
+        return torch.sigmoid(on_tiles(log_odds, self.output_stride, self.size, self.cell))[0]
+
+
+class MapToTBProbabilityd(DictionaryForm):
+    """Dictionary form of :class:`MapToTBProbability`: reads ``pred``, writes ``tb_map``."""
+
+    array_form, default_key, written = MapToTBProbability, "pred", "tb_map"
+
+
+def upsample_map(tb_map: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Bring a map ``(1, h, w)`` to a grid of ``size`` (height, width), bilinear, edge to edge."""
+    return F.interpolate(plain_tensor(tb_map)[None].float(), size=size, mode="bilinear", align_corners=False)[0]
+
+
+def stretch_map(values: torch.Tensor) -> torch.Tensor:
+    """Stretch maps ``(..., H, W)`` one by one to 0-1; a flat map becomes 0."""
+    low, high = values.amin(dim=(-2, -1), keepdim=True), values.amax(dim=(-2, -1), keepdim=True)
+    return (values - low) / torch.where(high > low, high - low, torch.inf)
+
+
+class MapToMask(Transform):
+    """Threshold a map ``(1, h, w)`` of 0-1 on a given grid; returns a mask ``(1, *size)``, bool.
+
+    Args:
+        size: (height, width) of the grid, in pixels; the map is brought to it first.
+        threshold: cells at or above it count. ``absolute``: a probability of 0-1. ``relative``: a fraction of 0-1 of
+            the way from the map's smallest to its largest value.
+        mode: ``absolute`` or ``relative``.
+
+    Raises:
+        ValueError: an unknown mode, or a threshold out of range.
+    """
+
+    def __init__(self, size: tuple[int, int], threshold: float = 0.5, mode: str = "absolute") -> None:
+        if mode not in THRESHOLD_MODES:
+            raise ValueError(f"mode is {mode!r}; expected one of {THRESHOLD_MODES}.")
+        if not is_number(threshold, 0, 1):
+            raise ValueError(f"threshold is {threshold!r}; expected 0 to 1.")
+        if not all(is_number(side, 1, 2**15) for side in size):
+            raise ValueError(f"The grid is {tuple(size)}; expected (height, width) of at least 1.")
+        self.size = (int(size[0]), int(size[1]))
+        self.threshold, self.mode = float(threshold), mode
+
+    def __call__(self, tb_map: torch.Tensor) -> torch.Tensor:
+        return self.mask_of(upsample_map(tb_map, self.size))
+
+    def mask_of(self, values: torch.Tensor) -> torch.Tensor:
+        """Mask of a map that is on the grid already."""
+        if self.mode == "absolute":
+            return values >= self.threshold
+        stretched = stretch_map(values)
+        return (stretched >= self.threshold) & (stretched.amax(dim=(-2, -1), keepdim=True) > 0)
+
+
+class MapToMaskd(DictionaryForm):
+    """Dictionary form of :class:`MapToMask`: reads ``tb_map``, writes ``tb_mask``."""
+
+    array_form, default_key, written = MapToMask, "tb_map", "tb_mask"
 
 
 class Boxes(NamedTuple):
@@ -34,9 +144,7 @@ class MapToBoxes(Transform):
     whose score is below ``score_threshold`` gets no boxes in either mode.
 
     Args:
-        size: of :class:`MapToMask`; the grid on which boxes are drawn.
-        threshold: of :class:`MapToMask`.
-        mode: of :class:`MapToMask`.
+        size, threshold, mode: of :class:`MapToMask`.
         score_threshold: images below this score get no boxes; 0 draws on every image.
         smallest_area: components below this fraction of the grid are dropped.
         largest_number: at most this many boxes, the highest scores first.
@@ -69,10 +177,7 @@ class MapToBoxes(Transform):
         self.smallest_area, self.largest_number = float(smallest_area), int(largest_number)
 
     def __call__(self, tb_map: torch.Tensor, score: float | torch.Tensor | None = None) -> Boxes:
-        """Boxes of a map ``(1, h, w)`` of 0-1, on the grid.
-
-        A box's score is the largest probability in its component.
-        """
+        """Boxes of a map ``(1, h, w)`` of 0-1, on the grid; a box's score is the largest probability in it."""
         if score is not None and float(score) < self.score_threshold:
             return no_boxes()
         on_grid = upsample_map(tb_map, self.to_mask.size).cpu()
@@ -88,20 +193,14 @@ class MapToBoxes(Transform):
         if not rows:
             return no_boxes()
         rows.sort(key=lambda row: (-row[0], row[1]))  # equal scores: by position, so that the order is always the same
-        rows = rows[: self.largest_number]
-        boxes = torch.tensor([box for _, box in rows], dtype=torch.float32)
-        return Boxes(boxes, torch.tensor([s for s, _ in rows], dtype=torch.float32))
+        scores, boxes = zip(*rows[: self.largest_number], strict=True)
+        return Boxes(torch.tensor(boxes, dtype=torch.float32), torch.tensor(scores, dtype=torch.float32))
 
 
 def large_components(mask: NDArray[np.bool_], smallest_area: float) -> NDArray[np.int32]:
-    """Label the connected components (also by corners) of a mask ``(height, width)`` that are large enough for a box.
+    """Label the connected components (also by corners) of a mask that are at least this fraction of it.
 
-    Args:
-        mask: ``(height, width)``.
-        smallest_area: of a component, as a fraction of the mask.
-
-    Returns:
-        ``(height, width)``: 0 outside of them, and a number above 0 for each, not each number.
+    Returns ``(height, width)``: 0 outside of them, and a number above 0 for each, not each number.
     """
     components, _ = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
     large = np.bincount(components.ravel()) >= smallest_area * mask.size
@@ -114,26 +213,62 @@ def no_boxes() -> Boxes:
 
 
 class MapToBoxesd(MapTransform):
-    """Dictionary form of :class:`MapToBoxes`.
+    """Dictionary form of :class:`MapToBoxes`, whose ``arguments`` it takes.
 
-    Reads the map at ``keys`` and ``score``, writes ``pred_boxes`` ``(n, 4)`` and
-
-    ``pred_box_scores`` ``(n,)``, for a single image.
+    Reads ``tb_map`` and ``score``, writes ``pred_boxes`` ``(n, 4)`` and ``pred_box_scores`` ``(n,)``.
     """
 
-    def __init__(
-        self,
-        size: tuple[int, int],
-        keys: KeysCollection = "tb_map",
-        threshold: float = 0.5,
-        mode: str = "absolute",
-        score_threshold: float = 0.5,
-        smallest_area: float = 0.002,
-        largest_number: int = 8,
-    ) -> None:
+    def __init__(self, *arguments: Any, keys: KeysCollection = "tb_map", **named: Any) -> None:
         super().__init__(keys)
-        self.to_boxes = MapToBoxes(size, threshold, mode, score_threshold, smallest_area, largest_number)
+        self.to_boxes = MapToBoxes(*arguments, **{"score_threshold": 0.5, **named})
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         boxes, scores = self.to_boxes(data[self.keys[0]], data["score"])
         return {**data, "pred_boxes": boxes, "pred_box_scores": scores}
+
+
+def rescale_boxes(boxes: torch.Tensor, from_size: Sequence[int], to_size: Sequence[int]) -> torch.Tensor:
+    """Scale boxes ``(n, 4)`` by the sizes of two grids, (height, width) each, edge to edge; clip them to the new one.
+
+    Example:
+        >>> rescale_boxes(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), (4, 4), (8, 40))
+        tensor([[10.,  4., 30.,  8.]])
+    """
+    (from_h, from_w), (to_h, to_w) = from_size, to_size
+    if min(from_h, from_w, to_h, to_w) <= 0:
+        raise ValueError(f"Sizes are {tuple(from_size)} and {tuple(to_size)}; expected (height, width) above 0.")
+    scale = torch.tensor([to_w / from_w, to_h / from_h] * 2, dtype=torch.float64)
+    edge = torch.tensor([to_w, to_h] * 2, dtype=torch.float64)
+    scaled = boxes.reshape(-1, 4).double().cpu() * scale
+    return torch.minimum(scaled.clamp(min=0), edge).float()
+
+
+class BoxesToImaged(MapTransform):
+    """Bring boxes ``(n, 4)`` from the network's grid into the pixels of the original image, of ``original_size``.
+
+    An image without a size, which was refused, gets none.
+
+    Args:
+        grid_size: (height, width) of the grid.
+        keys: of the boxes.
+        position_key: key of the grid's position on the image, xmin, ymin, xmax, ymax in fractions of width and height;
+            None, or an item without it: the grid spans the image.
+    """
+
+    def __init__(
+        self, grid_size: tuple[int, int], keys: KeysCollection = "pred_boxes", position_key: str | None = None
+    ) -> None:
+        super().__init__(keys)
+        self.grid_size, self.position_key = (int(grid_size[0]), int(grid_size[1])), position_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        height, width = (int(v) for v in d["original_size"])
+        position = d.get(self.position_key, (0, 0, 1, 1))
+        x0, y0, x1, y1 = (round(float(v) * side) for v, side in zip(position, (width, height) * 2, strict=True))
+        for key in self.key_iterator(d):
+            if height == 0 and width == 0:
+                d[key] = torch.zeros((0, 4))
+            else:
+                d[key] = rescale_boxes(d[key], self.grid_size, (y1 - y0, x1 - x0)) + torch.tensor([x0, y0] * 2)
+        return d

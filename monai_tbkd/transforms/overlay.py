@@ -12,8 +12,7 @@ from matplotlib import colormaps
 from monai.transforms import Transform
 from PIL import Image, ImageDraw, ImageFont
 
-from monai_tbkd.transforms.boxes_to_image import rescale_boxes
-from monai_tbkd.transforms.map_to_mask import upsample_map
+from monai_tbkd.transforms.map_to_boxes import rescale_boxes, upsample_map
 from monai_tbkd.transforms.notice import NOTICE
 
 TRUE_COLOR, PREDICTED_COLOR = (64, 224, 255), (255, 196, 0)
@@ -23,21 +22,13 @@ STRONGEST_BLEND = 0.65
 
 @dataclass
 class Panel:
-    """One picture of an image.
+    """One picture of an image; boxes are ``(n, 4)`` in the image's pixels, x = column."""
 
-    Args:
-        caption: line above it.
-        tb_map: TB probabilities ``(1, h, w)`` of 0-1 laid over the image, or None.
-        true_boxes: ``(n, 4)`` in the image's pixels, x = column, or None.
-        boxes: predicted boxes ``(n, 4)`` in the image's pixels, or None.
-        box_scores: their scores ``(n,)`` of 0-1, or None.
-    """
-
-    caption: str
-    tb_map: torch.Tensor | None = None
+    caption: str  # line above it
+    tb_map: torch.Tensor | None = None  # TB probabilities (1, h, w) of 0-1, laid over the image
     true_boxes: torch.Tensor | Sequence[Sequence[float]] | None = None
-    boxes: torch.Tensor | None = None
-    box_scores: torch.Tensor | None = None
+    boxes: torch.Tensor | None = None  # predicted
+    box_scores: torch.Tensor | None = None  # (n,) of 0-1
 
 
 def image_for_display(image: torch.Tensor) -> np.ndarray:
@@ -75,10 +66,7 @@ def _colors() -> np.ndarray:
 
 
 def blend_map(image: np.ndarray, tb_map: np.ndarray) -> np.ndarray:
-    """Lay a map ``(H, W)`` of 0-1 over an image ``(H, W)`` uint8, in the colors of `map_colors`.
-
-    ``(H, W, 3)`` uint8.
-    """
+    """Lay a map ``(H, W)`` of 0-1 over an image ``(H, W)`` uint8, in `map_colors`; ``(H, W, 3)`` uint8."""
     if image.shape != tb_map.shape:
         raise ValueError(
             f"The image is {image.shape} and the map {tb_map.shape}; bring the map to the image's size first."
@@ -131,12 +119,7 @@ def draw_panels(
 
 
 class DrawOverlay(Transform):
-    """Draw an image beside the same image with its map and boxes.
-
-    Args:
-        panel_size: the longer side of each of the two panels, in pixels of the picture.
-        notice: line at the bottom.
-    """
+    """Draw an image beside the same image with its map and boxes; for arguments see `draw_panels`."""
 
     def __init__(self, panel_size: int = 384, notice: str = NOTICE) -> None:
         self.panel_size, self.notice = int(panel_size), notice
@@ -151,16 +134,10 @@ class DrawOverlay(Transform):
         title: str = "",
         caption: str = "map and boxes",
     ) -> torch.Tensor:
-        """The picture, ``(3, height, width)`` uint8.
+        """The picture, ``(3, height, width)`` uint8, in the proportions of the original image (height, width).
 
-        Args:
-            image: as the network got it, ``(C, H, W)``.
-            tb_map: TB probabilities ``(1, h, w)`` of 0-1.
-            boxes: ``(n, 4)`` in pixels of the original image, x = column.
-            box_scores: ``(n,)`` of 0-1.
-            whole_image_size: (height, width) of the original image, whose proportions the picture gets.
-            title: line on top.
-            caption: line above the right panel.
+        The image is as the network got it, ``(C, H, W)``, boxes are in pixels of the original one; see `Panel`. The
+        title is on top, the caption above the right panel.
         """
         gray = image_for_display(image)
         panels = [Panel("image"), Panel(caption, tb_map, boxes=boxes, box_scores=box_scores)]

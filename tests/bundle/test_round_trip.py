@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from monai_tbkd.data import ImageTurn
-from monai_tbkd.transforms.normalize_image import IMAGENET_MEAN, IMAGENET_STD
+from monai_tbkd.transforms.network_input import IMAGENET_MEAN, IMAGENET_STD
 from tests.conftest import REPOSITORY
 from tests.data.golden_dicom import write_image
 

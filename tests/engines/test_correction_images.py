@@ -9,7 +9,7 @@ import torch
 from monai.transforms import Compose
 
 from monai_tbkd.data import ImageError, ReasonCode
-from monai_tbkd.engines import boxed_images, correction_images, correction_sampler
+from monai_tbkd.engines.correction_images import boxed_images, correction_images, correction_sampler
 from monai_tbkd.losses import UNKNOWN_LABEL
 
 

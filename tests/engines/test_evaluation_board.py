@@ -11,7 +11,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.plugins.pr_curve import plugin_data_pb2 as pr_curve_pb2
 from tensorboard.util.tensor_util import make_ndarray
 
-from monai_tbkd.engines.evaluation_board import EvaluationBoard, final_metrics, run_settings
+from monai_tbkd.engines.evaluation_board import final_metrics, run_settings, write_evaluation_board
 from monai_tbkd.metrics import Comparison, Predictions
 
 GRID = 16
@@ -96,7 +96,7 @@ def test_the_precision_recall_curve_is_that_of_the_scores(tmp_path: Path) -> Non
     predictions = {"student": {s: Predictions(maps, np.array([0.9, 0.3, 0.6, 0.1])) for s in ("select", "test")}}
     result = comparison.run(predictions)
     for _ in range(2):  # a second evaluation takes the place of the first
-        EvaluationBoard(tmp_path).write(result, comparison.items["test"], predictions)
+        write_evaluation_board(tmp_path, result, comparison.items["test"], predictions)
     run = events(tmp_path / "student")
     (curve,) = run.Tensors("evaluation/precision_recall")
     metadata = run.SummaryMetadata("evaluation/precision_recall").plugin_data.content

@@ -8,7 +8,7 @@ from monai.fl.client import ClientAlgo
 from monai.fl.utils.constants import FlStatistics, WeightType
 from monai.fl.utils.exchange_object import ExchangeObject
 
-from monai_tbkd.engines import average_updates, federated_averaging
+from monai_tbkd.engines.federated import average_updates, federated_averaging
 
 STEPS = FlStatistics.NUM_EXECUTED_ITERATIONS
 

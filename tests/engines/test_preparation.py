@@ -12,8 +12,8 @@ import torch
 from monai.transforms import Compose, Transform
 from torch import nn
 
-from monai_tbkd.engines import fit_reduction, fit_target, kept_images, prepare_student, training_settings
-from monai_tbkd.engines.preparation import has_tb
+from monai_tbkd.engines import kept_images, training_settings
+from monai_tbkd.engines.preparation import fit_reduction, fit_target, has_tb, prepare_student
 from monai_tbkd.networks import ActivationMapNet, LogSumExpMapPool, SymmetricMapNet
 from monai_tbkd.transforms import AddLungPriord, CenterMapd, CloseByLabeld, FrozenFeaturesd, SmoothMapd
 from monai_tbkd.transforms.student_target import TEACHER_MAP

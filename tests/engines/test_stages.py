@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from monai_tbkd.engines import (
+from monai_tbkd.engines.stages import (
     FinishedTeacher,
+    finished_part,
     is_finished,
     stage_path,
     training_record,
     training_settings,
 )
-from monai_tbkd.engines.stages import finished_part
 from monai_tbkd.networks import (
     ActivationMapNet,
     FeatureMapNet,

@@ -15,9 +15,9 @@ from ignite.engine import Engine, Events
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from monai_tbkd.bundle.plain_errors import plain_cause
-from monai_tbkd.handlers import TrainingState
-from monai_tbkd.handlers.training_state import training_state_path
-from monai_tbkd.networks import read_state_dict
+from monai_tbkd.handlers import FinishedCheckpoint, ReceivedCheckpoint, TrainingState
+from monai_tbkd.networks import ActivationMapNet, read_state_dict
+from monai_tbkd.networks.checkpoint import read_record
 from tests.conftest import open_bundle
 
 
@@ -90,7 +90,7 @@ def test_broken_off_it_ends_as_an_unbroken_one(
     unbroken = train("unbroken", num_workers=workers) if workers else unbroken
     for step in steps:  # of 2 steps each: in the second epoch, and in the third
         out = train("broken", plug=step, num_workers=workers)
-        assert training_state_path(out / "models" / "control.pt").is_file()
+        assert (out / "models" / "control.training.pt").is_file()
         assert not (out / "models" / "control.json").exists()
     train("broken", num_workers=workers)
     assert same_weights(unbroken / "models" / "control.pt", out / "models" / "control.pt")
@@ -135,7 +135,7 @@ def test_killed_when_all_epochs_are_over_it_only_writes_its_checkpoint(
     train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("monai_tbkd.handlers.finished_checkpoint.write_checkpoint", lambda *_: _pull())
+    monkeypatch.setattr("monai_tbkd.handlers.training_state.write_checkpoint", lambda *_: _pull())
     out = train("broken", plug=99)
     monkeypatch.undo()
     caplog.clear()
@@ -143,7 +143,7 @@ def test_killed_when_all_epochs_are_over_it_only_writes_its_checkpoint(
     assert "Going on after epoch 3 of 3" in caplog.text
     assert "Epoch[3] Complete" not in caplog.text
     assert (out / "models" / "control.json").is_file()
-    assert not training_state_path(out / "models" / "control.pt").exists()
+    assert not (out / "models" / "control.training.pt").exists()
 
 
 @pytest.mark.bundle
@@ -161,7 +161,7 @@ def test_killed_while_the_state_is_written_the_state_before_counts(
     monkeypatch.setattr(torch, "save", half)
     out = train("broken", plug=99)
     monkeypatch.undo()
-    assert torch.load(training_state_path(out / "models" / "control.pt"), weights_only=True)["epoch"] == 1
+    assert torch.load(out / "models" / "control.training.pt", weights_only=True)["epoch"] == 1
     train("broken")
     assert same_weights(unbroken / "models" / "control.pt", out / "models" / "control.pt")
 
@@ -169,7 +169,7 @@ def test_killed_while_the_state_is_written_the_state_before_counts(
 @pytest.mark.bundle
 def test_what_was_left_by_another_training_is_refused_with_a_sentence(train: Callable[..., Path]) -> None:
     out = train("broken", plug=3)
-    state = training_state_path(out / "models" / "control.pt")
+    state = out / "models" / "control.training.pt"
     left = state.read_bytes()
     with pytest.raises(RuntimeError) as caught:
         train("broken", learning_rate=0.5)
@@ -256,3 +256,46 @@ def test_every_part_goes_on_as_it_was(tmp_path: Path) -> None:
     engine.state.epoch = 5
     handler.remove(engine)
     assert not handler.path.exists()
+
+
+def engine_with(path: Path) -> Engine:
+    engine = Engine(lambda engine, batch: None)
+    FinishedCheckpoint(ActivationMapNet("resnet18", width=0.125), path, {"seed": 7}).attach(engine)
+    return engine
+
+
+def test_written_after_the_last_epoch(tmp_path: Path) -> None:
+    path = tmp_path / "models" / "teacher.pt"
+    engine_with(path).run([0, 1], max_epochs=3)
+    record = read_record(path)
+    assert record is not None
+    assert (record["epochs"], record["seed"]) == (3, 7)
+    assert record["architecture"]["backbone"] == "resnet18"
+
+
+def test_not_written_when_stopped_before(tmp_path: Path) -> None:
+    engine = engine_with(tmp_path / "teacher.pt")
+    engine.add_event_handler(Events.EPOCH_COMPLETED(once=1), engine.terminate)
+    engine.run([0, 1], max_epochs=3)
+    assert not list(tmp_path.iterdir())
+
+
+def evaluate(network: ActivationMapNet, path: Path, trained_epochs: int) -> None:
+    """As MonaiAlgo runs an evaluator: with the number of the epoch that would come next."""
+    engine = Engine(lambda engine, batch: None)
+    ReceivedCheckpoint(network, path, epochs=4, record={"seed": 7}).attach(engine)
+    engine.state.epoch = trained_epochs  # the engine adds one as it starts
+    engine.state.epoch_length, engine.state.iteration = 1, trained_epochs
+    engine.run([0], max_epochs=trained_epochs + 1)
+
+
+def test_written_after_the_last_round_and_not_before(tmp_path: Path) -> None:
+    network, path = ActivationMapNet("resnet18", width=0.125), tmp_path / "models" / "model.pt"
+    evaluate(network, path, trained_epochs=2)
+    assert not path.parent.exists()
+    evaluate(network, path, trained_epochs=4)
+    record = read_record(path)
+    assert record is not None
+    assert (record["epochs"], record["seed"]) == (4, 7)
+    written = torch.load(path, weights_only=True)
+    assert all(torch.equal(written[name], value) for name, value in network.state_dict().items())

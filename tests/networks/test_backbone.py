@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from monai_tbkd.networks import load_backbone_weights
-from monai_tbkd.networks.backbone import LITE, make_backbone, stage_features
+from monai_tbkd.networks.backbone import LITE, make_backbone
 from monai_tbkd.networks.efficientnet_lite import EfficientNetLite0
 from monai_tbkd.networks.weights import LITE_PACKAGE, initial_weights
 
@@ -21,7 +21,7 @@ def looks_at(backbone: nn.Module, image: torch.Tensor, cells: list[int], power: 
     image = image.clone().requires_grad_()
     at = torch.arange(image.shape[-1], dtype=torch.float32)
     found = []
-    for features in stage_features(backbone.eval().requires_grad_(False), image):
+    for features in backbone.eval().requires_grad_(False).features(image):
         middles = []
         for i in cells:
             chosen = torch.rand(features.shape[:2], generator=generator)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from monai_tbkd.networks import SymmetricMapHead, SymmetricMapNet
-from monai_tbkd.networks.symmetric_map_net import mirror_mean, swap_mirror
+from monai_tbkd.networks import SymmetricMapNet
+from monai_tbkd.networks.symmetric_map_net import SymmetricMapHead, mirror_mean, swap_mirror
 
 
 def small(backbone: str = "resnet18", **options: int) -> SymmetricMapNet:
@@ -79,7 +79,7 @@ def test_stages_have_the_same_part_of_the_variance(stride: int, channels: list[i
         found.append(alone)
     moved = sum(found)
     net = small("efficientnet_lite0", output_stride=stride)
-    assert net.fit_components(moved) == pytest.approx(1.0, abs=1e-6)
+    net.fit_components(moved)
     weights = [net.reduce.weight[:, each, 0, 0].norm() * moved[:, each].std() for each in _firsts(channels)]
     assert max(weights) / min(weights) == pytest.approx(1.0, abs=0.15)
 
@@ -89,21 +89,20 @@ def test_components_are_uncorrelated_and_have_no_mean() -> None:
     generator = torch.Generator().manual_seed(2)
     number = net.reduce.in_channels
     mixed = torch.randn(4000, number, generator=generator) @ torch.randn(number, number, generator=generator) + 3.0
-    fraction = net.fit_components(mixed)
+    net.fit_components(mixed)
     out = net.reduce(mixed[:, :, None, None])[..., 0, 0].double()
     covariance = (out.T @ out / len(out)).numpy()
     assert abs(out.mean(dim=0)).max() < 1e-4
     np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-4)
     assert (np.diff(np.diag(covariance)) < 0).all()  # the first have more, whitened in part
     assert float(out.std()) == pytest.approx(1.0, abs=1e-4)
-    assert 0 < fraction < 1
 
 
-def test_share_of_the_variance_that_is_in_few_directions() -> None:
+def test_cells_that_lie_in_few_directions() -> None:
     net = small()
     generator = torch.Generator().manual_seed(2)
     few = torch.randn(500, 5, generator=generator) @ torch.randn(5, net.reduce.in_channels, generator=generator)
-    assert net.fit_components(few) == pytest.approx(1.0, abs=1e-6)
+    net.fit_components(few)
     assert net.reduce.weight.isfinite().all()
     with pytest.raises(ValueError, match="5 cells to fit 6 components"):
         net.fit_components(few[:5])

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from monai.networks.nets import resnet50
+from monai.networks.nets import ResNetFeatures, resnet50
 from torch import nn
 
 from monai_tbkd.bundle.plain_errors import plain_cause
 from monai_tbkd.networks import ActivationMapNet, load_backbone_weights, load_checkpoint
-from monai_tbkd.networks.backbone import LITE, stage_features
+from monai_tbkd.networks.backbone import LITE
 from monai_tbkd.networks.weights import initial_weights, load_plain, save_plain
 from monai_tbkd.transforms import NormalizeImage
 
@@ -52,10 +52,10 @@ def test_one_channel_weights_take_images_as_they_are_normalized_here(tmp_path: P
     assert load_backbone_weights(ours.backbone, tmp_path / "w.pt") == ["fc.bias", "fc.weight"]
     image = torch.randint(0, 256, (1, 1, 512, 512), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        expected = stage_features(theirs, (2.0 * image / 255.0 - 1.0) * 1024.0)
-        for found, each in zip(stage_features(ours.backbone, NormalizeImage()(image)), expected, strict=True):
+        expected = ResNetFeatures.forward(theirs, (2.0 * image / 255.0 - 1.0) * 1024.0)[-2:]
+        for found, each in zip(ours.backbone.features(NormalizeImage()(image)), expected, strict=True):
             torch.testing.assert_close(found, each, atol=1e-4 * float(each.abs().max()), rtol=0)
-    assert stage_features(ours.backbone, torch.zeros(1, 3, 512, 512))[-1].shape[-2:] == (16, 16)
+    assert ours.backbone.features(torch.zeros(1, 3, 512, 512))[-1].shape[-2:] == (16, 16)
 
 
 @pytest.mark.parametrize(("classes", "found"), [(14, "fc of 14 classes"), (None, "no fc")])

@@ -24,7 +24,7 @@ from monai_tbkd.report.image_pictures import ImagePicture, fit_side, map_layer, 
 from monai_tbkd.report.image_reports import AT_ONCE, batch_page, image_page, page_stem, write_reports
 from monai_tbkd.results import PredictionTable
 from monai_tbkd.results.prediction_table import COLUMNS
-from monai_tbkd.transforms.map_to_mask import upsample_map
+from monai_tbkd.transforms.map_to_boxes import upsample_map
 from monai_tbkd.transforms.overlay import blend_map
 from tests.report.parsed_page import Page
 

@@ -9,7 +9,7 @@ from monai.data import MetaTensor
 
 from monai_tbkd.data import ImageError, ReasonCode
 from monai_tbkd.data.phantom import make_image
-from monai_tbkd.transforms import BoxesToImaged, CropBorder, CropBorderd, MapToWholeImaged
+from monai_tbkd.transforms import BoxesToImaged, CropBorderd, MapToWholeImaged
 
 IMAGE = make_image("tb", seed=3, size=256).image
 
@@ -62,7 +62,7 @@ def test_of_an_image_that_is_not_cut_maps_are_untouched() -> None:
 
 def test_unusual_shapes_and_several_pictures_are_told() -> None:
     def warnings(picture: np.ndarray) -> str:
-        return str(CropBorder()(read(picture))[0].meta["warnings"])
+        return str(CropBorderd()({"image": read(picture)})["image"].meta["warnings"])
 
     assert warnings(np.vstack([IMAGE, IMAGE])) == "UNTAGGED; UNUSUAL_SHAPE"
     assert warnings(np.repeat(IMAGE, 6, axis=1)) == "UNTAGGED; UNUSUAL_SHAPE"
@@ -72,8 +72,8 @@ def test_unusual_shapes_and_several_pictures_are_told() -> None:
 
 def test_too_little_inside_is_refused() -> None:
     with pytest.raises(ImageError, match="a plain border takes 68% of the picture, and what is inside has 256 x 256"):
-        CropBorder(min_side=300)(read(on_canvas()))
+        CropBorderd(min_side=300)({"image": read(on_canvas())})
     with pytest.raises(ImageError) as caught:
-        CropBorder(min_side=300)(torch.from_numpy(on_canvas())[None])
+        CropBorderd(min_side=300)({"image": torch.from_numpy(on_canvas())[None]})
     assert caught.value.reason is ReasonCode.TOO_SMALL
-    CropBorder(min_side=300)(read(IMAGE))  # the reader judges whole images
+    CropBorderd(min_side=300)({"image": read(IMAGE)})  # the reader judges whole images

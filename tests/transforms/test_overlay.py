@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from monai_tbkd.transforms import DrawOverlay, Panel, blend_map, draw_panels, image_for_display
-from monai_tbkd.transforms.overlay import CAPTION_HEIGHT, PREDICTED_COLOR, TRUE_COLOR
+from monai_tbkd.transforms import DrawOverlay, Panel, draw_panels, image_for_display
+from monai_tbkd.transforms.overlay import CAPTION_HEIGHT, PREDICTED_COLOR, TRUE_COLOR, blend_map
 
 IMAGE = np.full((40, 80), 100, dtype=np.uint8)
 
