@@ -81,7 +81,9 @@ class ActivationMapNet(nn.Module):
         """Normalized images ``(B, in_channels, H, W)`` to maps ``(B, num_classes, ceil(H / stride), ...)``."""
         if not torch.jit.is_scripting():  # type: ignore[attr-defined]
             return self.head(stage_features(self.backbone, image)[-1])  # type: ignore[no-any-return]
-        # the same of a ResNet: `ckpt_export` scripts networks, and a script cannot pass on a module
+        # the same: `ckpt_export` scripts networks, and a script cannot pass on a module
+        if not hasattr(self.backbone, "maxpool"):  # EfficientNet-Lite0
+            return self.head(self.backbone.features(image)[-1])  # type: ignore[no-any-return]
         x = self.backbone.maxpool(self.backbone.act(self.backbone.bn1(self.backbone.conv1(image))))
         x = self.backbone.layer3(self.backbone.layer2(self.backbone.layer1(x)))
         return self.head(self.backbone.layer4(x))  # type: ignore[no-any-return]
