@@ -17,9 +17,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="write a trained model as ONNX, OpenVINO or TorchScript, for inference with --backend",
         description=(
             "Write a trained model for other runtimes: input an 8-bit gray image, normalization inside, output the "
-            "map. Inference takes it by --backend onnxruntime, openvino, torchscript. Research use "
-            "only, not for diagnosis. Exit status: 0; 1 if the boxes of a file of 8 bits do not agree with float32's; 2 "
-            "if nothing was written."
+            "map. Inference takes it by --backend onnxruntime, openvino, torchscript. Research use only, not for "
+            "diagnosis. Exit status: 0; 1 if an 8-bit file's boxes do not agree with float32's; 2 if none was written."
         ),
     )
     p.add_argument("--format", choices=FORMATS, required=True)

@@ -132,10 +132,10 @@ def _fewest_blocks(
     taken = search(made, order_of(made, errors), judged, runtime)
     if not taken.agrees:
         raise ValueError(
-            f"8 bits lose this model's boxes: agreement with float32's is {taken.found.box_iou:.2f} (mean IoU; expected "
-            f"{SMALLEST_IOU} or more) and the score changes by {taken.found.score_change:.3f} (at most {LARGEST_CHANGE}), "
-            f"at best with {made.described(taken.keep)}. Nothing is written; export without --int8, or name blocks by "
-            "--keep_float32 to write it all the same."
+            f"8 bits lose this model's boxes: at best ({made.described(taken.keep)}) their agreement with float32's is "
+            f"{taken.found.box_iou:.2f} (mean IoU; expected {SMALLEST_IOU} or more) and the score changes by "
+            f"{taken.found.score_change:.3f} ({LARGEST_CHANGE} at most). Nothing is written; export without --int8, or "
+            "name blocks by --keep_float32 to write it all the same."
         )
     logger.info("Taken: %s.", made.described(taken.keep))
     return taken.keep
