@@ -10,9 +10,9 @@ gives score and boxes in the image's pixels. With pytorch-grad-cam and TorchCAM:
 own and runs an EfficientNet-Lite0 on that crop; so this compares programs, and `one_pass.py` the maps alone.
 
 Each program has a process of its own with one thread, and each image goes through all of them in turns. Counted:
-CPU time of an image (a ratio within the image; only images that all of them read), CPU time to be ready, the peak of
-resident memory (`resource.getrusage`; both with the process that our files are decoded in), and the program's lines
-that are neither blank nor comments.
+CPU time of an image (a ratio within the image; only images that all of them read) and CPU time to be ready, both with
+the process that our files are decoded in; the peak of resident memory (`resource.getrusage`), and that of this other
+process; and the program's lines that are neither blank nor comments.
 """
 
 from __future__ import annotations
@@ -50,11 +50,10 @@ def cpu_seconds() -> float:
     return time.process_time() + sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
-def peak_memory() -> int:
-    """Bytes, what a child shares with its parent counted twice."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + sum(
-        memory("VmHWM", process.name) for process in reader_processes()
-    )
+def peaks_of_memory() -> tuple[int, int]:
+    """Bytes of this process, and of those that decode for it (forked, so most of it is shared with this one)."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return own, sum(memory("VmHWM", process.name) for process in reader_processes())
 
 
 def child(program: str) -> None:
@@ -76,7 +75,7 @@ def child(program: str) -> None:
         except Exception as error:
             print(f"{program}: {line}{error!r}", file=sys.stderr)
         seconds = cpu_seconds() - before
-        found = {"seconds": seconds, "read": score is not None, "boxes": len(boxes), "peak": peak_memory()}
+        found = {"seconds": seconds, "read": score is not None, "boxes": len(boxes), "peaks": peaks_of_memory()}
         print(json.dumps(found), file=answers)
 
 
@@ -115,14 +114,14 @@ def measure(images: list[Path], rounds: int, folder: Path) -> list[dict[str, Any
         processes = dict(zip(ways, (a, b, c), strict=True))
         ready = {way: answer(process)["seconds"] for way, process in processes.items()}
         seconds: dict[str, list[float]] = {way: [] for way in ways}
-        peaks, boxes, unread = (dict.fromkeys(ways, 0) for _ in range(3))
+        own, readers, boxes, unread = (dict.fromkeys(ways, 0) for _ in range(4))
         for process in processes.values():
             answer(process, images[0])  # warms up
         for number, image in enumerate(images * rounds):
             start = number % len(ways)
             found = {way: answer(processes[way], image) for way in ways[start:] + ways[:start]}
             for way, of_way in found.items():
-                peaks[way] = max(peaks[way], of_way["peak"])
+                own[way], readers[way] = of_way["peaks"]  # so far
                 boxes[way] += of_way["boxes"]
                 unread[way] += not of_way["read"]
                 if all(each["read"] for each in found.values()):  # else they did not do the same work
@@ -132,7 +131,8 @@ def measure(images: list[Path], rounds: int, folder: Path) -> list[dict[str, Any
     for way in ways:
         made += [
             number_row(BENCHMARK, "CPU seconds to be ready", way, ready[way], "s CPU"),
-            number_row(BENCHMARK, "peak memory", way, peaks[way] / 2**20, "MiB", len(images)),
+            number_row(BENCHMARK, "peak memory", way, own[way] / 2**20, "MiB", len(images)),
+            number_row(BENCHMARK, "peak memory, reading process", way, readers[way] / 2**20, "MiB", len(images)),
             number_row(BENCHMARK, "lines of the program", way, lines_of(WAYS[way]), "lines"),
             number_row(BENCHMARK, "boxes drawn", way, boxes[way] / rounds, "boxes", len(images)),
             number_row(BENCHMARK, "images without a score", way, unread[way] / rounds, "images", len(images)),
