@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +37,12 @@ class EfficientNetLite0(nn.Module):
         output_stride: pixels between two cells of the grid, 32, 16 or 8.
         last_stage: ``"layer4"`` (stride 32), ``"layer3"`` (16) or ``"layer2"`` (8); later stages are left out.
     """
+
+    if TYPE_CHECKING:  # torch.jit.script does not know these annotations
+        layer1: nn.Module
+        layer2: nn.Module
+        layer3: nn.Module
+        layer4: nn.Module
 
     def __init__(self, output_stride: int = 16, last_stage: str = "layer4") -> None:
         super().__init__()
