@@ -1,4 +1,4 @@
-"""An environment that has pytorch-grad-cam and TorchCAM beside this project's packages, for benchmarks/one_pass.py.
+"""An environment that has pytorch-grad-cam and TorchCAM beside this project's packages, for two of the benchmarks.
 
     python benchmarks/peer_environment.py DIR
 

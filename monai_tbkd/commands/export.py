@@ -41,8 +41,12 @@ _CHECKED = 5  # one image in so many is kept to compare both networks on
 def run(args: argparse.Namespace) -> int:
     """Load, write, and log how much the written network agrees.
 
+    Returns:
+        The exit status: 1 where the boxes of an 8-bit file do not agree with float32's.
+
     Raises:
-        ValueError: settings that the model was not trained with, or int8 without images.
+        ValueError: settings that the model was not trained with, int8 without images, or no choice of blocks that keeps
+            the boxes in 8 bits.
     """
     if args.int8 != (args.images is not None):
         raise ValueError(
@@ -85,9 +89,11 @@ def run(args: argparse.Namespace) -> int:
         logger.info("Against float32, on images that chose nothing: %s.", found)
         if not _agrees(found):
             logger.warning(
-                "This is less than mean IoU %.2f of boxes or more than %.2f change of the score. Its boxes are not "
-                "those of float32; evaluate the 8-bit model by itself before it is used.", SMALLEST_IOU, LARGEST_CHANGE,
+                "%s: its boxes are not those of float32 (agreement %.2f; expected mean IoU %.2f or more, and a score "
+                "changed by %.2f at most). Evaluate the 8-bit model by itself before it is used.",
+                output, found.box_iou, SMALLEST_IOU, LARGEST_CHANGE,
             )  # fmt: skip
+            return 1
     return 0
 
 
@@ -125,6 +131,13 @@ def _fewest_blocks(
         return found, _agrees(found)
 
     taken = search(made, order_of(made, errors), judged, runtime)
+    if not taken.agrees:
+        raise ValueError(
+            f"8 bits lose this model's boxes: at best ({made.described(taken.keep)}) their agreement with float32's is "
+            f"{taken.found.box_iou:.2f} (mean IoU; expected {SMALLEST_IOU} or more) and the score changes by "
+            f"{taken.found.score_change:.3f} ({LARGEST_CHANGE} at most). Nothing is written; export without --int8, or "
+            "name blocks by --keep_float32 to write it all the same."
+        )
     logger.info("Taken: %s.", made.described(taken.keep))
     return taken.keep
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -37,14 +38,16 @@ class EfficientNetLite0(nn.Module):
         last_stage: ``"layer4"`` (stride 32), ``"layer3"`` (16) or ``"layer2"`` (8); later stages are left out.
     """
 
-    layer1: nn.Module
-    layer2: nn.Module
-    layer3: nn.Module
-    layer4: nn.Module
+    if TYPE_CHECKING:  # torch.jit.script does not know these annotations
+        layer1: nn.Module
+        layer2: nn.Module
+        layer3: nn.Module
+        layer4: nn.Module
 
     def __init__(self, output_stride: int = 16, last_stage: str = "layer4") -> None:
         super().__init__()
-        self.output_stride, self.lean = output_stride, LEAN
+        self.output_stride, self.lean = output_stride, list(LEAN)
+        self.deepest = {"layer2": 8, "layer3": 16, "layer4": 32}[last_stage]
         self.conv1 = SameConv2d(3, 32, 3, 2, bias=False)
         self.bn1 = _norm(32)
         self.act = nn.ReLU6(inplace=True)
@@ -63,13 +66,13 @@ class EfficientNetLite0(nn.Module):
 
     def features(self, image: torch.Tensor) -> list[torch.Tensor]:
         """Features of normalized images at each stride from the output stride on, ``(B, F, h, w)``, on the grid."""
-        x = self.layer1(self.act(self.bn1(self.conv1(image))))
+        at_8 = self.layer2(self.layer1(self.act(self.bn1(self.conv1(image)))))
+        at_16 = self.layer3(at_8)  # a stage that is left out passes on its input
+        at_32 = self.layer4(at_16)
         found: list[torch.Tensor] = []
-        for stride, layer in ((8, self.layer2), (16, self.layer3), (32, self.layer4)):
-            if not isinstance(layer, nn.Identity):
-                x = layer(x)
-                if stride >= self.output_stride:
-                    found.append(self.on_grid(x, stride, int(image.shape[-2]), int(image.shape[-1])))
+        for stride, x in ((8, at_8), (16, at_16), (32, at_32)):
+            if self.output_stride <= stride <= self.deepest:
+                found.append(self.on_grid(x, stride, int(image.shape[-2]), int(image.shape[-1])))
         return found
 
     def on_grid(self, features: torch.Tensor, stride: int, height: int, width: int) -> torch.Tensor:
@@ -77,7 +80,7 @@ class EfficientNetLite0(nn.Module):
 
         Beyond the outer cells these are repeated.
         """
-        rows, columns = (self._reading(side, stride).to(features) for side in (height, width))
+        rows, columns = self._reading(height, stride).to(features), self._reading(width, stride).to(features)
         return torch.matmul(torch.matmul(rows, features), columns.T)
 
     def _reading(self, pixels: int, stride: int) -> torch.Tensor:
@@ -89,7 +92,7 @@ class EfficientNetLite0(nn.Module):
 
     def first_position(self, pixels: int, stride: int) -> float:
         """Position in pixels of the first cell of a stride, along a side of so many pixels."""
-        position, size, step = self.lean[(8, 16, 32).index(stride)], pixels, 1
+        position, size, step = self.lean[[8, 16, 32].index(stride)], pixels, 1
         while step < stride:
             position += step if size % 2 == 0 else 0
             size, step = -(-size // 2), 2 * step
@@ -127,9 +130,10 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         if self.stride[0] == 2:
-            rows, columns = (self.kernel_size[0] - 1 - (int(n) + 1) % 2 for n in image.shape[-2:])
+            rows = self.kernel_size[0] - 1 - (int(image.shape[-2]) + 1) % 2
+            columns = self.kernel_size[0] - 1 - (int(image.shape[-1]) + 1) % 2
             image = F.pad(image, [columns // 2, columns - columns // 2, rows // 2, rows - rows // 2])
-        return super().forward(image)
+        return self._conv_forward(image, self.weight, self.bias)  # super() cannot be scripted
 
 
 def from_published(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -111,7 +111,9 @@ class SymmetricMapNet(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Normalized images ``(B, 3, H, W)`` to maps ``(B, num_classes, ceil(H / stride), ceil(W / stride))``."""
-        return mirror_mean(self.head, self.features(image), image.shape[-1], self.output_stride)
+        features = self.features(image)
+        own, mirrored = self.head(features), self.head(swap_mirror(features))
+        return mean_with_mirror(own, mirrored, image.shape[-1], self.output_stride)
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """What the head is trained on, ``(B, 2 D, h, w)``: of the image, then of its mirror image, not turned back."""
@@ -187,7 +189,8 @@ class FeatureMapNet(nn.Module):
         features = features.float()
         if self.training:
             return self.head(features)  # type: ignore[no-any-return]
-        return mirror_mean(self.head, features, self.width, self.output_stride)
+        own, mirrored = self.head(features), self.head(swap_mirror(features))
+        return mean_with_mirror(own, mirrored, self.width, self.output_stride)
 
 
 def trained_part(
@@ -217,8 +220,3 @@ def swap_mirror(features: torch.Tensor) -> torch.Tensor:
     """Turn features ``(B, 2 D, h, w)`` of images into those of their mirror images: the halves change places."""
     own, mirror = features.chunk(2, dim=1)
     return torch.cat([mirror, own], dim=1)
-
-
-def mirror_mean(head: nn.Module, features: torch.Tensor, width: int, output_stride: int) -> torch.Tensor:
-    """Average a head's maps of features ``(B, 2 D, h, w)`` and of their mirror images, see `mean_with_mirror`."""
-    return mean_with_mirror(head(features), head(swap_mirror(features)), width, output_stride)

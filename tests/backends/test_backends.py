@@ -26,6 +26,7 @@ from monai_tbkd.backends import (
 )
 from monai_tbkd.backends.exported_net import SUFFIXES, read_record
 from monai_tbkd.backends.runtime import Bfloat16Net
+from monai_tbkd.commands import export as export_command
 from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet, model_version
 from tests.conftest import SMALL_NETWORK, SMALL_RECIPE, run_bundle
 
@@ -39,7 +40,7 @@ def export(trained: Path, kind: str, output: Path, *more: str) -> Path:
     """The trained phantom model through the command."""
     checkpoint = trained / "models" / "model.pt"
     given = ["--checkpoint", str(checkpoint), "--output", str(output), "--recipe", str(SMALL_RECIPE)]
-    assert main(["export", "--format", kind, *given, *more]) == 0
+    assert main(["export", "--format", kind, *given, *more]) in ((0, 1) if "--keep_float32" in more else (0,))
     return output
 
 
@@ -126,8 +127,10 @@ def test_int8_is_a_model_of_its_own_near_the_other(
 
 
 def test_blocks_that_stay_in_32_bits_are_searched_for(
-    trained: Path, phantoms: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    trained: Path, phantoms: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(export_command, "SMALLEST_IOU", 0.0)  # which the phantom model misses (0.94)
+    monkeypatch.setattr(export_command, "LARGEST_CHANGE", 1.0)
     with caplog.at_level("INFO"):
         path = export(trained, "onnx", tmp_path / "model.onnx", "--int8", "--images", str(phantoms / "imgs"))
     kept = read_record(path)["calibration"]["float32"]
@@ -135,6 +138,19 @@ def test_blocks_that_stay_in_32_bits_are_searched_for(
     assert all(name in taken for name in kept)
     assert [text for text in caplog.messages if text.startswith("all in 8 bits: ")]
     assert [text for text in caplog.messages if text.startswith("Against float32, on images that chose nothing: ")]
+
+
+@pytest.mark.parametrize(("blocks", "status"), [((), 2), (("--keep_float32", "stem"), 1)])
+def test_8_bits_that_lose_the_boxes_are_told_by_the_status(
+    blocks: tuple[str, ...], status: int, trained: Path, phantoms: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(export_command, "SMALLEST_IOU", 1.01)
+    given = ["--checkpoint", str(trained / "models" / "model.pt"), "--output", str(tmp_path / "model.onnx")]
+    images = ["--int8", "--images", str(phantoms / "imgs"), "--number", "10", *blocks]
+    assert main(["export", "--format", "onnx", "--recipe", str(SMALL_RECIPE), *given, *images]) == status
+    assert "agreement" in (capsys.readouterr().err if status == 2 else caplog.text)
+    assert (tmp_path / "model.onnx").exists() == (status == 1)
 
 
 def test_thresholds_come_out_of_the_file(trained: Path, exported: Path, images: Path, tmp_path: Path) -> None:

@@ -57,6 +57,26 @@ def test_a_line_an_image_and_the_files_of_the_config(
     assert len(list((out / "overlays").iterdir())) == 4
 
 
+def test_a_file_that_is_still_being_written_has_a_reason_and_its_score_when_it_is_whole(
+    trained: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (images / "begun.png").touch()
+    whole, growing = (images / "2.png").read_bytes(), images / "0.png"
+    growing.write_bytes(whole[:-4])  # the end mark's last bytes
+    command = ["locate", str(images), "--ckpt_dir", str(trained / "models"), "--output", str(tmp_path / "out"), *QUICK]
+    assert main(command) == 3
+    first = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert first["0.png"].startswith("failed, CORRUPT: the picture is cut short")
+    assert first["begun.png"].startswith("failed, CORRUPT: the file is empty")
+    growing.write_bytes(whole)
+    for name in ("half.png", "begun.png"):
+        (images / name).write_bytes(whole)
+    assert main([*command, "resume=true"]) == 0
+    second = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert second["0.png"] == second["begun.png"] == second["half.png"] == first["2.png"]
+    assert {row["status"] for row in read_predictions(tmp_path / "out")["images"]} == {"done"}
+
+
 def test_several_sources_and_no_file_left(
     trained: Path, images: Path, phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,

@@ -43,7 +43,7 @@ def keep_middles(backbone: nn.Module) -> nn.Module:
             with torch.no_grad():
                 module.weight[:, :, rows // 2, columns // 2] = 1.0 / module.weight.shape[1]
     if isinstance(backbone, EfficientNetLite0):
-        backbone.lean = (0.0, 0.0, 0.0)
+        backbone.lean = [0.0, 0.0, 0.0]
     else:
         backbone.maxpool = nn.AvgPool2d(3, 2, 1)  # which looks where the maximum does
     return backbone

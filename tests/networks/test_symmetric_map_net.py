@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from monai_tbkd.networks import SymmetricMapNet
-from monai_tbkd.networks.symmetric_map_net import SymmetricMapHead, mirror_mean, swap_mirror
+from monai_tbkd.networks.cell_positions import mean_with_mirror
+from monai_tbkd.networks.symmetric_map_net import SymmetricMapHead, swap_mirror
 
 
 def small(backbone: str = "resnet18", **options: int) -> SymmetricMapNet:
@@ -50,19 +50,12 @@ def test_any_width_is_mirrored_about_its_middle(width: int) -> None:
     np.testing.assert_allclose(net(image)[0, 0].detach().numpy(), (own + turned) / 2, atol=1e-5)
 
 
-class WhereItLooks(nn.Module):
-    """A map that is its features' first channel."""
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return features[:, :1]
-
-
 @pytest.mark.parametrize(("width", "stride"), [(64, 16), (65, 16), (70, 16), (80, 16), (40, 8)])
 def test_position_stays_position(width: int, stride: int) -> None:
     cells = -(-width // stride)
     at = stride * torch.arange(cells, dtype=torch.float32)
     features = torch.stack([at, width - 1 - at])[None, :, None]  # pixel of the image that each cell looks at
-    mean = mirror_mean(WhereItLooks(), features, width, stride)[0, 0, 0]
+    mean = mean_with_mirror(features[:, :1], swap_mirror(features)[:, :1], width, stride)[0, 0, 0]
     torch.testing.assert_close(mean[1:], at[1:])
     assert 0 <= float(mean[0]) < stride / 2  # beyond the mirror image's last cell that cell is repeated
 
