@@ -222,7 +222,7 @@ def results_written(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise OSError(
             f"{folder}: results cannot be written ({error.strerror or error}). Rows that are there stay; mend it (free "
-            "space, permissions, another output_dir) and go on with --resume true."
+            "space, permissions, another output_dir) and go on with --resume true (of locate: --set resume=true)."
         ) from error
 
 
