@@ -165,9 +165,7 @@ class Comparison:
             ``map_threshold``, ``score_threshold`` (None for a blind predictor), ``chosen_on`` and ``mode``.
         """
         truth, maps = self.truth["select"], self.on_grid(select.maps)
-        threshold, how = choose_map_threshold(
-            maps, truth.masks, truth.tb, self.selection, **{**self.fit, "mode": "absolute"}
-        )
+        threshold, how = choose_map_threshold(maps, truth.masks, truth.tb, self.selection)
         return {
             "map_threshold": threshold,
             "score_threshold": choose_score_threshold(select.scores, truth.tb, self.score_selection),

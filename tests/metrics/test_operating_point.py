@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monai_tbkd.metrics.operating_point import choose_map_threshold, choose_score_threshold, choose_threshold
+from monai_tbkd.metrics.operating_point import choose_score_threshold, choose_threshold
 
 SCORES = np.array([90.0, 80, 70, 20, 85, 60, 50, 30, 20, 10])
 POSITIVE = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0]) > 0
@@ -19,19 +19,6 @@ def test_score_threshold_of_a_triage_test() -> None:
     assert choose_score_threshold(scores, np.zeros(12, bool)) == 0.5
     assert choose_score_threshold(np.ones(12), tb, "specificity_70") > 1  # no other threshold has any specificity
     assert choose_score_threshold(None, tb, "specificity_70") is None
-
-
-def test_fraction_is_of_the_area_that_the_boxes_cover() -> None:
-    rows, columns = np.mgrid[:40, :40]
-    cone = (1 - np.hypot(rows - 20, columns - 20) / 40).astype(np.float32)  # discs, whose boxes are larger by 4 / pi
-    maps = np.stack([cone, np.zeros_like(cone)])
-    tb, masks = np.array([True, False]), np.zeros((2, 40, 40), dtype=bool)
-    threshold, how = choose_map_threshold(maps, masks, tb, "fraction", smallest_area=0.002, largest_number=8)
-    disc = cone >= threshold
-    height, width = (np.ptp(np.flatnonzero(disc.any(axis=side))) + 1 for side in (1, 0))
-    assert height * width / 1600 == pytest.approx(0.1, abs=0.02)
-    assert disc.mean() == pytest.approx(0.1 * np.pi / 4, abs=0.015)
-    assert how == "the predicted boxes cover 10% of 1 TB images' area, no box used"
 
 
 @pytest.mark.parametrize(
