@@ -48,7 +48,6 @@ def finished_networks(
         FileNotFoundError: the student has not finished.
         ValueError: a checkpoint of other settings or another architecture.
     """
-    comparable = comparable_settings(settings or {})
     found: dict[str, nn.Module] = {}
     for name, spec in networks.items():
         record = read_record(spec["checkpoint"])
@@ -56,7 +55,9 @@ def finished_networks(
             logger.warning("No finished %s at %s: left out.", name, spec["checkpoint"])
             continue
         if record is not None:
-            refuse_other_settings(record, comparable, spec["checkpoint"])
+            refuse_other_settings(
+                record, comparable_settings(settings or {}, bool(spec.get("other_images"))), spec["checkpoint"]
+            )
         found[name] = finished_part(spec["checkpoint"], student, name, spec.get("view"))
     return found
 
