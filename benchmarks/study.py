@@ -27,7 +27,7 @@ import yaml
 from monai_tbkd.bundle import set_option
 from monai_tbkd.data.files.atomic_write import read_json_object, write_json
 from monai_tbkd.data.files.csv_cells import csv_line
-from monai_tbkd.data.lists.datalist import load_source
+from monai_tbkd.data.lists.datalist import load_source, name_sources
 from monai_tbkd.metrics.bootstrap import Interval, bootstrap_draws, bootstrap_mean, interval_of_draws
 from monai_tbkd.metrics.image_level import weighted_image_level
 from monai_tbkd.metrics.shortcut_reference import shortcuts_by_source
@@ -177,7 +177,9 @@ def table(how: str, source: str, images: Images, resamples: int) -> list[tuple[A
 
 def shortcut_rows(folders: list[str]) -> list[tuple[Any, ...]]:
     """AUC of what sees no detail, within each source that has both classes, see `shortcut_reference`."""
-    items = [{"source": Path(folder).name, **item} for folder in folders for item in load_source(folder)]
+    loaded = [load_source(folder) for folder in folders]
+    name_sources(folders, loaded)
+    items = [item for own in loaded for item in own]
     return [
         ("fraction", source, f"shortcut {name}", "auc", *_rounded(auc))
         for source, aucs in shortcuts_by_source(items).items()

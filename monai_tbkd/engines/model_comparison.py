@@ -18,12 +18,11 @@ from monai_tbkd.data.files.processes import go_on_alone, rank
 from monai_tbkd.data.lists.datalist_item import evaluation_items
 from monai_tbkd.engines.evaluation_board import write_evaluation_board
 from monai_tbkd.engines.evaluation_result import evaluation_result
-from monai_tbkd.engines.stages import comparable_settings, finished_part, has_other_features
+from monai_tbkd.engines.stages import finished_part, finished_records, has_other_features
 from monai_tbkd.engines.training_images import features_of
 from monai_tbkd.handlers.map_recorder import MapRecorder
 from monai_tbkd.metrics import Comparison, Predictions, table
 from monai_tbkd.metrics.blind_baselines import LUNG_PRIOR
-from monai_tbkd.networks.checkpoint import read_record, refuse_other_settings
 from monai_tbkd.networks.symmetric_map_net import SymmetricMapNet, whole_network
 from monai_tbkd.report.evaluation_images import write_image_overlays
 from monai_tbkd.report.evaluation_page import read_robustness, write_evaluation_page
@@ -68,18 +67,7 @@ class ModelComparison:
         folder = Path(self.output_dir)
         records: dict[str, Any] = {}
         predictions: dict[str, dict[str, Predictions]] = {}
-        for name, spec in self.networks.items():
-            record = read_record(spec["checkpoint"])
-            if record is None and name != "student":
-                logger.warning("No finished %s at %s: left out of the comparison.", name, spec["checkpoint"])
-                continue
-            if record is not None:
-                others = bool(spec.get("other_images"))
-                if others:
-                    logger.warning(
-                        "The %s was trained on other images; ignore its row if it has seen reported ones.", name
-                    )
-                refuse_other_settings(record, comparable_settings(self.settings, others), spec["checkpoint"])
+        for name, _, record in finished_records(self.networks, self.settings):
             records[name] = record
             predictions[name] = self._predict(name)
         self._add_lung_prior()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -124,6 +124,31 @@ def has_other_features(student: nn.Module, other: nn.Module | None) -> bool:
 def comparable_settings(settings: Mapping[str, Any], other_images: bool = False) -> dict[str, Any]:
     """The settings that a network's record must have, see `COMPARABLE`; one of ``other_images`` may be of these."""
     return {k: v for k, v in settings.items() if k in COMPARABLE and not (other_images and k.startswith("train_"))}
+
+
+def finished_records(
+    networks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any], Any]]:
+    """Yield name, specification and record of networks that have finished; the student even without a record.
+
+    Args:
+        networks: by name: ``checkpoint``, and ``other_images`` where it may have been trained on others.
+        settings: of the training, see `comparable_settings`.
+
+    Raises:
+        ValueError: a network that was trained with other settings.
+    """
+    for name, spec in networks.items():
+        record = read_record(spec["checkpoint"])
+        if record is None and name != "student":
+            logger.warning("No finished %s at %s: left out of the comparison.", name, spec["checkpoint"])
+            continue
+        if record is not None:
+            others = bool(spec.get("other_images"))
+            if others:
+                logger.warning("The %s was trained on other images; ignore its row if it has seen reported ones.", name)
+            refuse_other_settings(record, comparable_settings(settings, others), spec["checkpoint"])
+        yield name, spec, record
 
 
 def stage_path(ckpt_dir: str | Path, stage: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,15 +11,12 @@ from monai.data import DataLoader, Dataset
 from monai.transforms import Compose
 from torch import nn
 
-from monai_tbkd.engines.stages import comparable_settings, finished_part
+from monai_tbkd.engines.stages import finished_part, finished_records
 from monai_tbkd.metrics import Predictions
 from monai_tbkd.networks import class_log_odds
-from monai_tbkd.networks.checkpoint import read_record, refuse_other_settings
 from monai_tbkd.robustness.corruptions import gray_image
 from monai_tbkd.robustness.cues import CUE_MASK
 from monai_tbkd.transforms.crop_border import INSIDE
-
-logger = logging.getLogger(__name__)
 
 ImageTransform = Callable[[Any], Any]
 
@@ -48,18 +44,10 @@ def finished_networks(
         FileNotFoundError: the student has not finished.
         ValueError: a checkpoint of other settings or another architecture.
     """
-    found: dict[str, nn.Module] = {}
-    for name, spec in networks.items():
-        record = read_record(spec["checkpoint"])
-        if record is None and name != "student":
-            logger.warning("No finished %s at %s: left out.", name, spec["checkpoint"])
-            continue
-        if record is not None:
-            refuse_other_settings(
-                record, comparable_settings(settings or {}, bool(spec.get("other_images"))), spec["checkpoint"]
-            )
-        found[name] = finished_part(spec["checkpoint"], student, name, spec.get("view"))
-    return found
+    return {
+        name: finished_part(spec["checkpoint"], student, name, spec.get("view"))
+        for name, spec, _ in finished_records(networks, settings or {})
+    }
 
 
 class ImagePredictor:

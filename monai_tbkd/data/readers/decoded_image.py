@@ -100,14 +100,18 @@ def strips(height: int, width: int) -> Iterator[slice]:
 
 
 @contextmanager
-def as_corrupt(detail: str, reason: ReasonCode = ReasonCode.CORRUPT) -> Iterator[None]:
-    """Raise an `ImageError` for whatever a library raises on a damaged file.
+def as_corrupt(
+    detail: str,
+    reason: ReasonCode = ReasonCode.CORRUPT,
+    but: tuple[type[Exception], ...] = (ImageError, ImportError, MemoryError),
+) -> Iterator[None]:
+    """Raise an `ImageError` for whatever a library raises on a damaged file, but for some errors.
 
     In `detail` ``{error}`` stands for the error, ``{kind}`` for its type alone: pydicom's words may quote the file.
     """
     try:
         yield
-    except (ImageError, ImportError, MemoryError):  # a broken installation is no fault of the image
+    except but:  # a broken installation is no fault of the image
         raise
     except Exception as error:
         raise ImageError(reason, detail=detail.format(error=error, kind=type(error).__name__)) from error

@@ -34,7 +34,7 @@ def read_dicom_header(path: Path, keywords: Sequence[str] | None = None) -> Data
             raise ImageError(ReasonCode.NOT_READABLE, detail=f"cannot be opened ({error.strerror or error})") from error
         if kind not in ("dicom", "headless_dicom"):
             raise ImageError(ReasonCode.NOT_AN_IMAGE, detail="not a DICOM file by its content")
-        with as_corrupt("the DICOM header is damaged ({kind}); export the image again"):
+        with as_corrupt("the DICOM header is damaged ({kind}); export the image again", but=(ImageError, ImportError)):
             headless, tags = kind == "headless_dicom", None if keywords is None else list(keywords)
             return _read(path, ImageLimits(), headless, stop_before_pixels=True, specific_tags=tags)
 
@@ -42,7 +42,9 @@ def read_dicom_header(path: Path, keywords: Sequence[str] | None = None) -> Data
 def read_dicom(path: Path, limits: ImageLimits, headless: bool) -> Dataset:
     """Read a DICOM file with its pixels; a `headless` one lacks preamble and meta header."""
     reason = ReasonCode.NOT_AN_IMAGE if headless else ReasonCode.CORRUPT
-    with as_corrupt("the DICOM file is cut short or damaged ({kind}); send it again", reason):
+    with as_corrupt(
+        "the DICOM file is cut short or damaged ({kind}); send it again", reason, but=(ImageError, ImportError)
+    ):
         ds = _read(path, limits, headless)
         if is_own_result(ds):
             raise ImageError(ReasonCode.OWN_RESULT, detail="written by this program; give the image that it is about")

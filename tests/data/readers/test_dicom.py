@@ -314,3 +314,18 @@ def test_a_padding_value_that_is_no_number_is_left_out(tmp_path: Path) -> None:
     assert_block(image.pixels, 2085, 100)
     assert image.steps == ["PixelPaddingValue left out ('none')"]
     assert image.warnings == [ImageWarning.DISPLAY_LEFT_OUT]
+
+
+def test_a_header_that_asks_for_more_memory_than_there_is_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_dicom(tmp_path / "a", block_image(9, np.uint16))
+
+    def without_memory(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(pydicom, "dcmread", without_memory)
+    with pytest.raises(ImageError) as caught:
+        read_dicom_header(path)
+    assert caught.value.reason is ReasonCode.CORRUPT
+    assert "(MemoryError)" in str(caught.value) and str(path) in str(caught.value)
