@@ -24,7 +24,7 @@ from monai_tbkd.metrics import union_iou_sweep
 from monai_tbkd.metrics.operating_point import choose_map_threshold
 from monai_tbkd.networks.checkpoint import file_sha256, read_record, record_path, write_checkpoint
 from monai_tbkd.networks.training_images import labels_sha256
-from monai_tbkd.transforms import stretch_map
+from monai_tbkd.transforms.map_to_boxes import in_mode
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ MODEL, POINT, SUMMARY = "model.pt", "operating_point.json", "fine_tuning.json"
 
 
 class MapThreshold(NamedTuple):
-    """A threshold of maps of 0-1, its mode (``absolute`` or ``relative``), and what it was chosen on, in words."""
+    """A threshold of maps of 0-1, its mode (`THRESHOLD_MODES`), and what it was chosen on, in words."""
 
     value: float
     mode: str
@@ -98,7 +98,8 @@ def threshold_of_boxes(
     mode = str(served["mode"])
     if len(maps) < fewest_boxed:
         return MapThreshold(float(served["map_threshold"]), mode, str(served["id"]))
-    value, _ = choose_map_threshold(as_mode(maps, mode), masks, np.ones(len(maps), dtype=bool))
+    adapted = in_mode(torch.from_numpy(maps), mode).numpy()
+    value, _ = choose_map_threshold(adapted, masks, np.ones(len(maps), dtype=bool))
     return MapThreshold(value, mode, f"boxes drawn on {len(maps)} images")
 
 
@@ -106,12 +107,8 @@ def mean_iou(maps: np.ndarray, masks: np.ndarray, threshold: float, mode: str) -
     """Mean union-mask IoU of maps at a threshold; None without images."""
     if not len(maps):
         return None
-    return float(np.nanmean(union_iou_sweep(as_mode(maps, mode), masks, np.array([threshold]))))
-
-
-def as_mode(maps: np.ndarray, mode: str) -> np.ndarray:
-    """Bring maps to the scale that a threshold of this mode is on."""
-    return stretch_map(torch.from_numpy(maps)).numpy() if mode == "relative" else maps
+    adapted = in_mode(torch.from_numpy(maps), mode).numpy()
+    return float(np.nanmean(union_iou_sweep(adapted, masks, np.array([threshold]))))
 
 
 @dataclass

@@ -36,7 +36,7 @@ def load_operating_point(
         checkpoint: the model that inference uses.
         map_threshold: 0-1, or None to take the chosen one.
         score_threshold: the same.
-        mode: ``absolute`` or ``relative``, or None to take the chosen one.
+        mode: one of `THRESHOLD_MODES`, or None to take the chosen one.
         threshold_file: what ``calibrate`` wrote, for the score threshold; or None.
         model_version: of the model, which the calibrated threshold has to belong to.
         exported: record of an exported file that is used in place of the checkpoint; it has its own operating point.

@@ -83,7 +83,7 @@ class InferParams(ClientParams):
 
     score_threshold: _Fraction = None
     map_threshold: _Fraction = None
-    threshold_mode: Annotated[Literal["absolute", "relative"] | None, BeforeValidator(_first)] = None
+    threshold_mode: Annotated[Literal["absolute", "relative", "adaptive"] | None, BeforeValidator(_first)] = None
     smallest_area: _Fraction = None
     result_extension: Literal[".png", ".nrrd", ".nii.gz", ".nii", ""] | None = None
     result_dtype: Literal["uint8", "uint16"] | None = None

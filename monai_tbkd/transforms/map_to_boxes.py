@@ -18,7 +18,9 @@ from monai_tbkd.networks.cell_positions import on_tiles
 from monai_tbkd.networks.log_odds import class_log_odds
 from monai_tbkd.transforms.plain_tensor import DictionaryForm, plain_tensor
 
-THRESHOLD_MODES = ("absolute", "relative")
+THRESHOLD_MODES = ("absolute", "relative", "adaptive")
+_LEVEL_AREA, _LEVEL_WEIGHT, _WEAKEST_REGION = 0.1, 0.5, 0.5
+_SMALLEST_PROBABILITY = 1e-6
 
 
 class MapToTBScore(Transform):
@@ -86,14 +88,36 @@ def stretch_map(values: torch.Tensor) -> torch.Tensor:
     return (values - low) / torch.where(high > low, high - low, torch.inf)
 
 
+def level_map(values: torch.Tensor) -> torch.Tensor:
+    """Bring maps ``(..., H, W)`` of 0-1 halfway to a common level, one by one.
+
+    In log-odds, half of the value that a tenth of the map's area reaches is subtracted. An image whose map is high or
+    low as a whole, as on another hospital's images, is then thresholded halfway between a common value and its own.
+    """
+    log_odds = _log_odds(values)
+    flat = log_odds.flatten(-2)
+    own = flat.kthvalue(max(1, round((1 - _LEVEL_AREA) * flat.shape[-1])), dim=-1).values
+    return torch.sigmoid(log_odds - _LEVEL_WEIGHT * own[..., None, None])
+
+
+def in_mode(values: torch.Tensor, mode: str) -> torch.Tensor:
+    """Bring maps ``(..., H, W)`` of 0-1 to the scale that thresholds of a mode are on, see :class:`MapToMask`."""
+    return {"absolute": torch.as_tensor, "relative": stretch_map, "adaptive": level_map}[mode](values)
+
+
+def _log_odds(values: torch.Tensor) -> torch.Tensor:
+    return torch.logit(values, eps=_SMALLEST_PROBABILITY)
+
+
 class MapToMask(Transform):
     """Threshold a map ``(1, h, w)`` of 0-1 on a given grid; returns a mask ``(1, *size)``, bool.
 
     Args:
         size: (height, width) of the grid, in pixels; the map is brought to it first.
-        threshold: cells at or above it count. ``absolute``: a probability of 0-1. ``relative``: a fraction of 0-1 of
-            the way from the map's smallest to its largest value.
-        mode: ``absolute`` or ``relative``.
+        threshold: cells at or above it count.
+        mode: ``absolute``: the threshold is a probability of 0-1. ``relative``: a fraction of 0-1 of the way from the
+            map's smallest to its largest value. ``adaptive``: a value of :func:`level_map`; regions whose largest value
+            is less than halfway, in log-odds, from the threshold to the map's largest value do not count.
 
     Raises:
         ValueError: an unknown mode, or a threshold out of range.
@@ -114,10 +138,22 @@ class MapToMask(Transform):
 
     def mask_of(self, values: torch.Tensor) -> torch.Tensor:
         """Mask of a map that is on the grid already."""
-        if self.mode == "absolute":
-            return values >= self.threshold
-        stretched = stretch_map(values)
-        return (stretched >= self.threshold) & (stretched.amax(dim=(-2, -1), keepdim=True) > 0)
+        adapted = in_mode(values, self.mode)
+        mask = adapted >= self.threshold
+        if self.mode == "relative":
+            return mask & (adapted.amax(dim=(-2, -1), keepdim=True) > 0)
+        return mask & _of_strong_regions(mask, adapted, self.threshold) if self.mode == "adaptive" else mask
+
+
+def _of_strong_regions(mask: torch.Tensor, adapted: torch.Tensor, threshold: float) -> torch.Tensor:
+    """Mark the regions of a mask ``(1, H, W)`` that reach halfway from the threshold to the map's largest value."""
+    components, number = _components(mask[0].cpu().numpy())
+    log_odds = _log_odds(adapted[0]).cpu().numpy()
+    lowest = float(_log_odds(torch.tensor(threshold)))
+    weakest = lowest + _WEAKEST_REGION * (float(log_odds.max()) - lowest)
+    peaks = np.asarray(ndimage.maximum(log_odds, components, np.arange(1, number + 1)))
+    strong = np.concatenate([[False], peaks >= weakest])
+    return torch.from_numpy(strong[components])[None].to(mask.device)
 
 
 class MapToMaskd(DictionaryForm):
@@ -141,7 +177,7 @@ class MapToBoxes(Transform):
     """Threshold a map, and turn each connected component into a box with a score.
 
     A relative threshold always finds something, on a healthy image as well (Choe et al., CVPR 2020). Therefore an image
-    whose score is below ``score_threshold`` gets no boxes in either mode.
+    whose score is below ``score_threshold`` gets no boxes, whatever the mode.
 
     Args:
         size, threshold, mode: of :class:`MapToMask`.
@@ -202,9 +238,15 @@ def large_components(mask: NDArray[np.bool_], smallest_area: float) -> NDArray[n
 
     Returns ``(height, width)``: 0 outside of them, and a number above 0 for each, not each number.
     """
-    components, _ = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
+    components, _ = _components(mask)
     large = np.bincount(components.ravel()) >= smallest_area * mask.size
     return np.asarray(np.where(large[components], components, 0), dtype=np.int32)
+
+
+def _components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+    """Number the connected components (also by corners) from 1; returns them and how many there are."""
+    components, number = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
+    return components, int(number)
 
 
 def no_boxes() -> Boxes:

@@ -137,8 +137,8 @@ def test_without_boxes_to_choose_by_the_threshold_needs_none() -> None:
     assert "no box used" in row["operating_point"]["chosen_on"]
     assert comparison.settings["selection"] == "fraction"
     assert len(result["left_out"]) == 2 and "blind_prior" not in result["predictors"]
-    # boxes have 0.08 of the area, and a tenth is taken
-    assert 0.7 < row["union_mask_miou"]["value"] < 0.9 and "above_blind_prior" not in row
+    # boxes have 0.08 of the area, as is taken
+    assert row["union_mask_miou"]["value"] > 0.9 and "above_blind_prior" not in row
     assert "mean_map" in row["union_mask_miou_minus"]
 
 
@@ -208,6 +208,21 @@ def test_shuffled_maps_are_the_students_own_on_other_images(comparison: Comparis
     assert found["shuffled_maps"]["union_mask_miou"]["value"] < 0.5 < found["student"]["union_mask_miou"]["value"]
     again = comparison.run({"student": by_split})["predictors"]
     assert again["shuffled_maps"] == found["shuffled_maps"]
+
+
+def test_an_adaptive_threshold_serves_images_of_another_level() -> None:
+    select, test = images("s", 5, 1), images("r", 12, 2)
+    maps = perfect(test, 0.02)
+    odds = maps.maps / (1 - maps.maps)
+    lower = maps._replace(maps=odds / (odds + np.exp(3.5)))  # all log-odds less 3.5
+    found = {}
+    for mode in ("absolute", "adaptive"):
+        comparison = Comparison(images("t", 8, 0), select, test, GRID, mode, resamples=50)
+        point = {"map_threshold": 0.5, "score_threshold": 0.5, "mode": mode, "chosen_on": "given"}
+        row = comparison.run({"student": {"test": lower}}, {"student": point})["predictors"]["student"]
+        found[mode] = row["box_union_miou"]["value"]
+    assert found["absolute"] == 0.0
+    assert found["adaptive"] > 0.9
 
 
 def test_a_patient_in_both_splits_is_refused() -> None:

@@ -12,12 +12,14 @@ from monai_tbkd.transforms import (
     BoxesToImaged,
     MapToBoxes,
     MapToBoxesd,
+    MapToMask,
     MapToTBProbability,
     MapToTBProbabilityd,
     MapToTBScore,
     MapToTBScored,
     rescale_boxes,
 )
+from monai_tbkd.transforms.map_to_boxes import level_map
 
 
 def test_score_is_the_softmax_of_the_pooled_map() -> None:
@@ -107,6 +109,41 @@ def test_relative_threshold_and_flat_map() -> None:
     relative = MapToBoxes((8, 10), threshold=0.5, mode="relative", smallest_area=0.0)
     assert len(relative(two_blobs() * 0.01).boxes) == 2
     assert relative(torch.full((1, 8, 10), 0.9)).boxes.shape == (0, 4)
+
+
+def test_adaptive_threshold_follows_the_level_of_the_map() -> None:
+    # a tenth of the map lies above 0.1, so half of its log-odds is subtracted: 0.1 becomes 0.25, 0.7 becomes 0.875
+    tb_map = torch.full((1, 10, 10), 0.1)
+    tb_map[0, 1:3, 6:10] = 0.7
+    adapted = level_map(tb_map)
+    assert adapted[0, 0, 0].item() == pytest.approx(0.25)
+    assert adapted[0, 1, 6].item() == pytest.approx(0.875)
+    boxes = MapToBoxes((10, 10), threshold=0.8, mode="adaptive", smallest_area=0.0)(tb_map)
+    assert boxes.boxes.tolist() == [[6, 1, 10, 3]]
+    assert boxes.scores.tolist() == pytest.approx([0.7])  # of the map as the network made it
+    # another hospital's map, lower in log-odds as a whole by 2: it moves down by 1
+    lower = torch.sigmoid(torch.logit(tb_map) - 2)
+    torch.testing.assert_close(torch.logit(level_map(lower)), torch.logit(adapted) - 1)
+
+
+def test_adaptive_threshold_drops_weak_regions_from_boxes_and_mask() -> None:
+    tb_map = torch.full((1, 20, 20), 0.1)
+    tb_map[0, 2:5, 2:5] = 0.95  # log-odds 2.9
+    tb_map[0, 2:5, 12:15] = 0.9  # 2.2
+    tb_map[0, 12:15, 2:5] = 0.4  # -0.4
+    level = torch.logit(torch.tensor(0.1)) / 2
+    threshold = torch.sigmoid(torch.tensor(-0.8) - level).item()  # halfway to the peak: 1.1
+    found = MapToBoxes((20, 20), threshold, "adaptive", smallest_area=0.0)(tb_map)
+    assert found.boxes.tolist() == [[2, 2, 5, 5], [12, 2, 15, 5]]
+    mask = MapToMask((20, 20), threshold, "adaptive")(tb_map)
+    assert mask[0, 12:15, 2:5].sum() == 0
+    assert mask.sum() == 18
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-9, 0.5, 1.0])
+def test_adaptive_threshold_of_a_flat_map_is_the_common_one(value: float) -> None:
+    found = MapToBoxes((8, 10), threshold=0.5, mode="adaptive", smallest_area=0.0)(torch.full((1, 8, 10), value))
+    assert len(found.boxes) == (value >= 0.5)
 
 
 def test_upsampled_block_keeps_its_place() -> None:
