@@ -32,7 +32,7 @@ TRAIN, EVALUATE = (str(ROOT / "bundle" / "configs" / f"{name}.yaml") for name in
 RELEASE = str(ROOT / "configs" / "release.yaml")
 LARGEST = 16 * 10**6
 NAME = "lite0-image-labels"
-THRESHOLDS = {"selection": "fraction", "score_selection": "specificity_70"}
+THRESHOLDS = {"threshold_mode": "adaptive", "selection": "fraction", "score_selection": "specificity_70"}
 
 
 def main() -> None:
