@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,13 +16,15 @@ from monai.metrics import SSIMMetric
 from scipy.stats import rankdata
 from torch import nn
 
-from monai_tbkd.metrics import Comparison, Predictions, bootstrap_mean, union_iou_sweep
+from monai_tbkd.metrics import Predictions, bootstrap_mean, union_iou_sweep
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet
 from monai_tbkd.networks.checkpoint import load_finished
 from monai_tbkd.robustness.image_predictor import ImagePredictor
-from monai_tbkd.robustness.resampled import ImageResampler
 from monai_tbkd.transforms import stretch_map
+
+if TYPE_CHECKING:
+    from monai_tbkd.robustness.robustness_study import RobustnessStudy
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,6 @@ def structural_similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         >>> structural_similarity(maps, 3 * maps + 1).round(4)
         array([1., 1.])
     """
-    _check(one, other)
     pair = [
         F.interpolate(
             stretch_map(torch.from_numpy(np.asarray(maps, dtype=np.float64)))[:, None].float(),
@@ -74,7 +75,6 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         >>> rank_correlation(ramp, np.exp(ramp)), rank_correlation(ramp, -ramp)
         (array([1.]), array([-1.]))
     """
-    _check(one, other)
     ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (one, other)]
     left, right = (each - each.mean(axis=1, keepdims=True) for each in ranks)
     spread = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
@@ -83,14 +83,8 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def mask_iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Compute the IoU of masks ``(N, h, w)`` bool, ``(N,)``; nan where both are empty."""
-    _check(one, other)
     both, either = (one & other).sum(axis=(1, 2)), (one | other).sum(axis=(1, 2))
     return np.divide(both, either, out=np.full(len(one), np.nan), where=either > 0)
-
-
-def _check(one: np.ndarray, other: np.ndarray) -> None:
-    if one.ndim != 3 or one.shape != other.shape:
-        raise ValueError(f"Maps are {one.shape} and {other.shape}; expected both (images, rows, columns).")
 
 
 def stages_from_head(network: nn.Module) -> list[tuple[str, list[nn.Module]]]:
@@ -158,25 +152,18 @@ class SaliencySanity:
             raise ValueError("There are checkpoints of other seeds and no network to load them into; give student.")
         self.largest_number, self.repeats, self.student, self.seed = largest_number, list(repeats), student, seed
 
-    def run(
-        self,
-        predictor: ImagePredictor,
-        images: Mapping[str, Sequence[Mapping[str, Any]]],
-        comparison: Comparison,
-        points: Mapping[str, Mapping[str, Any]],
-        clean: Mapping[str, Predictions],
-        resampler: ImageResampler,
-    ) -> dict[str, Any]:
-        """Run all checks; the arguments are those of :class:`~monai_tbkd.robustness.RobustnessStudy` or made by it.
+    def run(self, study: RobustnessStudy) -> dict[str, Any]:
+        """Run all checks of a study that has its operating points and clean predictions.
 
         Returns:
             JSON-able: ``definitions``, ``images``, ``cascade``, ``reproducibility``, ``repeatability`` and
             ``localization_utility``.
         """
-        self._comparison = comparison
-        tb = np.flatnonzero(comparison.truth["test"].tb)
+        self._comparison = comparison = study.comparison
+        predictor, points, clean = study.predictor, study.points, study.clean
+        tb = np.flatnonzero(study.truth.tb)
         self._chosen = tb[np.linspace(0, len(tb) - 1, min(len(tb), self.largest_number)).round().astype(int)]
-        chosen = [images["test"][i] for i in self._chosen]
+        chosen = [study.images["test"][i] for i in self._chosen]
         log_odds = {name: predictor.log_odds(net, chosen) for name, net in predictor.networks.items()}
         masks = {name: self._masks(clean[name], points[name]) for name in clean}
         result: dict[str, Any] = {
@@ -189,7 +176,7 @@ class SaliencySanity:
             },
             "reproducibility": self._pairs(log_odds, masks),
         }
-        others, other_points = self._other_seeds(predictor, images)
+        others, other_points = self._other_seeds(predictor, study.images)
         if others:
             maps, masks = {"student": log_odds["student"]}, {"student": masks["student"]}
             for name, (alone, found) in others.items():
@@ -200,7 +187,7 @@ class SaliencySanity:
         prior = self._ious(blind["test"], comparison.choose(blind["select"]))
         everyone = {**clean, **{name: found for name, (_, found) in others.items()}}
         result["localization_utility"] = {
-            name: resampler.mean(self._ious(each, {**points, **other_points}[name]) - prior).as_dict()
+            name: study.resampler.mean(self._ious(each, {**points, **other_points}[name]) - prior).as_dict()
             for name, each in everyone.items()
         }
         return result
