@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import ssl
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -197,9 +197,7 @@ class ArchiveConnection:
         except requests.HTTPError as error:
             raise self._refused(what, error.response) from None
         except requests.exceptions.SSLError as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error) or any(
-                isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error)
-            ):
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise ArchiveError(
                     f"{self.url}: its certificate is not trusted; give that of its authority by --ca_file, and the URL "
                     "by the name that the certificate has."
@@ -212,7 +210,10 @@ class ArchiveConnection:
             raise ArchiveGoneError(f"{self.url} does not answer in time.") from None
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
             broken = isinstance(error, requests.exceptions.ChunkedEncodingError)
-            raise ArchiveGoneError(f"{self.url} cannot be reached ({_root_word(error)}).", broken=broken) from None
+            # the rest of the message has the URL; the system's word in it follows a number, after a space as in no URL
+            found = re.search(r"(?:\[(?:Errno|WinError) -?\d+\] |Error\(\d+, ')([^\W_][\w ]*)", str(error))
+            word = found[1].lower() if found else "the connection breaks off"
+            raise ArchiveGoneError(f"{self.url} cannot be reached ({word}).", broken=broken) from None
         except requests.RequestException as error:
             raise ArchiveRefusalError(f"sends an answer that cannot be read ({type(error).__name__})", what) from None
 
@@ -245,23 +246,3 @@ def _retry_after(answer: requests.Response) -> float | None:
         return float(Retry().parse_retry_after(answer.headers["Retry-After"]))
     except (KeyError, InvalidHeader, ValueError, OverflowError):
         return None
-
-
-def _root_word(error: BaseException) -> str:
-    for each in _chain(error):
-        if isinstance(each, OSError) and each.strerror:
-            return each.strerror.lower()
-    text = str(error)
-    return "no such host" if "NameResolution" in text or "getaddrinfo" in text else "the connection breaks off"
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """List an error's causes, including those that urllib3 keeps only in arguments."""
-    found: list[BaseException] = []
-    left: list[Any] = [error]
-    while left:
-        each = left.pop()
-        if isinstance(each, BaseException) and each not in found:
-            found.append(each)
-            left += [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
-    return found

@@ -7,7 +7,7 @@ import io
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,6 @@ def archive_session(
     ca_file: str | Path | None = None,
     client_cert: str | Path | None = None,
     client_key: str | Path | None = None,
-    environment: Mapping[str, str] | None = None,
 ) -> requests.Session:
     """Make a session for `url`, with the secrets of the environment.
 
@@ -47,25 +46,23 @@ def archive_session(
         ca_file: certificates (PEM) of the authorities that are trusted instead of the public ones.
         client_cert: this program's own certificate (PEM), for archives that ask for one; the key may be in it.
         client_key: its key (PEM), if it stands in a file of its own.
-        environment: instead of the process's.
 
     Raises:
         FileNotFoundError: a file is not there.
         ValueError: the URL is none or has a password in it, or the secrets do not go together.
     """
-    environment = os.environ if environment is None else environment
     check_url(url)
     if client_key and not client_cert:
         raise ValueError("client_key is given without client_cert; give both.")
     for name, file in (("ca_file", ca_file), ("client_cert", client_cert), ("client_key", client_key)):
         if file and not Path(file).is_file():
             raise FileNotFoundError(f"{name} {file}: there is no such file; check the path.")
-    key_password = environment.get(KEY_PASSWORD)
+    key_password = os.environ.get(KEY_PASSWORD)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of odd headers, with the URL
     session = _ArchiveSession()
     for scheme in ("http://", "https://"):
         session.mount(scheme, _ArchiveAdapter(key_password))
-    session.auth = _auth(environment)
+    session.auth = _auth()
     if ca_file:
         session.verify = str(ca_file)
     if client_cert:
@@ -119,8 +116,8 @@ def origin(url: str, base: str = "") -> str:
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}" if host and port else ""
 
 
-def _auth(environment: Mapping[str, str]) -> Callable[[Any], Any]:
-    user, password, token = (environment.get(name) for name in (USER, PASSWORD, TOKEN))
+def _auth() -> Callable[[Any], Any]:
+    user, password, token = (os.environ.get(name) for name in (USER, PASSWORD, TOKEN))
     if token and (user or password):
         raise ValueError(f"The environment has {TOKEN} and {USER} or {PASSWORD}; set one kind only.")
     if bool(user) != bool(password):
