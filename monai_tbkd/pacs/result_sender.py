@@ -61,10 +61,9 @@ class SearchProgress:
     """
 
     def __init__(self, total: int, bar: bool = True) -> None:
-        self.total, self.done = total, 0
-        self.images: Counter[str] = Counter()
+        self.total, self.done, self.images = total, 0, Counter[str]()
         self._bar = tqdm(total=total, unit="study", desc="studies", dynamic_ncols=True, disable=not bar)
-        self._show, self._last = not bar, time.perf_counter()
+        self._last = time.perf_counter()
 
     def study(self) -> None:
         """Count a searched study."""
@@ -83,7 +82,7 @@ class SearchProgress:
         self._bar.close()
 
     def _tell(self) -> None:
-        if self._show and time.perf_counter() - self._last >= 60:
+        if self._bar.disable and time.perf_counter() - self._last >= 60:
             self._last = time.perf_counter()
             images = ", ".join(f"{number} {status}" for status, number in self.images.items()) or "none yet"
             logger.info("%d of %d studies; images: %s.", self.done, self.total, images)
@@ -105,8 +104,7 @@ class ResultSender(PredictionWriter):
         options: of `PredictionWriter`.
 
     Attributes:
-        progress: notified of each image.
-        counts: images of this run by status.
+        progress: counts the images.
 
     Raises:
         ValueError: no such kind, or no report among them.
@@ -125,7 +123,6 @@ class ResultSender(PredictionWriter):
         self.archive, self.kinds = archive, report_last(kinds)
         self.voi, self.longest_side, self.report_refused = voi, int(longest_side), report_refused
         self.progress: SearchProgress | None = None
-        self.counts: Counter[str] = Counter()
 
     def write(self, engine: Engine) -> None:
         """Store and write the images of one batch."""
@@ -158,7 +155,6 @@ class ResultSender(PredictionWriter):
                 self.reports.add_image(row, batch, output)
             self.table.replace(row)
             path.unlink(missing_ok=True)
-            self.counts[row["status"]] += 1
             if self.progress is not None:
                 self.progress.image(row["status"])
 
