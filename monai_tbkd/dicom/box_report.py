@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from monai_tbkd.data.lists.image_classes import box_type_of, class_of
 from monai_tbkd.data.readers.dicom_file import read_dicom_header
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom import coded_terms as terms
-from monai_tbkd.dicom.result_object import DRAWN_BY_ANNOTATOR
+from monai_tbkd.dicom.result_object import DRAWN_BY_ANNOTATOR, software_version
 from monai_tbkd.dicom.structured_report import BOX_COMMENT
 
 LARGEST_REPORT = 2**20
@@ -114,8 +115,7 @@ class BoxReport:
     left_out: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Region:
+class _Region(NamedTuple):
     kind: str
     points: NDArray[np.float64]
     image: str
@@ -148,11 +148,7 @@ def read_box_report(path: str | Path) -> BoxReport:
 
 
 def box_report(report: Dataset) -> BoxReport:
-    """Read the rectangles of a data set, as `read_box_report`.
-
-    Raises:
-        BoxReportError: as `read_box_report`.
-    """
+    """Read the rectangles of a data set, as `read_box_report`."""
     try:
         with quiet_pydicom():
             return _read(report)
@@ -175,9 +171,7 @@ def report_head(report: Dataset) -> ReportHead:
     devices = {_text(item, "TextValue") for item in context if _code(item) in _DEVICE_WORDS}
     ours = MANUFACTURER in devices
     if ours:
-        versions = report.get("SoftwareVersions") or ""
-        said = str(versions if isinstance(versions, str) else versions[0])
-        author = Author.ANNOTATOR if said.startswith(DRAWN_BY_ANNOTATOR) else Author.DEVICE
+        author = Author.ANNOTATOR if software_version(report).startswith(DRAWN_BY_ANNOTATOR) else Author.DEVICE
     elif _PERSON in kinds or any(_code(item) == _PERSON_NAME for item in context):
         author = Author.ANNOTATOR
     else:
@@ -200,12 +194,12 @@ def is_about_tuberculosis(report: Dataset, own: Container[str] = ()) -> bool:
     """
     if any(uid in own for uid in report_head(report).predecessors):
         return True
-    for item in (item for group in _groups(report) for item in _children(group)):
-        if _code(item) == _FINDING and _code(item, "ConceptCodeSequence") == _TUBERCULOSIS:
-            return True
-        if _code(item) == _COMMENT and (class_of(word := _text(item, "TextValue")) or box_type_of(word)):
-            return True
-    return False
+    return any(
+        (_code(item) == _FINDING and _code(item, "ConceptCodeSequence") == _TUBERCULOSIS)
+        or (_code(item) == _COMMENT and (class_of(word := _text(item, "TextValue")) or box_type_of(word)))
+        for group in _groups(report)
+        for item in _children(group)
+    )
 
 
 def referenced_instances(report: Dataset, keyword: str) -> Iterator[tuple[str, str]]:
@@ -265,10 +259,8 @@ def _region(item: Dataset) -> _Region:
 
 def _tool(group: Dataset) -> str:
     """The viewer's tool of a group, empty if unknown."""
-    for item in _children(group):
-        if _code(item) == _TRACKING and (found := _TOOL.match(str(item.get("TextValue") or ""))):
-            return found[1]
-    return ""
+    tracking = (_TOOL.match(_text(item, "TextValue")) for item in _children(group) if _code(item) == _TRACKING)
+    return next((found[1] for found in tracking if found), "")
 
 
 def _words(group: Dataset) -> tuple[str, str]:

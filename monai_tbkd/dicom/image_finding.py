@@ -35,6 +35,18 @@ class BoxFinding:
         if not 0 <= self.score <= 1:
             raise ValueError(f"The score of a box is {self.score}; expected 0 to 1.")
 
+    def outline(self, size: tuple[int, int]) -> NDArray[np.float64]:
+        """Return the corners as a closed line ``(5, 2)`` of column and row, clockwise from the upper left one.
+
+        Raises:
+            ValueError: the box reaches beyond the image, whose (rows, columns) are `size`.
+        """
+        rows, columns = size
+        if self.xmax > columns or self.ymax > rows:
+            raise ValueError(f"{self} reaches beyond the image of {rows} rows and {columns} columns as it is stored.")
+        left, top, right, bottom = self.xmin, self.ymin, self.xmax, self.ymax
+        return np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]], dtype=np.float64)
+
 
 @dataclass(frozen=True)
 class ImageFinding:
