@@ -59,6 +59,9 @@ class FoundSeries(NamedTuple):
 class Archive:
     """A DICOMweb server (QIDO-RS, WADO-RS, STOW-RS; PS3.18).
 
+    All methods raise an ArchiveError where the archive is gone or refuses the credentials, and those that return what
+    was found an ArchiveRefusalError where it does not answer properly.
+
     Args:
         url: base URL; ``/studies`` is below it.
         session: with the credentials that the server requires.
@@ -85,11 +88,7 @@ class Archive:
         self.connection.give_up()
 
     def check(self) -> None:
-        """Request one study to detect a wrong URL or password; wait for a busy server.
-
-        Raises:
-            ArchiveError: the message says how to fix it.
-        """
+        """Request one study to detect a wrong URL or password; wait for a busy server."""
         self.connection.resume()
         self.truncated = False
         try:
@@ -103,9 +102,6 @@ class Archive:
 
         Yields:
             StudyInstanceUIDs, each once.
-
-        Raises:
-            ArchiveError: the search is refused.
         """
         seen: set[str] = set()
         try:
@@ -128,11 +124,7 @@ class Archive:
             )  # fmt: skip
 
     def series(self, study: str, query: Mapping[str, str] | None = None) -> list[FoundSeries]:
-        """List the series of a study that match a query.
-
-        Raises:
-            ArchiveRefusalError: the archive does not answer properly.
-        """
+        """List the series of a study that match a query."""
         path, told = f"studies/{study}/series", self._series_told.get(study, 0)
         found = self._find(path, _SERIES, {}, ("SeriesDescription",), told)
         keys = [query or {}]
@@ -154,11 +146,7 @@ class Archive:
         ]
 
     def headers(self, study: str, series: str) -> list[Dataset]:
-        """Get the instances of a series without pixels.
-
-        Raises:
-            ArchiveRefusalError: the archive does not send them as DICOM JSON.
-        """
+        """Get the instances of a series without pixels."""
         found = self._metadata(f"studies/{study}/series/{series}", _INSTANCE)
         try:
             with quiet_pydicom():
@@ -172,7 +160,6 @@ class Archive:
 
         Raises:
             ImageError: NOT_FETCHED or TOO_LARGE; there is no file then.
-            ArchiveError: the archive is gone or refuses the credentials.
         """
 
         def download() -> None:
@@ -203,7 +190,6 @@ class Archive:
 
         Raises:
             ImageError: NOT_STORED.
-            ArchiveError: the archive is gone or refuses the credentials.
         """
         if not self.has(source):
             detail = "the image is no longer in the archive, so its results are not stored"
@@ -322,5 +308,5 @@ class Archive:
         """List the series of a study with their numbers of instances."""
         instances = self.connection.json("send metadata", f"{path}/metadata")
         counts = Counter(uid(each, _SERIES) for each in instances)
-        first = {name: each for each in reversed(instances) if (name := uid(each, _SERIES))}
+        first = {uid(each, _SERIES): each for each in reversed(instances)}
         return {name: {**first[name], "00201209": {"vr": "IS", "Value": [counts[name]]}} for name in counts if name}

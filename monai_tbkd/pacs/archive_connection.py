@@ -65,10 +65,8 @@ class ArchiveConnection:
     header. All requests may be repeated, storing too, since objects keep their UIDs. (urllib3's ``Retry`` counts
     attempts, not seconds, cannot be interrupted, and does not repeat a request whose answer is incomplete.)
 
-    Args:
-        url: that ``/studies`` is below.
-        session: secured as the server wants it.
-        patience: seconds to wait.
+    Methods with a `what`, the request for messages, raise an ArchiveRefusalError where the answer is an error or of no
+    use, and another ArchiveError where the archive is gone or refuses the credentials.
     """
 
     def __init__(self, url: str, session: requests.Session, patience: float) -> None:
@@ -84,26 +82,14 @@ class ArchiveConnection:
         self._given_up = threading.Event()
 
     def json(self, what: str, path: str, further: bool = False, **options: Any) -> list[dict[str, Any]]:
-        """Get the data sets of an encoded path (`what` for messages).
-
-        A further page may be empty; otherwise only 204 means "nothing".
-
-        Raises:
-            ArchiveRefusalError: the answer is an error, or no DICOM JSON.
-            ArchiveError: the archive is gone or refuses the credentials.
-        """
+        """Get the data sets of an encoded path. A further page may be empty; otherwise only 204 means "nothing"."""
         found = datasets(self.ask(what, lambda: self._read_json(path, further), **options))
         if found is None:
             raise ArchiveRefusalError("answers, but not in DICOM JSON", what)
         return found
 
     def ask(self, what: str, request: Callable[[], T], only_busy: bool = False) -> T:
-        """Repeat a request (`what` for messages) until it is answered; or only while the server says that it is busy.
-
-        Raises:
-            ArchiveRefusalError: the answer is an error, or this request alone gets none.
-            ArchiveError: the archive is gone or refuses the credentials.
-        """
+        """Repeat a request until it is answered; or only while the server says that it is busy."""
         began, pause, tries, given_up = time.monotonic(), 0.5, 0, self._given_up
         while True:
             try:

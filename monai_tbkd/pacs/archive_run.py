@@ -6,7 +6,7 @@ import itertools
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +94,14 @@ class ArchiveRun:
         search = self._search(table.rows, limit, again)
         studies = search.studies()
         progress = SearchProgress(len(studies), self._get("progress_bar"))
+        images = search.images(studies, progress.study)
         shutil.rmtree(scratch, ignore_errors=True)
         try:
-            self._infer(search.images(studies, progress.study), scratch, progress)
+            if (first := next(images, None)) is not None:
+                scratch.mkdir(mode=0o700, parents=True)
+                self._infer(itertools.chain([first], images), progress)
+            elif self._first:
+                table.finish()
         except BaseException:
             self.archive.give_up()
             raise
@@ -122,19 +127,12 @@ class ArchiveRun:
         version, kinds = str(self._get("model_version")), self._get("dicom_kinds")
         return ImageSearch(self.archive, self.query, version, kinds, remembered, limit, again)
 
-    def _infer(self, images: Any, scratch: Path, progress: SearchProgress) -> None:
-        table = self._get("predictions")
-        first = next(images, None)
-        if first is None:
-            if self._first:
-                table.finish()
-            return
+    def _infer(self, images: Iterable[FoundImage], progress: SearchProgress) -> None:
         if not self._first:
-            table.start([])
-        scratch.mkdir(mode=0o700, parents=True)
+            self._get("predictions").start([])
         sender, evaluator = self._get("sender"), self._get("evaluator")
         sender.progress = progress
-        self._get("dataset").data = itertools.chain([first], images)
+        self._get("dataset").data = images
         evaluator.state.epoch_length = None  # unknown: images come from an iterator
         evaluator.logger.setLevel(logging.CRITICAL)  # it logs epochs, and errors that are reported anyway
         evaluator.run()
