@@ -61,58 +61,38 @@ class Author(Enum):
 
 @dataclass(frozen=True)
 class ReportHead:
-    """The head of a report.
+    """The head of a report."""
 
-    Attributes:
-        uid: SOP instance UID.
-        author: from the observer in the content, not from equipment or series tags: OHIF puts a corrected report into
-            the series of the opened one, with that series' name and number.
-        ours: whether its observer is this program.
-        images: by SOP instance UID of each measured image the UID of its series, or the empty string.
-        written: date and time as sortable text; empty if unknown.
-        predecessors: SOP instance UIDs of the reports it was derived from.
-    """
-
-    uid: str
+    uid: str  # SOP instance UID
+    # From the observer in the content, not from equipment or series tags: OHIF puts a corrected report into the series
+    # of the opened one, with that series' name and number.
     author: Author
-    ours: bool = False
+    ours: bool = False  # whether its observer is this program
+    # by SOP instance UID of each measured image the UID of its series, or the empty string
     images: dict[str, str] = field(default_factory=dict)
-    written: str = ""
-    predecessors: frozenset[str] = frozenset()
+    written: str = ""  # date and time as sortable text; empty if unknown
+    predecessors: frozenset[str] = frozenset()  # SOP instance UIDs of the reports it was derived from
 
 
 @dataclass(frozen=True)
 class ReportBox:
-    """A rectangle.
+    """A rectangle."""
 
-    Attributes:
-        word: its comment or finding; empty if there is none.
-        edges: ``(xmin, ymin, xmax, ymax)`` on the image's stored pixels, x = column, 0 = the image's edge.
-    """
-
-    word: str
+    word: str  # its comment or finding; empty if there is none
+    # (xmin, ymin, xmax, ymax) on the image's stored pixels, x = column, 0 = the image's edge
     edges: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class BoxReport:
-    """The content of a report about one image.
-
-    Attributes:
-        head: its author and when it was written.
-        image: SOP instance UID of the image.
-        boxes: its rectangles; a rotated one gives its bounding box.
-        notes: texts of arrows.
-        image_percent: the image's score of 0-100 in reports of this program, else None.
-        left_out: other measurements, such as ``Length``.
-    """
+    """The content of a report about one image."""
 
     head: ReportHead
-    image: str
-    boxes: tuple[ReportBox, ...] = ()
-    notes: tuple[str, ...] = ()
-    image_percent: float | None = None
-    left_out: tuple[str, ...] = ()
+    image: str  # SOP instance UID
+    boxes: tuple[ReportBox, ...] = ()  # a rotated rectangle gives its bounding box
+    notes: tuple[str, ...] = ()  # texts of arrows
+    image_percent: float | None = None  # the image's score of 0-100 in reports of this program
+    left_out: tuple[str, ...] = ()  # other measurements, such as "Length"
 
 
 class _Region(NamedTuple):

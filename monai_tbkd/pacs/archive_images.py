@@ -84,10 +84,6 @@ def one_ahead(items: Iterable[T]) -> Iterator[T]:
     """Compute the next item in a thread while the current one is used.
 
     An error in making one is raised where the item is asked for. (MONAI's ``ThreadBuffer`` ends there in silence.)
-
-    Example:
-        >>> list(one_ahead(range(3)))
-        [0, 1, 2]
     """
     source, end = iter(items), object()
 

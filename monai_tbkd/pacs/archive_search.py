@@ -72,11 +72,6 @@ def narrower_queries(query: Mapping[str, str], found: Sequence[Mapping[str, Any]
     Returns:
         Queries that together cover the studies that have the key, if its values are of the usual characters; none where
         there is nothing to split the found studies by.
-
-    Example:
-        >>> studies = [{"00080020": {"vr": "DA", "Value": [date]}} for date in ("20260101", "20260103")]
-        >>> narrower_queries({}, studies)
-        [{'StudyDate': '-20260101'}, {'StudyDate': '20260102-'}]
     """
     for key, (tag, digits, form, step, tail) in _DIVIDERS.items():
         given = re.fullmatch(rf"(\d{{{digits}}})?-(\d{{{digits}}}[.\d]*)?", query.get(key, "-"))

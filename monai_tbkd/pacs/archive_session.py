@@ -82,9 +82,6 @@ def check_url(url: str) -> None:
 
     Raises:
         ValueError: the message says how to fix it.
-
-    Example:
-        >>> check_url("https://pacs.example/dicom-web")
     """
     if "@" in url.partition("://")[2].partition("/")[0]:
         raise ValueError(  # without the URL, since it has a secret in it

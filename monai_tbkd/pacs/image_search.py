@@ -10,14 +10,8 @@ from typing import NamedTuple
 from pydicom import Dataset
 
 from monai_tbkd.data import ImageError, ReasonCode
-from monai_tbkd.dicom import (
-    box_report,
-    is_own_result,
-    is_refusal,
-    is_result_of,
-    referenced_instances,
-    result_series,
-)
+from monai_tbkd.data.files.own_results import is_own_result
+from monai_tbkd.dicom import box_report, is_refusal, is_result_of, referenced_instances, result_series
 from monai_tbkd.pacs.archive import Archive, ImageAddress
 from monai_tbkd.pacs.archive_connection import ArchiveError, ArchiveRefusalError
 from monai_tbkd.transforms import NOTICE

@@ -175,15 +175,7 @@ class ResultSender(PredictionWriter):
 
 
 def report_last(kinds: Sequence[str]) -> list[str]:
-    """Sort the kinds of results in the order of storing.
-
-    Raises:
-        ValueError: no such kind, or the report is not among them.
-
-    Example:
-        >>> report_last(["sr", "sc"])
-        ['sc', 'sr']
-    """
+    """Sort the kinds of results in the order of storing; ValueError for an unknown kind, and without the report."""
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         raise ValueError(f"results has {', '.join(unknown)}; expected some of {', '.join(KINDS)}.")

@@ -49,12 +49,6 @@ def insert_cue(image: torch.Tensor, kind: str, name: str, seed: int = 0) -> CueI
 
     Raises:
         ValueError: not such an image.
-
-    Example:
-        >>> image = torch.full((1, 128, 128), 90, dtype=torch.uint8)
-        >>> with_cue = insert_cue(image, "letter", "a.png")
-        >>> bool(((with_cue.image != image) == with_cue.mask).all())
-        True
     """
     plain = gray_image(image)
     height, width = plain.shape[-2:]

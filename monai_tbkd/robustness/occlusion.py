@@ -49,13 +49,7 @@ def lung_masks(
 
 
 def lung_rectangles(masks: np.ndarray) -> np.ndarray:
-    """Draw the upright rectangle around what a mask has in each half of the image, ``(N, H, W)`` bool to the same.
-
-    Example:
-        >>> lung_rectangles(np.array([[[1, 0, 0, 0], [0, 1, 0, 1]]], dtype=bool))[0].astype(int)
-        array([[1, 1, 0, 0],
-               [1, 1, 0, 1]])
-    """
+    """Draw the upright rectangle around what a mask has in each half of the image, ``(N, H, W)`` bool to the same."""
     out, middle = np.zeros_like(masks), masks.shape[-1] // 2
     for mask, filled in zip(masks, out, strict=True):
         for half in (slice(0, middle), slice(middle, None)):

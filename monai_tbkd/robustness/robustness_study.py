@@ -302,12 +302,6 @@ def box_touches(box: np.ndarray, cue: np.ndarray) -> bool:
     """Tell whether a box ``(4,)`` is drawn on a cue ``(H, W)`` bool: a tenth of it is cue, or half of the cue is in it.
 
     The first is for long cues, such as borders, the second for small ones in a large box.
-
-    Example:
-        >>> cue = np.zeros((10, 10), dtype=bool)
-        >>> cue[:2, :2] = True
-        >>> box_touches(np.array([0, 0, 6, 6]), cue), box_touches(np.array([2, 2, 6, 6]), cue)
-        (True, False)
     """
     inside = box_masks(box[None], (cue.shape[0], cue.shape[1]))
     shared = int((inside & cue).sum())
@@ -318,11 +312,6 @@ def image_subset(items: Sequence[Mapping[str, Any]], largest_number: int | None)
     """Keep about so many of a split's images, classes in the split's proportions, the same ones each time.
 
     At least one of each class is kept; None keeps all.
-
-    Example:
-        >>> images = [{"name": str(i), "class_name": "tb" if i < 4 else "health"} for i in range(12)]
-        >>> [image["class_name"] for image in image_subset(images, 3)]
-        ['tb', 'health', 'health']
     """
     if largest_number is None or largest_number >= len(items):
         return list(items)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from monai.metrics import SSIMMetric
 from scipy.stats import rankdata
 from torch import nn
@@ -20,7 +19,7 @@ from monai_tbkd.metrics import Predictions, bootstrap_mean, union_iou_sweep
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet
 from monai_tbkd.networks.checkpoint import load_finished
-from monai_tbkd.transforms import stretch_map
+from monai_tbkd.transforms import stretch_map, upsample_map
 
 if TYPE_CHECKING:
     from monai_tbkd.robustness.robustness_study import RobustnessStudy
@@ -47,33 +46,16 @@ DEFINITIONS = {
 
 
 def structural_similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Compute MONAI's SSIM of stretched maps ``(N, h, w)``: ``(N,)``, 1 for maps that are alike.
-
-    Example:
-        >>> maps = np.random.default_rng(0).random((2, 8, 8))
-        >>> structural_similarity(maps, 3 * maps + 1).round(4)
-        array([1., 1.])
-    """
+    """Compute MONAI's SSIM of stretched maps ``(N, h, w)``: ``(N,)``, 1 for maps that are alike."""
     pair = [
-        F.interpolate(
-            stretch_map(torch.from_numpy(np.asarray(maps, dtype=np.float64)))[:, None].float(),
-            size=(_SIDE, _SIDE),
-            mode="bilinear",
-            align_corners=False,
-        )
+        upsample_map(stretch_map(torch.from_numpy(maps.astype(np.float64))), (_SIDE, _SIDE))[:, None]
         for maps in (one, other)
     ]
     return torch.as_tensor(SSIMMetric(spatial_dims=2, data_range=1.0)(*pair)).flatten().double().numpy()
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Compute Spearman's correlation of the cells of maps ``(N, h, w)``: ``(N,)``; 0 where a map is flat.
-
-    Example:
-        >>> ramp = np.arange(4.0).reshape(1, 2, 2)
-        >>> rank_correlation(ramp, np.exp(ramp)), rank_correlation(ramp, -ramp)
-        (array([1.]), array([-1.]))
-    """
+    """Compute Spearman's correlation of the cells of maps ``(N, h, w)``: ``(N,)``; 0 where a map is flat."""
     ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (one, other)]
     left, right = (each - each.mean(axis=1, keepdims=True) for each in ranks)
     spread = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
@@ -114,10 +96,6 @@ def cascading_randomization(network: nn.Module, seed: int = 0) -> Iterator[tuple
     Yields:
         The stage that was randomized last, and a copy of the network with it and all stages above it random, in eval
         mode; the same object each time.
-
-    Example:
-        >>> [name for name, _ in cascading_randomization(ActivationMapNet("resnet18", width=0.125))]
-        ['head', 'layer4', 'layer3', 'layer2', 'layer1', 'stem']
     """
     changed = copy.deepcopy(network).eval()
     for number, (name, modules) in enumerate(stages_from_head(changed)):
