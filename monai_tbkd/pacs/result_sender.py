@@ -102,12 +102,6 @@ class ResultSender(PredictionWriter):
         longest_side: of the image in the secondary capture, in pixels.
         report_refused: store a report with the reason for each image that has no score.
         options: of `PredictionWriter`.
-
-    Attributes:
-        progress: counts the images.
-
-    Raises:
-        ValueError: no such kind, or no report among them.
     """
 
     def __init__(
@@ -127,8 +121,7 @@ class ResultSender(PredictionWriter):
     def write(self, engine: Engine) -> None:
         """Store and write the images of one batch."""
         for batch, output, row in self.rows(engine):
-            path = Path(row["path"])
-            address = address_of(batch)
+            path, address = Path(row["path"]), address_of(batch)
             row["path"] = address.path
             row["detail"] = row["detail"] and row["detail"].replace(str(path), row["path"])
             try:
