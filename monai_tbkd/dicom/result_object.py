@@ -110,17 +110,12 @@ def result_uid(source: SourceImage, finding: ImageFinding, *words: str) -> hd.UI
 
     It is a name-based UUID (PS3.5, B.2), which reveals nothing of the patient.
     """
-    return named_uid(str(source.header.StudyInstanceUID), source.uid, finding.digest, *words)
+    return named_uid(str(source.header.StudyInstanceUID), source.uid, __version__, finding.digest, *words)
 
 
-def named_uid(study: str, image: str, digest: str, *words: str) -> hd.UID:
-    """Make the UID of `result_uid` from StudyInstanceUID, SOPInstanceUID and the digest of `ImageFinding`."""
-    return hd.UID(f"2.25.{uuid.uuid5(_NAMESPACE, '/'.join((study, image, __version__, digest, *words))).int}")
-
-
-def device_uid(finding: ImageFinding) -> hd.UID:
-    """Make the UID of this program with this model as an observer."""
-    return hd.UID(f"2.25.{uuid.uuid5(_NAMESPACE, 'device/' + finding.model_version).int}")
+def named_uid(*words: str) -> hd.UID:
+    """Make a UID from words."""
+    return hd.UID(f"2.25.{uuid.uuid5(_NAMESPACE, '/'.join(words)).int}")
 
 
 def software_version(dataset: Dataset) -> str:

@@ -16,7 +16,7 @@ from monai_tbkd.data import ReasonCode
 from monai_tbkd.data.files.own_results import MANUFACTURER, MODEL_NAME
 from monai_tbkd.dicom import coded_terms as terms
 from monai_tbkd.dicom.image_finding import BoxFinding, ImageFinding
-from monai_tbkd.dicom.result_object import ALGORITHM, device_uid, dicom_result, result_uid, series_of, write_object
+from monai_tbkd.dicom.result_object import ALGORITHM, dicom_result, named_uid, result_uid, series_of, write_object
 from monai_tbkd.dicom.source_image import SourceImage
 from monai_tbkd.transforms import NOTICE
 
@@ -95,7 +95,10 @@ def _report(source: SourceImage, content: Any, series: dict[str, Any]) -> sr.Com
 def _observer(finding: ImageFinding) -> sr.ObservationContext:
     """Name this program with its model as the observing device."""
     device = sr.DeviceObserverIdentifyingAttributes(
-        uid=device_uid(finding), name=MANUFACTURER, manufacturer_name=MANUFACTURER, model_name=MODEL_NAME
+        uid=named_uid("device", finding.model_version),
+        name=MANUFACTURER,
+        manufacturer_name=MANUFACTURER,
+        model_name=MODEL_NAME,
     )
     return sr.ObservationContext(observer_device_context=sr.ObserverContext(codes.DCM.Device, device))
 

@@ -72,7 +72,7 @@ def archive_session(
             raise ValueError(f"{key}: the key is locked by a password; set {KEY_PASSWORD} in the environment.")
         session.cert = (str(client_cert), str(client_key)) if client_key else str(client_cert)
     if urlsplit(url).scheme == "http" and not is_loopback(urlsplit(url).hostname or ""):
-        sent = ", and so can the password" if session.auth is not _no_auth else ""
+        sent = ", and so can the password" if os.environ.get(PASSWORD) or os.environ.get(TOKEN) else ""
         logger.warning("%s is not encrypted: images can be read on their way%s. Use https.", url, sent)
     return session
 
@@ -121,19 +121,14 @@ def _auth() -> Callable[[Any], Any]:
         raise ValueError(f"The environment has only one of {USER} and {PASSWORD}; set both.")
     if user and password:
         return HTTPBasicAuth(user.encode(), password.encode())  # type: ignore[no-any-return]
-    if not token:
-        return _no_auth
 
+    # also without a token, since requests would read ~/.netrc without any authentication
     def bearer(request: Any) -> Any:
-        request.headers["Authorization"] = f"Bearer {token}"
+        if token:
+            request.headers["Authorization"] = f"Bearer {token}"
         return request
 
     return bearer
-
-
-def _no_auth(request: Any) -> Any:
-    """No credentials; without any authentication, requests would read ~/.netrc."""
-    return request
 
 
 class _ArchiveSession(requests.Session):
