@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from monai_tbkd import names_on_demand
 
 if TYPE_CHECKING:
-    from monai_tbkd.data.files.own_results import is_own_result
     from monai_tbkd.dicom.box_report import (
         LARGEST_REPORT,
         Author,
@@ -60,7 +59,6 @@ __all__ = [
     "image_results",
     "is_about_tuberculosis",
     "is_measurement_report",
-    "is_own_result",
     "is_refusal",
     "is_result_of",
     "log_place",

@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from monai_tbkd.data.lists.image_classes import box_type_of, class_of
 from monai_tbkd.data.readers.dicom_file import read_dicom_header
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom import coded_terms as terms
-from monai_tbkd.dicom.result_object import DRAWN_BY_ANNOTATOR
+from monai_tbkd.dicom.result_object import DRAWN_BY_ANNOTATOR, software_version
 from monai_tbkd.dicom.structured_report import BOX_COMMENT
 
 LARGEST_REPORT = 2**20
@@ -60,62 +61,41 @@ class Author(Enum):
 
 @dataclass(frozen=True)
 class ReportHead:
-    """The head of a report.
+    """The head of a report."""
 
-    Attributes:
-        uid: SOP instance UID.
-        author: from the observer in the content, not from equipment or series tags: OHIF puts a corrected report into
-            the series of the opened one, with that series' name and number.
-        ours: whether its observer is this program.
-        images: by SOP instance UID of each measured image the UID of its series, or the empty string.
-        written: date and time as sortable text; empty if unknown.
-        predecessors: SOP instance UIDs of the reports it was derived from.
-    """
-
-    uid: str
+    uid: str  # SOP instance UID
+    # From the observer in the content, not from equipment or series tags: OHIF puts a corrected report into the series
+    # of the opened one, with that series' name and number.
     author: Author
-    ours: bool = False
+    ours: bool = False  # whether its observer is this program
+    # by SOP instance UID of each measured image the UID of its series, or the empty string
     images: dict[str, str] = field(default_factory=dict)
-    written: str = ""
-    predecessors: frozenset[str] = frozenset()
+    written: str = ""  # date and time as sortable text; empty if unknown
+    predecessors: frozenset[str] = frozenset()  # SOP instance UIDs of the reports it was derived from
 
 
 @dataclass(frozen=True)
 class ReportBox:
-    """A rectangle.
+    """A rectangle."""
 
-    Attributes:
-        word: its comment or finding; empty if there is none.
-        edges: ``(xmin, ymin, xmax, ymax)`` on the image's stored pixels, x = column, 0 = the image's edge.
-    """
-
-    word: str
+    word: str  # its comment or finding; empty if there is none
+    # (xmin, ymin, xmax, ymax) on the image's stored pixels, x = column, 0 = the image's edge
     edges: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class BoxReport:
-    """The content of a report about one image.
-
-    Attributes:
-        head: its author and when it was written.
-        image: SOP instance UID of the image.
-        boxes: its rectangles; a rotated one gives its bounding box.
-        notes: texts of arrows.
-        image_percent: the image's score of 0-100 in reports of this program, else None.
-        left_out: other measurements, such as ``Length``.
-    """
+    """The content of a report about one image."""
 
     head: ReportHead
-    image: str
-    boxes: tuple[ReportBox, ...] = ()
-    notes: tuple[str, ...] = ()
-    image_percent: float | None = None
-    left_out: tuple[str, ...] = ()
+    image: str  # SOP instance UID
+    boxes: tuple[ReportBox, ...] = ()  # a rotated rectangle gives its bounding box
+    notes: tuple[str, ...] = ()  # texts of arrows
+    image_percent: float | None = None  # the image's score of 0-100 in reports of this program
+    left_out: tuple[str, ...] = ()  # other measurements, such as "Length"
 
 
-@dataclass(frozen=True)
-class _Region:
+class _Region(NamedTuple):
     kind: str
     points: NDArray[np.float64]
     image: str
@@ -148,11 +128,7 @@ def read_box_report(path: str | Path) -> BoxReport:
 
 
 def box_report(report: Dataset) -> BoxReport:
-    """Read the rectangles of a data set, as `read_box_report`.
-
-    Raises:
-        BoxReportError: as `read_box_report`.
-    """
+    """Read the rectangles of a data set, as `read_box_report`."""
     try:
         with quiet_pydicom():
             return _read(report)
@@ -175,9 +151,7 @@ def report_head(report: Dataset) -> ReportHead:
     devices = {_text(item, "TextValue") for item in context if _code(item) in _DEVICE_WORDS}
     ours = MANUFACTURER in devices
     if ours:
-        versions = report.get("SoftwareVersions") or ""
-        said = str(versions if isinstance(versions, str) else versions[0])
-        author = Author.ANNOTATOR if said.startswith(DRAWN_BY_ANNOTATOR) else Author.DEVICE
+        author = Author.ANNOTATOR if software_version(report).startswith(DRAWN_BY_ANNOTATOR) else Author.DEVICE
     elif _PERSON in kinds or any(_code(item) == _PERSON_NAME for item in context):
         author = Author.ANNOTATOR
     else:
@@ -200,12 +174,12 @@ def is_about_tuberculosis(report: Dataset, own: Container[str] = ()) -> bool:
     """
     if any(uid in own for uid in report_head(report).predecessors):
         return True
-    for item in (item for group in _groups(report) for item in _children(group)):
-        if _code(item) == _FINDING and _code(item, "ConceptCodeSequence") == _TUBERCULOSIS:
-            return True
-        if _code(item) == _COMMENT and (class_of(word := _text(item, "TextValue")) or box_type_of(word)):
-            return True
-    return False
+    return any(
+        (_code(item) == _FINDING and _code(item, "ConceptCodeSequence") == _TUBERCULOSIS)
+        or (_code(item) == _COMMENT and (class_of(word := _text(item, "TextValue")) or box_type_of(word)))
+        for group in _groups(report)
+        for item in _children(group)
+    )
 
 
 def referenced_instances(report: Dataset, keyword: str) -> Iterator[tuple[str, str]]:
@@ -265,10 +239,8 @@ def _region(item: Dataset) -> _Region:
 
 def _tool(group: Dataset) -> str:
     """The viewer's tool of a group, empty if unknown."""
-    for item in _children(group):
-        if _code(item) == _TRACKING and (found := _TOOL.match(str(item.get("TextValue") or ""))):
-            return found[1]
-    return ""
+    tracking = (_TOOL.match(_text(item, "TextValue")) for item in _children(group) if _code(item) == _TRACKING)
+    return next((found[1] for found in tracking if found), "")
 
 
 def _words(group: Dataset) -> tuple[str, str]:

@@ -35,22 +35,22 @@ class BoxFinding:
         if not 0 <= self.score <= 1:
             raise ValueError(f"The score of a box is {self.score}; expected 0 to 1.")
 
+    def outline(self, size: tuple[int, int]) -> NDArray[np.float64]:
+        """Return the corners as a closed line ``(5, 2)`` of column and row, clockwise from the upper left one.
+
+        Raises:
+            ValueError: the box reaches beyond the image, whose (rows, columns) are `size`.
+        """
+        rows, columns = size
+        if self.xmax > columns or self.ymax > rows:
+            raise ValueError(f"{self} reaches beyond the image of {rows} rows and {columns} columns as it is stored.")
+        left, top, right, bottom = self.xmin, self.ymin, self.xmax, self.ymax
+        return np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]], dtype=np.float64)
+
 
 @dataclass(frozen=True)
 class ImageFinding:
     """What was found on one image.
-
-    Args:
-        score: of the image, 0-1.
-        threshold: 0-1; None where no threshold holds for this kind of image, and then there is no decision.
-        decision: in words, as in the table of predictions.
-        boxes: on the stored pixels, the highest score first.
-        model_version: of the model.
-        threshold_id: where the threshold comes from.
-        tb_map: TB probabilities ``(h, w)`` of 0-1, upright, on a grid of any size that spans the image; not compared.
-        warnings: codes of `ImageWarning`, joined by ``"; "``.
-        identity: used in place of the finding to make the UIDs of the results, so that machines whose scores differ in
-            the last digit make the same UIDs.
 
     Raises:
         ValueError: a number beyond 0-1, a decision without a threshold, or a map that has not two axes.
@@ -60,14 +60,17 @@ class ImageFinding:
         90.0
     """
 
-    score: float
-    threshold: float | None = None
-    decision: str | None = None
-    boxes: tuple[BoxFinding, ...] = ()
+    score: float  # of the image, 0-1
+    threshold: float | None = None  # 0-1; None where none holds for this kind of image, and then there is no decision
+    decision: str | None = None  # in words, as in the table of predictions
+    boxes: tuple[BoxFinding, ...] = ()  # on the stored pixels, the highest score first
     model_version: str = "unknown"
-    threshold_id: str = ""
+    threshold_id: str = ""  # where the threshold comes from
+    # TB probabilities (h, w) of 0-1, upright, on a grid of any size that spans the image
     tb_map: NDArray[np.floating[Any]] | None = field(default=None, compare=False, repr=False)
-    warnings: str = ""
+    warnings: str = ""  # codes of `ImageWarning`, joined by "; "
+    # makes the UIDs of the results in place of the finding, so that machines whose scores differ in the last digit make
+    # the same UIDs
     identity: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -114,9 +117,8 @@ class ImageFinding:
             ValueError: the image has no score.
         """
         if row.get("score_0_100") is None:
-            raise ValueError(
-                f"The image has no score ({row.get('reason') or row.get('status')}), so there is no finding."
-            )
+            why = row.get("reason") or row.get("status")
+            raise ValueError(f"The image has no score ({why}), so there is no finding.")
         threshold = row.get("threshold_0_100")
         if tb_map is not None:
             tb_map = np.asarray(tb_map.detach().cpu() if hasattr(tb_map, "detach") else tb_map, dtype=np.float32)

@@ -11,6 +11,7 @@ from typing import Any
 import pydicom
 from pydicom import Dataset
 
+from monai_tbkd import __version__
 from monai_tbkd.data.files.own_results import DICOM_RESULTS
 from monai_tbkd.data.readers import ImageLimits, decode_image
 from monai_tbkd.data.readers.dicom_rules import ImageRules
@@ -34,7 +35,7 @@ _NAMES = dict(zip(KINDS, ("SR", "SEG map", "SEG boxes", "SC", "GSPS"), strict=Tr
 def result_series(study: str, image: str, identity: str) -> dict[str, str]:
     """SeriesInstanceUIDs by kind of the results of an image, from its study and instance UIDs and the `identity`."""
     digest = ImageFinding(0.0, identity=identity).digest
-    return {kind: str(named_uid(study, image, digest, name, "series")) for kind, name in _NAMES.items()}
+    return {kind: str(named_uid(study, image, __version__, digest, name, "series")) for kind, name in _NAMES.items()}
 
 
 def image_results(

@@ -6,15 +6,7 @@ from copy import deepcopy
 from fractions import Fraction
 
 import numpy as np
-from highdicom.pr import (
-    AnnotationUnitsValues,
-    GraphicAnnotation,
-    GraphicLayer,
-    GraphicObject,
-    GraphicTypeValues,
-    GrayscaleSoftcopyPresentationState,
-    TextObject,
-)
+from highdicom import pr
 from pydicom import Dataset
 
 from monai_tbkd.data.readers.dicom_display import find_voi
@@ -22,56 +14,51 @@ from monai_tbkd.data.readers.dicom_elements import text_of, values_of
 from monai_tbkd.dicom.image_finding import ImageFinding
 from monai_tbkd.dicom.result_object import dicom_result, result_uid, series_of
 from monai_tbkd.dicom.source_image import SourceImage, faults_named
-from monai_tbkd.dicom.structured_report import outline
 from monai_tbkd.transforms import NOTICE
 
 
 @dicom_result
-def presentation_state(source: SourceImage, finding: ImageFinding) -> GrayscaleSoftcopyPresentationState:
+def presentation_state(source: SourceImage, finding: ImageFinding) -> pr.GrayscaleSoftcopyPresentationState:
     """Make a Grayscale Softcopy Presentation State (PS3.3, A.33.1): boxes with scores, decision and notice.
 
     Gray values and the shape of pixels are shown as without it.
-
-    Raises:
-        DicomResultError: an element of the image cannot be carried over.
-        ValueError: a box reaches beyond the image.
     """
-    bare = source.without_patient()
-    bare.SamplesPerPixel, bare.PhotometricInterpretation = 1, "MONOCHROME2"
-    layer = GraphicLayer("TBKD", order=1, description=f"Tuberculosis, {NOTICE}")
-    boxes, texts = [], []
-    for number, box in enumerate(finding.boxes, start=1):
-        boxes.append(
-            GraphicObject(
-                GraphicTypeValues.POLYLINE,
-                outline(box, source.size),
-                AnnotationUnitsValues.PIXEL,
-                tracking_id=f"box {number}",
-                tracking_uid=result_uid(source, finding, "SR", f"box {number}"),
-            )
+    image = deepcopy(source.bare)
+    image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
+    layer = pr.GraphicLayer("TBKD", order=1, description=f"Tuberculosis, {NOTICE}")
+    units = pr.AnnotationUnitsValues
+    boxes = [
+        pr.GraphicObject(
+            pr.GraphicTypeValues.POLYLINE,
+            box.outline(source.size),
+            units.PIXEL,
+            tracking_id=f"box {number}",
+            tracking_uid=result_uid(source, finding, "SR", f"box {number}"),
         )
-        texts.append(
-            TextObject(
-                f"TB {100 * box.score:.0f}",
-                AnnotationUnitsValues.PIXEL,
-                anchor_point=(float(box.xmin), float(box.ymin)),
-                anchor_point_visible=False,
-            )
+        for number, box in enumerate(finding.boxes, start=1)
+    ]
+    texts = [
+        pr.TextObject(
+            f"TB {100 * box.score:.0f}",
+            units.PIXEL,
+            anchor_point=(float(box.xmin), float(box.ymin)),
+            anchor_point_visible=False,
         )
-    texts.append(
-        TextObject(
-            f"{finding.headline}\r\n{finding.notice.capitalize()}",
-            AnnotationUnitsValues.DISPLAY,
-            bounding_box=(0.0, 0.9, 1.0, 1.0),
-            text_justification="LEFT",
-        )
+        for box in finding.boxes
+    ]
+    headline = pr.TextObject(
+        f"{finding.headline}\r\n{finding.notice.capitalize()}",
+        units.DISPLAY,
+        bounding_box=(0.0, 0.9, 1.0, 1.0),
+        text_justification="LEFT",
     )
-    result = GrayscaleSoftcopyPresentationState(
-        referenced_images=[bare],
+    drawn = pr.GraphicAnnotation([image], layer, graphic_objects=boxes or None, text_objects=[*texts, headline])
+    result = pr.GrayscaleSoftcopyPresentationState(
+        referenced_images=[image],
         content_label="TB",
         content_description=NOTICE,
         graphic_layers=[layer],
-        graphic_annotations=[GraphicAnnotation([bare], layer, graphic_objects=boxes or None, text_objects=texts)],
+        graphic_annotations=[drawn],
         **series_of(source, finding, "GSPS"),
     )
     if source.row_height != 1:  # highdicom assumes square pixels

@@ -6,6 +6,7 @@ import functools
 import re
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -53,7 +54,11 @@ _REQUEST = (
 
 
 def dicom_result(build: Callable[Concatenate[SourceImage, P], Result]) -> Callable[Concatenate[SourceImage, P], Result]:
-    """Decorate a builder of a result: silence highdicom, and copy patient and study into the result."""
+    """Decorate a builder of a result: silence highdicom, and copy patient and study into the result.
+
+    A builder raises a DicomResultError where an element of the image cannot be carried over, and a ValueError where a
+    box reaches beyond the image.
+    """
 
     @functools.wraps(build)
     def built(source: SourceImage, /, *args: P.args, **options: P.kwargs) -> Result:
@@ -74,11 +79,10 @@ def series_of(source: SourceImage, finding: ImageFinding, kind: str, uid_words: 
     """
     number, description = _SERIES[kind]
     description, words = f"{description}, {NOTICE}", uid_words or kind
-    try:
+    numbered = ""
+    with suppress(Exception):  # missing or invalid
         of_image = "/".join(str(int(source.header.get(key))) for key in ("SeriesNumber", "InstanceNumber"))
-    except Exception:  # missing or invalid
-        of_image = ""
-    numbered = description.replace(",", f" {of_image},", 1)
+        numbered = description.replace(",", f" {of_image},", 1)
     return {
         "series_instance_uid": result_uid(source, finding, words, "series"),
         "series_number": number,
@@ -86,15 +90,15 @@ def series_of(source: SourceImage, finding: ImageFinding, kind: str, uid_words: 
         "instance_number": 1,
         "manufacturer": MANUFACTURER,
         "manufacturer_model_name": MODEL_NAME,
-        "device_serial_number": _long_string(finding.model_version),
-        "software_versions": _long_string(finding.model_version),
-        "series_description": numbered if of_image and len(numbered) <= _LONGEST else description,
+        "device_serial_number": long_string(finding.model_version),
+        "software_versions": long_string(finding.model_version),
+        "series_description": numbered if 0 < len(numbered) <= _LONGEST else description,
         "contributing_equipment": [
             hd.ContributingEquipment(
                 manufacturer=MANUFACTURER,
                 purpose_of_reference=codes.DCM.ProcessingEquipment,
                 manufacturer_model_name=MODEL_NAME,
-                software_versions=_long_string(finding.model_version),
+                software_versions=long_string(finding.model_version),
                 contribution_description="Tuberculosis localization. Research use only, not for diagnosis",
             )
         ],
@@ -106,34 +110,23 @@ def result_uid(source: SourceImage, finding: ImageFinding, *words: str) -> hd.UI
 
     It is a name-based UUID (PS3.5, B.2), which reveals nothing of the patient.
     """
-    return named_uid(str(source.header.StudyInstanceUID), source.uid, finding.digest, *words)
+    return named_uid(str(source.header.StudyInstanceUID), source.uid, __version__, finding.digest, *words)
 
 
-def named_uid(study: str, image: str, digest: str, *words: str) -> hd.UID:
-    """Make the UID of `result_uid` from StudyInstanceUID, SOPInstanceUID and the digest of `ImageFinding`."""
-    return hd.UID(f"2.25.{uuid.uuid5(_NAMESPACE, '/'.join((study, image, __version__, digest, *words))).int}")
+def named_uid(*words: str) -> hd.UID:
+    """Make a UID from words."""
+    return hd.UID(f"2.25.{uuid.uuid5(_NAMESPACE, '/'.join(words)).int}")
 
 
-def device_uid(finding: ImageFinding) -> hd.UID:
-    """Make the UID of this program with this model as an observer."""
-    return hd.UID(f"2.25.{uuid.uuid5(_NAMESPACE, 'device/' + finding.model_version).int}")
-
-
-def algorithm_sequence(finding: ImageFinding) -> hd.AlgorithmIdentificationSequence:
-    """Name the algorithm of a segment."""
-    return hd.AlgorithmIdentificationSequence(
-        name=ALGORITHM,
-        version=_long_string(finding.model_version),
-        family=codes.DCM.ArtificialIntelligence,
-        source=MANUFACTURER,
-    )
+def software_version(dataset: Dataset) -> str:
+    """The first software version of a data set, or the empty string."""
+    versions = dataset.get("SoftwareVersions") or ""
+    return str(versions if isinstance(versions, str) else versions[0]).strip()
 
 
 def is_result_of(dataset: Dataset, model_version: str) -> bool:
     """Whether a data set, or its header, is a result of this program with this model."""
-    version = dataset.get("SoftwareVersions") or ""
-    stated = str(version if isinstance(version, str) else version[0]).strip()
-    return is_own_result(dataset) and stated == _long_string(model_version)
+    return is_own_result(dataset) and software_version(dataset) == long_string(model_version)
 
 
 def is_refusal(report: Dataset) -> bool:
@@ -148,7 +141,7 @@ def write_object(result: Dataset, path: str | Path) -> Path:
         DicomResultError: an element carried over from the image cannot be written.
     """
     path = Path(path)
-    with quiet_pydicom(), faults_named(), atomic_write(path) as part:
+    with faults_named(), atomic_write(path) as part:
         result.save_as(part, enforce_file_format=True)
     return path
 
@@ -206,5 +199,6 @@ def _requests(image: Dataset) -> list[Dataset]:
     return found
 
 
-def _long_string(text: str) -> str:
+def long_string(text: str) -> str:
+    """Text as a value of the VR LO."""
     return text[:_LONGEST].replace("\\", "/") or "unknown"

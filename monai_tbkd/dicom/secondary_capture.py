@@ -38,7 +38,6 @@ def secondary_capture(
         longest_side: of the image in the picture; smaller images keep their size.
 
     Raises:
-        DicomResultError: an element of the image cannot be carried over.
         ValueError: `image` is not the upright image of `source`.
     """
     rows, columns = source.size
@@ -50,7 +49,7 @@ def secondary_capture(
     boxes = turn.boxes_upright([[b.xmin, b.ymin, b.xmax, b.ymax] for b in finding.boxes], image.shape)
     row_height = 1 / source.row_height if turn.transpose else source.row_height
     result = SCImage.from_ref_dataset(
-        ref_dataset=source.without_patient(),
+        ref_dataset=source.bare,
         pixel_array=draw_finding(image, finding, boxes, longest_side, row_height),
         photometric_interpretation="RGB",
         bits_allocated=8,

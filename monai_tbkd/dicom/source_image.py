@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pydicom import Dataset
@@ -21,8 +22,7 @@ from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.data.readers.reason_codes import ImageError
 
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-# Elements that results are built from. Patient and study are copied after an object is built, since the builder
-# validates, and in part logs, its input.
+# Patient and study are copied after an object is built, since the builder validates, and in part logs, its input.
 _IMAGE = (
     "Rows", "Columns", "Modality", "Manufacturer", "ManufacturerModelName", "SoftwareVersions", "DeviceSerialNumber",
     "InstitutionName", "StationName",
@@ -40,7 +40,10 @@ class DicomResultError(ValueError):
 
 @dataclass(frozen=True)
 class SourceImage:
-    """A DICOM image without its pixels: the file, which is only read, and its header."""
+    """A DICOM image without its pixels: the file, which is only read, and its header.
+
+    Its properties raise a `DicomResultError` where an element cannot be read.
+    """
 
     path: Path
     header: Dataset
@@ -66,7 +69,7 @@ class SourceImage:
         Raises:
             DicomResultError: it lacks what a result has to refer to.
         """
-        with quiet_pydicom(), faults_named():
+        with faults_named():
             lacking = [key for key in _UIDS if not re.fullmatch(r"[0-9.]{1,64}", str(header.get(key) or ""))]
             lacking += [key for key in ("Rows", "Columns") if not header.get(key)]
         if lacking:
@@ -81,7 +84,7 @@ class SourceImage:
     @property
     def turn(self) -> ImageTurn:
         """The turn from the stored pixels to the upright image."""
-        with quiet_pydicom(), faults_named():
+        with faults_named():
             return turn_to_upright(self.header)
 
     @property
@@ -92,13 +95,13 @@ class SourceImage:
     @property
     def spacing_mm(self) -> tuple[float, float] | None:
         """(between rows, between columns) in the patient, None where the image does not say."""
-        with quiet_pydicom(), faults_named():
+        with faults_named():
             return spacing_of(self.header, "PixelSpacing")
 
     @property
     def row_height(self) -> float:
         """Height of a stored pixel divided by its width; 1 if unknown or not credible."""
-        with quiet_pydicom(), faults_named():
+        with faults_named():
             for key in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"):
                 value = self.header.get(key)
                 if isinstance(value, MultiValue) and len(value) == 2:
@@ -110,17 +113,14 @@ class SourceImage:
     @property
     def orientation(self) -> tuple[str, str] | None:
         """Direction in the patient of the stored rows and columns, None where the image has no proper one."""
-        with quiet_pydicom(), faults_named():
+        with faults_named():
             return patient_orientation(self.header)
 
-    def without_patient(self) -> Dataset:
-        """Copy what results are built from: identifiers and image, with patient and study empty.
-
-        Raises:
-            DicomResultError: one of the elements cannot be read.
-        """
+    @cached_property
+    def bare(self) -> Dataset:
+        """What results are built from: identifiers and elements of the image, with patient and study empty."""
         bare = Dataset()
-        with quiet_pydicom(), faults_named():
+        with faults_named():
             for key in (*_UIDS, *_IMAGE):
                 if self.header.get(key) not in (None, ""):
                     bare[key] = deepcopy(self.header[key])
@@ -132,9 +132,10 @@ class SourceImage:
 
 @contextmanager
 def faults_named() -> Iterator[None]:
-    """Turn pydicom's errors on invalid elements into one whose message quotes nothing of the file."""
+    """Silence pydicom, and turn its errors on invalid elements into one whose message quotes nothing of the file."""
     try:
-        yield
+        with quiet_pydicom():
+            yield
     except (DicomResultError, ImportError, OSError, MemoryError):
         raise
     except Exception as error:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import highdicom as hd
-import numpy as np
 from highdicom import sr
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
@@ -17,7 +16,7 @@ from monai_tbkd.data import ReasonCode
 from monai_tbkd.data.files.own_results import MANUFACTURER, MODEL_NAME
 from monai_tbkd.dicom import coded_terms as terms
 from monai_tbkd.dicom.image_finding import BoxFinding, ImageFinding
-from monai_tbkd.dicom.result_object import ALGORITHM, device_uid, dicom_result, result_uid, series_of, write_object
+from monai_tbkd.dicom.result_object import ALGORITHM, dicom_result, named_uid, result_uid, series_of, write_object
 from monai_tbkd.dicom.source_image import SourceImage
 from monai_tbkd.transforms import NOTICE
 
@@ -36,32 +35,22 @@ def structured_report(source: SourceImage, finding: ImageFinding) -> sr.Comprehe
     carries the box as a closed polyline, and a comment, which OHIF shows beside the rectangle. Scores are percent.
     Coordinates are those of the stored pixel matrix, 0 at the image's edge (PS3.3, C.18.6.1.1).
 
-    Raises:
-        DicomResultError: an element of the image cannot be carried over.
-        ValueError: a box reaches beyond the image.
-
     Example:
         >>> report = structured_report(SourceImage.read("image.dcm"), ImageFinding(0.2))  # doctest: +SKIP
     """
-    bare = source.without_patient()
-    groups = [_image_group(source, finding, bare)]
-    groups += [_box_group(source, finding, bare, number) for number in range(1, len(finding.boxes) + 1)]
+    groups = [_image_group(source, finding)]
+    groups += [_box_group(source, finding, number, box) for number, box in enumerate(finding.boxes, start=1)]
     content = sr.MeasurementReport(
         observation_context=_observer(finding),
         procedure_reported=terms.CHEST_RADIOGRAPHY,
         imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
     )
-    return _report(bare, content, series_of(source, finding, "SR"))
+    return _report(source, content, series_of(source, finding, "SR"))
 
 
 def write_structured_report(path: str | Path, source: SourceImage | str | Path, finding: ImageFinding) -> Dataset:
-    """Make the report of `structured_report`, of an image or its file, and write it, whole or not at all.
-
-    Raises:
-        DicomResultError: the image is no DICOM file, or lacks what a report has to refer to.
-        ValueError: a box reaches beyond the image.
-    """
+    """Make the report of `structured_report`, of an image or its file, and write it, whole or not at all."""
     report = structured_report(source if isinstance(source, SourceImage) else SourceImage.read(source), finding)
     write_object(report, path)
     return report
@@ -72,11 +61,7 @@ def refusal_report(source: SourceImage, reason: ReasonCode, model_version: str) 
     """Make a Comprehensive SR that says why an image was not analysed.
 
     So a missing report is not taken for a negative result. It has no score and no box, and is not of TID 1500.
-
-    Raises:
-        DicomResultError: an element of the image cannot be carried over.
     """
-    bare = source.without_patient()
     # for identifiers and device; its score is not used
     device = ImageFinding(0.0, model_version=model_version, identity=model_version)
     why = Code(reason.value, terms.OWN_SCHEME.CodingSchemeDesignator, reason.meaning[:64])
@@ -93,25 +78,12 @@ def refusal_report(source: SourceImage, reason: ReasonCode, model_version: str) 
             sr.TextContentItem(terms.COMMENT, words, _CONTAINS),
         ]
     )
-    return _report(bare, root, series_of(source, device, "refusal", f"SR {reason}"))
+    return _report(source, root, series_of(source, device, "refusal", f"SR {reason}"))
 
 
-def outline(box: BoxFinding, size: tuple[int, int]) -> np.ndarray:
-    """Corners of a box as a closed line ``(5, 2)`` of column and row, clockwise from the upper left one.
-
-    Raises:
-        ValueError: the box reaches beyond the image, whose (rows, columns) are `size`.
-    """
-    rows, columns = size
-    if box.xmax > columns or box.ymax > rows:
-        raise ValueError(f"{box} reaches beyond the image of {rows} rows and {columns} columns as it is stored.")
-    left, top, right, bottom = box.xmin, box.ymin, box.xmax, box.ymax
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]], dtype=np.float64)
-
-
-def _report(bare: Dataset, content: Any, series: dict[str, Any]) -> sr.ComprehensiveSR:
+def _report(source: SourceImage, content: Any, series: dict[str, Any]) -> sr.ComprehensiveSR:
     return sr.ComprehensiveSR(
-        evidence=[bare],
+        evidence=[source.bare],
         content=content,
         is_complete=True,
         coding_schemes=[terms.OWN_SCHEME],
@@ -123,17 +95,20 @@ def _report(bare: Dataset, content: Any, series: dict[str, Any]) -> sr.Comprehen
 def _observer(finding: ImageFinding) -> sr.ObservationContext:
     """Name this program with its model as the observing device."""
     device = sr.DeviceObserverIdentifyingAttributes(
-        uid=device_uid(finding), name=MANUFACTURER, manufacturer_name=MANUFACTURER, model_name=MODEL_NAME
+        uid=named_uid("device", finding.model_version),
+        name=MANUFACTURER,
+        manufacturer_name=MANUFACTURER,
+        model_name=MODEL_NAME,
     )
     return sr.ObservationContext(observer_device_context=sr.ObserverContext(codes.DCM.Device, device))
 
 
-def _image_group(source: SourceImage, finding: ImageFinding, bare: Dataset) -> sr.MeasurementsAndQualitativeEvaluations:
+def _image_group(source: SourceImage, finding: ImageFinding) -> sr.MeasurementsAndQualitativeEvaluations:
     rows, columns = source.size
     # OHIF 3.13 fails on a report in which a group has no coordinates, so the score has the outline of the image. No
     # tool of OHIF's handles this group, so it is not shown as a rectangle.
-    region = _region(BoxFinding(0, 0, columns, rows, finding.score), source, bare)
-    numbers = [_percent(terms.IMAGE_SCORE, finding.percent, referenced_coordinates=[region])]
+    whole = BoxFinding(0, 0, columns, rows, finding.score)
+    numbers = [_percent(terms.IMAGE_SCORE, finding.percent, _region(whole, source))]
     said = []
     if finding.threshold is not None:
         numbers.append(_percent(terms.THRESHOLD, round(100 * finding.threshold, 2)))
@@ -144,7 +119,7 @@ def _image_group(source: SourceImage, finding: ImageFinding, bare: Dataset) -> s
         ]
     warned = f" Warnings: {finding.warnings}." if finding.warnings else ""
     return _group(
-        bare,
+        source,
         finding,
         sr.TrackingIdentifier(result_uid(source, finding, "SR", "image"), "whole image"),
         f"{finding.headline}.{warned} {finding.notice.capitalize()}.",
@@ -154,24 +129,23 @@ def _image_group(source: SourceImage, finding: ImageFinding, bare: Dataset) -> s
 
 
 def _box_group(
-    source: SourceImage, finding: ImageFinding, bare: Dataset, number: int
+    source: SourceImage, finding: ImageFinding, number: int, box: BoxFinding
 ) -> sr.MeasurementsAndQualitativeEvaluations:
-    box = finding.boxes[number - 1]
     percent = round(100 * box.score, 2)
     return _group(
-        bare,
+        source,
         finding,
         sr.TrackingIdentifier(result_uid(source, finding, "SR", f"box {number}"), f"{RECTANGLE}:box {number}"),
         f"TB {percent:.2f} of 100, {NOTICE}",
         finding_type=terms.TUBERCULOSIS,
         finding_category=terms.ABNORMAL,
         # the adapter reads the box from the first number only
-        measurements=[_percent(terms.BOX_SCORE, percent, referenced_coordinates=[_region(box, source, bare)])],
+        measurements=[_percent(terms.BOX_SCORE, percent, _region(box, source))],
     )
 
 
 def _group(
-    bare: Dataset, finding: ImageFinding, tracking: sr.TrackingIdentifier, comment: str, **content: Any
+    source: SourceImage, finding: ImageFinding, tracking: sr.TrackingIdentifier, comment: str, **content: Any
 ) -> sr.MeasurementsAndQualitativeEvaluations:
     parameters = []
     if finding.threshold is not None:
@@ -179,7 +153,7 @@ def _group(
         parameters.append(f"score threshold {100 * finding.threshold:.2f} of 100{origin}")
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracking,
-        source_images=[sr.SourceImageForMeasurementGroup.from_source_image(bare)],
+        source_images=[sr.SourceImageForMeasurementGroup.from_source_image(source.bare)],
         finding_sites=[sr.FindingSite(terms.LUNG)],
         # no family: readers would take its code for another finding of the image
         algorithm_id=sr.AlgorithmIdentification(
@@ -194,13 +168,13 @@ def _group(
     return group
 
 
-def _percent(name: Code, value: float, **more: Any) -> sr.Measurement:
-    return sr.Measurement(name=name, value=value, unit=terms.PERCENT, **more)
+def _percent(name: Code, value: float, *regions: sr.CoordinatesForMeasurement) -> sr.Measurement:
+    return sr.Measurement(name=name, value=value, unit=terms.PERCENT, referenced_coordinates=regions or None)
 
 
-def _region(box: BoxFinding, source: SourceImage, bare: Dataset) -> sr.CoordinatesForMeasurement:
+def _region(box: BoxFinding, source: SourceImage) -> sr.CoordinatesForMeasurement:
     return sr.CoordinatesForMeasurement(
         graphic_type=sr.GraphicTypeValues.POLYLINE,
-        graphic_data=outline(box, source.size),
-        source_image=sr.SourceImageForRegion.from_source_image(bare),
+        graphic_data=box.outline(source.size),
+        source_image=sr.SourceImageForRegion.from_source_image(source.bare),
     )

@@ -74,21 +74,19 @@ class AnnotatorReports:
         return files
 
     def _of_study(self, study: str) -> list[ImageAddress]:
-        asked = {each.uid for each in self.archive.series(study, self.query.series)}
-        series = [each.uid for each in self.archive.series(study) if each.modality == MODALITY]
-        headers = [(uid, header) for uid in series for header in self.archive.headers(study, uid)]
+        series = self.archive.series(study)
+        asked = {each.uid for each in (self.archive.series(study, self.query.series) if self.query.series else series)}
+        reports = [each.uid for each in series if each.modality == MODALITY]
+        headers = [(uid, header) for uid in reports for header in self.archive.headers(study, uid)]
         self.counts["reports"] += len(headers)
-        own: set[str] = set()
-        of_people = []
         with quiet_pydicom():
-            for uid, header in headers:
-                head = self._head(header)
-                if head is not None and head.ours:
-                    own.add(head.uid)
-                if head is not None and head.author is Author.ANNOTATOR and uid in asked:
-                    of_people.append((ImageAddress(study, uid, head.uid), header))
+            heads = [(uid, header, head) for uid, header in headers if (head := self._head(header)) is not None]
+            own = {head.uid for _, _, head in heads if head.ours}
+            of_people = [each for each in heads if each[0] in asked and each[2].author is Author.ANNOTATOR]
             found = [
-                address for address, header in of_people if self.without_words or is_about_tuberculosis(header, own)
+                ImageAddress(study, uid, head.uid)
+                for uid, header, head in of_people
+                if self.without_words or is_about_tuberculosis(header, own)
             ]
         self.counts["wanted"] += len(found)
         self.counts["of_something_else"] += len(of_people) - len(found)

@@ -20,11 +20,16 @@ from monai_tbkd.data import ImageError, ReasonCode
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom.archive_answers import failure_reason, number, stored_instances, text, uid
 from monai_tbkd.pacs.archive_connection import JSON, ArchiveConnection, ArchiveError, ArchiveRefusalError
-from monai_tbkd.pacs.archive_search import UNENCODED, Found, PagedSearch, divided_search
+from monai_tbkd.pacs.archive_search import Found, divided_search
 from monai_tbkd.pacs.image_download import ACCEPTS, check_identity, write_image
 
 logger = logging.getLogger(__name__)
 
+PAGE = 500
+"""Results per page of a search."""
+_MOST_PAGES = 10_000
+# Legal in a query (RFC 3986, 3.4) and no separator of its parts. Orthanc 1.10 does not decode percent signs.
+_UNENCODED = "*?,:@/!$'()="
 _STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
 
 
@@ -51,8 +56,11 @@ class FoundSeries(NamedTuple):
     instances: int
 
 
-class Archive(PagedSearch):
+class Archive:
     """A DICOMweb server (QIDO-RS, WADO-RS, STOW-RS; PS3.18).
+
+    All methods raise an ArchiveError where the archive is gone or refuses the credentials, and those that return what
+    was found an ArchiveRefusalError where it does not answer properly.
 
     Args:
         url: base URL; ``/studies`` is below it.
@@ -70,8 +78,8 @@ class Archive(PagedSearch):
     """
 
     def __init__(self, url: str, session: requests.Session, patience: float = 120) -> None:
-        super().__init__(ArchiveConnection(url, session, patience))
-        self.url, self.session = self.connection.url, session
+        self.connection = ArchiveConnection(url, session, patience)
+        self.url, self.session, self.truncated = self.connection.url, session, False
         self._accepts = list(ACCEPTS)
         self._series_told: dict[str, int] = {}
 
@@ -80,11 +88,7 @@ class Archive(PagedSearch):
         self.connection.give_up()
 
     def check(self) -> None:
-        """Request one study to detect a wrong URL or password; wait for a busy server.
-
-        Raises:
-            ArchiveError: the message says how to fix it.
-        """
+        """Request one study to detect a wrong URL or password; wait for a busy server."""
         self.connection.resume()
         self.truncated = False
         try:
@@ -98,15 +102,12 @@ class Archive(PagedSearch):
 
         Yields:
             StudyInstanceUIDs, each once.
-
-        Raises:
-            ArchiveError: the search is refused.
         """
         seen: set[str] = set()
         try:
             for modality in modalities:
                 asked = {**query, "ModalitiesInStudy": modality}
-                for study in divided_search(self._study_search, asked, self.warn_truncated):
+                for study in divided_search(self._study_search, asked, self._warn_truncated):
                     if study not in seen:
                         seen.add(study)
                         yield study
@@ -115,49 +116,38 @@ class Archive(PagedSearch):
                 f"{self.url} {refusal.said} to a search; check the URL, and the keys and values of the query."
             ) from refusal
         if not seen:
-            escaped = any(quote(value, safe=UNENCODED) != value for value in query.values())
+            escaped = any(quote(value, safe=_UNENCODED) != value for value in query.values())
             logger.warning(
                 "The archive has no %s studies%s.%s", " or ".join(modalities), " of this query" if query else "",
                 " Some archives do not understand values that are percent-encoded in a URL; put ? for each character "
-                "that is no letter, digit or one of .-_~*" + UNENCODED[2:] if escaped else "",
+                "that is no letter, digit or one of .-_~*" + _UNENCODED[2:] if escaped else "",
             )  # fmt: skip
 
     def series(self, study: str, query: Mapping[str, str] | None = None) -> list[FoundSeries]:
-        """List the series of a study that match a query.
-
-        Raises:
-            ArchiveRefusalError: the archive does not answer properly.
-        """
-        path, fields = f"studies/{study}", ("SeriesDescription",)
-        told = self._series_told.get(study, 0)
-        found = self.find(f"{path}/series", _SERIES, {}, fields, told)
+        """List the series of a study that match a query."""
+        path, told = f"studies/{study}/series", self._series_told.get(study, 0)
+        found = self._find(path, _SERIES, {}, ("SeriesDescription",), told)
+        keys = [query or {}]
         if len(found) < max(told, 1):  # a search cut short
-            found = self._whole(found, told, "series", lambda: self._series_by_metadata(path))
-            if query:
-                keys = [{**query, "SeriesInstanceUID": each} for each in found]
-                asked = {each for key in keys for each in self.find(f"{path}/series", _SERIES, key)}
-        elif query:
-            asked = set(self.find(f"{path}/series", _SERIES, query))
-        return [self._series(study, each, found[each]) for each in found if not query or each in asked]
+            found = self._whole(found, told, "series", lambda: self._series_by_metadata(f"studies/{study}"))
+            keys = [{**keys[0], "SeriesInstanceUID": each} for each in found]
+        asked = {each for key in keys for each in self._find(path, _SERIES, key)} if query else found
+        return [self._series(study, each, tags) for each, tags in found.items() if each in asked]
 
     def images(self, study: str, series: FoundSeries) -> list[tuple[ImageAddress, int]]:
         """List the instances of a series, each with its number of pixels, 0 if unknown."""
         path = f"studies/{study}/series/{series.uid}"
-        found = self.find(f"{path}/instances", _INSTANCE, {}, ("Rows", "Columns"), series.instances)
+        found = self._find(f"{path}/instances", _INSTANCE, {}, ("Rows", "Columns"), series.instances)
         if len(found) < max(series.instances, 1):
-            found = self._whole(found, series.instances, "instances", lambda: self.metadata(path, _INSTANCE))
+            found = self._whole(found, series.instances, "instances", lambda: self._metadata(path, _INSTANCE))
         return [
             (ImageAddress(study, series.uid, each), number(tags, "00280010") * number(tags, "00280011"))
             for each, tags in found.items()
         ]
 
     def headers(self, study: str, series: str) -> list[Dataset]:
-        """Get the instances of a series without pixels.
-
-        Raises:
-            ArchiveRefusalError: the archive does not send them as DICOM JSON.
-        """
-        found = self.metadata(f"studies/{study}/series/{series}", _INSTANCE)
+        """Get the instances of a series without pixels."""
+        found = self._metadata(f"studies/{study}/series/{series}", _INSTANCE)
         try:
             with quiet_pydicom():
                 return [Dataset.from_json(each) for each in found.values()]
@@ -170,7 +160,6 @@ class Archive(PagedSearch):
 
         Raises:
             ImageError: NOT_FETCHED or TOO_LARGE; there is no file then.
-            ArchiveError: the archive is gone or refuses the credentials.
         """
 
         def download() -> None:
@@ -201,7 +190,6 @@ class Archive(PagedSearch):
 
         Raises:
             ImageError: NOT_STORED.
-            ArchiveError: the archive is gone or refuses the credentials.
         """
         if not self.has(source):
             detail = "the image is no longer in the archive, so its results are not stored"
@@ -237,22 +225,70 @@ class Archive(PagedSearch):
         """Whether the archive has an instance, by a search or by its metadata."""
         path, key = f"studies/{address.study}/instances", {"SOPInstanceUID": address.instance}
         for look in (
-            lambda: self.find(path, _INSTANCE, key, told=1),
-            lambda: self.metadata(address.path, _INSTANCE),
+            lambda: self._find(path, _INSTANCE, key, told=1),
+            lambda: self._metadata(address.path, _INSTANCE),
         ):
             with suppress(ArchiveRefusalError):
                 if address.instance in look():
                     return True
         return False
 
+    def _find(self, path: str, tag: str, query: Mapping[str, str], fields: Sequence[str] = (), told: int = 0) -> Found:
+        """Search below a path, by the UID in `tag`, page after page until one has nothing new, or `told` are found.
+
+        If a further page is refused, the result is marked as truncated.
+        """
+        found: Found = {}
+        offset = 0
+        for _ in range(_MOST_PAGES):
+            words = [*query.items(), *(("includefield", field) for field in fields), ("limit", PAGE)]
+            words += [("offset", offset)] if offset else []
+            line = "&".join(f"{key}={quote(str(value), safe=_UNENCODED)}" for key, value in words)
+            try:
+                page = self.connection.json("search", f"{path}?{line}", further=offset > 0)
+                proper = [(name, each) for each in page if (name := uid(each, tag))]
+                if len(proper) < len(page) and (path != "studies" or not proper):
+                    raise ArchiveRefusalError(f"answers without a proper UID ({tag})", "search")
+            except ArchiveRefusalError as refusal:
+                if path != "studies" and refusal.status == 404:  # gone since it was found
+                    return found
+                if not found:
+                    raise
+                self._warn_truncated(f"the archive {refusal.said} when asked for more than {len(found)} results")
+                return found
+            before = len(found)
+            for name, each in proper:
+                found.setdefault(name, each)
+            if len(proper) < len(page):
+                self._warn_truncated(f"an answer has {len(page) - len(proper)} studies without a proper UID")
+            if len(found) == before or 0 < told <= len(found):
+                return found
+            offset += len(page)
+        self._warn_truncated(f"a search has more than {_MOST_PAGES} pages")
+        return found
+
+    def _metadata(self, path: str, tag: str) -> Found:
+        """Get the data sets below a path by the UID in `tag`, the first of each."""
+        found: Found = {}
+        for each in self.connection.json("send metadata", f"{path}/metadata"):
+            if name := uid(each, tag):
+                found.setdefault(name, each)
+        return found
+
+    def _warn_truncated(self, why: str) -> None:
+        """Warn once that images may be missing."""
+        if not self.truncated:
+            logger.warning("Images may be missing: %s.", why)
+        self.truncated = True
+
     def _study_search(self, query: Mapping[str, str]) -> Found:
-        found = self.find("studies", _STUDY, query)
+        found = self._find("studies", _STUDY, query)
         self._series_told |= {study: number(tags, "00201206") for study, tags in found.items()}
         return found
 
     def _series(self, study: str, series: str, tags: Mapping[str, Any]) -> FoundSeries:
         if not text(tags, "00080060"):
-            more = next(iter(self.metadata(f"studies/{study}/series/{series}", _INSTANCE).values()), {})
+            more = next(iter(self._metadata(f"studies/{study}/series/{series}", _INSTANCE).values()), {})
             tags = {**tags, **{tag: more[tag] for tag in ("00080060", "0008103E") if tag in more}}
         return FoundSeries(series, text(tags, "00080060"), text(tags, "0008103E"), number(tags, "00201209"))
 
@@ -265,13 +301,12 @@ class Archive(PagedSearch):
                 return found
             whole = {}
         if not whole:
-            said = f"the archive lists {len(found)} of {max(told, 1)} {what}, and sends no metadata"
-            self.warn_truncated(said)
+            self._warn_truncated(f"the archive lists {len(found)} of {max(told, 1)} {what}, and sends no metadata")
         return whole or found
 
     def _series_by_metadata(self, path: str) -> Found:
         """List the series of a study with their numbers of instances."""
         instances = self.connection.json("send metadata", f"{path}/metadata")
         counts = Counter(uid(each, _SERIES) for each in instances)
-        first = {name: each for each in reversed(instances) if (name := uid(each, _SERIES))}
+        first = {uid(each, _SERIES): each for each in reversed(instances)}
         return {name: {**first[name], "00201209": {"vr": "IS", "Value": [counts[name]]}} for name in counts if name}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from torch.utils.data import IterableDataset
 
 from monai_tbkd.data import ImageError, RadiographDataset, ReasonCode
@@ -29,10 +28,9 @@ class ArchiveImages(IterableDataset):
         data: images to fetch.
         archive: that has them.
         transform: preprocessing; it starts with the loader.
-        placeholder_shape: shape ``(C, H, W)`` that it gives.
         folder: for the image in work; whoever has done with an image removes its file.
         max_pixels: larger images are refused before they are fetched.
-        tensors, placeholder_dtype: as in `RadiographDataset`.
+        options: of `RadiographDataset`.
     """
 
     def __init__(
@@ -40,44 +38,41 @@ class ArchiveImages(IterableDataset):
         data: Iterable[FoundImage],
         archive: Archive,
         transform: Callable[..., Any],
-        placeholder_shape: Sequence[int],
         folder: str | Path,
         max_pixels: int,
-        tensors: Mapping[str, Any] | None = None,
-        placeholder_dtype: torch.dtype = torch.float32,
+        **options: Any,
     ) -> None:
-        self.data, self.archive, self.transform = data, archive, transform
-        self.placeholder_shape, self.tensors, self.placeholder_dtype = placeholder_shape, tensors, placeholder_dtype
+        self.data, self.archive, self.transform, self.options = data, archive, transform, options
         self.folder, self.max_pixels = Path(folder), int(max_pixels)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return one_ahead(self._prepared(image) for image in self.data)
 
     def _prepared(self, image: FoundImage) -> dict[str, Any]:
-        address = image.address
+        address, error = image.address, image.error
         path = self.folder / f"{address.instance}.dcm"
-        item = {"image": str(path), "name": address.instance, "study": address.study, "series": address.series}
-        error = image.error
-        if error is None and image.pixels > self.max_pixels:
-            said = (
-                f"{image.pixels} pixels; expected at most {self.max_pixels}, so it was not fetched; set max_pixels if "
-            )
-            error = ImageError(ReasonCode.TOO_LARGE, address.path, said + "it is an image")
-        if error is None:
-            try:
-                self.archive.fetch(address, path, ImageLimits(max_pixels=self.max_pixels).max_bytes)
-            except ImageError as fault:
-                error = fault
+        try:
+            if error is None:
+                self._fetch(image, path)
+        except ImageError as fault:
+            error = fault
 
         def transform(item: Any) -> Any:
             if error is not None:
                 raise error
             return self.transform(item)
 
-        images = RadiographDataset(
-            [item], transform, self.placeholder_shape, KEYS, self.tensors, placeholder_dtype=self.placeholder_dtype
-        )
-        return dict(images[0])
+        item = {"image": str(path), "name": address.instance, "study": address.study, "series": address.series}
+        return dict(RadiographDataset([item], transform, keys=KEYS, **self.options)[0])
+
+    def _fetch(self, image: FoundImage, path: Path) -> None:
+        if image.pixels > self.max_pixels:
+            detail = (
+                f"{image.pixels} pixels; expected at most {self.max_pixels}, so it was not fetched; set max_pixels if "
+                "it is an image"
+            )
+            raise ImageError(ReasonCode.TOO_LARGE, image.address.path, detail)
+        self.archive.fetch(image.address, path, ImageLimits(max_pixels=self.max_pixels).max_bytes)
 
 
 def address_of(item: Mapping[str, Any]) -> ImageAddress:
@@ -89,10 +84,6 @@ def one_ahead(items: Iterable[T]) -> Iterator[T]:
     """Compute the next item in a thread while the current one is used.
 
     An error in making one is raised where the item is asked for. (MONAI's ``ThreadBuffer`` ends there in silence.)
-
-    Example:
-        >>> list(one_ahead(range(3)))
-        [0, 1, 2]
     """
     source, end = iter(items), object()
 

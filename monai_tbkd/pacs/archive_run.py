@@ -6,7 +6,7 @@ import itertools
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +52,11 @@ class ArchiveRun:
             if not Path(config).is_file():
                 raise FileNotFoundError(f"{config}: there is no such config; check the path.")
         folder = bundle_files() / "configs"
-        output = literal(str(Path(output_dir).absolute()))
         # It logs every module that it copies.
         logging.getLogger("highdicom").setLevel(logging.WARNING)
         self._parser = ConfigParser()
         self._parser.read_config([str(file) for file in (folder / "inference.yaml", *configs, folder / "pacs.yaml")])
-        own = {"archive_url": archive.url, "output_dir": output}
+        own = {"archive_url": archive.url, "output_dir": literal(str(Path(output_dir).absolute()))}
         self._parser.update({**own, **(overrides or {}), "archive": archive})
         self._first = True
         self._lock: FileLock | None = None
@@ -95,10 +94,14 @@ class ArchiveRun:
         search = self._search(table.rows, limit, again)
         studies = search.studies()
         progress = SearchProgress(len(studies), self._get("progress_bar"))
-        search.each_study = progress.study
+        images = search.images(studies, progress.study)
         shutil.rmtree(scratch, ignore_errors=True)
         try:
-            status = self._infer(search.images(studies), scratch, progress)
+            if (first := next(images, None)) is not None:
+                scratch.mkdir(mode=0o700, parents=True)
+                self._infer(itertools.chain([first], images), progress)
+            elif self._first:
+                table.finish()
         except BaseException:
             self.archive.give_up()
             raise
@@ -106,7 +109,7 @@ class ArchiveRun:
             shutil.rmtree(scratch, ignore_errors=True)
             progress.close()
         self._first = False
-        return search.counts + status
+        return search.counts + progress.images
 
     @property
     def image_folder(self) -> Path:
@@ -124,24 +127,15 @@ class ArchiveRun:
         version, kinds = str(self._get("model_version")), self._get("dicom_kinds")
         return ImageSearch(self.archive, self.query, version, kinds, remembered, limit, again)
 
-    def _infer(self, images: Any, scratch: Path, progress: SearchProgress) -> Counter[str]:
-        table = self._get("predictions")
-        first = next(images, None)
-        if first is None:
-            if self._first:
-                table.finish()
-            return Counter()
+    def _infer(self, images: Iterable[FoundImage], progress: SearchProgress) -> None:
         if not self._first:
-            table.start([])
-        scratch.mkdir(mode=0o700, parents=True)
+            self._get("predictions").start([])
         sender, evaluator = self._get("sender"), self._get("evaluator")
-        before = sender.counts.copy()
         sender.progress = progress
-        self._get("dataset").data = itertools.chain([first], images)
+        self._get("dataset").data = images
         evaluator.state.epoch_length = None  # unknown: images come from an iterator
         evaluator.logger.setLevel(logging.CRITICAL)  # it logs epochs, and errors that are reported anyway
         evaluator.run()
-        return sender.counts - before
 
     def _get(self, key: str) -> Any:
         return parsed_content(self._parser, key)

@@ -1,4 +1,4 @@
-"""Paged searches, and searches in parts where an archive truncates its answers."""
+"""Divide a search for studies where an archive truncates its answers."""
 
 from __future__ import annotations
 
@@ -9,21 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
-from monai_tbkd.dicom.archive_answers import text, uid
-from monai_tbkd.pacs.archive_connection import ArchiveConnection, ArchiveRefusalError
+from monai_tbkd.dicom.archive_answers import text
 
 logger = logging.getLogger(__name__)
 
 Found = dict[str, dict[str, Any]]
 """Data sets in DICOM JSON by UID."""
-PAGE = 500
-"""Results per page."""
-MOST_PAGES = 10_000
-"""Pages of one search."""
-# Legal in a query (RFC 3986, 3.4) and no separator of its parts. Orthanc 1.10 does not decode percent signs.
-UNENCODED = "*?,:@/!$'()="
 # of a key: tag, digits, format, step to the next value, what completes a value as the end of a range
 _DIVIDERS = {
     "StudyDate": ("00080020", 8, "%Y%m%d", timedelta(days=1), ""),
@@ -31,70 +23,6 @@ _DIVIDERS = {
 }
 _LONGEST = 64  # characters of a patient's identifier
 _CHARACTERS = string.digits + string.ascii_letters + "-_."
-
-
-class PagedSearch:
-    """Request data sets by UID; ``truncated`` says whether some may be missing."""
-
-    def __init__(self, connection: ArchiveConnection) -> None:
-        self.connection, self.truncated = connection, False
-
-    def find(self, path: str, tag: str, query: Mapping[str, str], fields: Sequence[str] = (), told: int = 0) -> Found:
-        """Request page after page until one has nothing new.
-
-        If a further page is refused, the result is marked as truncated.
-
-        Args:
-            path: below the URL.
-            tag: of the UID.
-            query: search keys.
-            fields: additional keywords to return.
-            told: expected number of results, 0 if unknown.
-
-        Raises:
-            ArchiveRefusalError: the archive does not answer properly.
-        """
-        found: Found = {}
-        offset = 0
-        for _ in range(MOST_PAGES):
-            words = [*query.items(), *(("includefield", field) for field in fields), ("limit", PAGE)]
-            words += [("offset", offset)] if offset else []
-            line = "&".join(f"{key}={quote(str(value), safe=UNENCODED)}" for key, value in words)
-            try:
-                page = self.connection.json("search", f"{path}?{line}", further=offset > 0)
-                proper = [(name, each) for each in page if (name := uid(each, tag))]
-                if len(proper) < len(page) and (path != "studies" or not proper):
-                    raise ArchiveRefusalError(f"answers without a proper UID ({tag})", "search")
-            except ArchiveRefusalError as refusal:
-                if path != "studies" and refusal.status == 404:  # gone since it was found
-                    return found
-                if not found:
-                    raise
-                self.warn_truncated(f"the archive {refusal.said} when asked for more than {len(found)} results")
-                return found
-            before = len(found)
-            for name, each in proper:
-                found.setdefault(name, each)
-            if len(proper) < len(page):
-                self.warn_truncated(f"an answer has {len(page) - len(proper)} studies without a proper UID")
-            if len(found) == before or 0 < told <= len(found):
-                return found
-            offset += len(page)
-        self.warn_truncated(f"a search has more than {MOST_PAGES} pages")
-        return found
-
-    def metadata(self, path: str, tag: str) -> Found:
-        """Get the data sets below a path by a UID, the first of each."""
-        found: Found = {}
-        for each in self.connection.json("send metadata", f"{path}/metadata"):
-            found.setdefault(uid(each, tag), each)
-        return {name: each for name, each in found.items() if name}
-
-    def warn_truncated(self, why: str) -> None:
-        """Warn once that images may be missing."""
-        if not self.truncated:
-            logger.warning("Images may be missing: %s.", why)
-        self.truncated = True
 
 
 def divided_search(
@@ -144,11 +72,6 @@ def narrower_queries(query: Mapping[str, str], found: Sequence[Mapping[str, Any]
     Returns:
         Queries that together cover the studies that have the key, if its values are of the usual characters; none where
         there is nothing to split the found studies by.
-
-    Example:
-        >>> studies = [{"00080020": {"vr": "DA", "Value": [date]}} for date in ("20260101", "20260103")]
-        >>> narrower_queries({}, studies)
-        [{'StudyDate': '-20260101'}, {'StudyDate': '20260102-'}]
     """
     for key, (tag, digits, form, step, tail) in _DIVIDERS.items():
         given = re.fullmatch(rf"(\d{{{digits}}})?-(\d{{{digits}}}[.\d]*)?", query.get(key, "-"))

@@ -7,7 +7,7 @@ import io
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,6 @@ def archive_session(
     ca_file: str | Path | None = None,
     client_cert: str | Path | None = None,
     client_key: str | Path | None = None,
-    environment: Mapping[str, str] | None = None,
 ) -> requests.Session:
     """Make a session for `url`, with the secrets of the environment.
 
@@ -47,25 +46,23 @@ def archive_session(
         ca_file: certificates (PEM) of the authorities that are trusted instead of the public ones.
         client_cert: this program's own certificate (PEM), for archives that ask for one; the key may be in it.
         client_key: its key (PEM), if it stands in a file of its own.
-        environment: instead of the process's.
 
     Raises:
         FileNotFoundError: a file is not there.
         ValueError: the URL is none or has a password in it, or the secrets do not go together.
     """
-    environment = os.environ if environment is None else environment
     check_url(url)
     if client_key and not client_cert:
         raise ValueError("client_key is given without client_cert; give both.")
     for name, file in (("ca_file", ca_file), ("client_cert", client_cert), ("client_key", client_key)):
         if file and not Path(file).is_file():
             raise FileNotFoundError(f"{name} {file}: there is no such file; check the path.")
-    key_password = environment.get(KEY_PASSWORD)
+    key_password = os.environ.get(KEY_PASSWORD)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of odd headers, with the URL
     session = _ArchiveSession()
     for scheme in ("http://", "https://"):
         session.mount(scheme, _ArchiveAdapter(key_password))
-    session.auth = _auth(environment)
+    session.auth = _auth()
     if ca_file:
         session.verify = str(ca_file)
     if client_cert:
@@ -75,7 +72,7 @@ def archive_session(
             raise ValueError(f"{key}: the key is locked by a password; set {KEY_PASSWORD} in the environment.")
         session.cert = (str(client_cert), str(client_key)) if client_key else str(client_cert)
     if urlsplit(url).scheme == "http" and not is_loopback(urlsplit(url).hostname or ""):
-        sent = ", and so can the password" if session.auth is not _no_auth else ""
+        sent = ", and so can the password" if os.environ.get(PASSWORD) or os.environ.get(TOKEN) else ""
         logger.warning("%s is not encrypted: images can be read on their way%s. Use https.", url, sent)
     return session
 
@@ -85,9 +82,6 @@ def check_url(url: str) -> None:
 
     Raises:
         ValueError: the message says how to fix it.
-
-    Example:
-        >>> check_url("https://pacs.example/dicom-web")
     """
     if "@" in url.partition("://")[2].partition("/")[0]:
         raise ValueError(  # without the URL, since it has a secret in it
@@ -119,27 +113,22 @@ def origin(url: str, base: str = "") -> str:
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}" if host and port else ""
 
 
-def _auth(environment: Mapping[str, str]) -> Callable[[Any], Any]:
-    user, password, token = (environment.get(name) for name in (USER, PASSWORD, TOKEN))
+def _auth() -> Callable[[Any], Any]:
+    user, password, token = (os.environ.get(name) for name in (USER, PASSWORD, TOKEN))
     if token and (user or password):
         raise ValueError(f"The environment has {TOKEN} and {USER} or {PASSWORD}; set one kind only.")
     if bool(user) != bool(password):
         raise ValueError(f"The environment has only one of {USER} and {PASSWORD}; set both.")
     if user and password:
         return HTTPBasicAuth(user.encode(), password.encode())  # type: ignore[no-any-return]
-    if not token:
-        return _no_auth
 
+    # also without a token, since requests would read ~/.netrc without any authentication
     def bearer(request: Any) -> Any:
-        request.headers["Authorization"] = f"Bearer {token}"
+        if token:
+            request.headers["Authorization"] = f"Bearer {token}"
         return request
 
     return bearer
-
-
-def _no_auth(request: Any) -> Any:
-    """No credentials; without any authentication, requests would read ~/.netrc."""
-    return request
 
 
 class _ArchiveSession(requests.Session):

@@ -10,14 +10,8 @@ from typing import NamedTuple
 from pydicom import Dataset
 
 from monai_tbkd.data import ImageError, ReasonCode
-from monai_tbkd.dicom import (
-    box_report,
-    is_own_result,
-    is_refusal,
-    is_result_of,
-    referenced_instances,
-    result_series,
-)
+from monai_tbkd.data.files.own_results import is_own_result
+from monai_tbkd.dicom import box_report, is_refusal, is_result_of, referenced_instances, result_series
 from monai_tbkd.pacs.archive import Archive, ImageAddress
 from monai_tbkd.pacs.archive_connection import ArchiveError, ArchiveRefusalError
 from monai_tbkd.transforms import NOTICE
@@ -90,7 +84,6 @@ class ImageSearch:
         skip: by SOP instance UID the status of images to skip, such as those that were refused before.
         limit: maximum number of images; None for all.
         again: include the images whose report says that they were refused.
-        each_study: called after each study.
 
     Attributes:
         counts: ``studies`` searched; ``images`` in them; of these ``with_results``, ``skipped``, ``skipped_<status>``
@@ -106,18 +99,17 @@ class ImageSearch:
         skip: Mapping[str, str] | None = None,
         limit: int | None = None,
         again: bool = False,
-        each_study: Callable[[], None] = lambda: None,
     ) -> None:
         self.archive, self.query, self.model_version, self.kinds = archive, query, model_version, kinds
-        self.skip, self.limit, self.again, self.each_study = skip or {}, limit, again, each_study
+        self.skip, self.limit, self.again = skip or {}, limit, again
         self.counts: Counter[str] = Counter()
 
     def studies(self) -> list[str]:
         """List the studies that match the query."""
         return list(self.archive.studies(MODALITIES, self.query.study))
 
-    def images(self, studies: Sequence[str]) -> Iterator[FoundImage]:
-        """Yield the images to process of studies (UIDs), each once."""
+    def images(self, studies: Sequence[str], each_study: Callable[[], None] = lambda: None) -> Iterator[FoundImage]:
+        """Yield the images to process of studies (UIDs), each once; `each_study` is called after each study."""
         given: set[str] = set()
         for study in studies:
             for image in self._of_study(study):
@@ -129,7 +121,7 @@ class ImageSearch:
                 self.counts["given"] += 1
                 yield image
             self.counts["studies"] += 1
-            self.each_study()
+            each_study()
 
     def _of_study(self, study: str) -> list[FoundImage]:
         try:
@@ -167,14 +159,16 @@ class ImageSearch:
             if is_own_result(header)
         ]
         reported, there = reported_images(reports, self.model_version), {each.uid for each in series}
-        left = [
-            image for image in images if not self._is_done(image.address, reported.get(image.address.instance), there)
-        ]
-        self.counts["with_results"] += len(images) - len(left)
-        skipped = [image for image in left if image.address.instance in self.skip]
-        self.counts["skipped"] += len(skipped)
-        self.counts.update(f"skipped_{self.skip[each.address.instance]}" for each in skipped)
-        return [image for image in left if image.address.instance not in self.skip]
+        left = []
+        for image in images:
+            uid = image.address.instance
+            if self._is_done(image.address, reported.get(uid), there):
+                self.counts["with_results"] += 1
+            elif uid in self.skip:
+                self.counts.update(["skipped", f"skipped_{self.skip[uid]}"])
+            else:
+                left.append(image)
+        return left
 
     def _is_done(self, address: ImageAddress, report: Dataset | None, series: set[str]) -> bool:
         """Whether an image has all wanted results, by their series UIDs."""
@@ -184,9 +178,7 @@ class ImageSearch:
             return not self.again
         without = set() if box_report(report).boxes else {"seg_boxes"}
         expected = result_series(address.study, address.instance, self.model_version)
-        if (
-            str(report.get("SeriesInstanceUID")) != expected["sr"]
-        ):  # of another version of this package, with other UIDs
+        if str(report.get("SeriesInstanceUID")) != expected["sr"]:  # of another version of this package
             return True
         return all(expected[kind] in series for kind in self.kinds if kind not in without)
 

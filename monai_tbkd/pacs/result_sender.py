@@ -61,10 +61,9 @@ class SearchProgress:
     """
 
     def __init__(self, total: int, bar: bool = True) -> None:
-        self.total, self.done = total, 0
-        self.images: Counter[str] = Counter()
+        self.total, self.done, self.images = total, 0, Counter[str]()
         self._bar = tqdm(total=total, unit="study", desc="studies", dynamic_ncols=True, disable=not bar)
-        self._show, self._last = not bar, time.perf_counter()
+        self._last = time.perf_counter()
 
     def study(self) -> None:
         """Count a searched study."""
@@ -83,7 +82,7 @@ class SearchProgress:
         self._bar.close()
 
     def _tell(self) -> None:
-        if self._show and time.perf_counter() - self._last >= 60:
+        if self._bar.disable and time.perf_counter() - self._last >= 60:
             self._last = time.perf_counter()
             images = ", ".join(f"{number} {status}" for status, number in self.images.items()) or "none yet"
             logger.info("%d of %d studies; images: %s.", self.done, self.total, images)
@@ -103,13 +102,6 @@ class ResultSender(PredictionWriter):
         longest_side: of the image in the secondary capture, in pixels.
         report_refused: store a report with the reason for each image that has no score.
         options: of `PredictionWriter`.
-
-    Attributes:
-        progress: notified of each image.
-        counts: images of this run by status.
-
-    Raises:
-        ValueError: no such kind, or no report among them.
     """
 
     def __init__(
@@ -125,13 +117,11 @@ class ResultSender(PredictionWriter):
         self.archive, self.kinds = archive, report_last(kinds)
         self.voi, self.longest_side, self.report_refused = voi, int(longest_side), report_refused
         self.progress: SearchProgress | None = None
-        self.counts: Counter[str] = Counter()
 
     def write(self, engine: Engine) -> None:
         """Store and write the images of one batch."""
         for batch, output, row in self.rows(engine):
-            path = Path(row["path"])
-            address = address_of(batch)
+            path, address = Path(row["path"]), address_of(batch)
             row["path"] = address.path
             row["detail"] = row["detail"] and row["detail"].replace(str(path), row["path"])
             try:
@@ -158,7 +148,6 @@ class ResultSender(PredictionWriter):
                 self.reports.add_image(row, batch, output)
             self.table.replace(row)
             path.unlink(missing_ok=True)
-            self.counts[row["status"]] += 1
             if self.progress is not None:
                 self.progress.image(row["status"])
 
@@ -179,15 +168,7 @@ class ResultSender(PredictionWriter):
 
 
 def report_last(kinds: Sequence[str]) -> list[str]:
-    """Sort the kinds of results in the order of storing.
-
-    Raises:
-        ValueError: no such kind, or the report is not among them.
-
-    Example:
-        >>> report_last(["sr", "sc"])
-        ['sc', 'sr']
-    """
+    """Sort the kinds of results in the order of storing; ValueError for an unknown kind, and without the report."""
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         raise ValueError(f"results has {', '.join(unknown)}; expected some of {', '.join(KINDS)}.")

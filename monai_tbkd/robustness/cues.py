@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,19 +30,15 @@ _LEVELS = 256
 class Mark(NamedTuple):
     """Something drawn: the image becomes ``image * (1 - cover) + paint``."""
 
-    cover: np.ndarray
-    """``(H, W)`` of 0-1: how far the image is hidden."""
-    paint: np.ndarray
-    """``(H, W)`` of 0-255: what is added, weighted with the cover."""
+    cover: np.ndarray  # (H, W) of 0-1: how far the image is hidden
+    paint: np.ndarray  # (H, W) of 0-255: what is added, weighted with the cover
 
 
 class CueImage(NamedTuple):
     """An image with a cue on it."""
 
-    image: torch.Tensor
-    """``(1, H, W)`` uint8."""
-    mask: torch.Tensor
-    """``(1, H, W)`` bool: the pixels that were drawn on."""
+    image: torch.Tensor  # (1, H, W) uint8
+    mask: torch.Tensor  # (1, H, W) bool: the pixels that were drawn on
 
 
 def insert_cue(image: torch.Tensor, kind: str, name: str, seed: int = 0) -> CueImage:
@@ -52,40 +49,27 @@ def insert_cue(image: torch.Tensor, kind: str, name: str, seed: int = 0) -> CueI
 
     Raises:
         ValueError: not such an image.
-
-    Example:
-        >>> image = torch.full((1, 128, 128), 90, dtype=torch.uint8)
-        >>> with_cue = insert_cue(image, "letter", "a.png")
-        >>> bool(((with_cue.image != image) == with_cue.mask).all())
-        True
     """
     plain = gray_image(image)
     height, width = plain.shape[-2:]
     if height != width:
         raise ValueError(f"The image has {height} x {width} pixels; cues are drawn on square images.")
     rng = np.random.default_rng(image_seed(seed, kind, name))
-    mark = _shrunk(_DRAW[kind](max(height, _SMALLEST_CANVAS), rng), height)
-    mask = mark.cover >= _FAINTEST
-    blended = np.where(mask, plain[0].numpy() * (1.0 - mark.cover) + mark.paint, plain[0].numpy())
+    mark = _DRAW[kind](max(height, _SMALLEST_CANVAS), rng)
+    cover, paint = mark if height >= _SMALLEST_CANVAS else (_shrunk(each, height) for each in mark)
+    mask = cover >= _FAINTEST
+    blended = np.where(mask, plain[0].numpy() * (1.0 - cover) + paint, plain[0].numpy())
     drawn = torch.from_numpy(np.rint(blended).clip(0, 255).astype(np.uint8))
     return CueImage(drawn[None], torch.from_numpy(mask)[None])
 
 
-class InsertCue:
-    """Insert a cue into the ``image`` of an item; ``cue_mask`` gets its position.
+def add_cue(item: Mapping[str, Any], kind: str, grid: int, seed: int = 0) -> dict[str, Any]:
+    """Insert a cue into the ``image`` of an item, see `insert_cue`.
 
-    Args:
-        kind: one of `CUES`.
-        grid: cells along each side of the mask, ``(grid, grid)`` bool; a cell counts if the cue touches it.
-        seed: of the study.
+    ``cue_mask`` gets its position, ``(grid, grid)`` bool: the cells that the cue touches.
     """
-
-    def __init__(self, kind: str, grid: int, seed: int = 0) -> None:
-        self.kind, self.grid, self.seed = kind, grid, seed
-
-    def __call__(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        image, mask = insert_cue(item["image"], self.kind, item["name"], self.seed)
-        return {**item, "image": image, CUE_MASK: F.adaptive_avg_pool2d(mask[None].float(), self.grid)[0, 0] > 0}
+    image, mask = insert_cue(item["image"], kind, item["name"], seed)
+    return {**item, "image": image, CUE_MASK: F.adaptive_avg_pool2d(mask[None].float(), grid)[0, 0] > 0}
 
 
 def quantiles(images: Iterable[torch.Tensor]) -> np.ndarray:
@@ -107,18 +91,12 @@ def match_histogram(image: torch.Tensor, style: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.rint(table).clip(0, 255).astype(np.uint8)[plain])
 
 
-class MatchStyle:
+def match_style(item: Mapping[str, Any], styles: Mapping[bool, np.ndarray]) -> dict[str, Any]:
     """Give the ``image`` of an item the gray values of the other class: if a style is a shortcut, the score follows it.
 
-    Args:
-        styles: by whether an image has TB, the style that it gets, see `quantiles`.
+    `styles` has, by whether an image has TB, the style that it gets, see `quantiles`.
     """
-
-    def __init__(self, styles: Mapping[bool, np.ndarray]) -> None:
-        self.styles = dict(styles)
-
-    def __call__(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        return {**item, "image": match_histogram(item["image"], self.styles[bool(item["tb"][0])])}
+    return {**item, "image": match_histogram(item["image"], styles[bool(item["tb"][0])])}
 
 
 def images_with_cue(dataset_dir: object) -> dict[str, set[str]]:
@@ -137,20 +115,17 @@ def images_with_cue(dataset_dir: object) -> dict[str, set[str]]:
     return found
 
 
-def _phantom_cue(kind: str) -> Callable[[int, np.random.Generator], Mark]:
-    def draw(side: int, rng: np.random.Generator) -> Mark:
-        # The same chance on black and on white tells how far the cue covers, and with what.
-        state = rng.bit_generator.state
-        canvases = []
-        for gray in (0, 255):
-            rng.bit_generator.state = state
-            canvas = np.full((side, side), gray, dtype=np.uint8)
-            draw_cues(canvas, np.zeros((side, side), dtype=bool), {kind: True}, {kind: rng})
-            canvases.append(canvas.astype(float))
-        on_black, on_white = canvases
-        return Mark(1.0 - (on_white - on_black) / 255.0, on_black)
-
-    return draw
+def _phantom_cue(kind: str, side: int, rng: np.random.Generator) -> Mark:
+    # The same chance on black and on white tells how far the cue covers, and with what.
+    state = rng.bit_generator.state
+    canvases = []
+    for gray in (0, 255):
+        rng.bit_generator.state = state
+        canvas = np.full((side, side), gray, dtype=np.uint8)
+        draw_cues(canvas, np.zeros((side, side), dtype=bool), {kind: True}, {kind: rng})
+        canvases.append(canvas.astype(float))
+    on_black, on_white = canvases
+    return Mark(1.0 - (on_white - on_black) / 255.0, on_black)
 
 
 def _collimation(side: int, rng: np.random.Generator) -> Mark:
@@ -184,20 +159,13 @@ def _pacemaker(side: int, rng: np.random.Generator) -> Mark:
     return Mark(cover / 255.0, level * cover / 255.0)
 
 
-def _shrunk(mark: Mark, side: int) -> Mark:
-    if len(mark.cover) == side:
-        return mark
-    cover, paint = (
-        np.asarray(Image.fromarray(each.astype(np.float32)).resize((side, side), Image.Resampling.BOX), dtype=float)
-        for each in mark
-    )
-    return Mark(cover, paint)
+def _shrunk(picture: np.ndarray, side: int) -> np.ndarray:
+    small = Image.fromarray(picture.astype(np.float32)).resize((side, side), Image.Resampling.BOX)
+    return np.asarray(small, dtype=float)
 
 
 _DRAW: dict[str, Callable[[int, np.random.Generator], Mark]] = {
-    "letter": _phantom_cue("letter"),
-    "text": _phantom_cue("text"),
-    "border": _phantom_cue("border"),
+    **{kind: partial(_phantom_cue, kind) for kind in ("letter", "text", "border")},
     "collimation": _collimation,
     "pacemaker": _pacemaker,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,28 +13,19 @@ import torch.nn.functional as F
 from monai_tbkd.metrics.blind_baselines import lung_fields
 from monai_tbkd.robustness.corruptions import gray_image
 
-OCCLUSIONS = ("lungs_blacked_out", "background_only", "frame_only")
 DEFINITIONS = {
     "lungs_blacked_out": "the lungs black, everything else as it is; the outline of the lungs can still be seen",
     "background_only": "a black rectangle over each lung, so that no outline is left",
     "frame_only": "only the outer frame of the image, everything else black",
 }
+OCCLUSIONS = tuple(DEFINITIONS)
 _PRIOR_FRACTION = 0.1
-
-
-class LungMasks(NamedTuple):
-    """Where lungs are taken to be."""
-
-    masks: np.ndarray
-    """``(N, H, W)`` bool, or ``(1, H, W)`` for every image alike."""
-    source: str
-    """What they are, in words."""
 
 
 def lung_masks(
     items: Sequence[Mapping[str, Any]], prior: np.ndarray, grid: int, lung_field_dir: str | Path | None = None
-) -> LungMasks:
-    """Make lung masks of images: their own where there are any, else a stated stand-in.
+) -> tuple[np.ndarray, str]:
+    """Make lung masks of images: their own where there are any, else a stand-in.
 
     Args:
         items: datalist items.
@@ -44,24 +35,21 @@ def lung_masks(
         lung_field_dir: lung masks by image name; None takes the stand-in: a rectangle in each half of the image around
             where the prior reaches a tenth of its largest value. It misses lungs that lie elsewhere.
 
+    Returns:
+        ``(N, grid, grid)`` bool, or ``(1, grid, grid)`` for every image alike, and what they are, in words.
+
     Raises:
         ValueError: a mask is missing or cannot be read.
     """
     if lung_field_dir is not None:
-        return LungMasks(lung_fields(items, lung_field_dir, grid) > 0, f"lung fields of {len(items)} images")
+        return lung_fields(items, lung_field_dir, grid) > 0, f"lung fields of {len(items)} images"
     likely = F.interpolate(torch.from_numpy(prior)[None, None].float(), size=(grid, grid), mode="area")[0, 0].numpy()
     masks = lung_rectangles((likely >= _PRIOR_FRACTION * likely.max())[None])
-    return LungMasks(masks, "stand-in: two rectangles around the training images' boxes, the same for every image")
+    return masks, "stand-in: two rectangles around the training images' boxes, the same for every image"
 
 
 def lung_rectangles(masks: np.ndarray) -> np.ndarray:
-    """Draw the upright rectangle around what a mask has in each half of the image, ``(N, H, W)`` bool to the same.
-
-    Example:
-        >>> lung_rectangles(np.array([[[1, 0, 0, 0], [0, 1, 0, 1]]], dtype=bool))[0].astype(int)
-        array([[1, 1, 0, 0],
-               [1, 1, 0, 1]])
-    """
+    """Draw the upright rectangle around what a mask has in each half of the image, ``(N, H, W)`` bool to the same."""
     out, middle = np.zeros_like(masks), masks.shape[-1] // 2
     for mask, filled in zip(masks, out, strict=True):
         for half in (slice(0, middle), slice(middle, None)):
@@ -89,24 +77,19 @@ def hidden_positions(kind: str, lungs: np.ndarray, frame: float) -> np.ndarray:
     return hidden
 
 
+def black_out(item: Mapping[str, Any], hidden: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Black out parts of the ``image`` ``(1, H, W)`` uint8 of an item.
+
+    `hidden` has ``(h, w)`` bool by image name; it is brought to the image's grid, and a hidden cell hides each pixel it
+    touches.
+    """
+    image = gray_image(item["image"])
+    cells = torch.from_numpy(hidden[item["name"]])[None, None].float()
+    covered = F.adaptive_avg_pool2d(cells, (image.shape[-2], image.shape[-1]))[0] > 0
+    return {**item, "image": torch.where(covered, torch.zeros_like(image), image)}
+
+
 def find_lung_fields(dataset_dir: object) -> Path | None:
     """Find the lung masks that a phantom data set may have been written with (``write_lung_fields``), or None."""
     folder = Path(str(dataset_dir)) / "lung_fields"
     return folder if isinstance(dataset_dir, (str, Path)) and folder.is_dir() else None
-
-
-class BlackOut:
-    """Black out parts of the ``image`` ``(1, H, W)`` uint8 of an item.
-
-    Args:
-        hidden: by image name, ``(h, w)`` bool; brought to the image's grid; a hidden cell hides each pixel it touches.
-    """
-
-    def __init__(self, hidden: Mapping[str, np.ndarray]) -> None:
-        self.hidden = hidden
-
-    def __call__(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        image = gray_image(item["image"])
-        cells = torch.from_numpy(self.hidden[item["name"]])[None, None].float()
-        covered = F.adaptive_avg_pool2d(cells, (image.shape[-2], image.shape[-1]))[0] > 0
-        return {**item, "image": torch.where(covered, torch.zeros_like(image), image)}

@@ -14,30 +14,31 @@ from monai_tbkd.metrics.image_level import weighted_image_level
 
 @dataclass(frozen=True)
 class Resampled:
-    """A number of n images, and the same number in each resample of them, ``(resamples,)``.
+    """A number of n images, and the same number in each resample of them.
 
     Two of the same `ImageResampler` may be subtracted or divided: each resample drew the same images for both.
     """
 
-    value: float
-    draws: np.ndarray
+    numbers: np.ndarray  # (1 + resamples,): of all images, then of each resample
     n: int
 
+    @property
+    def value(self) -> float:
+        """The number of all images."""
+        return float(self.numbers[0])
+
     def __sub__(self, other: Resampled) -> Resampled:
-        return Resampled(self.value - other.value, self.draws - other.draws, min(self.n, other.n))
+        return Resampled(self.numbers - other.numbers, min(self.n, other.n))
 
     def relative_drop(self, clean: Resampled) -> Resampled:
         """Return the fraction of the clean number that is lost; nan where that is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            value, draws = (
-                np.float64(1.0) - np.divide(a, b) for a, b in ((self.value, clean.value), (self.draws, clean.draws))
-            )
-        draws = np.where(np.isfinite(draws), draws, np.nan)
-        return Resampled(float(value) if np.isfinite(value) else np.nan, draws, min(self.n, clean.n))
+            lost = 1.0 - self.numbers / clean.numbers
+        return Resampled(np.where(np.isfinite(lost), lost, np.nan), min(self.n, clean.n))
 
     def as_dict(self) -> dict[str, float | int | None]:
         """Return value, 95 % percentile interval and n, JSON-able."""
-        return interval_of_draws(self.draws, self.value, self.n).as_dict()
+        return interval_of_draws(self.numbers[1:], self.value, self.n).as_dict()
 
 
 class ImageResampler:
@@ -69,16 +70,13 @@ class ImageResampler:
         return self._of(lambda weights: statistic(weights[:, kept]), int(kept.sum()))
 
     def _of(self, statistic: Statistic, n: int) -> Resampled:
-        return Resampled(float(statistic(np.ones((1, self.n)))[0]), bootstrap_draws(statistic, *self.drawn), n)
+        of_all = statistic(np.ones((1, self.n)))
+        return Resampled(np.concatenate([of_all, bootstrap_draws(statistic, *self.drawn)]), n)
 
 
 def mean_of(numbers: Sequence[Resampled]) -> Resampled:
     """Average several numbers of the same images; draws where one is nan are left out."""
-    return Resampled(
-        float(np.mean([each.value for each in numbers])),
-        np.mean([each.draws for each in numbers], axis=0),
-        min(each.n for each in numbers),
-    )
+    return Resampled(np.mean([each.numbers for each in numbers], axis=0), min(each.n for each in numbers))
 
 
 def tree_minus(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

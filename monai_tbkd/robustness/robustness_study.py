@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.metrics.shortcut_reference import shortcut_reference, shortcut_verdict
 from monai_tbkd.robustness import corruptions, cues, occlusion
 from monai_tbkd.robustness.corruptions import CORRUPTIONS, CorruptImage, gray_image, image_seed
-from monai_tbkd.robustness.cues import SOURCE_STYLE, InsertCue, MatchStyle, quantiles
+from monai_tbkd.robustness.cues import SOURCE_STYLE, add_cue, match_style, quantiles
 from monai_tbkd.robustness.image_predictor import ImagePredictor, Looked
-from monai_tbkd.robustness.occlusion import BlackOut, hidden_positions, lung_masks
+from monai_tbkd.robustness.occlusion import black_out, hidden_positions, lung_masks
 from monai_tbkd.robustness.resampled import ImageResampler, Resampled, mean_of, plain_tree, tree_minus
 from monai_tbkd.robustness.robustness_table import robustness_table
 from monai_tbkd.robustness.saliency_sanity import SaliencySanity
@@ -136,15 +137,14 @@ class RobustnessStudy:
         logger.info("Choosing operating points on %d clean images.", len(self.images["select"]))
         select = self.predictor(self.images["select"]).predictions
         self.points = {name: self.comparison.choose(each) for name, each in select.items()}
-        clean = self._look("clean").predictions
-        self.clean = {name: self._image_numbers(name, each) for name, each in clean.items()}
-        self.clean_predictions = clean
-        self.clean_summary = {name: self._summary(images) for name, images in self.clean.items()}
-        trees: dict[str, dict[str, Any]] = {name: {"clean": numbers} for name, numbers in self.clean_summary.items()}
-        corrupted, with_cues = self._corruptions(), self._cues()
-        lungs, occluded = self._occlusions()
-        for name, tree in trees.items():
-            tree |= corrupted[name] | with_cues[name] | occluded[name]
+        self.clean = self._look("clean").predictions
+        self.trees: dict[str, dict[str, Any]] = {
+            name: {"clean": self._summary(name, found), "corruptions": {}, "cues": {}, "occlusions": {}}
+            for name, found in self.clean.items()
+        }
+        self._corruptions()
+        self._cues()
+        lungs = self._occlusions()
         result = {
             "schema_version": SCHEMA_VERSION,
             "notice": NOTICE,
@@ -155,18 +155,16 @@ class RobustnessStudy:
             "lungs": lungs,
             "without_detail": self._without_detail(),
             "networks": {
-                name: {"operating_point": self.points[name], **plain_tree(tree)} for name, tree in trees.items()
+                name: {"operating_point": self.points[name], **plain_tree(tree)} for name, tree in self.trees.items()
             },
             "differences": {
-                f"{one} minus {other}": plain_tree(tree_minus(trees[one], trees[other]))
+                f"{one} minus {other}": plain_tree(tree_minus(self.trees[one], self.trees[other]))
                 for one, other in (("student", "control"), ("teacher", "control"), ("student", "teacher"))
-                if one in trees and other in trees
+                if one in self.trees and other in self.trees
             },
         }
         if self.sanity is not None:
-            result["saliency_sanity"] = self.sanity.run(
-                self.predictor, self.images, self.comparison, self.points, clean, self.resampler
-            )
+            result["saliency_sanity"] = self.sanity.run(self)
         if self.output_dir is not None:
             write_json(self.output_dir / "robustness.json", result)
         logger.info("\n%s", robustness_table(result))
@@ -176,80 +174,64 @@ class RobustnessStudy:
         logger.info("Looking at %d images: %s.", len(self.names), condition)
         return self.predictor(self.images["test"], change)
 
-    def _image_numbers(self, name: str, predictions: Predictions) -> dict[str, np.ndarray]:
-        scores, maps = np.asarray(predictions.scores), self.comparison.on_grid(predictions.maps)
+    def _summary(self, name: str, found: Predictions) -> dict[str, Resampled]:
         threshold = np.array([self.points[name]["map_threshold"]])
+        ious = union_iou_sweep(self.comparison.on_grid(found.maps), self.truth.masks, threshold)[:, 0]
         return {
-            "score": scores,
-            "called": scores >= self.points[name]["score_threshold"],
-            "iou": union_iou_sweep(maps, self.truth.masks, threshold)[:, 0],
+            "auc": self.resampler.auc(_scores(found), self.truth.tb),
+            "union_mask_miou": self.resampler.mean(ious),
         }
 
-    def _summary(self, images: Mapping[str, np.ndarray]) -> dict[str, Resampled]:
+    def _flips(self, name: str, found: Predictions, use: np.ndarray | bool = True) -> dict[str, Resampled]:
+        threshold = self.points[name]["score_threshold"]
+        before, called = (_scores(each) >= threshold for each in (self.clean[name], found))
         return {
-            "auc": self.resampler.auc(images["score"], self.truth.tb),
-            "union_mask_miou": self.resampler.mean(images["iou"]),
+            "flips_to_tb": self.resampler.mean(np.where(use, called & ~before, np.nan)),
+            "flips_to_not_tb": self.resampler.mean(np.where(use, before & ~called, np.nan)),
         }
 
-    def _flips(self, name: str, called: np.ndarray, use: np.ndarray | None = None) -> dict[str, Resampled]:
-        before = self.clean[name]["called"]
-        kept = np.ones(len(before), dtype=bool) if use is None else use
-        return {
-            "flips_to_tb": self.resampler.mean(np.where(kept, called & ~before, np.nan)),
-            "flips_to_not_tb": self.resampler.mean(np.where(kept, before & ~called, np.nan)),
-        }
-
-    def _corruptions(self) -> dict[str, dict[str, Any]]:
-        trees: dict[str, dict[str, Any]] = {name: {"corruptions": {}} for name in self.clean}
+    def _corruptions(self) -> None:
         for kind, levels in self.levels.items():
             for severity in self.severities:
                 corrupt = CorruptImage(kind, levels[severity - 1], self.comparison.seed)
                 for name, found in self._look(f"{kind}, severity {severity}", corrupt).predictions.items():
-                    turned = found._replace(maps=corrupt.turn_back(found.maps, self.names))
-                    images = self._image_numbers(name, turned)
-                    numbers = self._summary(images)
-                    clean = self.clean_summary[name]
+                    clean = self.trees[name]["clean"]
+                    numbers = self._summary(name, found._replace(maps=corrupt.turn_back(found.maps, self.names)))
                     drops = {f"{key}_drop": numbers[key].relative_drop(clean[key]) for key in numbers}
-                    entry = {**numbers, **drops, **self._flips(name, images["called"])}
-                    trees[name]["corruptions"].setdefault(kind, {})[str(severity)] = entry
-        for tree in trees.values():
-            for by_severity in tree["corruptions"].values():
-                entries = list(by_severity.values())
+                    entry = {**numbers, **drops, **self._flips(name, found)}
+                    self.trees[name]["corruptions"].setdefault(kind, {})[str(severity)] = entry
+        for tree in self.trees.values():
+            by_kind = tree["corruptions"]
+            for by_severity in by_kind.values():
                 by_severity["mean"] = {
-                    key: mean_of([e[key] for e in entries]) for key in ("auc_drop", "union_mask_miou_drop")
+                    key: mean_of([each[key] for each in by_severity.values()])
+                    for key in ("auc_drop", "union_mask_miou_drop")
                 }
-            if tree["corruptions"]:
-                means = [by_severity["mean"] for by_severity in tree["corruptions"].values()]
+            if by_kind:
                 tree["mean_relative_drop"] = {
-                    key.removesuffix("_drop"): mean_of([m[key] for m in means]) for key in means[0]
+                    key: mean_of([each["mean"][f"{key}_drop"] for each in by_kind.values()]) for key in tree["clean"]
                 }
-        return trees
 
-    def _cues(self) -> dict[str, dict[str, Any]]:
-        trees: dict[str, dict[str, Any]] = {name: {"cues": {}} for name in self.clean}
+    def _cues(self) -> None:
         for kind in self.cue_kinds:
-            cue = InsertCue(kind, self.truth.grid, self.comparison.seed) if kind != SOURCE_STYLE else None
-            change = cue or self._style()
-            if change is None:
+            change: Any = partial(add_cue, kind=kind, grid=self.truth.grid, seed=self.comparison.seed)
+            if kind == SOURCE_STYLE and (change := self._style()) is None:
                 continue
             use = np.array([name not in self.cues_there.get(kind, ()) for name in self.names])
             looked = self._look(f"with {kind.replace('_', ' ')}", change)
             for name, found in looked.predictions.items():
-                scores, before = np.asarray(found.scores), self.clean[name]["score"]
-                called = scores >= self.points[name]["score_threshold"]
-                moved, tb = np.where(use, scores - before, np.nan), self.truth.tb
+                moved, tb = np.where(use, _scores(found) - _scores(self.clean[name]), np.nan), self.truth.tb
                 numbers = {
                     "score_change": self.resampler.mean(moved),
                     "score_change_tb": self.resampler.mean(np.where(tb, moved, np.nan)),
                     "score_change_without_tb": self.resampler.mean(np.where(tb, np.nan, moved)),
-                    **self._flips(name, called, use),
+                    **self._flips(name, found, use),
                 }
                 if looked.cue_masks is not None:
                     numbers |= self._on_cue(name, found, looked.cue_masks, use)
-                trees[name]["cues"][kind] = numbers
-        return trees
+                self.trees[name]["cues"][kind] = numbers
 
-    def _style(self) -> MatchStyle | None:
+    def _style(self) -> Any:
         by_class: dict[bool, list[torch.Tensor]] = {True: [], False: []}
         for image in self.images["select"]:
             by_class[bool(image["tb"][0])].append(gray_image(image["image"]))
@@ -258,45 +240,46 @@ class RobustnessStudy:
                 "The selection split has images of one class only: no style of the other, so it is left out."
             )
             return None
-        return MatchStyle({tb: quantiles(by_class[not tb]) for tb in by_class})
+        return partial(match_style, styles={tb: quantiles(by_class[not tb]) for tb in by_class})
 
     def _on_cue(self, name: str, found: Predictions, masks: np.ndarray, use: np.ndarray) -> dict[str, Resampled]:
         result = {}
-        for suffix, predictions in (("on_cue", found), ("there_without", self.clean_predictions[name])):
-            energy = np.full(len(masks), np.nan)
-            touching, number = np.full(len(masks), np.nan), np.zeros(len(masks))
-            draw = self.comparison.box_fitting(self.points[name])
-            scores = np.asarray(predictions.scores)
+        draw = self.comparison.box_fitting(self.points[name])
+        for suffix, predictions in (("on_cue", found), ("there_without", self.clean[name])):
+            energy, touching, number = np.full((3, len(masks)), np.nan)
             for i in np.flatnonzero(use):
                 tb_map = torch.from_numpy(predictions.maps[i])[None]
                 on_grid = upsample_map(tb_map, masks.shape[1:])[0].numpy().astype(float)
                 energy[i] = on_grid[masks[i]].sum() / on_grid.sum() if on_grid.sum() > 0 else 0.0
-                boxes = draw(tb_map, float(scores[i])).boxes.numpy()
+                boxes = draw(tb_map, float(_scores(predictions)[i])).boxes.numpy()
                 touching[i], number[i] = sum(box_touches(box, masks[i]) for box in boxes), len(boxes)
             result[f"energy_{suffix}"] = self.resampler.mean(energy)
             result[f"boxes_{suffix}"] = self.resampler.ratio(touching, number)
         result["energy_gain"] = result["energy_on_cue"] - result["energy_there_without"]
         return result
 
-    def _occlusions(self) -> tuple[str, dict[str, dict[str, Any]]]:
-        trees: dict[str, dict[str, Any]] = {name: {"occlusions": {}} for name in self.clean}
-        prior = self.comparison.blind[BLIND_PRIOR]["test"][0]
-        healthy = np.array([item["class_name"] == "health" for item in self.comparison.items["test"]])
-        well = self.truth.tb | healthy if healthy.any() else healthy
-        lungs = lung_masks(self.comparison.items["test"], prior, self.truth.grid, self.lung_field_dir)
+    def _occlusions(self) -> str:
+        """Hide the lungs; returns what they are taken to be, in words."""
+        items = self.comparison.items["test"]
+        lungs, source = lung_masks(
+            items, self.comparison.blind[BLIND_PRIOR]["test"][0], self.truth.grid, self.lung_field_dir
+        )
+        healthy = np.array([item["class_name"] == "health" for item in items])
         for kind in self.occlusion_kinds:
-            hidden = hidden_positions(kind, lungs.masks, self.frame)
-            by_name = {name: hidden[i if len(hidden) > 1 else 0] for i, name in enumerate(self.names)}
-            for name, found in self._look(kind.replace("_", " "), BlackOut(by_name)).predictions.items():
-                scores = np.asarray(found.scores)
-                auc = self.resampler.auc(scores, self.truth.tb)
-                trees[name]["occlusions"][kind] = {
+            hidden = hidden_positions(kind, lungs, self.frame)
+            by_name = {name: hidden[i % len(hidden)] for i, name in enumerate(self.names)}
+            change = partial(black_out, hidden=by_name)
+            for name, found in self._look(kind.replace("_", " "), change).predictions.items():
+                scores, tb = _scores(found), self.truth.tb
+                auc = self.resampler.auc(scores, tb)
+                against_health = self.resampler.auc(scores, tb, tb | healthy) if healthy.any() else None
+                self.trees[name]["occlusions"][kind] = {
                     "auc": auc,
-                    "auc_minus_clean": auc - self.clean_summary[name]["auc"],
-                    **({"auc_against_health": self.resampler.auc(scores, self.truth.tb, well)} if well.any() else {}),
-                    **self._flips(name, scores >= self.points[name]["score_threshold"]),
+                    "auc_minus_clean": auc - self.trees[name]["clean"]["auc"],
+                    **({"auc_against_health": against_health} if against_health else {}),
+                    **self._flips(name, found),
                 }
-        return lungs.source, trees
+        return source
 
     def _without_detail(self) -> dict[str, Any]:
         """How well linear models that see no lung, or no detail, separate the labels of the reported images."""
@@ -311,16 +294,14 @@ class RobustnessStudy:
         return {"auc": {name: each.as_dict() for name, each in found.items()}, "meaning": shortcut_verdict(found)}
 
 
+def _scores(predictions: Predictions) -> np.ndarray:
+    return np.asarray(predictions.scores)
+
+
 def box_touches(box: np.ndarray, cue: np.ndarray) -> bool:
     """Tell whether a box ``(4,)`` is drawn on a cue ``(H, W)`` bool: a tenth of it is cue, or half of the cue is in it.
 
     The first is for long cues, such as borders, the second for small ones in a large box.
-
-    Example:
-        >>> cue = np.zeros((10, 10), dtype=bool)
-        >>> cue[:2, :2] = True
-        >>> box_touches(np.array([0, 0, 6, 6]), cue), box_touches(np.array([2, 2, 6, 6]), cue)
-        (True, False)
     """
     inside = box_masks(box[None], (cue.shape[0], cue.shape[1]))
     shared = int((inside & cue).sum())
@@ -331,11 +312,6 @@ def image_subset(items: Sequence[Mapping[str, Any]], largest_number: int | None)
     """Keep about so many of a split's images, classes in the split's proportions, the same ones each time.
 
     At least one of each class is kept; None keeps all.
-
-    Example:
-        >>> images = [{"name": str(i), "class_name": "tb" if i < 4 else "health"} for i in range(12)]
-        >>> [image["class_name"] for image in image_subset(images, 3)]
-        ['tb', 'health', 'health']
     """
     if largest_number is None or largest_number >= len(items):
         return list(items)

@@ -7,22 +7,22 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from monai.metrics import SSIMMetric
 from scipy.stats import rankdata
 from torch import nn
 
-from monai_tbkd.metrics import Comparison, Predictions, bootstrap_mean, union_iou_sweep
+from monai_tbkd.metrics import Predictions, bootstrap_mean, union_iou_sweep
 from monai_tbkd.metrics.blind_baselines import BLIND_PRIOR
 from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet
 from monai_tbkd.networks.checkpoint import load_finished
-from monai_tbkd.robustness.image_predictor import ImagePredictor
-from monai_tbkd.robustness.resampled import ImageResampler
-from monai_tbkd.transforms import stretch_map
+from monai_tbkd.transforms import stretch_map, upsample_map
+
+if TYPE_CHECKING:
+    from monai_tbkd.robustness.robustness_study import RobustnessStudy
 
 logger = logging.getLogger(__name__)
 
@@ -46,35 +46,16 @@ DEFINITIONS = {
 
 
 def structural_similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Compute MONAI's SSIM of stretched maps ``(N, h, w)``: ``(N,)``, 1 for maps that are alike.
-
-    Example:
-        >>> maps = np.random.default_rng(0).random((2, 8, 8))
-        >>> structural_similarity(maps, 3 * maps + 1).round(4)
-        array([1., 1.])
-    """
-    _check(one, other)
+    """Compute MONAI's SSIM of stretched maps ``(N, h, w)``: ``(N,)``, 1 for maps that are alike."""
     pair = [
-        F.interpolate(
-            stretch_map(torch.from_numpy(np.asarray(maps, dtype=np.float64)))[:, None].float(),
-            size=(_SIDE, _SIDE),
-            mode="bilinear",
-            align_corners=False,
-        )
+        upsample_map(stretch_map(torch.from_numpy(maps.astype(np.float64))), (_SIDE, _SIDE))[:, None]
         for maps in (one, other)
     ]
     return torch.as_tensor(SSIMMetric(spatial_dims=2, data_range=1.0)(*pair)).flatten().double().numpy()
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Compute Spearman's correlation of the cells of maps ``(N, h, w)``: ``(N,)``; 0 where a map is flat.
-
-    Example:
-        >>> ramp = np.arange(4.0).reshape(1, 2, 2)
-        >>> rank_correlation(ramp, np.exp(ramp)), rank_correlation(ramp, -ramp)
-        (array([1.]), array([-1.]))
-    """
-    _check(one, other)
+    """Compute Spearman's correlation of the cells of maps ``(N, h, w)``: ``(N,)``; 0 where a map is flat."""
     ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (one, other)]
     left, right = (each - each.mean(axis=1, keepdims=True) for each in ranks)
     spread = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
@@ -83,14 +64,8 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def mask_iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Compute the IoU of masks ``(N, h, w)`` bool, ``(N,)``; nan where both are empty."""
-    _check(one, other)
     both, either = (one & other).sum(axis=(1, 2)), (one | other).sum(axis=(1, 2))
     return np.divide(both, either, out=np.full(len(one), np.nan), where=either > 0)
-
-
-def _check(one: np.ndarray, other: np.ndarray) -> None:
-    if one.ndim != 3 or one.shape != other.shape:
-        raise ValueError(f"Maps are {one.shape} and {other.shape}; expected both (images, rows, columns).")
 
 
 def stages_from_head(network: nn.Module) -> list[tuple[str, list[nn.Module]]]:
@@ -121,10 +96,6 @@ def cascading_randomization(network: nn.Module, seed: int = 0) -> Iterator[tuple
     Yields:
         The stage that was randomized last, and a copy of the network with it and all stages above it random, in eval
         mode; the same object each time.
-
-    Example:
-        >>> [name for name, _ in cascading_randomization(ActivationMapNet("resnet18", width=0.125))]
-        ['head', 'layer4', 'layer3', 'layer2', 'layer1', 'stem']
     """
     changed = copy.deepcopy(network).eval()
     for number, (name, modules) in enumerate(stages_from_head(changed)):
@@ -135,6 +106,14 @@ def cascading_randomization(network: nn.Module, seed: int = 0) -> Iterator[tuple
                 if callable(reset):
                     reset()
         yield name, changed
+
+
+class _Maps(NamedTuple):
+    """Maps of a network."""
+
+    log_odds: np.ndarray  # of the chosen images, on the network's own grid
+    masks: np.ndarray  # of the chosen images, at the network's own threshold
+    ious: np.ndarray  # union-mask IoU of all images of the split
 
 
 class SaliencySanity:
@@ -158,106 +137,91 @@ class SaliencySanity:
             raise ValueError("There are checkpoints of other seeds and no network to load them into; give student.")
         self.largest_number, self.repeats, self.student, self.seed = largest_number, list(repeats), student, seed
 
-    def run(
-        self,
-        predictor: ImagePredictor,
-        images: Mapping[str, Sequence[Mapping[str, Any]]],
-        comparison: Comparison,
-        points: Mapping[str, Mapping[str, Any]],
-        clean: Mapping[str, Predictions],
-        resampler: ImageResampler,
-    ) -> dict[str, Any]:
-        """Run all checks; the arguments are those of :class:`~monai_tbkd.robustness.RobustnessStudy` or made by it.
+    def run(self, study: RobustnessStudy) -> dict[str, Any]:
+        """Run all checks of a study that has its operating points and clean predictions.
 
         Returns:
             JSON-able: ``definitions``, ``images``, ``cascade``, ``reproducibility``, ``repeatability`` and
             ``localization_utility``.
         """
-        self._comparison = comparison
-        tb = np.flatnonzero(comparison.truth["test"].tb)
+        self._study = study
+        tb = np.flatnonzero(study.truth.tb)
         self._chosen = tb[np.linspace(0, len(tb) - 1, min(len(tb), self.largest_number)).round().astype(int)]
-        chosen = [images["test"][i] for i in self._chosen]
-        log_odds = {name: predictor.log_odds(net, chosen) for name, net in predictor.networks.items()}
-        masks = {name: self._masks(clean[name], points[name]) for name in clean}
-        result: dict[str, Any] = {
+        self._images = [study.images["test"][i] for i in self._chosen]
+        networks = study.predictor.networks
+        compared = {name: self._maps(net, study.clean[name], study.points[name]) for name, net in networks.items()}
+        repeats = dict(self._repeats())
+        blind = {split: Predictions(maps, None) for split, maps in study.comparison.blind[BLIND_PRIOR].items()}
+        _, prior = self._masks(blind["test"], study.comparison.choose(blind["select"]))
+        return {
             "definitions": DEFINITIONS,
-            "images": f"{len(chosen)} TB images of the reported split",
+            "images": f"{len(self._images)} TB images of the reported split",
             "cascade": {
-                name: self._cascade(predictor, net, chosen, log_odds[name])
-                for name, net in predictor.networks.items()
+                name: self._cascade(net, compared[name].log_odds)
+                for name, net in networks.items()
                 if isinstance(net, nn.Module)
             },
-            "reproducibility": self._pairs(log_odds, masks),
+            "reproducibility": self._pairs(compared),
+            **({"repeatability": self._pairs({"student": compared["student"], **repeats})} if repeats else {}),
+            "localization_utility": {
+                name: study.resampler.mean(each.ious - prior).as_dict()
+                for name, each in {**compared, **repeats}.items()
+            },
         }
-        others, other_points = self._other_seeds(predictor, images)
-        if others:
-            maps, masks = {"student": log_odds["student"]}, {"student": masks["student"]}
-            for name, (alone, found) in others.items():
-                maps[name] = alone.log_odds(alone.networks[name], chosen)
-                masks[name] = self._masks(found, other_points[name])
-            result["repeatability"] = self._pairs(maps, masks)
-        blind = {split: Predictions(maps, None) for split, maps in comparison.blind[BLIND_PRIOR].items()}
-        prior = self._ious(blind["test"], comparison.choose(blind["select"]))
-        everyone = {**clean, **{name: found for name, (_, found) in others.items()}}
-        result["localization_utility"] = {
-            name: resampler.mean(self._ious(each, {**points, **other_points}[name]) - prior).as_dict()
-            for name, each in everyone.items()
-        }
-        return result
 
-    def _cascade(
-        self, predictor: ImagePredictor, network: nn.Module, images: Sequence[Mapping[str, Any]], trained: np.ndarray
-    ) -> dict[str, Any]:
-        rows = {"trained": self._agreement(trained, trained)}
-        for stage, changed in cascading_randomization(network, self.seed):
-            logger.info("Randomized down to %s.", stage)
-            rows[stage] = self._agreement(trained, predictor.log_odds(changed, images))
-        rows["chance"] = self._agreement(trained, np.roll(trained, 1, axis=0))
-        return rows
+    def _maps(self, network: Any, found: Predictions, point: Mapping[str, Any]) -> _Maps:
+        masks, ious = self._masks(found, point)
+        return _Maps(self._study.predictor.log_odds(network, self._images), masks[self._chosen], ious)
 
-    def _agreement(
-        self, one: np.ndarray, other: np.ndarray, masks: tuple[np.ndarray, np.ndarray] | None = None
-    ) -> dict[str, Any]:
-        numbers = {"ssim": structural_similarity(one, other), "spearman": rank_correlation(one, other)}
-        if masks is not None:
-            numbers["iou"] = mask_iou(*masks)
-        return {key: self._interval(values) for key, values in numbers.items()}
+    def _masks(self, found: Predictions, point: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Masks of all images at a threshold, and their union-mask IoU."""
+        maps, threshold = self._study.comparison.on_grid(found.maps), point["map_threshold"]
+        ious = union_iou_sweep(maps, self._study.truth.masks, np.array([threshold]))[:, 0]
+        return maps >= threshold, ious
 
-    def _interval(self, values: np.ndarray) -> dict[str, Any]:
-        patients = self._comparison.truth["test"].patients
-        of_chosen = None if patients is None else [patients[i] for i in self._chosen]
-        return bootstrap_mean(values, self._comparison.resamples, self._comparison.seed, of_chosen).as_dict()
-
-    def _masks(self, predictions: Predictions, point: Mapping[str, Any]) -> np.ndarray:
-        return self._comparison.on_grid(predictions.maps[self._chosen]) >= point["map_threshold"]
-
-    def _ious(self, predictions: Predictions, point: Mapping[str, Any]) -> np.ndarray:
-        maps, masks = self._comparison.on_grid(predictions.maps), self._comparison.truth["test"].masks
-        return union_iou_sweep(maps, masks, np.array([point["map_threshold"]]))[:, 0]
-
-    def _pairs(self, maps: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for one, other in combinations(sorted(maps), 2):
-            if maps[one].shape != maps[other].shape:
-                logger.warning("The maps of %s and %s are on different grids and are not compared.", one, other)
-                continue
-            agreement = self._agreement(maps[one], maps[other], (masks[one], masks[other]))
-            chance = self._agreement(
-                maps[one], np.roll(maps[other], 1, axis=0), (masks[one], np.roll(masks[other], 1, axis=0))
-            )
-            found[f"{one} and {other}"] = {**agreement, "chance": chance}
-        return found
-
-    def _other_seeds(
-        self, predictor: ImagePredictor, images: Mapping[str, Sequence[Mapping[str, Any]]]
-    ) -> tuple[dict[str, tuple[ImagePredictor, Predictions]], dict[str, dict[str, Any]]]:
-        """Predictors of the students of other seeds, their predictions, and their operating points."""
-        found, points = {}, {}
+    def _repeats(self) -> Iterator[tuple[str, _Maps]]:
+        """The students of other seeds, each at its own operating point."""
         for number, path in enumerate(self.repeats, start=1):
             name = f"student of repeat {number}"
             assert self.student is not None  # checked when it was made
-            alone = copy.copy(predictor)
-            alone.networks = {name: load_finished(copy.deepcopy(self.student), path, "student").eval()}
-            points[name] = self._comparison.choose(alone(images["select"]).predictions[name])
-            found[name] = alone, alone(images["test"]).predictions[name]
-        return found, points
+            network = load_finished(copy.deepcopy(self.student), path, "student").eval()
+            alone = copy.copy(self._study.predictor)
+            alone.networks = {name: network}
+            select, test = (alone(self._study.images[split]).predictions[name] for split in ("select", "test"))
+            yield name, self._maps(network, test, self._study.comparison.choose(select))
+
+    def _cascade(self, network: nn.Module, trained: np.ndarray) -> dict[str, Any]:
+        rows = {"trained": self._agreement(trained, trained)}
+        for stage, changed in cascading_randomization(network, self.seed):
+            logger.info("Randomized down to %s.", stage)
+            rows[stage] = self._agreement(trained, self._study.predictor.log_odds(changed, self._images))
+        rows["chance"] = self._agreement(trained, np.roll(trained, 1, axis=0))
+        return rows
+
+    def _pairs(self, maps: Mapping[str, _Maps]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for (one, first), (other, second) in combinations(sorted(maps.items()), 2):
+            if first.log_odds.shape != second.log_odds.shape:
+                logger.warning("The maps of %s and %s are on different grids and are not compared.", one, other)
+                continue
+            same, chance = (
+                self._agreement(
+                    first.log_odds,
+                    np.roll(second.log_odds, shift, axis=0),
+                    mask_iou(first.masks, np.roll(second.masks, shift, axis=0)),
+                )
+                for shift in (0, 1)
+            )
+            found[f"{one} and {other}"] = {**same, "chance": chance}
+        return found
+
+    def _agreement(self, one: np.ndarray, other: np.ndarray, ious: np.ndarray | None = None) -> dict[str, Any]:
+        numbers = {"ssim": structural_similarity(one, other), "spearman": rank_correlation(one, other)}
+        if ious is not None:
+            numbers["iou"] = ious
+        comparison, patients = self._study.comparison, self._study.truth.patients
+        groups = None if patients is None else [patients[i] for i in self._chosen]
+        return {
+            key: bootstrap_mean(values, comparison.resamples, comparison.seed, groups).as_dict()
+            for key, values in numbers.items()
+        }

@@ -13,6 +13,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import BasicTextSRStorage
 
+from monai_tbkd.data.files.own_results import is_own_result
 from monai_tbkd.dicom import (
     DRAWN_BY_ANNOTATOR,
     LARGEST_REPORT,
@@ -20,7 +21,6 @@ from monai_tbkd.dicom import (
     BoxReportError,
     ReportBox,
     is_about_tuberculosis,
-    is_own_result,
     read_box_report,
     report_head,
     write_structured_report,

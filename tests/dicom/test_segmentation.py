@@ -11,7 +11,6 @@ import pytest
 
 from monai_tbkd.data import ImageTurn
 from monai_tbkd.dicom import (
-    BoxFinding,
     DicomResultError,
     SourceImage,
     box_segmentation,
@@ -20,7 +19,6 @@ from monai_tbkd.dicom import (
     structured_report,
 )
 from monai_tbkd.dicom.result_object import write_object
-from monai_tbkd.dicom.segmentation import touched
 from tests.dicom.dicom_images import MODEL, TWO_BOXES, complete_image, finding, odd_image
 
 TURNS = {
@@ -90,11 +88,14 @@ def test_boxes_are_segments_that_may_overlap(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_box_below_a_pixel_touches_one() -> None:
-    assert touched(BoxFinding(3.2, 5.1, 3.3, 5.9, 0.5), (41, 57)) == (slice(5, 6), slice(3, 4))
-    assert touched(BoxFinding(0, 0, 57, 41, 0.5), (41, 57)) == (slice(0, 41), slice(0, 57))
+def test_a_box_below_a_pixel_touches_one(tmp_path: Path) -> None:
+    source = SourceImage.read(complete_image(tmp_path / "image.dcm"))
+    seg = box_segmentation(source, finding((3.2, 5.1, 3.3, 5.9, 0.5), (0, 0, 57, 41, 0.5)))
+    masks = seg.get_pixels_by_source_instance([source.uid])[0]
+    assert np.argwhere(masks[..., 0]).tolist() == [[5, 3]]
+    assert masks[..., 1].all()
     with pytest.raises(ValueError, match="reaches beyond"):
-        touched(BoxFinding(0, 0, 57.5, 41, 0.5), (41, 57))
+        box_segmentation(source, finding((0, 0, 57.5, 41, 0.5)))
 
 
 def test_what_is_not_there_cannot_be_written(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pydicom
 import pytest
 
 from monai_tbkd.data import ReasonCode
+from monai_tbkd.data.files.own_results import is_own_result
 from monai_tbkd.dicom import (
     BoxFinding,
     BoxReportError,
@@ -17,7 +18,6 @@ from monai_tbkd.dicom import (
     ImageFinding,
     SourceImage,
     is_measurement_report,
-    is_own_result,
     is_refusal,
     is_result_of,
     read_box_report,

@@ -43,7 +43,7 @@ def serve() -> Iterator[Callable[..., Archive]]:
     """An archive that answers as a function of method, path and query says: with status, JSON or bytes, and headers."""
     servers = []
 
-    def start(answer: Respond, patience: float = 0, **environment: str) -> Archive:
+    def start(answer: Respond, patience: float = 0) -> Archive:
         class Handler(BaseHTTPRequestHandler):
             def reply(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
@@ -68,7 +68,7 @@ def serve() -> Iterator[Callable[..., Archive]]:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         servers.append(server)
         url = f"http://127.0.0.1:{server.server_port}/dicom-web"
-        return Archive(url, archive_session(url, environment=environment), patience)
+        return Archive(url, archive_session(url), patience)
 
     yield start
     for server in servers:
@@ -89,7 +89,7 @@ def instance(uid: str) -> dict[str, Any]:
 @pytest.mark.parametrize("cap", [1, 2, 3, 100])
 def test_pages_of_studies_until_one_brings_nothing_new(serve: Any, monkeypatch: pytest.MonkeyPatch, cap: int) -> None:
     """Also where the archive gives fewer at once than it is asked for."""
-    monkeypatch.setattr("monai_tbkd.pacs.archive_search.PAGE", 3)
+    monkeypatch.setattr("monai_tbkd.pacs.archive.PAGE", 3)
 
     def answer(method: str, path: str, query: dict[str, list[str]]) -> Answer:
         assert query["StudyDate"] == ["20260101-"]
@@ -105,7 +105,7 @@ def test_pages_of_studies_until_one_brings_nothing_new(serve: Any, monkeypatch: 
 
 
 def test_server_that_knows_no_offset_is_not_asked_for_ever(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monai_tbkd.pacs.archive_search.PAGE", 3)
+    monkeypatch.setattr("monai_tbkd.pacs.archive.PAGE", 3)
     archive = serve(lambda *_: (200, [study("1.0"), study("1.1"), study("1.2"), study("../../etc"), study("")]))
     assert list(archive.studies(("CR",), {})) == ["1.0", "1.1", "1.2"]  # and what is no UID never becomes a path
 
@@ -129,10 +129,10 @@ def test_check_tells_what_to_mend(serve: Any, answer: Answer, message: str) -> N
 def test_nobody_there(serve: Any) -> None:
     url = "http://127.0.0.1:1/dicom-web"
     with pytest.raises(ArchiveGoneError, match=r"cannot be reached \(connection refused\)"):
-        Archive(url, archive_session(url, environment={})).check()
+        Archive(url, archive_session(url)).check()
     url = "https://no-such-host.invalid/dicom-web"
     with pytest.raises(ArchiveGoneError, match="cannot be reached"):
-        Archive(url, archive_session(url, environment={})).check()
+        Archive(url, archive_session(url)).check()
 
 
 def test_refused_search_does_not_repeat_what_was_searched_for(serve: Any) -> None:
@@ -300,7 +300,7 @@ def test_redirects_within_the_archive_are_followed(serve: Any, monkeypatch: pyte
     assert len(sent) == 4 and not [each for each in sent if "Authorization" in each.headers]
 
 
-def test_secrets_go_to_no_other_place(serve: Any) -> None:
+def test_secrets_go_to_no_other_place(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
 
     def elsewhere(method: str, path: str, query: dict[str, list[str]]) -> Answer:
@@ -308,7 +308,8 @@ def test_secrets_go_to_no_other_place(serve: Any) -> None:
         return 200, [study("1.0")]
 
     other = serve(elsewhere)
-    archive = serve(lambda *_: (302, b"", {"Location": f"{other.url}/studies"}), TBKD_PACS_TOKEN="abc")
+    monkeypatch.setenv("TBKD_PACS_TOKEN", "abc")
+    archive = serve(lambda *_: (302, b"", {"Location": f"{other.url}/studies"}))
     with pytest.raises(ArchiveError, match=f"answers 302 and points to {other.url.removesuffix('/dicom-web')} "):
         archive.check()
     assert not sent
@@ -479,7 +480,7 @@ def capped(studies: list[dict[str, Any]], cap: int) -> Archive:
         found = [each for each in studies if matches(each, query)][:cap]
         return found[int(query.get("offset", ["0"])[0]) :]
 
-    archive = Archive("http://127.0.0.1:1", archive_session("http://127.0.0.1:1", environment={}))
+    archive = Archive("http://127.0.0.1:1", archive_session("http://127.0.0.1:1"))
     archive.connection.json = answer  # type: ignore[method-assign,assignment]
     return archive
 

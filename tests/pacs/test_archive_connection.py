@@ -59,7 +59,7 @@ def serve() -> Iterator[Callable[[Respond], Archive]]:
         listeners.append(listener)
         threading.Thread(target=accept, daemon=True).start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/dicom-web"
-        return Archive(url, archive_session(url, environment={}), 0)
+        return Archive(url, archive_session(url), 0)
 
     yield start
     ended.set()

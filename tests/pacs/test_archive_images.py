@@ -40,7 +40,7 @@ def load(item: dict[str, Any]) -> dict[str, Any]:
 
 def images(tmp_path: Path, *found: tuple[str, int]) -> tuple[Shelf, ArchiveImages]:
     shelf, given = Shelf(), [FoundImage(ImageAddress("1", "2", uid), pixels) for uid, pixels in found]
-    return shelf, ArchiveImages(given, shelf, load, SHAPE, tmp_path, max_pixels=100)  # type: ignore[arg-type]
+    return shelf, ArchiveImages(given, shelf, load, tmp_path, 100, placeholder_shape=SHAPE)  # type: ignore[arg-type]
 
 
 def test_each_is_fetched_and_prepared_and_a_bad_one_has_its_reason(tmp_path: Path) -> None:

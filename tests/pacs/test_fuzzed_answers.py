@@ -47,7 +47,7 @@ class SpoiltArchive(Archive):
 
     def __init__(self, report: dict[str, Any], study: str, image: str, chance: random.Random) -> None:
         url = "http://127.0.0.1:1"
-        super().__init__(url, archive_session(url, environment={}), 0)
+        super().__init__(url, archive_session(url), 0)
         series = str(report["0020000E"]["Value"][0])
         answers = {
             "studies": [{"0020000D": {"vr": "UI", "Value": [study]}, "00201206": {"vr": "IS", "Value": [2]}}],

@@ -9,11 +9,11 @@ import torch
 from monai_tbkd.data.phantom import make_image, write_phantom_dataset
 from monai_tbkd.robustness.cues import (
     LOCAL_CUES,
-    InsertCue,
-    MatchStyle,
+    add_cue,
     images_with_cue,
     insert_cue,
     match_histogram,
+    match_style,
     quantiles,
 )
 
@@ -62,7 +62,7 @@ def test_cues_lie_where_they_are_said_to() -> None:
 
 def test_the_mask_comes_along_on_a_grid() -> None:
     item = {"image": gray(64), "name": "a"}
-    found = InsertCue("border", 32)(item)
+    found = add_cue(item, "border", 32)
     fine = insert_cue(gray(64), "border", "a").mask[0]
     assert torch.equal(found["cue_mask"], fine.reshape(32, 2, 32, 2).any(dim=3).any(dim=1))
     assert torch.equal(item["image"], gray(64))
@@ -79,9 +79,9 @@ def test_a_style_moves_the_gray_values_and_keeps_their_order() -> None:
     assert (styled.flatten()[order].int().diff() >= 0).all()
     again = match_histogram(dark, quantiles([dark]))
     assert (again.int() - dark.int()).abs().max() <= 2
-    to = MatchStyle({True: quantiles([light]), False: quantiles([dark])})
-    assert to({"image": dark, "tb": np.array([1])})["image"].min() >= 100
-    assert to({"image": light, "tb": np.array([0])})["image"].max() < 101
+    styles = {True: quantiles([light]), False: quantiles([dark])}
+    assert match_style({"image": dark, "tb": np.array([1])}, styles)["image"].min() >= 100
+    assert match_style({"image": light, "tb": np.array([0])}, styles)["image"].max() < 101
 
 
 def test_phantoms_say_which_cue_they_bear(tmp_path: Path) -> None:
