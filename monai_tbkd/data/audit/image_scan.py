@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from monai_tbkd.data.files.paths import content_sha256
 from monai_tbkd.data.readers import decode_image
 from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
@@ -81,8 +81,7 @@ def scan_image(path: str) -> ImageScan:
         image = decode_image(path)
         pixels = np.ascontiguousarray(image.pixels)
         thumbnail, statistics = image_thumbnail(pixels)
-        with Path(path).open("rb") as file:
-            file_hash = hashlib.file_digest(file, "sha256").hexdigest()
+        file_hash = content_sha256(path)
     except ImageError as error:
         return _refused(error.reason, str(error))
     except Exception as error:  # one image must not stop the report on all the others

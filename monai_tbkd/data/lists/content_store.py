@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -17,6 +15,7 @@ from monai.data import PersistentDataset
 from monai.transforms import Compose, RandomizableTrait
 
 from monai_tbkd import __version__
+from monai_tbkd.data.files.paths import content_sha256
 from monai_tbkd.data.lists.pasted_copies import PASTE
 
 logger = logging.getLogger(__name__)
@@ -82,18 +81,6 @@ class ContentStore(PersistentDataset):
         pasted = f"{content_sha256(paste['image'])} {paste['seed']} {paste['inverted']} " if paste else ""
         name = f"{content_sha256(item['image'])} {pasted}{self._fingerprint} {__version__}"
         return hashlib.sha256(name.encode()).hexdigest()[:40].encode()
-
-
-def content_sha256(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file's content, in hexadecimal; it is read again only when its size or time change."""
-    found = Path(path).stat()
-    return _content_sha256(os.fspath(path), found.st_size, found.st_mtime_ns)
-
-
-@lru_cache(maxsize=200_000)
-def _content_sha256(path: str, size: int, time: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(part: Any) -> str:

@@ -73,8 +73,6 @@ def load_datalist(
         DatalistError: the data set cannot be used; the message says what is wrong and how to fix it.
         ValueError: `layout` is not known.
     """
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout is {layout!r}; expected one of {LAYOUTS}.")
     if folds is None and fold:
         raise DatalistError(f"fold is {fold} and folds is null; say how many there are, such as --folds 5.")
     if labels not in ("whole", "halves"):

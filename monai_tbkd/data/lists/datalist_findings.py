@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections import defaultdict
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from monai_tbkd.data.files.paths import content_sha256
 from monai_tbkd.data.lists.datalist_error import DatalistError, name_first
 from monai_tbkd.data.lists.datalist_item import Boxes, DatalistItem
 from monai_tbkd.data.lists.mask_pictures import find_masks
@@ -117,9 +117,8 @@ def datalist_findings(splits: Splits) -> Findings:
     unread = [item for item in items if item["size"] is None]
     missing = [item["name"] for item in unread if not Path(item["image"]).exists()]
     broken = [item for item in unread if Path(item["image"]).exists()]
-    found.add(
-        "missing_image", "error", "Listed images that do not exist", missing, "; add them or take them off the list."
-    )
+    fix = "; add them or take them off the list."
+    found.add("missing_image", "error", "Listed images that do not exist", missing, fix)
     fix, faults, names = "; replace them or take them out.", [i["fault"] for i in broken], [i["name"] for i in broken]
     found.add("unreadable", "error", "Images that cannot be read", faults, fix, names)
     _find_twice(splits, found)
@@ -129,7 +128,11 @@ def datalist_findings(splits: Splits) -> Findings:
     several = {name: " and ".join(own) for name, own in shared.items() if len(own) > 1}
     fix = "; rename one, or keep them under one folder."
     found.add("same_name", "error", "Different images of one name", several.values(), fix, several)
-    _find_patients(splits, found)
+    patients = _grouped(_by_split(splits), lambda each: str(each[1].get("patient_id") or "")).items()
+    straddling = sum(len({split for split, _ in group}) > 1 for patient, group in patients if patient)
+    if straddling:  # neither the ids nor the images: a report ends up in logs
+        sentence = f"Patients with images in two splits ({straddling}); fix the split column or the patient_id column."
+        found.append(Finding("patient_in_two_splits", "error", sentence))
     outside = [(item, box) for item in items for box in clip_boxes(item)[1]]
     fix = "fix the annotations: [xmin, ymin, xmax, ymax] in pixels of the image file"
     what = "Boxes outside their image or without area"
@@ -240,31 +243,15 @@ def _find_twice(splits: Splits, found: Findings) -> None:
 
 def _find_in_two_sources(splits: Splits, found: Findings) -> None:
     """Images whose file two sources have, byte for byte; files of a size that no other source has are not read."""
-
-    def content(path: str) -> str:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
-    def of_two_sources(groups: list[Listed], key: Callable[[str], object]) -> list[Listed]:
-        parts = [part for group in groups for part in _grouped(group, lambda each: key(each[1]["image"])).values()]
-        return [part for part in parts if len({item.get("source") for _, item in part}) > 1]
-
-    readable = [each for each in _by_split(splits) if each[1]["size"] is not None]
-    groups = of_two_sources(of_two_sources([readable], bool), lambda path: Path(path).stat().st_size)
-    groups = of_two_sources(groups, content)
+    groups: list[Listed] = [[each for each in _by_split(splits) if each[1]["size"] is not None]]
+    for key in (bool, lambda path: Path(path).stat().st_size, content_sha256):  # bool: all in one group
+        parts = [
+            part for group in groups for part in _grouped(group, lambda each, key=key: key(each[1]["image"])).values()
+        ]
+        groups = [part for part in parts if len({item.get("source") for _, item in part}) > 1]
     for severity, across in (("error", True), ("warning", False)):
         chosen = [group for group in groups if (len({split for split, _ in group}) > 1) is across]
         named = [" and ".join(f"{item['name']} of {item.get('source')}" for _, item in group) for group in chosen]
         what = f"The same image in two sources{' and two splits' if across else ''}"
         images = [item["name"] for group in chosen for _, item in group]
         found.add("image_in_two_sources", severity, what, named, "; take it out of one.", images)
-
-
-def _find_patients(splits: Splits, found: Findings) -> None:
-    known = [each for each in _by_split(splits) if each[1].get("patient_id")]
-    groups = _grouped(known, lambda each: str(each[1]["patient_id"])).values()
-    # Neither the ids nor the images: a report ends up in logs.
-    straddling = sum(len({split for split, _ in group}) > 1 for group in groups)
-    if straddling:
-        sentence = f"Patients with images in two splits ({straddling}); fix the split column or the patient_id column."
-        found.append(Finding("patient_in_two_splits", "error", sentence))
