@@ -16,16 +16,13 @@ def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> li
     """Read ``root/{train,val,test}/{health,sick,tb}/...`` or ``root/{health,sick,tb}/...``.
 
     Well-known other names of the classes and splits do as well (``normal``, ``tuberculosis``, ``validation``, ...).
-
     ``name`` is the path under `root`; ``boxes`` is None for TB images (there are no annotations).
 
     Raises:
         DatalistError: no such folders, others beside or below them, or images of a split that are in no class.
     """
     root = existing_folder(root)
-    folders = [
-        each for each in subfolders(root) if split_of(each.name) or class_of(each.name) or not is_result_folder(each)
-    ]
+    folders = [f for f in subfolders(root) if split_of(f.name) or class_of(f.name) or not is_result_folder(f)]
     by_split = any(split_of(folder.name) for folder in folders)
     unknown = [folder.name for folder in folders if not (split_of if by_split else class_of)(folder.name)]
     classes: list[tuple[str, Path]] = [("train", folder) for folder in folders]

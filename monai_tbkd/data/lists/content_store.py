@@ -31,11 +31,8 @@ class ContentStore(PersistentDataset):
 
     Args:
         data: items with ``image``, the path.
-        transform: deterministic MONAI transforms, from ``{"image": path}`` to what is kept.
+        transform: deterministic MONAI transforms, from ``{"image": path}`` to what is kept; a random one is refused.
         cache_dir: folder of the files; None keeps nothing on disk.
-
-    Raises:
-        ValueError: a random transform.
 
     Example:
         >>> store = ContentStore([{"image": "/data/a.png", "label": 1}], [], None)
@@ -89,11 +86,11 @@ def fingerprint(part: Any) -> str:
     An object with a method ``fingerprint_of`` is known by what that returns.
     """
     digest = hashlib.sha256()
-    _add(digest, part, 0)
+    _add(digest, part)
     return digest.hexdigest()
 
 
-def _add(digest: Any, part: Any, depth: int) -> None:
+def _add(digest: Any, part: Any, depth: int = 0) -> None:
     if depth > 60:
         raise ValueError(f"A transform holds itself ({type(part).__name__}); it has no fingerprint.")
     if hasattr(part, "fingerprint_of"):
@@ -129,7 +126,7 @@ def _add(digest: Any, part: Any, depth: int) -> None:
 
 
 def _module_settings(module: torch.nn.Module) -> Iterator[tuple[str, Any]]:
-    """Yield the numbers and words of a module's parts, such as strides and dilations, beside their weights."""
+    """Numbers and words of a module's parts, such as strides and dilations, beside their weights."""
     for name, part in module.named_modules():
         own = {k: v for k, v in vars(part).items() if k[0] != "_" and isinstance(v, (int, float, str, tuple))}
         yield name, (type(part).__qualname__, {k: own[k] for k in sorted(own) if k != "training"})

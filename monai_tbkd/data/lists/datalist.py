@@ -88,28 +88,23 @@ def load_datalist(
     name_sources([*sources, *held_out], loaded, len(held_out))
     train: list[DatalistItem] = []
     reported: list[DatalistItem] = []
-    whole: list[DatalistItem] = []
+    whole: list[DatalistItem] = []  # to be split into train and reported
+    own_splits = not held_out and folds is None and test is None
     for source, items in zip(sources, loaded, strict=False):  # not those held out
         if unlisted := unlisted_images(source, items):
-            logger.info(
-                "%s: images that nothing in the data set names are left out (%s).", source, name_first(unlisted)
-            )
+            said = name_first(unlisted)
+            logger.info("%s: images that nothing in the data set names are left out (%s).", source, said)
         if unread := unread_splits(source, find_layout(source) if layout == "auto" else layout, items):
             logger.warning("%s", unread)
-        own = next((split for split in ("val", "test") if any(item["split"] == split for item in items)), None)
         images = [item for item in items if item["split"] == "train"]
         if labels == "halves":  # before anything is split, so that folds are of the same images
             images = [item for item in images if item["boxes"] is not None]
-        if folds is not None:
-            whole += images
-        elif held_out:
-            train += images
-        elif test is None and own is not None:
-            train += images
+        there = {item["split"] for item in items} if own_splits else set()
+        own = next((split for split in ("val", "test") if split in there), None)
+        (train if held_out or own else whole).extend(images)
+        if own:
             reported += [item for item in items if item["split"] == own]
             logger.info("%s: reported on its own %s split.", source, own)
-        else:
-            whole += images
     reported += [item for items in loaded[len(sources) :] for item in items]
     if folds is not None:
         splits = split_by_fold(whole, folds, fold, seed, select)
@@ -122,11 +117,9 @@ def load_datalist(
     splits = check_datalist(splits, missing_annotation)
     for name, part in splits.items():
         counts = Counter(item["class_name"] for item in part)
+        classes = "  ".join(f"{each} {counts[each]}" for each in CLASS_NAMES)
         boxes = sum(len(item["boxes"] or []) for item in part)
-        logger.info(
-            "%-6s %6d images  %s  boxes %d",
-            name, len(part), "  ".join(f"{each} {counts[each]}" for each in CLASS_NAMES), boxes,
-        )  # fmt: skip
+        logger.info("%-6s %6d images  %s  boxes %d", name, len(part), classes, boxes)
     return splits
 
 
