@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from typing import Any
 
 from monai_tbkd.data.audit.duplicates import DUPLICATE_KINDS, DuplicatePair, find_duplicates
@@ -27,22 +28,17 @@ class DatasetCheck:
 
     Attributes:
         sources: ``{"path", "layout", "images", "own_splits"}`` of each data set; layout None where it cannot be read.
-        splits: data list items by the data sets' own splits, before any split by name hash.
+        items: data list items by the data sets' own splits, before any split by name hash; split after split.
         scans: of each image, in the order of `items`; empty where no image was read.
         pairs: duplicates by their index in `items`; None where they were not looked for.
         findings: all that is wrong or worth knowing.
     """
 
     sources: list[dict[str, Any]]
-    splits: dict[str, list[DatalistItem]]
+    items: list[DatalistItem]
     scans: list[ImageScan] = field(default_factory=list)
     pairs: list[DuplicatePair] | None = None
     findings: Findings = field(default_factory=Findings)
-
-    @property
-    def items(self) -> list[DatalistItem]:
-        """All images, split after split."""
-        return [item for part in self.splits.values() for item in part]
 
     @property
     def verdict(self) -> str:
@@ -50,22 +46,16 @@ class DatasetCheck:
         severities = {each.severity for each in self.findings}
         return next((word for severity, word in _VERDICTS.items() if severity in severities), _VERDICTS["note"])
 
-    def counts_by_source(self) -> dict[str, dict[str, dict[str, dict[str, int]]]]:
-        """Images, boxes and TB images without boxes by hospital, split and class; classes without any are left out."""
-        return {
-            source: _counts({s: [i for i in part if i["source"] == source] for s, part in self.splits.items()})
-            for source in dict.fromkeys(str(item["source"]) for item in self.items)
-        }
-
     def as_dict(self) -> dict[str, Any]:
         """JSON-able; no patient's id is in it."""
         items = self.items
+        sources = dict.fromkeys(str(item["source"]) for item in items)
         usable = [scan for scan in self.scans if scan.reason is None]
         return {
             "verdict": self.verdict,
             "sources": self.sources,
-            "counts": _counts(self.splits),
-            "counts_by_source": self.counts_by_source(),
+            "counts": _counts(items),
+            "counts_by_source": {name: _counts([item for item in items if item["source"] == name]) for name in sources},
             "patients": len({str(item["patient_id"]) for item in items if item.get("patient_id")}),
             "formats": dict(Counter(scan.source_format for scan in usable)),
             "sizes": dict(Counter(f"{scan.size[0]} x {scan.size[1]}" for scan in usable).most_common()),
@@ -94,12 +84,12 @@ def check_dataset(
         ValueError: `layout` is not known.
     """
     described, loaded, findings = _load(sources, layout)
-    items = [item for part in loaded for item in part]
-    splits = {split: part for split in SPLITS if (part := [item for item in items if item["split"] == split])}
-    check = DatasetCheck(described, splits, findings=findings)
+    listed = [item for part in loaded for item in part]
+    splits = {split: part for split in SPLITS if (part := [item for item in listed if item["split"] == split])}
+    items = [item for part in splits.values() for item in part]
+    check = DatasetCheck(described, items, findings=findings)
     if not items:
         return check
-    items = check.items
     findings += datalist_findings(splits)
     check.scans = scan_images([item["image"] for item in items], workers)
     # Images whose header cannot be read are reported by datalist_findings.
@@ -145,15 +135,14 @@ def _load(sources: Sequence[Source], layout: str) -> tuple[list[dict[str, Any]],
     return described, loaded, findings
 
 
-def _counts(splits: Mapping[str, Sequence[DatalistItem]]) -> dict[str, dict[str, dict[str, int]]]:
+def _counts(items: Sequence[DatalistItem]) -> dict[str, dict[str, dict[str, int]]]:
+    """Images, boxes and TB images without boxes by split and class; classes without any image are left out."""
     table: dict[str, dict[str, dict[str, int]]] = {}
-    for split, part in splits.items():
-        for name in CLASS_NAMES:
-            images = [item for item in part if item["class_name"] == name]
-            if images:
-                bare = sum(item["boxes"] is None for item in images)
-                boxes = sum(len(item["boxes"] or []) for item in images)
-                table.setdefault(split, {})[name] = {"images": len(images), "boxes": boxes, "without_boxes": bare}
+    for split, name in product(SPLITS, CLASS_NAMES):
+        if images := [item for item in items if (item["split"], item["class_name"]) == (split, name)]:
+            bare = sum(item["boxes"] is None for item in images)
+            boxes = sum(len(item["boxes"] or []) for item in images)
+            table.setdefault(split, {})[name] = {"images": len(images), "boxes": boxes, "without_boxes": bare}
     return table
 
 

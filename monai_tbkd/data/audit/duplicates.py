@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -32,7 +32,6 @@ _MOST = 10  # candidates an image
 _SCORES = 2**24  # numbers in a table of some images against all others
 _PAIRS = 2048  # pairs laid on each other at a time
 _LARGEST_GROUP = 50  # of equal images, of which every pair is named
-
 
 # Where a shifted or cropped copy may lie: the descriptor's cells are 4 pixels, so steps of 1.5 leave no gap.
 _STARTS = np.array(
@@ -81,8 +80,8 @@ def find_duplicates(scans: Sequence[ImageScan]) -> list[DuplicatePair]:
             pairs.append(DuplicatePair(i, j, "same file" if same_file else "same pixels", 1.0))
     # One image stands for all that are equal to it.
     textured = [members for members in groups.values() if np.ptp(scans[members[0]].thumbnail) > 0]
-    thumbnails = np.stack([scans[members[0]].thumbnail for members in textured]) if textured else np.zeros((0, 64, 64))
-    for one, other, kind, correlation in _near(thumbnails.astype(np.uint8)):
+    thumbnails = [scans[members[0]].thumbnail for members in textured]
+    for one, other, kind, correlation in _near(np.stack(thumbnails)) if len(textured) > 1 else []:
         some, others = textured[one], textured[other]
         few = len(some) * len(others) <= _LARGEST_GROUP
         for i, j in product(some, others) if few else [(some[0], others[0])]:
@@ -91,26 +90,19 @@ def find_duplicates(scans: Sequence[ImageScan]) -> list[DuplicatePair]:
 
 
 def _near(thumbnails: NDArray[np.uint8]) -> list[tuple[int, int, str, float]]:
-    if len(thumbnails) < 2:
-        return []
-    found: list[tuple[int, int, str, float]] = []
-    plain, starts = _candidates(thumbnails, _STARTS, mirrored=False)
-    for (i, j), correlation in _aligned(thumbnails, plain, starts, mirrored=False):
-        if correlation >= ALIKE:
-            found.append((i, j, "near" if correlation >= NEAR else "alike", correlation))
-    known = {(i, j) for i, j, kind, _ in found if kind == "near"}
-    mirror, starts = _candidates(thumbnails, _STARTS[:1], mirrored=True)
-    for (i, j), correlation in _aligned(thumbnails, mirror, starts, mirrored=True):
-        # An image that is its own mirror image is no more than near.
-        if correlation >= NEAR and (i, j) not in known:
-            found.append((i, j, "mirrored", correlation))
-    return found
+    """Pairs of thumbnails with their kind and correlation."""
+    plain = _correlations(thumbnails, _STARTS, mirrored=False)
+    mirrored = _correlations(thumbnails, _STARTS[:1], mirrored=True)
+    kinds = [(pair, "near" if value >= NEAR else "alike", value) for pair, value in plain.items() if value >= ALIKE]
+    # An image that is its own mirror image is no more than near.
+    kinds += [(p, "mirrored", v) for p, v in mirrored.items() if v >= NEAR and plain.get(p, 0) < NEAR]
+    return [(*pair, kind, value) for pair, kind, value in kinds]
 
 
-def _aligned(
-    thumbnails: NDArray[np.uint8], pairs: NDArray[np.intp], starts: Floats, mirrored: bool
-) -> Iterator[tuple[tuple[int, int], float]]:
-    """Each pair with its correlation, the first image laid on the second."""
+def _correlations(thumbnails: NDArray[np.uint8], starts: Floats, mirrored: bool) -> dict[tuple[int, int], float]:
+    """The correlation of each pair that may be alike, the first image laid on the second."""
+    found = {}
+    pairs, starts = _candidates(thumbnails, starts, mirrored)
     for begin in range(0, len(pairs), _PAIRS):
         block = pairs[begin : begin + _PAIRS]
         # Made anew for each block: local contrast of all images takes four times the memory of their thumbnails.
@@ -118,8 +110,8 @@ def _aligned(
         fine, position = local_contrast(thumbnails[numbers], _SIGMA), position.reshape(-1, 2)
         moving = fine[position[:, 0]][:, :, :: -1 if mirrored else 1]
         correlations = aligned_correlation(fine[position[:, 1]], moving, starts[begin : begin + _PAIRS])
-        for pair, correlation in zip(block.tolist(), correlations.tolist(), strict=True):
-            yield (pair[0], pair[1]), correlation
+        found |= {(i, j): value for (i, j), value in zip(block.tolist(), correlations.tolist(), strict=True)}
+    return found
 
 
 def _candidates(thumbnails: NDArray[np.uint8], starts: Floats, mirrored: bool) -> tuple[NDArray[np.intp], Floats]:

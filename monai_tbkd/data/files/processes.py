@@ -17,12 +17,12 @@ def _several() -> bool:
 
 def rank() -> int:
     """Return this process's number, from 0."""
-    return int(dist.get_rank()) if _several() else 0
+    return dist.get_rank() if _several() else 0
 
 
 def world_size() -> int:
     """Return the number of processes."""
-    return int(dist.get_world_size()) if _several() else 1
+    return dist.get_world_size() if _several() else 1
 
 
 def wait_for_all() -> None:

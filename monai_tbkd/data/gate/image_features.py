@@ -58,6 +58,10 @@ class ImageFeatures:
             edges, grays = edges[..., (k + DIRECTIONS // 2) % DIRECTIONS], -grays
         return ImageFeatures(edges, grays)
 
+    def row(self) -> Floats:
+        """Return all values as one row, edges first."""
+        return np.concatenate([self.edges.ravel(), self.grays.ravel()])
+
 
 def image_features(image: NDArray[Any]) -> list[ImageFeatures]:
     """Compute the features of an image three times: as it is, without its plain borders, and cropped a little more.

@@ -20,9 +20,7 @@ LATENT = "ObsoletePulmonaryTuberculosis"
 ACTIVE_KINDS = {"infiltrate": 0.45, "cavity": 0.27, "nodules": 0.28}
 LATENT_KINDS = {"fibrosis": 0.55, "calcified": 0.45}
 
-_LATENT_IMAGES = (
-    0.20  # TBX11K: 212 of 1190 labeled tuberculosis images are latent only, and latent boxes are 20 % of all
-)
+_LATENT_IMAGES = 0.20  # TBX11K: 212 of 1190 labeled TB images are latent only, and latent boxes are 20 % of all
 _BILATERAL_IMAGES = 0.5  # TBX11K: 48 % of the validation images have boxes in both halves
 _UPPER_ZONE = 0.77
 _AREA = (0.01, 0.12)  # of the image
