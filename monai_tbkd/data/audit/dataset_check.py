@@ -72,16 +72,13 @@ class DatasetCheck:
 def check_dataset(
     sources: Sequence[Source], layout: str = "auto", workers: int = 0, compare: bool = True
 ) -> DatasetCheck:
-    """Read data sets, every image included, and gather what is wrong; no fault stops it.
+    """Read data sets as one, every image included, and gather what is wrong; no fault stops it.
 
     Args:
-        sources: folders or CSV files, checked as one data set.
+        sources: folders or CSV files.
         layout: see `load_datalist`.
         workers: processes that decode images; 0 decodes in this one.
         compare: look for duplicates.
-
-    Raises:
-        ValueError: `layout` is not known.
     """
     described, loaded, findings = _load(sources, layout)
     listed = [item for part in loaded for item in part]

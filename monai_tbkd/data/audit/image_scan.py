@@ -46,18 +46,11 @@ class ImageScan:
 
 
 def image_thumbnail(pixels: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Make a thumbnail with gray values stretched between two percentiles, as for a network.
-
-    Args:
-        pixels: ``(H, W)``, any range.
+    """Make a thumbnail of pixels ``(H, W)`` with gray values stretched between two percentiles, as for a network.
 
     Returns:
         The thumbnail ``(64, 64)``, each pixel a mean over its part of the image, which is squashed to a square; and the
         five `STATISTICS` of the stretched gray values (0-1).
-
-    Example:
-        >>> image_thumbnail(np.full((100, 80), 7, dtype=np.float32))[0].max()
-        np.uint8(0)
     """
     rows, columns = (max(1, length // _SAMPLES) for length in pixels.shape)
     sample = np.asarray(pixels[::rows, ::columns], dtype=np.float64)
@@ -93,15 +86,7 @@ def scan_image(path: str) -> ImageScan:
 
 
 def scan_images(paths: Sequence[str], workers: int = 0) -> list[ImageScan]:
-    """Decode images, with a progress bar on a terminal.
-
-    Args:
-        paths: the files.
-        workers: processes; 0 decodes in this one.
-
-    Raises:
-        ValueError: a negative number of workers.
-    """
+    """Decode images, in so many worker processes (0: in this one), with a progress bar on a terminal."""
     if workers < 0:
         raise ValueError(f"workers is {workers}; expected 0 or more.")
     progress = partial(tqdm, total=len(paths), desc="images", disable=not sys.stderr.isatty())

@@ -77,15 +77,8 @@ def process_batch_size(batch_size: int) -> int:
 def part_of_batches(items: Sequence[T], batch_size: int, what: str = "images") -> list[T]:
     """Return the items of this process: every n-th whole batch, where there are n processes.
 
-    Whole batches, so that a network sees the very batches that it would see in one process.
-
-    Args:
-        items: all of them, in the order of one process.
-        batch_size: items in a batch; the last one may have fewer.
-        what: they are, for the message.
-
-    Raises:
-        ValueError: so few batches that a process would have none.
+    Whole batches, so that a network sees the very batches that it would see in one process. A ValueError, which calls
+    the items `what`, where there are fewer batches than processes.
 
     Example:
         >>> part_of_batches(["a", "b", "c"], batch_size=2)

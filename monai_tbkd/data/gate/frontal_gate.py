@@ -44,9 +44,6 @@ class FrontalGate:
         threshold: lowest score of a chest X-ray; a higher one refuses more of everything.
         weights: the coefficients, an ``.npz`` of ``edges``, ``grays`` and ``bias``; None for those of the package.
 
-    Raises:
-        ValueError: the coefficients are of another shape.
-
     Example:
         >>> from monai_tbkd.data.phantom import make_image
         >>> image = make_image("health", seed=1, size=128).image

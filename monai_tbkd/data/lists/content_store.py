@@ -33,11 +33,6 @@ class ContentStore(PersistentDataset):
         data: items with ``image``, the path.
         transform: deterministic MONAI transforms, from ``{"image": path}`` to what is kept; a random one is refused.
         cache_dir: folder of the files; None keeps nothing on disk.
-
-    Example:
-        >>> store = ContentStore([{"image": "/data/a.png", "label": 1}], [], None)
-        >>> store[0]["label"]
-        1
     """
 
     def __init__(

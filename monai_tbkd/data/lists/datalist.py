@@ -13,7 +13,7 @@ from monai_tbkd.data.lists.datalist_error import DatalistError, name_first
 from monai_tbkd.data.lists.datalist_findings import check_datalist
 from monai_tbkd.data.lists.datalist_item import DatalistItem
 from monai_tbkd.data.lists.dataset_files import unlisted_images, unread_splits
-from monai_tbkd.data.lists.image_classes import CLASS_NAMES, LAYOUTS
+from monai_tbkd.data.lists.image_classes import CLASS_NAMES, LAYOUTS, class_label
 from monai_tbkd.data.lists.kaggle_csv import is_kaggle_csv, load_kaggle_csv
 from monai_tbkd.data.lists.manifest import load_manifest
 from monai_tbkd.data.lists.named_images import load_da_db, load_nlm, named_layout
@@ -124,28 +124,22 @@ def load_datalist(
 
 
 def load_source(source: Source, num_classes: int = 2, layout: str = "auto") -> list[DatalistItem]:
-    """Read one data set with its own splits, without splitting or checking it; for arguments see `load_datalist`.
-
-    Raises:
-        DatalistError: there is no such data set, no image in it, or it cannot be read.
-        ValueError: `layout` is not known.
-    """
+    """Read one data set with its own splits, without splitting or checking it; for arguments see `load_datalist`."""
     source = absolute_path(source)
     layout = find_layout(source) if layout == "auto" else layout
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}; expected one of {LAYOUTS}.")
-    items = _LOADERS[layout](source, num_classes)
+    labels = {name: class_label(name, num_classes) for name in CLASS_NAMES}
+    items = _LOADERS[layout](source)
     if not items:
         raise DatalistError(f"{source}: no image in it ({layout} layout); check dataset_dir.")
+    for item in items:
+        item["label"] = labels[item["class_name"]]
     return items
 
 
 def find_layout(source: Source) -> str:
-    """Tell a data set's layout by what is in its folder: one of `LAYOUTS`, never ``"auto"``.
-
-    Raises:
-        DatalistError: there is no such folder, or a file that is not a CSV file.
-    """
+    """Tell a data set's layout by what is in its folder: one of `LAYOUTS`, never ``"auto"``."""
     source = absolute_path(source)
     try:
         there = source.exists()
@@ -166,7 +160,7 @@ def find_layout(source: Source) -> str:
     return next((layout for layout, found in signs.items() if found), None) or named_layout(source) or "class_folders"
 
 
-_LOADERS: dict[str, Callable[[Source, int], list[DatalistItem]]] = {
+_LOADERS: dict[str, Callable[[Source], list[DatalistItem]]] = {
     "tbx11k": load_tbx11k,
     "manifest": load_manifest,
     "kaggle_csv": load_kaggle_csv,

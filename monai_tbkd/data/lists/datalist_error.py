@@ -13,7 +13,7 @@ class DatalistError(ValueError):
     """A data set that cannot be used; the message says what is wrong, where, and how to fix it."""
 
 
-def name_first(names: Iterable[object], most: int = 3) -> str:
+def name_first(names: Iterable[object]) -> str:
     """Count names and spell out the first of them.
 
     Example:
@@ -21,7 +21,7 @@ def name_first(names: Iterable[object], most: int = 3) -> str:
         ('2: a, b', '4: a, b, c, ...')
     """
     listed = [str(name) for name in names]
-    return f"{len(listed)}: {', '.join(listed[:most])}{', ...' if len(listed) > most else ''}"
+    return f"{len(listed)}: {', '.join(listed[:3])}{', ...' if len(listed) > 3 else ''}"
 
 
 def refuse(where: object, what: str, names: Iterable[object], fix: str) -> None:

@@ -74,13 +74,6 @@ def check_datalist(splits: Splits, missing_annotation: str = "warn") -> dict[str
 
     Raises:
         DatalistError: no image, an error among `datalist_findings`, or (if asked for) a TB image without boxes.
-        ValueError: `missing_annotation` is not known.
-
-    Example:
-        >>> well = {"image": "/a.png", "name": "a", "class_name": "health", "label": 0, "boxes": [], "size": [9, 9]}
-        >>> sick = {**well, "image": "/b.png", "name": "b", "class_name": "tb", "label": 1, "boxes": [[-1, 2, 5, 9]]}
-        >>> check_datalist({"train": [well, sick]})["train"][1]["boxes"]
-        [[0.0, 2, 5, 9]]
     """
     if missing_annotation not in ("warn", "error"):
         raise ValueError(f"missing_annotation is {missing_annotation!r}; expected 'warn' or 'error'.")
@@ -103,13 +96,10 @@ def check_datalist(splits: Splits, missing_annotation: str = "warn") -> dict[str
 
 
 def datalist_findings(splits: Splits) -> Findings:
-    """Look for everything that can be seen without decoding all images; the ``"train"`` split has to have two labels.
-
-    Returns:
-        Errors and warnings; none holds a patient's id.
+    """Look for everything that can be seen without decoding all images; no finding holds a patient's id.
 
     Example:
-        >>> [finding.kind for finding in datalist_findings({"train": []})]
+        >>> [finding.kind for finding in datalist_findings({"train": []})]  # train has to have two labels
         ['one_label']
     """
     found = Findings()

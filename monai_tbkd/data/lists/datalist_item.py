@@ -24,7 +24,6 @@ def datalist_item(
     name: str,
     class_name: str,
     split: str,
-    num_classes: int = 2,
     boxes: Boxes | None = None,
     box_types: list[str] | None = None,
     patient_id: str | None = None,
@@ -37,7 +36,6 @@ def datalist_item(
         name: stable id, for example ``"tb/tb0005.png"``.
         class_name: ``"health"``, ``"sick"`` or ``"tb"``.
         split: the data set's own split, ``"train"`` where it has none.
-        num_classes: label scheme, see `class_label`.
         boxes: ``[xmin, ymin, xmax, ymax]`` (x = column, half-open); without any, a TB image is not annotated.
         box_types: one word a box.
         patient_id: where known.
@@ -45,11 +43,12 @@ def datalist_item(
             of the file.
 
     Returns:
-        ``image`` (absolute path), ``name``, ``class_name``, ``label``, ``boxes`` in pixels of the file (None: TB image
-        whose annotation is missing; ``[]``: no TB), ``box_types``, ``size`` [height, width] from the file's header
-        (None if it cannot be read, with the reason under ``fault``), ``split`` and, where known, ``patient_id``.
+        ``image`` (absolute path), ``name``, ``class_name``, ``label`` (1 for TB), ``boxes`` in pixels of the file
+        (None: TB image whose annotation is missing; ``[]``: no TB), ``box_types``, ``size`` [height, width] from the
+        file's header (None if it cannot be read, with the reason under ``fault``), ``split`` and, where known,
+        ``patient_id``.
     """
-    label = class_label(class_name, num_classes)
+    label = class_label(class_name)
     item: DatalistItem = {"image": str(absolute_path(path)), "name": name, "class_name": class_name, "label": label}
     try:
         item["size"] = height, width = list(whole_image_size(path))

@@ -102,12 +102,12 @@ def table_rows(path: Path) -> tuple[list[str], list[Row]]:
         return read_csv(path)
 
 
-def parsed_rows(table: Path, rows: Iterable[tuple[int, Row]], parse: Callable[[int, Row], Parsed]) -> list[Parsed]:
-    """Parse numbered rows of a table; those for which `parse` raises a ValueError are refused together."""
+def parsed_rows(table: Path, rows: Iterable[Row], parse: Callable[[Row], Parsed]) -> list[Parsed]:
+    """Parse the rows of a table; those for which `parse` raises a ValueError are refused together."""
     parsed, faults = [], []
-    for number, row in rows:
+    for number, row in enumerate(rows, start=2):
         try:
-            parsed.append(parse(number, row))
+            parsed.append(parse(row))
         except ValueError as error:
             faults.append(f"row {number} {error}")
     refuse(table, "rows that cannot be understood", faults, "fix them")
@@ -117,8 +117,7 @@ def parsed_rows(table: Path, rows: Iterable[tuple[int, Row]], parse: Callable[[i
 def unlabeled_images(source: str | os.PathLike[str] | Sequence[str] | None) -> list[dict[str, str]]:
     """List images that have no label, with ``image`` (absolute path) and ``name``.
 
-    Args:
-        source: a folder, a ``.txt`` file with one path a line, a list of paths, or None for none.
+    The source is a folder, a ``.txt`` file with one path a line, a list of paths, or None for none.
     """
     if isinstance(source, (str, os.PathLike)):
         if Path(source).suffix.lower() != ".txt":
@@ -159,13 +158,10 @@ def unlisted_images(source: str | os.PathLike[str], items: Sequence[DatalistItem
 
 
 def unread_splits(source: str | os.PathLike[str], layout: str, items: Sequence[DatalistItem] = ()) -> str | None:
-    """Say which files look like lists of splits (``val.txt``, ``split.csv``) in a layout that reads none.
+    """Say which files look like lists of splits (``val.txt``, ``split.csv``) in a layout that reads none, if any do.
 
     Nothing is looked for in layouts but ``class_folders``, ``manifest`` and ``yolo``. With ``yolo``, lists that a YAML
     file names are read, and all is well with several splits.
-
-    Returns:
-        A sentence, None where there is no such file.
     """
     root = absolute_path(source)
     if layout not in ("class_folders", "manifest", "yolo") or not root.is_dir():

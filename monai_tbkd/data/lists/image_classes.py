@@ -98,14 +98,9 @@ def _bare(word: str) -> str:
 
 
 def class_label(class_name: str, num_classes: int = 2) -> int:
-    """Return the label number of a class.
+    """Return the label number of one of `CLASS_NAMES`.
 
-    Args:
-        class_name: one of `CLASS_NAMES`.
-        num_classes: 3 keeps the three apart (0, 1, 2); 2, and 1 (one logit), tell tuberculosis (1) from the rest (0).
-
-    Raises:
-        ValueError: unknown class name or number of classes.
+    Three classes are kept apart (0, 1, 2); two, and one (one logit), tell tuberculosis (1) from the rest (0).
 
     Example:
         >>> class_label("tb", 2), class_label("tb", 3), class_label("sick", 2)

@@ -8,8 +8,8 @@ import logging
 import math
 import os
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from monai_tbkd.data.files.outside_text import csv_columns
 from monai_tbkd.data.files.paths import absolute_path, natural_key
@@ -26,12 +26,9 @@ _TARGETS = {"tb": True, "no_tb": False, "non_tb": False}
 _NONE = ("", "none", "nan")
 
 
-@dataclass(frozen=True)
-class _Box:
+class _Box(NamedTuple):
     """A row: a box, or an image without one."""
 
-    number: int
-    name: str
     size: tuple[float, float]
     split: str
     class_name: str
@@ -47,18 +44,14 @@ def is_kaggle_csv(path: Path) -> bool:
         return False
 
 
-def load_kaggle_csv(csv_path_or_root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
+def load_kaggle_csv(csv_path_or_root: str | os.PathLike[str]) -> list[DatalistItem]:
     """Read a table with the columns ``fname, image_height, image_width, source, bbox, target, tb_type, image_type``.
 
     Each row is a box, or an image without one (``bbox`` is ``none``); the rows of an image are merged. ``bbox`` is
     ``{'xmin': ..., 'ymin': ..., 'width': ..., 'height': ...}`` in pixels of ``image_width`` x ``image_height`` and is
     scaled to the image file. ``source`` is the split; rows of a test split, or without ``target``, have no label and
     are left out. The class is that of ``image_type``. Images are in ``images`` beside the table, or anywhere below its
-    folder; ``name`` is the path under it.
-
-    Args:
-        csv_path_or_root: the table, or the folder with one such table in it.
-        num_classes: label scheme, see `class_label`.
+    folder; ``name`` is the path under it. Instead of the table, the folder with one such table in it will do.
 
     Raises:
         DatalistError: no such table, or rows that cannot be understood, contradict each other or name several images.
@@ -78,20 +71,20 @@ def load_kaggle_csv(csv_path_or_root: str | os.PathLike[str], num_classes: int =
         raise DatalistError(f"{table}: no column {' and '.join(missing)}; expected {', '.join(_COLUMNS)}.")
     double = [name for name in _COLUMNS if columns.count(name) > 1]
     refuse(table, "several columns of one name", double, "keep one of them")
-    labeled: list[tuple[int, Row]] = []
+    rows = [{name: row[name].strip() for name in _COLUMNS} for row in rows]
+    by_image: dict[str, list[_Box]] = defaultdict(list)
+    numbers: dict[str, list[str]] = defaultdict(list)
     unlabeled: set[str] = set()
-    for number, row in enumerate(rows, start=2):
-        row = {name: row[name].strip() for name in _COLUMNS}
-        if split_of(row["source"]) == "test" or row["target"].lower() in _NONE:
+    for number, (row, box) in enumerate(zip(rows, parsed_rows(table, rows, _parsed), strict=True), start=2):
+        if box is None:
             unlabeled.add(row["fname"])
         else:
-            labeled.append((number, row))
-    by_image: dict[str, list[_Box]] = defaultdict(list)
-    for each in parsed_rows(table, labeled, _parsed):
-        by_image[each.name].append(each)
+            by_image[row["fname"]].append(box)
+            numbers[row["fname"]].append(str(number))
     if unlabeled:
         logger.info("%s: images without a label are left out (%s).", table, name_first(sorted(unlabeled)))
-    conflicts = [text for own in by_image.values() if (text := _conflict(own))]
+    torn = {name: text for name, own in by_image.items() if (text := _conflict(own))}
+    conflicts = [f"{name} {text} in rows {', '.join(numbers[name])}" for name, text in torn.items()]
     refuse(table, "rows of one image that contradict each other", conflicts, "make them agree")
     paths = _paths(table.parent, list(by_image))
     items = []
@@ -99,13 +92,14 @@ def load_kaggle_csv(csv_path_or_root: str | os.PathLike[str], num_classes: int =
         path, own = paths[listed], by_image[listed]
         name, boxes = path.relative_to(table.parent).as_posix(), [row.box for row in own if row.box is not None]
         types, first = [row.box_type for row in own], own[0]
-        items.append(
-            datalist_item(path, name, first.class_name, first.split, num_classes, boxes, types, drawn_on=first.size)
-        )
+        items.append(datalist_item(path, name, first.class_name, first.split, boxes, types, drawn_on=first.size))
     return items
 
 
-def _parsed(number: int, row: Row) -> _Box:
+def _parsed(row: Row) -> _Box | None:
+    """Read a row; None where it has no label."""
+    if split_of(row["source"]) == "test" or row["target"].lower() in _NONE:
+        return None
     name = PurePosixPath(row["fname"])
     strange = not name.parts or ".." in name.parts or name.is_absolute() or "\\" in row["fname"]
     if strange or any(len(os.fsencode(part)) > 255 for part in name.parts):
@@ -123,7 +117,7 @@ def _parsed(number: int, row: Row) -> _Box:
         raise ValueError(f"has a box and the image_type {row['image_type']!r} (only TB images have boxes)")
     word = row["tb_type"]
     box_type = box_type_of(word) or (word if word.lower() not in _NONE else "unspecified")
-    return _Box(number, row["fname"], size, split, class_name, box, box_type)
+    return _Box(size, split, class_name, box, box_type)
 
 
 def _length(row: Row, column: str) -> float:
@@ -152,14 +146,11 @@ def _box(text: str) -> list[float] | None:
 
 
 def _conflict(rows: list[_Box]) -> str | None:
-    numbers = ", ".join(str(row.number) for row in rows)
     for what in ("class_name", "split", "size"):
         found = {str(getattr(row, what)) for row in rows}
         if len(found) > 1:
-            return f"{rows[0].name} has {' and '.join(sorted(found))} in rows {numbers}"
-    if len(rows) > 1 and any(row.box is None for row in rows):
-        return f"{rows[0].name} has a box and none in rows {numbers}"
-    return None
+            return f"has {' and '.join(sorted(found))}"
+    return "has a box and none" if len(rows) > 1 and any(row.box is None for row in rows) else None
 
 
 def _paths(folder: Path, names: list[str]) -> dict[str, Path]:

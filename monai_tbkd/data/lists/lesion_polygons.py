@@ -24,12 +24,7 @@ def read_polygons(path: Path) -> dict[str, Lesions]:
     """Read a VIA project, a VIA export, or ``{image: {"regions": [{"label": ..., "points": [[x, y], ...]}]}}``.
 
     Points and lines of two points have no area and are left out. Rectangles, circles and ellipses become polygons.
-
-    Returns:
-        By the image's file name; an image whose regions have no area has none.
-
-    Raises:
-        DatalistError: not such a file.
+    Lesions are listed by the image's file name; an image whose regions have no area has none.
     """
     with refused_unless_read(path, "no outlines of lesions as VIA writes them", "export the annotations as JSON again"):
         content = json.loads(read_text(path))

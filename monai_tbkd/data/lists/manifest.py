@@ -30,23 +30,17 @@ _BOXES = {"bbox", "bboxes", "box", "boundingbox", "boundingboxes", "xmin"}
 _BLANK = {"", "na", "n/a", "nan", "none", "null", "-", "?", "[]"}
 
 
-def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
-    """Read a CSV file with the columns ``image`` and ``label`` and, where known, ``split``, ``boxes``, ``patient_id``.
+def load_manifest(csv_path: str | os.PathLike[str]) -> list[DatalistItem]:
+    """Read a CSV file, or a folder's ``manifest.csv``, with the columns ``image``, ``label`` and, where known, more.
+
+    ``image``: absolute, or relative to the table's folder and within it; ``name`` is the path under that folder.
+    ``label``: a word that `class_of` knows. ``split``: train, val or test. ``boxes``: JSON,
+    ``[[xmin, ymin, xmax, ymax], ...]`` in pixels of the image. ``patient_id``, or ``patient`` or ``subject_id``.
+    ``source``: the hospital. Other columns are ignored, but one that holds splits where ``split`` is missing or blank,
+    or that is called ``bbox`` where ``boxes`` is missing, is an error. Case does not count in names of columns.
 
     ``lesions.json`` beside the table holds outlines of lesions, see `read_polygons`, in pixels of the image; where an
     image has some, its boxes are those around them.
-
-    Args:
-        csv_path: the table, or the folder with ``manifest.csv`` in it. ``image``: absolute, or relative to the table's
-            folder and within it. ``label``: a word that `class_of` knows. ``split``: train, val or test. ``boxes``:
-            JSON, ``[[xmin, ymin, xmax, ymax], ...]`` in pixels of the image. ``patient`` or ``subject_id`` will do
-            for ``patient_id``. ``source``: the hospital. Other columns are ignored, but one that holds splits where
-            ``split`` is missing or blank, or that is called ``bbox`` where ``boxes`` is missing, is an error. Case does
-            not count in names of columns.
-        num_classes: label scheme, see `class_label`.
-
-    Returns:
-        Data list items; ``name`` is the path under the table's folder.
 
     Raises:
         DatalistError: no such table, a column is missing or there twice, or a row cannot be understood.
@@ -54,8 +48,9 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
     table = absolute_path(csv_path)
     table = table / "manifest.csv" if table.is_dir() else table
     folder = table.parent
-    rows = enumerate(_rows(table), start=2)
-    parsed = parsed_rows(table, rows, lambda _, row: (_image_path(folder, row["image"].strip()), _fields(row), row))
+    parsed = parsed_rows(
+        table, _rows(table), lambda row: (_image_path(folder, row["image"].strip()), _fields(row), row)
+    )
     dropped = [path.name for path, fields, _ in parsed if fields["boxes"] and fields["class_name"] != "tb"]
     if dropped:
         logger.warning("%s: boxes on images without TB are ignored (%s).", table, name_first(dropped))
@@ -67,7 +62,7 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
     for path, fields, row in parsed:
         name = path.relative_to(folder if path.is_relative_to(folder) else common).as_posix()
         box_types = ["unspecified"] * len(fields["boxes"] or [])
-        item = datalist_item(path, name, num_classes=num_classes, box_types=box_types, **fields)
+        item = datalist_item(path, name, box_types=box_types, **fields)
         add_polygons(item, lesions.get(path.name))
         if source := row.get("source", "").strip():
             item["source"] = source
@@ -78,9 +73,7 @@ def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> lis
 def write_manifest(table: str | os.PathLike[str], images: Iterable[tuple[str, str, Sequence[Sequence[float]]]]) -> Path:
     """Write a table that `load_manifest` takes, whole or not at all, and return its absolute path.
 
-    Args:
-        table: the CSV file; its folder is made.
-        images: path, class name and boxes of each.
+    Images are path, class name and boxes of each.
     """
     path = absolute_path(table)
     with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
@@ -100,9 +93,6 @@ class Correction:
         image: the file.
         tb: whether it has TB; an image with boxes has.
         boxes: ``[xmin, ymin, xmax, ymax]`` in pixels of the upright image (x = column, half-open).
-
-    Raises:
-        ValueError: boxes on an image that is said to have no TB.
     """
 
     image: str
@@ -115,12 +105,9 @@ class Correction:
 
 
 def write_corrections(table: str | os.PathLike[str], corrections: Sequence[Correction]) -> Path:
-    """Write corrections, one an image, with `write_manifest`.
+    """Write corrections, one an image, with `write_manifest`; without any, a ValueError.
 
     An image without TB is called healthy: whether it shows another disease is not asked.
-
-    Raises:
-        ValueError: no correction.
     """
     if not corrections:
         raise ValueError("No image has a label yet, so there is nothing to learn from; save labels first.")

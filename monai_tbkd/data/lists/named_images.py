@@ -30,17 +30,14 @@ _YEARS = {"y": 1.0, "m": 1 / 12, "d": 1 / 365.25}
 _SEX = re.compile(r"\b(fe)?mal|sex\W+([fm])", re.IGNORECASE)
 
 
-def load_nlm(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
+def load_nlm(root: str | os.PathLike[str]) -> list[DatalistItem]:
     """Read the Shenzhen or the Montgomery set of the National Library of Medicine as downloaded, or both in one folder.
 
     The last digit of ``CXR_png/CHNCXR_0001_0.png`` is the label. Age, sex and finding come from ``ClinicalReadings``,
     or from a ``*metadata*.csv`` with the columns ``study_id`` and ``findings``; a reading that names another image is
     of the same patient. TB findings that Yang et al. outlined (VIA's JSON in ``Annotations``, in pixels of the image)
-    become polygons and boxes, for scoring. Masks (``ManualMask``, ``*_mask.png``) are no images.
-
-    Args:
-        root: the folder, ``CXR_png`` itself, or one above.
-        num_classes: label scheme, see `class_label`.
+    become polygons and boxes, for scoring. Masks (``ManualMask``, ``*_mask.png``) are no images. `root` may be
+    ``CXR_png`` itself.
 
     Returns:
         Data list items, all of train, with ``source`` (shenzhen or montgomery), ``patient_id`` and, where known,
@@ -60,7 +57,7 @@ def load_nlm(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datalis
     patients = _patients(stems, readings)
     items = []
     for (path, name, match), stem in zip(matches, stems, strict=True):
-        item = datalist_item(path, name, "tb" if match["label"] == "1" else "health", "train", num_classes)
+        item = datalist_item(path, name, "tb" if match["label"] == "1" else "health", "train")
         item |= {"source": {"chn": "shenzhen", "mcu": "montgomery"}[match["set"].lower()], "patient_id": patients[stem]}
         item |= _facts(readings.get(stem, ""))
         if stem in masks:
@@ -70,7 +67,7 @@ def load_nlm(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datalis
     return items
 
 
-def load_da_db(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
+def load_da_db(root: str | os.PathLike[str]) -> list[DatalistItem]:
     """Read the sets DA and DB of Chauhan et al. (PLoS ONE 2014): ``px1.jpg`` has TB, ``nx1.jpg`` has none.
 
     Folders ``Training`` and ``Testing``, or names like ``da_train_px1.jpg``, are splits. ``source`` is db where a name
@@ -87,7 +84,7 @@ def load_da_db(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datal
         words = {plain_word(each).replace("_", "") for each in (match["set"] or "", *folders)}
         source = "db" if words & {"db", "datasetb"} else "da"
         class_name = "tb" if match["label"].lower() == "p" else "health"
-        items.append({**datalist_item(path, name, class_name, split, num_classes), "source": source})
+        items.append({**datalist_item(path, name, class_name, split), "source": source})
     return items
 
 

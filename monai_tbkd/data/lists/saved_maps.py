@@ -32,19 +32,10 @@ class SavedMaps(NamedTuple):
 def find_saved_maps(
     folder: str | Path, names: Sequence[str], known: Iterable[str] = (), unknown: bool = False
 ) -> dict[str, Path]:
-    """Find the map of each image, by its name.
+    """Find the maps of images by their names; images without one are not in the answer.
 
     The map of ``tb/a.png`` is ``tb/a.png.npy`` or, unless another image differs from it in its suffix alone,
-    ``tb/a.npy``.
-
-    Args:
-        folder: of the maps.
-        names: of the images.
-        known: other images, whose maps may be there as well and are left alone.
-        unknown: whether maps of images that are neither may be there.
-
-    Returns:
-        Files by name; images without one are not in it.
+    ``tb/a.npy``. Maps of ``known`` images are left alone, and with ``unknown`` those of any others.
 
     Raises:
         ValueError: there is no such folder, it holds maps of other images or of none of these, or an image has two.
@@ -149,13 +140,9 @@ def read_saved_maps(
 
 
 def read_map(path: Path) -> np.ndarray:
-    """Read one map as ``(H, W)`` float32, all values finite.
+    """Read a ``.npy`` file of ``(H, W)`` or ``(1, H, W)`` real numbers as ``(H, W)`` float32, all values finite.
 
-    Args:
-        path: a ``.npy`` file of ``(H, W)`` or ``(1, H, W)``, of real numbers. Pickled objects are not opened.
-
-    Raises:
-        ValueError: it is none; the message names the file.
+    Pickled objects are not opened. What is no map is a ValueError that names the file.
     """
     try:
         values = np.load(path, allow_pickle=False)
@@ -176,11 +163,9 @@ def read_map(path: Path) -> np.ndarray:
 
 
 def read_saved_scores(path: str | Path) -> dict[str, float]:
-    """Read scores of 0-1 by image name.
+    """Read scores of 0-1 by image name; images without a score are left out.
 
-    Args:
-        path: CSV with the columns ``name`` and ``score`` (0-1), or ``score_0_100`` as inference's ``predictions.csv``;
-            images without a score are left out.
+    The table has the columns ``name`` and ``score`` (0-1), or ``score_0_100`` as inference's ``predictions.csv``.
 
     Raises:
         ValueError: columns are missing, an image has two rows, or a score is none; the message names file and line.

@@ -69,17 +69,14 @@ def split_by_fold(items: Sequence[DatalistItem], folds: int, fold: int, seed: in
     """Take one fold as the reported split, a slice of the rest for thresholds, and the remainder to train on.
 
     Patients are shuffled by the seed within their class and source and dealt to the folds in turn, so that each fold
-    has the same fraction of each. Every image is in the test split of exactly one fold for each seed.
+    has the same fraction of each. Every image is in the test split of exactly one fold, from 0, for each seed.
 
     Args:
-        items: as for `split_by_name_hash`.
+        items: as for `split_by_name_hash`, which says what is returned too.
         folds: how many, 2 or more.
         fold: which, from 0.
         seed: another seed gives other folds.
         select: below 1 a fraction of each class of the rest; 1 or more a number of TB images.
-
-    Returns:
-        As `split_by_name_hash`.
 
     Raises:
         DatalistError: no such fold, fewer patients of a class than folds, or nothing left to train on.

@@ -34,22 +34,15 @@ class ImageAnnotation(NamedTuple):
     size: tuple[float, float]  # (height, width) of the version that the boxes were drawn on
 
 
-def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
+def load_tbx11k(root: str | os.PathLike[str]) -> list[DatalistItem]:
     """Read TBX11K (Liu et al., "Rethinking Computer-Aided Tuberculosis Diagnosis", CVPR 2020).
 
     Images are those of ``lists/TBX11K_{train,val}.txt``; without lists, those that the JSON files list; without either,
     all of ``imgs/{health,sick,tb}`` as one train split. Boxes come from ``annotations/xml``, or, for an image without
     XML, from ``annotations/json/TBX11K_{train,val}.json``, and are scaled to the image file (the release's images are
     512 x 512, the XML's boxes are in the pixels of the original). An annotation without a box is a missing one. What
-    is listed or annotated as ``tb/tb0005.png`` may be there in another format, as ``tb/tb0005.jpg``. Case does not
-    count in the names of lists, annotations and their folders.
-
-    Args:
-        root: the folder with ``imgs`` in it.
-        num_classes: label scheme, see `class_label`.
-
-    Returns:
-        Data list items; names like ``"tb/tb0005.png"``.
+    is listed or annotated as ``tb/tb0005.png``, which is also the item's name, may be there in another format, as
+    ``tb/tb0005.jpg``. Case does not count in the names of lists, annotations and their folders.
 
     Raises:
         DatalistError: no ``imgs`` or unknown folders in it, lists or annotations that cannot be read or that would
@@ -107,7 +100,7 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
     for split, name in sorted(found, key=lambda each: (_SPLITS.index(each[0]), natural_key(each[1]))):
         boxes, types, size = annotations.get(name, ImageAnnotation([], [], (1, 1)))
         path, class_name = images / name, PurePosixPath(name).parts[0]
-        items.append(datalist_item(path, name, class_name, split, num_classes, boxes, types, drawn_on=size))
+        items.append(datalist_item(path, name, class_name, split, boxes, types, drawn_on=size))
     return items
 
 
@@ -128,11 +121,7 @@ def read_xml_annotation(path: Path) -> ImageAnnotation:
 
 
 def read_json_annotations(path: Path) -> dict[str, ImageAnnotation]:
-    """Read a COCO file.
-
-    Returns:
-        The annotation of each image that the file lists, by its ``file_name`` (``"tb/tb0005.png"``); without boxes
-        where it has none.
+    """Read a COCO file: the annotation of each image that it lists, by ``file_name`` (``"tb/tb0005.png"``).
 
     Raises:
         DatalistError: not such a file, or an annotation of an image that it does not list.

@@ -54,7 +54,7 @@ def is_yolo(root: Path) -> bool:
     return any(labels or _settings_file(root) for _, labels in _image_folders(root))
 
 
-def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
+def load_yolo(root: str | os.PathLike[str]) -> list[DatalistItem]:
     """Read ``images/{train,val,test}/*`` with ``labels/{train,val,test}/*.txt`` (or ``{train,val,test}/images``, ...).
 
     A line of a label file is ``class x y width height``, the center and size of a box in fractions of the image, or
@@ -115,9 +115,7 @@ def load_yolo(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datali
             class_name = (class_of_labels if image.label else default) or "health"
             boxes = [box for kind, box, _ in labels if kind == "tb"]
             types = [box_type for kind, _, box_type in labels if kind == "tb"]
-            item = datalist_item(
-                image.path, image.name, class_name, image.split, num_classes, boxes, types, drawn_on=(1, 1)
-            )
+            item = datalist_item(image.path, image.name, class_name, image.split, boxes, types, drawn_on=(1, 1))
             items.append(item)
     refuse(root, "labels that cannot be understood", faults, "fix them")
     sentences = []

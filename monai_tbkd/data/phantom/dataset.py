@@ -199,26 +199,22 @@ def write_phantom_dataset(
     num_workers: int = 0,
     write_lung_fields: bool = False,
 ) -> Path:
-    """Write a phantom data set in TBX11K's layout.
+    """Write a phantom data set in TBX11K's layout, and return its folder.
 
     The bytes depend on the arguments except ``output_dir`` and ``num_workers``. The set is moved to ``output_dir`` when
     it is whole, so a run that was cut short leaves none.
 
     Args:
-        output_dir: the data set's folder; absent, empty, or holding the same data set, which is then reused.
+        output_dir: absent, empty, or holding the same data set, which is then reused.
         n_train: number of training images of ``health``, ``sick`` and ``tb``; a class left out has none.
         n_val: number of validation images.
         size: side of the images in pixels.
         seed: of the whole set.
-        train_agreement: how often each cue's presence agrees with "has tuberculosis" in the training split, see
-            `ShortcutSpec`.
+        train_agreement: how often each cue's presence agrees with "has tuberculosis" in train, see `ShortcutSpec`.
         val_agreement: the same in the validation split.
         shortcut_kinds: which cues there are.
         num_workers: processes that make images; 0 makes them in this one.
         write_lung_fields: write ``lung_fields/<class>/<name>.png`` too, 255 in the aerated lung.
-
-    Returns:
-        ``output_dir``.
 
     Raises:
         FileExistsError: ``output_dir`` holds something else, or phantom images of another recipe.

@@ -191,12 +191,7 @@ def _one(rng: np.random.Generator, lung: Array, kind: str, tb_type: str) -> tupl
 
 
 def render_lesions(rng: np.random.Generator, right: Array, left: Array) -> tuple[Array, tuple[Lesion, ...]]:
-    """Draw the lesions of one image with tuberculosis.
-
-    Args:
-        rng: random generator.
-        right: ``(H, W)`` soft mask of the patient's right lung on the image, 0-1.
-        left: the same of the left lung.
+    """Draw the lesions of one image with tuberculosis, given soft masks ``(H, W)`` of the patient's lungs on the image.
 
     Returns:
         Attenuation to add ``(H, W)``, and the 1-3 lesions.

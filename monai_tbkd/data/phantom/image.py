@@ -114,9 +114,6 @@ def make_image(
         draw_disease: False leaves lesions (and consolidation and effusion) out of the picture but keeps their records
             and everything else. A large heart stays, being anatomy.
 
-    Raises:
-        ValueError: an unknown class, a bad seed or an image that is too small.
-
     Example:
         >>> image = make_image("tb", seed=(0, 17), size=128)
         >>> image.image.shape, image.image.dtype.name, len(image.lesions) > 0

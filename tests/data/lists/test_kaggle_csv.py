@@ -43,7 +43,7 @@ def test_rows_are_merged_and_boxes_scaled_to_the_image(tree: Tree) -> None:
         ("s2.png", "64", "64", "val", "none", "no_tb", "none", "sick_but_non-tb"),
     )
     for given in (root, path):
-        items = {item["name"]: item for item in load_kaggle_csv(given, num_classes=3)}
+        items = {item["name"]: item for item in load_source(given, 3)}
         assert {name: (item["label"], item["split"]) for name, item in items.items()} == {
             "images/tb1.png": (2, "train"),
             "images/h1.png": (0, "train"),
