@@ -92,17 +92,13 @@ def check_dataset(
     # Images whose header cannot be read are reported by datalist_findings.
     scanned = zip(items, check.scans, strict=True)
     broken = [(item["name"], scan.detail) for item, scan in scanned if scan.reason is not None and item["size"]]
-    details, fix = [detail for _, detail in broken], "; replace them or take them out."
-    names = [name for name, _ in broken]
-    findings.add("undecodable", "error", "Images whose pixels cannot be used", details, fix, names)
+    findings.add("undecodable", [detail for _, detail in broken], [name for name, _ in broken])
     if compare:
         real = [os.path.realpath(item["image"]) for item in items]
         # One file listed twice is a finding of its own.
         check.pairs = [pair for pair in find_duplicates(check.scans) if real[pair.first] != real[pair.second]]
         _find_duplicates(items, check.pairs, findings)
-    uncropped = [source["path"] for source in described if source["own_splits"] == ["train"]]
-    fix = ": the reported split is cut by the hash of the name."
-    findings.add("no_own_split", "note", "No split of its own", uncropped, fix, images=())
+    findings.add("no_own_split", [each["path"] for each in described if each["own_splits"] == ["train"]], images=())
     nameless = sum(not item.get("patient_id") for item in items)
     if nameless:
         sentence = f"Images without a patient id: {nameless} of {len(items)}; a split may divide a person's images."
@@ -121,8 +117,7 @@ def _load(sources: Sequence[Source], layout: str) -> tuple[list[dict[str, Any]],
         except DatalistError as error:
             findings.append(Finding("cannot_load", "error", str(error)))
         if items:
-            what = f"{source}: images that nothing in the data set names are left out"
-            findings.add("not_listed", "note", what, unlisted_images(source, items), ".", images=())
+            findings.add("not_listed", unlisted_images(source, items), images=(), where=f"{source}: ")
             if unread := unread_splits(source, found or "", items):
                 findings.append(Finding("unread_splits", "warning", unread))
         loaded.append(items)
@@ -154,27 +149,18 @@ def _named(items: Sequence[DatalistItem], pair: DuplicatePair) -> dict[str, Any]
 
 def _find_duplicates(items: Sequence[DatalistItem], pairs: Sequence[DuplicatePair], findings: Findings) -> None:
     copies = [pair for pair in pairs if pair.kind in DUPLICATE_KINDS]
-    alike = [pair for pair in pairs if pair.kind not in DUPLICATE_KINDS]
 
     def differing(key: str) -> list[DuplicatePair]:
         return [pair for pair in copies if items[pair.first][key] != items[pair.second][key]]
 
-    within = [pair for pair in copies if items[pair.first]["split"] == items[pair.second]["split"]]
-    table = [
-        ("duplicates_across_splits", differing("split"), "The same image in two splits",
-         "take one of each pair out, or the numbers on the later split are too good."),
-        ("duplicates_within_split", within, "The same image twice in a split",
-         "take one of each pair out: it weighs double, and a cut by name may tear the pair apart."),
-        ("duplicates_across_sources", differing("source"), "The same image in two sources",
-         "a hospital that is held out is not unseen with it; take it out of one."),
-        ("duplicates_of_two_classes", differing("class_name"), "The same image with two labels",
-         "find out which is right."),
-        ("alike", alike, "Images so alike that they may be of one person",
-         "look at them, and give them one patient_id if they are."),
-    ]  # fmt: skip
-    for kind, chosen, what, fix in table:
+    kinds = {
+        "duplicates_across_splits": differing("split"),
+        "duplicates_within_split": [p for p in copies if items[p.first]["split"] == items[p.second]["split"]],
+        "duplicates_across_sources": differing("source"),
+        "duplicates_of_two_classes": differing("class_name"),
+        "alike": [pair for pair in pairs if pair.kind not in DUPLICATE_KINDS],
+    }
+    for kind, chosen in kinds.items():
         ordered = sorted(chosen, key=lambda pair: -pair.correlation)
         named = [f"{items[pair.first]['name']} and {items[pair.second]['name']}" for pair in ordered]
-        images = [items[number]["name"] for pair in chosen for number in (pair.first, pair.second)]
-        severity = "note" if kind == "alike" else "warning"
-        findings.add(kind, severity, what, named, f"; {fix}", images)
+        findings.add(kind, named, [items[number]["name"] for pair in chosen for number in (pair.first, pair.second)])
