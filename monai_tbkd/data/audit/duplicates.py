@@ -112,7 +112,7 @@ def _near(thumbnails: NDArray[np.uint8]) -> list[tuple[int, int, str, float]]:
 
 def _correlations(thumbnails: NDArray[np.uint8], starts: Floats, mirrored: bool) -> dict[tuple[int, int], float]:
     """The correlation of each pair that may be alike, the first image laid on the second."""
-    found = {}
+    found: dict[tuple[int, int], float] = {}
     pairs, starts = _candidates(thumbnails, starts, mirrored)
     for begin in range(0, len(pairs), _PAIRS):
         block = pairs[begin : begin + _PAIRS]

@@ -74,15 +74,17 @@ def scan_image(path: str) -> ImageScan:
         image = decode_image(path)
         pixels = np.ascontiguousarray(image.pixels)
         thumbnail, statistics = image_thumbnail(pixels)
+        shape = (int(pixels.shape[0]), int(pixels.shape[1]))
+        pixel_hash = hashlib.sha256(str(shape).encode() + pixels.data).hexdigest()
         file_hash = content_sha256(path)
+        return ImageScan(None, "", image.source_format, shape, file_hash, pixel_hash, thumbnail, statistics)
     except ImageError as error:
-        return _refused(error.reason, str(error))
+        reason, detail = error.reason, str(error)
     except Exception as error:  # one image must not stop the report on all the others
         logger.exception("%s could not be scanned", path)
-        return _refused(ReasonCode.INTERNAL, f"{path}: {type(error).__name__} while it was read; see the log.")
-    shape = (int(pixels.shape[0]), int(pixels.shape[1]))
-    pixel_hash = hashlib.sha256(str(shape).encode() + pixels.data).hexdigest()
-    return ImageScan(None, "", image.source_format, shape, file_hash, pixel_hash, thumbnail, statistics)
+        reason, detail = ReasonCode.INTERNAL, f"{path}: {type(error).__name__} while it was read; see the log."
+    nothing = np.zeros((THUMBNAIL_SIDE, THUMBNAIL_SIDE), dtype=np.uint8)
+    return ImageScan(reason, detail, "", (0, 0), "", "", nothing, np.zeros(len(STATISTICS), dtype=np.float32))
 
 
 def scan_images(paths: Sequence[str], workers: int = 0) -> list[ImageScan]:
@@ -95,8 +97,3 @@ def scan_images(paths: Sequence[str], workers: int = 0) -> list[ImageScan]:
     # Spawned, not forked: the parent may hold threads (torch's, tqdm's) whose locks a fork would copy.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         return list(progress(pool.map(scan_image, paths, chunksize=_CHUNK)))
-
-
-def _refused(reason: ReasonCode, detail: str) -> ImageScan:
-    nothing = np.zeros((THUMBNAIL_SIDE, THUMBNAIL_SIDE), dtype=np.uint8)
-    return ImageScan(reason, detail, "", (0, 0), "", "", nothing, np.zeros(len(STATISTICS), dtype=np.float32))

@@ -148,18 +148,18 @@ def datalist_findings(splits: Splits) -> Findings:
     broken = [item for item in unread if Path(item["image"]).exists()]
     found.add("unreadable", [item["fault"] for item in broken], [item["name"] for item in broken])
     # The real path: a link to an image of another split is that image.
-    files = _grouped(listed, lambda split, item: os.path.realpath(item["image"]))
+    files = _grouped(listed, lambda item: os.path.realpath(item["image"]))
     several = [(own[0][1]["name"], sorted({split for split, _ in own})) for own in files if len(own) > 1]
     across = {name: f"{name} in {' and '.join(own)}" for name, own in several if len(own) > 1}
     found.add("image_in_two_splits", across.values(), across)
     found.add("listed_twice", [name for name, own in several if len(own) == 1])
     _find_in_two_sources(listed, found)
-    names = _grouped(listed, lambda split, item: item["name"])  # maps and scores are kept by name
+    names = _grouped(listed, lambda item: item["name"])  # maps and scores are kept by name
     paths = {own[0][1]["name"]: sorted({item["image"] for _, item in own}) for own in names}
     shared = {name: " and ".join(own) for name, own in paths.items() if len(own) > 1}
     found.add("same_name", shared.values(), shared)
     known = [(split, item) for split, item in listed if item.get("patient_id")]
-    patients = _grouped(known, lambda split, item: str(item["patient_id"]))
+    patients = _grouped(known, lambda item: str(item["patient_id"]))
     straddling = sum(len({split for split, _ in group}) > 1 for group in patients)
     if straddling:  # neither the ids nor the images: a report ends up in logs
         sentence = f"Patients with images in two splits ({straddling}); fix the split column or the patient_id column."
@@ -241,19 +241,23 @@ def _add_boxes(
     found.add(kind, named, [item["name"] for item, _ in chosen], total, severity)
 
 
-def _grouped(listed: Listed, key: Callable[[str, DatalistItem], object]) -> list[Listed]:
+def _grouped(listed: Listed, key: Callable[[DatalistItem], object]) -> list[Listed]:
     groups: dict[object, Listed] = defaultdict(list)
     for split, item in listed:
-        groups[key(split, item)].append((split, item))
+        groups[key(item)].append((split, item))
     return list(groups.values())
 
 
 def _find_in_two_sources(listed: Listed, found: Findings) -> None:
     """Images whose file two sources have, byte for byte; files of a size that no other source has are not read."""
-    groups = [[(split, item) for split, item in listed if item["size"] is not None]]
-    for key in (bool, lambda path: Path(path).stat().st_size, content_sha256):  # bool: all in one group
-        parts = [part for own in groups for part in _grouped(own, lambda split, item, key=key: key(item["image"]))]
-        groups = [part for part in parts if len({item.get("source") for _, item in part}) > 1]
+
+    def of_two_sources(groups: list[Listed], key: Callable[[str], object]) -> list[Listed]:
+        parts = [part for own in groups for part in _grouped(own, lambda item: key(item["image"]))]
+        return [part for part in parts if len({item.get("source") for _, item in part}) > 1]
+
+    readable = [(split, item) for split, item in listed if item["size"] is not None]
+    groups = of_two_sources(of_two_sources([readable], bool), lambda path: Path(path).stat().st_size)
+    groups = of_two_sources(groups, content_sha256)
     for severity, also in (("error", " and two splits"), ("warning", "")):
         chosen = [group for group in groups if (len({split for split, _ in group}) > 1) is bool(also)]
         named = [" and ".join(f"{item['name']} of {item.get('source')}" for _, item in group) for group in chosen]

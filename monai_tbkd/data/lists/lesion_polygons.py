@@ -47,8 +47,8 @@ def add_polygons(item: DatalistItem, lesions: Lesions | None) -> None:
 def _lesions(regions: Iterable[Mapping[str, Any]]) -> Lesions:
     found = []
     for region in regions:
-        points = region["points"] if "points" in region else _outline(region["shape_attributes"])
-        points = [[float(x), float(y)] for x, y in points]
+        outline = region["points"] if "points" in region else _outline(region["shape_attributes"])
+        points = [[float(x), float(y)] for x, y in outline]
         if not np.isfinite(points).all():
             raise ValueError("a point that is not finite")
         if len(points) >= 3:

@@ -132,7 +132,8 @@ def _voc_xml(stem: str, lesions: Sequence[Lesion], png_size: int, original: Sequ
 def _coco_json(images: Sequence[tuple[str, Sequence[Lesion]]], png_size: int) -> dict[str, Any]:
     """The COCO annotation of one split; images without a lesion are listed too, as in the release."""
     ids = {category["name"]: category["id"] for category in _CATEGORIES}
-    listed, annotations = [], []
+    listed: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for image_id, (name, lesions) in enumerate(images, start=1):
         listed.append({"id": image_id, "file_name": name, "width": png_size, "height": png_size})
         for lesion in lesions:
