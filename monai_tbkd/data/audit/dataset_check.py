@@ -153,9 +153,10 @@ def _find_duplicates(items: Sequence[DatalistItem], pairs: Sequence[DuplicatePai
     def differing(key: str) -> list[DuplicatePair]:
         return [pair for pair in copies if items[pair.first][key] != items[pair.second][key]]
 
+    within = [pair for pair in copies if items[pair.first]["split"] == items[pair.second]["split"]]
     kinds = {
         "duplicates_across_splits": differing("split"),
-        "duplicates_within_split": [p for p in copies if items[p.first]["split"] == items[p.second]["split"]],
+        "duplicates_within_split": within,
         "duplicates_across_sources": differing("source"),
         "duplicates_of_two_classes": differing("class_name"),
         "alike": [pair for pair in pairs if pair.kind not in DUPLICATE_KINDS],

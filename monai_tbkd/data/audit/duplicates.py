@@ -106,7 +106,7 @@ def _near(thumbnails: NDArray[np.uint8]) -> list[tuple[int, int, str, float]]:
     mirrored = _correlations(thumbnails, _STARTS[:1], mirrored=True)
     kinds = [(pair, "near" if value >= NEAR else "alike", value) for pair, value in plain.items() if value >= ALIKE]
     # An image that is its own mirror image is no more than near.
-    kinds += [(p, "mirrored", v) for p, v in mirrored.items() if v >= NEAR and plain.get(p, 0) < NEAR]
+    kinds += [(pair, "mirrored", value) for pair, value in mirrored.items() if value >= NEAR > plain.get(pair, 0)]
     return [(*pair, kind, value) for pair, kind, value in kinds]
 
 

@@ -20,7 +20,9 @@ def load_class_folders(root: str | os.PathLike[str]) -> list[DatalistItem]:
     images of a split that are in no class.
     """
     root = existing_folder(root)
-    folders = [f for f in subfolders(root) if split_of(f.name) or class_of(f.name) or not is_result_folder(f)]
+    folders = [
+        each for each in subfolders(root) if split_of(each.name) or class_of(each.name) or not is_result_folder(each)
+    ]
     by_split = any(split_of(folder.name) for folder in folders)
     unknown = [folder.name for folder in folders if not (split_of if by_split else class_of)(folder.name)]
     classes: list[tuple[str, Path]] = [("train", folder) for folder in folders]

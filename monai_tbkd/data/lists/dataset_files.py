@@ -149,11 +149,11 @@ def unlisted_images(source: str | os.PathLike[str], items: Sequence[DatalistItem
     root = absolute_path(source)
     root = root if root.is_dir() else root.parent
     known = {item["image"] for item in items}
-    folders: dict[Path, None] = {}
-    for parent in {Path(image).parent for image in known}:
-        above = [each for each in parent.parents if each.is_relative_to(root)] if parent.is_relative_to(root) else []
-        folders.update(dict.fromkeys([parent, *above]))
-    found = [path for folder in folders for path in images_in(folder, recursive=False) if str(path) not in known]
+    folders = {Path(image).parent for image in known}
+    above = {each for folder in folders for each in folder.parents if each.is_relative_to(root)}
+    found = [
+        path for folder in folders | above for path in images_in(folder, recursive=False) if str(path) not in known
+    ]
     return sorted((path.relative_to(root) if path.is_relative_to(root) else path).as_posix() for path in found)
 
 

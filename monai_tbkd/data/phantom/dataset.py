@@ -38,7 +38,7 @@ _CATEGORIES = [
 ]
 _ORIGINAL_SIDES = (1500, 3000)  # TBX11K's originals are this large and rarely square
 _ORIGINAL_STREAM = 2**31  # apart from the images' own seeds
-_LINE = 22
+_SHEET_COLUMNS, _SHEET_SIDE, _LINE = 4, 384, 22  # images a row, and pixels of an image and of the line below it
 _ACTIVE_COLOR, _LATENT_COLOR, _CUE_COLOR = (255, 190, 0), (0, 190, 255), (120, 220, 120)
 
 _README = """Phantom images: SYNTHETIC chest X-rays, made by a computer program (monai_tbkd).
@@ -254,8 +254,9 @@ def write_phantom_dataset(
     return target
 
 
-def write_sheet(images: Sequence[PhantomImage], path: str | Path, columns: int = 4, side: int = 384) -> Path:
+def write_sheet(images: Sequence[PhantomImage], path: str | Path) -> Path:
     """Write a PNG of images in reading order, lesions in amber (active) and blue (latent), cues in green."""
+    columns, side = _SHEET_COLUMNS, _SHEET_SIDE
     rows = -(-len(images) // columns)
     sheet = Image.new("RGB", (columns * side, rows * (side + _LINE)), (0, 0, 0))
     draw = ImageDraw.Draw(sheet)

@@ -265,6 +265,9 @@ def test_case_of_lists_and_annotations_does_not_count(tree: Tree) -> None:
     (root / "lists").rename(root / "Lists")
     assert load_tbx11k(root) == expected
     assert expected[0]["boxes"]
+    (root / "Annotations").rename(root.parent / "elsewhere")
+    (root / "annotations").symlink_to(root.parent / "elsewhere")
+    assert load_tbx11k(root) == expected, "through a link"
 
 
 @pytest.mark.parametrize("position", ["annotations", "annotation/xml", "annotations/xml/train", "imgs/tb", "xml"])
