@@ -118,7 +118,7 @@ def keep_finished(path: Path) -> set[tuple[str, str, str]]:
 def images_of(folder: Path, seed: int, counts: dict[str, int]) -> list[dict[str, Any]]:
     """Images of the annotator's place, where cues agree with the label as often as not."""
     write_phantom_dataset(folder, counts, {}, 192, seed, 0.5, 0.5, CUES)
-    return load_tbx11k(folder, 1)
+    return load_tbx11k(folder)
 
 
 def base_model(work: Path, seed: int) -> Path:

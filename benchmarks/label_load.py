@@ -101,7 +101,7 @@ def write_images(scratch: Path, number: int, size: int, seed: int) -> list[ReadI
     write_phantom_dataset(scratch / "phantom", counts, {}, size, seed)
     (scratch / "images").mkdir()
     images = []
-    for item in load_tbx11k(scratch / "phantom", 1):
+    for item in load_tbx11k(scratch / "phantom"):
         path = Path(item["image"])
         shutil.copy(path, scratch / "images" / path.name)
         images.append(

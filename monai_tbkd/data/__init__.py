@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from monai_tbkd.data.lists.datalist_item import DatalistItem, datalist_item, evaluation_items, image_labels
     from monai_tbkd.data.lists.dataset_files import unlabeled_images
     from monai_tbkd.data.lists.image_classes import CLASS_NAMES, class_label, class_of
-    from monai_tbkd.data.lists.image_origin import image_origins
     from monai_tbkd.data.lists.image_shards import images_of_shard, shard_folder
     from monai_tbkd.data.lists.kaggle_csv import load_kaggle_csv
     from monai_tbkd.data.lists.manifest import Correction, load_manifest, write_corrections
@@ -57,7 +56,6 @@ __all__ = [
     "evaluation_items",
     "image_labels",
     "image_meta",
-    "image_origins",
     "images_of_shard",
     "list_images",
     "load_class_folders",

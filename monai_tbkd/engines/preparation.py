@@ -15,7 +15,8 @@ from monai.data import DataLoader, Dataset
 from monai.utils import convert_to_tensor
 from torch import nn
 
-from monai_tbkd.data.lists.content_store import content_sha256, fingerprint
+from monai_tbkd.data.files.paths import content_sha256
+from monai_tbkd.data.lists.content_store import fingerprint
 from monai_tbkd.handlers.image_progress import ImageProgress
 from monai_tbkd.networks.bfloat16_support import has_bfloat16
 from monai_tbkd.networks.checkpoint import read_record, settings_that_differ

@@ -12,7 +12,7 @@ from torch import nn
 
 from monai_tbkd import __version__
 from monai_tbkd.data.lists.content_store import fingerprint
-from monai_tbkd.data.lists.image_origin import image_origins
+from monai_tbkd.data.lists.dataset_files import image_origins
 from monai_tbkd.engines.preparation import read_components
 from monai_tbkd.networks.checkpoint import (
     PHANTOM_ONLY,

@@ -27,7 +27,7 @@ CONFIGS = ["train", "label_finetune"]
 def work(phantoms: Path, trained: Path, tmp_path: Path) -> dict[str, Any]:
     """A served model, eight corrected images (six with TB), and four that nobody has labeled."""
     shutil.copytree(trained / "models", tmp_path / "models")
-    items = [item for item in load_tbx11k(phantoms, 1) if item["split"] == "train"]
+    items = [item for item in load_tbx11k(phantoms) if item["split"] == "train"]
     with_tb, without = ([i for i in items if (i["class_name"] == "tb") == tb] for tb in (True, False))
     said = [Correction(i["image"], True, tuple(map(tuple, i["boxes"]))) for i in with_tb[:6]]
     said += [Correction(i["image"], False) for i in without[:2]]

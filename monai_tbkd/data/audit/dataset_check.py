@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from typing import Any
 
 from monai_tbkd.data.audit.duplicates import DUPLICATE_KINDS, DuplicatePair, find_duplicates
@@ -27,22 +28,17 @@ class DatasetCheck:
 
     Attributes:
         sources: ``{"path", "layout", "images", "own_splits"}`` of each data set; layout None where it cannot be read.
-        splits: data list items by the data sets' own splits, before any split by name hash.
+        items: data list items by the data sets' own splits, before any split by name hash; split after split.
         scans: of each image, in the order of `items`; empty where no image was read.
         pairs: duplicates by their index in `items`; None where they were not looked for.
         findings: all that is wrong or worth knowing.
     """
 
     sources: list[dict[str, Any]]
-    splits: dict[str, list[DatalistItem]]
+    items: list[DatalistItem]
     scans: list[ImageScan] = field(default_factory=list)
     pairs: list[DuplicatePair] | None = None
     findings: Findings = field(default_factory=Findings)
-
-    @property
-    def items(self) -> list[DatalistItem]:
-        """All images, split after split."""
-        return [item for part in self.splits.values() for item in part]
 
     @property
     def verdict(self) -> str:
@@ -50,22 +46,16 @@ class DatasetCheck:
         severities = {each.severity for each in self.findings}
         return next((word for severity, word in _VERDICTS.items() if severity in severities), _VERDICTS["note"])
 
-    def counts_by_source(self) -> dict[str, dict[str, dict[str, dict[str, int]]]]:
-        """Images, boxes and TB images without boxes by hospital, split and class; classes without any are left out."""
-        return {
-            source: _counts({s: [i for i in part if i["source"] == source] for s, part in self.splits.items()})
-            for source in dict.fromkeys(str(item["source"]) for item in self.items)
-        }
-
     def as_dict(self) -> dict[str, Any]:
         """JSON-able; no patient's id is in it."""
         items = self.items
+        sources = dict.fromkeys(str(item["source"]) for item in items)
         usable = [scan for scan in self.scans if scan.reason is None]
         return {
             "verdict": self.verdict,
             "sources": self.sources,
-            "counts": _counts(self.splits),
-            "counts_by_source": self.counts_by_source(),
+            "counts": _counts(items),
+            "counts_by_source": {name: _counts([item for item in items if item["source"] == name]) for name in sources},
             "patients": len({str(item["patient_id"]) for item in items if item.get("patient_id")}),
             "formats": dict(Counter(scan.source_format for scan in usable)),
             "sizes": dict(Counter(f"{scan.size[0]} x {scan.size[1]}" for scan in usable).most_common()),
@@ -82,40 +72,33 @@ class DatasetCheck:
 def check_dataset(
     sources: Sequence[Source], layout: str = "auto", workers: int = 0, compare: bool = True
 ) -> DatasetCheck:
-    """Read data sets, every image included, and gather what is wrong; no fault stops it.
+    """Read data sets as one, every image included, and gather what is wrong; no fault stops it.
 
     Args:
-        sources: folders or CSV files, checked as one data set.
+        sources: folders or CSV files.
         layout: see `load_datalist`.
         workers: processes that decode images; 0 decodes in this one.
         compare: look for duplicates.
-
-    Raises:
-        ValueError: `layout` is not known.
     """
     described, loaded, findings = _load(sources, layout)
-    items = [item for part in loaded for item in part]
-    splits = {split: part for split in SPLITS if (part := [item for item in items if item["split"] == split])}
-    check = DatasetCheck(described, splits, findings=findings)
+    listed = [item for part in loaded for item in part]
+    splits = {split: part for split in SPLITS if (part := [item for item in listed if item["split"] == split])}
+    items = [item for part in splits.values() for item in part]
+    check = DatasetCheck(described, items, findings=findings)
     if not items:
         return check
-    items = check.items
     findings += datalist_findings(splits)
     check.scans = scan_images([item["image"] for item in items], workers)
     # Images whose header cannot be read are reported by datalist_findings.
     scanned = zip(items, check.scans, strict=True)
     broken = [(item["name"], scan.detail) for item, scan in scanned if scan.reason is not None and item["size"]]
-    details, fix = [detail for _, detail in broken], "; replace them or take them out."
-    names = [name for name, _ in broken]
-    findings.add("undecodable", "error", "Images whose pixels cannot be used", details, fix, names)
+    findings.add("undecodable", [detail for _, detail in broken], [name for name, _ in broken])
     if compare:
         real = [os.path.realpath(item["image"]) for item in items]
         # One file listed twice is a finding of its own.
         check.pairs = [pair for pair in find_duplicates(check.scans) if real[pair.first] != real[pair.second]]
         _find_duplicates(items, check.pairs, findings)
-    uncropped = [source["path"] for source in described if source["own_splits"] == ["train"]]
-    fix = ": the reported split is cut by the hash of the name."
-    findings.add("no_own_split", "note", "No split of its own", uncropped, fix, images=())
+    findings.add("no_own_split", [each["path"] for each in described if each["own_splits"] == ["train"]], images=())
     nameless = sum(not item.get("patient_id") for item in items)
     if nameless:
         sentence = f"Images without a patient id: {nameless} of {len(items)}; a split may divide a person's images."
@@ -134,8 +117,7 @@ def _load(sources: Sequence[Source], layout: str) -> tuple[list[dict[str, Any]],
         except DatalistError as error:
             findings.append(Finding("cannot_load", "error", str(error)))
         if items:
-            what = f"{source}: images that nothing in the data set names are left out"
-            findings.add("not_listed", "note", what, unlisted_images(source, items), ".", images=())
+            findings.add("not_listed", unlisted_images(source, items), images=(), where=f"{source}: ")
             if unread := unread_splits(source, found or "", items):
                 findings.append(Finding("unread_splits", "warning", unread))
         loaded.append(items)
@@ -145,15 +127,14 @@ def _load(sources: Sequence[Source], layout: str) -> tuple[list[dict[str, Any]],
     return described, loaded, findings
 
 
-def _counts(splits: Mapping[str, Sequence[DatalistItem]]) -> dict[str, dict[str, dict[str, int]]]:
+def _counts(items: Sequence[DatalistItem]) -> dict[str, dict[str, dict[str, int]]]:
+    """Images, boxes and TB images without boxes by split and class; classes without any image are left out."""
     table: dict[str, dict[str, dict[str, int]]] = {}
-    for split, part in splits.items():
-        for name in CLASS_NAMES:
-            images = [item for item in part if item["class_name"] == name]
-            if images:
-                bare = sum(item["boxes"] is None for item in images)
-                boxes = sum(len(item["boxes"] or []) for item in images)
-                table.setdefault(split, {})[name] = {"images": len(images), "boxes": boxes, "without_boxes": bare}
+    for split, name in product(SPLITS, CLASS_NAMES):
+        if images := [item for item in items if (item["split"], item["class_name"]) == (split, name)]:
+            bare = sum(item["boxes"] is None for item in images)
+            boxes = sum(len(item["boxes"] or []) for item in images)
+            table.setdefault(split, {})[name] = {"images": len(images), "boxes": boxes, "without_boxes": bare}
     return table
 
 
@@ -168,27 +149,19 @@ def _named(items: Sequence[DatalistItem], pair: DuplicatePair) -> dict[str, Any]
 
 def _find_duplicates(items: Sequence[DatalistItem], pairs: Sequence[DuplicatePair], findings: Findings) -> None:
     copies = [pair for pair in pairs if pair.kind in DUPLICATE_KINDS]
-    alike = [pair for pair in pairs if pair.kind not in DUPLICATE_KINDS]
 
     def differing(key: str) -> list[DuplicatePair]:
         return [pair for pair in copies if items[pair.first][key] != items[pair.second][key]]
 
     within = [pair for pair in copies if items[pair.first]["split"] == items[pair.second]["split"]]
-    table = [
-        ("duplicates_across_splits", differing("split"), "The same image in two splits",
-         "take one of each pair out, or the numbers on the later split are too good."),
-        ("duplicates_within_split", within, "The same image twice in a split",
-         "take one of each pair out: it weighs double, and a cut by name may tear the pair apart."),
-        ("duplicates_across_sources", differing("source"), "The same image in two sources",
-         "a hospital that is held out is not unseen with it; take it out of one."),
-        ("duplicates_of_two_classes", differing("class_name"), "The same image with two labels",
-         "find out which is right."),
-        ("alike", alike, "Images so alike that they may be of one person",
-         "look at them, and give them one patient_id if they are."),
-    ]  # fmt: skip
-    for kind, chosen, what, fix in table:
+    kinds = {
+        "duplicates_across_splits": differing("split"),
+        "duplicates_within_split": within,
+        "duplicates_across_sources": differing("source"),
+        "duplicates_of_two_classes": differing("class_name"),
+        "alike": [pair for pair in pairs if pair.kind not in DUPLICATE_KINDS],
+    }
+    for kind, chosen in kinds.items():
         ordered = sorted(chosen, key=lambda pair: -pair.correlation)
         named = [f"{items[pair.first]['name']} and {items[pair.second]['name']}" for pair in ordered]
-        images = [items[number]["name"] for pair in chosen for number in (pair.first, pair.second)]
-        severity = "note" if kind == "alike" else "warning"
-        findings.add(kind, severity, what, named, f"; {fix}", images)
+        findings.add(kind, named, [items[number]["name"] for pair in chosen for number in (pair.first, pair.second)])

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from monai_tbkd.data.files.paths import content_sha256
 from monai_tbkd.data.readers import decode_image
 from monai_tbkd.data.readers.reason_codes import ImageError, ReasonCode
 
@@ -46,18 +46,11 @@ class ImageScan:
 
 
 def image_thumbnail(pixels: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Make a thumbnail with gray values stretched between two percentiles, as for a network.
-
-    Args:
-        pixels: ``(H, W)``, any range.
+    """Make a thumbnail of pixels ``(H, W)`` with gray values stretched between two percentiles, as for a network.
 
     Returns:
         The thumbnail ``(64, 64)``, each pixel a mean over its part of the image, which is squashed to a square; and the
         five `STATISTICS` of the stretched gray values (0-1).
-
-    Example:
-        >>> image_thumbnail(np.full((100, 80), 7, dtype=np.float32))[0].max()
-        np.uint8(0)
     """
     rows, columns = (max(1, length // _SAMPLES) for length in pixels.shape)
     sample = np.asarray(pixels[::rows, ::columns], dtype=np.float64)
@@ -81,28 +74,21 @@ def scan_image(path: str) -> ImageScan:
         image = decode_image(path)
         pixels = np.ascontiguousarray(image.pixels)
         thumbnail, statistics = image_thumbnail(pixels)
-        with Path(path).open("rb") as file:
-            file_hash = hashlib.file_digest(file, "sha256").hexdigest()
+        shape = (int(pixels.shape[0]), int(pixels.shape[1]))
+        pixel_hash = hashlib.sha256(str(shape).encode() + pixels.data).hexdigest()
+        file_hash = content_sha256(path)
+        return ImageScan(None, "", image.source_format, shape, file_hash, pixel_hash, thumbnail, statistics)
     except ImageError as error:
-        return _refused(error.reason, str(error))
+        reason, detail = error.reason, str(error)
     except Exception as error:  # one image must not stop the report on all the others
         logger.exception("%s could not be scanned", path)
-        return _refused(ReasonCode.INTERNAL, f"{path}: {type(error).__name__} while it was read; see the log.")
-    shape = (int(pixels.shape[0]), int(pixels.shape[1]))
-    pixel_hash = hashlib.sha256(str(shape).encode() + pixels.data).hexdigest()
-    return ImageScan(None, "", image.source_format, shape, file_hash, pixel_hash, thumbnail, statistics)
+        reason, detail = ReasonCode.INTERNAL, f"{path}: {type(error).__name__} while it was read; see the log."
+    nothing = np.zeros((THUMBNAIL_SIDE, THUMBNAIL_SIDE), dtype=np.uint8)
+    return ImageScan(reason, detail, "", (0, 0), "", "", nothing, np.zeros(len(STATISTICS), dtype=np.float32))
 
 
 def scan_images(paths: Sequence[str], workers: int = 0) -> list[ImageScan]:
-    """Decode images, with a progress bar on a terminal.
-
-    Args:
-        paths: the files.
-        workers: processes; 0 decodes in this one.
-
-    Raises:
-        ValueError: a negative number of workers.
-    """
+    """Decode images, in so many worker processes (0: in this one), with a progress bar on a terminal."""
     if workers < 0:
         raise ValueError(f"workers is {workers}; expected 0 or more.")
     progress = partial(tqdm, total=len(paths), desc="images", disable=not sys.stderr.isatty())
@@ -111,8 +97,3 @@ def scan_images(paths: Sequence[str], workers: int = 0) -> list[ImageScan]:
     # Spawned, not forked: the parent may hold threads (torch's, tqdm's) whose locks a fork would copy.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         return list(progress(pool.map(scan_image, paths, chunksize=_CHUNK)))
-
-
-def _refused(reason: ReasonCode, detail: str) -> ImageScan:
-    nothing = np.zeros((THUMBNAIL_SIDE, THUMBNAIL_SIDE), dtype=np.uint8)
-    return ImageScan(reason, detail, "", (0, 0), "", "", nothing, np.zeros(len(STATISTICS), dtype=np.float32))

@@ -25,9 +25,7 @@ def _encoding(content: bytes) -> str:
 def read_text(path: str | os.PathLike[str]) -> str:
     """Read text in UTF-8, or in UTF-16 or UTF-32 with a byte-order mark; line ends stay.
 
-    Raises:
-        OSError: the file cannot be opened.
-        UnicodeDecodeError: it is in another encoding, or no text; the reason says how to mend it.
+    Another encoding is a UnicodeDecodeError whose reason says how to mend it.
     """
     return decode_text(Path(path).read_bytes())
 
@@ -85,15 +83,10 @@ def csv_columns(path: str | os.PathLike[str]) -> list[str]:
 
 
 def read_csv(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, str]]]:
-    """Read a CSV file with a header, in an encoding of `read_text`.
+    """Read a CSV file with a header, in an encoding of `read_text`, whose errors it raises, and csv.Error.
 
     Returns:
         The names of its columns without spaces around them, and its rows by column; a missing cell is empty.
-
-    Raises:
-        OSError: the file cannot be opened.
-        UnicodeDecodeError: as `read_text`.
-        csv.Error: it is no CSV file.
     """
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
     reader.fieldnames = [name.strip() for name in reader.fieldnames or []]

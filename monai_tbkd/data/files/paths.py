@@ -1,9 +1,11 @@
-"""Absolute paths that keep a data set's own names, and the order of names."""
+"""Absolute paths that keep a data set's own names, the order of names, and hashes of files."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 _DIGITS = re.compile(r"(\d+)")
@@ -35,3 +37,15 @@ def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
     # split puts the digits at odd positions
     parts = enumerate(_DIGITS.split(name))
     return [(0, int(part), "") if i % 2 else (1, 0, part.lower()) for i, part in parts if part], name
+
+
+def content_sha256(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal; it is read again only when its size or time change."""
+    found = Path(path).stat()
+    return _content_sha256(os.fspath(path), found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=200_000)
+def _content_sha256(path: str, size: int, time: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

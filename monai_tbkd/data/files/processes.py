@@ -17,12 +17,12 @@ def _several() -> bool:
 
 def rank() -> int:
     """Return this process's number, from 0."""
-    return int(dist.get_rank()) if _several() else 0
+    return dist.get_rank() if _several() else 0
 
 
 def world_size() -> int:
     """Return the number of processes."""
-    return int(dist.get_world_size()) if _several() else 1
+    return dist.get_world_size() if _several() else 1
 
 
 def wait_for_all() -> None:
@@ -77,15 +77,8 @@ def process_batch_size(batch_size: int) -> int:
 def part_of_batches(items: Sequence[T], batch_size: int, what: str = "images") -> list[T]:
     """Return the items of this process: every n-th whole batch, where there are n processes.
 
-    Whole batches, so that a network sees the very batches that it would see in one process.
-
-    Args:
-        items: all of them, in the order of one process.
-        batch_size: items in a batch; the last one may have fewer.
-        what: they are, for the message.
-
-    Raises:
-        ValueError: so few batches that a process would have none.
+    Whole batches, so that a network sees the very batches that it would see in one process. A ValueError, which calls
+    the items `what`, where there are fewer batches than processes.
 
     Example:
         >>> part_of_batches(["a", "b", "c"], batch_size=2)

@@ -12,10 +12,9 @@ import torch
 
 
 def random_states(loader: Any) -> dict[str, Any]:
-    """The states of all random numbers that a training draws, made of numbers, text and tensors.
+    """Return the states of all random numbers that a training draws, made of numbers, text and tensors.
 
-    Args:
-        loader: a data loader; the generators of its sampler and of its data set's transforms are found in it.
+    The generators of the loader's sampler and of its data set's transforms are found in it.
     """
     return {
         "python": random.getstate(),
@@ -30,14 +29,9 @@ def random_states(loader: Any) -> dict[str, Any]:
 
 
 def set_random_states(states: dict[str, Any], loader: Any) -> None:
-    """Set all random numbers to states of `random_states`.
+    """Set all random numbers to states of `random_states`; those of a loader with other transforms are refused.
 
-    Args:
-        states: as they were saved.
-        loader: of the same transforms; with another number of workers, images are changed differently.
-
-    Raises:
-        ValueError: states of a loader with other transforms.
+    With another number of workers, images are changed differently.
     """
     sources = list(_sources(loader, set()))
     if len(sources) != len(states["loader"]):
@@ -45,7 +39,8 @@ def set_random_states(states: dict[str, Any], loader: Any) -> None:
             f"The training that is gone on with had {len(states['loader'])} random transforms, and here there are "
             f"{len(sources)}. Set them as they were, or train anew with --resume false."
         )
-    random.setstate(_as_tuple(states["python"]))
+    version, numbers, gauss = states["python"]
+    random.setstate((version, tuple(numbers), gauss))
     np.random.set_state(_numpy_tuple(states["numpy"]))  # noqa: NPY002
     torch.set_rng_state(states["torch"])
     if len(states["cuda"]) == torch.cuda.device_count():
@@ -81,7 +76,3 @@ def _plain(numpy_state: Any) -> list[Any]:
 def _numpy_tuple(state: list[Any]) -> tuple[Any, ...]:
     kind, keys, position, has_gauss, gauss = state
     return kind, keys.numpy().astype(np.uint32), int(position), int(has_gauss), float(gauss)
-
-
-def _as_tuple(state: Any) -> Any:
-    return tuple(_as_tuple(each) for each in state) if isinstance(state, (list, tuple)) else state

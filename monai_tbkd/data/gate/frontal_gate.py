@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_tbkd.data.gate.image_features import BLOCKS, CELLS, DIRECTIONS, ImageFeatures, Turn, image_features
-
-KINDS = ("frontal", "upside_down", "turned", "inverted", "not_a_chest_image")
-"""What a picture may look like."""
 
 # Every way to turn a picture, but for mirror images, which the gate does not tell apart.
 _WAYS = tuple(Turn(t, f, False, i) for i in (False, True) for t in (False, True) for f in (False, True))
@@ -25,7 +21,8 @@ class GateVerdict:
 
     Attributes:
         accepted: it is an upright frontal chest X-ray, not inverted.
-        kind: one of `KINDS`: ``"frontal"`` if accepted, else what it looks most like.
+        kind: ``"frontal"`` if accepted, else what it looks most like: ``"upside_down"``, ``"turned"``, ``"inverted"``
+            or ``"not_a_chest_image"``.
         score: log odds, over the pictures that the gate was fitted on, that the picture as it is is one.
     """
 
@@ -47,9 +44,6 @@ class FrontalGate:
         threshold: lowest score of a chest X-ray; a higher one refuses more of everything.
         weights: the coefficients, an ``.npz`` of ``edges``, ``grays`` and ``bias``; None for those of the package.
 
-    Raises:
-        ValueError: the coefficients are of another shape.
-
     Example:
         >>> from monai_tbkd.data.phantom import make_image
         >>> image = make_image("health", seed=1, size=128).image
@@ -60,7 +54,8 @@ class FrontalGate:
 
     def __init__(self, threshold: float = 0.0, weights: str | Path | None = None) -> None:
         self.threshold = float(threshold)
-        edges, grays, bias = _load(weights)
+        with np.load(weights or Path(__file__).with_name("frontal_gate.npz"), allow_pickle=False) as kept:
+            edges, grays, self._bias = kept["edges"].astype(float), kept["grays"].astype(float), float(kept["bias"])
         if edges.shape != (CELLS, CELLS, DIRECTIONS) or grays.shape != (BLOCKS, BLOCKS):
             raise ValueError(
                 f"The gate's coefficients are {edges.shape} and {grays.shape}; expected {(CELLS, CELLS, DIRECTIONS)} "
@@ -69,9 +64,7 @@ class FrontalGate:
         # Turned coefficients score an upright picture as the coefficients score a turned one: one product for all ways.
         # To undo a transposed turn, the flips of the transposed picture are the other axis' flips of the picture.
         undo = [Turn(True, t.mirrored, t.flipped, t.inverted) if t.transposed else t for t in _WAYS]
-        ways = [ImageFeatures(edges, grays).turned(turn) for turn in undo]
-        self._weights = np.stack([np.concatenate([way.edges.ravel(), way.grays.ravel()]) for way in ways])
-        self._bias = bias
+        self._weights = np.stack([ImageFeatures(edges, grays).turned(turn).row() for turn in undo])
 
     def __call__(self, image: NDArray[Any]) -> GateVerdict:
         """Judge a picture ``(H, W)``, rows first, of any range and size; larger is brighter.
@@ -82,24 +75,12 @@ class FrontalGate:
         looks = image_features(image)
         if not looks:
             return GateVerdict(False, "not_a_chest_image", float("-inf"))
-        rows = np.stack([np.concatenate([look.edges.ravel(), look.grays.ravel()]) for look in looks])
-        scores = (self._weights @ rows.T).max(1) + self._bias
+        scores = (self._weights @ np.stack([look.row() for look in looks]).T).max(1) + self._bias
         best = int(scores.argmax())
-        kind = _kind(_WAYS[best]) if scores[best] >= self.threshold else "not_a_chest_image"
+        way = _WAYS[best]
+        kind = (
+            "inverted" if way.inverted else "turned" if way.transposed else "upside_down" if way.flipped else "frontal"
+        )
+        if scores[best] < self.threshold:
+            kind = "not_a_chest_image"
         return GateVerdict(kind == "frontal", kind, float(scores[0]))
-
-
-def _kind(way: Turn) -> str:
-    if way.inverted:
-        return "inverted"
-    if way.transposed:
-        return "turned"
-    return "upside_down" if way.flipped else "frontal"
-
-
-def _load(weights: str | Path | None) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    if weights is None:
-        with as_file(files("monai_tbkd.data.gate") / "frontal_gate.npz") as path:
-            return _load(path)
-    with np.load(weights, allow_pickle=False) as kept:
-        return kept["edges"].astype(np.float64), kept["grays"].astype(np.float64), float(kept["bias"])

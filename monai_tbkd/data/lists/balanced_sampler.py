@@ -25,9 +25,6 @@ def balanced_sampler(
     Returns:
         The sampler; None where one process draws each image once, which the loader's ``shuffle`` does.
 
-    Raises:
-        ValueError: `balance` is not known.
-
     Example:
         >>> items = [{"label": 0, "source": "a"}] * 3 + [{"label": 1, "source": "a"}, {"label": 0, "source": "b"}]
         >>> balanced_sampler(items, "source").weights.tolist()[2:] == [1 / 3, 1.0, 1.0]

@@ -12,15 +12,12 @@ from monai_tbkd.data.lists.dataset_files import existing_folder, images_in, subf
 from monai_tbkd.data.lists.image_classes import class_of, is_split_word, known_words, split_of
 
 
-def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
+def load_class_folders(root: str | os.PathLike[str]) -> list[DatalistItem]:
     """Read ``root/{train,val,test}/{health,sick,tb}/...`` or ``root/{health,sick,tb}/...``.
 
     Well-known other names of the classes and splits do as well (``normal``, ``tuberculosis``, ``validation``, ...).
-
-    ``name`` is the path under `root`; ``boxes`` is None for TB images (there are no annotations).
-
-    Raises:
-        DatalistError: no such folders, others beside or below them, or images of a split that are in no class.
+    ``name`` is the path under `root`. Folders of another name beside or below them are a `DatalistError`, and so are
+    images of a split that are in no class.
     """
     root = existing_folder(root)
     folders = [
@@ -56,7 +53,7 @@ def load_class_folders(root: str | os.PathLike[str], num_classes: int = 2) -> li
                     torn[f"{position}/.../{part}"] = None
                 if class_of(part) not in (None, own):
                     mixed[f"{position}/.../{part}"] = None
-            items.append(datalist_item(path, path.relative_to(root).as_posix(), own, split, num_classes))
+            items.append(datalist_item(path, path.relative_to(root).as_posix(), own, split))
     fix = "put the classes into the splits, as in train/tb and val/tb"
     refuse(root, "folders of splits below a class", torn, fix)
     fix = "put each class beside the others, or rename the folder if it is no class"

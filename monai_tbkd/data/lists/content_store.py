@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -17,6 +15,7 @@ from monai.data import PersistentDataset
 from monai.transforms import Compose, RandomizableTrait
 
 from monai_tbkd import __version__
+from monai_tbkd.data.files.paths import content_sha256
 from monai_tbkd.data.lists.pasted_copies import PASTE
 
 logger = logging.getLogger(__name__)
@@ -32,16 +31,8 @@ class ContentStore(PersistentDataset):
 
     Args:
         data: items with ``image``, the path.
-        transform: deterministic MONAI transforms, from ``{"image": path}`` to what is kept.
+        transform: deterministic MONAI transforms, from ``{"image": path}`` to what is kept; a random one is refused.
         cache_dir: folder of the files; None keeps nothing on disk.
-
-    Raises:
-        ValueError: a random transform.
-
-    Example:
-        >>> store = ContentStore([{"image": "/data/a.png", "label": 1}], [], None)
-        >>> store[0]["label"]
-        1
     """
 
     def __init__(
@@ -84,29 +75,17 @@ class ContentStore(PersistentDataset):
         return hashlib.sha256(name.encode()).hexdigest()[:40].encode()
 
 
-def content_sha256(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file's content, in hexadecimal; it is read again only when its size or time change."""
-    found = Path(path).stat()
-    return _content_sha256(os.fspath(path), found.st_size, found.st_mtime_ns)
-
-
-@lru_cache(maxsize=200_000)
-def _content_sha256(path: str, size: int, time: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def fingerprint(part: Any) -> str:
     """Return the SHA-256 of a transform, a list of them or a module: its class, settings and content of its arrays.
 
     An object with a method ``fingerprint_of`` is known by what that returns.
     """
     digest = hashlib.sha256()
-    _add(digest, part, 0)
+    _add(digest, part)
     return digest.hexdigest()
 
 
-def _add(digest: Any, part: Any, depth: int) -> None:
+def _add(digest: Any, part: Any, depth: int = 0) -> None:
     if depth > 60:
         raise ValueError(f"A transform holds itself ({type(part).__name__}); it has no fingerprint.")
     if hasattr(part, "fingerprint_of"):
@@ -142,7 +121,7 @@ def _add(digest: Any, part: Any, depth: int) -> None:
 
 
 def _module_settings(module: torch.nn.Module) -> Iterator[tuple[str, Any]]:
-    """Yield the numbers and words of a module's parts, such as strides and dilations, beside their weights."""
+    """Numbers and words of a module's parts, such as strides and dilations, beside their weights."""
     for name, part in module.named_modules():
         own = {k: v for k, v in vars(part).items() if k[0] != "_" and isinstance(v, (int, float, str, tuple))}
         yield name, (type(part).__qualname__, {k: own[k] for k in sorted(own) if k != "training"})

@@ -13,7 +13,7 @@ from monai_tbkd.data.lists.datalist_error import DatalistError, name_first
 from monai_tbkd.data.lists.datalist_findings import check_datalist
 from monai_tbkd.data.lists.datalist_item import DatalistItem
 from monai_tbkd.data.lists.dataset_files import unlisted_images, unread_splits
-from monai_tbkd.data.lists.image_classes import CLASS_NAMES, LAYOUTS
+from monai_tbkd.data.lists.image_classes import CLASS_NAMES, LAYOUTS, class_label
 from monai_tbkd.data.lists.kaggle_csv import is_kaggle_csv, load_kaggle_csv
 from monai_tbkd.data.lists.manifest import load_manifest
 from monai_tbkd.data.lists.named_images import load_da_db, load_nlm, named_layout
@@ -73,8 +73,6 @@ def load_datalist(
         DatalistError: the data set cannot be used; the message says what is wrong and how to fix it.
         ValueError: `layout` is not known.
     """
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout is {layout!r}; expected one of {LAYOUTS}.")
     if folds is None and fold:
         raise DatalistError(f"fold is {fold} and folds is null; say how many there are, such as --folds 5.")
     if labels not in ("whole", "halves"):
@@ -90,28 +88,23 @@ def load_datalist(
     name_sources([*sources, *held_out], loaded, len(held_out))
     train: list[DatalistItem] = []
     reported: list[DatalistItem] = []
-    whole: list[DatalistItem] = []
+    whole: list[DatalistItem] = []  # to be split into train and reported
+    own_splits = not held_out and folds is None and test is None
     for source, items in zip(sources, loaded, strict=False):  # not those held out
         if unlisted := unlisted_images(source, items):
-            logger.info(
-                "%s: images that nothing in the data set names are left out (%s).", source, name_first(unlisted)
-            )
+            said = name_first(unlisted)
+            logger.info("%s: images that nothing in the data set names are left out (%s).", source, said)
         if unread := unread_splits(source, find_layout(source) if layout == "auto" else layout, items):
             logger.warning("%s", unread)
-        own = next((split for split in ("val", "test") if any(item["split"] == split for item in items)), None)
         images = [item for item in items if item["split"] == "train"]
         if labels == "halves":  # before anything is split, so that folds are of the same images
             images = [item for item in images if item["boxes"] is not None]
-        if folds is not None:
-            whole += images
-        elif held_out:
-            train += images
-        elif test is None and own is not None:
-            train += images
+        there = {item["split"] for item in items} if own_splits else set()
+        own = next((split for split in ("val", "test") if split in there), None)
+        (train if held_out or own else whole).extend(images)
+        if own:
             reported += [item for item in items if item["split"] == own]
             logger.info("%s: reported on its own %s split.", source, own)
-        else:
-            whole += images
     reported += [item for items in loaded[len(sources) :] for item in items]
     if folds is not None:
         splits = split_by_fold(whole, folds, fold, seed, select)
@@ -124,37 +117,29 @@ def load_datalist(
     splits = check_datalist(splits, missing_annotation)
     for name, part in splits.items():
         counts = Counter(item["class_name"] for item in part)
+        classes = "  ".join(f"{each} {counts[each]}" for each in CLASS_NAMES)
         boxes = sum(len(item["boxes"] or []) for item in part)
-        logger.info(
-            "%-6s %6d images  %s  boxes %d",
-            name, len(part), "  ".join(f"{each} {counts[each]}" for each in CLASS_NAMES), boxes,
-        )  # fmt: skip
+        logger.info("%-6s %6d images  %s  boxes %d", name, len(part), classes, boxes)
     return splits
 
 
 def load_source(source: Source, num_classes: int = 2, layout: str = "auto") -> list[DatalistItem]:
-    """Read one data set with its own splits, without splitting or checking it; for arguments see `load_datalist`.
-
-    Raises:
-        DatalistError: there is no such data set, no image in it, or it cannot be read.
-        ValueError: `layout` is not known.
-    """
+    """Read one data set with its own splits, without splitting or checking it; for arguments see `load_datalist`."""
     source = absolute_path(source)
     layout = find_layout(source) if layout == "auto" else layout
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}; expected one of {LAYOUTS}.")
-    items = _LOADERS[layout](source, num_classes)
+    labels = {name: class_label(name, num_classes) for name in CLASS_NAMES}
+    items = _LOADERS[layout](source)
     if not items:
         raise DatalistError(f"{source}: no image in it ({layout} layout); check dataset_dir.")
+    for item in items:
+        item["label"] = labels[item["class_name"]]
     return items
 
 
 def find_layout(source: Source) -> str:
-    """Tell a data set's layout by what is in its folder: one of `LAYOUTS`, never ``"auto"``.
-
-    Raises:
-        DatalistError: there is no such folder, or a file that is not a CSV file.
-    """
+    """Tell a data set's layout by what is in its folder: one of `LAYOUTS`, never ``"auto"``."""
     source = absolute_path(source)
     try:
         there = source.exists()
@@ -175,7 +160,7 @@ def find_layout(source: Source) -> str:
     return next((layout for layout, found in signs.items() if found), None) or named_layout(source) or "class_folders"
 
 
-_LOADERS: dict[str, Callable[[Source, int], list[DatalistItem]]] = {
+_LOADERS: dict[str, Callable[[Source], list[DatalistItem]]] = {
     "tbx11k": load_tbx11k,
     "manifest": load_manifest,
     "kaggle_csv": load_kaggle_csv,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from monai_tbkd.data.files.paths import content_sha256
 from monai_tbkd.data.lists.datalist_error import DatalistError, name_first
 from monai_tbkd.data.lists.datalist_item import Boxes, DatalistItem
 from monai_tbkd.data.lists.mask_pictures import find_masks
@@ -48,18 +47,57 @@ class Finding:
     images: tuple[str, ...] = ()
 
 
+# kind: severity, what was found, and what follows its names in the sentence
+_KINDS = {
+    "missing_image": ("error", "Listed images that do not exist", "; add them or take them off the list."),
+    "unreadable": ("error", "Images that cannot be read", "; replace them or take them out."),
+    "undecodable": ("error", "Images whose pixels cannot be used", "; replace them or take them out."),
+    "image_in_two_splits": ("error", "The same image in two splits", "; keep it in one."),
+    "listed_twice": ("error", "Images listed twice", "; list each once."),
+    "image_in_two_sources": ("warning", "The same image in two sources", "; take it out of one."),
+    "same_name": ("error", "Different images of one name", "; rename one, or keep them under one folder."),
+    "box_outside": ("error", "Boxes outside their image or without area",
+        "; fix the annotations: [xmin, ymin, xmax, ymax] in pixels of the image file."),
+    "box_not_in_pixels": ("error", "Boxes within the upper left corner, as fractions are",
+        "; write boxes in pixels: multiply fractions by width and height."),
+    "box_below_a_pixel": ("warning", "Boxes less than one pixel wide or high",
+        "; fix the annotations or take these boxes out."),
+    "boxes_upper_left": ("warning", "All boxes lie in the upper left third of their image",
+        "; see whether they are in pixels of the image file, and not of a smaller copy or in percent."),
+    "mask": ("error", "Masks among the images", "; take them out of the data set."),
+    "not_annotated": ("warning", "TB images without an annotation",
+        ": they train by their image label and are left out of localization scores."),
+    "not_listed": ("note", "images that nothing in the data set names are left out", "."),
+    "no_own_split": ("note", "No split of its own", ": the reported split is cut by the hash of the name."),
+    "duplicates_across_splits": ("warning", "The same image in two splits",
+        "; take one of each pair out, or the numbers on the later split are too good."),
+    "duplicates_within_split": ("warning", "The same image twice in a split",
+        "; take one of each pair out: it weighs double, and a cut by name may tear the pair apart."),
+    "duplicates_across_sources": ("warning", "The same image in two sources",
+        "; a hospital that is held out is not unseen with it; take it out of one."),
+    "duplicates_of_two_classes": ("warning", "The same image with two labels", "; find out which is right."),
+    "alike": ("note", "Images so alike that they may be of one person",
+        "; look at them, and give them one patient_id if they are."),
+}  # fmt: skip
+
+
 class Findings(list[Finding]):
     """Findings in the order in which they were made."""
 
     def add(
-        self, kind: str, severity: str, what: str, named: Iterable[object], fix: str,
-        images: Iterable[str] | None = None, total: str = "",
+        self, kind: str, named: Iterable[object], images: Iterable[str] | None = None, total: str = "",
+        severity: str | None = None, where: str = "", also: str = "",
     ) -> None:  # fmt: skip
-        """Add ``what (count: first names; total)fix``, unless nothing is named; `images` None: those named."""
+        """Add ``where: what also (count: first names; total)...`` of a kind, unless nothing is named.
+
+        Images are those named where they are not given, and the severity is that of the kind.
+        """
+        usual, what, rest = _KINDS[kind]
         listed = [str(name) for name in named]
-        names = tuple(dict.fromkeys(listed if images is None else images))
         if listed:
-            self.append(Finding(kind, severity, f"{what} ({name_first(listed)}{total}){fix}", names))
+            sentence = f"{where}{what}{also} ({name_first(listed)}{total}){rest}"
+            names = tuple(dict.fromkeys(listed if images is None else images))
+            self.append(Finding(kind, severity or usual, sentence, names))
 
 
 def check_datalist(splits: Splits, missing_annotation: str = "warn") -> dict[str, list[DatalistItem]]:
@@ -74,13 +112,6 @@ def check_datalist(splits: Splits, missing_annotation: str = "warn") -> dict[str
 
     Raises:
         DatalistError: no image, an error among `datalist_findings`, or (if asked for) a TB image without boxes.
-        ValueError: `missing_annotation` is not known.
-
-    Example:
-        >>> well = {"image": "/a.png", "name": "a", "class_name": "health", "label": 0, "boxes": [], "size": [9, 9]}
-        >>> sick = {**well, "image": "/b.png", "name": "b", "class_name": "tb", "label": 1, "boxes": [[-1, 2, 5, 9]]}
-        >>> check_datalist({"train": [well, sick]})["train"][1]["boxes"]
-        [[0.0, 2, 5, 9]]
     """
     if missing_annotation not in ("warn", "error"):
         raise ValueError(f"missing_annotation is {missing_annotation!r}; expected 'warn' or 'error'.")
@@ -103,40 +134,39 @@ def check_datalist(splits: Splits, missing_annotation: str = "warn") -> dict[str
 
 
 def datalist_findings(splits: Splits) -> Findings:
-    """Look for everything that can be seen without decoding all images; the ``"train"`` split has to have two labels.
-
-    Returns:
-        Errors and warnings; none holds a patient's id.
+    """Look for everything that can be seen without decoding all images; no finding holds a patient's id.
 
     Example:
-        >>> [finding.kind for finding in datalist_findings({"train": []})]
+        >>> [finding.kind for finding in datalist_findings({"train": []})]  # train has to have two labels
         ['one_label']
     """
     found = Findings()
-    items = [item for part in splits.values() for item in part]
+    listed = [(split, item) for split, part in splits.items() for item in part]
+    items = [item for _, item in listed]
     unread = [item for item in items if item["size"] is None]
-    missing = [item["name"] for item in unread if not Path(item["image"]).exists()]
+    found.add("missing_image", [item["name"] for item in unread if not Path(item["image"]).exists()])
     broken = [item for item in unread if Path(item["image"]).exists()]
-    found.add(
-        "missing_image", "error", "Listed images that do not exist", missing, "; add them or take them off the list."
-    )
-    fix, faults, names = "; replace them or take them out.", [i["fault"] for i in broken], [i["name"] for i in broken]
-    found.add("unreadable", "error", "Images that cannot be read", faults, fix, names)
-    _find_twice(splits, found)
-    _find_in_two_sources(splits, found)
-    paths = _grouped(items, lambda item: item["name"])  # maps and scores are kept by name
-    shared = {name: sorted({item["image"] for item in own}) for name, own in paths.items()}
-    several = {name: " and ".join(own) for name, own in shared.items() if len(own) > 1}
-    fix = "; rename one, or keep them under one folder."
-    found.add("same_name", "error", "Different images of one name", several.values(), fix, several)
-    _find_patients(splits, found)
-    outside = [(item, box) for item in items for box in clip_boxes(item)[1]]
-    fix = "fix the annotations: [xmin, ymin, xmax, ymax] in pixels of the image file"
-    what = "Boxes outside their image or without area"
-    _add_boxes(found, items, outside, "box_outside", "error", what, fix)
+    found.add("unreadable", [item["fault"] for item in broken], [item["name"] for item in broken])
+    # The real path: a link to an image of another split is that image.
+    files = _grouped(listed, lambda item: os.path.realpath(item["image"]))
+    several = [(own[0][1]["name"], sorted({split for split, _ in own})) for own in files if len(own) > 1]
+    across = {name: f"{name} in {' and '.join(own)}" for name, own in several if len(own) > 1}
+    found.add("image_in_two_splits", across.values(), across)
+    found.add("listed_twice", [name for name, own in several if len(own) == 1])
+    _find_in_two_sources(listed, found)
+    names = _grouped(listed, lambda item: item["name"])  # maps and scores are kept by name
+    paths = {own[0][1]["name"]: sorted({item["image"] for _, item in own}) for own in names}
+    shared = {name: " and ".join(own) for name, own in paths.items() if len(own) > 1}
+    found.add("same_name", shared.values(), shared)
+    known = [(split, item) for split, item in listed if item.get("patient_id")]
+    patients = _grouped(known, lambda item: str(item["patient_id"]))
+    straddling = sum(len({split for split, _ in group}) > 1 for group in patients)
+    if straddling:  # neither the ids nor the images: a report ends up in logs
+        sentence = f"Patients with images in two splits ({straddling}); fix the split column or the patient_id column."
+        found.append(Finding("patient_in_two_splits", "error", sentence))
+    _add_boxes(found, "box_outside", items, [(item, box) for item in items for box in clip_boxes(item)[1]])
     found += box_unit_findings(items)
-    fix, total = "; take them out of the data set.", f"; {len(items)} images in all"
-    found.add("mask", "error", "Masks among the images", find_masks(items), fix, total=total)
+    found.add("mask", find_masks(items), total=f"; {len(items)} images in all")
     train = splits.get("train", [])
     if len({str(item["label"]) for item in train}) < 2:  # labels of halves are arrays
         classes = ", ".join(sorted({item["class_name"] for item in train})) or "no image at all"
@@ -147,8 +177,7 @@ def datalist_findings(splits: Splits) -> Findings:
         found.append(Finding("one_label", "error", sentence))
     # An image that cannot be read has lost its boxes with its size; that is another finding.
     bare = [item["name"] for item in items if item["class_name"] == "tb" and item["boxes"] is None and item["size"]]
-    fix = ": they train by their image label and are left out of localization scores."
-    found.add("not_annotated", "warning", "TB images without an annotation", bare, fix)
+    found.add("not_annotated", bare)
     return found
 
 
@@ -177,7 +206,6 @@ def box_unit_findings(items: Sequence[DatalistItem]) -> Findings:
     """Find boxes that are not in pixels of their image: fractions, less than a pixel, or of a smaller copy."""
     found = Findings()
     in_corner, thin, upper_left = [], [], []
-    boxes = sum(len(item["boxes"] or []) for item in items)
     for item in items:
         height, width = item["size"] or (0, 0)
         outside = clip_boxes(item)[1]
@@ -192,20 +220,17 @@ def box_unit_findings(items: Sequence[DatalistItem]) -> Findings:
                 thin.append((item, box))
             if xmax <= width / 3 and ymax <= height / 3:
                 upper_left.append((item, box))
-    what, fix = "Boxes within the upper left corner, as fractions are", "multiply fractions by width and height"
-    _add_boxes(found, items, in_corner, "box_not_in_pixels", "error", what, f"write boxes in pixels: {fix}")
-    severity, fix = "error" if len(thin) == boxes else "warning", "fix the annotations or take these boxes out"
-    _add_boxes(found, items, thin, "box_below_a_pixel", severity, "Boxes less than one pixel wide or high", fix)
+    boxes = sum(len(item["boxes"] or []) for item in items)
+    _add_boxes(found, "box_not_in_pixels", items, in_corner)
+    _add_boxes(found, "box_below_a_pixel", items, thin, "error" if len(thin) == boxes else None)
     if len(upper_left) == boxes >= _SEVERAL and not in_corner:
-        what = "All boxes lie in the upper left third of their image"
-        fix = "see whether they are in pixels of the image file, and not of a smaller copy or in percent"
-        _add_boxes(found, items, upper_left, "boxes_upper_left", "warning", what, fix)
+        _add_boxes(found, "boxes_upper_left", items, upper_left)
     return found
 
 
 def _add_boxes(
-    found: Findings, items: Sequence[DatalistItem], chosen: list[tuple[DatalistItem, list[float]]], kind: str,
-    severity: str, what: str, fix: str,
+    found: Findings, kind: str, items: Sequence[DatalistItem], chosen: Sequence[tuple[DatalistItem, list[float]]],
+    severity: str | None = None,
 ) -> None:  # fmt: skip
     named = [
         f"{item['name']} has [{', '.join(f'{edge:g}' for edge in box)}] on {item['size'][0]} x {item['size'][1]} "
@@ -213,58 +238,28 @@ def _add_boxes(
         for item, box in chosen
     ]
     total = f"; {sum(len(item['boxes'] or []) for item in items)} boxes in all"
-    found.add(kind, severity, what, named, f"; {fix}.", [item["name"] for item, _ in chosen], total)
+    found.add(kind, named, [item["name"] for item, _ in chosen], total, severity)
 
 
-def _grouped(listed: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
-    groups = defaultdict(list)
-    for each in listed:
-        groups[key(each)].append(each)
-    return groups
+def _grouped(listed: Listed, key: Callable[[DatalistItem], object]) -> list[Listed]:
+    groups: dict[object, Listed] = defaultdict(list)
+    for split, item in listed:
+        groups[key(item)].append((split, item))
+    return list(groups.values())
 
 
-def _by_split(splits: Splits) -> Listed:
-    return [(split, item) for split, part in splits.items() for item in part]
-
-
-def _find_twice(splits: Splits, found: Findings) -> None:
-    # The real path: a link to an image of another split is that image.
-    groups = _grouped(_by_split(splits), lambda each: os.path.realpath(each[1]["image"])).values()
-    several = [(own[0][1]["name"], sorted({split for split, _ in own})) for own in groups if len(own) > 1]
-    across = {name: f"{name} in {' and '.join(own)}" for name, own in several if len(own) > 1}
-    what, fix = "The same image in two splits", "; keep it in one."
-    found.add("image_in_two_splits", "error", what, across.values(), fix, across)
-    within = [name for name, own in several if len(own) == 1]
-    found.add("listed_twice", "error", "Images listed twice", within, "; list each once.")
-
-
-def _find_in_two_sources(splits: Splits, found: Findings) -> None:
+def _find_in_two_sources(listed: Listed, found: Findings) -> None:
     """Images whose file two sources have, byte for byte; files of a size that no other source has are not read."""
 
-    def content(path: str) -> str:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
     def of_two_sources(groups: list[Listed], key: Callable[[str], object]) -> list[Listed]:
-        parts = [part for group in groups for part in _grouped(group, lambda each: key(each[1]["image"])).values()]
+        parts = [part for own in groups for part in _grouped(own, lambda item: key(item["image"]))]
         return [part for part in parts if len({item.get("source") for _, item in part}) > 1]
 
-    readable = [each for each in _by_split(splits) if each[1]["size"] is not None]
+    readable = [(split, item) for split, item in listed if item["size"] is not None]
     groups = of_two_sources(of_two_sources([readable], bool), lambda path: Path(path).stat().st_size)
-    groups = of_two_sources(groups, content)
-    for severity, across in (("error", True), ("warning", False)):
-        chosen = [group for group in groups if (len({split for split, _ in group}) > 1) is across]
+    groups = of_two_sources(groups, content_sha256)
+    for severity, also in (("error", " and two splits"), ("warning", "")):
+        chosen = [group for group in groups if (len({split for split, _ in group}) > 1) is bool(also)]
         named = [" and ".join(f"{item['name']} of {item.get('source')}" for _, item in group) for group in chosen]
-        what = f"The same image in two sources{' and two splits' if across else ''}"
         images = [item["name"] for group in chosen for _, item in group]
-        found.add("image_in_two_sources", severity, what, named, "; take it out of one.", images)
-
-
-def _find_patients(splits: Splits, found: Findings) -> None:
-    known = [each for each in _by_split(splits) if each[1].get("patient_id")]
-    groups = _grouped(known, lambda each: str(each[1]["patient_id"])).values()
-    # Neither the ids nor the images: a report ends up in logs.
-    straddling = sum(len({split for split, _ in group}) > 1 for group in groups)
-    if straddling:
-        sentence = f"Patients with images in two splits ({straddling}); fix the split column or the patient_id column."
-        found.append(Finding("patient_in_two_splits", "error", sentence))
+        found.add("image_in_two_sources", named, images, severity=severity, also=also)

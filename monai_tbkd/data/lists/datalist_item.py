@@ -24,10 +24,8 @@ def datalist_item(
     name: str,
     class_name: str,
     split: str,
-    num_classes: int = 2,
     boxes: Boxes | None = None,
     box_types: list[str] | None = None,
-    size: list[int] | None = None,
     patient_id: str | None = None,
     drawn_on: tuple[float, float] | None = None,
 ) -> DatalistItem:
@@ -38,51 +36,33 @@ def datalist_item(
         name: stable id, for example ``"tb/tb0005.png"``.
         class_name: ``"health"``, ``"sick"`` or ``"tb"``.
         split: the data set's own split, ``"train"`` where it has none.
-        num_classes: label scheme, see `class_label`.
-        boxes: ``[xmin, ymin, xmax, ymax]`` (x = column, half-open); None or an empty list on a TB image is a missing
-            annotation.
+        boxes: ``[xmin, ymin, xmax, ymax]`` (x = column, half-open); without any, a TB image is not annotated.
         box_types: one word a box.
-        size: ``[height, width]`` where already known, else read from the file's header.
         patient_id: where known.
         drawn_on: (height, width) of the version of the image that boxes are in pixels of, (1, 1) for fractions; None:
             of the file.
 
     Returns:
-        ``image`` (absolute path), ``name``, ``class_name``, ``label``, ``boxes`` in pixels of the file (None: TB image
-        whose annotation is missing; ``[]``: no TB), ``box_types``, ``size`` (None if the header cannot be read, with
-        the reason under ``fault``), ``split`` and, where known, ``patient_id``.
-
-    Example:
-        >>> item = datalist_item(Path("/a.png"), "a", "tb", "train", boxes=[[0, 1, 5, 2]], size=[8, 9], drawn_on=(4, 9))
-        >>> item["label"], item["boxes"]
-        (1, [[0.0, 2.0, 5.0, 4.0]])
+        ``image`` (absolute path), ``name``, ``class_name``, ``label`` (1 for TB), ``boxes`` in pixels of the file
+        (None: TB image whose annotation is missing; ``[]``: no TB), ``box_types``, ``size`` [height, width] from the
+        file's header (None if it cannot be read, with the reason under ``fault``), ``split`` and, where known,
+        ``patient_id``.
     """
-    item: DatalistItem = {
-        "image": str(absolute_path(path)),
-        "name": name,
-        "class_name": class_name,
-        "label": class_label(class_name, num_classes),
-        "size": size,
-        "split": split,
-    }
-    if size is None:
-        try:
-            item["size"] = list(whole_image_size(path))
-        except ImageError as error:  # reported with all others by datalist_findings
-            item["fault"] = str(error)
-    if drawn_on and boxes:
-        boxes = scaled_boxes(boxes, drawn_on, item["size"]) if item["size"] else None
+    label = class_label(class_name)
+    item: DatalistItem = {"image": str(absolute_path(path)), "name": name, "class_name": class_name, "label": label}
+    try:
+        item["size"] = height, width = list(whole_image_size(path))
+        scale_y, scale_x = (height / drawn_on[0], width / drawn_on[1]) if drawn_on else (1, 1)
+        boxes = [[x0 * scale_x, y0 * scale_y, x1 * scale_x, y1 * scale_y] for x0, y0, x1, y1 in boxes or []]
+    except ImageError as error:  # reported with all others by datalist_findings
+        item |= {"size": None, "fault": str(error)}
+        boxes = None if drawn_on else boxes
+    item["split"] = split
     item["boxes"] = (boxes or None) if class_name == "tb" else []
     item["box_types"] = list(box_types or []) if item["boxes"] else []
     if patient_id:
         item["patient_id"] = patient_id
     return item
-
-
-def scaled_boxes(boxes: Boxes, drawn_on: Sequence[float], size: Sequence[float]) -> Boxes:
-    """Scale boxes from an image of one (height, width) to another."""
-    y, x = size[0] / drawn_on[0], size[1] / drawn_on[1]
-    return [[box[0] * x, box[1] * y, box[2] * x, box[3] * y] for box in boxes]
 
 
 def image_labels(items: Sequence[DatalistItem]) -> list[DatalistItem]:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from monai_tbkd.data.files.outside_text import read_csv, read_text
+from monai_tbkd.data.files.own_results import PHANTOM_RECIPE, is_result_folder, made_folders
 from monai_tbkd.data.files.paths import absolute_path
-from monai_tbkd.data.lists.datalist_error import DatalistError, name_first
+from monai_tbkd.data.lists.datalist_error import DatalistError, name_first, refuse, refused_unless_read
 from monai_tbkd.data.lists.datalist_item import DatalistItem
 from monai_tbkd.data.lists.image_classes import is_split_word, plain_word
-from monai_tbkd.data.readers.image_folder import list_images
+from monai_tbkd.data.readers.image_folder import image_stem, list_images
+
+Parsed = TypeVar("Parsed")
+Row = dict[str, str]
 
 _TABLES = {".txt", ".csv", ".tsv", ".lst", ".json"}
 _SPLIT_LISTS = {"split", "splits", "fold", "folds"}
 
 
 def existing_folder(path: str | os.PathLike[str]) -> Path:
-    """The absolute path of a folder; where it is not there, a `DatalistError`."""
+    """Return the absolute path of a folder; a `DatalistError` where it is not there."""
     root = absolute_path(path)
     if not root.is_dir():
         raise DatalistError(f"{root}: there is no such folder; check dataset_dir.")
@@ -27,7 +32,7 @@ def existing_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def images_in(folder: Path, recursive: bool = True) -> list[Path]:
-    """Images of a folder as `list_images` finds them; none where there is no such folder."""
+    """List images of a folder as `list_images` does; none where there is no such folder."""
     try:
         return [Path(image["image"]) for image in list_images(folder, recursive)] if folder.is_dir() else []
     except ValueError:  # no image in it
@@ -35,37 +40,104 @@ def images_in(folder: Path, recursive: bool = True) -> list[Path]:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Folders of a folder, sorted, without hidden ones."""
+    """List folders of a folder, sorted, without hidden ones."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
+def files_below(root: Path) -> Iterator[Path]:
+    """Yield all files of a data set, but no hidden ones and no results of this program; links are followed once."""
+
+    def refuse_locked(error: OSError) -> None:
+        raise DatalistError(f"{error.filename}: cannot be opened ({error.strerror}); check its permissions.") from error
+
+    seen = set()
+    for folder, inner, files in os.walk(root, onerror=refuse_locked, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            inner.clear()
+            continue
+        seen.add(real)
+        made = made_folders(files, inner)
+        shown = [name for name in sorted(inner) if not name.startswith(".") and name not in made]
+        inner[:] = [name for name in shown if not is_result_folder(Path(folder, name))]
+        yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
+
+
+class ImagesByName:
+    """Images by their names in tables and annotations, which still hold where an image was saved in another format.
+
+    Attributes:
+        several: names that stand for several images, in sentences.
+    """
+
+    def __init__(self, root: Path, images: Iterable[Path]) -> None:
+        self.several: dict[str, None] = {}
+        self._by_last_part: dict[str, list[str]] = defaultdict(list)
+        for path in images:
+            self._by_last_part[image_stem(path.name)].append(path.relative_to(root).as_posix())
+
+    def of_stem(self, stem: str) -> list[str]:
+        """List images, by path under the root, whose path ends in ``stem`` and the suffix of any format."""
+        alike = self._by_last_part.get(stem.rpartition("/")[2], [])
+        return [each for each in alike if f"/{image_stem(each)}".endswith(f"/{stem}")]
+
+    def find(self, name: str) -> str | None:
+        """Find the image whose path ends in a name, or else one of another format."""
+        alike = self.of_stem(image_stem(name))
+        found = [each for each in alike if f"/{each}".endswith(f"/{name}")] or alike
+        if len(found) > 1:
+            self.several[f"{name} is {' and '.join(found)}"] = None
+        return found[0] if found else None
+
+
 def text_lines(path: Path) -> list[str]:
-    """Lines of a text file, stripped, without blank ones; a `DatalistError` where it cannot be read."""
-    try:
+    """Read the lines of a text file, stripped, without blank ones."""
+    with refused_unless_read(path, "cannot be read as text", "expected one image a line"):
         return [line.strip() for line in read_text(path).splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatalistError(f"{path}: cannot be read as text ({error}); expected one image a line.") from error
 
 
-def table_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows of a CSV file; a `DatalistError` where it cannot be read."""
-    try:
+def table_rows(path: Path) -> tuple[list[str], list[Row]]:
+    """Read the columns and rows of a CSV file."""
+    with refused_unless_read(path, "cannot be read as a UTF-8 CSV file", "check the path"):
         return read_csv(path)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatalistError(f"{path}: cannot be read as a UTF-8 CSV file ({error}); check the path.") from error
+
+
+def parsed_rows(table: Path, rows: Iterable[Row], parse: Callable[[Row], Parsed]) -> list[Parsed]:
+    """Parse the rows of a table; those for which `parse` raises a ValueError are refused together."""
+    parsed, faults = [], []
+    for number, row in enumerate(rows, start=2):
+        try:
+            parsed.append(parse(row))
+        except ValueError as error:
+            faults.append(f"row {number} {error}")
+    refuse(table, "rows that cannot be understood", faults, "fix them")
+    return parsed
 
 
 def unlabeled_images(source: str | os.PathLike[str] | Sequence[str] | None) -> list[dict[str, str]]:
     """List images that have no label, with ``image`` (absolute path) and ``name``.
 
-    Args:
-        source: a folder, a ``.txt`` file with one path a line, a list of paths, or None for none.
+    The source is a folder, a ``.txt`` file with one path a line, a list of paths, or None for none.
     """
     if isinstance(source, (str, os.PathLike)):
         if Path(source).suffix.lower() != ".txt":
             return list_images(source)
-        source = [line.strip() for line in read_text(source).splitlines() if line.strip()]
+        source = text_lines(Path(source))
     return [{"image": str(absolute_path(path)), "name": Path(path).name} for path in source or []]
+
+
+def image_origins(items: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Count the images that the phantom command drew: ``{"phantom": ..., "other": ...}``.
+
+    A phantom data set is known by the ``phantom.json`` in it, at most two folders above an image.
+    """
+    counts = Counter(Path(str(item["image"])).parent for item in items)
+    phantom = sum(
+        count
+        for folder, count in counts.items()
+        if any((each / PHANTOM_RECIPE).is_file() for each in (folder, *folder.parents)[:3])
+    )
+    return {"phantom": phantom, "other": counts.total() - phantom}
 
 
 def unlisted_images(source: str | os.PathLike[str], items: Sequence[DatalistItem]) -> list[str]:
@@ -77,26 +149,19 @@ def unlisted_images(source: str | os.PathLike[str], items: Sequence[DatalistItem
     root = absolute_path(source)
     root = root if root.is_dir() else root.parent
     known = {item["image"] for item in items}
-    folders: dict[Path, None] = {}
-    for parent in {Path(image).parent for image in known}:
-        inside = parent.is_relative_to(root)
-        above = [each for each in parent.parents if each.is_relative_to(root)] if inside else []
-        folders.update(dict.fromkeys([parent, *above]))
-    found = [path for folder in folders for path in images_in(folder, recursive=False) if str(path) not in known]
+    folders = {Path(image).parent for image in known}
+    above = {each for folder in folders for each in folder.parents if each.is_relative_to(root)}
+    found = [
+        path for folder in folders | above for path in images_in(folder, recursive=False) if str(path) not in known
+    ]
     return sorted((path.relative_to(root) if path.is_relative_to(root) else path).as_posix() for path in found)
 
 
 def unread_splits(source: str | os.PathLike[str], layout: str, items: Sequence[DatalistItem] = ()) -> str | None:
-    """Name what looks like a list of splits (``val.txt``, ``split.csv``) in a layout that reads none.
+    """Say which files look like lists of splits (``val.txt``, ``split.csv``) in a layout that reads none, if any do.
 
-    Args:
-        source: the data set's folder or table.
-        layout: ``"class_folders"``, ``"manifest"`` or ``"yolo"``, where lists that a YAML file names are read, and all
-            is well with several splits; in other layouts nothing is looked for.
-        items: data list items of it.
-
-    Returns:
-        A sentence, None where there is no such file.
+    Nothing is looked for in layouts but ``class_folders``, ``manifest`` and ``yolo``. With ``yolo``, lists that a YAML
+    file names are read, and all is well with several splits.
     """
     root = absolute_path(source)
     if layout not in ("class_folders", "manifest", "yolo") or not root.is_dir():

@@ -24,12 +24,13 @@ _CLASS_WORDS = {
     "tb_positive",
 }
 _CLASS_OF = _by_word(_CLASS_WORDS)
-_BOX_TYPES = {
-    "active": "active active_tb active_tuberculosis activetuberculosis",
-    "latent": "latent latent_tb latent_tuberculosis obsoletepulmonarytuberculosis obsolete_tb",
-    "uncertain": "uncertain uncertain_tb pulmonarytuberculosis",
-}
-_BOX_TYPE_OF = _by_word(_BOX_TYPES)
+_BOX_TYPE_OF = _by_word(
+    {
+        "active": "active active_tb active_tuberculosis activetuberculosis",
+        "latent": "latent latent_tb latent_tuberculosis obsoletepulmonarytuberculosis obsolete_tb",
+        "uncertain": "uncertain uncertain_tb pulmonarytuberculosis",
+    }
+)
 _SPLIT_OF = _by_word({"train": "train training trn", "val": "val valid validation vld", "test": "test testing tst"})
 _OTHER_SPLITS = {"dev", "development", "eval", "evaluation", "holdout", "hold_out", "held_out", "tune", "tuning"}
 _FILLERS = {"set", "split", "data", "dataset", "images", "imgs", "list"}  # train_set, "Training set", val_list
@@ -47,7 +48,7 @@ def plain_word(word: str) -> str:
 
 
 def class_of(word: str) -> str | None:
-    """The class that a folder name or a label word stands for; case, spaces and hyphens do not count.
+    """Return the class that a folder name or a label word stands for, or None; case and spaces do not count.
 
     Example:
         >>> class_of("No Finding"), class_of("Tuberculosis"), class_of("cat")
@@ -57,12 +58,12 @@ def class_of(word: str) -> str | None:
 
 
 def known_words() -> str:
-    """Every word that `class_of` knows, for error messages."""
+    """Return every word that `class_of` knows, for error messages."""
     return "; ".join(f"{name}: {', '.join(words.split())}" for name, words in _CLASS_WORDS.items())
 
 
 def box_type_of(word: str) -> str | None:
-    """The kind of tuberculosis that a word stands for: ``"active"``, ``"latent"``, ``"uncertain"``, or None.
+    """Return the kind of tuberculosis that a word stands for: ``"active"``, ``"latent"``, ``"uncertain"``, or None.
 
     Example:
         >>> box_type_of("ObsoletePulmonaryTuberculosis"), box_type_of("Active TB"), box_type_of("nodule")
@@ -72,7 +73,7 @@ def box_type_of(word: str) -> str | None:
 
 
 def split_of(word: str) -> str | None:
-    """The split that a word stands for: one of `SPLITS`, or None.
+    """Return the split that a word stands for: one of `SPLITS`, or None.
 
     Example:
         >>> split_of("Validation"), split_of("train2017"), split_of("Test set"), split_of("dev")
@@ -88,7 +89,7 @@ def is_split_word(word: str) -> bool:
         >>> is_split_word("hold-out"), is_split_word("site_b")
         (True, False)
     """
-    return split_of(word) is not None or _bare(word) in _OTHER_SPLITS
+    return _bare(word) in {*_SPLIT_OF, *_OTHER_SPLITS}
 
 
 def _bare(word: str) -> str:
@@ -97,14 +98,9 @@ def _bare(word: str) -> str:
 
 
 def class_label(class_name: str, num_classes: int = 2) -> int:
-    """The label number of a class.
+    """Return the label number of one of `CLASS_NAMES`.
 
-    Args:
-        class_name: one of `CLASS_NAMES`.
-        num_classes: 3 keeps the three apart (0, 1, 2); 2, and 1 (one logit), tell tuberculosis (1) from the rest (0).
-
-    Raises:
-        ValueError: unknown class name or number of classes.
+    Three classes are kept apart (0, 1, 2); two, and one (one logit), tell tuberculosis (1) from the rest (0).
 
     Example:
         >>> class_label("tb", 2), class_label("tb", 3), class_label("sick", 2)

@@ -17,10 +17,7 @@ def image_shard(name: str, count: int, salt: str = "shard") -> int:
 
     Images whose overlays would be named alike (``a/b.png`` and ``a_b.png``) belong to the same shard.
 
-    Args:
-        name: of the image, as `list_images` gives it.
-        count: number of shards.
-        salt: another one for shards of shards.
+    Another ``salt`` is for shards of shards.
     """
     stem = name[:-4] if name.lower().endswith(".png") else name
     key = f"{salt}:{stem.replace('/', '_')}".encode("utf-8", errors="backslashreplace")

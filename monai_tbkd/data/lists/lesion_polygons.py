@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from monai_tbkd.data.files.outside_text import read_text
-from monai_tbkd.data.lists.datalist_error import DatalistError
+from monai_tbkd.data.lists.datalist_error import refused_unless_read
 from monai_tbkd.data.lists.datalist_item import DatalistItem
 
 Lesions = list[tuple[str, list[list[float]]]]
@@ -24,34 +24,20 @@ def read_polygons(path: Path) -> dict[str, Lesions]:
     """Read a VIA project, a VIA export, or ``{image: {"regions": [{"label": ..., "points": [[x, y], ...]}]}}``.
 
     Points and lines of two points have no area and are left out. Rectangles, circles and ellipses become polygons.
-
-    Returns:
-        By the image's file name; an image whose regions have no area has none.
-
-    Raises:
-        DatalistError: not such a file.
+    Lesions are listed by the image's file name; an image whose regions have no area has none.
     """
-    try:
+    with refused_unless_read(path, "no outlines of lesions as VIA writes them", "export the annotations as JSON again"):
         content = json.loads(read_text(path))
-        images = content.get("_via_img_metadata", content)
         found: dict[str, Lesions] = {}
-        for key, image in images.items():
+        for key, image in content.get("_via_img_metadata", content).items():
             regions = image["regions"]
             regions = regions.values() if isinstance(regions, Mapping) else regions
             found.setdefault(image.get("filename", key), []).extend(_lesions(regions))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise DatalistError(
-            f"{path}: no outlines of lesions as VIA writes them ({type(error).__name__}: {error}); export the "
-            "annotations as JSON again."
-        ) from error
-    return found
+        return found
 
 
 def add_polygons(item: DatalistItem, lesions: Lesions | None) -> None:
-    """Give an image with TB its outlines as ``polygons``, with the boxes around them; for scoring, never for training.
-
-    The item is changed in place; other classes than TB stay as they are.
-    """
+    """Give an image with TB its outlines as ``polygons``, with the boxes around them, in place; other images none."""
     if lesions and item["class_name"] == "tb":
         item["polygons"] = [points for _, points in lesions]
         item["boxes"] = [[*np.min(points, axis=0).tolist(), *np.max(points, axis=0).tolist()] for _, points in lesions]
@@ -61,8 +47,8 @@ def add_polygons(item: DatalistItem, lesions: Lesions | None) -> None:
 def _lesions(regions: Iterable[Mapping[str, Any]]) -> Lesions:
     found = []
     for region in regions:
-        points = region["points"] if "points" in region else _outline(region["shape_attributes"])
-        points = [[float(x), float(y)] for x, y in points]
+        outline = region["points"] if "points" in region else _outline(region["shape_attributes"])
+        points = [[float(x), float(y)] for x, y in outline]
         if not np.isfinite(points).all():
             raise ValueError("a point that is not finite")
         if len(points) >= 3:
@@ -70,10 +56,10 @@ def _lesions(regions: Iterable[Mapping[str, Any]]) -> Lesions:
     return found
 
 
-def _outline(shape: Mapping[str, Any]) -> list[list[float]]:
+def _outline(shape: Mapping[str, Any]) -> Iterable[Iterable[float]]:
     kind = shape["name"]
     if kind in ("polygon", "polyline"):
-        return [list(point) for point in zip(shape["all_points_x"], shape["all_points_y"], strict=True)]
+        return zip(shape["all_points_x"], shape["all_points_y"], strict=True)
     if kind == "rect":
         x, y, right, bottom = shape["x"], shape["y"], shape["x"] + shape["width"], shape["y"] + shape["height"]
         return [[x, y], [right, y], [right, bottom], [x, bottom]]
@@ -83,7 +69,7 @@ def _outline(shape: Mapping[str, Any]) -> list[list[float]]:
         across, down = radii[0] * np.cos(angles), radii[1] * np.sin(angles)
         x = shape["cx"] + across * np.cos(turn) - down * np.sin(turn)
         y = shape["cy"] + across * np.sin(turn) + down * np.cos(turn)
-        return np.stack([x, y], axis=1).tolist()
+        return zip(x, y, strict=True)
     if kind == "point":
         return []
     raise ValueError(f"a shape {str(kind)[:40]!r}; expected polygon, polyline, rect, circle, ellipse or point")

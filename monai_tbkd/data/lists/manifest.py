@@ -17,7 +17,7 @@ from monai_tbkd.data.files.atomic_write import atomic_write
 from monai_tbkd.data.files.paths import absolute_path
 from monai_tbkd.data.lists.datalist_error import DatalistError, name_first, refuse
 from monai_tbkd.data.lists.datalist_item import Boxes, DatalistItem, datalist_item
-from monai_tbkd.data.lists.dataset_files import table_rows
+from monai_tbkd.data.lists.dataset_files import Row, parsed_rows, table_rows
 from monai_tbkd.data.lists.image_classes import class_of, is_split_word, known_words, plain_word, split_of
 from monai_tbkd.data.lists.lesion_polygons import add_polygons, read_polygons
 
@@ -30,67 +30,50 @@ _BOXES = {"bbox", "bboxes", "box", "boundingbox", "boundingboxes", "xmin"}
 _BLANK = {"", "na", "n/a", "nan", "none", "null", "-", "?", "[]"}
 
 
-def load_manifest(csv_path: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
-    """Read a CSV file with the columns ``image`` and ``label`` and, where known, ``split``, ``boxes``, ``patient_id``.
+def load_manifest(csv_path: str | os.PathLike[str]) -> list[DatalistItem]:
+    """Read a CSV file, or a folder's ``manifest.csv``, with the columns ``image``, ``label`` and, where known, more.
+
+    ``image``: absolute, or relative to the table's folder and within it; ``name`` is the path under that folder.
+    ``label``: a word that `class_of` knows. ``split``: train, val or test. ``boxes``: JSON,
+    ``[[xmin, ymin, xmax, ymax], ...]`` in pixels of the image. ``patient_id``, or ``patient`` or ``subject_id``.
+    ``source``: the hospital. Other columns are ignored, but one that holds splits where ``split`` is missing or blank,
+    or that is called ``bbox`` where ``boxes`` is missing, is an error. Case does not count in names of columns.
 
     ``lesions.json`` beside the table holds outlines of lesions, see `read_polygons`, in pixels of the image; where an
     image has some, its boxes are those around them.
-
-    Args:
-        csv_path: the table, or the folder with ``manifest.csv`` in it. ``image``: absolute, or relative to the table's
-            folder and within it. ``label``: a word that `class_of` knows. ``split``: train, val or test. ``boxes``:
-            JSON, ``[[xmin, ymin, xmax, ymax], ...]`` in pixels of the image. ``patient`` or ``subject_id`` will do
-            for ``patient_id``. ``source``: the hospital. Other columns are ignored, but one that holds splits where
-            ``split`` is missing or blank, or that is called ``bbox`` where ``boxes`` is missing, is an error. Case does
-            not count in names of columns.
-        num_classes: label scheme, see `class_label`.
-
-    Returns:
-        Data list items; ``name`` is the path under the table's folder.
 
     Raises:
         DatalistError: no such table, a column is missing or there twice, or a row cannot be understood.
     """
     table = absolute_path(csv_path)
     table = table / "manifest.csv" if table.is_dir() else table
-    faults: list[str] = []
-    parsed: list[tuple[Path, str, dict[str, Any]]] = []
-    for number, row in enumerate(_rows(table), start=2):
-        cells = {name: (row.get(name) or "").strip() for name in _COLUMNS}
-        try:
-            path = _image_path(table.parent, cells["image"])
-            fields = _fields(row["label"], cells)
-        except ValueError as error:
-            faults.append(f"row {number} {error}")
-        else:
-            parsed.append((path, cells["source"], fields))
-    refuse(table, "rows that cannot be understood", faults, "fix them")
-    dropped = [path.name for path, _, fields in parsed if fields["boxes"] and fields["class_name"] != "tb"]
+    folder = table.parent
+    parsed = parsed_rows(
+        table, _rows(table), lambda row: (_image_path(folder, row["image"].strip()), _fields(row), row)
+    )
+    dropped = [path.name for path, fields, _ in parsed if fields["boxes"] and fields["class_name"] != "tb"]
     if dropped:
         logger.warning("%s: boxes on images without TB are ignored (%s).", table, name_first(dropped))
     # Names that stay the same when the data set moves.
-    outside = [path.parent for path, _, _ in parsed if not path.is_relative_to(table.parent)]
-    common = os.path.commonpath(outside) if outside else table.parent
-    lesions = read_polygons(table.parent / _LESIONS) if (table.parent / _LESIONS).is_file() else {}
+    outside = [path.parent for path, _, _ in parsed if not path.is_relative_to(folder)]
+    common = os.path.commonpath(outside) if outside else folder
+    lesions = read_polygons(folder / _LESIONS) if (folder / _LESIONS).is_file() else {}
     items = []
-    for path, source, fields in parsed:
-        name = path.relative_to(table.parent if path.is_relative_to(table.parent) else common).as_posix()
+    for path, fields, row in parsed:
+        name = path.relative_to(folder if path.is_relative_to(folder) else common).as_posix()
         box_types = ["unspecified"] * len(fields["boxes"] or [])
-        item = datalist_item(path, name, num_classes=num_classes, box_types=box_types, **fields)
+        item = datalist_item(path, name, box_types=box_types, **fields)
         add_polygons(item, lesions.get(path.name))
-        items.append({**item, "source": source} if source else item)
+        if source := row.get("source", "").strip():
+            item["source"] = source
+        items.append(item)
     return items
 
 
 def write_manifest(table: str | os.PathLike[str], images: Iterable[tuple[str, str, Sequence[Sequence[float]]]]) -> Path:
-    """Write a table that `load_manifest` takes, whole or not at all.
+    """Write a table that `load_manifest` takes, whole or not at all, and return its absolute path.
 
-    Args:
-        table: the CSV file; its folder is made.
-        images: path, class name and boxes of each.
-
-    Returns:
-        The absolute path of the table.
+    Images are path, class name and boxes of each.
     """
     path = absolute_path(table)
     with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
@@ -110,9 +93,6 @@ class Correction:
         image: the file.
         tb: whether it has TB; an image with boxes has.
         boxes: ``[xmin, ymin, xmax, ymax]`` in pixels of the upright image (x = column, half-open).
-
-    Raises:
-        ValueError: boxes on an image that is said to have no TB.
     """
 
     image: str
@@ -125,12 +105,9 @@ class Correction:
 
 
 def write_corrections(table: str | os.PathLike[str], corrections: Sequence[Correction]) -> Path:
-    """Write corrections, one an image, with `write_manifest`.
+    """Write corrections, one an image, with `write_manifest`; without any, a ValueError.
 
     An image without TB is called healthy: whether it shows another disease is not asked.
-
-    Raises:
-        ValueError: no correction.
     """
     if not corrections:
         raise ValueError("No image has a label yet, so there is nothing to learn from; save labels first.")
@@ -138,7 +115,8 @@ def write_corrections(table: str | os.PathLike[str], corrections: Sequence[Corre
     return write_manifest(table, ((each.image, "tb" if each.tb else "health", each.boxes) for each in ordered))
 
 
-def _rows(table: Path) -> list[dict[str, str]]:
+def _rows(table: Path) -> list[Row]:
+    """Rows with the columns named as here; columns that seem to hold what none of ours does are refused."""
     columns, rows = table_rows(table)
     # Written as in a spreadsheet: "Image", "Patient ID".
     own_name = {name: plain_word(name) for name in columns}
@@ -149,25 +127,24 @@ def _rows(table: Path) -> list[dict[str, str]]:
     double = [name for name in columns if own_name[name] in _COLUMNS and counts[own_name[name]] > 1]
     refuse(table, "several columns of one name", double, "keep one of them")
     rows = [{own_name[name]: cell for name, cell in row.items()} for row in rows]
-    there = set(own_name.values())
-    missing = sorted({"image", "label"} - there)
+    missing = sorted({"image", "label"} - counts.keys())
     if missing:
         raise DatalistError(
             f"{table}: no column {' and '.join(missing)} (found {', '.join(sorted(columns)) or 'none'}); "
             "name the columns image and label, and separate them by commas."
         )
-    ignored = there - _COLUMNS
+    ignored = sorted(counts.keys() - _COLUMNS)
     if ignored:
-        logger.debug("%s: columns ignored: %s.", table, ", ".join(sorted(ignored)))
-    if "boxes" not in there:
-        for name in sorted(name for name in ignored if name.replace("_", "") in _BOXES):
-            if words := _words(rows, name):
+        logger.debug("%s: columns ignored: %s.", table, ", ".join(ignored))
+    if "boxes" not in counts:
+        for name in ignored:
+            if name.replace("_", "") in _BOXES and (words := _words(rows, name)):
                 raise DatalistError(
                     f"{table}: the column {name} seems to hold boxes ({words[0][:60]}), and none is called boxes; call "
                     "it so, with [[xmin, ymin, xmax, ymax], ...] in pixels in each cell, or take it away."
                 )
     if not _words(rows, "split"):
-        for name in sorted(ignored | ({"source"} & there)):
+        for name in sorted({*ignored, "source"}):
             words = _words(rows, name)
             if words and all(is_split_word(word) for word in words):
                 raise DatalistError(
@@ -177,7 +154,7 @@ def _rows(table: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _words(rows: Iterable[dict[str, str]], column: str) -> list[str]:
+def _words(rows: Iterable[Row], column: str) -> list[str]:
     """What a column holds, without blank cells."""
     return sorted({word for row in rows if (word := row.get(column, "").strip()).lower() not in _BLANK})
 
@@ -192,11 +169,12 @@ def _image_path(folder: Path, text: str) -> Path:
     return path
 
 
-def _fields(label: str, cells: dict[str, str]) -> dict[str, Any]:
+def _fields(row: Row) -> dict[str, Any]:
     """Arguments of `datalist_item`."""
-    class_name, split = class_of(label), split_of(cells["split"] or "train")
+    cells = {name: row.get(name, "").strip() for name in ("split", "boxes", "patient_id")}
+    class_name, split = class_of(row["label"]), split_of(cells["split"] or "train")
     if class_name is None:
-        raise ValueError(f"has the label {label!r} (expected one of {known_words()})")
+        raise ValueError(f"has the label {row['label']!r} (expected one of {known_words()})")
     if split is None:
         raise ValueError(f"has the split {cells['split']!r} (expected train, val or test)")
     patient = cells["patient_id"] or None

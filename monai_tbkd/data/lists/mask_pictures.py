@@ -17,6 +17,8 @@ from monai_tbkd.data.readers import decode_image
 from monai_tbkd.data.readers.image_folder import image_stem
 from monai_tbkd.data.readers.reason_codes import ImageError
 
+_gate = cache(FrontalGate)
+
 _WORDS = {
     "mask", "masks", "label", "labels", "labelmap", "labelmaps", "annotation", "annotations", "segmentation",
     "segmentations", "seg", "segs", "gt", "groundtruth", "truth", "overlay", "overlays",
@@ -67,8 +69,3 @@ def _is_mask(item: DatalistItem) -> bool:
     except (ImageError, OSError):  # that it cannot be read is another finding
         return False
     return looks_like_mask(pixels) or (named and not _gate()(pixels).accepted)
-
-
-@cache
-def _gate() -> FrontalGate:
-    return FrontalGate()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from monai_tbkd.data.files.outside_text import read_csv, read_text
-from monai_tbkd.data.lists.datalist_error import DatalistError, refuse
+from monai_tbkd.data.files.outside_text import read_text
+from monai_tbkd.data.lists.datalist_error import refuse, refused_unless_read
 from monai_tbkd.data.lists.datalist_item import DatalistItem, datalist_item
-from monai_tbkd.data.lists.dataset_files import existing_folder, images_in
+from monai_tbkd.data.lists.dataset_files import existing_folder, files_below, images_in, table_rows
 from monai_tbkd.data.lists.image_classes import class_of, plain_word, split_of
 from monai_tbkd.data.lists.lesion_polygons import Lesions, add_polygons, read_polygons
 from monai_tbkd.data.readers.image_folder import image_stem
@@ -30,17 +30,14 @@ _YEARS = {"y": 1.0, "m": 1 / 12, "d": 1 / 365.25}
 _SEX = re.compile(r"\b(fe)?mal|sex\W+([fm])", re.IGNORECASE)
 
 
-def load_nlm(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
+def load_nlm(root: str | os.PathLike[str]) -> list[DatalistItem]:
     """Read the Shenzhen or the Montgomery set of the National Library of Medicine as downloaded, or both in one folder.
 
     The last digit of ``CXR_png/CHNCXR_0001_0.png`` is the label. Age, sex and finding come from ``ClinicalReadings``,
     or from a ``*metadata*.csv`` with the columns ``study_id`` and ``findings``; a reading that names another image is
     of the same patient. TB findings that Yang et al. outlined (VIA's JSON in ``Annotations``, in pixels of the image)
-    become polygons and boxes, for scoring. Masks (``ManualMask``, ``*_mask.png``) are no images.
-
-    Args:
-        root: the folder, ``CXR_png`` itself, or one above.
-        num_classes: label scheme, see `class_label`.
+    become polygons and boxes, for scoring. Masks (``ManualMask``, ``*_mask.png``) are no images. `root` may be
+    ``CXR_png`` itself.
 
     Returns:
         Data list items, all of train, with ``source`` (shenzhen or montgomery), ``patient_id`` and, where known,
@@ -50,16 +47,17 @@ def load_nlm(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datalis
         DatalistError: no such folder, an image of another name or there twice, or annotations that cannot be read.
     """
     root = existing_folder(root)
-    beside = root.parent if root.name.lower() == "cxr_png" else root
     matches = _matches(root, "nlm")
     stems = [match.group().upper() for _, _, match in matches]
     twice = [stem for stem, count in Counter(stems).items() if count > 1]
     refuse(root, "images that are there twice", twice, "keep one of each")
-    lesions, masks, readings = _lesions(beside), _lung_masks(beside), _readings(beside)
+    beside = root.parent if root.name.lower() == "cxr_png" else root
+    files = [(path, path.relative_to(beside)) for path in sorted(files_below(beside))]
+    lesions, masks, readings = _lesions(files), _lung_masks(files), _readings(files)
     patients = _patients(stems, readings)
     items = []
     for (path, name, match), stem in zip(matches, stems, strict=True):
-        item = datalist_item(path, name, "tb" if match["label"] == "1" else "health", "train", num_classes)
+        item = datalist_item(path, name, "tb" if match["label"] == "1" else "health", "train")
         item |= {"source": {"chn": "shenzhen", "mcu": "montgomery"}[match["set"].lower()], "patient_id": patients[stem]}
         item |= _facts(readings.get(stem, ""))
         if stem in masks:
@@ -69,13 +67,11 @@ def load_nlm(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datalis
     return items
 
 
-def load_da_db(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
+def load_da_db(root: str | os.PathLike[str]) -> list[DatalistItem]:
     """Read the sets DA and DB of Chauhan et al. (PLoS ONE 2014): ``px1.jpg`` has TB, ``nx1.jpg`` has none.
 
-    Folders ``Training`` and ``Testing``, or names like ``da_train_px1.jpg``, are splits. The set is told by a name that
-    starts with ``db_`` or a folder called like it (``DatasetB``); otherwise it is DA.
-
-    ``source`` is da or db.
+    Folders ``Training`` and ``Testing``, or names like ``da_train_px1.jpg``, are splits. ``source`` is db where a name
+    starts with ``db_`` or a folder is called like it (``DatasetB``); otherwise da.
 
     Raises:
         DatalistError: no such folder, or an image of another name.
@@ -88,16 +84,16 @@ def load_da_db(root: str | os.PathLike[str], num_classes: int = 2) -> list[Datal
         words = {plain_word(each).replace("_", "") for each in (match["set"] or "", *folders)}
         source = "db" if words & {"db", "datasetb"} else "da"
         class_name = "tb" if match["label"].lower() == "p" else "health"
-        items.append({**datalist_item(path, name, class_name, split, num_classes), "source": source})
+        items.append({**datalist_item(path, name, class_name, split), "source": source})
     return items
 
 
 def named_layout(root: Path) -> str | None:
     """``"nlm"`` or ``"da_db"`` where every image of a folder is called so and no folder says a class, else None."""
-    images = _images(root)
-    if not images or any(class_of(part) for _, name in images for part in Path(name).parts[:-1]):
+    names = [name for _, name in _images(root)]
+    if not names or any(class_of(part) for name in names for part in Path(name).parts[:-1]):
         return None
-    return next((key for key, form in _NAMES.items() if all(_match(form, name) for _, name in images)), None)
+    return next((key for key, form in _NAMES.items() if all(_match(form, name) for name in names)), None)
 
 
 def _images(root: Path) -> list[tuple[Path, str]]:
@@ -122,47 +118,44 @@ def _matches(root: Path, layout: str) -> list[tuple[Path, str, re.Match[str]]]:
     return [(path, name, match) for path, name, match in images if match is not None]
 
 
-def _files(folder: Path, suffix: str) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() == suffix and path.name[0] != ".")
+_Files = Sequence[tuple[Path, Path]]  # each with its path under the data set
 
 
-def _lesions(folder: Path) -> dict[str, Lesions]:
+def _lesions(files: _Files) -> dict[str, Lesions]:
     """Outlines by stem: of the file that has all images, or else of the files of the first folder with such files."""
-    files = [path for path in _files(folder, ".json") if "annotation" in str(path.relative_to(folder)).lower()]
-    whole = [path for path in files if "allinone" in path.name.lower()][:1]
+    own = [path for path, inner in files if path.suffix.lower() == ".json" and "annotation" in str(inner).lower()]
+    whole = [path for path in own if "allinone" in path.name.lower()][:1]
     found: dict[str, Lesions] = {}
-    for path in whole or [path for path in files if path.parent == files[0].parent]:
+    for path in whole or [path for path in own if path.parent == own[0].parent]:
         found |= {image_stem(name).upper(): lesions for name, lesions in read_polygons(path).items()}
     return found
 
 
-def _lung_masks(folder: Path) -> dict[str, list[str]]:
+def _lung_masks(files: _Files) -> dict[str, list[str]]:
     found = defaultdict(list)
-    for path in _files(folder, ".png"):
-        parts = " ".join(path.relative_to(folder).parts[:-1]).lower()
+    for path, inner in files:
+        folders = " ".join(inner.parts[:-1]).lower()
         stem = path.stem.upper().removesuffix("_MASK")
-        if "mask" in parts and "annotation" not in parts and _NAMES["nlm"].fullmatch(stem):
+        in_masks = path.suffix.lower() == ".png" and "mask" in folders and "annotation" not in folders
+        if in_masks and _NAMES["nlm"].fullmatch(stem):
             found[stem].append(str(path))
     return found
 
 
-def _readings(folder: Path) -> dict[str, str]:
-    """The clinical reading of each image."""
-    found: dict[str, str] = {}
-    for path in _files(folder, ".csv"):
-        if "metadata" in path.name.lower():
-            _, rows = read_csv(path)
-            for row in rows:
+def _readings(files: _Files) -> dict[str, str]:
+    """The clinical reading of each image; a text goes before a row."""
+    rows: dict[str, str] = {}
+    texts: dict[str, str] = {}
+    for path, _ in files:
+        if path.suffix.lower() == ".csv" and "metadata" in path.name.lower():
+            for row in table_rows(path)[1]:
                 if "study_id" in row:
                     sex = row.get("sex") or row.get("gender") or ""
-                    found[image_stem(row["study_id"]).upper()] = f"sex: {sex} {row.get('age')}y\n{row.get('findings')}"
-    for path in _files(folder, ".txt"):
-        if path.parent.name.lower() == "clinicalreadings":
-            try:
-                found[path.stem.upper()] = read_text(path)
-            except (OSError, UnicodeDecodeError) as error:
-                raise DatalistError(f"{path}: a reading that cannot be read as text ({error}).") from error
-    return found
+                    rows[image_stem(row["study_id"]).upper()] = f"sex: {sex} {row.get('age')}y\n{row.get('findings')}"
+        elif path.suffix.lower() == ".txt" and path.parent.name.lower() == "clinicalreadings":
+            with refused_unless_read(path, "a reading that cannot be read as text", "copy the file again"):
+                texts[path.stem.upper()] = read_text(path)
+    return rows | texts
 
 
 def _patients(stems: Iterable[str], readings: dict[str, str]) -> dict[str, str]:
@@ -186,5 +179,6 @@ def _facts(reading: str) -> dict[str, Any]:
         facts["age"] = round(int(age[1]) * _YEARS[age[2].lower()], 2)
     if sex:
         facts["sex"] = sex[2].upper() if sex[2] else "F" if sex[1] else "M"
-    finding = " ".join(lines[len(head) :])
-    return {**facts, "finding": finding} if finding else facts
+    if finding := " ".join(lines[len(head) :]):
+        facts["finding"] = finding
+    return facts

@@ -17,12 +17,9 @@ COPIES = 3
 def with_pasted_copies(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """List each image followed by two copies, in which complementary regions come from normal images.
 
-    The normal images are other ones of the same source, so that the style of a hospital tells nothing. They are chosen
-    by the hash of names, so that most copies are the same in all folds and seeds. Where a source has fewer than two
-    others, the copies are the image itself.
-
-    Args:
-        items: training images with ``image``, ``label`` (0 is without TB) and ``name``, and ``source`` where known.
+    The normal images (``label`` is 0) are other ones of the same ``source``, so that the style of a hospital tells
+    nothing. They are chosen by the hash of names, so that most copies are the same in all folds and seeds. Where a
+    source has fewer than two others, the copies are the image itself.
 
     Returns:
         Three items an image; what is pasted is at ``paste``: the path of the normal image, and the seed and side of the

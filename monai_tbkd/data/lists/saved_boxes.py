@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections import Counter, defaultdict
@@ -13,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from monai_tbkd.data.files.csv_cells import written_cell
-from monai_tbkd.data.files.paths import absolute_path
-from monai_tbkd.data.lists.datalist_error import name_first
+from monai_tbkd.data.files.paths import absolute_path, content_sha256
+from monai_tbkd.data.lists.datalist_error import name_first, refused_unless_read
 
 _MANY = 10  # boxes of which it is no chance that all are alike
 _FAR = 0.1  # of a side; right boxes do not reach so far beyond an image, but for a few
@@ -61,11 +60,11 @@ def read_saved_boxes(
             them is left; the message names the file, and the entry if it is one.
     """
     file = absolute_path(path)
-    content, raw = _json(file)
+    content = _json(file)
     if not isinstance(content, list):
         raise ValueError(f"{file}: holds a {type(content).__name__}; expected a list of results, as COCO's.")
-    ids = _names_by_id(absolute_path(coco), sizes) if coco is not None else None
     by_name = _names(sizes)
+    ids = _names_by_id(absolute_path(coco), sizes, by_name) if coco is not None else None
     entries: list[SavedBox] = []
     others: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
@@ -74,10 +73,9 @@ def read_saved_boxes(
         if not isinstance(entry, Mapping):
             raise ValueError(f"{where}: a {type(entry).__name__}; expected an object with bbox and score.")
         if category_ids is not None:
-            if "category_id" not in entry:
-                raise ValueError(f"{where}: no category_id; expected one, as categories were asked for.")
-            if _key(entry["category_id"], where) not in category_ids:
-                others[repr(entry["category_id"])] += 1
+            category = _value(entry, "category_id", where, "expected one, as categories were asked for")
+            if category not in category_ids:
+                others[repr(category)] += 1
                 continue
         written = _written_name(entry, ids, where)
         if written in by_name:
@@ -104,7 +102,7 @@ def read_saved_boxes(
             "boxes_clipped_by_over_a_pixel": cut,
         },
         [*warnings, *doubts],
-        hashlib.sha256(raw).hexdigest(),
+        content_sha256(file),
     )
 
 
@@ -119,59 +117,49 @@ def check_boxes(entries: Sequence[SavedBox], sizes: Sizes) -> tuple[int, list[st
     """
     if not entries:
         return 0, []
+    number = len(entries)
     box = np.array([each.box for each in entries])
     sides = np.array([sizes[each.name][::-1] for each in entries], dtype=float)
-    corners = (box[:, 2:] > box[:, :2]) & (box[:, 2:] <= (1 + _FAR) * sides)
+    start, size, end = box[:, :2], box[:, 2:], box[:, :2] + box[:, 2:]
     # whether all could be [xmin, ymin, xmax, ymax], which few boxes of x, y, width, height could, but whole images
-    are_corners = bool(corners.all()) and not bool((box[:, :2] <= 1).all())
-    _refuse_other_units(entries, box, sides, are_corners)
-    number = len(entries)
-    beyond = int((_beyond(box, sides) > 1).sum())
-    thin = int((box[:, 2:].min(axis=1) < 1).sum())
+    are_corners = bool(((size > start) & (size <= (1 + _FAR) * sides)).all()) and not bool((start <= 1).all())
+    beyond = np.hstack([-start, end - sides]).max(axis=1)  # in pixels
+    far = np.hstack([-start / sides, end / sides - 1]).max(axis=1) > _FAR
+    fractions = (np.abs(box) <= 1).all(axis=1)
+    wrong = None
+    if 2 * fractions.sum() > number:
+        wrong, what = fractions, "are smaller than a pixel, as fractions of the image are"
+        fix = "Multiply x and width by the image's width, y and height by its height."
+    elif far.sum() > 2 and are_corners and far.sum() >= _FAR * number:
+        wrong, what = far, "reach far beyond their image and all are right as corners [xmin, ymin, xmax, ymax]"
+        fix = "Write xmax - xmin and ymax - ymin in place of xmax and ymax."
+    elif far.sum() > 2 and 2 * far.sum() > number:
+        wrong, what = far, "reach far beyond their image"
+        fix = "x and y are of the upper left corner, not of the center."
+    if wrong is not None:
+        first = int(np.flatnonzero(wrong)[0])
+        raise ValueError(
+            f"{entries[first].where}: bbox {entries[first].box} on {sides[first][1]:g} x {sides[first][0]:g} pixels; "
+            f"{int(wrong.sum())} of {number} boxes {what}; expected [x, y, width, height] in the image's own pixels. "
+            f"{fix}"
+        )
+    clipped = int((beyond > 1).sum())
+    thin = int((size.min(axis=1) < 1).sum())
     twice = number - len({(each.name, *each.box, each.score) for each in entries})
-    corner_like = are_corners and number > 1 and not beyond
-    in_quarter = number >= _MANY and bool(((box[:, :2] + box[:, 2:]) < sides / 2).all())
+    corner_like = are_corners and number > 1 and not clipped
+    in_quarter = number >= _MANY and bool((end < sides / 2).all())
     one_score = number >= _MANY and len({each.score for each in entries}) == 1
     form, of, every = "[x, y, width, height]", f"of {number} boxes", f"all {number} boxes"
     cut = f"cut at its edge; if most do, they may be corners or centers in place of {form}."
     doubts = [
-        (beyond, f"{beyond} {of} reach more than a pixel beyond their image and are {cut}"),
+        (clipped, f"{clipped} {of} reach more than a pixel beyond their image and are {cut}"),
         (thin, f"{thin} {of} are narrower or lower than a pixel; boxes are in pixels, not fractions."),
         (twice, f"{twice} {of} repeat another one, score included, and count as false boxes."),
         (corner_like, f"{every} can be corners [xmin, ymin, xmax, ymax] as well; expected {form}."),
         (in_quarter, f"{every} lie in the upper left quarter of their image; they may be in pixels of a smaller copy."),
         (one_score, f"{every} have the score {entries[0].score:g}, so that nothing ranks them."),
     ]
-    return beyond, [sentence for found, sentence in doubts if found]
-
-
-def _beyond(box: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """How far each box ``(n, 4)`` of x, y, width, height reaches beyond its image ``(n, 2)`` of width, height."""
-    return np.asarray(np.concatenate([-box[:, :2], box[:, :2] + box[:, 2:] - sides], axis=1).max(axis=1))
-
-
-def _refuse_other_units(entries: Sequence[SavedBox], box: np.ndarray, sides: np.ndarray, are_corners: bool) -> None:
-    """Refuse boxes that cannot be [x, y, width, height] in pixels."""
-    number = len(entries)
-    fractions = (np.abs(box) <= 1).all(axis=1)
-    far = _beyond(box / np.tile(sides, 2), np.ones_like(sides)) > _FAR
-    if 2 * fractions.sum() > number:
-        which, what = fractions, "are smaller than a pixel, as fractions of the image are"
-        fix = "Multiply x and width by the image's width, y and height by its height."
-    elif far.sum() > 2 and are_corners and far.sum() >= _FAR * number:
-        which, what = far, "reach far beyond their image and all are right as corners [xmin, ymin, xmax, ymax]"
-        fix = "Write xmax - xmin and ymax - ymin in place of xmax and ymax."
-    elif far.sum() > 2 and 2 * far.sum() > number:
-        which, what = far, "reach far beyond their image"
-        fix = "x and y are of the upper left corner, not of the center."
-    else:
-        return
-    first = int(np.flatnonzero(which)[0])
-    width, height = sides[first]
-    raise ValueError(
-        f"{entries[first].where}: bbox {entries[first].box} on {height:g} x {width:g} pixels; {int(which.sum())} "
-        f"of {number} boxes {what}; expected [x, y, width, height] in the image's own pixels. {fix}"
-    )
+    return clipped, [sentence for found, sentence in doubts if found]
 
 
 def _cut(entry: SavedBox, size: Sequence[int]) -> list[float]:
@@ -212,18 +200,17 @@ def _left_out(
     return [sentence for holds, sentence in said if holds]
 
 
-def _json(file: Path) -> tuple[Any, bytes]:
-    try:
-        raw = file.read_bytes()
-        return json.loads(raw), raw
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: cannot be read as JSON ({error}); expected a file in COCO's format.") from error
+def _json(file: Path) -> Any:
+    with refused_unless_read(file, "cannot be read as JSON", "expected a file in COCO's format"):
+        return json.loads(file.read_bytes())
 
 
-def _key(value: Any, where: str) -> Any:
-    if isinstance(value, (list, dict)):
-        raise ValueError(f"{where}: the id {str(value)[:40]}; expected a number or a word.")
-    return value
+def _value(entry: Mapping[str, Any], key: str, where: str, expected: str) -> Any:
+    if key not in entry:
+        raise ValueError(f"{where}: no {key}; {expected}.")
+    if key.endswith("id") and isinstance(entry[key], (list, dict)):
+        raise ValueError(f"{where}: the id {str(entry[key])[:40]}; expected a number or a word.")
+    return entry[key]
 
 
 def _names(sizes: Sizes) -> dict[str, str]:
@@ -234,25 +221,26 @@ def _names(sizes: Sizes) -> dict[str, str]:
     return {**short, **{written_cell(name): name for name in sizes}, **{name: name for name in sizes}}
 
 
-def _names_by_id(file: Path, sizes: Sizes) -> dict[Any, str]:
-    content, _ = _json(file)
+def _names_by_id(file: Path, sizes: Sizes, by_name: Mapping[str, str]) -> dict[Any, str]:
+    content = _json(file)
     images = content.get("images") if isinstance(content, Mapping) else None
     if not isinstance(images, list) or not images:
         raise ValueError(f"{file}: has no images; expected COCO's annotations of the data set.")
-    by_name, found = _names(sizes), {}
+    found: dict[Any, str] = {}
     for image in images:
-        if not isinstance(image, Mapping) or "id" not in image or "file_name" not in image:
-            raise ValueError(f"{file}: an image without id or file_name: {str(image)[:80]}.")
-        name = by_name.get(str(image["file_name"]))
+        if not isinstance(image, Mapping) or "file_name" not in image:
+            raise ValueError(f"{file}: an image without file_name: {str(image)[:80]}.")
+        number, written = _value(image, "id", str(file), "expected one of each image"), str(image["file_name"])
+        name = by_name.get(written)
         own = (image.get("height"), image.get("width"))
         if name is not None and None not in own and list(own) != list(sizes[name]):
             raise ValueError(
-                f"{file}: {image['file_name']} has {own[0]} x {own[1]} pixels there and {sizes[name][0]} x "
-                f"{sizes[name][1]} in the data set; boxes have to be in the data set's pixels."
+                f"{file}: {written} has {own[0]} x {own[1]} pixels there and {sizes[name][0]} x {sizes[name][1]} in "
+                "the data set; boxes have to be in the data set's pixels."
             )
-        if _key(image["id"], str(file)) in found:
-            raise ValueError(f"{file}: two images have the id {image['id']!r}.")
-        found[image["id"]] = str(image["file_name"]) if name is None else name
+        if number in found:
+            raise ValueError(f"{file}: two images have the id {number!r}.")
+        found[number] = written if name is None else name
     return found
 
 
@@ -260,33 +248,28 @@ def _written_name(entry: Mapping[str, Any], ids: Mapping[Any, str] | None, where
     """What an entry calls its image."""
     if "file_name" in entry:
         return str(entry["file_name"])
-    if "image_id" not in entry:
-        raise ValueError(f"{where}: neither image_id nor file_name; expected one, to know the image.")
+    number = _value(entry, "image_id", where, "expected image_id or file_name, to know the image")
     if ids is None:
         raise ValueError(
             f"{where}: an image_id and no file_name; give the data set's COCO annotations (--coco), which say which "
             "image it is."
         )
-    if _key(entry["image_id"], where) not in ids:
-        raise ValueError(f"{where}: image_id {entry['image_id']!r} is not among the images of the COCO annotations.")
-    return ids[entry["image_id"]]
+    if number not in ids:
+        raise ValueError(f"{where}: image_id {number!r} is not among the images of the COCO annotations.")
+    return ids[number]
 
 
 def _box(entry: Mapping[str, Any], where: str) -> tuple[list[float], float]:
-    for key in ("bbox", "score"):
-        if key not in entry:
-            raise ValueError(f"{where}: no {key}; expected bbox [x, y, width, height] and score.")
+    box, score = (
+        _value(entry, key, where, "expected bbox [x, y, width, height] and score") for key in ("bbox", "score")
+    )
     try:
-        x, y, width, height = (float(v) for v in entry["bbox"])
-        score = float(entry["score"])
+        x, y, width, height = (float(v) for v in box)
+        score = float(score)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(
-            f"{where}: bbox {entry['bbox']}, score {entry['score']!r}; expected four numbers and one."
-        ) from error
+        raise ValueError(f"{where}: bbox {box}, score {score!r}; expected four numbers and one.") from error
     if not all(map(math.isfinite, (x, y, width, height))) or width <= 0 or height <= 0:
-        raise ValueError(
-            f"{where}: bbox {entry['bbox']}; expected [x, y, width, height], finite, width and height above 0."
-        )
+        raise ValueError(f"{where}: bbox {box}; expected [x, y, width, height], finite, width and height above 0.")
     if not 0 <= score <= 1:
         percent = " Divide percent by 100." if 1 < score <= 100 else ""
         raise ValueError(f"{where}: score {score:g}; expected 0 to 1.{percent}")

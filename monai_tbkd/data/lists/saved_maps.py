@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 from collections import Counter
@@ -16,7 +15,7 @@ import torch.nn.functional as F
 
 from monai_tbkd.data.files.csv_cells import read_table, written_cell
 from monai_tbkd.data.files.paths import absolute_path
-from monai_tbkd.data.lists.datalist_error import name_first
+from monai_tbkd.data.lists.datalist_error import name_first, refused_unless_read
 
 
 class SavedMaps(NamedTuple):
@@ -33,19 +32,10 @@ class SavedMaps(NamedTuple):
 def find_saved_maps(
     folder: str | Path, names: Sequence[str], known: Iterable[str] = (), unknown: bool = False
 ) -> dict[str, Path]:
-    """Find the map of each image, by its name.
+    """Find the maps of images by their names; images without one are not in the answer.
 
     The map of ``tb/a.png`` is ``tb/a.png.npy`` or, unless another image differs from it in its suffix alone,
-    ``tb/a.npy``.
-
-    Args:
-        folder: of the maps.
-        names: of the images.
-        known: other images, whose maps may be there as well and are left alone.
-        unknown: whether maps of images that are neither may be there.
-
-    Returns:
-        Files by name; images without one are not in it.
+    ``tb/a.npy``. Maps of ``known`` images are left alone, and with ``unknown`` those of any others.
 
     Raises:
         ValueError: there is no such folder, it holds maps of other images or of none of these, or an image has two.
@@ -53,14 +43,13 @@ def find_saved_maps(
     root = absolute_path(folder)
     if not root.is_dir():
         raise ValueError(f"{root}: there is no such folder; expected one with a .npy file an image.")
-    images = dict.fromkeys([*names, *known])
-    stems = Counter(_stem(name) for name in images)
+    stems = {name: PurePosixPath(name).with_suffix("").as_posix() for name in (*names, *known)}
+    counts = Counter(stems.values())
     keys = {}
-    for name in images:
-        short = [_stem(name)] if stems[_stem(name)] == 1 else []
+    for name, stem in stems.items():
+        words = [name, stem] if counts[stem] == 1 else [name]
         # a name may come out of a table, as `--list_images` writes one
-        words = [written_cell(name), *map(written_cell, short), name, *short]
-        keys[name] = tuple(dict.fromkeys(f"{word}.npy" for word in words))
+        keys[name] = tuple(dict.fromkeys(f"{word}.npy" for word in (*map(written_cell, words), *words)))
     there = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*.npy"))}
     others = sorted(set(there) - {key for own in keys.values() for key in own})
     example = next(iter(names), "tb/a.png")
@@ -106,8 +95,8 @@ def read_saved_maps(
     """
     digest = hashlib.sha256()
     maps = np.zeros((len(names), grid, grid), dtype=np.float32)
-    low, high, peaks = np.inf, -np.inf, np.full(len(names), np.nan)
-    flat, turned, contents = 0, 0, set()
+    lows, peaks = np.full(len(names), np.nan), np.full(len(names), np.nan)
+    turned, contents = 0, set()
     for i, name in enumerate(names):
         if name not in files:
             continue
@@ -115,22 +104,19 @@ def read_saved_maps(
         content = values.tobytes()
         digest.update(f"{name}\0{values.shape}\0".encode() + content)
         contents.add(hashlib.sha256(content).digest())
-        bottom, top = float(values.min()), float(values.max())
-        if scale == "none" and (bottom < 0 or top > 1):
+        lows[i], peaks[i] = values.min(), values.max()
+        if scale == "none" and (lows[i] < 0 or peaks[i] > 1):
             raise ValueError(
-                f"{files[name]}: values from {bottom:g} to {top:g}; expected 0 to 1. For other values choose a scale: "
-                "--scale all (the same for all images) or --scale image (each image by its own smallest and largest "
-                "value)."
+                f"{files[name]}: values from {lows[i]:g} to {peaks[i]:g}; expected 0 to 1. For other values choose a "
+                "scale: --scale all (the same for all images) or --scale image (each image by its own smallest and "
+                "largest value)."
             )
-        flat += bottom == top
         height, width = sizes[name]
         turned += height != width and values.shape == (width, height)
-        low, high, peaks[i] = min(low, bottom), max(high, top), top
         maps[i] = _on_grid(values, grid)
     there = ~np.isnan(peaks)
-    number, said = int(there.sum()), []
-    if not number:
-        low, high = 0.0, 1.0
+    number, flat = int(there.sum()), int((lows == peaks).sum())
+    low, high = (float(lows[there].min()), float(peaks[there].max())) if number else (0.0, 1.0)
     span = high - low if high > low else 1.0
     if scale == "all":
         maps[there] = np.clip((maps[there] - low) / span, 0, 1)
@@ -140,6 +126,7 @@ def read_saved_maps(
             maps[i] = (maps[i] - bottom) / (top - bottom) if top > bottom else 0.0
     if scale == "all" or low < 0 or high > 1:
         peaks = (peaks - low) / span
+    said = []
     if number and flat == number:
         said.append(f"all {number} maps are of one value each, so that no place stands out on any image.")
     elif number > 1 and len(contents) == 1:
@@ -153,13 +140,9 @@ def read_saved_maps(
 
 
 def read_map(path: Path) -> np.ndarray:
-    """Read one map as ``(H, W)`` float32, all values finite.
+    """Read a ``.npy`` file of ``(H, W)`` or ``(1, H, W)`` real numbers as ``(H, W)`` float32, all values finite.
 
-    Args:
-        path: a ``.npy`` file of ``(H, W)`` or ``(1, H, W)``, of real numbers. Pickled objects are not opened.
-
-    Raises:
-        ValueError: it is none; the message names the file.
+    Pickled objects are not opened. What is no map is a ValueError that names the file.
     """
     try:
         values = np.load(path, allow_pickle=False)
@@ -173,27 +156,23 @@ def read_map(path: Path) -> np.ndarray:
         raise ValueError(f"{path}: shape {values.shape}; expected (rows, columns) or (1, rows, columns).")
     with np.errstate(over="ignore"):
         plane = np.ascontiguousarray(plane, dtype=np.float32)
-    finite = np.isfinite(plane)
-    if not finite.all():
-        raise ValueError(f"{path}: {int((~finite).sum())} of {plane.size} values are nan or infinite; expected none.")
+    unusable = int((~np.isfinite(plane)).sum())
+    if unusable:
+        raise ValueError(f"{path}: {unusable} of {plane.size} values are nan or infinite; expected none.")
     return plane
 
 
 def read_saved_scores(path: str | Path) -> dict[str, float]:
-    """Read scores of 0-1 by image name.
+    """Read scores of 0-1 by image name; images without a score are left out.
 
-    Args:
-        path: CSV with the columns ``name`` and ``score`` (0-1), or ``score_0_100`` as inference's ``predictions.csv``;
-            images without a score are left out.
+    The table has the columns ``name`` and ``score`` (0-1), or ``score_0_100`` as inference's ``predictions.csv``.
 
     Raises:
         ValueError: columns are missing, an image has two rows, or a score is none; the message names file and line.
     """
     file = absolute_path(path)
-    try:
+    with refused_unless_read(file, "cannot be read as CSV", "expected the columns name and score"):
         head, rows = read_table(file)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{file}: cannot be read as CSV ({error}).") from error
     column = next((name for name in ("score", "score_0_100") if name in head), None)
     if "name" not in head or column is None:
         raise ValueError(f"{file}: columns {', '.join(head) or '(none)'}; expected name and score.")
@@ -222,7 +201,3 @@ def _on_grid(values: np.ndarray, grid: int) -> np.ndarray:
     tensor = torch.from_numpy(values)[None, None]
     resized = F.interpolate(tensor, size=(grid, grid), mode="bilinear", align_corners=False, antialias=True)
     return np.asarray(resized[0, 0].numpy())
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(name).with_suffix("").as_posix()

@@ -33,8 +33,7 @@ def split_by_name_hash(items: Sequence[DatalistItem], test: float = 0, select: f
         ``{"train": ..., "select": ..., "test": ...}``, each sorted by name.
 
     Raises:
-        DatalistError: a size is negative, nothing is left for train, or a number of images is asked for and there are
-            fewer TB images.
+        DatalistError: a size is negative or larger than the number of TB images, or nothing is left for train.
 
     Example:
         >>> images = [{"name": f"{i}.png", "class_name": "tb"} for i in range(100)]
@@ -42,7 +41,13 @@ def split_by_name_hash(items: Sequence[DatalistItem], test: float = 0, select: f
         {'train': 65, 'select': 15, 'test': 20}
     """
     tb = sum(item["class_name"] == "tb" for item in items)
-    fractions = {"test": _fraction("test", test, tb), "select": _fraction("select", select, tb)}
+    fractions = {}
+    for name, size in (("test", test), ("select", select)):
+        if size < 0:
+            raise DatalistError(f"{name} is {size:g}; expected a fraction below 1 or a number of TB images.")
+        if size >= 1 and size > tb:
+            raise DatalistError(f"{name} asks for {size:g} TB images and there are {tb}; ask for fewer.")
+        fractions[name] = size if size < 1 else size / tb
     if sum(fractions.values()) >= 1:
         raise DatalistError(
             f"test {test:g} and select {select:g} leave nothing to train on ({tb} TB images); make them smaller."
@@ -64,17 +69,14 @@ def split_by_fold(items: Sequence[DatalistItem], folds: int, fold: int, seed: in
     """Take one fold as the reported split, a slice of the rest for thresholds, and the remainder to train on.
 
     Patients are shuffled by the seed within their class and source and dealt to the folds in turn, so that each fold
-    has the same fraction of each. Every image is in the test split of exactly one fold for each seed.
+    has the same fraction of each. Every image is in the test split of exactly one fold, from 0, for each seed.
 
     Args:
-        items: as for `split_by_name_hash`.
+        items: as for `split_by_name_hash`, which says what is returned too.
         folds: how many, 2 or more.
         fold: which, from 0.
         seed: another seed gives other folds.
         select: below 1 a fraction of each class of the rest; 1 or more a number of TB images.
-
-    Returns:
-        As `split_by_name_hash`.
 
     Raises:
         DatalistError: no such fold, fewer patients of a class than folds, or nothing left to train on.
@@ -108,10 +110,8 @@ def half_labels(items: Sequence[DatalistItem]) -> list[DatalistItem]:
     """Give each image a label for its left and its right half, read off its boxes.
 
     This is stronger supervision than labels of whole images: an upper reference, see ``configs/halves.yaml``. A box
-    that reaches over the middle by less than 15 % of its width counts for one half alone. Left is the picture's.
-
-    Args:
-        items: data list items with ``boxes`` and ``size``; TB images without boxes are left out.
+    that reaches over the middle by less than 15 % of its width counts for one half alone. Left is the picture's. TB
+    images without boxes are left out.
 
     Returns:
         The items with ``label`` as an array ``(2,)``.
@@ -145,13 +145,3 @@ def _grouped(items: Sequence[DatalistItem]) -> tuple[Splits, dict[tuple[str, str
 
 def _sorted(parts: Splits) -> Splits:
     return {name: sorted(part, key=lambda item: natural_key(item["name"])) for name, part in parts.items()}
-
-
-def _fraction(name: str, size: float, tb: int) -> float:
-    if size < 0:
-        raise DatalistError(f"{name} is {size:g}; expected a fraction below 1 or a number of TB images.")
-    if size < 1:
-        return float(size)
-    if size > tb:
-        raise DatalistError(f"{name} asks for {size:g} TB images and there are {tb}; ask for fewer.")
-    return size / tb

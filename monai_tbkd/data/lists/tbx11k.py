@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -14,9 +13,9 @@ from xml.etree import ElementTree
 from monai_tbkd.data.files.outside_text import read_text, read_xml
 from monai_tbkd.data.files.own_results import is_result_folder
 from monai_tbkd.data.files.paths import absolute_path, natural_key
-from monai_tbkd.data.lists.datalist_error import DatalistError, name_first, refuse
+from monai_tbkd.data.lists.datalist_error import DatalistError, name_first, refuse, refused_unless_read
 from monai_tbkd.data.lists.datalist_item import Boxes, DatalistItem, datalist_item
-from monai_tbkd.data.lists.dataset_files import images_in, subfolders, text_lines
+from monai_tbkd.data.lists.dataset_files import ImagesByName, files_below, images_in, subfolders, text_lines
 from monai_tbkd.data.lists.image_classes import CLASS_NAMES, box_type_of, is_split_word, plain_word, split_of
 from monai_tbkd.data.readers.image_folder import image_stem
 
@@ -35,22 +34,15 @@ class ImageAnnotation(NamedTuple):
     size: tuple[float, float]  # (height, width) of the version that the boxes were drawn on
 
 
-def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[DatalistItem]:
+def load_tbx11k(root: str | os.PathLike[str]) -> list[DatalistItem]:
     """Read TBX11K (Liu et al., "Rethinking Computer-Aided Tuberculosis Diagnosis", CVPR 2020).
 
     Images are those of ``lists/TBX11K_{train,val}.txt``; without lists, those that the JSON files list; without either,
     all of ``imgs/{health,sick,tb}`` as one train split. Boxes come from ``annotations/xml``, or, for an image without
     XML, from ``annotations/json/TBX11K_{train,val}.json``, and are scaled to the image file (the release's images are
     512 x 512, the XML's boxes are in the pixels of the original). An annotation without a box is a missing one. What
-    is listed or annotated as ``tb/tb0005.png`` may be there in another format, as ``tb/tb0005.jpg``. Case does not
-    count in the names of lists, annotations and their folders.
-
-    Args:
-        root: the folder with ``imgs`` in it.
-        num_classes: label scheme, see `class_label`.
-
-    Returns:
-        Data list items; names like ``"tb/tb0005.png"``.
+    is listed or annotated as ``tb/tb0005.png``, which is also the item's name, may be there in another format, as
+    ``tb/tb0005.jpg``. Case does not count in the names of lists, annotations and their folders.
 
     Raises:
         DatalistError: no ``imgs`` or unknown folders in it, lists or annotations that cannot be read or that would
@@ -64,27 +56,28 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
     unknown = sorted(name for name in folders if not is_result_folder(images / name))
     known = f"{', '.join(CLASS_NAMES)} (and {', '.join(_UNLABELED_FOLDERS)}, which are left out)"
     refuse(images, "unknown folders", unknown, f"expected {known}, so rename or move them")
-    lists = _of_splits(_folder(root, "lists"), ".txt")
-    annotated = _folder(root, "annotations")
-    json_files = _of_splits(_folder(annotated, "json"), ".json", needed=not lists)
-    _check_splits(root, lists or json_files, _LISTS if lists else (".json",) if json_files else (*_LISTS, ".json"))
+    files = list(files_below(root))
+    lists = _of_splits(root, files, "lists", ".txt")
+    json_files = _of_splits(root, files, "annotations/json", ".json", needed=not lists)
+    if len(lists or json_files) < len(_SPLITS):
+        suffixes = _LISTS if lists else (".json",) if json_files else (*_LISTS, ".json")
+        _refuse_other_lists(root, files, lists or json_files, suffixes)
     by_split = {split: read_json_annotations(path) for split, path in json_files.items()}
 
-    names = _Names(images)
-    found = [(split, names.find(name)) for split, name in _listed(root, lists, by_split)]
+    of_classes = [path for name in CLASS_NAMES for path in images_in(images / name, recursive=False)]
+    names = ImagesByName(images, of_classes)
+    found = [(split, names.find(name) or name) for split, name in _listed(root, lists, by_split, of_classes)]
     listed = {name for _, name in found}
-    annotations = {names.find(name): each for part in by_split.values() for name, each in part.items()}
+    annotations = {names.find(name) or name: each for part in by_split.values() for name, each in part.items()}
     orphans = [name for name, each in annotations.items() if each.boxes and not (images / name).exists()]
-    xml_files = _files(_folder(annotated, "xml"), ".xml")
-    read = {*xml_files, *json_files.values()}
+    xml_files = _in_folder(root, files, "annotations/xml", ".xml")
     for path in xml_files:
         annotation = read_xml_annotation(path)
-        stem = f"tb/{image_stem(path.stem)}"
-        own = names.by_stem[stem]
+        own = names.of_stem(f"tb/{image_stem(path.stem)}")
         if not own:
-            orphans.append(f"{stem}.png")
+            orphans.append(f"tb/{image_stem(path.stem)}.png")
         if len(own) > 1:
-            names.several.append(f"{path.name} is of {' and '.join(own)}")
+            names.several[f"{path.name} is of {' and '.join(own)}"] = None
         for name in listed.intersection(own):
             if annotation.boxes or name not in annotations:
                 annotations[name] = annotation
@@ -97,8 +90,9 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
     refuse(root, "boxes of tuberculosis on images that are not in imgs/tb", others, fix)
     fix = "add the images to imgs or take the annotations away"
     refuse(root, "annotations without an image", dict.fromkeys(orphans), fix)
-    bare = {_stem(n) for n in listed if n.startswith("tb/") and not (n in annotations and annotations[n].boxes)}
-    unread = [path.relative_to(root).as_posix() for path in _below(root) if path not in read and _is_of(path, bare)]
+    bare = {image_stem(n) for n in listed if n.startswith("tb/") and not (n in annotations and annotations[n].boxes)}
+    read = {*xml_files, *json_files.values()}
+    unread = [path.relative_to(root).as_posix() for path in files if path not in read and _is_of(path, bare)]
     fix = "put them into annotations/xml, or annotations/json as TBX11K_train.json and TBX11K_val.json"
     refuse(root, "annotations that are not read, of images without others", unread, fix)
     refuse(root, "several images of one name", names.several, "keep one of them")
@@ -106,7 +100,7 @@ def load_tbx11k(root: str | os.PathLike[str], num_classes: int = 2) -> list[Data
     for split, name in sorted(found, key=lambda each: (_SPLITS.index(each[0]), natural_key(each[1]))):
         boxes, types, size = annotations.get(name, ImageAnnotation([], [], (1, 1)))
         path, class_name = images / name, PurePosixPath(name).parts[0]
-        items.append(datalist_item(path, name, class_name, split, num_classes, boxes, types, drawn_on=size))
+        items.append(datalist_item(path, name, class_name, split, boxes, types, drawn_on=size))
     return items
 
 
@@ -116,29 +110,23 @@ def read_xml_annotation(path: Path) -> ImageAnnotation:
     Raises:
         DatalistError: not XML, a document type or entity declaration in it, or an element missing.
     """
-    try:
+    with refused_unless_read(path, "not an annotation of TBX11K", "copy the file again"):
         root = read_xml(path)
         size = (_number(root, "size/height"), _number(root, "size/width"))
+        if min(size) <= 0:
+            raise ValueError(f"image size {size}; expected above 0")
         objects = root.findall("object")
         boxes = [[_number(each, f"bndbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")] for each in objects]
-    except (OSError, ValueError) as error:
-        raise DatalistError(f"{path}: not an annotation of TBX11K ({error}); copy the file again.") from error
-    if min(size) <= 0:
-        raise DatalistError(f"{path}: image size {size}; expected above 0, so copy the file again.")
-    return ImageAnnotation(boxes, [_type(each.findtext("name") or "") for each in objects], size)
+        return ImageAnnotation(boxes, [_type(each.findtext("name") or "") for each in objects], size)
 
 
 def read_json_annotations(path: Path) -> dict[str, ImageAnnotation]:
-    """Read a COCO file.
-
-    Returns:
-        The annotation of each image that the file lists, by its ``file_name`` (``"tb/tb0005.png"``); without boxes
-        where it has none.
+    """Read a COCO file: the annotation of each image that it lists, by ``file_name`` (``"tb/tb0005.png"``).
 
     Raises:
         DatalistError: not such a file, or an annotation of an image that it does not list.
     """
-    try:
+    with refused_unless_read(path, "not COCO annotations of TBX11K", "copy the file again"):
         content = json.loads(read_text(path))
         types = {each["id"]: _type(_text(each["name"])) for each in content["categories"]}
         found: dict[str, ImageAnnotation] = {}
@@ -154,11 +142,7 @@ def read_json_annotations(path: Path) -> dict[str, ImageAnnotation]:
             by_id[each["image_id"]].box_types.append(types[each["category_id"]])
         if any(min(annotation.size) <= 0 for annotation in by_id.values()):
             raise ValueError("an image without a size")
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise DatalistError(
-            f"{path}: not COCO annotations of TBX11K ({type(error).__name__}: {error}); copy the file again."
-        ) from error
-    return found
+        return found
 
 
 def _number(element: ElementTree.Element, path: str) -> float:
@@ -181,32 +165,6 @@ def _type(name: str) -> str:
     return box_type_of(name) or name or "unspecified"
 
 
-class _Names:
-    """Images by their name without a suffix: an image that was saved in another format keeps its annotation."""
-
-    def __init__(self, images: Path) -> None:
-        self.images = images
-        self.several: list[str] = []
-        self.by_stem: dict[str, list[str]] = defaultdict(list)
-        for folder in CLASS_NAMES:
-            for path in images_in(images / folder, recursive=False):
-                self.by_stem[f"{folder}/{image_stem(path.name)}"].append(f"{folder}/{path.name}")
-
-    def find(self, name: str) -> str:
-        """The image that a list or an annotation means; the name itself where there is none."""
-        found = self.by_stem[_stem(name)]
-        if (self.images / name).exists() or not found:
-            return name
-        if len(found) > 1:
-            self.several.append(f"{name} is {' and '.join(found)}")
-        return found[0]
-
-
-def _stem(name: str) -> str:
-    folder, slash, file = name.rpartition("/")
-    return f"{folder}{slash}{image_stem(file)}"
-
-
 def _is_of(path: Path, names: set[str]) -> bool:
     """Whether a file looks like an annotation of one of these images."""
     if path.suffix.lower() == ".xml":
@@ -215,36 +173,23 @@ def _is_of(path: Path, names: set[str]) -> bool:
     return bool(names) and path.suffix.lower() == ".json" and of_release and _split_word(path) in _SPLITS
 
 
-def _files(folder: Path, suffix: str) -> list[Path]:
-    found = folder.iterdir() if folder.is_dir() else []
-    own = [path for path in found if path.suffix.lower() == suffix and not path.name.startswith(".")]
-    return sorted(own, key=lambda path: natural_key(path.name))
+def _in_folder(root: Path, files: Sequence[Path], folder: str, suffix: str) -> list[Path]:
+    """Select files of a folder below the root, without regard to case."""
+    of_kind = (path for path in files if path.suffix.lower() == suffix)
+    return [path for path in of_kind if path.parent.relative_to(root).as_posix().lower() == folder]
 
 
-def _of_splits(folder: Path, suffix: str, needed: bool = True) -> dict[str, Path]:
+def _of_splits(root: Path, files: Sequence[Path], folder: str, suffix: str, needed: bool = True) -> dict[str, Path]:
     """``TBX11K_train`` and ``TBX11K_val`` of a folder; where splits are needed, other files alone are an error."""
-    files = _files(folder, suffix)
-    by_name = {path.name.lower(): path for path in files}
+    there = _in_folder(root, files, folder, suffix)
+    by_name = {path.name.lower(): path for path in there}
     found = {split: by_name[name] for split in _SPLITS if (name := f"tbx11k_{split}{suffix}") in by_name}
-    if needed and files and not found:
+    if needed and there and not found:
         raise DatalistError(
-            f"{folder}: neither TBX11K_train{suffix} nor TBX11K_val{suffix} (found "
-            f"{name_first(path.name for path in files)}); call the files of the splits so."
+            f"{there[0].parent}: neither TBX11K_train{suffix} nor TBX11K_val{suffix} (found "
+            f"{name_first(path.name for path in there)}); call the files of the splits so."
         )
     return found
-
-
-def _folder(parent: Path, name: str) -> Path:
-    """A folder, without regard to case."""
-    folders = subfolders(parent) if parent.is_dir() else []
-    return next((path for path in folders if path.name.lower() == name), parent / name)
-
-
-def _below(root: Path) -> Iterator[Path]:
-    """Files of the data set, but no hidden ones and no results."""
-    for folder, inner, files in os.walk(root):
-        inner[:] = [name for name in sorted(inner) if name[0] != "." and not is_result_folder(Path(folder, name))]
-        yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
 
 
 def _split_word(path: Path) -> str | None:
@@ -252,11 +197,11 @@ def _split_word(path: Path) -> str | None:
     return split_of(word) or (word if is_split_word(word) else None)
 
 
-def _check_splits(root: Path, found: dict[str, Path], suffixes: Collection[str]) -> None:
+def _refuse_other_lists(root: Path, files: Sequence[Path], found: Collection[str], suffixes: Collection[str]) -> None:
     """Refuse files that look like the list of a split that was not found, as ``val.txt`` beside TBX11K_train.txt."""
     strange = [
         path.relative_to(root).as_posix()
-        for path in (_below(root) if len(found) < len(_SPLITS) else ())
+        for path in files
         if path.suffix.lower() in suffixes
         and (word := _split_word(path)) is not None
         and word not in found
@@ -267,7 +212,7 @@ def _check_splits(root: Path, found: dict[str, Path], suffixes: Collection[str])
 
 
 def _listed(
-    root: Path, lists: dict[str, Path], by_split: dict[str, dict[str, ImageAnnotation]]
+    root: Path, lists: dict[str, Path], by_split: dict[str, dict[str, ImageAnnotation]], images: Sequence[Path]
 ) -> list[tuple[str, str]]:
     """Split and name of each image."""
     if lists:
@@ -279,7 +224,7 @@ def _listed(
         inner = [path.relative_to(root).as_posix() for folder in folders for path in subfolders(folder)]
         fix = "put images into the class's folder, and splits into lists/TBX11K_train.txt and lists/TBX11K_val.txt"
         refuse(root, "folders within a class", inner, fix)
-        found = [("train", f"{f.name}/{path.name}") for f in folders for path in images_in(f, recursive=False)]
+        found = [("train", path.relative_to(root / "imgs").as_posix()) for path in images]
     parts = {name: PurePosixPath(name).parts for _, name in found}
     strange = [n for n, own in parts.items() if len(own) != 2 or own[0] not in CLASS_NAMES or own[1] == ".."]
     fix = f"expected one of the folders {', '.join(CLASS_NAMES)} and a file name"

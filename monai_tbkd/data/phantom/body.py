@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monai_tbkd.data.phantom.canvas import Array, Canvas, Floats, Plate, Points, curve, enlarge, noise_field, smoothstep
-from monai_tbkd.data.phantom.patient import Anatomy, Outlines, draw_outlines
+from monai_tbkd.data.phantom.patient import Anatomy, Outlines
 
 _LEVELS = 5
 _STEPS = 5
@@ -76,7 +76,7 @@ def render_body(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> t
         Attenuation ``(N, N)`` (0 for air, about 1 for the mediastinum), the aerated lungs ``(N, N)``, 0-1, and the
         outlines that they follow.
     """
-    o = draw_outlines(canvas, anatomy)
+    o = Outlines(canvas, anatomy)
     u, v = canvas.u, canvas.v
     side = np.abs(u)
     tissue = _soft_tissue(canvas, anatomy, o)

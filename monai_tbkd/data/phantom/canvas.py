@@ -28,15 +28,12 @@ class Canvas:
     @property
     def u(self) -> Array:
         """Body column of each pixel center, ``(1, pixels)``."""
-        return self._axis()[None, :]
+        return self.v.T
 
     @property
     def v(self) -> Array:
         """Body row of each pixel center, ``(pixels, 1)``."""
-        return self._axis()[:, None]
-
-    def _axis(self) -> Array:
-        return (((np.arange(self.pixels) + 0.5) / self.pixels * 2 - 1) * HALF_EXTENT).astype(np.float32)
+        return (((np.arange(self.pixels) + 0.5) / self.pixels * 2 - 1) * HALF_EXTENT).astype(np.float32)[:, None]
 
     def columns(self, low: float, high: float) -> slice:
         """Pixel columns (or rows) between two body coordinates."""
@@ -80,9 +77,8 @@ class Plate:
         self._image = Image.new("L", (2 * canvas.pixels, 2 * canvas.pixels), 0)
         self._draw = ImageDraw.Draw(self._image)
 
-    def _to_pixels(self, points: Points) -> list[float]:
-        flat: list[float] = ((points + HALF_EXTENT) * self._scale).ravel().tolist()
-        return flat
+    def _to_pixels(self, points: Points) -> Any:
+        return ((points + HALF_EXTENT) * self._scale).ravel().tolist()
 
     def polygon(self, points: Points, value: float) -> None:
         """Fill an outline, ``(N, 2)`` of (u, v), with a value 0-1."""

@@ -54,9 +54,6 @@ class ShortcutSpec:
         kinds: some of `CUE_KINDS`; a kind that is not named never appears.
         agreement: probability, for each kind on its own, that the cue is there on an image with tuberculosis and absent
             on any other. 0.5: the cue says nothing; 0.9: a tempting shortcut; 0.1: the shortcut turned around.
-
-    Raises:
-        ValueError: an unknown or repeated kind, or an agreement outside 0-1.
     """
 
     kinds: tuple[str, ...] = CUE_KINDS
@@ -149,10 +146,10 @@ _DRAW = {"letter": _letter, "text": _text, "border": _border}
 def draw_cues(
     image: Gray, lung_field: Mask, present: dict[str, bool], rngs: dict[str, np.random.Generator]
 ) -> tuple[Cue, ...]:
-    """Put the cues that have a position onto an image, outside the lungs.
+    """Put the cues that have a position onto an 8-bit image ``(H, H)``, in place and outside the lungs.
 
     Args:
-        image: ``(H, H)`` uint8 image, changed in place.
+        image: the image.
         lung_field: ``(H, H)`` bool.
         present: for each kind whether it is on this image; ``exposure`` is recorded only.
         rngs: a random generator for each kind, so that one kind's presence does not move another.

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -36,7 +38,7 @@ _CATEGORIES = [
 ]
 _ORIGINAL_SIDES = (1500, 3000)  # TBX11K's originals are this large and rarely square
 _ORIGINAL_STREAM = 2**31  # apart from the images' own seeds
-_LINE = 22
+_SHEET_COLUMNS, _SHEET_SIDE, _LINE = 4, 384, 22  # images a row, and pixels of an image and of the line below it
 _ACTIVE_COLOR, _LATENT_COLOR, _CUE_COLOR = (255, 190, 0), (0, 190, 255), (120, 220, 120)
 
 _README = """Phantom images: SYNTHETIC chest X-rays, made by a computer program (monai_tbkd).
@@ -55,7 +57,7 @@ class _Job(NamedTuple):
     name: str
     class_name: str
     split: str
-    number: int  # within the split
+    number: int  # within the split, over all its classes
 
 
 def _checked(recipe: dict[str, Any]) -> dict[str, Any]:
@@ -81,15 +83,13 @@ def _shortcut(recipe: Mapping[str, Any], split: str) -> ShortcutSpec:
 
 
 def _jobs(recipe: Mapping[str, Any]) -> list[_Job]:
-    """All images: numbers run on from train to val, the index within a split runs over all its classes."""
+    """All images; the numbers in their names run on from train to val."""
     jobs: list[_Job] = []
-    numbers = dict.fromkeys(CLASS_NAMES, 0)
+    numbers = {name: count(1) for name in CLASS_NAMES}
     for split in _SPLITS:
-        names = [name for name, count in recipe[f"n_{split}"].items() for _ in range(count)]
-        for index, class_name in enumerate(names):
-            numbers[class_name] += 1
-            file_name = f"{class_name}/{_PREFIX[class_name]}{numbers[class_name]:04d}.png"
-            jobs.append(_Job(file_name, class_name, split, index))
+        names = [name for name, number in recipe[f"n_{split}"].items() for _ in range(number)]
+        for index, name in enumerate(names):
+            jobs.append(_Job(f"{name}/{_PREFIX[name]}{next(numbers[name]):04d}.png", name, split, index))
     return jobs
 
 
@@ -109,33 +109,38 @@ def _is_there(folder: Path, recipe: Mapping[str, Any]) -> bool:
     return True
 
 
-def _voc_xml(stem: str, lesions: Sequence[Lesion], png_size: int, original: tuple[int, int]) -> str:
+def _voc_xml(stem: str, lesions: Sequence[Lesion], png_size: int, original: Sequence[int]) -> str:
     """The VOC annotation of one image, formatted as the release's; boxes are in pixels of the (width, height) given."""
+
+    def add(parent: ElementTree.Element, **texts: object) -> None:
+        for name, text in texts.items():
+            ElementTree.SubElement(parent, name).text = str(text)
+
+    root = ElementTree.Element("annotation")
+    add(root, filename=stem, segmented=0)
     width, height = original
-    lines = ["<annotation>", f"\t<filename>{stem}</filename>", "\t<segmented>0</segmented>", "\t<size>"]
-    lines += [f"\t\t<width>{width}</width>", f"\t\t<height>{height}</height>", "\t</size>"]
+    add(ElementTree.SubElement(root, "size"), width=width, height=height)
     for lesion in lesions:
-        corners = (round(c * scale / png_size) for c, scale in zip(lesion.box, (width, height) * 2, strict=True))
-        lines += ["\t<object>", f"\t\t<name>{lesion.tb_type}</name>", "\t\t<pose>unspecified</pose>"]
-        lines += ["\t\t<truncated>0</truncated>", "\t\t<difficult>0</difficult>", "\t\t<bndbox>"]
-        names = ("xmin", "ymin", "xmax", "ymax")
-        lines += [f"\t\t\t<{name}>{corner}</{name}>" for name, corner in zip(names, corners, strict=True)]
-        lines += ["\t\t</bndbox>", "\t</object>"]
-    return "\n".join([*lines, "</annotation>", ""])
+        each = ElementTree.SubElement(root, "object")
+        add(each, name=lesion.tb_type, pose="unspecified", truncated=0, difficult=0)
+        xmin, ymin, xmax, ymax = (round(c * scale / png_size) for c, scale in zip(lesion.box, (width, height) * 2))
+        add(ElementTree.SubElement(each, "bndbox"), xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
+    ElementTree.indent(root, "\t")
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
 def _coco_json(images: Sequence[tuple[str, Sequence[Lesion]]], png_size: int) -> dict[str, Any]:
     """The COCO annotation of one split; images without a lesion are listed too, as in the release."""
     ids = {category["name"]: category["id"] for category in _CATEGORIES}
-    size = {"width": png_size, "height": png_size}
-    listed = [{"id": image_id, "file_name": name, **size} for image_id, (name, _) in enumerate(images, start=1)]
+    listed: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for image_id, (_, lesions) in enumerate(images, start=1):
+    for image_id, (name, lesions) in enumerate(images, start=1):
+        listed.append({"id": image_id, "file_name": name, "width": png_size, "height": png_size})
         for lesion in lesions:
             x0, y0, x1, y1 = (float(c) for c in lesion.box)
-            box = [x0, y0, x1 - x0, y1 - y0]
             numbers = {"id": len(annotations) + 1, "image_id": image_id, "category_id": ids[lesion.tb_type]}
-            annotations.append({**numbers, "bbox": box, "area": (x1 - x0) * (y1 - y0), "iscrowd": 0})
+            box = {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0)}
+            annotations.append({**numbers, **box, "iscrowd": 0})
     return {"images": listed, "annotations": annotations, "categories": _CATEGORIES}
 
 
@@ -149,9 +154,9 @@ def _make(folder: Path, recipe: Mapping[str, Any], job: _Job) -> tuple[_Job, dic
         Image.fromarray(mask).save(folder / "lung_fields" / job.name)
     record = {"file_name": job.name, "split": job.split, **image.to_record()}
     if job.class_name == "tb":
-        width, height = np.random.default_rng((*seed, _ORIGINAL_STREAM)).integers(*_ORIGINAL_SIDES, size=2)
+        original = np.random.default_rng((*seed, _ORIGINAL_STREAM)).integers(*_ORIGINAL_SIDES, size=2).tolist()
         stem = Path(job.name).stem
-        xml = _voc_xml(stem, image.lesions, size, (int(width), int(height)))
+        xml = _voc_xml(stem, image.lesions, size, original)
         (folder / "annotations" / "xml" / f"{stem}.xml").write_text(xml, encoding="utf-8")
     return job, record, image.lesions
 
@@ -195,26 +200,22 @@ def write_phantom_dataset(
     num_workers: int = 0,
     write_lung_fields: bool = False,
 ) -> Path:
-    """Write a phantom data set in TBX11K's layout.
+    """Write a phantom data set in TBX11K's layout, and return its folder.
 
     The bytes depend on the arguments except ``output_dir`` and ``num_workers``. The set is moved to ``output_dir`` when
     it is whole, so a run that was cut short leaves none.
 
     Args:
-        output_dir: the data set's folder; absent, empty, or holding the same data set, which is then reused.
+        output_dir: absent, empty, or holding the same data set, which is then reused.
         n_train: number of training images of ``health``, ``sick`` and ``tb``; a class left out has none.
         n_val: number of validation images.
         size: side of the images in pixels.
         seed: of the whole set.
-        train_agreement: how often each cue's presence agrees with "has tuberculosis" in the training split, see
-            `ShortcutSpec`.
+        train_agreement: how often each cue's presence agrees with "has tuberculosis" in train, see `ShortcutSpec`.
         val_agreement: the same in the validation split.
         shortcut_kinds: which cues there are.
         num_workers: processes that make images; 0 makes them in this one.
         write_lung_fields: write ``lung_fields/<class>/<name>.png`` too, 255 in the aerated lung.
-
-    Returns:
-        ``output_dir``.
 
     Raises:
         FileExistsError: ``output_dir`` holds something else, or phantom images of another recipe.
@@ -239,12 +240,10 @@ def write_phantom_dataset(
         logger.info("%s already holds this phantom data set; it is reused", target)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.unfinished.", dir=target.parent))
+    unfinished = target.with_name(f".{target.name}.unfinished.{secrets.token_hex(8)}")
+    unfinished.mkdir()
     try:
         _write_all(unfinished, recipe, num_workers)
-        umask = os.umask(0)
-        os.umask(umask)
-        unfinished.chmod(0o777 & ~umask)  # mkdtemp makes folders that only their owner can read
         if target.exists():
             target.rmdir()  # empty, Windows does not rename onto a folder
         os.replace(unfinished, target)
@@ -255,8 +254,9 @@ def write_phantom_dataset(
     return target
 
 
-def write_sheet(images: Sequence[PhantomImage], path: str | Path, columns: int = 4, side: int = 384) -> Path:
+def write_sheet(images: Sequence[PhantomImage], path: str | Path) -> Path:
     """Write a PNG of images in reading order, lesions in amber (active) and blue (latent), cues in green."""
+    columns, side = _SHEET_COLUMNS, _SHEET_SIDE
     rows = -(-len(images) // columns)
     sheet = Image.new("RGB", (columns * side, rows * (side + _LINE)), (0, 0, 0))
     draw = ImageDraw.Draw(sheet)

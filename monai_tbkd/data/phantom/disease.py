@@ -20,9 +20,7 @@ LATENT = "ObsoletePulmonaryTuberculosis"
 ACTIVE_KINDS = {"infiltrate": 0.45, "cavity": 0.27, "nodules": 0.28}
 LATENT_KINDS = {"fibrosis": 0.55, "calcified": 0.45}
 
-_LATENT_IMAGES = (
-    0.20  # TBX11K: 212 of 1190 labeled tuberculosis images are latent only, and latent boxes are 20 % of all
-)
+_LATENT_IMAGES = 0.20  # TBX11K: 212 of 1190 labeled TB images are latent only, and latent boxes are 20 % of all
 _BILATERAL_IMAGES = 0.5  # TBX11K: 48 % of the validation images have boxes in both halves
 _UPPER_ZONE = 0.77
 _AREA = (0.01, 0.12)  # of the image
@@ -193,12 +191,7 @@ def _one(rng: np.random.Generator, lung: Array, kind: str, tb_type: str) -> tupl
 
 
 def render_lesions(rng: np.random.Generator, right: Array, left: Array) -> tuple[Array, tuple[Lesion, ...]]:
-    """Draw the lesions of one image with tuberculosis.
-
-    Args:
-        rng: random generator.
-        right: ``(H, W)`` soft mask of the patient's right lung on the image, 0-1.
-        left: the same of the left lung.
+    """Draw the lesions of one image with tuberculosis, given soft masks ``(H, W)`` of the patient's lungs on the image.
 
     Returns:
         Attenuation to add ``(H, W)``, and the 1-3 lesions.

@@ -15,7 +15,7 @@ from monai_tbkd.data.phantom.body import render_body, render_vessels
 from monai_tbkd.data.phantom.canvas import Array, Canvas, noise_field
 from monai_tbkd.data.phantom.cues import CUE_KINDS, Cue, ShortcutSpec, draw_cues
 from monai_tbkd.data.phantom.disease import Lesion, render_finding, render_lesions, sample_finding
-from monai_tbkd.data.phantom.patient import Pose, sample_anatomy
+from monai_tbkd.data.phantom.patient import Anatomy, Pose
 from monai_tbkd.data.phantom.skeleton import render_skeleton
 
 GENERATOR_VERSION = "2"
@@ -114,9 +114,6 @@ def make_image(
         draw_disease: False leaves lesions (and consolidation and effusion) out of the picture but keeps their records
             and everything else. A large heart stays, being anatomy.
 
-    Raises:
-        ValueError: an unknown class, a bad seed or an image that is too small.
-
     Example:
         >>> image = make_image("tb", seed=(0, 17), size=128)
         >>> image.image.shape, image.image.dtype.name, len(image.lesions) > 0
@@ -128,7 +125,7 @@ def make_image(
         raise ValueError(f"a phantom image has at least {MIN_SIZE} pixels a side, got {size}; resize a larger one")
     rng = _streams(seed)
     finding = sample_finding(rng["disease"]) if class_name == "sick" else None
-    anatomy = sample_anatomy(rng["anatomy"], enlarged_heart=finding == "cardiomegaly")
+    anatomy = Anatomy(rng["anatomy"], enlarged_heart=finding == "cardiomegaly")
     canvas, pose = Canvas(size), Pose(anatomy)
 
     body, lungs, outlines = render_body(canvas, anatomy, rng["texture"])

@@ -12,16 +12,16 @@ from tests.data.images_by_hand import noise_png
 Tree = Callable[..., Path]
 
 
-def found(root: Path, num_classes: int = 2) -> list[tuple[str, str, int]]:
-    return [(item["name"], item["split"], item["label"]) for item in load_class_folders(root, num_classes)]
+def found(root: Path) -> list[tuple[str, str, str]]:
+    return [(item["name"], item["split"], item["class_name"]) for item in load_class_folders(root)]
 
 
 def test_classes_alone_are_one_train_split(tree: Tree) -> None:
     root = tree("tb/deep/a.png", "Normal/b.png", "sick_non_tb/c.png")
-    assert found(root, 3) == [
-        ("Normal/b.png", "train", 0),
-        ("sick_non_tb/c.png", "train", 1),
-        ("tb/deep/a.png", "train", 2),
+    assert found(root) == [
+        ("Normal/b.png", "train", "health"),
+        ("sick_non_tb/c.png", "train", "sick"),
+        ("tb/deep/a.png", "train", "tb"),
     ]
     assert [item["boxes"] for item in load_class_folders(root)] == [[], [], None]
 
@@ -29,9 +29,9 @@ def test_classes_alone_are_one_train_split(tree: Tree) -> None:
 def test_splits_with_classes(tree: Tree) -> None:
     root = tree("train/tb/a.png", "validation/tuberculosis/b.png", "test/healthy/c.png")
     assert sorted(found(root)) == [
-        ("test/healthy/c.png", "test", 0),
-        ("train/tb/a.png", "train", 1),
-        ("validation/tuberculosis/b.png", "val", 1),
+        ("test/healthy/c.png", "test", "health"),
+        ("train/tb/a.png", "train", "tb"),
+        ("validation/tuberculosis/b.png", "val", "tb"),
     ]
 
 
@@ -39,7 +39,7 @@ def test_hidden_folders_tables_and_empty_classes_do_not_matter(tree: Tree) -> No
     root = tree("tb/a.png", ".cache/x.png")
     (root / "tb" / "notes.txt").write_text("taken in May\n")
     (root / "health").mkdir()
-    assert found(root) == [("tb/a.png", "train", 1)]
+    assert found(root) == [("tb/a.png", "train", "tb")]
 
 
 def test_unknown_folders_are_named_with_what_is_expected(tree: Tree) -> None:
@@ -93,4 +93,4 @@ def test_results_below_the_data_set_are_no_class(tree: Tree) -> None:
     root = tree("tb/a.png", "health/b.png", "health/nightly/overlays/b.png", "results/overlays/a.png")
     for folder in ("results", "health/nightly"):
         (root / folder / "predictions.csv").touch()
-    assert found(root) == [("health/b.png", "train", 0), ("tb/a.png", "train", 1)]
+    assert found(root) == [("health/b.png", "train", "health"), ("tb/a.png", "train", "tb")]

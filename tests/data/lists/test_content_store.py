@@ -13,7 +13,8 @@ import torch
 from monai.transforms import Compose, LoadImaged, RandFlipd, Transform
 
 from monai_tbkd.data import ContentStore, CXRReader
-from monai_tbkd.data.lists.content_store import content_sha256, fingerprint
+from monai_tbkd.data.files.paths import content_sha256
+from monai_tbkd.data.lists.content_store import fingerprint
 from monai_tbkd.networks import ActivationMapNet, SymmetricMapNet
 from monai_tbkd.transforms import CropToLungsd, FrozenFeaturesd, ResizeImaged
 

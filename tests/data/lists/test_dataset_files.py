@@ -48,7 +48,7 @@ def test_lists_that_the_yaml_of_a_yolo_set_names_are_read(tree: Tree) -> None:
         (root / name).write_text("images/a.png\n")
     (root / "data.yaml").write_text("names: [tb]\ntrain: ./train.txt\n")
     assert "are not read (1: val.txt)" in (unread_splits(root, "yolo") or "")
-    several = [datalist_item(root / "images/a.png", "a", "tb", split, 2) for split in ("train", "val")]
+    several = [datalist_item(root / "images/a.png", "a", "tb", split) for split in ("train", "val")]
     assert unread_splits(root, "yolo", several) is None
     (root / "data.yaml").write_text("names: [tb]\ntrain: ./train.txt\nval: val.txt\n")
     assert unread_splits(root, "yolo") is None

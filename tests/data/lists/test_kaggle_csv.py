@@ -43,7 +43,7 @@ def test_rows_are_merged_and_boxes_scaled_to_the_image(tree: Tree) -> None:
         ("s2.png", "64", "64", "val", "none", "no_tb", "none", "sick_but_non-tb"),
     )
     for given in (root, path):
-        items = {item["name"]: item for item in load_kaggle_csv(given, num_classes=3)}
+        items = {item["name"]: item for item in load_source(given, 3)}
         assert {name: (item["label"], item["split"]) for name, item in items.items()} == {
             "images/tb1.png": (2, "train"),
             "images/h1.png": (0, "train"),
@@ -112,6 +112,7 @@ def test_images_without_a_label_are_left_out_with_a_word(tree: Tree, caplog: pyt
         (tb(box="[1, 2, 3, 4]"), r"row 2 has the bbox '\[1, 2, 3, 4\]'"),
         (tb(box="__import__('os').getcwd()"), "row 2 has the bbox"),
         (tb(box="{'xmin': 1e999, 'ymin': 0, 'width': 1, 'height': 1}"), "finite"),
+        (tb(box=f"{{'xmin': 1{'0' * 400}, 'ymin': 0, 'width': 1, 'height': 1}}"), "row 2 has the bbox"),
         (tb(side="0"), "image_height '0'"),
         (("", *tb()[1:]), "names the image ''"),
         (tb("../tb1.png"), "names the image"),

@@ -31,7 +31,7 @@ def test_all_columns(tree: Tree, tmp_path: Path) -> None:
         "c.png,tuberculosis,,[],",
         f"{far},pneumonia,test,,",
     )
-    first, second, third, fourth = load_manifest(path, num_classes=3)
+    first, second, third, fourth = load_source(path, 3)
     assert (first["name"], first["label"], first["split"]) == ("a.png", 2, "train")
     assert (first["boxes"], first["box_types"], first["patient_id"]) == ([[1, 2, 3.5, 4]], ["unspecified"], "7")
     assert (second["name"], second["label"], second["split"], second["boxes"]) == ("deep/b.png", 0, "val", [])
@@ -75,7 +75,7 @@ def test_boxes_on_images_without_tb_are_dropped_and_said(tree: Tree, caplog: pyt
 
 
 def test_the_real_table(real_data: Path) -> None:
-    items = load_manifest(real_data / "nih" / "manifest.csv", num_classes=3)
+    items = load_source(real_data / "nih" / "manifest.csv", 3)
     assert Counter(item["label"] for item in items) == {0: 260, 1: 140}
     assert all(item["size"] == [512, 512] and item["boxes"] == [] and item["patient_id"] for item in items)
 

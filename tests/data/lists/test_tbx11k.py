@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from monai_tbkd.data import DatalistError, load_tbx11k
+from monai_tbkd.data import DatalistError, load_source, load_tbx11k
 from tests.data.conftest import refused
 
 Tree = Callable[..., Path]
@@ -66,7 +66,7 @@ def test_json_alone_gives_splits_and_boxes(tree: Tree) -> None:
     root = tree("imgs/tb/tb1.png", "imgs/sick/s1.png", "imgs/tb/tb2.png")
     write_json(root, "train", ["tb/tb1.png", "sick/s1.png"], {"tb/tb1.png": [10.0, 20.0, 30.0, 40.0]})
     write_json(root, "val", ["tb/tb2.png"], {})
-    items = by_name(load_tbx11k(root, num_classes=3))
+    items = by_name(load_source(root, 3))
     assert items["tb/tb1.png"]["boxes"] == [[5.0, 10.0, 20.0, 30.0]]
     assert items["tb/tb1.png"]["box_types"] == ["latent"]
     assert items["tb/tb2.png"]["split"] == "val"
@@ -265,6 +265,9 @@ def test_case_of_lists_and_annotations_does_not_count(tree: Tree) -> None:
     (root / "lists").rename(root / "Lists")
     assert load_tbx11k(root) == expected
     assert expected[0]["boxes"]
+    (root / "Annotations").rename(root.parent / "elsewhere")
+    (root / "annotations").symlink_to(root.parent / "elsewhere")
+    assert load_tbx11k(root) == expected, "through a link"
 
 
 @pytest.mark.parametrize("position", ["annotations", "annotation/xml", "annotations/xml/train", "imgs/tb", "xml"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_tbkd.data import DatalistError, load_datalist, load_yolo
+from monai_tbkd.data import DatalistError, load_datalist, load_source, load_yolo
 from monai_tbkd.data.lists.datalist import find_layout
 from tests.data.conftest import refused
 from tests.data.images_by_hand import noise_png
@@ -32,7 +32,7 @@ def images(tree: Tree) -> Path:
 
 
 def test_boxes_in_pixels_and_health_with_an_empty_label_file(images: Path) -> None:
-    a, b, c = load_yolo(images, num_classes=3)
+    a, b, c = load_source(images, 3, "yolo")
     assert (a["name"], a["label"], a["split"]) == ("images/train/a.png", 2, "train")
     # 32 x 32 pixels: center (16, 8), 16 wide, 8 high; and the left quarter of the image.
     assert a["boxes"] == [[8, 4, 24, 12], [0, 0, 8, 32]]
@@ -54,7 +54,7 @@ def test_folders_of_classes_win_over_missing_labels(tree: Tree) -> None:
     root = tree("images/train/tb/a.png", "images/train/sick/b.png", "images/train/tb/c.png")
     write(root / "labels/train/tb/a.txt", "0 0.5 0.5 0.5 0.5")
     write(root / "classes.txt", "tb\n")
-    b, a, c = load_yolo(root, num_classes=3)
+    b, a, c = load_source(root, 3, "yolo")
     assert [(item["label"], item["boxes"]) for item in (a, b, c)] == [(2, [[8, 8, 24, 24]]), (1, []), (2, None)]
     assert a["box_types"] == ["unspecified"]
     write(root / "labels/train/sick/b.txt", "0 0.5 0.5 0.5 0.5")
@@ -65,7 +65,7 @@ def test_boxes_of_other_classes_say_what_the_image_is(images: Path) -> None:
     write(images / "data.yaml", "names: [active_tb, healthy, sick_but_no_tb]")
     write(images / "labels/train/a.txt", "1 0.5 0.5 1 1\n0 0.5 0.5 0.5 0.5")
     write(images / "labels/train/b.txt", "2 0.5 0.5 1 1")
-    a, b, _ = load_yolo(images, num_classes=3)
+    a, b, _ = load_source(images, 3, "yolo")
     assert (a["class_name"], a["boxes"]) == ("tb", [[8, 8, 24, 24]])
     assert (b["class_name"], b["boxes"]) == ("sick", [])
 
