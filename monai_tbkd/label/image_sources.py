@@ -79,12 +79,8 @@ class FolderSource:
                 part.rename(target)
             finally:
                 part.unlink(missing_ok=True)
-        self.refresh()
-        return image_id(name)
-
-    def refresh(self) -> None:
-        """Walk the folder at the next question."""
         self._listed = float("-inf")
+        return image_id(name)
 
     def _list(self) -> None:
         try:

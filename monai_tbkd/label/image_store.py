@@ -7,7 +7,7 @@ import logging
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +32,11 @@ class ImageStore:
         source: of images.
         labels: where labels are kept.
         name: of the store.
-        on_final: is called with the identifier and the label when a label is finished; what it returns is noted.
+        sr: send finished labels to the PACS as structured reports.
     """
 
-    def __init__(
-        self,
-        source: FolderSource | PacsSource,
-        labels: LabelFolder,
-        name: str,
-        on_final: Callable[[str, ImageLabel], Mapping[str, Any]] | None = None,
-    ) -> None:
-        self.source, self.labels, self.name, self._on_final = source, labels, name, on_final
+    def __init__(self, source: FolderSource | PacsSource, labels: LabelFolder, name: str, sr: bool = False) -> None:
+        self.source, self.labels, self.name, self.sr = source, labels, name, sr
 
     def list_images(self) -> list[str]:
         return self.source.ids()
@@ -66,9 +60,7 @@ class ImageStore:
         """Identifiers and finished labels; those that cannot be understood are named in the log."""
         for item in self.datalist():
             try:
-                check_name(item["image"])
-                info = self.labels.info(item["id"])
-                yield item["id"], read_label(item["label"], item["image"], info, item["id"])
+                yield item["id"], self.labels.read(item["id"], Path(item["image"]))
             except (ValueError, OSError) as error:
                 logger.warning("%s: its label is left out (%s)", item["id"], error)
 
@@ -122,8 +114,8 @@ class ImageStore:
         """
         label = read_label(file, self._image(image), info, image)
         self.labels.save(image, file, tag, {**(info or {}), "understood": label.summary})
-        if tag == FINAL and self._on_final is not None:
-            self.labels.update_info(image, tag, self._on_final(image, label))
+        if tag == FINAL and self.sr and isinstance(self.source, PacsSource):
+            self.labels.update_info(image, tag, self.source.send_report(label))
         return label.summary
 
     def keep_result(self, image: str, file: str, tag: str, info: Mapping[str, Any]) -> str:

@@ -10,8 +10,7 @@ from typing import Any
 
 from monai_tbkd.data.files.atomic_write import write_json
 from monai_tbkd.data.lists import manifest
-from monai_tbkd.label.image_ids import check_name
-from monai_tbkd.label.image_label import ImageLabel, read_label
+from monai_tbkd.label.image_label import ImageLabel
 from monai_tbkd.label.image_sources import FolderSource
 from monai_tbkd.label.label_folder import FINAL, LABELS_FOLDER, PACS_IMAGES, LabelFolder, is_pacs_store
 from monai_tbkd.transforms import NOTICE
@@ -58,12 +57,11 @@ def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
     folder = store / PACS_IMAGES if of_pacs else store
     source, found = FolderSource(folder, labels.root), LabelExport()
     for identifier in identifiers:
-        image, label = folder / identifier if of_pacs else source.path(identifier), labels.path(identifier, tag)
+        image = folder / identifier if of_pacs else source.path(identifier)
         try:
-            if image is None or not image.exists() or label is None:
+            if image is None or not image.exists():
                 raise ValueError("its image is not there")
-            check_name(str(image))
-            read = read_label(label, image, labels.info(identifier, tag), identifier)
+            read = labels.read(identifier, image, tag)
         except (ValueError, OSError) as error:
             found.faults[identifier] = str(error)
             logger.warning("%s is left out: %s", identifier, error)

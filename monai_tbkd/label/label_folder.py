@@ -13,7 +13,8 @@ from typing import Any
 from filelock import FileLock
 
 from monai_tbkd.data.files.atomic_write import atomic_write, read_json_object, write_json
-from monai_tbkd.label.image_ids import is_safe_id
+from monai_tbkd.label.image_ids import check_name, is_safe_id
+from monai_tbkd.label.image_label import ImageLabel, read_label
 from monai_tbkd.label.report_label import REPORT_SUFFIX
 
 FINAL = "final"
@@ -68,6 +69,24 @@ class LabelFolder:
             name = self._note(image, tag).get("name")
             found = [path for path in found if path.name == name] or found
         return found[0] if found else None
+
+    def read(self, image: str, path: Path, tag: str = FINAL) -> ImageLabel:
+        """Read a label for a table of images.
+
+        Args:
+            image: identifier of the image.
+            path: the image, or the folder of its DICOM series.
+            tag: of the label.
+
+        Raises:
+            ValueError: there is no label, it cannot be understood, or the image's path cannot stand in a table.
+            ImageError: the image cannot be read.
+        """
+        label = self.path(image, tag)
+        if label is None:
+            raise ValueError(f"it has no label of the tag {tag}")
+        check_name(str(path))
+        return read_label(label, path, self.info(image, tag), image)
 
     def info(self, image: str, tag: str = FINAL) -> dict[str, Any]:
         """The note on a label."""

@@ -13,6 +13,10 @@ from typing import Any
 
 from pydicom import Dataset, dcmwrite
 
+from monai_tbkd.dicom.archive_answers import stored_instances
+from monai_tbkd.label.image_label import ImageLabel
+from monai_tbkd.label.report_label import annotation_report
+
 logger = logging.getLogger(__name__)
 
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
@@ -87,9 +91,34 @@ class PacsSource:
         """Refuse an upload."""
         raise ValueError("Images are not uploaded through this server; send them to the PACS.")
 
-    def refresh(self) -> None:
-        """Ask the server at the next question."""
-        self._listed = float("-inf")
+    def send_report(self, label: ImageLabel) -> dict[str, Any]:
+        """Store a label as a report, and check that it is stored.
+
+        A server answers a request to store in many ways, of which only one says that it is stored: the report's own UID
+        among the stored instances. Where it is not there, the server is asked for the report.
+
+        Returns:
+            The note on the label: ``report``, ``sent`` or ``not sent``, with the report's UID or the kind of fault.
+        """
+        try:
+            report = annotation_report(label)
+        except Exception as error:
+            logger.exception("A label gets no report")
+            return {"report": "not sent", "report_fault": type(error).__name__}
+        uid = str(report.SOPInstanceUID)
+        try:
+            stored = stored_instances(self.client.store_instances([report]).to_json_dict())
+            if uid not in stored:
+                series = report.StudyInstanceUID, report.SeriesInstanceUID
+                found = self.client.search_for_instances(*series, search_filters={"SOPInstanceUID": uid})
+                stored = {str(Dataset.from_json(each).get("SOPInstanceUID")) for each in found}
+        except Exception as error:  # of requests, dicomweb_client or pydicom; the label is kept all the same
+            logger.error("A report was not sent (%s)", type(error).__name__)
+            return {"report": "not sent", "report_fault": type(error).__name__}
+        if uid in stored:
+            return {"report": "sent", "report_sop_instance_uid": uid}
+        logger.error("A report was not stored: the server answers without saying that it is, and does not have it")
+        return {"report": "not sent", "report_fault": "NOT_STORED"}
 
     def _search(self, filters: dict[str, str]) -> dict[str, dict[str, Any]]:
         """Series by their UIDs."""

@@ -1,16 +1,21 @@
-"""The label in a DICOM structured report, as OHIF stores it."""
+"""A label as a DICOM structured report: read as OHIF stores it, and written for the archive of the image."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydicom import Dataset
 from pydicom.filereader import read_file_meta_info
 from pydicom.misc import is_dicom
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from monai_tbkd import __version__
 from monai_tbkd.bundle.plain_errors import with_extra
 from monai_tbkd.label.label_content import NOT_TB, Shape, image_word, one_word, read_text_label
+
+if TYPE_CHECKING:
+    from monai_tbkd.label.image_label import ImageLabel
 
 REPORT_SUFFIX = ".dcm"
 _ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
@@ -71,3 +76,20 @@ def read_report_label(path: Path, image_uid: str, said: Any = None) -> ReportLab
             "The report has no rectangle, and no word for the image; rename a rectangle to non_tb, health or sick."
         )
     return ReportLabel(shapes, said, (*report.left_out, *["a note" for note in notes if note is None]))
+
+
+def annotation_report(label: ImageLabel) -> Dataset:
+    """Make the report of `monai_tbkd.dicom` on a DICOM image, with the boxes that an annotator drew.
+
+    It has the form of a program's result, since that is what OHIF makes editable rectangles of. A drawn box has the
+    score 1, an image with TB as well; the algorithm's version says that a person drew it.
+
+    Raises:
+        DicomResultError: the image is not DICOM, or lacks what a report has to refer to.
+    """
+    from monai_tbkd.dicom import DRAWN_BY_ANNOTATOR, BoxFinding, ImageFinding, SourceImage, structured_report
+
+    boxes = tuple(BoxFinding(box[0], box[1], box[2], box[3], 1.0) for box in label.boxes)
+    version = f"{DRAWN_BY_ANNOTATOR}, saved by monai_tbkd {__version__}"
+    finding = ImageFinding(1.0 if label.is_tb else 0.0, boxes=boxes, model_version=version)
+    return structured_report(SourceImage.read(label.image), finding)

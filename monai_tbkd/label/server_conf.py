@@ -28,6 +28,7 @@ class ServerConf:
         cache_seconds: how long a listing of images is kept.
         sr: send finished labels to the DICOMweb server as structured reports.
         auto_scoring: run the scoring methods at the start, after each sample and after a training.
+        look_at: images without signals that one request of active learning looks at; more would keep others waiting.
     """
 
     token: str = ""
@@ -40,10 +41,11 @@ class ServerConf:
     cache_seconds: float = 10.0
     sr: bool = False
     auto_scoring: bool = False
+    look_at: int = 8
 
 
 def read_conf(conf: Mapping[str, Any], studies: str, environ: Mapping[str, str] = os.environ) -> ServerConf:
-    """Read the settings from ``--conf``; unknown keys are for trainers and strategies."""
+    """Read the settings from ``--conf``; unknown keys are not looked at."""
 
     def words(key: str) -> list[str]:
         return [each.strip() for each in str(conf.get(key, "")).split(",") if each.strip()]
@@ -66,13 +68,9 @@ def read_conf(conf: Mapping[str, Any], studies: str, environ: Mapping[str, str] 
         hosts=frozenset(words("hosts")),
         origins=frozenset(each.rstrip("/") for each in words("origins")),
         largest_body=int(megabytes * 2**20),
-        pacs=is_address(studies),
+        pacs=studies.startswith(("http://", "https://")),
         modalities=modalities,
         cache_seconds=number("cache_seconds", ServerConf.cache_seconds),
+        look_at=int(number("look_at", ServerConf.look_at)),
         **{key: truth(conf.get(key, False), key) for key in ("remote", "sr", "auto_scoring")},
     )
-
-
-def is_address(studies: str) -> bool:
-    """Whether ``--studies`` names a server rather than a folder."""
-    return studies.startswith(("http://", "https://"))

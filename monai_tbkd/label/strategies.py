@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,47 +15,19 @@ from monailabel.interfaces.tasks.strategy import Strategy
 
 from monai_tbkd.data.files.number_range import is_number
 from monai_tbkd.label.image_label import ImageLabel
-from monai_tbkd.label.image_pipeline import ImagePipeline, TeacherPipeline
-from monai_tbkd.label.image_signals import DISAGREEMENT, UNCERTAINTY, ImageSignals
+from monai_tbkd.label.image_pipeline import ImagePipeline
+from monai_tbkd.label.image_signals import ImageSignals
 from monai_tbkd.label.label_folder import note_of
 from monai_tbkd.metrics import UnionMaskIoU, bootstrap_mean
 from monai_tbkd.transforms import MapToMask, image_box_mask
-
-if TYPE_CHECKING:
-    from monai_tbkd.label.app import TuberculosisApp
 
 logger = logging.getLogger(__name__)
 
 OFFERED_SECONDS = 600.0
 """An image that was offered so recently comes last: its annotator is at work on it, or has passed it over."""
-LOOK_AT = 8
-"""Images without signals that one request looks at; inference of more would keep others waiting."""
 _MIOU_NOTE = "tbkd_miou"
 """Key of the note on an image."""
 _GRID = 256
-
-
-def make_strategies(app: TuberculosisApp) -> dict[str, Strategy]:
-    """The app's strategies by name; disagreement needs a teacher beside the model."""
-    look_at, signals = int(app.conf.get("look_at", LOOK_AT)), app.signals
-    least = MostOf(UNCERTAINTY, "Uncertain score: nearest to the threshold that decides first", signals, look_at)
-    strategies: dict[str, Strategy] = {"random": RandomImage(), "uncertain_score": least}
-    if signals.teacher is None:
-        logger.info("%s: no teacher, so no strategy teacher_student_disagreement.", app.folder.teacher)
-    else:
-        strategies["teacher_student_disagreement"] = MostOf(
-            DISAGREEMENT, "Teacher-student disagreement: maps that differ most first", signals, look_at
-        )
-    return strategies
-
-
-def signals_of(app: TuberculosisApp) -> ImageSignals:
-    """The app's signals: of the served model and, where it is there and fits, its teacher."""
-    try:
-        return ImageSignals(app.pipeline, TeacherPipeline(app.folder) if app.folder.teacher.is_file() else None)
-    except (ValueError, RuntimeError) as error:
-        logger.warning("%s cannot be used, and so is left out: %s", app.folder.teacher, error)
-        return ImageSignals(app.pipeline)
 
 
 class RandomImage(Strategy):

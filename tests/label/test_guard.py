@@ -167,7 +167,14 @@ class TestConf:
         assert conf == ServerConf("t", True, hosts, origins, 2**19, True, ("DX",), 3, True)
 
     @pytest.mark.parametrize(
-        "given", [{"remote": "maybe"}, {"max_upload_mb": "-1"}, {"max_upload_mb": "x"}, {"modalities": "DX;CR"}]
+        "given",
+        [
+            {"remote": "maybe"},
+            {"max_upload_mb": "-1"},
+            {"max_upload_mb": "x"},
+            {"modalities": "DX;CR"},
+            {"look_at": "few"},
+        ],
     )
     def test_what_cannot_be(self, given: dict[str, str]) -> None:
         with pytest.raises(ValueError, match=next(iter(given))):

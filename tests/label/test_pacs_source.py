@@ -1,4 +1,4 @@
-"""The image that is fetched is the one that was asked for."""
+"""The image that is fetched is the one that was asked for, and a label that is sent is in the archive."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pydicom
 import pytest
 from pydicom import Dataset
 
+from monai_tbkd.label import pacs_source
+from monai_tbkd.label.image_label import ImageLabel
 from monai_tbkd.label.pacs_source import PacsSource
 from tests.data.golden_dicom import ramp, write_image
 
@@ -47,3 +49,58 @@ def test_an_image_of_another_series_is_left_out(other: dict[str, str], tmp_path:
     assert folder is not None
     (kept,) = folder.iterdir()
     assert pydicom.dcmread(kept).SOPInstanceUID == "1.2.3.4.5"
+
+
+REPORT = "1.2.3.7"
+LABEL = ImageLabel(Path("image.png"), [], [], "tb", (41, 57))
+
+
+def listing(uid: str) -> Dataset:
+    item, answer = Dataset(), Dataset()
+    item.ReferencedSOPInstanceUID = uid
+    answer.ReferencedSOPSequence = [item]
+    return answer
+
+
+class Archive:
+    """As ``DICOMwebClient``: an answer to a request to store, and what a search finds then."""
+
+    def __init__(self, answer: Any, *found: str) -> None:
+        self.answer, self.found = answer, found
+
+    def store_instances(self, instances: list[Dataset]) -> Dataset:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def search_for_instances(self, *_: Any, search_filters: dict[str, str]) -> list[dict[str, Any]]:
+        assert search_filters == {"SOPInstanceUID": REPORT}
+        return [{"00080018": {"vr": "UI", "Value": [each]}} for each in self.found]
+
+
+@pytest.mark.parametrize(
+    ("archive", "noted"),
+    [
+        (Archive(listing(REPORT)), "sent"),
+        (Archive(Dataset(), REPORT), "sent"),
+        (Archive(Dataset()), "NOT_STORED"),  # 200 with {}, a page of HTML, or nothing
+        (Archive(listing("1.2.3.5"), "1.2.3.5"), "NOT_STORED"),
+        (Archive(ConnectionError("gone")), "ConnectionError"),
+    ],
+)
+def test_a_report_counts_as_sent_when_the_archive_has_it(
+    archive: Archive, noted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = Dataset()
+    report.SOPInstanceUID, report.StudyInstanceUID, report.SeriesInstanceUID = REPORT, "1.2", "1.2.3"
+    monkeypatch.setattr(pacs_source, "annotation_report", lambda label: report)
+    found = PacsSource(archive, tmp_path, ()).send_report(LABEL)
+    if noted == "sent":
+        assert found == {"report": "sent", "report_sop_instance_uid": REPORT}
+    else:
+        assert found == {"report": "not sent", "report_fault": noted}
+
+
+def test_an_image_that_gets_no_report_is_no_fault_of_its_label(tmp_path: Path) -> None:
+    found = PacsSource(Archive(listing(REPORT)), tmp_path, ()).send_report(LABEL)
+    assert found["report"] == "not sent" and found["report_fault"]
