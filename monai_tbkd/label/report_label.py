@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pydicom import Dataset
 from pydicom.filereader import read_file_meta_info
@@ -12,7 +12,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from monai_tbkd import __version__
 from monai_tbkd.bundle.plain_errors import with_extra
-from monai_tbkd.label.label_content import NOT_TB, Shape, image_word, one_word, read_text_label
+from monai_tbkd.label.label_content import NOT_TB, Drawn, image_word, one_word, read_text_label
 
 if TYPE_CHECKING:
     from monai_tbkd.label.image_label import ImageLabel
@@ -22,15 +22,7 @@ _ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _MOST_ITEMS = 20_000  # OHIF's have some 30 a rectangle; a file of empty ones takes seconds to read
 
 
-class ReportLabel(NamedTuple):
-    """A report: its boxes of tuberculosis, its word for the image, and what else it holds, such as ``Length``."""
-
-    shapes: list[Shape]
-    said: Any
-    left_out: tuple[str, ...]
-
-
-def read_report_label(path: Path, image_uid: str, said: Any = None) -> ReportLabel:
+def read_report_label(path: Path, image_uid: str, said: Any = None) -> Drawn:
     """Read a report as a label.
 
     A rectangle without a word is tuberculosis. One that was renamed to another class, such as ``non_tb``, is no box and
@@ -70,12 +62,12 @@ def read_report_label(path: Path, image_uid: str, said: Any = None) -> ReportLab
         words.add("tb" if report.image_percent >= 50 else NOT_TB)
     if shapes:
         words.discard(NOT_TB)  # a rectangle that is none, beside others
-    said = one_word({str(word) for word in words}, "words of the report") or said
-    if not shapes and said in (None, ""):
+    own = one_word({str(word) for word in words}, "words of the report")
+    if not shapes and own is None and said in (None, ""):
         raise ValueError(
             "The report has no rectangle, and no word for the image; rename a rectangle to non_tb, health or sick."
         )
-    return ReportLabel(shapes, said, (*report.left_out, *["a note" for note in notes if note is None]))
+    return Drawn(shapes, own, left_out=(*report.left_out, *["a note" for note in notes if note is None]))
 
 
 def annotation_report(label: ImageLabel) -> Dataset:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from monai_tbkd.label.image_geometry import ImageGeometry
-from monai_tbkd.label.label_content import are_numbers, image_word, one_word
+from monai_tbkd.label.label_content import Drawn, Shape, are_numbers, image_word, one_word
 from monai_tbkd.transforms import NOTICE
 
 _SCHEMA = (
@@ -52,20 +52,19 @@ def boxes_to_markups(boxes: Sequence[Sequence[float]], geometry: ImageGeometry) 
     return {"@schema": _SCHEMA, "markups": markups}
 
 
-def markups_to_boxes(document: Mapping[str, Any], geometry: ImageGeometry) -> tuple[list[list[float]], str | None]:
-    """The boxes of a markups document, and what it calls the image.
+def read_markups(document: Mapping[str, Any], geometry: ImageGeometry) -> Drawn:
+    """Read the boxes of a markups document, and what it calls the image.
 
     3D Slicer has no other way to say what an image without TB is: a box whose name, or whose point's, is ``non_tb``,
     ``health`` or ``sick`` is no box and says so.
 
-    Returns:
-        ``[xmin, ymin, xmax, ymax]`` each in pixels, not yet clipped at the image's edges; a turned box gets the box
-        around it. The word, or None.
+    Boxes are not yet clipped at the image's edges; a turned box gets the box around it.
 
     Raises:
         ValueError: a markup that is not a box, impossible numbers, or two words for the image.
     """
-    boxes, words = [], set()
+    shapes: list[Shape] = []
+    words = set()
     for number, markup in enumerate(document["markups"], start=1):
         kind = markup.get("type") if isinstance(markup, Mapping) else None
         if kind != "ROI":
@@ -88,8 +87,8 @@ def markups_to_boxes(document: Mapping[str, Any], geometry: ImageGeometry) -> tu
             axes = _numbers(markup, "orientation", 9).reshape(3, 3) * sign[:, None]
         corners = np.array(list(itertools.product((-0.5, 0.5), repeat=3))) * size
         at = geometry.points_to_image(center + corners @ axes.T)
-        boxes.append([*at.min(axis=0).tolist(), *at.max(axis=0).tolist()])
-    return boxes, one_word(words, "markups")
+        shapes.append(("tuberculosis", [*at.min(axis=0).tolist(), *at.max(axis=0).tolist()]))
+    return Drawn(shapes, one_word(words, "markups"))
 
 
 def _image_word(markup: Mapping[str, Any]) -> str | None:
