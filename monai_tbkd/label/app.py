@@ -23,11 +23,10 @@ from monai_tbkd.label.app_folder import read_app_folder
 from monai_tbkd.label.image_ids import is_safe_id
 from monai_tbkd.label.image_pipeline import LABEL, ImagePipeline, TeacherPipeline
 from monai_tbkd.label.image_signals import DISAGREEMENT, UNCERTAINTY, ImageSignals
-from monai_tbkd.label.image_sources import FolderSource
+from monai_tbkd.label.image_sources import FolderSource, PacsSource
 from monai_tbkd.label.image_store import ImageStore
 from monai_tbkd.label.infer_tasks import BoxesTask, ImageBatchInfer, ImageTask, MapTask, ScoreTask
 from monai_tbkd.label.label_folder import LABELS_FOLDER, PACS_IMAGES, LabelFolder, mark_pacs_store
-from monai_tbkd.label.pacs_source import PacsSource
 from monai_tbkd.label.server_conf import TOKEN_VARIABLE, read_conf
 from monai_tbkd.label.strategies import BoxIoU, MostOf, RandomImage, SignalScoring
 from monai_tbkd.label.trainers import StudentTraining

@@ -37,6 +37,7 @@ class ImageLabel:
         upright_size: (height, width) of the upright image.
         turn: how the stored pixels were turned upright.
         left_out: what a viewer's report held beside its boxes, such as ``Length``.
+        identifier: of the image in a store.
     """
 
     image: Path
@@ -46,6 +47,7 @@ class ImageLabel:
     upright_size: tuple[int, int]
     turn: ImageTurn = field(default_factory=ImageTurn)
     left_out: tuple[str, ...] = ()
+    identifier: str = ""
 
     @property
     def is_tb(self) -> bool:
@@ -123,7 +125,7 @@ def _read_label(label: Path, given: Path, info: Mapping[str, Any], identifier: s
     image = frontal_image(given)
     _, meta = _ANY_IMAGE.get_data([image])
     turn, (height, width) = ImageTurn.from_text(str(meta["turn"])), (int(v) for v in meta["original_size"])
-    empty = ImageLabel(image, [], [], "", (height, width), turn)
+    empty = ImageLabel(image, [], [], "", (height, width), turn, identifier=identifier)
     uid, name = str(meta.get("sop_instance_uid") or ""), label.name.lower()
     if name.endswith(".json"):
         drawn = _read_json(label, empty, uid)
@@ -142,7 +144,9 @@ def _read_label(label: Path, given: Path, info: Mapping[str, Any], identifier: s
         understood = info.get("understood")
         said = understood.get("class_name") if isinstance(understood, Mapping) else None
     boxes = [_clipped(box, empty.stored_size) for _, box in few(drawn.shapes)]
-    return ImageLabel(image, boxes, types, image_class(said, len(boxes)), (height, width), turn, drawn.left_out)
+    return ImageLabel(
+        image, boxes, types, image_class(said, len(boxes)), (height, width), turn, drawn.left_out, identifier
+    )
 
 
 def _as_stored(drawn: Drawn, image: ImageLabel, source_format: str) -> Drawn:

@@ -46,9 +46,8 @@ class ImageTask(InferTask):
         return True
 
     def __call__(self, request: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
-        """A file, or None where there is nothing to draw, and the answer for the image at ``request["image"]``."""
-        options = picked(InferParams, request, self.pipeline.defaults)
-        found = self.pipeline(request["image"], options)
+        """Return a file, or None where there is nothing to draw, and the answer for ``request["image"]``."""
+        found = self.pipeline(request["image"], picked(InferParams, request, self.pipeline.defaults))
         answer = {"model": request.get("model"), **found.as_json()}
         if found.reason is not None:
             logger.info("%s: no score (%s)", request.get("model"), found.reason)
@@ -117,12 +116,11 @@ class ImageBatchInfer(BatchInferTask):
         Returns:
             How it ends, such as ``19 done, 5 refused``, and the reason of each image without an answer.
         """
-        tag = request.get("label_tag") or "original"
         images = sorted(self.get_images(request, datastore))[: request.get("max_batch_size") or None]
         states, reasons = [], {}
         for number, image in enumerate(images, start=1):
             try:
-                done = infer({**request, "image": image, "save_label": True, "label_tag": tag}, datastore)
+                done = infer({**request, "image": image, "save_label": True}, datastore)
                 if done.get("file"):
                     Path(done["file"]).unlink(missing_ok=True)
                 answer = done["params"]

@@ -28,6 +28,10 @@ LABEL_SUFFIXES = (".json", ".xml", REPORT_SUFFIX, ".nii.gz", ".nii", ".nrrd", ".
 """What a label may be: boxes (JSON, XML, DICOM SR) or a mask."""
 
 
+class MissingError(ValueError):
+    """There is no such image or label."""
+
+
 class LabelFolder:
     """``labels/<tag>/<image id><suffix>`` and, beside, notes on each label and image.
 
@@ -70,23 +74,30 @@ class LabelFolder:
             found = [path for path in found if path.name == name] or found
         return found[0] if found else None
 
-    def read(self, image: str, path: Path, tag: str = FINAL) -> ImageLabel:
-        """Read a label for a table of images.
+    def found(self, image: str, tag: str) -> Path:
+        """The label's file; a `MissingError` where there is none."""
+        path = self.path(image, tag)
+        if path is None:
+            raise MissingError(f"{image} has no label of the tag {tag}.")
+        return path
 
-        Args:
-            image: identifier of the image.
-            path: the image, or the folder of its DICOM series.
-            tag: of the label.
+    def content(self, image: str, tag: str) -> tuple[str, bytes]:
+        """A label's file name and its present content, however others replace it meanwhile; `MissingError` for none."""
+        path = self.found(image, tag)
+        try:
+            return path.name, path.read_bytes()
+        except OSError as error:  # removed meanwhile
+            raise MissingError(f"{image} has no label of the tag {tag}.") from error
+
+    def read(self, image: str, path: Path, tag: str = FINAL) -> ImageLabel:
+        """Read a label of the image at `path`, a file or the folder of a DICOM series, for a table.
 
         Raises:
             ValueError: there is no label, it cannot be understood, or the image's path cannot stand in a table.
             ImageError: the image cannot be read.
         """
-        label = self.path(image, tag)
-        if label is None:
-            raise ValueError(f"it has no label of the tag {tag}")
         check_name(str(path))
-        return read_label(label, path, self.info(image, tag), image)
+        return read_label(self.found(image, tag), path, self.info(image, tag), image)
 
     def info(self, image: str, tag: str = FINAL) -> dict[str, Any]:
         """The note on a label."""
@@ -129,14 +140,9 @@ class LabelFolder:
                     path.unlink(missing_ok=True)
 
     def update_info(self, image: str, tag: str, info: Mapping[str, Any]) -> None:
-        """Add to the note on a label.
-
-        Raises:
-            ValueError: there is no such label.
-        """
+        """Add to the note on a label; a `MissingError` where there is none."""
         _check(image, tag)
-        if self.path(image, tag) is None:
-            raise ValueError(f"{image} has no label of the tag {tag}.")
+        self.found(image, tag)
         with self._locked():
             write_json(self._note_path(image, tag), {**self.info(image, tag), **info})
 
@@ -176,22 +182,13 @@ def is_pacs_store(store: Path) -> bool:
 
 
 def note_of(info: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """A note's own note; empty where it is none, since notes may be edited by hand.
-
-    Example:
-        >>> note_of({"finding": "lost"}, "finding")
-        {}
-    """
+    """A note within a note; empty where it is none, since notes may be edited by hand."""
     note = info.get(key)
     return note if isinstance(note, dict) else {}
 
 
 def label_suffix(file: Path) -> str:
-    """The suffix of a label's file.
-
-    Raises:
-        ValueError: it is none of `LABEL_SUFFIXES`.
-    """
+    """The suffix of a label's file; a ValueError where it is none of `LABEL_SUFFIXES`."""
     for suffix in LABEL_SUFFIXES:
         if file.name.lower().endswith(suffix):
             return suffix

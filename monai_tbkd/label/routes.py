@@ -23,7 +23,6 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.routing import APIRouter
 from monailabel.config import settings
 from monailabel.endpoints.ohif import get_ohif
-from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException, MONAILabelException
 from monailabel.utils.async_tasks.task import AsyncTask
 from pydantic import Field
 from requests_toolbelt import MultipartEncoder
@@ -33,7 +32,7 @@ from monai_tbkd.data import ImageError
 from monai_tbkd.label import request_models as models
 from monai_tbkd.label.dicomweb_proxy import DicomwebProxy
 from monai_tbkd.label.guard import LARGEST_TEXT
-from monai_tbkd.label.label_folder import FINAL, label_suffix
+from monai_tbkd.label.label_folder import FINAL, MissingError, label_suffix
 from monai_tbkd.label.request_models import SafeId, SafeIdOrNone, Strict
 from monai_tbkd.label.server_conf import ServerConf
 from monai_tbkd.label.uploads import kept_upload, new_session, upload_name
@@ -100,7 +99,7 @@ def make_api(
     for kind, handler in (
         (RequestValidationError, _say_what_cannot_be),
         (ValueError, _say_what_is_wrong),
-        (MONAILabelException, _say_what_is_missing),
+        (MissingError, _say_what_is_missing),
     ):
         api.add_exception_handler(kind, handler)
     routes = APIRouter(dependencies=[Depends(_only_known_keys)])
@@ -240,7 +239,7 @@ def _add_datastore(routes: APIRouter, app: Callable[[], TuberculosisApp]) -> Non
     @routes.head("/datastore/label", include_in_schema=False)
     @routes.get("/datastore/label")
     def label(label: SafeId, tag: SafeId) -> Any:
-        name, content = app().datastore().read_whole(label, tag)
+        name, content = app().datastore().labels.content(label, tag)
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(content, media_type="application/octet-stream", headers=headers)
 
@@ -264,12 +263,12 @@ def _add_datastore(routes: APIRouter, app: Callable[[], TuberculosisApp]) -> Non
 
     @routes.put("/datastore/label/info")
     def note_label(label: SafeId, tag: SafeId, form: Annotated[_InfoForm, Form()]) -> Any:
-        app().datastore().update_label_info(label, tag, _params(models.Note, form.info, "info"))
+        app().datastore().labels.update_info(label, tag, _params(models.Note, form.info, "info"))
         return {}
 
     @routes.put("/datastore/updatelabelinfo")
     def review_label(label: SafeId, tag: SafeId, form: Annotated[_ParamsForm, Form()]) -> Any:
-        app().datastore().update_label_info(label, tag, _params(models.Note, form.params))
+        app().datastore().labels.update_info(label, tag, _params(models.Note, form.params))
         return {}
 
     @routes.get("/datastore/dataset")
@@ -359,6 +358,8 @@ def _named(upload: UploadFile) -> Iterator[None]:
     """Put the name that an upload came with before an error."""
     try:
         yield
+    except MissingError:
+        raise
     except ImageError as error:  # of the image, which an answer must not tell the path of
         detail = f"{upload_name(upload)}: its image cannot be read: {error.detail} ({error.reason})."
         raise HTTPException(422, detail) from error
@@ -374,8 +375,7 @@ def _parts(found: dict[str, Any], file: Path) -> Response:
 
 
 async def _say_what_is_missing(request: Request, error: Exception) -> JSONResponse:
-    missing = isinstance(error, (ImageNotFoundException, LabelNotFoundException))
-    return JSONResponse({"detail": str(getattr(error, "msg", error))}, 404 if missing else 422)
+    return JSONResponse({"detail": str(error)}, 404)
 
 
 async def _say_what_is_wrong(request: Request, error: Exception) -> JSONResponse:

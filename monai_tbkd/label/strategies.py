@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,7 @@ from monai_tbkd.transforms import MapToMask, image_box_mask
 
 logger = logging.getLogger(__name__)
 
-OFFERED_SECONDS = 600.0
-"""An image that was offered so recently comes last: its annotator is at work on it, or has passed it over."""
-_MIOU_NOTE = "tbkd_miou"
-"""Key of the note on an image."""
+_OFFERED_SECONDS = 600.0
 _GRID = 256
 
 
@@ -37,7 +34,7 @@ class RandomImage(Strategy):
         super().__init__("Random: any unlabeled image")
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any] | None:
-        images = not_at_work(datastore, datastore.get_unlabeled_images())
+        images = _unlabeled(datastore)
         return {"id": random.choice(images), "weight": 1.0} if images else None
 
 
@@ -53,8 +50,8 @@ class MostOf(Strategy):
         self.signal, self.signals, self.look_at = signal, signals, look_at
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any] | None:
-        """``id`` and ``weight`` (the signal) of the next image, or None where every image has a label."""
-        images = not_at_work(datastore, datastore.get_unlabeled_images())
+        """Return ``id`` and ``weight`` (the signal) of the next image, None where every image has a label."""
+        images = _unlabeled(datastore)
         if not images:
             return None
         found = self.signals.of(datastore, images, self.look_at)
@@ -65,15 +62,15 @@ class MostOf(Strategy):
         return {"id": best, "weight": values[best]}
 
 
-def not_at_work(datastore: Any, images: Sequence[str]) -> list[str]:
-    """Images that no strategy has offered in the last ten minutes; all of them where none is left."""
-    now, free = time.time(), []
+def _unlabeled(datastore: Any) -> list[str]:
+    """Unlabeled images that no strategy has offered in the last ten minutes; all of them where none is left."""
+    images, free, now = datastore.get_unlabeled_images(), [], time.time()
     for image in images:
         offers = note_of(datastore.get_image_info(image), "strategy").values()
         times = [each["ts"] for each in offers if isinstance(each, dict) and is_number(each.get("ts"), 0, now + 60)]
-        if now - max(times, default=0) >= OFFERED_SECONDS:
+        if now - max(times, default=0) >= _OFFERED_SECONDS:
             free.append(image)
-    return free or list(images)
+    return free or images
 
 
 class BoxIoU(ScoringMethod):
@@ -87,23 +84,18 @@ class BoxIoU(ScoringMethod):
         self.pipeline = pipeline
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
-        """``miou`` with its 95 % interval (``low``, ``high``), ``images``, ``refused`` and ``model_version``."""
-        values, refused, version = [], 0, self.pipeline.model_version
-        for image, label in datastore.finished_labels():
-            if not label.boxes:
-                continue
-            value = self.of(label)
-            if value is None:
-                refused += 1
-                continue
-            values.append(value)
-            datastore.update_image_info(image, {_MIOU_NOTE: {"iou": round(value, 6), "model_version": version}})
-        number = bootstrap_mean(np.array(values))
+        """Return ``miou``, its 95 % interval (``low``, ``high``), ``images``, ``refused`` and ``model_version``."""
+        version = self.pipeline.model_version
+        found = {label.identifier: self._iou(label) for label in datastore.finished_labels() if label.boxes}
+        values = {image: iou for image, iou in found.items() if iou is not None}
+        for image, iou in values.items():
+            datastore.update_image_info(image, {"tbkd_miou": {"iou": round(iou, 6), "model_version": version}})
+        number = bootstrap_mean(np.array(list(values.values())))
         logger.info("mIoU %.3f on %d images with boxes", number.value, number.n)
         named = dict(zip(("miou", "low", "high"), number.as_dict().values()))
-        return {**named, "images": len(values), "refused": refused, "model_version": version}
+        return {**named, "images": len(values), "refused": len(found) - len(values), "model_version": version}
 
-    def of(self, label: ImageLabel) -> float | None:
+    def _iou(self, label: ImageLabel) -> float | None:
         """IoU of one image with boxes; None where the model refuses it."""
         seen = self.pipeline(label.image)
         if seen.tb_map is None:
@@ -122,6 +114,6 @@ class SignalScoring(ScoringMethod):
         self.signals = signals
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
-        """``images``, and ``refused`` among them."""
+        """Return how many ``images`` have signals, and how many of them are ``refused``."""
         found = self.signals.of(datastore, datastore.get_unlabeled_images())
         return {"images": len(found), "refused": sum("reason" in each for each in found.values())}

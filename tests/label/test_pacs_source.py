@@ -9,9 +9,9 @@ import pydicom
 import pytest
 from pydicom import Dataset
 
-from monai_tbkd.label import pacs_source
+from monai_tbkd.label import image_sources
 from monai_tbkd.label.image_label import ImageLabel
-from monai_tbkd.label.pacs_source import PacsSource
+from monai_tbkd.label.image_sources import PacsSource
 from tests.data.golden_dicom import ramp, write_image
 
 STUDY, SERIES = "1.2.3", "1.2.3.4"
@@ -93,7 +93,7 @@ def test_a_report_counts_as_sent_when_the_archive_has_it(
 ) -> None:
     report = Dataset()
     report.SOPInstanceUID, report.StudyInstanceUID, report.SeriesInstanceUID = REPORT, "1.2", "1.2.3"
-    monkeypatch.setattr(pacs_source, "annotation_report", lambda label: report)
+    monkeypatch.setattr(image_sources, "annotation_report", lambda label: report)
     found = PacsSource(archive, tmp_path, ()).send_report(LABEL)
     if noted == "sent":
         assert found == {"report": "sent", "report_sop_instance_uid": REPORT}
