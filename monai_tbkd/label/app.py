@@ -36,18 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 class TuberculosisApp(MONAILabelApp):
-    """The app that ``monailabel start_server`` finds through the folder's ``main.py``.
-
-    Attributes:
-        folder: configs, recipes and weights.
-        pipeline: the served model.
-        server_conf: settings of ``--conf``.
-
-    Args:
-        app_dir: the folder that ``label_app`` wrote.
-        studies: a folder of images, or the address of a DICOMweb server.
-        conf: from ``--conf key value``.
-    """
+    """The app that ``monailabel start_server`` finds through the ``main.py`` of the folder that ``label_app`` wrote."""
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
         self.folder = read_app_folder(app_dir)
@@ -133,32 +122,27 @@ class TuberculosisApp(MONAILabelApp):
         """Locate tuberculosis on one image: an identifier, or a file that was uploaded with the request.
 
         Returns:
-            ``file`` of the answer or None, ``label`` (the identifier where a label was saved), ``tag``, and ``params``,
-            the answer.
+            ``file`` of the answer or None, and ``params``, the answer.
         """
-        model, image = str(request.get("model")), request.get("image")
+        model, image = str(request.get("model")), str(request.get("image"))
         if model not in self._infers:
             raise HTTPException(404, f"There is no model {model}; expected one of {', '.join(self._infers)}.")
-        store = datastore or self.datastore()
-        file, answer = self._infers[model]({**request, "image": self._image_path(image, store)})
-        tag, label = str(request.get("label_tag") or "original"), file
-        if request.get("save_label") and is_safe_id(str(image)):
+        file, answer = self._infers[model]({**request, "image": self._image_path(image)})
+        if request.get("save_label") and is_safe_id(image):
             try:
-                if file:
-                    label = store.keep_result(str(image), file, tag, {"model": model, "params": answer})
-                self._note(str(image), answer)
+                self._keep(image, file, str(request.get("label_tag") or "original"), {"model": model, "params": answer})
             except BaseException:  # such as a full disk
                 if file:
                     Path(file).unlink(missing_ok=True)
                 raise
-        return {"label": label, "tag": tag, "file": file, "params": answer}
+        return {"file": file, "params": answer}
 
-    def _image_path(self, image: Any, store: Any) -> str:
+    def _image_path(self, image: str) -> str:
         """The path of an image in the datastore by its identifier, or of an upload; nothing else is read."""
         found = ""
-        if isinstance(image, str) and is_safe_id(image):
-            found = store.get_image_uri(image)
-        elif isinstance(image, str) and "\0" not in image:
+        if is_safe_id(image):
+            found = self.datastore().get_image_uri(image)
+        elif "\0" not in image:
             path = Path(os.path.realpath(image))
             inside = any(path.is_relative_to(os.path.realpath(each)) for each in (self._uploads, self._kept))
             found = str(path) if inside and path.exists() else ""
@@ -166,9 +150,11 @@ class TuberculosisApp(MONAILabelApp):
             raise HTTPException(404, "There is no such image; expected an identifier of the datastore, or an upload.")
         return found
 
-    def _note(self, image: str, answer: Mapping[str, Any]) -> None:
-        """Keep what a batch found, so that an image without a label file is not without an answer."""
-        kept = ("status", "reason", "image_score", "decision", "model_version")
+    def _keep(self, image: str, file: str | None, tag: str, info: Mapping[str, Any]) -> None:
+        """Keep what a model has found, and note it, so that an image without a label file is not without an answer."""
+        if file:
+            self.datastore().labels.save(image, Path(file), tag, info)
+        answer, kept = info["params"], ("status", "reason", "image_score", "decision", "model_version")
         note = {key: answer[key] for key in kept if answer.get(key) is not None}
         self.datastore().update_image_info(image, {"finding": {**note, "n_boxes": len(answer.get("boxes", []))}})
 

@@ -22,11 +22,7 @@ def is_cvat(content: Any) -> bool:
 
 
 def read_cvat_json(content: Any) -> Drawn:
-    """Read shapes from JSON of which `is_cvat` holds.
-
-    Raises:
-        ValueError: a shape that cannot be understood, or too many.
-    """
+    """Read shapes from JSON of which `is_cvat` holds; raise ValueError if one cannot be understood."""
     if isinstance(content, list):
         few(content, "shapes")
         tags = [each for each in content if each.get("type") == "tag"]
@@ -130,11 +126,7 @@ def _box(kind: str, points: Any, degrees: float) -> list[float]:
 
 
 def _around(points: Any) -> list[float]:
-    """The box around points ``[[x, y], ...]``.
-
-    Raises:
-        ValueError: fewer than two, too many, or not numbers.
-    """
+    """The box around points ``[[x, y], ...]``; raise ValueError if they are not at least two pairs of numbers."""
     few(points, "points", MOST_POINTS)
     try:
         pairs = [(finite(x), finite(y)) for x, y in points]

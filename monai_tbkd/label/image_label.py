@@ -12,11 +12,10 @@ from monai_tbkd.data import CXRReader, ImageError, ImageTurn
 from monai_tbkd.data.files.outside_text import decode_text
 from monai_tbkd.data.lists.image_classes import box_type_of, class_of
 from monai_tbkd.label.cvat_labels import is_cvat, read_cvat_json, read_cvat_xml
-from monai_tbkd.label.image_geometry import image_geometry
-from monai_tbkd.label.image_sources import series_files
+from monai_tbkd.label.image_geometry import image_geometry, read_apart
+from monai_tbkd.label.image_ids import series_files
 from monai_tbkd.label.label_content import IMAGE_LABEL, Drawn, Shape, are_numbers, few, image_class, read_text_label
 from monai_tbkd.label.label_map import MASK_SUFFIXES, mask_to_boxes, read_mask
-from monai_tbkd.label.read_apart import read_apart
 from monai_tbkd.label.report_label import REPORT_SUFFIX, read_report_label
 from monai_tbkd.label.slicer_markups import read_markups
 
@@ -98,11 +97,7 @@ def read_label(
 
 
 def frontal_image(path: Path) -> Path:
-    """The file of an image, or the one image of a series that the reader's rules take.
-
-    Raises:
-        ValueError: a series without a single such image.
-    """
+    """Return the file of an image, or of the one image of a series that the reader's rules take."""
     if not path.is_dir():
         return path
     images = series_files(path)
@@ -232,11 +227,7 @@ def _box_type(word: str) -> str:
 
 
 def four_numbers(value: Any) -> list[float]:
-    """The first four numbers of a box.
-
-    Raises:
-        ValueError: fewer, or anything but finite numbers.
-    """
+    """Return the first four numbers of a box; raise ValueError if they are not finite numbers."""
     if not are_numbers(value, 4):
         raise ValueError(f"A box is {str(value)[:80]}; expected [xmin, ymin, xmax, ymax], finite numbers.")
     return [float(v) for v in value[:4]]

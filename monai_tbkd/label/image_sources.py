@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filelock import FileLock
 from pydicom import Dataset, dcmwrite
@@ -23,10 +23,8 @@ from monai_tbkd.data.readers.image_folder import list_images
 from monai_tbkd.data.readers.quiet_pydicom import quiet_pydicom
 from monai_tbkd.dicom.archive_answers import stored_instances
 from monai_tbkd.label.image_ids import image_id, is_safe_id
+from monai_tbkd.label.image_label import ImageLabel
 from monai_tbkd.label.report_label import annotation_report
-
-if TYPE_CHECKING:
-    from monai_tbkd.label.image_label import ImageLabel
 
 logger = logging.getLogger(__name__)
 
@@ -93,11 +91,7 @@ class FolderSource:
         return found
 
     def add(self, image: str, file: Path) -> str:
-        """Copy an uploaded image into the folder, and give its identifier.
-
-        Raises:
-            ValueError: the identifier is not safe or taken, or the file is not an image by its content.
-        """
+        """Copy an uploaded image into the folder and return its identifier, or raise ValueError."""
         if not image_suffix(file):
             raise ValueError("The upload is not a PNG, JPEG, TIFF, BMP, DICOM, NIfTI, MetaImage or NRRD file.")
         name = _with_suffix(image, file)
@@ -182,10 +176,7 @@ class PacsSource:
         return sorted(self._series)
 
     def path(self, image: str) -> Path | None:
-        """The folder of the series' files, fetched if it is not here yet; None if there is no such series.
-
-        A series of another modality is fetched as well; the reader says what it is.
-        """
+        """The folder of a series' files, of any modality, fetched if it is not here yet; None without such a series."""
         if not (_UID.fullmatch(image) and len(image) <= 64):
             return None
         folder = self.folder / image
@@ -282,8 +273,3 @@ def _of_series(instances: Iterable[Dataset], info: dict[str, Any]) -> list[Datas
         else:
             logger.error("The DICOMweb server sent an image of another series than was asked for; it is left out.")
     return list(found.values())
-
-
-def series_files(folder: Path) -> list[Path]:
-    """The files of a DICOM series that was fetched."""
-    return sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith("."))

@@ -90,28 +90,12 @@ class ImageStore:
         return image
 
     def keep_label(self, image: str, file: Path, tag: str, info: Mapping[str, Any]) -> dict[str, Any]:
-        """Keep a label of an annotator, finished or not, and return what was understood.
-
-        Raises:
-            MissingError: there is no such image.
-            ValueError: a tag or a kind of label that is not allowed, or a label that cannot be understood.
-        """
+        """Keep a label of an annotator, finished or not, and return what was understood."""
         label = read_label(file, self._image(image), info, image)
         self.labels.save(image, file, tag, {**info, "understood": label.summary})
         if tag == FINAL and self.sr and isinstance(self.source, PacsSource):
             self.labels.update_info(image, tag, self.source.send_report(label))
         return label.summary
-
-    def keep_result(self, image: str, file: str, tag: str, info: Mapping[str, Any]) -> str:
-        """Keep what a model has found; it finishes nothing.
-
-        Raises:
-            ValueError: the tag is that of finished labels.
-        """
-        if tag == FINAL:
-            raise ValueError(f"{FINAL} is the tag of what annotators have finished; expected another.")
-        self.labels.save(image, Path(file), tag, info)
-        return image
 
     def note_offer(self, image: str, strategy: str, offer: Mapping[str, Any]) -> None:
         """Note that a strategy has offered an image to somebody."""

@@ -92,11 +92,7 @@ def one_word(words: set[str], what: str) -> str | None:
 
 
 def image_class(said: Any, boxes: int) -> str:
-    """The class of an image.
-
-    Args:
-        said: of the image as a whole; None or empty where nothing was said.
-        boxes: how many were drawn; an image with one has TB.
+    """Return the class of an image by what was said of it, if anything, and how many boxes were drawn.
 
     Raises:
         ValueError: a word that is not known, one that the boxes contradict, or neither word nor box.

@@ -32,11 +32,7 @@ class LabelExport:
 
 
 def open_store(store: Path) -> tuple[LabelFolder, FolderSource | PacsSource]:
-    """Open labels and images without a server.
-
-    Args:
-        store: the folder of images that was labeled, or the folder in which labels and images of a PACS are kept.
-    """
+    """Open the folder of images that was labeled, or that of labels and images of a PACS; no server is needed."""
     if not store.is_dir():
         raise FileNotFoundError(f"{store}: there is no such folder of images; check the path.")
     labels = LabelFolder(store / LABELS_FOLDER)
@@ -45,11 +41,7 @@ def open_store(store: Path) -> tuple[LabelFolder, FolderSource | PacsSource]:
 
 
 def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
-    """Read the labels of a store, as `open_store` takes it.
-
-    Raises:
-        ValueError: there are no labels.
-    """
+    """Read the labels of a store, as `open_store` takes it; raise ValueError if there are none."""
     labels, source = open_store(Path(store))
     identifiers = labels.images(tag)
     if not identifiers:

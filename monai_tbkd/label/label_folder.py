@@ -109,11 +109,7 @@ class LabelFolder:
         return read_json_object(self.root / "image_info" / f"{image}.json") if is_safe_id(image) else {}
 
     def save(self, image: str, file: Path, tag: str = FINAL, info: Mapping[str, Any] | None = None) -> Path:
-        """Keep a label, with a note, in place of one of the same image and tag.
-
-        Raises:
-            ValueError: an identifier, a tag or a suffix that is not allowed.
-        """
+        """Keep a label, with a note, in place of one of the same image and tag."""
         _check(image, tag)
         suffix = label_suffix(file)
         target = self.root / "labels" / tag / f"{image}{suffix}"

@@ -33,7 +33,7 @@ from monai_tbkd.label import request_models as models
 from monai_tbkd.label.dicomweb_proxy import DicomwebProxy
 from monai_tbkd.label.guard import LARGEST_TEXT
 from monai_tbkd.label.label_folder import FINAL, MissingError, label_suffix
-from monai_tbkd.label.request_models import SafeId, SafeIdOrNone, Strict
+from monai_tbkd.label.request_models import SafeId, SafeIdOrNone, Strict, read_params
 from monai_tbkd.label.server_conf import ServerConf
 from monai_tbkd.label.uploads import kept_upload, new_session, upload_name
 
@@ -96,12 +96,8 @@ def make_api(
     if conf.origins:
         every = {"allow_methods": ["*"], "allow_headers": ["*"], "allow_credentials": True}
         api.add_middleware(CORSMiddleware, allow_origins=sorted(conf.origins), **every)
-    for kind, handler in (
-        (RequestValidationError, _say_what_cannot_be),
-        (ValueError, _say_what_is_wrong),
-        (MissingError, _say_what_is_missing),
-    ):
-        api.add_exception_handler(kind, handler)
+    api.add_exception_handler(RequestValidationError, _say_what_cannot_be)
+    api.add_exception_handler(ValueError, _say_what_is_wrong)
     routes = APIRouter(dependencies=[Depends(_only_known_keys)])
     _add_tasks(routes, app)
     _add_datastore(routes, app)
@@ -136,7 +132,7 @@ def _add_tasks(routes: APIRouter, app: Callable[[], TuberculosisApp]) -> None:
         session_id: SafeIdOrNone = "", output: Literal["json", "image", "all", ""] = "",
     ) -> Any:  # fmt: skip
         _check_name("model", model, app().names("infer"))
-        request = {**_params(models.InferParams, form.params), "model": model}
+        request = {**read_params(models.InferParams, form.params), "model": model}
         with kept_upload(form.file) as upload:
             session = _session(app(), session_id, touch=True).image if session_id else ""
             if not (chosen := upload or session or image):
@@ -217,7 +213,7 @@ def _add_datastore(routes: APIRouter, app: Callable[[], TuberculosisApp]) -> Non
     @routes.put("/datastore/")
     @routes.put("/datastore/image")
     def add_image(form: Annotated[_ImageForm, Form()], image: SafeIdOrNone = "") -> Any:
-        info = _params(models.Note, form.params)
+        info = read_params(models.Note, form.params)
         with kept_upload(form.file) as upload, _named(form.file):
             return {"image": app().datastore().add_image(image or upload_name(form.file), str(upload), info)}
 
@@ -231,7 +227,7 @@ def _add_datastore(routes: APIRouter, app: Callable[[], TuberculosisApp]) -> Non
 
     @routes.put("/datastore/label")
     def save_label(image: SafeId, form: Annotated[_LabelForm, Form()], tag: SafeIdOrNone = "") -> Any:
-        info, tag = _params(models.LabelParams, form.params), tag or FINAL
+        info, tag = read_params(models.LabelParams, form.params), tag or FINAL
         with _named(form.label), kept_upload(form.label, label_suffix(Path(form.label.filename or ""))) as upload:
             understood = app().datastore().keep_label(image, upload, tag, info)
         return {"image": image, "label": image, "tag": tag, "understood": understood}
@@ -254,7 +250,7 @@ def _add_datastore(routes: APIRouter, app: Callable[[], TuberculosisApp]) -> Non
 
     @routes.put("/datastore/image/info")
     def note_image(image: SafeId, form: Annotated[_InfoForm, Form()]) -> Any:
-        app().datastore().update_image_info(image, _params(models.Note, form.info, "info"))
+        app().datastore().update_image_info(image, read_params(models.Note, form.info, "info"))
         return {}
 
     @routes.get("/datastore/label/info")
@@ -263,12 +259,12 @@ def _add_datastore(routes: APIRouter, app: Callable[[], TuberculosisApp]) -> Non
 
     @routes.put("/datastore/label/info")
     def note_label(label: SafeId, tag: SafeId, form: Annotated[_InfoForm, Form()]) -> Any:
-        app().datastore().labels.update_info(label, tag, _params(models.Note, form.info, "info"))
+        app().datastore().labels.update_info(label, tag, read_params(models.Note, form.info, "info"))
         return {}
 
     @routes.put("/datastore/updatelabelinfo")
     def review_label(label: SafeId, tag: SafeId, form: Annotated[_ParamsForm, Form()]) -> Any:
-        app().datastore().labels.update_info(label, tag, _params(models.Note, form.params))
+        app().datastore().labels.update_info(label, tag, read_params(models.Note, form.params))
         return {}
 
     @routes.get("/datastore/dataset")
@@ -346,13 +342,6 @@ def _check_name(what: str, name: str, known: list[str]) -> None:
         raise HTTPException(404, f"There is no {what} {name}; expected one of {', '.join(known)}.")
 
 
-def _params(model: type[Strict], text: str, what: str = "params") -> dict[str, Any]:
-    try:
-        return models.read_params(model, text, what).given()
-    except ValueError as error:
-        raise HTTPException(422, str(error)) from error
-
-
 @contextmanager
 def _named(upload: UploadFile) -> Iterator[None]:
     """Put the name that an upload came with before an error."""
@@ -374,14 +363,10 @@ def _parts(found: dict[str, Any], file: Path) -> Response:
     return Response(parts.to_string(), media_type=parts.content_type)
 
 
-async def _say_what_is_missing(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": str(error)}, 404)
-
-
 async def _say_what_is_wrong(request: Request, error: Exception) -> JSONResponse:
     cause = plain_cause(error)
     if isinstance(cause, ValueError):
-        return JSONResponse({"detail": str(cause)}, 422)
+        return JSONResponse({"detail": str(cause)}, 404 if isinstance(cause, MissingError) else 422)
     logger.error("%s: %s", request.url.path, type(error).__name__, exc_info=error)
     return JSONResponse({"detail": "The server could not do this; its log says why."}, 500)
 

@@ -17,25 +17,19 @@ _SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
     "markups-schema-v1.0.3.json#"
 )
-_THINNEST = 1.0  # mm; Slicer does not show a box without thickness
 _TO_LPS = {"LPS": 1.0, "1": 1.0, "RAS": -1.0, "0": -1.0}
 
 
 def boxes_to_markups(boxes: Sequence[Sequence[float]], geometry: ImageGeometry) -> dict[str, Any]:
-    """A markups document with an editable box for each box.
+    """Make a markups document of boxes ``[xmin, ymin, xmax, ymax]`` in pixels, each with a score where there is one.
 
-    Args:
-        boxes: ``[xmin, ymin, xmax, ymax]`` each in pixels, and the score where there is one.
-        geometry: of the image.
-
-    Returns:
-        JSON-able; centers and sizes in mm, LPS, with a slab of at least 1 mm.
+    Centers and sizes are in mm, LPS. A box is a slab of at least 1 mm: Slicer does not show one without thickness.
     """
     orientation, (column, row, normal) = geometry.directions.flatten().tolist(), geometry.spacing.tolist()
     markups = []
     for number, (xmin, ymin, xmax, ymax, *rest) in enumerate(boxes, start=1):
         center = geometry.points_to_lps([[(xmin + xmax) / 2, (ymin + ymax) / 2]])[0].tolist()
-        size = [float((xmax - xmin) * column), float((ymax - ymin) * row), max(normal, _THINNEST)]
+        size = [float((xmax - xmin) * column), float((ymax - ymin) * row), max(normal, 1.0)]
         said = f"tuberculosis {rest[0]:.2f}" if rest else "tuberculosis"
         point = {
             "id": "1", "label": said, "description": NOTICE, "associatedNodeID": "", "position": center,

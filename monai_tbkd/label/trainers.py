@@ -41,11 +41,7 @@ class StudentTraining(TrainTask):
         return {"trainings": len(history), **history[-1]} if history else {}
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
-        """Train, and return the content of ``fine_tuning.json``, with ``seconds``.
-
-        Raises:
-            ValueError: no label to learn from, an impossible option, or a model that must not be served.
-        """
+        """Train, and return the content of ``fine_tuning.json`` with ``seconds``."""
         started, numbers = time.monotonic(), read_options(request)
         work = self.folder.root / "training"
         labels = [
