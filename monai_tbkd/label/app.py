@@ -125,8 +125,6 @@ class TuberculosisApp(MONAILabelApp):
             ``file`` of the answer or None, and ``params``, the answer.
         """
         model, image = str(request.get("model")), str(request.get("image"))
-        if model not in self._infers:
-            raise HTTPException(404, f"There is no model {model}; expected one of {', '.join(self._infers)}.")
         file, answer = self._infers[model]({**request, "image": self._image_path(image)})
         if request.get("save_label") and is_safe_id(image):
             try:
