@@ -100,12 +100,7 @@ def write_app_folder(
 ) -> AppFolder:
     """Write a folder that ``monailabel start_server --app`` takes, with copies of configs, recipes and weights.
 
-    Args:
-        root: the new folder; it must not exist, or be empty.
-        bundle: a folder with ``configs/inference.yaml`` or ``.json``.
-        models: a folder with ``model.pt`` and, where there are, its record, operating point and teacher.
-        recipes: config files that lie over the bundle's, in order.
-        overrides: values by key, over the recipes.
+    `recipes` are config files that lie over the bundle's, in order, and `overrides` values by key over these.
 
     Raises:
         FileNotFoundError: no config, recipe or weights.

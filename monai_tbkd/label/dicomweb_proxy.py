@@ -19,13 +19,7 @@ _SECONDS = (10, 120)  # to connect, and between two parts of an answer
 
 @dataclass(frozen=True)
 class DicomwebProxy:
-    """Asks the server, which takes as long as it takes; call it in a thread.
-
-    Args:
-        server: its address.
-        auth: user and password, or None.
-        prefixes: of paths for ``wado``, ``qido`` and ``stow``, where the server has some.
-    """
+    """Asks the server, with user and password, and with its prefixes for ``wado``, ``qido`` and ``stow``; it blocks."""
 
     server: str
     auth: tuple[str, str] | None

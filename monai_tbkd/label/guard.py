@@ -1,6 +1,5 @@
 """Who may ask the MONAI Label server, and how much; `routes` says what may be asked.
 
-`docs/annotation.md` lists what is allowed.
 Starlette's parts do not do (measured with 1.10): TrustedHostMiddleware takes the first of two Host headers and knows no
 ranges of addresses, HTTPBearer asks after the body was read and not before ``/openapi.json``, nothing limits a body.
 """

@@ -24,11 +24,7 @@ class ImageStore:
     MONAI Label's folder store sees neither sub-folders nor DICOM files; its DICOMweb store writes finished labels as
     DICOM SEG, which needs a position in the patient that no radiograph has.
 
-    Args:
-        source: of images.
-        labels: where labels are kept.
-        name: of the store.
-        sr: send finished labels to the PACS as structured reports.
+    With `sr` finished labels are sent to the PACS as structured reports.
     """
 
     def __init__(self, source: FolderSource | PacsSource, labels: LabelFolder, name: str, sr: bool = False) -> None:

@@ -68,12 +68,7 @@ def write_mask(mask: NDArray[np.uint8], path: Path, geometry: ImageGeometry) -> 
 
 
 def read_mask(path: Path, image: Path, stored_size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Read a mask in the image's pixels as stored, ``(height, width)``, True where it is not 0.
-
-    Args:
-        path: as `write_mask` or a viewer wrote it.
-        image: the image that it belongs to.
-        stored_size: (height, width) of the image.
+    """Read a mask in the stored pixels of its image, of ``(height, width)``: True where it is not 0.
 
     Raises:
         ValueError: not a mask of this image.
@@ -143,12 +138,7 @@ def _read_picture(path: Path, height: int, width: int) -> NDArray[np.bool_]:
 
 
 def read_volume(path: Path, most_voxels: int, most_bytes: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Read a mask of one slice; the suffix and the first bytes have to agree on what it is.
-
-    Args:
-        path: ``.nrrd``, ``.nii`` or ``.nii.gz``.
-        most_voxels: that it may have.
-        most_bytes: that these may have, unpacked.
+    """Read a mask of one slice, ``.nrrd``, ``.nii`` or ``.nii.gz``; suffix and first bytes have to agree.
 
     Returns:
         Voxels ``(i, j, k)`` and the ``(4, 4)`` from (i, j, k, 1) to (x, y, z, 1) in LPS, in mm.

@@ -26,11 +26,6 @@ class ReportIntake:
     An image whose label was saved through the server is left alone, unless it is to be replaced; one whose label is an
     earlier report gets the newest. What cannot be understood changes nothing: an older report is not taken instead.
 
-    Args:
-        labels: of the store.
-        source: images of the store.
-        replace: labels that were saved otherwise, too.
-
     Attributes:
         counts: of images by ``taken``, ``known`` and ``left_alone``, and of reports by ``no_label`` and ``fault``.
     """

@@ -30,8 +30,8 @@ def read_report_label(path: Path, image_uid: str, said: Any = None) -> Drawn:
 
     Args:
         path: the report.
-        image_uid: SOP instance UID of the image; empty where it has none.
-        said: of the image, where it was saved with the label.
+        image_uid: SOP instance UID of the image.
+        said: of the image, where that was saved with the label.
 
     Raises:
         ValueError: no such report, of another image, not of a person, or one that says nothing of tuberculosis or says

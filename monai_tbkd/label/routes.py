@@ -84,13 +84,7 @@ def make_api(
     conf: ServerConf,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
-    """Make the server.
-
-    Args:
-        app: gives the app that answers.
-        conf: whether there is a PACS behind, and which other pages may ask.
-        lifespan: what is done at its start and end.
-    """
+    """Make the server; `app` gives the app that answers."""
     title = "Tuberculosis on chest X-rays (research use only)"
     api = FastAPI(title=title, docs_url="/", redoc_url=None, lifespan=lifespan)
     if conf.origins:
