@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -113,14 +112,15 @@ def _box(kind: str, points: Any, degrees: float) -> list[float]:
     xmin, ymin, xmax, ymax = _around(points)
     if kind == "ellipse":
         x, y = (finite(edge) for edge in points[0])
-        across, down, join = xmax - x, y - ymin, math.hypot
+        across, down = xmax - x, y - ymin
     elif kind == "polygon" or not degrees:
         return [xmin, ymin, xmax, ymax]
     else:
         x, y = (xmin + xmax) / 2, (ymin + ymax) / 2
-        across, down, join = xmax - x, ymax - y, operator.add
+        across, down = xmax - x, ymax - y
     cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
-    wide, high = join(across * cos, down * sin), join(across * sin, down * cos)
+    parts = ((across * cos, down * sin), (across * sin, down * cos))
+    wide, high = (math.hypot(*part) if kind == "ellipse" else sum(part) for part in parts)
     # a quarter turn is not quite one in floating point
     return [round(edge, 9) for edge in (x - wide, y - high, x + wide, y + high)]
 

@@ -133,7 +133,7 @@ def _read_picture(path: Path, height: int, width: int) -> NDArray[np.bool_]:
             "pixels."
         )
     if values.ndim == 3:
-        values = (values[..., :3] if values.shape[2] > 2 else values[..., :1]).any(axis=2)  # without alpha
+        values = np.max(values[..., :3] if values.shape[2] > 2 else values[..., :1], axis=2)  # without alpha
     return np.asarray(values != 0, dtype=np.bool_)
 
 
