@@ -36,8 +36,8 @@ from monai_tbkd.data.phantom import write_phantom_dataset
 from monai_tbkd.engines import correction_images, image_maps, load_operating_point, load_trained
 from monai_tbkd.engines.fine_tuning import threshold_of_boxes, true_masks
 from monai_tbkd.engines.stages import finished_part
+from monai_tbkd.label.image_signals import map_disagreement, score_uncertainty
 from monai_tbkd.metrics import union_iou_sweep
-from monai_tbkd.metrics.acquisition import map_disagreement, score_uncertainty
 from monai_tbkd.metrics.blind_baselines import location_prior
 from monai_tbkd.transforms import MapToTBScore
 

@@ -24,11 +24,7 @@ def run(args: argparse.Namespace) -> int:
     from monai_tbkd.bundle import IMAGES_FAILED, with_extra
 
     with_extra(("take_reports",), "highdicom", "dicom")
-    from monai_tbkd.label.label_folder import LABELS_FOLDER, LabelFolder
-    from monai_tbkd.label.report_intake import ReportIntake
-
-    intake = ReportIntake(LabelFolder(args.store / LABELS_FOLDER), lambda image, series: None, args.replace)
-    seen = _from_files(args, intake) if args.url is None else _from_archive(args, intake)
+    intake, seen = _from_files(args) if args.url is None else _from_archive(args)
     counts = intake.counts
     faults = counts["fault"] + seen["unreadable"]
     sys.stdout.write(
@@ -38,28 +34,22 @@ def run(args: argparse.Namespace) -> int:
     return IMAGES_FAILED if faults else 0
 
 
-def _from_files(args: argparse.Namespace, intake: ReportIntake) -> Counter[str]:
-    from monai_tbkd.label.image_sources import FolderSource
-    from monai_tbkd.label.label_folder import PACS_IMAGES, is_pacs_store
-    from monai_tbkd.label.report_intake import images_of_folder, images_of_series
+def _from_files(args: argparse.Namespace) -> tuple[ReportIntake, Counter[str]]:
+    from monai_tbkd.label.label_export import open_store
+    from monai_tbkd.label.report_intake import ReportIntake
 
-    if not args.store.is_dir():
-        raise FileNotFoundError(f"{args.store}: there is no such folder of images; check the path.")
-    if is_pacs_store(args.store):
-        intake.find_image = images_of_series(lambda series: args.store / PACS_IMAGES / series)
-    else:
-        intake.find_image = images_of_folder(FolderSource(args.store, intake.labels.root))
+    intake = ReportIntake(*open_store(args.store), args.replace)
     intake.take(_files(args.reports))
-    return Counter()
+    return intake, Counter()
 
 
-def _from_archive(args: argparse.Namespace, intake: ReportIntake) -> Counter[str]:
+def _from_archive(args: argparse.Namespace) -> tuple[ReportIntake, Counter[str]]:
     archive, query = open_archive(args)
     from dicomweb_client import DICOMwebClient
 
-    from monai_tbkd.label.label_folder import PACS_IMAGES, is_pacs_store, mark_pacs_store
-    from monai_tbkd.label.pacs_source import PacsSource
-    from monai_tbkd.label.report_intake import images_of_series
+    from monai_tbkd.label.image_sources import PacsSource
+    from monai_tbkd.label.label_folder import LABELS_FOLDER, PACS_IMAGES, LabelFolder, is_pacs_store, mark_pacs_store
+    from monai_tbkd.label.report_intake import ReportIntake
     from monai_tbkd.pacs import AnnotatorReports
 
     if args.store.is_dir() and any(args.store.iterdir()) and not is_pacs_store(args.store):
@@ -69,14 +59,14 @@ def _from_archive(args: argparse.Namespace, intake: ReportIntake) -> Counter[str
     mark_pacs_store(args.store)
     # Its log tells of every request, with what is searched for: at times the patient.
     logging.getLogger("dicomweb_client").setLevel(logging.ERROR)
-    source = PacsSource(DICOMwebClient(args.url, session=archive.session), args.store / PACS_IMAGES, ())
-    intake.find_image = images_of_series(source.path)
+    source = PacsSource(DICOMwebClient(args.url, session=archive.session), args.store / PACS_IMAGES)
+    intake = ReportIntake(LabelFolder(args.store / LABELS_FOLDER), source, args.replace)
     reports = AnnotatorReports(archive, query, args.without_words)
     for found in reports.studies():
         with tempfile.TemporaryDirectory(prefix="reports_") as scratch:
             intake.take(reports.fetch(found, Path(scratch)))
     reports.counts["unreadable"] += archive.truncated
-    return reports.counts
+    return intake, reports.counts
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:

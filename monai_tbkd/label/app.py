@@ -19,19 +19,16 @@ from monailabel.interfaces.app import MONAILabelApp
 from monailabel.utils.sessions import Sessions
 
 from monai_tbkd import __version__
-from monai_tbkd.label.annotation_report import annotation_report, send_report
 from monai_tbkd.label.app_folder import read_app_folder
 from monai_tbkd.label.image_ids import is_safe_id
-from monai_tbkd.label.image_label import ImageLabel
-from monai_tbkd.label.image_pipeline import LABEL, ImagePipeline
-from monai_tbkd.label.image_signals import ImageSignals
-from monai_tbkd.label.image_sources import FolderSource
+from monai_tbkd.label.image_pipeline import LABEL, ImagePipeline, TeacherPipeline
+from monai_tbkd.label.image_signals import DISAGREEMENT, UNCERTAINTY, ImageSignals
+from monai_tbkd.label.image_sources import FolderSource, PacsSource
 from monai_tbkd.label.image_store import ImageStore
 from monai_tbkd.label.infer_tasks import BoxesTask, ImageBatchInfer, ImageTask, MapTask, ScoreTask
 from monai_tbkd.label.label_folder import LABELS_FOLDER, PACS_IMAGES, LabelFolder, mark_pacs_store
-from monai_tbkd.label.pacs_source import PacsSource
-from monai_tbkd.label.server_conf import TOKEN_VARIABLE, is_address, read_conf
-from monai_tbkd.label.strategies import BoxIoU, SignalScoring, make_strategies, signals_of
+from monai_tbkd.label.server_conf import TOKEN_VARIABLE, read_conf
+from monai_tbkd.label.strategies import BoxIoU, MostOf, RandomImage, SignalScoring
 from monai_tbkd.label.trainers import StudentTraining
 from monai_tbkd.transforms import NOTICE
 
@@ -39,18 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 class TuberculosisApp(MONAILabelApp):
-    """The app that ``monailabel start_server`` finds through the folder's ``main.py``.
-
-    Attributes:
-        folder: configs, recipes and weights.
-        pipeline: the served model.
-        server_conf: settings of ``--conf``.
-
-    Args:
-        app_dir: the folder that ``label_app`` wrote.
-        studies: a folder of images, or the address of a DICOMweb server.
-        conf: from ``--conf key value``.
-    """
+    """The app that ``monailabel start_server`` finds through the ``main.py`` of the folder that ``label_app`` wrote."""
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
         self.folder = read_app_folder(app_dir)
@@ -75,12 +61,17 @@ class TuberculosisApp(MONAILabelApp):
 
     @cached_property
     def signals(self) -> ImageSignals:
-        """Of the served model and its teacher, which strategies and scoring share."""
-        return signals_of(self)
+        """Signals of the served model and of its teacher, where there is one that fits."""
+        teacher = self.folder.teacher
+        try:
+            return ImageSignals(self.pipeline, TeacherPipeline(self.folder) if teacher.is_file() else None)
+        except (ValueError, RuntimeError) as error:
+            logger.warning("%s cannot be used, and so is left out: %s", teacher, error)
+            return ImageSignals(self.pipeline)
 
     def init_datastore(self) -> ImageStore:
         seconds = self.server_conf.cache_seconds
-        if not is_address(self.studies):
+        if not self.server_conf.pacs:
             root = Path(self.studies)
             labels = LabelFolder(root / LABELS_FOLDER)
             return ImageStore(FolderSource(root, labels.root, seconds), labels, root.name)
@@ -89,20 +80,24 @@ class TuberculosisApp(MONAILabelApp):
         root = Path(given or self.folder.root / "pacs") / sha256(address.encode()).hexdigest()[:16]
         source = PacsSource(_dicomweb_client(address), root / PACS_IMAGES, self.server_conf.modalities, seconds)
         mark_pacs_store(root)
-        on_final = self._send_report if self.server_conf.sr else None
-        return ImageStore(source, LabelFolder(root / LABELS_FOLDER), address, on_final)
+        return ImageStore(source, LabelFolder(root / LABELS_FOLDER), address, self.server_conf.sr)
 
     def init_infers(self) -> dict[str, ImageTask]:
-        return {
-            name: task(self.pipeline)
-            for name, task in (("tb_boxes", BoxesTask), ("tb_map", MapTask), ("tb_score", ScoreTask))
-        }
+        tasks = {"tb_boxes": BoxesTask, "tb_map": MapTask, "tb_score": ScoreTask}
+        return {name: task(self.pipeline) for name, task in tasks.items()}
 
-    def init_trainers(self) -> dict[str, Any]:
+    def init_trainers(self) -> dict[str, StudentTraining]:
         return {"tb_student": StudentTraining(self.folder)}
 
     def init_strategies(self) -> dict[str, Any]:
-        return {**super().init_strategies(), **make_strategies(self)}
+        uncertain = "Uncertain score: nearest to the threshold that decides first"
+        differ = "Teacher-student disagreement: maps that differ most first"
+        signals, look_at = self.signals, self.server_conf.look_at
+        strategies = {"random": RandomImage(), "uncertain_score": MostOf(UNCERTAINTY, uncertain, signals, look_at)}
+        if signals.teacher is None:
+            logger.info("%s: no teacher, so no strategy teacher_student_disagreement.", self.folder.teacher)
+            return strategies
+        return {**strategies, "teacher_student_disagreement": MostOf(DISAGREEMENT, differ, signals, look_at)}
 
     def init_scoring_methods(self) -> dict[str, Any]:
         return {"miou": BoxIoU(self.pipeline), "signals": SignalScoring(self.signals)}
@@ -127,32 +122,25 @@ class TuberculosisApp(MONAILabelApp):
         """Locate tuberculosis on one image: an identifier, or a file that was uploaded with the request.
 
         Returns:
-            ``file`` of the answer or None, ``label`` (the identifier where a label was saved), ``tag``, and ``params``,
-            the answer.
+            ``file`` of the answer or None, and ``params``, the answer.
         """
-        model, image = str(request.get("model")), request.get("image")
-        if model not in self._infers:
-            raise HTTPException(404, f"There is no model {model}; expected one of {', '.join(self._infers)}.")
-        store = datastore or self.datastore()
-        file, answer = self._infers[model]({**request, "image": self._image_path(image, store)})
-        tag, label = str(request.get("label_tag") or "original"), file
-        if request.get("save_label") and is_safe_id(str(image)):
+        model, image = str(request.get("model")), str(request.get("image"))
+        file, answer = self._infers[model]({**request, "image": self._image_path(image)})
+        if request.get("save_label") and is_safe_id(image):
             try:
-                if file:
-                    label = store.keep_result(str(image), file, tag, {"model": model, "params": answer})
-                self._note(str(image), answer)
+                self._keep(image, file, str(request.get("label_tag") or "original"), {"model": model, "params": answer})
             except BaseException:  # such as a full disk
                 if file:
                     Path(file).unlink(missing_ok=True)
                 raise
-        return {"label": label, "tag": tag, "file": file, "params": answer}
+        return {"file": file, "params": answer}
 
-    def _image_path(self, image: Any, store: Any) -> str:
+    def _image_path(self, image: str) -> str:
         """The path of an image in the datastore by its identifier, or of an upload; nothing else is read."""
         found = ""
-        if isinstance(image, str) and is_safe_id(image):
-            found = store.get_image_uri(image)
-        elif isinstance(image, str) and "\0" not in image:
+        if is_safe_id(image):
+            found = self.datastore().get_image_uri(image)
+        elif "\0" not in image:
             path = Path(os.path.realpath(image))
             inside = any(path.is_relative_to(os.path.realpath(each)) for each in (self._uploads, self._kept))
             found = str(path) if inside and path.exists() else ""
@@ -160,20 +148,13 @@ class TuberculosisApp(MONAILabelApp):
             raise HTTPException(404, "There is no such image; expected an identifier of the datastore, or an upload.")
         return found
 
-    def _note(self, image: str, answer: Mapping[str, Any]) -> None:
-        """Keep what a batch found, so that an image without a label file is not without an answer."""
-        kept = ("status", "reason", "image_score", "decision", "model_version")
+    def _keep(self, image: str, file: str | None, tag: str, info: Mapping[str, Any]) -> None:
+        """Keep what a model has found, and note it, so that an image without a label file is not without an answer."""
+        if file:
+            self.datastore().labels.save(image, Path(file), tag, info)
+        answer, kept = info["params"], ("status", "reason", "image_score", "decision", "model_version")
         note = {key: answer[key] for key in kept if answer.get(key) is not None}
         self.datastore().update_image_info(image, {"finding": {**note, "n_boxes": len(answer.get("boxes", []))}})
-
-    def _send_report(self, image: str, label: ImageLabel) -> dict[str, Any]:
-        """Send a finished label to the PACS; where that fails, the label is kept all the same."""
-        try:
-            report = annotation_report(label)
-        except Exception as error:
-            logger.exception("%s: it gets no report", image)
-            return {"report": "not sent", "report_fault": type(error).__name__}
-        return send_report(_dicomweb_client(self.studies.rstrip("/")), report)
 
     def _local_request(self, url: str, params: Any, action: str) -> Any:
         """Ask the server for a scoring from the training process, with the token."""

@@ -18,7 +18,7 @@ from monai_tbkd.bundle.recorded_settings import LUNG_FIELD
 from monai_tbkd.data.files.atomic_write import write_json
 from monai_tbkd.data.files.outside_text import read_text
 
-SETTINGS_FILE = "label_app.json"
+_SETTINGS_FILE = "label_app.json"
 # what a model consists of; the teacher is for training and for the disagreement of teacher and student
 _MODEL_FILES = ("model.pt", "model.json", "operating_point.json", LUNG_FIELD, "teacher.pt", "teacher.json")
 _MAIN = '''"""Started by monailabel; everything is in the package monai_tbkd. Research use only, not for diagnosis."""
@@ -80,18 +80,14 @@ class AppFolder:
 
 
 def read_app_folder(root: str | Path) -> AppFolder:
-    """Open an app folder.
-
-    Raises:
-        ValueError: the folder was not written by ``label_app``.
-    """
+    """Open an app folder; a ValueError where it was not written by ``label_app``."""
     root = Path(root)
     try:
-        content = json.loads(read_text(root / SETTINGS_FILE))
+        content = json.loads(read_text(root / _SETTINGS_FILE))
         return AppFolder(root, tuple(content["recipes"]), dict(content["overrides"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{root / SETTINGS_FILE}: cannot be read ({error}); write the folder with python -m monai_tbkd label_app."
+            f"{root / _SETTINGS_FILE}: cannot be read ({error}); write the folder with python -m monai_tbkd label_app."
         ) from error
 
 
@@ -104,12 +100,7 @@ def write_app_folder(
 ) -> AppFolder:
     """Write a folder that ``monailabel start_server --app`` takes, with copies of configs, recipes and weights.
 
-    Args:
-        root: the new folder; it must not exist, or be empty.
-        bundle: a folder with ``configs/inference.yaml`` or ``.json``.
-        models: a folder with ``model.pt`` and, where there are, its record, operating point and teacher.
-        recipes: config files that lie over the bundle's, in order.
-        overrides: values by key, over the recipes.
+    `recipes` are config files that lie over the bundle's, in order, and `overrides` values by key over these.
 
     Raises:
         FileNotFoundError: no config, recipe or weights.
@@ -122,9 +113,8 @@ def write_app_folder(
     find_config(bundle / "configs", "inference")
     if not (models / "model.pt").is_file():
         raise FileNotFoundError(f"{models}: no model.pt; name the folder of the trained model with --ckpt_dir.")
-    for recipe in recipes:
-        if not Path(recipe).is_file():
-            raise FileNotFoundError(f"{recipe}: there is no such recipe.")
+    if missing := [recipe for recipe in recipes if not Path(recipe).is_file()]:
+        raise FileNotFoundError(f"{missing[0]}: there is no such recipe.")
     if root.exists() and any(root.iterdir()):
         raise FileExistsError(f"{root} is there already; give a new folder, or remove it.")
     app = AppFolder(root, tuple(Path(recipe).name for recipe in recipes), overrides)
@@ -142,5 +132,5 @@ def write_app_folder(
     app = replace(app, overrides={**own, **app.overrides})
     (root / "main.py").write_text(_MAIN, encoding="utf-8")
     settings = {"monai_tbkd": __version__, "recipes": list(app.recipes), "overrides": app.overrides}
-    write_json(root / SETTINGS_FILE, settings)
+    write_json(root / _SETTINGS_FILE, settings)
     return app

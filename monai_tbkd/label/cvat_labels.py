@@ -5,28 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
 from monai_tbkd.data.files.outside_text import parse_xml
-from monai_tbkd.label.label_content import MOST_POINTS, Shape, few, finite, image_word, one_word, read_text_label
-
-
-@dataclass(frozen=True)
-class CvatLabel:
-    """CVAT's label of one image.
-
-    Attributes:
-        shapes: boxes with their words.
-        said: what its tags call the image; None without one.
-        size: (height, width) of the image as CVAT showed it; None where the file does not say.
-    """
-
-    shapes: list[Shape]
-    said: str | None = None
-    size: tuple[int, int] | None = None
+from monai_tbkd.label.label_content import MOST_POINTS, Drawn, Shape, few, finite, image_word, one_word, read_text_label
 
 
 def is_cvat(content: Any) -> bool:
@@ -36,28 +20,24 @@ def is_cvat(content: Any) -> bool:
     return isinstance(content, Mapping) and isinstance(content.get("annotations"), list)
 
 
-def read_cvat_json(content: Any) -> CvatLabel:
-    """Read shapes from JSON of which ``is_cvat`` holds.
-
-    Raises:
-        ValueError: a shape that cannot be understood, or too many.
-    """
+def read_cvat_json(content: Any) -> Drawn:
+    """Read shapes from JSON of which `is_cvat` holds; raise ValueError if one cannot be understood."""
     if isinstance(content, list):
         few(content, "shapes")
         tags = [each for each in content if each.get("type") == "tag"]
         shapes = [(str(each.get("label", "")), _json_box(each)) for each in content if each.get("type") != "tag"]
-        return CvatLabel(shapes, _tagged(tags))
+        return Drawn(shapes, _tagged(tags))
     found: list[Shape] = []
     try:
         for each in few(content["annotations"], "annotations"):
             for element in few(each["annotation"]["elements"], "elements"):
-                found += [(str(element["label"]), around(contour)) for contour in few(element["contours"], "contours")]
+                found += [(str(element["label"]), _around(contour)) for contour in few(element["contours"], "contours")]
     except (KeyError, TypeError) as error:
         raise ValueError(f"CVAT's annotations lack {error}; expected elements with label and contours.") from error
-    return CvatLabel(few(found))
+    return Drawn(few(found))
 
 
-def read_cvat_xml(path: Path, names: Sequence[str]) -> CvatLabel:
+def read_cvat_xml(path: Path, names: Sequence[str]) -> Drawn:
     """Read the shapes of one image from a file of "CVAT for images 1.1".
 
     Args:
@@ -90,7 +70,7 @@ def read_cvat_xml(path: Path, names: Sequence[str]) -> CvatLabel:
     shapes = [(str(each.get("label", "")), _xml_box(each)) for each in image if each.tag != "tag"]
     height, width = image.get("height"), image.get("width")
     size = (int(finite(height)), int(finite(width))) if height and width else None
-    return CvatLabel(shapes, _tagged([each for each in image if each.tag == "tag"]), size)
+    return Drawn(shapes, _tagged([each for each in image if each.tag == "tag"]), size)
 
 
 def _tagged(tags: Sequence[Any]) -> str | None:
@@ -104,50 +84,49 @@ def _without_suffix(name: str) -> str:
 
 
 def _json_box(shape: Mapping[str, Any]) -> list[float]:
-    kind, points, turn = shape.get("type", "polygon"), _pairs(shape["points"]), finite(shape.get("rotation") or 0)
-    if kind == "ellipse":
-        corners = around(points)
-        center = [finite(edge) for edge in points[0]]
-        return _turned(center, corners[2] - center[0], center[1] - corners[1], turn, round_=True)
-    if kind not in ("rectangle", "polygon"):
+    kind, points = shape.get("type", "polygon"), few(shape["points"], "points", 2 * MOST_POINTS)
+    if kind not in ("rectangle", "polygon", "ellipse"):
         raise ValueError(f"A shape is of the type {kind!r}; expected rectangle, polygon or ellipse.")
-    return _turned_box(around(points), turn if kind == "rectangle" else 0)
+    if isinstance(points, Sequence) and points and not isinstance(points[0], Sequence) and len(points) % 2 == 0:
+        points = list(zip(points[::2], points[1::2]))  # x, y, x, y
+    return _box(kind, points, finite(shape.get("rotation") or 0))
 
 
 def _xml_box(shape: ElementTree.Element) -> list[float]:
-    turn = finite(shape.get("rotation") or 0)
-    if shape.tag == "polygon":
-        return around([pair.split(",") for pair in shape.get("points", "").split(";") if pair])
-    if shape.tag == "box":
-        return _turned_box(around([(shape.get("xtl"), shape.get("ytl")), (shape.get("xbr"), shape.get("ybr"))]), turn)
-    if shape.tag == "ellipse":
-        across, down, wide, high = (finite(shape.get(key)) for key in ("cx", "cy", "rx", "ry"))
-        return _turned([across, down], wide, high, turn, round_=True)
-    raise ValueError(f"A shape is of the type {shape.tag}; expected polygon, box or ellipse.")
+    kind = shape.tag
+    points: Any
+    if kind == "polygon":
+        points = [pair.split(",") for pair in shape.get("points", "").split(";") if pair]
+    elif kind == "box":
+        points = [(shape.get("xtl"), shape.get("ytl")), (shape.get("xbr"), shape.get("ybr"))]
+    elif kind == "ellipse":
+        x, y, wide, high = (finite(shape.get(key)) for key in ("cx", "cy", "rx", "ry"))
+        points = [(x, y), (x + wide, y - high)]
+    else:
+        raise ValueError(f"A shape is of the type {kind}; expected polygon, box or ellipse.")
+    return _box(kind, points, finite(shape.get("rotation") or 0))
 
 
-def _turned_box(box: list[float], degrees: float) -> list[float]:
-    if not degrees:
-        return box
-    xmin, ymin, xmax, ymax = box
-    return _turned([(xmin + xmax) / 2, (ymin + ymax) / 2], (xmax - xmin) / 2, (ymax - ymin) / 2, degrees)
-
-
-def _turned(center: Sequence[float], across: float, down: float, degrees: float, round_: bool = False) -> list[float]:
-    """The box around a box or an ellipse of these half axes that was turned about its center."""
+def _box(kind: str, points: Any, degrees: float) -> list[float]:
+    """The box around a shape that was turned about its center; an ellipse is its center and its upper right corner."""
+    xmin, ymin, xmax, ymax = _around(points)
+    if kind == "ellipse":
+        x, y = (finite(edge) for edge in points[0])
+        across, down = xmax - x, y - ymin
+    elif kind == "polygon" or not degrees:
+        return [xmin, ymin, xmax, ymax]
+    else:
+        x, y = (xmin + xmax) / 2, (ymin + ymax) / 2
+        across, down = xmax - x, ymax - y
     cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
-    join = math.hypot if round_ else (lambda first, second: first + second)
-    wide, high = join(across * cos, down * sin), join(across * sin, down * cos)
-    edges = [center[0] - wide, center[1] - high, center[0] + wide, center[1] + high]
-    return [round(edge, 9) for edge in edges]  # a quarter turn is not quite one in floating point
+    parts = ((across * cos, down * sin), (across * sin, down * cos))
+    wide, high = (math.hypot(*part) if kind == "ellipse" else sum(part) for part in parts)
+    # a quarter turn is not quite one in floating point
+    return [round(edge, 9) for edge in (x - wide, y - high, x + wide, y + high)]
 
 
-def around(points: Any) -> list[float]:
-    """The box around points ``[[x, y], ...]``.
-
-    Raises:
-        ValueError: fewer than two, too many, or not numbers.
-    """
+def _around(points: Any) -> list[float]:
+    """The box around points ``[[x, y], ...]``; raise ValueError if they are not at least two pairs of numbers."""
     few(points, "points", MOST_POINTS)
     try:
         pairs = [(finite(x), finite(y)) for x, y in points]
@@ -157,11 +136,3 @@ def around(points: Any) -> list[float]:
         raise ValueError(f"A shape has {len(pairs)} points; expected two or more.")
     xs, ys = zip(*pairs)
     return [min(xs), min(ys), max(xs), max(ys)]
-
-
-def _pairs(flat: Any) -> Any:
-    """``[x, y, x, y]`` as pairs; pairs as they are."""
-    few(flat, "points", 2 * MOST_POINTS)
-    if isinstance(flat, Sequence) and flat and not isinstance(flat[0], Sequence) and len(flat) % 2 == 0:
-        return list(zip(flat[::2], flat[1::2]))
-    return flat

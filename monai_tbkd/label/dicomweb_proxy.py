@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import requests
 from fastapi import HTTPException, Response
@@ -16,17 +17,13 @@ _PASSED_ON = ("accept", "content-type")
 _SECONDS = (10, 120)  # to connect, and between two parts of an answer
 
 
+@dataclass(frozen=True)
 class DicomwebProxy:
-    """Asks the server, which takes as long as it takes; call it in a thread.
+    """Asks the server, with user and password, and with its prefixes for ``wado``, ``qido`` and ``stow``; it blocks."""
 
-    Args:
-        server: its address.
-        auth: user and password, or None.
-        prefixes: of paths for ``wado``, ``qido`` and ``stow``, where the server has some.
-    """
-
-    def __init__(self, server: str, auth: tuple[str, str] | None, prefixes: Mapping[str, str | None]) -> None:
-        self.server, self.auth, self.prefixes = server.rstrip("/"), auth, prefixes
+    server: str
+    auth: tuple[str, str] | None
+    prefixes: Mapping[str, str | None]
 
     def __call__(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Response:
         """Pass a GET or POST on; `path` may begin with ``wado``, ``qido`` or ``stow``.
@@ -40,13 +37,12 @@ class DicomwebProxy:
             raise HTTPException(404, "There is nothing here but the studies of a DICOMweb server.")
         if way == "qido" and below.endswith("metadata"):  # as some versions of OHIF ask
             way = "wado"
-        prefix = self.prefixes.get(way) or ""
+        url = "/".join(filter(None, (self.server.rstrip("/"), self.prefixes.get(way), below)))
         kept = {name: headers[name] for name in _PASSED_ON if name in headers}
         try:
             answer = requests.request(
-                method, "/".join(filter(None, (self.server, prefix, below))), auth=self.auth, headers=kept,
-                data=body or None, allow_redirects=False, timeout=_SECONDS,
-            )  # fmt: skip
+                method, url, auth=self.auth, headers=kept, data=body or None, allow_redirects=False, timeout=_SECONDS
+            )
         except requests.RequestException as error:
             raise HTTPException(502, f"The DICOMweb server does not answer ({type(error).__name__}).") from error
         if answer.is_redirect:

@@ -1,6 +1,5 @@
 """Who may ask the MONAI Label server, and how much; `routes` says what may be asked.
 
-`docs/annotation.md` lists what is allowed.
 Starlette's parts do not do (measured with 1.10): TrustedHostMiddleware takes the first of two Host headers and knows no
 ranges of addresses, HTTPBearer asks after the body was read and not before ``/openapi.json``, nothing limits a body.
 """
@@ -12,10 +11,10 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
 from typing import Any
 
 from monai_tbkd.data.files.loopback import is_loopback
+from monai_tbkd.label.server_conf import ServerConf
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +23,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-MEGABYTE = 2**20
 LARGEST_TEXT = 96 * 1024
 """Bytes of a body that is no upload: a task's process gets it as one argument, of which Linux takes 128 KiB."""
 _ONCE = ("host", "origin", "authorization", "content-length", "content-type", "sec-fetch-site")
@@ -32,27 +30,6 @@ _HOST = re.compile(r"([\w.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
 _ORIGIN = re.compile(rf"null|https?://{_HOST.pattern}", re.ASCII)
 # The one set of characters that is needed; Python has others that take minutes for a megabyte, such as punycode.
 _UTF_8 = re.compile(r"charset *= *\"?utf-?8\"? *(;|$)")
-
-
-@dataclass(frozen=True)
-class GuardRules:
-    """Who is let in.
-
-    Attributes:
-        token: every request has to bear it (``Authorization: Bearer ...``); empty asks for none.
-        remote: let in requests from other machines.
-        hosts: names that the server may be called by, apart from loopback; with `remote` empty means any.
-        origins: web pages that may use the server, such as ``https://viewer.example``, apart from its own.
-        largest_body: of an upload, in bytes; other bodies may have `LARGEST_TEXT`.
-        pacs: there is a DICOMweb server behind, which ``/proxy/dicom`` leads to.
-    """
-
-    token: str = ""
-    remote: bool = False
-    hosts: frozenset[str] = frozenset()
-    origins: frozenset[str] = frozenset()
-    largest_body: int = 64 * MEGABYTE
-    pacs: bool = False
 
 
 class Refusal(Exception):  # noqa: N818  # it is an answer, not a fault
@@ -72,15 +49,10 @@ class Refusal(Exception):  # noqa: N818  # it is an answer, not a fault
 
 
 class Guard:
-    """ASGI middleware before the whole server.
+    """ASGI middleware before the whole server."""
 
-    Args:
-        app: the server.
-        rules: who is let in.
-    """
-
-    def __init__(self, app: App, rules: GuardRules) -> None:
-        self.app, self.rules = app, rules
+    def __init__(self, app: App, conf: ServerConf) -> None:
+        self.app, self.conf = app, conf
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -105,27 +77,27 @@ class Guard:
             await _too_large(body.largest).send(send)
 
     def _check_sender(self, client: str, headers: Mapping[str, str]) -> None:
-        rules = self.rules
-        if not rules.remote and not is_loopback(client):
+        conf = self.conf
+        if not conf.remote and not is_loopback(client):
             raise Refusal(403, "Requests from other machines are refused; start with --conf remote true to allow them.")
         host = headers.get("host", "")
         if (named := _HOST.fullmatch(host)) is None:
             raise Refusal(400, "The Host header is not the name or address of a machine.")
         name = named[1].strip("[]").lower()
-        allowed = is_loopback(name) or name in rules.hosts or (rules.remote and not rules.hosts)
+        allowed = is_loopback(name) or name in conf.hosts or (conf.remote and not conf.hosts)
         if not allowed:  # a web page whose name was made to lead here (DNS rebinding)
             raise Refusal(403, "The server is not called by this name; start with --conf hosts NAME to allow it.")
         origin = headers.get("origin")
         if origin is not None and not _ORIGIN.fullmatch(origin):
             raise Refusal(400, "The Origin header is not the address of a web page.")
-        own = origin in rules.origins or (origin or "").partition("://")[2] == host != ""
+        own = origin in conf.origins or (origin or "").partition("://")[2] == host != ""
         if origin is None:  # a browser leaves it out with pictures, links and forms of another page
             own = headers.get("sec-fetch-site", "none") in ("same-origin", "none")
         if not own:
             raise Refusal(403, "Web pages of another origin are refused; start with --conf origins URL to allow one.")
-        if rules.token:
+        if conf.token:
             kind, _, token = headers.get("authorization", "").partition(" ")
-            if kind.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), rules.token.encode()):
+            if kind.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), conf.token.encode()):
                 raise Refusal(401, "A token is required: Authorization: Bearer TOKEN.")
 
     def _largest(self, headers: Mapping[str, str]) -> int:
@@ -133,7 +105,7 @@ class Guard:
         kind = headers.get("content-type", "").lower()
         if "charset" in _UTF_8.sub("", kind, count=1):
             raise Refusal(415, "The Content-Type header names a charset; expected utf-8, or none.")
-        largest = self.rules.largest_body
+        largest = self.conf.largest_body
         largest = largest if kind.startswith("multipart/") else min(LARGEST_TEXT, largest)
         length = headers.get("content-length", "0")
         if not re.fullmatch("[0-9]{1,15}", length) or int(length) > largest:
@@ -172,4 +144,4 @@ def _headers(scope: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _too_large(largest: int) -> Refusal:
-    return Refusal(413, f"The request is larger than {round(largest / MEGABYTE, 3):g} MB.")
+    return Refusal(413, f"The request is larger than {round(largest / 2**20, 3):g} MB.")

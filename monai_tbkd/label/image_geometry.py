@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 from monai_tbkd.data.readers.file_format import HEAD_BYTES, ITK_FORMATS, sniff_format
 from monai_tbkd.data.readers.itk_header import read_header
 from monai_tbkd.data.readers.patient_axes import image_plane, upright_image
-from monai_tbkd.label.read_apart import read_apart
+from monai_tbkd.data.readers.reader_process import decode_apart, is_reader
 
 _READERS = {
     "png": "PNGImageIO", "jpeg": "JPEGImageIO", "tiff": "TIFFImageIO", "bmp": "BMPImageIO", "dicom": "GDCMImageIO",
@@ -20,6 +23,7 @@ _READERS = {
 }  # fmt: skip
 
 Matrix = NDArray[np.float64]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -57,14 +61,11 @@ class ImageGeometry:
 
 
 def image_geometry(path: str | Path) -> ImageGeometry:
-    """Where ITK, and with it 3D Slicer, lays an image.
+    """Read where ITK, and with it 3D Slicer, lays an image; a ValueError where ITK cannot read the header.
 
     Returns:
         Of the pixels that boxes are given in: as stored in a picture or DICOM file, of the upright image in a NIfTI,
         MetaImage or NRRD file, whose position in the patient says which way is up.
-
-    Raises:
-        ValueError: ITK cannot read the header.
     """
     return read_apart(_image_geometry, Path(path))
 
@@ -87,10 +88,10 @@ def _image_to_voxel(shape: tuple[int, ...], to_lps: Matrix, axes: tuple[int, int
     upright, _, _ = upright_image(np.array([[0, 1], [2, 3]], dtype=np.float32), affine, axes)
     at = np.array([divmod(int(upright[row, column]), 2) for row, column in ((0, 0), (0, 1), (1, 0))])
     ends = at * (np.take(shape, axes) - 1.0)
-    steps = np.sign(ends[1:] - ends[0])  # along a column step, along a row step
     matrix = np.zeros((4, 4))
     matrix[3, 3] = 1
-    matrix[list(axes), :2], matrix[list(axes), 3] = steps.T, ends[0]
+    matrix[list(axes), :2] = np.sign(ends[1:] - ends[0]).T  # along a column step, along a row step
+    matrix[list(axes), 3] = ends[0]
     matrix[({0, 1, 2} - set(axes)).pop(), 2] = 1
     return matrix
 
@@ -101,11 +102,7 @@ def _kind(path: Path) -> str:
 
 
 def voxels_to_lps(path: Path) -> tuple[tuple[int, ...], Matrix]:
-    """A file's shape and the affine ``(4, 4)`` from its voxel indices to LPS, as ITK reads them.
-
-    Raises:
-        ValueError: ITK cannot read the header.
-    """
+    """Read a file's shape and the affine ``(4, 4)`` from its voxel indices to LPS; a ValueError where ITK cannot."""
     import itk  # takes a second
 
     itk.Object.GlobalWarningDisplayOff()
@@ -127,3 +124,25 @@ def voxels_to_lps(path: Path) -> tuple[tuple[int, ...], Matrix]:
         to_lps[:known, axis] = np.array(list(io.GetDirection(axis)))[:known] * io.GetSpacing(axis)
         to_lps[axis, 3] = io.GetOrigin(axis)
     return tuple(int(io.GetDimensions(axis)) for axis in range(number)), to_lps
+
+
+def read_apart(read: Callable[..., Found], path: Path, *args: Any) -> Found:
+    """Call ``read(path, *args)``, a function of a module, in one of two processes with a limit on time and memory.
+
+    Raises:
+        ImageError: READER_DIED where the process ended or was ended at a limit, TOO_LARGE where it took too much
+            memory; and what `read` raises.
+    """
+    return read(path, *args) if is_reader() else _threads.submit(decode_apart, read, 0, path, *args).result()
+
+
+def _start() -> None:
+    global _threads
+    # A reader process ends with the thread that has started it; two, however many threads of a server ask.
+    _threads = ThreadPoolExecutor(2, "reader")
+
+
+_threads: ThreadPoolExecutor
+_start()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start)

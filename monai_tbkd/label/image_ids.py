@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 _SAFE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9_-])?")
 _LONGEST_STEM = 150
@@ -21,23 +22,16 @@ def is_safe_id(text: str) -> bool:
 
 
 def check_name(path: str) -> None:
-    """Check that a path can stand in a list or a table of images.
-
-    Raises:
-        ValueError: a line break in it, or bytes that are no UTF-8.
-    """
+    """Check that a path can stand in a list or a table: no line break, no bytes that are no UTF-8."""
     if "\n" in path or "\r" in path or path != path.encode("utf-8", "replace").decode():
         raise ValueError("its name holds a line break, or bytes that are no UTF-8; rename the file")
 
 
 def image_id(name: str) -> str:
-    """The identifier of a file in a folder of images, always the same for the same name.
+    """Return the identifier of a file by its path under a folder of images, always the same for the same name.
 
     A safe name of the folder itself is its own identifier, suffix included, since ``a.png`` and ``a.dcm`` are two
     images. Others, such as ``ward 3/a.png``, get safe characters and a hash that keeps them apart.
-
-    Args:
-        name: path under the folder, with forward slashes.
 
     Example:
         >>> image_id("a.png"), image_id("ward 3/a.png")
@@ -52,6 +46,11 @@ def image_id(name: str) -> str:
     return f"{plain}.{digest}{suffix}"
 
 
+def series_files(folder: Path) -> list[Path]:
+    """List the files of a DICOM series that was fetched."""
+    return sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith("."))
+
+
 def shuffled(identifiers: Iterable[str]) -> list[str]:
-    """Identifiers in the order of their hashes, which is always the same and does not depend on the names."""
+    """Sort identifiers by their hashes, which is always the same order and does not depend on the names."""
     return sorted(identifiers, key=lambda name: hashlib.sha256(name.encode()).hexdigest())

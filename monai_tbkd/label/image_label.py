@@ -11,14 +11,13 @@ from typing import Any
 from monai_tbkd.data import CXRReader, ImageError, ImageTurn
 from monai_tbkd.data.files.outside_text import decode_text
 from monai_tbkd.data.lists.image_classes import box_type_of, class_of
-from monai_tbkd.label.cvat_labels import CvatLabel, is_cvat, read_cvat_json, read_cvat_xml
-from monai_tbkd.label.image_geometry import image_geometry
-from monai_tbkd.label.image_sources import series_files
-from monai_tbkd.label.label_content import IMAGE_LABEL, Shape, are_numbers, few, image_class, read_text_label
+from monai_tbkd.label.cvat_labels import is_cvat, read_cvat_json, read_cvat_xml
+from monai_tbkd.label.image_geometry import image_geometry, read_apart
+from monai_tbkd.label.image_ids import series_files
+from monai_tbkd.label.label_content import IMAGE_LABEL, Drawn, Shape, are_numbers, few, image_class, read_text_label
 from monai_tbkd.label.label_map import MASK_SUFFIXES, mask_to_boxes, read_mask
-from monai_tbkd.label.read_apart import read_apart
 from monai_tbkd.label.report_label import REPORT_SUFFIX, read_report_label
-from monai_tbkd.label.slicer_markups import markups_to_boxes
+from monai_tbkd.label.slicer_markups import read_markups
 
 # Whatever a rule says of scoring an image, a person may label it.
 _ANY_IMAGE = CXRReader(min_side=1, min_age=0, secondary_capture=True, any_view=True, any_body_part=True)
@@ -37,6 +36,7 @@ class ImageLabel:
         upright_size: (height, width) of the upright image.
         turn: how the stored pixels were turned upright.
         left_out: what a viewer's report held beside its boxes, such as ``Length``.
+        identifier: of the image in a store.
     """
 
     image: Path
@@ -46,6 +46,7 @@ class ImageLabel:
     upright_size: tuple[int, int]
     turn: ImageTurn = field(default_factory=ImageTurn)
     left_out: tuple[str, ...] = ()
+    identifier: str = ""
 
     @property
     def is_tb(self) -> bool:
@@ -96,11 +97,7 @@ def read_label(
 
 
 def frontal_image(path: Path) -> Path:
-    """The file of an image, or the one image of a series that the reader's rules take.
-
-    Raises:
-        ValueError: a series without a single such image.
-    """
+    """Return the file of an image, or of the one image of a series that the reader's rules take."""
     if not path.is_dir():
         return path
     images = series_files(path)
@@ -123,52 +120,68 @@ def _read_label(label: Path, given: Path, info: Mapping[str, Any], identifier: s
     image = frontal_image(given)
     _, meta = _ANY_IMAGE.get_data([image])
     turn, (height, width) = ImageTurn.from_text(str(meta["turn"])), (int(v) for v in meta["original_size"])
-    empty = ImageLabel(image, [], [], "", (height, width), turn)
-    uid, said, own = str(meta.get("sop_instance_uid") or ""), info.get(IMAGE_LABEL), None
-    left_out: tuple[str, ...] = ()
-    name = label.name.lower()
+    empty = ImageLabel(image, [], [], "", (height, width), turn, identifier=identifier)
+    uid, name = str(meta.get("sop_instance_uid") or ""), label.name.lower()
     if name.endswith(".json"):
-        content = _load(label)
-        _check_image(content, empty.stored_size, uid)
-        shapes, own = _from_json(content, image)
+        drawn = _read_json(label, empty, uid)
     elif name.endswith(".xml"):
         own_names = [image.name] if image == given else []  # all series of a PACS have the same names of files
-        found = read_cvat_xml(label, [*own_names, *(each for each in (identifier, uid) if each)])
-        shapes, own = _as_cvat_shows(found, empty, str(meta["source_format"])), found.said
+        drawn = read_cvat_xml(label, [*own_names, *(each for each in (identifier, uid) if each)])
+        drawn = _as_stored(drawn, empty, str(meta["source_format"]))
     elif name.endswith(REPORT_SUFFIX):
-        shapes, said, left_out = read_report_label(label, uid, said)
+        drawn = read_report_label(label, uid, info.get(IMAGE_LABEL))
     elif name.endswith(MASK_SUFFIXES):
-        shapes = [("tuberculosis", box) for box in mask_to_boxes(read_mask(label, image, empty.stored_size))]
+        drawn = Drawn([("tuberculosis", box) for box in mask_to_boxes(read_mask(label, image, empty.stored_size))])
     else:
         raise ValueError("The label is of an unknown type; expected JSON, XML, DICOM, PNG, NRRD or NIfTI.")
-    types, said = [_box_type(word) for word, _ in shapes], _one_said(said, own)
-    if said in (None, "") and not shapes:  # labels of earlier versions: without a box was non_tb, and was noted so
+    types, said = [_box_type(word) for word, _ in drawn.shapes], _one_said(info.get(IMAGE_LABEL), drawn.said)
+    if said in (None, "") and not drawn.shapes:  # labels of earlier versions: without a box was non_tb, and noted so
         understood = info.get("understood")
         said = understood.get("class_name") if isinstance(understood, Mapping) else None
-    boxes = [_clipped(box, empty.stored_size) for _, box in few(shapes)]
-    return ImageLabel(image, boxes, types, image_class(said, len(boxes)), (height, width), turn, left_out)
+    boxes = [_clipped(box, empty.stored_size) for _, box in few(drawn.shapes)]
+    return ImageLabel(
+        image, boxes, types, image_class(said, len(boxes)), (height, width), turn, drawn.left_out, identifier
+    )
 
 
-def _as_cvat_shows(found: CvatLabel, image: ImageLabel, source_format: str) -> list[Shape]:
+def _as_stored(drawn: Drawn, image: ImageLabel, source_format: str) -> Drawn:
     """Shapes of CVAT, which shows a picture upright where its EXIF says how, in pixels as stored."""
     shown = image.stored_size if source_format == "dicom" else image.upright_size
-    if found.size not in (None, shown, image.stored_size):
+    if drawn.size not in (None, shown, image.stored_size):
         raise ValueError(
-            f"The XML is of an image of {found.size} pixels (height, width); expected {shown}, so export the image "
+            f"The XML is of an image of {drawn.size} pixels (height, width); expected {shown}, so export the image "
             "that is labeled."
         )
-    if source_format == "dicom" or found.size not in (None, shown):
-        return found.shapes
-    return [(word, image.turn.boxes_as_stored([box], image.upright_size)[0]) for word, box in found.shapes]
+    if source_format == "dicom" or drawn.size not in (None, shown):
+        return drawn
+    stored = image.turn.boxes_as_stored([box for _, box in drawn.shapes], image.upright_size)
+    return drawn._replace(shapes=[(word, box) for (word, _), box in zip(drawn.shapes, stored, strict=True)])
 
 
-def _load(path: Path) -> Any:
-    content = read_text_label(path)
+def _read_json(label: Path, image: ImageLabel, uid: str) -> Drawn:
+    text = read_text_label(label)
     try:
-        return json.loads(decode_text(content), object_pairs_hook=_without_doubles)
+        content = json.loads(decode_text(text), object_pairs_hook=_without_doubles)
     except (RecursionError, ValueError) as error:
         what = "nested too deep" if isinstance(error, RecursionError) else error
         raise ValueError(f"The label is not JSON in UTF-8 ({what}).") from error
+    own = content if isinstance(content, Mapping) else {}
+    _check_image(own, image.stored_size, uid)
+    forms = [key for key in _FORMS if isinstance(own.get(key), list)]
+    form = forms[0] if forms else ""
+    answered = form == "boxes" and own["boxes"]  # an answer of this app has them for CVAT again, as annotations
+    if others := [] if answered else [key for key in forms[1:] if own[key]]:
+        raise ValueError(f"The label has {form} and {' and '.join(others)}; expected one of them.")
+    if form == "markups":
+        drawn = read_markups({"markups": few(own["markups"], "markups")}, image_geometry(image.image))
+        return drawn._replace(said=own.get(IMAGE_LABEL, drawn.said))
+    if form == "boxes":
+        return Drawn([_our_box(each) for each in few(own["boxes"])], own.get(IMAGE_LABEL))
+    if is_cvat(content):
+        return read_cvat_json(content)
+    if IMAGE_LABEL in own:
+        return Drawn([], own[IMAGE_LABEL])
+    raise ValueError("The label is JSON of an unknown form; expected boxes, markups, or CVAT's shapes.")
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -180,10 +193,8 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _check_image(content: Any, stored_size: tuple[int, int], uid: str) -> None:
+def _check_image(content: Mapping[str, Any], stored_size: tuple[int, int], uid: str) -> None:
     """An answer of this app names its image; it may be saved as a label of that one alone."""
-    if not isinstance(content, Mapping):
-        return
     named, size = content.get("sop_instance_uid"), (content.get("image_height"), content.get("image_width"))
     if named not in (None, "", uid) or size not in ((None, None), stored_size):
         raise ValueError(
@@ -202,27 +213,6 @@ def _one_said(said: Any, own: Any) -> Any:
     return said if own is None else own
 
 
-def _from_json(content: Any, image: Path) -> tuple[list[Shape], Any]:
-    """Shapes, and the word for the image."""
-    forms = [key for key in _FORMS if isinstance(content, Mapping) and isinstance(content.get(key), list)]
-    form = forms[0] if forms else ""
-    answered = form == "boxes" and content["boxes"]  # an answer of this app has them for CVAT again, as annotations
-    if others := [] if answered else [key for key in forms[1:] if content[key]]:
-        raise ValueError(f"The label has {form} and {' and '.join(others)}; expected one of them.")
-    if form == "markups":
-        few(content["markups"], "markups")
-        boxes, word = markups_to_boxes(content, image_geometry(image))
-        return [("tuberculosis", box) for box in boxes], content.get(IMAGE_LABEL, word)
-    if form == "boxes":
-        return [_our_box(each) for each in few(content["boxes"])], content.get(IMAGE_LABEL)
-    if is_cvat(content):
-        found = read_cvat_json(content)
-        return found.shapes, found.said
-    if isinstance(content, Mapping) and IMAGE_LABEL in content:
-        return [], content[IMAGE_LABEL]
-    raise ValueError("The label is JSON of an unknown form; expected boxes, markups, or CVAT's shapes.")
-
-
 def _our_box(each: Any) -> Shape:
     if isinstance(each, Mapping):
         return str(each.get("label", "tuberculosis")), four_numbers(each.get("bbox"))
@@ -237,11 +227,7 @@ def _box_type(word: str) -> str:
 
 
 def four_numbers(value: Any) -> list[float]:
-    """The first four numbers of a box.
-
-    Raises:
-        ValueError: fewer, or anything but finite numbers.
-    """
+    """Return the first four numbers of a box; raise ValueError if they are not finite numbers."""
     if not are_numbers(value, 4):
         raise ValueError(f"A box is {str(value)[:80]}; expected [xmin, ymin, xmax, ymax], finite numbers.")
     return [float(v) for v in value[:4]]

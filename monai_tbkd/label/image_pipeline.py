@@ -22,7 +22,7 @@ from monai_tbkd.data import ImageTurn, ReasonCode
 from monai_tbkd.engines import describe_module
 from monai_tbkd.inference import LocalizationModel
 from monai_tbkd.label.app_folder import AppFolder
-from monai_tbkd.label.image_sources import series_files
+from monai_tbkd.label.image_ids import series_files
 from monai_tbkd.networks import ViewedNet, finished_network
 from monai_tbkd.networks.checkpoint import read_record, refuse_other_settings
 from monai_tbkd.results.prediction_table import REFUSED, TB
@@ -32,7 +32,7 @@ from monai_tbkd.transforms.map_to_boxes import large_components
 logger = logging.getLogger(__name__)
 
 LABEL = "tuberculosis"
-BOX_FORMAT = "xmin, ymin, xmax, ymax in pixels of the image as stored; x = column, edges half-open"
+_BOX_FORMAT = "xmin, ymin, xmax, ymax in pixels of the image as stored; x = column, edges half-open"
 _FACTS = ("model_version", "source_format", "warnings", "pixel_steps", "sop_instance_uid")
 
 
@@ -69,7 +69,7 @@ class ImageResult:
         return self.row.get("boxes") or []
 
     def mask(self) -> NDArray[np.uint8]:
-        """1 on the parts of the map that boxes are drawn around, ``(height, width)`` of the image as stored."""
+        """Draw 1 on the parts of the map that boxes are around, ``(height, width)`` of the image as stored."""
         assert self.tb_map is not None
         grid = (self.thresholds["grid"],) * 2
         parts = np.zeros(grid, dtype=np.float32)
@@ -82,8 +82,8 @@ class ImageResult:
         return self.turn.as_stored(upright.to(torch.uint8).numpy())
 
     def as_json(self) -> dict[str, Any]:
-        """The answer of the server, without patient data and without paths."""
-        row = self.row
+        """Return the answer of the server, without patient data and without paths."""
+        row, used = self.row, self.thresholds
         facts = {key: row[key] for key in _FACTS if row.get(key)}
         answer = {"notice": notice_of(str(row["model_version"])), "status": row["status"], **facts, **self.series}
         if self.reason is not None:
@@ -94,13 +94,13 @@ class ImageResult:
             "detail": row["detail"],
             "image_score": round(self.score, 4),
             "decision": row["decision"],
-            "score_threshold": self.thresholds["score_threshold"],
-            "map_threshold": self.thresholds["map_threshold"],
-            "threshold_mode": self.thresholds["mode"],
-            "threshold_id": self.thresholds["id"],
+            "score_threshold": used["score_threshold"],
+            "map_threshold": used["map_threshold"],
+            "threshold_mode": used["mode"],
+            "threshold_id": used["id"],
             "image_height": row["height"],
             "image_width": row["width"],
-            "box_format": BOX_FORMAT,
+            "box_format": _BOX_FORMAT,
             "boxes": [
                 {"label": LABEL, "score": score, "bbox": [round(edge, 2) for edge in box]} for *box, score in self.boxes
             ],
@@ -113,12 +113,8 @@ class _ServedModel(LocalizationModel):
     def __init__(self, parser: ConfigParser) -> None:
         super().__init__(parser, pictures=False)
         self._grid, self._area = int(self._get("grid")), float(self._get("smallest_area"))
-
-    @property
-    def defaults(self) -> dict[str, Any]:
-        """Options that hold where a request gives none."""
         own = self.thresholds
-        return {
+        self.defaults = {
             "score_threshold": float(own["score_threshold"]), "map_threshold": float(own["map_threshold"]),
             "threshold_mode": str(own["mode"]), "smallest_area": self._area,
         }  # fmt: skip
@@ -138,7 +134,7 @@ class _ServedModel(LocalizationModel):
             postprocessing = self._get("postprocessing")
         (found,) = self._findings([path], thresholds, postprocessing)
         row = dict(found.row)
-        if row["reason"]:  # a `ImageError`, whose path an answer must not tell
+        if row["reason"]:  # an `ImageError`, whose path an answer must not tell
             row["detail"] = row["detail"].removeprefix(f"{path}: ").removesuffix(f" ({row['reason']}).")
             return ImageResult(path, row)
         thresholds = {**thresholds, "smallest_area": area, "grid": self._grid}
@@ -150,9 +146,6 @@ class ImagePipeline:
 
     Weights and thresholds are read anew when their files change. Weights that cannot be loaded leave the served ones
     in place.
-
-    Args:
-        app: the folder with configs and weights.
 
     Raises:
         FileNotFoundError: no weights.
@@ -186,13 +179,12 @@ class ImagePipeline:
     def __call__(self, path: str | Path, options: Mapping[str, Any] | None = None) -> ImageResult:
         """Locate tuberculosis on an image, or on the one frontal image of a series.
 
-        Args:
-            path: a file, or the folder of a DICOM series. A series with none or several usable images is refused,
-                since an answer has to be of one image.
-            options: in place of `defaults`.
+        A series with none or several usable images is refused, since an answer has to be of one image. An image that
+        cannot be used has a reason, and nothing is raised.
 
-        Returns:
-            The result; an image that cannot be used has a reason, and nothing is raised.
+        Args:
+            path: a file, or the folder of a DICOM series.
+            options: in place of `defaults`.
         """
         path = Path(path)
         if not path.is_dir():
@@ -213,7 +205,7 @@ class ImagePipeline:
         return ImageResult(path, row, series=series)
 
     def model(self) -> _ServedModel:
-        """The model of the present weights."""
+        """Return the model of the present weights."""
         with self._lock:
             signature = self._signature()
             if signature != self._seen:
@@ -226,9 +218,8 @@ class ImagePipeline:
             return self._model
 
     def _signature(self) -> list[tuple[str, int, int, int]]:
-        files = (self.weights, self.weights.with_suffix(".json"), self.app.models / "operating_point.json")
         found = []
-        for path in files:
+        for path in (self.weights, self.weights.with_suffix(".json"), self.app.models / "operating_point.json"):
             with contextlib.suppress(FileNotFoundError):
                 stat = path.stat()
                 found.append((path.name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
@@ -241,12 +232,7 @@ class ImagePipeline:
 
 
 class TeacherPipeline(ImagePipeline):
-    """The teacher, with the student's preprocessing and the view that it was trained with, as ``train.yaml`` has it.
-
-    Raises:
-        FileNotFoundError: no teacher.
-        ValueError: a teacher of another architecture, pooling or image size than the configs.
-    """
+    """The teacher, with the student's preprocessing and the view that it was trained with, as ``train.yaml`` has it."""
 
     _file = "teacher.pt"
 
@@ -265,5 +251,5 @@ class TeacherPipeline(ImagePipeline):
 
 
 def shown_value(value: Any) -> Any:
-    """A value as viewers show it: numbers with four decimals."""
+    """Return a value as viewers show it: numbers with four decimals."""
     return round(value, 4) if isinstance(value, float) else value

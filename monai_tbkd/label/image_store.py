@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException
-
 from monai_tbkd.label.image_ids import check_name, image_id, shuffled
 from monai_tbkd.label.image_label import ImageLabel, frontal_image, read_label
-from monai_tbkd.label.image_sources import FolderSource
-from monai_tbkd.label.label_folder import FINAL, LabelFolder, note_of
-from monai_tbkd.label.pacs_source import PacsSource
+from monai_tbkd.label.image_sources import FolderSource, PacsSource
+from monai_tbkd.label.label_folder import FINAL, LabelFolder, MissingError, note_of
 
 logger = logging.getLogger(__name__)
 
 
 class ImageStore:
-    """Images from a folder or a PACS, labels beside.
+    """Images from a folder or a PACS, labels beside, as MONAI Label asks for them.
 
     MONAI Label's folder store sees neither sub-folders nor DICOM files; its DICOMweb store writes finished labels as
     DICOM SEG, which needs a position in the patient that no radiograph has.
 
-    Args:
-        source: of images.
-        labels: where labels are kept.
-        name: of the store.
-        on_final: is called with the identifier and the label when a label is finished; what it returns is noted.
+    With `sr` finished labels are sent to the PACS as structured reports.
     """
 
-    def __init__(
-        self,
-        source: FolderSource | PacsSource,
-        labels: LabelFolder,
-        name: str,
-        on_final: Callable[[str, ImageLabel], Mapping[str, Any]] | None = None,
-    ) -> None:
-        self.source, self.labels, self.name, self._on_final = source, labels, name, on_final
+    def __init__(self, source: FolderSource | PacsSource, labels: LabelFolder, name: str, sr: bool = False) -> None:
+        self.source, self.labels, self.name, self.sr = source, labels, name, sr
 
     def list_images(self) -> list[str]:
         return self.source.ids()
@@ -62,13 +48,11 @@ class ImageStore:
             {"id": name, "image": str(image), "label": str(label)} for name, image, label in paths if image and label
         ]
 
-    def finished_labels(self) -> Iterator[tuple[str, ImageLabel]]:
-        """Identifiers and finished labels; those that cannot be understood are named in the log."""
+    def finished_labels(self) -> Iterator[ImageLabel]:
+        """Finished labels; those that cannot be understood are named in the log."""
         for item in self.datalist():
             try:
-                check_name(item["image"])
-                info = self.labels.info(item["id"])
-                yield item["id"], read_label(item["label"], item["image"], info, item["id"])
+                yield self.labels.read(item["id"], Path(item["image"]))
             except (ValueError, OSError) as error:
                 logger.warning("%s: its label is left out (%s)", item["id"], error)
 
@@ -101,51 +85,18 @@ class ImageStore:
         self.labels.update_image_info(image, image_info or {})
         return image
 
-    def read_whole(self, label_id: str, label_tag: str) -> tuple[str, bytes]:
-        """A label's file name and its present content, however others replace it meanwhile.
-
-        Raises:
-            LabelNotFoundException: there is none.
-        """
-        path = self.labels.path(label_id, label_tag)
-        with contextlib.suppress(OSError):  # removed meanwhile
-            if path is not None:
-                return path.name, path.read_bytes()
-        raise LabelNotFoundException(f"{label_id} has no label of the tag {label_tag}.")
-
     def keep_label(self, image: str, file: Path, tag: str, info: Mapping[str, Any]) -> dict[str, Any]:
-        """Keep a label of an annotator, finished or not, and give what was understood.
-
-        Raises:
-            ImageNotFoundException: there is no such image.
-            ValueError: a tag or a kind of label that is not allowed, or a label that cannot be understood.
-        """
+        """Keep a label of an annotator, finished or not, and return what was understood."""
         label = read_label(file, self._image(image), info, image)
-        self.labels.save(image, file, tag, {**(info or {}), "understood": label.summary})
-        if tag == FINAL and self._on_final is not None:
-            self.labels.update_info(image, tag, self._on_final(image, label))
+        self.labels.save(image, file, tag, {**info, "understood": label.summary})
+        if tag == FINAL and self.sr and isinstance(self.source, PacsSource):
+            self.labels.update_info(image, tag, self.source.send_report(label))
         return label.summary
-
-    def keep_result(self, image: str, file: str, tag: str, info: Mapping[str, Any]) -> str:
-        """Keep what a model has found; it finishes nothing.
-
-        Raises:
-            ValueError: the tag is that of finished labels.
-        """
-        if tag == FINAL:
-            raise ValueError(f"{FINAL} is the tag of what annotators have finished; expected another.")
-        self.labels.save(image, Path(file), tag, info)
-        return image
 
     def note_offer(self, image: str, strategy: str, offer: Mapping[str, Any]) -> None:
         """Note that a strategy has offered an image to somebody."""
         offers = note_of(self.labels.image_info(image), "strategy")
         self.labels.update_image_info(image, {"strategy": {**offers, strategy: dict(offer)}})
-
-    def update_label_info(self, label_id: str, label_tag: str, info: Mapping[str, Any]) -> None:
-        if self.labels.path(label_id, label_tag) is None:
-            raise LabelNotFoundException(f"{label_id} has no label of the tag {label_tag}.")
-        self.labels.update_info(label_id, label_tag, info)
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
         handle, name = tempfile.mkstemp(suffix=".zip")
@@ -162,11 +113,8 @@ class ImageStore:
         return name
 
     def status(self) -> dict[str, Any]:
-        return {
-            "total": len(self.list_images()),
-            "completed": len(self.get_labeled_images()),
-            "label_tags": self.labels.tags(),
-        }
+        total, completed = len(self.list_images()), len(self.get_labeled_images())
+        return {"total": total, "completed": completed, "label_tags": self.labels.tags()}
 
     def json(self) -> dict[str, Any]:
         """All images with their notes and labels."""
@@ -179,5 +127,5 @@ class ImageStore:
     def _image(self, image_id: str) -> Path:
         path = self.source.path(image_id)
         if path is None:
-            raise ImageNotFoundException(f"There is no image {image_id}.")
+            raise MissingError(f"There is no image {image_id}.")
         return path

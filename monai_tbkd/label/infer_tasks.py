@@ -14,7 +14,6 @@ from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from monai_tbkd.label.image_geometry import image_geometry
-from monai_tbkd.label.image_ids import is_safe_id
 from monai_tbkd.label.image_pipeline import LABEL, ImagePipeline, ImageResult, shown_value
 from monai_tbkd.label.label_map import MASK_SUFFIXES, write_mask
 from monai_tbkd.label.request_models import InferParams, picked
@@ -30,8 +29,11 @@ _SUFFIX_OF = {"nifti": ".nii.gz", "dicom": ".nrrd", "nrrd": ".nrrd", "metaimage"
 class ImageTask(InferTask):
     """The model with one kind of answer, by which viewers choose what to do with it; all share one pipeline."""
 
-    def __init__(self, pipeline: ImagePipeline, kind: InferType, description: str) -> None:
-        super().__init__(kind, {LABEL: 1}, 2, f"{description} (research use only, not for diagnosis)")
+    kind: InferType
+    said: str
+
+    def __init__(self, pipeline: ImagePipeline) -> None:
+        super().__init__(self.kind, {LABEL: 1}, 2, f"{self.said} (research use only, not for diagnosis)")
         self.pipeline = pipeline
 
     def config(self) -> dict[str, Any]:
@@ -44,9 +46,8 @@ class ImageTask(InferTask):
         return True
 
     def __call__(self, request: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
-        """A file, or None where there is nothing to draw, and the answer for the image at ``request["image"]``."""
-        options = picked(InferParams, request, self.pipeline.defaults)
-        found = self.pipeline(request["image"], options)
+        """Return a file, or None where there is nothing to draw, and the answer for ``request["image"]``."""
+        found = self.pipeline(request["image"], picked(InferParams, request, self.pipeline.defaults))
         answer = {"model": request.get("model"), **found.as_json()}
         if found.reason is not None:
             logger.info("%s: no score (%s)", request.get("model"), found.reason)
@@ -66,8 +67,7 @@ class ImageTask(InferTask):
 class ScoreTask(ImageTask):
     """``tb_score``: classification."""
 
-    def __init__(self, pipeline: ImagePipeline) -> None:
-        super().__init__(pipeline, InferType.CLASSIFICATION, "Score of tuberculosis, 0-1")
+    kind, said = InferType.CLASSIFICATION, "Score of tuberculosis, 0-1"
 
     def more(self, answer: dict[str, Any]) -> dict[str, Any]:
         return {**answer, "prediction": [{"idx": 1, "label": LABEL, "score": answer["image_score"]}]}
@@ -76,8 +76,7 @@ class ScoreTask(ImageTask):
 class BoxesTask(ImageTask):
     """``tb_boxes``: detection; the file is a markups document for 3D Slicer."""
 
-    def __init__(self, pipeline: ImagePipeline) -> None:
-        super().__init__(pipeline, InferType.DETECTION, "Boxes of tuberculosis with scores")
+    kind, said = InferType.DETECTION, "Boxes of tuberculosis with scores"
 
     def file(self, found: ImageResult, request: Mapping[str, Any]) -> str | None:
         target = _new_file(".json")
@@ -97,8 +96,7 @@ class BoxesTask(ImageTask):
 class MapTask(ImageTask):
     """``tb_map``: segmentation; the file is a mask of the parts of the map that boxes are drawn around."""
 
-    def __init__(self, pipeline: ImagePipeline) -> None:
-        super().__init__(pipeline, InferType.SEGMENTATION, "Map of tuberculosis above the threshold")
+    kind, said = InferType.SEGMENTATION, "Map of tuberculosis above the threshold"
 
     def file(self, found: ImageResult, request: Mapping[str, Any]) -> str | None:
         suffix = request.get("result_extension") or _SUFFIX_OF.get(str(found.row["source_format"]), ".png")
@@ -118,14 +116,11 @@ class ImageBatchInfer(BatchInferTask):
         Returns:
             How it ends, such as ``19 done, 5 refused``, and the reason of each image without an answer.
         """
-        tag = request.get("label_tag") or "original"
-        if not is_safe_id(tag):
-            raise ValueError(f"label_tag is {tag!r}; expected letters, digits, dots, hyphens and underscores.")
         images = sorted(self.get_images(request, datastore))[: request.get("max_batch_size") or None]
         states, reasons = [], {}
         for number, image in enumerate(images, start=1):
             try:
-                done = infer({**request, "image": image, "save_label": True, "label_tag": tag}, datastore)
+                done = infer({**request, "image": image, "save_label": True}, datastore)
                 if done.get("file"):
                     Path(done["file"]).unlink(missing_ok=True)
                 answer = done["params"]

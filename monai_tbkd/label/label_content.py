@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from monai_tbkd.data.files.number_range import is_number
 from monai_tbkd.data.lists.image_classes import class_of, plain_word
@@ -23,6 +23,22 @@ Shape = tuple[str, list[float]]
 """A label's word and the box around its shape: ``[xmin, ymin, xmax, ymax]`` in pixels."""
 
 
+class Drawn(NamedTuple):
+    """What a label's file says of one image, whatever its form.
+
+    Attributes:
+        shapes: boxes with their words.
+        said: what it calls the image; None where it does not say.
+        size: (height, width) of the image as it was shown; None where it does not say.
+        left_out: what a report holds beside its boxes, such as ``Length``.
+    """
+
+    shapes: list[Shape]
+    said: Any = None
+    size: tuple[int, int] | None = None
+    left_out: tuple[str, ...] = ()
+
+
 def read_text_label(path: Path) -> bytes:
     """The content of a label that is text, which must not be larger than `LARGEST_TEXT`."""
     with path.open("rb") as file:
@@ -33,7 +49,7 @@ def read_text_label(path: Path) -> bytes:
 
 
 def few(items: Any, what: str = "boxes", most: int = MOST_BOXES) -> Any:
-    """Return a list that is not longer than `most`; refuse anything else."""
+    """Check that a value is a list not longer than `most`, and return it."""
     if isinstance(items, str) or not hasattr(items, "__len__"):
         raise ValueError(f"The {what} are {str(items)[:40]!r}; expected a list.")
     if len(items) > most:
@@ -76,11 +92,7 @@ def one_word(words: set[str], what: str) -> str | None:
 
 
 def image_class(said: Any, boxes: int) -> str:
-    """The class of an image.
-
-    Args:
-        said: of the image as a whole; None or empty where nothing was said.
-        boxes: how many were drawn; an image with one has TB.
+    """Return the class of an image by what was said of it, if anything, and how many boxes were drawn.
 
     Raises:
         ValueError: a word that is not known, one that the boxes contradict, or neither word nor box.

@@ -10,9 +10,8 @@ from typing import Any
 
 from monai_tbkd.data.files.atomic_write import write_json
 from monai_tbkd.data.lists import manifest
-from monai_tbkd.label.image_ids import check_name
-from monai_tbkd.label.image_label import ImageLabel, read_label
-from monai_tbkd.label.image_sources import FolderSource
+from monai_tbkd.label.image_label import ImageLabel
+from monai_tbkd.label.image_sources import FolderSource, PacsSource
 from monai_tbkd.label.label_folder import FINAL, LABELS_FOLDER, PACS_IMAGES, LabelFolder, is_pacs_store
 from monai_tbkd.transforms import NOTICE
 
@@ -26,52 +25,41 @@ _CATEGORIES = {
 
 @dataclass
 class LabelExport:
-    """The labels of a store.
-
-    Attributes:
-        labels: by the image's name, its path under the folder of images.
-        images: the identifier of each.
-        faults: by identifier, why a label was left out.
-    """
+    """The labels of a store by their images' paths under its folder, and why others are left out, by identifier."""
 
     labels: dict[str, ImageLabel] = field(default_factory=dict)
-    images: dict[str, str] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
 
 
-def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
-    """Read the labels of a store; no server is needed.
-
-    Args:
-        store: the folder of images that was labeled, or the folder in which labels and images of a PACS are kept.
-        tag: of the labels.
-
-    Raises:
-        ValueError: there are no labels.
-    """
-    store = Path(store)
+def open_store(store: Path) -> tuple[LabelFolder, FolderSource | PacsSource]:
+    """Open the folder of images that was labeled, or that of labels and images of a PACS; no server is needed."""
+    if not store.is_dir():
+        raise FileNotFoundError(f"{store}: there is no such folder of images; check the path.")
     labels = LabelFolder(store / LABELS_FOLDER)
+    of_pacs = is_pacs_store(store)
+    return labels, PacsSource(None, store / PACS_IMAGES) if of_pacs else FolderSource(store, labels.root)
+
+
+def collect_labels(store: str | Path, tag: str = FINAL) -> LabelExport:
+    """Read the labels of a store, as `open_store` takes it; raise ValueError if there are none."""
+    labels, source = open_store(Path(store))
     identifiers = labels.images(tag)
     if not identifiers:
         raise ValueError(f"{labels.root}: no label of the tag {tag}; name the folder of images that was labeled.")
-    of_pacs = is_pacs_store(store)
-    folder = store / PACS_IMAGES if of_pacs else store
-    source, found = FolderSource(folder, labels.root), LabelExport()
+    found = LabelExport()
     for identifier in identifiers:
-        image, label = folder / identifier if of_pacs else source.path(identifier), labels.path(identifier, tag)
+        image = source.path(identifier)
         try:
-            if image is None or not image.exists() or label is None:
+            if image is None:
                 raise ValueError("its image is not there")
-            check_name(str(image))
-            read = read_label(label, image, labels.info(identifier, tag), identifier)
+            label = labels.read(identifier, image, tag)
         except (ValueError, OSError) as error:
             found.faults[identifier] = str(error)
             logger.warning("%s is left out: %s", identifier, error)
             continue
-        if read.left_out:
-            logger.info("%s: left out of its report: %s", identifier, ", ".join(read.left_out))
-        name = Path(os.path.relpath(read.image, folder)).as_posix()
-        found.labels[name], found.images[name] = read, identifier
+        if label.left_out:
+            logger.info("%s: left out of its report: %s", identifier, ", ".join(label.left_out))
+        found.labels[Path(os.path.relpath(label.image, source.folder)).as_posix()] = label
     return found
 
 
@@ -88,7 +76,7 @@ def write_coco(path: Path, export: LabelExport) -> None:
         height, width = label.stored_size
         images.append(
             {"id": number, "file_name": name, "height": height, "width": width, "label": label.class_name,
-             "identifier": export.images[name]}
+             "identifier": label.identifier}
         )  # fmt: skip
         for (xmin, ymin, xmax, ymax), kind in zip(label.boxes, label.box_types, strict=True):
             category = kinds.index(kind if kind in kinds else "unknown") + 1

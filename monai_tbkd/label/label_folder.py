@@ -13,7 +13,8 @@ from typing import Any
 from filelock import FileLock
 
 from monai_tbkd.data.files.atomic_write import atomic_write, read_json_object, write_json
-from monai_tbkd.label.image_ids import is_safe_id
+from monai_tbkd.label.image_ids import check_name, is_safe_id
+from monai_tbkd.label.image_label import ImageLabel, read_label
 from monai_tbkd.label.report_label import REPORT_SUFFIX
 
 FINAL = "final"
@@ -25,6 +26,10 @@ _PACS_MARK = "pacs.json"
 _OF, _BEFORE = "_label_sha256", "_before"
 LABEL_SUFFIXES = (".json", ".xml", REPORT_SUFFIX, ".nii.gz", ".nii", ".nrrd", ".png")
 """What a label may be: boxes (JSON, XML, DICOM SR) or a mask."""
+
+
+class MissingError(ValueError):
+    """There is no such image or label."""
 
 
 class LabelFolder:
@@ -69,6 +74,31 @@ class LabelFolder:
             found = [path for path in found if path.name == name] or found
         return found[0] if found else None
 
+    def found(self, image: str, tag: str) -> Path:
+        """The label's file; a `MissingError` where there is none."""
+        path = self.path(image, tag)
+        if path is None:
+            raise MissingError(f"{image} has no label of the tag {tag}.")
+        return path
+
+    def content(self, image: str, tag: str) -> tuple[str, bytes]:
+        """A label's file name and its present content, however others replace it meanwhile; `MissingError` for none."""
+        path = self.found(image, tag)
+        try:
+            return path.name, path.read_bytes()
+        except OSError as error:  # removed meanwhile
+            raise MissingError(f"{image} has no label of the tag {tag}.") from error
+
+    def read(self, image: str, path: Path, tag: str = FINAL) -> ImageLabel:
+        """Read a label of the image at `path`, a file or the folder of a DICOM series, for a table.
+
+        Raises:
+            ValueError: there is no label, it cannot be understood, or the image's path cannot stand in a table.
+            ImageError: the image cannot be read.
+        """
+        check_name(str(path))
+        return read_label(self.found(image, tag), path, self.info(image, tag), image)
+
     def info(self, image: str, tag: str = FINAL) -> dict[str, Any]:
         """The note on a label."""
         note = self._note(image, tag) if self.path(image, tag) else {}
@@ -79,11 +109,7 @@ class LabelFolder:
         return read_json_object(self.root / "image_info" / f"{image}.json") if is_safe_id(image) else {}
 
     def save(self, image: str, file: Path, tag: str = FINAL, info: Mapping[str, Any] | None = None) -> Path:
-        """Keep a label, with a note, in place of one of the same image and tag.
-
-        Raises:
-            ValueError: an identifier, a tag or a suffix that is not allowed.
-        """
+        """Keep a label, with a note, in place of one of the same image and tag."""
         _check(image, tag)
         suffix = label_suffix(file)
         target = self.root / "labels" / tag / f"{image}{suffix}"
@@ -110,14 +136,9 @@ class LabelFolder:
                     path.unlink(missing_ok=True)
 
     def update_info(self, image: str, tag: str, info: Mapping[str, Any]) -> None:
-        """Add to the note on a label.
-
-        Raises:
-            ValueError: there is no such label.
-        """
+        """Add to the note on a label; a `MissingError` where there is none."""
         _check(image, tag)
-        if self.path(image, tag) is None:
-            raise ValueError(f"{image} has no label of the tag {tag}.")
+        self.found(image, tag)
         with self._locked():
             write_json(self._note_path(image, tag), {**self.info(image, tag), **info})
 
@@ -157,22 +178,13 @@ def is_pacs_store(store: Path) -> bool:
 
 
 def note_of(info: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """A note's own note; empty where it is none, since notes may be edited by hand.
-
-    Example:
-        >>> note_of({"finding": "lost"}, "finding")
-        {}
-    """
+    """A note within a note; empty where it is none, since notes may be edited by hand."""
     note = info.get(key)
     return note if isinstance(note, dict) else {}
 
 
 def label_suffix(file: Path) -> str:
-    """The suffix of a label's file.
-
-    Raises:
-        ValueError: it is none of `LABEL_SUFFIXES`.
-    """
+    """The suffix of a label's file; a ValueError where it is none of `LABEL_SUFFIXES`."""
     for suffix in LABEL_SUFFIXES:
         if file.name.lower().endswith(suffix):
             return suffix

@@ -1,31 +1,28 @@
-"""The label in a DICOM structured report, as OHIF stores it."""
+"""A label as a DICOM structured report: read as OHIF stores it, and written for the archive of the image."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from pydicom import Dataset
 from pydicom.filereader import read_file_meta_info
 from pydicom.misc import is_dicom
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from monai_tbkd import __version__
 from monai_tbkd.bundle.plain_errors import with_extra
-from monai_tbkd.label.label_content import NOT_TB, Shape, image_word, one_word, read_text_label
+from monai_tbkd.label.label_content import NOT_TB, Drawn, image_word, one_word, read_text_label
+
+if TYPE_CHECKING:
+    from monai_tbkd.label.image_label import ImageLabel
 
 REPORT_SUFFIX = ".dcm"
 _ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _MOST_ITEMS = 20_000  # OHIF's have some 30 a rectangle; a file of empty ones takes seconds to read
 
 
-class ReportLabel(NamedTuple):
-    """A report: its boxes of tuberculosis, its word for the image, and what else it holds, such as ``Length``."""
-
-    shapes: list[Shape]
-    said: Any
-    left_out: tuple[str, ...]
-
-
-def read_report_label(path: Path, image_uid: str, said: Any = None) -> ReportLabel:
+def read_report_label(path: Path, image_uid: str, said: Any = None) -> Drawn:
     """Read a report as a label.
 
     A rectangle without a word is tuberculosis. One that was renamed to another class, such as ``non_tb``, is no box and
@@ -33,8 +30,8 @@ def read_report_label(path: Path, image_uid: str, said: Any = None) -> ReportLab
 
     Args:
         path: the report.
-        image_uid: SOP instance UID of the image; empty where it has none.
-        said: of the image, where it was saved with the label.
+        image_uid: SOP instance UID of the image.
+        said: of the image, where that was saved with the label.
 
     Raises:
         ValueError: no such report, of another image, not of a person, or one that says nothing of tuberculosis or says
@@ -65,9 +62,26 @@ def read_report_label(path: Path, image_uid: str, said: Any = None) -> ReportLab
         words.add("tb" if report.image_percent >= 50 else NOT_TB)
     if shapes:
         words.discard(NOT_TB)  # a rectangle that is none, beside others
-    said = one_word({str(word) for word in words}, "words of the report") or said
-    if not shapes and said in (None, ""):
+    own = one_word({str(word) for word in words}, "words of the report")
+    if not shapes and own is None and said in (None, ""):
         raise ValueError(
             "The report has no rectangle, and no word for the image; rename a rectangle to non_tb, health or sick."
         )
-    return ReportLabel(shapes, said, (*report.left_out, *["a note" for note in notes if note is None]))
+    return Drawn(shapes, own, left_out=(*report.left_out, *["a note" for note in notes if note is None]))
+
+
+def annotation_report(label: ImageLabel) -> Dataset:
+    """Make the report of `monai_tbkd.dicom` on a DICOM image, with the boxes that an annotator drew.
+
+    It has the form of a program's result, since that is what OHIF makes editable rectangles of. A drawn box has the
+    score 1, an image with TB as well; the algorithm's version says that a person drew it.
+
+    Raises:
+        DicomResultError: the image is not DICOM, or lacks what a report has to refer to.
+    """
+    from monai_tbkd.dicom import DRAWN_BY_ANNOTATOR, BoxFinding, ImageFinding, SourceImage, structured_report
+
+    boxes = tuple(BoxFinding(box[0], box[1], box[2], box[3], 1.0) for box in label.boxes)
+    version = f"{DRAWN_BY_ANNOTATOR}, saved by monai_tbkd {__version__}"
+    finding = ImageFinding(1.0 if label.is_tb else 0.0, boxes=boxes, model_version=version)
+    return structured_report(SourceImage.read(label.image), finding)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -16,11 +16,8 @@ from monai_tbkd.label.image_ids import is_safe_id
 from monai_tbkd.label.label_content import IMAGE_LABEL
 from monai_tbkd.label.label_folder import FINAL
 
-DEEPEST = 32
-"""Nested lists and objects: a note is written by a function that calls itself for each."""
-LARGEST_NOTE = 2**16
-"""Bytes of ``params`` or ``info``."""
-Model = TypeVar("Model", bound="Strict")
+_DEEPEST = 32  # nested lists and objects: a note is written by a function that calls itself for each
+_LARGEST_NOTE = 2**16  # bytes of ``params`` or ``info``
 
 
 def _safe_id(text: str) -> str:
@@ -59,7 +56,6 @@ _Some = Annotated[Annotated[int, Field(ge=1, lt=10**6)] | None, BeforeValidator(
 _Device = Annotated[
     Annotated[str, StringConstraints(pattern=r"^(cpu|cuda(:\d{1,2})?)$")] | None, BeforeValidator(_first)
 ]
-_Client = Annotated[str, StringConstraints(pattern=r"^[ -~]*$", max_length=200)]
 
 
 class Strict(BaseModel):
@@ -75,7 +71,7 @@ class Strict(BaseModel):
 class ClientParams(Strict):
     """Sent by every client of MONAI Label: who it is."""
 
-    client_id: _Client | None = None
+    client_id: Annotated[str, StringConstraints(pattern=r"^[ -~]*$", max_length=200)] | None = None
 
 
 class InferParams(ClientParams):
@@ -145,39 +141,46 @@ assert IMAGE_LABEL in LabelParams.model_fields
 
 
 def picked(model: type[Strict], request: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """The values of these keys in a request, where it has them, checked; nothing else of it is taken."""
-    try:
-        return model(**{name: request[name] for name in names if name in request}).given()
-    except ValidationError as error:
-        raise ValueError(sentence(error.errors())) from error
+    """Check the values of these keys in a request, where it has them; nothing else of it is taken."""
+    return _checked(model, {name: request[name] for name in names if name in request})
 
 
-def read_params(model: type[Model], text: str, what: str) -> Model:
+def read_params(model: type[Strict], text: str, what: str = "params") -> dict[str, Any]:
     """Read a form's field that holds a JSON object; `what` is its name in errors.
 
-    Refused are nan and infinity, half a surrogate pair, and more than `DEEPEST` levels: a note has to be kept as JSON.
+    Refused are nan and infinity, half a surrogate pair, and more than 32 levels: a note has to be kept as JSON.
 
     Example:
-        >>> read_params(InferParams, '{"map_threshold": "0.4"}', "params").given()
+        >>> read_params(InferParams, '{"map_threshold": "0.4"}')
         {'map_threshold': 0.4}
     """
-    if len(text) > LARGEST_NOTE:
-        raise ValueError(f"The {what} has {len(text)} characters; expected at most {LARGEST_NOTE}.")
+    if len(text) > _LARGEST_NOTE:
+        raise ValueError(f"The {what} has {len(text)} characters; expected at most {_LARGEST_NOTE}.")
     try:
         content = json.loads(text or "{}")
-        if _deeper(content, DEEPEST):
+        if _depth(content) > _DEEPEST:
             raise RecursionError
         json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
     except RecursionError:
-        raise ValueError(f"The {what} is nested deeper than {DEEPEST} levels.") from None
+        raise ValueError(f"The {what} is nested deeper than {_DEEPEST} levels.") from None
     except ValueError as error:
         raise ValueError(f"The {what} is not JSON ({error}).") from error
     if not isinstance(content, dict):
         raise ValueError(f'The {what} is JSON, but not an object; expected one such as {{"name": "value"}}.')
+    return _checked(model, content, what)
+
+
+def _checked(model: type[Strict], content: Mapping[str, Any], what: str = "") -> dict[str, Any]:
     try:
-        return model.model_validate(content)
+        return model.model_validate(content).given()
     except ValidationError as error:
         raise ValueError(sentence(error.errors(), what)) from error
+
+
+def _depth(content: Any) -> int:
+    """Levels of lists and objects; a RecursionError where there are hundreds."""
+    inner = content.values() if isinstance(content, dict) else content if isinstance(content, list) else None
+    return 0 if inner is None else 1 + max(map(_depth, inner), default=0)
 
 
 def sentence(errors: Sequence[Mapping[str, Any]], what: str = "") -> str:
@@ -189,15 +192,3 @@ def sentence(errors: Sequence[Mapping[str, Any]], what: str = "") -> str:
         found = "there is no such key; leave it out" if error["type"] == "extra_forbidden" else str(error["msg"])
         said.append(f"{position}: {found.removeprefix('Value error, ')}")
     return "; ".join(said) + (f"; {len(errors) - 3} more." if len(errors) > 3 else ".")
-
-
-def _deeper(content: Any, levels: int) -> bool:
-    """Whether lists and objects are nested deeper than this, without recursion."""
-    level = [content]
-    for _ in range(levels + 1):
-        level = [
-            inner
-            for each in level
-            for inner in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
-        ]
-    return bool(level)

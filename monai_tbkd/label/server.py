@@ -12,11 +12,10 @@ stand_in_for_pydicom_seg()
 
 from fastapi import FastAPI  # noqa: E402
 from monailabel.config import settings  # noqa: E402
-from monailabel.interfaces.exception import MONAILabelException  # noqa: E402
 from monailabel.interfaces.utils.app import app_instance  # noqa: E402
 
 from monai_tbkd.label.guard import Guard  # noqa: E402
-from monai_tbkd.label.routes import answer_exception, make_api  # noqa: E402
+from monai_tbkd.label.routes import make_api  # noqa: E402
 from monai_tbkd.label.server_conf import read_conf  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -42,8 +41,6 @@ if settings.MONAI_LABEL_AUTH_ENABLE:
 logging.getLogger("monailabel.utils.async_tasks.utils").setLevel(logging.WARNING)
 logging.getLogger("monailabel.utils.async_tasks.task").setLevel(logging.WARNING)
 conf = read_conf(settings.MONAI_LABEL_APP_CONF, settings.MONAI_LABEL_STUDIES)
-if conf.guard.remote and not conf.guard.token:
+if conf.remote and not conf.token:
     logger.warning("Requests from other machines are let in, and no token is asked for.")
-api = make_api(app_instance, conf.guard, _at_work)
-api.add_exception_handler(MONAILabelException, answer_exception)
-app = Guard(api, conf.guard)
+app = Guard(make_api(app_instance, conf, _at_work), conf)

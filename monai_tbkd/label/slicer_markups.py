@@ -10,32 +10,26 @@ from typing import Any
 import numpy as np
 
 from monai_tbkd.label.image_geometry import ImageGeometry
-from monai_tbkd.label.label_content import are_numbers, image_word, one_word
+from monai_tbkd.label.label_content import Drawn, Shape, are_numbers, image_word, one_word
 from monai_tbkd.transforms import NOTICE
 
 _SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
     "markups-schema-v1.0.3.json#"
 )
-_THINNEST = 1.0  # mm; Slicer does not show a box without thickness
 _TO_LPS = {"LPS": 1.0, "1": 1.0, "RAS": -1.0, "0": -1.0}
 
 
 def boxes_to_markups(boxes: Sequence[Sequence[float]], geometry: ImageGeometry) -> dict[str, Any]:
-    """A markups document with an editable box for each box.
+    """Make a markups document of boxes ``[xmin, ymin, xmax, ymax]`` in pixels, each with a score where there is one.
 
-    Args:
-        boxes: ``[xmin, ymin, xmax, ymax]`` each in pixels, and the score where there is one.
-        geometry: of the image.
-
-    Returns:
-        JSON-able; centers and sizes in mm, LPS, with a slab of at least 1 mm.
+    Centers and sizes are in mm, LPS. A box is a slab of at least 1 mm: Slicer does not show one without thickness.
     """
     orientation, (column, row, normal) = geometry.directions.flatten().tolist(), geometry.spacing.tolist()
     markups = []
     for number, (xmin, ymin, xmax, ymax, *rest) in enumerate(boxes, start=1):
         center = geometry.points_to_lps([[(xmin + xmax) / 2, (ymin + ymax) / 2]])[0].tolist()
-        size = [float((xmax - xmin) * column), float((ymax - ymin) * row), max(normal, _THINNEST)]
+        size = [float((xmax - xmin) * column), float((ymax - ymin) * row), max(normal, 1.0)]
         said = f"tuberculosis {rest[0]:.2f}" if rest else "tuberculosis"
         point = {
             "id": "1", "label": said, "description": NOTICE, "associatedNodeID": "", "position": center,
@@ -52,20 +46,19 @@ def boxes_to_markups(boxes: Sequence[Sequence[float]], geometry: ImageGeometry) 
     return {"@schema": _SCHEMA, "markups": markups}
 
 
-def markups_to_boxes(document: Mapping[str, Any], geometry: ImageGeometry) -> tuple[list[list[float]], str | None]:
-    """The boxes of a markups document, and what it calls the image.
+def read_markups(document: Mapping[str, Any], geometry: ImageGeometry) -> Drawn:
+    """Read the boxes of a markups document, and what it calls the image.
 
     3D Slicer has no other way to say what an image without TB is: a box whose name, or whose point's, is ``non_tb``,
     ``health`` or ``sick`` is no box and says so.
 
-    Returns:
-        ``[xmin, ymin, xmax, ymax]`` each in pixels, not yet clipped at the image's edges; a turned box gets the box
-        around it. The word, or None.
+    Boxes are not yet clipped at the image's edges; a turned box gets the box around it.
 
     Raises:
         ValueError: a markup that is not a box, impossible numbers, or two words for the image.
     """
-    boxes, words = [], set()
+    shapes: list[Shape] = []
+    words = set()
     for number, markup in enumerate(document["markups"], start=1):
         kind = markup.get("type") if isinstance(markup, Mapping) else None
         if kind != "ROI":
@@ -88,8 +81,8 @@ def markups_to_boxes(document: Mapping[str, Any], geometry: ImageGeometry) -> tu
             axes = _numbers(markup, "orientation", 9).reshape(3, 3) * sign[:, None]
         corners = np.array(list(itertools.product((-0.5, 0.5), repeat=3))) * size
         at = geometry.points_to_image(center + corners @ axes.T)
-        boxes.append([*at.min(axis=0).tolist(), *at.max(axis=0).tolist()])
-    return boxes, one_word(words, "markups")
+        shapes.append(("tuberculosis", [*at.min(axis=0).tolist(), *at.max(axis=0).tolist()]))
+    return Drawn(shapes, one_word(words, "markups"))
 
 
 def _image_word(markup: Mapping[str, Any]) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,47 +15,16 @@ from monailabel.interfaces.tasks.strategy import Strategy
 
 from monai_tbkd.data.files.number_range import is_number
 from monai_tbkd.label.image_label import ImageLabel
-from monai_tbkd.label.image_pipeline import ImagePipeline, TeacherPipeline
-from monai_tbkd.label.image_signals import DISAGREEMENT, UNCERTAINTY, ImageSignals
+from monai_tbkd.label.image_pipeline import ImagePipeline
+from monai_tbkd.label.image_signals import ImageSignals
 from monai_tbkd.label.label_folder import note_of
 from monai_tbkd.metrics import UnionMaskIoU, bootstrap_mean
 from monai_tbkd.transforms import MapToMask, image_box_mask
 
-if TYPE_CHECKING:
-    from monai_tbkd.label.app import TuberculosisApp
-
 logger = logging.getLogger(__name__)
 
-OFFERED_SECONDS = 600.0
-"""An image that was offered so recently comes last: its annotator is at work on it, or has passed it over."""
-LOOK_AT = 8
-"""Images without signals that one request looks at; inference of more would keep others waiting."""
-_MIOU_NOTE = "tbkd_miou"
-"""Key of the note on an image."""
+_OFFERED_SECONDS = 600.0
 _GRID = 256
-
-
-def make_strategies(app: TuberculosisApp) -> dict[str, Strategy]:
-    """The app's strategies by name; disagreement needs a teacher beside the model."""
-    look_at, signals = int(app.conf.get("look_at", LOOK_AT)), app.signals
-    least = MostOf(UNCERTAINTY, "Uncertain score: nearest to the threshold that decides first", signals, look_at)
-    strategies: dict[str, Strategy] = {"random": RandomImage(), "uncertain_score": least}
-    if signals.teacher is None:
-        logger.info("%s: no teacher, so no strategy teacher_student_disagreement.", app.folder.teacher)
-    else:
-        strategies["teacher_student_disagreement"] = MostOf(
-            DISAGREEMENT, "Teacher-student disagreement: maps that differ most first", signals, look_at
-        )
-    return strategies
-
-
-def signals_of(app: TuberculosisApp) -> ImageSignals:
-    """The app's signals: of the served model and, where it is there and fits, its teacher."""
-    try:
-        return ImageSignals(app.pipeline, TeacherPipeline(app.folder) if app.folder.teacher.is_file() else None)
-    except (ValueError, RuntimeError) as error:
-        logger.warning("%s cannot be used, and so is left out: %s", app.folder.teacher, error)
-        return ImageSignals(app.pipeline)
 
 
 class RandomImage(Strategy):
@@ -65,7 +34,7 @@ class RandomImage(Strategy):
         super().__init__("Random: any unlabeled image")
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any] | None:
-        images = not_at_work(datastore, datastore.get_unlabeled_images())
+        images = _unlabeled(datastore)
         return {"id": random.choice(images), "weight": 1.0} if images else None
 
 
@@ -81,8 +50,8 @@ class MostOf(Strategy):
         self.signal, self.signals, self.look_at = signal, signals, look_at
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any] | None:
-        """``id`` and ``weight`` (the signal) of the next image, or None where every image has a label."""
-        images = not_at_work(datastore, datastore.get_unlabeled_images())
+        """Return ``id`` and ``weight`` (the signal) of the next image, None where every image has a label."""
+        images = _unlabeled(datastore)
         if not images:
             return None
         found = self.signals.of(datastore, images, self.look_at)
@@ -93,15 +62,15 @@ class MostOf(Strategy):
         return {"id": best, "weight": values[best]}
 
 
-def not_at_work(datastore: Any, images: Sequence[str]) -> list[str]:
-    """Images that no strategy has offered in the last ten minutes; all of them where none is left."""
-    now, free = time.time(), []
+def _unlabeled(datastore: Any) -> list[str]:
+    """Unlabeled images that no strategy has offered in the last ten minutes; all of them where none is left."""
+    images, free, now = datastore.get_unlabeled_images(), [], time.time()
     for image in images:
         offers = note_of(datastore.get_image_info(image), "strategy").values()
         times = [each["ts"] for each in offers if isinstance(each, dict) and is_number(each.get("ts"), 0, now + 60)]
-        if now - max(times, default=0) >= OFFERED_SECONDS:
+        if now - max(times, default=0) >= _OFFERED_SECONDS:
             free.append(image)
-    return free or list(images)
+    return free or images
 
 
 class BoxIoU(ScoringMethod):
@@ -115,23 +84,18 @@ class BoxIoU(ScoringMethod):
         self.pipeline = pipeline
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
-        """``miou`` with its 95 % interval (``low``, ``high``), ``images``, ``refused`` and ``model_version``."""
-        values, refused, version = [], 0, self.pipeline.model_version
-        for image, label in datastore.finished_labels():
-            if not label.boxes:
-                continue
-            value = self.of(label)
-            if value is None:
-                refused += 1
-                continue
-            values.append(value)
-            datastore.update_image_info(image, {_MIOU_NOTE: {"iou": round(value, 6), "model_version": version}})
-        number = bootstrap_mean(np.array(values))
+        """Return ``miou``, its 95 % interval (``low``, ``high``), ``images``, ``refused`` and ``model_version``."""
+        version = self.pipeline.model_version
+        found = {label.identifier: self._iou(label) for label in datastore.finished_labels() if label.boxes}
+        values = {image: iou for image, iou in found.items() if iou is not None}
+        for image, iou in values.items():
+            datastore.update_image_info(image, {"tbkd_miou": {"iou": round(iou, 6), "model_version": version}})
+        number = bootstrap_mean(np.array(list(values.values())))
         logger.info("mIoU %.3f on %d images with boxes", number.value, number.n)
         named = dict(zip(("miou", "low", "high"), number.as_dict().values()))
-        return {**named, "images": len(values), "refused": refused, "model_version": version}
+        return {**named, "images": len(values), "refused": len(found) - len(values), "model_version": version}
 
-    def of(self, label: ImageLabel) -> float | None:
+    def _iou(self, label: ImageLabel) -> float | None:
         """IoU of one image with boxes; None where the model refuses it."""
         seen = self.pipeline(label.image)
         if seen.tb_map is None:
@@ -150,6 +114,6 @@ class SignalScoring(ScoringMethod):
         self.signals = signals
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
-        """``images``, and ``refused`` among them."""
+        """Return how many ``images`` have signals, and how many of them are ``refused``."""
         found = self.signals.of(datastore, datastore.get_unlabeled_images())
         return {"images": len(found), "refused": sum("reason" in each for each in found.values())}

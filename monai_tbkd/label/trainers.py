@@ -13,7 +13,6 @@ from monailabel.interfaces.tasks.train import TrainTask
 from monai_tbkd.bundle import literal
 from monai_tbkd.data import Correction, write_corrections
 from monai_tbkd.label.app_folder import AppFolder
-from monai_tbkd.label.image_label import ImageLabel
 from monai_tbkd.label.request_models import ClientParams, TrainParams, picked
 from monai_tbkd.networks.checkpoint import read_record
 
@@ -23,9 +22,8 @@ _OPTIONS = [name for name in TrainParams.model_fields if name not in ClientParam
 class StudentTraining(TrainTask):
     """Fine-tune the served student on finished labels, by ``label_finetune.yaml`` through ``monai.bundle``.
 
-    The label of an image is TB or not; one with boxes has TB. Boxes choose the map's threshold and, with ``box_weight``
-    above 0, supervise the map. A run that fails leaves the served model as it is; one that succeeds replaces it by one
-    rename, and the server reads it anew. The run's tables and candidate are in the app's ``training/``.
+    A run that fails leaves the served model as it is; one that succeeds replaces it by one rename, and the server reads
+    it anew. The run's tables and candidate are in the app's ``training/``.
     """
 
     def __init__(self, folder: AppFolder) -> None:
@@ -43,14 +41,13 @@ class StudentTraining(TrainTask):
         return {"trainings": len(history), **history[-1]} if history else {}
 
     def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
-        """Train, and give the content of ``fine_tuning.json``, with ``seconds``.
-
-        Raises:
-            ValueError: no label to learn from, an impossible option, or a model that must not be served.
-        """
+        """Train, and return the content of ``fine_tuning.json`` with ``seconds``."""
         started, numbers = time.monotonic(), read_options(request)
         work = self.folder.root / "training"
-        labels = [_correction(label) for _, label in datastore.finished_labels()]
+        labels = [
+            Correction(str(label.image), label.is_tb, tuple((a, b, c, d) for a, b, c, d in label.upright_boxes))
+            for label in datastore.finished_labels()
+        ]
         table = write_corrections(work / "manifest.csv", labels)
         most = int(numbers.get("most_unlabeled", self.config()["most_unlabeled"]))
         # As a file: a config would interpret signs in an image's name.
@@ -79,7 +76,7 @@ class StudentTraining(TrainTask):
 
 
 def read_options(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a request as values for the config; nothing else of it gets there, since a config evaluates text.
+    """Return options of a request as values for the config; nothing else gets there, since a config evaluates text.
 
     Raises:
         ValueError: a number that is none or out of range, or an unknown device.
@@ -92,9 +89,3 @@ def read_options(request: Mapping[str, Any]) -> dict[str, Any]:
     if "device" in options:
         options["device"] = f"$torch.device('{options['device']}')"
     return options
-
-
-def _correction(label: ImageLabel) -> Correction:
-    """A label as training takes it."""
-    boxes = tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in label.upright_boxes)
-    return Correction(str(label.image), label.is_tb, boxes)

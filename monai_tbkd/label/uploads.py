@@ -21,14 +21,9 @@ _HEADERS = {".mha": "metaimage", ".nrrd": "nrrd"}
 
 @contextmanager
 def kept_upload(upload: UploadFile | None, suffix: str = "") -> Iterator[Path | None]:
-    """An upload as a file, as long as its request is answered.
+    """Keep an upload as a file as long as its request is answered; nothing of its name is taken over.
 
-    Args:
-        upload: None gives None.
-        suffix: of the file; if empty, that of an image of its content. Nothing of its name is taken over.
-
-    Raises:
-        ValueError: an image whose header no image needs.
+    Without a `suffix` it gets that of an image of its content; its header is checked then.
     """
     if upload is None:
         yield None
@@ -48,12 +43,7 @@ def kept_upload(upload: UploadFile | None, suffix: str = "") -> Iterator[Path | 
 
 
 def new_session(sessions: Any, uploads: Sequence[UploadFile], expiry: int) -> Any:
-    """Keep an image, or the DICOM files of a series, for a while.
-
-    Args:
-        sessions: MONAI Label's.
-        uploads: one file or several.
-        expiry: seconds after which it is removed; 0 leaves the server's own time.
+    """Keep an image, or the DICOM files of a series, for `expiry` seconds, in MONAI Label's sessions.
 
     Raises:
         ValueError: a file that is no image by its content, or several that are not DICOM.
@@ -65,8 +55,8 @@ def new_session(sessions: Any, uploads: Sequence[UploadFile], expiry: int) -> An
             with kept_upload(upload) as path:
                 assert path is not None
                 if not path.suffix or (len(uploads) > 1 and path.suffix != ".dcm"):
-                    expected = "PNG, JPEG, DICOM or another image"
-                    expected = "a DICOM file, as several were sent" if path.suffix else expected
+                    dicom = "a DICOM file, as several were sent"
+                    expected = dicom if path.suffix else "PNG, JPEG, DICOM or another image"
                     raise ValueError(f"{upload_name(upload)} is not an image by its content; expected {expected}.")
                 kept = path.replace(series / f"image{number:04d}{path.name.removeprefix('upload')}")
         return sessions.add_session(str(kept if len(uploads) == 1 else series), expiry)[1]

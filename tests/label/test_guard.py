@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from monai_tbkd.label.guard import Guard, GuardRules
-from monai_tbkd.label.server_conf import TOKEN_VARIABLE, read_conf
+from monai_tbkd.label.guard import Guard
+from monai_tbkd.label.server_conf import TOKEN_VARIABLE, ServerConf, read_conf
 
 LOCAL = {"host": "127.0.0.1:8000"}
 
 
 def ask(
-    rules: GuardRules,
+    rules: ServerConf,
     path: str = "/info/",
     method: str = "GET",
     headers: dict[str, str] | None = None,
@@ -54,22 +54,22 @@ def ask(
 class TestWho:
     def test_this_machine_is_let_in(self) -> None:
         for client, host in (("127.0.0.1", "127.0.0.1:80"), ("::1", "[::1]:80"), ("127.0.0.1", "localhost")):
-            assert ask(GuardRules(), client=client, headers={"host": host}) == (200, "served")
+            assert ask(ServerConf(), client=client, headers={"host": host}) == (200, "served")
 
     @pytest.mark.parametrize("client", ["10.0.0.7", "::ffff:10.0.0.7", "2001:db8::1", "nonsense"])
     def test_others_are_not(self, client: str) -> None:
-        assert ask(GuardRules(), client=client)[0] == 403
-        assert ask(GuardRules(remote=True), client=client)[0] == 200
+        assert ask(ServerConf(), client=client)[0] == 403
+        assert ask(ServerConf(remote=True), client=client)[0] == 200
 
     def test_names(self) -> None:
-        assert ask(GuardRules(), headers={"host": "evil.example"})[0] == 403
-        assert ask(GuardRules(), headers={"host": ""})[0] == 403
-        assert ask(GuardRules(hosts=frozenset({"label.example"})), headers={"host": "label.example:80"})[0] == 200
-        only = GuardRules(remote=True, hosts=frozenset({"label.example"}))
+        assert ask(ServerConf(), headers={"host": "evil.example"})[0] == 403
+        assert ask(ServerConf(), headers={"host": ""})[0] == 403
+        assert ask(ServerConf(hosts=frozenset({"label.example"})), headers={"host": "label.example:80"})[0] == 200
+        only = ServerConf(remote=True, hosts=frozenset({"label.example"}))
         assert ask(only, headers={"host": "evil.example"})[0] == 403
 
     def test_origins(self) -> None:
-        allowed = GuardRules(origins=frozenset({"https://viewer.example"}))
+        allowed = ServerConf(origins=frozenset({"https://viewer.example"}))
         assert ask(allowed, headers={"origin": "https://viewer.example"})[0] == 200
         assert ask(allowed, headers={"origin": "http://127.0.0.1:8000"})[0] == 200
         for origin in ("https://evil.example", "null", "http://127.0.0.1:9000", "https://viewer.example.evil.example"):
@@ -77,22 +77,22 @@ class TestWho:
 
     @pytest.mark.parametrize("host", ["[", "[::1", "127.0.0.1:port", "a b", "user@127.0.0.1", "127.0.0.1/..", "\u00e9"])
     def test_a_host_that_is_no_name(self, host: str) -> None:
-        assert ask(GuardRules(), headers={"host": host})[0] == 400
-        assert ask(GuardRules(), headers={"origin": f"http://{host}"})[0] == 400
+        assert ask(ServerConf(), headers={"host": host})[0] == 400
+        assert ask(ServerConf(), headers={"origin": f"http://{host}"})[0] == 400
 
     def test_pages_of_others_without_an_origin(self) -> None:
         """As browsers send them with pictures, links and forms."""
         for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200), ("x", 403)):
-            assert ask(GuardRules(), headers={"sec-fetch-site": site})[0] == status
-        allowed = GuardRules(origins=frozenset({"https://viewer.example"}))
+            assert ask(ServerConf(), headers={"sec-fetch-site": site})[0] == status
+        allowed = ServerConf(origins=frozenset({"https://viewer.example"}))
         headers = {"sec-fetch-site": "cross-site", "origin": "https://viewer.example"}
         assert ask(allowed, headers=headers)[0] == 200
 
     def test_what_decides_stands_once(self) -> None:
-        assert ask(GuardRules(), headers={"host": "localhost", "Host": "evil.example"})[0] == 400
+        assert ask(ServerConf(), headers={"host": "localhost", "Host": "evil.example"})[0] == 400
 
     def test_token(self) -> None:
-        rules = GuardRules(token="s3cret")
+        rules = ServerConf(token="s3cret")
         for given in ({}, {"authorization": "s3cret"}, {"authorization": "Basic s3cret"}, {"authorization": "Bearer "}):
             status, said = ask(rules, headers=given)
             assert status == 401
@@ -102,7 +102,7 @@ class TestWho:
 
 
 class TestBody:
-    rules = GuardRules(largest_body=100)
+    rules = ServerConf(largest_body=100)
 
     def test_length_that_is_said(self) -> None:
         assert ask(self.rules, headers={"content-length": "100"})[0] == 200
@@ -120,18 +120,18 @@ def test_a_body_that_is_no_upload_is_small() -> None:
     """A task's process gets it as one argument, of which Linux takes 128 KiB."""
     text, upload = {"content-type": "application/json"}, {"content-type": "multipart/form-data; boundary=b"}
     large = str(2**20)
-    assert ask(GuardRules(), headers={**text, "content-length": large})[0] == 413
-    assert ask(GuardRules(), headers={**upload, "content-length": large})[0] == 200
-    assert ask(GuardRules(), headers=text, body=[b"x" * 2**20])[0] == 413
+    assert ask(ServerConf(), headers={**text, "content-length": large})[0] == 413
+    assert ask(ServerConf(), headers={**upload, "content-length": large})[0] == 200
+    assert ask(ServerConf(), headers=text, body=[b"x" * 2**20])[0] == 413
 
 
 def test_characters_are_utf_8() -> None:
     """A form is decoded in the event loop, by whatever of Python's codecs it names; punycode takes 40 s a megabyte."""
     kind = "multipart/form-data; boundary=b"
     for charset in ("utf-8", '"UTF-8"', "utf8; x=y"):
-        assert ask(GuardRules(), headers={"content-type": f"{kind}; charset={charset}"})[0] == 200
+        assert ask(ServerConf(), headers={"content-type": f"{kind}; charset={charset}"})[0] == 200
     for charset in ("punycode", "idna", "utf-8; charset=idna", "utf-8x", "", "*=utf-8''idna", "'utf-8'"):
-        status, said = ask(GuardRules(), headers={"content-type": f"{kind}; charset={charset}"})
+        status, said = ask(ServerConf(), headers={"content-type": f"{kind}; charset={charset}"})
         assert status == 415 and "utf-8" in said, charset
 
 
@@ -139,7 +139,7 @@ def test_a_web_socket_is_not_passed_on() -> None:
     async def server(scope: Any, receive: Any, send: Any) -> None:
         raise AssertionError
 
-    asyncio.run(Guard(server, GuardRules())({"type": "websocket"}, None, None))  # type: ignore[arg-type]
+    asyncio.run(Guard(server, ServerConf())({"type": "websocket"}, None, None))  # type: ignore[arg-type]
 
 
 def test_an_error_of_the_server_is_its_own() -> None:
@@ -148,14 +148,14 @@ def test_an_error_of_the_server_is_its_own() -> None:
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
     with pytest.raises(RuntimeError, match="own"):
-        asyncio.run(Guard(server, GuardRules())(scope, None, None))  # type: ignore[arg-type]
+        asyncio.run(Guard(server, ServerConf())(scope, None, None))  # type: ignore[arg-type]
 
 
 class TestConf:
     def test_nothing_given_is_the_closed_one(self) -> None:
         conf = read_conf({}, "/images", {})
-        assert conf.guard == GuardRules()
-        assert (conf.guard.remote, conf.sr, conf.auto_scoring, conf.modalities) == (False, False, False, ("DX", "CR"))
+        assert conf == ServerConf()
+        assert (conf.remote, conf.sr, conf.auto_scoring, conf.modalities) == (False, False, False, ("DX", "CR"))
 
     def test_everything_given(self) -> None:
         given = {
@@ -164,11 +164,17 @@ class TestConf:
         }  # fmt: skip
         conf = read_conf(given, "http://pacs/dicom-web", {TOKEN_VARIABLE: "t"})
         hosts, origins = frozenset({"a.example", "b.example"}), frozenset({"https://v.example"})
-        assert conf.guard == GuardRules("t", True, hosts, origins, 2**19, True)
-        assert (conf.modalities, conf.cache_seconds, conf.sr) == (("DX",), 3, True)
+        assert conf == ServerConf("t", True, hosts, origins, 2**19, True, ("DX",), 3, True)
 
     @pytest.mark.parametrize(
-        "given", [{"remote": "maybe"}, {"max_upload_mb": "-1"}, {"max_upload_mb": "x"}, {"modalities": "DX;CR"}]
+        "given",
+        [
+            {"remote": "maybe"},
+            {"max_upload_mb": "-1"},
+            {"max_upload_mb": "x"},
+            {"modalities": "DX;CR"},
+            {"look_at": "few"},
+        ],
     )
     def test_what_cannot_be(self, given: dict[str, str]) -> None:
         with pytest.raises(ValueError, match=next(iter(given))):
@@ -176,4 +182,4 @@ class TestConf:
 
 
 def test_a_refusal_is_json() -> None:
-    assert "other machines" in json.loads(ask(GuardRules(), client="10.0.0.7")[1])["detail"]
+    assert "other machines" in json.loads(ask(ServerConf(), client="10.0.0.7")[1])["detail"]

@@ -10,10 +10,10 @@ import pytest
 from monai_tbkd.__main__ import main
 from monai_tbkd.data.lists.tbx11k import read_json_annotations
 from monai_tbkd.dicom import write_structured_report
-from monai_tbkd.label.annotation_report import annotation_report
 from monai_tbkd.label.image_label import ImageLabel
 from monai_tbkd.label.label_folder import LABELS_FOLDER, LabelFolder
 from monai_tbkd.label.report_intake import TAKEN_FROM
+from monai_tbkd.label.report_label import annotation_report
 from tests.dicom.dicom_images import TWO_BOXES, complete_image, finding, odd_image
 from tests.dicom.ohif_reports import SHAPES, image_of, ohif_report
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from monai_tbkd.dicom import write_structured_report
-from monai_tbkd.label.annotation_report import annotation_report
 from monai_tbkd.label.image_label import ImageLabel, read_label
 from monai_tbkd.label.label_folder import LabelFolder
+from monai_tbkd.label.report_label import annotation_report
 from tests.dicom.dicom_images import TWO_BOXES, complete_image, finding
 from tests.dicom.ohif_reports import HELD, NON_TB, SENT, SHAPES, changed, groups_of, image_of, ohif_report
 

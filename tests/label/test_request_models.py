@@ -45,7 +45,7 @@ TRAIN = {"finetune_epochs": "5", "finetune_learning_rate": 1e-4, "device": ["cpu
     ],
 )
 def test_what_viewers_send_is_taken(model: type[Strict], content: dict[str, Any], made: dict[str, Any]) -> None:
-    given = read_params(model, json.dumps(content), "params").given()
+    given = read_params(model, json.dumps(content))
     assert {key: given[key] for key in made} == made
 
 
@@ -86,7 +86,7 @@ def test_notes_of_the_app_are_not_written_by_requests(key: str) -> None:
 )
 def test_everything_else_is_a_sentence(model: type[Strict], content: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(content)) if len(str(content)) < 1000 else "65536") as refused:
-        read_params(model, json.dumps(content), "params")
+        read_params(model, json.dumps(content))
     assert len(str(refused.value)) < 400
 
 

@@ -142,14 +142,14 @@ def test_others_are_answered_while_the_server_behind_is_slow(monkeypatch: pytest
     from fastapi import Response
 
     from monai_tbkd.label import routes
-    from monai_tbkd.label.guard import GuardRules
+    from monai_tbkd.label.server_conf import ServerConf
 
     def slow(*_: Any) -> Any:
         time.sleep(0.4)
         return Response(b"late")
 
     monkeypatch.setattr(routes, "_proxy", lambda: slow)
-    api = routes.make_api(lambda: None, GuardRules(pacs=True))  # type: ignore[arg-type, return-value]
+    api = routes.make_api(lambda: None, ServerConf(pacs=True))  # type: ignore[arg-type, return-value]
     done: list[str] = []
 
     async def ask(path: str) -> None:

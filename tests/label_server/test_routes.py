@@ -98,15 +98,13 @@ def ask(images: Path, uploads: Path, tmp_path: Path) -> Iterator[Client]:
     from monai_tbkd.label.stand_ins import stand_in_for_pydicom_seg
 
     stand_in_for_pydicom_seg()
-    from monailabel.interfaces.exception import MONAILabelException
-
-    from monai_tbkd.label.guard import Guard, GuardRules
-    from monai_tbkd.label.routes import answer_exception, make_api
+    from monai_tbkd.label.guard import Guard
+    from monai_tbkd.label.routes import make_api
+    from monai_tbkd.label.server_conf import ServerConf
 
     app = StoreOnly(images, tmp_path / "sessions")
-    api = make_api(lambda: app, GuardRules())  # type: ignore[arg-type,return-value]
-    api.add_exception_handler(MONAILabelException, answer_exception)
-    yield Client(Guard(api, GuardRules()))
+    api = make_api(lambda: app, ServerConf())  # type: ignore[arg-type,return-value]
+    yield Client(Guard(api, ServerConf()))
     assert not list(uploads.iterdir())  # whatever was asked, nothing of it is left
 
 

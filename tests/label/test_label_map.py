@@ -1,4 +1,4 @@
-"""NRRD and NIfTI masks without ITK: what viewers write is read as ITK reads it, everything else is refused."""
+"""NRRD and NIfTI masks: what viewers write is read as ITK reads it, everything else is refused."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import contextlib
 import gzip
 import time
 from pathlib import Path
+from typing import Any
 
+import itk
 import nibabel as nib
 import numpy as np
 import pytest
 
 from monai_tbkd.label.image_geometry import voxels_to_lps
-from monai_tbkd.label.mask_volume import MaskVolume, read_volume
+from monai_tbkd.label.label_map import read_volume
 
 VOXELS = (np.arange(35).reshape(5, 7, 1) % 3 == 0).astype(np.uint8)
 RAW = VOXELS.tobytes(order="F")
@@ -28,7 +30,8 @@ def nrrd(path: Path, pixels: bytes = RAW, end: str = "\n", **fields: str | None)
     return path
 
 
-def read(path: Path) -> MaskVolume:
+def read(path: Path) -> tuple[Any, Any]:
+    """Voxels, and the matrix from their indices to LPS."""
     return read_volume(path, 400, 1000)
 
 
@@ -54,11 +57,14 @@ def read(path: Path) -> MaskVolume:
 )
 def test_a_mask_lies_where_itk_lays_it(fields: dict[str, str], tmp_path: Path) -> None:
     path = nrrd(tmp_path / "m.nrrd", **fields)
-    found = read(path)
-    shape, to_lps = voxels_to_lps(path)
-    assert found.voxels.shape == (*shape, 1)[:3]
-    np.testing.assert_array_equal(found.voxels.ravel(order="F"), VOXELS.ravel(order="F"))
-    np.testing.assert_allclose(found.to_lps, to_lps, atol=1e-6)
+    voxels, to_lps = read(path)
+    volume = itk.imread(str(path), itk.UC)
+    assert voxels.shape == (*volume.shape[::-1], 1)[:3]
+    np.testing.assert_array_equal(voxels.ravel(order="F"), np.asarray(volume).ravel())
+    number = volume.GetImageDimension()
+    for index in ((0, 0, 0), (4, 0, 0), (0, 6, 0), (3, 2, 0)):
+        position = list(volume.TransformIndexToPhysicalPoint(index[:number]))
+        np.testing.assert_allclose((to_lps @ [*index, 1])[:number], position, atol=1e-6)
 
 
 @pytest.mark.parametrize("form", [1, 2])
@@ -73,11 +79,11 @@ def test_nifti(suffix: str, codes: tuple[int, int], form: int, tmp_path: Path) -
     image.set_qform(affine, codes[1])
     path = tmp_path / f"m{suffix}"
     nib.save(image, path)
-    found = read(path)
-    np.testing.assert_array_equal(found.voxels, VOXELS)
-    np.testing.assert_allclose(found.to_lps, np.diag([-1, -1, 1, 1]) @ affine, atol=1e-5)
+    voxels, to_lps = read(path)
+    np.testing.assert_array_equal(voxels, VOXELS)
+    np.testing.assert_allclose(to_lps, np.diag([-1, -1, 1, 1]) @ affine, atol=1e-5)
     if form == 1:
-        np.testing.assert_allclose(found.to_lps, voxels_to_lps(path)[1], atol=1e-5)
+        np.testing.assert_allclose(to_lps, voxels_to_lps(path)[1], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -85,24 +91,24 @@ def test_nifti(suffix: str, codes: tuple[int, int], form: int, tmp_path: Path) -
     [("gzip", gzip.compress(RAW, mtime=0)), ("gz", gzip.compress(RAW, mtime=0)), ("raw", RAW + b"more")],
 )
 def test_encodings(encoding: str, pixels: bytes, tmp_path: Path) -> None:
-    np.testing.assert_array_equal(read(nrrd(tmp_path / "m.nrrd", pixels, encoding=encoding)).voxels, VOXELS)
+    np.testing.assert_array_equal(read(nrrd(tmp_path / "m.nrrd", pixels, encoding=encoding))[0], VOXELS)
 
 
 def test_numbers_of_two_bytes(tmp_path: Path) -> None:
     for endian, order in (("little", "<"), ("big", ">")):
         pixels = VOXELS.astype(f"{order}i2").tobytes(order="F")
-        found = read(nrrd(tmp_path / "m.nrrd", pixels, type="short", endian=endian))
-        np.testing.assert_array_equal(found.voxels, VOXELS)
+        voxels, _ = read(nrrd(tmp_path / "m.nrrd", pixels, type="short", endian=endian))
+        np.testing.assert_array_equal(voxels, VOXELS)
     with pytest.raises(ValueError, match="endian"):
         read(nrrd(tmp_path / "m.nrrd", pixels, type="short"))
 
 
 def test_lines_of_slicer(tmp_path: Path) -> None:
     path = nrrd(tmp_path / "m.nrrd", end="\r\n")
-    np.testing.assert_array_equal(read(path).voxels, VOXELS)
+    np.testing.assert_array_equal(read(path)[0], VOXELS)
     head, pixels = nrrd(tmp_path / "m.nrrd").read_bytes().split(b"\n\n", 1)
     path.write_bytes(head + b"\n# a comment\nSegment0_ID:=data file: x\n\n" + pixels)
-    np.testing.assert_array_equal(read(path).voxels, VOXELS)
+    np.testing.assert_array_equal(read(path)[0], VOXELS)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +181,7 @@ def test_a_header_of_nifti_that_is_damaged(tmp_path: Path) -> None:
         for value in (127, 255)[position % 2 :]:
             (tmp_path / "m.nii").write_bytes(good[:position] + bytes([value]) + good[position + 1 :])
             try:
-                assert read(tmp_path / "m.nii").voxels.size <= 400
+                assert read(tmp_path / "m.nii")[0].size <= 400
             except ValueError as error:
                 assert "mask" in str(error)
 
@@ -195,7 +201,7 @@ def test_damage_in_packed_pixels_is_seen(form: str, tmp_path: Path) -> None:
     for position in range(start, len(good)):
         path.write_bytes(good[:position] + bytes([good[position] ^ 1]) + good[position + 1 :])
         with contextlib.suppress(ValueError):
-            np.testing.assert_array_equal(read(path).voxels, VOXELS)
+            np.testing.assert_array_equal(read(path)[0], VOXELS)
     path.write_bytes(good[:-1])
     with pytest.raises(ValueError, match="cut short"):
         read(path)
