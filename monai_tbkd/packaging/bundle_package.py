@@ -23,11 +23,10 @@ from monai_tbkd.packaging.model_documents import model_metadata, model_readme, m
 from monai_tbkd.packaging.model_facts import ModelFacts
 from monai_tbkd.packaging.packaged_configs import LEFT_OUT, as_json, packaged_configs
 from monai_tbkd.packaging.vendored_code import PACKAGE, copy_code, needed_distributions
+from monai_tbkd.packaging.zoo_rules import LARGEST_MEGABYTES
 
 logger = logging.getLogger(__name__)
 
-LARGEST_FILE = 25 * 1024 * 1024
-"""Bytes of a file that the Model Zoo's repository takes; larger ones are fetched by ``large_files.yml``."""
 LUNG_WEIGHTS = "models/lung_field.pt"
 
 
@@ -177,11 +176,11 @@ def _write_model(root: Path, facts: ModelFacts, torchscript: bool) -> None:
 
 
 def _list_large_files(root: Path, url: str | None) -> None:
-    large = [p for p in sorted(root.rglob("*")) if p.is_file() and p.stat().st_size > LARGEST_FILE]
+    large = [p for p in sorted(root.rglob("*")) if p.is_file() and p.stat().st_size > LARGEST_MEGABYTES * 1024**2]
     if large and url is None:
         logger.warning(
             "%s: larger than the zoo takes (%d MB); give --url with the address that it can be fetched from.",
-            ", ".join(p.relative_to(root).as_posix() for p in large), LARGEST_FILE // 1024**2,
+            ", ".join(p.relative_to(root).as_posix() for p in large), LARGEST_MEGABYTES,
         )  # fmt: skip
     elif large and url is not None:
         entries = [

@@ -87,8 +87,8 @@ def test_wheel_holds_package_configs_recipes_and_the_released_model_alone(wheel:
         "report/image.html", "report/images.css", "report/batch_page.js", "data/gate/frontal_gate.npz",
         "_bundle/configs/logging.conf",
         "_bundle/LICENSE", "_bundle/docs/README.md", "_recipes/demo.yaml", "_recipes/halves.yaml",
-        "_recipes/paper.yaml", "packaging/plain_inference.yaml", "packaging/own_runs.yaml", "packaging/model_readme.md.j2",
-        "_bundle/configs/preprocessing.yaml", "transforms/lung_box.npz",
+        "_recipes/paper.yaml", "packaging/plain_inference.yaml", "packaging/own_runs.yaml",
+        "packaging/model_readme.md.j2", "_bundle/configs/preprocessing.yaml", "transforms/lung_box.npz",
     }  # fmt: skip
     assert {f"monai_tbkd/{n}" for n in expected} <= names
     own = {p.relative_to(REPOSITORY).as_posix() for p in (REPOSITORY / "monai_tbkd").rglob("*.py")}
