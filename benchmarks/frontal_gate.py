@@ -2,7 +2,6 @@
 
     python benchmarks/frontal_gate.py --real_data DIR            # measure the gate of the package
     python benchmarks/frontal_gate.py --fit                      # fit it anew, on phantom images and synthetic pictures
-    python benchmarks/frontal_gate.py --real_data DIR --compare  # gates fitted on real images, tried on the other's
 
 DIR holds ``TBX11K/``, ``nih/`` and ``dicom/`` (see CONTRIBUTING.md). scikit-image's pictures come with its package,
 which nothing else here needs: ``pip install --no-deps scikit-image``.
@@ -14,7 +13,6 @@ import argparse
 import csv
 import importlib.util
 import io
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +30,6 @@ from tqdm import tqdm
 
 from monai_tbkd.data import ImageError
 from monai_tbkd.data.gate.frontal_gate import FrontalGate
-from monai_tbkd.data.gate.image_features import image_features
 from monai_tbkd.data.phantom import CLASS_NAMES, CUE_KINDS, ShortcutSpec, make_image
 from monai_tbkd.data.readers import decode_image
 from monai_tbkd.data.readers.dicom_rules import ImageRules
@@ -248,38 +245,10 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         print("| " + " | ".join(map(str, cells)) + " |")
 
 
-def compare(root: Path) -> None:
-    """Gates fitted on real images, varied as the phantoms are, each measured on the sources it has not seen."""
-    images, others = real_images(root), other_pictures(root)
-    sources = {"TBX11K": images.pop("TBX11K"), "NIH": images.pop("NIH PA") + images.pop("NIH AP")}
-    fitted_on = frontal_gate_fit.other_looks()
-    rows = measure(FrontalGate(), sources, ["upright", "upside down (turned by 180 degrees)", "inverted"])
-    for row in rows:
-        row["picture"] += ", gate of the package"
-    for name, originals in sources.items():
-        small = [_small(image) for image in originals]
-        rngs = (np.random.default_rng((1, i)) for i in range(frontal_gate_fit.UPRIGHT))
-        upright = (image_features(frontal_gate_fit.varied(small[i % len(small)], rng)) for i, rng in enumerate(rngs))
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "gate.npz"
-            frontal_gate_fit.save(frontal_gate_fit.fit(list(upright), fitted_on), path)
-            gate = FrontalGate(weights=path)
-        unseen = {source: found for source, found in sources.items() if source != name}
-        found = measure(
-            gate, unseen, ["upright", "upside down (turned by 180 degrees)", "turned by 90 degrees", "inverted"]
-        )
-        found += measure_others(gate, others)
-        for row in found:
-            row["picture"] += f", gate fitted on {name}"
-        rows += found
-    print_table(rows)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real_data", type=Path, help="folder of real images to measure on")
     parser.add_argument("--fit", action="store_true", help=f"fit anew and write {WEIGHTS.name}; 4 minutes")
-    parser.add_argument("--compare", action="store_true", help="fit on real images too; only prints, writes nothing")
     parser.add_argument("--output", type=Path, default=RESULTS, help="CSV of the measured rates")
     args = parser.parse_args()
     if not (args.fit or args.real_data):
@@ -288,9 +257,6 @@ def main() -> None:
         upright, others = frontal_gate_fit.phantom_looks(), frontal_gate_fit.other_looks()
         frontal_gate_fit.save(frontal_gate_fit.fit(upright, others), WEIGHTS)
     if not args.real_data:
-        return
-    if args.compare:
-        compare(args.real_data)
         return
     gate = FrontalGate()
     rows = measure(gate, {**real_images(args.real_data), **phantom_images()}, list(STATES))

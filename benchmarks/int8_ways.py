@@ -60,20 +60,20 @@ def main() -> None:
     side = int(config.get_parsed_content("image_size"))
     load_trained(network, args.checkpoint, config.get_parsed_content("pooling"), side)
     network.eval()
-    images, positions = read_images(config, args.images, args.number)
-    chosen, _ = read_images(config, args.calibration, args.calibration_number)
-    expected = scores_and_boxes(config, ImageInputNet(network), images, positions)
-    subject = f"agreement, {args.model}, {len(images)} images"
+    pairs = read_images(config, args.images, args.number)
+    chosen = [image for image, _ in read_images(config, args.calibration, args.calibration_number)]
+    expected = scores_and_boxes(config, ImageInputNet(network), pairs)
+    subject = f"agreement, {args.model}, {len(pairs)} images"
     made: list[dict[str, Any]] = []
 
     def measure(way: str, path: Path, runtime: str, precision: str = "float32") -> None:
-        got = scores_and_boxes(config, open_network(path, runtime, precision), images, positions)
+        got = scores_and_boxes(config, open_network(path, runtime, precision), pairs)
         found = agreement(expected, got)
         print(way, found, flush=True)
-        for what in ("score_change", "largest_score_change", "box_iou", "mask_iou"):
+        for what in ("score_change", "largest_score_change", "box_iou"):
             made.append(number_row(subject, what, way, getattr(found, what), "0-1", found.images))
         low, high = interval(expected, got)
-        made[-2] |= {"low": f"{low:.4g}", "high": f"{high:.4g}"}
+        made[-1] |= {"low": f"{low:.4g}", "high": f"{high:.4g}"}
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"

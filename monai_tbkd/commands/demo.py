@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         page = _page(args.ckpt_dir)
         sys.stderr.write(f"The page is at http://127.0.0.1:{args.port}; Ctrl-C ends it.\n")
         page.launch(
-            server_name="127.0.0.1", server_port=args.port, fraction=False, inbrowser=args.open, quiet=True,
+            server_name="127.0.0.1", server_port=args.port, share=False, inbrowser=args.open, quiet=True,
             show_error=True, max_file_size=_EVERY_SIZE, ssr_mode=False, run_history=False, footer_links=[],
             enable_monitoring=False, theme=theme, head=_POLICY,
         )  # fmt: skip

@@ -101,7 +101,7 @@ def _in_8_bits(
     args: argparse.Namespace, parser: ConfigParser, network: torch.nn.Module, output: Path, record: dict[str, Any]
 ) -> tuple[dict[str, Any], Agreement]:
     """Write the file with as few blocks in 32 bits as its boxes need, or as asked for; compare it on other images."""
-    pairs = list(zip(*read_images(parser, args.images, args.number), strict=True))
+    pairs = read_images(parser, args.images, args.number)
     used = [pair for number, pair in enumerate(pairs) if number % _CHECKED]
     judge = _judge(parser, network, pairs[::_CHECKED])
     size = (record["image_size"],) * 2
@@ -144,29 +144,25 @@ def _fewest_blocks(
 
 def _judge(parser: ConfigParser, network: torch.nn.Module, pairs: Sequence[Pair]) -> Callable[[MapOf], Agreement]:
     """Return a function that compares a network's maps with float32's on images."""
-    images, positions = [image for image, _ in pairs], [position for _, position in pairs]
-    expected = scores_and_boxes(parser, ImageInputNet(network), images, positions)
-    return lambda maps_of: agreement(expected, scores_and_boxes(parser, maps_of, images, positions))
+    expected = scores_and_boxes(parser, ImageInputNet(network), pairs)
+    return lambda maps_of: agreement(expected, scores_and_boxes(parser, maps_of, pairs))
 
 
 def _agrees(found: Agreement) -> bool:
     return found.box_iou >= SMALLEST_IOU and found.score_change <= LARGEST_CHANGE
 
 
-def scores_and_boxes(
-    parser: ConfigParser, network: MapOf, images: Sequence[torch.Tensor], positions: Sequence[torch.Tensor | None]
-) -> list[tuple[float, torch.Tensor]]:
+def scores_and_boxes(parser: ConfigParser, network: MapOf, pairs: Sequence[Pair]) -> list[tuple[float, torch.Tensor]]:
     """Compute scores (0-1) and boxes ``(n, 4)`` by the post-processing of inference, boxes whatever the score.
 
     Args:
         parser: of inference.yaml.
         network: from images ``(B, 1, H, W)`` uint8 to maps.
-        images: ``(1, H, W)`` uint8.
-        positions: positions of their crops, or None each.
+        pairs: images ``(1, H, W)`` uint8 and the positions of their crops.
     """
     steps = parser.get_parsed_content("postprocessing")
     found: list[tuple[float, torch.Tensor]] = []
-    for image, position in zip(images, positions, strict=True):
+    for image, position in pairs:
         with torch.no_grad():
             item = {"pred": network(image[None])[0], "original_size": torch.tensor(image.shape[-2:])}
         done = steps(item if position is None else {**item, "lung_crop": position})
@@ -214,20 +210,17 @@ def _operating_point(path: Path, checkpoint: Path) -> dict[str, Any] | None:
     return {key: point[key] for key in ("map_threshold", "score_threshold", "mode", "chosen_on")}
 
 
-def read_images(
-    parser: ConfigParser, folder: Path, number: int
-) -> tuple[list[torch.Tensor], list[torch.Tensor | None]]:
+def read_images(parser: ConfigParser, folder: Path, number: int) -> list[Pair]:
     """Read images ``(1, H, W)`` uint8 of a folder, spread over it, and the positions of their crops."""
     if number < _CHECKED:
         raise ValueError(f"--number is {number}; expected {_CHECKED} images or more.")
     listed = list_images(folder)
     steps = parser.get_parsed_content("preprocessing")
-    images: list[torch.Tensor] = []
-    positions: list[torch.Tensor | None] = []
+    pairs: list[Pair] = []
     # every so many of them, so that all sub-folders take part; those that are refused are made up for at the end
     step = max(1, len(listed) // number)
     for item in [image for first in range(step) for image in listed[first::step]]:
-        if len(images) == number:
+        if len(pairs) == number:
             break
         try:
             done = steps({"image": item["image"]})
@@ -237,8 +230,7 @@ def read_images(
             logger.info("left out: %s", image_error_in(error))
             continue
         image = done["image"]
-        images.append(image.as_tensor() if isinstance(image, MetaTensor) else image)
-        positions.append(done.get("lung_crop"))
-    if len(images) < _CHECKED:
-        raise ValueError(f"{folder} has {len(images)} images that can be used; give at least {_CHECKED}, better 100.")
-    return images, positions
+        pairs.append((image.as_tensor() if isinstance(image, MetaTensor) else image, done.get("lung_crop")))
+    if len(pairs) < _CHECKED:
+        raise ValueError(f"{folder} has {len(pairs)} images that can be used; give at least {_CHECKED}, better 100.")
+    return pairs

@@ -23,13 +23,11 @@ from monai_tbkd.packaging.model_documents import model_metadata, model_readme, m
 from monai_tbkd.packaging.model_facts import ModelFacts
 from monai_tbkd.packaging.packaged_configs import LEFT_OUT, as_json, packaged_configs
 from monai_tbkd.packaging.vendored_code import PACKAGE, copy_code, needed_distributions
+from monai_tbkd.packaging.zoo_rules import LARGEST_MEGABYTES
 
 logger = logging.getLogger(__name__)
 
-LARGEST_FILE = 25 * 1024 * 1024
-"""Bytes of a file that the Model Zoo's repository takes; larger ones are fetched by ``large_files.yml``."""
 LUNG_WEIGHTS = "models/lung_field.pt"
-_DOCUMENTS = ("README.md", "data_license.txt")
 
 
 def write_package(
@@ -83,8 +81,7 @@ def write_package(
     try:
         for name in ("configs", "docs", "models"):
             (unfinished / name).mkdir()
-        _write_configs(unfinished, source, configs, facts, as_requirement, full)
-        _write_documents(unfinished, source, configs, facts, terms, as_requirement, full)
+        _write_texts(unfinished, source, configs, facts, terms, as_requirement, full)
         if lung_weights is not None:
             shutil.copyfile(lung_weights, unfinished / LUNG_WEIGHTS)
         _write_model(unfinished, facts, torchscript)
@@ -99,29 +96,7 @@ def write_package(
     return target
 
 
-def _write_configs(
-    root: Path, source: Path, configs: Mapping[str, dict[str, Any]], facts: ModelFacts, as_requirement: bool, full: bool
-) -> None:
-    """Write configs, metadata and the code that they need."""
-    texts = {name: as_json(config) for name, config in configs.items() if full or name == "inference"}
-    for name, text in texts.items():
-        (root / "configs" / f"{name}.json").write_text(text, encoding="utf-8")
-    shutil.copyfile(source / "configs" / "logging.conf", root / "configs" / "logging.conf")
-    metadata = json.loads((source / "configs" / "metadata.json").read_text(encoding="utf-8"))
-    if metadata["version"] != __version__ or __version__ not in metadata["changelog"]:
-        raise ValueError(
-            f"The package is version {__version__} and the bundle's metadata says {metadata['version']} with a "
-            f"changelog for {', '.join(metadata['changelog'])}; put them in step."
-        )
-    without = () if full else LEFT_OUT
-    packages = {PACKAGE: __version__} if as_requirement else needed_distributions(texts.values(), without)
-    metadata = model_metadata(metadata, facts, configs["inference"], packages, full)
-    (root / "configs" / "metadata.json").write_text(as_json(metadata), encoding="utf-8")
-    if not as_requirement:
-        copy_code(texts.values(), root / PACKAGE, without)
-
-
-def _write_documents(
+def _write_texts(
     root: Path,
     source: Path,
     configs: Mapping[str, dict[str, Any]],
@@ -130,11 +105,29 @@ def _write_documents(
     as_requirement: bool,
     full: bool,
 ) -> None:
-    readme, licenses = ((source / "docs" / name).read_text(encoding="utf-8") for name in _DOCUMENTS)
-    readme = model_readme(readme, facts, {**configs["preprocessing"], **configs["train"]}, not as_requirement, full)
-    for name, text in zip(_DOCUMENTS, (readme, model_terms(licenses, facts, terms)), strict=True):
-        (root / "docs" / name).write_text(text, encoding="utf-8")
-    shutil.copyfile(source / "LICENSE", root / "LICENSE")
+    """Write configs, metadata, documents, and the code that the configs need."""
+    texts = {f"configs/{name}.json": as_json(each) for name, each in configs.items() if full or name == "inference"}
+    without = () if full else LEFT_OUT
+    if as_requirement:
+        packages = {PACKAGE: __version__}
+    else:
+        packages = needed_distributions(texts.values(), without)
+        copy_code(texts.values(), root / PACKAGE, without)
+    metadata = json.loads((source / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    if metadata["version"] != __version__ or __version__ not in metadata["changelog"]:
+        raise ValueError(
+            f"The package is version {__version__} and the bundle's metadata says {metadata['version']} with a "
+            f"changelog for {', '.join(metadata['changelog'])}; put them in step."
+        )
+    texts["configs/metadata.json"] = as_json(model_metadata(metadata, facts, configs["inference"], packages, full))
+    readme, licenses = "docs/README.md", "docs/data_license.txt"
+    shown = {**configs["preprocessing"], **configs["train"]}
+    texts[readme] = model_readme((source / readme).read_text(encoding="utf-8"), facts, shown, not as_requirement, full)
+    texts[licenses] = model_terms((source / licenses).read_text(encoding="utf-8"), facts, terms)
+    for name, text in texts.items():
+        (root / name).write_text(text, encoding="utf-8")
+    for name in ("configs/logging.conf", "LICENSE"):
+        shutil.copyfile(source / name, root / name)
 
 
 def _write_model(root: Path, facts: ModelFacts, torchscript: bool) -> None:
@@ -183,11 +176,11 @@ def _write_model(root: Path, facts: ModelFacts, torchscript: bool) -> None:
 
 
 def _list_large_files(root: Path, url: str | None) -> None:
-    large = [p for p in sorted(root.rglob("*")) if p.is_file() and p.stat().st_size > LARGEST_FILE]
+    large = [p for p in sorted(root.rglob("*")) if p.is_file() and p.stat().st_size > LARGEST_MEGABYTES * 1024**2]
     if large and url is None:
         logger.warning(
             "%s: larger than the zoo takes (%d MB); give --url with the address that it can be fetched from.",
-            ", ".join(p.relative_to(root).as_posix() for p in large), LARGEST_FILE // 1024**2,
+            ", ".join(p.relative_to(root).as_posix() for p in large), LARGEST_MEGABYTES,
         )  # fmt: skip
     elif large and url is not None:
         entries = [

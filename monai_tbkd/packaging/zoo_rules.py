@@ -15,6 +15,7 @@ from monai_tbkd.packaging.file_hashes import files_of
 
 OK, ERROR, WARNING, SKIPPED = "ok", "error", "warning", "skipped"
 LARGEST_MEGABYTES = 25
+"""Size of a file that the Model Zoo's repository takes; larger ones are fetched by ``large_files.yml``."""
 _HASHES = ("md5", "sha1", "sha256", "sha512")
 _TEXTS = {".json", ".yaml", ".yml", ".md", ".txt", ".py", ".conf", ".cfg", ".sh", ".toml"}
 _PERSONAL = re.compile(r"(?:/home/|/Users/|/root/|[A-Za-z]:\\+Users\\+)[\w.-]+")

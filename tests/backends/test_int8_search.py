@@ -56,7 +56,7 @@ def judged_by(made: Int8Network, needed: int, monkeypatch: pytest.MonkeyPatch) -
     def judge(maps_of: Any) -> tuple[Agreement, bool]:
         assert maps_of(noise(1)[0][None]).shape == (1, 1, 8, 8)
         iou = 0.9 + 0.01 * seen[-1]
-        return Agreement(1, 0.0, 0.0, 2, iou, iou), seen[-1] >= needed
+        return Agreement(1, 0.0, 0.0, 2, iou), seen[-1] >= needed
 
     return judge, seen
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from PIL import Image
@@ -10,7 +13,7 @@ from PIL import Image
 from monai_tbkd import __version__
 from monai_tbkd.__main__ import main
 from monai_tbkd.backends import write_network
-from monai_tbkd.commands import arguments
+from monai_tbkd.commands import arguments, demo
 from monai_tbkd.data import phantom
 from monai_tbkd.metrics import calibrated_threshold, operating_point
 
@@ -55,6 +58,16 @@ def test_phantom_writes_a_data_set_and_a_sheet(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "images/imgs").rglob("*.png")) == ["h0001.png", "s0001.png", "tb0001.png"]
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.mode == "RGB" and sheet.size == (4 * 384, 3 * (384 + 22))
+
+
+def test_the_demo_serves_this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    gradio, page = MagicMock(__spec__=ModuleSpec("gradio", None)), MagicMock()
+    monkeypatch.setitem(sys.modules, "gradio", gradio)
+    monkeypatch.setattr(demo, "_page", lambda ckpt_dir: page)
+    monkeypatch.setattr(demo.os, "environ", dict(os.environ))
+    assert main(["demo", "--port", "7000"]) == 0
+    given = page.launch.call_args.kwargs
+    assert (given["server_name"], given["server_port"], given["share"]) == ("127.0.0.1", 7000, False)
 
 
 @pytest.mark.parametrize("words", [[], ["--output", "images", "--size", "8"]])

@@ -138,7 +138,7 @@ def test_a_model_of_real_images_needs_words_and_terms(trained: Path, tmp_path: P
 def test_large_files_are_listed_with_their_hashes(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("monai_tbkd.packaging.bundle_package.LARGEST_FILE", 30_000)
+    monkeypatch.setattr("monai_tbkd.packaging.bundle_package.LARGEST_MEGABYTES", 0.03)
     facts = read_facts(trained / "models" / "model.pt")
     write_package(tmp_path / "without", facts, [SMALLER], torchscript=False)
     assert not (tmp_path / "without" / "large_files.yml").exists()

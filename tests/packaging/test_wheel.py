@@ -88,7 +88,7 @@ def test_wheel_holds_package_configs_recipes_and_the_released_model_alone(wheel:
         "_bundle/configs/logging.conf",
         "_bundle/LICENSE", "_bundle/docs/README.md", "_recipes/demo.yaml", "_recipes/halves.yaml",
         "_recipes/paper.yaml", "packaging/plain_inference.yaml", "packaging/own_runs.yaml",
-        "_bundle/configs/preprocessing.yaml", "transforms/lung_box.npz",
+        "packaging/model_readme.md.j2", "_bundle/configs/preprocessing.yaml", "transforms/lung_box.npz",
     }  # fmt: skip
     assert {f"monai_tbkd/{n}" for n in expected} <= names
     own = {p.relative_to(REPOSITORY).as_posix() for p in (REPOSITORY / "monai_tbkd").rglob("*.py")}
