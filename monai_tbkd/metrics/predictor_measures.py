@@ -127,7 +127,7 @@ class PredictorMeasures:
         """Boxes ``(n, 4)`` per image as served, on the grid."""
         if predictions.boxes is None:
             image_scores = np.ones(len(self.maps)) if self.scores is None else self.scores
-            every = [to_boxes(torch.from_numpy(m)[None]) for m in self.maps]
+            every = [to_boxes(torch.from_numpy(m)[None]) for m in predictions.maps]  # which brings them to the mode
         else:  # a detector has ranked its boxes itself
             image_scores, every = np.ones(len(self.maps)), list(predictions.boxes)
         self.ranked = [

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from monai_tbkd.metrics import Comparison, Predictions, location_prior, table
 from monai_tbkd.metrics.bootstrap import bootstrap_mean
@@ -223,6 +224,22 @@ def test_an_adaptive_threshold_serves_images_of_another_level() -> None:
         found[mode] = row["box_union_miou"]["value"]
     assert found["absolute"] == 0.0
     assert found["adaptive"] > 0.9
+
+
+def test_boxes_are_ranked_as_they_are_served() -> None:
+    test = images("r", 12, 2)
+    point = {"map_threshold": 0.5, "score_threshold": 0.0, "chosen_on": "given"}
+    for mode in ("absolute", "relative", "adaptive"):
+        comparison = Comparison(images("t", 8, 0), images("s", 5, 1), test, GRID, mode, resamples=0)
+        predictions = perfect(test, 0.02)._replace(maps=perfect(test, 0.02).maps**4)
+        comparison.run({"student": {"test": predictions}}, {"student": {**point, "mode": mode}})
+        found = comparison.measured["student"]
+        draw = comparison.box_fitting(point)
+        for i, (boxes, ranks) in enumerate(found.ranked):
+            served = draw(torch.from_numpy(predictions.maps[i])[None])
+            np.testing.assert_array_equal(found.boxes[i], served.boxes.numpy())
+            np.testing.assert_array_equal(boxes, served.boxes.numpy())
+            np.testing.assert_allclose(ranks, served.scores.numpy() * predictions.scores[i], rtol=1e-6)
 
 
 def test_a_patient_in_both_splits_is_refused() -> None:

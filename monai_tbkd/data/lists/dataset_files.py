@@ -44,8 +44,12 @@ def subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def files_below(root: Path) -> Iterator[Path]:
-    """Yield all files of a data set, but no hidden ones and no results of this program; links are followed once."""
+def files_below(root: Path, results: bool = True) -> Iterator[Path]:
+    """Yield all files of a data set, but no hidden ones and nothing that this program drew; links are followed once.
+
+    Without ``results``, whole folders that a run of this program wrote into are left out, and with them labels that lie
+    there: only for what is looked for outside of the places where labels belong.
+    """
 
     def refuse_locked(error: OSError) -> None:
         raise DatalistError(f"{error.filename}: cannot be opened ({error.strerror}); check its permissions.") from error
@@ -59,7 +63,7 @@ def files_below(root: Path) -> Iterator[Path]:
         seen.add(real)
         made = made_folders(files, inner)
         shown = [name for name in sorted(inner) if not name.startswith(".") and name not in made]
-        inner[:] = [name for name in shown if not is_result_folder(Path(folder, name))]
+        inner[:] = [name for name in shown if results or not is_result_folder(Path(folder, name))]
         yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
 
 

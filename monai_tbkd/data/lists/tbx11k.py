@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -61,7 +61,7 @@ def load_tbx11k(root: str | os.PathLike[str]) -> list[DatalistItem]:
     json_files = _of_splits(root, files, "annotations/json", ".json", needed=not lists)
     if len(lists or json_files) < len(_SPLITS):
         suffixes = _LISTS if lists else (".json",) if json_files else (*_LISTS, ".json")
-        _refuse_other_lists(root, files, lists or json_files, suffixes)
+        _refuse_other_lists(root, files_below(root, results=False), lists or json_files, suffixes)
     by_split = {split: read_json_annotations(path) for split, path in json_files.items()}
 
     of_classes = [path for name in CLASS_NAMES for path in images_in(images / name, recursive=False)]
@@ -92,7 +92,8 @@ def load_tbx11k(root: str | os.PathLike[str]) -> list[DatalistItem]:
     refuse(root, "annotations without an image", dict.fromkeys(orphans), fix)
     bare = {image_stem(n) for n in listed if n.startswith("tb/") and not (n in annotations and annotations[n].boxes)}
     read = {*xml_files, *json_files.values()}
-    unread = [path.relative_to(root).as_posix() for path in files if path not in read and _is_of(path, bare)]
+    rest = (path for path in files_below(root, results=False) if path not in read)
+    unread = [path.relative_to(root).as_posix() for path in rest if _is_of(path, bare)]
     fix = "put them into annotations/xml, or annotations/json as TBX11K_train.json and TBX11K_val.json"
     refuse(root, "annotations that are not read, of images without others", unread, fix)
     refuse(root, "several images of one name", names.several, "keep one of them")
@@ -197,7 +198,7 @@ def _split_word(path: Path) -> str | None:
     return split_of(word) or (word if is_split_word(word) else None)
 
 
-def _refuse_other_lists(root: Path, files: Sequence[Path], found: Collection[str], suffixes: Collection[str]) -> None:
+def _refuse_other_lists(root: Path, files: Iterable[Path], found: Collection[str], suffixes: Collection[str]) -> None:
     """Refuse files that look like the list of a split that was not found, as ``val.txt`` beside TBX11K_train.txt."""
     strange = [
         path.relative_to(root).as_posix()

@@ -140,6 +140,17 @@ def test_results_beside_the_class_folders_are_no_class(tree: Tree) -> None:
     assert [item["name"] for item in load_tbx11k(root)] == ["tb/tb1.png"]
 
 
+def test_lists_and_annotations_are_read_where_results_lie_beside_them(tree: Tree) -> None:
+    root = tree("imgs/tb/tb1.png", "imgs/tb/tb2.png", "imgs/health/h1.png")
+    write_xml(root, "tb1", (8, 8, 64, 32))
+    write_list(root, "train", "tb/tb1.png", "health/h1.png")
+    write_list(root, "val", "tb/tb2.png")
+    expected = load_tbx11k(root)
+    for folder in ("annotations", "annotations/xml", "lists"):
+        (root / folder / "metrics.json").touch()
+    assert load_tbx11k(root) == expected
+
+
 def test_unknown_folders_and_names_are_refused(tree: Tree) -> None:
     root = tree("imgs/tb/tb1.png", "imgs/cats/c.png")
     refused(r"1: cats\); expected health, sick, tb", load_tbx11k, root)

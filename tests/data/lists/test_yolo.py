@@ -284,6 +284,8 @@ def test_a_box_in_another_folder_of_labels_where_the_label_read_is_empty_is_name
     assert len(load_yolo(images)) == 3
     write(images / "labels_polygons/train/b.txt", BOX)
     refused(r"belong to no image \(1: labels_polygons/train/b\.txt\)", load_yolo, images)
+    write(images / "labels_polygons/metrics.json", "{}")  # as if a run had written its results there
+    refused(r"belong to no image \(1: labels_polygons/train/b\.txt\)", load_yolo, images)
 
 
 @pytest.mark.parametrize("missing", ["labels", "labels/train"])
