@@ -231,7 +231,7 @@ def test_boxes_are_ranked_as_they_are_served() -> None:
     point = {"map_threshold": 0.5, "score_threshold": 0.0, "chosen_on": "given"}
     for mode in ("absolute", "relative", "adaptive"):
         comparison = Comparison(images("t", 8, 0), images("s", 5, 1), test, GRID, mode, resamples=0)
-        predictions = perfect(test, 0.02)._replace(maps=perfect(test, 0.02).maps**4)
+        predictions = perfect(test, 0.02)._replace(maps=perfect(test, 0.02).maps ** 4)
         comparison.run({"student": {"test": predictions}}, {"student": {**point, "mode": mode}})
         found = comparison.measured["student"]
         draw = comparison.box_fitting(point)

@@ -230,7 +230,8 @@ def _names_by_id(file: Path, sizes: Sizes, by_name: Mapping[str, str]) -> dict[A
     for image in images:
         if not isinstance(image, Mapping) or "file_name" not in image:
             raise ValueError(f"{file}: an image without file_name: {str(image)[:80]}.")
-        number, written = _value(image, "id", str(file), "expected one of each image"), str(image["file_name"])
+        written = str(image["file_name"])
+        number = _value(image, "id", f"{file}, {written[:80]}", "expected one of each image")
         name = by_name.get(written)
         own = (image.get("height"), image.get("width"))
         if name is not None and None not in own and list(own) != list(sizes[name]):
