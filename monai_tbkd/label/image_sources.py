@@ -227,7 +227,7 @@ class PacsSource:
         try:
             report = annotation_report(label)
         except Exception as error:
-            logger.exception("A label gets no report")
+            logger.exception("%s: it gets no report", label.identifier)
             return {"report": "not sent", "report_fault": type(error).__name__}
         uid = str(report.SOPInstanceUID)
         try:

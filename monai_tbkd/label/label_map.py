@@ -191,6 +191,9 @@ def _nrrd(path: Path, content: bytes, most_voxels: int, most_bytes: int) -> tupl
     pixels = packed if encoding == "raw" else _inflated(packed, most_bytes)
     if len(pixels) < size:
         raise ValueError(f"The mask has {len(pixels)} bytes of pixels; expected {size}, so save it again.")
+    vectors = fields.get("space directions", "") + fields.get("space origin", "")
+    if re.search("nan|none", vectors, re.IGNORECASE):  # for which ITK puts 1 and 0
+        raise ValueError("The mask's header has an impossible position; save it again.")
     try:
         _, to_lps = voxels_to_lps(path)
     except ValueError as error:

@@ -359,6 +359,8 @@ def _parts(found: dict[str, Any], file: Path) -> Response:
 
 async def _say_what_is_wrong(request: Request, error: Exception) -> JSONResponse:
     cause = plain_cause(error)
+    if isinstance(cause, ImageError):  # whose path an answer must not tell
+        return JSONResponse({"detail": f"The image cannot be read: {cause.detail} ({cause.reason})."}, 422)
     if isinstance(cause, ValueError):
         return JSONResponse({"detail": str(cause)}, 404 if isinstance(cause, MissingError) else 422)
     logger.error("%s: %s", request.url.path, type(error).__name__, exc_info=error)

@@ -211,6 +211,17 @@ def test_an_image_that_cannot_be_read_is_named_without_its_path(ask: Client, ima
     assert answer.status_code == 422 and str(images) not in answer.text and "CORRUPT" in answer.text
 
 
+def test_a_model_that_cannot_read_an_image_tells_no_path(
+    ask: Client, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from monai_tbkd.data.readers.itk_header import read_header
+
+    monkeypatch.setattr(StoreOnly, "infer", lambda app, request: read_header(images / "a.png", "nrrd"), raising=False)
+    found = ask("POST", "/infer/tb_boxes?image=a.png")
+    assert found.status_code == 422 and "CORRUPT" in found.json()["detail"]
+    assert str(images) not in found.text
+
+
 @pytest.mark.parametrize(
     "name",
     ["a\nb.json", "a\x00.json", "\udcff.json", "x" * 5000 + ".json", "../../a.json", "C:\\a.json", ".json", "é.JSON"],

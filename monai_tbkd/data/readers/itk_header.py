@@ -12,6 +12,9 @@ HEADER_BYTES = 65536
 """Longest header that is accepted."""
 MOST_AXES = 5
 """ITK's NRRD reader ends the process from 13 axes on; an image has two, and perhaps a few of length 1."""
+LONGEST_VALUE = 400
+"""Characters of a field that is not free text, more than vectors of five axes have: ITK's NRRD reader writes beyond a
+buffer of 1 KiB where it refuses one of some 900."""
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf)"
 _NUMBERS = rf"(?:{_NUMBER})(?:[ ]+(?:{_NUMBER}))*"
@@ -91,6 +94,8 @@ def _checked(head: bytes, file_format: str) -> tuple[Mapping[str, str], int]:
             raise ImageError(ReasonCode.NOT_AN_IMAGE, detail=detail)
         if name in fields or not re.fullmatch(known[name], value, re.IGNORECASE):
             raise _corrupt(f"'s field {name!r} is {value[:40]!r}")
+        if len(value) > LONGEST_VALUE and known[name] != _TEXT:
+            raise _corrupt(f"'s field {name!r} has {len(value)} characters, expected at most {LONGEST_VALUE}")
         fields[name] = value
     if missing := [name for name in _NEEDED[file_format] if name not in fields]:
         raise _corrupt(f" has no {missing[0]!r}")

@@ -92,6 +92,10 @@ def test_what_itk_writes_is_read_with_its_metadata(tmp_path: Path, suffix: str, 
         (NRRD.replace("2", "3"), ReasonCode.CORRUPT),
         (NRRD.replace("dimension: 2", "dimension: 16").replace("64 48", "64 48" + 14 * " 1"), ReasonCode.MULTI_FRAME),
         (NRRD.replace("64 48", "64 x"), ReasonCode.CORRUPT),
+        # beyond a buffer of ITK's
+        (NRRD + f"spacings:{' 1' * 1000}\n", ReasonCode.CORRUPT),
+        (NRRD + f"space dimension: 2\nspace origin: ({'9' * 1000},0)\n", ReasonCode.CORRUPT),
+        (NRRD + f"kinds: {'x' * 2000}\n", ReasonCode.CORRUPT),
     ],
 )
 def test_other_nrrd_headers_are_refused(tmp_path: Path, header: str, expected: ReasonCode) -> None:
