@@ -18,8 +18,7 @@ __all__ = ["Finding", "LocalizationModel", "__version__", "load_model", "names_o
 def names_on_demand(package: str) -> None:
     """Let a package import the names under its ``if TYPE_CHECKING:`` when they are first asked for (PEP 562).
 
-    So one name of a package costs the import of its own module, and type checkers and editors see them all. They are
-    the package's ``__all__``.
+    So one name of a package costs the import of its own module, and type checkers and editors see them all.
 
     Args:
         package: ``__name__`` of the package.
@@ -32,8 +31,6 @@ class _Package(ModuleType):
         if name == "_modules":
             self._modules = listed_names(self.__spec__.loader.get_source(self.__name__))  # type: ignore[union-attr]
             return self._modules
-        if name == "__all__":
-            return sorted(self._modules)
         if name not in self._modules:
             raise AttributeError(f"{self.__name__} has no {name}.")
         value = self.__dict__[name] = getattr(import_module(self._modules[name]), name)

@@ -12,4 +12,18 @@ if TYPE_CHECKING:
     from monai_tbkd.backends.runtime import BACKENDS, exported_record, input_channels, runtime_network, runtime_version
     from monai_tbkd.backends.write_network import FORMATS, ImageInputNet, export_network
 
+__all__ = [
+    "BACKENDS",
+    "FORMATS",
+    "Agreement",
+    "ExportedNet",
+    "ImageInputNet",
+    "agreement",
+    "export_network",
+    "exported_record",
+    "input_channels",
+    "runtime_network",
+    "runtime_version",
+]
+
 names_on_demand(__name__)

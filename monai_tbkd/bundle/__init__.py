@@ -21,4 +21,28 @@ if TYPE_CHECKING:
     from monai_tbkd.bundle.settings import choices, literal, read_settings, set_option, truth
     from monai_tbkd.bundle.training_config import config_settings, run_stages
 
+__all__ = [
+    "IMAGES_FAILED",
+    "bundle_files",
+    "bundle_root",
+    "choices",
+    "config_settings",
+    "end_with",
+    "literal",
+    "model_settings",
+    "models_folder",
+    "parsed_content",
+    "read_model",
+    "read_settings",
+    "recipe_file",
+    "recipe_files",
+    "released_model",
+    "run_stages",
+    "set_option",
+    "shared",
+    "show_errors_plainly",
+    "truth",
+    "with_extra",
+]
+
 names_on_demand(__name__)

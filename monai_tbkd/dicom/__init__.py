@@ -40,4 +40,39 @@ if TYPE_CHECKING:
     from monai_tbkd.dicom.source_image import DicomResultError, SourceImage
     from monai_tbkd.dicom.structured_report import refusal_report, structured_report, write_structured_report
 
+__all__ = [
+    "DRAWN_BY_ANNOTATOR",
+    "KINDS",
+    "LARGEST_REPORT",
+    "Author",
+    "BoxFinding",
+    "BoxReport",
+    "BoxReportError",
+    "DicomResultError",
+    "DicomResultWriter",
+    "ImageFinding",
+    "ReportBox",
+    "ReportHead",
+    "SourceImage",
+    "box_report",
+    "box_segmentation",
+    "image_results",
+    "is_about_tuberculosis",
+    "is_measurement_report",
+    "is_refusal",
+    "is_result_of",
+    "log_place",
+    "map_segmentation",
+    "presentation_state",
+    "read_box_report",
+    "referenced_instances",
+    "refusal_report",
+    "report_head",
+    "result_series",
+    "secondary_capture",
+    "structured_report",
+    "write_image_results",
+    "write_structured_report",
+]
+
 names_on_demand(__name__)

@@ -20,4 +20,30 @@ if TYPE_CHECKING:
     from monai_tbkd.networks.checkpoint import file_sha256
     from monai_tbkd.networks.finished_network import describe_module, load_trained
 
+__all__ = [
+    "DistillationTrainer",
+    "FineTuning",
+    "FinishedTeacher",
+    "ModelComparison",
+    "PrefetchingNetwork",
+    "correction_images",
+    "correction_sampler",
+    "describe_module",
+    "federated_averaging",
+    "federated_site",
+    "file_sha256",
+    "fit_reduction",
+    "frozen_copy",
+    "image_maps",
+    "kept_images",
+    "load_operating_point",
+    "load_trained",
+    "prepare_student",
+    "release_model",
+    "stage_path",
+    "training_record",
+    "training_settings",
+    "with_teacher_maps",
+]
+
 names_on_demand(__name__)

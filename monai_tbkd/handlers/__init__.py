@@ -13,4 +13,19 @@ if TYPE_CHECKING:
     from monai_tbkd.handlers.stage_writer import OverlayPanel, StageWriter, TrainingScalars, loss_summary
     from monai_tbkd.handlers.training_state import FinishedCheckpoint, ReceivedCheckpoint, TrainingState
 
+__all__ = [
+    "FinishedCheckpoint",
+    "ImageProgress",
+    "MapRecorder",
+    "MemoryRelease",
+    "OverlayPanel",
+    "PredictionWriter",
+    "ReceivedCheckpoint",
+    "StageWriter",
+    "TrainingScalars",
+    "TrainingState",
+    "localization_metrics",
+    "loss_summary",
+]
+
 names_on_demand(__name__)

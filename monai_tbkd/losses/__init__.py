@@ -12,4 +12,16 @@ if TYPE_CHECKING:
     from monai_tbkd.losses.label_losses import BalancedLabelLoss, BoxSupervisionLoss, LabelLoss, RegionLabelLoss
     from monai_tbkd.networks.log_odds import UNKNOWN_LABEL
 
+__all__ = [
+    "UNKNOWN_LABEL",
+    "BalancedLabelLoss",
+    "BoxSupervisionLoss",
+    "CellDistillationLoss",
+    "DistillationObjective",
+    "LabelLoss",
+    "LogitDistillationLoss",
+    "MapDistillationLoss",
+    "RegionLabelLoss",
+]
+
 names_on_demand(__name__)

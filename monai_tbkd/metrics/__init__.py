@@ -14,4 +14,17 @@ if TYPE_CHECKING:
     from monai_tbkd.metrics.map_metrics import PointingGame, UnionMaskIoU, union_iou_sweep
     from monai_tbkd.metrics.predictor_measures import DEFINITIONS, Predictions
 
+__all__ = [
+    "DEFINITIONS",
+    "Comparison",
+    "Interval",
+    "PointingGame",
+    "Predictions",
+    "UnionMaskIoU",
+    "bootstrap_mean",
+    "location_prior",
+    "table",
+    "union_iou_sweep",
+]
+
 names_on_demand(__name__)

@@ -17,4 +17,25 @@ if TYPE_CHECKING:
     from monai_tbkd.networks.teacher_view import FrameMaskView, ViewedNet
     from monai_tbkd.networks.weights import initial_weights, load_backbone_weights, load_checkpoint, read_state_dict
 
+__all__ = [
+    "ActivationMapNet",
+    "AverageMapPool",
+    "FeatureMapNet",
+    "FrameMaskView",
+    "HemithoraxMapPool",
+    "LogSumExpMapPool",
+    "LungFieldNet",
+    "SymmetricMapNet",
+    "ViewedNet",
+    "class_log_odds",
+    "finished_network",
+    "hold_batch_statistics",
+    "initial_weights",
+    "load_backbone_weights",
+    "load_checkpoint",
+    "model_version",
+    "read_state_dict",
+    "trained_part",
+]
+
 names_on_demand(__name__)

@@ -93,7 +93,8 @@ def _with_names_of(source: str, files: Iterable[Path]) -> str:
         return source.partition("from typing import TYPE_CHECKING")[0]
     head = source.partition("if TYPE_CHECKING:")[0]
     imports = "".join(f"    from {module} import {name}\n" for name, module in kept.items())
-    return f"{head}if TYPE_CHECKING:\n{imports}\nnames_on_demand(__name__)\n"
+    names = "".join(f'    "{name}",\n' for name in sorted(kept))
+    return f"{head}if TYPE_CHECKING:\n{imports}\n__all__ = [\n{names}]\n\nnames_on_demand(__name__)\n"
 
 
 def _reached(texts: Iterable[str], without: Collection[str]) -> set[str]:

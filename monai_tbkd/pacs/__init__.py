@@ -19,4 +19,23 @@ if TYPE_CHECKING:
     from monai_tbkd.pacs.image_search import FoundImage, ImageSearch, StudyQuery, reported_images
     from monai_tbkd.pacs.result_sender import ArchiveTable, ResultSender
 
+__all__ = [
+    "AnnotatorReports",
+    "Archive",
+    "ArchiveError",
+    "ArchiveGoneError",
+    "ArchiveImages",
+    "ArchiveRefusalError",
+    "ArchiveRun",
+    "ArchiveTable",
+    "FoundImage",
+    "FoundSeries",
+    "ImageAddress",
+    "ImageSearch",
+    "ResultSender",
+    "StudyQuery",
+    "archive_session",
+    "reported_images",
+]
+
 names_on_demand(__name__)

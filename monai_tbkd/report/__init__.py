@@ -11,4 +11,6 @@ if TYPE_CHECKING:
     from monai_tbkd.report.evaluation_page import write_evaluation_page
     from monai_tbkd.report.image_reports import ImageReports
 
+__all__ = ["ImageReports", "write_evaluation_page", "write_image_overlays"]
+
 names_on_demand(__name__)

@@ -10,4 +10,6 @@ if TYPE_CHECKING:
     from monai_tbkd.results.prediction_table import PredictionTable, known_overlay_format
     from monai_tbkd.results.shared_prediction_table import SharedPredictionTable
 
+__all__ = ["PredictionTable", "SharedPredictionTable", "known_overlay_format"]
+
 names_on_demand(__name__)

@@ -13,4 +13,15 @@ if TYPE_CHECKING:
     from monai_tbkd.robustness.robustness_study import RobustnessStudy, image_subset, refuse_cropped_images
     from monai_tbkd.robustness.saliency_sanity import SaliencySanity
 
+__all__ = [
+    "ImagePredictor",
+    "RobustnessStudy",
+    "SaliencySanity",
+    "find_lung_fields",
+    "finished_networks",
+    "image_subset",
+    "images_with_cue",
+    "refuse_cropped_images",
+]
+
 names_on_demand(__name__)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 from monai_tbkd import listed_names
@@ -55,4 +56,5 @@ def test_a_package_lists_what_came_along(tmp_path: Path) -> None:
         listed = listed_names(source)
         assert listed.items() < original.items()
         assert all((tmp_path / f"{module.replace('.', '/')}.py").is_file() for module in listed.values())
+        assert ast.literal_eval(source.partition("__all__ = ")[2].partition("]")[0] + "]") == sorted(listed)
     assert "load_datalist" not in (tmp_path / PACKAGE / "data" / "__init__.py").read_text()

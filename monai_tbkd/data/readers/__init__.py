@@ -10,4 +10,6 @@ if TYPE_CHECKING:
     from monai_tbkd.data.readers.decode import decode_image, whole_image_size
     from monai_tbkd.data.readers.decoded_image import DecodedImage, ImageLimits
 
+__all__ = ["DecodedImage", "ImageLimits", "decode_image", "whole_image_size"]
+
 names_on_demand(__name__)
