@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "monai_tbkd"
 LIMITS = {
-    "package lines": 36_300,  # the figure of the day; to be 24,000
+    "package lines": 35_050,  # the figure of the day; to be 24,000
     "README lines": 130,
     "docs pages": 12,
     "docs words": 20_000,

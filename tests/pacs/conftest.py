@@ -9,6 +9,13 @@ import pytest
 from tests.pacs.orthanc_server import OrthancServer, why_absent
 
 
+@pytest.fixture(autouse=True)
+def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide a developer's own credentials of an archive."""
+    for name in ("USER", "PASSWORD", "TOKEN", "KEY_PASSWORD"):
+        monkeypatch.delenv(f"TBKD_PACS_{name}", raising=False)
+
+
 @pytest.fixture
 def start_orthanc(tmp_path: Path) -> Iterator[Callable[..., OrthancServer]]:
     """Starts Orthanc with options of its configuration; it is gone after the test."""
