@@ -102,7 +102,9 @@ def level_map(values: torch.Tensor) -> torch.Tensor:
 
 def in_mode(values: torch.Tensor, mode: str) -> torch.Tensor:
     """Bring maps ``(..., H, W)`` of 0-1 to the scale that thresholds of a mode are on, see :class:`MapToMask`."""
-    return {"absolute": torch.as_tensor, "relative": stretch_map, "adaptive": level_map}[mode](values)
+    if mode == "absolute":
+        return values
+    return stretch_map(values) if mode == "relative" else level_map(values)
 
 
 def _log_odds(values: torch.Tensor) -> torch.Tensor:
