@@ -21,10 +21,9 @@ from monai_tbkd.engines.correction_images import Image, boxed_images
 from monai_tbkd.engines.inference_thresholds import KEPT_POINT
 from monai_tbkd.engines.stages import training_record
 from monai_tbkd.metrics import union_iou_sweep
-from monai_tbkd.metrics.operating_point import choose_map_threshold
+from monai_tbkd.metrics.operating_point import choose_map_threshold, maps_in_mode
 from monai_tbkd.networks.checkpoint import file_sha256, read_record, record_path, write_checkpoint
 from monai_tbkd.networks.training_images import labels_sha256
-from monai_tbkd.transforms.map_to_boxes import in_mode
 
 logger = logging.getLogger(__name__)
 
@@ -98,8 +97,7 @@ def threshold_of_boxes(
     mode = str(served["mode"])
     if len(maps) < fewest_boxed:
         return MapThreshold(float(served["map_threshold"]), mode, str(served["id"]))
-    adapted = in_mode(torch.from_numpy(maps), mode).numpy()
-    value, _ = choose_map_threshold(adapted, masks, np.ones(len(maps), dtype=bool))
+    value, _ = choose_map_threshold(maps_in_mode(maps, mode), masks, np.ones(len(maps), dtype=bool))
     return MapThreshold(value, mode, f"boxes drawn on {len(maps)} images")
 
 
@@ -107,8 +105,7 @@ def mean_iou(maps: np.ndarray, masks: np.ndarray, threshold: float, mode: str) -
     """Mean union-mask IoU of maps at a threshold; None without images."""
     if not len(maps):
         return None
-    adapted = in_mode(torch.from_numpy(maps), mode).numpy()
-    return float(np.nanmean(union_iou_sweep(adapted, masks, np.array([threshold]))))
+    return float(np.nanmean(union_iou_sweep(maps_in_mode(maps, mode), masks, np.array([threshold]))))
 
 
 @dataclass

@@ -22,11 +22,11 @@ from monai_tbkd.metrics.operating_point import (
     SELECTIONS,
     choose_map_threshold,
     choose_score_threshold,
+    maps_in_mode,
 )
 from monai_tbkd.metrics.predictor_measures import Predictions, PredictorMeasures
 from monai_tbkd.metrics.split_truth import SplitTruth
 from monai_tbkd.transforms import MapToBoxes
-from monai_tbkd.transforms.map_to_boxes import in_mode
 
 logger = logging.getLogger(__name__)
 
@@ -190,7 +190,7 @@ class Comparison:
         tb, scores = self.truth["select"].tb, None
         if select is not None and select.scores is not None and tb.any() and not tb.all():
             scores = np.asarray(select.scores, dtype=float), tb
-        test = test._replace(maps=self._resized(test.maps).numpy())
+        test = test._replace(maps=self._resized(test.maps))
         return PredictorMeasures(self.truth["test"], test, self.box_fitting(points), self.resamples, self.seed, scores)
 
     def _blind(self, predictors: Mapping[str, Mapping[str, Predictions]]) -> dict[str, dict[str, Predictions]]:
@@ -198,7 +198,7 @@ class Comparison:
         source = predictors.get("student") or next(iter(predictors.values()), None)
         if source is not None and "select" in source:
             # A location prior without a box: the mean activation of a network's maps.
-            mean = self._resized(source["select"].maps)[self.truth["select"].tb].mean(dim=0).numpy()
+            mean = self._resized(source["select"].maps)[self.truth["select"].tb].mean(axis=0)
             blind[MEAN_MAP] = {
                 s: Predictions(np.repeat(mean[None], len(items), axis=0), None) for s, items in self.items.items()
             }
@@ -209,13 +209,14 @@ class Comparison:
 
     def on_grid(self, maps: np.ndarray) -> np.ndarray:
         """Maps ``(N, h, w)`` as ``(N, grid, grid)``, on the scale of the mode's thresholds."""
-        return in_mode(self._resized(maps), self.mode).numpy()
+        return maps_in_mode(self._resized(maps), self.mode)
 
-    def _resized(self, maps: np.ndarray) -> torch.Tensor:
-        tensor = torch.from_numpy(np.asarray(maps, dtype=np.float32))
-        if tensor.shape[-2:] == (self.grid, self.grid):
-            return tensor
-        return F.interpolate(tensor[:, None], (self.grid, self.grid), mode="bilinear", align_corners=False)[:, 0]
+    def _resized(self, maps: np.ndarray) -> np.ndarray:
+        size = (self.grid, self.grid)
+        tensor = torch.from_numpy(np.asarray(maps, dtype=np.float32))[:, None]
+        if tensor.shape[-2:] != size:
+            tensor = F.interpolate(tensor, size, mode="bilinear", align_corners=False)
+        return tensor[:, 0].numpy()
 
 
 def _refuse_overlap(select: Sequence[Mapping[str, Any]], test: Sequence[Mapping[str, Any]]) -> None:

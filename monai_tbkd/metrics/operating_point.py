@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import torch
 
 from monai_tbkd.metrics.map_metrics import union_iou_sweep
+from monai_tbkd.transforms.map_to_boxes import in_mode
 
 SELECTIONS = ("boxes", "otsu", "fraction")
 SCORE_SELECTIONS = ("youden", "specificity_70")
@@ -16,6 +18,11 @@ _FRACTION = 0.08
 Boxes around these regions cover about a tenth of the image, as TBX11K's boxes do (0.096 on average)."""
 _BINS = 512
 _TOLERANCE = 1e-9
+
+
+def maps_in_mode(maps: np.ndarray, mode: str) -> np.ndarray:
+    """Bring maps ``(N, H, W)`` of 0-1 to the scale that thresholds of a mode are on."""
+    return in_mode(torch.from_numpy(maps), mode).numpy()
 
 
 def choose_map_threshold(

@@ -23,10 +23,10 @@ from monai_tbkd.metrics.bootstrap import (
 from monai_tbkd.metrics.calibration import calibration_summary
 from monai_tbkd.metrics.image_level import image_level_metrics
 from monai_tbkd.metrics.map_metrics import PixelCounts, pixel_counts
-from monai_tbkd.metrics.operating_point import specificity_threshold
+from monai_tbkd.metrics.operating_point import maps_in_mode, specificity_threshold
 from monai_tbkd.metrics.split_truth import GROUP_DEFINITIONS, SplitTruth
 from monai_tbkd.transforms import Boxes, MapToBoxes, box_masks, rescale_boxes
-from monai_tbkd.transforms.map_to_boxes import in_mode, no_boxes
+from monai_tbkd.transforms.map_to_boxes import no_boxes
 
 DEFINITIONS: dict[str, str] = {
     **map_metrics.DEFINITIONS,
@@ -118,7 +118,7 @@ class PredictorMeasures:
 
     def __post_init__(self) -> None:
         predictions, to_boxes = self.predictions, self.to_boxes
-        self.maps = in_mode(torch.from_numpy(predictions.maps), to_boxes.to_mask.mode).numpy()
+        self.maps = maps_in_mode(predictions.maps, to_boxes.to_mask.mode)
         self.scores, self.map_threshold = predictions.scores, to_boxes.to_mask.threshold
         self.cuts = {"operating_point": to_boxes.score_threshold}  # score thresholds, all chosen elsewhere
         if self.select is not None:
